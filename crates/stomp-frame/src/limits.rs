@@ -1,0 +1,68 @@
+//! How much a peer may send.
+
+/// The bounds of one frame. All are inclusive: a frame that reaches a limit passes, one octet more does not.
+///
+/// STOMP 1.2, "Size Limits": "servers MAY place maximum limits on: the number of frame headers allowed in a single
+/// frame, the maximum length of header lines, the maximum size of a frame body".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Octets in a whole frame, from the command's first to the closing NUL. Default: 256 KiB.
+    pub frame: usize,
+    /// Octets in a head: command, headers and the empty line. Default: 16 KiB.
+    pub head: usize,
+    /// Octets in one header line, without its EOL. Default: 8 KiB.
+    pub line: usize,
+    /// Header lines in a frame, repeated ones counted too. Default: 64.
+    pub headers: usize,
+}
+
+impl Limits {
+    /// What a peer may send before it is known who it is: as the default, but 16 KiB a frame.
+    #[must_use]
+    pub fn before_login() -> Limits {
+        Limits {
+            frame: 16 << 10,
+            ..Limits::default()
+        }
+    }
+
+    /// Sets [`Limits::frame`].
+    #[must_use]
+    pub fn frame(mut self, octets: usize) -> Limits {
+        self.frame = octets;
+        self
+    }
+
+    /// Sets [`Limits::head`].
+    #[must_use]
+    pub fn head(mut self, octets: usize) -> Limits {
+        self.head = octets;
+        self
+    }
+
+    /// Sets [`Limits::line`].
+    #[must_use]
+    pub fn line(mut self, octets: usize) -> Limits {
+        self.line = octets;
+        self
+    }
+
+    /// Sets [`Limits::headers`].
+    #[must_use]
+    pub fn headers(mut self, lines: usize) -> Limits {
+        self.headers = lines;
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            frame: 256 << 10,
+            head: 16 << 10,
+            line: 8 << 10,
+            headers: 64,
+        }
+    }
+}
