@@ -1,0 +1,89 @@
+//! How a connection ends.
+
+use std::io;
+use stomp_frame::{DecodeError, EncodeError};
+use thiserror::Error;
+
+/// Why nothing more can be read from a peer.
+///
+/// Endings are values, not errors. After [`End::Malformed`] and [`End::Violation`] the peer may still be written to,
+/// so that it learns why it is left.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum End {
+    /// The peer closed: a WebSocket's close code, where it sent one; nothing on a byte stream.
+    Closed(Option<u16>),
+    /// The connection broke: the stream failed, or ended without a WebSocket close.
+    Reset(io::Error),
+    /// What the peer sent is not STOMP, or over the limits.
+    Malformed(DecodeError),
+    /// What the peer sent is not WebSocket, or over the limits of a message.
+    Violation {
+        /// What the peer is told as it is closed.
+        code: CloseCode,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl End {
+    /// The code the peer is closed with after this.
+    #[must_use]
+    pub fn close_code(&self) -> CloseCode {
+        match self {
+            End::Closed(_) | End::Reset(_) => CloseCode::Normal,
+            End::Malformed(error) if error.kind.is_limit() => CloseCode::TooBig,
+            End::Malformed(_) => CloseCode::Protocol,
+            End::Violation { code, .. } => *code,
+        }
+    }
+}
+
+/// Why this side closes, as WebSocket peers are told (RFC 6455, section 7.4.1). Byte streams just end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CloseCode {
+    /// 1000: the conversation is over.
+    #[default]
+    Normal,
+    /// 1001: the server is going down.
+    Away,
+    /// 1002: what the peer sent is not STOMP, or not WebSocket.
+    Protocol,
+    /// 1007: a text message is not UTF-8.
+    NotUtf8,
+    /// 1008: the peer may not do this, or has been silent or slow for too long.
+    Policy,
+    /// 1009: what the peer sent is too big.
+    TooBig,
+    /// 1011: this side failed.
+    Internal,
+}
+
+impl CloseCode {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn as_u16(self) -> u16 {
+        match self {
+            CloseCode::Normal => 1000,
+            CloseCode::Away => 1001,
+            CloseCode::Protocol => 1002,
+            CloseCode::NotUtf8 => 1007,
+            CloseCode::Policy => 1008,
+            CloseCode::TooBig => 1009,
+            CloseCode::Internal => 1011,
+        }
+    }
+}
+
+/// Why a frame could not be sent.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The version of the session cannot express it. Nothing was written, and the socket goes on.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The connection broke.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

@@ -1,0 +1,46 @@
+//! Octets on their way out.
+
+use crate::wire::Io;
+use bytes::{Buf, BytesMut};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// What has been collected and not yet written.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    buffer: BytesMut,
+}
+
+/// A buffer that grew beyond this is given back once it is empty.
+const KEPT: usize = 8 << 10;
+
+impl Output {
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    pub(crate) fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// Writes everything, in as few calls as `io` allows.
+    pub(crate) fn poll_write(
+        &mut self,
+        io: &mut impl Io,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.buffer.is_empty() {
+            match ready!(Pin::new(&mut *io).poll_write(cx, &self.buffer))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.buffer.advance(written),
+            }
+        }
+        if self.buffer.capacity() > KEPT {
+            self.buffer = BytesMut::new();
+        }
+        Pin::new(io).poll_flush(cx)
+    }
+}

@@ -1,0 +1,253 @@
+//! One connection, as frames.
+
+use crate::{
+    CloseCode, Config, End, Peer, SendError,
+    byte_stream::ByteStream,
+    websocket::WebSocket,
+    wire::{Kind, Wire},
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_core::Stream;
+use futures_sink::Sink;
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use stomp_frame::{Decoded, Decoder, EncodeError, Encoder, Frame, Limits, Version};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// What a peer sends.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Inbound {
+    /// A frame.
+    Frame(Frame),
+    /// One or more EOLs between frames.
+    HeartBeat,
+    /// The last item.
+    End(End),
+}
+
+/// What a peer is sent.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Outbound {
+    /// A frame, in the version of the session.
+    Frame(Frame),
+    /// A frame that was encoded before, and is neither checked nor copied again.
+    Encoded(Encoded),
+    /// One EOL.
+    HeartBeat,
+    /// A WebSocket ping, which browsers answer by themselves. Nothing on a byte stream.
+    Ping,
+}
+
+/// A frame's bytes in two parts, so that many receivers can share the second.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// What is this receiver's own.
+    pub prefix: Bytes,
+    /// What is the same for all.
+    pub tail: Bytes,
+    /// Whether the whole is UTF-8: a WebSocket peer then gets a text message, else a binary one.
+    pub is_text: bool,
+}
+
+/// One connection as a stream of [`Inbound`] items and a sink of [`Outbound`] ones.
+///
+/// - **Reading.** A WebSocket message may hold several frames or a piece of one; text and binary are the same. After
+///   `CONNECT` nothing more is read until [`negotiated`](Socket::negotiated) is called. The last item is
+///   [`Inbound::End`].
+/// - **Writing.** One frame is one WebSocket message, text where it is UTF-8. Messages are collected and written when
+///   the sink is flushed: put many, flush once.
+/// - **Closing.** [`poll_close`](Sink::poll_close) flushes, closes, and waits for the peer to close too, dropping what
+///   it still sends, up to 64 KiB. So the last frame arrives. How long to wait is the caller's to decide: drop the
+///   socket to cut it.
+///
+/// Dropping any future of `Stream` or `Sink` loses nothing: all state is in the socket.
+pub struct Socket {
+    wire: Box<dyn Wire>,
+    decoder: Decoder,
+    encoder: Encoder,
+    close_code: CloseCode,
+    ended: bool,
+    peer: Arc<Peer>,
+    write_high_water: usize,
+}
+
+impl Socket {
+    /// A socket over the server's side of a WebSocket whose handshake is done.
+    ///
+    /// `early` are octets that were read together with the handshake.
+    pub fn over_websocket<S>(io: S, early: &[u8], peer: Peer, config: &Config) -> Socket
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Socket::new(Box::new(WebSocket::server(io, early, config)), peer, config)
+    }
+
+    /// A socket over a stream of octets: TCP, TLS, a pipe.
+    pub fn over_bytes<S>(io: S, peer: Peer, config: &Config) -> Socket
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Socket::new(Box::new(ByteStream::new(io, config)), peer, config)
+    }
+
+    fn new(wire: Box<dyn Wire>, peer: Peer, config: &Config) -> Socket {
+        Socket {
+            wire,
+            decoder: Decoder::new(config.limits),
+            // The frames before the negotiation are those that every version writes alike.
+            encoder: Encoder::new(Version::V1_0),
+            close_code: CloseCode::Normal,
+            ended: false,
+            peer: Arc::new(peer),
+            write_high_water: config.write_high_water,
+        }
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    /// Goes on reading after `CONNECT`, in this version and with these limits, and writes in this version.
+    pub fn negotiated(&mut self, version: Version, limits: Limits) {
+        self.encoder = Encoder::new(version);
+        self.decoder.negotiated(version, limits);
+        self.wire.set_limits(&limits);
+    }
+
+    /// How many octets have come, of any kind. As long as it grows, the peer is alive.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.wire.received()
+    }
+
+    /// How many octets wait to be written.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.wire.unsent()
+    }
+
+    /// What a WebSocket peer is told when this side closes. Default: [`CloseCode::Normal`].
+    pub fn set_close_code(&mut self, code: CloseCode) {
+        self.close_code = code;
+    }
+
+    /// Collects `item`, to be written by the next flush. It is the caller who bounds [`unsent`](Socket::unsent).
+    ///
+    /// # Errors
+    ///
+    /// If the version of the session cannot express the frame. Nothing was collected then.
+    pub fn put(&mut self, item: &Outbound) -> Result<(), EncodeError> {
+        let encoder = self.encoder;
+        match item {
+            Outbound::Frame(frame) => self.wire.put(&mut |out| {
+                encoder.encode(frame, out)?;
+                // The head is UTF-8 in any case.
+                Ok(kind_of(&frame.body))
+            }),
+            Outbound::Encoded(Encoded {
+                prefix,
+                tail,
+                is_text,
+            }) => self.wire.put(&mut |out| {
+                out.put_slice(prefix);
+                out.put_slice(tail);
+                Ok(if *is_text { Kind::Text } else { Kind::Binary })
+            }),
+            Outbound::HeartBeat => self.wire.put(&mut |out: &mut BytesMut| {
+                out.put_u8(b'\n');
+                Ok(Kind::Text)
+            }),
+            Outbound::Ping => {
+                self.wire.put_ping();
+                Ok(())
+            }
+        }
+    }
+
+    /// As [`Sink::poll_flush`].
+    ///
+    /// # Errors
+    ///
+    /// If the connection broke.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.poll_flush(cx)
+    }
+
+    fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
+        loop {
+            match self.decoder.decode() {
+                Ok(Some(Decoded::Frame(frame))) => return Poll::Ready(Inbound::Frame(frame)),
+                Ok(Some(Decoded::HeartBeat)) => return Poll::Ready(Inbound::HeartBeat),
+                // Only `negotiated` ends this, and whoever calls it polls again.
+                Ok(None) if self.decoder.is_stopped() => return Poll::Pending,
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Inbound::End(End::Malformed(error))),
+            }
+            match ready!(self.wire.poll_read(cx)) {
+                Ok(bytes) => self.decoder.feed(bytes),
+                Err(end) => return Poll::Ready(Inbound::End(end)),
+            }
+        }
+    }
+}
+
+impl Stream for Socket {
+    type Item = Inbound;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let item = ready!(self.poll_inbound(cx));
+        self.ended = matches!(item, Inbound::End(_));
+        Poll::Ready(Some(item))
+    }
+}
+
+impl Sink<Outbound> for Socket {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        if self.unsent() > self.write_high_water {
+            ready!(self.poll_write(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: Outbound) -> Result<(), SendError> {
+        Ok(self.put(&item)?)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_write(cx).map_err(SendError::from)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let code = self.close_code;
+        self.wire.poll_close(code, cx).map_err(SendError::from)
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+fn kind_of(payload: &[u8]) -> Kind {
+    if std::str::from_utf8(payload).is_ok() {
+        Kind::Text
+    } else {
+        Kind::Binary
+    }
+}

@@ -1,0 +1,59 @@
+//! What a socket needs of a transport.
+
+use crate::{CloseCode, End};
+use bytes::{Bytes, BytesMut};
+use std::{
+    io,
+    task::{Context, Poll},
+};
+use stomp_frame::{EncodeError, Limits};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A stream of octets under a transport: TCP, TLS, a pipe.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
+
+/// A transport: octets in, messages out.
+///
+/// What is put is only collected; [`poll_flush`](Wire::poll_flush) writes it, in as few calls as the stream allows.
+pub(crate) trait Wire: Send {
+    /// The next octets of the inbound stream. After an `Err` it is not called again.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>>;
+
+    /// Collects the message that `write` appends. If `write` fails, nothing is.
+    fn put(&mut self, write: Write<'_>) -> Result<(), EncodeError>;
+
+    /// Collects a ping, where the transport has them.
+    fn put_ping(&mut self);
+
+    /// Writes what was collected.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Writes what was collected, closes with `code`, and waits until the peer has closed too.
+    fn poll_close(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Octets that were collected and not yet written.
+    fn unsent(&self) -> usize;
+
+    /// Octets that have been read.
+    fn received(&self) -> u64;
+
+    /// What the peer may send from now on.
+    fn set_limits(&mut self, limits: &Limits);
+}
+
+/// Appends a message's payload and says what kind of message it is.
+pub(crate) type Write<'a> = &'a mut dyn FnMut(&mut BytesMut) -> Result<Kind, EncodeError>;
+
+/// What a message holds, for transports that tell the two apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// UTF-8.
+    Text,
+    /// Anything.
+    Binary,
+}
+
+/// How much a peer that is being left may still send before it is cut.
+pub(crate) const LINGER_OCTETS: usize = 64 << 10;
