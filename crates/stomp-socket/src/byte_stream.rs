@@ -67,6 +67,10 @@ impl<S: Io> Wire for ByteStream<S> {
         result.map(|_| ())
     }
 
+    fn has_pings(&self) -> bool {
+        false
+    }
+
     fn put_ping(&mut self) {}
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

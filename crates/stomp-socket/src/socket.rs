@@ -134,6 +134,12 @@ impl Socket {
         self.wire.unsent()
     }
 
+    /// Whether [`Outbound::Ping`] makes the peer answer: on a WebSocket.
+    #[must_use]
+    pub fn has_pings(&self) -> bool {
+        self.wire.has_pings()
+    }
+
     /// What a WebSocket peer is told when this side closes. Default: [`CloseCode::Normal`].
     pub fn set_close_code(&mut self, code: CloseCode) {
         self.close_code = code;

@@ -24,6 +24,9 @@ pub(crate) trait Wire: Send {
     /// Collects the message that `write` appends. If `write` fails, nothing is.
     fn put(&mut self, write: Write<'_>) -> Result<(), EncodeError>;
 
+    /// Whether the transport has pings of its own, which any peer answers.
+    fn has_pings(&self) -> bool;
+
     /// Collects a ping, where the transport has them.
     fn put_ping(&mut self);
 

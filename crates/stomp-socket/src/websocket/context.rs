@@ -201,6 +201,10 @@ impl<S: Io> Wire for WebSocket<S> {
         put_message(self.output.buffer(), write)
     }
 
+    fn has_pings(&self) -> bool {
+        true
+    }
+
     fn put_ping(&mut self) {
         if self.context.can_write() {
             // FIN and opcode 9, no payload.

@@ -1,0 +1,85 @@
+//! How sessions behave.
+
+use crate::ClientError;
+use std::{error::Error, time::Duration};
+use stomp_frame::{HeartBeat, Limits};
+
+/// The settings of a session. All durations and bounds are per session.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// What a peer may send once it is connected. Default: [`Limits::default`].
+    pub limits: Limits,
+    /// The longest destination, in octets. Default: 255.
+    pub destination: usize,
+    /// How many subscriptions a peer may have, and how many ended ones are remembered. Default: 256.
+    pub subscriptions: usize,
+    /// How many frames are read while a request is being handled. Then reading stops. Default: 32.
+    pub inbox_frames: usize,
+    /// How many octets of frames are read while a request is being handled. Default: 256 KiB.
+    pub inbox_octets: usize,
+    /// With as many octets unsent, streams rest and nothing is read. Default: 512 KiB.
+    pub outbound_octets: usize,
+    /// How long a peer may take nothing of what is sent to it. Default: 10 s.
+    pub outbound_stall: Duration,
+    /// How much of [`Session::message`](crate::Session::message) may wait. Default: 256 messages, 256 KiB.
+    pub mailbox: crate::MailboxConfig,
+    /// How long `CONNECT` may take to come, to its last octet. Default: 10 s.
+    pub connect_timeout: Duration,
+    /// How long a service may take for a request. Default: 60 s.
+    pub handler_timeout: Duration,
+    /// How long a peer is waited for after the last frame to it. Default: 1 s.
+    pub linger: Duration,
+    /// What is offered as heart-beats, in milliseconds. Both numbers are floors: where the peer wishes for fewer, its
+    /// wish decides. Default: 1,000 each way.
+    pub heart_beat: HeartBeat,
+    /// How often a peer that promised no heart-beats is sent a WebSocket ping, to see whether it is there.
+    /// Default: 25 s.
+    pub ping_interval: Duration,
+    /// How long the answer to such a ping may take. Default: 10 s.
+    pub ping_patience: Duration,
+    /// What happens to the session after an error of the application. Default: [`AppErrors::KeepOpen`].
+    pub app_errors: AppErrors,
+    /// What a client is shown of a service's error. Default: [`ClientError::of`].
+    pub describe: fn(&(dyn Error + 'static)) -> ClientError,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            limits: Limits::default(),
+            destination: 255,
+            subscriptions: 256,
+            inbox_frames: 32,
+            inbox_octets: 256 << 10,
+            outbound_octets: 512 << 10,
+            outbound_stall: Duration::from_secs(10),
+            mailbox: crate::MailboxConfig::default(),
+            connect_timeout: Duration::from_secs(10),
+            handler_timeout: Duration::from_secs(60),
+            linger: Duration::from_secs(1),
+            heart_beat: HeartBeat {
+                send: 1_000,
+                receive: 1_000,
+            },
+            ping_interval: Duration::from_secs(25),
+            ping_patience: Duration::from_secs(10),
+            app_errors: AppErrors::KeepOpen,
+            describe: ClientError::of,
+        }
+    }
+}
+
+/// What happens after an error of the application: a handler that failed, a subscription that was refused.
+///
+/// Errors of the protocol always close, and so does a refused `CONNECT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AppErrors {
+    /// The peer gets an `ERROR` that names the frame, and the session goes on. Existing clients handle this well, and
+    /// one refused subscription does not cost a page all the others.
+    #[default]
+    KeepOpen,
+    /// The peer gets an `ERROR` and the connection is closed, as STOMP 1.2 says: the server "MUST then close the
+    /// connection just after sending the `ERROR` frame".
+    Close,
+}

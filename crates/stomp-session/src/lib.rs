@@ -1,0 +1,71 @@
+//! One peer's STOMP conversation: the protocol, and the task that runs it.
+//!
+//! [`Session::new`] takes a [`Socket`](stomp_socket::Socket) and gives three things: a [`Session`], the handle that
+//! sends; [`Requests`], what the peer asks for; and a [`Connection`], the future that owns the socket and does all the
+//! work while it is polled.
+//!
+//! ```
+//! use stomp_frame::Command;
+//! use stomp_session::{Config, Response, Session};
+//! # use stomp_socket::Socket;
+//!
+//! # async fn example(socket: Socket) {
+//! let (session, mut requests, connection) = Session::new(socket, Config::default());
+//! tokio::spawn(connection);
+//!
+//! while let Some((request, responder)) = requests.next().await {
+//!     match request.command() {
+//!         Command::Connect | Command::Stomp => session.connected([("server", "OurCompany/3.4")]),
+//!         Command::Subscribe => responder.ok(),
+//!         _ => responder.ok(),
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! Instead of a loop over `Requests`, [`Connection::run`] calls any `tower::Service<Request>`, such as a router's
+//! routes.
+//!
+//! | to read about | see |
+//! |---|---|
+//! | what a peer asks | [`Request`], [`Params`], [`Principal`], [`DisconnectReason`] |
+//! | what it is answered | [`Response`], [`Connected`], [`ClientError`] |
+//! | what it is sent | [`Message`], [`IntoMessage`], [`Json`] |
+//! | pushing to many | [`Topic`], [`Mailbox`] |
+//! | settings | [`Config`], [`AppErrors`] |
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod json;
+mod message;
+mod principal;
+mod request;
+mod response;
+mod session;
+
+mod mailbox;
+mod topic;
+
+mod connection;
+mod inbox;
+mod observers;
+mod protocol;
+mod requests;
+mod work;
+
+pub use config::{AppErrors, Config};
+pub use connection::{Connection, Run};
+pub use error::{BoxError, ClientError, NotSubscribed};
+pub use json::Json;
+pub use mailbox::{Mailbox, MailboxConfig, Messages, Overflow, SlowConsumer};
+pub use message::{IntoMessage, Message};
+pub use principal::Principal;
+pub use request::{DisconnectReason, Params, Request};
+pub use requests::{Requests, Responder};
+pub use response::{Connected, MessageStream, Response};
+pub use session::{Observed, Session};
+pub use topic::{Subscriber, Topic};
+
+pub use stomp_socket::Peer;

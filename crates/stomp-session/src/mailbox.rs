@@ -1,0 +1,308 @@
+//! A bounded queue of messages for one subscriber.
+
+use crate::{BoxError, Message};
+use futures_core::Stream;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+use thiserror::Error;
+
+/// How much a mailbox holds, and what happens when more comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MailboxConfig {
+    /// Messages. Default: 256.
+    pub messages: usize,
+    /// Octets, about what the messages take on the wire. One message more than fits is taken. Default: 256 KiB.
+    pub octets: usize,
+    /// What happens when it is full. Default: [`Overflow::Disconnect`].
+    pub overflow: Overflow,
+}
+
+impl MailboxConfig {
+    /// Sets [`MailboxConfig::messages`].
+    #[must_use]
+    pub fn messages(mut self, messages: usize) -> MailboxConfig {
+        self.messages = messages;
+        self
+    }
+
+    /// Sets [`MailboxConfig::octets`].
+    #[must_use]
+    pub fn octets(mut self, octets: usize) -> MailboxConfig {
+        self.octets = octets;
+        self
+    }
+
+    /// Sets [`MailboxConfig::overflow`].
+    #[must_use]
+    pub fn overflow(mut self, overflow: Overflow) -> MailboxConfig {
+        self.overflow = overflow;
+        self
+    }
+}
+
+impl Default for MailboxConfig {
+    fn default() -> Self {
+        MailboxConfig {
+            messages: 256,
+            octets: 256 << 10,
+            overflow: Overflow::Disconnect,
+        }
+    }
+}
+
+/// What happens to a subscriber that does not keep up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// Its session is closed. It may come back and start afresh: nothing is lost unseen.
+    #[default]
+    Disconnect,
+    /// It loses the oldest messages.
+    DropOldest,
+}
+
+/// A mailbox overflowed under [`Overflow::Disconnect`]. A session whose stream fails with this is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("messages come faster than the subscriber takes them")]
+pub struct SlowConsumer;
+
+/// The side of a mailbox that messages are pushed to. Pushing never waits.
+#[derive(Debug, Clone)]
+pub struct Mailbox(Arc<Shared>);
+
+/// The side of a mailbox that messages come out of: a stream for a subscription.
+///
+/// It takes all that waits in one go; so a mailbox and its stream together may hold twice what the mailbox may.
+#[derive(Debug)]
+pub struct Messages {
+    shared: Arc<Shared>,
+    taken: VecDeque<Message>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: MailboxConfig,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Queue<Message>,
+    is_closed: bool,
+    reader: Option<Waker>,
+}
+
+impl Mailbox {
+    /// Both sides of a mailbox.
+    #[must_use]
+    pub fn new(config: MailboxConfig) -> (Mailbox, Messages) {
+        let shared = Arc::new(Shared {
+            config,
+            state: Mutex::default(),
+        });
+        (
+            Mailbox(Arc::clone(&shared)),
+            Messages {
+                shared,
+                taken: VecDeque::new(),
+            },
+        )
+    }
+
+    /// Puts messages in, and says whether anybody reads them still.
+    pub fn push(&self, messages: &[Message]) -> bool {
+        let mut state = self.0.lock();
+        if state.is_closed {
+            return false;
+        }
+        for message in messages {
+            state.queue.push(message.clone(), &self.0.config);
+        }
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        true
+    }
+}
+
+/// Messages within bounds.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    items: VecDeque<T>,
+    octets: usize,
+    has_overflowed: bool,
+}
+
+/// What counts against the bound in octets.
+pub(crate) trait Weight {
+    fn weight(&self) -> usize;
+}
+
+impl Weight for Message {
+    fn weight(&self) -> usize {
+        Message::weight(self)
+    }
+}
+
+impl<K> Weight for (K, Message) {
+    fn weight(&self) -> usize {
+        self.1.weight()
+    }
+}
+
+impl<T: Weight> Queue<T> {
+    /// Adds an item, if need be at the cost of others, as the policy says.
+    pub(crate) fn push(&mut self, item: T, config: &MailboxConfig) {
+        while self.items.len() >= config.messages.max(1) || self.octets >= config.octets.max(1) {
+            match config.overflow {
+                Overflow::Disconnect => {
+                    self.has_overflowed = true;
+                    self.items = VecDeque::new();
+                    self.octets = 0;
+                    return;
+                }
+                Overflow::DropOldest => {
+                    let Some(oldest) = self.items.pop_front() else {
+                        break;
+                    };
+                    self.octets -= oldest.weight();
+                }
+            }
+        }
+        if !self.has_overflowed {
+            self.octets += item.weight();
+            self.items.push_back(item);
+        }
+    }
+
+    /// Takes all there is, for an empty queue that can be used again.
+    ///
+    /// # Errors
+    ///
+    /// If there was too much, and the policy is to end it then.
+    pub(crate) fn take(&mut self, empty: &mut VecDeque<T>) -> Result<(), SlowConsumer> {
+        if self.has_overflowed {
+            return Err(SlowConsumer);
+        }
+        std::mem::swap(&mut self.items, empty);
+        self.octets = 0;
+        Ok(())
+    }
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Queue {
+            items: VecDeque::new(),
+            octets: 0,
+            has_overflowed: false,
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stream for Messages {
+    type Item = Result<Message, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.taken.is_empty() {
+            // A queue that grew is not kept.
+            if this.taken.capacity() > 64 {
+                this.taken = VecDeque::new();
+            }
+            let mut state = this.shared.lock();
+            if state.is_closed {
+                return Poll::Ready(None);
+            }
+            if let Err(slow) = state.queue.take(&mut this.taken) {
+                state.is_closed = true;
+                return Poll::Ready(Some(Err(slow.into())));
+            }
+            if this.taken.is_empty() {
+                state.reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(this.taken.pop_front().map(Ok))
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.is_closed = true;
+        state.queue = Queue::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{FutureExt, StreamExt};
+
+    fn numbered(count: usize) -> Vec<Message> {
+        (0..count)
+            .map(|number| Message::new(number.to_string()))
+            .collect()
+    }
+
+    fn drain(messages: &mut Messages) -> Vec<String> {
+        std::iter::from_fn(|| messages.next().now_or_never().flatten())
+            .map(|item| {
+                item.map_or_else(
+                    |error| error.to_string(),
+                    |message| String::from_utf8(message.body().to_vec()).unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn messages_come_in_order() {
+        let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
+        assert!(mailbox.push(&numbered(3)));
+        assert_eq!(drain(&mut messages), ["0", "1", "2"]);
+    }
+
+    #[test]
+    fn a_full_mailbox_drops_the_oldest() {
+        let config = MailboxConfig::default()
+            .messages(2)
+            .overflow(Overflow::DropOldest);
+        let (mailbox, mut messages) = Mailbox::new(config);
+        assert!(mailbox.push(&numbered(4)));
+        assert_eq!(drain(&mut messages), ["2", "3"]);
+        let (mailbox, mut messages) = Mailbox::new(config.octets(1));
+        assert!(mailbox.push(&numbered(4)));
+        assert_eq!(drain(&mut messages), ["3"], "one always fits");
+    }
+
+    #[test]
+    fn or_it_ends() {
+        let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default().messages(2));
+        assert!(mailbox.push(&numbered(2)));
+        assert!(mailbox.push(&numbered(1)));
+        assert_eq!(drain(&mut messages), [SlowConsumer.to_string()]);
+        assert!(!mailbox.push(&numbered(1)), "nobody reads it any more");
+    }
+
+    #[test]
+    fn nobody_reads_a_dropped_one() {
+        let (mailbox, messages) = Mailbox::new(MailboxConfig::default());
+        drop(messages);
+        assert!(!mailbox.push(&numbered(1)));
+    }
+}

@@ -1,0 +1,226 @@
+//! What is sent to subscribers.
+
+use crate::BoxError;
+use bytes::{Bytes, BytesMut};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
+use stomp_frame::{Encoder, Headers, Version, header};
+
+/// A message for a subscription: headers and a body.
+///
+/// Cloning is cheap, and clones share what is encoded for the wire: a message to many subscribers is encoded once for
+/// each version of the protocol in use.
+///
+/// The session adds `subscription`, `destination`, `message-id` and `content-length`; headers of these names that a
+/// message has itself are not sent.
+#[derive(Debug, Clone)]
+pub struct Message(Arc<Content>);
+
+#[derive(Debug)]
+struct Content {
+    id: u64,
+    headers: Headers,
+    body: Bytes,
+    tails: [OnceLock<Tail>; Version::ALL.len()],
+}
+
+/// A message's frame without its beginning, which is each subscription's own.
+#[derive(Debug, Clone)]
+pub(crate) struct Tail {
+    pub(crate) bytes: Bytes,
+    pub(crate) is_text: bool,
+}
+
+/// Headers that the session sets, or that concern another frame.
+const RESERVED: [&str; 9] = [
+    header::ACK,
+    header::CONTENT_LENGTH,
+    header::DESTINATION,
+    header::MESSAGE_ID,
+    header::RECEIPT,
+    header::RECEIPT_ID,
+    header::SUBSCRIPTION,
+    header::TRANSACTION,
+    "redelivered",
+];
+
+impl Message {
+    /// A message with this body and no headers.
+    pub fn new(body: impl Into<Bytes>) -> Message {
+        Message::from_parts(Headers::new(), body.into())
+    }
+
+    /// A message with these headers and this body.
+    #[must_use]
+    pub fn from_parts(headers: Headers, body: Bytes) -> Message {
+        // STOMP 1.2, "MESSAGE": "a message-id header with a unique identifier for that message".
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Message(Arc::new(Content {
+            id,
+            headers,
+            body,
+            tails: Default::default(),
+        }))
+    }
+
+    /// Adds a header after all others.
+    #[must_use]
+    pub fn with_header(self, name: &str, value: &str) -> Message {
+        let (mut headers, body) = match Arc::try_unwrap(self.0) {
+            Ok(content) => (content.headers, content.body),
+            Err(shared) => (shared.headers.clone(), shared.body.clone()),
+        };
+        headers.append(name, value);
+        Message::from_parts(headers, body)
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.0.headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.0.body
+    }
+
+    /// What the message counts against limits in octets: about its size on the wire.
+    pub(crate) fn weight(&self) -> usize {
+        const FRAME: usize = 128;
+        let headers: usize = self
+            .0
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 2)
+            .sum();
+        FRAME + headers + self.0.body.len()
+    }
+
+    /// The message's frame in `version`, from `message-id` on.
+    pub(crate) fn tail(&self, version: Version) -> Tail {
+        let [v1_0, v1_1, v1_2] = &self.0.tails;
+        let slot = match version {
+            Version::V1_0 => v1_0,
+            Version::V1_1 => v1_1,
+            Version::V1_2 => v1_2,
+        };
+        slot.get_or_init(|| self.0.encode(Encoder::new(version)))
+            .clone()
+    }
+}
+
+impl Content {
+    fn encode(&self, encoder: Encoder) -> Tail {
+        let mut out = BytesMut::with_capacity(128 + self.body.len());
+        let mut put = |name: &str, value: &str| {
+            if let Err(error) = encoder.header(name, value, &mut out) {
+                // Only before 1.2, for octets that have no escape there. The rest of the message is still of use.
+                tracing::debug!(%error, "header left out");
+            }
+        };
+        put(header::MESSAGE_ID, &self.id.to_string());
+        for (name, value) in self
+            .headers
+            .iter()
+            .filter(|(name, _)| !RESERVED.contains(name))
+        {
+            put(name, value);
+        }
+        encoder.body(&self.body, &mut out);
+        Tail {
+            bytes: out.freeze(),
+            is_text: std::str::from_utf8(&self.body).is_ok(),
+        }
+    }
+}
+
+/// What can be sent as a [`Message`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent as a STOMP message",
+    note = "send a `String`, `Bytes`, `Vec<u8>`, a `Message`, or wrap a serializable value in `Json`"
+)]
+pub trait IntoMessage {
+    /// Makes the message.
+    ///
+    /// # Errors
+    ///
+    /// If the value cannot be written, or is itself an error: an item of a stream that may fail.
+    fn into_message(self) -> Result<Message, BoxError>;
+}
+
+impl IntoMessage for Message {
+    fn into_message(self) -> Result<Message, BoxError> {
+        Ok(self)
+    }
+}
+
+impl IntoMessage for Bytes {
+    fn into_message(self) -> Result<Message, BoxError> {
+        Ok(Message::new(self))
+    }
+}
+
+impl IntoMessage for Vec<u8> {
+    fn into_message(self) -> Result<Message, BoxError> {
+        Ok(Message::new(self))
+    }
+}
+
+impl IntoMessage for String {
+    fn into_message(self) -> Result<Message, BoxError> {
+        Ok(Message::new(self).with_header(header::CONTENT_TYPE, "text/plain"))
+    }
+}
+
+impl IntoMessage for &str {
+    fn into_message(self) -> Result<Message, BoxError> {
+        self.to_owned().into_message()
+    }
+}
+
+impl<T: IntoMessage, E: Into<BoxError>> IntoMessage for Result<T, E> {
+    fn into_message(self) -> Result<Message, BoxError> {
+        self.map_err(Into::into)?.into_message()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_headers_are_left_out_and_the_rest_escaped() {
+        let message = Message::new("hi")
+            .with_header("a:b", "1")
+            .with_header("subscription", "x");
+        let tail = message.tail(Version::V1_2);
+        let expected = format!(
+            "message-id:{}\na\\cb:1\ncontent-length:2\n\nhi\0",
+            message.0.id
+        );
+        assert_eq!(tail.bytes, expected.as_bytes());
+        assert!(tail.is_text);
+    }
+
+    #[test]
+    fn what_a_version_cannot_express_is_left_out() {
+        let message = Message::new(&b"\xff"[..])
+            .with_header("x", "a\rb")
+            .with_header("y", "c");
+        let tail = message.tail(Version::V1_1);
+        assert_eq!(
+            tail.bytes,
+            [
+                format!("message-id:{}\ny:c\ncontent-length:1\n\n", message.0.id).as_bytes(),
+                b"\xff\0"
+            ]
+            .concat()
+        );
+        assert!(!tail.is_text);
+    }
+}

@@ -1,0 +1,170 @@
+//! The streams that a session sends to its peer.
+
+use crate::{BoxError, Message, MessageStream, error::Panicked, protocol::SubscriptionKey};
+use futures_util::task::AtomicWaker;
+use slab::Slab;
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+/// All streams of a session. Only those that have woken are polled, in turn.
+pub(crate) struct Observers {
+    slots: Slab<Slot>,
+    /// Slots to be polled.
+    ready: VecDeque<usize>,
+    woken: Arc<Woken>,
+}
+
+struct Slot {
+    key: SubscriptionKey,
+    hook: Option<u64>,
+    stream: MessageStream,
+    bell: Arc<Bell>,
+    waker: Waker,
+}
+
+/// What a stream says.
+pub(crate) enum Said {
+    Message(SubscriptionKey, Message),
+    Failed(SubscriptionKey, BoxError),
+    /// The last stream of this subscription has ended.
+    Ended(SubscriptionKey),
+}
+
+impl Observers {
+    /// `session` is woken with any of the streams.
+    pub(crate) fn new(session: Arc<AtomicWaker>) -> Observers {
+        let woken = Woken {
+            any: AtomicBool::new(false),
+            slots: Mutex::default(),
+            session,
+        };
+        Observers {
+            slots: Slab::new(),
+            ready: VecDeque::new(),
+            woken: Arc::new(woken),
+        }
+    }
+
+    /// Whether a stream waits to be polled.
+    pub(crate) fn are_ready(&self) -> bool {
+        !self.ready.is_empty() || self.woken.any.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn insert(
+        &mut self,
+        key: SubscriptionKey,
+        hook: Option<u64>,
+        stream: MessageStream,
+    ) {
+        let entry = self.slots.vacant_entry();
+        let slot = entry.key();
+        let bell = Arc::new(Bell {
+            slot,
+            is_rung: AtomicBool::new(true),
+            woken: Arc::clone(&self.woken),
+        });
+        let waker = Waker::from(Arc::clone(&bell));
+        entry.insert(Slot {
+            key,
+            hook,
+            stream,
+            bell,
+            waker,
+        });
+        self.ready.push_back(slot);
+    }
+
+    /// Drops the streams of a subscription.
+    pub(crate) fn remove(&mut self, key: SubscriptionKey) {
+        self.slots.retain(|_, slot| slot.key != key);
+    }
+
+    pub(crate) fn unhook(&mut self, hook: u64) {
+        self.slots.retain(|_, slot| slot.hook != Some(hook));
+    }
+
+    /// The next thing that any stream says.
+    pub(crate) fn next(&mut self) -> Option<Said> {
+        loop {
+            if self.ready.is_empty() && self.woken.any.swap(false, Ordering::AcqRel) {
+                std::mem::swap(&mut self.ready, &mut *self.woken.lock());
+            }
+            let index = self.ready.pop_front()?;
+            // A slot may be gone, and even used again: then it is polled once for nothing.
+            let Some(slot) = self.slots.get_mut(index) else {
+                continue;
+            };
+            slot.bell.is_rung.store(false, Ordering::Release);
+            let key = slot.key;
+            match slot.poll() {
+                Poll::Pending => {}
+                Poll::Ready(Some(Ok(message))) => {
+                    slot.bell.is_rung.store(true, Ordering::Release);
+                    self.ready.push_back(index);
+                    return Some(Said::Message(key, message));
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.slots.remove(index);
+                    return Some(Said::Failed(key, error));
+                }
+                Poll::Ready(None) => {
+                    self.slots.remove(index);
+                    if self.slots.iter().all(|(_, slot)| slot.key != key) {
+                        return Some(Said::Ended(key));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn poll(&mut self) -> Poll<Option<Result<Message, BoxError>>> {
+        let mut cx = Context::from_waker(&self.waker);
+        let stream = self.stream.as_mut();
+        catch_unwind(AssertUnwindSafe(|| stream.poll_next(&mut cx)))
+            .unwrap_or_else(|_| Poll::Ready(Some(Err(Panicked.into()))))
+    }
+}
+
+/// The slots that have woken since they were last looked at.
+struct Woken {
+    any: AtomicBool,
+    slots: Mutex<VecDeque<usize>>,
+    session: Arc<AtomicWaker>,
+}
+
+impl Woken {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<usize>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One slot's waker.
+struct Bell {
+    slot: usize,
+    /// The slot waits to be polled already.
+    is_rung: AtomicBool,
+    woken: Arc<Woken>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_rung.swap(true, Ordering::AcqRel) {
+            self.woken.lock().push_back(self.slot);
+            self.woken.any.store(true, Ordering::Release);
+            self.woken.session.wake();
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What a peer asks for, as a stream, for those who handle it without a service.
+
+use crate::{BoxError, Request, Response, error::Unanswered};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tokio::sync::{mpsc, oneshot};
+use tower_service::Service;
+
+/// The requests of a session, one after the other: the next comes when this one is answered.
+///
+/// Dropping this closes the session at the next request.
+#[derive(Debug)]
+pub struct Requests(mpsc::Receiver<(Request, Responder)>);
+
+impl Requests {
+    /// The next request, or `None` when the session is over, or its connection [runs a
+    /// service](crate::Connection::run).
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<(Request, Responder)> {
+        self.0.recv().await
+    }
+}
+
+/// Answers one request. Dropping it answers `internal-error`.
+#[derive(Debug)]
+pub struct Responder(oneshot::Sender<Result<Response, BoxError>>);
+
+impl Responder {
+    /// It is done.
+    pub fn ok(self) {
+        self.respond(Response::Done);
+    }
+
+    /// It is done, and this is the answer.
+    pub fn respond(self, response: Response) {
+        // If nobody waits any more, the peer is gone.
+        let _ = self.0.send(Ok(response));
+    }
+
+    /// It cannot be done.
+    pub fn refuse(self, error: impl Into<BoxError>) {
+        let _ = self.0.send(Err(error.into()));
+    }
+}
+
+pub(crate) fn channel() -> (Channel, Requests) {
+    // One request is handled at a time.
+    let (sender, receiver) = mpsc::channel(1);
+    (Channel(sender), Requests(receiver))
+}
+
+/// The service that hands requests to [`Requests`].
+#[derive(Debug)]
+pub(crate) struct Channel(mpsc::Sender<(Request, Responder)>);
+
+impl Service<Request> for Channel {
+    type Response = Response;
+    type Error = BoxError;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Answer {
+        let (sender, receiver) = oneshot::channel();
+        // There is room: the request before was answered, so it was taken. If nobody takes this one, it is unanswered.
+        let _ = self.0.try_send((request, Responder(sender)));
+        Answer(receiver)
+    }
+}
+
+/// What a [`Responder`] will say.
+#[derive(Debug)]
+pub(crate) struct Answer(oneshot::Receiver<Result<Response, BoxError>>);
+
+impl Future for Answer {
+    type Output = Result<Response, BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(
+            ready!(Pin::new(&mut self.0).poll(cx)).unwrap_or_else(|_| Err(Unanswered.into())),
+        )
+    }
+}

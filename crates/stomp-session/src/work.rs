@@ -1,0 +1,363 @@
+//! What a connection does, but for calling the service: the socket, the protocol, the streams and the handles meet
+//! here.
+
+use crate::{
+    BoxError, ClientError, Config, Message, Response, Session, SlowConsumer,
+    inbox::Inbox,
+    observers::{Observers, Said},
+    protocol::{Output, Protocol, SubscriptionKey},
+    session::{Command, Lane},
+};
+use futures_core::Stream;
+use futures_util::Sink;
+use std::{
+    collections::VecDeque,
+    error::Error,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+use stomp_frame::{Command as FrameCommand, Frame, header};
+use stomp_socket::{End, Inbound, Outbound, Socket};
+
+pub(crate) struct Work {
+    config: Arc<Config>,
+    pub(crate) session: Session,
+    /// Gone once it is closed or cut.
+    socket: Option<Socket>,
+    pub(crate) protocol: Protocol,
+    inbox: Inbox,
+    /// How the peer ended, while frames from before are still to be handled.
+    end: Option<End>,
+    observers: Observers,
+    /// [`Session::message`] was given more when there was no room.
+    messages_wait: bool,
+    /// The time of this wake.
+    now: Instant,
+    /// [`Socket::received`] at the last wake.
+    received: u64,
+    is_paused: bool,
+    is_closing: bool,
+}
+
+/// So many messages are taken from streams in one turn.
+const MESSAGES: usize = 64;
+
+impl Work {
+    pub(crate) fn new(socket: Socket, config: Arc<Config>, session: Session) -> Work {
+        let now = now();
+        Work {
+            received: socket.received(),
+            observers: Observers::new(Arc::clone(session.shared().task())),
+            protocol: Protocol::new(Arc::clone(&config), socket.has_pings(), now),
+            socket: Some(socket),
+            inbox: Inbox::default(),
+            end: None,
+            messages_wait: false,
+            now,
+            is_paused: false,
+            is_closing: false,
+            config,
+            session,
+        }
+    }
+
+    /// Begins the work of one wake.
+    pub(crate) fn begin(&mut self, cx: &mut Context<'_>) {
+        self.now = now();
+        self.session.shared().task().register(cx.waker());
+    }
+
+    /// Whether a handle or a stream has something to say that can be said now.
+    pub(crate) fn is_called(&self) -> bool {
+        self.session.shared().is_called()
+            || (self.has_room() && (self.messages_wait || self.observers.are_ready()))
+    }
+
+    /// Does what the session's handles want.
+    pub(crate) fn hear_session(&mut self) {
+        let shared = self.session.shared();
+        if !shared.is_called() && !self.messages_wait {
+            return;
+        }
+        shared.hear();
+        let commands = std::mem::take(&mut shared.lane().commands);
+        self.send_messages();
+        for command in commands {
+            match command {
+                Command::Connected(connected) => {
+                    self.protocol.handle_connected(connected, self.now)
+                }
+                Command::Error(error) => self.protocol.handle_error(error, self.now),
+                Command::Observe { key, hook, stream } => {
+                    self.observers.insert(key, Some(hook), stream)
+                }
+                Command::Unhook(hook) => self.observers.unhook(hook),
+                Command::Close(code) => self.protocol.handle_close(code, self.now),
+            }
+        }
+    }
+
+    /// Sends what [`Session::message`] was given, if there is room.
+    fn send_messages(&mut self) {
+        self.messages_wait = !self.has_room();
+        if self.messages_wait {
+            return;
+        }
+        let mut messages = VecDeque::new();
+        let taken = self.session.shared().lane().messages.take(&mut messages);
+        match taken {
+            Ok(()) => messages
+                .iter()
+                .for_each(|(key, message)| self.deliver(*key, message)),
+            Err(SlowConsumer) => self.protocol.handle_overflow(self.now),
+        }
+    }
+
+    /// Sends what the streams give, while there is room.
+    pub(crate) fn hear_streams(&mut self) {
+        for _ in 0..MESSAGES {
+            if !self.observers.are_ready() || !self.has_room() {
+                return;
+            }
+            match self.observers.next() {
+                None => return,
+                Some(Said::Message(key, message)) => self.deliver(key, &message),
+                Some(Said::Ended(key)) => self.protocol.handle_stream_end(key),
+                Some(Said::Failed(_, error)) if error.is::<SlowConsumer>() => {
+                    self.protocol.handle_overflow(self.now)
+                }
+                Some(Said::Failed(key, error)) => {
+                    let shown = self.describe(&*error);
+                    self.protocol.handle_stream_error(key, shown, self.now);
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, key: SubscriptionKey, message: &Message) {
+        if let Some(encoded) = self.protocol.delivery(key, message) {
+            self.put(&Outbound::Encoded(encoded));
+        }
+    }
+
+    /// Hands the next frame to the protocol, and says whether there was one.
+    ///
+    /// While a request is being handled frames are only collected, as long as the inbox has room: heart-beats are still
+    /// seen, and a peer that sends faster than it is served is slowed down.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.protocol.is_reading() {
+            return false;
+        }
+        if self.protocol.is_busy() {
+            while !self
+                .inbox
+                .is_full(self.config.inbox_frames, self.config.inbox_octets)
+            {
+                match self.poll_socket(cx) {
+                    Some(frame) => self.inbox.push(frame),
+                    None => break,
+                }
+            }
+            return false;
+        }
+        if let Some(frame) = self.inbox.pop().or_else(|| self.poll_socket(cx)) {
+            self.protocol.handle_frame(frame, self.now);
+            return true;
+        }
+        if let Some(end) = self.end.take() {
+            self.protocol.handle_end(&end, self.now);
+            return true;
+        }
+        false
+    }
+
+    fn poll_socket(&mut self, cx: &mut Context<'_>) -> Option<Frame> {
+        while self.end.is_none() && self.has_room() {
+            match Pin::new(self.socket.as_mut()?).poll_next(cx) {
+                Poll::Ready(Some(Inbound::Frame(frame))) => return Some(frame),
+                Poll::Ready(Some(Inbound::End(end))) => self.end = Some(end),
+                Poll::Ready(Some(_)) => {}
+                Poll::Ready(None) | Poll::Pending => return None,
+            }
+        }
+        None
+    }
+
+    /// Gives a service's answer to the protocol.
+    pub(crate) fn answer(&mut self, answer: Result<Response, BoxError>) {
+        let (command, subscription) = (self.protocol.calling(), self.protocol.subscribing());
+        let is_connect = matches!(command, Some(FrameCommand::Connect | FrameCommand::Stomp));
+        match answer {
+            Ok(Response::Done) => self.protocol.handle_answer(Ok(None), self.now),
+            Ok(Response::Connected(mut connected)) if is_connect => {
+                if let Some(principal) = connected.principal.take() {
+                    self.session.shared().set_principal(principal);
+                }
+                self.protocol.handle_answer(Ok(Some(connected)), self.now);
+            }
+            Ok(Response::Observe(stream)) if command == Some(FrameCommand::Subscribe) => {
+                self.protocol.handle_answer(Ok(None), self.now);
+                // It may be gone: sessions end while their requests are being handled.
+                if let Some(key) = subscription {
+                    self.observers.insert(key, None, stream);
+                }
+            }
+            Ok(response) => {
+                tracing::error!(
+                    ?command,
+                    ?response,
+                    "a service gave an answer that is none to this request"
+                );
+                self.protocol
+                    .handle_answer(Err(ClientError::internal()), self.now);
+            }
+            Err(error) => {
+                let shown = self.describe(&*error);
+                self.protocol.handle_answer(Err(shown), self.now);
+            }
+        }
+    }
+
+    fn describe(&self, error: &(dyn Error + 'static)) -> ClientError {
+        (self.config.describe)(error)
+    }
+
+    /// Does what the protocol wants done.
+    pub(crate) fn obey(&mut self, output: Output) {
+        match output {
+            Output::Write(item) => self.put(&item),
+            Output::Negotiated(version) => {
+                if let Some(socket) = &mut self.socket {
+                    socket.negotiated(version, self.config.limits);
+                }
+            }
+            Output::Subscribed(key, destination) => {
+                self.session
+                    .shared()
+                    .lane()
+                    .subscribed
+                    .push((key, destination));
+            }
+            Output::Unsubscribed(key) => {
+                self.session
+                    .shared()
+                    .lane()
+                    .subscribed
+                    .retain(|(known, _)| *known != key);
+                self.observers.remove(key);
+            }
+            Output::Close(code) => {
+                self.is_closing = true;
+                if let Some(socket) = &mut self.socket {
+                    socket.set_close_code(code);
+                }
+            }
+            Output::Cut => self.socket = None,
+            // The connection calls the service.
+            Output::Call(_) | Output::Cancel => {}
+        }
+    }
+
+    fn put(&mut self, item: &Outbound) {
+        let Some(socket) = &mut self.socket else {
+            return;
+        };
+        let Err(error) = socket.put(item) else { return };
+        tracing::warn!(%error, "a frame could not be sent in the version of its session");
+        // A malformed frame may ask for a receipt in words that its version cannot give back.
+        if let Outbound::Frame(frame) = item {
+            let mut frame = frame.clone();
+            frame.headers.remove(header::RECEIPT_ID);
+            let _ = socket.put(&Outbound::Frame(frame));
+        }
+    }
+
+    /// Writes what there is, and says whether there is room again where there was none.
+    pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        let had_room = self.has_room();
+        let Some(socket) = self.socket.as_mut().filter(|socket| socket.unsent() > 0) else {
+            return false;
+        };
+        let before = socket.unsent();
+        let result = socket.poll_write(cx);
+        let after = socket.unsent();
+        if after < before {
+            self.protocol.handle_sent(self.now);
+            self.protocol.handle_stalled(false, self.now);
+        }
+        if after > 0 {
+            self.protocol.handle_stalled(true, self.now);
+        }
+        if let Poll::Ready(Err(error)) = result {
+            self.protocol.handle_end(&End::Reset(error), self.now);
+            return true;
+        }
+        !had_room && self.has_room()
+    }
+
+    /// Whether more may be collected for the peer.
+    fn has_room(&self) -> bool {
+        self.socket
+            .as_ref()
+            .is_none_or(|socket| socket.unsent() < self.config.outbound_octets)
+    }
+
+    /// The next deadline, once it is known who has been heard from.
+    pub(crate) fn deadline(&mut self) -> Option<Instant> {
+        let is_full = self
+            .inbox
+            .is_full(self.config.inbox_frames, self.config.inbox_octets);
+        let is_paused = is_full || !self.has_room();
+        let received = self.socket.as_ref().map_or(0, Socket::received);
+        if received != self.received || (self.is_paused && !is_paused) {
+            self.protocol.handle_received(self.now);
+        }
+        if is_paused {
+            self.protocol.handle_reading_paused();
+        }
+        (self.received, self.is_paused) = (received, is_paused);
+        self.protocol.timeout()
+    }
+
+    pub(crate) fn time_out(&mut self) {
+        self.now = now();
+        self.protocol.handle_timeout(self.now);
+    }
+
+    /// Closes the socket when the session is over; ready when nothing is left to be done.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let (true, Some(socket)) = (self.is_closing, &mut self.socket) {
+            if Pin::new(socket).poll_close(cx).is_ready() {
+                self.socket = None;
+            }
+        }
+        if self.protocol.is_finished() && self.socket.is_none() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let mut lane = self.session.shared().lane();
+        let dropped = std::mem::replace(
+            &mut *lane,
+            Lane {
+                is_closed: true,
+                ..Lane::default()
+            },
+        );
+        drop(lane);
+        // Streams are foreign code, and are not dropped under the lock.
+        drop(dropped);
+    }
+}
+
+/// The time as the runtime sees it, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
