@@ -1,8 +1,7 @@
 //! Frames from bytes that come in any pieces.
 
 use crate::{
-    Command, DecodeError, DecodeErrorKind as Kind, Frame, Headers, Limits, Version, escape,
-    grammar, header,
+    Command, DecodeError, DecodeErrorKind as Kind, Frame, Headers, Limits, Version, escape, grammar, header,
     headers::{Entries, Entry, Span},
     input::Input,
     value,
@@ -57,12 +56,7 @@ impl Decoder {
     /// A decoder at the beginning of a stream. `limits` hold until the negotiation.
     #[must_use]
     pub fn new(limits: Limits) -> Decoder {
-        Decoder {
-            limits,
-            version: Version::V1_0,
-            state: State::START,
-            input: Input::default(),
-        }
+        Decoder { limits, version: Version::V1_0, state: State::START, input: Input::default() }
     }
 
     /// Lets the decoder go on after `CONNECT`, `STOMP` or `CONNECTED`, in this version and with these limits.
@@ -157,13 +151,7 @@ impl Decoder {
 
     /// Takes the frame whose closing NUL stands at `nul`.
     fn take(&mut self, nul: usize) -> Result<Decoded, DecodeError> {
-        let State::Body(Body {
-            command,
-            entries,
-            head,
-            ..
-        }) = std::mem::replace(&mut self.state, State::START)
-        else {
+        let State::Body(Body { command, entries, head, .. }) = std::mem::replace(&mut self.state, State::START) else {
             return Ok(Decoded::HeartBeat);
         };
         let mut body = self.input.split_to(nul + 1);
@@ -176,11 +164,7 @@ impl Decoder {
         if command.is_unescaped() {
             self.state = State::Stopped;
         }
-        Ok(Decoded::Frame(Frame {
-            command,
-            headers,
-            body,
-        }))
+        Ok(Decoded::Frame(Frame { command, headers, body }))
     }
 }
 
@@ -197,11 +181,7 @@ enum State {
 }
 
 impl State {
-    const START: State = State::Head(HeadEnd {
-        line: 0,
-        scanned: 0,
-        lines: 0,
-    });
+    const START: State = State::Head(HeadEnd { line: 0, scanned: 0, lines: 0 });
 }
 
 /// The search for the empty line that ends a head, which goes on where it stopped when more bytes come.
@@ -274,17 +254,10 @@ struct Body {
 impl Body {
     fn after(head: &[u8]) -> Result<Body, DecodeError> {
         let (command, entries) = grammar::parse(head).map_err(|(kind, offset)| kind.at(offset))?;
-        let mut body = Body {
-            command,
-            entries,
-            head: head.len(),
-            length: None,
-            scanned: head.len(),
-        };
+        let mut body = Body { command, entries, head: head.len(), length: None, scanned: head.len() };
         if let Some(stated) = raw_value(head, &body.entries, header::CONTENT_LENGTH) {
             let length = value::content_length(stated);
-            body.length =
-                Some(length.ok_or_else(|| body.fault(head, Kind::InvalidContentLength, 0))?);
+            body.length = Some(length.ok_or_else(|| body.fault(head, Kind::InvalidContentLength, 0))?);
         }
         Ok(body)
     }
@@ -293,18 +266,10 @@ impl Body {
     ///
     /// STOMP 1.2, "Header content-length": "this number of octets MUST be read, regardless of whether or not there are
     /// NULL octets in the body. The frame still needs to be terminated with a NULL octet."
-    fn find_nul(
-        &mut self,
-        bytes: &[u8],
-        limits: &Limits,
-        version: Version,
-    ) -> Result<Option<usize>, DecodeError> {
+    fn find_nul(&mut self, bytes: &[u8], limits: &Limits, version: Version) -> Result<Option<usize>, DecodeError> {
         // STOMP 1.0, "SUBSCRIBE": "The body of the SUBSCRIBE command is ignored."
         let ignored = version == Version::V1_0 && self.command == Command::Subscribe;
-        let has_body = self.length.map_or_else(
-            || bytes.get(self.head).is_some_and(|&octet| octet != 0),
-            |l| l > 0,
-        );
+        let has_body = self.length.map_or_else(|| bytes.get(self.head).is_some_and(|&octet| octet != 0), |l| l > 0);
         if has_body && !ignored && !self.command.allows_body() {
             return Err(self.fault(bytes, Kind::UnexpectedBody, self.head));
         }
@@ -318,9 +283,7 @@ impl Body {
         self.scanned = nul;
         match bytes.get(nul) {
             // The NUL is the frame's last octet.
-            _ if nul >= limits.frame => {
-                Err(self.fault(bytes, Kind::FrameTooLong(limits.frame), limits.frame))
-            }
+            _ if nul >= limits.frame => Err(self.fault(bytes, Kind::FrameTooLong(limits.frame), limits.frame)),
             None => Ok(None),
             Some(0) => Ok(Some(nul)),
             Some(_) => Err(self.fault(bytes, Kind::MissingNul, nul)),
@@ -328,34 +291,20 @@ impl Body {
     }
 
     fn fault(&self, bytes: &[u8], kind: Kind, offset: usize) -> DecodeError {
-        DecodeError {
-            receipt: receipt(bytes, &self.entries),
-            ..kind.at(offset)
-        }
+        DecodeError { receipt: receipt(bytes, &self.entries), ..kind.at(offset) }
     }
 }
 
 /// The headers in a head, with escapes undone where the version has them.
-fn read_headers(
-    head: Bytes,
-    entries: Entries,
-    command: Command,
-    version: Version,
-) -> Result<Headers, DecodeError> {
+fn read_headers(head: Bytes, entries: Entries, command: Command, version: Version) -> Result<Headers, DecodeError> {
     let text = match ByteString::try_from(head.clone()) {
         Ok(text) => text,
         Err(error) => {
             let receipt = receipt(&head, &entries);
-            return Err(DecodeError {
-                receipt,
-                ..Kind::NotUtf8.at(error.valid_up_to())
-            });
+            return Err(DecodeError { receipt, ..Kind::NotUtf8.at(error.valid_up_to()) });
         }
     };
-    if command.is_unescaped()
-        || !escape::is_used_in(version)
-        || memchr(b'\\', text.as_bytes()).is_none()
-    {
+    if command.is_unescaped() || !escape::is_used_in(version) || memchr(b'\\', text.as_bytes()).is_none() {
         return Ok(Headers::decoded(text, entries));
     }
     let mut plain = String::with_capacity(text.len());
@@ -367,21 +316,14 @@ fn read_headers(
         })?;
         Ok(Span::new(start, plain.len()).unwrap_or_default())
     };
-    let read = entries.iter().map(|entry| {
-        Ok(Entry {
-            name: undo(entry.name)?,
-            value: undo(entry.value)?,
-        })
-    });
+    let read = entries.iter().map(|entry| Ok(Entry { name: undo(entry.name)?, value: undo(entry.value)? }));
     let entries = read.collect::<Result<Entries, DecodeError>>()?;
     Ok(Headers::decoded(ByteString::from(plain), entries))
 }
 
 /// The first value of `name`, escapes not undone.
 fn raw_value<'a>(head: &'a [u8], entries: &Entries, name: &str) -> Option<&'a [u8]> {
-    let found = entries
-        .iter()
-        .find(|entry| entry.name.of_bytes(head) == name.as_bytes())?;
+    let found = entries.iter().find(|entry| entry.name.of_bytes(head) == name.as_bytes())?;
     Some(found.value.of_bytes(head))
 }
 

@@ -43,11 +43,7 @@ impl Encoder {
     }
 
     fn encode_parts(self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
-        let Frame {
-            command,
-            headers,
-            body,
-        } = frame;
+        let Frame { command, headers, body } = frame;
         let length_stated = check_body(*command, headers, body.len())?;
         self.command(*command, out);
         for (name, value) in headers.iter() {
@@ -85,31 +81,16 @@ impl Encoder {
         end(body, out);
     }
 
-    fn header_of(
-        self,
-        command: Command,
-        name: &str,
-        value: &str,
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
+    fn header_of(self, command: Command, name: &str, value: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
         if name.is_empty() {
             return Err(EncodeError::EmptyHeaderName);
         }
         let start = out.len();
         let escaped = escape::is_used_in(self.version) && !command.is_unescaped();
-        let written = if escaped {
-            self.put_escaped(name, value, out)
-        } else {
-            put_plain(name, value, out)
-        };
+        let written = if escaped { self.put_escaped(name, value, out) } else { put_plain(name, value, out) };
         written.map_err(|octet| {
             out.truncate(start);
-            EncodeError::Inexpressible {
-                name: name.to_owned(),
-                octet: octet.into(),
-                command,
-                version: self.version,
-            }
+            EncodeError::Inexpressible { name: name.to_owned(), octet: octet.into(), command, version: self.version }
         })
     }
 
@@ -129,11 +110,7 @@ impl Encoder {
 /// A header where nothing is escaped: a colon may stand in the value, for the first one ends the name.
 fn put_plain(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
     let breaks = |octet: &u8| matches!(octet, 0 | b'\r' | b'\n');
-    if let Some(octet) = name
-        .bytes()
-        .find(|octet| breaks(octet) || *octet == b':')
-        .or(value.bytes().find(breaks))
-    {
+    if let Some(octet) = name.bytes().find(|octet| breaks(octet) || *octet == b':').or(value.bytes().find(breaks)) {
         return Err(octet);
     }
     for (part, end) in [(name, b':'), (value, b'\n')] {
@@ -157,9 +134,6 @@ fn check_body(command: Command, headers: &Headers, actual: usize) -> Result<bool
     match headers.get(header::CONTENT_LENGTH) {
         None => Ok(false),
         Some(stated) if crate::value::content_length(stated.as_bytes()) == Some(actual) => Ok(true),
-        Some(stated) => Err(EncodeError::WrongContentLength {
-            stated: stated.to_owned(),
-            actual,
-        }),
+        Some(stated) => Err(EncodeError::WrongContentLength { stated: stated.to_owned(), actual }),
     }
 }

@@ -48,7 +48,5 @@ pub(crate) fn apply(version: Version, plain: &str, out: &mut BytesMut) -> Result
 
 /// Whether `plain` holds an octet that [`apply`] would treat in some way.
 pub(crate) fn is_needed(plain: &str) -> bool {
-    plain
-        .bytes()
-        .any(|octet| matches!(octet, 0 | b'\\' | b'\n' | b':' | b'\r'))
+    plain.bytes().any(|octet| matches!(octet, 0 | b'\\' | b'\n' | b':' | b'\r'))
 }

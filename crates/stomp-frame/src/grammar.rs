@@ -40,19 +40,12 @@ fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), Fault> {
         Span::new(start, start + part.len())
     };
     let (rest, command) = terminated(command, eol).parse(input)?;
-    let (rest, entries) = fold_many0(
-        terminated(header, eol),
-        Entries::new,
-        |mut entries, (name, value): (&[u8], &[u8])| {
-            entries.extend(
-                place(name)
-                    .zip(place(value))
-                    .map(|(name, value)| Entry { name, value }),
-            );
+    let (rest, entries) =
+        fold_many0(terminated(header, eol), Entries::new, |mut entries, (name, value): (&[u8], &[u8])| {
+            entries.extend(place(name).zip(place(value)).map(|(name, value)| Entry { name, value }));
             entries
-        },
-    )
-    .parse(rest)?;
+        })
+        .parse(rest)?;
     let (rest, ()) = eol(rest)?;
     Ok((rest, (command, entries)))
 }
@@ -62,8 +55,7 @@ fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), Fault> {
 /// ```
 fn command(input: &[u8]) -> IResult<&[u8], Command, Fault> {
     let (rest, word) = until(memchr2(b'\r', b'\n', input), input);
-    let command = Command::from_bytes(word)
-        .ok_or_else(|| Fault::fatal(input, DecodeErrorKind::UnknownCommand))?;
+    let command = Command::from_bytes(word).ok_or_else(|| Fault::fatal(input, DecodeErrorKind::UnknownCommand))?;
     Ok((rest, command))
 }
 
@@ -118,19 +110,13 @@ struct Fault {
 
 impl Fault {
     fn fatal(at: &[u8], kind: DecodeErrorKind) -> Err<Fault> {
-        Err::Failure(Fault {
-            left: at.len(),
-            kind,
-        })
+        Err::Failure(Fault { left: at.len(), kind })
     }
 }
 
 impl ParseError<&[u8]> for Fault {
     fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
-        Fault {
-            left: input.len(),
-            kind: DecodeErrorKind::Incomplete,
-        }
+        Fault { left: input.len(), kind: DecodeErrorKind::Incomplete }
     }
 
     fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
@@ -145,11 +131,7 @@ mod tests {
     #[test]
     fn faults_are_named_and_placed() {
         let check = |input: &str, kind, offset| {
-            assert_eq!(
-                parse(input.as_bytes()).map(|_| ()),
-                Err((kind, offset)),
-                "{input:?}"
-            );
+            assert_eq!(parse(input.as_bytes()).map(|_| ()), Err((kind, offset)), "{input:?}");
         };
         check("SENT\n\n", DecodeErrorKind::UnknownCommand, 0);
         check("SEND\rx\n\n", DecodeErrorKind::BareCarriageReturn, 4);
@@ -164,10 +146,7 @@ mod tests {
         let (command, entries) = parse(b"SEND\r\na:b:c\nd:\r\n\r\n").unwrap();
         let text = "SEND\r\na:b:c\nd:\r\n\r\n";
         assert_eq!(command, Command::Send);
-        let found: Vec<_> = entries
-            .iter()
-            .map(|entry| (entry.name.of(text), entry.value.of(text)))
-            .collect();
+        let found: Vec<_> = entries.iter().map(|entry| (entry.name.of(text), entry.value.of(text))).collect();
         assert_eq!(found, [("a", "b:c"), ("d", "")]);
     }
 }

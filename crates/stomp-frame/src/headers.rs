@@ -75,17 +75,12 @@ impl Headers {
     /// All headers, in order, repeated ones too.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let text = self.text.as_str();
-        self.entries
-            .iter()
-            .map(move |entry| (entry.name.of(text), entry.value.of(text)))
+        self.entries.iter().map(move |entry| (entry.name.of(text), entry.value.of(text)))
     }
 
     /// Adds a header after all others.
     pub fn append(&mut self, name: &str, value: &str) {
-        let entry = Entry {
-            name: self.text.push(name),
-            value: self.text.push(value),
-        };
+        let entry = Entry { name: self.text.push(name), value: self.text.push(value) };
         self.entries.push(entry);
     }
 
@@ -116,24 +111,17 @@ impl Headers {
 
     /// The headers of a decoded head; the spans of `entries` lie within `text`.
     pub(crate) fn decoded(text: ByteString, entries: Entries) -> Headers {
-        Headers {
-            text: Text::Shared(text),
-            entries,
-        }
+        Headers { text: Text::Shared(text), entries }
     }
 
     fn find(&self, name: &str) -> Option<&Entry> {
         let text = self.text.as_str();
-        self.entries
-            .iter()
-            .find(|entry| entry.name.of(text) == name)
+        self.entries.iter().find(|entry| entry.name.of(text) == name)
     }
 
     fn position(&self, name: &str) -> Option<usize> {
         let text = self.text.as_str();
-        self.entries
-            .iter()
-            .position(|entry| entry.name.of(text) == name)
+        self.entries.iter().position(|entry| entry.name.of(text) == name)
     }
 }
 
@@ -147,9 +135,7 @@ impl Eq for Headers {}
 
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self
-            .iter()
-            .map(|(name, value)| (name, if is_secret(name) { "(hidden)" } else { value }));
+        let shown = self.iter().map(|(name, value)| (name, if is_secret(name) { "(hidden)" } else { value }));
         f.debug_map().entries(shown).finish()
     }
 }
@@ -190,10 +176,7 @@ pub(crate) struct Span {
 impl Span {
     /// `None` where the text is 4 GiB or longer.
     pub(crate) fn new(start: usize, end: usize) -> Option<Span> {
-        Some(Span {
-            start: u32::try_from(start).ok()?,
-            end: u32::try_from(end).ok()?,
-        })
+        Some(Span { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
     }
 
     pub(crate) fn start(self) -> usize {
@@ -202,14 +185,12 @@ impl Span {
 
     /// What the span covers; empty if it is not of this text.
     pub(crate) fn of(self, text: &str) -> &str {
-        text.get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     /// As [`Span::of`], before it is known that the text is one.
     pub(crate) fn of_bytes(self, text: &[u8]) -> &[u8] {
-        text.get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 
@@ -255,16 +236,7 @@ impl Default for Text {
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    [
-        "passcode",
-        "password",
-        "authorization",
-        "cookie",
-        "token",
-        "secret",
-    ]
-    .iter()
-    .any(|word| name.contains(word))
+    ["passcode", "password", "authorization", "cookie", "token", "secret"].iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -273,33 +245,19 @@ mod tests {
 
     #[test]
     fn insert_replaces_in_place_and_drops_repeats() {
-        let mut headers: Headers = [("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")]
-            .into_iter()
-            .collect();
+        let mut headers: Headers = [("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")].into_iter().collect();
         headers.insert("a", "5");
-        assert_eq!(
-            headers,
-            [("a", "5"), ("b", "2"), ("c", "4")].into_iter().collect()
-        );
+        assert_eq!(headers, [("a", "5"), ("b", "2"), ("c", "4")].into_iter().collect());
         headers.insert("d", "6");
         assert_eq!(headers.len(), 4);
         assert!(headers.remove("b"));
         assert!(!headers.remove("b"));
-        assert_eq!(
-            headers,
-            [("a", "5"), ("c", "4"), ("d", "6")].into_iter().collect()
-        );
+        assert_eq!(headers, [("a", "5"), ("c", "4"), ("d", "6")].into_iter().collect());
     }
 
     #[test]
     fn secrets_are_not_shown() {
-        let headers: Headers = [
-            ("login", "ann"),
-            ("passcode", "hush"),
-            ("X-Auth-Token", "hush"),
-        ]
-        .into_iter()
-        .collect();
+        let headers: Headers = [("login", "ann"), ("passcode", "hush"), ("X-Auth-Token", "hush")].into_iter().collect();
         let shown = format!("{headers:?}");
         assert!(shown.contains("ann"));
         assert!(!shown.contains("hush"));

@@ -14,10 +14,7 @@ pub(crate) struct Input {
 impl Input {
     pub(crate) fn feed(&mut self, bytes: Bytes) {
         if self.as_slice().is_empty() {
-            *self = Input {
-                fed: bytes,
-                gathered: BytesMut::new(),
-            };
+            *self = Input { fed: bytes, gathered: BytesMut::new() };
         } else {
             self.gather();
             self.gathered.extend_from_slice(&bytes);
@@ -25,29 +22,17 @@ impl Input {
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
-        if self.gathered.is_empty() {
-            &self.fed
-        } else {
-            &self.gathered
-        }
+        if self.gathered.is_empty() { &self.fed } else { &self.gathered }
     }
 
     /// Drops the first `count` octets. There must be as many.
     pub(crate) fn advance(&mut self, count: usize) {
-        if self.gathered.is_empty() {
-            self.fed.advance(count)
-        } else {
-            self.gathered.advance(count)
-        }
+        if self.gathered.is_empty() { self.fed.advance(count) } else { self.gathered.advance(count) }
     }
 
     /// Takes the first `count` octets. There must be as many.
     pub(crate) fn split_to(&mut self, count: usize) -> Bytes {
-        if self.gathered.is_empty() {
-            self.fed.split_to(count)
-        } else {
-            self.gathered.split_to(count).freeze()
-        }
+        if self.gathered.is_empty() { self.fed.split_to(count) } else { self.gathered.split_to(count).freeze() }
     }
 
     /// Copies what was fed, so that it can be added to.

@@ -21,10 +21,7 @@ impl Limits {
     /// What a peer may send before it is known who it is: as the default, but 16 KiB a frame.
     #[must_use]
     pub fn before_login() -> Limits {
-        Limits {
-            frame: 16 << 10,
-            ..Limits::default()
-        }
+        Limits { frame: 16 << 10, ..Limits::default() }
     }
 
     /// Sets [`Limits::frame`].
@@ -58,11 +55,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            frame: 256 << 10,
-            head: 16 << 10,
-            line: 8 << 10,
-            headers: 64,
-        }
+        Limits { frame: 256 << 10, head: 16 << 10, line: 8 << 10, headers: 64 }
     }
 }

@@ -59,9 +59,7 @@ where
     S: Stream<Item: IntoMessage> + Send + 'static,
 {
     fn into_response(self) -> Result<Response, BoxError> {
-        Ok(Response::Observe(Box::pin(
-            self.0.map(IntoMessage::into_message),
-        )))
+        Ok(Response::Observe(Box::pin(self.0.map(IntoMessage::into_message))))
     }
 }
 

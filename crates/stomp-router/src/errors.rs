@@ -26,10 +26,7 @@ pub fn describe(error: &(dyn Error + 'static)) -> ClientError {
 
 /// Nothing is routed where a frame wants to go.
 pub(crate) fn not_found(command: Command, destination: &str) -> ClientError {
-    ClientError::new(
-        "not-found",
-        format!("There is nothing to {command} at {}.", Shown(destination)),
-    )
+    ClientError::new("not-found", format!("There is nothing to {command} at {}.", Shown(destination)))
 }
 
 /// A handler's argument could not be had from the request.
@@ -42,10 +39,7 @@ struct Shown<'a>(&'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .chars()
-            .take(64)
-            .try_for_each(|char| write!(f, "{}", char.escape_debug()))
+        self.0.chars().take(64).try_for_each(|char| write!(f, "{}", char.escape_debug()))
     }
 }
 
@@ -92,19 +86,11 @@ pub(crate) struct Problems(Vec<RouteError>);
 impl Problems {
     pub(crate) fn note(&mut self, command: Command, pattern: &str, result: Result<(), String>) {
         if let Err(reason) = result {
-            self.0.push(RouteError {
-                command,
-                pattern: pattern.to_owned(),
-                reason,
-            });
+            self.0.push(RouteError { command, pattern: pattern.to_owned(), reason });
         }
     }
 
     pub(crate) fn none(self) -> Result<(), RouteErrors> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(RouteErrors(self.0))
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(RouteErrors(self.0)) }
     }
 }

@@ -39,35 +39,33 @@ pub trait Handler<A, S>: Sized + Send + 'static {
     fn into_route(self, state: S, into_response: IntoResponse<Self::Output>) -> Route;
 
     /// Wraps the handler in a tower layer, for one route.
-    fn layer<L>(self, layer: L) -> Layered<Self, L>
+    fn layer<L>(self, layer: L) -> Layered<Self, L, A, S>
     where
         L: Layer<Route, Service: RouteService>,
     {
-        Layered {
-            handler: self,
-            layer,
-        }
+        Layered { handler: self, layer, kind: PhantomData }
     }
 }
 
 /// A [`Handler`] in a layer.
 #[derive(Debug, Clone, Copy)]
-pub struct Layered<H, L> {
+pub struct Layered<H, L, A, S> {
     handler: H,
     layer: L,
+    kind: PhantomData<fn(A, S)>,
 }
 
-impl<A, S, H, L> Handler<A, S> for Layered<H, L>
+impl<A, S, H, L> Handler<A, S> for Layered<H, L, A, S>
 where
+    A: 'static,
+    S: 'static,
     H: Handler<A, S>,
     L: Layer<Route, Service: RouteService> + Send + 'static,
 {
     type Output = H::Output;
 
     fn into_route(self, state: S, into_response: IntoResponse<H::Output>) -> Route {
-        self.handler
-            .into_route(state, into_response)
-            .layer(&self.layer)
+        self.handler.into_route(state, into_response).layer(&self.layer)
     }
 }
 

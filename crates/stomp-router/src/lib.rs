@@ -52,7 +52,7 @@ pub use answer::{ConnectAnswer, Observe, SendAnswer, SubscribeAnswer};
 pub use errors::{RouteError, RouteErrors, describe};
 pub use extract::{FromRef, FromRequest, Path, State};
 pub use handler::{Handler, Layered};
-pub use route::Route;
+pub use route::{Route, RouteService};
 pub use router::Router;
 pub use routes::Routes;
 

@@ -18,25 +18,17 @@ struct Entry<T> {
 
 impl<T> Paths<T> {
     pub(crate) fn new() -> Paths<T> {
-        Paths {
-            tree: matchit::Router::new(),
-            entries: Vec::new(),
-        }
+        Paths { tree: matchit::Router::new(), entries: Vec::new() }
     }
 
     /// Adds a value, or says why its pattern cannot be.
     pub(crate) fn insert(&mut self, pattern: &str, value: T) -> Result<(), String> {
         let pattern = braced(pattern);
-        self.tree
-            .insert(&*pattern, self.entries.len())
-            .map_err(|error| match error {
-                matchit::InsertError::Conflict { with } => format!("is in conflict with {with}"),
-                other => other.to_string(),
-            })?;
-        self.entries.push(Entry {
-            value,
-            names: names(&pattern),
-        });
+        self.tree.insert(&*pattern, self.entries.len()).map_err(|error| match error {
+            matchit::InsertError::Conflict { with } => format!("is in conflict with {with}"),
+            other => other.to_string(),
+        })?;
+        self.entries.push(Entry { value, names: names(&pattern) });
         Ok(())
     }
 
@@ -47,10 +39,7 @@ impl<T> Paths<T> {
         if names.is_empty() {
             return Some((*found.value, Params::default()));
         }
-        let places = found
-            .params
-            .iter()
-            .map(|(_, value)| place(destination, value));
+        let places = found.params.iter().map(|(_, value)| place(destination, value));
         Some((*found.value, Params::new(Arc::clone(names), places)))
     }
 
@@ -67,25 +56,18 @@ fn place(whole: &str, part: &str) -> Range<usize> {
 
 /// `/users/:id` as `/users/{id}`.
 fn braced(pattern: &str) -> String {
-    let segments = pattern
-        .split('/')
-        .map(|segment| match segment.strip_prefix(':') {
-            Some(name) => format!("{{{name}}}"),
-            None => segment.to_owned(),
-        });
+    let segments = pattern.split('/').map(|segment| match segment.strip_prefix(':') {
+        Some(name) => format!("{{{name}}}"),
+        None => segment.to_owned(),
+    });
     segments.collect::<Vec<_>>().join("/")
 }
 
 /// The parameters' names, in order. In fixed text braces are doubled.
 fn names(pattern: &str) -> Arc<[Box<str>]> {
     let fixed = pattern.replace("{{", "").replace("}}", "");
-    let braced = fixed
-        .split('{')
-        .skip(1)
-        .filter_map(|after| after.split_once('}'));
-    braced
-        .map(|(name, _)| name.trim_start_matches('*').into())
-        .collect()
+    let braced = fixed.split('{').skip(1).filter_map(|after| after.split_once('}'));
+    braced.map(|(name, _)| name.trim_start_matches('*').into()).collect()
 }
 
 #[cfg(test)]
@@ -102,11 +84,7 @@ mod tests {
         let check = |destination: &str, value, params: &[(&str, &str)]| {
             let (place, found) = paths.find(destination).unwrap();
             assert_eq!(paths.get(place), Some(&value), "{destination}");
-            assert_eq!(
-                found.iter(destination).collect::<Vec<_>>(),
-                params,
-                "{destination}"
-            );
+            assert_eq!(found.iter(destination).collect::<Vec<_>>(), params, "{destination}");
         };
         check("/users/7/messages", 0, &[("id", "7")]);
         check("/stats/load.{raw}", 1, &[("metric", "load")]);
@@ -120,9 +98,6 @@ mod tests {
     fn conflicts_name_the_other() {
         let mut paths = Paths::new();
         paths.insert("/a/{id}", 0).unwrap();
-        assert_eq!(
-            paths.insert("/a/:name", 1),
-            Err("is in conflict with /a/{id}".to_owned())
-        );
+        assert_eq!(paths.insert("/a/:name", 1), Err("is in conflict with /a/{id}".to_owned()));
     }
 }

@@ -36,9 +36,7 @@ impl Route {
     where
         L: Layer<Route, Service: RouteService>,
     {
-        Route(Kind::Layered(BoxCloneSyncService::new(
-            layer.layer(self).map_err(Into::into),
-        )))
+        Route(Kind::Layered(BoxCloneSyncService::new(layer.layer(self).map_err(Into::into))))
     }
 
     pub(crate) fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
@@ -77,11 +75,7 @@ impl fmt::Debug for Route {
     note = "tower's `RateLimit` is not `Clone`: put `buffer` around it in one `ServiceBuilder`"
 )]
 pub trait RouteService:
-    Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static>
-    + Clone
-    + Send
-    + Sync
-    + 'static
+    Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static> + Clone + Send + Sync + 'static
 {
 }
 

@@ -34,9 +34,7 @@ struct Entry<S> {
 impl<S: Clone + Send + 'static> Router<S> {
     /// No routes.
     pub fn new() -> Router<S> {
-        Router {
-            entries: Vec::new(),
-        }
+        Router { entries: Vec::new() }
     }
 
     /// Calls `handler` with `CONNECT` and `STOMP` frames. Its error refuses the peer.
@@ -44,9 +42,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: ConnectAnswer>,
     {
-        self.add(Command::Connect, "", |state| {
-            handler.into_route(state, ConnectAnswer::into_response)
-        })
+        self.add(Command::Connect, "", |state| handler.into_route(state, ConnectAnswer::into_response))
     }
 
     /// Calls `handler` with `SEND` frames to destinations like `pattern`.
@@ -54,9 +50,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: SendAnswer>,
     {
-        self.add(Command::Send, pattern, |state| {
-            handler.into_route(state, SendAnswer::into_response)
-        })
+        self.add(Command::Send, pattern, |state| handler.into_route(state, SendAnswer::into_response))
     }
 
     /// Calls `handler` with `SUBSCRIBE` frames to destinations like `pattern`. Its answer is what is sent to the
@@ -65,9 +59,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: SubscribeAnswer>,
     {
-        self.add(Command::Subscribe, pattern, |state| {
-            handler.into_route(state, SubscribeAnswer::into_response)
-        })
+        self.add(Command::Subscribe, pattern, |state| handler.into_route(state, SubscribeAnswer::into_response))
     }
 
     /// Calls `handler` when a subscription to a destination like `pattern` was ended by its client.
@@ -75,9 +67,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: SendAnswer>,
     {
-        self.add(Command::Unsubscribe, pattern, |state| {
-            handler.into_route(state, SendAnswer::into_response)
-        })
+        self.add(Command::Unsubscribe, pattern, |state| handler.into_route(state, SendAnswer::into_response))
     }
 
     /// Calls `handler` at the end of every session that was connected.
@@ -85,9 +75,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: SendAnswer>,
     {
-        self.add(Command::Disconnect, "", |state| {
-            handler.into_route(state, SendAnswer::into_response)
-        })
+        self.add(Command::Disconnect, "", |state| handler.into_route(state, SendAnswer::into_response))
     }
 
     /// Wraps each route added so far in a tower layer.
@@ -97,10 +85,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     {
         self.map(|entry| {
             let layer = layer.clone();
-            Entry {
-                make: Box::new(move |state| (entry.make)(state).layer(&layer)),
-                ..entry
-            }
+            Entry { make: Box::new(move |state| (entry.make)(state).layer(&layer)), ..entry }
         })
     }
 
@@ -108,42 +93,21 @@ impl<S: Clone + Send + 'static> Router<S> {
     ///
     /// `S2` is what is missing then: `()` for nothing, which is what [`build`](Router::build) needs.
     pub fn with_state<S2>(self, state: S) -> Router<S2> {
-        self.map(
-            |Entry {
-                 command,
-                 pattern,
-                 make,
-             }| {
-                let route = make(state.clone());
-                Entry {
-                    command,
-                    pattern,
-                    make: Box::new(|_| route),
-                }
-            },
-        )
+        self.map(|Entry { command, pattern, make }| {
+            let route = make(state.clone());
+            Entry { command, pattern, make: Box::new(|_| route) }
+        })
     }
 
-    fn add(
-        mut self,
-        command: Command,
-        pattern: &str,
-        make: impl FnOnce(S) -> Route + Send + 'static,
-    ) -> Router<S> {
-        self.entries.push(Entry {
-            command,
-            pattern: pattern.to_owned(),
-            make: Box::new(make),
-        });
+    fn add(mut self, command: Command, pattern: &str, make: impl FnOnce(S) -> Route + Send + 'static) -> Router<S> {
+        self.entries.push(Entry { command, pattern: pattern.to_owned(), make: Box::new(make) });
         self
     }
 }
 
 impl<S> Router<S> {
     fn map<S2>(self, change: impl FnMut(Entry<S>) -> Entry<S2>) -> Router<S2> {
-        Router {
-            entries: self.entries.into_iter().map(change).collect(),
-        }
+        Router { entries: self.entries.into_iter().map(change).collect() }
     }
 }
 
@@ -156,12 +120,7 @@ impl Router {
     pub fn build(self) -> Result<Routes, RouteErrors> {
         let mut routes = Routes::builder();
         let mut problems = Problems::default();
-        for Entry {
-            command,
-            pattern,
-            make,
-        } in self.entries
-        {
+        for Entry { command, pattern, make } in self.entries {
             problems.note(command, &pattern, routes.add(command, &pattern, make(())));
         }
         problems.none().map(|()| routes.build())
@@ -176,13 +135,7 @@ impl<S: Clone + Send + 'static> Default for Router<S> {
 
 impl<S> std::fmt::Debug for Router<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(
-                self.entries
-                    .iter()
-                    .map(|entry| (entry.command, &entry.pattern)),
-            )
-            .finish()
+        f.debug_list().entries(self.entries.iter().map(|entry| (entry.command, &entry.pattern))).finish()
     }
 }
 

@@ -57,18 +57,10 @@ impl Routes {
             }
         }
         let (place, params) = self.table.paths(command)?.find(destination)?;
-        let mut text = self
-            .last
-            .take()
-            .map_or_else(String::new, |last| last.destination);
+        let mut text = self.last.take().map_or_else(String::new, |last| last.destination);
         text.clear();
         text.push_str(destination);
-        self.last = Some(Last {
-            command,
-            destination: text,
-            place,
-            params: params.clone(),
-        });
+        self.last = Some(Last { command, destination: text, place, params: params.clone() });
         Some((place, params))
     }
 
@@ -88,12 +80,7 @@ impl Routes {
 
 impl Table {
     /// Adds a route, or says why it cannot be.
-    pub(crate) fn add(
-        &mut self,
-        command: Command,
-        pattern: &str,
-        route: Route,
-    ) -> Result<(), String> {
+    pub(crate) fn add(&mut self, command: Command, pattern: &str, route: Route) -> Result<(), String> {
         let slot = match command {
             Command::Send => return self.send.insert(pattern, route),
             Command::Subscribe => return self.subscribe.insert(pattern, route),
@@ -108,10 +95,7 @@ impl Table {
     }
 
     pub(crate) fn build(self) -> Routes {
-        Routes {
-            table: Arc::new(self),
-            last: None,
-        }
+        Routes { table: Arc::new(self), last: None }
     }
 
     fn paths(&self, command: Command) -> Option<&Paths<Route>> {
@@ -139,9 +123,7 @@ impl Service<Request> for Routes {
         }
         let command = request.command();
         ResponseFuture(State::Ready(ready(match command {
-            Command::Send | Command::Subscribe => {
-                Err(not_found(command, request.destination()).into())
-            }
+            Command::Send | Command::Subscribe => Err(not_found(command, request.destination()).into()),
             _ => Ok(Response::Done),
         })))
     }

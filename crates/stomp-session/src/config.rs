@@ -58,10 +58,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(10),
             handler_timeout: Duration::from_secs(60),
             linger: Duration::from_secs(1),
-            heart_beat: HeartBeat {
-                send: 1_000,
-                receive: 1_000,
-            },
+            heart_beat: HeartBeat { send: 1_000, receive: 1_000 },
             ping_interval: Duration::from_secs(25),
             ping_patience: Duration::from_secs(10),
             app_errors: AppErrors::KeepOpen,

@@ -35,15 +35,8 @@ pin_project! {
 }
 
 impl Connection {
-    pub(crate) fn new(
-        socket: Socket,
-        config: Arc<Config>,
-        session: Session,
-        channel: Channel,
-    ) -> Connection {
-        Connection {
-            run: Run::new(Work::new(socket, config, session), channel),
-        }
+    pub(crate) fn new(socket: Socket, config: Arc<Config>, session: Session, channel: Channel) -> Connection {
+        Connection { run: Run::new(Work::new(socket, config, session), channel) }
     }
 
     /// Calls `service` with the peer's requests, one at a time and in order.
@@ -70,9 +63,7 @@ impl Future for Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("session", &self.run.work.session)
-            .finish_non_exhaustive()
+        f.debug_struct("Connection").field("session", &self.run.work.session).finish_non_exhaustive()
     }
 }
 
@@ -99,14 +90,7 @@ where
     S::Error: Into<BoxError>,
 {
     fn new(work: Work, service: S) -> Run<S> {
-        Run {
-            work,
-            service,
-            request: None,
-            call: None,
-            sleep: None,
-            alarm: None,
-        }
+        Run { work, service, request: None, call: None, sleep: None, alarm: None }
     }
 
     /// Makes the service go on, and gives its answer to the protocol.
@@ -179,16 +163,10 @@ where
             *this.alarm = Some(deadline);
             match this.sleep.as_mut().as_pin_mut() {
                 Some(sleep) => sleep.reset(deadline.into()),
-                None => this
-                    .sleep
-                    .set(Some(tokio::time::sleep_until(deadline.into()))),
+                None => this.sleep.set(Some(tokio::time::sleep_until(deadline.into()))),
             }
         }
-        if this
-            .sleep
-            .as_pin_mut()
-            .is_none_or(|sleep| sleep.poll(cx).is_pending())
-        {
+        if this.sleep.as_pin_mut().is_none_or(|sleep| sleep.poll(cx).is_pending()) {
             return false;
         }
         *this.alarm = None;

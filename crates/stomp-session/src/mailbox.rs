@@ -47,11 +47,7 @@ impl MailboxConfig {
 
 impl Default for MailboxConfig {
     fn default() -> Self {
-        MailboxConfig {
-            messages: 256,
-            octets: 256 << 10,
-            overflow: Overflow::Disconnect,
-        }
+        MailboxConfig { messages: 256, octets: 256 << 10, overflow: Overflow::Disconnect }
     }
 }
 
@@ -101,17 +97,8 @@ impl Mailbox {
     /// Both sides of a mailbox.
     #[must_use]
     pub fn new(config: MailboxConfig) -> (Mailbox, Messages) {
-        let shared = Arc::new(Shared {
-            config,
-            state: Mutex::default(),
-        });
-        (
-            Mailbox(Arc::clone(&shared)),
-            Messages {
-                shared,
-                taken: VecDeque::new(),
-            },
-        )
+        let shared = Arc::new(Shared { config, state: Mutex::default() });
+        (Mailbox(Arc::clone(&shared)), Messages { shared, taken: VecDeque::new() })
     }
 
     /// Puts messages in, and says whether anybody reads them still.
@@ -199,11 +186,7 @@ impl<T: Weight> Queue<T> {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Queue {
-            items: VecDeque::new(),
-            octets: 0,
-            has_overflowed: false,
-        }
+        Queue { items: VecDeque::new(), octets: 0, has_overflowed: false }
     }
 }
 
@@ -254,9 +237,7 @@ mod tests {
     use futures_util::{FutureExt, StreamExt};
 
     fn numbered(count: usize) -> Vec<Message> {
-        (0..count)
-            .map(|number| Message::new(number.to_string()))
-            .collect()
+        (0..count).map(|number| Message::new(number.to_string())).collect()
     }
 
     fn drain(messages: &mut Messages) -> Vec<String> {
@@ -279,9 +260,7 @@ mod tests {
 
     #[test]
     fn a_full_mailbox_drops_the_oldest() {
-        let config = MailboxConfig::default()
-            .messages(2)
-            .overflow(Overflow::DropOldest);
+        let config = MailboxConfig::default().messages(2).overflow(Overflow::DropOldest);
         let (mailbox, mut messages) = Mailbox::new(config);
         assert!(mailbox.push(&numbered(4)));
         assert_eq!(drain(&mut messages), ["2", "3"]);

@@ -58,12 +58,7 @@ impl Message {
         // STOMP 1.2, "MESSAGE": "a message-id header with a unique identifier for that message".
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Message(Arc::new(Content {
-            id,
-            headers,
-            body,
-            tails: Default::default(),
-        }))
+        Message(Arc::new(Content { id, headers, body, tails: Default::default() }))
     }
 
     /// Adds a header after all others.
@@ -92,12 +87,7 @@ impl Message {
     /// What the message counts against limits in octets: about its size on the wire.
     pub(crate) fn weight(&self) -> usize {
         const FRAME: usize = 128;
-        let headers: usize = self
-            .0
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 2)
-            .sum();
+        let headers: usize = self.0.headers.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
         FRAME + headers + self.0.body.len()
     }
 
@@ -109,8 +99,7 @@ impl Message {
             Version::V1_1 => v1_1,
             Version::V1_2 => v1_2,
         };
-        slot.get_or_init(|| self.0.encode(Encoder::new(version)))
-            .clone()
+        slot.get_or_init(|| self.0.encode(Encoder::new(version))).clone()
     }
 }
 
@@ -124,18 +113,11 @@ impl Content {
             }
         };
         put(header::MESSAGE_ID, &self.id.to_string());
-        for (name, value) in self
-            .headers
-            .iter()
-            .filter(|(name, _)| !RESERVED.contains(name))
-        {
+        for (name, value) in self.headers.iter().filter(|(name, _)| !RESERVED.contains(name)) {
             put(name, value);
         }
         encoder.body(&self.body, &mut out);
-        Tail {
-            bytes: out.freeze(),
-            is_text: std::str::from_utf8(&self.body).is_ok(),
-        }
+        Tail { bytes: out.freeze(), is_text: std::str::from_utf8(&self.body).is_ok() }
     }
 }
 
@@ -195,31 +177,20 @@ mod tests {
 
     #[test]
     fn reserved_headers_are_left_out_and_the_rest_escaped() {
-        let message = Message::new("hi")
-            .with_header("a:b", "1")
-            .with_header("subscription", "x");
+        let message = Message::new("hi").with_header("a:b", "1").with_header("subscription", "x");
         let tail = message.tail(Version::V1_2);
-        let expected = format!(
-            "message-id:{}\na\\cb:1\ncontent-length:2\n\nhi\0",
-            message.0.id
-        );
+        let expected = format!("message-id:{}\na\\cb:1\ncontent-length:2\n\nhi\0", message.0.id);
         assert_eq!(tail.bytes, expected.as_bytes());
         assert!(tail.is_text);
     }
 
     #[test]
     fn what_a_version_cannot_express_is_left_out() {
-        let message = Message::new(&b"\xff"[..])
-            .with_header("x", "a\rb")
-            .with_header("y", "c");
+        let message = Message::new(&b"\xff"[..]).with_header("x", "a\rb").with_header("y", "c");
         let tail = message.tail(Version::V1_1);
         assert_eq!(
             tail.bytes,
-            [
-                format!("message-id:{}\ny:c\ncontent-length:1\n\n", message.0.id).as_bytes(),
-                b"\xff\0"
-            ]
-            .concat()
+            [format!("message-id:{}\ny:c\ncontent-length:1\n\n", message.0.id).as_bytes(), b"\xff\0"].concat()
         );
         assert!(!tail.is_text);
     }

@@ -40,16 +40,8 @@ pub(crate) enum Said {
 impl Observers {
     /// `session` is woken with any of the streams.
     pub(crate) fn new(session: Arc<AtomicWaker>) -> Observers {
-        let woken = Woken {
-            any: AtomicBool::new(false),
-            slots: Mutex::default(),
-            session,
-        };
-        Observers {
-            slots: Slab::new(),
-            ready: VecDeque::new(),
-            woken: Arc::new(woken),
-        }
+        let woken = Woken { any: AtomicBool::new(false), slots: Mutex::default(), session };
+        Observers { slots: Slab::new(), ready: VecDeque::new(), woken: Arc::new(woken) }
     }
 
     /// Whether a stream waits to be polled.
@@ -57,27 +49,12 @@ impl Observers {
         !self.ready.is_empty() || self.woken.any.load(Ordering::Acquire)
     }
 
-    pub(crate) fn insert(
-        &mut self,
-        key: SubscriptionKey,
-        hook: Option<u64>,
-        stream: MessageStream,
-    ) {
+    pub(crate) fn insert(&mut self, key: SubscriptionKey, hook: Option<u64>, stream: MessageStream) {
         let entry = self.slots.vacant_entry();
         let slot = entry.key();
-        let bell = Arc::new(Bell {
-            slot,
-            is_rung: AtomicBool::new(true),
-            woken: Arc::clone(&self.woken),
-        });
+        let bell = Arc::new(Bell { slot, is_rung: AtomicBool::new(true), woken: Arc::clone(&self.woken) });
         let waker = Waker::from(Arc::clone(&bell));
-        entry.insert(Slot {
-            key,
-            hook,
-            stream,
-            bell,
-            waker,
-        });
+        entry.insert(Slot { key, hook, stream, bell, waker });
         self.ready.push_back(slot);
     }
 

@@ -29,13 +29,7 @@ impl Request {
     }
 
     pub(crate) fn of(frame: Frame, session: Session, reason: Option<DisconnectReason>) -> Request {
-        Request {
-            frame,
-            session,
-            params: Params::default(),
-            reason,
-            extensions: Extensions::new(),
-        }
+        Request { frame, session, params: Params::default(), reason, extensions: Extensions::new() }
     }
 
     /// What is asked for.
@@ -47,10 +41,7 @@ impl Request {
     /// The `destination`; empty for `CONNECT` and `DISCONNECT`. For `UNSUBSCRIBE`, that of the subscription.
     #[must_use]
     pub fn destination(&self) -> &str {
-        self.frame
-            .headers
-            .get(header::DESTINATION)
-            .unwrap_or_default()
+        self.frame.headers.get(header::DESTINATION).unwrap_or_default()
     }
 
     /// The frame's headers.
@@ -122,36 +113,20 @@ pub struct Params {
 impl Params {
     /// Parameters of these names at these places of the destination, in the same order.
     pub fn new(names: Arc<[Box<str>]>, places: impl IntoIterator<Item = Range<usize>>) -> Params {
-        Params {
-            names: Some(names),
-            places: places.into_iter().collect(),
-        }
+        Params { names: Some(names), places: places.into_iter().collect() }
     }
 
     /// Names and values, in the pattern's order, given the destination.
-    pub fn iter<'a>(
-        &'a self,
-        destination: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
-        let names = self
-            .names
-            .as_deref()
-            .unwrap_or_default()
-            .iter()
-            .map(|name| &**name);
-        let values = self
-            .places
-            .iter()
-            .map(|place| destination.get(place.clone()).unwrap_or_default());
+    pub fn iter<'a>(&'a self, destination: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
+        let names = self.names.as_deref().unwrap_or_default().iter().map(|name| &**name);
+        let values = self.places.iter().map(|place| destination.get(place.clone()).unwrap_or_default());
         names.zip(values)
     }
 
     /// The value of `name`, given the destination.
     #[must_use]
     pub fn get<'a>(&'a self, destination: &'a str, name: &str) -> Option<&'a str> {
-        self.iter(destination)
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
+        self.iter(destination).find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 

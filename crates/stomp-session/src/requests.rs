@@ -82,8 +82,6 @@ impl Future for Answer {
     type Output = Result<Response, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(
-            ready!(Pin::new(&mut self.0).poll(cx)).unwrap_or_else(|_| Err(Unanswered.into())),
-        )
+        Poll::Ready(ready!(Pin::new(&mut self.0).poll(cx)).unwrap_or_else(|_| Err(Unanswered.into())))
     }
 }

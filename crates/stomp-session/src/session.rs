@@ -1,9 +1,8 @@
 //! The handle on a session.
 
 use crate::{
-    BoxError, ClientError, Config, Connected, Connection, IntoMessage, MailboxConfig, Message,
-    MessageStream, NotSubscribed, Peer, Principal, Requests, mailbox::Queue,
-    protocol::SubscriptionKey, requests,
+    BoxError, ClientError, Config, Connected, Connection, IntoMessage, MailboxConfig, Message, MessageStream,
+    NotSubscribed, Peer, Principal, Requests, mailbox::Queue, protocol::SubscriptionKey, requests,
 };
 use bytestring::ByteString;
 use futures_core::Stream;
@@ -30,22 +29,14 @@ impl Session {
     /// A session over `socket`: its handle, the peer's requests, and the connection that has to be polled.
     pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
         let config = config.into();
-        let session = Session(Arc::new(Shared::new(
-            Arc::clone(socket.peer()),
-            config.mailbox,
-            false,
-        )));
+        let session = Session(Arc::new(Shared::new(Arc::clone(socket.peer()), config.mailbox, false)));
         let (channel, requests) = requests::channel();
         let connection = Connection::new(socket, config, session.clone(), channel);
         (session, requests, connection)
     }
 
     pub(crate) fn detached() -> Session {
-        Session(Arc::new(Shared::new(
-            Arc::default(),
-            MailboxConfig::default(),
-            true,
-        )))
+        Session(Arc::new(Shared::new(Arc::default(), MailboxConfig::default(), true)))
     }
 
     /// The other end of the connection.
@@ -80,10 +71,7 @@ impl Session {
     /// Sends `CONNECTED` with these headers, which lets the peer in, unless its `CONNECT` is answered already.
     pub fn connected<'a>(&self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) {
         let headers = headers.into_iter().collect();
-        self.0.push(Command::Connected(Connected {
-            principal: None,
-            headers,
-        }));
+        self.0.push(Command::Connected(Connected { principal: None, headers }));
     }
 
     /// Sends a message to the peer's own subscriptions of `destination`.
@@ -128,19 +116,11 @@ impl Session {
         let hook = NEXT.fetch_add(1, Ordering::Relaxed);
         let stream: MessageStream = Box::pin(stream.map(IntoMessage::into_message));
         let mut lane = self.0.lane();
-        let key = lane
-            .keys_of(destination)
-            .first()
-            .copied()
-            .ok_or(NotSubscribed)?;
-        lane.commands
-            .push_back(Command::Observe { key, hook, stream });
+        let key = lane.keys_of(destination).first().copied().ok_or(NotSubscribed)?;
+        lane.commands.push_back(Command::Observe { key, hook, stream });
         drop(lane);
         self.0.wake();
-        Ok(Observed {
-            session: self.clone(),
-            hook,
-        })
+        Ok(Observed { session: self.clone(), hook })
     }
 
     /// Closes the connection, after all that was sent before.
@@ -193,11 +173,7 @@ pub(crate) struct Shared {
 pub(crate) enum Command {
     Connected(Connected),
     Error(ClientError),
-    Observe {
-        key: SubscriptionKey,
-        hook: u64,
-        stream: MessageStream,
-    },
+    Observe { key: SubscriptionKey, hook: u64, stream: MessageStream },
     Unhook(u64),
     Close(CloseCode),
 }
@@ -213,11 +189,7 @@ pub(crate) struct Lane {
 
 impl Lane {
     fn keys_of(&self, destination: &str) -> Vec<SubscriptionKey> {
-        self.subscribed
-            .iter()
-            .filter(move |(_, known)| **known == *destination)
-            .map(|(key, _)| *key)
-            .collect()
+        self.subscribed.iter().filter(move |(_, known)| **known == *destination).map(|(key, _)| *key).collect()
     }
 }
 
@@ -228,10 +200,7 @@ impl Shared {
             principal: OnceLock::new(),
             values: Mutex::default(),
             mailbox,
-            lane: Mutex::new(Lane {
-                is_closed,
-                ..Lane::default()
-            }),
+            lane: Mutex::new(Lane { is_closed, ..Lane::default() }),
             is_called: AtomicBool::new(false),
             task: Arc::default(),
         }

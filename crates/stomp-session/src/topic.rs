@@ -69,13 +69,7 @@ impl<T> Topic<T> {
     /// A topic whose subscribers have such mailboxes.
     #[must_use]
     pub fn with_mailboxes(config: MailboxConfig) -> Topic<T> {
-        Topic {
-            shared: Arc::new(Shared {
-                config,
-                state: Mutex::default(),
-            }),
-            payload: PhantomData,
-        }
+        Topic { shared: Arc::new(Shared { config, state: Mutex::default() }), payload: PhantomData }
     }
 
     /// How many are subscribed.
@@ -93,11 +87,7 @@ impl<T> Topic<T> {
         state.finish();
         let key = state.members.insert(mailbox);
         drop(state);
-        Subscriber {
-            messages,
-            key,
-            shared: Arc::clone(&self.shared),
-        }
+        Subscriber { messages, key, shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -114,9 +104,7 @@ impl<T: IntoMessage> Topic<T> {
         if state.is_driven && state.waiting.len() < BACKLOG {
             return Ok(());
         }
-        let runtime = tokio::runtime::Handle::try_current()
-            .ok()
-            .filter(|_| state.members.len() > CHUNK);
+        let runtime = tokio::runtime::Handle::try_current().ok().filter(|_| state.members.len() > CHUNK);
         match runtime {
             Some(runtime) if !state.is_driven => {
                 state.is_driven = true;
@@ -162,10 +150,7 @@ impl State {
             self.reached = 0;
         }
         // Keys have gaps where members have left.
-        let end = self
-            .reached
-            .saturating_add(most)
-            .min(self.members.capacity());
+        let end = self.reached.saturating_add(most).min(self.members.capacity());
         while self.reached < end {
             if let Some(member) = self.members.get(self.reached) {
                 member.push(&self.current);
@@ -180,10 +165,7 @@ impl State {
 
 impl<T> Clone for Topic<T> {
     fn clone(&self) -> Self {
-        Topic {
-            shared: Arc::clone(&self.shared),
-            payload: PhantomData,
-        }
+        Topic { shared: Arc::clone(&self.shared), payload: PhantomData }
     }
 }
 
@@ -195,9 +177,7 @@ impl<T> Default for Topic<T> {
 
 impl<T> fmt::Debug for Topic<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Topic")
-            .field("subscribers", &self.subscribers())
-            .finish_non_exhaustive()
+        f.debug_struct("Topic").field("subscribers", &self.subscribers()).finish_non_exhaustive()
     }
 }
 

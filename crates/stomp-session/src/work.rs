@@ -71,8 +71,7 @@ impl Work {
 
     /// Whether a handle or a stream has something to say that can be said now.
     pub(crate) fn is_called(&self) -> bool {
-        self.session.shared().is_called()
-            || (self.has_room() && (self.messages_wait || self.observers.are_ready()))
+        self.session.shared().is_called() || (self.has_room() && (self.messages_wait || self.observers.are_ready()))
     }
 
     /// Does what the session's handles want.
@@ -86,13 +85,9 @@ impl Work {
         self.send_messages();
         for command in commands {
             match command {
-                Command::Connected(connected) => {
-                    self.protocol.handle_connected(connected, self.now)
-                }
+                Command::Connected(connected) => self.protocol.handle_connected(connected, self.now),
                 Command::Error(error) => self.protocol.handle_error(error, self.now),
-                Command::Observe { key, hook, stream } => {
-                    self.observers.insert(key, Some(hook), stream)
-                }
+                Command::Observe { key, hook, stream } => self.observers.insert(key, Some(hook), stream),
                 Command::Unhook(hook) => self.observers.unhook(hook),
                 Command::Close(code) => self.protocol.handle_close(code, self.now),
             }
@@ -108,9 +103,7 @@ impl Work {
         let mut messages = VecDeque::new();
         let taken = self.session.shared().lane().messages.take(&mut messages);
         match taken {
-            Ok(()) => messages
-                .iter()
-                .for_each(|(key, message)| self.deliver(*key, message)),
+            Ok(()) => messages.iter().for_each(|(key, message)| self.deliver(*key, message)),
             Err(SlowConsumer) => self.protocol.handle_overflow(self.now),
         }
     }
@@ -125,9 +118,7 @@ impl Work {
                 None => return,
                 Some(Said::Message(key, message)) => self.deliver(key, &message),
                 Some(Said::Ended(key)) => self.protocol.handle_stream_end(key),
-                Some(Said::Failed(_, error)) if error.is::<SlowConsumer>() => {
-                    self.protocol.handle_overflow(self.now)
-                }
+                Some(Said::Failed(_, error)) if error.is::<SlowConsumer>() => self.protocol.handle_overflow(self.now),
                 Some(Said::Failed(key, error)) => {
                     let shown = self.describe(&*error);
                     self.protocol.handle_stream_error(key, shown, self.now);
@@ -151,10 +142,7 @@ impl Work {
             return false;
         }
         if self.protocol.is_busy() {
-            while !self
-                .inbox
-                .is_full(self.config.inbox_frames, self.config.inbox_octets)
-            {
+            while !self.inbox.is_full(self.config.inbox_frames, self.config.inbox_octets) {
                 match self.poll_socket(cx) {
                     Some(frame) => self.inbox.push(frame),
                     None => break,
@@ -205,13 +193,8 @@ impl Work {
                 }
             }
             Ok(response) => {
-                tracing::error!(
-                    ?command,
-                    ?response,
-                    "a service gave an answer that is none to this request"
-                );
-                self.protocol
-                    .handle_answer(Err(ClientError::internal()), self.now);
+                tracing::error!(?command, ?response, "a service gave an answer that is none to this request");
+                self.protocol.handle_answer(Err(ClientError::internal()), self.now);
             }
             Err(error) => {
                 let shown = self.describe(&*error);
@@ -234,18 +217,10 @@ impl Work {
                 }
             }
             Output::Subscribed(key, destination) => {
-                self.session
-                    .shared()
-                    .lane()
-                    .subscribed
-                    .push((key, destination));
+                self.session.shared().lane().subscribed.push((key, destination));
             }
             Output::Unsubscribed(key) => {
-                self.session
-                    .shared()
-                    .lane()
-                    .subscribed
-                    .retain(|(known, _)| *known != key);
+                self.session.shared().lane().subscribed.retain(|(known, _)| *known != key);
                 self.observers.remove(key);
             }
             Output::Close(code) => {
@@ -299,16 +274,12 @@ impl Work {
 
     /// Whether more may be collected for the peer.
     fn has_room(&self) -> bool {
-        self.socket
-            .as_ref()
-            .is_none_or(|socket| socket.unsent() < self.config.outbound_octets)
+        self.socket.as_ref().is_none_or(|socket| socket.unsent() < self.config.outbound_octets)
     }
 
     /// The next deadline, once it is known who has been heard from.
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
-        let is_full = self
-            .inbox
-            .is_full(self.config.inbox_frames, self.config.inbox_octets);
+        let is_full = self.inbox.is_full(self.config.inbox_frames, self.config.inbox_octets);
         let is_paused = is_full || !self.has_room();
         let received = self.socket.as_ref().map_or(0, Socket::received);
         if received != self.received || (self.is_paused && !is_paused) {
@@ -333,24 +304,14 @@ impl Work {
                 self.socket = None;
             }
         }
-        if self.protocol.is_finished() && self.socket.is_none() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if self.protocol.is_finished() && self.socket.is_none() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
         let mut lane = self.session.shared().lane();
-        let dropped = std::mem::replace(
-            &mut *lane,
-            Lane {
-                is_closed: true,
-                ..Lane::default()
-            },
-        );
+        let dropped = std::mem::replace(&mut *lane, Lane { is_closed: true, ..Lane::default() });
         drop(lane);
         // Streams are foreign code, and are not dropped under the lock.
         drop(dropped);

@@ -20,9 +20,7 @@
 use futures_util::StreamExt;
 use std::{collections::VecDeque, fs, path::Path, time::Duration};
 use stomp_frame::{Command, Decoded, Decoder, Frame, Headers, Limits, Version};
-use stomp_session::{
-    ClientError, Config, Peer, Request, Requests, Responder, Response, Session, Topic,
-};
+use stomp_session::{ClientError, Config, Peer, Request, Requests, Responder, Response, Session, Topic};
 use stomp_socket::Socket;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -32,10 +30,7 @@ use tokio::{
 #[tokio::test(start_paused = true)]
 async fn every_conversation_goes_as_written() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conversations");
-    let mut files: Vec<_> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
     for file in files {
@@ -44,10 +39,7 @@ async fn every_conversation_goes_as_written() {
         for (number, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
             let step = line.split_once(" #").map_or(line, |(step, _)| step).trim();
             if !step.is_empty() && !step.starts_with('#') {
-                conversation
-                    .step(step)
-                    .await
-                    .unwrap_or_else(|error| panic!("{name}:{}: {step}: {error}", number + 1));
+                conversation.step(step).await.unwrap_or_else(|error| panic!("{name}:{}: {step}: {error}", number + 1));
             }
         }
     }
@@ -73,22 +65,12 @@ impl Conversation {
         let mut decoder = Decoder::new(Limits::default());
         decoder.negotiated(Version::V1_2, Limits::default());
         let received = VecDeque::new();
-        Conversation {
-            client,
-            decoder,
-            received,
-            requests,
-            waiting: None,
-            topic: Topic::new(),
-        }
+        Conversation { client, decoder, received, requests, waiting: None, topic: Topic::new() }
     }
 
     async fn step(&mut self, step: &str) -> Outcome {
         if let Some(seconds) = step.strip_prefix('+') {
-            let seconds: f64 = seconds
-                .trim_end_matches('s')
-                .parse()
-                .map_err(|_| "no number of seconds")?;
+            let seconds: f64 = seconds.trim_end_matches('s').parse().map_err(|_| "no number of seconds")?;
             self.settle().await;
             advance(Duration::from_secs_f64(seconds)).await;
             self.settle().await;
@@ -105,45 +87,26 @@ impl Conversation {
     async fn client_says(&mut self, what: &str) -> Outcome {
         let octets = match what.split_once(' ') {
             _ if what == "end" => {
-                return self
-                    .client
-                    .shutdown()
-                    .await
-                    .map_err(|error| error.to_string());
+                return self.client.shutdown().await.map_err(|error| error.to_string());
             }
             _ if what == "beat" => b"\n".to_vec(),
             Some(("raw", text)) => text.replace("\\n", "\n").replace("\\0", "\0").into_bytes(),
-            _ => frame(what)?
-                .to_bytes(Version::V1_2)
-                .map_err(|error| error.to_string())?
-                .to_vec(),
+            _ => frame(what)?.to_bytes(Version::V1_2).map_err(|error| error.to_string())?.to_vec(),
         };
-        self.client
-            .write_all(&octets)
-            .await
-            .map_err(|error| error.to_string())
+        self.client.write_all(&octets).await.map_err(|error| error.to_string())
     }
 
     async fn server_says(&mut self, what: &str) -> Outcome {
         let next = self.next().await;
         match (what, next) {
-            ("nothing", Next::Nothing)
-            | ("end", Next::End)
-            | ("beat", Next::Item(Decoded::HeartBeat)) => Ok(()),
+            ("nothing", Next::Nothing) | ("end", Next::End) | ("beat", Next::Item(Decoded::HeartBeat)) => Ok(()),
             ("nothing" | "end" | "beat", other) => Err(format!("but {other:?}")),
             (_, Next::Item(Decoded::Frame(found))) => {
                 let expected = frame(what)?;
                 let fits = found.command == expected.command
-                    && expected
-                        .headers
-                        .iter()
-                        .all(|(name, value)| found.headers.get(name) == Some(value))
+                    && expected.headers.iter().all(|(name, value)| found.headers.get(name) == Some(value))
                     && (expected.body.is_empty() || found.body == expected.body);
-                if fits {
-                    Ok(())
-                } else {
-                    Err(format!("but {found:?} {:?}", found.body))
-                }
+                if fits { Ok(()) } else { Err(format!("but {found:?} {:?}", found.body)) }
             }
             (_, other) => Err(format!("but {other:?}")),
         }
@@ -171,15 +134,8 @@ impl Conversation {
     async fn application(&mut self, what: &str) -> Outcome {
         let words: Vec<_> = what.split(' ').collect();
         match words[..] {
-            ["publish", text] => self
-                .topic
-                .publish(text.to_owned())
-                .map_err(|error| error.to_string()),
-            ["answer"] => self
-                .waiting
-                .take()
-                .map(Responder::ok)
-                .ok_or("nothing waits".into()),
+            ["publish", text] => self.topic.publish(text.to_owned()).map_err(|error| error.to_string()),
+            ["answer"] => self.waiting.take().map(Responder::ok).ok_or("nothing waits".into()),
             ["idle"] => match self.request().await {
                 None => Ok(()),
                 Some((request, _)) => Err(format!("but {request:?}")),
@@ -191,17 +147,11 @@ impl Conversation {
                 }
                 match answer {
                     ["ok"] => responder.ok(),
-                    ["err", code] => {
-                        responder.refuse(ClientError::new(code.to_string(), "Refused."))
-                    }
+                    ["err", code] => responder.refuse(ClientError::new(code.to_string(), "Refused.")),
                     ["fail"] => responder.refuse("secret: a database is gone"),
                     ["wait"] => self.waiting = Some(responder),
-                    ["observe"] => {
-                        responder.respond(Response::Observe(self.topic.subscribe().boxed()))
-                    }
-                    [reason] if format!("{:?}", request.reason()) == format!("Some({reason})") => {
-                        responder.ok()
-                    }
+                    ["observe"] => responder.respond(Response::Observe(self.topic.subscribe().boxed())),
+                    [reason] if format!("{:?}", request.reason()) == format!("Some({reason})") => responder.ok(),
                     _ => return Err(format!("but {:?}", request.reason())),
                 }
                 Ok(())
@@ -212,10 +162,7 @@ impl Conversation {
 
     async fn request(&mut self) -> Option<(Request, Responder)> {
         self.settle().await;
-        timeout(Duration::ZERO, self.requests.next())
-            .await
-            .ok()
-            .flatten()
+        timeout(Duration::ZERO, self.requests.next()).await.ok().flatten()
     }
 
     /// Lets the connection do all it can.
@@ -236,12 +183,7 @@ enum Next {
 fn frame(text: &str) -> Result<Frame, String> {
     let (head, body) = text.split_once(" | ").unwrap_or((text, ""));
     let mut words = head.split(' ');
-    let command =
-        Command::from_bytes(words.next().unwrap_or_default().as_bytes()).ok_or("no command")?;
+    let command = Command::from_bytes(words.next().unwrap_or_default().as_bytes()).ok_or("no command")?;
     let headers: Headers = words.filter_map(|word| word.split_once(':')).collect();
-    Ok(Frame {
-        command,
-        headers,
-        body: body.to_owned().into(),
-    })
+    Ok(Frame { command, headers, body: body.to_owned().into() })
 }

@@ -16,10 +16,6 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Config {
-            limits: Limits::before_login(),
-            read_buffer: 4 << 10,
-            write_high_water: 64 << 10,
-        }
+        Config { limits: Limits::before_login(), read_buffer: 4 << 10, write_high_water: 64 << 10 }
     }
 }

@@ -158,11 +158,7 @@ impl Socket {
                 // The head is UTF-8 in any case.
                 Ok(kind_of(&frame.body))
             }),
-            Outbound::Encoded(Encoded {
-                prefix,
-                tail,
-                is_text,
-            }) => self.wire.put(&mut |out| {
+            Outbound::Encoded(Encoded { prefix, tail, is_text }) => self.wire.put(&mut |out| {
                 out.put_slice(prefix);
                 out.put_slice(tail);
                 Ok(if *is_text { Kind::Text } else { Kind::Binary })
@@ -244,16 +240,10 @@ impl Sink<Outbound> for Socket {
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket")
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
+        f.debug_struct("Socket").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
 
 fn kind_of(payload: &[u8]) -> Kind {
-    if std::str::from_utf8(payload).is_ok() {
-        Kind::Text
-    } else {
-        Kind::Binary
-    }
+    if std::str::from_utf8(payload).is_ok() { Kind::Text } else { Kind::Binary }
 }

@@ -47,10 +47,7 @@ impl<S> FromRequest<S> for String {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         match std::str::from_utf8(request.body()) {
             Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(bad_request(format!(
-                "The body is not UTF-8 from octet {} on.",
-                error.valid_up_to()
-            ))),
+            Err(error) => Err(bad_request(format!("The body is not UTF-8 from octet {} on.", error.valid_up_to()))),
         }
     }
 }
@@ -59,9 +56,7 @@ impl<T: DeserializeOwned, S> FromRequest<S> for Json<T> {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         match serde_json::from_slice(request.body()) {
             Ok(value) => Ok(Json(value)),
-            Err(error) => Err(bad_request(format!(
-                "The body is not the JSON that is expected: {error}."
-            ))),
+            Err(error) => Err(bad_request(format!("The body is not the JSON that is expected: {error}."))),
         }
     }
 }

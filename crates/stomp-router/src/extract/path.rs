@@ -31,9 +31,7 @@ pub struct Path<T>(pub T);
 impl<T: DeserializeOwned, S> FromRequest<S> for Path<T> {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         let parameters = Parameters { request };
-        T::deserialize(parameters)
-            .map(Path)
-            .map_err(|error| bad_request(format!("In the destination, {error}.")))
+        T::deserialize(parameters).map(Path).map_err(|error| bad_request(format!("In the destination, {error}.")))
     }
 }
 
@@ -53,10 +51,7 @@ impl<'a> Parameters<'a> {
         let mut values = self.values();
         match (values.next(), values.next()) {
             (Some(value), None) => Ok(value),
-            _ => Err(Error::custom(format!(
-                "{} values stand where one is expected",
-                self.values().count()
-            ))),
+            _ => Err(Error::custom(format!("{} values stand where one is expected", self.values().count()))),
         }
     }
 }
@@ -93,26 +88,15 @@ impl<'de> Deserializer<'de> for Parameters<'de> {
         visitor.visit_seq(SeqDeserializer::new(self.values()))
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        length: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
         let found = self.values().count();
         if found != length {
-            return Err(Error::custom(format!(
-                "{found} values stand where {length} are expected"
-            )));
+            return Err(Error::custom(format!("{found} values stand where {length} are expected")));
         }
         self.deserialize_seq(visitor)
     }
 
-    fn deserialize_tuple_struct<V>(
-        self,
-        _: &'static str,
-        length: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error>
+    fn deserialize_tuple_struct<V>(self, _: &'static str, length: usize, visitor: V) -> Result<V::Value, Error>
     where
         V: Visitor<'de>,
     {
@@ -120,17 +104,10 @@ impl<'de> Deserializer<'de> for Parameters<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_map(MapDeserializer::new(
-            self.values().map(|value| (value.name, value)),
-        ))
+        visitor.visit_map(MapDeserializer::new(self.values().map(|value| (value.name, value))))
     }
 
-    fn deserialize_struct<V>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error>
+    fn deserialize_struct<V>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error>
     where
         V: Visitor<'de>,
     {
@@ -208,12 +185,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_enum<V>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error>
+    fn deserialize_enum<V>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error>
     where
         V: Visitor<'de>,
     {

@@ -29,11 +29,7 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 impl HeartBeats {
     pub(super) fn new(has_pings: bool) -> HeartBeats {
-        HeartBeats {
-            has_pings,
-            agreed: None,
-            pinged: false,
-        }
+        HeartBeats { has_pings, agreed: None, pinged: false }
     }
 
     pub(super) fn is_agreed(&self) -> bool {
@@ -42,12 +38,7 @@ impl HeartBeats {
 }
 
 impl Protocol {
-    pub(super) fn agree_on_heart_beats(
-        &mut self,
-        ours: HeartBeat,
-        theirs: HeartBeat,
-        now: Instant,
-    ) {
+    pub(super) fn agree_on_heart_beats(&mut self, ours: HeartBeat, theirs: HeartBeat, now: Instant) {
         self.heart_beats.agreed = Some(Agreed {
             // Half the interval, so that a beat that is late is not yet missed.
             send: ours.sends_to(theirs).map(|interval| interval / 2),
@@ -59,14 +50,7 @@ impl Protocol {
 
     /// Something was written.
     pub(crate) fn handle_sent(&mut self, now: Instant) {
-        if let (
-            true,
-            Some(Agreed {
-                send: Some(interval),
-                ..
-            }),
-        ) = (self.is_reading(), self.heart_beats.agreed)
-        {
+        if let (true, Some(Agreed { send: Some(interval), .. })) = (self.is_reading(), self.heart_beats.agreed) {
             self.timers.set(Timer::BeatOut, now + interval);
         }
     }
@@ -80,10 +64,7 @@ impl Protocol {
             return;
         };
         // A peer that promised nothing is asked now and then, if it can be.
-        let asked = self
-            .heart_beats
-            .has_pings
-            .then_some(self.config.ping_interval);
+        let asked = self.heart_beats.has_pings.then_some(self.config.ping_interval);
         if let Some(patience) = agreed.receive.or(asked) {
             self.timers.set(Timer::BeatIn, now + patience);
         }
@@ -99,8 +80,7 @@ impl Protocol {
         if !is_stalled {
             self.timers.clear(Timer::Stall);
         } else if !self.timers.is_set(Timer::Stall) && self.is_reading() {
-            self.timers
-                .set(Timer::Stall, now + self.config.outbound_stall);
+            self.timers.set(Timer::Stall, now + self.config.outbound_stall);
         }
     }
 
@@ -127,30 +107,18 @@ impl Protocol {
 
     fn handler_timed_out(&mut self, now: Instant) {
         self.output.push_back(Output::Cancel);
-        let error =
-            crate::ClientError::new("timeout", "The server took too long to handle this frame.");
+        let error = crate::ClientError::new("timeout", "The server took too long to handle this frame.");
         self.handle_answer(Err(error), now);
     }
 
     fn silence(&mut self, now: Instant) {
-        let promised = self
-            .heart_beats
-            .agreed
-            .is_some_and(|agreed| agreed.receive.is_some());
+        let promised = self.heart_beats.agreed.is_some_and(|agreed| agreed.receive.is_some());
         if promised || self.heart_beats.pinged {
             let fault = Fault::new("heart-beat-timeout", "Nothing came for too long.");
-            return self.fail(
-                Fault {
-                    code_of_close: CloseCode::Policy,
-                    ..fault
-                },
-                Reason::Timeout,
-                now,
-            );
+            return self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, Reason::Timeout, now);
         }
         self.heart_beats.pinged = true;
         self.output.push_back(Output::Write(Outbound::Ping));
-        self.timers
-            .set(Timer::BeatIn, now + self.config.ping_patience);
+        self.timers.set(Timer::BeatIn, now + self.config.ping_patience);
     }
 }

@@ -130,10 +130,7 @@ impl Protocol {
 
     /// The subscription that is being asked for.
     pub(crate) fn subscribing(&self) -> Option<SubscriptionKey> {
-        self.call
-            .as_ref()?
-            .subscription
-            .filter(|key| self.subscriptions.is_live(*key))
+        self.call.as_ref()?.subscription.filter(|key| self.subscriptions.is_live(*key))
     }
 
     /// Whether frames are still of interest.
@@ -149,10 +146,7 @@ impl Protocol {
     pub(crate) fn handle_frame(&mut self, frame: Frame, now: Instant) {
         let result = match (self.phase, frame.command) {
             (Phase::Opening, Command::Connect | Command::Stomp) => self.connect(frame, now),
-            (Phase::Opening, _) => Err(Fault::new(
-                "unexpected-frame",
-                "The first frame must be CONNECT.",
-            )),
+            (Phase::Opening, _) => Err(Fault::new("unexpected-frame", "The first frame must be CONNECT.")),
             (Phase::Open, _) => self.request(frame, now),
             // After the end, and before the answer to CONNECT, nothing is handled.
             (Phase::Connecting | Phase::Closing, _) => Ok(()),
@@ -163,9 +157,7 @@ impl Protocol {
     }
 
     fn request(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
-        frame
-            .validate(self.version)
-            .map_err(|invalid| Fault::invalid(invalid, &frame))?;
+        frame.validate(self.version).map_err(|invalid| Fault::invalid(invalid, &frame))?;
         match frame.command {
             Command::Send => {
                 self.check_destination(&frame)?;
@@ -185,15 +177,10 @@ impl Protocol {
                 return Err(Fault::new("unknown-delivery", text).about(&frame));
             }
             Command::Connect | Command::Stomp => {
-                return Err(
-                    Fault::new("unexpected-frame", "The session is connected already.")
-                        .about(&frame),
-                );
+                return Err(Fault::new("unexpected-frame", "The session is connected already.").about(&frame));
             }
             Command::Connected | Command::Message | Command::Receipt | Command::Error => {
-                return Err(
-                    Fault::new("unexpected-frame", "Only servers send this frame.").about(&frame),
-                );
+                return Err(Fault::new("unexpected-frame", "Only servers send this frame.").about(&frame));
             }
         }
         Ok(())
@@ -213,8 +200,7 @@ impl Protocol {
             subscription,
             heart_beat: None,
         });
-        self.timers
-            .set(Timer::Handler, now + self.config.handler_timeout);
+        self.timers.set(Timer::Handler, now + self.config.handler_timeout);
         self.disconnect_called |= frame.command == Command::Disconnect;
         let reason = self.reason.filter(|_| frame.command == Command::Disconnect);
         self.output.push_back(Output::Call(Call { frame, reason }));
@@ -224,11 +210,7 @@ impl Protocol {
     ///
     /// STOMP 1.2, "RECEIPT": "A `RECEIPT` frame is an acknowledgment that the corresponding client frame has been
     /// _processed_ by the server."
-    pub(crate) fn handle_answer(
-        &mut self,
-        answer: Result<Option<Connected>, ClientError>,
-        now: Instant,
-    ) {
+    pub(crate) fn handle_answer(&mut self, answer: Result<Option<Connected>, ClientError>, now: Instant) {
         let Some(call) = self.call.take() else { return };
         self.timers.clear(Timer::Handler);
         match (call.command, answer) {
@@ -238,9 +220,7 @@ impl Protocol {
             (Command::Connect | Command::Stomp, Ok(connected)) => {
                 self.accept(connected.unwrap_or_default(), call.heart_beat, now);
             }
-            (Command::Connect | Command::Stomp, Err(error)) => {
-                self.fail(Fault::from(error), Reason::Error, now)
-            }
+            (Command::Connect | Command::Stomp, Err(error)) => self.fail(Fault::from(error), Reason::Error, now),
             (Command::Disconnect, answer) => {
                 if answer.is_ok() {
                     self.receipt(call.receipt);
@@ -249,14 +229,8 @@ impl Protocol {
             }
             (_, Ok(_)) => self.receipt(call.receipt),
             (_, Err(error)) => {
-                let fault = Fault {
-                    receipt: call.receipt,
-                    ..Fault::from(error)
-                };
-                let fault = Fault {
-                    subscription: call.subscription.and_then(|key| self.retire(key)),
-                    ..fault
-                };
+                let fault = Fault { receipt: call.receipt, ..Fault::from(error) };
+                let fault = Fault { subscription: call.subscription.and_then(|key| self.retire(key)), ..fault };
                 self.refuse(fault, now);
             }
         }
@@ -281,11 +255,7 @@ impl Protocol {
     pub(crate) fn delivery(&self, key: SubscriptionKey, message: &Message) -> Option<Encoded> {
         let prefix = self.subscriptions.prefix(key)?;
         let tail = message.tail(self.version);
-        Some(Encoded {
-            prefix,
-            tail: tail.bytes,
-            is_text: tail.is_text,
-        })
+        Some(Encoded { prefix, tail: tail.bytes, is_text: tail.is_text })
     }
 
     /// All streams of a subscription have ended.
@@ -294,16 +264,8 @@ impl Protocol {
     }
 
     /// A stream of a subscription has failed.
-    pub(crate) fn handle_stream_error(
-        &mut self,
-        key: SubscriptionKey,
-        error: ClientError,
-        now: Instant,
-    ) {
-        let fault = Fault {
-            subscription: self.retire(key),
-            ..Fault::from(error)
-        };
+    pub(crate) fn handle_stream_error(&mut self, key: SubscriptionKey, error: ClientError, now: Instant) {
+        let fault = Fault { subscription: self.retire(key), ..Fault::from(error) };
         self.refuse(fault, now);
     }
 
@@ -319,14 +281,7 @@ impl Protocol {
     /// The peer does not keep up.
     pub(crate) fn handle_overflow(&mut self, now: Instant) {
         let fault = Fault::new("slow-consumer", "Messages come faster than they are taken.");
-        self.fail(
-            Fault {
-                code_of_close: CloseCode::Policy,
-                ..fault
-            },
-            Reason::Timeout,
-            now,
-        );
+        self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, Reason::Timeout, now);
     }
 
     /// The application closes.
@@ -339,19 +294,8 @@ impl Protocol {
         match end {
             End::Malformed(error) => self.fail(Fault::malformed(error), Reason::Fault, now),
             End::Violation { code, reason } => {
-                let name = if *code == CloseCode::TooBig {
-                    "too-large"
-                } else {
-                    "malformed-message"
-                };
-                self.fail(
-                    Fault {
-                        code_of_close: *code,
-                        ..Fault::new(name, reason.clone())
-                    },
-                    Reason::Fault,
-                    now,
-                );
+                let name = if *code == CloseCode::TooBig { "too-large" } else { "malformed-message" };
+                self.fail(Fault { code_of_close: *code, ..Fault::new(name, reason.clone()) }, Reason::Fault, now);
             }
             // A client that ends its side of a byte stream after DISCONNECT still gets its receipt.
             End::Closed(_) if self.reason == Some(Reason::Requested) => {}
@@ -368,16 +312,14 @@ impl Protocol {
         if self.config.app_errors == AppErrors::Close {
             return self.fail(fault, Reason::Error, now);
         }
-        self.output
-            .push_back(Output::Write(Outbound::Frame(fault.into_frame())));
+        self.output.push_back(Output::Write(Outbound::Frame(fault.into_frame())));
     }
 
     /// STOMP 1.2, "ERROR": the server "MUST then close the connection just after sending the `ERROR` frame".
     fn fail(&mut self, fault: Fault, reason: Reason, now: Instant) {
         if self.is_reading() {
             let code = fault.code_of_close;
-            self.output
-                .push_back(Output::Write(Outbound::Frame(fault.into_frame())));
+            self.output.push_back(Output::Write(Outbound::Frame(fault.into_frame())));
             self.end(reason, code, now);
         }
     }

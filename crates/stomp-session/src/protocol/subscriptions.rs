@@ -40,18 +40,11 @@ pub(super) enum Known {
 
 impl Subscriptions {
     pub(super) fn new(limit: usize) -> Subscriptions {
-        Subscriptions {
-            limit,
-            next: 0,
-            live: Vec::new(),
-            retired: VecDeque::new(),
-        }
+        Subscriptions { limit, next: 0, live: Vec::new(), retired: VecDeque::new() }
     }
 
     pub(super) fn prefix(&self, key: SubscriptionKey) -> Option<Bytes> {
-        self.live
-            .get(self.position(key)?)
-            .map(|subscription| subscription.prefix.clone())
+        self.live.get(self.position(key)?).map(|subscription| subscription.prefix.clone())
     }
 
     pub(super) fn is_live(&self, key: SubscriptionKey) -> bool {
@@ -59,17 +52,13 @@ impl Subscriptions {
     }
 
     fn position(&self, key: SubscriptionKey) -> Option<usize> {
-        self.live
-            .binary_search_by_key(&key, |subscription| subscription.key)
-            .ok()
+        self.live.binary_search_by_key(&key, |subscription| subscription.key).ok()
     }
 
     fn find(&self, name: &Name<'_>) -> Known {
         let live = self.live.iter().find(|subscription| match name {
             Name::Id(id) => subscription.id.as_deref() == Some(*id),
-            Name::Destination(destination) => {
-                subscription.id.is_none() && *subscription.destination == **destination
-            }
+            Name::Destination(destination) => subscription.id.is_none() && *subscription.destination == **destination,
         });
         match live {
             Some(subscription) => Known::Live(subscription.key),
@@ -78,21 +67,11 @@ impl Subscriptions {
         }
     }
 
-    fn insert(
-        &mut self,
-        id: Option<ByteString>,
-        destination: ByteString,
-        prefix: Bytes,
-    ) -> SubscriptionKey {
+    fn insert(&mut self, id: Option<ByteString>, destination: ByteString, prefix: Bytes) -> SubscriptionKey {
         let key = SubscriptionKey(self.next);
         self.next += 1;
         self.forget(id.as_deref().unwrap_or(&destination));
-        self.live.push(Subscription {
-            key,
-            id,
-            destination,
-            prefix,
-        });
+        self.live.push(Subscription { key, id, destination, prefix });
         key
     }
 
@@ -134,28 +113,18 @@ impl Protocol {
     /// subscription identifiers."
     pub(super) fn subscribe(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
         self.check_destination(&frame)?;
-        let ack = frame
-            .headers
-            .get(header::ACK)
-            .map_or(Ok(AckMode::Auto), str::parse);
-        match ack
-            .map_err(|invalid| Fault::new("malformed-frame", format!("{invalid}.")).about(&frame))?
-        {
+        let ack = frame.headers.get(header::ACK).map_or(Ok(AckMode::Auto), str::parse);
+        match ack.map_err(|invalid| Fault::new("malformed-frame", format!("{invalid}.")).about(&frame))? {
             AckMode::Auto => {}
             AckMode::Client | AckMode::ClientIndividual => {
                 return Err(Fault::unsupported("acknowledgments by clients", &frame));
             }
         }
         if matches!(self.subscriptions.find(&Name::of(&frame)), Known::Live(_)) {
-            return Err(
-                Fault::new("duplicate-subscription", "This id is in use already.").about(&frame),
-            );
+            return Err(Fault::new("duplicate-subscription", "This id is in use already.").about(&frame));
         }
         if self.subscriptions.live.len() >= self.subscriptions.limit {
-            let text = format!(
-                "A session has at most {} subscriptions.",
-                self.subscriptions.limit
-            );
+            let text = format!("A session has at most {} subscriptions.", self.subscriptions.limit);
             return Err(Fault::new("too-many-subscriptions", text).about(&frame));
         }
         let id = frame.headers.share(header::ID).map(|id| own(&id));
@@ -173,9 +142,7 @@ impl Protocol {
         match self.subscriptions.find(&Name::of(&frame)) {
             Known::Live(key) => {
                 if let Some(subscription) = self.remove(key) {
-                    frame
-                        .headers
-                        .insert(header::DESTINATION, &subscription.destination);
+                    frame.headers.insert(header::DESTINATION, &subscription.destination);
                 }
                 self.call(frame, None, now);
             }
@@ -184,11 +151,7 @@ impl Protocol {
                 self.receipt(frame.headers.share(header::RECEIPT));
             }
             Known::Never => {
-                return Err(Fault::new(
-                    "unknown-subscription",
-                    "There is no subscription of this id.",
-                )
-                .about(&frame));
+                return Err(Fault::new("unknown-subscription", "There is no subscription of this id.").about(&frame));
             }
         }
         Ok(())
@@ -196,26 +159,19 @@ impl Protocol {
 
     /// Ends a subscription from this side, and gives the id that the peer knows it by.
     pub(super) fn retire(&mut self, key: SubscriptionKey) -> Option<ByteString> {
-        let Subscription {
-            id, destination, ..
-        } = self.remove(key)?;
-        self.subscriptions
-            .remember(id.clone().unwrap_or(destination));
+        let Subscription { id, destination, .. } = self.remove(key)?;
+        self.subscriptions.remember(id.clone().unwrap_or(destination));
         id
     }
 
     pub(super) fn unsubscribe_all(&mut self) {
         while let Some(subscription) = self.subscriptions.live.pop() {
-            self.output
-                .push_back(Output::Unsubscribed(subscription.key));
+            self.output.push_back(Output::Unsubscribed(subscription.key));
         }
     }
 
     fn remove(&mut self, key: SubscriptionKey) -> Option<Subscription> {
-        let subscription = self
-            .subscriptions
-            .live
-            .remove(self.subscriptions.position(key)?);
+        let subscription = self.subscriptions.live.remove(self.subscriptions.position(key)?);
         self.output.push_back(Output::Unsubscribed(key));
         Some(subscription)
     }
@@ -243,10 +199,7 @@ fn prefix(version: Version, id: Option<&str>, destination: &str) -> Bytes {
     let encoder = Encoder::new(version);
     let mut out = BytesMut::new();
     encoder.command(Command::Message, &mut out);
-    for (name, value) in [
-        (header::SUBSCRIPTION, id),
-        (header::DESTINATION, Some(destination)),
-    ] {
+    for (name, value) in [(header::SUBSCRIPTION, id), (header::DESTINATION, Some(destination))] {
         // These values came in frames of the same version, so it can express them.
         let written = value.map_or(Ok(()), |value| encoder.header(name, value, &mut out));
         debug_assert!(written.is_ok(), "{written:?}");

@@ -20,14 +20,8 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    pub(super) const ALL: [Timer; 6] = [
-        Timer::Connect,
-        Timer::Handler,
-        Timer::BeatOut,
-        Timer::BeatIn,
-        Timer::Stall,
-        Timer::Linger,
-    ];
+    pub(super) const ALL: [Timer; 6] =
+        [Timer::Connect, Timer::Handler, Timer::BeatOut, Timer::BeatIn, Timer::Stall, Timer::Linger];
 }
 
 /// The deadlines that are set.
@@ -64,11 +58,9 @@ impl Timers {
 
     /// Takes a deadline that has passed.
     pub(super) fn expired(&mut self, now: Instant) -> Option<Timer> {
-        let timer = Timer::ALL.into_iter().find(|timer| {
-            self.0
-                .get(*timer as usize)
-                .is_some_and(|at| at.is_some_and(|at| at <= now))
-        })?;
+        let timer = Timer::ALL
+            .into_iter()
+            .find(|timer| self.0.get(*timer as usize).is_some_and(|at| at.is_some_and(|at| at <= now)))?;
         self.clear(timer);
         Some(timer)
     }

@@ -18,9 +18,7 @@ use tokio::io::ReadBuf;
 use tokio_tungstenite::tungstenite::{
     Error, Message,
     error::ProtocolError,
-    protocol::{
-        CloseFrame, Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode as WireCode,
-    },
+    protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode as WireCode},
 };
 
 /// A WebSocket that reads through tungstenite's sans-I/O context and writes its own frames.
@@ -66,11 +64,7 @@ impl<S: Io> WebSocket<S> {
             .write_buffer_size(0);
         WebSocket {
             io,
-            context: Box::new(WebSocketContext::from_partially_read(
-                early.to_vec(),
-                Role::Server,
-                Some(sizes),
-            )),
+            context: Box::new(WebSocketContext::from_partially_read(early.to_vec(), Role::Server, Some(sizes))),
             output: Output::default(),
             received: early.len() as u64,
             write_high_water: config.write_high_water,
@@ -86,12 +80,7 @@ impl<S: Io> WebSocket<S> {
         cx: &mut Context<'_>,
         act: impl FnOnce(&mut WebSocketContext, &mut Adapter<'_, '_, S>) -> T,
     ) -> T {
-        let mut adapter = Adapter {
-            io: &mut self.io,
-            cx,
-            output: &mut self.output,
-            received: &mut self.received,
-        };
+        let mut adapter = Adapter { io: &mut self.io, cx, output: &mut self.output, received: &mut self.received };
         act(&mut self.context, &mut adapter)
     }
 
@@ -101,9 +90,7 @@ impl<S: Io> WebSocket<S> {
             match self.with(cx, |context, adapter| context.read(adapter)) {
                 Ok(Message::Text(text)) => return Poll::Ready(Ok(text.into())),
                 Ok(Message::Binary(bytes)) => return Poll::Ready(Ok(bytes)),
-                Ok(Message::Close(frame)) => {
-                    self.peer_closed = Some(frame.map(|frame| frame.code.into()))
-                }
+                Ok(Message::Close(frame)) => self.peer_closed = Some(frame.map(|frame| frame.code.into())),
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Poll::Pending;
@@ -119,41 +106,23 @@ impl<S: Io> WebSocket<S> {
     fn end(&mut self, error: Error) -> End {
         let reason = error.to_string();
         match error {
-            Error::ConnectionClosed | Error::AlreadyClosed => {
-                End::Closed(self.peer_closed.flatten())
-            }
+            Error::ConnectionClosed | Error::AlreadyClosed => End::Closed(self.peer_closed.flatten()),
             Error::Io(error) => End::Reset(error),
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
                 End::Reset(io::ErrorKind::UnexpectedEof.into())
             }
-            Error::Capacity(_) => End::Violation {
-                code: CloseCode::TooBig,
-                reason,
-            },
-            Error::Utf8(_) => End::Violation {
-                code: CloseCode::NotUtf8,
-                reason,
-            },
-            _ => End::Violation {
-                code: CloseCode::Protocol,
-                reason,
-            },
+            Error::Capacity(_) => End::Violation { code: CloseCode::TooBig, reason },
+            Error::Utf8(_) => End::Violation { code: CloseCode::NotUtf8, reason },
+            _ => End::Violation { code: CloseCode::Protocol, reason },
         }
     }
 
     /// The peer's close is awaited by reading on, as long as the context is sound. Otherwise, and after it, the stream
     /// is ended and drained: what is unread when it is dropped makes TCP reset it, and the peer may lose the last frame.
-    fn poll_close_step(
-        &mut self,
-        code: CloseCode,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<Closing>>> {
+    fn poll_close_step(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<Option<Closing>>> {
         Poll::Ready(Ok(Some(match self.closing {
             Closing::No => {
-                let frame = CloseFrame {
-                    code: WireCode::from(code.as_u16()),
-                    reason: "".into(),
-                };
+                let frame = CloseFrame { code: WireCode::from(code.as_u16()), reason: "".into() };
                 // It fails only where the peer has closed already; then its close was answered.
                 let _ = self.with(cx, |context, adapter| context.close(adapter, Some(frame)));
                 Closing::Await(self.received)
@@ -165,9 +134,7 @@ impl<S: Io> WebSocket<S> {
                     Closing::Shutdown
                 } else {
                     // Whatever is still said is too late. The loop ends with the context.
-                    while ready!(self.poll_message(cx)).is_ok()
-                        && self.received - since <= LINGER_OCTETS as u64
-                    {}
+                    while ready!(self.poll_message(cx)).is_ok() && self.received - since <= LINGER_OCTETS as u64 {}
                     Closing::Await(since)
                 }
             }
