@@ -1,0 +1,118 @@
+//! STOMP servers over WebSocket, as simple as an HTTP framework.
+//!
+//! [STOMP](https://stomp.github.io) is an open protocol for messages by destination, with clients in every language:
+//! in browsers usually `@stomp/stompjs`. An [`App`] is a server: handlers by destination, streams as subscriptions, any
+//! tower `Layer` as middleware, on a port of its own or mounted on the HTTP server that is there already.
+//!
+//! ```no_run
+//! use webstomp::{App, BoxError, Json, Observe, Path, State, SubscribeAnswer, Topic};
+//!
+//! type Prices = Topic<Json<f64>>;
+//!
+//! // SUBSCRIBE /prices: everything that is published from now on.
+//! async fn watch(State(prices): State<Prices>) -> impl SubscribeAnswer {
+//!     Observe(prices.subscribe())
+//! }
+//!
+//! // SEND /prices/{article}: the body is JSON; an error is told to the client.
+//! async fn set(State(prices): State<Prices>, Path(_article): Path<String>, price: Json<f64>) -> Result<(), BoxError> {
+//!     prices.publish(price)
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), BoxError> {
+//!     let app = App::new().subscribe("/prices", watch).send("/prices/{article}", set).with_state(Prices::new());
+//!     Ok(app.listen("127.0.0.1:8080").await?)
+//! }
+//! ```
+//!
+//! # Routes
+//!
+//! | call | its handler runs when a client | and returns |
+//! |---|---|---|
+//! | [`App::connect`] | connects | `()`, a [`Principal`] or a [`Connected`]; an error refuses it |
+//! | [`App::send`] | sends to a destination | `()` |
+//! | [`App::subscribe`] | subscribes to one | `()`, one message, or [`Observe`] with a stream; an error refuses it |
+//! | [`App::unsubscribe`] | unsubscribes | `()` |
+//! | [`App::disconnect`] | is gone, however it went | `()` |
+//!
+//! Each may return a `Result` of it. A client that asked for a receipt gets it when the handler has succeeded.
+//! Patterns and what is answered where there is no handler: see [`Router`]. Arguments: see [`FromRequest`].
+//!
+//! # Errors
+//!
+//! A handler's error is told to the client as an `ERROR` frame that names the frame it is about, and the session goes
+//! on. The client sees the words of a [`ClientError`] only; any other error is logged, and shown as `internal-error`.
+//! What breaks the protocol, or a limit, is answered by `ERROR` and the connection is closed, as STOMP demands.
+//!
+//! # Mounting on an HTTP server
+//!
+//! [`App::into_service`] gives a tower service for WebSocket handshakes:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), webstomp::BoxError> {
+//! let stomp = webstomp::App::new().into_service()?;
+//! let http = axum::Router::new().route_service("/stomp", stomp);
+//! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, http).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Middleware
+//!
+//! Any tower `Layer`, around one handler or around all:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower::timeout::TimeoutLayer;
+//! use webstomp::{App, Handler};
+//!
+//! async fn slow() {}
+//!
+//! let app: App = App::new()
+//!     .send("/slow", slow.layer(TimeoutLayer::new(Duration::from_secs(30))))
+//!     .layer(TimeoutLayer::new(Duration::from_secs(60)));
+//! ```
+//!
+//! # The layers beneath
+//!
+//! Each is a crate of its own and can be used without those above it.
+//!
+//! | module | crate | gives |
+//! |---|---|---|
+//! | [`frame`] | `stomp-frame` | frames from bytes and back |
+//! | [`socket`] | `stomp-socket` | frames over a WebSocket or a stream of bytes |
+//! | [`session`] | `stomp-session` | the conversation: receipts, subscriptions, heart-beats |
+//! | [`router`] | `stomp-router` | destinations to handlers, as a tower service |
+//! | [`server`] | `stomp-server` | listeners, HTTP upgrades, origins |
+//!
+//! # Not here
+//!
+//! Transactions and acknowledgments by clients are refused in this version. There is no message store and no cluster,
+//! no SockJS, and no compression of messages.
+
+#![forbid(unsafe_code)]
+
+mod app;
+
+pub use app::{App, Error};
+
+pub use stomp_frame as frame;
+pub use stomp_router as router;
+pub use stomp_server as server;
+pub use stomp_session as session;
+pub use stomp_socket as socket;
+
+#[doc(no_inline)]
+pub use stomp_router::{
+    ConnectAnswer, FromRef, FromRequest, Handler, Json, Observe, Path, Router, SendAnswer, State, SubscribeAnswer,
+};
+#[doc(no_inline)]
+pub use stomp_session::{
+    BoxError, ClientError, Connected, Message, Peer, Principal, Request, Response, Session, Topic,
+};
+
+/// The code in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
