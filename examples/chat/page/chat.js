@@ -1,0 +1,154 @@
+import { StompClient } from "./stomp.js";
+
+const element = (id) => document.getElementById(id);
+const [nameInput, roomInput, textInput] = ["name", "room", "text"].map(element);
+const log = element("log");
+const endpoint = `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/stomp`;
+
+let client; // of the room joined last
+let joined = {}; // its { name, room }
+
+function join() {
+  const name = nameInput.value.trim();
+  const room = roomInput.value.trim();
+  if (!name || !room) {
+    (name ? roomInput : nameInput).focus();
+    return showError("Enter a name and a room to join.");
+  }
+  clearErrors();
+  if (client?.state === "online" && name === joined.name && room === joined.room) return textInput.focus();
+
+  client?.disconnect(); // the name belongs to the connection, so a new name needs a new one
+  if (room !== joined.room) log.replaceChildren();
+  joined = { name, room };
+  remember("name", name);
+  location.hash = encodeURIComponent(room);
+  document.title = `${room} · webstomp chat`;
+  enableSending(false);
+
+  client = new StompClient(endpoint, name);
+  client.onstate = showState;
+  client.onerror = (error) => showError(sentence(error));
+  client.subscribe(destination(room), ({ body }) => showMessage(body));
+  client.connect();
+}
+
+async function sendText() {
+  const text = textInput.value;
+  if (!text.trim()) return;
+  if (client.state !== "online") {
+    return showError("Not sent, as there is no connection. Your message is kept: send it once you are online again.");
+  }
+  clearErrors();
+  textInput.value = ""; // at once, so that the next can be typed before this one is confirmed
+  try {
+    await client.send(destination(joined.room), JSON.stringify({ text }));
+  } catch (error) {
+    // Give the text back, unless that would overwrite the next one.
+    const quoted = textInput.value ? `: “${text}”` : "";
+    textInput.value ||= text;
+    // Without the server's word nobody knows whether it went through.
+    showError(`${error.code ? "Not sent" : "Perhaps not sent"}${quoted}. ${sentence(error)}`);
+  }
+}
+
+const destination = (room) => `/rooms/${encodeURIComponent(room)}`;
+
+// The body of an ERROR is for people; its code is for whoever looks into it.
+const sentence = ({ message, code }) => (code && code !== message ? `${message} (${code})` : message);
+
+function showMessage(body) {
+  let message;
+  try {
+    message = JSON.parse(body);
+  } catch {
+    return showError("The server sent a message which is not JSON.");
+  }
+  const line = document.createElement("p");
+  const from = document.createElement("strong");
+  const text = document.createElement("span");
+  from.textContent = message?.from ?? "?";
+  text.textContent = message?.text ?? "";
+  text.dir = "auto";
+  line.append(from, " ", text);
+  line.classList.toggle("mine", from.textContent === joined.name);
+  line.style.setProperty("--hue", hue(from.textContent));
+  log.append(line);
+  follow();
+}
+
+// Follow the conversation, but do not pull away someone who scrolled up to read.
+let following = true;
+function follow() {
+  if (following) log.scrollTop = log.scrollHeight;
+}
+log.addEventListener("scroll", () => {
+  following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+});
+new ResizeObserver(follow).observe(log);
+
+function showState(state) {
+  element("state").textContent = element("state").dataset.state = state;
+  if (state !== "online" || !textInput.disabled) return;
+  // The form stays enabled when the connection drops, so that one can go on typing.
+  enableSending(true);
+  textInput.focus();
+}
+
+function enableSending(enabled) {
+  textInput.disabled = element("send").disabled = !enabled;
+}
+
+// Errors stay until one acts again. More than one is shown, for they come in pairs: what broke the
+// connection, and the message that went with it.
+let errors = [];
+function showError(text) {
+  if (errors.includes(text)) return; // every attempt to reconnect may bring the same
+  errors = [...errors, text].slice(-3);
+  element("error").textContent = errors.join("\n");
+}
+
+function clearErrors() {
+  errors = [];
+  element("error").textContent = "";
+}
+
+// A colour for each sender, the same in every tab.
+function hue(name) {
+  let hash = 0;
+  for (const character of name) hash = (hash * 31 + character.codePointAt(0)) % 360;
+  return hash;
+}
+
+// Storage may be forbidden, and the page works without.
+function remember(key, value) {
+  try { localStorage.setItem(key, value); } catch { /* not remembered, then */ }
+}
+
+function recall(key) {
+  try { return localStorage.getItem(key); } catch { return null; }
+}
+
+function roomInHash() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; }
+}
+
+function onSubmit(form, action) {
+  element(form).addEventListener("submit", (event) => {
+    event.preventDefault();
+    action();
+  });
+}
+
+onSubmit("join-form", join);
+onSubmit("send-form", sendText);
+addEventListener("hashchange", () => { // an edited address, or the Back button
+  const room = roomInHash();
+  if (!room || room === joined.room) return;
+  roomInput.value = room;
+  if (client) join();
+});
+
+nameInput.value = recall("name") ?? "";
+roomInput.value = roomInHash() || roomInput.value;
+(nameInput.value ? element("join") : nameInput).focus();
