@@ -2,7 +2,7 @@
 
 use crate::{
     Command, DecodeError, DecodeErrorKind as Kind, Frame, Headers, Limits, Version, escape, grammar, header,
-    headers::{Entries, Entry, Span},
+    headers::{Entries, Entry},
     input::Input,
     value,
 };
@@ -125,7 +125,8 @@ impl Decoder {
                     let Some(end) = head.find(bytes, &self.limits)? else {
                         return Ok(None);
                     };
-                    self.state = State::Body(Body::after(bytes.get(..end).unwrap_or_default())?);
+                    let bytes = bytes.get(..end).unwrap_or_default();
+                    self.state = State::Body(Body::after(bytes, head.read(bytes)?)?);
                 }
                 State::Body(body) => {
                     let Some(nul) = body.find_nul(bytes, &self.limits, self.version)? else {
@@ -181,10 +182,14 @@ enum State {
 }
 
 impl State {
-    const START: State = State::Head(HeadEnd { line: 0, scanned: 0, lines: 0 });
+    const START: State =
+        State::Head(HeadEnd { line: 0, scanned: 0, lines: 0, entries: Entries::new_const(), is_plain: true });
 }
 
 /// The search for the empty line that ends a head, which goes on where it stopped when more bytes come.
+///
+/// It looks at every line anyway, so it notes where the headers are as well. What is plain needs no more than that; at
+/// anything else the grammar looks again, as a whole.
 #[derive(Debug)]
 struct HeadEnd {
     /// Where the line begins whose end is looked for.
@@ -193,6 +198,10 @@ struct HeadEnd {
     scanned: usize,
     /// How many lines end before `line`: the command's, and the headers'.
     lines: usize,
+    /// Where the headers are, as long as the head is plain.
+    entries: Entries,
+    /// Each header has a name and a colon, and lines end with LF alone.
+    is_plain: bool,
 }
 
 impl HeadEnd {
@@ -204,18 +213,42 @@ impl HeadEnd {
                 return Err(Kind::NulInHead.at(end));
             }
             let length = self.check_line(bytes, end, limits)?;
-            (self.line, self.scanned) = (end + 1, end + 1);
             if length == 0 {
                 return Ok(Some(end + 1));
             }
             if self.lines > limits.headers {
                 return Err(Kind::TooManyHeaders(limits.headers).at(end));
             }
+            self.note(bytes, end);
+            (self.line, self.scanned) = (end + 1, end + 1);
             self.lines += 1;
         }
         self.scanned = bytes.len();
         self.check_line(bytes, bytes.len(), limits)?;
         Ok(None)
+    }
+
+    /// Notes where the header is that ends before `end`.
+    fn note(&mut self, bytes: &[u8], end: usize) {
+        if self.lines == 0 || !self.is_plain {
+            return;
+        }
+        let colon = memchr(b':', bytes.get(self.line..end).unwrap_or_default());
+        match colon.filter(|colon| *colon > 0).and_then(|colon| Entry::new(self.line, self.line + colon, end)) {
+            Some(entry) => self.entries.push(entry),
+            None => self.is_plain = false,
+        }
+    }
+
+    /// The command and the headers of a head that was found.
+    fn read(&mut self, head: &[u8]) -> Result<(Command, Entries), DecodeError> {
+        if self.is_plain && memchr(b'\r', head).is_none() {
+            let word = memchr(b'\n', head).and_then(|end| head.get(..end));
+            if let Some(command) = word.and_then(Command::from_bytes) {
+                return Ok((command, std::mem::take(&mut self.entries)));
+            }
+        }
+        grammar::parse(head).map_err(|(kind, offset)| kind.at(offset))
     }
 
     /// The length of the line that ends, or has come so far, before `end`.
@@ -252,8 +285,7 @@ struct Body {
 }
 
 impl Body {
-    fn after(head: &[u8]) -> Result<Body, DecodeError> {
-        let (command, entries) = grammar::parse(head).map_err(|(kind, offset)| kind.at(offset))?;
+    fn after(head: &[u8], (command, entries): (Command, Entries)) -> Result<Body, DecodeError> {
         let mut body = Body { command, entries, head: head.len(), length: None, scanned: head.len() };
         if let Some(stated) = raw_value(head, &body.entries, header::CONTENT_LENGTH) {
             let length = value::content_length(stated);
@@ -297,34 +329,29 @@ impl Body {
 
 /// The headers in a head, with escapes undone where the version has them.
 fn read_headers(head: Bytes, entries: Entries, command: Command, version: Version) -> Result<Headers, DecodeError> {
-    let text = match ByteString::try_from(head.clone()) {
-        Ok(text) => text,
-        Err(error) => {
-            let receipt = receipt(&head, &entries);
-            return Err(DecodeError { receipt, ..Kind::NotUtf8.at(error.valid_up_to()) });
-        }
-    };
+    let text = ByteString::try_from(head).map_err(|error| Kind::NotUtf8.at(error.valid_up_to()))?;
     if command.is_unescaped() || !escape::is_used_in(version) || memchr(b'\\', text.as_bytes()).is_none() {
         return Ok(Headers::decoded(text, entries));
     }
     let mut plain = String::with_capacity(text.len());
-    let mut undo = |span: Span| {
+    let mut undo = |entry: &Entry| -> Result<Entry, usize> {
         let start = plain.len();
-        escape::undo(version, span.of(&text), &mut plain).map_err(|at| DecodeError {
-            receipt: receipt(&head, &entries),
-            ..Kind::UndefinedEscape.at(span.start() + at)
-        })?;
-        Ok(Span::new(start, plain.len()).unwrap_or_default())
+        escape::undo(version, entry.name(&text), &mut plain).map_err(|at| entry.start() + at)?;
+        let colon = plain.len();
+        plain.push(':');
+        let value = entry.start() + entry.name(&text).len() + 1;
+        escape::undo(version, entry.value(&text), &mut plain).map_err(|at| value + at)?;
+        Ok(Entry::new(start, colon, plain.len()).unwrap_or_default())
     };
-    let read = entries.iter().map(|entry| Ok(Entry { name: undo(entry.name)?, value: undo(entry.value)? }));
-    let entries = read.collect::<Result<Entries, DecodeError>>()?;
-    Ok(Headers::decoded(ByteString::from(plain), entries))
+    match entries.iter().map(&mut undo).collect::<Result<Entries, usize>>() {
+        Ok(entries) => Ok(Headers::decoded(ByteString::from(plain), entries)),
+        Err(at) => Err(DecodeError { receipt: receipt(text.as_bytes(), &entries), ..Kind::UndefinedEscape.at(at) }),
+    }
 }
 
 /// The first value of `name`, escapes not undone.
 fn raw_value<'a>(head: &'a [u8], entries: &Entries, name: &str) -> Option<&'a [u8]> {
-    let found = entries.iter().find(|entry| entry.name.of_bytes(head) == name.as_bytes())?;
-    Some(found.value.of_bytes(head))
+    entries.iter().find(|entry| entry.is_named_octets(name, head)).map(|entry| entry.value_octets(head))
 }
 
 /// The `receipt` of a frame that is refused, for the answer.

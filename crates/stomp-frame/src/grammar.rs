@@ -5,16 +5,14 @@
 
 use crate::{
     Command, DecodeErrorKind,
-    headers::{Entries, Entry, Span},
+    headers::{Entries, Entry},
 };
-use memchr::{memchr2, memchr3};
+use memchr::{memchr, memchr_iter};
 use nom::{
     Err, IResult, Offset, Parser,
-    character::char,
-    combinator::{opt, value},
     error::{ErrorKind, ParseError},
     multi::fold_many0,
-    sequence::{separated_pair, terminated},
+    sequence::separated_pair,
 };
 
 /// The command and the places of the headers in `input`, escapes not yet undone.
@@ -23,6 +21,9 @@ use nom::{
 ///
 /// What is wrong, and at which octet of `input`.
 pub(crate) fn parse(input: &[u8]) -> Result<(Command, Entries), (DecodeErrorKind, usize)> {
+    if let Some(at) = bare_carriage_return(input) {
+        return Err((DecodeErrorKind::BareCarriageReturn, at));
+    }
     match head(input) {
         Ok((_, parsed)) => Ok(parsed),
         Err(Err::Error(fault) | Err::Failure(fault)) => Err((fault.kind, input.len() - fault.left)),
@@ -35,26 +36,26 @@ pub(crate) fn parse(input: &[u8]) -> Result<(Command, Entries), (DecodeErrorKind
 /// ```
 /// of which this is the part before the body.
 fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), Fault> {
-    let place = |part: &[u8]| {
-        let start = input.offset(part);
-        Span::new(start, start + part.len())
-    };
-    let (rest, command) = terminated(command, eol).parse(input)?;
-    let (rest, entries) =
-        fold_many0(terminated(header, eol), Entries::new, |mut entries, (name, value): (&[u8], &[u8])| {
-            entries.extend(place(name).zip(place(value)).map(|(name, value)| Entry { name, value }));
-            entries
-        })
-        .parse(rest)?;
-    let (rest, ()) = eol(rest)?;
+    let (rest, command) = command(input)?;
+    let (rest, entries) = fold_many0(header, Entries::new, |mut entries, (name, value): (&[u8], &[u8])| {
+        let start = input.offset(name);
+        let colon = start + name.len();
+        if let Some(entry) = Entry::new(start, colon, colon + 1 + value.len()) {
+            entries.push(entry);
+        }
+        entries
+    })
+    .parse(rest)?;
+    let (rest, _) = line(rest)?;
     Ok((rest, (command, entries)))
 }
 
 /// ```abnf
 /// command = client-command | server-command
 /// ```
+/// with its EOL.
 fn command(input: &[u8]) -> IResult<&[u8], Command, Fault> {
-    let (rest, word) = until(memchr2(b'\r', b'\n', input), input);
+    let (rest, word) = line(input)?;
     let command = Command::from_bytes(word).ok_or_else(|| Fault::fatal(input, DecodeErrorKind::UnknownCommand))?;
     Ok((rest, command))
 }
@@ -62,20 +63,37 @@ fn command(input: &[u8]) -> IResult<&[u8], Command, Fault> {
 /// ```abnf
 /// header = header-name ":" header-value
 /// ```
+/// with its EOL.
+#[inline]
 fn header(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), Fault> {
-    separated_pair(header_name, char(':'), header_value).parse(input)
+    separated_pair(header_name, colon, header_value).parse(input)
 }
 
 /// ```abnf
 /// header-name = 1*<any OCTET except CR or LF or ":">
 /// ```
+#[inline]
 fn header_name(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
-    let (rest, name) = until(memchr3(b'\r', b'\n', b':', input), input);
-    match (name, rest.first()) {
-        ([], Some(b':')) => Err(Fault::fatal(input, DecodeErrorKind::EmptyHeaderName)),
+    match (input, memchr(b':', input)) {
         // The empty line: there are no more headers.
-        ([], _) => Err(Err::Error(Fault::from_error_kind(input, ErrorKind::Not))),
-        (_, Some(b':')) => Ok((rest, name)),
+        ([b'\n', ..] | [b'\r', b'\n', ..], _) => Err(Err::Error(Fault::from_error_kind(input, ErrorKind::Not))),
+        (_, Some(0)) => Err(Fault::fatal(input, DecodeErrorKind::EmptyHeaderName)),
+        (_, Some(end)) => {
+            let (name, rest) = input.split_at(end);
+            // Names are short.
+            if name.contains(&b'\n') {
+                return Err(Fault::fatal(input, DecodeErrorKind::MissingColon));
+            }
+            Ok((rest, name))
+        }
+        (_, None) => Err(Fault::fatal(input, DecodeErrorKind::MissingColon)),
+    }
+}
+
+#[inline]
+fn colon(input: &[u8]) -> IResult<&[u8], (), Fault> {
+    match input {
+        [b':', rest @ ..] => Ok((rest, ())),
         _ => Err(Fault::fatal(input, DecodeErrorKind::MissingColon)),
     }
 }
@@ -83,22 +101,27 @@ fn header_name(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
 /// ```abnf
 /// header-value = *<any OCTET except CR or LF or ":">
 /// ```
+#[inline]
 fn header_value(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
-    Ok(until(memchr2(b'\r', b'\n', input), input))
+    line(input)
 }
 
+/// What stands before the next EOL.
+///
 /// ```abnf
 /// EOL = [CR] LF
 /// ```
-fn eol(input: &[u8]) -> IResult<&[u8], (), Fault> {
-    let eol: IResult<_, _, Fault> = value((), (opt(char('\r')), char('\n'))).parse(input);
-    eol.map_err(|_| Fault::fatal(input, DecodeErrorKind::BareCarriageReturn))
+#[inline]
+fn line(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
+    let Some(end) = memchr(b'\n', input) else { return Err(Fault::fatal(input, DecodeErrorKind::Incomplete)) };
+    let (line, rest) = input.split_at(end);
+    Ok((rest.get(1..).unwrap_or_default(), line.strip_suffix(b"\r").unwrap_or(line)))
 }
 
-/// Splits `input` at `end`, or takes it all: what follows, and what was taken.
-fn until(end: Option<usize>, input: &[u8]) -> (&[u8], &[u8]) {
-    let (taken, rest) = input.split_at(end.unwrap_or(input.len()));
-    (rest, taken)
+/// Where a carriage return stands that is not part of an EOL. Most heads have none at all, so this is looked for once
+/// and not in every line.
+fn bare_carriage_return(input: &[u8]) -> Option<usize> {
+    memchr_iter(b'\r', input).find(|at| input.get(at + 1) != Some(&b'\n'))
 }
 
 /// What is wrong, and how many octets were left where it was found.
@@ -146,7 +169,7 @@ mod tests {
         let (command, entries) = parse(b"SEND\r\na:b:c\nd:\r\n\r\n").unwrap();
         let text = "SEND\r\na:b:c\nd:\r\n\r\n";
         assert_eq!(command, Command::Send);
-        let found: Vec<_> = entries.iter().map(|entry| (entry.name.of(text), entry.value.of(text))).collect();
+        let found: Vec<_> = entries.iter().map(|entry| (entry.name(text), entry.value(text))).collect();
         assert_eq!(found, [("a", "b:c"), ("d", "")]);
     }
 }

@@ -26,7 +26,13 @@ use std::fmt;
 /// `Debug` hides the values of headers that hold secrets: those whose name contains `passcode`, `password`,
 /// `authorization`, `cookie`, `token` or `secret`.
 #[derive(Clone, Default)]
-pub struct Headers {
+pub struct Headers(
+    /// Frames are handed on many times, and are cheap to move this way. Nothing for no headers.
+    Option<Box<Content>>,
+);
+
+#[derive(Clone, Default)]
+struct Content {
     text: Text,
     entries: Entries,
 }
@@ -41,87 +47,85 @@ impl Headers {
     /// The number of header lines, repeated ones counted too.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries().is_empty()
     }
 
     /// The first value of `name`.
+    #[inline]
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let text = self.text.as_str();
-        self.find(name).map(|entry| entry.value.of(text))
+        let content = self.0.as_deref()?;
+        let text = content.text.as_str();
+        content.entries.iter().find(|entry| entry.is_named(name, text)).map(|entry| entry.value(text))
     }
 
     /// The first value of `name`, sharing the frame's bytes where these were decoded.
     #[must_use]
     pub fn share(&self, name: &str) -> Option<ByteString> {
-        self.get(name).map(|value| match &self.text {
-            Text::Shared(text) => text.slice_ref(value),
-            Text::Own(_) => ByteString::from(value),
+        self.get(name).map(|value| match self.0.as_deref() {
+            Some(Content { text: Text::Shared(text), .. }) => text.slice_ref(value),
+            _ => ByteString::from(value),
         })
     }
 
     /// Whether there is a header `name`.
+    #[inline]
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.find(name).is_some()
+        self.get(name).is_some()
     }
 
     /// All headers, in order, repeated ones too.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let text = self.text.as_str();
-        self.entries.iter().map(move |entry| (entry.name.of(text), entry.value.of(text)))
+        let text = self.0.as_deref().map_or("", |content| content.text.as_str());
+        self.entries().iter().map(move |entry| (entry.name(text), entry.value(text)))
     }
 
     /// Adds a header after all others.
     pub fn append(&mut self, name: &str, value: &str) {
-        let entry = Entry { name: self.text.push(name), value: self.text.push(value) };
-        self.entries.push(entry);
+        let content = self.0.get_or_insert_default();
+        let entry = content.text.push(name, value);
+        content.entries.push(entry);
     }
 
     /// Makes `value` the only value of `name`: in the place of the first, or after all others.
     pub fn insert(&mut self, name: &str, value: &str) {
-        let Some(place) = self.position(name) else {
-            return self.append(name, value);
-        };
-        let value = self.text.push(value);
-        let text = self.text.as_str();
+        let Content { text, entries } = &mut **self.0.get_or_insert_default();
+        let new = text.push(name, value);
+        let text = text.as_str();
+        let place = entries.iter().position(|entry| entry.is_named(name, text));
         let mut at = 0;
-        self.entries.retain(|entry| {
+        entries.retain(|entry| {
             at += 1;
-            at - 1 <= place || entry.name.of(text) != name
+            place.is_none_or(|place| at - 1 <= place) || !entry.is_named(name, text)
         });
-        if let Some(entry) = self.entries.get_mut(place) {
-            entry.value = value;
+        match place.and_then(|place| entries.get_mut(place)) {
+            Some(entry) => *entry = new,
+            None => entries.push(new),
         }
     }
 
     /// Takes away all headers `name`, and says whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
-        let before = self.entries.len();
-        let text = self.text.as_str();
-        self.entries.retain(|entry| entry.name.of(text) != name);
-        self.entries.len() != before
+        let Some(Content { text, entries }) = self.0.as_deref_mut() else { return false };
+        let (before, text) = (entries.len(), text.as_str());
+        entries.retain(|entry| !entry.is_named(name, text));
+        entries.len() != before
     }
 
-    /// The headers of a decoded head; the spans of `entries` lie within `text`.
+    /// The headers of a decoded head, within which the `entries` lie.
     pub(crate) fn decoded(text: ByteString, entries: Entries) -> Headers {
-        Headers { text: Text::Shared(text), entries }
+        Headers((!entries.is_empty()).then(|| Box::new(Content { text: Text::Shared(text), entries })))
     }
 
-    fn find(&self, name: &str) -> Option<&Entry> {
-        let text = self.text.as_str();
-        self.entries.iter().find(|entry| entry.name.of(text) == name)
-    }
-
-    fn position(&self, name: &str) -> Option<usize> {
-        let text = self.text.as_str();
-        self.entries.iter().position(|entry| entry.name.of(text) == name)
+    fn entries(&self) -> &[Entry] {
+        self.0.as_deref().map_or(&[], |content| &content.entries)
     }
 }
 
@@ -159,38 +163,58 @@ impl<N: AsRef<str>, V: AsRef<str>> Extend<(N, V)> for Headers {
 /// Where the headers of one frame stand. Eight fit without an allocation.
 pub(crate) type Entries = SmallVec<[Entry; 8]>;
 
-/// One header's place in the text.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
-    pub(crate) name: Span,
-    pub(crate) value: Span,
-}
-
-/// A range of the text. A text has less than 4 GiB: decoded heads are far shorter, and see [`Text::push`].
+/// One header's place in the text: its name, one octet, its value. A text has less than 4 GiB: decoded heads are far
+/// shorter, and see [`Text::push`].
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Span {
+pub(crate) struct Entry {
     start: u32,
+    colon: u32,
     end: u32,
 }
 
-impl Span {
+impl Entry {
     /// `None` where the text is 4 GiB or longer.
-    pub(crate) fn new(start: usize, end: usize) -> Option<Span> {
-        Some(Span { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
+    #[inline]
+    pub(crate) fn new(start: usize, colon: usize, end: usize) -> Option<Entry> {
+        Some(Entry {
+            start: u32::try_from(start).ok()?,
+            colon: u32::try_from(colon).ok()?,
+            end: u32::try_from(end).ok()?,
+        })
     }
 
+    /// Where the header begins.
     pub(crate) fn start(self) -> usize {
         self.start as usize
     }
 
-    /// What the span covers; empty if it is not of this text.
-    pub(crate) fn of(self, text: &str) -> &str {
-        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    /// The name; empty if the entry is not of this text.
+    #[inline]
+    pub(crate) fn name(self, text: &str) -> &str {
+        text.get(self.start as usize..self.colon as usize).unwrap_or_default()
     }
 
-    /// As [`Span::of`], before it is known that the text is one.
-    pub(crate) fn of_bytes(self, text: &[u8]) -> &[u8] {
-        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    /// The value; empty if the entry is not of this text.
+    #[inline]
+    pub(crate) fn value(self, text: &str) -> &str {
+        text.get(self.colon as usize + 1..self.end as usize).unwrap_or_default()
+    }
+
+    #[inline]
+    fn is_named(self, name: &str, text: &str) -> bool {
+        self.is_named_octets(name, text.as_bytes())
+    }
+
+    /// Whether the name is this one. Most are told apart by their length.
+    #[inline]
+    pub(crate) fn is_named_octets(self, name: &str, text: &[u8]) -> bool {
+        (self.colon - self.start) as usize == name.len()
+            && text.get(self.start as usize..self.colon as usize) == Some(name.as_bytes())
+    }
+
+    /// The value, before it is known that the text is one.
+    pub(crate) fn value_octets(self, text: &[u8]) -> &[u8] {
+        text.get(self.colon as usize + 1..self.end as usize).unwrap_or_default()
     }
 }
 
@@ -203,6 +227,7 @@ enum Text {
 }
 
 impl Text {
+    #[inline]
     fn as_str(&self) -> &str {
         match self {
             Text::Shared(text) => text,
@@ -210,21 +235,20 @@ impl Text {
         }
     }
 
-    /// Adds a piece. One that would not fit in 4 GiB is added as an empty one.
-    fn push(&mut self, piece: &str) -> Span {
+    /// Adds a header. One that would not fit in 4 GiB is added as an empty one.
+    fn push(&mut self, name: &str, value: &str) -> Entry {
         if let Text::Shared(shared) = self {
             *self = Text::Own(String::from(&**shared));
         }
-        let Text::Own(text) = self else {
-            return Span::default();
-        };
-        match Span::new(text.len(), text.len() + piece.len()) {
-            Some(span) => {
-                text.push_str(piece);
-                span
-            }
-            None => Span::default(),
-        }
+        let Text::Own(text) = self else { return Entry::default() };
+        let start = text.len();
+        let colon = start + name.len();
+        let Some(entry) = Entry::new(start, colon, colon + 1 + value.len()) else { return Entry::default() };
+        text.reserve(name.len() + 1 + value.len());
+        text.push_str(name);
+        text.push(':');
+        text.push_str(value);
+        entry
     }
 }
 

@@ -100,7 +100,7 @@ fn malformed_heads_are_refused() {
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x7f", Kind::NulInHead),
         (b"SEND\ndestination\n\n\0", Kind::MissingColon),
         (b"SEND\n:x\n\n\0", Kind::EmptyHeaderName),
-        (b"SEND\na\rb:x\n\n\0", Kind::MissingColon),
+        (b"SEND\na\rb:x\n\n\0", Kind::BareCarriageReturn),
         (b"SEND\nb:a\rx\n\n\0", Kind::BareCarriageReturn),
         (b"SEND\nb:\xff\n\n\0", Kind::NotUtf8),
         (b"SEND\nb:x\0\n\n\0", Kind::NulInHead),

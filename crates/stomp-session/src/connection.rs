@@ -1,11 +1,7 @@
 //! The task that runs a session.
 
 use crate::{
-    BoxError, Config, Request, Response, Session,
-    error::Panicked,
-    protocol::{Call, Output},
-    requests::Channel,
-    work::Work,
+    BoxError, Config, Request, Response, Session, error::Panicked, protocol::Output, requests::Channel, work::Work,
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -93,35 +89,26 @@ where
         Run { work, service, request: None, call: None, sleep: None, alarm: None }
     }
 
-    /// Makes the service go on, and gives its answer to the protocol.
-    fn poll_service(self: Pin<&mut Self>, cx: &mut Context<'_>) {
-        let mut this = self.project();
-        if this.request.is_some() {
-            let service = &mut *this.service;
-            match catch(|| service.poll_ready(cx)) {
-                Ok(Poll::Pending) => return,
-                Ok(Poll::Ready(Ok(()))) => {
-                    let Some(request) = this.request.take() else {
-                        return;
-                    };
-                    match catch(|| service.call(request)) {
-                        Ok(future) => this.call.set(Some(future)),
-                        Err(panicked) => return this.work.answer(Err(panicked.into())),
-                    }
-                }
-                Ok(Poll::Ready(Err(error))) => {
-                    *this.request = None;
-                    return this.work.answer(Err(error.into()));
-                }
-                Err(panicked) => {
-                    *this.request = None;
-                    return this.work.answer(Err(panicked.into()));
-                }
-            }
+    /// Calls the service with the request that waits for it, as soon as it is ready.
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let this = self.project();
+        let Some(request) = this.request.take() else { return };
+        let service = &mut *this.service;
+        match catch(|| service.poll_ready(cx)) {
+            Ok(Poll::Pending) => *this.request = Some(request),
+            Ok(Poll::Ready(Ok(()))) => match catch(|| service.call(request)) {
+                Ok(future) => Pin::set(&mut { this.call }, Some(future)),
+                Err(panicked) => this.work.answer(Err(panicked.into())),
+            },
+            Ok(Poll::Ready(Err(error))) => this.work.answer(Err(error.into())),
+            Err(panicked) => this.work.answer(Err(panicked.into())),
         }
-        let Some(future) = this.call.as_mut().as_pin_mut() else {
-            return;
-        };
+    }
+
+    /// Gives the service's answer to the protocol, once it is there.
+    fn poll_call(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let mut this = self.project();
+        let Some(future) = this.call.as_mut().as_pin_mut() else { return };
         let answer = match catch(|| future.poll(cx)) {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(answer)) => answer.map_err(Into::into),
@@ -131,16 +118,19 @@ where
         this.work.answer(answer);
     }
 
+    fn poll_service(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        self.as_mut().poll_ready(cx);
+        self.poll_call(cx);
+    }
+
     /// Does what the protocol wants done.
     fn obey(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         loop {
             let mut this = self.as_mut().project();
-            let Some(output) = this.work.protocol.poll_output() else {
-                return;
-            };
+            let Some(output) = this.work.protocol.poll_output() else { return };
             match output {
-                Output::Call(Call { frame, reason }) => {
-                    *this.request = Some(Request::of(frame, this.work.session.clone(), reason));
+                Output::Call => {
+                    *this.request = this.work.request();
                     self.as_mut().poll_service(cx);
                 }
                 Output::Cancel => {

@@ -107,19 +107,22 @@ impl Request {
 #[derive(Debug, Clone, Default)]
 pub struct Params {
     names: Option<Arc<[Box<str>]>>,
-    places: SmallVec<[Range<usize>; 4]>,
+    places: SmallVec<[(u32, u32); 4]>,
 }
 
 impl Params {
     /// Parameters of these names at these places of the destination, in the same order.
     pub fn new(names: Arc<[Box<str>]>, places: impl IntoIterator<Item = Range<usize>>) -> Params {
-        Params { names: Some(names), places: places.into_iter().collect() }
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let places = places.into_iter().map(|place| (offset(place.start), offset(place.end)));
+        Params { names: Some(names), places: places.collect() }
     }
 
     /// Names and values, in the pattern's order, given the destination.
     pub fn iter<'a>(&'a self, destination: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
         let names = self.names.as_deref().unwrap_or_default().iter().map(|name| &**name);
-        let values = self.places.iter().map(|place| destination.get(place.clone()).unwrap_or_default());
+        let values = self.places.iter().map(|(start, end)| destination.get(*start as usize..*end as usize));
+        let values = values.map(Option::unwrap_or_default);
         names.zip(values)
     }
 

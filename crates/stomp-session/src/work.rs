@@ -2,7 +2,7 @@
 //! here.
 
 use crate::{
-    BoxError, ClientError, Config, Message, Response, Session, SlowConsumer,
+    BoxError, ClientError, Config, Message, Request, Response, Session, SlowConsumer,
     inbox::Inbox,
     observers::{Observers, Said},
     protocol::{Output, Protocol, SubscriptionKey},
@@ -173,6 +173,12 @@ impl Work {
         None
     }
 
+    /// The request that the service is to be called with.
+    pub(crate) fn request(&mut self) -> Option<Request> {
+        let (frame, reason) = self.protocol.take_request()?;
+        Some(Request::of(frame, self.session.clone(), reason))
+    }
+
     /// Gives a service's answer to the protocol.
     pub(crate) fn answer(&mut self, answer: Result<Response, BoxError>) {
         let (command, subscription) = (self.protocol.calling(), self.protocol.subscribing());
@@ -231,7 +237,7 @@ impl Work {
             }
             Output::Cut => self.socket = None,
             // The connection calls the service.
-            Output::Call(_) | Output::Cancel => {}
+            Output::Call | Output::Cancel => {}
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     wire::{Kind, Wire},
 };
 use bytes::{BufMut, Bytes, BytesMut};
+use bytestring::ByteString;
 use futures_core::Stream;
 use futures_sink::Sink;
 use std::{
@@ -15,7 +16,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use stomp_frame::{Decoded, Decoder, EncodeError, Encoder, Frame, Limits, Version};
+use stomp_frame::{Command, Decoded, Decoder, EncodeError, Encoder, Frame, Limits, Version, header};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What a peer sends.
@@ -38,6 +39,8 @@ pub enum Outbound {
     Frame(Frame),
     /// A frame that was encoded before, and is neither checked nor copied again.
     Encoded(Encoded),
+    /// `RECEIPT` for the `receipt` of a frame: what is sent most is written without being built.
+    Receipt(ByteString),
     /// One EOL.
     HeartBeat,
     /// A WebSocket ping, which browsers answer by themselves. Nothing on a byte stream.
@@ -162,6 +165,12 @@ impl Socket {
                 out.put_slice(prefix);
                 out.put_slice(tail);
                 Ok(if *is_text { Kind::Text } else { Kind::Binary })
+            }),
+            Outbound::Receipt(id) => self.wire.put(&mut |out| {
+                encoder.command(Command::Receipt, out);
+                encoder.header(header::RECEIPT_ID, id, out)?;
+                encoder.body(b"", out);
+                Ok(Kind::Text)
             }),
             Outbound::HeartBeat => self.wire.put(&mut |out: &mut BytesMut| {
                 out.put_u8(b'\n');

@@ -5,7 +5,7 @@ use stomp_router::{ConnectAnswer, Handler, Route, RouteErrors, Router, Routes, S
 use stomp_server::{Server, Upgrade};
 use stomp_session::Session;
 use stomp_socket::Socket;
-use tokio::net::ToSocketAddrs;
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tower::Layer;
 
 /// A STOMP server: a [`Router`] with the settings of its sessions and of the way in.
@@ -112,8 +112,18 @@ impl App {
     ///
     /// See [`Router::build`], or if it is not possible to listen there.
     pub async fn listen(self, address: impl ToSocketAddrs) -> Result<(), Error> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(self.serve(listener).await?)
+    }
+
+    /// As [`App::listen`], on a listener: for a port that the system has chosen, or one that was handed over.
+    ///
+    /// # Errors
+    ///
+    /// See [`Router::build`].
+    pub async fn serve(self, listener: TcpListener) -> Result<(), RouteErrors> {
         let sessions = Sessions { routes: self.router.build()?, config: Arc::new(self.session) };
-        let mut server = Server::bind(address, self.server).await?;
+        let mut server = Server::new(listener, self.server);
         loop {
             tokio::spawn(sessions.run(server.accept().await));
         }

@@ -30,6 +30,8 @@ pub(crate) struct Protocol {
     version: Version,
     /// The request that is being handled.
     call: Option<InFlight>,
+    /// Its frame, before it is handed to the service. It is large, and moved as little as can be.
+    request: Option<Frame>,
     /// Why the session ends, once it does.
     reason: Option<Reason>,
     /// `DISCONNECT` was called, which happens once.
@@ -47,8 +49,8 @@ pub(crate) enum Output {
     Write(Outbound),
     /// Read on, in this version.
     Negotiated(Version),
-    /// Call the service.
-    Call(Call),
+    /// Call the service with [`Protocol::take_request`].
+    Call,
     /// Stop the call: its time is up.
     Cancel,
     /// The peer is now subscribed to this destination.
@@ -59,13 +61,6 @@ pub(crate) enum Output {
     Close(CloseCode),
     /// Drop the socket.
     Cut,
-}
-
-/// A request to the service.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) frame: Frame,
-    pub(crate) reason: Option<Reason>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +93,7 @@ impl Protocol {
             phase: Phase::Opening,
             version: Version::V1_0,
             call: None,
+            request: None,
             reason: None,
             disconnect_called: false,
             subscriptions: Subscriptions::new(config.subscriptions),
@@ -202,8 +198,15 @@ impl Protocol {
         });
         self.timers.set(Timer::Handler, now + self.config.handler_timeout);
         self.disconnect_called |= frame.command == Command::Disconnect;
+        self.request = Some(frame);
+        self.output.push_back(Output::Call);
+    }
+
+    /// The frame that the service is to be called with, and for `DISCONNECT` why the session ends.
+    pub(crate) fn take_request(&mut self) -> Option<(Frame, Option<Reason>)> {
+        let frame = self.request.take()?;
         let reason = self.reason.filter(|_| frame.command == Command::Disconnect);
-        self.output.push_back(Output::Call(Call { frame, reason }));
+        Some((frame, reason))
     }
 
     /// Takes the service's answer.
@@ -246,8 +249,7 @@ impl Protocol {
 
     fn receipt(&mut self, receipt: Option<ByteString>) {
         if let Some(id) = receipt {
-            let frame = Frame::new(Command::Receipt).with_header(header::RECEIPT_ID, &id);
-            self.output.push_back(Output::Write(Outbound::Frame(frame)));
+            self.output.push_back(Output::Write(Outbound::Receipt(id)));
         }
     }
 
