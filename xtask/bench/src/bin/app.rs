@@ -1,0 +1,32 @@
+//! The webstomp app that is measured against the floor: what `floor` does, in STOMP.
+//!
+//! SEND `/echo` does nothing, so that its receipt is all there is. What is sent to `/fan` goes to everybody who is
+//! subscribed to it.
+
+use std::io;
+use std::process::ExitCode;
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use webstomp::{App, BoxError, Observe, State, SubscribeAnswer, Topic};
+
+type Fan = Topic<Bytes>;
+
+fn main() -> ExitCode {
+    bench::serve(serve)
+}
+
+async fn serve(listener: TcpListener) -> io::Result<()> {
+    let app = App::new().send("/echo", echo).send("/fan", publish).subscribe("/fan", subscribe).with_state(Fan::new());
+    app.serve(listener).await.map_err(io::Error::other)
+}
+
+async fn echo() {}
+
+async fn subscribe(State(fan): State<Fan>) -> impl SubscribeAnswer {
+    Observe(fan.subscribe())
+}
+
+async fn publish(State(fan): State<Fan>, body: Bytes) -> Result<(), BoxError> {
+    fan.publish(body)
+}

@@ -1,0 +1,157 @@
+//! THE FLOOR: what a WebSocket server costs before it speaks STOMP.
+//!
+//! A bare tokio-tungstenite server, written once and then left alone: every ratio that the
+//! bench prints is a ratio to this file, and changing it makes old ratios meaningless. It is
+//! meant to be good: small buffers, no delay, everything that is ready fed first and flushed
+//! once, one shared allocation for all subscribers of a message.
+//!
+//! It upgrades any path. The first message names the connection's part, and is sent back once
+//! that part is taken: `echo` returns each message as it came, `fan` receives what `pub` sends.
+
+use std::future::poll_fn;
+use std::io;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Message, Result};
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
+
+type Socket = WebSocketStream<TcpStream>;
+
+const READ_BUFFER: usize = 4 * 1024;
+const WRITE_BUFFER: usize = 16 * 1024;
+const QUEUE: usize = 256;
+const BATCH: usize = 64;
+
+fn main() -> ExitCode {
+    bench::serve(accept)
+}
+
+async fn accept(listener: TcpListener) -> io::Result<()> {
+    let topic = Topic::default();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let topic = topic.clone();
+        tokio::spawn(async move {
+            // However a connection ends, the floor has nothing to add.
+            let _ = connection(stream, topic).await;
+        });
+    }
+}
+
+async fn connection(stream: TcpStream, topic: Topic) -> Result<()> {
+    stream.set_nodelay(true)?;
+    // Boxed, because an idle session should not keep room for its handshake.
+    let mut socket = Box::pin(handshake(stream)).await?;
+    let Some(part) = socket.next().await.transpose()? else {
+        return Ok(());
+    };
+    match part.to_text()? {
+        "echo" => echo(socket, part).await,
+        "fan" => subscriber(socket, part, &topic).await,
+        "pub" => publisher(socket, part, &topic).await,
+        _ => Ok(()),
+    }
+}
+
+async fn handshake(stream: TcpStream) -> Result<Socket> {
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER).write_buffer_size(WRITE_BUFFER);
+    accept_hdr_async_with_config(stream, choose_protocol, Some(config)).await
+}
+
+fn choose_protocol(request: &Request, mut response: Response) -> std::result::Result<Response, ErrorResponse> {
+    const NAME: &str = "sec-websocket-protocol";
+    const STOMP: &str = "v12.stomp";
+    let offers = request.headers().get_all(NAME).iter();
+    let mut names = offers.filter_map(|value| value.to_str().ok());
+    if names.any(|list| list.split(',').any(|name| name.trim() == STOMP)) {
+        let chosen = HeaderValue::from_static(STOMP);
+        response.headers_mut().insert(NAME, chosen);
+    }
+    Ok(response)
+}
+
+async fn echo(mut socket: Socket, part: Message) -> Result<()> {
+    socket.send(part).await?;
+    while let Some(message) = socket.next().await {
+        socket.feed(message?).await?;
+        while let Some(message) = arrived(&mut socket).await {
+            socket.feed(message).await?;
+        }
+        socket.flush().await?;
+    }
+    Ok(())
+}
+
+async fn subscriber(mut socket: Socket, part: Message, topic: &Topic) -> Result<()> {
+    let mut queue = topic.subscribe();
+    socket.send(part).await?;
+    let mut batch = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            count = queue.recv_many(&mut batch, BATCH) => {
+                if count == 0 {
+                    return Ok(());
+                }
+                for message in batch.drain(..) {
+                    socket.feed(message).await?;
+                }
+                socket.flush().await?;
+            }
+            heard = socket.next() => match heard {
+                Some(message) => drop(message?),
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+async fn publisher(mut socket: Socket, part: Message, topic: &Topic) -> Result<()> {
+    socket.send(part).await?;
+    while let Some(message) = socket.next().await {
+        let message = message?;
+        if message.is_text() || message.is_binary() {
+            topic.publish(&message);
+        }
+    }
+    Ok(())
+}
+
+/// The next message if it is here already: asking does not wait.
+async fn arrived(socket: &mut Socket) -> Option<Message> {
+    poll_fn(|context| match socket.poll_next_unpin(context) {
+        Poll::Ready(Some(Ok(message))) => Poll::Ready(Some(message)),
+        // After an error the stream is fused: whoever waits next learns of its end.
+        _ => Poll::Ready(None),
+    })
+    .await
+}
+
+/// All subscribers: a message is one allocation that every queue shares.
+#[derive(Clone, Default)]
+struct Topic(Arc<Mutex<Vec<mpsc::Sender<Message>>>>);
+
+impl Topic {
+    fn subscribe(&self) -> mpsc::Receiver<Message> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        self.lock().push(sender);
+        receiver
+    }
+
+    /// Who is gone, or so slow that the queue is full, is dropped.
+    fn publish(&self, message: &Message) {
+        self.lock().retain(|queue| queue.try_send(message.clone()).is_ok());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<mpsc::Sender<Message>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,115 @@
+//! What the two servers want to hear before the load, and in it.
+
+use std::fmt::Write;
+use std::io;
+
+use crate::client::Client;
+use crate::server::Server;
+
+const STOMP_PATH: &str = "/stomp";
+const JSON: &str = r#"{"id":4711,"symbol":"WEBS","bid":101.25,"ask":101.5,"size":1000}"#;
+const LARGER_JSON: &str = r#"{"id":4711,"symbol":"WEBS","bid":101.25,"ask":101.5,"size":1000,"venue":"XETR","time":"2026-01-02T03:04:05.678Z","depth":"none"}"#;
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Dialect {
+    /// The floor: a connection names its part.
+    Raw,
+    /// webstomp: a conversation.
+    Stomp,
+}
+
+impl Server {
+    /// A connection whose messages are answered one by one.
+    pub(crate) async fn requester(&self) -> io::Result<Client> {
+        match self.dialect {
+            Dialect::Raw => Ok(self.part("echo").await?.counting(b'S')),
+            Dialect::Stomp => Ok(self.connected().await?.counting(b'R')),
+        }
+    }
+
+    /// A connection that receives what is published.
+    pub(crate) async fn subscriber(&self) -> io::Result<Client> {
+        let client = match self.dialect {
+            Dialect::Raw => self.part("fan").await?,
+            Dialect::Stomp => {
+                let mut client = self.connected().await?;
+                client.say("SUBSCRIBE\nid:0\ndestination:/fan\nreceipt:sub\n\n\0").await?;
+                client.expect("RECEIPT\n").await?;
+                client
+            }
+        };
+        Ok(client.counting(b'M'))
+    }
+
+    pub(crate) async fn publisher(&self) -> io::Result<Client> {
+        match self.dialect {
+            Dialect::Raw => self.part("pub").await,
+            Dialect::Stomp => self.connected().await,
+        }
+    }
+
+    async fn part(&self, part: &str) -> io::Result<Client> {
+        let mut client = Client::open(self.address, "/").await?;
+        client.say(part).await?;
+        client.expect(part).await?;
+        Ok(client)
+    }
+
+    async fn connected(&self) -> io::Result<Client> {
+        let mut client = Client::open(self.address, STOMP_PATH).await?;
+        client.say("CONNECT\naccept-version:1.2\nhost:localhost\nheart-beat:0,0\n\n\0").await?;
+        client.expect("CONNECTED\n").await?;
+        Ok(client)
+    }
+}
+
+/// A request as an application would make it: five headers of its own, and a small JSON body.
+pub(crate) fn request(number: usize) -> String {
+    let receipt = format!("receipt-{number:04}");
+    let headers = [
+        ("destination", "/echo"),
+        ("receipt", &receipt),
+        ("content-type", "application/json"),
+        ("trace-id", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("tenant", "north-europe-7"),
+    ];
+    frame("SEND", &headers, JSON)
+}
+
+/// What is published to webstomp.
+pub(crate) fn publication() -> String {
+    let headers = [("destination", "/fan"), ("content-type", "application/json")];
+    frame("SEND", &headers, LARGER_JSON)
+}
+
+/// What a subscriber of webstomp receives, for when there is none to ask.
+pub(crate) fn sample_delivery() -> String {
+    let headers = [
+        ("subscription", "0"),
+        ("message-id", "100000"),
+        ("destination", "/fan"),
+        ("content-type", "application/json"),
+    ];
+    frame("MESSAGE", &headers, LARGER_JSON)
+}
+
+fn frame(command: &str, headers: &[(&str, &str)], body: &str) -> String {
+    let mut frame = format!("{command}\n");
+    for (name, value) in headers {
+        // Writing to a String cannot fail.
+        let _ = writeln!(frame, "{name}:{value}");
+    }
+    let _ = write!(frame, "content-length:{}\n\n{body}\0", body.len());
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sizes_are_those_the_report_names() {
+        assert_eq!((JSON.len(), LARGER_JSON.len()), (64, 128));
+        assert!((210..230).contains(&request(0).len()), "{}", request(0).len());
+    }
+}

@@ -1,0 +1,77 @@
+//! `fan-out 1->200`: one publisher, whose messages all subscribers receive.
+//!
+//! It publishes a window of 64 in one write, and the next when the last delivery has arrived:
+//! both servers then work on equal batches, however fast they are.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+use super::{Peers, Work, measure};
+use crate::client::Client;
+use crate::dialect::{self, Dialect};
+use crate::options::Plan;
+use crate::server::Server;
+use crate::wire;
+
+const SUBSCRIBERS: u64 = 200;
+const WINDOW: usize = 64;
+
+/// What one publication becomes at a subscriber.
+pub(crate) async fn delivery(server: &Server) -> io::Result<String> {
+    let mut subscriber = server.subscriber().await?;
+    let mut publisher = server.publisher().await?;
+    let text = publication(server, &dialect::sample_delivery());
+    publisher.say(&text).await?;
+    subscriber.expect("MESSAGE\n").await
+}
+
+/// webstomp makes the delivery from a SEND, the floor only passes it on.
+fn publication(server: &Server, delivery: &str) -> String {
+    match server.dialect {
+        Dialect::Raw => delivery.to_owned(),
+        Dialect::Stomp => dialect::publication(),
+    }
+}
+
+pub(crate) async fn run(server: &Server, plan: &Plan, delivery: &str) -> io::Result<Work> {
+    let arrivals = Rc::new(Arrivals::default());
+    let mut peers = Peers::new();
+    for _ in 0..SUBSCRIBERS {
+        let client = server.subscriber().await?;
+        peers.spawn_local(receive(client, arrivals.clone()));
+    }
+    let window = wire::message(&publication(server, delivery)).repeat(WINDOW);
+    let client = server.publisher().await?;
+    peers.spawn_local(publish(client, window, arrivals.clone()));
+    measure(server, plan, &arrivals.count, peers).await
+}
+
+async fn publish(mut client: Client, window: Vec<u8>, arrivals: Rc<Arrivals>) -> io::Result<()> {
+    loop {
+        let goal = arrivals.goal.get() + WINDOW as u64 * SUBSCRIBERS;
+        arrivals.goal.set(goal);
+        client.send(&window).await?;
+        arrivals.reached.notified().await;
+    }
+}
+
+async fn receive(mut client: Client, arrivals: Rc<Arrivals>) -> io::Result<()> {
+    loop {
+        let arrived = client.count().await?;
+        let count = arrivals.count.get() + arrived;
+        arrivals.count.set(count);
+        if count == arrivals.goal.get() {
+            arrivals.reached.notify_one();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Arrivals {
+    count: Cell<u64>,
+    goal: Cell<u64>,
+    reached: Notify,
+}

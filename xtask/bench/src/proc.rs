@@ -1,0 +1,76 @@
+//! What `/proc` tells of a process. Every answer is `None` where there is no `/proc`.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long the process's threads have run, in user and kernel mode.
+pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
+    scheduled(pid).filter(|time| !time.is_zero()).or_else(|| ticks(pid))
+}
+
+/// What `cpu_time` is read from here, to be named in the report.
+pub(crate) fn cpu_source() -> Option<&'static str> {
+    let pid = std::process::id();
+    if scheduled(pid).is_some_and(|time| !time.is_zero()) {
+        Some("/proc/<pid>/task/*/schedstat")
+    } else {
+        ticks(pid).map(|_| "/proc/<pid>/stat, in clock ticks")
+    }
+}
+
+/// Bytes of memory resident now.
+pub(crate) fn resident(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kib = field(&status, "VmRSS:", 0)?;
+    Some(kib * 1024)
+}
+
+/// How many files this process, and so each of its children, may have open.
+pub(crate) fn open_files_limit() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    field(&limits, "Max open files", 0)
+}
+
+/// The first figure of each thread's schedstat is its time on a CPU in nanoseconds.
+fn scheduled(pid: u32) -> Option<Duration> {
+    let mut nanoseconds = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        // A thread may end between being listed and being read.
+        nanoseconds += on_cpu(&task.ok()?.path()).unwrap_or(0);
+    }
+    Some(Duration::from_nanos(nanoseconds))
+}
+
+fn on_cpu(task: &Path) -> Option<u64> {
+    let schedstat = fs::read_to_string(task.join("schedstat")).ok()?;
+    field(&schedstat, "", 0)
+}
+
+/// Taken as 100 a second, which every common Linux has; a ratio does not depend on it.
+fn ticks(pid: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // utime and stime: 11 and 12 after the name, which ends with the last parenthesis.
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let ticks = field(after_name, "", 11)? + field(after_name, "", 12)?;
+    Some(Duration::from_millis(ticks * 10))
+}
+
+/// The `index`th word after the line's label, as a number.
+fn field(text: &str, label: &str, index: usize) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(label))?;
+    rest.split_whitespace().nth(index)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_label_and_place() {
+        let limits = "Limit  Soft  Hard\nMax open files            1024   4096  files\n";
+        assert_eq!(field(limits, "Max open files", 0), Some(1024));
+        assert_eq!(field("548 24 139\n", "", 0), Some(548));
+        assert_eq!(field(limits, "Max cpu", 0), None);
+    }
+}

@@ -1,0 +1,147 @@
+// The chat's page in Chromium: two tabs talk, and a page outlives its server's restart.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
+import { chromium } from 'playwright-core';
+
+import { check, finish, until } from './support.mjs';
+
+const { CHAT_BIN, CHAT_URL, CHROMIUM, SCREENSHOTS } = process.env;
+
+const browser = await chromium.launch({
+  executablePath: CHROMIUM,
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+});
+
+/** One tab with the chat's page. */
+class Tab {
+  faults = [];
+
+  static async join(url, name, room) {
+    const tab = new Tab();
+    tab.page = await browser.newPage();
+    tab.page.setDefaultTimeout(10_000);
+    tab.page.on('pageerror', (error) => tab.faults.push(error.message));
+    await tab.page.goto(`${url}/`);
+    await tab.page.fill('#name', name);
+    await tab.page.fill('#room', room);
+    await tab.page.click('#join');
+    await tab.online(`${name} online`);
+    return tab;
+  }
+
+  async state() {
+    return (await this.page.textContent('#state')).trim();
+  }
+
+  async online(what) {
+    await until(async () => (await this.state()) === 'online', what, 30_000);
+  }
+
+  async say(text) {
+    await this.page.fill('#text', text);
+    await this.page.click('#send');
+  }
+
+  /** The log's lines that hold one of `texts`, once there is one for each. */
+  async heard(texts) {
+    return until(async () => {
+      const lines = await this.page.locator('#log > *').allTextContents();
+      const heard = lines.filter((line) => texts.some((text) => line.includes(text)));
+      return heard.length >= texts.length && heard;
+    }, texts.join(', '));
+  }
+
+  async leave(screenshot) {
+    if (SCREENSHOTS) {
+      await this.page.screenshot({ path: join(SCREENSHOTS, `${screenshot}.png`) });
+    }
+    await this.page.close();
+    assert.deepEqual(this.faults, []);
+  }
+}
+
+/** A chat of the script's own, which it may kill. */
+async function startChat(port) {
+  const chat = spawn(CHAT_BIN, ['--listen', `127.0.0.1:${port}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  process.once('exit', () => chat.kill('SIGKILL'));
+  let printed = '';
+  chat.stdout.on('data', (text) => (printed += text));
+  await until(() => printed.includes('http://'), 'the address of a second chat');
+  return chat;
+}
+
+async function kill(chat) {
+  const ended = once(chat, 'exit');
+  chat.kill('SIGKILL');
+  await ended;
+}
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+await check('two tabs see the same conversation', async () => {
+  const ann = await Tab.join(CHAT_URL, 'ann', 'lobby');
+  const bob = await Tab.join(CHAT_URL, 'bob', 'lobby');
+  // Each hears the other's first message before the rest: both have joined by then.
+  await bob.say('bob-1');
+  await ann.heard(['bob-1']);
+  await ann.say('ann-1');
+  await bob.heard(['ann-1']);
+  for (const n of [2, 3]) {
+    await Promise.all([ann.say(`ann-${n}`), bob.say(`bob-${n}`)]);
+  }
+
+  const texts = ['ann', 'bob'].flatMap((name) => [1, 2, 3].map((n) => `${name}-${n}`));
+  const [atAnn, atBob] = [await ann.heard(texts), await bob.heard(texts)];
+  assert.equal(atAnn.length, 6);
+  assert.deepEqual(said(atAnn, texts), said(atBob, texts));
+  for (const text of texts) {
+    const [name] = text.split('-');
+    const line = atAnn.find((line) => line.includes(text));
+    assert(line.replace(text, '').includes(name), `no sender in "${line}"`);
+  }
+  await ann.leave('lobby-ann');
+  await bob.leave('lobby-bob');
+});
+
+/** The texts in the order of the log's lines, whatever else a line holds. */
+function said(lines, texts) {
+  return lines.map((line) => texts.find((text) => line.includes(text)));
+}
+
+await check('a page comes back by itself after its server did', async () => {
+  const port = await freePort();
+  let chat = await startChat(port);
+  const ann = await Tab.join(`http://127.0.0.1:${port}`, 'ann', 'lobby');
+  await kill(chat);
+  await until(async () => (await ann.state()) !== 'online', 'the loss noticed');
+  chat = await startChat(port);
+  await ann.online('the page online again');
+  await ann.say('back again');
+  await ann.heard(['back again']);
+  await ann.leave('back-again');
+  await kill(chat);
+});
+
+await browser.close();
+finish();

@@ -1,0 +1,106 @@
+//! What foreign clients need on this machine: found, reported together, or installed.
+
+use std::path::PathBuf;
+
+use crate::{Result, shell};
+
+/// Node's oldest major version that the clients run on.
+const NODE: u32 = 20;
+
+const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
+/// The tools of which a script must know the place; `node` is found by its name.
+pub(crate) struct Tools {
+    pub(crate) chromium: PathBuf,
+}
+
+/// Finds the tools, or names all that is missing and how to get it.
+pub(crate) fn find() -> Result<Tools> {
+    let mut missing = Vec::new();
+    if let Err(found) = node() {
+        let how = "https://nodejs.org, or your system's package nodejs";
+        missing.push(format!("node {NODE} or newer ({found}): {how}"));
+    }
+    if shell::find(&["npm"]).is_none() {
+        missing.push("npm: comes with Node, or as your system's package npm".to_owned());
+    }
+    let chromium = shell::find(CHROMIUM);
+    if chromium.is_none() {
+        missing.push("chromium: your system's package chromium".to_owned());
+    }
+    if !clients().join("node_modules/.package-lock.json").is_file() {
+        missing.push("the clients' packages: `npm ci` in xtask/interop".to_owned());
+    }
+    match chromium {
+        Some(chromium) if missing.is_empty() => Ok(Tools { chromium }),
+        _ => Err(format!(
+            "interop lacks\n  {}\n`cargo xtask interop --install` fetches all of it on Debian, as root.",
+            missing.join("\n  ")
+        )),
+    }
+}
+
+/// Installs what is missing: programs by apt-get, the clients' packages by npm.
+pub(crate) fn install() -> Result {
+    let mut packages = Vec::new();
+    if node().is_err() || shell::find(&["npm"]).is_none() {
+        packages.extend(["nodejs", "npm"]);
+    }
+    if shell::find(CHROMIUM).is_none() {
+        packages.push("chromium");
+    }
+    if !packages.is_empty() {
+        install_by_apt(&packages)?;
+    }
+    let mut npm = shell::command("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    shell::run_persistently(npm.current_dir(clients()))
+}
+
+fn install_by_apt(packages: &[&str]) -> Result {
+    if shell::find(&["apt-get"]).is_none() || !is_root() {
+        return Err(format!(
+            "--install adds programs only on Debian and as root; install {} yourself",
+            packages.join(", ")
+        ));
+    }
+    shell::run_persistently(&mut shell::command("apt-get", &["update"]))?;
+    let mut apt = shell::command("apt-get", &["install", "-y", "--no-install-recommends"]);
+    apt.args(packages).env("DEBIAN_FRONTEND", "noninteractive");
+    shell::run_persistently(&mut apt)
+}
+
+fn is_root() -> bool {
+    shell::output(&mut shell::command("id", &["-u"])).is_ok_and(|id| id.trim() == "0")
+}
+
+/// Ok if Node is new enough; else what was found instead.
+fn node() -> Result {
+    let Some(node) = shell::find(&["node"]) else {
+        return Err("not found".to_owned());
+    };
+    let version = shell::output(&mut shell::command(node, &["--version"]))?;
+    match major(&version) {
+        Some(major) if major >= NODE => Ok(()),
+        _ => Err(format!("found {}", version.trim())),
+    }
+}
+
+/// `v20.1.0` is 20.
+fn major(version: &str) -> Option<u32> {
+    version.strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+fn clients() -> PathBuf {
+    shell::root().join("xtask/interop")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_read() {
+        assert_eq!(major("v20.20.2\n"), Some(20));
+        assert_eq!(major("unknown"), None);
+    }
+}

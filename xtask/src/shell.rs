@@ -1,0 +1,115 @@
+//! Other programs: where they run, and their command line printed before they do.
+
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use crate::Result;
+
+/// The root of the workspace, in which every program runs.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// `program` with `arguments`, in the workspace's root.
+pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The cargo that runs this task, with `arguments`.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments)
+}
+
+/// Prints the command line, runs it, and fails unless it succeeds.
+pub(crate) fn run(command: &mut Command) -> Result {
+    let line = line(command);
+    println!("\n$ {line}");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{line}` failed: {status}")),
+        Err(error) => Err(format!("`{line}` did not start: {error}")),
+    }
+}
+
+/// Runs the command up to three times: networks fail and recover.
+pub(crate) fn run_persistently(command: &mut Command) -> Result {
+    const PAUSE: Duration = Duration::from_secs(5);
+    for _ in 1..3 {
+        match run(command) {
+            Ok(()) => return Ok(()),
+            Err(reason) => println!("{reason}; again in {} s", PAUSE.as_secs()),
+        }
+        thread::sleep(PAUSE);
+    }
+    run(command)
+}
+
+/// Runs the command quietly and gives what it wrote to stdout.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let line = line(command);
+    let output =
+        command.stderr(Stdio::inherit()).output().map_err(|error| format!("`{line}` did not start: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("`{line}` failed: {}", output.status));
+    }
+    String::from_utf8(output.stdout).map_err(|error| format!("`{line}`: {error}"))
+}
+
+/// The first of `names` that is a program on PATH.
+pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    let directories: Vec<PathBuf> = env::split_paths(&path).collect();
+    names
+        .iter()
+        .flat_map(|name| directories.iter().map(move |dir| dir.join(name)))
+        .map(|file| file.with_extension(env::consts::EXE_EXTENSION))
+        .find(|file| file.is_file())
+}
+
+/// The command as one would type it in the workspace's root.
+pub(crate) fn line(command: &Command) -> String {
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), quoted(value)));
+    let program = Path::new(command.get_program());
+    let program = match program.file_stem() {
+        Some(name) if name == "cargo" => "cargo".into(),
+        _ => quoted(program.strip_prefix(root()).unwrap_or(program).as_os_str()),
+    };
+    let arguments = command.get_args().map(quoted);
+    let words: Vec<String> = variables.chain([program]).chain(arguments).collect();
+    words.join(" ")
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    if word.is_empty() || word.contains(char::is_whitespace) { format!("'{word}'") } else { word.into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_as_typed() {
+        let mut doc = cargo(&["doc", "--no-deps"]);
+        doc.env("RUSTDOCFLAGS", "-D warnings");
+        assert_eq!(line(&doc), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");
+    }
+
+    #[test]
+    fn a_program_of_the_workspace_is_named_from_its_root() {
+        let chat = command(root().join("target/release/chat"), &["--listen"]);
+        assert_eq!(line(&chat), "target/release/chat --listen");
+    }
+}

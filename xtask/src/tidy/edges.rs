@@ -1,0 +1,114 @@
+//! The edges between the workspace's crates, and what the codec may never pull in.
+
+use super::{Violation, package::Package};
+use crate::{Result, shell};
+
+/// Each crate and the crates of this workspace that it may depend on.
+const EDGES: &[(&str, &[&str])] = &[
+    ("stomp-frame", &[]),
+    ("stomp-socket", &["stomp-frame"]),
+    ("stomp-server", &["stomp-socket"]),
+    ("stomp-session", &["stomp-frame", "stomp-socket"]),
+    ("stomp-router", &["stomp-frame", "stomp-session"]),
+    ("stomp-broker", &["stomp-frame", "stomp-session"]),
+    ("webstomp-client", &["stomp-frame", "stomp-socket", "stomp-session"]),
+    (
+        "webstomp",
+        &[
+            "stomp-frame",
+            "stomp-socket",
+            "stomp-server",
+            "stomp-session",
+            "stomp-router",
+            "stomp-broker",
+            "webstomp-client",
+        ],
+    ),
+];
+
+const CODEC: &str = "stomp-frame";
+
+/// Beginnings of the names of packages that have no place below the codec, under no feature.
+const ASYNCHRONOUS: &[&str] = &["tokio", "futures", "async-"];
+
+/// The normal dependencies between members that no edge allows.
+pub(crate) fn check(packages: &[Package]) -> Vec<Violation> {
+    let is_member = |name: &str| packages.iter().any(|package| package.name == name);
+    let mut violations = Vec::new();
+    for package in packages.iter().filter(|package| package.is_crate()) {
+        let Some((_, allowed)) = EDGES.iter().find(|(name, _)| *name == package.name) else {
+            violations.push(violation(package, "name", "the crate has no row in tidy's edges"));
+            continue;
+        };
+        for dependency in &package.dependencies {
+            if is_member(dependency) && !allowed.contains(&dependency.as_str()) {
+                let rule = format!("{} may not depend on {dependency}", package.name);
+                violations.push(violation(package, dependency, &rule));
+            }
+        }
+    }
+    violations
+}
+
+/// The asynchronous packages anywhere below the codec.
+pub(crate) fn check_codec(packages: &[Package]) -> Result<Vec<Violation>> {
+    let Some(codec) = packages.iter().find(|package| package.name == CODEC) else {
+        return Ok(Vec::new());
+    };
+    let arguments = ["tree", "-p", CODEC, "-e", "normal", "--prefix", "none", "--all-features"];
+    let tree = shell::output(&mut shell::cargo(&arguments))?;
+    let found = asynchronous(&tree).into_iter();
+    Ok(found.map(|name| violation(codec, name, &format!("{CODEC} may not pull in {name}"))).collect())
+}
+
+fn asynchronous(tree: &str) -> Vec<&str> {
+    let mut names: Vec<&str> = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| ASYNCHRONOUS.iter().any(|start| name.starts_with(start)))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn violation(package: &Package, word: &str, rule: &str) -> Violation {
+    Violation { path: package.manifest_path.clone(), line: package.line_of(word), rule: rule.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, dependencies: &[&str]) -> Package {
+        Package {
+            name: name.to_owned(),
+            manifest_path: format!("crates/{name}/Cargo.toml"),
+            manifest: format!("[dependencies]\n{}\n", dependencies.join("\n")),
+            dependencies: dependencies.iter().map(ToString::to_string).collect(),
+            ..Package::default()
+        }
+    }
+
+    #[test]
+    fn an_edge_of_the_table_passes_and_another_is_reported_at_its_line() {
+        let packages =
+            [package("stomp-socket", &["bytes", "stomp-frame"]), package("stomp-frame", &["bytes", "stomp-socket"])];
+        let [violation] = check(&packages).try_into().expect("one violation");
+        assert_eq!(
+            violation.to_string(),
+            "crates/stomp-frame/Cargo.toml:3: stomp-frame may not depend on stomp-socket"
+        );
+    }
+
+    #[test]
+    fn a_crate_without_a_row_is_reported() {
+        assert_eq!(check(&[package("stomp-moon", &[])]).len(), 1);
+    }
+
+    #[test]
+    fn asynchronous_packages_are_found_once() {
+        let tree = "bytes v1.11.1\ntokio v1.50.0\nfutures-core v0.3.34\ntokio v1.50.0 (*)\n";
+        assert_eq!(asynchronous(tree), ["futures-core", "tokio"]);
+    }
+}

@@ -1,0 +1,190 @@
+//! What may not stand in which file, as a table; and what every crate must say.
+
+use super::{Violation, source};
+
+/// Words that may not be named in some files.
+struct Rule {
+    /// Where it holds: in files whose path begins so.
+    within: &'static str,
+    /// Where it does not: in files whose path begins so.
+    except: &'static [&'static str],
+    never: &'static [&'static str],
+    reason: &'static str,
+}
+
+/// The "never" of each crate, as far as words tell it.
+const RULES: &[Rule] = &[
+    Rule {
+        within: "crates/",
+        except: &["crates/stomp-socket/src/websocket/", "crates/stomp-socket/src/websocket.rs"],
+        never: &["tungstenite", "tokio_tungstenite"],
+        reason: "only stomp-socket's websocket module names tungstenite",
+    },
+    Rule {
+        within: "crates/",
+        except: &["crates/stomp-router/src/path.rs"],
+        never: &["matchit"],
+        reason: "only stomp-router's path.rs names matchit",
+    },
+    Rule {
+        within: "crates/",
+        except: &["crates/stomp-frame/src/grammar.rs"],
+        never: &["nom::"],
+        reason: "only stomp-frame's grammar.rs names nom",
+    },
+    Rule {
+        within: "crates/stomp-frame/",
+        except: &[],
+        never: &["async", "await", "Instant", "SystemTime", "std::net"],
+        reason: "stomp-frame knows no clock, no async, no I/O",
+    },
+    Rule {
+        within: "crates/stomp-session/",
+        except: &["crates/stomp-session/src/topic.rs"],
+        never: &["tokio::spawn", "spawn(", "spawn_blocking", "spawn_local"],
+        reason: "stomp-session spawns only in topic.rs",
+    },
+    Rule {
+        within: "crates/stomp-session/",
+        except: &[],
+        never: &["tokio::net"],
+        reason: "stomp-session knows no listeners and no network",
+    },
+    Rule {
+        within: "crates/stomp-session/src/protocol",
+        except: &[],
+        never: &["tokio", "async", "await", "Instant::now"],
+        reason: "the protocol is sans-IO: time and input are arguments",
+    },
+    Rule {
+        within: "crates/stomp-router/",
+        except: &[],
+        never: &["spawn(", "tokio::"],
+        reason: "stomp-router does no I/O and spawns nothing",
+    },
+    Rule {
+        within: "crates/stomp-broker/",
+        except: &[],
+        never: &["tokio::net", "std::net"],
+        reason: "stomp-broker knows no sockets",
+    },
+];
+
+/// The lines of code that no file exceeds; most keep below 300.
+const LONGEST_FILE: usize = 500;
+
+const FORBID_UNSAFE: &str = "#![forbid(unsafe_code)]";
+
+/// What is wrong with one source file.
+pub(crate) fn check_source(path: &str, text: &str) -> Vec<Violation> {
+    let rules = RULES.iter().filter(|rule| rule.holds_for(path));
+    let mut violations: Vec<Violation> = rules.flat_map(|rule| rule.check(path, text)).collect();
+    let length = source::code(text).count();
+    if length > LONGEST_FILE {
+        let rule = format!("{length} lines of code; at most {LONGEST_FILE}");
+        violations.push(violation(path, 1, &rule));
+    }
+    let is_root = path.starts_with("crates/") && path.ends_with("/src/lib.rs");
+    if is_root && !source::code(text).any(|(_, line)| line == FORBID_UNSAFE) {
+        violations.push(violation(path, 1, &format!("lacks `{FORBID_UNSAFE}`")));
+    }
+    violations
+}
+
+/// What is wrong with one manifest.
+pub(crate) fn check_manifest(path: &str, text: &str) -> Option<Violation> {
+    let mut lines = text.lines().skip_while(|line| *line != "[lints]").skip(1);
+    let inherits = lines.next() == Some("workspace = true");
+    (!inherits).then(|| violation(path, 1, "lacks `[lints]` with `workspace = true`"))
+}
+
+impl Rule {
+    fn holds_for(&self, path: &str) -> bool {
+        path.starts_with(self.within) && !self.except.iter().any(|start| path.starts_with(start))
+    }
+
+    fn check(&self, path: &str, text: &str) -> Vec<Violation> {
+        let is_broken = |line: &str| self.never.iter().any(|word| names(line, word));
+        source::code(text)
+            .filter(|(_, line)| is_broken(line))
+            .map(|(number, _)| violation(path, number, self.reason))
+            .collect()
+    }
+}
+
+/// Whether `word` stands in `line` by itself, not as part of a longer name.
+fn names(line: &str, word: &str) -> bool {
+    let in_name = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let (before, rest) = line.split_at(at);
+        let after = rest.strip_prefix(word).unwrap_or_default();
+        let goes_on = word.ends_with(in_name) && after.starts_with(in_name);
+        !before.ends_with(in_name) && !goes_on
+    })
+}
+
+fn violation(path: &str, line: usize, rule: &str) -> Violation {
+    Violation { path: path.to_owned(), line, rule: rule.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(path: &str, text: &str) -> Vec<String> {
+        let violations = check_source(path, text);
+        violations.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_violating_line_is_reported_with_its_place() {
+        assert_eq!(
+            found("crates/stomp-router/src/route.rs", "use std::fmt;\nuse matchit::Router;\n"),
+            ["crates/stomp-router/src/route.rs:2: only stomp-router's path.rs names matchit"]
+        );
+    }
+
+    #[test]
+    fn the_excepted_file_may_name_it() {
+        assert!(found("crates/stomp-router/src/path.rs", "use matchit::Router;\n").is_empty());
+        let websocket = "crates/stomp-socket/src/websocket/wire.rs";
+        assert!(found(websocket, "use tokio_tungstenite::tungstenite;\n").is_empty());
+    }
+
+    #[test]
+    fn comments_and_tests_may_name_it() {
+        let text = "//! Unlike tokio.\n// async\nfn f() {}\n\n#[cfg(test)]\nmod tests {\n    use tokio::net;\n}\n";
+        assert!(found("crates/stomp-session/src/protocol/ack.rs", text).is_empty());
+    }
+
+    #[test]
+    fn words_are_whole() {
+        assert!(names("use nom::bytes::tag;", "nom::"));
+        assert!(!names("use phenom::bytes::tag;", "nom::"));
+        assert!(names("pub async fn f() {}", "async"));
+        assert!(!names("let asynchronous = is_async;", "async"));
+        assert!(names("set.spawn(task)", "spawn("));
+        assert!(!names("respawn(task)", "spawn("));
+    }
+
+    #[test]
+    fn a_crate_forbids_unsafe_code_itself() {
+        let path = "crates/webstomp/src/lib.rs";
+        assert_eq!(found(path, "//! Docs.\n").len(), 1);
+        assert!(found(path, "//! Docs.\n#![forbid(unsafe_code)]\n").is_empty());
+    }
+
+    #[test]
+    fn code_is_counted_without_comments_and_tests() {
+        let long = "let x = 1;\n".repeat(500) + "// more\n";
+        assert!(found("xtask/src/main.rs", &long).is_empty());
+        assert_eq!(found("xtask/src/main.rs", &(long + "let y = 2;\n")).len(), 1);
+    }
+
+    #[test]
+    fn a_manifest_inherits_the_lints() {
+        let inherits = "[package]\n\n[lints]\nworkspace = true\n";
+        assert_eq!(check_manifest("crates/webstomp/Cargo.toml", inherits), None);
+        assert!(check_manifest("crates/webstomp/Cargo.toml", "[package]\n").is_some());
+    }
+}

@@ -1,0 +1,98 @@
+//! Source files, and which of their lines are code.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{Result, shell};
+
+/// One Rust file that is not a test.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// From the workspace's root, with `/` on every platform.
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+/// The Rust files below `directory` in the order of their paths, without test modules
+/// (`tests.rs` and `tests/`).
+pub(crate) fn below(directory: &Path) -> Result<Vec<Source>> {
+    let mut paths = Vec::new();
+    walk(directory, &mut paths).map_err(|error| format!("{}: {error}", directory.display()))?;
+    paths.sort();
+    paths.iter().map(|path| read(path)).collect()
+}
+
+/// The lines that are code, numbered from 1: not blank, not comment, not in the test module
+/// that ends the file. A comment after code is cut off.
+pub(crate) fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..)
+        .zip(without_tests(text).lines())
+        .map(|(number, line)| (number, line.split(" // ").next().unwrap_or(line)))
+        .filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with("//"))
+}
+
+/// `path` from the workspace's root, with `/` on every platform.
+pub(crate) fn path_from_root(path: &Path) -> String {
+    let path = path.strip_prefix(shell::root()).unwrap_or(path);
+    let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
+    names.join("/")
+}
+
+fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.file_stem().is_some_and(|name| name == "tests") {
+            continue;
+        }
+        if path.is_dir() {
+            walk(&path, paths)?;
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Source> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Source { path: path_from_root(path), text })
+}
+
+/// The text up to its inline test module. Clippy's `items_after_test_module` sees to it that
+/// nothing else follows.
+fn without_tests(text: &str) -> &str {
+    const START: &str = "\n#[cfg(test)]\nmod ";
+    let is_inline = |rest: &str| rest.lines().next().is_some_and(|line| line.ends_with('{'));
+    text.match_indices(START)
+        .filter_map(|(at, _)| text.split_at_checked(at))
+        .find(|(_, rest)| rest.strip_prefix(START).is_some_and(is_inline))
+        .map_or(text, |(code, _)| code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<(usize, &str)> {
+        code(text).collect()
+    }
+
+    #[test]
+    fn comments_and_blank_lines_are_no_code() {
+        let text = "//! Purpose.\n\n/// Documented.\nfn f() {} // why\n    // aside\n";
+        assert_eq!(lines(text), [(4, "fn f() {}")]);
+    }
+
+    #[test]
+    fn an_address_is_no_comment() {
+        assert_eq!(lines("let a = \"http://b\";"), [(1, "let a = \"http://b\";")]);
+    }
+
+    #[test]
+    fn the_test_module_ends_the_code() {
+        let text = "fn f() {}\n#[cfg(test)]\nmod samples;\nfn g() {}\n\n#[cfg(test)]\nmod t {\n}\n";
+        assert_eq!(lines(text).last(), Some(&(4, "fn g() {}")));
+    }
+}
