@@ -361,3 +361,39 @@ fn receipt(head: &[u8], entries: &Entries) -> Option<Box<str>> {
     escape::undo(Version::V1_2, raw, &mut plain).ok()?;
     Some(plain.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    /// Where the headers are, as far as `Entry` tells.
+    type Found = Result<(Command, Vec<(Vec<u8>, usize)>), (Kind, usize)>;
+
+    fn shown(head: &[u8], result: Result<(Command, Entries), (Kind, usize)>) -> Found {
+        let places = |entries: Entries| entries.iter().map(|e| (e.value_octets(head).to_vec(), e.start())).collect();
+        result.map(|(command, entries)| (command, places(entries)))
+    }
+
+    proptest! {
+        /// What is taken for plain while the end of a head is looked for is what the grammar makes of it.
+        #[test]
+        fn plain_heads_are_read_as_the_grammar_reads_them(
+            command in select(&["SEND", "MESSAGE", "ACK", "SENT", ""][..]),
+            lines in vec(vec(select(&b"ab:\\\r\n\xc3\xa9"[..]), 0..8), 0..10),
+        ) {
+            let mut head = command.as_bytes().to_vec();
+            for line in lines {
+                head.push(b'\n');
+                head.extend(line);
+            }
+            head.extend(b"\n\n");
+            let State::Head(mut search) = State::START else { unreachable!() };
+            if let Ok(Some(end)) = search.find(&head, &Limits::default()) {
+                let head = &head[..end];
+                let read = search.read(head).map_err(|error| (error.kind, error.offset));
+                prop_assert_eq!(shown(head, read), shown(head, grammar::parse(head)));
+            }
+        }
+    }
+}
