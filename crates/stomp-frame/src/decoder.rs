@@ -1,14 +1,17 @@
 //! Frames from bytes that come in any pieces.
 
 use crate::{
-    Command, DecodeError, DecodeErrorKind as Kind, Frame, Headers, Limits, Version, escape, grammar, header,
-    headers::{Entries, Entry},
+    Command, DecodeError, DecodeErrorKind as Kind, Frame, Headers, Limits, Version,
+    body::BodySearch,
+    escape,
+    head::HeadSearch,
+    header,
+    headers::{Entries, Entry, raw_value},
     input::Input,
-    value,
 };
 use bytes::Bytes;
 use bytestring::ByteString;
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 /// What a [`Decoder`] finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,13 +53,21 @@ pub struct Decoder {
     version: Version,
     state: State,
     input: Input,
+    /// Where the headers are of the frame that is being read.
+    entries: Entries,
 }
 
 impl Decoder {
     /// A decoder at the beginning of a stream. `limits` hold until the negotiation.
     #[must_use]
     pub fn new(limits: Limits) -> Decoder {
-        Decoder { limits, version: Version::V1_0, state: State::START, input: Input::default() }
+        Decoder {
+            limits,
+            version: Version::V1_0,
+            state: State::START,
+            input: Input::default(),
+            entries: Entries::new(),
+        }
     }
 
     /// Lets the decoder go on after `CONNECT`, `STOMP` or `CONNECTED`, in this version and with these limits.
@@ -97,45 +108,53 @@ impl Decoder {
     ///
     /// If what was fed is not a frame, or one over the limits. The decoder then gives the same error for ever.
     pub fn decode(&mut self) -> Result<Option<Decoded>, DecodeError> {
-        let result = self.advance();
-        match &result {
-            Ok(Some(_)) => {}
-            Ok(None) => self.input.gather(),
-            Err(error) => {
-                self.input = Input::default();
-                self.state = State::Failed(error.clone());
-            }
+        let bytes = self.input.as_slice();
+        if bytes.is_empty() && !matches!(self.state, State::Failed(_)) {
+            return Ok(None);
         }
-        result
-    }
-
-    fn advance(&mut self) -> Result<Option<Decoded>, DecodeError> {
-        if matches!(self.state, State::Head(HeadEnd { scanned: 0, .. })) && self.skip_eols() {
+        if self.is_at_start() && self.skip_eols() {
             return Ok(Some(Decoded::HeartBeat));
         }
-        loop {
-            let bytes = self.input.as_slice();
-            match &mut self.state {
-                State::Failed(error) => return Err(error.clone()),
-                State::Stopped if bytes.len() > self.limits.frame => {
-                    return Err(Kind::FrameTooLong(self.limits.frame).at(self.limits.frame));
-                }
-                State::Stopped => return Ok(None),
-                State::Head(head) => {
-                    let Some(end) = head.find(bytes, &self.limits)? else {
-                        return Ok(None);
-                    };
-                    let bytes = bytes.get(..end).unwrap_or_default();
-                    self.state = State::Body(Body::after(bytes, head.read(bytes)?)?);
-                }
-                State::Body(body) => {
-                    let Some(nul) = body.find_nul(bytes, &self.limits, self.version)? else {
-                        return Ok(None);
-                    };
-                    return self.take(nul).map(Some);
-                }
+        match self.find_nul() {
+            Ok(Some((body, nul))) => self.take(body, nul).map(Some).map_err(|error| self.fail(error)),
+            Ok(None) => {
+                self.input.gather();
+                Ok(None)
             }
+            Err(error) => Err(self.fail(error)),
         }
+    }
+
+    fn is_at_start(&self) -> bool {
+        matches!(&self.state, State::Head(search) if search.is_at_start())
+    }
+
+    /// Looks for the end of a frame: the octet at which its closing NUL stands.
+    fn find_nul(&mut self) -> Result<Option<(BodySearch, usize)>, DecodeError> {
+        let Decoder { limits, version, entries, state, .. } = self;
+        let bytes = self.input.as_slice();
+        if let State::Head(search) = state {
+            let Some((end, command)) = search.go_on(bytes, limits, entries)? else { return Ok(None) };
+            *state = State::Body(BodySearch::after(bytes.get(..end).unwrap_or_default(), command, entries)?);
+        }
+        match state {
+            State::Body(search) => Ok(search.go_on(bytes, limits, *version)?.map(|nul| (*search, nul))),
+            State::Stopped if bytes.len() > limits.frame => Err(Kind::FrameTooLong(limits.frame).at(limits.frame)),
+            State::Failed(error) => Err(error.clone()),
+            State::Stopped | State::Head(_) => Ok(None),
+        }
+    }
+
+    /// Reads nothing more. Names the frame's receipt, if its headers are known.
+    fn fail(&mut self, error: DecodeError) -> DecodeError {
+        if matches!(self.state, State::Failed(_)) {
+            return error;
+        }
+        let receipt = error.receipt.or_else(|| receipt(self.input.as_slice(), &self.entries));
+        let error = DecodeError { receipt, ..error };
+        self.input = Input::default();
+        self.state = State::Failed(error.clone());
+        error
     }
 
     /// Drops EOLs before a frame, and says whether there were any.
@@ -151,20 +170,17 @@ impl Decoder {
     }
 
     /// Takes the frame whose closing NUL stands at `nul`.
-    fn take(&mut self, nul: usize) -> Result<Decoded, DecodeError> {
-        let State::Body(Body { command, entries, head, .. }) = std::mem::replace(&mut self.state, State::START) else {
-            return Ok(Decoded::HeartBeat);
-        };
+    fn take(&mut self, search: BodySearch, nul: usize) -> Result<Decoded, DecodeError> {
+        let BodySearch { command, head, .. } = search;
         let mut body = self.input.split_to(nul + 1);
         let text = body.split_to(head);
         body.truncate(nul - head);
         if body.is_empty() || !command.allows_body() {
             body = Bytes::new();
         }
+        let entries = std::mem::take(&mut self.entries);
         let headers = read_headers(text, entries, command, self.version)?;
-        if command.is_unescaped() {
-            self.state = State::Stopped;
-        }
+        self.state = if command.is_unescaped() { State::Stopped } else { State::START };
         Ok(Decoded::Frame(Frame { command, headers, body }))
     }
 }
@@ -172,9 +188,9 @@ impl Decoder {
 #[derive(Debug)]
 enum State {
     /// Looking for the end of a head.
-    Head(HeadEnd),
+    Head(HeadSearch),
     /// Looking for the end of a body.
-    Body(Body),
+    Body(BodySearch),
     /// Waiting for the negotiation.
     Stopped,
     /// Nothing more is read.
@@ -182,149 +198,7 @@ enum State {
 }
 
 impl State {
-    const START: State =
-        State::Head(HeadEnd { line: 0, scanned: 0, lines: 0, entries: Entries::new_const(), is_plain: true });
-}
-
-/// The search for the empty line that ends a head, which goes on where it stopped when more bytes come.
-///
-/// It looks at every line anyway, so it notes where the headers are as well. What is plain needs no more than that; at
-/// anything else the grammar looks again, as a whole.
-#[derive(Debug)]
-struct HeadEnd {
-    /// Where the line begins whose end is looked for.
-    line: usize,
-    /// There is no line feed in `line..scanned`.
-    scanned: usize,
-    /// How many lines end before `line`: the command's, and the headers'.
-    lines: usize,
-    /// Where the headers are, as long as the head is plain.
-    entries: Entries,
-    /// Each header has a name and a colon, and lines end with LF alone.
-    is_plain: bool,
-}
-
-impl HeadEnd {
-    /// The octets in the head, the empty line included; `None` if it goes on.
-    fn find(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, DecodeError> {
-        while let Some(found) = memchr2(b'\n', 0, bytes.get(self.scanned..).unwrap_or_default()) {
-            let end = self.scanned + found;
-            if bytes.get(end) == Some(&0) {
-                return Err(Kind::NulInHead.at(end));
-            }
-            let length = self.check_line(bytes, end, limits)?;
-            if length == 0 {
-                return Ok(Some(end + 1));
-            }
-            if self.lines > limits.headers {
-                return Err(Kind::TooManyHeaders(limits.headers).at(end));
-            }
-            self.note(bytes, end);
-            (self.line, self.scanned) = (end + 1, end + 1);
-            self.lines += 1;
-        }
-        self.scanned = bytes.len();
-        self.check_line(bytes, bytes.len(), limits)?;
-        Ok(None)
-    }
-
-    /// Notes where the header is that ends before `end`.
-    fn note(&mut self, bytes: &[u8], end: usize) {
-        if self.lines == 0 || !self.is_plain {
-            return;
-        }
-        let colon = memchr(b':', bytes.get(self.line..end).unwrap_or_default());
-        match colon.filter(|colon| *colon > 0).and_then(|colon| Entry::new(self.line, self.line + colon, end)) {
-            Some(entry) => self.entries.push(entry),
-            None => self.is_plain = false,
-        }
-    }
-
-    /// The command and the headers of a head that was found.
-    fn read(&mut self, head: &[u8]) -> Result<(Command, Entries), DecodeError> {
-        if self.is_plain && memchr(b'\r', head).is_none() {
-            let word = memchr(b'\n', head).and_then(|end| head.get(..end));
-            if let Some(command) = word.and_then(Command::from_bytes) {
-                return Ok((command, std::mem::take(&mut self.entries)));
-            }
-        }
-        grammar::parse(head).map_err(|(kind, offset)| kind.at(offset))
-    }
-
-    /// The length of the line that ends, or has come so far, before `end`.
-    fn check_line(&self, bytes: &[u8], end: usize, limits: &Limits) -> Result<usize, DecodeError> {
-        let line = bytes.get(self.line..end).unwrap_or_default();
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        // With an EOL and, behind the head, a NUL.
-        let (head, frame) = (end + 1, end + 2);
-        if self.lines == 0 && line.len() > Command::LONGEST {
-            Err(Kind::UnknownCommand.at(0))
-        } else if line.len() > limits.line {
-            Err(Kind::LineTooLong(limits.line).at(self.line))
-        } else if head > limits.head {
-            Err(Kind::HeadTooLong(limits.head).at(limits.head))
-        } else if frame > limits.frame {
-            Err(Kind::FrameTooLong(limits.frame).at(limits.frame))
-        } else {
-            Ok(line.len())
-        }
-    }
-}
-
-/// A frame whose head is known, and the search for its closing NUL.
-#[derive(Debug)]
-struct Body {
-    command: Command,
-    entries: Entries,
-    /// Octets in the head.
-    head: usize,
-    /// Octets in the body, where `content-length` says so.
-    length: Option<usize>,
-    /// There is no NUL in `head..scanned`.
-    scanned: usize,
-}
-
-impl Body {
-    fn after(head: &[u8], (command, entries): (Command, Entries)) -> Result<Body, DecodeError> {
-        let mut body = Body { command, entries, head: head.len(), length: None, scanned: head.len() };
-        if let Some(stated) = raw_value(head, &body.entries, header::CONTENT_LENGTH) {
-            let length = value::content_length(stated);
-            body.length = Some(length.ok_or_else(|| body.fault(head, Kind::InvalidContentLength, 0))?);
-        }
-        Ok(body)
-    }
-
-    /// Where the closing NUL stands; `None` if the body goes on.
-    ///
-    /// STOMP 1.2, "Header content-length": "this number of octets MUST be read, regardless of whether or not there are
-    /// NULL octets in the body. The frame still needs to be terminated with a NULL octet."
-    fn find_nul(&mut self, bytes: &[u8], limits: &Limits, version: Version) -> Result<Option<usize>, DecodeError> {
-        // STOMP 1.0, "SUBSCRIBE": "The body of the SUBSCRIBE command is ignored."
-        let ignored = version == Version::V1_0 && self.command == Command::Subscribe;
-        let has_body = self.length.map_or_else(|| bytes.get(self.head).is_some_and(|&octet| octet != 0), |l| l > 0);
-        if has_body && !ignored && !self.command.allows_body() {
-            return Err(self.fault(bytes, Kind::UnexpectedBody, self.head));
-        }
-        let nul = match self.length {
-            Some(length) => self.head.saturating_add(length),
-            None => match memchr(0, bytes.get(self.scanned..).unwrap_or_default()) {
-                Some(found) => self.scanned + found,
-                None => bytes.len(),
-            },
-        };
-        self.scanned = nul;
-        match bytes.get(nul) {
-            // The NUL is the frame's last octet.
-            _ if nul >= limits.frame => Err(self.fault(bytes, Kind::FrameTooLong(limits.frame), limits.frame)),
-            None => Ok(None),
-            Some(0) => Ok(Some(nul)),
-            Some(_) => Err(self.fault(bytes, Kind::MissingNul, nul)),
-        }
-    }
-
-    fn fault(&self, bytes: &[u8], kind: Kind, offset: usize) -> DecodeError {
-        DecodeError { receipt: receipt(bytes, &self.entries), ..kind.at(offset) }
-    }
+    const START: State = State::Head(HeadSearch::START);
 }
 
 /// The headers in a head, with escapes undone where the version has them.
@@ -349,51 +223,10 @@ fn read_headers(head: Bytes, entries: Entries, command: Command, version: Versio
     }
 }
 
-/// The first value of `name`, escapes not undone.
-fn raw_value<'a>(head: &'a [u8], entries: &Entries, name: &str) -> Option<&'a [u8]> {
-    entries.iter().find(|entry| entry.is_named_octets(name, head)).map(|entry| entry.value_octets(head))
-}
-
 /// The `receipt` of a frame that is refused, for the answer.
 fn receipt(head: &[u8], entries: &Entries) -> Option<Box<str>> {
     let raw = std::str::from_utf8(raw_value(head, entries, header::RECEIPT)?).ok()?;
     let mut plain = String::new();
     escape::undo(Version::V1_2, raw, &mut plain).ok()?;
     Some(plain.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::{collection::vec, prelude::*, sample::select};
-
-    /// Where the headers are, as far as `Entry` tells.
-    type Found = Result<(Command, Vec<(Vec<u8>, usize)>), (Kind, usize)>;
-
-    fn shown(head: &[u8], result: Result<(Command, Entries), (Kind, usize)>) -> Found {
-        let places = |entries: Entries| entries.iter().map(|e| (e.value_octets(head).to_vec(), e.start())).collect();
-        result.map(|(command, entries)| (command, places(entries)))
-    }
-
-    proptest! {
-        /// What is taken for plain while the end of a head is looked for is what the grammar makes of it.
-        #[test]
-        fn plain_heads_are_read_as_the_grammar_reads_them(
-            command in select(&["SEND", "MESSAGE", "ACK", "SENT", ""][..]),
-            lines in vec(vec(select(&b"ab:\\\r\n\xc3\xa9"[..]), 0..8), 0..10),
-        ) {
-            let mut head = command.as_bytes().to_vec();
-            for line in lines {
-                head.push(b'\n');
-                head.extend(line);
-            }
-            head.extend(b"\n\n");
-            let State::Head(mut search) = State::START else { unreachable!() };
-            if let Ok(Some(end)) = search.find(&head, &Limits::default()) {
-                let head = &head[..end];
-                let read = search.read(head).map_err(|error| (error.kind, error.offset));
-                prop_assert_eq!(shown(head, read), shown(head, grammar::parse(head)));
-            }
-        }
-    }
 }

@@ -218,6 +218,11 @@ impl Entry {
     }
 }
 
+/// The first value of `name`, escapes not undone.
+pub(crate) fn raw_value<'a>(head: &'a [u8], entries: &Entries, name: &str) -> Option<&'a [u8]> {
+    entries.iter().find(|entry| entry.is_named_octets(name, head)).map(|entry| entry.value_octets(head))
+}
+
 #[derive(Clone)]
 enum Text {
     /// The head of a decoded frame.

@@ -39,9 +39,11 @@ mod headers;
 mod value;
 mod version;
 
+mod body;
 mod decoder;
 mod escape;
 mod grammar;
+mod head;
 mod input;
 mod limits;
 

@@ -87,7 +87,11 @@ impl Work {
             match command {
                 Command::Connected(connected) => self.protocol.handle_connected(connected, self.now),
                 Command::Error(error) => self.protocol.handle_error(error, self.now),
-                Command::Observe { key, hook, stream } => self.observers.insert(key, Some(hook), stream),
+                // The subscription may have ended since.
+                Command::Observe { key, hook, stream } if self.protocol.is_subscribed(key) => {
+                    self.observers.insert(key, Some(hook), stream);
+                }
+                Command::Observe { .. } => {}
                 Command::Unhook(hook) => self.observers.unhook(hook),
                 Command::Close(code) => self.protocol.handle_close(code, self.now),
             }

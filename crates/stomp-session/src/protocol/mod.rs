@@ -129,6 +129,10 @@ impl Protocol {
         self.call.as_ref()?.subscription.filter(|key| self.subscriptions.is_live(*key))
     }
 
+    pub(crate) fn is_subscribed(&self, key: SubscriptionKey) -> bool {
+        self.subscriptions.is_live(key)
+    }
+
     /// Whether frames are still of interest.
     pub(crate) fn is_reading(&self) -> bool {
         self.phase != Phase::Closing

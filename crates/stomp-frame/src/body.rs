@@ -1,0 +1,69 @@
+//! The search for the end of a frame's body.
+
+use crate::{
+    Command, DecodeError, DecodeErrorKind as Kind, Limits, Version, header,
+    headers::{Entries, raw_value},
+    value,
+};
+use memchr::memchr;
+
+/// A frame whose head is known, and the search for its closing NUL.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodySearch {
+    pub(crate) command: Command,
+    /// Octets in the head.
+    pub(crate) head: usize,
+    /// Octets in the body, where `content-length` says so.
+    length: Option<usize>,
+    /// There is no NUL in `head..scanned`.
+    scanned: usize,
+}
+
+impl BodySearch {
+    /// The beginning of a body. An error has no place in the frame but its head.
+    pub(crate) fn after(head: &[u8], command: Command, entries: &Entries) -> Result<BodySearch, DecodeError> {
+        let stated = raw_value(head, entries, header::CONTENT_LENGTH);
+        let length = match stated.map(value::content_length) {
+            None => None,
+            Some(Some(length)) => Some(length),
+            Some(None) => return Err(Kind::InvalidContentLength.at(0)),
+        };
+        Ok(BodySearch { command, head: head.len(), length, scanned: head.len() })
+    }
+
+    /// Where the closing NUL stands; `None` if the body goes on.
+    ///
+    /// STOMP 1.2, "Header content-length": "this number of octets MUST be read, regardless of whether or not there are
+    /// NULL octets in the body. The frame still needs to be terminated with a NULL octet."
+    pub(crate) fn go_on(
+        &mut self,
+        bytes: &[u8],
+        limits: &Limits,
+        version: Version,
+    ) -> Result<Option<usize>, DecodeError> {
+        // STOMP 1.0, "SUBSCRIBE": "The body of the SUBSCRIBE command is ignored."
+        let ignored = version == Version::V1_0 && self.command == Command::Subscribe;
+        let has_body = match self.length {
+            Some(length) => length > 0,
+            None => bytes.get(self.head).is_some_and(|octet| *octet != 0),
+        };
+        if has_body && !ignored && !self.command.allows_body() {
+            return Err(Kind::UnexpectedBody.at(self.head));
+        }
+        let nul = match self.length {
+            Some(length) => self.head.saturating_add(length),
+            None => match memchr(0, bytes.get(self.scanned..).unwrap_or_default()) {
+                Some(found) => self.scanned + found,
+                None => bytes.len(),
+            },
+        };
+        self.scanned = nul;
+        match bytes.get(nul) {
+            // The NUL is the frame's last octet.
+            _ if nul >= limits.frame => Err(Kind::FrameTooLong(limits.frame).at(limits.frame)),
+            None => Ok(None),
+            Some(0) => Ok(Some(nul)),
+            Some(_) => Err(Kind::MissingNul.at(nul)),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The search for the end of a frame's head.
+
+use crate::{
+    Command, DecodeError, DecodeErrorKind as Kind, Limits, grammar,
+    headers::{Entries, Entry},
+};
+use memchr::{memchr, memchr2};
+
+/// The search for the empty line that ends a head, which goes on where it stopped when more bytes come.
+///
+/// It looks at every line anyway, so it notes where the headers are as well. What is plain needs no more than that; at
+/// anything else the grammar looks again, as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadSearch {
+    /// Where the line begins whose end is looked for.
+    line: usize,
+    /// There is no line feed in `line..scanned`.
+    scanned: usize,
+    /// How many lines end before `line`: the command's, and the headers'.
+    lines: usize,
+    /// The command, once its line has ended.
+    command: Option<Command>,
+    /// So far, each header has a name and a colon, and lines end with LF alone.
+    is_plain: bool,
+}
+
+impl HeadSearch {
+    /// The beginning of a frame.
+    pub(crate) const START: HeadSearch = HeadSearch { line: 0, scanned: 0, lines: 0, command: None, is_plain: true };
+
+    /// Whether nothing of the frame was looked at.
+    pub(crate) fn is_at_start(&self) -> bool {
+        self.scanned == 0
+    }
+
+    /// The octets in the head, the empty line included, its command, and in `entries` its headers; `None` if it goes on.
+    pub(crate) fn go_on(
+        &mut self,
+        bytes: &[u8],
+        limits: &Limits,
+        entries: &mut Entries,
+    ) -> Result<Option<(usize, Command)>, DecodeError> {
+        while let Some(found) = memchr2(b'\n', 0, bytes.get(self.scanned..).unwrap_or_default()) {
+            let end = self.scanned + found;
+            if bytes.get(end) == Some(&0) {
+                return Err(Kind::NulInHead.at(end));
+            }
+            let line = self.check_line(bytes, end, limits)?;
+            if line.is_empty() {
+                return self
+                    .read(bytes.get(..=end).unwrap_or_default(), entries)
+                    .map(|command| Some((end + 1, command)));
+            }
+            if self.lines > limits.headers {
+                return Err(Kind::TooManyHeaders(limits.headers).at(end));
+            }
+            self.note(line, end, entries);
+            (self.line, self.scanned) = (end + 1, end + 1);
+            self.lines += 1;
+        }
+        self.scanned = bytes.len();
+        self.check_line(bytes, bytes.len(), limits)?;
+        Ok(None)
+    }
+
+    /// Notes the command, or where the header is, that ends before `end`.
+    fn note(&mut self, line: &[u8], end: usize, entries: &mut Entries) {
+        if !self.is_plain {
+            return;
+        }
+        if self.lines == 0 {
+            self.command = Command::from_bytes(line);
+            return;
+        }
+        let colon = memchr(b':', line).filter(|colon| *colon > 0);
+        match colon.and_then(|colon| Entry::new(self.line, self.line + colon, end)) {
+            Some(entry) => entries.push(entry),
+            None => self.is_plain = false,
+        }
+    }
+
+    /// The command of a head that is there as a whole, and its headers.
+    fn read(&self, head: &[u8], entries: &mut Entries) -> Result<Command, DecodeError> {
+        match self.command {
+            Some(command) if self.is_plain && memchr(b'\r', head).is_none() => Ok(command),
+            _ => {
+                let (command, found) = grammar::parse(head).map_err(|(kind, offset)| kind.at(offset))?;
+                *entries = found;
+                Ok(command)
+            }
+        }
+    }
+
+    /// The line that ends, or has come so far, before `end`, without its EOL.
+    fn check_line<'a>(&self, bytes: &'a [u8], end: usize, limits: &Limits) -> Result<&'a [u8], DecodeError> {
+        let line = bytes.get(self.line..end).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // With an EOL and, behind the head, a NUL.
+        let (head, frame) = (end.saturating_add(1), end.saturating_add(2));
+        if self.lines == 0 && line.len() > Command::LONGEST {
+            Err(Kind::UnknownCommand.at(0))
+        } else if line.len() > limits.line {
+            Err(Kind::LineTooLong(limits.line).at(self.line))
+        } else if head > limits.head {
+            Err(Kind::HeadTooLong(limits.head).at(limits.head))
+        } else if frame > limits.frame {
+            Err(Kind::FrameTooLong(limits.frame).at(limits.frame))
+        } else {
+            Ok(line)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    /// Where the headers are, as far as `Entry` tells.
+    type Found = Result<(Command, Vec<(Vec<u8>, usize)>), (Kind, usize)>;
+
+    fn shown(head: &[u8], result: Result<(Command, Entries), (Kind, usize)>) -> Found {
+        let places = |entries: Entries| entries.iter().map(|e| (e.value_octets(head).to_vec(), e.start())).collect();
+        result.map(|(command, entries)| (command, places(entries)))
+    }
+
+    proptest! {
+        /// What is taken for plain while the end of a head is looked for is what the grammar makes of it.
+        #[test]
+        fn plain_heads_are_read_as_the_grammar_reads_them(
+            command in select(&["SEND", "MESSAGE", "ACK", "SENT", ""][..]),
+            lines in vec(vec(select(&b"ab:\\\r\n\xc3\xa9"[..]), 0..8), 0..10),
+        ) {
+            let mut head = command.as_bytes().to_vec();
+            for line in lines {
+                head.push(b'\n');
+                head.extend(line);
+            }
+            head.extend(b"\n\n");
+            let (mut search, mut entries) = (HeadSearch::START, Entries::new());
+            if let Ok(Some((end, command))) = search.go_on(&head, &Limits::default(), &mut entries) {
+                let head = &head[..end];
+                prop_assert_eq!(shown(head, Ok((command, entries))), shown(head, grammar::parse(head)));
+            }
+        }
+    }
+}
