@@ -108,10 +108,6 @@ impl Decoder {
     ///
     /// If what was fed is not a frame, or one over the limits. The decoder then gives the same error for ever.
     pub fn decode(&mut self) -> Result<Option<Decoded>, DecodeError> {
-        let bytes = self.input.as_slice();
-        if bytes.is_empty() && !matches!(self.state, State::Failed(_)) {
-            return Ok(None);
-        }
         if self.is_at_start() && self.skip_eols() {
             return Ok(Some(Decoded::HeartBeat));
         }
@@ -134,6 +130,10 @@ impl Decoder {
         let Decoder { limits, version, entries, state, .. } = self;
         let bytes = self.input.as_slice();
         if let State::Head(search) = state {
+            // Nothing, or the first half of an EOL that is skipped when the other comes.
+            if matches!(bytes, [] | [b'\r']) {
+                return Ok(None);
+            }
             let Some((end, command)) = search.go_on(bytes, limits, entries)? else { return Ok(None) };
             *state = State::Body(BodySearch::after(bytes.get(..end).unwrap_or_default(), command, entries)?);
         }

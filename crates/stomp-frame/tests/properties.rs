@@ -5,11 +5,11 @@ use stomp_frame::{Command, Decoded, Decoder, EncodeError, Frame, Headers, Limits
 
 proptest! {
     #[test]
-    fn any_pieces_give_the_same_frames(frames in vec(frame(), 1..4), cuts in vec(1usize..40, 0..80), version in version()) {
+    fn any_pieces_give_the_same_frames(frames in vec(frame(), 1..4), cuts in vec(1usize..40, 0..80), version in version(), crlf: bool) {
         let mut bytes = Vec::new();
         for frame in &frames {
             bytes.extend(frame.to_bytes(version).unwrap_or_default());
-            bytes.push(b'\n');
+            bytes.extend(if crlf { &b"\r\n"[..] } else { b"\n" });
         }
         let whole = decode(version, [&bytes[..]]);
         let mut rest = &bytes[..];

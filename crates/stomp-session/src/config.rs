@@ -10,7 +10,7 @@ use stomp_frame::{HeartBeat, Limits};
 pub struct Config {
     /// What a peer may send once it is connected. Default: [`Limits::default`].
     pub limits: Limits,
-    /// The longest destination, in octets. Default: 255.
+    /// The longest destination, and the longest `id` of a subscription, in octets. Default: 255.
     pub destination: usize,
     /// How many subscriptions a peer may have, and how many ended ones are remembered. Default: 256.
     pub subscriptions: usize,

@@ -68,7 +68,8 @@ pin_project! {
     #[must_use = "nothing happens unless the connection is polled"]
     pub struct Run<S: Service<Request>> {
         work: Work,
-        service: S,
+        // Gone once its readiness was waited for in vain.
+        service: Option<S>,
         // The request that waits for the service to be ready.
         request: Option<Request>,
         #[pin]
@@ -86,18 +87,20 @@ where
     S::Error: Into<BoxError>,
 {
     fn new(work: Work, service: S) -> Run<S> {
-        Run { work, service, request: None, call: None, sleep: None, alarm: None }
+        Run { work, service: Some(service), request: None, call: None, sleep: None, alarm: None }
     }
 
     /// Calls the service with the request that waits for it, as soon as it is ready.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) {
-        let this = self.project();
-        let Some(request) = this.request.take() else { return };
-        let service = &mut *this.service;
+        let mut this = self.project();
+        let (Some(request), Some(service)) = (this.request.take(), this.service.as_mut()) else { return };
         match catch(|| service.poll_ready(cx)) {
             Ok(Poll::Pending) => *this.request = Some(request),
             Ok(Poll::Ready(Ok(()))) => match catch(|| service.call(request)) {
-                Ok(future) => Pin::set(&mut { this.call }, Some(future)),
+                Ok(future) => {
+                    this.work.protocol.handle_called();
+                    this.call.set(Some(future));
+                }
                 Err(panicked) => this.work.answer(Err(panicked.into())),
             },
             Ok(Poll::Ready(Err(error))) => this.work.answer(Err(error.into())),
@@ -136,6 +139,10 @@ where
                 Output::Cancel => {
                     *this.request = None;
                     this.call.set(None);
+                }
+                Output::Abandon => {
+                    *this.request = None;
+                    *this.service = None;
                 }
                 other => this.work.obey(other),
             }
@@ -189,10 +196,12 @@ where
             }
             let work = self.as_mut().project().work;
             let has_room = work.write(cx);
-            if frames == FRAMES || has_room || work.is_called() || self.as_mut().poll_alarm(cx) {
-                continue;
+            let has_more = frames == FRAMES || has_room || work.is_called();
+            // Whatever else there is to do, heart-beats are sent in time.
+            let rang = self.as_mut().poll_alarm(cx);
+            if !has_more && !rang {
+                return self.project().work.poll_end(cx);
             }
-            return self.project().work.poll_end(cx);
         }
         cx.waker().wake_by_ref();
         Poll::Pending

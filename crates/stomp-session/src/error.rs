@@ -81,7 +81,12 @@ pub struct NotSubscribed;
 #[error("a handler panicked")]
 pub(crate) struct Panicked;
 
-/// A handler did not answer in time.
+/// [`Requests`](crate::Requests) was dropped.
+#[derive(Debug, Error)]
+#[error("nobody handles requests any more")]
+pub(crate) struct NobodyAsks;
+
+/// A handler gave no answer.
 #[derive(Debug, Error)]
 #[error("a responder was dropped without an answer")]
 pub(crate) struct Unanswered;

@@ -68,7 +68,9 @@ pub enum Overflow {
 pub struct SlowConsumer;
 
 /// The side of a mailbox that messages are pushed to. Pushing never waits.
-#[derive(Debug, Clone)]
+///
+/// Clones push to the same mailbox. When the last one is dropped, the stream ends behind what was pushed.
+#[derive(Debug)]
 pub struct Mailbox(Arc<Shared>);
 
 /// The side of a mailbox that messages come out of: a stream for a subscription.
@@ -89,6 +91,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     queue: Queue<Message>,
+    /// How many [`Mailbox`]es push here.
+    writers: usize,
     is_closed: bool,
     reader: Option<Waker>,
 }
@@ -97,7 +101,8 @@ impl Mailbox {
     /// Both sides of a mailbox.
     #[must_use]
     pub fn new(config: MailboxConfig) -> (Mailbox, Messages) {
-        let shared = Arc::new(Shared { config, state: Mutex::default() });
+        let state = State { writers: 1, ..State::default() };
+        let shared = Arc::new(Shared { config, state: Mutex::new(state) });
         (Mailbox(Arc::clone(&shared)), Messages { shared, taken: VecDeque::new() })
     }
 
@@ -116,6 +121,25 @@ impl Mailbox {
             reader.wake();
         }
         true
+    }
+}
+
+impl Clone for Mailbox {
+    fn clone(&self) -> Self {
+        self.0.lock().writers += 1;
+        Mailbox(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.writers -= 1;
+        let reader = if state.writers == 0 { state.reader.take() } else { None };
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
     }
 }
 
@@ -215,6 +239,9 @@ impl Stream for Messages {
                 return Poll::Ready(Some(Err(slow.into())));
             }
             if this.taken.is_empty() {
+                if state.writers == 0 {
+                    return Poll::Ready(None);
+                }
                 state.reader = Some(cx.waker().clone());
                 return Poll::Pending;
             }

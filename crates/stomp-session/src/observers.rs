@@ -33,8 +33,9 @@ struct Slot {
 pub(crate) enum Said {
     Message(SubscriptionKey, Message),
     Failed(SubscriptionKey, BoxError),
-    /// The last stream of this subscription has ended.
+    /// The stream that the subscription was answered with has ended.
     Ended(SubscriptionKey),
+    Nothing,
 }
 
 impl Observers {
@@ -67,38 +68,38 @@ impl Observers {
         self.slots.retain(|_, slot| slot.hook != Some(hook));
     }
 
-    /// The next thing that any stream says.
-    pub(crate) fn next(&mut self) -> Option<Said> {
-        loop {
-            if self.ready.is_empty() && self.woken.any.swap(false, Ordering::AcqRel) {
-                std::mem::swap(&mut self.ready, &mut *self.woken.lock());
-            }
-            let index = self.ready.pop_front()?;
-            // A slot may be gone, and even used again: then it is polled once for nothing.
-            let Some(slot) = self.slots.get_mut(index) else {
-                continue;
-            };
-            slot.bell.is_rung.store(false, Ordering::Release);
-            let key = slot.key;
-            match slot.poll() {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(message))) => {
-                    slot.bell.is_rung.store(true, Ordering::Release);
-                    self.ready.push_back(index);
-                    return Some(Said::Message(key, message));
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    self.slots.remove(index);
-                    return Some(Said::Failed(key, error));
-                }
-                Poll::Ready(None) => {
-                    self.slots.remove(index);
-                    if self.slots.iter().all(|(_, slot)| slot.key != key) {
-                        return Some(Said::Ended(key));
-                    }
-                }
-            }
+    /// Looks which streams have woken. Once a turn: a stream that wakes itself again and again waits for the next.
+    pub(crate) fn look(&mut self) {
+        if self.woken.any.swap(false, Ordering::AcqRel) {
+            self.ready.append(&mut self.woken.lock());
         }
+    }
+
+    /// Polls the next stream that has woken; `None` if there is none left.
+    pub(crate) fn next(&mut self) -> Option<Said> {
+        let index = self.ready.pop_front()?;
+        // A slot may be gone, and even used again: then it is polled once for nothing.
+        let Some(slot) = self.slots.get_mut(index) else { return Some(Said::Nothing) };
+        slot.bell.is_rung.store(false, Ordering::Release);
+        let (key, is_own) = (slot.key, slot.hook.is_none());
+        Some(match slot.poll() {
+            Poll::Pending => Said::Nothing,
+            Poll::Ready(Some(Ok(message))) => {
+                // It may have more. If it has woken meanwhile, it is listed already.
+                if !slot.bell.is_rung.swap(true, Ordering::AcqRel) {
+                    self.ready.push_back(index);
+                }
+                Said::Message(key, message)
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.slots.remove(index);
+                Said::Failed(key, error)
+            }
+            Poll::Ready(None) => {
+                self.slots.remove(index);
+                if is_own { Said::Ended(key) } else { Said::Nothing }
+            }
+        })
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a peer asks for, as a stream, for those who handle it without a service.
 
-use crate::{BoxError, Request, Response, error::Unanswered};
+use crate::{
+    BoxError, Request, Response,
+    error::{NobodyAsks, Unanswered},
+};
 use std::{
     future::Future,
     pin::Pin,
@@ -70,18 +73,24 @@ impl Service<Request> for Channel {
         let (sender, receiver) = oneshot::channel();
         // There is room: the request before was answered, so it was taken. If nobody takes this one, it is unanswered.
         let _ = self.0.try_send((request, Responder(sender)));
-        Answer(receiver)
+        Answer { receiver, is_taken: !self.0.is_closed() }
     }
 }
 
 /// What a [`Responder`] will say.
 #[derive(Debug)]
-pub(crate) struct Answer(oneshot::Receiver<Result<Response, BoxError>>);
+pub(crate) struct Answer {
+    receiver: oneshot::Receiver<Result<Response, BoxError>>,
+    is_taken: bool,
+}
 
 impl Future for Answer {
     type Output = Result<Response, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(ready!(Pin::new(&mut self.0).poll(cx)).unwrap_or_else(|_| Err(Unanswered.into())))
+        let answer = ready!(Pin::new(&mut self.receiver).poll(cx));
+        Poll::Ready(
+            answer.unwrap_or_else(|_| if self.is_taken { Err(Unanswered.into()) } else { Err(NobodyAsks.into()) }),
+        )
     }
 }

@@ -215,6 +215,12 @@ impl Shared {
         let _ = self.principal.set(principal);
     }
 
+    /// Drops what was kept for requests that will not come: a value may well be a handle on the session.
+    pub(crate) fn forget(&self) {
+        let values = std::mem::take(&mut *self.values());
+        drop(values);
+    }
+
     /// Whether there is something in the lane.
     pub(crate) fn is_called(&self) -> bool {
         self.is_called.load(Ordering::Acquire)

@@ -108,8 +108,8 @@ impl<T: IntoMessage> Topic<T> {
         match runtime {
             Some(runtime) if !state.is_driven => {
                 state.is_driven = true;
-                let shared = Arc::clone(&self.shared);
-                runtime.spawn(async move { shared.drive().await });
+                let driver = Driver(Arc::clone(&self.shared));
+                runtime.spawn(driver.run());
             }
             _ => state.finish(),
         }
@@ -121,11 +121,25 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    async fn drive(&self) {
-        while self.lock().go_on() {
+/// What goes on with a topic's messages in a task.
+struct Driver(Arc<Shared>);
+
+impl Driver {
+    async fn run(self) {
+        while self.0.lock().go_on() {
             tokio::task::yield_now().await;
         }
+    }
+}
+
+impl Drop for Driver {
+    /// Wherever the task was stopped, nothing is left behind: its runtime may end before the topic does.
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.finish();
+        state.is_driven = false;
     }
 }
 
@@ -133,8 +147,7 @@ impl State {
     /// Gives what is on its way to one chunk of members, and says whether there is more to do.
     fn go_on(&mut self) -> bool {
         self.step(CHUNK);
-        self.is_driven = !self.current.is_empty() || !self.waiting.is_empty();
-        self.is_driven
+        !self.current.is_empty() || !self.waiting.is_empty()
     }
 
     /// Gives everything to everybody.

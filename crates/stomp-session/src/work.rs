@@ -2,13 +2,14 @@
 //! here.
 
 use crate::{
-    BoxError, ClientError, Config, Message, Request, Response, Session, SlowConsumer,
+    BoxError, ClientError, Config, Message, MessageStream, Request, Response, Session, SlowConsumer,
+    error::NobodyAsks,
     inbox::Inbox,
+    mailbox::Queue,
     observers::{Observers, Said},
     protocol::{Output, Protocol, SubscriptionKey},
     session::{Command, Lane},
 };
-use futures_core::Stream;
 use futures_util::Sink;
 use std::{
     collections::VecDeque,
@@ -18,8 +19,8 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
-use stomp_frame::{Command as FrameCommand, Frame, header};
-use stomp_socket::{End, Inbound, Outbound, Socket};
+use stomp_frame::{Command as FrameCommand, Frame};
+use stomp_socket::{CloseCode, End, Inbound, Outbound, Socket};
 
 pub(crate) struct Work {
     config: Arc<Config>,
@@ -39,6 +40,16 @@ pub(crate) struct Work {
     received: u64,
     is_paused: bool,
     is_closing: bool,
+    /// [`Session::close`] was called.
+    close_wish: Option<CloseCode>,
+    withheld: Withheld,
+}
+
+/// What is for the subscription that is being asked for: nobody gets messages before the service has agreed.
+#[derive(Default)]
+struct Withheld {
+    messages: Queue<Message>,
+    streams: Vec<(Option<u64>, MessageStream)>,
 }
 
 /// So many messages are taken from streams in one turn.
@@ -58,6 +69,8 @@ impl Work {
             now,
             is_paused: false,
             is_closing: false,
+            close_wish: None,
+            withheld: Withheld::default(),
             config,
             session,
         }
@@ -87,14 +100,16 @@ impl Work {
             match command {
                 Command::Connected(connected) => self.protocol.handle_connected(connected, self.now),
                 Command::Error(error) => self.protocol.handle_error(error, self.now),
-                // The subscription may have ended since.
-                Command::Observe { key, hook, stream } if self.protocol.is_subscribed(key) => {
-                    self.observers.insert(key, Some(hook), stream);
+                Command::Observe { key, hook, stream } => self.observe(key, Some(hook), stream),
+                Command::Unhook(hook) => {
+                    self.withheld.streams.retain(|(known, _)| *known != Some(hook));
+                    self.observers.unhook(hook);
                 }
-                Command::Observe { .. } => {}
-                Command::Unhook(hook) => self.observers.unhook(hook),
-                Command::Close(code) => self.protocol.handle_close(code, self.now),
+                Command::Close(code) => self.close_wish = Some(code),
             }
+        }
+        if let (Some(code), false) = (self.close_wish, self.messages_wait) {
+            self.protocol.handle_close(code, self.now);
         }
     }
 
@@ -106,20 +121,49 @@ impl Work {
         }
         let mut messages = VecDeque::new();
         let taken = self.session.shared().lane().messages.take(&mut messages);
-        match taken {
-            Ok(()) => messages.iter().for_each(|(key, message)| self.deliver(*key, message)),
-            Err(SlowConsumer) => self.protocol.handle_overflow(self.now),
+        let asked_for = self.protocol.subscribing();
+        for (key, message) in messages {
+            if asked_for == Some(key) {
+                self.withheld.messages.push(message, &self.config.mailbox);
+            } else {
+                self.deliver(key, &message);
+            }
         }
+        if taken.is_err() {
+            self.protocol.handle_overflow(self.now);
+        }
+    }
+
+    fn observe(&mut self, key: SubscriptionKey, hook: Option<u64>, stream: MessageStream) {
+        if self.protocol.subscribing() == Some(key) {
+            self.withheld.streams.push((hook, stream));
+        } else if self.protocol.is_subscribed(key) {
+            self.observers.insert(key, hook, stream);
+        }
+    }
+
+    /// Sends what was kept back for a subscription until it was agreed to, or drops it.
+    fn release(&mut self, key: SubscriptionKey) {
+        let Withheld { mut messages, streams } = std::mem::take(&mut self.withheld);
+        let mut taken = VecDeque::new();
+        if messages.take(&mut taken).is_err() {
+            self.protocol.handle_overflow(self.now);
+        }
+        self.flush_protocol();
+        taken.iter().for_each(|message| self.deliver(key, message));
+        streams.into_iter().for_each(|(hook, stream)| self.observe(key, hook, stream));
     }
 
     /// Sends what the streams give, while there is room.
     pub(crate) fn hear_streams(&mut self) {
+        self.observers.look();
         for _ in 0..MESSAGES {
-            if !self.observers.are_ready() || !self.has_room() {
+            if !self.has_room() {
                 return;
             }
             match self.observers.next() {
                 None => return,
+                Some(Said::Nothing) => {}
                 Some(Said::Message(key, message)) => self.deliver(key, &message),
                 Some(Said::Ended(key)) => self.protocol.handle_stream_end(key),
                 Some(Said::Failed(_, error)) if error.is::<SlowConsumer>() => self.protocol.handle_overflow(self.now),
@@ -128,6 +172,13 @@ impl Work {
                     self.protocol.handle_stream_error(key, shown, self.now);
                 }
             }
+        }
+    }
+
+    /// Writes what the protocol has to say before what follows.
+    fn flush_protocol(&mut self) {
+        while let Some(item) = self.protocol.poll_write() {
+            self.put(&item);
         }
     }
 
@@ -167,7 +218,7 @@ impl Work {
 
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> Option<Frame> {
         while self.end.is_none() && self.has_room() {
-            match Pin::new(self.socket.as_mut()?).poll_next(cx) {
+            match self.socket.as_mut()?.poll_read(cx) {
                 Poll::Ready(Some(Inbound::Frame(frame))) => return Some(frame),
                 Poll::Ready(Some(Inbound::End(end))) => self.end = Some(end),
                 Poll::Ready(Some(_)) => {}
@@ -185,6 +236,8 @@ impl Work {
 
     /// Gives a service's answer to the protocol.
     pub(crate) fn answer(&mut self, answer: Result<Response, BoxError>) {
+        // What was done before the answer comes before it.
+        self.hear_session();
         let (command, subscription) = (self.protocol.calling(), self.protocol.subscribing());
         let is_connect = matches!(command, Some(FrameCommand::Connect | FrameCommand::Stomp));
         match answer {
@@ -196,11 +249,8 @@ impl Work {
                 self.protocol.handle_answer(Ok(Some(connected)), self.now);
             }
             Ok(Response::Observe(stream)) if command == Some(FrameCommand::Subscribe) => {
+                self.withheld.streams.push((None, stream));
                 self.protocol.handle_answer(Ok(None), self.now);
-                // It may be gone: sessions end while their requests are being handled.
-                if let Some(key) = subscription {
-                    self.observers.insert(key, None, stream);
-                }
             }
             Ok(response) => {
                 tracing::error!(?command, ?response, "a service gave an answer that is none to this request");
@@ -209,7 +259,13 @@ impl Work {
             Err(error) => {
                 let shown = self.describe(&*error);
                 self.protocol.handle_answer(Err(shown), self.now);
+                if error.is::<NobodyAsks>() {
+                    self.protocol.handle_close(CloseCode::Away, self.now);
+                }
             }
+        }
+        if let Some(key) = subscription {
+            self.release(key);
         }
     }
 
@@ -241,7 +297,7 @@ impl Work {
             }
             Output::Cut => self.socket = None,
             // The connection calls the service.
-            Output::Call | Output::Cancel => {}
+            Output::Call | Output::Cancel | Output::Abandon => {}
         }
     }
 
@@ -250,34 +306,33 @@ impl Work {
             return;
         };
         let Err(error) = socket.put(item) else { return };
-        tracing::warn!(%error, "a frame could not be sent in the version of its session");
-        // A malformed frame may ask for a receipt in words that its version cannot give back.
+        tracing::warn!(%error, "a frame is changed to what the version of its session can express");
         if let Outbound::Frame(frame) = item {
-            let mut frame = frame.clone();
-            frame.headers.remove(header::RECEIPT_ID);
-            let _ = socket.put(&Outbound::Frame(frame));
+            let _ = socket.put(&Outbound::Frame(expressible(frame)));
         }
     }
 
     /// Writes what there is, and says whether there is room again where there was none.
     pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> bool {
         let had_room = self.has_room();
-        let Some(socket) = self.socket.as_mut().filter(|socket| socket.unsent() > 0) else {
-            return false;
-        };
+        let Some(socket) = self.socket.as_mut().filter(|socket| !socket.is_flushed()) else { return false };
         let before = socket.unsent();
         let result = socket.poll_write(cx);
-        let after = socket.unsent();
-        if after < before {
+        let has_progressed = socket.unsent() < before;
+        if has_progressed {
             self.protocol.handle_sent(self.now);
+        }
+        if has_progressed || result.is_ready() {
             self.protocol.handle_stalled(false, self.now);
         }
-        if after > 0 {
-            self.protocol.handle_stalled(true, self.now);
-        }
-        if let Poll::Ready(Err(error)) = result {
-            self.protocol.handle_end(&End::Reset(error), self.now);
-            return true;
+        match result {
+            Poll::Pending => self.protocol.handle_stalled(true, self.now),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => {
+                self.protocol.handle_end(&End::Reset(error), self.now);
+                self.socket = None;
+                return true;
+            }
         }
         !had_room && self.has_room()
     }
@@ -290,7 +345,7 @@ impl Work {
     /// The next deadline, once it is known who has been heard from.
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
         let is_full = self.inbox.is_full(self.config.inbox_frames, self.config.inbox_octets);
-        let is_paused = is_full || !self.has_room();
+        let is_paused = is_full || !self.has_room() || self.end.is_some();
         let received = self.socket.as_ref().map_or(0, Socket::received);
         if received != self.received || (self.is_paused && !is_paused) {
             self.protocol.handle_received(self.now);
@@ -299,6 +354,9 @@ impl Work {
             self.protocol.handle_reading_paused();
         }
         (self.received, self.is_paused) = (received, is_paused);
+        if self.is_closing && self.socket.as_ref().is_some_and(Socket::is_flushed) {
+            self.protocol.handle_flushed(self.now);
+        }
         self.protocol.timeout()
     }
 
@@ -309,7 +367,7 @@ impl Work {
 
     /// Closes the socket when the session is over; ready when nothing is left to be done.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let (true, Some(socket)) = (self.is_closing, &mut self.socket) {
+        if let Some(socket) = self.socket.as_mut().filter(|socket| self.is_closing && socket.is_flushed()) {
             if Pin::new(socket).poll_close(cx).is_ready() {
                 self.socket = None;
             }
@@ -320,12 +378,22 @@ impl Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
+        self.session.shared().forget();
         let mut lane = self.session.shared().lane();
         let dropped = std::mem::replace(&mut *lane, Lane { is_closed: true, ..Lane::default() });
         drop(lane);
         // Streams are foreign code, and are not dropped under the lock.
         drop(dropped);
     }
+}
+
+/// The frame with all that any version can express: line ends are spaces, and headers with odd names are left out.
+fn expressible(frame: &Frame) -> Frame {
+    const ODD: [char; 3] = ['\r', '\n', '\0'];
+    let headers =
+        frame.headers.iter().filter(|(name, _)| !name.is_empty() && !name.contains(ODD) && !name.contains(':'));
+    let headers = headers.map(|(name, value)| (name, value.replace(ODD, " "))).collect();
+    Frame { command: frame.command, headers, body: frame.body.clone() }
 }
 
 /// The time as the runtime sees it, which tests can stop.

@@ -103,6 +103,10 @@ impl<S: Io> Wire for ByteStream<S> {
         self.output.len()
     }
 
+    fn is_flushed(&self) -> bool {
+        self.output.is_flushed()
+    }
+
     fn received(&self) -> u64 {
         self.received
     }

@@ -12,6 +12,8 @@ use std::{
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     buffer: BytesMut,
+    /// Streams with buffers of their own, such as TLS, may have taken what they have not yet sent.
+    needs_flush: bool,
 }
 
 /// A buffer that grew beyond this is given back once it is empty.
@@ -22,7 +24,13 @@ impl Output {
         self.buffer.len()
     }
 
+    /// Whether everything is on its way.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.buffer.is_empty() && !self.needs_flush
+    }
+
     pub(crate) fn buffer(&mut self) -> &mut BytesMut {
+        self.needs_flush = true;
         &mut self.buffer
     }
 
@@ -37,6 +45,8 @@ impl Output {
         if self.buffer.capacity() > KEPT {
             self.buffer = BytesMut::new();
         }
-        Pin::new(io).poll_flush(cx)
+        ready!(Pin::new(io).poll_flush(cx))?;
+        self.needs_flush = false;
+        Poll::Ready(Ok(()))
     }
 }

@@ -1,10 +1,12 @@
 //! Who is at the other end.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr};
 use stomp_frame::Version;
 
 /// What is known of a peer before it says anything in STOMP.
-#[derive(Debug, Clone, Default)]
+///
+/// `Debug` leaves out the request's headers and query, which may hold secrets.
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Peer {
     /// The peer's address, where the transport has one and the HTTP server passed it on.
@@ -41,5 +43,15 @@ impl Peer {
     pub fn with_request(mut self, head: http::request::Parts) -> Peer {
         self.request = Some(head);
         self
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("address", &self.address)
+            .field("subprotocol", &self.subprotocol)
+            .field("path", &self.request.as_ref().map(|head| head.uri.path()))
+            .finish()
     }
 }

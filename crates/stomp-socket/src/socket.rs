@@ -137,6 +137,12 @@ impl Socket {
         self.wire.unsent()
     }
 
+    /// Whether everything that was put is on its way, so that [`poll_write`](Socket::poll_write) has nothing to do.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.wire.is_flushed()
+    }
+
     /// Whether [`Outbound::Ping`] makes the peer answer: on a WebSocket.
     #[must_use]
     pub fn has_pings(&self) -> bool {
@@ -192,6 +198,17 @@ impl Socket {
         self.wire.poll_flush(cx)
     }
 
+    /// As [`Stream::poll_next`], which also writes when there is much to be written. Here it is the caller who bounds
+    /// [`unsent`](Socket::unsent), which grows even by reading: every ping of the peer's is answered.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let item = ready!(self.poll_inbound(cx));
+        self.ended = matches!(item, Inbound::End(_));
+        Poll::Ready(Some(item))
+    }
+
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
         loop {
             match self.decoder.decode() {
@@ -214,12 +231,14 @@ impl Stream for Socket {
     type Item = Inbound;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
-        if self.ended {
-            return Poll::Ready(None);
+        // A peer that pings and does not read must not fill the memory with answers.
+        if self.unsent() > self.write_high_water {
+            if let Err(error) = ready!(self.poll_write(cx)) {
+                self.ended = true;
+                return Poll::Ready(Some(Inbound::End(End::Reset(error))));
+            }
         }
-        let item = ready!(self.poll_inbound(cx));
-        self.ended = matches!(item, Inbound::End(_));
-        Poll::Ready(Some(item))
+        self.poll_read(cx)
     }
 }
 

@@ -39,6 +39,9 @@ pub(crate) trait Wire: Send {
     /// Octets that were collected and not yet written.
     fn unsent(&self) -> usize;
 
+    /// Whether everything that was collected is on its way.
+    fn is_flushed(&self) -> bool;
+
     /// Octets that have been read.
     fn received(&self) -> u64;
 

@@ -1,7 +1,7 @@
 //! Signs of life, both ways, and what happens when a deadline passes.
 
 use super::{Fault, Output, Protocol, Timer};
-use crate::DisconnectReason as Reason;
+use crate::{ClientError, DisconnectReason as Reason};
 use std::time::{Duration, Instant};
 use stomp_frame::HeartBeat;
 use stomp_socket::{CloseCode, Outbound};
@@ -51,7 +51,7 @@ impl Protocol {
     /// Something was written.
     pub(crate) fn handle_sent(&mut self, now: Instant) {
         if let (true, Some(Agreed { send: Some(interval), .. })) = (self.is_reading(), self.heart_beats.agreed) {
-            self.timers.set(Timer::BeatOut, now + interval);
+            self.timers.set(Timer::BeatOut, now, interval);
         }
     }
 
@@ -66,7 +66,7 @@ impl Protocol {
         // A peer that promised nothing is asked now and then, if it can be.
         let asked = self.heart_beats.has_pings.then_some(self.config.ping_interval);
         if let Some(patience) = agreed.receive.or(asked) {
-            self.timers.set(Timer::BeatIn, now + patience);
+            self.timers.set(Timer::BeatIn, now, patience);
         }
     }
 
@@ -79,8 +79,8 @@ impl Protocol {
     pub(crate) fn handle_stalled(&mut self, is_stalled: bool, now: Instant) {
         if !is_stalled {
             self.timers.clear(Timer::Stall);
-        } else if !self.timers.is_set(Timer::Stall) && self.is_reading() {
-            self.timers.set(Timer::Stall, now + self.config.outbound_stall);
+        } else if !self.timers.is_set(Timer::Stall) {
+            self.timers.set(Timer::Stall, now, self.config.outbound_stall);
         }
     }
 
@@ -106,9 +106,24 @@ impl Protocol {
     }
 
     fn handler_timed_out(&mut self, now: Instant) {
-        self.output.push_back(Output::Cancel);
-        let error = crate::ClientError::new("timeout", "The server took too long to handle this frame.");
-        self.handle_answer(Err(error), now);
+        if self.call.as_ref().is_some_and(|call| call.is_called) {
+            self.output.push_back(Output::Cancel);
+            let error = ClientError::new("timeout", "The server took too long to handle this frame.");
+            return self.handle_answer(Err(error), now);
+        }
+        self.output.push_back(Output::Abandon);
+        let receipt = self.call.take().and_then(|call| call.receipt);
+        // Without a service nobody can be told of the end.
+        self.disconnect_called = true;
+        let fault = Fault::new("overloaded", "The server is too busy to handle this frame.");
+        self.fail(Fault { receipt, code_of_close: CloseCode::Internal, ..fault }, Reason::Error, now);
+    }
+
+    /// Everything is on its way to a peer that is being left: it is given some time to take it.
+    pub(crate) fn handle_flushed(&mut self, now: Instant) {
+        if !self.is_reading() && !self.timers.is_set(Timer::Linger) {
+            self.timers.set(Timer::Linger, now, self.config.linger);
+        }
     }
 
     fn silence(&mut self, now: Instant) {
@@ -119,6 +134,6 @@ impl Protocol {
         }
         self.heart_beats.pinged = true;
         self.output.push_back(Output::Write(Outbound::Ping));
-        self.timers.set(Timer::BeatIn, now + self.config.ping_patience);
+        self.timers.set(Timer::BeatIn, now, self.config.ping_patience);
     }
 }

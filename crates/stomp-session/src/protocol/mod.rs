@@ -53,6 +53,8 @@ pub(crate) enum Output {
     Call,
     /// Stop the call: its time is up.
     Cancel,
+    /// Drop the service: its readiness was waited for too long, and must not be kept.
+    Abandon,
     /// The peer is now subscribed to this destination.
     Subscribed(SubscriptionKey, ByteString),
     /// Drop the subscription's streams.
@@ -82,13 +84,15 @@ struct InFlight {
     receipt: Option<ByteString>,
     subscription: Option<SubscriptionKey>,
     heart_beat: Option<HeartBeat>,
+    /// The service was ready and has been called.
+    is_called: bool,
 }
 
 impl Protocol {
     /// A conversation that begins. `has_pings` says whether the transport can make the peer show that it is there.
     pub(crate) fn new(config: Arc<Config>, has_pings: bool, now: Instant) -> Protocol {
         let mut timers = Timers::default();
-        timers.set(Timer::Connect, now + config.connect_timeout);
+        timers.set(Timer::Connect, now, config.connect_timeout);
         Protocol {
             phase: Phase::Opening,
             version: Version::V1_0,
@@ -107,6 +111,17 @@ impl Protocol {
     /// What is to be done next, in order.
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
         self.output.pop_front()
+    }
+
+    /// What is to be written next, if nothing else is to be done before.
+    pub(crate) fn poll_write(&mut self) -> Option<Outbound> {
+        if !matches!(self.output.front(), Some(Output::Write(_))) {
+            return None;
+        }
+        match self.output.pop_front() {
+            Some(Output::Write(item)) => Some(item),
+            _ => None,
+        }
     }
 
     /// When to call [`Protocol::handle_timeout`].
@@ -146,7 +161,9 @@ impl Protocol {
     pub(crate) fn handle_frame(&mut self, frame: Frame, now: Instant) {
         let result = match (self.phase, frame.command) {
             (Phase::Opening, Command::Connect | Command::Stomp) => self.connect(frame, now),
-            (Phase::Opening, _) => Err(Fault::new("unexpected-frame", "The first frame must be CONNECT.")),
+            (Phase::Opening, _) => {
+                Err(Fault::new("unexpected-frame", "The first frame must be CONNECT.").about(&frame))
+            }
             (Phase::Open, _) => self.request(frame, now),
             // After the end, and before the answer to CONNECT, nothing is handled.
             (Phase::Connecting | Phase::Closing, _) => Ok(()),
@@ -160,7 +177,7 @@ impl Protocol {
         frame.validate(self.version).map_err(|invalid| Fault::invalid(invalid, &frame))?;
         match frame.command {
             Command::Send => {
-                self.check_destination(&frame)?;
+                self.check_length(header::DESTINATION, &frame)?;
                 if frame.headers.contains(header::TRANSACTION) {
                     return Err(Fault::unsupported("transactions", &frame));
                 }
@@ -199,11 +216,19 @@ impl Protocol {
             receipt: frame.headers.share(header::RECEIPT),
             subscription,
             heart_beat: None,
+            is_called: false,
         });
-        self.timers.set(Timer::Handler, now + self.config.handler_timeout);
+        self.timers.set(Timer::Handler, now, self.config.handler_timeout);
         self.disconnect_called |= frame.command == Command::Disconnect;
         self.request = Some(frame);
         self.output.push_back(Output::Call);
+    }
+
+    /// The service was ready, and has been called.
+    pub(crate) fn handle_called(&mut self) {
+        if let Some(call) = &mut self.call {
+            call.is_called = true;
+        }
     }
 
     /// The frame that the service is to be called with, and for `DISCONNECT` why the session ends.
@@ -228,11 +253,12 @@ impl Protocol {
                 self.accept(connected.unwrap_or_default(), call.heart_beat, now);
             }
             (Command::Connect | Command::Stomp, Err(error)) => self.fail(Fault::from(error), Reason::Error, now),
-            (Command::Disconnect, answer) => {
-                if answer.is_ok() {
-                    self.receipt(call.receipt);
-                }
-                self.close(CloseCode::Normal, now);
+            (Command::Disconnect, Ok(_)) => {
+                self.receipt(call.receipt);
+                self.close(CloseCode::Normal);
+            }
+            (Command::Disconnect, Err(error)) => {
+                self.fail(Fault { receipt: call.receipt, ..Fault::from(error) }, Reason::Requested, now);
             }
             (_, Ok(_)) => self.receipt(call.receipt),
             (_, Err(error)) => {
@@ -334,15 +360,14 @@ impl Protocol {
         if self.is_reading() {
             self.reason = Some(reason);
             self.unsubscribe_all();
-            self.close(code, now);
+            self.close(code);
             self.epilogue(now);
         }
     }
 
-    fn close(&mut self, code: CloseCode, now: Instant) {
+    fn close(&mut self, code: CloseCode) {
         self.phase = Phase::Closing;
-        self.timers.clear_all_but(Timer::Handler);
-        self.timers.set(Timer::Linger, now + self.config.linger);
+        self.timers.clear_all_but([Timer::Handler, Timer::Stall]);
         self.output.push_back(Output::Close(code));
     }
 }

@@ -112,7 +112,8 @@ impl Protocol {
     /// STOMP 1.2, "SUBSCRIBE id Header": "Within the same connection, different subscriptions MUST use different
     /// subscription identifiers."
     pub(super) fn subscribe(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
-        self.check_destination(&frame)?;
+        self.check_length(header::DESTINATION, &frame)?;
+        self.check_length(header::ID, &frame)?;
         let ack = frame.headers.get(header::ACK).map_or(Ok(AckMode::Auto), str::parse);
         match ack.map_err(|invalid| Fault::new("malformed-frame", format!("{invalid}.")).about(&frame))? {
             AckMode::Auto => {}
@@ -176,13 +177,12 @@ impl Protocol {
         Some(subscription)
     }
 
-    /// Destinations are opaque, but not endless.
-    pub(super) fn check_destination(&self, frame: &Frame) -> Result<(), Fault> {
+    /// Destinations and ids are opaque, but not endless.
+    pub(super) fn check_length(&self, name: &str, frame: &Frame) -> Result<(), Fault> {
         let limit = self.config.destination;
-        match frame.headers.get(header::DESTINATION) {
-            Some(destination) if destination.len() > limit => {
-                let text = format!("A destination has at most {limit} octets.");
-                Err(Fault::new("too-large", text).about(frame))
+        match frame.headers.get(name) {
+            Some(value) if value.len() > limit => {
+                Err(Fault::new("too-large", format!("The header {name} has at most {limit} octets.")).about(frame))
             }
             _ => Ok(()),
         }

@@ -1,6 +1,6 @@
 //! All deadlines of a session.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What there is to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +29,10 @@ impl Timer {
 pub(super) struct Timers([Option<Instant>; Timer::ALL.len()]);
 
 impl Timers {
-    pub(super) fn set(&mut self, timer: Timer, at: Instant) {
+    /// Sets a deadline `after` some time. A time that does not end is no deadline.
+    pub(super) fn set(&mut self, timer: Timer, now: Instant, after: Duration) {
         if let Some(slot) = self.0.get_mut(timer as usize) {
-            *slot = Some(at);
+            *slot = now.checked_add(after);
         }
     }
 
@@ -41,8 +42,8 @@ impl Timers {
         }
     }
 
-    pub(super) fn clear_all_but(&mut self, kept: Timer) {
-        for timer in Timer::ALL.into_iter().filter(|timer| *timer != kept) {
+    pub(super) fn clear_all_but<const N: usize>(&mut self, kept: [Timer; N]) {
+        for timer in Timer::ALL.into_iter().filter(|timer| !kept.contains(timer)) {
             self.clear(timer);
         }
     }

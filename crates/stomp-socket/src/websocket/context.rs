@@ -33,7 +33,6 @@ pub(crate) struct WebSocket<S> {
     context: Box<WebSocketContext>,
     output: Output,
     received: u64,
-    write_high_water: usize,
     closing: Closing,
     /// The code of the peer's close, once it came.
     peer_closed: Option<Option<u16>>,
@@ -67,7 +66,6 @@ impl<S: Io> WebSocket<S> {
             context: Box::new(WebSocketContext::from_partially_read(early.to_vec(), Role::Server, Some(sizes))),
             output: Output::default(),
             received: early.len() as u64,
-            write_high_water: config.write_high_water,
             closing: Closing::No,
             peer_closed: None,
             broken: false,
@@ -154,10 +152,6 @@ impl<S: Io> WebSocket<S> {
 
 impl<S: Io> Wire for WebSocket<S> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
-        // Every ping is answered. A peer that pings and does not read must not fill the memory.
-        if self.output.len() > self.write_high_water {
-            ready!(self.output.poll_write(&mut self.io, cx)).map_err(End::Reset)?;
-        }
         self.poll_message(cx)
     }
 
@@ -192,6 +186,10 @@ impl<S: Io> Wire for WebSocket<S> {
 
     fn unsent(&self) -> usize {
         self.output.len()
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.output.is_flushed()
     }
 
     fn received(&self) -> u64 {
