@@ -31,6 +31,22 @@ impl BodySearch {
         Ok(BodySearch { command, head: head.len(), length, scanned: head.len() })
     }
 
+    /// Whether these octets, of which few are new, are plainly not all of the frame.
+    #[inline]
+    pub(crate) fn goes_on(&mut self, bytes: &[u8], limits: &Limits) -> bool {
+        const FEW: usize = 16;
+        if self.length.is_some() {
+            return bytes.len() <= self.scanned;
+        }
+        let new = bytes.get(self.scanned..).unwrap_or_default();
+        // A body's first octet shows whether there may be one.
+        if self.scanned == self.head || new.len() > FEW || bytes.len() > limits.frame || new.contains(&0) {
+            return false;
+        }
+        self.scanned = bytes.len();
+        true
+    }
+
     /// Where the closing NUL stands; `None` if the body goes on.
     ///
     /// STOMP 1.2, "Header content-length": "this number of octets MUST be read, regardless of whether or not there are

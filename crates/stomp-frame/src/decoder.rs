@@ -98,6 +98,7 @@ impl Decoder {
     }
 
     /// Takes what has arrived.
+    #[inline]
     pub fn feed(&mut self, bytes: impl Into<Bytes>) {
         self.input.feed(bytes.into());
     }
@@ -107,8 +108,19 @@ impl Decoder {
     /// # Errors
     ///
     /// If what was fed is not a frame, or one over the limits. The decoder then gives the same error for ever.
+    #[inline]
     pub fn decode(&mut self) -> Result<Option<Decoded>, DecodeError> {
-        if self.is_at_start() && self.skip_eols() {
+        // One more piece of a body, and nothing else: with small pieces this is what nearly every call comes to.
+        if let State::Body(search) = &mut self.state {
+            if self.input.is_gathered() && search.goes_on(self.input.as_slice(), &self.limits) {
+                return Ok(None);
+            }
+        }
+        self.look()
+    }
+
+    fn look(&mut self) -> Result<Option<Decoded>, DecodeError> {
+        if matches!(&self.state, State::Head(search) if search.is_at_start()) && self.skip_eols() {
             return Ok(Some(Decoded::HeartBeat));
         }
         match self.find_nul() {
@@ -119,10 +131,6 @@ impl Decoder {
             }
             Err(error) => Err(self.fail(error)),
         }
-    }
-
-    fn is_at_start(&self) -> bool {
-        matches!(&self.state, State::Head(search) if search.is_at_start())
     }
 
     /// Looks for the end of a frame: the octet at which its closing NUL stands.
@@ -207,18 +215,24 @@ fn read_headers(head: Bytes, entries: Entries, command: Command, version: Versio
     if command.is_unescaped() || !escape::is_used_in(version) || memchr(b'\\', text.as_bytes()).is_none() {
         return Ok(Headers::decoded(text, entries));
     }
-    let mut plain = String::with_capacity(text.len());
+    // The few that have escapes are added to the head.
+    let mut plain = String::with_capacity(2 * text.len());
+    plain.push_str(&text);
+    let mut next = memchr(b'\\', text.as_bytes());
     let mut undo = |entry: &Entry| -> Result<Entry, usize> {
-        let start = plain.len();
-        escape::undo(version, entry.name(&text), &mut plain).map_err(|at| entry.start() + at)?;
+        if next.is_none_or(|at| at >= entry.end()) {
+            return Ok(*entry);
+        }
+        next = memchr(b'\\', text.as_bytes().get(entry.end()..).unwrap_or_default()).map(|at| entry.end() + at);
+        let (name, value, start) = (entry.name(&text), entry.value(&text), plain.len());
+        escape::undo(version, name, &mut plain).map_err(|at| entry.start() + at)?;
         let colon = plain.len();
         plain.push(':');
-        let value = entry.start() + entry.name(&text).len() + 1;
-        escape::undo(version, entry.value(&text), &mut plain).map_err(|at| value + at)?;
+        escape::undo(version, value, &mut plain).map_err(|at| entry.start() + name.len() + 1 + at)?;
         Ok(Entry::new(start, colon, plain.len()).unwrap_or_default())
     };
     match entries.iter().map(&mut undo).collect::<Result<Entries, usize>>() {
-        Ok(entries) => Ok(Headers::decoded(ByteString::from(plain), entries)),
+        Ok(entries) => Ok(Headers::unescaped(plain, entries)),
         Err(at) => Err(DecodeError { receipt: receipt(text.as_bytes(), &entries), ..Kind::UndefinedEscape.at(at) }),
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::{Command, EncodeError, Frame, Headers, Version, escape, header};
 use bytes::{BufMut, BytesMut};
-use std::io::Write;
 
 /// Appends frames to a buffer, in one version of the protocol.
 ///
@@ -45,9 +44,16 @@ impl Encoder {
     fn encode_parts(self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
         let Frame { command, headers, body } = frame;
         let length_stated = check_body(*command, headers, body.len())?;
+        out.reserve(headers.octets() + body.len() + ROOM);
         self.command(*command, out);
-        for (name, value) in headers.iter() {
-            self.header_of(*command, name, value, out)?;
+        let is_plain = headers.are_plain();
+        for (line, name) in headers.lines() {
+            if (is_plain || escape::specials(line.as_bytes()) == 1) && !name.is_empty() {
+                out.put_slice(line.as_bytes());
+                out.put_u8(b'\n');
+            } else {
+                self.header_of(*command, name, line.get(name.len() + 1..).unwrap_or_default(), out)?;
+            }
         }
         if length_stated || body.is_empty() {
             end(body, out);
@@ -75,8 +81,10 @@ impl Encoder {
     /// Appends a `content-length` header, if the body is not empty, then the empty line, the body and the closing NUL.
     pub fn body(self, body: &[u8], out: &mut BytesMut) {
         if !body.is_empty() {
-            // Writing to a BytesMut does not fail.
-            let _ = writeln!(out.writer(), "{}:{}", header::CONTENT_LENGTH, body.len());
+            out.put_slice(header::CONTENT_LENGTH.as_bytes());
+            out.put_u8(b':');
+            put_number(body.len(), out);
+            out.put_u8(b'\n');
         }
         end(body, out);
     }
@@ -95,17 +103,16 @@ impl Encoder {
     }
 
     fn put_escaped(self, name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
-        for (part, end) in [(name, b':'), (value, b'\n')] {
-            if escape::is_needed(part) {
-                escape::apply(self.version, part, out)?;
-            } else {
-                out.put_slice(part.as_bytes());
-            }
-            out.put_u8(end);
-        }
+        escape::apply(self.version, name, out)?;
+        out.put_u8(b':');
+        escape::apply(self.version, value, out)?;
+        out.put_u8(b'\n');
         Ok(())
     }
 }
+
+/// Octets in a frame besides its headers and body: the command, a `content-length`, the empty line and the NUL.
+const ROOM: usize = 48;
 
 /// A header where nothing is escaped: a colon may stand in the value, for the first one ends the name.
 fn put_plain(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
@@ -118,6 +125,21 @@ fn put_plain(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
         out.put_u8(end);
     }
     Ok(())
+}
+
+fn put_number(mut number: usize, out: &mut BytesMut) {
+    const LONGEST: usize = 20;
+    let mut digits = [0; LONGEST];
+    let mut start = LONGEST;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        start -= 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.put_slice(digits.get(start..).unwrap_or_default());
 }
 
 fn end(body: &[u8], out: &mut BytesMut) {

@@ -40,39 +40,39 @@ impl HeadSearch {
         limits: &Limits,
         entries: &mut Entries,
     ) -> Result<Option<(usize, Command)>, DecodeError> {
+        // Octets before the last that an EOL may have, with room for the NUL behind the head.
+        let most = limits.head.min(limits.frame.saturating_sub(1));
         while let Some(found) = memchr2(b'\n', 0, bytes.get(self.scanned..).unwrap_or_default()) {
             let end = self.scanned + found;
+            let line = bytes.get(self.line..end).unwrap_or_default();
             if bytes.get(end) == Some(&0) {
                 return Err(Kind::NulInHead.at(end));
             }
-            let line = self.check_line(bytes, end, limits)?;
-            if line.is_empty() {
+            if self.lines == 0 || line.len() > limits.line || end >= most || self.lines > limits.headers {
+                self.check_line(line, end, limits)?;
+            }
+            if matches!(line, [] | [b'\r']) {
                 return self
                     .read(bytes.get(..=end).unwrap_or_default(), entries)
                     .map(|command| Some((end + 1, command)));
             }
-            if self.lines > limits.headers {
-                return Err(Kind::TooManyHeaders(limits.headers).at(end));
-            }
             self.note(line, end, entries);
-            (self.line, self.scanned) = (end + 1, end + 1);
-            self.lines += 1;
+            (self.line, self.scanned, self.lines) = (end + 1, end + 1, self.lines + 1);
         }
         self.scanned = bytes.len();
-        self.check_line(bytes, bytes.len(), limits)?;
+        self.check_line(bytes.get(self.line..).unwrap_or_default(), bytes.len(), limits)?;
         Ok(None)
     }
 
     /// Notes the command, or where the header is, that ends before `end`.
+    #[inline]
     fn note(&mut self, line: &[u8], end: usize, entries: &mut Entries) {
-        if !self.is_plain {
-            return;
-        }
         if self.lines == 0 {
             self.command = Command::from_bytes(line);
             return;
         }
-        let colon = memchr(b':', line).filter(|colon| *colon > 0);
+        // Names are short, and a call to look for their end would take longer than the look.
+        let colon = line.iter().position(|octet| *octet == b':').filter(|colon| *colon > 0);
         match colon.and_then(|colon| Entry::new(self.line, self.line + colon, end)) {
             Some(entry) => entries.push(entry),
             None => self.is_plain = false,
@@ -91,9 +91,8 @@ impl HeadSearch {
         }
     }
 
-    /// The line that ends, or has come so far, before `end`, without its EOL.
-    fn check_line<'a>(&self, bytes: &'a [u8], end: usize, limits: &Limits) -> Result<&'a [u8], DecodeError> {
-        let line = bytes.get(self.line..end).unwrap_or_default();
+    /// Checks the line that ends, or has come so far, before `end`.
+    fn check_line(&self, line: &[u8], end: usize, limits: &Limits) -> Result<(), DecodeError> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         // With an EOL and, behind the head, a NUL.
         let (head, frame) = (end.saturating_add(1), end.saturating_add(2));
@@ -105,8 +104,10 @@ impl HeadSearch {
             Err(Kind::HeadTooLong(limits.head).at(limits.head))
         } else if frame > limits.frame {
             Err(Kind::FrameTooLong(limits.frame).at(limits.frame))
+        } else if self.lines > limits.headers && !line.is_empty() {
+            Err(Kind::TooManyHeaders(limits.headers).at(end))
         } else {
-            Ok(line)
+            Ok(())
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A frame's headers: one text and an index into it.
 
+use crate::escape;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use std::fmt;
@@ -87,6 +88,33 @@ impl Headers {
         self.entries().iter().map(move |entry| (entry.name(text), entry.value(text)))
     }
 
+    /// All headers as lines, `name:value`, each with its name.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        let text = self.0.as_deref().map_or("", |content| content.text.as_str());
+        self.entries().iter().map(move |entry| (entry.line(text), entry.name(text)))
+    }
+
+    /// Whether each line has the one colon behind its name, and else nothing that any version would have to escape. A
+    /// `false` may also mean that this is not known.
+    ///
+    /// It is enough to count in the whole text. What was added has at least one colon for each line; a decoded head, a
+    /// colon and an LF for each line that it ever had, and two LFs more. So there are no more than these exactly if
+    /// every line is there still and has nothing else.
+    pub(crate) fn are_plain(&self) -> bool {
+        let Some(Content { text, entries }) = self.0.as_deref() else { return true };
+        let specials = escape::specials(text.as_str().as_bytes());
+        specials
+            == match text {
+                Text::Own(_) => entries.len(),
+                Text::Shared(_) => 2 * entries.len() + 2,
+            }
+    }
+
+    /// About how many octets all lines have.
+    pub(crate) fn octets(&self) -> usize {
+        self.0.as_deref().map_or(0, |content| content.text.as_str().len() + content.entries.len())
+    }
+
     /// Adds a header after all others.
     pub fn append(&mut self, name: &str, value: &str) {
         let content = self.0.get_or_insert_default();
@@ -122,6 +150,11 @@ impl Headers {
     /// The headers of a decoded head, within which the `entries` lie.
     pub(crate) fn decoded(text: ByteString, entries: Entries) -> Headers {
         Headers((!entries.is_empty()).then(|| Box::new(Content { text: Text::Shared(text), entries })))
+    }
+
+    /// The headers of a decoded head that had escapes: what they mean is added behind it.
+    pub(crate) fn unescaped(text: String, entries: Entries) -> Headers {
+        Headers((!entries.is_empty()).then(|| Box::new(Content { text: Text::Own(text), entries })))
     }
 
     fn entries(&self) -> &[Entry] {
@@ -186,6 +219,17 @@ impl Entry {
     /// Where the header begins.
     pub(crate) fn start(self) -> usize {
         self.start as usize
+    }
+
+    /// Where the header ends.
+    pub(crate) fn end(self) -> usize {
+        self.end as usize
+    }
+
+    /// The whole header; empty if the entry is not of this text.
+    #[inline]
+    pub(crate) fn line(self, text: &str) -> &str {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     /// The name; empty if the entry is not of this text.

@@ -12,17 +12,27 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    #[inline]
     pub(crate) fn feed(&mut self, bytes: Bytes) {
-        if self.as_slice().is_empty() {
-            *self = Input { fed: bytes, gathered: BytesMut::new() };
+        if !self.gathered.is_empty() {
+            self.gathered.extend_from_slice(&bytes);
+        } else if self.fed.is_empty() {
+            self.fed = bytes;
         } else {
             self.gather();
             self.gathered.extend_from_slice(&bytes);
         }
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         if self.gathered.is_empty() { &self.fed } else { &self.gathered }
+    }
+
+    /// Whether all there is has been copied together.
+    #[inline]
+    pub(crate) fn is_gathered(&self) -> bool {
+        self.fed.is_empty()
     }
 
     /// Drops the first `count` octets. There must be as many.
@@ -38,6 +48,7 @@ impl Input {
     /// Copies what was fed, so that it can be added to.
     ///
     /// What was fed is often a slice of a larger buffer, which must not be kept alive by the beginning of a frame.
+    #[inline]
     pub(crate) fn gather(&mut self) {
         if !self.fed.is_empty() {
             self.gathered = BytesMut::from(&self.fed[..]);
