@@ -154,14 +154,12 @@ impl Decoder {
     }
 
     /// Reads nothing more. Names the frame's receipt, if its headers are known.
-    fn fail(&mut self, error: DecodeError) -> DecodeError {
-        if matches!(self.state, State::Failed(_)) {
-            return error;
+    fn fail(&mut self, mut error: DecodeError) -> DecodeError {
+        if !matches!(self.state, State::Failed(_)) {
+            error.receipt = error.receipt.or_else(|| receipt(self.input.as_slice(), &self.entries, self.version));
+            self.state = State::Failed(error.clone());
         }
-        let receipt = error.receipt.or_else(|| receipt(self.input.as_slice(), &self.entries));
-        let error = DecodeError { receipt, ..error };
         self.input = Input::default();
-        self.state = State::Failed(error.clone());
         error
     }
 
@@ -233,14 +231,20 @@ fn read_headers(head: Bytes, entries: Entries, command: Command, version: Versio
     };
     match entries.iter().map(&mut undo).collect::<Result<Entries, usize>>() {
         Ok(entries) => Ok(Headers::unescaped(plain, entries)),
-        Err(at) => Err(DecodeError { receipt: receipt(text.as_bytes(), &entries), ..Kind::UndefinedEscape.at(at) }),
+        Err(at) => {
+            Err(DecodeError { receipt: receipt(text.as_bytes(), &entries, version), ..Kind::UndefinedEscape.at(at) })
+        }
     }
 }
 
-/// The `receipt` of a frame that is refused, for the answer.
-fn receipt(head: &[u8], entries: &Entries) -> Option<Box<str>> {
+/// The `receipt` of a frame that is refused, for the answer; none if it cannot be told rightly.
+fn receipt(head: &[u8], entries: &Entries, version: Version) -> Option<Box<str>> {
     let raw = std::str::from_utf8(raw_value(head, entries, header::RECEIPT)?).ok()?;
     let mut plain = String::new();
-    escape::undo(Version::V1_2, raw, &mut plain).ok()?;
+    match version {
+        _ if raw.contains('\r') => return None,
+        Version::V1_0 => plain.push_str(raw),
+        _ => escape::undo(version, raw, &mut plain).ok()?,
+    }
     Some(plain.into())
 }

@@ -45,11 +45,11 @@ impl HeadSearch {
         while let Some(found) = memchr2(b'\n', 0, bytes.get(self.scanned..).unwrap_or_default()) {
             let end = self.scanned + found;
             let line = bytes.get(self.line..end).unwrap_or_default();
-            if bytes.get(end) == Some(&0) {
-                return Err(Kind::NulInHead.at(end));
-            }
             if self.lines == 0 || line.len() > limits.line || end >= most || self.lines > limits.headers {
                 self.check_line(line, end, limits)?;
+            }
+            if bytes.get(end) == Some(&0) {
+                return Err(Kind::NulInHead.at(end));
             }
             if matches!(line, [] | [b'\r']) {
                 return self
@@ -92,22 +92,37 @@ impl HeadSearch {
     }
 
     /// Checks the line that ends, or has come so far, before `end`.
+    ///
+    /// Of several limits, the one that was exceeded first counts: so that the pieces make no difference.
     fn check_line(&self, line: &[u8], end: usize, limits: &Limits) -> Result<(), DecodeError> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        // With an EOL and, behind the head, a NUL.
-        let (head, frame) = (end.saturating_add(1), end.saturating_add(2));
-        if self.lines == 0 && line.len() > Command::LONGEST {
-            Err(Kind::UnknownCommand.at(0))
-        } else if line.len() > limits.line {
-            Err(Kind::LineTooLong(limits.line).at(self.line))
-        } else if head > limits.head {
-            Err(Kind::HeadTooLong(limits.head).at(limits.head))
-        } else if frame > limits.frame {
-            Err(Kind::FrameTooLong(limits.frame).at(limits.frame))
-        } else if self.lines > limits.headers && !line.is_empty() {
-            Err(Kind::TooManyHeaders(limits.headers).at(end))
-        } else {
-            Ok(())
+        let exceeded = |is_exceeded: bool, at: usize, kind: Kind, offset| is_exceeded.then(|| (at, kind.at(offset)));
+        let faults = [
+            exceeded(
+                self.lines > limits.headers && !line.is_empty(),
+                self.line,
+                Kind::TooManyHeaders(limits.headers),
+                self.line,
+            ),
+            exceeded(self.lines == 0 && line.len() > Command::LONGEST, Command::LONGEST, Kind::UnknownCommand, 0),
+            exceeded(
+                line.len() > limits.line,
+                self.line + limits.line.min(line.len()),
+                Kind::LineTooLong(limits.line),
+                self.line,
+            ),
+            // With the EOL that must come, and behind the head a NUL.
+            exceeded(end >= limits.head, limits.head.saturating_sub(1), Kind::HeadTooLong(limits.head), limits.head),
+            exceeded(
+                end.saturating_add(1) >= limits.frame,
+                limits.frame.saturating_sub(2),
+                Kind::FrameTooLong(limits.frame),
+                limits.frame,
+            ),
+        ];
+        match faults.into_iter().flatten().min_by_key(|(at, _)| *at) {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
         }
     }
 }
