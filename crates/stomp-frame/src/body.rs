@@ -40,7 +40,7 @@ impl BodySearch {
         }
         let new = bytes.get(self.scanned..).unwrap_or_default();
         // A body's first octet shows whether there may be one.
-        if self.scanned == self.head || new.len() > FEW || bytes.len() > limits.frame || new.contains(&0) {
+        if self.scanned == self.head || new.len() > FEW || bytes.len() >= limits.frame || new.contains(&0) {
             return false;
         }
         self.scanned = bytes.len();

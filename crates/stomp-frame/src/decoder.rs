@@ -156,7 +156,8 @@ impl Decoder {
     /// Reads nothing more. Names the frame's receipt, if its headers are known.
     fn fail(&mut self, mut error: DecodeError) -> DecodeError {
         if !matches!(self.state, State::Failed(_)) {
-            error.receipt = error.receipt.or_else(|| receipt(self.input.as_slice(), &self.entries, self.version));
+            let version = if self.state.is_unescaped() { Version::V1_0 } else { self.version };
+            error.receipt = error.receipt.or_else(|| receipt(self.input.as_slice(), &self.entries, version));
             self.state = State::Failed(error.clone());
         }
         self.input = Input::default();
@@ -205,6 +206,15 @@ enum State {
 
 impl State {
     const START: State = State::Head(HeadSearch::START);
+
+    /// Whether the frame that is being read has no escapes in any version.
+    fn is_unescaped(&self) -> bool {
+        match self {
+            State::Head(search) => search.command().is_some_and(Command::is_unescaped),
+            State::Body(search) => search.command.is_unescaped(),
+            State::Stopped | State::Failed(_) => false,
+        }
+    }
 }
 
 /// The headers in a head, with escapes undone where the version has them.

@@ -28,6 +28,11 @@ impl HeadSearch {
     /// The beginning of a frame.
     pub(crate) const START: HeadSearch = HeadSearch { line: 0, scanned: 0, lines: 0, command: None, is_plain: true };
 
+    /// The frame's command, if it is known.
+    pub(crate) fn command(&self) -> Option<Command> {
+        self.command
+    }
+
     /// Whether nothing of the frame was looked at.
     pub(crate) fn is_at_start(&self) -> bool {
         self.scanned == 0
@@ -68,7 +73,7 @@ impl HeadSearch {
     #[inline]
     fn note(&mut self, line: &[u8], end: usize, entries: &mut Entries) {
         if self.lines == 0 {
-            self.command = Command::from_bytes(line);
+            self.command = Command::from_bytes(line.strip_suffix(b"\r").unwrap_or(line));
             return;
         }
         // Names are short, and a call to look for their end would take longer than the look.
