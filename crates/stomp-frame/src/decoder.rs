@@ -3,7 +3,7 @@
 use crate::{
     Command, DecodeError, DecodeErrorKind as Kind, Frame, Headers, Limits, Version,
     body::BodySearch,
-    escape,
+    escape, grammar,
     head::HeadSearch,
     header,
     headers::{Entries, Entry, raw_value},
@@ -218,7 +218,7 @@ impl State {
 }
 
 /// The headers in a head, with escapes undone where the version has them.
-fn read_headers(head: Bytes, entries: Entries, command: Command, version: Version) -> Result<Headers, DecodeError> {
+fn read_headers(head: Bytes, mut entries: Entries, command: Command, version: Version) -> Result<Headers, DecodeError> {
     let text = ByteString::try_from(head).map_err(|error| Kind::NotUtf8.at(error.valid_up_to()))?;
     if command.is_unescaped() || !escape::is_used_in(version) || memchr(b'\\', text.as_bytes()).is_none() {
         return Ok(Headers::decoded(text, entries));
@@ -227,24 +227,30 @@ fn read_headers(head: Bytes, entries: Entries, command: Command, version: Versio
     let mut plain = String::with_capacity(2 * text.len());
     plain.push_str(&text);
     let mut next = memchr(b'\\', text.as_bytes());
-    let mut undo = |entry: &Entry| -> Result<Entry, usize> {
-        if next.is_none_or(|at| at >= entry.end()) {
-            return Ok(*entry);
+    for entry in &mut entries {
+        if next.is_none_or(|next| next >= entry.end()) {
+            continue;
         }
         next = memchr(b'\\', text.as_bytes().get(entry.end()..).unwrap_or_default()).map(|at| entry.end() + at);
-        let (name, value, start) = (entry.name(&text), entry.value(&text), plain.len());
-        escape::undo(version, name, &mut plain).map_err(|at| entry.start() + at)?;
-        let colon = plain.len();
-        plain.push(':');
-        escape::undo(version, value, &mut plain).map_err(|at| entry.start() + name.len() + 1 + at)?;
-        Ok(Entry::new(start, colon, plain.len()).unwrap_or_default())
-    };
-    match entries.iter().map(&mut undo).collect::<Result<Entries, usize>>() {
-        Ok(entries) => Ok(Headers::unescaped(plain, entries)),
-        Err(at) => {
-            Err(DecodeError { receipt: receipt(text.as_bytes(), &entries, version), ..Kind::UndefinedEscape.at(at) })
-        }
+        *entry = undo(*entry, &text, version, &mut plain).map_err(|offset| {
+            // Some entries are changed already.
+            let receipt = grammar::parse(text.as_bytes())
+                .ok()
+                .and_then(|(_, entries)| receipt(text.as_bytes(), &entries, version));
+            DecodeError { receipt, ..Kind::UndefinedEscape.at(offset) }
+        })?;
     }
+    Ok(Headers::unescaped(plain, entries))
+}
+
+/// Adds a header to `plain` with its escapes undone, or says at which octet an undefined one stands.
+fn undo(entry: Entry, text: &str, version: Version, plain: &mut String) -> Result<Entry, usize> {
+    let (name, value, start) = (entry.name(text), entry.value(text), plain.len());
+    escape::undo(version, name, plain).map_err(|at| entry.start() + at)?;
+    let colon = plain.len();
+    plain.push(':');
+    escape::undo(version, value, plain).map_err(|at| entry.start() + name.len() + 1 + at)?;
+    Ok(Entry::new(start, colon, plain.len()).unwrap_or_default())
 }
 
 /// The `receipt` of a frame that is refused, for the answer; none if it cannot be told rightly.

@@ -76,8 +76,7 @@ impl HeadSearch {
             self.command = Command::from_bytes(line.strip_suffix(b"\r").unwrap_or(line));
             return;
         }
-        // Names are short, and a call to look for their end would take longer than the look.
-        let colon = line.iter().position(|octet| *octet == b':').filter(|colon| *colon > 0);
+        let colon = memchr(b':', line).filter(|colon| *colon > 0);
         match colon.and_then(|colon| Entry::new(self.line, self.line + colon, end)) {
             Some(entry) => entries.push(entry),
             None => self.is_plain = false,

@@ -1,0 +1,82 @@
+//! How each foreign codec is fed. Each gets its frames as it asks for them.
+
+use crate::{sides::Repeat, workload::Workload};
+use bytes::{Bytes, BytesMut};
+use std::hint::black_box;
+use stomp_parser::{client::ClientFrame, server::ServerFrame};
+use stomp_rs::protocol::{ClientCommand, FrameParser, ServerCommand, StompMessage};
+use tokio_stomp_2::client::ClientCodec;
+use tokio_util::codec::Decoder;
+
+/// A codec at work, or why it cannot do it.
+type Decodes = fn(Workload) -> Result<Repeat, &'static str>;
+
+pub(crate) const PEERS: [(&str, Decodes); 3] =
+    [("stomp-parser 0.8.0", stomp_parser), ("stomp-rs 0.0.8", stomp_rs), ("tokio-stomp-2 0.3.0", tokio_stomp_2)];
+
+pub(crate) const DIFFERENCES: &str = "\
+stomp-parser and tokio-stomp-2 leave escapes to the caller, stomp-rs cuts values at their second colon, knows no escapes \
+and ignores content-length; none of them has limits.";
+
+/// Reads one whole frame, which it must own.
+fn stomp_parser(Workload { pieces, .. }: Workload) -> Result<Repeat, &'static str> {
+    let [frame] = <[Bytes; 1]>::try_from(pieces).map_err(|_| "reads only whole frames")?;
+    let is_sent = is_sent(&frame);
+    let decode = move || {
+        let owned = black_box(&frame).to_vec();
+        if is_sent {
+            black_box(ClientFrame::try_from(owned).expect("a frame"));
+        } else {
+            black_box(ServerFrame::try_from(owned).expect("a frame"));
+        }
+    };
+    Ok(Box::new(move |times| (0..times).for_each(|_| decode())))
+}
+
+/// Reads any pieces of what is sent by one side.
+fn stomp_rs(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static str> {
+    fn repeat<C: stomp_rs::protocol::Command + Clone + 'static>(pieces: Vec<Bytes>, frames: usize) -> Repeat {
+        let mut parser = FrameParser::<C>::new();
+        Box::new(move |times| {
+            for _ in 0..times {
+                let mut found = 0;
+                for piece in black_box(&pieces) {
+                    let messages = parser.parse(piece).expect("only frames");
+                    found += messages.iter().filter(|message| matches!(message, StompMessage::Frame(_))).count();
+                    black_box(messages);
+                }
+                assert_eq!(found, frames);
+            }
+        })
+    }
+    Ok(if is_sent(&pieces[0]) {
+        repeat::<ClientCommand>(pieces, frames)
+    } else {
+        repeat::<ServerCommand>(pieces, frames)
+    })
+}
+
+/// Reads from a buffer that a `Framed` fills, and only what a server says.
+fn tokio_stomp_2(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static str> {
+    if is_sent(&pieces[0]) {
+        return Err("a client's codec, reads no SEND");
+    }
+    let mut buffer = BytesMut::new();
+    Ok(Box::new(move |times| {
+        for _ in 0..times {
+            let mut found = 0;
+            for piece in black_box(&pieces) {
+                buffer.extend_from_slice(piece);
+                while let Some(message) = ClientCodec.decode(&mut buffer).expect("only frames") {
+                    black_box(message);
+                    found += 1;
+                }
+            }
+            assert_eq!(found, frames);
+        }
+    }))
+}
+
+fn is_sent(frame: &[u8]) -> bool {
+    frame.starts_with(b"SEND\n")
+}

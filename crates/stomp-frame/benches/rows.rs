@@ -1,0 +1,83 @@
+//! The lines of what is printed.
+
+use crate::{
+    sides::{Repeat, floor_decodes, floor_encodes, ours_decodes, ours_encodes},
+    workload::{escaped, huge, large, small, stream_of_small},
+};
+
+/// One kind of work, done by the floor and by this crate.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) floor: fn() -> Repeat,
+    pub(crate) ours: fn() -> Repeat,
+    /// How many times the floor's time is thought good enough; nothing, if nobody thought about it.
+    pub(crate) goal: &'static str,
+    /// How often it is done to count its instructions; 0 if they are not counted.
+    pub(crate) counted: u64,
+}
+
+pub(crate) const ROWS: [Row; 9] = [
+    Row {
+        name: "noise: the floor, as if it were ours",
+        floor: || floor_decodes(small()),
+        ours: || floor_decodes(small()),
+        goal: "",
+        counted: 0,
+    },
+    Row {
+        name: "decode a small SEND",
+        floor: || floor_decodes(small()),
+        ours: || ours_decodes(small()),
+        goal: "3",
+        counted: 2_000,
+    },
+    Row {
+        name: "decode a MESSAGE with escapes, 1 KiB",
+        floor: || floor_decodes(escaped()),
+        ours: || ours_decodes(escaped()),
+        goal: "4",
+        counted: 2_000,
+    },
+    Row {
+        name: "decode a MESSAGE, 64 KiB",
+        floor: || floor_decodes(large()),
+        ours: || ours_decodes(large()),
+        goal: "1.2",
+        counted: 200,
+    },
+    Row {
+        name: "decode 10,000 small SENDs in 1,460-byte pieces",
+        floor: || floor_decodes(stream_of_small()),
+        ours: || ours_decodes(stream_of_small()),
+        goal: "",
+        counted: 0,
+    },
+    Row {
+        name: "decode a MESSAGE, 1 MiB, in 1,460-byte pieces",
+        floor: || floor_decodes(huge()),
+        ours: || ours_decodes(huge()),
+        goal: "2",
+        counted: 0,
+    },
+    Row {
+        name: "encode a small SEND",
+        floor: || floor_encodes(&small().frame()),
+        ours: || ours_encodes(small().frame()),
+        goal: "20",
+        counted: 2_000,
+    },
+    Row {
+        name: "encode a MESSAGE with escapes, 1 KiB",
+        floor: || floor_encodes(&escaped().frame()),
+        ours: || ours_encodes(escaped().frame()),
+        goal: "",
+        counted: 2_000,
+    },
+    Row {
+        name: "encode a MESSAGE, 64 KiB",
+        floor: || floor_encodes(&large().frame()),
+        ours: || ours_encodes(large().frame()),
+        goal: "",
+        counted: 200,
+    },
+];

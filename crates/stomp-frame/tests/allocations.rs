@@ -1,0 +1,153 @@
+//! What a frame costs in allocations, each of them accounted for.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use bytes::{Bytes, BytesMut};
+use stomp_frame::{Command, Decoded, Decoder, Encoder, Frame, Limits, Version};
+
+/// A decoder in a session.
+struct Session(Decoder);
+
+impl Session {
+    fn new() -> Session {
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.negotiated(Version::V1_2, Limits::default());
+        Session(decoder)
+    }
+
+    /// How many allocations it takes to decode these pieces, which hold so many frames.
+    fn decode(&mut self, pieces: Vec<Bytes>, frames: usize) -> u64 {
+        let (mut found, mut pieces) = (Vec::with_capacity(frames), pieces.into_iter());
+        let counted = count(|| {
+            for piece in &mut pieces {
+                self.0.feed(piece);
+                while let Some(item) = self.0.decode().unwrap() {
+                    if let Decoded::Frame(frame) = item {
+                        found.push(frame);
+                    }
+                }
+            }
+        });
+        assert_eq!(found.len(), frames);
+        counted
+    }
+}
+
+fn count(run: impl FnOnce()) -> u64 {
+    allocation_counter::measure(run).count_total
+}
+
+/// A part of a larger buffer, as sockets give it: one that is shared already.
+fn part_of_a_buffer(text: &str) -> Bytes {
+    let mut buffer = Bytes::from(format!("{text}and what follows"));
+    buffer.split_to(text.len())
+}
+
+fn send(headers: usize) -> String {
+    let lines: String = (0..headers).map(|number| format!("name-{number}:value\n")).collect();
+    format!("SEND\n{lines}\nhello\0")
+}
+
+#[test]
+fn a_small_send_costs_one_for_its_headers_index() {
+    let mut session = Session::new();
+    for headers in 1..=8 {
+        assert_eq!(session.decode(vec![part_of_a_buffer(&send(headers))], 1), 1, "{headers} headers");
+    }
+    assert_eq!(session.decode(vec![part_of_a_buffer(&send(3).repeat(16))], 16), 16);
+}
+
+#[test]
+fn what_has_no_headers_costs_nothing() {
+    let mut session = Session::new();
+    assert_eq!(session.decode(vec![part_of_a_buffer(&send(0))], 1), 0);
+    assert_eq!(session.decode(vec![part_of_a_buffer("DISCONNECT\n\n\0\n")], 1), 0);
+    assert_eq!(session.decode(vec![part_of_a_buffer("\n")], 0), 0);
+}
+
+/// The first frame of a buffer that nobody else holds makes `Bytes` count who does.
+#[test]
+fn a_buffer_of_its_own_costs_one_more() {
+    let own = || Bytes::from(send(3).into_bytes().into_boxed_slice());
+    assert_eq!(Session::new().decode(vec![own()], 1), 2);
+    assert_eq!(Session::new().decode(vec![Bytes::from_static(b"SEND\na:b\n\nhello\0")], 1), 1);
+}
+
+/// Eight places are in the index itself. More are beside it, and double when they are full: few frames have so many.
+#[test]
+fn more_than_eight_headers_cost_one_and_one_for_each_doubling() {
+    let mut session = Session::new();
+    for (headers, expected) in [(9, 2), (16, 2), (17, 3), (32, 3), (33, 4), (64, 4)] {
+        assert_eq!(session.decode(vec![part_of_a_buffer(&send(headers))], 1), expected, "{headers} headers");
+    }
+}
+
+/// The index, and a text with the escapes undone.
+#[test]
+fn an_escaped_head_costs_two() {
+    let mut session = Session::new();
+    assert_eq!(session.decode(vec![part_of_a_buffer("SEND\na:b\\nc\nd:e\\\\f\n\nhello\0")], 1), 2);
+    let longer = part_of_a_buffer(&format!("SEND\na:b\\nc\n{}\nhello\0", "d:e\n".repeat(12)));
+    assert_eq!(session.decode(vec![longer], 1), 3, "and an index beside the first");
+}
+
+/// The copy of the first piece, its growth, the count of who holds it, and the headers' index.
+#[test]
+fn a_frame_in_two_pieces_costs_four() {
+    let text = send(3);
+    for place in [2, 10, text.len() - 3] {
+        let mut rest = part_of_a_buffer(&text);
+        let first = rest.split_to(place);
+        assert_eq!(Session::new().decode(vec![first, rest], 1), 4, "cut at {place}");
+    }
+}
+
+/// A buffer that doubles is copied a bounded number of times, and grows as often as its length has binary digits.
+#[test]
+fn more_pieces_cost_their_logarithm() {
+    let length: usize = 64 << 10;
+    let text = format!("SEND\ncontent-length:{length}\n\n{}\0", "x".repeat(length));
+    let cut = |size: usize| -> Vec<Bytes> { text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect() };
+    for size in [1, 16, 256, 4096] {
+        let (mut session, pieces) = (Session::new(), cut(size));
+        let doublings = (text.len() / size).ilog2() + 1;
+        let mut counted = 0;
+        let octets = allocation_counter::measure(|| counted = session.decode(pieces, 1)).bytes_total;
+        assert!(counted <= u64::from(doublings) + 4, "{counted} for pieces of {size}");
+        assert!(octets < 5 * text.len() as u64, "{octets} octets for pieces of {size}");
+    }
+}
+
+#[test]
+fn reading_headers_costs_nothing() {
+    let frame = Frame::parse(part_of_a_buffer(&send(3)), Version::V1_2).unwrap();
+    let mut shared = None;
+    let counted = count(|| {
+        shared = frame.headers.share("name-1");
+        assert!(frame.headers.contains("name-2"));
+        assert_eq!(frame.headers.iter().count(), 3);
+    });
+    assert_eq!((counted, shared.as_deref()), (0, Some("value")));
+}
+
+#[test]
+fn a_frame_encoded_into_a_buffer_with_room_costs_nothing() {
+    let message = Frame::new(Command::Message).with_header("destination", "/a").with_body("hello");
+    let escaped = Frame::new(Command::Message).with_header("a:\n", "b\\\r").with_body("hello");
+    for frame in [message, escaped] {
+        let mut out = BytesMut::with_capacity(256);
+        assert_eq!(count(|| Encoder::new(Version::V1_2).encode(&frame, &mut out).unwrap()), 0);
+        assert!(out.ends_with(b"\ncontent-length:5\n\nhello\0"));
+    }
+}
+
+/// A buffer that is large enough at once, and the count of who holds it.
+#[test]
+fn bytes_of_their_own_cost_two() {
+    let frame = (0..20).fold(Frame::new(Command::Message).with_body("hello"), |frame, number| {
+        frame.with_header(&format!("name-{number}"), "value")
+    });
+    let mut bytes = Bytes::new();
+    assert_eq!(count(|| bytes = frame.to_bytes(Version::V1_2).unwrap()), 2);
+    assert!(bytes.ends_with(b"hello\0"));
+}

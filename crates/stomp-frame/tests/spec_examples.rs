@@ -1,0 +1,97 @@
+//! The example frames of the three specifications, each read in its own version, written, and read again.
+//!
+//! `tests/examples/*.txt` hold them, in the order of the text. Those that are no frames by the specification's own
+//! grammar are there too, with what the decoder says of them.
+//!
+//! ```text
+//! # SECTION: remark
+//! wire text, with ^@ for NUL and ␠ for a space at a line's end
+//! => COMMAND            or    => refused: KIND
+//! name "value"          each header, in order
+//! | "body"              if there is one
+//! ```
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use stomp_frame::{Command, Frame, Version};
+
+#[test]
+fn the_examples_of_1_0_read_as_meant() {
+    check(Version::V1_0, include_str!("examples/1.0.txt"), 13, 1);
+}
+
+#[test]
+fn the_examples_of_1_1_read_as_meant() {
+    check(Version::V1_1, include_str!("examples/1.1.txt"), 17, 5);
+}
+
+#[test]
+fn the_examples_of_1_2_read_as_meant() {
+    check(Version::V1_2, include_str!("examples/1.2.txt"), 17, 5);
+}
+
+/// Checks every example of a file, and that there are so many: frames, and others.
+fn check(version: Version, file: &str, frames: usize, refused: usize) {
+    let (mut read, mut not_read) = (0, 0);
+    let lines: Vec<&str> = file.lines().collect();
+    for example in lines.join("\n").split("\n# ").skip(1).map(Example::from) {
+        let Example { title, wire, .. } = &example;
+        match example.frame() {
+            Ok(frame) => {
+                assert_eq!(Frame::parse(wire.clone(), version).as_ref(), Ok(&frame), "{title}");
+                let bytes = frame.to_bytes(version).unwrap();
+                assert_eq!(Frame::parse(bytes, version), Ok(with_length(frame)), "{title}, written and read again");
+                read += 1;
+            }
+            Err(kind) => {
+                let error = Frame::parse(wire.clone(), version).map_err(|error| format!("{:?}", error.kind));
+                assert_eq!(error, Err(kind.to_owned()), "{title}");
+                not_read += 1;
+            }
+        }
+    }
+    assert_eq!((read, not_read), (frames, refused), "examples of STOMP {version}");
+}
+
+struct Example<'a> {
+    title: &'a str,
+    wire: Vec<u8>,
+    expected: &'a str,
+}
+
+impl<'a> From<&'a str> for Example<'a> {
+    fn from(text: &'a str) -> Self {
+        let (title, rest) = text.split_once('\n').unwrap();
+        let (wire, expected) = rest.split_once("\n=> ").unwrap();
+        Example { title, wire: wire.replace("^@", "\0").replace('␠', " ").into_bytes(), expected }
+    }
+}
+
+impl<'a> Example<'a> {
+    /// The frame it should be, or why it is none.
+    fn frame(&self) -> Result<Frame, &'a str> {
+        let mut lines = self.expected.lines().filter(|line| !line.is_empty());
+        let first = lines.next().unwrap();
+        if let Some(kind) = first.strip_prefix("refused: ") {
+            return Err(kind);
+        }
+        let mut frame = Frame::new(Command::from_bytes(first.as_bytes()).unwrap());
+        for line in lines {
+            let (name, text) = line.split_once(' ').unwrap();
+            let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap();
+            match name {
+                "|" => frame.body = text.replace("\\n", "\n").into(),
+                name => frame.headers.append(name, text),
+            }
+        }
+        Ok(frame)
+    }
+}
+
+/// What the encoder makes of a frame: one with a body says how long it is.
+fn with_length(mut frame: Frame) -> Frame {
+    if !frame.body.is_empty() && !frame.headers.contains("content-length") {
+        frame.headers.append("content-length", &frame.body.len().to_string());
+    }
+    frame
+}
