@@ -90,7 +90,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: Queue<Message>,
+    queue: Queue,
     /// How many [`Mailbox`]es push here.
     writers: usize,
     is_closed: bool,
@@ -144,33 +144,16 @@ impl Drop for Mailbox {
 }
 
 /// Messages within bounds.
-#[derive(Debug)]
-pub(crate) struct Queue<T> {
-    items: VecDeque<T>,
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    items: VecDeque<Message>,
     octets: usize,
     has_overflowed: bool,
 }
 
-/// What counts against the bound in octets.
-pub(crate) trait Weight {
-    fn weight(&self) -> usize;
-}
-
-impl Weight for Message {
-    fn weight(&self) -> usize {
-        Message::weight(self)
-    }
-}
-
-impl<K> Weight for (K, Message) {
-    fn weight(&self) -> usize {
-        self.1.weight()
-    }
-}
-
-impl<T: Weight> Queue<T> {
+impl Queue {
     /// Adds an item, if need be at the cost of others, as the policy says.
-    pub(crate) fn push(&mut self, item: T, config: &MailboxConfig) {
+    pub(crate) fn push(&mut self, item: Message, config: &MailboxConfig) {
         while self.items.len() >= config.messages.max(1) || self.octets >= config.octets.max(1) {
             match config.overflow {
                 Overflow::Disconnect => {
@@ -198,19 +181,13 @@ impl<T: Weight> Queue<T> {
     /// # Errors
     ///
     /// If there was too much, and the policy is to end it then.
-    pub(crate) fn take(&mut self, empty: &mut VecDeque<T>) -> Result<(), SlowConsumer> {
+    pub(crate) fn take(&mut self, empty: &mut VecDeque<Message>) -> Result<(), SlowConsumer> {
         if self.has_overflowed {
             return Err(SlowConsumer);
         }
         std::mem::swap(&mut self.items, empty);
         self.octets = 0;
         Ok(())
-    }
-}
-
-impl<T> Default for Queue<T> {
-    fn default() -> Self {
-        Queue { items: VecDeque::new(), octets: 0, has_overflowed: false }
     }
 }
 

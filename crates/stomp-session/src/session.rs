@@ -2,7 +2,7 @@
 
 use crate::{
     BoxError, ClientError, Config, Connected, Connection, IntoMessage, MailboxConfig, Message, MessageStream,
-    NotSubscribed, Peer, Principal, Requests, mailbox::Queue, protocol::SubscriptionKey, requests,
+    NotSubscribed, Overflow, Peer, Principal, Requests, SlowConsumer, protocol::SubscriptionKey, requests,
 };
 use bytestring::ByteString;
 use futures_core::Stream;
@@ -84,16 +84,15 @@ impl Session {
     /// [`IntoMessage::into_message`].
     pub fn message(&self, destination: &str, message: impl IntoMessage) -> Result<(), BoxError> {
         let message = message.into_message()?;
-        let mut guard = self.0.lane();
-        let lane = &mut *guard;
+        let mut lane = self.0.lane();
         let keys = lane.keys_of(destination);
         if keys.is_empty() {
             return Err(NotSubscribed.into());
         }
         for key in keys {
-            lane.messages.push((key, message.clone()), &self.0.mailbox);
+            lane.push_message(key, message.clone(), &self.0.mailbox);
         }
-        drop(guard);
+        drop(lane);
         self.0.wake();
         Ok(())
     }
@@ -172,6 +171,7 @@ pub(crate) struct Shared {
 /// What handles want of the connection.
 pub(crate) enum Command {
     Connected(Connected),
+    Message(SubscriptionKey, Message),
     Error(ClientError),
     Observe { key: SubscriptionKey, hook: u64, stream: MessageStream },
     Unhook(u64),
@@ -180,14 +180,53 @@ pub(crate) enum Command {
 
 #[derive(Default)]
 pub(crate) struct Lane {
-    pub(crate) commands: VecDeque<Command>,
-    pub(crate) messages: Queue<(SubscriptionKey, Message)>,
+    /// In the order in which they were called for.
+    commands: VecDeque<Command>,
+    /// How many of them are messages, and what these weigh.
+    messages: usize,
+    octets: usize,
+    has_overflowed: bool,
     /// The peer's subscriptions, as far as the connection has come.
     pub(crate) subscribed: Vec<(SubscriptionKey, ByteString)>,
     pub(crate) is_closed: bool,
 }
 
 impl Lane {
+    /// Lets nothing in any more, and takes out what there is.
+    pub(crate) fn close(&mut self) -> Lane {
+        std::mem::replace(self, Lane { is_closed: true, ..Lane::default() })
+    }
+
+    /// Takes all there is.
+    ///
+    /// # Errors
+    ///
+    /// If there were too many messages, and the policy is to end it then.
+    pub(crate) fn take(&mut self) -> Result<VecDeque<Command>, SlowConsumer> {
+        (self.messages, self.octets) = (0, 0);
+        if self.has_overflowed { Err(SlowConsumer) } else { Ok(std::mem::take(&mut self.commands)) }
+    }
+
+    fn push_message(&mut self, key: SubscriptionKey, message: Message, config: &MailboxConfig) {
+        while self.messages >= config.messages.max(1) || self.octets >= config.octets.max(1) {
+            let oldest = self.commands.iter().position(|command| matches!(command, Command::Message(..)));
+            match (config.overflow, oldest.and_then(|at| self.commands.remove(at))) {
+                (Overflow::DropOldest, Some(Command::Message(_, oldest))) => {
+                    self.messages -= 1;
+                    self.octets -= oldest.weight();
+                }
+                _ => {
+                    self.has_overflowed = true;
+                    self.commands.clear();
+                    return;
+                }
+            }
+        }
+        self.messages += 1;
+        self.octets += message.weight();
+        self.commands.push_back(Command::Message(key, message));
+    }
+
     fn keys_of(&self, destination: &str) -> Vec<SubscriptionKey> {
         self.subscribed.iter().filter(move |(_, known)| **known == *destination).map(|(key, _)| *key).collect()
     }

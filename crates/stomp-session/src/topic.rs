@@ -39,9 +39,6 @@ pub struct Topic<T> {
 /// run in between. Larger bursts of wakes make everybody else wait, and are slower themselves.
 const CHUNK: usize = 64;
 
-/// With as many messages on their way, publishers help out.
-const BACKLOG: usize = 256;
-
 struct Shared {
     config: MailboxConfig,
     state: Mutex<State>,
@@ -52,6 +49,7 @@ struct State {
     members: Slab<Mailbox>,
     /// Published, and not yet on their way.
     waiting: VecDeque<Message>,
+    waiting_octets: usize,
     /// On their way: members below `reached` have them.
     current: Vec<Message>,
     reached: usize,
@@ -100,8 +98,12 @@ impl<T: IntoMessage> Topic<T> {
     pub fn publish(&self, payload: T) -> Result<(), BoxError> {
         let message = payload.into_message()?;
         let mut state = self.shared.lock();
+        state.waiting_octets += message.weight();
         state.waiting.push_back(message);
-        if state.is_driven && state.waiting.len() < BACKLOG {
+        // What is on its way and what waits come to a mailbox at once, and must fit into an empty one. With more than
+        // that, the publisher helps out.
+        let MailboxConfig { messages, octets, .. } = self.shared.config;
+        if state.is_driven && state.waiting.len() < messages / 2 && state.waiting_octets < octets / 2 {
             return Ok(());
         }
         let runtime = tokio::runtime::Handle::try_current().ok().filter(|_| state.members.len() > CHUNK);
@@ -160,6 +162,7 @@ impl State {
     fn step(&mut self, most: usize) {
         if self.current.is_empty() {
             self.current.extend(self.waiting.drain(..));
+            self.waiting_octets = 0;
             self.reached = 0;
         }
         // Keys have gaps where members have left.

@@ -8,7 +8,7 @@ use crate::{
     mailbox::Queue,
     observers::{Observers, Said},
     protocol::{Output, Protocol, SubscriptionKey},
-    session::{Command, Lane},
+    session::Command,
 };
 use futures_util::Sink;
 use std::{
@@ -32,23 +32,21 @@ pub(crate) struct Work {
     /// How the peer ended, while frames from before are still to be handled.
     end: Option<End>,
     observers: Observers,
-    /// [`Session::message`] was given more when there was no room.
-    messages_wait: bool,
+    /// What the handles want and what had no room yet.
+    commands: VecDeque<Command>,
     /// The time of this wake.
     now: Instant,
     /// [`Socket::received`] at the last wake.
     received: u64,
     is_paused: bool,
     is_closing: bool,
-    /// [`Session::close`] was called.
-    close_wish: Option<CloseCode>,
     withheld: Withheld,
 }
 
 /// What is for the subscription that is being asked for: nobody gets messages before the service has agreed.
 #[derive(Default)]
 struct Withheld {
-    messages: Queue<Message>,
+    messages: Queue,
     streams: Vec<(Option<u64>, MessageStream)>,
 }
 
@@ -65,11 +63,10 @@ impl Work {
             socket: Some(socket),
             inbox: Inbox::default(),
             end: None,
-            messages_wait: false,
+            commands: VecDeque::new(),
             now,
             is_paused: false,
             is_closing: false,
-            close_wish: None,
             withheld: Withheld::default(),
             config,
             session,
@@ -84,20 +81,36 @@ impl Work {
 
     /// Whether a handle or a stream has something to say that can be said now.
     pub(crate) fn is_called(&self) -> bool {
-        self.session.shared().is_called() || (self.has_room() && (self.messages_wait || self.observers.are_ready()))
+        let has_waiting = !self.commands.is_empty() || self.observers.are_ready();
+        (self.commands.is_empty() && self.session.shared().is_called()) || (has_waiting && self.has_room())
     }
 
-    /// Does what the session's handles want.
+    /// Does what the session's handles want, in their order: behind a message that has no room, all waits.
     pub(crate) fn hear_session(&mut self) {
         let shared = self.session.shared();
-        if !shared.is_called() && !self.messages_wait {
-            return;
+        if self.commands.is_empty() {
+            if !shared.is_called() {
+                return;
+            }
+            shared.hear();
+            let taken = shared.lane().take();
+            match taken {
+                Ok(commands) => self.commands = commands,
+                Err(SlowConsumer) => return self.protocol.handle_overflow(self.now),
+            }
         }
-        shared.hear();
-        let commands = std::mem::take(&mut shared.lane().commands);
-        self.send_messages();
-        for command in commands {
+        while let Some(command) = self.commands.pop_front() {
             match command {
+                Command::Message(key, message) if !self.has_room() => {
+                    return self.commands.push_front(Command::Message(key, message));
+                }
+                Command::Message(key, message) if self.protocol.subscribing() == Some(key) => {
+                    self.withheld.messages.push(message, &self.config.mailbox);
+                }
+                Command::Message(key, message) => {
+                    self.flush_protocol();
+                    self.deliver(key, &message);
+                }
                 Command::Connected(connected) => self.protocol.handle_connected(connected, self.now),
                 Command::Error(error) => self.protocol.handle_error(error, self.now),
                 Command::Observe { key, hook, stream } => self.observe(key, Some(hook), stream),
@@ -105,32 +118,8 @@ impl Work {
                     self.withheld.streams.retain(|(known, _)| *known != Some(hook));
                     self.observers.unhook(hook);
                 }
-                Command::Close(code) => self.close_wish = Some(code),
+                Command::Close(code) => self.protocol.handle_close(code, self.now),
             }
-        }
-        if let (Some(code), false) = (self.close_wish, self.messages_wait) {
-            self.protocol.handle_close(code, self.now);
-        }
-    }
-
-    /// Sends what [`Session::message`] was given, if there is room.
-    fn send_messages(&mut self) {
-        self.messages_wait = !self.has_room();
-        if self.messages_wait {
-            return;
-        }
-        let mut messages = VecDeque::new();
-        let taken = self.session.shared().lane().messages.take(&mut messages);
-        let asked_for = self.protocol.subscribing();
-        for (key, message) in messages {
-            if asked_for == Some(key) {
-                self.withheld.messages.push(message, &self.config.mailbox);
-            } else {
-                self.deliver(key, &message);
-            }
-        }
-        if taken.is_err() {
-            self.protocol.handle_overflow(self.now);
         }
     }
 
@@ -249,7 +238,8 @@ impl Work {
                 self.protocol.handle_answer(Ok(Some(connected)), self.now);
             }
             Ok(Response::Observe(stream)) if command == Some(FrameCommand::Subscribe) => {
-                self.withheld.streams.push((None, stream));
+                // Where the session has ended meanwhile, so has the subscription.
+                self.withheld.streams.extend(subscription.map(|_| (None, stream)));
                 self.protocol.handle_answer(Ok(None), self.now);
             }
             Ok(response) => {
@@ -380,7 +370,7 @@ impl Drop for Work {
     fn drop(&mut self) {
         self.session.shared().forget();
         let mut lane = self.session.shared().lane();
-        let dropped = std::mem::replace(&mut *lane, Lane { is_closed: true, ..Lane::default() });
+        let dropped = lane.close();
         drop(lane);
         // Streams are foreign code, and are not dropped under the lock.
         drop(dropped);

@@ -1,0 +1,20 @@
+//! What a peer confides to the server is not written to its logs.
+
+use http::Request;
+use stomp_socket::{Config, Peer, Socket};
+
+#[test]
+fn debug_shows_no_cookies_and_no_query() {
+    let request = Request::get("/chat?access_token=secret-1")
+        .header("cookie", "sid=secret-2")
+        .header("authorization", "Bearer secret-3")
+        .extension("secret-4");
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    let peer = Peer::at("192.0.2.1:5000".parse().unwrap()).with_request(head);
+    let (ours, _theirs) = tokio::io::duplex(64);
+    let shown = [format!("{peer:?}"), format!("{:?}", Socket::over_bytes(ours, peer, &Config::default()))];
+    for shown in shown {
+        assert!(!shown.contains("secret"), "{shown}");
+        assert!(shown.contains("/chat") && shown.contains("192.0.2.1"), "{shown}");
+    }
+}
