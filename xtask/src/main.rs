@@ -2,6 +2,7 @@
 
 mod artifact;
 mod bench;
+mod fuzz;
 mod interop;
 mod shell;
 mod test;
@@ -21,6 +22,8 @@ usage: cargo xtask <command>
   test [--deny-warnings]  formatting, clippy, tidy, tests, documentation; needs only Rust
   interop [--install]     foreign clients against our servers; --install fetches what they need
   bench [arguments]       our costs as ratios, measured in one run; --quick for a first look
+  fuzz [--runs N] [targets]
+                          the codec's fuzz targets, a million runs each; needs cargo-fuzz
   tidy                    the design's rules: edges between crates, words per file, lengths
 ";
 
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         ["interop"] => interop::run(Missing::Reported),
         ["interop", "--install"] => interop::run(Missing::Installed),
         ["bench", rest @ ..] => bench::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["tidy"] => tidy::run(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

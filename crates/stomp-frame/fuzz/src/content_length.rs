@@ -1,0 +1,49 @@
+//! A `content-length` is one to ten digits and says where the NUL stands; until it has come, nothing is made of it.
+//!
+//! The input is the header's value, a line feed, and what follows the head but for the last NUL.
+
+use bytes::Bytes;
+use stomp_frame::{DecodeErrorKind as Kind, Decoded, Decoder, Limits, Version};
+
+use super::reference;
+
+/// Checks a `content-length` and the body after it, which comes as a second piece.
+pub fn check(input: &[u8]) {
+    let mut parts = input.splitn(2, |octet| *octet == b'\n');
+    let value = parts.next().unwrap_or_default();
+    let head = [b"SEND\ncontent-length:", value, b"\n\n"].concat();
+    let rest = [parts.next().unwrap_or_default(), b"\0"].concat();
+
+    let limits = Limits::default();
+    let mut decoder = Decoder::new(limits);
+    decoder.negotiated(Version::V1_2, limits);
+    decoder.feed(head.clone());
+    if let Ok(item) = decoder.decode() {
+        assert_eq!(item, None, "a frame before its NUL");
+        assert_eq!(decoder.held(), head.len());
+    }
+    decoder.feed(rest.clone());
+    let result = decoder.decode().map_err(|error| error.kind);
+    assert!(decoder.held() <= head.len() + rest.len());
+
+    let Some(length) = stated(value) else {
+        assert!(result.is_err(), "{value:?}: {result:?}");
+        return;
+    };
+    let expected = match rest.get(length) {
+        _ if head.len() + length >= limits.frame => Err(Kind::FrameTooLong(limits.frame)),
+        None => Ok(None),
+        Some(0) => Ok(rest.get(..length)),
+        Some(_) => Err(Kind::MissingNul),
+    };
+    let body = |item: &Decoded| match item {
+        Decoded::Frame(frame) => frame.body.clone(),
+        Decoded::HeartBeat => Bytes::from("a heart-beat"),
+    };
+    assert_eq!(result.map(|item| item.as_ref().map(body)).as_ref().map(Option::as_deref), expected.as_ref().copied());
+}
+
+/// What the value means, if it means anything. As any line, it may end with CR LF.
+fn stated(value: &[u8]) -> Option<usize> {
+    reference::content_length(std::str::from_utf8(value.strip_suffix(b"\r").unwrap_or(value)).ok()?)
+}

@@ -1,0 +1,60 @@
+//! What holds for any frame that is encoded.
+
+use bytes::BytesMut;
+use stomp_frame::{Command, Encoder, Frame, Version};
+
+use super::reference;
+
+/// Checks that `frame` is written if `version` can say it, as this frame and nothing besides, and that otherwise nothing
+/// is written.
+pub(crate) fn check(frame: &Frame, version: Version) {
+    const BEFORE: &[u8] = b"what was there";
+    let mut out = BytesMut::from(BEFORE);
+    let result = Encoder::new(version).encode(frame, &mut out);
+    assert_eq!(result.is_ok(), reference::is_expressible(frame, version), "{result:?}: {frame:?} in {version}");
+    let bytes = out.strip_prefix(BEFORE);
+    let Some(bytes) = bytes.filter(|_| result.is_ok()) else {
+        assert_eq!(out, BEFORE, "{result:?}");
+        return;
+    };
+    // Something behind the frame would be refused.
+    let read = Frame::parse(bytes.to_vec(), version);
+    assert_eq!(read.as_ref(), Ok(&with_length(frame)), "{bytes:?} in {version}");
+    let (lines, _) = reference::head(bytes);
+    assert_eq!(read.map(|frame| frame.headers.len() + 1), Ok(lines.len()), "{bytes:?}");
+    check_parts(frame, version, bytes);
+}
+
+/// Checks that a frame that was read in `version` can be written in it.
+pub(crate) fn check_read(frame: &Frame, version: Version) {
+    // In STOMP 1.0 the body of a SUBSCRIBE is ignored, but the length it had is not.
+    let has_lost = version == Version::V1_0 && frame.command == Command::Subscribe;
+    assert!(has_lost || reference::is_expressible(frame, version), "{frame:?} in {version}");
+    check(frame, version);
+}
+
+/// The frame as it is read: with the `content-length` that encoding adds.
+fn with_length(frame: &Frame) -> Frame {
+    let frame = frame.clone();
+    match frame.body.len() {
+        1.. if !frame.headers.contains("content-length") => {
+            let length = frame.body.len().to_string();
+            frame.with_header("content-length", &length)
+        }
+        _ => frame,
+    }
+}
+
+/// Checks that a frame written in parts is the same frame.
+fn check_parts(frame: &Frame, version: Version, whole: &[u8]) {
+    if frame.command.is_unescaped() || frame.headers.contains("content-length") {
+        return;
+    }
+    let (encoder, mut out) = (Encoder::new(version), BytesMut::new());
+    encoder.command(frame.command, &mut out);
+    for (name, value) in frame.headers.iter() {
+        assert_eq!(encoder.header(name, value, &mut out), Ok(()));
+    }
+    encoder.body(&frame.body, &mut out);
+    assert_eq!(out, whole);
+}

@@ -1,0 +1,25 @@
+//! A `heart-beat` is exactly two runs of digits, and what is shown reads back.
+
+use stomp_frame::HeartBeat;
+
+use super::choices::Choices;
+
+/// Checks a `heart-beat`.
+pub fn check(input: &[u8]) {
+    let text = Choices::new(input).text();
+    let read = text.parse::<HeartBeat>().ok();
+    assert_eq!(read, expected(&text), "{text:?}");
+    if let Some(heart_beat) = read {
+        assert_eq!(heart_beat.to_string().parse(), Ok(heart_beat), "{text:?}");
+    }
+}
+
+fn expected(text: &str) -> Option<HeartBeat> {
+    let mut runs = text.split(',').map(|run| {
+        let is_number = !run.is_empty() && run.bytes().all(|octet| octet.is_ascii_digit());
+        // Of digits alone, only too many are no number.
+        is_number.then(|| run.parse().unwrap_or(u32::MAX))
+    });
+    let heart_beat = HeartBeat { send: runs.next()??, receive: runs.next()?? };
+    runs.next().is_none().then_some(heart_beat)
+}

@@ -1,0 +1,105 @@
+//! The codec once more, written to be obvious instead of fast.
+
+use stomp_frame::{Command, Frame, Headers, Version};
+
+/// The one frame that `bytes` are, with EOLs around it.
+pub(crate) fn frame(bytes: &[u8], version: Version) -> Option<Frame> {
+    let (lines, rest) = head(bytes);
+    let (command, headers) = read(&lines, version)?;
+    let length = match headers.get("content-length") {
+        Some(stated) => content_length(stated)?,
+        None => rest.iter().position(|octet| *octet == 0)?,
+    };
+    let (body, end) = rest.split_at_checked(length)?;
+    let (lines_after, rest_after) = head(end.strip_prefix(b"\0")?);
+    // STOMP 1.0: "The body of the SUBSCRIBE command is ignored."
+    let body = if version == Version::V1_0 && command == Command::Subscribe { b"" } else { body };
+    let is_sound = body.is_empty() || command.allows_body();
+    (is_sound && lines_after.is_empty() && rest_after.is_empty()).then(|| Frame {
+        command,
+        headers,
+        body: body.to_vec().into(),
+    })
+}
+
+/// The lines of the head that `bytes` begin with, after any EOLs, without their own; and what follows the head.
+pub(crate) fn head(mut bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+    let mut lines = Vec::new();
+    while let Some(end) = bytes.iter().position(|octet| *octet == b'\n') {
+        let (line, rest) = bytes.split_at(end);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        bytes = rest.strip_prefix(b"\n").unwrap_or(rest);
+        match (line.is_empty(), lines.is_empty()) {
+            (false, _) => lines.push(line),
+            (true, true) => {}
+            (true, false) => break,
+        }
+    }
+    (lines, bytes)
+}
+
+/// What the lines of a head say.
+pub(crate) fn read(lines: &[&[u8]], version: Version) -> Option<(Command, Headers)> {
+    let (first, rest) = lines.split_first()?;
+    let command = Command::from_bytes(first)?;
+    let headers = rest.iter().map(|line| {
+        let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+        let is_sound = !name.is_empty() && !line.contains(&0) && !line.contains(&b'\r');
+        let plain = |text: &str| match is_escaped(command, version) {
+            true => unescape(text, version),
+            false => Some(text.to_owned()),
+        };
+        Some((plain(name)?, plain(value)?)).filter(|_| is_sound)
+    });
+    Some((command, headers.collect::<Option<Vec<_>>>()?.into_iter().collect()))
+}
+
+/// What the lines of a head say is the receipt, even if nothing else in them can be read.
+pub(crate) fn receipt(lines: &[&[u8]], version: Version) -> Option<Box<str>> {
+    let (first, rest) = lines.split_first()?;
+    let command = Command::from_bytes(first).unwrap_or(Command::Send);
+    let line = rest.iter().find(|line| line.starts_with(b"receipt:"))?;
+    let (_, headers) = read(&[command.as_str().as_bytes(), line], version)?;
+    headers.get("receipt").map(Box::from)
+}
+
+/// Whether `version` can say `frame`.
+pub(crate) fn is_expressible(frame: &Frame, version: Version) -> bool {
+    let stated = frame.headers.get("content-length").map(content_length);
+    let is_sound = |(name, value): (&str, &str)| match (is_escaped(frame.command, version), version) {
+        (false, _) => !name.contains(['\0', '\r', '\n', ':']) && !value.contains(['\0', '\r', '\n']),
+        (true, Version::V1_1) => !name.contains(['\0', '\r']) && !value.contains(['\0', '\r']),
+        (true, _) => !name.contains('\0') && !value.contains('\0'),
+    };
+    (frame.body.is_empty() || frame.command.allows_body())
+        && stated.is_none_or(|stated| stated == Some(frame.body.len()))
+        && frame.headers.iter().all(|header| !header.0.is_empty() && is_sound(header))
+}
+
+/// A `content-length`: one to ten digits.
+pub(crate) fn content_length(text: &str) -> Option<usize> {
+    let is_number = (1..=10).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
+}
+
+fn is_escaped(command: Command, version: Version) -> bool {
+    version != Version::V1_0 && !matches!(command, Command::Connect | Command::Stomp | Command::Connected)
+}
+
+fn unescape(text: &str, version: Version) -> Option<String> {
+    let mut plain = String::new();
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        plain.push(match char {
+            '\\' => match chars.next()? {
+                '\\' => '\\',
+                'n' => '\n',
+                'c' => ':',
+                'r' if version == Version::V1_2 => '\r',
+                _ => return None,
+            },
+            _ => char,
+        });
+    }
+    Some(plain)
+}

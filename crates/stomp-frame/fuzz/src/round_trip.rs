@@ -1,0 +1,48 @@
+//! Headers are what was made of them, and a frame is written as itself or not at all.
+//!
+//! The input is a version, a command, the number of changes to the headers, the changes, and the body. A change is `+`,
+//! `=` or `-` for an addition, a replacement or a removal, then a name and a value.
+
+use stomp_frame::{Frame, Headers};
+
+use super::{choices::Choices, encoding};
+
+/// Checks a frame.
+pub fn check(input: &[u8]) {
+    let mut choices = Choices::new(input);
+    let (version, command, count) = (choices.version(), choices.command(), choices.count());
+    let (mut headers, mut expected) = (Headers::new(), Vec::new());
+    for _ in 0..count {
+        let kind = choices.octet();
+        let header = (choices.text().into_owned(), choices.text().into_owned());
+        change(&mut headers, kind, &header);
+        change_plainly(&mut expected, kind, header);
+    }
+    assert!(headers.iter().eq(expected.iter().map(|(name, value)| (&**name, &**value))), "{headers:?}");
+    let body = choices.rest().to_vec().into();
+    encoding::check(&Frame { command, headers, body }, version);
+}
+
+fn change(headers: &mut Headers, kind: u8, (name, value): &(String, String)) {
+    let was_there = headers.contains(name);
+    match kind {
+        b'=' => headers.insert(name, value),
+        b'-' => assert_eq!(headers.remove(name), was_there),
+        _ => headers.append(name, value),
+    }
+}
+
+/// The same to plain pairs.
+fn change_plainly(pairs: &mut Vec<(String, String)>, kind: u8, new: (String, String)) {
+    let place = pairs.iter().position(|(name, _)| *name == new.0);
+    match kind {
+        b'=' => {
+            let after = pairs.split_off(place.unwrap_or(pairs.len()));
+            let others = after.into_iter().filter(|(name, _)| *name != new.0).collect::<Vec<_>>();
+            pairs.push(new);
+            pairs.extend(others);
+        }
+        b'-' => pairs.retain(|(name, _)| *name != new.0),
+        _ => pairs.push(new),
+    }
+}
