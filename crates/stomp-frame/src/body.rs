@@ -31,6 +31,11 @@ impl BodySearch {
         Ok(BodySearch { command, head: head.len(), length, scanned: head.len() })
     }
 
+    /// How many octets the frame will have, if it says so.
+    pub(crate) fn expected(&self) -> Option<usize> {
+        self.length.map(|_| self.scanned.saturating_add(1))
+    }
+
     /// Whether these octets, of which few are new, are plainly not all of the frame.
     #[inline]
     pub(crate) fn goes_on(&mut self, bytes: &[u8], limits: &Limits) -> bool {

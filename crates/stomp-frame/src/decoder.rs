@@ -100,7 +100,7 @@ impl Decoder {
     /// Takes what has arrived.
     #[inline]
     pub fn feed(&mut self, bytes: impl Into<Bytes>) {
-        self.input.feed(bytes.into());
+        self.input.feed(bytes.into(), || self.state.expected());
     }
 
     /// The next frame or heart-beat, or `None` if more bytes (or the negotiation) are needed.
@@ -206,6 +206,14 @@ enum State {
 
 impl State {
     const START: State = State::Head(HeadSearch::START);
+
+    /// How many octets the frame that is being read will have, if it says so.
+    fn expected(&self) -> Option<usize> {
+        match self {
+            State::Body(search) => search.expected(),
+            _ => None,
+        }
+    }
 
     /// Whether the frame that is being read has no escapes in any version.
     fn is_unescaped(&self) -> bool {

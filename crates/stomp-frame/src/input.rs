@@ -12,9 +12,13 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    /// Adds octets to a frame of which `expected` tells how many it will have, if it is known.
     #[inline]
-    pub(crate) fn feed(&mut self, bytes: Bytes) {
+    pub(crate) fn feed(&mut self, bytes: Bytes, expected: impl FnOnce() -> Option<usize>) {
         if !self.gathered.is_empty() {
+            if self.gathered.capacity() - self.gathered.len() < bytes.len() {
+                self.grow(expected());
+            }
             self.gathered.extend_from_slice(&bytes);
         } else if self.fed.is_empty() {
             self.fed = bytes;
@@ -22,6 +26,14 @@ impl Input {
             self.gather();
             self.gathered.extend_from_slice(&bytes);
         }
+    }
+
+    /// Makes room for so many octets in all, but never for more than four times those that are there: who promises much
+    /// has to send much.
+    #[cold]
+    fn grow(&mut self, expected: Option<usize>) {
+        let here = self.gathered.len();
+        self.gathered.reserve(expected.unwrap_or(0).saturating_sub(here).min(3 * here));
     }
 
     #[inline]
