@@ -5,6 +5,12 @@ use std::{error::Error, time::Duration};
 use stomp_frame::{HeartBeat, Limits};
 
 /// The settings of a session. All durations and bounds are per session.
+///
+/// ```
+/// let mut config = stomp_session::Config::default();
+/// config.subscriptions = 16;
+/// config.handler_timeout = std::time::Duration::from_secs(10);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
@@ -40,8 +46,9 @@ pub struct Config {
     pub ping_patience: Duration,
     /// What happens to the session after an error of the application. Default: [`AppErrors::KeepOpen`].
     pub app_errors: AppErrors,
-    /// What a client is shown of a service's error. Default: [`ClientError::of`].
-    pub describe: fn(&(dyn Error + 'static)) -> ClientError,
+    /// What a client is shown of a service's error. Default: none, which is [`ClientError::of`]; in a `webstomp::App`,
+    /// `stomp_router::describe`.
+    pub describe: Option<fn(&(dyn Error + 'static)) -> ClientError>,
 }
 
 impl Default for Config {
@@ -62,7 +69,7 @@ impl Default for Config {
             ping_interval: Duration::from_secs(25),
             ping_patience: Duration::from_secs(10),
             app_errors: AppErrors::KeepOpen,
-            describe: ClientError::of,
+            describe: None,
         }
     }
 }
@@ -72,7 +79,8 @@ impl Default for Config {
 /// Errors of the protocol always close, and so does a refused `CONNECT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AppErrors {
-    /// The peer gets an `ERROR` that names the frame, and the session goes on. Existing clients handle this well, and
+    /// The peer gets an `ERROR`, with the `receipt-id` of a frame that asked for a receipt and the `subscription` that is
+    /// refused or has failed, and the session goes on. Existing clients handle this well, and
     /// one refused subscription does not cost a page all the others.
     #[default]
     KeepOpen,

@@ -28,6 +28,13 @@ impl Request {
         Request::of(frame, Session::detached(), None)
     }
 
+    /// Names who asks, in a test; the principal of a session that has one stays.
+    #[must_use]
+    pub fn with_principal(self, principal: Principal) -> Request {
+        self.session.shared().set_principal(principal);
+        self
+    }
+
     pub(crate) fn of(frame: Frame, session: Session, reason: Option<DisconnectReason>) -> Request {
         Request { frame, session, params: Params::default(), reason, extensions: Extensions::new() }
     }

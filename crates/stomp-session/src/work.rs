@@ -260,7 +260,7 @@ impl Work {
     }
 
     fn describe(&self, error: &(dyn Error + 'static)) -> ClientError {
-        (self.config.describe)(error)
+        self.config.describe.unwrap_or(ClientError::of)(error)
     }
 
     /// Does what the protocol wants done.

@@ -102,7 +102,7 @@ impl App {
     ///
     /// See [`Router::build`].
     pub fn into_service(self) -> Result<Upgrade, RouteErrors> {
-        let sessions = Sessions { routes: self.router.build()?, config: Arc::new(self.session) };
+        let sessions = Sessions::new(self.router.build()?, self.session);
         Ok(Upgrade::new(self.server, move |socket| sessions.run(socket)))
     }
 
@@ -122,7 +122,7 @@ impl App {
     ///
     /// See [`Router::build`].
     pub async fn serve(self, listener: TcpListener) -> Result<(), RouteErrors> {
-        let sessions = Sessions { routes: self.router.build()?, config: Arc::new(self.session) };
+        let sessions = Sessions::new(self.router.build()?, self.session);
         let mut server = Server::new(listener, self.server);
         loop {
             tokio::spawn(sessions.run(server.accept().await));
@@ -138,9 +138,7 @@ impl<S: Clone + Send + 'static> Default for App<S> {
 
 impl<S> From<Router<S>> for App<S> {
     fn from(router: Router<S>) -> App<S> {
-        let mut session = stomp_session::Config::default();
-        session.describe = describe;
-        App { router, session, server: stomp_server::Config::default() }
+        App { router, session: stomp_session::Config::default(), server: stomp_server::Config::default() }
     }
 }
 
@@ -151,6 +149,12 @@ struct Sessions {
 }
 
 impl Sessions {
+    fn new(routes: Routes, mut config: stomp_session::Config) -> Sessions {
+        // The router's knows the errors of tower's layers.
+        config.describe.get_or_insert(describe);
+        Sessions { routes, config: Arc::new(config) }
+    }
+
     fn run(&self, socket: Socket) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (_, _, connection) = Session::new(socket, Arc::clone(&self.config));
         connection.run(self.routes.clone())

@@ -26,6 +26,9 @@
 //! }
 //! ```
 //!
+//! A project needs `webstomp`, and `tokio` with the features `macros` and `rt-multi-thread`; for middleware `tower`, for
+//! JSON of one's own `serde` with `derive`.
+//!
 //! # Routes
 //!
 //! | call | its handler runs when a client | and returns |
@@ -41,8 +44,10 @@
 //!
 //! # Errors
 //!
-//! A handler's error is told to the client as an `ERROR` frame that names the frame it is about, and the session goes
-//! on. The client sees the words of a [`ClientError`] only; any other error is logged, and shown as `internal-error`.
+//! A handler's error is told to the client as an `ERROR` frame, and the session goes on. The frame has the `receipt-id` of
+//! a frame that asked for a receipt, and the `subscription` that is refused or has failed. The client sees the words of a
+//! [`ClientError`] only; any other error is shown as `internal-error`, and logged with the crate `tracing`: to see it, set up a
+//! subscriber such as `tracing_subscriber::fmt().init()`.
 //! What breaks the protocol, or a limit, is answered by `ERROR` and the connection is closed, as STOMP demands.
 //!
 //! # Mounting on an HTTP server
@@ -72,6 +77,35 @@
 //! let app: App = App::new()
 //!     .send("/slow", slow.layer(TimeoutLayer::new(Duration::from_secs(30))))
 //!     .layer(TimeoutLayer::new(Duration::from_secs(60)));
+//! ```
+//!
+//! # Tests
+//!
+//! Handlers are tested without a connection: a [`Router`]'s routes are a tower service, and `App::from` takes the same
+//! router.
+//!
+//! ```
+//! use tower::ServiceExt;
+//! use webstomp::{App, Principal, Request, Router, frame::{Command, Frame}};
+//!
+//! async fn greet(who: Principal, body: String) -> Result<(), webstomp::ClientError> {
+//!     if body.is_empty() { Err(webstomp::ClientError::new("empty", format!("Say something, {who}."))) } else { Ok(()) }
+//! }
+//!
+//! fn routes() -> Router {
+//!     Router::new().send("/greetings", greet)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), webstomp::BoxError> {
+//! let frame = Frame::new(Command::Send).with_header("destination", "/greetings");
+//! let request = Request::new(frame).with_principal(Principal::new("ann"));
+//! let error = routes().build()?.oneshot(request).await.unwrap_err();
+//! assert_eq!(error.to_string(), "empty: Say something, ann.");
+//!
+//! let app = App::from(routes());
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # The layers beneath

@@ -436,7 +436,9 @@ async fn a_layer_of_the_app_is_around_its_handlers() {
         .send("/never", pending::<()>)
         .send("/ready", ready)
         // What is ready at once is in time for any limit.
-        .layer(TimeoutLayer::new(Duration::from_millis(1)));
+        .layer(TimeoutLayer::new(Duration::from_millis(1)))
+        // Settings of one's own do not change what is told of a layer's error.
+        .session(Config::default());
     let mut client = Client::connect(serve(app).await).await;
     assert_eq!(message_of(&client.is_refused(send("/never", "")).await), Some("timeout"));
     client.asks(send("/ready", "")).await;
