@@ -2,7 +2,7 @@
 
 use crate::{
     Command, DecodeError, DecodeErrorKind as Kind, Limits, Version, header,
-    headers::{Entries, raw_value},
+    headers::{Entry, raw_value},
     value,
 };
 use memchr::memchr;
@@ -21,7 +21,7 @@ pub(crate) struct BodySearch {
 
 impl BodySearch {
     /// The beginning of a body. An error has no place in the frame but its head.
-    pub(crate) fn after(head: &[u8], command: Command, entries: &Entries) -> Result<BodySearch, DecodeError> {
+    pub(crate) fn after(head: &[u8], command: Command, entries: &[Entry]) -> Result<BodySearch, DecodeError> {
         let stated = raw_value(head, entries, header::CONTENT_LENGTH);
         let length = match stated.map(value::content_length) {
             None => None,

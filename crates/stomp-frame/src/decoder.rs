@@ -6,7 +6,7 @@ use crate::{
     escape, grammar,
     head::HeadSearch,
     header,
-    headers::{Entries, Entry, raw_value},
+    headers::{Entry, raw_value},
     input::Input,
 };
 use bytes::Bytes;
@@ -46,6 +46,39 @@ pub enum Decoded {
 /// assert_eq!(send.body, "hello");
 /// # Ok::<(), stomp_frame::DecodeError>(())
 /// ```
+///
+/// Reading from anything that fills a buffer, the octets of a read are copied once and then shared by their frames:
+///
+/// ```
+/// use stomp_frame::{Decoded, Decoder, Limits, Version};
+/// use std::io::Read;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut stream: &[u8] = b"SEND\ndestination:/a\n\nhello\0\n";
+/// let mut decoder = Decoder::new(Limits::default());
+/// decoder.negotiated(Version::V1_2, Limits::default());
+///
+/// let mut buffer = [0; 4096];
+/// # let mut frames = 0;
+/// loop {
+///     let count = stream.read(&mut buffer)?;
+///     if count == 0 {
+///         break;
+///     }
+///     decoder.feed(buffer[..count].to_vec());
+///     while let Some(decoded) = decoder.decode()? {
+///         if let Decoded::Frame(frame) = decoded {
+///             println!("{} with {} octets", frame.command, frame.body.len());
+/// #           frames += 1;
+///         }
+///     }
+/// }
+/// # assert_eq!(frames, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// With a `BytesMut` to read into, `feed(buffer.split())` does not even copy.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
@@ -54,7 +87,7 @@ pub struct Decoder {
     state: State,
     input: Input,
     /// Where the headers are of the frame that is being read.
-    entries: Entries,
+    headers: Headers,
 }
 
 impl Decoder {
@@ -62,18 +95,18 @@ impl Decoder {
     #[must_use]
     pub fn new(limits: Limits) -> Decoder {
         Decoder {
-            limits,
+            limits: limits.indexable(),
             version: Version::V1_0,
             state: State::START,
             input: Input::default(),
-            entries: Entries::new(),
+            headers: Headers::new(),
         }
     }
 
     /// Lets the decoder go on after `CONNECT`, `STOMP` or `CONNECTED`, in this version and with these limits.
     pub fn negotiated(&mut self, version: Version, limits: Limits) {
         self.version = version;
-        self.limits = limits;
+        self.limits = limits.indexable();
         if self.is_stopped() {
             self.state = State::START;
         }
@@ -135,15 +168,15 @@ impl Decoder {
 
     /// Looks for the end of a frame: the octet at which its closing NUL stands.
     fn find_nul(&mut self) -> Result<Option<(BodySearch, usize)>, DecodeError> {
-        let Decoder { limits, version, entries, state, .. } = self;
+        let Decoder { limits, version, headers, state, .. } = self;
         let bytes = self.input.as_slice();
         if let State::Head(search) = state {
             // Nothing, or the first half of an EOL that is skipped when the other comes.
             if matches!(bytes, [] | [b'\r']) {
                 return Ok(None);
             }
-            let Some((end, command)) = search.go_on(bytes, limits, entries)? else { return Ok(None) };
-            *state = State::Body(BodySearch::after(bytes.get(..end).unwrap_or_default(), command, entries)?);
+            let Some((end, command)) = search.go_on(bytes, limits, headers)? else { return Ok(None) };
+            *state = State::Body(BodySearch::after(bytes.get(..end).unwrap_or_default(), command, headers.entries())?);
         }
         match state {
             State::Body(search) => Ok(search.go_on(bytes, limits, *version)?.map(|nul| (*search, nul))),
@@ -157,7 +190,7 @@ impl Decoder {
     fn fail(&mut self, mut error: DecodeError) -> DecodeError {
         if !matches!(self.state, State::Failed(_)) {
             let version = if self.state.is_unescaped() { Version::V1_0 } else { self.version };
-            error.receipt = error.receipt.or_else(|| receipt(self.input.as_slice(), &self.entries, version));
+            error.receipt = error.receipt.or_else(|| receipt(self.input.as_slice(), self.headers.entries(), version));
             self.state = State::Failed(error.clone());
         }
         self.input = Input::default();
@@ -185,8 +218,8 @@ impl Decoder {
         if body.is_empty() || !command.allows_body() {
             body = Bytes::new();
         }
-        let entries = std::mem::take(&mut self.entries);
-        let headers = read_headers(text, entries, command, self.version)?;
+        let noted = std::mem::take(&mut self.headers);
+        let headers = read_headers(text, noted, command, self.version)?;
         self.state = if command.is_unescaped() { State::Stopped } else { State::START };
         Ok(Decoded::Frame(Frame { command, headers, body }))
     }
@@ -226,16 +259,16 @@ impl State {
 }
 
 /// The headers in a head, with escapes undone where the version has them.
-fn read_headers(head: Bytes, mut entries: Entries, command: Command, version: Version) -> Result<Headers, DecodeError> {
+fn read_headers(head: Bytes, mut noted: Headers, command: Command, version: Version) -> Result<Headers, DecodeError> {
     let text = ByteString::try_from(head).map_err(|error| Kind::NotUtf8.at(error.valid_up_to()))?;
     if command.is_unescaped() || !escape::is_used_in(version) || memchr(b'\\', text.as_bytes()).is_none() {
-        return Ok(Headers::decoded(text, entries));
+        return Ok(noted.within(text));
     }
     // The few that have escapes are added to the head.
     let mut plain = String::with_capacity(2 * text.len());
     plain.push_str(&text);
     let mut next = memchr(b'\\', text.as_bytes());
-    for entry in &mut entries {
+    for entry in noted.noted() {
         if next.is_none_or(|next| next >= entry.end()) {
             continue;
         }
@@ -248,7 +281,7 @@ fn read_headers(head: Bytes, mut entries: Entries, command: Command, version: Ve
             DecodeError { receipt, ..Kind::UndefinedEscape.at(offset) }
         })?;
     }
-    Ok(Headers::unescaped(plain, entries))
+    Ok(noted.unescaped(plain))
 }
 
 /// Adds a header to `plain` with its escapes undone, or says at which octet an undefined one stands.
@@ -258,11 +291,11 @@ fn undo(entry: Entry, text: &str, version: Version, plain: &mut String) -> Resul
     let colon = plain.len();
     plain.push(':');
     escape::undo(version, value, plain).map_err(|at| entry.start() + name.len() + 1 + at)?;
-    Ok(Entry::new(start, colon, plain.len()).unwrap_or_default())
+    Ok(Entry::new(start, colon, plain.len()))
 }
 
 /// The `receipt` of a frame that is refused, for the answer; none if it cannot be told rightly.
-fn receipt(head: &[u8], entries: &Entries, version: Version) -> Option<Box<str>> {
+fn receipt(head: &[u8], entries: &[Entry], version: Version) -> Option<Box<str>> {
     let raw = std::str::from_utf8(raw_value(head, entries, header::RECEIPT)?).ok()?;
     let mut plain = String::new();
     match version {

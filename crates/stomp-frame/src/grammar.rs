@@ -40,9 +40,7 @@ fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), Fault> {
     let (rest, entries) = fold_many0(header, Entries::new, |mut entries, (name, value): (&[u8], &[u8])| {
         let start = input.offset(name);
         let colon = start + name.len();
-        if let Some(entry) = Entry::new(start, colon, colon + 1 + value.len()) {
-            entries.push(entry);
-        }
+        entries.push(Entry::new(start, colon, colon + 1 + value.len()));
         entries
     })
     .parse(rest)?;

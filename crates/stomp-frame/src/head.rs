@@ -2,7 +2,7 @@
 
 use crate::{
     Command, DecodeError, DecodeErrorKind as Kind, Limits, grammar,
-    headers::{Entries, Entry},
+    headers::{Entry, Headers},
 };
 use memchr::{memchr, memchr2};
 
@@ -38,58 +38,55 @@ impl HeadSearch {
         self.scanned == 0
     }
 
-    /// The octets in the head, the empty line included, its command, and in `entries` its headers; `None` if it goes on.
+    /// The octets in the head, the empty line included, and its command; `None` if it goes on. Where its headers are is
+    /// noted in `headers`.
     pub(crate) fn go_on(
         &mut self,
         bytes: &[u8],
         limits: &Limits,
-        entries: &mut Entries,
+        headers: &mut Headers,
     ) -> Result<Option<(usize, Command)>, DecodeError> {
         // Octets before the last that an EOL may have, with room for the NUL behind the head.
         let most = limits.head.min(limits.frame.saturating_sub(1));
-        while let Some(found) = memchr2(b'\n', 0, bytes.get(self.scanned..).unwrap_or_default()) {
-            let end = self.scanned + found;
-            let line = bytes.get(self.line..end).unwrap_or_default();
-            if self.lines == 0 || line.len() > limits.line || end >= most || self.lines > limits.headers {
+        // At hand, and put back when more bytes are needed.
+        let (mut start, mut lines) = (self.line, self.lines);
+        let (mut rest, mut known) = (bytes.get(start..).unwrap_or_default(), self.scanned - start);
+        while let Some(found) = memchr2(b'\n', 0, rest.get(known..).unwrap_or_default()) {
+            let Some((line, [ending, after @ ..])) = rest.split_at_checked(known + found) else { break };
+            let end = start + line.len();
+            if lines == 0 || line.len() > limits.line || end >= most || lines > limits.headers {
+                (self.line, self.lines) = (start, lines);
                 self.check_line(line, end, limits)?;
             }
-            if bytes.get(end) == Some(&0) {
+            if *ending == 0 {
                 return Err(Kind::NulInHead.at(end));
             }
             if matches!(line, [] | [b'\r']) {
-                return self
-                    .read(bytes.get(..=end).unwrap_or_default(), entries)
-                    .map(|command| Some((end + 1, command)));
+                let head = bytes.get(..=end).unwrap_or_default();
+                return self.read(head, headers).map(|command| Some((end + 1, command)));
             }
-            self.note(line, end, entries);
-            (self.line, self.scanned, self.lines) = (end + 1, end + 1, self.lines + 1);
+            if lines == 0 {
+                self.command = Command::from_bytes(line.strip_suffix(b"\r").unwrap_or(line));
+            } else {
+                match memchr(b':', line) {
+                    None | Some(0) => self.is_plain = false,
+                    Some(colon) => headers.noted().push(Entry::new(start, start + colon, end)),
+                }
+            }
+            (start, rest, known, lines) = (end + 1, after, 0, lines + 1);
         }
-        self.scanned = bytes.len();
-        self.check_line(bytes.get(self.line..).unwrap_or_default(), bytes.len(), limits)?;
+        (self.line, self.lines, self.scanned) = (start, lines, bytes.len());
+        self.check_line(bytes.get(start..).unwrap_or_default(), bytes.len(), limits)?;
         Ok(None)
     }
 
-    /// Notes the command, or where the header is, that ends before `end`.
-    #[inline]
-    fn note(&mut self, line: &[u8], end: usize, entries: &mut Entries) {
-        if self.lines == 0 {
-            self.command = Command::from_bytes(line.strip_suffix(b"\r").unwrap_or(line));
-            return;
-        }
-        let colon = memchr(b':', line).filter(|colon| *colon > 0);
-        match colon.and_then(|colon| Entry::new(self.line, self.line + colon, end)) {
-            Some(entry) => entries.push(entry),
-            None => self.is_plain = false,
-        }
-    }
-
     /// The command of a head that is there as a whole, and its headers.
-    fn read(&self, head: &[u8], entries: &mut Entries) -> Result<Command, DecodeError> {
+    fn read(&self, head: &[u8], headers: &mut Headers) -> Result<Command, DecodeError> {
         match self.command {
             Some(command) if self.is_plain && memchr(b'\r', head).is_none() => Ok(command),
             _ => {
                 let (command, found) = grammar::parse(head).map_err(|(kind, offset)| kind.at(offset))?;
-                *entries = found;
+                *headers.noted() = found;
                 Ok(command)
             }
         }
@@ -134,6 +131,7 @@ impl HeadSearch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::headers::Entries;
     use proptest::{collection::vec, prelude::*, sample::select};
 
     /// Where the headers are, as far as `Entry` tells.
@@ -157,10 +155,10 @@ mod tests {
                 head.extend(line);
             }
             head.extend(b"\n\n");
-            let (mut search, mut entries) = (HeadSearch::START, Entries::new());
-            if let Ok(Some((end, command))) = search.go_on(&head, &Limits::default(), &mut entries) {
+            let (mut search, mut headers) = (HeadSearch::START, Headers::new());
+            if let Ok(Some((end, command))) = search.go_on(&head, &Limits::default(), &mut headers) {
                 let head = &head[..end];
-                prop_assert_eq!(shown(head, Ok((command, entries))), shown(head, grammar::parse(head)));
+                prop_assert_eq!(shown(head, Ok((command, headers.entries().into()))), shown(head, grammar::parse(head)));
             }
         }
     }

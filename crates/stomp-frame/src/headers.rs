@@ -147,17 +147,30 @@ impl Headers {
         entries.len() != before
     }
 
-    /// The headers of a decoded head, within which the `entries` lie.
-    pub(crate) fn decoded(text: ByteString, entries: Entries) -> Headers {
-        Headers((!entries.is_empty()).then(|| Box::new(Content { text: Text::Shared(text), entries })))
+    /// Where the headers of a head are noted while it is read: here, so that the notes need not be moved.
+    #[inline]
+    pub(crate) fn noted(&mut self) -> &mut Entries {
+        &mut self.0.get_or_insert_default().entries
+    }
+
+    /// The headers of a decoded head, within which lies what was noted.
+    pub(crate) fn within(self, head: ByteString) -> Headers {
+        self.of(Text::Shared(head))
     }
 
     /// The headers of a decoded head that had escapes: what they mean is added behind it.
-    pub(crate) fn unescaped(text: String, entries: Entries) -> Headers {
-        Headers((!entries.is_empty()).then(|| Box::new(Content { text: Text::Own(text), entries })))
+    pub(crate) fn unescaped(self, text: String) -> Headers {
+        self.of(Text::Own(text))
     }
 
-    fn entries(&self) -> &[Entry] {
+    fn of(mut self, text: Text) -> Headers {
+        if let Some(content) = &mut self.0 {
+            content.text = text;
+        }
+        self
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
         self.0.as_deref().map_or(&[], |content| &content.entries)
     }
 }
@@ -206,14 +219,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// `None` where the text is 4 GiB or longer.
+    /// An entry of a text that has less than 4 GiB.
     #[inline]
-    pub(crate) fn new(start: usize, colon: usize, end: usize) -> Option<Entry> {
-        Some(Entry {
-            start: u32::try_from(start).ok()?,
-            colon: u32::try_from(colon).ok()?,
-            end: u32::try_from(end).ok()?,
-        })
+    pub(crate) fn new(start: usize, colon: usize, end: usize) -> Entry {
+        let small = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
+        Entry { start: small(start), colon: small(colon), end: small(end) }
     }
 
     /// Where the header begins.
@@ -263,7 +273,7 @@ impl Entry {
 }
 
 /// The first value of `name`, escapes not undone.
-pub(crate) fn raw_value<'a>(head: &'a [u8], entries: &Entries, name: &str) -> Option<&'a [u8]> {
+pub(crate) fn raw_value<'a>(head: &'a [u8], entries: &[Entry], name: &str) -> Option<&'a [u8]> {
     entries.iter().find(|entry| entry.is_named_octets(name, head)).map(|entry| entry.value_octets(head))
 }
 
@@ -292,12 +302,15 @@ impl Text {
         let Text::Own(text) = self else { return Entry::default() };
         let start = text.len();
         let colon = start + name.len();
-        let Some(entry) = Entry::new(start, colon, colon + 1 + value.len()) else { return Entry::default() };
+        let end = colon + 1 + value.len();
+        if u32::try_from(end).is_err() {
+            return Entry::default();
+        }
         text.reserve(name.len() + 1 + value.len());
         text.push_str(name);
         text.push(':');
         text.push_str(value);
-        entry
+        Entry::new(start, colon, end)
     }
 }
 

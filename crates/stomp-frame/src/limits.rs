@@ -9,7 +9,7 @@
 pub struct Limits {
     /// Octets in a whole frame, from the command's first to the closing NUL. Default: 256 KiB.
     pub frame: usize,
-    /// Octets in a head: command, headers and the empty line. Default: 16 KiB.
+    /// Octets in a head: command, headers and the empty line. Default: 16 KiB. At most 4 GiB; more counts as that.
     pub head: usize,
     /// Octets in one header line, without its EOL. Default: 8 KiB.
     pub line: usize,
@@ -22,6 +22,11 @@ impl Limits {
     #[must_use]
     pub fn before_login() -> Limits {
         Limits { frame: 16 << 10, ..Limits::default() }
+    }
+
+    /// With heads so short that the index of their headers reaches everywhere.
+    pub(crate) fn indexable(self) -> Limits {
+        Limits { head: self.head.min(u32::MAX as usize), ..self }
     }
 
     /// Sets [`Limits::frame`].
