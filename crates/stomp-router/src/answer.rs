@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::{StreamExt, stream};
-use stomp_session::{BoxError, Connected, IntoMessage, Json, Message, Principal, Response};
+use futures_util::stream;
+use stomp_session::{BoxError, Connected, IntoDelivery, IntoMessage, Json, Message, Principal, Response};
 
 /// What a connect handler returns.
 #[diagnostic::on_unimplemented(
@@ -49,17 +49,17 @@ pub trait SubscribeAnswer {
 
 /// A stream as a subscription: each item is sent as a message.
 ///
-/// Items are anything that is [`IntoMessage`], or a `Result` of it, whose error ends the subscription. The stream is
+/// Items are anything that is [`IntoDelivery`]: what can be sent as a message, a `Delivery`, or a `Result` of it, whose error ends the subscription. The stream is
 /// polled only while the client takes what it is sent, and dropped when the subscription ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Observe<S>(pub S);
 
 impl<S> SubscribeAnswer for Observe<S>
 where
-    S: Stream<Item: IntoMessage> + Send + 'static,
+    S: Stream<Item: IntoDelivery> + Send + 'static,
 {
     fn into_response(self) -> Result<Response, BoxError> {
-        Ok(Response::Observe(Box::pin(self.0.map(IntoMessage::into_message))))
+        Ok(Response::observe(self.0))
     }
 }
 
@@ -96,8 +96,7 @@ plain!(ConnectAnswer, SendAnswer, SubscribeAnswer);
 
 /// One message, then the end of the subscription.
 fn one(message: impl IntoMessage) -> Result<Response, BoxError> {
-    let message = message.into_message()?;
-    Ok(Response::Observe(Box::pin(stream::iter([Ok(message)]))))
+    Ok(Response::observe(stream::iter([message.into_message()?])))
 }
 
 impl<T: serde::Serialize> SubscribeAnswer for Json<T> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, sync::mpsc};
 use stomp_frame::{Command, Frame, Headers};
 use stomp_router::{FromRef, Json, Observe, Path, Router, Routes, State};
-use stomp_session::{BoxError, ClientError, Connected, Message, Principal, Request, Response, Session};
+use stomp_session::{BoxError, ClientError, Connected, Delivery, Message, Principal, Request, Response, Session};
 use thiserror::Error;
 use tower::{Service, ServiceExt};
 
@@ -27,7 +27,7 @@ fn subscribe(destination: &str) -> Request {
 /// The bodies of the messages that a subscription to `destination` gets, or what the client is told instead.
 async fn messages(routes: &Routes, destination: &str) -> Result<Vec<String>, String> {
     let shown = |error: BoxError| error.downcast::<ClientError>().unwrap().to_string();
-    let text = |message: Result<Message, BoxError>| String::from_utf8(message.unwrap().body().to_vec()).unwrap();
+    let text = |message: Result<Delivery, BoxError>| String::from_utf8(message.unwrap().body().to_vec()).unwrap();
     match routes.clone().oneshot(subscribe(destination)).await.map_err(shown)? {
         Response::Observe(messages) => Ok(messages.map(text).collect().await),
         other => panic!("no messages, but {other:?}"),

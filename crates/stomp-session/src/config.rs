@@ -1,6 +1,6 @@
 //! How sessions behave.
 
-use crate::ClientError;
+use crate::{ClientError, Sessions};
 use std::{error::Error, time::Duration};
 use stomp_frame::{HeartBeat, Limits};
 
@@ -24,14 +24,29 @@ pub struct Config {
     pub inbox_frames: usize,
     /// How many octets of frames are read while a request is being handled. Default: 256 KiB.
     pub inbox_octets: usize,
+    /// How many messages of one subscription may wait to be acknowledged. Then its streams rest. A client may ask for
+    /// fewer with the header `prefetch-count`. Default: 256.
+    pub unacked: usize,
+    /// With as many octets waiting to be acknowledged, the streams of all subscriptions that are rest. Default: 1 MiB.
+    pub unacked_octets: usize,
+    /// How many transactions may be open. Default: 8.
+    pub transactions: usize,
+    /// How many frames a transaction may have. Default: 256.
+    pub transaction_frames: usize,
+    /// How many octets of frames all open transactions may have; one frame always fits. Default: 1 MiB.
+    pub transaction_octets: usize,
     /// With as many octets unsent, streams rest and nothing is read. Default: 512 KiB.
     pub outbound_octets: usize,
+    /// With as many frames unsent, the same. Default: 1,024.
+    pub outbound_frames: usize,
     /// How long a peer may take nothing of what is sent to it. Default: 10 s.
     pub outbound_stall: Duration,
     /// How much of [`Session::message`](crate::Session::message) may wait. Default: 256 messages, 256 KiB.
     pub mailbox: crate::MailboxConfig,
     /// How long `CONNECT` may take to come, to its last octet. Default: 10 s.
     pub connect_timeout: Duration,
+    /// How long a frame may take to come, from its first octet to its last. Default: 30 s.
+    pub frame_timeout: Duration,
     /// How long a service may take for a request. Default: 60 s.
     pub handler_timeout: Duration,
     /// How long a peer is waited for after the last frame to it. Default: 1 s.
@@ -44,6 +59,8 @@ pub struct Config {
     pub ping_interval: Duration,
     /// How long the answer to such a ping may take. Default: 10 s.
     pub ping_patience: Duration,
+    /// Where connected sessions are found, by id or by principal. Default: a registry of this configuration's own.
+    pub sessions: Sessions,
     /// What happens to the session after an error of the application. Default: [`AppErrors::KeepOpen`].
     pub app_errors: AppErrors,
     /// What a client is shown of a service's error. Default: none, which is [`ClientError::of`]; in a `webstomp::App`,
@@ -59,15 +76,23 @@ impl Default for Config {
             subscriptions: 256,
             inbox_frames: 32,
             inbox_octets: 256 << 10,
+            unacked: 256,
+            unacked_octets: 1 << 20,
+            transactions: 8,
+            transaction_frames: 256,
+            transaction_octets: 1 << 20,
             outbound_octets: 512 << 10,
+            outbound_frames: 1_024,
             outbound_stall: Duration::from_secs(10),
             mailbox: crate::MailboxConfig::default(),
             connect_timeout: Duration::from_secs(10),
+            frame_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(60),
             linger: Duration::from_secs(1),
             heart_beat: HeartBeat { send: 1_000, receive: 1_000 },
             ping_interval: Duration::from_secs(25),
             ping_patience: Duration::from_secs(10),
+            sessions: Sessions::default(),
             app_errors: AppErrors::KeepOpen,
             describe: None,
         }

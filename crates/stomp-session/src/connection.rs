@@ -45,7 +45,9 @@ impl Connection {
         S: Service<Request, Response = Response>,
         S::Error: Into<BoxError>,
     {
-        Run::new(self.run.work, service)
+        let mut work = self.run.work;
+        work.serve();
+        Run::new(work, service)
     }
 }
 

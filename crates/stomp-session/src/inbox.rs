@@ -28,7 +28,7 @@ impl Inbox {
 }
 
 /// About a frame's size in memory.
-fn weight(frame: &Frame) -> usize {
+pub(crate) fn weight(frame: &Frame) -> usize {
     let headers: usize = frame.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     size_of::<Frame>() + headers + frame.body.len()
 }

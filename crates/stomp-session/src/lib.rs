@@ -31,12 +31,16 @@
 //! | what a peer asks | [`Request`], [`Params`], [`Principal`], [`DisconnectReason`] |
 //! | what it is answered | [`Response`], [`Connected`], [`ClientError`] |
 //! | what it is sent | [`Message`], [`IntoMessage`], [`Json`] |
+//! | what it acknowledges | [`Delivery`], [`Settlement`], [`IntoDelivery`] |
+//! | its transactions | [`Staging`] |
+//! | who is connected | [`Sessions`], [`SessionId`] |
 //! | pushing to many | [`Topic`], [`Mailbox`] |
 //! | settings | [`Config`], [`AppErrors`] |
 
 #![forbid(unsafe_code)]
 
 mod config;
+mod delivery;
 mod error;
 mod json;
 mod message;
@@ -44,6 +48,8 @@ mod principal;
 mod request;
 mod response;
 mod session;
+mod sessions;
+mod staging;
 
 mod mailbox;
 mod topic;
@@ -52,11 +58,13 @@ mod connection;
 mod inbox;
 mod observers;
 mod protocol;
+mod queue;
 mod requests;
 mod work;
 
 pub use config::{AppErrors, Config};
 pub use connection::{Connection, Run};
+pub use delivery::{Delivery, IntoDelivery, Settlement};
 pub use error::{BoxError, ClientError, NotSubscribed};
 pub use json::Json;
 pub use mailbox::{Mailbox, MailboxConfig, Messages, Overflow, SlowConsumer};
@@ -66,6 +74,8 @@ pub use request::{DisconnectReason, Params, Request};
 pub use requests::{Requests, Responder};
 pub use response::{Connected, MessageStream, Response};
 pub use session::{Observed, Session};
+pub use sessions::{SessionId, Sessions};
+pub use staging::Staging;
 pub use topic::{Subscriber, Topic};
 
-pub use stomp_socket::Peer;
+pub use stomp_socket::{CloseCode, Peer};

@@ -1,6 +1,9 @@
 //! A bounded queue of messages for one subscriber.
 
-use crate::{BoxError, Message};
+use crate::{
+    BoxError, Delivery, Message,
+    queue::{Letter, Queue},
+};
 use futures_core::Stream;
 use std::{
     collections::VecDeque,
@@ -58,8 +61,12 @@ pub enum Overflow {
     /// Its session is closed. It may come back and start afresh: nothing is lost unseen.
     #[default]
     Disconnect,
-    /// It loses the oldest messages.
+    /// It loses the oldest messages. The next that it gets says in `dropped-messages` how many they were.
     DropOldest,
+    /// A message takes the place of one with the same [key](Message::with_key) that still waits: only the latest value
+    /// of each thing matters. What has no key, and what does not fit even so, is treated as in
+    /// [`Overflow::DropOldest`].
+    Conflate,
 }
 
 /// A mailbox overflowed under [`Overflow::Disconnect`]. A session whose stream fails with this is closed.
@@ -79,7 +86,7 @@ pub struct Mailbox(Arc<Shared>);
 #[derive(Debug)]
 pub struct Messages {
     shared: Arc<Shared>,
-    taken: VecDeque<Message>,
+    taken: VecDeque<Letter>,
 }
 
 #[derive(Debug)]
@@ -90,7 +97,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: Queue,
+    queue: Queue<Letter>,
     /// How many [`Mailbox`]es push here.
     writers: usize,
     is_closed: bool,
@@ -108,12 +115,16 @@ impl Mailbox {
 
     /// Puts messages in, and says whether anybody reads them still.
     pub fn push(&self, messages: &[Message]) -> bool {
+        self.push_letters(messages.iter().map(|message| Letter::new(None, message.clone())))
+    }
+
+    pub(crate) fn push_letters(&self, letters: impl IntoIterator<Item = Letter>) -> bool {
         let mut state = self.0.lock();
         if state.is_closed {
             return false;
         }
-        for message in messages {
-            state.queue.push(message.clone(), &self.0.config);
+        for letter in letters {
+            state.queue.push(letter, &self.0.config);
         }
         let reader = state.reader.take();
         drop(state);
@@ -143,54 +154,6 @@ impl Drop for Mailbox {
     }
 }
 
-/// Messages within bounds.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    items: VecDeque<Message>,
-    octets: usize,
-    has_overflowed: bool,
-}
-
-impl Queue {
-    /// Adds an item, if need be at the cost of others, as the policy says.
-    pub(crate) fn push(&mut self, item: Message, config: &MailboxConfig) {
-        while self.items.len() >= config.messages.max(1) || self.octets >= config.octets.max(1) {
-            match config.overflow {
-                Overflow::Disconnect => {
-                    self.has_overflowed = true;
-                    self.items = VecDeque::new();
-                    self.octets = 0;
-                    return;
-                }
-                Overflow::DropOldest => {
-                    let Some(oldest) = self.items.pop_front() else {
-                        break;
-                    };
-                    self.octets -= oldest.weight();
-                }
-            }
-        }
-        if !self.has_overflowed {
-            self.octets += item.weight();
-            self.items.push_back(item);
-        }
-    }
-
-    /// Takes all there is, for an empty queue that can be used again.
-    ///
-    /// # Errors
-    ///
-    /// If there was too much, and the policy is to end it then.
-    pub(crate) fn take(&mut self, empty: &mut VecDeque<Message>) -> Result<(), SlowConsumer> {
-        if self.has_overflowed {
-            return Err(SlowConsumer);
-        }
-        std::mem::swap(&mut self.items, empty);
-        self.octets = 0;
-        Ok(())
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -198,7 +161,7 @@ impl Shared {
 }
 
 impl Stream for Messages {
-    type Item = Result<Message, BoxError>;
+    type Item = Result<Delivery, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -223,7 +186,7 @@ impl Stream for Messages {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(this.taken.pop_front().map(Ok))
+        Poll::Ready(this.taken.pop_front().map(|letter| Ok(letter.into())))
     }
 }
 
@@ -249,7 +212,10 @@ mod tests {
             .map(|item| {
                 item.map_or_else(
                     |error| error.to_string(),
-                    |message| String::from_utf8(message.body().to_vec()).unwrap(),
+                    |delivery| {
+                        let body = String::from_utf8(delivery.message.body().to_vec()).unwrap();
+                        if delivery.dropped > 0 { format!("{body}, {} dropped", delivery.dropped) } else { body }
+                    },
                 )
             })
             .collect()
@@ -267,10 +233,21 @@ mod tests {
         let config = MailboxConfig::default().messages(2).overflow(Overflow::DropOldest);
         let (mailbox, mut messages) = Mailbox::new(config);
         assert!(mailbox.push(&numbered(4)));
-        assert_eq!(drain(&mut messages), ["2", "3"]);
+        assert_eq!(drain(&mut messages), ["2, 2 dropped", "3"]);
         let (mailbox, mut messages) = Mailbox::new(config.octets(1));
         assert!(mailbox.push(&numbered(4)));
-        assert_eq!(drain(&mut messages), ["3"], "one always fits");
+        assert_eq!(drain(&mut messages), ["3, 3 dropped"], "one always fits");
+    }
+
+    #[test]
+    fn or_keeps_the_latest_of_each_key() {
+        let config = MailboxConfig::default().messages(2).overflow(Overflow::Conflate);
+        let (mailbox, mut messages) = Mailbox::new(config);
+        let priced = |key: &str, price: &str| Message::new(price.to_owned()).with_key(key.to_owned());
+        assert!(mailbox.push(&[priced("a", "1"), priced("b", "2"), priced("a", "3"), priced("a", "4")]));
+        assert_eq!(drain(&mut messages), ["4, 2 dropped", "2"]);
+        assert!(mailbox.push(&[priced("a", "5"), Message::new("no key"), priced("c", "6")]));
+        assert_eq!(drain(&mut messages), ["no key, 1 dropped", "6"]);
     }
 
     #[test]

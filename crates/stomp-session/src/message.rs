@@ -1,7 +1,8 @@
 //! What is sent to subscribers.
 
 use crate::BoxError;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
+use bytestring::ByteString;
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
@@ -21,6 +22,7 @@ pub struct Message(Arc<Content>);
 #[derive(Debug)]
 struct Content {
     id: u64,
+    key: Option<ByteString>,
     headers: Headers,
     body: Bytes,
     tails: [OnceLock<Tail>; Version::ALL.len()],
@@ -33,8 +35,17 @@ pub(crate) struct Tail {
     pub(crate) is_text: bool,
 }
 
+impl Tail {
+    /// The tail behind its first header, which is `message-id`.
+    pub(crate) fn without_message_id(mut self) -> Tail {
+        let line = self.bytes.iter().position(|octet| *octet == b'\n').map_or(0, |end| end + 1);
+        self.bytes.advance(line);
+        self
+    }
+}
+
 /// Headers that the session sets, or that concern another frame.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 10] = [
     header::ACK,
     header::CONTENT_LENGTH,
     header::DESTINATION,
@@ -43,6 +54,7 @@ const RESERVED: [&str; 9] = [
     header::RECEIPT_ID,
     header::SUBSCRIPTION,
     header::TRANSACTION,
+    "dropped-messages",
     "redelivered",
 ];
 
@@ -55,21 +67,43 @@ impl Message {
     /// A message with these headers and this body.
     #[must_use]
     pub fn from_parts(headers: Headers, body: Bytes) -> Message {
+        Message::of(None, headers, body)
+    }
+
+    fn of(key: Option<ByteString>, headers: Headers, body: Bytes) -> Message {
         // STOMP 1.2, "MESSAGE": "a message-id header with a unique identifier for that message".
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Message(Arc::new(Content { id, headers, body, tails: Default::default() }))
+        Message(Arc::new(Content { id, key, headers, body, tails: Default::default() }))
     }
 
     /// Adds a header after all others.
     #[must_use]
     pub fn with_header(self, name: &str, value: &str) -> Message {
-        let (mut headers, body) = match Arc::try_unwrap(self.0) {
-            Ok(content) => (content.headers, content.body),
-            Err(shared) => (shared.headers.clone(), shared.body.clone()),
-        };
+        let (key, mut headers, body) = self.into_parts();
         headers.append(name, value);
-        Message::from_parts(headers, body)
+        Message::of(key, headers, body)
+    }
+
+    /// Says what the message is about: of several with the same key only the latest matters, where there is not room
+    /// for all, see [`Overflow::Conflate`](crate::Overflow::Conflate). The key is not sent.
+    #[must_use]
+    pub fn with_key(self, key: impl Into<ByteString>) -> Message {
+        let (_, headers, body) = self.into_parts();
+        Message::of(Some(key.into()), headers, body)
+    }
+
+    fn into_parts(self) -> (Option<ByteString>, Headers, Bytes) {
+        match Arc::try_unwrap(self.0) {
+            Ok(Content { key, headers, body, .. }) => (key, headers, body),
+            Err(shared) => (shared.key.clone(), shared.headers.clone(), shared.body.clone()),
+        }
+    }
+
+    /// See [`Message::with_key`].
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.0.key.as_deref()
     }
 
     /// The headers.

@@ -1,6 +1,6 @@
 //! The streams that a session sends to its peer.
 
-use crate::{BoxError, Message, MessageStream, error::Panicked, protocol::SubscriptionKey};
+use crate::{BoxError, Delivery, MessageStream, error::Panicked, protocol::SubscriptionKey};
 use futures_util::task::AtomicWaker;
 use slab::Slab;
 use std::{
@@ -18,6 +18,8 @@ pub(crate) struct Observers {
     slots: Slab<Slot>,
     /// Slots to be polled.
     ready: VecDeque<usize>,
+    /// Slots that would be, if their subscriptions had credit.
+    resting: Vec<usize>,
     woken: Arc<Woken>,
 }
 
@@ -31,7 +33,7 @@ struct Slot {
 
 /// What a stream says.
 pub(crate) enum Said {
-    Message(SubscriptionKey, Message),
+    Message(SubscriptionKey, Delivery),
     Failed(SubscriptionKey, BoxError),
     /// The stream that the subscription was answered with has ended.
     Ended(SubscriptionKey),
@@ -42,12 +44,14 @@ impl Observers {
     /// `session` is woken with any of the streams.
     pub(crate) fn new(session: Arc<AtomicWaker>) -> Observers {
         let woken = Woken { any: AtomicBool::new(false), slots: Mutex::default(), session };
-        Observers { slots: Slab::new(), ready: VecDeque::new(), woken: Arc::new(woken) }
+        Observers { slots: Slab::new(), ready: VecDeque::new(), resting: Vec::new(), woken: Arc::new(woken) }
     }
 
     /// Whether a stream waits to be polled.
-    pub(crate) fn are_ready(&self) -> bool {
-        !self.ready.is_empty() || self.woken.any.load(Ordering::Acquire)
+    pub(crate) fn are_ready(&self, has_credit: impl Fn(SubscriptionKey) -> bool) -> bool {
+        !self.ready.is_empty()
+            || self.woken.any.load(Ordering::Acquire)
+            || self.resting.iter().any(|index| self.slots.get(*index).is_none_or(|slot| has_credit(slot.key)))
     }
 
     pub(crate) fn insert(&mut self, key: SubscriptionKey, hook: Option<u64>, stream: MessageStream) {
@@ -68,28 +72,41 @@ impl Observers {
         self.slots.retain(|_, slot| slot.hook != Some(hook));
     }
 
-    /// Looks which streams have woken. Once a turn: a stream that wakes itself again and again waits for the next.
-    pub(crate) fn look(&mut self) {
+    /// Looks which streams have woken or have credit again. Once a turn: a stream that wakes itself again and again
+    /// waits for the next.
+    pub(crate) fn look(&mut self, has_credit: impl Fn(SubscriptionKey) -> bool) {
+        let Observers { slots, ready, resting, .. } = self;
+        resting.retain(|index| {
+            let stays = slots.get(*index).is_some_and(|slot| !has_credit(slot.key));
+            if !stays {
+                ready.push_back(*index);
+            }
+            stays
+        });
         if self.woken.any.swap(false, Ordering::AcqRel) {
             self.ready.append(&mut self.woken.lock());
         }
     }
 
     /// Polls the next stream that has woken; `None` if there is none left.
-    pub(crate) fn next(&mut self) -> Option<Said> {
+    pub(crate) fn next(&mut self, has_credit: impl Fn(SubscriptionKey) -> bool) -> Option<Said> {
         let index = self.ready.pop_front()?;
         // A slot may be gone, and even used again: then it is polled once for nothing.
         let Some(slot) = self.slots.get_mut(index) else { return Some(Said::Nothing) };
+        if !has_credit(slot.key) {
+            self.resting.push(index);
+            return Some(Said::Nothing);
+        }
         slot.bell.is_rung.store(false, Ordering::Release);
         let (key, is_own) = (slot.key, slot.hook.is_none());
         Some(match slot.poll() {
             Poll::Pending => Said::Nothing,
-            Poll::Ready(Some(Ok(message))) => {
+            Poll::Ready(Some(Ok(delivery))) => {
                 // It may have more. If it has woken meanwhile, it is listed already.
                 if !slot.bell.is_rung.swap(true, Ordering::AcqRel) {
                     self.ready.push_back(index);
                 }
-                Said::Message(key, message)
+                Said::Message(key, delivery)
             }
             Poll::Ready(Some(Err(error))) => {
                 self.slots.remove(index);
@@ -104,7 +121,7 @@ impl Observers {
 }
 
 impl Slot {
-    fn poll(&mut self) -> Poll<Option<Result<Message, BoxError>>> {
+    fn poll(&mut self) -> Poll<Option<Result<Delivery, BoxError>>> {
         let mut cx = Context::from_waker(&self.waker);
         let stream = self.stream.as_mut();
         catch_unwind(AssertUnwindSafe(|| stream.poll_next(&mut cx)))

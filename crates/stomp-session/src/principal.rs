@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 /// The name under which a connect handler let a peer in.
 ///
 /// It is set when `CONNECT` is answered and stays as it is for the session's life.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Principal(Arc<str>);
 
 impl Principal {

@@ -1,6 +1,6 @@
 //! What a peer asks for.
 
-use crate::{Peer, Principal, Session};
+use crate::{Peer, Principal, Session, Staging};
 use bytes::Bytes;
 use http::Extensions;
 use smallvec::SmallVec;
@@ -18,6 +18,7 @@ pub struct Request {
     session: Session,
     params: Params,
     reason: Option<DisconnectReason>,
+    transaction: Option<Staging>,
     extensions: Extensions,
 }
 
@@ -36,7 +37,8 @@ impl Request {
     }
 
     pub(crate) fn of(frame: Frame, session: Session, reason: Option<DisconnectReason>) -> Request {
-        Request { frame, session, params: Params::default(), reason, extensions: Extensions::new() }
+        let (params, extensions) = (Params::default(), Extensions::new());
+        Request { frame, session, params, reason, transaction: None, extensions }
     }
 
     /// What is asked for.
@@ -85,6 +87,18 @@ impl Request {
     #[must_use]
     pub fn reason(&self) -> Option<DisconnectReason> {
         self.reason
+    }
+
+    /// Makes the request one of a transaction.
+    #[must_use]
+    pub(crate) fn within(self, transaction: Option<Staging>) -> Request {
+        Request { transaction, ..self }
+    }
+
+    /// Where to stage what a `SEND` would do, if it is part of a transaction that is being committed.
+    #[must_use]
+    pub fn transaction(&self) -> Option<&Staging> {
+        self.transaction.as_ref()
     }
 
     /// What routing found in the destination.
@@ -156,6 +170,8 @@ pub enum DisconnectReason {
     Timeout,
     /// An error of the application, where these close.
     Error,
+    /// What the peer logged in with has expired, see [`Session::expires_at`].
+    Expired,
     /// This side closed.
     Server,
 }

@@ -1,7 +1,7 @@
 //! What a peer asks for, as a stream, for those who handle it without a service.
 
 use crate::{
-    BoxError, Request, Response,
+    BoxError, Request, Response, Session,
     error::{NobodyAsks, Unanswered},
 };
 use std::{
@@ -14,9 +14,12 @@ use tower_service::Service;
 
 /// The requests of a session, one after the other: the next comes when this one is answered.
 ///
-/// Dropping this closes the session at the next request.
+/// Dropping this closes the session, once what is being handled is answered.
 #[derive(Debug)]
-pub struct Requests(mpsc::Receiver<(Request, Responder)>);
+pub struct Requests {
+    receiver: mpsc::Receiver<(Request, Responder)>,
+    session: Session,
+}
 
 impl Requests {
     /// The next request, or `None` when the session is over, or its connection [runs a
@@ -24,7 +27,13 @@ impl Requests {
     ///
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<(Request, Responder)> {
-        self.0.recv().await
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for Requests {
+    fn drop(&mut self) {
+        self.session.shared().abandon();
     }
 }
 
@@ -50,10 +59,10 @@ impl Responder {
     }
 }
 
-pub(crate) fn channel() -> (Channel, Requests) {
+pub(crate) fn channel(session: Session) -> (Channel, Requests) {
     // One request is handled at a time.
     let (sender, receiver) = mpsc::channel(1);
-    (Channel(sender), Requests(receiver))
+    (Channel(sender), Requests { receiver, session })
 }
 
 /// The service that hands requests to [`Requests`].

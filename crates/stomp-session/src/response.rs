@@ -1,12 +1,13 @@
 //! What a peer is answered.
 
-use crate::{BoxError, Message, Principal};
+use crate::{BoxError, Delivery, IntoDelivery, Principal};
 use futures_core::Stream;
+use futures_util::StreamExt;
 use std::{fmt, pin::Pin};
 use stomp_frame::Headers;
 
 /// The messages of a subscription. An error ends it, and is told.
-pub type MessageStream = Pin<Box<dyn Stream<Item = Result<Message, BoxError>> + Send>>;
+pub type MessageStream = Pin<Box<dyn Stream<Item = Result<Delivery, BoxError>> + Send>>;
 
 /// A service's answer to a [`Request`](crate::Request).
 ///
@@ -22,6 +23,16 @@ pub enum Response {
     /// The stream is polled only while the peer takes what it is sent, and dropped when the subscription ends. When
     /// the stream ends, the subscription does.
     Observe(MessageStream),
+}
+
+impl Response {
+    /// The items of a stream as the messages of a subscription, see [`Response::Observe`].
+    pub fn observe<S>(stream: S) -> Response
+    where
+        S: Stream<Item: IntoDelivery> + Send + 'static,
+    {
+        Response::Observe(Box::pin(stream.map(IntoDelivery::into_delivery)))
+    }
 }
 
 impl fmt::Debug for Response {

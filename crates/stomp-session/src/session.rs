@@ -1,8 +1,11 @@
 //! The handle on a session.
 
 use crate::{
-    BoxError, ClientError, Config, Connected, Connection, IntoMessage, MailboxConfig, Message, MessageStream,
-    NotSubscribed, Overflow, Peer, Principal, Requests, SlowConsumer, protocol::SubscriptionKey, requests,
+    BoxError, ClientError, Config, Connected, Connection, IntoDelivery, IntoMessage, MailboxConfig, MessageStream,
+    NotSubscribed, Peer, Principal, Requests, SessionId, SlowConsumer,
+    protocol::SubscriptionKey,
+    queue::{Item, Letter, Queue},
+    requests,
 };
 use bytestring::ByteString;
 use futures_core::Stream;
@@ -15,6 +18,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 use stomp_socket::{CloseCode, Socket};
 
@@ -30,13 +34,19 @@ impl Session {
     pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
         let config = config.into();
         let session = Session(Arc::new(Shared::new(Arc::clone(socket.peer()), config.mailbox, false)));
-        let (channel, requests) = requests::channel();
+        let (channel, requests) = requests::channel(session.clone());
         let connection = Connection::new(socket, config, session.clone(), channel);
         (session, requests, connection)
     }
 
     pub(crate) fn detached() -> Session {
         Session(Arc::new(Shared::new(Arc::default(), MailboxConfig::default(), true)))
+    }
+
+    /// What tells this session from all others. The peer gets it with `CONNECTED`.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.0.id
     }
 
     /// The other end of the connection.
@@ -90,7 +100,7 @@ impl Session {
             return Err(NotSubscribed.into());
         }
         for key in keys {
-            lane.push_message(key, message.clone(), &self.0.mailbox);
+            lane.commands.push(Letter::new(Some(key), message.clone()), &self.0.mailbox);
         }
         drop(lane);
         self.0.wake();
@@ -109,17 +119,25 @@ impl Session {
     /// [`NotSubscribed`] if there is no such subscription or the connection is gone.
     pub fn observe<S>(&self, destination: &str, stream: S) -> Result<Observed, NotSubscribed>
     where
-        S: Stream<Item: IntoMessage> + Send + 'static,
+        S: Stream<Item: IntoDelivery> + Send + 'static,
     {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let hook = NEXT.fetch_add(1, Ordering::Relaxed);
-        let stream: MessageStream = Box::pin(stream.map(IntoMessage::into_message));
+        let hook = next_hook();
+        let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
         let mut lane = self.0.lane();
         let key = lane.keys_of(destination).first().copied().ok_or(NotSubscribed)?;
-        lane.commands.push_back(Command::Observe { key, hook, stream });
+        lane.commands.push_other(Command::Observe { key, hook, stream });
         drop(lane);
         self.0.wake();
         Ok(Observed { session: self.clone(), hook })
+    }
+
+    /// Says when what the peer logged in with expires; a later call says it anew. At that time the peer gets an `ERROR`
+    /// with `credentials-expired`, and nothing more, and the connection is closed.
+    ///
+    /// The session knows nothing of tokens. To let a client renew one, take it in a `send` route, verify it, and call
+    /// this again.
+    pub fn expires_at(&self, at: Instant) {
+        self.0.push(Command::ExpiresAt(at));
     }
 
     /// Closes the connection, after all that was sent before.
@@ -135,6 +153,7 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
+            .field("id", &self.id())
             .field("address", &self.peer().address)
             .field("principal", &self.principal())
             .finish_non_exhaustive()
@@ -157,6 +176,7 @@ impl Observed {
 
 /// What handles and the connection share.
 pub(crate) struct Shared {
+    id: SessionId,
     peer: Arc<Peer>,
     principal: OnceLock<Principal>,
     values: Mutex<Extensions>,
@@ -164,6 +184,8 @@ pub(crate) struct Shared {
     lane: Mutex<Lane>,
     /// There is something in the lane.
     is_called: AtomicBool,
+    /// Nobody takes requests.
+    is_abandoned: AtomicBool,
     /// The connection's task.
     task: Arc<AtomicWaker>,
 }
@@ -171,23 +193,20 @@ pub(crate) struct Shared {
 /// What handles want of the connection.
 pub(crate) enum Command {
     Connected(Connected),
-    Message(SubscriptionKey, Message),
+    Message(Letter),
     Error(ClientError),
     Observe { key: SubscriptionKey, hook: u64, stream: MessageStream },
     Unhook(u64),
+    ExpiresAt(Instant),
     Close(CloseCode),
 }
 
 #[derive(Default)]
 pub(crate) struct Lane {
     /// In the order in which they were called for.
-    commands: VecDeque<Command>,
-    /// How many of them are messages, and what these weigh.
-    messages: usize,
-    octets: usize,
-    has_overflowed: bool,
+    commands: Queue<Command>,
     /// The peer's subscriptions, as far as the connection has come.
-    pub(crate) subscribed: Vec<(SubscriptionKey, ByteString)>,
+    subscribed: Vec<(SubscriptionKey, ByteString)>,
     pub(crate) is_closed: bool,
 }
 
@@ -203,28 +222,17 @@ impl Lane {
     ///
     /// If there were too many messages, and the policy is to end it then.
     pub(crate) fn take(&mut self) -> Result<VecDeque<Command>, SlowConsumer> {
-        (self.messages, self.octets) = (0, 0);
-        if self.has_overflowed { Err(SlowConsumer) } else { Ok(std::mem::take(&mut self.commands)) }
+        let mut commands = VecDeque::new();
+        self.commands.take(&mut commands).map(|()| commands)
     }
 
-    fn push_message(&mut self, key: SubscriptionKey, message: Message, config: &MailboxConfig) {
-        while self.messages >= config.messages.max(1) || self.octets >= config.octets.max(1) {
-            let oldest = self.commands.iter().position(|command| matches!(command, Command::Message(..)));
-            match (config.overflow, oldest.and_then(|at| self.commands.remove(at))) {
-                (Overflow::DropOldest, Some(Command::Message(_, oldest))) => {
-                    self.messages -= 1;
-                    self.octets -= oldest.weight();
-                }
-                _ => {
-                    self.has_overflowed = true;
-                    self.commands.clear();
-                    return;
-                }
-            }
-        }
-        self.messages += 1;
-        self.octets += message.weight();
-        self.commands.push_back(Command::Message(key, message));
+    pub(crate) fn enter(&mut self, key: SubscriptionKey, destination: ByteString) {
+        self.subscribed.push((key, destination));
+    }
+
+    pub(crate) fn leave(&mut self, key: SubscriptionKey) {
+        self.subscribed.retain(|(known, _)| *known != key);
+        self.commands.forget(key);
     }
 
     fn keys_of(&self, destination: &str) -> Vec<SubscriptionKey> {
@@ -232,15 +240,33 @@ impl Lane {
     }
 }
 
+impl From<Letter> for Command {
+    fn from(letter: Letter) -> Command {
+        Command::Message(letter)
+    }
+}
+
+impl Item for Command {
+    fn letter(&self) -> Option<&Letter> {
+        if let Command::Message(letter) = self { Some(letter) } else { None }
+    }
+
+    fn letter_mut(&mut self) -> Option<&mut Letter> {
+        if let Command::Message(letter) = self { Some(letter) } else { None }
+    }
+}
+
 impl Shared {
     fn new(peer: Arc<Peer>, mailbox: MailboxConfig, is_closed: bool) -> Shared {
         Shared {
+            id: SessionId::next(),
             peer,
             principal: OnceLock::new(),
             values: Mutex::default(),
             mailbox,
             lane: Mutex::new(Lane { is_closed, ..Lane::default() }),
             is_called: AtomicBool::new(false),
+            is_abandoned: AtomicBool::new(false),
             task: Arc::default(),
         }
     }
@@ -270,6 +296,16 @@ impl Shared {
         self.is_called.store(false, Ordering::Release);
     }
 
+    /// Nobody will take requests any more.
+    pub(crate) fn abandon(&self) {
+        self.is_abandoned.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.is_abandoned.load(Ordering::Acquire)
+    }
+
     pub(crate) fn task(&self) -> &Arc<AtomicWaker> {
         &self.task
     }
@@ -281,7 +317,7 @@ impl Shared {
     fn push(&self, command: Command) {
         let mut lane = self.lane();
         if !lane.is_closed {
-            lane.commands.push_back(command);
+            lane.commands.push_other(command);
             drop(lane);
             self.wake();
         }
@@ -291,4 +327,10 @@ impl Shared {
         self.is_called.store(true, Ordering::Release);
         self.task.wake();
     }
+}
+
+/// A name for a stream that is sent besides what a `SUBSCRIBE` was answered with.
+pub(crate) fn next_hook() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -1,6 +1,6 @@
 //! A small publish/subscribe, for one process.
 
-use crate::{BoxError, IntoMessage, Mailbox, MailboxConfig, Message, Messages};
+use crate::{BoxError, Delivery, IntoMessage, Mailbox, MailboxConfig, Message, Messages};
 use futures_core::Stream;
 use slab::Slab;
 use std::{
@@ -205,7 +205,7 @@ pub struct Subscriber {
 }
 
 impl Stream for Subscriber {
-    type Item = Result<Message, BoxError>;
+    type Item = Result<Delivery, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Pin::new(&mut self.messages).poll_next(cx)

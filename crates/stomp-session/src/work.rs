@@ -2,13 +2,13 @@
 //! here.
 
 use crate::{
-    BoxError, ClientError, Config, Message, MessageStream, Request, Response, Session, SlowConsumer,
+    BoxError, ClientError, Config, Delivery, Mailbox, MessageStream, Request, Response, Session, SlowConsumer,
     error::NobodyAsks,
     inbox::Inbox,
-    mailbox::Queue,
     observers::{Observers, Said},
     protocol::{Output, Protocol, SubscriptionKey},
-    session::Command,
+    queue::{Letter, Queue},
+    session::{Command, next_hook},
 };
 use futures_util::Sink;
 use std::{
@@ -34,6 +34,15 @@ pub(crate) struct Work {
     observers: Observers,
     /// What the handles want and what had no room yet.
     commands: VecDeque<Command>,
+    /// Where what the handles send waits for credit, by subscription.
+    mailboxes: Vec<(SubscriptionKey, Mailbox)>,
+    /// Frames that were collected since everything was last on its way.
+    unsent_frames: usize,
+    /// Frames that have come, and how many had when the part came that is held now.
+    frames: u64,
+    part: Option<u64>,
+    /// There is a service, so that it does not matter who takes requests.
+    is_served: bool,
     /// The time of this wake.
     now: Instant,
     /// [`Socket::received`] at the last wake.
@@ -46,7 +55,7 @@ pub(crate) struct Work {
 /// What is for the subscription that is being asked for: nobody gets messages before the service has agreed.
 #[derive(Default)]
 struct Withheld {
-    messages: Queue,
+    messages: Queue<Letter>,
     streams: Vec<(Option<u64>, MessageStream)>,
 }
 
@@ -59,11 +68,16 @@ impl Work {
         Work {
             received: socket.received(),
             observers: Observers::new(Arc::clone(session.shared().task())),
-            protocol: Protocol::new(Arc::clone(&config), socket.has_pings(), now),
+            protocol: Protocol::new(Arc::clone(&config), session.id(), socket.has_pings(), now),
             socket: Some(socket),
             inbox: Inbox::default(),
             end: None,
             commands: VecDeque::new(),
+            mailboxes: Vec::new(),
+            unsent_frames: 0,
+            frames: 0,
+            part: None,
+            is_served: false,
             now,
             is_paused: false,
             is_closing: false,
@@ -79,15 +93,23 @@ impl Work {
         self.session.shared().task().register(cx.waker());
     }
 
+    /// There is a service: requests are not for [`Requests`](crate::Requests).
+    pub(crate) fn serve(&mut self) {
+        self.is_served = true;
+    }
+
     /// Whether a handle or a stream has something to say that can be said now.
     pub(crate) fn is_called(&self) -> bool {
-        let has_waiting = !self.commands.is_empty() || self.observers.are_ready();
+        let has_waiting = !self.commands.is_empty() || self.observers.are_ready(|key| self.protocol.has_credit(key));
         (self.commands.is_empty() && self.session.shared().is_called()) || (has_waiting && self.has_room())
     }
 
     /// Does what the session's handles want, in their order: behind a message that has no room, all waits.
     pub(crate) fn hear_session(&mut self) {
         let shared = self.session.shared();
+        if shared.is_abandoned() && !self.is_served {
+            self.protocol.handle_abandoned(self.now);
+        }
         if self.commands.is_empty() {
             if !shared.is_called() {
                 return;
@@ -101,15 +123,15 @@ impl Work {
         }
         while let Some(command) = self.commands.pop_front() {
             match command {
-                Command::Message(key, message) if !self.has_room() => {
-                    return self.commands.push_front(Command::Message(key, message));
+                Command::Message(letter) if !self.has_room() => {
+                    return self.commands.push_front(Command::Message(letter));
                 }
-                Command::Message(key, message) if self.protocol.subscribing() == Some(key) => {
-                    self.withheld.messages.push(message, &self.config.mailbox);
+                Command::Message(letter) if letter.to.is_some() && letter.to == self.protocol.subscribing() => {
+                    self.withheld.messages.push(letter, &self.config.mailbox);
                 }
-                Command::Message(key, message) => {
+                Command::Message(letter) => {
                     self.flush_protocol();
-                    self.deliver(key, &message);
+                    self.send(letter);
                 }
                 Command::Connected(connected) => self.protocol.handle_connected(connected, self.now),
                 Command::Error(error) => self.protocol.handle_error(error, self.now),
@@ -118,6 +140,7 @@ impl Work {
                     self.withheld.streams.retain(|(known, _)| *known != Some(hook));
                     self.observers.unhook(hook);
                 }
+                Command::ExpiresAt(at) => self.protocol.handle_expiry(at),
                 Command::Close(code) => self.protocol.handle_close(code, self.now),
             }
         }
@@ -139,21 +162,37 @@ impl Work {
             self.protocol.handle_overflow(self.now);
         }
         self.flush_protocol();
-        taken.iter().for_each(|message| self.deliver(key, message));
+        taken.into_iter().for_each(|letter| self.send(letter));
         streams.into_iter().for_each(|(hook, stream)| self.observe(key, hook, stream));
+    }
+
+    /// Sends what a handle wants sent, or has it wait for credit.
+    fn send(&mut self, letter: Letter) {
+        let Some(key) = letter.to else { return };
+        if !self.protocol.has_account(key) {
+            return self.deliver(key, letter.into());
+        }
+        if let Some((_, mailbox)) = self.mailboxes.iter().find(|(known, _)| *known == key) {
+            mailbox.push_letters([letter]);
+            return;
+        }
+        let (mailbox, stream) = Mailbox::new(self.config.mailbox);
+        mailbox.push_letters([letter]);
+        self.mailboxes.push((key, mailbox));
+        self.observers.insert(key, Some(next_hook()), Box::pin(stream));
     }
 
     /// Sends what the streams give, while there is room.
     pub(crate) fn hear_streams(&mut self) {
-        self.observers.look();
+        self.observers.look(|key| self.protocol.has_credit(key));
         for _ in 0..MESSAGES {
             if !self.has_room() {
                 return;
             }
-            match self.observers.next() {
+            match self.observers.next(|key| self.protocol.has_credit(key)) {
                 None => return,
                 Some(Said::Nothing) => {}
-                Some(Said::Message(key, message)) => self.deliver(key, &message),
+                Some(Said::Message(key, delivery)) => self.deliver(key, delivery),
                 Some(Said::Ended(key)) => self.protocol.handle_stream_end(key),
                 Some(Said::Failed(_, error)) if error.is::<SlowConsumer>() => self.protocol.handle_overflow(self.now),
                 Some(Said::Failed(key, error)) => {
@@ -171,8 +210,8 @@ impl Work {
         }
     }
 
-    fn deliver(&mut self, key: SubscriptionKey, message: &Message) {
-        if let Some(encoded) = self.protocol.delivery(key, message) {
+    fn deliver(&mut self, key: SubscriptionKey, delivery: Delivery) {
+        if let Some(encoded) = self.protocol.delivery(key, delivery) {
             self.put(&Outbound::Encoded(encoded));
         }
     }
@@ -208,7 +247,10 @@ impl Work {
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> Option<Frame> {
         while self.end.is_none() && self.has_room() {
             match self.socket.as_mut()?.poll_read(cx) {
-                Poll::Ready(Some(Inbound::Frame(frame))) => return Some(frame),
+                Poll::Ready(Some(Inbound::Frame(frame))) => {
+                    self.frames += 1;
+                    return Some(frame);
+                }
                 Poll::Ready(Some(Inbound::End(end))) => self.end = Some(end),
                 Poll::Ready(Some(_)) => {}
                 Poll::Ready(None) | Poll::Pending => return None,
@@ -219,8 +261,8 @@ impl Work {
 
     /// The request that the service is to be called with.
     pub(crate) fn request(&mut self) -> Option<Request> {
-        let (frame, reason) = self.protocol.take_request()?;
-        Some(Request::of(frame, self.session.clone(), reason))
+        let (frame, reason, transaction) = self.protocol.take_request()?;
+        Some(Request::of(frame, self.session.clone(), reason).within(transaction))
     }
 
     /// Gives a service's answer to the protocol.
@@ -271,12 +313,14 @@ impl Work {
                 if let Some(socket) = &mut self.socket {
                     socket.negotiated(version, self.config.limits);
                 }
+                self.config.sessions.enter(&self.session);
             }
             Output::Subscribed(key, destination) => {
-                self.session.shared().lane().subscribed.push((key, destination));
+                self.session.shared().lane().enter(key, destination);
             }
             Output::Unsubscribed(key) => {
-                self.session.shared().lane().subscribed.retain(|(known, _)| *known != key);
+                self.session.shared().lane().leave(key);
+                self.mailboxes.retain(|(known, _)| *known != key);
                 self.observers.remove(key);
             }
             Output::Close(code) => {
@@ -295,6 +339,7 @@ impl Work {
         let Some(socket) = &mut self.socket else {
             return;
         };
+        self.unsent_frames += 1;
         let Err(error) = socket.put(item) else { return };
         tracing::warn!(%error, "a frame is changed to what the version of its session can express");
         if let Outbound::Frame(frame) = item {
@@ -309,6 +354,9 @@ impl Work {
         let before = socket.unsent();
         let result = socket.poll_write(cx);
         let has_progressed = socket.unsent() < before;
+        if socket.unsent() == 0 {
+            self.unsent_frames = 0;
+        }
         if has_progressed {
             self.protocol.handle_sent(self.now);
         }
@@ -329,7 +377,9 @@ impl Work {
 
     /// Whether more may be collected for the peer.
     fn has_room(&self) -> bool {
-        self.socket.as_ref().is_none_or(|socket| socket.unsent() < self.config.outbound_octets)
+        self.socket.as_ref().is_none_or(|socket| {
+            socket.unsent() < self.config.outbound_octets && self.unsent_frames < self.config.outbound_frames
+        })
     }
 
     /// The next deadline, once it is known who has been heard from.
@@ -343,11 +393,23 @@ impl Work {
         if is_paused {
             self.protocol.handle_reading_paused();
         }
+        self.look_for_part(is_paused);
         (self.received, self.is_paused) = (received, is_paused);
         if self.is_closing && self.socket.as_ref().is_some_and(Socket::is_flushed) {
             self.protocol.handle_flushed(self.now);
         }
         self.protocol.timeout()
+    }
+
+    /// Looks whether a frame has come in part, and whether it is another than before.
+    fn look_for_part(&mut self, is_paused: bool) {
+        let is_part = !is_paused && self.socket.as_ref().is_some_and(Socket::is_mid_frame);
+        let part = is_part.then_some(self.frames);
+        if part != self.part {
+            self.protocol.handle_part(false, self.now);
+            self.protocol.handle_part(is_part, self.now);
+            self.part = part;
+        }
     }
 
     pub(crate) fn time_out(&mut self) {
@@ -368,6 +430,7 @@ impl Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
+        self.config.sessions.leave(&self.session);
         self.session.shared().forget();
         let mut lane = self.session.shared().lane();
         let dropped = lane.close();

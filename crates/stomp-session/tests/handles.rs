@@ -444,7 +444,7 @@ async fn a_request_in_flight_runs_to_its_end_when_the_session_is_closed() {
     client.gets_end().await;
 
     let (stream, pointer) = open_stream(&["too late"]);
-    responder.respond(Response::Observe(stream.map(Ok).boxed()));
+    responder.respond(Response::observe(stream));
     let (request, responder) = requests.next().await.unwrap();
     assert_eq!(request.reason(), Some(DisconnectReason::Server));
     responder.ok();
@@ -486,7 +486,8 @@ async fn a_stream_that_fails_ends_its_subscription_only() {
     let streams = |destination: &str| match destination {
         "/fails" => {
             let failure = ClientError::new("out-of-stock", "There is none left.");
-            stream::iter([Ok(Message::new("one")), Err(failure.into()), Ok(Message::new("never"))]).boxed()
+            stream::iter([Ok(Message::new("one").into()), Err(failure.into()), Ok(Message::new("never").into())])
+                .boxed()
         }
         "/breaks" => stream::iter([Err("secret: a database is gone".into())]).boxed(),
         "/panics" => stream::poll_fn(|_| panic!("secret: a bug")).boxed(),
@@ -521,7 +522,7 @@ async fn a_stream_that_fails_ends_its_subscription_only() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_ends_ends_its_subscription() {
     let streams = |destination: &str| match destination {
-        "/one" => stream::iter([Ok(Message::new("one"))]).boxed(),
+        "/one" => stream::iter([Ok(Message::new("one").into())]).boxed(),
         _ => stream::empty().boxed(),
     };
     let (session, mut client, _) = start(Config::default(), streaming(streams)).await;
@@ -575,7 +576,7 @@ async fn a_stream_for_a_session_that_has_ended_meanwhile_is_dropped_at_once() {
     session.close(CloseCode::Away);
     client.gets_end().await;
     let (stream, pointer) = open_stream(&[]);
-    responder.respond(Response::Observe(stream.map(Ok).boxed()));
+    responder.respond(Response::observe(stream));
     // DISCONNECT is asked next, so the answer has been heard.
     assert_eq!(requests.next().await.unwrap().0.command(), Command::Disconnect);
     assert!(is_dropped(&pointer));
@@ -584,8 +585,8 @@ async fn a_stream_for_a_session_that_has_ended_meanwhile_is_dropped_at_once() {
 #[tokio::test(start_paused = true)]
 async fn an_endless_stream_lets_others_have_their_turn() {
     let streams = |destination: &str| match destination {
-        "/endless" => stream::repeat_with(|| Ok(Message::new("again"))).boxed(),
-        _ => stream::iter(["one", "two"]).map(|text| Ok(Message::new(text))).chain(stream::pending()).boxed(),
+        "/endless" => stream::repeat_with(|| Ok(Message::new("again").into())).boxed(),
+        _ => stream::iter(["one", "two"]).map(|text| Ok(Message::new(text).into())).chain(stream::pending()).boxed(),
     };
     let (session, mut client, _) = start(Config::default(), streaming(streams)).await;
     client.send(subscribe("0", "/endless")).await;
@@ -625,10 +626,10 @@ async fn a_peer_that_does_not_read_is_sent_no_more_than_fits_and_then_left() {
                 let polls = Arc::clone(&counted);
                 let endless = stream::repeat_with(move || {
                     polls.fetch_add(1, Ordering::Relaxed);
-                    Ok(Message::new(vec![b'x'; MESSAGE]))
+                    Message::new(vec![b'x'; MESSAGE])
                 });
                 // Not quite endless, so that a failure ends.
-                Response::Observe(endless.take(10_000).chain(stream::pending()).boxed())
+                Response::observe(endless.take(10_000).chain(stream::pending()))
             }
             _ => Response::Done,
         }))
@@ -670,7 +671,7 @@ async fn nor_is_more_read_of_what_it_sends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_slowly_is_kept() {
-    let streams = |_: &str| stream::iter(0..2_000).map(|_| Ok(Message::new(vec![b'x'; 1_000]))).boxed();
+    let streams = |_: &str| stream::iter(0..2_000).map(|_| Ok(Message::new(vec![b'x'; 1_000]).into())).boxed();
     let (_, mut client, _) = start(Config::default(), streaming(streams)).await;
     client.send(subscribe("0", "/a")).await;
     for number in 0..2_000 {
@@ -761,13 +762,13 @@ async fn a_request_that_nobody_answers_has_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nobody_takes_requests_any_more_the_next_one_is_the_last() {
-    let (_, requests, mut client, connection) = start_asking().await;
-    drop(requests);
+async fn where_nobody_takes_requests_any_more_the_session_closes() {
+    let (_, mut requests, mut client, connection) = start_asking().await;
     client.send(send("/a").with_header("receipt", "1")).await;
-    let error = client.gets(Command::Error).await;
-    assert_eq!(error.headers.get("message"), Some("internal-error"));
-    assert_eq!(error.headers.get("receipt-id"), Some("1"));
+    let (_, responder) = requests.next().await.unwrap();
+    drop(requests);
+    responder.ok();
+    assert_eq!(client.gets(Command::Receipt).await.headers.get("receipt-id"), Some("1"), "what was asked is answered");
     client.gets_end().await;
     drop(client);
     ends(connection).await;

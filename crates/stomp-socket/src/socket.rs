@@ -143,6 +143,12 @@ impl Socket {
         self.wire.is_flushed()
     }
 
+    /// Whether the beginning of a frame has come and its end has not.
+    #[must_use]
+    pub fn is_mid_frame(&self) -> bool {
+        self.decoder.held() > 0
+    }
+
     /// Whether [`Outbound::Ping`] makes the peer answer: on a WebSocket.
     #[must_use]
     pub fn has_pings(&self) -> bool {

@@ -43,6 +43,9 @@ impl Protocol {
         if self.version > Version::V1_0 {
             frame.headers.append(header::HEART_BEAT, &offer.to_string());
         }
+        if !connected.headers.contains(header::SESSION) {
+            frame.headers.append(header::SESSION, &self.session.to_string());
+        }
         let own = [header::VERSION, header::HEART_BEAT];
         frame.headers.extend(connected.headers.iter().filter(|(name, _)| !own.contains(name)));
         self.output.push_back(Output::Write(Outbound::Frame(frame)));

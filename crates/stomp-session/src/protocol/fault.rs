@@ -48,10 +48,6 @@ impl Fault {
         Fault::new(code, format!("{invalid}.")).about(frame)
     }
 
-    pub(super) fn unsupported(what: &str, frame: &Frame) -> Fault {
-        Fault::new("unsupported", format!("This server has no {what}.")).about(frame)
-    }
-
     pub(super) fn into_frame(self) -> Frame {
         let mut frame = Frame::new(Command::Error)
             .with_header(header::MESSAGE, self.error.code())

@@ -1,6 +1,6 @@
 //! Signs of life, both ways, and what happens when a deadline passes.
 
-use super::{Fault, Output, Protocol, Timer};
+use super::{Fault, Output, Phase, Protocol, Timer};
 use crate::{ClientError, DisconnectReason as Reason};
 use std::time::{Duration, Instant};
 use stomp_frame::HeartBeat;
@@ -101,7 +101,24 @@ impl Protocol {
                     self.output.push_back(Output::Cut);
                 }
                 Timer::Linger => self.output.push_back(Output::Cut),
+                Timer::Frame => {
+                    let fault = Fault::new("frame-timeout", "The rest of a frame did not come in time.");
+                    self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, Reason::Timeout, now);
+                }
+                Timer::Expiry => {
+                    let fault = Fault::new("credentials-expired", "Log in again.");
+                    self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, Reason::Expired, now);
+                }
             }
+        }
+    }
+
+    /// The beginning of a frame has come and its end has not, or (`false`) whole frames.
+    pub(crate) fn handle_part(&mut self, is_part: bool, now: Instant) {
+        if !is_part || self.phase != Phase::Open {
+            self.timers.clear(Timer::Frame);
+        } else if !self.timers.is_set(Timer::Frame) {
+            self.timers.set(Timer::Frame, now, self.config.frame_timeout);
         }
     }
 

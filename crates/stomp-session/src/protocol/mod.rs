@@ -6,26 +6,33 @@
 //! the peer's order.
 
 mod connect;
+mod deliveries;
 mod fault;
 mod heart_beat;
+mod ledger;
 mod subscriptions;
 mod timers;
+mod transactions;
 
-use crate::{AppErrors, ClientError, Config, Connected, DisconnectReason as Reason, Message};
+use crate::{AppErrors, ClientError, Config, Connected, DisconnectReason as Reason, SessionId, Staging};
 use bytestring::ByteString;
 use fault::Fault;
 use heart_beat::HeartBeats;
+use ledger::Ledger;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 use stomp_frame::{Command, Frame, HeartBeat, Version, header};
-use stomp_socket::{CloseCode, Encoded, End, Outbound};
+use stomp_socket::{CloseCode, End, Outbound};
 use subscriptions::Subscriptions;
 use timers::{Timer, Timers};
+use transactions::{Commit, Transactions};
 
+pub(crate) use ledger::Settling;
 pub(crate) use subscriptions::SubscriptionKey;
 
 /// One conversation.
 pub(crate) struct Protocol {
     config: Arc<Config>,
+    session: SessionId,
     phase: Phase,
     version: Version,
     /// The request that is being handled.
@@ -37,6 +44,10 @@ pub(crate) struct Protocol {
     /// `DISCONNECT` was called, which happens once.
     disconnect_called: bool,
     subscriptions: Subscriptions,
+    ledger: Ledger,
+    transactions: Transactions,
+    /// The transaction whose `SEND`s are being handled.
+    commit: Option<Commit>,
     heart_beats: HeartBeats,
     timers: Timers,
     output: VecDeque<Output>,
@@ -90,10 +101,11 @@ struct InFlight {
 
 impl Protocol {
     /// A conversation that begins. `has_pings` says whether the transport can make the peer show that it is there.
-    pub(crate) fn new(config: Arc<Config>, has_pings: bool, now: Instant) -> Protocol {
+    pub(crate) fn new(config: Arc<Config>, session: SessionId, has_pings: bool, now: Instant) -> Protocol {
         let mut timers = Timers::default();
         timers.set(Timer::Connect, now, config.connect_timeout);
         Protocol {
+            session,
             phase: Phase::Opening,
             version: Version::V1_0,
             call: None,
@@ -101,6 +113,9 @@ impl Protocol {
             reason: None,
             disconnect_called: false,
             subscriptions: Subscriptions::new(config.subscriptions),
+            ledger: Ledger::default(),
+            transactions: Transactions::default(),
+            commit: None,
             heart_beats: HeartBeats::new(has_pings),
             timers,
             output: VecDeque::new(),
@@ -178,21 +193,18 @@ impl Protocol {
         match frame.command {
             Command::Send => {
                 self.check_length(header::DESTINATION, &frame)?;
-                if frame.headers.contains(header::TRANSACTION) {
-                    return Err(Fault::unsupported("transactions", &frame));
+                match self.transaction_of(&frame)? {
+                    Some(transaction) => self.hold_send(transaction, &frame)?,
+                    None => self.call(frame, None, now),
                 }
-                self.call(frame, None, now);
             }
             Command::Subscribe => self.subscribe(frame, now)?,
             Command::Unsubscribe => self.unsubscribe(frame, now)?,
             Command::Disconnect => self.disconnect(frame, now),
-            Command::Begin | Command::Commit | Command::Abort => {
-                return Err(Fault::unsupported("transactions", &frame));
-            }
-            Command::Ack | Command::Nack => {
-                let text = "No message of this session waits for an ACK or NACK.";
-                return Err(Fault::new("unknown-delivery", text).about(&frame));
-            }
+            Command::Begin => self.begin(&frame)?,
+            Command::Commit => self.commit(&frame, now)?,
+            Command::Abort => self.abort(&frame)?,
+            Command::Ack | Command::Nack => self.acknowledge(&frame)?,
             Command::Connect | Command::Stomp => {
                 return Err(Fault::new("unexpected-frame", "The session is connected already.").about(&frame));
             }
@@ -206,6 +218,7 @@ impl Protocol {
     /// STOMP 1.2, "DISCONNECT": "Clients MUST NOT send any more frames after the `DISCONNECT` frame is sent."
     fn disconnect(&mut self, frame: Frame, now: Instant) {
         self.unsubscribe_all();
+        self.abort_all();
         self.reason = Some(Reason::Requested);
         self.call(frame, None, now);
     }
@@ -231,11 +244,12 @@ impl Protocol {
         }
     }
 
-    /// The frame that the service is to be called with, and for `DISCONNECT` why the session ends.
-    pub(crate) fn take_request(&mut self) -> Option<(Frame, Option<Reason>)> {
+    /// The frame that the service is to be called with, for `DISCONNECT` why the session ends, and for a `SEND` of a
+    /// transaction where to stage what it would do.
+    pub(crate) fn take_request(&mut self) -> Option<(Frame, Option<Reason>, Option<Staging>)> {
         let frame = self.request.take()?;
         let reason = self.reason.filter(|_| frame.command == Command::Disconnect);
-        Some((frame, reason))
+        Some((frame, reason, self.commit.as_ref().map(|commit| commit.staging().clone())))
     }
 
     /// Takes the service's answer.
@@ -260,6 +274,7 @@ impl Protocol {
             (Command::Disconnect, Err(error)) => {
                 self.fail(Fault { receipt: call.receipt, ..Fault::from(error) }, Reason::Requested, now);
             }
+            (_, answer) if self.commit.is_some() => self.handle_answer_in_commit(answer.map(drop), now),
             (_, Ok(_)) => self.receipt(call.receipt),
             (_, Err(error)) => {
                 let fault = Fault { receipt: call.receipt, ..Fault::from(error) };
@@ -281,13 +296,6 @@ impl Protocol {
         if let Some(id) = receipt {
             self.output.push_back(Output::Write(Outbound::Receipt(id)));
         }
-    }
-
-    /// A message as it is sent to a subscription.
-    pub(crate) fn delivery(&self, key: SubscriptionKey, message: &Message) -> Option<Encoded> {
-        let prefix = self.subscriptions.prefix(key)?;
-        let tail = message.tail(self.version);
-        Some(Encoded { prefix, tail: tail.bytes, is_text: tail.is_text })
     }
 
     /// All streams of a subscription have ended.
@@ -314,6 +322,20 @@ impl Protocol {
     pub(crate) fn handle_overflow(&mut self, now: Instant) {
         let fault = Fault::new("slow-consumer", "Messages come faster than they are taken.");
         self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, Reason::Timeout, now);
+    }
+
+    /// The application says when what the peer has shown of itself expires.
+    pub(crate) fn handle_expiry(&mut self, at: Instant) {
+        if self.is_reading() {
+            self.timers.set_at(Timer::Expiry, at);
+        }
+    }
+
+    /// Nobody takes requests any more.
+    pub(crate) fn handle_abandoned(&mut self, now: Instant) {
+        if self.call.is_none() {
+            self.end(Reason::Server, CloseCode::Away, now);
+        }
     }
 
     /// The application closes.
@@ -360,6 +382,7 @@ impl Protocol {
         if self.is_reading() {
             self.reason = Some(reason);
             self.unsubscribe_all();
+            self.abort_all();
             self.close(code);
             self.epilogue(now);
         }

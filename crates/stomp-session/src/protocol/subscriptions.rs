@@ -1,10 +1,10 @@
 //! `SUBSCRIBE` and `UNSUBSCRIBE`: what the peer gets messages of.
 
-use super::{Fault, Output, Protocol};
-use bytes::{Bytes, BytesMut};
+use super::{Fault, Output, Protocol, deliveries::prefix, ledger::Account};
+use bytes::Bytes;
 use bytestring::ByteString;
 use std::{collections::VecDeque, time::Instant};
-use stomp_frame::{AckMode, Command, Encoder, Frame, Version, header};
+use stomp_frame::{AckMode, Frame, header};
 
 /// Which of a session's subscriptions. No two ever have the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,8 +17,8 @@ pub(super) struct Subscriptions {
     next: u64,
     /// In the order of their keys.
     live: Vec<Subscription>,
-    /// Ids of subscriptions that the server has ended, the oldest first. Clients unsubscribe from these as well.
-    retired: VecDeque<ByteString>,
+    /// The last ids that are no longer in use, the oldest first.
+    ended: VecDeque<Ended>,
 }
 
 #[derive(Debug)]
@@ -29,22 +29,30 @@ struct Subscription {
     destination: ByteString,
     /// How each of its messages begins.
     prefix: Bytes,
+    /// What waits to be acknowledged, unless nothing has to be.
+    account: Option<Account>,
+}
+
+#[derive(Debug)]
+struct Ended {
+    name: ByteString,
+    /// The peer may not know that it has ended, and may yet unsubscribe.
+    by_server: bool,
 }
 
 /// What is known of an id.
 pub(super) enum Known {
     Live(SubscriptionKey),
+    /// The server has ended it. Clients unsubscribe from these as well.
     Retired,
+    /// The peer has ended it.
+    Left,
     Never,
 }
 
 impl Subscriptions {
     pub(super) fn new(limit: usize) -> Subscriptions {
-        Subscriptions { limit, next: 0, live: Vec::new(), retired: VecDeque::new() }
-    }
-
-    pub(super) fn prefix(&self, key: SubscriptionKey) -> Option<Bytes> {
-        self.live.get(self.position(key)?).map(|subscription| subscription.prefix.clone())
+        Subscriptions { limit, next: 0, live: Vec::new(), ended: VecDeque::new() }
     }
 
     pub(super) fn is_live(&self, key: SubscriptionKey) -> bool {
@@ -55,35 +63,69 @@ impl Subscriptions {
         self.live.binary_search_by_key(&key, |subscription| subscription.key).ok()
     }
 
+    fn get(&self, key: SubscriptionKey) -> Option<&Subscription> {
+        self.live.get(self.position(key)?)
+    }
+
+    /// How the messages of a subscription begin, and what waits to be acknowledged.
+    pub(super) fn receiver(&mut self, key: SubscriptionKey) -> Option<(&Bytes, Option<&mut Account>)> {
+        let position = self.position(key)?;
+        self.live.get_mut(position).map(|subscription| (&subscription.prefix, subscription.account.as_mut()))
+    }
+
+    pub(super) fn account(&mut self, key: SubscriptionKey) -> Option<&mut Account> {
+        self.receiver(key)?.1
+    }
+
+    /// All subscriptions whose messages are to be acknowledged.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = (SubscriptionKey, &Account)> {
+        self.live.iter().filter_map(|subscription| Some((subscription.key, subscription.account.as_ref()?)))
+    }
+
+    pub(super) fn find_id(&self, id: &str) -> Known {
+        self.find(&Name::Id(id))
+    }
+
     fn find(&self, name: &Name<'_>) -> Known {
         let live = self.live.iter().find(|subscription| match name {
             Name::Id(id) => subscription.id.as_deref() == Some(*id),
             Name::Destination(destination) => subscription.id.is_none() && *subscription.destination == **destination,
         });
-        match live {
-            Some(subscription) => Known::Live(subscription.key),
-            None if self.retired.iter().any(|retired| **retired == *name.text()) => Known::Retired,
-            None => Known::Never,
+        match (live, self.ended.iter().find(|ended| *ended.name == *name.text())) {
+            (Some(subscription), _) => Known::Live(subscription.key),
+            (None, Some(Ended { by_server: true, .. })) => Known::Retired,
+            (None, Some(_)) => Known::Left,
+            (None, None) => Known::Never,
         }
     }
 
-    fn insert(&mut self, id: Option<ByteString>, destination: ByteString, prefix: Bytes) -> SubscriptionKey {
+    fn insert(
+        &mut self,
+        id: Option<ByteString>,
+        destination: ByteString,
+        prefix: Bytes,
+        account: Option<Account>,
+    ) -> SubscriptionKey {
         let key = SubscriptionKey(self.next);
         self.next += 1;
-        self.forget(id.as_deref().unwrap_or(&destination));
-        self.live.push(Subscription { key, id, destination, prefix });
+        self.ended.retain(|ended| *ended.name != *id.as_deref().unwrap_or(&destination));
+        self.live.push(Subscription { key, id, destination, prefix, account });
         key
     }
 
-    fn forget(&mut self, name: &str) {
-        self.retired.retain(|retired| **retired != *name);
-    }
-
-    fn remember(&mut self, name: ByteString) {
-        if self.retired.len() >= self.limit {
-            self.retired.pop_front();
+    fn remember(&mut self, name: ByteString, by_server: bool) {
+        self.ended.retain(|ended| ended.name != name);
+        if self.ended.len() >= self.limit {
+            self.ended.pop_front();
         }
-        self.retired.push_back(name);
+        self.ended.push_back(Ended { name, by_server });
+    }
+}
+
+impl Subscription {
+    /// How the peer names it.
+    fn name(&self) -> &ByteString {
+        self.id.as_ref().unwrap_or(&self.destination)
     }
 }
 
@@ -114,13 +156,7 @@ impl Protocol {
     pub(super) fn subscribe(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
         self.check_length(header::DESTINATION, &frame)?;
         self.check_length(header::ID, &frame)?;
-        let ack = frame.headers.get(header::ACK).map_or(Ok(AckMode::Auto), str::parse);
-        match ack.map_err(|invalid| Fault::new("malformed-frame", format!("{invalid}.")).about(&frame))? {
-            AckMode::Auto => {}
-            AckMode::Client | AckMode::ClientIndividual => {
-                return Err(Fault::unsupported("acknowledgments by clients", &frame));
-            }
-        }
+        let account = self.account_for(&frame).map_err(|fault| fault.about(&frame))?;
         if matches!(self.subscriptions.find(&Name::of(&frame)), Known::Live(_)) {
             return Err(Fault::new("duplicate-subscription", "This id is in use already.").about(&frame));
         }
@@ -131,7 +167,7 @@ impl Protocol {
         let id = frame.headers.share(header::ID).map(|id| own(&id));
         let destination = own(frame.headers.get(header::DESTINATION).unwrap_or_default());
         let prefix = prefix(self.version, id.as_deref(), &destination);
-        let key = self.subscriptions.insert(id, destination.clone(), prefix);
+        let key = self.subscriptions.insert(id, destination.clone(), prefix, account);
         self.output.push_back(Output::Subscribed(key, destination));
         self.call(frame, Some(key), now);
         Ok(())
@@ -140,18 +176,20 @@ impl Protocol {
     /// STOMP 1.2, "UNSUBSCRIBE": the `id` header "MUST match the subscription identifier of an existing subscription."
     /// One that the server has ended is known only to the server, so it is accepted too.
     pub(super) fn unsubscribe(&mut self, mut frame: Frame, now: Instant) -> Result<(), Fault> {
-        match self.subscriptions.find(&Name::of(&frame)) {
+        let known = self.subscriptions.find(&Name::of(&frame));
+        match known {
             Known::Live(key) => {
-                if let Some(subscription) = self.remove(key) {
+                if let Some(subscription) = self.remove(key, false) {
                     frame.headers.insert(header::DESTINATION, &subscription.destination);
                 }
                 self.call(frame, None, now);
             }
             Known::Retired => {
-                self.subscriptions.forget(Name::of(&frame).text());
+                let name = own(Name::of(&frame).text());
+                self.subscriptions.remember(name, false);
                 self.receipt(frame.headers.share(header::RECEIPT));
             }
-            Known::Never => {
+            Known::Left | Known::Never => {
                 return Err(Fault::new("unknown-subscription", "There is no subscription of this id.").about(&frame));
             }
         }
@@ -160,21 +198,48 @@ impl Protocol {
 
     /// Ends a subscription from this side, and gives the id that the peer knows it by.
     pub(super) fn retire(&mut self, key: SubscriptionKey) -> Option<ByteString> {
-        let Subscription { id, destination, .. } = self.remove(key)?;
-        self.subscriptions.remember(id.clone().unwrap_or(destination));
-        id
+        self.remove(key, true)?.id
     }
 
     pub(super) fn unsubscribe_all(&mut self) {
-        while let Some(subscription) = self.subscriptions.live.pop() {
-            self.output.push_back(Output::Unsubscribed(subscription.key));
+        while let Some(subscription) = self.subscriptions.live.first() {
+            self.remove(subscription.key, true);
         }
     }
 
-    fn remove(&mut self, key: SubscriptionKey) -> Option<Subscription> {
-        let subscription = self.subscriptions.live.remove(self.subscriptions.position(key)?);
+    fn remove(&mut self, key: SubscriptionKey, by_server: bool) -> Option<Subscription> {
+        let mut subscription = self.subscriptions.live.remove(self.subscriptions.position(key)?);
+        if let Some(account) = subscription.account.take() {
+            self.ledger.close(account);
+        }
+        self.subscriptions.remember(subscription.name().clone(), by_server);
         self.output.push_back(Output::Unsubscribed(key));
         Some(subscription)
+    }
+
+    /// What a `SUBSCRIBE` says of acknowledgments: its `ack`, and in `prefetch-count` how many messages it wants to have
+    /// unacknowledged at most.
+    fn account_for(&self, frame: &Frame) -> Result<Option<Account>, Fault> {
+        let malformed = |text: String| Fault::new("malformed-frame", text);
+        let mode = frame.headers.get(header::ACK).map_or(Ok(AckMode::Auto), str::parse);
+        let mode = mode.map_err(|invalid| malformed(format!("{invalid}.")))?;
+        let credit = match frame.headers.get(PREFETCH_COUNT).map(str::parse::<usize>) {
+            None => self.config.unacked,
+            Some(Ok(count)) if count > 0 => count.min(self.config.unacked),
+            Some(_) => return Err(malformed(format!("The header {PREFETCH_COUNT} is a number above 0."))),
+        };
+        Ok(Account::new(mode, credit))
+    }
+
+    /// Whether messages of this subscription are to be acknowledged.
+    pub(crate) fn has_account(&self, key: SubscriptionKey) -> bool {
+        self.subscriptions.get(key).is_some_and(|subscription| subscription.account.is_some())
+    }
+
+    /// Whether one more message may be sent to this subscription.
+    pub(crate) fn has_credit(&self, key: SubscriptionKey) -> bool {
+        let account = self.subscriptions.get(key).and_then(|subscription| subscription.account.as_ref());
+        account.is_none_or(|account| self.ledger.has_room(account, self.config.unacked_octets))
     }
 
     /// Destinations and ids are opaque, but not endless.
@@ -194,15 +259,5 @@ fn own(text: &str) -> ByteString {
     ByteString::from(text.to_owned())
 }
 
-/// `MESSAGE`, with the headers that are the same for all messages of a subscription.
-fn prefix(version: Version, id: Option<&str>, destination: &str) -> Bytes {
-    let encoder = Encoder::new(version);
-    let mut out = BytesMut::new();
-    encoder.command(Command::Message, &mut out);
-    for (name, value) in [(header::SUBSCRIPTION, id), (header::DESTINATION, Some(destination))] {
-        // These values came in frames of the same version, so it can express them.
-        let written = value.map_or(Ok(()), |value| encoder.header(name, value, &mut out));
-        debug_assert!(written.is_ok(), "{written:?}");
-    }
-    out.freeze()
-}
+/// How many messages a subscriber wants to have unacknowledged at most; as RabbitMQ calls it.
+const PREFETCH_COUNT: &str = "prefetch-count";

@@ -1,0 +1,197 @@
+//! `ACK` and `NACK`: what was sent and waits to be acknowledged.
+
+use super::{Fault, Protocol, SubscriptionKey, subscriptions::Known, transactions::Step};
+use crate::{Settlement, delivery::Settle};
+use std::collections::VecDeque;
+use stomp_frame::{AckMode, Command, Frame, Version, header};
+
+/// What a session knows of all its deliveries; those that are unsettled stand in the [`Account`]s of their
+/// subscriptions.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// The number of the last delivery.
+    issued: u64,
+    /// What all unsettled deliveries weigh.
+    octets: usize,
+    /// The last deliveries that an `ACK` or `NACK` of their own has settled, the oldest first.
+    acknowledged: VecDeque<u64>,
+}
+
+/// The unsettled deliveries of one subscription.
+#[derive(Debug)]
+pub(super) struct Account {
+    is_cumulative: bool,
+    /// How many deliveries may be unsettled.
+    credit: usize,
+    /// In the order of their numbers.
+    unsettled: VecDeque<Unsettled>,
+}
+
+#[derive(Debug)]
+struct Unsettled {
+    number: u64,
+    octets: usize,
+    settle: Settle,
+    /// An open transaction has it.
+    is_staged: bool,
+}
+
+/// Deliveries of one subscription that are settled together.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    key: SubscriptionKey,
+    numbers: Vec<u64>,
+    settlement: Settlement,
+}
+
+impl Account {
+    /// `None` where nothing is to be acknowledged.
+    pub(super) fn new(mode: AckMode, credit: usize) -> Option<Account> {
+        let is_cumulative = match mode {
+            AckMode::Auto => return None,
+            AckMode::Client => true,
+            AckMode::ClientIndividual => false,
+        };
+        Some(Account { is_cumulative, credit, unsettled: VecDeque::new() })
+    }
+
+    fn position(&self, number: u64) -> Option<usize> {
+        self.unsettled.binary_search_by_key(&number, |delivery| delivery.number).ok()
+    }
+
+    /// The deliveries that an `ACK` or `NACK` of `number` is about.
+    ///
+    /// STOMP 1.2, "SUBSCRIBE ack Header": with `client`, "the acknowledgment operates on the message specified in the
+    /// `ACK` frame and all messages sent to the subscription before"; with `client-individual`, frames "are not
+    /// cumulative".
+    fn meant_by(&self, number: u64) -> Vec<u64> {
+        if !self.is_cumulative {
+            return vec![number];
+        }
+        let until = self.unsettled.iter().take_while(|delivery| delivery.number <= number);
+        until.filter(|delivery| !delivery.is_staged).map(|delivery| delivery.number).collect()
+    }
+}
+
+impl Ledger {
+    /// Enters a delivery, and gives its number.
+    pub(super) fn enter(&mut self, account: &mut Account, octets: usize, settle: Settle) -> u64 {
+        self.issued += 1;
+        self.octets += octets;
+        let number = self.issued;
+        account.unsettled.push_back(Unsettled { number, octets, settle: settle.sent(), is_staged: false });
+        number
+    }
+
+    /// Whether there is room for one more.
+    pub(super) fn has_room(&self, account: &Account, octets: usize) -> bool {
+        account.unsettled.len() < account.credit && self.octets < octets
+    }
+
+    /// Ends a subscription: its deliveries can no longer be settled by the peer.
+    ///
+    /// STOMP 1.2, "SUBSCRIBE ack Header": "If the connection fails before a client sends an `ACK` frame for the message
+    /// the server will assume the message has not been processed and MAY redeliver the message to another client."
+    pub(super) fn close(&mut self, account: Account) {
+        for delivery in account.unsettled {
+            self.octets -= delivery.octets;
+            delivery.settle.settle(Settlement::Unsettled);
+        }
+    }
+
+    fn settle(&mut self, account: &mut Account, number: u64, settlement: Settlement) {
+        let Some(delivery) = account.position(number).and_then(|at| account.unsettled.remove(at)) else { return };
+        self.octets -= delivery.octets;
+        delivery.settle.settle(settlement);
+    }
+
+    /// Remembers the last few that were settled by name: to do so twice is an error.
+    fn remember(&mut self, number: u64, limit: usize) {
+        if self.acknowledged.len() >= limit {
+            self.acknowledged.pop_front();
+        }
+        self.acknowledged.push_back(number);
+    }
+}
+
+impl Protocol {
+    /// `ACK` or `NACK`. In a transaction it is checked now and takes effect at its end.
+    pub(super) fn acknowledge(&mut self, frame: &Frame) -> Result<(), Fault> {
+        let transaction = self.transaction_of(frame)?;
+        if let Some((key, number)) = self.delivery_named_by(frame)? {
+            let settlement = if frame.command == Command::Ack { Settlement::Acked } else { Settlement::Nacked };
+            let numbers = self.subscriptions.account(key).map(|account| account.meant_by(number)).unwrap_or_default();
+            let settling = Settling { key, numbers, settlement };
+            match transaction {
+                None => {
+                    self.ledger.remember(number, self.config.unacked);
+                    self.settle(&settling);
+                }
+                Some(transaction) => {
+                    self.mark_staged(&settling, true);
+                    self.hold(transaction, Step::Settle(settling), frame)?;
+                }
+            }
+        }
+        self.receipt(frame.headers.share(header::RECEIPT));
+        Ok(())
+    }
+
+    /// The number of the delivery that is named by an `ACK` or `NACK`, and its subscription; `None` if it was settled
+    /// otherwise: by a cumulative `ACK`, or by the end of its subscription, which the peer may not know of yet.
+    fn delivery_named_by(&mut self, frame: &Frame) -> Result<Option<(SubscriptionKey, u64)>, Fault> {
+        let unknown = |text: &'static str| Err(Fault::new("unknown-delivery", text).about(frame));
+        let name = if self.version == Version::V1_2 { header::ID } else { header::MESSAGE_ID };
+        let number = frame.headers.get(name).and_then(number_of).filter(|number| *number <= self.ledger.issued);
+        let subscription = match frame.headers.get(header::SUBSCRIPTION).filter(|_| self.version == Version::V1_1) {
+            None => None,
+            Some(id) => match self.subscriptions.find_id(id) {
+                Known::Live(key) => Some(key),
+                Known::Retired | Known::Left => return Ok(None),
+                Known::Never => {
+                    let fault = Fault::new("unknown-subscription", "There is no subscription of this id.");
+                    return Err(fault.about(frame));
+                }
+            },
+        };
+        let Some(number) = number else { return unknown("No message of this session has this id to be acknowledged.") };
+        let again = || Err(Fault::new("already-settled", "This message was acknowledged before.").about(frame));
+        match self.subscriptions.accounts().find_map(|(key, account)| Some((key, account, account.position(number)?))) {
+            Some((key, ..)) if subscription.is_some_and(|named| named != key) => {
+                unknown("No message of this subscription has this id.")
+            }
+            Some((_, account, at)) if account.unsettled.get(at).is_some_and(|delivery| delivery.is_staged) => again(),
+            Some((key, ..)) => Ok(Some((key, number))),
+            None if self.ledger.acknowledged.contains(&number) => again(),
+            None => Ok(None),
+        }
+    }
+
+    /// Settles those deliveries that are still unsettled.
+    pub(super) fn settle(&mut self, Settling { key, numbers, settlement }: &Settling) {
+        if let Some(account) = self.subscriptions.account(*key) {
+            numbers.iter().for_each(|number| self.ledger.settle(account, *number, *settlement));
+        }
+    }
+
+    /// Says whether an open transaction has these deliveries.
+    pub(super) fn mark_staged(&mut self, settling: &Settling, is_staged: bool) {
+        let Some(account) = self.subscriptions.account(settling.key) else { return };
+        for number in &settling.numbers {
+            if let Some(delivery) = account.position(*number).and_then(|at| account.unsettled.get_mut(at)) {
+                delivery.is_staged = is_staged;
+            }
+        }
+    }
+}
+
+/// How a delivery is called on the wire.
+pub(super) fn name_of(number: u64) -> String {
+    format!("d{number}")
+}
+
+fn number_of(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix('d').filter(|digits| digits.starts_with(|first| ('1'..='9').contains(&first)))?;
+    digits.bytes().all(|digit| digit.is_ascii_digit()).then_some(())?;
+    digits.parse().ok()
+}

@@ -1,0 +1,136 @@
+//! What waits to be sent, within bounds.
+
+use crate::{Delivery, MailboxConfig, Message, Overflow, SlowConsumer, protocol::SubscriptionKey};
+use std::collections::VecDeque;
+
+/// A message that waits, and for whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Letter {
+    /// Where one queue is for several subscriptions.
+    pub(crate) to: Option<SubscriptionKey>,
+    pub(crate) message: Message,
+    /// How many were dropped before it, so that it tells of them.
+    dropped: u64,
+}
+
+impl Letter {
+    pub(crate) fn new(to: Option<SubscriptionKey>, message: Message) -> Letter {
+        Letter { to, message, dropped: 0 }
+    }
+}
+
+impl From<Letter> for Delivery {
+    fn from(Letter { message, dropped, .. }: Letter) -> Delivery {
+        Delivery { dropped, ..Delivery::new(message) }
+    }
+}
+
+/// What a queue holds: letters, which count, and other things, which do not and are never dropped.
+pub(crate) trait Item: From<Letter> {
+    fn letter(&self) -> Option<&Letter>;
+    fn letter_mut(&mut self) -> Option<&mut Letter>;
+}
+
+impl Item for Letter {
+    fn letter(&self) -> Option<&Letter> {
+        Some(self)
+    }
+
+    fn letter_mut(&mut self) -> Option<&mut Letter> {
+        Some(self)
+    }
+}
+
+/// Items in order.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    items: VecDeque<T>,
+    /// How many of them are letters, and what these weigh.
+    letters: usize,
+    octets: usize,
+    has_overflowed: bool,
+    /// Letters that were dropped and of which nobody has been told.
+    untold: Vec<(Option<SubscriptionKey>, u64)>,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Queue { items: VecDeque::new(), letters: 0, octets: 0, has_overflowed: false, untold: Vec::new() }
+    }
+}
+
+impl<T: Item> Queue<T> {
+    /// Adds something that is no letter.
+    pub(crate) fn push_other(&mut self, item: T) {
+        if !self.has_overflowed {
+            self.items.push_back(item);
+        }
+    }
+
+    /// Adds a letter, if need be at the cost of others, as the policy says.
+    pub(crate) fn push(&mut self, mut letter: Letter, config: &MailboxConfig) {
+        if self.has_overflowed || (config.overflow == Overflow::Conflate && self.conflate(&letter)) {
+            return;
+        }
+        while self.letters >= config.messages.max(1) || self.octets >= config.octets.max(1) {
+            if config.overflow == Overflow::Disconnect {
+                *self = Queue { has_overflowed: true, ..Queue::default() };
+                return;
+            }
+            self.drop_oldest();
+        }
+        if let Some(at) = self.untold.iter().position(|(to, _)| *to == letter.to) {
+            letter.dropped += self.untold.swap_remove(at).1;
+        }
+        self.letters += 1;
+        self.octets += letter.message.weight();
+        self.items.push_back(T::from(letter));
+    }
+
+    /// Puts a letter in the place of one of the same key, if there is one.
+    fn conflate(&mut self, new: &Letter) -> bool {
+        let Some(key) = new.message.key() else { return false };
+        let waiting = self.items.iter_mut().filter_map(T::letter_mut);
+        let Some(old) = waiting.rev().find(|old| old.to == new.to && old.message.key() == Some(key)) else {
+            return false;
+        };
+        self.octets = self.octets - old.message.weight() + new.message.weight();
+        old.message = new.message.clone();
+        old.dropped += 1;
+        true
+    }
+
+    fn drop_oldest(&mut self) {
+        let oldest = self.items.iter().position(|item| item.letter().is_some()).and_then(|at| self.items.remove(at));
+        let Some(oldest) = oldest.as_ref().and_then(T::letter) else { return };
+        self.letters -= 1;
+        self.octets -= oldest.message.weight();
+        let lost = oldest.dropped + 1;
+        match self.items.iter_mut().filter_map(T::letter_mut).find(|letter| letter.to == oldest.to) {
+            Some(next) => next.dropped += lost,
+            None => match self.untold.iter_mut().find(|(to, _)| *to == oldest.to) {
+                Some((_, untold)) => *untold += lost,
+                None => self.untold.push((oldest.to, lost)),
+            },
+        }
+    }
+
+    /// Takes all there is, for an empty queue that can be used again.
+    ///
+    /// # Errors
+    ///
+    /// If there was too much, and the policy is to end it then.
+    pub(crate) fn take(&mut self, empty: &mut VecDeque<T>) -> Result<(), SlowConsumer> {
+        if self.has_overflowed {
+            return Err(SlowConsumer);
+        }
+        std::mem::swap(&mut self.items, empty);
+        (self.letters, self.octets) = (0, 0);
+        Ok(())
+    }
+
+    /// Forgets what a subscription that has ended was not told.
+    pub(crate) fn forget(&mut self, key: SubscriptionKey) {
+        self.untold.retain(|(to, _)| *to != Some(key));
+    }
+}
