@@ -5,8 +5,10 @@
 //! Frames are handed in one by one, the next when [`is_busy`](Protocol::is_busy) is false: so requests are answered in
 //! the peer's order.
 
+mod calls;
 mod connect;
 mod deliveries;
+mod endings;
 mod fault;
 mod heart_beat;
 mod ledger;
@@ -14,14 +16,15 @@ mod subscriptions;
 mod timers;
 mod transactions;
 
-use crate::{AppErrors, ClientError, Config, Connected, DisconnectReason as Reason, SessionId, Staging};
+use crate::{Config, DisconnectReason as Reason, SessionId};
 use bytestring::ByteString;
+use calls::InFlight;
 use fault::Fault;
 use heart_beat::HeartBeats;
 use ledger::Ledger;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
-use stomp_frame::{Command, Frame, HeartBeat, Version, header};
-use stomp_socket::{CloseCode, End, Outbound};
+use stomp_frame::{Command, Frame, Version, header};
+use stomp_socket::{CloseCode, Outbound};
 use subscriptions::Subscriptions;
 use timers::{Timer, Timers};
 use transactions::{Commit, Transactions};
@@ -86,17 +89,6 @@ enum Phase {
     Open,
     /// The last frame to the peer is collected, or the peer is gone. `DISCONNECT` may still be called.
     Closing,
-}
-
-/// A request that is being handled, and what its answer needs.
-#[derive(Debug)]
-struct InFlight {
-    command: Command,
-    receipt: Option<ByteString>,
-    subscription: Option<SubscriptionKey>,
-    heart_beat: Option<HeartBeat>,
-    /// The service was ready and has been called.
-    is_called: bool,
 }
 
 impl Protocol {
@@ -213,184 +205,5 @@ impl Protocol {
             }
         }
         Ok(())
-    }
-
-    /// STOMP 1.2, "DISCONNECT": "Clients MUST NOT send any more frames after the `DISCONNECT` frame is sent."
-    fn disconnect(&mut self, frame: Frame, now: Instant) {
-        self.unsubscribe_all();
-        self.abort_all();
-        self.reason = Some(Reason::Requested);
-        self.call(frame, None, now);
-    }
-
-    fn call(&mut self, frame: Frame, subscription: Option<SubscriptionKey>, now: Instant) {
-        self.call = Some(InFlight {
-            command: frame.command,
-            receipt: frame.headers.share(header::RECEIPT),
-            subscription,
-            heart_beat: None,
-            is_called: false,
-        });
-        self.timers.set(Timer::Handler, now, self.config.handler_timeout);
-        self.disconnect_called |= frame.command == Command::Disconnect;
-        self.request = Some(frame);
-        self.output.push_back(Output::Call);
-    }
-
-    /// The service was ready, and has been called.
-    pub(crate) fn handle_called(&mut self) {
-        if let Some(call) = &mut self.call {
-            call.is_called = true;
-        }
-    }
-
-    /// The frame that the service is to be called with, for `DISCONNECT` why the session ends, and for a `SEND` of a
-    /// transaction where to stage what it would do.
-    pub(crate) fn take_request(&mut self) -> Option<(Frame, Option<Reason>, Option<Staging>)> {
-        let frame = self.request.take()?;
-        let reason = self.reason.filter(|_| frame.command == Command::Disconnect);
-        Some((frame, reason, self.commit.as_ref().map(|commit| commit.staging().clone())))
-    }
-
-    /// Takes the service's answer.
-    ///
-    /// STOMP 1.2, "RECEIPT": "A `RECEIPT` frame is an acknowledgment that the corresponding client frame has been
-    /// _processed_ by the server."
-    pub(crate) fn handle_answer(&mut self, answer: Result<Option<Connected>, ClientError>, now: Instant) {
-        let Some(call) = self.call.take() else { return };
-        self.timers.clear(Timer::Handler);
-        match (call.command, answer) {
-            _ if self.phase == Phase::Closing => self.epilogue(now),
-            // The session's handle has let the peer in already.
-            (Command::Connect | Command::Stomp, _) if self.phase == Phase::Open => {}
-            (Command::Connect | Command::Stomp, Ok(connected)) => {
-                self.accept(connected.unwrap_or_default(), call.heart_beat, now);
-            }
-            (Command::Connect | Command::Stomp, Err(error)) => self.fail(Fault::from(error), Reason::Error, now),
-            (Command::Disconnect, Ok(_)) => {
-                self.receipt(call.receipt);
-                self.close(CloseCode::Normal);
-            }
-            (Command::Disconnect, Err(error)) => {
-                self.fail(Fault { receipt: call.receipt, ..Fault::from(error) }, Reason::Requested, now);
-            }
-            (_, answer) if self.commit.is_some() => self.handle_answer_in_commit(answer.map(drop), now),
-            (_, Ok(_)) => self.receipt(call.receipt),
-            (_, Err(error)) => {
-                let fault = Fault { receipt: call.receipt, ..Fault::from(error) };
-                let fault = Fault { subscription: call.subscription.and_then(|key| self.retire(key)), ..fault };
-                self.refuse(fault, now);
-            }
-        }
-    }
-
-    /// Calls `DISCONNECT` for a session that was connected and ends without that frame, after the request that is
-    /// being handled.
-    fn epilogue(&mut self, now: Instant) {
-        if self.heart_beats.is_agreed() && self.call.is_none() && !self.disconnect_called {
-            self.call(Frame::new(Command::Disconnect), None, now);
-        }
-    }
-
-    fn receipt(&mut self, receipt: Option<ByteString>) {
-        if let Some(id) = receipt {
-            self.output.push_back(Output::Write(Outbound::Receipt(id)));
-        }
-    }
-
-    /// All streams of a subscription have ended.
-    pub(crate) fn handle_stream_end(&mut self, key: SubscriptionKey) {
-        self.retire(key);
-    }
-
-    /// A stream of a subscription has failed.
-    pub(crate) fn handle_stream_error(&mut self, key: SubscriptionKey, error: ClientError, now: Instant) {
-        let fault = Fault { subscription: self.retire(key), ..Fault::from(error) };
-        self.refuse(fault, now);
-    }
-
-    /// The application sends an error of its own accord.
-    pub(crate) fn handle_error(&mut self, error: ClientError, now: Instant) {
-        match self.phase {
-            Phase::Opening | Phase::Connecting => self.fail(Fault::from(error), Reason::Error, now),
-            Phase::Open => self.refuse(Fault::from(error), now),
-            Phase::Closing => {}
-        }
-    }
-
-    /// The peer does not keep up.
-    pub(crate) fn handle_overflow(&mut self, now: Instant) {
-        let fault = Fault::new("slow-consumer", "Messages come faster than they are taken.");
-        self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, Reason::Timeout, now);
-    }
-
-    /// The application says when what the peer has shown of itself expires.
-    pub(crate) fn handle_expiry(&mut self, at: Instant) {
-        if self.is_reading() {
-            self.timers.set_at(Timer::Expiry, at);
-        }
-    }
-
-    /// Nobody takes requests any more.
-    pub(crate) fn handle_abandoned(&mut self, now: Instant) {
-        if self.call.is_none() {
-            self.end(Reason::Server, CloseCode::Away, now);
-        }
-    }
-
-    /// The application closes.
-    pub(crate) fn handle_close(&mut self, code: CloseCode, now: Instant) {
-        self.end(Reason::Server, code, now);
-    }
-
-    /// Nothing more comes from the peer.
-    pub(crate) fn handle_end(&mut self, end: &End, now: Instant) {
-        match end {
-            End::Malformed(error) => self.fail(Fault::malformed(error), Reason::Fault, now),
-            End::Violation { code, reason } => {
-                let name = if *code == CloseCode::TooBig { "too-large" } else { "malformed-message" };
-                self.fail(Fault { code_of_close: *code, ..Fault::new(name, reason.clone()) }, Reason::Fault, now);
-            }
-            // A client that ends its side of a byte stream after DISCONNECT still gets its receipt.
-            End::Closed(_) if self.reason == Some(Reason::Requested) => {}
-            End::Closed(_) => self.end(Reason::Closed, CloseCode::Normal, now),
-            _ => {
-                self.end(Reason::Lost, CloseCode::Normal, now);
-                self.output.push_back(Output::Cut);
-            }
-        }
-    }
-
-    /// Answers an error of the application, which the session survives unless the configuration says otherwise.
-    fn refuse(&mut self, fault: Fault, now: Instant) {
-        if self.config.app_errors == AppErrors::Close {
-            return self.fail(fault, Reason::Error, now);
-        }
-        self.output.push_back(Output::Write(Outbound::Frame(fault.into_frame())));
-    }
-
-    /// STOMP 1.2, "ERROR": the server "MUST then close the connection just after sending the `ERROR` frame".
-    fn fail(&mut self, fault: Fault, reason: Reason, now: Instant) {
-        if self.is_reading() {
-            let code = fault.code_of_close;
-            self.output.push_back(Output::Write(Outbound::Frame(fault.into_frame())));
-            self.end(reason, code, now);
-        }
-    }
-
-    fn end(&mut self, reason: Reason, code: CloseCode, now: Instant) {
-        if self.is_reading() {
-            self.reason = Some(reason);
-            self.unsubscribe_all();
-            self.abort_all();
-            self.close(code);
-            self.epilogue(now);
-        }
-    }
-
-    fn close(&mut self, code: CloseCode) {
-        self.phase = Phase::Closing;
-        self.timers.clear_all_but([Timer::Handler, Timer::Stall]);
-        self.output.push_back(Output::Close(code));
     }
 }

@@ -1,16 +1,18 @@
 //! What a connection does, but for calling the service: the socket, the protocol, the streams and the handles meet
 //! here.
 
+mod pushed;
+
 use crate::{
-    BoxError, ClientError, Config, Delivery, Mailbox, MessageStream, Request, Response, Session, SlowConsumer,
+    BoxError, ClientError, Config, Mailbox, Request, Response, Session,
     error::NobodyAsks,
     inbox::Inbox,
-    observers::{Observers, Said},
+    observers::Observers,
     protocol::{Output, Protocol, SubscriptionKey},
-    queue::{Letter, Queue},
-    session::{Command, next_hook},
+    session::Command,
 };
 use futures_util::Sink;
+use pushed::Withheld;
 use std::{
     collections::VecDeque,
     error::Error,
@@ -52,16 +54,6 @@ pub(crate) struct Work {
     withheld: Withheld,
 }
 
-/// What is for the subscription that is being asked for: nobody gets messages before the service has agreed.
-#[derive(Default)]
-struct Withheld {
-    messages: Queue<Letter>,
-    streams: Vec<(Option<u64>, MessageStream)>,
-}
-
-/// So many messages are taken from streams in one turn.
-const MESSAGES: usize = 64;
-
 impl Work {
     pub(crate) fn new(socket: Socket, config: Arc<Config>, session: Session) -> Work {
         let now = now();
@@ -102,118 +94,6 @@ impl Work {
     pub(crate) fn is_called(&self) -> bool {
         let has_waiting = !self.commands.is_empty() || self.observers.are_ready(|key| self.protocol.has_credit(key));
         (self.commands.is_empty() && self.session.shared().is_called()) || (has_waiting && self.has_room())
-    }
-
-    /// Does what the session's handles want, in their order: behind a message that has no room, all waits.
-    pub(crate) fn hear_session(&mut self) {
-        let shared = self.session.shared();
-        if shared.is_abandoned() && !self.is_served {
-            self.protocol.handle_abandoned(self.now);
-        }
-        if self.commands.is_empty() {
-            if !shared.is_called() {
-                return;
-            }
-            shared.hear();
-            let taken = shared.lane().take();
-            match taken {
-                Ok(commands) => self.commands = commands,
-                Err(SlowConsumer) => return self.protocol.handle_overflow(self.now),
-            }
-        }
-        while let Some(command) = self.commands.pop_front() {
-            match command {
-                Command::Message(letter) if !self.has_room() => {
-                    return self.commands.push_front(Command::Message(letter));
-                }
-                Command::Message(letter) if letter.to.is_some() && letter.to == self.protocol.subscribing() => {
-                    self.withheld.messages.push(letter, &self.config.mailbox);
-                }
-                Command::Message(letter) => {
-                    self.flush_protocol();
-                    self.send(letter);
-                }
-                Command::Connected(connected) => self.protocol.handle_connected(connected, self.now),
-                Command::Error(error) => self.protocol.handle_error(error, self.now),
-                Command::Observe { key, hook, stream } => self.observe(key, Some(hook), stream),
-                Command::Unhook(hook) => {
-                    self.withheld.streams.retain(|(known, _)| *known != Some(hook));
-                    self.observers.unhook(hook);
-                }
-                Command::ExpiresAt(at) => self.protocol.handle_expiry(at),
-                Command::Close(code) => self.protocol.handle_close(code, self.now),
-            }
-        }
-    }
-
-    fn observe(&mut self, key: SubscriptionKey, hook: Option<u64>, stream: MessageStream) {
-        if self.protocol.subscribing() == Some(key) {
-            self.withheld.streams.push((hook, stream));
-        } else if self.protocol.is_subscribed(key) {
-            self.observers.insert(key, hook, stream);
-        }
-    }
-
-    /// Sends what was kept back for a subscription until it was agreed to, or drops it.
-    fn release(&mut self, key: SubscriptionKey) {
-        let Withheld { mut messages, streams } = std::mem::take(&mut self.withheld);
-        let mut taken = VecDeque::new();
-        if messages.take(&mut taken).is_err() {
-            self.protocol.handle_overflow(self.now);
-        }
-        self.flush_protocol();
-        taken.into_iter().for_each(|letter| self.send(letter));
-        streams.into_iter().for_each(|(hook, stream)| self.observe(key, hook, stream));
-    }
-
-    /// Sends what a handle wants sent, or has it wait for credit.
-    fn send(&mut self, letter: Letter) {
-        let Some(key) = letter.to else { return };
-        if !self.protocol.has_account(key) {
-            return self.deliver(key, letter.into());
-        }
-        if let Some((_, mailbox)) = self.mailboxes.iter().find(|(known, _)| *known == key) {
-            mailbox.push_letters([letter]);
-            return;
-        }
-        let (mailbox, stream) = Mailbox::new(self.config.mailbox);
-        mailbox.push_letters([letter]);
-        self.mailboxes.push((key, mailbox));
-        self.observers.insert(key, Some(next_hook()), Box::pin(stream));
-    }
-
-    /// Sends what the streams give, while there is room.
-    pub(crate) fn hear_streams(&mut self) {
-        self.observers.look(|key| self.protocol.has_credit(key));
-        for _ in 0..MESSAGES {
-            if !self.has_room() {
-                return;
-            }
-            match self.observers.next(|key| self.protocol.has_credit(key)) {
-                None => return,
-                Some(Said::Nothing) => {}
-                Some(Said::Message(key, delivery)) => self.deliver(key, delivery),
-                Some(Said::Ended(key)) => self.protocol.handle_stream_end(key),
-                Some(Said::Failed(_, error)) if error.is::<SlowConsumer>() => self.protocol.handle_overflow(self.now),
-                Some(Said::Failed(key, error)) => {
-                    let shown = self.describe(&*error);
-                    self.protocol.handle_stream_error(key, shown, self.now);
-                }
-            }
-        }
-    }
-
-    /// Writes what the protocol has to say before what follows.
-    fn flush_protocol(&mut self) {
-        while let Some(item) = self.protocol.poll_write() {
-            self.put(&item);
-        }
-    }
-
-    fn deliver(&mut self, key: SubscriptionKey, delivery: Delivery) {
-        if let Some(encoded) = self.protocol.delivery(key, delivery) {
-            self.put(&Outbound::Encoded(encoded));
-        }
     }
 
     /// Hands the next frame to the protocol, and says whether there was one.
