@@ -96,22 +96,24 @@ impl HeadSearch {
     ///
     /// Of several limits, the one that was exceeded first counts: so that the pieces make no difference.
     fn check_line(&self, line: &[u8], end: usize, limits: &Limits) -> Result<(), DecodeError> {
+        // Which octet exceeds a limit of a line. A CR does not: it may be half of the EOL.
+        let octet = |limit: usize| (self.line + usize::from(line.get(limit) == Some(&b'\r'))).saturating_add(limit);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let exceeded = |is_exceeded: bool, at: usize, kind: Kind, offset| is_exceeded.then(|| (at, kind.at(offset)));
         let faults = [
             exceeded(
                 self.lines > limits.headers && !line.is_empty(),
-                self.line,
+                octet(0),
                 Kind::TooManyHeaders(limits.headers),
                 self.line,
             ),
-            exceeded(self.lines == 0 && line.len() > Command::LONGEST, Command::LONGEST, Kind::UnknownCommand, 0),
             exceeded(
-                line.len() > limits.line,
-                self.line + limits.line.min(line.len()),
-                Kind::LineTooLong(limits.line),
-                self.line,
+                self.lines == 0 && line.len() > Command::LONGEST,
+                octet(Command::LONGEST),
+                Kind::UnknownCommand,
+                0,
             ),
+            exceeded(line.len() > limits.line, octet(limits.line), Kind::LineTooLong(limits.line), self.line),
             // With the EOL that must come, and behind the head a NUL.
             exceeded(end >= limits.head, limits.head.saturating_sub(1), Kind::HeadTooLong(limits.head), limits.head),
             exceeded(

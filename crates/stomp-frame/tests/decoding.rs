@@ -1,6 +1,6 @@
 //! What the decoder makes of bytes, frame by frame: golden inputs, every fault, every limit.
 
-use stomp_frame::{Command, DecodeErrorKind as Kind, Decoded, Decoder, Frame, Limits, Version};
+use stomp_frame::{Command, DecodeError, DecodeErrorKind as Kind, Decoded, Decoder, Frame, Limits, Version};
 
 /// Everything in `bytes`, in a session of `version`.
 fn decode(version: Version, bytes: &[u8]) -> Result<Vec<Frame>, Kind> {
@@ -164,4 +164,37 @@ fn what_waits_behind_connect_is_bounded() {
     assert_eq!(decoder.decode(), Ok(None));
     decoder.feed("\n");
     assert_eq!(decoder.decode().map_err(|error| error.kind), Err(Kind::FrameTooLong(64)));
+}
+
+/// What a stream comes to that is fed in such pieces.
+fn decoded_in_pieces(limits: Limits, pieces: &mut dyn Iterator<Item = &[u8]>) -> Result<usize, DecodeError> {
+    let mut decoder = Decoder::new(limits);
+    decoder.negotiated(Version::V1_2, limits);
+    let mut items = 0;
+    for piece in pieces {
+        decoder.feed(piece.to_vec());
+        while decoder.decode()?.is_some() {
+            items += 1;
+        }
+    }
+    Ok(items)
+}
+
+/// Of several limits, the one that is exceeded first is told, and a CR exceeds none: it may be half of an EOL.
+#[test]
+fn the_pieces_make_no_difference_to_which_limit_is_told() {
+    const ALPHABET: &[u8] = b"A\r\n:";
+    const LENGTH: u32 = 5;
+    for number in 0..ALPHABET.len().pow(LENGTH) {
+        let stream: Vec<u8> =
+            (0..LENGTH).map(|place| ALPHABET[number / ALPHABET.len().pow(place) % ALPHABET.len()]).collect();
+        for (frame, head) in [(4, 4), (4, 9), (5, 4), (5, 9), (9, 3), (9, 4), (9, 5), (9, 9)] {
+            for (line, headers) in [(0, 0), (0, 9), (1, 0), (1, 9), (2, 9), (9, 0), (9, 1), (9, 9)] {
+                let limits = Limits::default().frame(frame).head(head).line(line).headers(headers);
+                let whole = decoded_in_pieces(limits, &mut [&stream[..]].into_iter());
+                let pieces = decoded_in_pieces(limits, &mut stream.chunks(1));
+                assert_eq!(pieces.as_ref().err(), whole.as_ref().err(), "{stream:?} {limits:?}");
+            }
+        }
+    }
 }
