@@ -43,6 +43,9 @@ pub struct Config {
     pub outbound_stall: Duration,
     /// How much of [`Session::message`](crate::Session::message) may wait. Default: 256 messages, 256 KiB.
     pub mailbox: crate::MailboxConfig,
+    /// With as many octets waiting in all mailboxes of the session, those of topics too, each counts as full that is not
+    /// empty. Default: 1 MiB.
+    pub mailbox_octets: usize,
     /// How long `CONNECT` may take to come, to its last octet. Default: 10 s.
     pub connect_timeout: Duration,
     /// How long a frame may take to come, from its first octet to its last. Default: 30 s.
@@ -85,6 +88,7 @@ impl Default for Config {
             outbound_frames: 1_024,
             outbound_stall: Duration::from_secs(10),
             mailbox: crate::MailboxConfig::default(),
+            mailbox_octets: 1 << 20,
             connect_timeout: Duration::from_secs(10),
             frame_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(60),

@@ -54,6 +54,7 @@ mod staging;
 mod mailbox;
 mod topic;
 
+mod budget;
 mod connection;
 mod inbox;
 mod observers;

@@ -174,6 +174,7 @@ impl Stream for Messages {
             if state.is_closed {
                 return Poll::Ready(None);
             }
+            state.queue.count_in_budget();
             if let Err(slow) = state.queue.take(&mut this.taken) {
                 state.is_closed = true;
                 return Poll::Ready(Some(Err(slow.into())));
@@ -201,6 +202,7 @@ impl Drop for Messages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
     use futures_util::{FutureExt, StreamExt};
 
     fn numbered(count: usize) -> Vec<Message> {
@@ -257,6 +259,22 @@ mod tests {
         assert!(mailbox.push(&numbered(1)));
         assert_eq!(drain(&mut messages), [SlowConsumer.to_string()]);
         assert!(!mailbox.push(&numbered(1)), "nobody reads it any more");
+    }
+
+    #[test]
+    fn all_mailboxes_of_a_session_share_its_budget() {
+        let config = MailboxConfig::default().overflow(Overflow::DropOldest);
+        let ((large, mut large_messages), (small, mut small_messages)) = (Mailbox::new(config), Mailbox::new(config));
+        Budget::new(1_000).lend(|| {
+            assert!(drain(&mut large_messages).is_empty());
+            assert!(drain(&mut small_messages).is_empty());
+        });
+        assert!(large.push(&[Message::new(vec![b'x'; 1_000])]));
+        assert!(small.push(&numbered(2)));
+        assert_eq!(drain(&mut small_messages), ["1, 1 dropped"], "one always fits");
+        drop(large_messages);
+        assert!(small.push(&numbered(2)));
+        assert_eq!(drain(&mut small_messages), ["0", "1"]);
     }
 
     #[test]

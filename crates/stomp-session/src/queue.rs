@@ -1,6 +1,10 @@
 //! What waits to be sent, within bounds.
 
-use crate::{Delivery, MailboxConfig, Message, Overflow, SlowConsumer, protocol::SubscriptionKey};
+use crate::{
+    Delivery, MailboxConfig, Message, Overflow, SlowConsumer,
+    budget::{Budget, Held},
+    protocol::SubscriptionKey,
+};
 use std::collections::VecDeque;
 
 /// A message that waits, and for whom.
@@ -47,7 +51,7 @@ pub(crate) struct Queue<T> {
     items: VecDeque<T>,
     /// How many of them are letters, and what these weigh.
     letters: usize,
-    octets: usize,
+    held: Held,
     has_overflowed: bool,
     /// Letters that were dropped and of which nobody has been told.
     untold: Vec<(Option<SubscriptionKey>, u64)>,
@@ -55,7 +59,7 @@ pub(crate) struct Queue<T> {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Queue { items: VecDeque::new(), letters: 0, octets: 0, has_overflowed: false, untold: Vec::new() }
+        Queue { items: VecDeque::new(), letters: 0, held: Held::default(), has_overflowed: false, untold: Vec::new() }
     }
 }
 
@@ -72,7 +76,7 @@ impl<T: Item> Queue<T> {
         if self.has_overflowed || (config.overflow == Overflow::Conflate && self.conflate(&letter)) {
             return;
         }
-        while self.letters >= config.messages.max(1) || self.octets >= config.octets.max(1) {
+        while self.is_full(config) {
             if config.overflow == Overflow::Disconnect {
                 *self = Queue { has_overflowed: true, ..Queue::default() };
                 return;
@@ -83,8 +87,21 @@ impl<T: Item> Queue<T> {
             letter.dropped += self.untold.swap_remove(at).1;
         }
         self.letters += 1;
-        self.octets += letter.message.weight();
+        self.held.add(letter.message.weight());
         self.items.push_back(T::from(letter));
+    }
+
+    /// One letter always fits.
+    fn is_full(&self, config: &MailboxConfig) -> bool {
+        let is_over = self.letters >= config.messages || self.held.octets() >= config.octets;
+        self.letters > 0 && (is_over || self.held.is_budget_spent())
+    }
+
+    /// Lets what waits here count in the budget of the session that reads it.
+    pub(crate) fn count_in_budget(&mut self) {
+        if let Some(budget) = Budget::lent().filter(|_| !self.held.has_budget()) {
+            self.held.set_budget(budget);
+        }
     }
 
     /// Puts a letter in the place of one of the same key, if there is one.
@@ -94,7 +111,8 @@ impl<T: Item> Queue<T> {
         let Some(old) = waiting.rev().find(|old| old.to == new.to && old.message.key() == Some(key)) else {
             return false;
         };
-        self.octets = self.octets - old.message.weight() + new.message.weight();
+        self.held.sub(old.message.weight());
+        self.held.add(new.message.weight());
         old.message = new.message.clone();
         old.dropped += 1;
         true
@@ -104,7 +122,7 @@ impl<T: Item> Queue<T> {
         let oldest = self.items.iter().position(|item| item.letter().is_some()).and_then(|at| self.items.remove(at));
         let Some(oldest) = oldest.as_ref().and_then(T::letter) else { return };
         self.letters -= 1;
-        self.octets -= oldest.message.weight();
+        self.held.sub(oldest.message.weight());
         let lost = oldest.dropped + 1;
         match self.items.iter_mut().filter_map(T::letter_mut).find(|letter| letter.to == oldest.to) {
             Some(next) => next.dropped += lost,
@@ -125,7 +143,8 @@ impl<T: Item> Queue<T> {
             return Err(SlowConsumer);
         }
         std::mem::swap(&mut self.items, empty);
-        (self.letters, self.octets) = (0, 0);
+        self.letters = 0;
+        self.held.clear();
         Ok(())
     }
 

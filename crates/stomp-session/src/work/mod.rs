@@ -5,6 +5,7 @@ mod pushed;
 
 use crate::{
     BoxError, ClientError, Config, Mailbox, Request, Response, Session,
+    budget::Budget,
     error::NobodyAsks,
     inbox::Inbox,
     observers::Observers,
@@ -59,7 +60,7 @@ impl Work {
         let now = now();
         Work {
             received: socket.received(),
-            observers: Observers::new(Arc::clone(session.shared().task())),
+            observers: Observers::new(Arc::clone(session.shared().task()), Budget::new(config.mailbox_octets)),
             protocol: Protocol::new(Arc::clone(&config), session.id(), socket.has_pings(), now),
             socket: Some(socket),
             inbox: Inbox::default(),

@@ -1,0 +1,102 @@
+//! How much may wait in all mailboxes of one session.
+//!
+//! A mailbox is made by whoever publishes, often long before it is known whose it is: its stream is mapped, merged and
+//! boxed on the way to a subscription. So a session lends its budget to whatever it polls, and a mailbox that finds one
+//! when it is first read keeps it.
+
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// A session's account of the octets that wait for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget(Arc<Account>);
+
+#[derive(Debug)]
+struct Account {
+    octets: AtomicUsize,
+    most: usize,
+}
+
+thread_local! {
+    static LENT: RefCell<Option<Budget>> = const { RefCell::new(None) };
+}
+
+impl Budget {
+    pub(crate) fn new(most: usize) -> Budget {
+        Budget(Arc::new(Account { octets: AtomicUsize::new(0), most }))
+    }
+
+    /// Lends the budget to the mailboxes that `act` reads. A panic of `act` must have been caught in it.
+    pub(crate) fn lend<T>(&self, act: impl FnOnce() -> T) -> T {
+        let before = LENT.replace(Some(self.clone()));
+        let result = act();
+        LENT.set(before);
+        result
+    }
+
+    /// The budget of the session that reads, if one does.
+    pub(crate) fn lent() -> Option<Budget> {
+        LENT.with_borrow(Clone::clone)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.octets.load(Ordering::Relaxed) >= self.0.most
+    }
+}
+
+/// Octets that wait in one place, and count in a session's budget once it is known which.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    octets: usize,
+    budget: Option<Budget>,
+}
+
+impl Held {
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
+    }
+
+    pub(crate) fn is_budget_spent(&self) -> bool {
+        self.budget.as_ref().is_some_and(Budget::is_spent)
+    }
+
+    pub(crate) fn has_budget(&self) -> bool {
+        self.budget.is_some()
+    }
+
+    pub(crate) fn set_budget(&mut self, budget: Budget) {
+        let octets = self.octets;
+        self.clear();
+        self.budget = Some(budget);
+        self.add(octets);
+    }
+
+    pub(crate) fn add(&mut self, octets: usize) {
+        self.octets += octets;
+        if let Some(Budget(account)) = &self.budget {
+            account.octets.fetch_add(octets, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn sub(&mut self, octets: usize) {
+        self.octets -= octets;
+        if let Some(Budget(account)) = &self.budget {
+            account.octets.fetch_sub(octets, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.sub(self.octets);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
