@@ -103,6 +103,35 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// About how many octets one session may make the process hold at most, if the largest message that it is sent has
+    /// `message` octets. What handlers and streams hold themselves is not in it.
+    ///
+    /// | what | at most |
+    /// |---|---|
+    /// | a frame that is being read, by the WebSocket and by the codec | 2 × (`limits.frame` + `limits.head`) |
+    /// | the frame that is being handled | `limits.frame` |
+    /// | frames that wait to be | `inbox_octets` + `limits.frame` |
+    /// | frames in transactions | `transaction_octets` + `limits.frame` |
+    /// | what is not yet written | `outbound_octets` + `message` |
+    /// | what handles have sent | 2 × (`mailbox.octets` + `message`) |
+    /// | what was pushed to mailboxes | 2 × (`mailbox_octets` + `subscriptions` × `message`) |
+    /// | notes on what waits to be acknowledged | `unacked_octets` / 2 |
+    /// | subscriptions, and the names of ended ones | `subscriptions` × (5 × `destination` + 512) |
+    ///
+    /// Twice, because a mailbox may fill again while what was taken from it is being sent. Times the number of
+    /// connections it is what a process needs if all peers are hostile at once; an idle session holds a few KiB.
+    #[must_use]
+    pub fn worst_case(&self, message: usize) -> usize {
+        let Limits { frame, head, .. } = self.limits;
+        let read = 2 * (frame + head) + frame + self.inbox_octets + frame + self.transaction_octets + frame;
+        let sent = self.outbound_octets + message + 2 * (self.mailbox.octets + message);
+        let pushed = 2 * (self.mailbox_octets + self.subscriptions * message);
+        let notes = self.unacked_octets / 2 + self.subscriptions * (5 * self.destination + 512);
+        read + sent + pushed + notes
+    }
+}
+
 /// What happens after an error of the application: a handler that failed, a subscription that was refused.
 ///
 /// Errors of the protocol always close, and so does a refused `CONNECT`.

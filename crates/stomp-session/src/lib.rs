@@ -26,6 +26,37 @@
 //! Instead of a loop over `Requests`, [`Connection::run`] calls any `tower::Service<Request>`, such as a router's
 //! routes.
 //!
+//! # Acknowledgments
+//!
+//! A subscription with `ack:client` or `ack:client-individual` gets no more than [`Config::unacked`] messages that it has
+//! not acknowledged, or fewer if its `SUBSCRIBE` says so in `prefetch-count`; then its streams rest. The items of its
+//! streams are [`Delivery`]s, each of which is told once what became of it. `ACK` and `NACK` are no requests: the session
+//! handles them.
+//!
+//! # Transactions
+//!
+//! The `SEND`s of a transaction are held, and requested one by one when it is committed, see [`Staging`].
+//!
+//! # What is wrong
+//!
+//! A peer that breaks the protocol or a limit gets one `ERROR` and is closed; its `message` header is one of:
+//!
+//! | code | what the peer did |
+//! |---|---|
+//! | `malformed-frame`, `malformed-message` | it sent what is not STOMP, or not WebSocket |
+//! | `too-large` | it exceeded a limit of [`Config::limits`] or [`Config::destination`] |
+//! | `missing-header`, `unexpected-frame` | a frame lacks what it must have, or may not be sent, or not now |
+//! | `version-not-supported` | it speaks no version of ours |
+//! | `connect-timeout`, `frame-timeout`, `heart-beat-timeout` | it was too slow, or silent |
+//! | `duplicate-subscription`, `too-many-subscriptions`, `unknown-subscription` | about subscriptions |
+//! | `unknown-delivery`, `already-settled` | about what it acknowledges |
+//! | `duplicate-transaction`, `too-many-transactions`, `transaction-too-large`, `unknown-transaction` | about transactions |
+//! | `slow-consumer` | it does not take what is sent to it |
+//! | `credentials-expired` | see [`Session::expires_at`] |
+//!
+//! Errors of the application are answered too, by its own [`ClientError`]s, `timeout`, `overloaded` or `internal-error`;
+//! whether they close is up to [`Config::app_errors`].
+//!
 //! | to read about | see |
 //! |---|---|
 //! | what a peer asks | [`Request`], [`Params`], [`Principal`], [`DisconnectReason`] |

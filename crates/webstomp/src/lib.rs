@@ -122,8 +122,7 @@
 //!
 //! # Not here
 //!
-//! Transactions and acknowledgments by clients are refused in this version. There is no message store and no cluster,
-//! no SockJS, and no compression of messages.
+//! There is no message store and no cluster, no SockJS, and no compression of messages.
 
 #![forbid(unsafe_code)]
 
