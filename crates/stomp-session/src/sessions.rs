@@ -89,10 +89,14 @@ impl Sessions {
         sessions.len()
     }
 
+    /// Enters a session, or the principal of one that was entered before it had any.
     pub(crate) fn enter(&self, session: &Session) {
         let mut registry = self.lock();
         if let Some(principal) = session.principal() {
-            registry.principals.entry(principal.clone()).or_default().push(session.id());
+            let ids = registry.principals.entry(principal.clone()).or_default();
+            if !ids.contains(&session.id()) {
+                ids.push(session.id());
+            }
         }
         registry.sessions.insert(session.id(), session.clone());
     }

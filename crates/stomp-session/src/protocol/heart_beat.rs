@@ -129,7 +129,7 @@ impl Protocol {
             return self.handle_answer(Err(error), now);
         }
         self.output.push_back(Output::Abandon);
-        let receipt = self.call.take().and_then(|call| call.receipt);
+        let receipt = self.call.take().and_then(|call| call.receipt).or_else(|| self.commit.take()?.into_receipt());
         // Without a service nobody can be told of the end.
         self.disconnect_called = true;
         let fault = Fault::new("overloaded", "The server is too busy to handle this frame.");

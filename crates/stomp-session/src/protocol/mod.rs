@@ -155,6 +155,11 @@ impl Protocol {
         self.subscriptions.is_live(key)
     }
 
+    /// Whether the peer is connected.
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
     /// Whether frames are still of interest.
     pub(crate) fn is_reading(&self) -> bool {
         self.phase != Phase::Closing

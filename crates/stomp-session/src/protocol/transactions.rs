@@ -45,6 +45,10 @@ impl Commit {
     pub(super) fn staging(&self) -> &Staging {
         &self.staging
     }
+
+    pub(super) fn into_receipt(self) -> Option<ByteString> {
+        self.receipt
+    }
 }
 
 impl Protocol {

@@ -159,6 +159,9 @@ impl Work {
                     self.session.shared().set_principal(principal);
                 }
                 self.protocol.handle_answer(Ok(Some(connected)), self.now);
+                if self.protocol.is_open() {
+                    self.config.sessions.enter(&self.session);
+                }
             }
             Ok(Response::Observe(stream)) if command == Some(FrameCommand::Subscribe) => {
                 // Where the session has ended meanwhile, so has the subscription.
@@ -192,6 +195,10 @@ impl Work {
             Output::Write(item) => self.put(&item),
             Output::Negotiated(version) => {
                 if let Some(socket) = &mut self.socket {
+                    // Both say which version; where they differ, the frame decides.
+                    if let Some(subprotocol) = socket.peer().subprotocol.filter(|chosen| *chosen != version) {
+                        tracing::debug!(%subprotocol, %version, "accept-version differs from the sub-protocol");
+                    }
                     socket.negotiated(version, self.config.limits);
                 }
                 self.config.sessions.enter(&self.session);
