@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::stream;
-use stomp_session::{BoxError, Connected, IntoDelivery, IntoMessage, Json, Message, Principal, Response};
+use futures_util::{StreamExt, stream};
+use stomp_session::{
+    BoxError, ClientError, Connected, Delivery, IntoDelivery, IntoMessage, Json, Message, Principal, Request, Response,
+};
 
 /// What a connect handler returns.
 #[diagnostic::on_unimplemented(
@@ -19,24 +21,35 @@ pub trait ConnectAnswer {
     fn into_response(self) -> Result<Response, BoxError>;
 }
 
-/// What handlers of `SEND`, `UNSUBSCRIBE` and `DISCONNECT` return.
+/// What handlers of `SEND`, `UNSUBSCRIBE` and `DISCONNECT` return; only `SEND` can be [replied](crate::Reply) to.
 #[diagnostic::on_unimplemented(
     message = "a handler of SEND, UNSUBSCRIBE or DISCONNECT cannot return `{Self}`",
-    note = "it returns `()`, or a `Result` of it"
+    note = "it returns `()`, for SEND also `Reply(value)`, or a `Result` of these"
 )]
-pub trait SendAnswer {
+pub trait SendAnswer: Sized {
+    /// What of the request is needed to answer it: `()` but for replies.
+    type Context: Send + 'static;
+
+    /// Takes that out of the request, before the handler is called.
+    ///
+    /// # Errors
+    ///
+    /// What the client is told if it is not there.
+    fn context(request: &Request) -> Result<Self::Context, ClientError>;
+
     /// The service's response.
     ///
     /// # Errors
     ///
     /// The handler's.
-    fn into_response(self) -> Result<Response, BoxError>;
+    fn into_response(self, context: Self::Context) -> Result<Response, BoxError>;
 }
 
 /// What a subscribe handler returns.
 #[diagnostic::on_unimplemented(
     message = "a subscribe handler cannot return `{Self}`",
-    note = "it returns `()`, one message (`String`, `Bytes`, `Json`, `Message`), `Observe(stream)`, or a `Result` of these"
+    note = "it returns `()`, one message (`String`, `Bytes`, `Json`, `Message`), `Observe(stream)`, or a `Result` of these",
+    note = "`Observe` takes a `Stream` that is `Send + 'static`, of items that can be sent as messages"
 )]
 pub trait SubscribeAnswer {
     /// The service's response.
@@ -49,10 +62,53 @@ pub trait SubscribeAnswer {
 
 /// A stream as a subscription: each item is sent as a message.
 ///
-/// Items are anything that is [`IntoDelivery`]: what can be sent as a message, a `Delivery`, or a `Result` of it, whose error ends the subscription. The stream is
-/// polled only while the client takes what it is sent, and dropped when the subscription ends.
+/// Items are anything that is [`IntoDelivery`]: what can be sent as a message, a `Delivery`, or a `Result` of these,
+/// whose error ends the subscription. The stream is polled only while the client takes what it is sent, and dropped
+/// when the subscription ends.
+///
+/// Any `Stream` will do, such as one that counts:
+///
+/// ```
+/// use futures_util::stream;
+/// use stomp_router::{Observe, Router, SubscribeAnswer};
+///
+/// async fn count() -> impl SubscribeAnswer {
+///     Observe(stream::unfold(1, async |number: u64| Some((number.to_string(), number + 1))))
+/// }
+///
+/// let router: Router = Router::new().subscribe("/numbers", count);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Observe<S>(pub S);
+
+impl<S> Observe<S>
+where
+    S: Stream<Item: IntoDelivery> + Send + 'static,
+{
+    /// Sends these values first: what there is already, before what is new.
+    ///
+    /// Begin to listen before you look at what there is, and nothing is missed in between.
+    ///
+    /// ```
+    /// use stomp_router::{Json, Observe, State, SubscribeAnswer};
+    /// use stomp_session::Topic;
+    /// # #[derive(Clone)]
+    /// # struct Price { changes: Topic<Json<f64>> }
+    /// # impl Price { fn now(&self) -> f64 { 12.5 } }
+    ///
+    /// async fn watch(State(price): State<Price>) -> impl SubscribeAnswer {
+    ///     let changes = price.changes.subscribe();
+    ///     Observe(changes).starting_with([Json(price.now())])
+    /// }
+    /// ```
+    pub fn starting_with<I>(self, values: I) -> Observe<impl Stream<Item = Result<Delivery, BoxError>> + Send + 'static>
+    where
+        I: IntoIterator<Item: IntoDelivery + 'static, IntoIter: Send + 'static>,
+    {
+        let values = stream::iter(values.into_iter().map(IntoDelivery::into_delivery));
+        Observe(values.chain(self.0.map(IntoDelivery::into_delivery)))
+    }
+}
 
 impl<S> SubscribeAnswer for Observe<S>
 where
@@ -92,7 +148,31 @@ macro_rules! plain {
     )*};
 }
 
-plain!(ConnectAnswer, SendAnswer, SubscribeAnswer);
+plain!(ConnectAnswer, SubscribeAnswer);
+
+impl SendAnswer for () {
+    type Context = ();
+
+    fn context(_: &Request) -> Result<(), ClientError> {
+        Ok(())
+    }
+
+    fn into_response(self, (): ()) -> Result<Response, BoxError> {
+        Ok(Response::Done)
+    }
+}
+
+impl<T: SendAnswer, E: Into<BoxError>> SendAnswer for Result<T, E> {
+    type Context = T::Context;
+
+    fn context(request: &Request) -> Result<T::Context, ClientError> {
+        T::context(request)
+    }
+
+    fn into_response(self, context: T::Context) -> Result<Response, BoxError> {
+        self.map_err(Into::into)?.into_response(context)
+    }
+}
 
 /// One message, then the end of the subscription.
 fn one(message: impl IntoMessage) -> Result<Response, BoxError> {
@@ -120,5 +200,31 @@ impl SubscribeAnswer for String {
 impl SubscribeAnswer for Bytes {
     fn into_response(self) -> Result<Response, BoxError> {
         one(self)
+    }
+}
+
+/// How a command's handlers are answered for: what is taken out of the request before, and what is made of the answer
+/// and that.
+#[derive(Debug)]
+pub struct Answering<T, C> {
+    pub(crate) context: fn(&Request) -> Result<C, ClientError>,
+    pub(crate) respond: fn(T, C) -> Result<Response, BoxError>,
+}
+
+impl<T: ConnectAnswer> Answering<T, ()> {
+    pub(crate) fn connect() -> Answering<T, ()> {
+        Answering { context: |_| Ok(()), respond: |answer, ()| answer.into_response() }
+    }
+}
+
+impl<T: SendAnswer> Answering<T, T::Context> {
+    pub(crate) fn send() -> Answering<T, T::Context> {
+        Answering { context: T::context, respond: T::into_response }
+    }
+}
+
+impl<T: SubscribeAnswer> Answering<T, ()> {
+    pub(crate) fn subscribe() -> Answering<T, ()> {
+        Answering { context: |_| Ok(()), respond: |answer, ()| answer.into_response() }
     }
 }

@@ -1,47 +1,7 @@
-//! What can be wrong with routes, and what clients are told of a handler's errors.
+//! What can be wrong with routes.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, panic::Location};
 use stomp_frame::Command;
-use stomp_session::ClientError;
-use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
-
-/// What a client is shown of an error: the session's `Config::describe` for services of tower layers.
-///
-/// | error | code |
-/// |---|---|
-/// | a [`ClientError`] | its own |
-/// | tower's timeout | `timeout` |
-/// | tower's load-shed | `overloaded` |
-/// | any other | `internal-error`, and it is logged |
-#[must_use]
-pub fn describe(error: &(dyn Error + 'static)) -> ClientError {
-    if error.is::<Elapsed>() {
-        ClientError::new("timeout", "The server took too long to handle this frame.")
-    } else if error.is::<Overloaded>() {
-        ClientError::new("overloaded", "The server is too busy to handle this frame.")
-    } else {
-        ClientError::of(error)
-    }
-}
-
-/// Nothing is routed where a frame wants to go.
-pub(crate) fn not_found(command: Command, destination: &str) -> ClientError {
-    ClientError::new("not-found", format!("There is nothing to {command} at {}.", Shown(destination)))
-}
-
-/// A handler's argument could not be had from the request.
-pub(crate) fn bad_request(text: impl Into<String>) -> ClientError {
-    ClientError::new("bad-request", text.into())
-}
-
-/// A client's own text, given back to it: not too long, and nothing that would upset a terminal.
-struct Shown<'a>(&'a str);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().take(64).try_for_each(|char| write!(f, "{}", char.escape_debug()))
-    }
-}
 
 /// All that is wrong with a router's routes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +11,11 @@ impl RouteErrors {
     /// One by one, in the order in which the routes were added.
     pub fn iter(&self) -> impl Iterator<Item = &RouteError> {
         self.0.iter()
+    }
+
+    /// All of them, if there are any.
+    pub(crate) fn check(errors: Vec<RouteError>) -> Result<(), RouteErrors> {
+        if errors.is_empty() { Ok(()) } else { Err(RouteErrors(errors)) }
     }
 }
 
@@ -65,32 +30,62 @@ impl fmt::Display for RouteErrors {
 
 impl Error for RouteErrors {}
 
-/// What is wrong with one route.
+/// What is wrong with one route. It names the route by its pattern and the place in the source where it was added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteError {
-    command: Command,
-    pattern: String,
-    reason: String,
+    pub(crate) origin: Origin,
+    pub(crate) problem: Problem,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// No destination could tell it from this one.
+    Conflict(Origin),
+    Malformed(String),
+    /// There are no routes for such frames.
+    NotRouted,
+    NoPolicy,
 }
 
 impl fmt::Display for RouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?} {}", self.command, self.pattern, self.reason)
+        write!(f, "{} ", self.origin)?;
+        match &self.problem {
+            Problem::Conflict(other) => write!(f, "is in conflict with {other}"),
+            Problem::Malformed(reason) => write!(f, "is malformed: {reason}"),
+            Problem::NotRouted => f.write_str("can have no route"),
+            Problem::NoPolicy => f.write_str("has no policy"),
+        }
     }
 }
 
-/// Route errors, while routes are being added.
-#[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<RouteError>);
+/// A route's name to those who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// None for a fallback.
+    pub(crate) command: Option<Command>,
+    /// Empty for `CONNECT` and `DISCONNECT`.
+    pub(crate) pattern: String,
+    /// Where it was added.
+    pub(crate) place: &'static Location<'static>,
+}
 
-impl Problems {
-    pub(crate) fn note(&mut self, command: Command, pattern: &str, result: Result<(), String>) {
-        if let Err(reason) = result {
-            self.0.push(RouteError { command, pattern: pattern.to_owned(), reason });
-        }
+impl Origin {
+    /// Whether it leads peers to destinations.
+    pub(crate) fn needs_policy(&self) -> bool {
+        matches!(self.command, None | Some(Command::Send | Command::Subscribe))
     }
+}
 
-    pub(crate) fn none(self) -> Result<(), RouteErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(RouteErrors(self.0)) }
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.command {
+            Some(command) => command.fmt(f)?,
+            None => f.write_str("fallback")?,
+        }
+        if !self.pattern.is_empty() {
+            write!(f, " {:?}", self.pattern)?;
+        }
+        write!(f, " ({})", self.place)
     }
 }

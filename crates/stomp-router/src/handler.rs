@@ -2,15 +2,13 @@
 
 use crate::{
     FromRequest,
+    answer::Answering,
     route::{Endpoint, Route, RouteService},
 };
 use futures_util::future::{BoxFuture, ready};
 use std::marker::PhantomData;
-use stomp_session::{BoxError, Request, Response};
+use stomp_session::{BoxError, ClientError, Request, Response};
 use tower::Layer;
-
-/// What turns a handler's answer into a response.
-type IntoResponse<T> = fn(T) -> Result<Response, BoxError>;
 
 /// An async function of up to eight arguments, each of which is [`FromRequest`].
 ///
@@ -29,21 +27,33 @@ type IntoResponse<T> = fn(T) -> Result<Response, BoxError>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler",
     note = "a handler is an `async fn` of up to 8 arguments that are all `FromRequest` and `'static`, \
-            and its future is `Send`"
+            and its future is `Send`",
+    note = "an argument of the router's state is `State<T>`, and `T` is the type that `with_state` is given, or `FromRef` \
+            of it"
 )]
 pub trait Handler<A, S>: Sized + Send + 'static {
     /// What it returns in the end.
     type Output: 'static;
 
     /// Makes a route of it.
-    fn into_route(self, state: S, into_response: IntoResponse<Self::Output>) -> Route;
+    #[doc(hidden)]
+    fn into_route<C: Send + 'static>(self, state: S, answering: Answering<Self::Output, C>) -> Route;
 
     /// Wraps the handler in a tower layer, for one route.
     fn layer<L>(self, layer: L) -> Layered<Self, L, A, S>
     where
         L: Layer<Route, Service: RouteService>,
     {
-        Layered { handler: self, layer, kind: PhantomData }
+        Layered { handler: self, layer, is_policy: false, kind: PhantomData }
+    }
+
+    /// As [`layer`](Handler::layer), for a layer that says who may use the route: see
+    /// [`Router::require_policies`](crate::Router::require_policies).
+    fn policy<L>(self, layer: L) -> Layered<Self, L, A, S>
+    where
+        L: Layer<Route, Service: RouteService>,
+    {
+        Layered { handler: self, layer, is_policy: true, kind: PhantomData }
     }
 }
 
@@ -52,6 +62,7 @@ pub trait Handler<A, S>: Sized + Send + 'static {
 pub struct Layered<H, L, A, S> {
     handler: H,
     layer: L,
+    is_policy: bool,
     kind: PhantomData<fn(A, S)>,
 }
 
@@ -64,16 +75,17 @@ where
 {
     type Output = H::Output;
 
-    fn into_route(self, state: S, into_response: IntoResponse<H::Output>) -> Route {
-        self.handler.into_route(state, into_response).layer(&self.layer)
+    fn into_route<C: Send + 'static>(self, state: S, answering: Answering<H::Output, C>) -> Route {
+        let route = self.handler.into_route(state, answering).layer(&self.layer);
+        if self.is_policy { route.with_policy() } else { route }
     }
 }
 
 /// A function with its state.
-struct Function<F, A, S, T> {
+struct Function<F, A, S, T, C> {
     function: F,
     state: S,
-    into_response: IntoResponse<T>,
+    answering: Answering<T, C>,
     arguments: PhantomData<fn(A)>,
 }
 
@@ -88,28 +100,32 @@ macro_rules! handler {
         {
             type Output = R::Output;
 
-            fn into_route(self, state: S, into_response: IntoResponse<R::Output>) -> Route {
+            fn into_route<C: Send + 'static>(self, state: S, answering: Answering<R::Output, C>) -> Route {
                 let arguments = PhantomData::<fn(($($argument,)*))>;
-                Route::new(Function { function: self, state, into_response, arguments })
+                Route::new(Function { function: self, state, answering, arguments })
             }
         }
 
-        impl<F, R, S, $($argument),*> Endpoint for Function<F, ($($argument,)*), S, R::Output>
+        impl<F, R, S, C, $($argument),*> Endpoint for Function<F, ($($argument,)*), S, R::Output, C>
         where
             F: Fn($($argument),*) -> R + Send + Sync + 'static,
             R: Future<Output: 'static> + Send + 'static,
             S: Send + Sync + 'static,
+            C: Send + 'static,
             $($argument: FromRequest<S>,)*
         {
-            #[allow(unused_variables)] // of the function without arguments
-            fn call(&self, request: &Request) -> BoxFuture<'static, Result<Response, BoxError>> {
-                let call = || Ok::<R, BoxError>((self.function)($($argument::from_request(request, &self.state)?),*));
-                match call() {
-                    Ok(future) => {
-                        let into_response = self.into_response;
-                        Box::pin(async move { into_response(future.await) })
-                    }
-                    Err(error) => Box::pin(ready(Err(error))),
+            fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
+                let Answering { context, respond } = self.answering;
+                let start = || {
+                    let context = context(&request)?;
+                    Ok(((self.function)($($argument::from_request(&request, &self.state)?),*), context))
+                };
+                let started: Result<(R, C), ClientError> = start();
+                // What the handler has not taken of the request is let go.
+                drop(request);
+                match started {
+                    Ok((future, context)) => Box::pin(async move { respond(future.await, context) }),
+                    Err(error) => Box::pin(ready(Err(error.into()))),
                 }
             }
         }

@@ -39,21 +39,30 @@
 
 mod router;
 mod routes;
+mod session_routes;
 
 mod answer;
 mod extract;
 mod handler;
+mod reply;
 
+pub mod middleware;
+
+mod describe;
 mod errors;
 mod path;
 mod route;
+mod table;
 
 pub use answer::{ConnectAnswer, Observe, SendAnswer, SubscribeAnswer};
-pub use errors::{RouteError, RouteErrors, describe};
-pub use extract::{FromRef, FromRequest, Path, State};
+pub use describe::describe;
+pub use errors::{RouteError, RouteErrors};
+pub use extract::{Extension, FromRef, FromRequest, OptionalFromRequest, Path, State};
 pub use handler::{Handler, Layered};
+pub use reply::Reply;
 pub use route::{Route, RouteService};
-pub use router::Router;
+pub use router::{Complete, Router};
 pub use routes::Routes;
+pub use session_routes::{SessionRoutes, SessionService};
 
 pub use stomp_session::Json;

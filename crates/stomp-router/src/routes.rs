@@ -1,6 +1,6 @@
 //! Routes, ready to be called.
 
-use crate::{errors::not_found, path::Paths, route::Route};
+use crate::{RouteService, describe::not_found, table::Table};
 use futures_util::future::BoxFuture;
 use std::{
     fmt,
@@ -11,100 +11,39 @@ use std::{
 };
 use stomp_frame::Command;
 use stomp_session::{BoxError, Params, Request, Response};
-use tower::Service;
+use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
-/// A router's routes as a service. Clones share them.
+/// A router's routes as a service, with or without layers around them. Clones share them.
+///
+/// The route is found before the layers are called, so that they can ask for its pattern:
+/// [`request.params().pattern()`](stomp_session::Params::pattern).
 #[derive(Clone)]
 pub struct Routes {
-    table: Arc<Table>,
-    /// Where the last request went: peers tend to talk to one destination for a while.
-    last: Option<Last>,
-}
-
-/// Routes by command.
-pub(crate) struct Table {
-    connect: Option<Route>,
-    send: Paths<Route>,
-    subscribe: Paths<Route>,
-    unsubscribe: Paths<Route>,
-    disconnect: Option<Route>,
-}
-
-#[derive(Clone)]
-struct Last {
-    command: Command,
-    destination: String,
-    place: usize,
-    params: Params,
+    finder: Finder,
+    layered: Option<BoxCloneSyncService<Request, Response, BoxError>>,
 }
 
 impl Routes {
-    pub(crate) fn builder() -> Table {
-        Table {
-            connect: None,
-            send: Paths::new(),
-            subscribe: Paths::new(),
-            unsubscribe: Paths::new(),
-            disconnect: None,
-        }
+    pub(crate) fn new(table: Table) -> Routes {
+        Routes { finder: Finder { table: Arc::new(table), last: None }, layered: None }
     }
 
-    /// The place of the route for a destination among its command's, and the parameters it finds there.
-    fn find(&mut self, command: Command, destination: &str) -> Option<(usize, Params)> {
-        if let Some(last) = &self.last {
-            if last.command == command && last.destination == destination {
-                return Some((last.place, last.params.clone()));
-            }
-        }
-        let (place, params) = self.table.paths(command)?.find(destination)?;
-        let mut text = self.last.take().map_or_else(String::new, |last| last.destination);
-        text.clear();
-        text.push_str(destination);
-        self.last = Some(Last { command, destination: text, place, params: params.clone() });
-        Some((place, params))
+    /// Wraps a tower layer around all of it, once: it sees every request, whether there is a route or not.
+    ///
+    /// Unlike a [`Route`](crate::Route), routes in layers are ready when these are. Each call of this costs one
+    /// allocation a frame, however many layers a `ServiceBuilder` has put into one.
+    #[must_use]
+    pub fn layer<L>(self, layer: L) -> Routes
+    where
+        L: Layer<Routes, Service: RouteService>,
+    {
+        // What is inside does not look for what was found outside.
+        let finder = Finder { table: Arc::clone(&self.finder.table), last: None };
+        Routes { finder, layered: Some(BoxCloneSyncService::new(layer.layer(self).map_err(Into::into))) }
     }
 
-    fn route(&mut self, request: &mut Request) -> Option<&Route> {
-        let command = request.command();
-        if let Some((place, params)) = self.find(command, request.destination()) {
-            request.set_params(params);
-            return self.table.paths(command)?.get(place);
-        }
-        match command {
-            Command::Connect | Command::Stomp => self.table.connect.as_ref(),
-            Command::Disconnect => self.table.disconnect.as_ref(),
-            _ => None,
-        }
-    }
-}
-
-impl Table {
-    /// Adds a route, or says why it cannot be.
-    pub(crate) fn add(&mut self, command: Command, pattern: &str, route: Route) -> Result<(), String> {
-        let slot = match command {
-            Command::Send => return self.send.insert(pattern, route),
-            Command::Subscribe => return self.subscribe.insert(pattern, route),
-            Command::Unsubscribe => return self.unsubscribe.insert(pattern, route),
-            Command::Connect => &mut self.connect,
-            _ => &mut self.disconnect,
-        };
-        match slot.replace(route) {
-            None => Ok(()),
-            Some(_) => Err("has two handlers".to_owned()),
-        }
-    }
-
-    pub(crate) fn build(self) -> Routes {
-        Routes { table: Arc::new(self), last: None }
-    }
-
-    fn paths(&self, command: Command) -> Option<&Paths<Route>> {
-        match command {
-            Command::Send => Some(&self.send),
-            Command::Subscribe => Some(&self.subscribe),
-            Command::Unsubscribe => Some(&self.unsubscribe),
-            _ => None,
-        }
+    pub(crate) fn finder(&self) -> Finder {
+        self.finder.clone()
     }
 }
 
@@ -113,13 +52,17 @@ impl Service<Request> for Routes {
     type Error = BoxError;
     type Future = ResponseFuture;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.layered.as_mut().map_or(Poll::Ready(Ok(())), |service| service.poll_ready(cx))
     }
 
     fn call(&mut self, mut request: Request) -> ResponseFuture {
-        if let Some(route) = self.route(&mut request) {
-            return ResponseFuture(State::Route(route.call(request)));
+        self.finder.locate(&mut request);
+        if let Some(service) = &mut self.layered {
+            return ResponseFuture(State::Called(service.call(request)));
+        }
+        if let Some(route) = self.finder.table.route(&request) {
+            return ResponseFuture(State::Called(route.call(request)));
         }
         let command = request.command();
         ResponseFuture(State::Ready(ready(match command {
@@ -135,12 +78,59 @@ impl fmt::Debug for Routes {
     }
 }
 
+/// Finds the pattern for a request.
+#[derive(Clone)]
+pub(crate) struct Finder {
+    table: Arc<Table>,
+    /// What was found last: peers tend to talk to one destination for a while.
+    last: Option<Last>,
+}
+
+#[derive(Clone)]
+struct Last {
+    command: Command,
+    destination: String,
+    params: Params,
+}
+
+impl Finder {
+    /// Notes in the request what is found, unless that is done.
+    pub(crate) fn locate(&mut self, request: &mut Request) {
+        let command = request.command();
+        if request.params().pattern().is_some_and(|pattern| self.table.knows(command, pattern)) {
+            return;
+        }
+        let params = self.find(command, request.destination()).unwrap_or_default();
+        request.set_params(params);
+    }
+
+    fn find(&mut self, command: Command, destination: &str) -> Option<Params> {
+        if let Some(last) = &self.last {
+            if last.command == command && last.destination == destination {
+                return Some(last.params.clone());
+            }
+        }
+        let params = self.table.find(command, destination)?;
+        let mut text = self.last.take().map_or_else(String::new, |last| last.destination);
+        text.clear();
+        text.push_str(destination);
+        self.last = Some(Last { command, destination: text, params: params.clone() });
+        Some(params)
+    }
+}
+
 /// What a route will answer.
 pub struct ResponseFuture(State);
 
 enum State {
-    Route(BoxFuture<'static, Result<Response, BoxError>>),
+    Called(BoxFuture<'static, Result<Response, BoxError>>),
     Ready(Ready<Result<Response, BoxError>>),
+}
+
+impl ResponseFuture {
+    pub(crate) fn of(called: BoxFuture<'static, Result<Response, BoxError>>) -> ResponseFuture {
+        ResponseFuture(State::Called(called))
+    }
 }
 
 impl Future for ResponseFuture {
@@ -148,7 +138,7 @@ impl Future for ResponseFuture {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            State::Route(future) => future.as_mut().poll(cx),
+            State::Called(future) => future.as_mut().poll(cx),
             State::Ready(ready) => Pin::new(ready).poll(cx),
         }
     }

@@ -432,27 +432,40 @@ async fn a_subscribe_handler_answers_with_messages() {
 #[test]
 fn all_that_is_wrong_with_routes_is_reported_together() {
     async fn sink() {}
-    let errors = Router::new()
+    let before = line!();
+    let router = Router::new()
+        .connect(sink)
         .send("/rooms/{room}", sink)
         .subscribe("/rooms/:name", sink)
         .send("/rooms/:name", sink)
-        .send("/files/{*rest}", sink)
-        .subscribe("/prices", sink)
+        .nest("/files", Router::new().send("/{*rest}", sink))
         .send("/files/{*all}", sink)
         .send("/broken/{", sink)
         .subscribe("/prices", sink)
+        .subscribe("/prices", sink)
         .unsubscribe("/prices", sink)
-        .build()
-        .unwrap_err();
+        .connect(sink)
+        .route_service(Command::Ack, "/prices", Router::new().build().unwrap())
+        .fallback(sink)
+        .fallback(sink);
+    let errors = router.build().unwrap_err();
     let shown: Vec<_> = errors.iter().map(ToString::to_string).collect();
-    assert_eq!(shown.len(), 4, "{shown:?}");
-    for (shown, both) in shown.iter().zip([
-        ["SEND \"/rooms/:name\"", "/rooms/{room}"],
-        ["SEND \"/files/{*all}\"", "/files/{*rest}"],
-        ["SEND \"/broken/{\"", ""],
-        ["SUBSCRIBE \"/prices\"", "with /prices"],
-    ]) {
-        assert!(both.iter().all(|one| shown.contains(one)), "{shown} does not name {both:?}");
+    let at = |line| format!("(crates/stomp-router/tests/routing.rs:{}:", before + line);
+    let expected = [
+        ["SEND \"/rooms/:name\"", &at(5), "is in conflict with SEND \"/rooms/{room}\"", &at(3)],
+        ["SEND \"/files/{*all}\"", &at(7), "is in conflict with SEND \"/files/{*rest}\"", &at(6)],
+        ["SEND \"/broken/{\"", &at(8), "is malformed", ""],
+        ["SUBSCRIBE \"/prices\"", &at(10), "is in conflict with SUBSCRIBE \"/prices\"", &at(9)],
+        ["CONNECT", &at(12), "is in conflict with CONNECT", &at(2)],
+        ["ACK \"/prices\"", &at(13), "can have no route", ""],
+        ["fallback", &at(15), "is in conflict with fallback", &at(14)],
+    ];
+    assert_eq!(shown.len(), expected.len(), "{shown:#?}");
+    for (shown, parts) in shown.iter().zip(expected) {
+        let mut rest = shown.as_str();
+        for part in parts {
+            rest = rest.split_once(part).unwrap_or_else(|| panic!("{shown} has no {part:?}")).1;
+        }
         assert!(errors.to_string().contains(shown.as_str()), "{errors}");
     }
 }

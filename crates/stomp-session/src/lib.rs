@@ -59,7 +59,7 @@
 //!
 //! | to read about | see |
 //! |---|---|
-//! | what a peer asks | [`Request`], [`Params`], [`Principal`], [`DisconnectReason`] |
+//! | what a peer asks | [`Request`], [`Params`], [`Pattern`], [`Principal`], [`DisconnectReason`] |
 //! | what it is answered | [`Response`], [`Connected`], [`ClientError`] |
 //! | what it is sent | [`Message`], [`IntoMessage`], [`Json`] |
 //! | what it acknowledges | [`Delivery`], [`Settlement`], [`IntoDelivery`] |
@@ -102,7 +102,7 @@ pub use json::Json;
 pub use mailbox::{Mailbox, MailboxConfig, Messages, Overflow, SlowConsumer};
 pub use message::{IntoMessage, Message};
 pub use principal::Principal;
-pub use request::{DisconnectReason, Params, Request};
+pub use request::{DisconnectReason, Params, Pattern, Request};
 pub use requests::{Requests, Responder};
 pub use response::{Connected, MessageStream, Response};
 pub use session::{Observed, Session};

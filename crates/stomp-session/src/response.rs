@@ -72,6 +72,18 @@ impl Connected {
         self.headers.append(name, value);
         self
     }
+
+    /// The peer's name.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    /// The headers that are added to `CONNECTED`.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
 }
 
 impl From<Principal> for Connected {

@@ -1,7 +1,10 @@
 //! A whole server.
 
-use std::{io, sync::Arc};
-use stomp_router::{ConnectAnswer, Handler, Route, RouteErrors, Router, Routes, SendAnswer, SubscribeAnswer, describe};
+use std::{fmt, io, sync::Arc};
+use stomp_router::{
+    Complete, ConnectAnswer, Handler, RouteErrors, RouteService, Router, Routes, SendAnswer, SessionRoutes,
+    SessionService, SubscribeAnswer, describe,
+};
 use stomp_server::{Server, Upgrade};
 use stomp_session::Session;
 use stomp_socket::Socket;
@@ -11,13 +14,17 @@ use tower::Layer;
 /// A STOMP server: a [`Router`] with the settings of its sessions and of the way in.
 ///
 /// `S` is the state that handlers still miss: see [`App::with_state`].
-#[derive(Debug)]
 #[must_use = "an app does nothing until it listens or is mounted"]
 pub struct App<S = ()> {
     router: Router<S>,
+    layers: Vec<Box<dyn FnOnce(Routes) -> Routes + Send>>,
+    session_layers: Vec<SessionLayer>,
     session: stomp_session::Config,
     server: stomp_server::Config,
 }
+
+/// Wraps a layer around the routes of one session.
+type SessionLayer = Box<dyn Fn(SessionRoutes) -> SessionRoutes + Send + Sync>;
 
 impl<S: Clone + Send + 'static> App<S> {
     /// An app without routes: it lets any client in and serves nothing.
@@ -38,72 +45,120 @@ impl<S: Clone + Send + 'static> App<S> {
     }
 
     /// See [`Router::connect`].
+    #[track_caller]
     pub fn connect<A, H>(self, handler: H) -> App<S>
     where
         H: Handler<A, S, Output: ConnectAnswer>,
     {
-        self.route(|router| router.connect(handler))
+        App { router: self.router.connect(handler), ..self }
     }
 
     /// See [`Router::send`].
+    #[track_caller]
     pub fn send<A, H>(self, pattern: &str, handler: H) -> App<S>
     where
         H: Handler<A, S, Output: SendAnswer>,
     {
-        self.route(|router| router.send(pattern, handler))
+        App { router: self.router.send(pattern, handler), ..self }
     }
 
     /// See [`Router::subscribe`].
+    #[track_caller]
     pub fn subscribe<A, H>(self, pattern: &str, handler: H) -> App<S>
     where
         H: Handler<A, S, Output: SubscribeAnswer>,
     {
-        self.route(|router| router.subscribe(pattern, handler))
+        App { router: self.router.subscribe(pattern, handler), ..self }
     }
 
     /// See [`Router::unsubscribe`].
+    #[track_caller]
     pub fn unsubscribe<A, H>(self, pattern: &str, handler: H) -> App<S>
     where
-        H: Handler<A, S, Output: SendAnswer>,
+        H: Handler<A, S, Output: SendAnswer<Context = ()>>,
     {
-        self.route(|router| router.unsubscribe(pattern, handler))
+        App { router: self.router.unsubscribe(pattern, handler), ..self }
     }
 
     /// See [`Router::disconnect`].
+    #[track_caller]
     pub fn disconnect<A, H>(self, handler: H) -> App<S>
     where
-        H: Handler<A, S, Output: SendAnswer>,
+        H: Handler<A, S, Output: SendAnswer<Context = ()>>,
     {
-        self.route(|router| router.disconnect(handler))
+        App { router: self.router.disconnect(handler), ..self }
     }
 
-    /// Wraps each route added so far in a tower layer, see [`Router::layer`].
-    pub fn layer<L>(self, layer: L) -> App<S>
+    /// See [`Router::fallback`].
+    #[track_caller]
+    pub fn fallback<A, H>(self, handler: H) -> App<S>
     where
-        L: Layer<Route, Service: stomp_router::RouteService> + Clone + Send + 'static,
+        H: Handler<A, S, Output: SendAnswer<Context = ()>>,
     {
-        self.route(|router| router.layer(layer))
+        App { router: self.router.fallback(handler), ..self }
+    }
+
+    /// See [`Router::nest`].
+    pub fn nest(self, prefix: &str, router: Router<S>) -> App<S> {
+        App { router: self.router.nest(prefix, router), ..self }
+    }
+
+    /// See [`Router::merge`].
+    pub fn merge(self, router: Router<S>) -> App<S> {
+        App { router: self.router.merge(router), ..self }
+    }
+
+    /// Wraps a tower layer around the whole app, once: it sees every request of every session, whether there is a route
+    /// or not, and also of routes that are added after it. The last one is the outermost. See [`Routes::layer`].
+    ///
+    /// It is made when the app is built; tower's `BufferLayer` must be in a runtime then.
+    pub fn layer<L>(mut self, layer: L) -> App<S>
+    where
+        L: Layer<Routes, Service: RouteService> + Send + 'static,
+    {
+        self.layers.push(Box::new(|routes| routes.layer(layer)));
+        self
+    }
+
+    /// Wraps a tower layer around each session, built anew for each connection: so its service need not be `Clone`, and
+    /// what it counts is one session's. The last one is the outermost, and all of them are around those of
+    /// [`App::layer`]. See [`SessionRoutes::layer`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower::limit::RateLimitLayer;
+    /// use webstomp::App;
+    ///
+    /// // Who sends more than 100 frames a second is read from more slowly.
+    /// let app: App = App::new().layer_per_session(RateLimitLayer::new(100, Duration::from_secs(1)));
+    /// ```
+    pub fn layer_per_session<L>(mut self, layer: L) -> App<S>
+    where
+        L: Layer<SessionRoutes, Service: SessionService> + Send + Sync + 'static,
+    {
+        self.session_layers.push(Box::new(move |routes| routes.layer(&layer)));
+        self
     }
 
     /// Provides the state that handlers take parts of with [`State`](crate::State).
     pub fn with_state<S2>(self, state: S) -> App<S2> {
-        self.route(|router| router.with_state(state))
-    }
-
-    fn route<S2>(self, change: impl FnOnce(Router<S>) -> Router<S2>) -> App<S2> {
-        App { router: change(self.router), session: self.session, server: self.server }
+        let App { router, layers, session_layers, session, server } = self;
+        App { router: router.with_state(state), layers, session_layers, session, server }
     }
 }
 
-impl App {
+impl<S> App<S>
+where
+    Router<S>: Complete,
+{
     /// The app as a tower service that answers WebSocket handshakes, to be mounted on an HTTP server.
     ///
     /// # Errors
     ///
     /// See [`Router::build`].
     pub fn into_service(self) -> Result<Upgrade, RouteErrors> {
-        let sessions = Sessions::new(self.router.build()?, self.session);
-        Ok(Upgrade::new(self.server, move |socket| sessions.run(socket)))
+        let (sessions, config) = self.sessions()?;
+        Ok(Upgrade::new(config, move |socket| sessions.run(socket)))
     }
 
     /// Listens on an address, for WebSocket connections on any path, until the future is dropped.
@@ -122,11 +177,17 @@ impl App {
     ///
     /// See [`Router::build`].
     pub async fn serve(self, listener: TcpListener) -> Result<(), RouteErrors> {
-        let sessions = Sessions::new(self.router.build()?, self.session);
-        let mut server = Server::new(listener, self.server);
+        let (sessions, config) = self.sessions()?;
+        let mut server = Server::new(listener, config);
         loop {
             tokio::spawn(sessions.run(server.accept().await));
         }
+    }
+
+    fn sessions(self) -> Result<(Sessions, stomp_server::Config), RouteErrors> {
+        let routes = self.router.build()?;
+        let routes = self.layers.into_iter().fold(routes, |routes, layer| layer(routes));
+        Ok((Sessions::new(routes, self.session_layers, self.session), self.server))
     }
 }
 
@@ -138,26 +199,48 @@ impl<S: Clone + Send + 'static> Default for App<S> {
 
 impl<S> From<Router<S>> for App<S> {
     fn from(router: Router<S>) -> App<S> {
-        App { router, session: stomp_session::Config::default(), server: stomp_server::Config::default() }
+        App {
+            router,
+            layers: Vec::new(),
+            session_layers: Vec::new(),
+            session: stomp_session::Config::default(),
+            server: stomp_server::Config::default(),
+        }
+    }
+}
+
+impl<S> fmt::Debug for App<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("router", &self.router)
+            .field("session", &self.session)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 
 /// What every connection is given.
 struct Sessions {
     routes: Routes,
+    layers: Arc<[SessionLayer]>,
     config: Arc<stomp_session::Config>,
 }
 
 impl Sessions {
-    fn new(routes: Routes, mut config: stomp_session::Config) -> Sessions {
+    fn new(routes: Routes, layers: Vec<SessionLayer>, mut config: stomp_session::Config) -> Sessions {
         // The router's knows the errors of tower's layers.
         config.describe.get_or_insert(describe);
-        Sessions { routes, config: Arc::new(config) }
+        Sessions { routes, layers: layers.into(), config: Arc::new(config) }
     }
 
     fn run(&self, socket: Socket) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (_, _, connection) = Session::new(socket, Arc::clone(&self.config));
-        connection.run(self.routes.clone())
+        let (routes, layers) = (self.routes.clone(), Arc::clone(&self.layers));
+        // A layer that panics ends its own session, and not the loop that accepts others.
+        async move {
+            let service = layers.iter().fold(SessionRoutes::from(routes), |routes, layer| layer(routes));
+            connection.run(service).await;
+        }
     }
 }
 

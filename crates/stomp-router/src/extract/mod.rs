@@ -1,29 +1,59 @@
 //! A handler's arguments, out of a request.
 
+mod body;
+mod extension;
+mod optional;
 mod path;
+mod state;
 
+pub use extension::Extension;
+pub use optional::OptionalFromRequest;
 pub use path::Path;
+pub use state::{FromRef, State};
 
-use crate::errors::bad_request;
-use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use crate::describe::missing;
 use stomp_frame::Headers;
-use stomp_session::{ClientError, Json, Principal, Request, Session};
+use stomp_session::{ClientError, DisconnectReason, Peer, Principal, Request, Session};
 
 /// What can be a handler's argument.
 ///
-/// | argument | is |
-/// |---|---|
-/// | [`Path<T>`](Path) | the pattern's parameters |
-/// | [`Json<T>`](Json) | the body, as JSON |
-/// | `String`, [`Bytes`] | the body |
-/// | [`Headers`] | the frame's headers |
-/// | [`State<T>`](State) | the router's state, or a part of it |
-/// | [`Session`] | the session that asks |
-/// | [`Principal`] | who asks; an error where nobody is known |
+/// | argument | is | `Option` of it is `None` |
+/// |---|---|---|
+/// | [`Path<T>`](Path) | the pattern's parameters | |
+/// | [`Json<T>`](crate::Json) | the body, as JSON | for an empty body |
+/// | `String`, [`Bytes`](bytes::Bytes) | the body | |
+/// | [`Headers`] | the frame's headers | |
+/// | [`State<T>`](State) | the router's state, or a part of it | |
+/// | [`Extension<T>`](Extension) | what a layer has added | where none has |
+/// | [`Session`] | the session that asks | |
+/// | [`Principal`] | who asks; an error where nobody is known | where nobody is known |
+/// | [`Peer`] | the other end of the connection, with the head of its HTTP request | |
+/// | [`DisconnectReason`] | why the session ends, for `DISCONNECT` | for other commands |
+///
+/// Where one cannot be had from what the client has sent, the client gets the error `bad-request`, which says where the
+/// trouble is: which parameter of the destination, which field of the JSON.
 ///
 /// It does not wait: the request is there as a whole. What has to be awaited, such as a look-up of a user, belongs
-/// into the handler or a layer.
+/// into the handler or a layer. An argument of your own:
+///
+/// ```
+/// use stomp_router::{FromRequest, Router};
+/// use stomp_session::{ClientError, Request};
+///
+/// struct Priority(u8);
+///
+/// impl<S> FromRequest<S> for Priority {
+///     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+///         let text = request.headers().get("priority").unwrap_or("4");
+///         let wrong = |_| ClientError::new("bad-request", "The header \"priority\" is no number up to 255.");
+///         text.parse().map(Priority).map_err(wrong)
+///     }
+/// }
+///
+/// async fn post(Priority(_priority): Priority, _text: String) {}
+///
+/// let router: Router = Router::new().send("/posts", post);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler's argument",
     note = "see the table at `FromRequest`; for state, write `State<{Self}>`"
@@ -35,30 +65,6 @@ pub trait FromRequest<S>: Sized {
     ///
     /// What the client is told if it is not there.
     fn from_request(request: &Request, state: &S) -> Result<Self, ClientError>;
-}
-
-impl<S> FromRequest<S> for Bytes {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
-        Ok(request.body().clone())
-    }
-}
-
-impl<S> FromRequest<S> for String {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
-        match std::str::from_utf8(request.body()) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(bad_request(format!("The body is not UTF-8 from octet {} on.", error.valid_up_to()))),
-        }
-    }
-}
-
-impl<T: DeserializeOwned, S> FromRequest<S> for Json<T> {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
-        match serde_json::from_slice(request.body()) {
-            Ok(value) => Ok(Json(value)),
-            Err(error) => Err(bad_request(format!("The body is not the JSON that is expected: {error}."))),
-        }
-    }
 }
 
 impl<S> FromRequest<S> for Headers {
@@ -73,6 +79,13 @@ impl<S> FromRequest<S> for Session {
     }
 }
 
+/// A copy, with the whole head of the HTTP request. [`Session::peer`] lends it.
+impl<S> FromRequest<S> for Peer {
+    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+        Ok(request.peer().clone())
+    }
+}
+
 impl<S> FromRequest<S> for Principal {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         let principal = request.principal().cloned();
@@ -80,24 +93,8 @@ impl<S> FromRequest<S> for Principal {
     }
 }
 
-/// The router's state, or a part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct State<T>(pub T);
-
-impl<T: FromRef<S>, S> FromRequest<S> for State<T> {
-    fn from_request(_: &Request, state: &S) -> Result<Self, ClientError> {
-        Ok(State(T::from_ref(state)))
-    }
-}
-
-/// What is a part of a state `S`. Every state is a part of itself.
-pub trait FromRef<S> {
-    /// A copy of the part.
-    fn from_ref(state: &S) -> Self;
-}
-
-impl<S: Clone> FromRef<S> for S {
-    fn from_ref(state: &S) -> S {
-        state.clone()
+impl<S> FromRequest<S> for DisconnectReason {
+    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+        request.reason().ok_or_else(|| missing("the reason of a DISCONNECT", "this is another frame"))
     }
 }

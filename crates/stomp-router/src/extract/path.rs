@@ -1,7 +1,7 @@
 //! A pattern's parameters as typed values.
 
 use super::FromRequest;
-use crate::errors::bad_request;
+use crate::describe::bad_request;
 use serde::{
     de::{
         DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor,
@@ -31,7 +31,7 @@ pub struct Path<T>(pub T);
 impl<T: DeserializeOwned, S> FromRequest<S> for Path<T> {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         let parameters = Parameters { request };
-        T::deserialize(parameters).map(Path).map_err(|error| bad_request(format!("In the destination, {error}.")))
+        T::deserialize(parameters).map(Path).map_err(|error| bad_request(&format!("In the destination, {error}.")))
     }
 }
 
@@ -171,7 +171,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_borrowed_str(self.text)
+        visitor.visit_borrowed_str(self.text).map_err(|error: Error| self.wrong(&error))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -189,7 +189,14 @@ impl<'de> Deserializer<'de> for Value<'de> {
     where
         V: Visitor<'de>,
     {
-        visitor.visit_enum(self.text.into_deserializer())
+        visitor.visit_enum(self.text.into_deserializer()).map_err(|error| self.wrong(&error))
+    }
+}
+
+impl Value<'_> {
+    /// Says of which parameter an error is.
+    fn wrong(self, error: &Error) -> Error {
+        Error::custom(format!("{:?} is wrong for {:?}: {error}", self.text, self.name))
     }
 }
 
