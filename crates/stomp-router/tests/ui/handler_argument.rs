@@ -1,0 +1,8 @@
+//! is no handler
+//! a handler is an `async fn` of up to 8 arguments that are all `FromRequest` and `'static`
+
+async fn post(_: u32) {}
+
+fn main() {
+    let _: stomp_router::Router = stomp_router::Router::new().send("/posts", post);
+}

@@ -1,0 +1,12 @@
+//! cannot be the service of a route
+//! tower's `RateLimit` is not `Clone`: put `buffer` around it in one `ServiceBuilder`
+
+use std::time::Duration;
+use tower::limit::RateLimitLayer;
+
+async fn post() {}
+
+fn main() {
+    let layer = RateLimitLayer::new(1, Duration::from_secs(1));
+    let _: stomp_router::Router = stomp_router::Router::new().send("/posts", post).layer(layer);
+}

@@ -1,0 +1,8 @@
+//! `Rc<()>` cannot be the service of a session
+
+use std::rc::Rc;
+
+fn main() {
+    fn serves<T: stomp_router::SessionService>() {}
+    serves::<Rc<()>>();
+}

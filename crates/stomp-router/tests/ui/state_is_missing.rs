@@ -1,0 +1,13 @@
+//! `Router<Prices>` still misses its state
+//! call `.with_state(..)`
+
+use stomp_router::{Router, State};
+
+#[derive(Clone)]
+struct Prices;
+
+async fn watch(_: State<Prices>) {}
+
+fn main() {
+    let _ = Router::new().subscribe("/prices", watch).build();
+}
