@@ -15,7 +15,8 @@ use tower::Layer;
 /// Handlers by command and destination.
 ///
 /// A pattern is a destination in which `{name}` stands for one segment, up to the next `/`, and `{*name}` at the end
-/// for all the rest. `:name` means the same as `{name}`. Fixed text goes before parameters where both would fit.
+/// for all the rest. `:name` means the same as `{name}`. Fixed text goes before parameters where both would fit, and
+/// `{*all}` alone fits every destination that no other pattern does.
 ///
 /// What no handler is given for is answered like this: any `CONNECT` is let in; `SEND` and `SUBSCRIBE` get the error
 /// `not-found`, if there is no [`fallback`](Router::fallback); `UNSUBSCRIBE` and `DISCONNECT` succeed.

@@ -116,6 +116,27 @@ async fn a_layer_is_around_the_fallback_and_a_route_layer_is_not() {
     assert_eq!(ask(&routes, "/nowhere").await, "halted");
 }
 
+#[tokio::test]
+async fn a_pattern_may_fit_every_destination() {
+    let routes = Router::new()
+        .subscribe("{*all}", names)
+        .subscribe("/rooms/{room}", names)
+        .subscribe("/rooms/lobby", told)
+        .with_state("lobby")
+        .build()
+        .unwrap();
+    for (destination, expected) in [
+        ("/anything/at/all", "all=/anything/at/all"),
+        ("orders.7", "all=orders.7"),
+        ("/rooms", "all=/rooms"),
+        ("/rooms/a/b", "all=/rooms/a/b"),
+        ("/rooms/blue", "room=blue"),
+        ("/rooms/lobby", "lobby"),
+    ] {
+        assert_eq!(ask(&routes, destination).await, expected);
+    }
+}
+
 /// Routes as a route: both look for the pattern, each among its own.
 #[tokio::test]
 async fn a_service_is_a_route() {

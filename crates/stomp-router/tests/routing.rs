@@ -5,10 +5,12 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, sync::mpsc};
+use std::{collections::HashMap, net::IpAddr, sync::mpsc};
 use stomp_frame::{Command, Frame, Headers};
-use stomp_router::{FromRef, Json, Observe, Path, Router, Routes, State};
-use stomp_session::{BoxError, ClientError, Connected, Delivery, Message, Principal, Request, Response, Session};
+use stomp_router::{Extension, FromRef, Json, Observe, Path, Router, Routes, State};
+use stomp_session::{
+    BoxError, ClientError, Connected, Delivery, DisconnectReason, Message, Peer, Principal, Request, Response, Session,
+};
 use thiserror::Error;
 use tower::{Service, ServiceExt};
 
@@ -304,6 +306,114 @@ async fn a_handler_takes_up_to_eight_arguments() {
 }
 
 #[tokio::test]
+async fn what_is_no_variant_is_a_bad_request_that_names_the_parameter() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Colour {
+        Red,
+        Blue,
+    }
+    async fn one(Path(colour): Path<Colour>) -> String {
+        format!("{colour:?}")
+    }
+    async fn both(Path((_, colour)): Path<(IpAddr, Colour)>) -> String {
+        format!("{colour:?}")
+    }
+    let routes =
+        Router::new().subscribe("/one/{colour}", one).subscribe("/both/{address}/{colour}", both).build().unwrap();
+    assert_eq!(messages(&routes, "/one/red").await, Ok(vec!["Red".to_owned()]));
+    assert_eq!(messages(&routes, "/both/::1/blue").await, Ok(vec!["Blue".to_owned()]));
+    for (destination, parts) in [
+        ("/one/green", ["\"green\" is wrong for \"colour\"", "`red` or `blue`"]),
+        ("/both/::1/green", ["\"green\" is wrong for \"colour\"", "`red` or `blue`"]),
+        ("/both/a/red", ["\"a\" is wrong for \"address\"", "invalid IP address"]),
+    ] {
+        let error = refusal(&routes, subscribe(destination)).await;
+        assert_eq!(error.code(), "bad-request");
+        assert!(parts.iter().all(|part| error.text().contains(part)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn bad_json_is_found_in_its_field() {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Basket {
+        #[serde(rename = "items")]
+        _items: Vec<Order>,
+    }
+    async fn basket(_: Json<Basket>) {}
+    let routes = Router::new().send("/baskets", basket).build().unwrap();
+    for (body, parts) in [
+        (
+            &br#"{"items":[{"article":"tea","count":2},{"article":"milk","count":"x"}]}"#[..],
+            ["at items[1].count", "column"],
+        ),
+        (br#"{"items":[{"article":"tea"}]}"#, ["at items[0]", "`count`"]),
+        (br#"{"items":[]} more"#, ["trailing", "column 14"]),
+        (b"", ["expected: EOF", "line 1"]),
+    ] {
+        let error = refusal(&routes, send("/baskets", body)).await;
+        assert_eq!(error.code(), "bad-request");
+        assert!(parts.iter().all(|part| error.text().contains(part)), "{error}");
+    }
+    // A client's own words are not given back at any length.
+    let long = Box::leak(format!("{{\"{}\":1}}", "\u{7f}a".repeat(10_000)).into_boxed_str());
+    let error = refusal(&routes, send("/baskets", long.as_bytes())).await;
+    assert!(error.text().len() < 2_500 && !error.text().contains('\u{7f}'), "{error}");
+}
+
+#[tokio::test]
+async fn what_may_be_missing_is_an_option() {
+    async fn show(
+        principal: Option<Principal>,
+        extension: Option<Extension<u8>>,
+        reason: Option<DisconnectReason>,
+        body: Option<Json<u8>>,
+    ) -> String {
+        let extension = extension.map(|Extension(value)| value);
+        format!(
+            "{:?} {extension:?} {reason:?} {:?}",
+            principal.map(|who| who.to_string()),
+            body.map(|Json(value)| value)
+        )
+    }
+    let routes = Router::new().subscribe("/a", show).build().unwrap();
+    let shown = async |request: Request| match routes.clone().oneshot(request).await.unwrap() {
+        Response::Observe(messages) => messages.collect::<Vec<_>>().await.remove(0).unwrap().body().clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(shown(subscribe("/a")).await, "None None None None");
+    let mut full = request(Command::Subscribe, "/a", b"7").with_principal(Principal::new("ann"));
+    full.extensions_mut().insert(8_u8);
+    assert_eq!(shown(full).await, "Some(\"ann\") Some(8) None Some(7)");
+    let error = refusal(&routes, request(Command::Subscribe, "/a", b"x")).await;
+    assert_eq!(error.code(), "bad-request", "what is there and wrong is an error");
+}
+
+#[tokio::test]
+async fn what_no_layer_has_added_is_the_servers_fault() {
+    async fn extension(_: Extension<u8>) {}
+    async fn reason(_: DisconnectReason) {}
+    let routes = Router::new().send("/extension", extension).send("/reason", reason).build().unwrap();
+    for destination in ["/extension", "/reason"] {
+        assert_eq!(refusal(&routes, send(destination, b"")).await.code(), "internal-error");
+    }
+    let mut request = send("/extension", b"");
+    request.extensions_mut().insert(7_u8);
+    assert!(routes.oneshot(request).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_peer_is_an_argument() {
+    async fn show(peer: Peer) -> String {
+        format!("{:?}", peer.address)
+    }
+    let routes = Router::new().subscribe("/a", show).build().unwrap();
+    assert_eq!(messages(&routes, "/a").await, Ok(vec!["None".to_owned()]));
+}
+
+#[tokio::test]
 async fn who_asks_must_be_known_where_a_handler_wants_to_know() {
     async fn private(_: Principal) {}
     let routes = Router::new().send("/private", private).build().unwrap();
@@ -377,14 +487,16 @@ async fn a_connect_handler_says_who_the_peer_is() {
         Ok(Connected::new().with_header("server", "tea/1"))
     }
     let connect = || request(Command::Connect, "", b"");
-    let shown = |answer| match answer {
-        Ok(Response::Connected(connected)) => format!("{connected:?}"),
+    let answer = async |router: Router| match router.build().unwrap().oneshot(connect()).await {
+        Ok(Response::Connected(connected)) => connected,
         other => panic!("{other:?}"),
     };
-    let answer = Router::new().connect(principal).build().unwrap().oneshot(connect()).await;
-    assert_eq!(shown(answer), format!("{:?}", Connected::from(Principal::new("ann"))));
-    let answer = Router::new().connect(connected).build().unwrap().oneshot(connect()).await;
-    assert_eq!(shown(answer), format!("{:?}", Connected::new().with_header("server", "tea/1")));
+    let answered = answer(Router::new().connect(principal)).await;
+    assert_eq!(answered.principal(), Some(&Principal::new("ann")));
+    assert!(answered.headers().is_empty());
+    let answered = answer(Router::new().connect(connected)).await;
+    assert_eq!(answered.principal(), None);
+    assert_eq!(answered.headers().get("server"), Some("tea/1"));
 }
 
 #[tokio::test]

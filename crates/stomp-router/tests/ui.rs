@@ -48,8 +48,8 @@ fn check(cases: &[PathBuf]) -> HashMap<String, String> {
     let mut said: HashMap<String, String> = HashMap::new();
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         let message: serde_json::Value = serde_json::from_str(line).unwrap();
-        if let (Some(name), Some(text)) = (message["target"]["name"].as_str(), message["message"]["rendered"].as_str())
-        {
+        let text = |pointer| message.pointer(pointer).and_then(serde_json::Value::as_str);
+        if let (Some(name), Some(text)) = (text("/target/name"), text("/message/rendered")) {
             said.entry(name.to_owned()).or_default().push_str(text);
         }
     }

@@ -34,13 +34,32 @@
 //! | call | its handler runs when a client | and returns |
 //! |---|---|---|
 //! | [`App::connect`] | connects | `()`, a [`Principal`] or a [`Connected`]; an error refuses it |
-//! | [`App::send`] | sends to a destination | `()` |
+//! | [`App::send`] | sends to a destination | `()`, or a [`Reply`] |
 //! | [`App::subscribe`] | subscribes to one | `()`, one message, or [`Observe`] with a stream; an error refuses it |
 //! | [`App::unsubscribe`] | unsubscribes | `()` |
-//! | [`App::disconnect`] | is gone, however it went | `()` |
+//! | [`App::disconnect`] | is gone, however it went; [`DisconnectReason`] says how | `()` |
+//! | [`App::fallback`] | sends or subscribes where there is no route | `()` |
 //!
 //! Each may return a `Result` of it. A client that asked for a receipt gets it when the handler has succeeded.
 //! Patterns and what is answered where there is no handler: see [`Router`]. Arguments: see [`FromRequest`].
+//!
+//! A larger app is put together from routers: [`App::nest`] adds one behind a prefix, [`App::merge`] as it is.
+//!
+//! Handlers that take [`State`] need [`App::with_state`] before the app listens or is mounted. Without it the compiler says
+//! that the router "still misses its state".
+//!
+//! A stream can be anything that is a `Stream`, such as the numbers of this one:
+//!
+//! ```
+//! use futures_util::stream;
+//! use webstomp::{App, Observe, SubscribeAnswer};
+//!
+//! async fn count() -> impl SubscribeAnswer {
+//!     Observe(stream::unfold(1, async |number: u64| Some((number.to_string(), number + 1))))
+//! }
+//!
+//! let app: App = App::new().subscribe("/numbers", count);
+//! ```
 //!
 //! # Errors
 //!
@@ -65,19 +84,38 @@
 //!
 //! # Middleware
 //!
-//! Any tower `Layer`, around one handler or around all:
+//! Any tower `Layer`, as it is, around one handler, the routes of a router, the whole app or each session:
 //!
 //! ```
 //! use std::time::Duration;
-//! use tower::timeout::TimeoutLayer;
-//! use webstomp::{App, Handler};
+//! use tower::{ServiceBuilder, limit::RateLimitLayer, timeout::TimeoutLayer};
+//! use webstomp::{App, Handler, Router, middleware::RequirePrincipalLayer};
 //!
 //! async fn slow() {}
+//! async fn search() {}
+//!
+//! // At most 50 of these at a time, and who comes then is told `overloaded`.
+//! let limit = ServiceBuilder::new().load_shed().concurrency_limit(50);
+//! let members = Router::new().send("/search", search.layer(limit)).layer(RequirePrincipalLayer);
 //!
 //! let app: App = App::new()
 //!     .send("/slow", slow.layer(TimeoutLayer::new(Duration::from_secs(30))))
-//!     .layer(TimeoutLayer::new(Duration::from_secs(60)));
+//!     .nest("/members", members)
+//!     .layer(TimeoutLayer::new(Duration::from_secs(60)))
+//!     .layer_per_session(RateLimitLayer::new(100, Duration::from_secs(1)));
 //! ```
+//!
+//! | where | wraps | its service |
+//! |---|---|---|
+//! | [`Handler::layer`] | one handler | must be `Clone` |
+//! | [`Router::layer`] | each route of the router so far, one by one, and its fallback | must be `Clone` |
+//! | [`App::layer`] | the whole app, once; also requests without a route | must be `Clone` |
+//! | [`App::layer_per_session`] | each session, built anew for every connection | need not be `Clone` |
+//!
+//! One of your own is most easily a function that goes on or halts, see [`middleware::from_fn`]; the example of
+//! [`router`] has a layer in full. The module [`middleware`] has those that know STOMP: who has logged in, how much a
+//! session sends, traces and, with the feature `metrics`, metrics. To have no destination open by oversight, see
+//! [`Router::require_policies`].
 //!
 //! # Tests
 //!

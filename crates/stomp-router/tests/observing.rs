@@ -1,0 +1,181 @@
+//! What the layers for tracing and metrics tell of requests.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
+use futures_util::FutureExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use stomp_frame::{Command, Frame};
+use stomp_router::{Router, Routes};
+use stomp_session::{ClientError, Principal, Request};
+use tower::ServiceExt;
+
+async fn greet() {
+    tracing::info!("inside");
+}
+
+async fn refuse() -> Result<(), ClientError> {
+    Err(ClientError::new("out-of-stock", "There is none left."))
+}
+
+fn routes() -> Routes {
+    Router::new().send("/greetings/{name}", greet).send("/refused", refuse).build().unwrap()
+}
+
+/// Whether anybody listens is known to all threads, and would be in the way of another test.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn call(routes: &Routes, request: Request) {
+    let _ = routes.clone().oneshot(request).now_or_never().unwrap();
+}
+
+fn send(destination: &str) -> Request {
+    Request::new(Frame::new(Command::Send).with_header("destination", destination).with_header("passcode", "secret"))
+}
+
+mod trace {
+    use super::*;
+    use std::io;
+    use stomp_router::middleware::TraceLayer;
+    use tracing::Level;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that a request leaves in the log.
+    fn logged(level: Level, request: Request) -> Vec<String> {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let (log, routes) = (Log::default(), routes().layer(TraceLayer));
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_max_level(level)
+            .with_ansi(false)
+            .finish();
+        tracing::subscriber::with_default(subscriber, || call(&routes, request));
+        let octets = log.0.lock().unwrap().clone();
+        String::from_utf8(octets).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_request_has_a_span() {
+        let request = send("/greetings/\u{1b}x").with_principal(Principal::new("ann"));
+        let lines = logged(Level::DEBUG, request);
+        let [inside, handled] = &lines[..] else { panic!("{lines:#?}") };
+        assert!(inside.contains("inside") && handled.contains("handled elapsed="), "{lines:#?}");
+        for line in &lines {
+            for part in [
+                "request{",
+                "command=\"SEND\"",
+                "route=\"/greetings/{name}\"",
+                "principal=\"ann\"",
+                "destination=\"/greetings/",
+            ] {
+                assert!(line.contains(part), "no {part} in {line}");
+            }
+            assert!(!line.contains('\u{1b}') && !line.contains("secret"), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_at_info() {
+        let lines = logged(Level::INFO, send("/refused"));
+        let [line] = &lines[..] else { panic!("{lines:#?}") };
+        assert!(line.contains("INFO") && line.contains("refused") && line.contains("out-of-stock"), "{line}");
+        assert_eq!(logged(Level::INFO, send("/greetings/x")).len(), 1, "success is told at debug");
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod metrics {
+    use super::*;
+    use ::metrics::{
+        Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+        with_local_recorder,
+    };
+    use std::collections::BTreeMap;
+    use stomp_router::middleware::MetricsLayer;
+
+    /// How often each metric was counted or measured, by its name and labels.
+    #[derive(Clone, Default)]
+    struct Counts(Arc<Mutex<BTreeMap<String, u64>>>);
+
+    struct Count(Counts, String);
+
+    impl Counts {
+        fn count(&self, key: &Key) -> Arc<Count> {
+            let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+            Arc::new(Count(self.clone(), format!("{} {}", key.name(), labels.join(" "))))
+        }
+    }
+
+    impl CounterFn for Count {
+        fn increment(&self, by: u64) {
+            *self.0.0.lock().unwrap().entry(self.1.clone()).or_default() += by;
+        }
+
+        fn absolute(&self, _: u64) {}
+    }
+
+    impl HistogramFn for Count {
+        fn record(&self, seconds: f64) {
+            assert!((0.0..60.0).contains(&seconds));
+            self.increment(1);
+        }
+    }
+
+    impl Recorder for Counts {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(self.count(key))
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::from_arc(self.count(key))
+        }
+    }
+
+    #[test]
+    fn requests_are_counted_by_pattern() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let (counts, routes) = (Counts::default(), routes().layer(MetricsLayer));
+        with_local_recorder(&counts, || {
+            for destination in ["/greetings/a", "/greetings/b", "/refused", "/nowhere/1", "/nowhere/2"] {
+                call(&routes, send(destination));
+            }
+            call(&routes, Request::new(Frame::new(Command::Connect)));
+        });
+        let counts = counts.0.lock().unwrap();
+        let shown: Vec<_> = counts.iter().map(|(metric, count)| format!("{metric} {count}")).collect();
+        assert_eq!(
+            shown,
+            [
+                "stomp_request_duration_seconds command=CONNECT route= 1",
+                "stomp_request_duration_seconds command=SEND route= 2",
+                "stomp_request_duration_seconds command=SEND route=/greetings/{name} 2",
+                "stomp_request_duration_seconds command=SEND route=/refused 1",
+                "stomp_requests_total command=CONNECT route= outcome=ok 1",
+                "stomp_requests_total command=SEND route= outcome=error 2",
+                "stomp_requests_total command=SEND route=/greetings/{name} outcome=ok 2",
+                "stomp_requests_total command=SEND route=/refused outcome=error 1",
+            ]
+        );
+    }
+}
