@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use std::collections::HashMap;
 use stomp_frame::{Command, Frame};
 use stomp_router::{
-    Handler, Path, Router, Routes, State, describe,
-    middleware::{Next, RequirePrincipalLayer, from_fn},
+    Handler, Path, Router, Routes, SessionRoutes, State, describe,
+    middleware::{Next, RequirePrincipalLayer, TraceLayer, from_fn},
 };
 use stomp_session::{ClientError, Principal, Request, Response};
 use tower::{ServiceExt, layer::util::Identity};
@@ -57,6 +57,15 @@ async fn nested_routes_lie_behind_the_prefix() {
     assert!(matches!(sent, Ok(Response::Done)));
     let unsubscribed = routes.oneshot(request(Command::Unsubscribe, "/a/1/2")).await;
     assert!(matches!(unsubscribed, Ok(Response::Done)));
+}
+
+#[test]
+fn nested_connect_handlers_are_the_apps() {
+    let login = Router::new().connect(sink);
+    assert!(Router::new().nest("/a", login).disconnect(sink).build().is_ok());
+    let (one, other) = (Router::new().connect(sink), Router::new().connect(sink));
+    let errors = Router::new().nest("/a", one).nest("/b", other).build().unwrap_err().to_string();
+    assert!(errors.starts_with("CONNECT (") && errors.contains("in conflict with CONNECT ("), "{errors}");
 }
 
 #[tokio::test]
@@ -168,6 +177,15 @@ async fn layers_know_the_pattern() {
         assert_eq!(ask(&routes, "/p/1/2").await, "/p/{q}/{*rest}");
     }
     assert_eq!(ask(&router().build().unwrap().layer(show()), "/nowhere").await, "none");
+
+    let show = tower::layer::layer_fn(|_| {
+        tower::service_fn(async |request: Request| {
+            Err::<Response, _>(request.params().pattern().map(|pattern| pattern.text.to_string()).unwrap_or_default())
+        })
+    });
+    let session = SessionRoutes::from(router().build().unwrap()).layer(&Identity::new()).layer(&show);
+    let error = session.oneshot(request(Command::Subscribe, "/users/7")).await.unwrap_err();
+    assert_eq!(error.to_string(), "/users/{id}");
 }
 
 #[test]
@@ -180,7 +198,7 @@ fn what_lacks_a_policy_is_named() {
         .unsubscribe("/hello", sink)
         .disconnect(sink);
     // A layer around it changes nothing about that.
-    assert!(complete.layer(Identity::new()).require_policies().build().is_ok());
+    assert!(complete.layer(TraceLayer).require_policies().build().is_ok());
 
     let lacking = Router::new()
         .require_policies()
@@ -201,6 +219,9 @@ fn what_lacks_a_policy_is_named() {
     for (shown, expected) in shown.iter().zip(expected) {
         assert!(shown.starts_with(expected) && shown.ends_with("has no policy"), "{shown}");
     }
+    // Whoever takes in a router that requires them, requires them.
+    let demanding = Router::new().require_policies();
+    assert!(Router::new().send("/a", sink).nest("/b", demanding).build().is_err());
 }
 
 #[tokio::test]

@@ -120,18 +120,3 @@ async fn the_end_is_told_through_all_layers() {
     let last = ends.lock().unwrap().pop().unwrap();
     assert!(matches!(last, (Some(DisconnectReason::Lost | DisconnectReason::Closed), true)), "{last:?}");
 }
-
-/// A layer that panics when it is built is one connection's misfortune.
-#[tokio::test(start_paused = true)]
-async fn a_layer_that_cannot_be_built_ends_its_own_session() {
-    let count = std::sync::atomic::AtomicUsize::new(0);
-    let layer = tower::layer::layer_fn(move |service| {
-        assert!(count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 0, "the first is out of luck");
-        service
-    });
-    let server = Server::new(App::new().send("/sink", sink).layer_per_session(layer));
-    let _first = server.open().await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let mut second = server.client().await;
-    second.asks(send("/sink", "")).await;
-}

@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
 use futures_util::{SinkExt, StreamExt};
-use std::{future::pending, net::SocketAddr, time::Duration};
+use std::{
+    future::pending,
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -214,6 +219,21 @@ async fn prices_are_told(address: SocketAddr) {
     watcher.asks(Frame::new(Command::Unsubscribe).with_header("id", "p")).await;
     shopkeeper.asks(send("/prices/tea", "14.5")).await;
     watcher.asks(send("/sink", "")).await;
+}
+
+/// Layers of sessions are built when clients come: if one panics, the others are served all the same.
+#[tokio::test]
+async fn a_layer_that_cannot_be_built_ends_its_own_session() {
+    async fn sink() {}
+    let count = AtomicUsize::new(0);
+    let layer = tower::layer::layer_fn(move |service| {
+        assert!(count.fetch_add(1, Ordering::SeqCst) > 0, "the first is out of luck");
+        service
+    });
+    let address = serve(App::new().send("/sink", sink).layer_per_session(layer)).await;
+    let (mut first, _) = handshake(address, &[]).await.unwrap();
+    while soon(first.next()).await.is_some_and(|message| message.is_ok()) {}
+    Client::connect(address).await.asks(send("/sink", "")).await;
 }
 
 #[tokio::test]

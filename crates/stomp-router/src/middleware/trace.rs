@@ -68,15 +68,14 @@ fn span(request: &Request) -> Span {
     if span.is_disabled() {
         return span;
     }
-    // What the client has chosen is escaped.
     if !request.destination().is_empty() {
-        span.record("destination", tracing::field::debug(request.destination()));
+        span.record("destination", request.destination());
     }
     if let Some(pattern) = request.params().pattern() {
         span.record("route", &*pattern.text);
     }
     if let Some(principal) = request.principal() {
-        span.record("principal", tracing::field::debug(principal.name()));
+        span.record("principal", principal.name());
     }
     if let Some(address) = request.peer().address {
         span.record("peer", display(address));
