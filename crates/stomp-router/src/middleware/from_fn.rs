@@ -29,7 +29,8 @@ use tower::{Layer, Service};
 /// ```
 ///
 /// What the function needs besides, a closure captures: `from_fn(move |request, next| check(rules.clone(), request,
-/// next))`. Readiness of layers inside is awaited in `run`.
+/// next))`. Readiness of layers inside is awaited in `run`. As the way on is cloned for each request, this is not for
+/// layers of one session.
 pub fn from_fn<F>(function: F) -> FromFnLayer<F> {
     FromFnLayer { function }
 }
