@@ -28,7 +28,8 @@
 //! |---|---|
 //! | reading and writing | [`Socket`], [`Inbound`], [`Outbound`], [`Encoded`] |
 //! | how it ends | [`End`], [`CloseCode`] |
-//! | who is at the other end | [`Peer`] |
+//! | who is at the other end | [`Peer`], [`TlsIdentity`] |
+//! | a server's hold on it | [`Permit`] |
 //! | answering a WebSocket handshake | [`handshake`] |
 
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@
 mod config;
 mod end;
 mod peer;
+mod permit;
 mod socket;
 
 mod byte_stream;
@@ -45,6 +47,7 @@ mod wire;
 
 pub use config::Config;
 pub use end::{CloseCode, End, SendError};
-pub use peer::Peer;
+pub use peer::{Peer, TlsIdentity};
+pub use permit::Permit;
 pub use socket::{Encoded, Inbound, Outbound, Socket};
 pub use websocket::handshake;

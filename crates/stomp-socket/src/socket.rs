@@ -1,7 +1,7 @@
 //! One connection, as frames.
 
 use crate::{
-    CloseCode, Config, End, Peer, SendError,
+    CloseCode, Config, End, Peer, Permit, SendError,
     byte_stream::ByteStream,
     websocket::WebSocket,
     wire::{Kind, Wire},
@@ -77,6 +77,7 @@ pub struct Socket {
     close_code: CloseCode,
     ended: bool,
     peer: Arc<Peer>,
+    permit: Option<Box<dyn Permit>>,
     write_high_water: usize,
 }
 
@@ -108,8 +109,21 @@ impl Socket {
             close_code: CloseCode::Normal,
             ended: false,
             peer: Arc::new(peer),
+            permit: None,
             write_high_water: config.write_high_water,
         }
+    }
+
+    /// Keeps a server's permit for as long as this socket lives.
+    #[must_use]
+    pub fn with_permit(mut self, permit: Box<dyn Permit>) -> Socket {
+        self.permit = Some(permit);
+        self
+    }
+
+    /// Ready when the server goes down, and the conversation is to end soon. Without a permit it never is.
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.permit.as_mut().map_or(Poll::Pending, |permit| permit.poll_shutdown(cx))
     }
 
     /// Who is at the other end.
@@ -123,6 +137,9 @@ impl Socket {
         self.encoder = Encoder::new(version);
         self.decoder.negotiated(version, limits);
         self.wire.set_limits(&limits);
+        if let Some(permit) = &mut self.permit {
+            permit.negotiated();
+        }
     }
 
     /// How many octets have come, of any kind. As long as it grows, the peer is alive.

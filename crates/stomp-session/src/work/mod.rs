@@ -51,6 +51,8 @@ pub(crate) struct Work {
     /// [`Socket::received`] at the last wake.
     received: u64,
     is_paused: bool,
+    /// The server goes down: what was read is handled, and nothing more is read.
+    is_draining: bool,
     is_closing: bool,
     withheld: Withheld,
 }
@@ -73,6 +75,7 @@ impl Work {
             is_served: false,
             now,
             is_paused: false,
+            is_draining: false,
             is_closing: false,
             withheld: Withheld::default(),
             config,
@@ -84,6 +87,9 @@ impl Work {
     pub(crate) fn begin(&mut self, cx: &mut Context<'_>) {
         self.now = now();
         self.session.shared().task().register(cx.waker());
+        if let Some(socket) = self.socket.as_mut().filter(|_| !self.is_draining) {
+            self.is_draining = socket.poll_shutdown(cx).is_ready();
+        }
     }
 
     /// There is a service: requests are not for [`Requests`](crate::Requests).
@@ -122,11 +128,15 @@ impl Work {
             self.protocol.handle_end(&end, self.now);
             return true;
         }
+        if self.is_draining {
+            self.protocol.handle_close(CloseCode::Away, self.now);
+            return true;
+        }
         false
     }
 
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> Option<Frame> {
-        while self.end.is_none() && self.has_room() {
+        while self.end.is_none() && !self.is_draining && self.has_room() {
             match self.socket.as_mut()?.poll_read(cx) {
                 Poll::Ready(Some(Inbound::Frame(frame))) => {
                     self.frames += 1;
@@ -273,7 +283,7 @@ impl Work {
     /// The next deadline, once it is known who has been heard from.
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
         let is_full = self.inbox.is_full(self.config.inbox_frames, self.config.inbox_octets);
-        let is_paused = is_full || !self.has_room() || self.end.is_some();
+        let is_paused = is_full || !self.has_room() || self.end.is_some() || self.is_draining;
         let received = self.socket.as_ref().map_or(0, Socket::received);
         if received != self.received || (self.is_paused && !is_paused) {
             self.protocol.handle_received(self.now);
