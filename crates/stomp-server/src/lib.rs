@@ -6,30 +6,52 @@
 //! ```no_run
 //! use futures_util::StreamExt;
 //! use stomp_server::{Config, Server};
+//! use tokio::net::TcpListener;
 //!
 //! # async fn example() -> std::io::Result<()> {
-//! let mut server = Server::bind("127.0.0.1:8000", Config::default()).await?;
-//! loop {
-//!     let mut socket = server.accept().await;
+//! let mut server = Server::new(TcpListener::bind("127.0.0.1:8000").await?, Config::default());
+//! while let Some(mut socket) = server.accept().await {
 //!     tokio::spawn(async move { while let Some(item) = socket.next().await {} });
 //! }
+//! # Ok(())
 //! # }
 //! ```
 //!
 //! | to read about | see |
 //! |---|---|
-//! | listening | [`Server`] |
+//! | listening: WebSocket, STOMP over TCP, TLS | [`Server`], [`Listeners`], [`Listener`], `tls::Tls` |
 //! | mounting on axum, hyper and others | [`Upgrade`] |
-//! | who may connect, and how long it may take | [`Config`], [`Origins`] |
+//! | who may connect, how many, and how long it may take | [`Config`], [`Origins`], [`ConnectionLimits`] |
+//! | going down | [`Shutdown`] |
+//!
+//! The feature `tls` adds TLS by rustls.
 
 #![forbid(unsafe_code)]
 
 mod config;
+mod limits;
+mod listener;
+mod listeners;
 mod origin;
 mod server;
+mod shutdown;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod upgrade;
 
+mod burst;
+mod connection;
+mod first_look;
+mod handshake;
+mod refusal;
+
 pub use config::Config;
+pub use limits::{ConnectionCounts, ConnectionLimits};
+pub use listener::{Incoming, Listener};
+pub use listeners::Listeners;
 pub use origin::Origins;
 pub use server::Server;
+pub use shutdown::{Shutdown, UntilCut};
 pub use upgrade::Upgrade;
+
+pub use stomp_socket::Peer;

@@ -4,10 +4,18 @@
 //! `Origin` header. It is the server that has to look at it.
 
 use http::{HeaderMap, Uri, header, uri::Authority};
+use std::{fmt, sync::Arc};
 
 /// Which web pages may connect. Clients that are no browsers send no `Origin` and are not concerned, unless they send
 /// cookies.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+///
+/// ```
+/// use stomp_server::Origins;
+///
+/// let list = Origins::List(vec!["https://example.com".to_owned()]);
+/// let ours = Origins::matching(|origin, _| origin.ends_with(".example.com"));
+/// ```
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Origins {
     /// Pages from the host and port that they connect to. And, as long as a server is addressed as `localhost` or a
@@ -16,15 +24,26 @@ pub enum Origins {
     SameOrigin,
     /// These, written as browsers send them: `https://example.com`, `http://localhost:5173`.
     List(Vec<String>),
+    /// Those for which a function says so: see [`Origins::matching`].
+    #[expect(clippy::type_complexity, reason = "it is made by a function that takes a closure")]
+    Matching(Arc<dyn Fn(&str, &HeaderMap) -> bool + Send + Sync>),
     /// All. Only for servers that give any visitor the same, whoever is logged in.
     Any,
 }
 
 impl Origins {
+    /// Those for which `allows` says so. It is given the origin, written as in [`Origins::List`], and all headers of
+    /// the request.
+    ///
+    /// Compare whole hosts: `https://evil-example.com` ends with `example.com` too.
+    pub fn matching(allows: impl Fn(&str, &HeaderMap) -> bool + Send + Sync + 'static) -> Origins {
+        Origins::Matching(Arc::new(allows))
+    }
+
     /// Whether a request with these headers may be upgraded.
     pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else {
-            return !headers.contains_key(header::COOKIE) || *self == Origins::Any;
+            return !headers.contains_key(header::COOKIE) || matches!(self, Origins::Any);
         };
         let Ok(origin) = origin.to_str() else {
             return false;
@@ -32,10 +51,22 @@ impl Origins {
         match self {
             Origins::Any => true,
             Origins::List(known) => known.iter().any(|known| known.eq_ignore_ascii_case(origin)),
+            Origins::Matching(allows) => allows(origin, headers),
             Origins::SameOrigin => headers
                 .get(header::HOST)
                 .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok())
                 .is_some_and(|host| is_same(origin, &host)),
+        }
+    }
+}
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origins::SameOrigin => f.write_str("SameOrigin"),
+            Origins::List(known) => f.debug_tuple("List").field(known).finish(),
+            Origins::Matching(_) => f.write_str("Matching"),
+            Origins::Any => f.write_str("Any"),
         }
     }
 }
@@ -113,6 +144,11 @@ mod tests {
         let list = Origins::List(vec!["https://example.com".to_owned()]);
         assert!(allows(&list, Some("https://example.com"), "api.example.com", true));
         assert!(!allows(&list, Some("https://other.com"), "api.example.com", true));
+        let ours =
+            Origins::matching(|origin, headers| origin.ends_with(".example.com") && headers.contains_key("host"));
+        assert!(allows(&ours, Some("https://shop.example.com"), "api.example.com", true));
+        assert!(!allows(&ours, Some("https://shop.example.org"), "api.example.com", true));
+        assert!(!allows(&ours, None, "api.example.com", true));
         assert!(allows(&Origins::Any, Some("null"), "api.example.com", true));
     }
 

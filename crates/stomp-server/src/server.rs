@@ -1,105 +1,71 @@
-//! A listener of its own.
+//! Listeners of one's own.
 
-use crate::{Config, Upgrade};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{io, net::SocketAddr, time::Duration};
-use stomp_socket::Socket;
-use tokio::{
-    net::{TcpListener, TcpStream, ToSocketAddrs},
-    sync::mpsc,
+use crate::{Config, ConnectionCounts, Listeners, connection::Entrance, limits::Connections, listeners::Accepting};
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
 };
-use tower_service::Service;
+use stomp_socket::Socket;
+use tokio::sync::mpsc;
 
-/// Listens for WebSocket connections, on any path, and gives their sockets.
-#[derive(Debug)]
+/// Listens for connections, and gives their sockets.
+///
+/// A connection that cannot be accepted, breaks its handshake off or takes too long over it makes no other wait, and
+/// ends nothing but itself.
 pub struct Server {
-    listener: TcpListener,
-    upgrade: Upgrade,
-    http: http1::Builder,
+    /// None is left once the server goes down.
+    accepting: Vec<Accepting>,
+    going_down: Accepting,
     sockets: mpsc::Receiver<Socket>,
+    connections: Arc<Connections>,
 }
 
-/// So many upgraded sockets wait for [`Server::accept`]; further ones wait in their tasks.
+/// So many sockets wait for [`Server::accept`]; further ones wait in their tasks.
 const BACKLOG: usize = 64;
 
-/// The longest HTTP head. Cookies make it long.
-const LONGEST_HEAD: usize = 16 << 10;
-
 impl Server {
-    /// Listens on an address.
-    ///
-    /// # Errors
-    ///
-    /// If that is not possible, most often because something else listens there.
-    pub async fn bind(address: impl ToSocketAddrs, config: Config) -> io::Result<Server> {
-        Ok(Server::new(TcpListener::bind(address).await?, config))
-    }
-
-    /// Listens on a listener.
+    /// A server on these listeners.
     #[must_use]
-    pub fn new(listener: TcpListener, config: Config) -> Server {
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(config.handshake_timeout).max_buf_size(LONGEST_HEAD);
+    pub fn new(listeners: impl Into<Listeners>, config: Config) -> Server {
         let (sender, sockets) = mpsc::channel(BACKLOG);
-        let upgrade = Upgrade::new(config, move |socket| {
-            let sender = sender.clone();
-            // If nobody accepts any more, the socket is dropped.
-            async move { drop(sender.send(socket).await) }
-        });
-        Server { listener, upgrade, http, sockets }
+        let going_down = Box::pin(config.shutdown.begun());
+        let entrance = Arc::new(Entrance::new(config, sender));
+        let connections = Arc::clone(&entrance.connections);
+        Server { accepting: listeners.into().start(&entrance), going_down, sockets, connections }
     }
 
-    /// The address that is listened on.
+    /// The next socket whose handshake is done, or none when the server has [gone down](crate::Shutdown::begin) and no
+    /// handshake is left.
     ///
-    /// # Errors
-    ///
-    /// If the system does not tell.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// Connections are taken in while this is polled; their handshakes go on in tasks of their own. Dropping the future
+    /// loses nothing.
+    pub async fn accept(&mut self) -> Option<Socket> {
+        poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    /// The next socket whose handshake is done.
-    ///
-    /// Connections are taken in while this is polled; their handshakes go on in tasks of their own, so that a slow one
-    /// delays nobody. Dropping the future loses nothing.
-    pub async fn accept(&mut self) -> Socket {
-        loop {
-            tokio::select! {
-                Some(socket) = self.sockets.recv() => return socket,
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, address)) => self.shake_hands(stream, address),
-                    Err(error) => rest_after(&error).await,
-                },
-            }
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<Socket>> {
+        if !self.accepting.is_empty() && self.going_down.as_mut().poll(cx).is_ready() {
+            // The ports are free from now on.
+            self.accepting.clear();
         }
+        for accepting in &mut self.accepting {
+            // They do not end.
+            let _ = accepting.as_mut().poll(cx);
+        }
+        self.sockets.poll_recv(cx)
     }
 
-    fn shake_hands(&self, stream: TcpStream, address: SocketAddr) {
-        // Frames are small and written in batches already.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "no TCP_NODELAY");
-        }
-        let upgrade = self.upgrade.clone();
-        let service = service_fn(move |mut request: http::Request<Incoming>| {
-            request.extensions_mut().insert(address);
-            upgrade.clone().call(request)
-        });
-        let connection = self.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, %address, "a connection ended before it was upgraded");
-            }
-        });
+    /// How many connections there are now.
+    #[must_use]
+    pub fn connections(&self) -> ConnectionCounts {
+        self.connections.counts()
     }
 }
 
-/// Waits after a failed accept, where waiting helps: with no file descriptor left, trying again at once would fail at
-/// once.
-async fn rest_after(error: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
-        tracing::warn!(%error, "cannot accept connections; trying again");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("connections", &self.connections()).finish_non_exhaustive()
     }
 }

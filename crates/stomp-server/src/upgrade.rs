@@ -1,8 +1,8 @@
 //! WebSocket handshakes as a tower service.
 
-use crate::Config;
+use crate::{Config, ConnectionCounts, handshake::Handshake, limits::Connections, refusal::Refusal};
 use bytes::Bytes;
-use http::{Extensions, HeaderValue, Request, Response, StatusCode, header};
+use http::{Extensions, Request, Response};
 use http_body_util::Full;
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -15,14 +15,25 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use stomp_socket::{Peer, Socket, handshake};
+use stomp_socket::{Peer, Permit, Socket, TlsIdentity};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
 /// A tower service that answers WebSocket handshakes and hands the sockets to a function.
 ///
 /// It mounts wherever HTTP upgrades work: as `axum::Router::route_service("/stomp", upgrade)`, or on hyper with
-/// `serve_connection(..).with_upgrades()`. It answers 101, or says in a sentence why not: 400, 403, 405 or 426.
+/// `serve_connection(..).with_upgrades()`. It answers 101, or says in a sentence why not:
+///
+/// | status | when |
+/// |---|---|
+/// | 400 | a part of the handshake is malformed, missing or repeated, or it has a body |
+/// | 403 | its origin is not among [`Config::origins`] |
+/// | 405 | it is not a GET |
+/// | 426 | it is no handshake, or of another WebSocket version, or the HTTP server allows no upgrades |
+/// | 503 | there are too many connections, or the server goes down |
+///
+/// The deadline for the head of a request is the HTTP server's: axum's `serve` has none. See [`Server`](crate::Server)
+/// where that matters.
 ///
 /// Cloning is cheap.
 #[derive(Clone)]
@@ -30,6 +41,7 @@ pub struct Upgrade(Arc<Shared>);
 
 struct Shared {
     config: Config,
+    connections: Arc<Connections>,
     serve: Box<dyn Fn(Socket) -> BoxFuture + Send + Sync>,
     peer_addr: PeerAddr,
 }
@@ -47,11 +59,12 @@ impl Upgrade {
         R: Future<Output = ()> + Send + 'static,
     {
         let serve = Box::new(move |socket| Box::pin(serve(socket)) as BoxFuture);
-        Upgrade(Arc::new(Shared { config, serve, peer_addr: |extensions| extensions.get().copied() }))
+        let connections = Connections::new(config.connections.clone(), config.shutdown.clone());
+        Upgrade(Arc::new(Shared { config, connections, serve, peer_addr: |extensions| extensions.get().copied() }))
     }
 
     /// Says where the HTTP server put the peer's address. Without this, a `SocketAddr` among the request's extensions
-    /// is looked for.
+    /// is looked for. A [`TlsIdentity`] is looked for there too.
     ///
     /// With axum's `into_make_service_with_connect_info::<SocketAddr>()` it is
     /// `|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)`.
@@ -65,39 +78,32 @@ impl Upgrade {
         self
     }
 
-    fn answer<B>(&self, mut request: Request<B>) -> Response<Full<Bytes>> {
-        let accepted = match handshake::accept(&request) {
-            Ok(accepted) => accepted,
-            Err(refused) => return refuse(refused.status, refused.reason),
-        };
-        let headers = request.headers();
-        if headers.contains_key(header::TRANSFER_ENCODING)
-            || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
-        {
-            return refuse(StatusCode::BAD_REQUEST, "A WebSocket handshake has no body.");
-        }
-        if !self.0.config.origins.allow(headers) {
-            let origin = headers.get(header::ORIGIN);
-            tracing::warn!(?origin, "refused a page of this origin; `Config::origins` says which are allowed");
-            return refuse(StatusCode::FORBIDDEN, "Pages of this origin may not connect.");
-        }
-        let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
-            tracing::error!("the HTTP server does not allow upgrades on this connection");
-            return refuse(StatusCode::UPGRADE_REQUIRED, "This connection cannot be upgraded.");
-        };
+    /// How many connections there are now.
+    #[must_use]
+    pub fn connections(&self) -> ConnectionCounts {
+        self.0.connections.counts()
+    }
+
+    fn answer<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, Refusal> {
         let address = (self.0.peer_addr)(request.extensions());
-        let (head, _) = request.into_parts();
-        let peer = Peer::default().with_address(address).with_subprotocol(accepted.subprotocol).with_request(head);
-        tokio::spawn(Arc::clone(&self.0).upgrade(upgrade, peer));
-        accepted.response.map(|()| Full::default())
+        let identity = request.extensions().get::<TlsIdentity>().cloned();
+        let (response, Handshake { upgrade, peer }) = Handshake::of(request, &self.0.config.origins)?;
+        let place = self.0.connections.enter(address.map(|address| address.ip()))?;
+        let peer = peer.with_address(address).with_tls(identity);
+        let upgraded = Arc::clone(&self.0).upgrade(upgrade, peer, Box::new(place));
+        tokio::spawn(self.0.config.shutdown.until_cut(upgraded));
+        Ok(response)
     }
 }
 
 impl Shared {
-    async fn upgrade(self: Arc<Self>, upgrade: OnUpgrade, peer: Peer) {
+    async fn upgrade(self: Arc<Self>, upgrade: OnUpgrade, peer: Peer, permit: Box<dyn Permit>) {
         match tokio::time::timeout(self.config.handshake_timeout, upgrade).await {
-            // In a task of its own: this one has room for a handshake, which would be kept for the session's life.
-            Ok(Ok(upgraded)) => drop(tokio::spawn((self.serve)(self.socket(upgraded, peer)))),
+            Ok(Ok(upgraded)) => {
+                let socket = self.socket(upgraded, peer).with_permit(permit);
+                // In a task of its own: this one has room for a handshake, which would be kept for the session's life.
+                tokio::spawn(self.config.shutdown.until_cut((self.serve)(socket)));
+            }
             Ok(Err(error)) => tracing::debug!(%error, "a connection ended in its handshake"),
             Err(_) => tracing::debug!("a connection was not upgraded in time"),
         }
@@ -129,7 +135,7 @@ impl<B> Service<Request<B>> for Upgrade {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(self.answer(request)))
+        ready(Ok(self.answer(request).unwrap_or_else(|refusal| refusal.response())))
     }
 }
 
@@ -137,18 +143,4 @@ impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrade").field("config", &self.0.config).finish_non_exhaustive()
     }
-}
-
-fn refuse(status: StatusCode, reason: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(format!("{reason}\n")));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if status == StatusCode::UPGRADE_REQUIRED {
-        // RFC 9110, section 15.5.22, and RFC 6455, section 4.2.2.
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-    }
-    response
 }

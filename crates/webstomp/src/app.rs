@@ -1,14 +1,10 @@
 //! A whole server.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io};
 use stomp_router::{
-    Complete, ConnectAnswer, Handler, RouteErrors, RouteService, Router, Routes, SendAnswer, SessionRoutes,
-    SessionService, SubscribeAnswer, describe,
+    ConnectAnswer, Handler, RouteErrors, RouteService, Router, Routes, SendAnswer, SessionRoutes, SessionService,
+    SubscribeAnswer,
 };
-use stomp_server::{Server, Upgrade};
-use stomp_session::Session;
-use stomp_socket::Socket;
-use tokio::net::{TcpListener, ToSocketAddrs};
 use tower::Layer;
 
 /// A STOMP server: a [`Router`] with the settings of its sessions and of the way in.
@@ -16,15 +12,15 @@ use tower::Layer;
 /// `S` is the state that handlers still miss: see [`App::with_state`].
 #[must_use = "an app does nothing until it listens or is mounted"]
 pub struct App<S = ()> {
-    router: Router<S>,
-    layers: Vec<Box<dyn FnOnce(Routes) -> Routes + Send>>,
-    session_layers: Vec<SessionLayer>,
-    session: stomp_session::Config,
-    server: stomp_server::Config,
+    pub(crate) router: Router<S>,
+    pub(crate) layers: Vec<Box<dyn FnOnce(Routes) -> Routes + Send>>,
+    pub(crate) session_layers: Vec<SessionLayer>,
+    pub(crate) session: stomp_session::Config,
+    pub(crate) server: stomp_server::Config,
 }
 
 /// Wraps a layer around the routes of one session.
-type SessionLayer = Box<dyn Fn(SessionRoutes) -> SessionRoutes + Send + Sync>;
+pub(crate) type SessionLayer = Box<dyn Fn(SessionRoutes) -> SessionRoutes + Send + Sync>;
 
 impl<S: Clone + Send + 'static> App<S> {
     /// An app without routes: it lets any client in and serves nothing.
@@ -147,50 +143,6 @@ impl<S: Clone + Send + 'static> App<S> {
     }
 }
 
-impl<S> App<S>
-where
-    Router<S>: Complete,
-{
-    /// The app as a tower service that answers WebSocket handshakes, to be mounted on an HTTP server.
-    ///
-    /// # Errors
-    ///
-    /// See [`Router::build`].
-    pub fn into_service(self) -> Result<Upgrade, RouteErrors> {
-        let (sessions, config) = self.sessions()?;
-        Ok(Upgrade::new(config, move |socket| sessions.run(socket)))
-    }
-
-    /// Listens on an address, for WebSocket connections on any path, until the future is dropped.
-    ///
-    /// # Errors
-    ///
-    /// See [`Router::build`], or if it is not possible to listen there.
-    pub async fn listen(self, address: impl ToSocketAddrs) -> Result<(), Error> {
-        let listener = TcpListener::bind(address).await?;
-        Ok(self.serve(listener).await?)
-    }
-
-    /// As [`App::listen`], on a listener: for a port that the system has chosen, or one that was handed over.
-    ///
-    /// # Errors
-    ///
-    /// See [`Router::build`].
-    pub async fn serve(self, listener: TcpListener) -> Result<(), RouteErrors> {
-        let (sessions, config) = self.sessions()?;
-        let mut server = Server::new(listener, config);
-        loop {
-            tokio::spawn(sessions.run(server.accept().await));
-        }
-    }
-
-    fn sessions(self) -> Result<(Sessions, stomp_server::Config), RouteErrors> {
-        let routes = self.router.build()?;
-        let routes = self.layers.into_iter().fold(routes, |routes, layer| layer(routes));
-        Ok((Sessions::new(routes, self.session_layers, self.session), self.server))
-    }
-}
-
 impl<S: Clone + Send + 'static> Default for App<S> {
     fn default() -> Self {
         App::new()
@@ -216,31 +168,6 @@ impl<S> fmt::Debug for App<S> {
             .field("session", &self.session)
             .field("server", &self.server)
             .finish_non_exhaustive()
-    }
-}
-
-/// What every connection is given.
-struct Sessions {
-    routes: Routes,
-    layers: Arc<[SessionLayer]>,
-    config: Arc<stomp_session::Config>,
-}
-
-impl Sessions {
-    fn new(routes: Routes, layers: Vec<SessionLayer>, mut config: stomp_session::Config) -> Sessions {
-        // The router's knows the errors of tower's layers.
-        config.describe.get_or_insert(describe);
-        Sessions { routes, layers: layers.into(), config: Arc::new(config) }
-    }
-
-    fn run(&self, socket: Socket) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let (_, _, connection) = Session::new(socket, Arc::clone(&self.config));
-        let (routes, layers) = (self.routes.clone(), Arc::clone(&self.layers));
-        // A layer that panics ends its own session, and not the loop that accepts others.
-        async move {
-            let service = layers.iter().fold(SessionRoutes::from(routes), |routes, layer| layer(routes));
-            connection.run(service).await;
-        }
     }
 }
 

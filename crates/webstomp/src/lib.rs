@@ -165,6 +165,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod serve;
 
 pub use app::{App, Error};
 

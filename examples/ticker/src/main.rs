@@ -9,16 +9,18 @@ use stomp_frame::{Command, header};
 use stomp_server::{Config, Server};
 use stomp_session::{BoxError, ClientError, Observed, Request, Requests, Session};
 use stomp_socket::Socket;
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8001".to_owned());
-    let mut server = Server::bind(&address, Config::default()).await?;
-    println!("ws://{}/ ticks", server.local_addr()?);
-    loop {
-        let socket = server.accept().await;
+    let listener = TcpListener::bind(&address).await?;
+    println!("ws://{}/ ticks", listener.local_addr()?);
+    let mut server = Server::new(listener, Config::default());
+    while let Some(socket) = server.accept().await {
         tokio::spawn(converse(socket));
     }
+    Ok(())
 }
 
 /// One client, from its `CONNECT` to its end.

@@ -1,0 +1,178 @@
+//! How many connections there may be.
+
+use crate::{Shutdown, burst::Burst, refusal::Refusal, shutdown::Waiter};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+use stomp_socket::Permit;
+use tokio::time::Instant;
+
+/// How many connections a [`Server`](crate::Server) or an [`Upgrade`](crate::Upgrade) takes at a time.
+///
+/// A connection beyond a limit is answered with 503 where HTTP is spoken without TLS, and closed elsewhere. The log
+/// tells of it, once for many.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnectionLimits {
+    /// In all. Default: 16,384.
+    pub total: usize,
+    /// Of these, not yet connected in STOMP: from being accepted until `CONNECT` was answered with `CONNECTED`.
+    /// Default: 1,024.
+    pub unauthenticated: usize,
+    /// From one address; of IPv6, from one /64 network. Connections whose address is not known are not counted.
+    /// Default: none, for behind a proxy or a NAT many share one.
+    pub per_address: Option<usize>,
+    /// New ones a second, in all. So many may also come at once. Default: none.
+    pub per_second: Option<u32>,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        ConnectionLimits { total: 16_384, unauthenticated: 1_024, per_address: None, per_second: None }
+    }
+}
+
+/// How many connections there are: see [`Server::connections`](crate::Server::connections).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ConnectionCounts {
+    /// In all.
+    pub open: usize,
+    /// Of these, not yet connected in STOMP.
+    pub unauthenticated: usize,
+    /// Refused so far, because of the limits.
+    pub refused: u64,
+}
+
+/// The connections of one server.
+pub(crate) struct Connections {
+    limits: ConnectionLimits,
+    shutdown: Shutdown,
+    state: Mutex<State>,
+}
+
+struct State {
+    counts: ConnectionCounts,
+    by_address: HashMap<IpAddr, usize>,
+    /// How many more may come at once, as of when.
+    admissible: (f64, Instant),
+}
+
+/// All refusals of the process share one line of the log.
+static REFUSED: Burst = Burst::new();
+
+impl Connections {
+    pub(crate) fn new(limits: ConnectionLimits, shutdown: Shutdown) -> Arc<Connections> {
+        let admissible = (limits.per_second.map_or(0.0, f64::from), Instant::now());
+        let state = State { counts: ConnectionCounts::default(), by_address: HashMap::new(), admissible };
+        Arc::new(Connections { limits, shutdown, state: Mutex::new(state) })
+    }
+
+    pub(crate) fn counts(&self) -> ConnectionCounts {
+        self.state().counts
+    }
+
+    /// Takes a place for a connection.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or the server goes down.
+    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Place, Refusal> {
+        let waiter = Waiter::enter(&self.shutdown).ok_or(Refusal::AWAY)?;
+        let address = address.filter(|_| self.limits.per_address.is_some()).map(network_of);
+        let mut state = self.state();
+        if let Some(limit) = state.exceeded(&self.limits, address) {
+            state.counts.refused += 1;
+            drop(state);
+            if let Some(count) = REFUSED.note() {
+                tracing::warn!(count, limit, "connections are refused: `Config::connections` limits them");
+            }
+            return Err(Refusal::FULL);
+        }
+        state.counts.open += 1;
+        state.counts.unauthenticated += 1;
+        state.admissible.0 -= 1.0;
+        if let Some(address) = address {
+            *state.by_address.entry(address).or_default() += 1;
+        }
+        drop(state);
+        Ok(Place { connections: Arc::clone(self), waiter, address, is_negotiated: false })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The name of the limit that one more connection exceeds.
+    fn exceeded(&mut self, limits: &ConnectionLimits, address: Option<IpAddr>) -> Option<&'static str> {
+        let of_address = address.and_then(|address| self.by_address.get(&address)).copied().unwrap_or(0);
+        if self.counts.open >= limits.total {
+            Some("total")
+        } else if self.counts.unauthenticated >= limits.unauthenticated {
+            Some("unauthenticated")
+        } else if limits.per_address.is_some_and(|most| of_address >= most) {
+            Some("per_address")
+        } else if limits.per_second.is_some_and(|rate| self.refill(f64::from(rate)) < 1.0) {
+            Some("per_second")
+        } else {
+            None
+        }
+    }
+
+    fn refill(&mut self, rate: f64) -> f64 {
+        let now = Instant::now();
+        let (before, at) = self.admissible;
+        let admissible = (before + now.duration_since(at).as_secs_f64() * rate).min(rate);
+        self.admissible = (admissible, now);
+        admissible
+    }
+}
+
+/// A connection's place among those of its server.
+pub(crate) struct Place {
+    connections: Arc<Connections>,
+    waiter: Waiter,
+    address: Option<IpAddr>,
+    is_negotiated: bool,
+}
+
+impl Permit for Place {
+    fn negotiated(&mut self) {
+        if !self.is_negotiated {
+            self.is_negotiated = true;
+            self.connections.state().counts.unauthenticated -= 1;
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiter.poll_begun(cx)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.connections.state();
+        state.counts.open -= 1;
+        state.counts.unauthenticated -= usize::from(!self.is_negotiated);
+        let Some(address) = self.address else { return };
+        if let Some(count) = state.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                state.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// What counts as one address: a host of IPv6 has a whole network of them.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        address @ IpAddr::V4(_) => address,
+    }
+}

@@ -1,0 +1,60 @@
+//! Where a server listens, and for what.
+
+use crate::{Listener, connection::Entrance};
+use std::{fmt, pin::Pin, sync::Arc};
+
+/// The listeners of one server. Any one [`Listener`] is such a list, for WebSockets:
+///
+/// ```no_run
+/// use stomp_server::{Config, Listeners, Server};
+/// use tokio::net::TcpListener;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let web = TcpListener::bind("0.0.0.0:8080").await?;
+/// let services = TcpListener::bind("127.0.0.1:61613").await?;
+/// let both = Listeners::new().websocket(web).stomp(services);
+/// let server = Server::new(both, Config::default());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Default)]
+#[must_use = "nothing listens yet"]
+pub struct Listeners(Vec<Box<dyn FnOnce(Arc<Entrance>) -> Accepting + Send>>);
+
+/// Takes in connections of one listener, without end.
+pub(crate) type Accepting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Listeners {
+    /// None yet.
+    pub fn new() -> Listeners {
+        Listeners::default()
+    }
+
+    /// Adds a listener for WebSockets, on any path.
+    pub fn websocket(mut self, listener: impl Listener) -> Listeners {
+        self.0.push(Box::new(|entrance| Box::pin(entrance.accept_websockets(listener))));
+        self
+    }
+
+    /// Adds a listener for STOMP without HTTP, as message brokers speak it over TCP.
+    pub fn stomp(mut self, listener: impl Listener) -> Listeners {
+        self.0.push(Box::new(|entrance| Box::pin(entrance.accept_streams(listener))));
+        self
+    }
+
+    pub(crate) fn start(self, entrance: &Arc<Entrance>) -> Vec<Accepting> {
+        self.0.into_iter().map(|start| start(Arc::clone(entrance))).collect()
+    }
+}
+
+impl<L: Listener> From<L> for Listeners {
+    fn from(listener: L) -> Listeners {
+        Listeners::new().websocket(listener)
+    }
+}
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listeners").field(&self.0.len()).finish()
+    }
+}

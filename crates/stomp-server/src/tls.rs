@@ -1,0 +1,107 @@
+//! TLS, by rustls: certificates, versions and verifiers are the business of its `ServerConfig`.
+
+use crate::{
+    Incoming, Listener,
+    first_look::{FirstLook, Language},
+};
+use bytes::Bytes;
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use stomp_socket::TlsIdentity;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsAcceptor;
+
+pub use tokio_rustls::rustls;
+
+/// A listener whose connections begin with a TLS handshake.
+///
+/// The handshake runs in a task of the connection's own, for no longer than
+/// [`Config::handshake_timeout`](crate::Config::handshake_timeout). What it tells is
+/// [`Peer::tls`](stomp_socket::Peer::tls): the client's certificates, if the configuration asks for them.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use stomp_server::{Config, Server, tls::{Tls, rustls}};
+/// use tokio::net::TcpListener;
+///
+/// # async fn example(tls: rustls::ServerConfig) -> std::io::Result<()> {
+/// let port = TcpListener::bind("0.0.0.0:8443").await?;
+/// let server = Server::new(Tls::new(port, tls), Config::default());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Where the configuration names ALPN protocols, WebSockets need `http/1.1`, and `h2` must not be among them.
+pub struct Tls<L> {
+    listener: L,
+    acceptor: TlsAcceptor,
+}
+
+impl<L: Listener> Tls<L> {
+    /// TLS on every connection of `listener`.
+    pub fn new(listener: L, config: impl Into<Arc<rustls::ServerConfig>>) -> Tls<L> {
+        Tls { listener, acceptor: TlsAcceptor::from(config.into()) }
+    }
+}
+
+impl<L: Listener> Listener for Tls<L> {
+    type Io = TlsStream<L::Io>;
+
+    async fn accept(&mut self) -> io::Result<Incoming<TlsStream<L::Io>>> {
+        let acceptor = self.acceptor.clone();
+        let incoming = self.listener.accept().await?;
+        Ok(incoming.then(|io, peer| async move {
+            let stream = acceptor.accept(FirstLook::new(io, Language::Tls)).await?;
+            let identity = identity_of(stream.get_ref().1);
+            Ok((TlsStream(stream), peer.with_tls(Some(identity))))
+        }))
+    }
+}
+
+fn identity_of(connection: &rustls::ServerConnection) -> TlsIdentity {
+    let mut identity = TlsIdentity::default();
+    let certificates = connection.peer_certificates().unwrap_or_default();
+    identity.certificates = certificates.iter().map(|certificate| Bytes::copy_from_slice(certificate)).collect();
+    identity.server_name = connection.server_name().map(str::to_owned);
+    identity.alpn = connection.alpn_protocol().map(Bytes::copy_from_slice);
+    identity
+}
+
+impl<L> fmt::Debug for Tls<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+/// A stream of octets within TLS.
+pub struct TlsStream<S>(tokio_rustls::server::TlsStream<FirstLook<S>>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl<S> fmt::Debug for TlsStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsStream").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,192 @@
+//! How many connections there may be, and what those hear that are too many.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
+mod support;
+
+use std::{future::ready, time::Duration};
+use stomp_frame::{Limits, Version};
+use stomp_server::{Config, ConnectionCounts, Listeners, Server, Upgrade};
+use stomp_socket::Socket;
+use support::{Dial, in_memory, serve, settle, soon};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+
+fn config(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config::default();
+    change(&mut config);
+    config
+}
+
+fn counts(server: &Server) -> (usize, usize, u64) {
+    let ConnectionCounts { open, unauthenticated, refused, .. } = server.connections();
+    (open, unauthenticated, refused)
+}
+
+/// A handshake that succeeds, at the server's end.
+async fn accept(server: &mut Server, dial: &Dial) -> (support::Client, Socket) {
+    let shaking = tokio::spawn({
+        let dial = dial.clone();
+        async move { dial.shake_hands().await }
+    });
+    let socket = soon(server.accept()).await.unwrap();
+    let (client, status) = shaking.await.unwrap();
+    assert_eq!(status, 101);
+    (client, socket)
+}
+
+#[tokio::test(start_paused = true)]
+async fn unauthenticated_ones_make_room_when_they_are_let_in() {
+    let (listener, dial) = in_memory();
+    let mut server = Server::new(listener, config(|config| config.connections.unauthenticated = 1));
+    assert_eq!(counts(&server), (0, 0, 0));
+    let (_client, mut socket) = accept(&mut server, &dial).await;
+    assert_eq!(counts(&server), (1, 1, 0));
+
+    let mut refused = dial.connect();
+    let start = Instant::now();
+    let status = tokio::select! {
+        status = refused.shake_hands() => status,
+        _ = server.accept() => panic!("a socket, beyond the limit"),
+    };
+    assert_eq!((status, start.elapsed()), (503, Duration::ZERO));
+    assert_eq!(refused.rest().await, "There are too many connections. Try again later.\n");
+    assert_eq!(counts(&server), (1, 1, 1));
+
+    socket.negotiated(Version::V1_2, Limits::default());
+    assert_eq!(counts(&server), (1, 0, 1));
+    let (_client, second) = accept(&mut server, &dial).await;
+    assert_eq!(counts(&server), (2, 1, 1));
+    drop(second);
+    assert_eq!(counts(&server), (1, 0, 1));
+    drop(socket);
+    assert_eq!(counts(&server), (0, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_says_nothing_has_a_place_until_its_deadline() {
+    let (listener, dial) = in_memory();
+    let _sockets = serve(listener, config(|config| config.connections.unauthenticated = 1));
+    let mut silent = dial.connect();
+    settle().await;
+    assert_eq!(dial.shake_hands().await.1, 503);
+    assert_eq!(silent.rest().await, "");
+    assert_eq!(dial.shake_hands().await.1, 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_a_limit_for_all() {
+    let (listener, dial) = in_memory();
+    let mut sockets = serve(listener, config(|config| config.connections.total = 2));
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let (client, status) = dial.shake_hands().await;
+        assert_eq!(status, 101);
+        let mut socket = soon(sockets.recv()).await.unwrap();
+        socket.negotiated(Version::V1_2, Limits::default());
+        kept.push((client, socket));
+    }
+    assert_eq!(dial.shake_hands().await.1, 503);
+    kept.pop();
+    assert_eq!(dial.shake_hands().await.1, 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_http_one_too_many_is_closed() {
+    let (listener, dial) = in_memory();
+    let config = config(|config| config.connections.total = 1);
+    let mut sockets = serve(Listeners::new().stomp(listener), config);
+    let _first = dial.connect();
+    let _socket = soon(sockets.recv()).await.unwrap();
+    assert_eq!(dial.connect().rest().await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_may_have_so_many() {
+    let (listener, dial) = in_memory();
+    let mut sockets = serve(listener, config(|config| config.connections.per_address = Some(1)));
+    let mut kept = Vec::new();
+    for (address, status) in [
+        ("192.0.2.1", 101),
+        ("192.0.2.1", 503),
+        ("::ffff:192.0.2.1", 503),
+        ("192.0.2.2", 101),
+        ("2001:db8::1", 101),
+        ("2001:db8::2:2", 503),
+        ("2001:db8:0:1::1", 101),
+    ] {
+        let mut client = dial.connect_from(Some(address));
+        assert_eq!(client.shake_hands().await, status, "{address}");
+        kept.push(client);
+    }
+    // Those of no address are not counted.
+    assert_eq!(dial.shake_hands().await.1, 101);
+    assert_eq!(dial.shake_hands().await.1, 101);
+    // A place is given back with its socket.
+    drop(sockets.recv().await);
+    assert_eq!(dial.connect_from(Some("192.0.2.1")).shake_hands().await, 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_may_come_in_a_second() {
+    let (listener, dial) = in_memory();
+    let _sockets = serve(listener, config(|config| config.connections.per_second = Some(2)));
+    let mut statuses = Vec::new();
+    for pause in [0, 0, 0, 500, 0, 10_000, 0, 0] {
+        sleep(Duration::from_millis(pause)).await;
+        statuses.push(dial.shake_hands().await.1);
+    }
+    assert_eq!(statuses, [101, 101, 503, 101, 503, 101, 101, 503]);
+}
+
+#[tokio::test]
+async fn many_that_are_refused_at_once_are_few_tasks() {
+    let (listener, dial) = in_memory();
+    let _sockets = serve(listener, config(|config| config.connections.total = 0));
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let clients: Vec<_> = (0..1_000).map(|_| dial.connect()).collect();
+    settle().await;
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks() - before;
+    assert!((1..=64).contains(&tasks), "{tasks}");
+    drop(clients);
+    settle().await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), before);
+}
+
+#[tokio::test]
+async fn a_mounted_service_has_the_same_limits() {
+    let (sender, mut sockets) = mpsc::unbounded_channel();
+    let config = config(|config| config.connections.unauthenticated = 1);
+    let upgrade = Upgrade::new(config, move |socket| {
+        sender.send(socket).unwrap();
+        ready(())
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let http = axum::Router::new().route_service("/stomp", upgrade.clone());
+    tokio::spawn(async { axum::serve(listener, http).await });
+
+    let shake_hands = async || {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(support::HANDSHAKE.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        (stream, String::from_utf8(answer).unwrap())
+    };
+    let (_first, answer) = shake_hands().await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    let (_refused, answer) = shake_hands().await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
+    let mut socket = soon(sockets.recv()).await.unwrap();
+    socket.negotiated(Version::V1_2, Limits::default());
+    let (_second, answer) = shake_hands().await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    let ConnectionCounts { open, unauthenticated, refused, .. } = upgrade.connections();
+    assert_eq!((open, unauthenticated, refused), (2, 1, 1));
+}

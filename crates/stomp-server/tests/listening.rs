@@ -1,0 +1,172 @@
+//! Accepting: on several listeners, through failures, and within deadlines.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
+mod support;
+
+use futures_util::StreamExt;
+use std::{io, time::Duration};
+use stomp_frame::Command;
+use stomp_server::{Config, Incoming, Listener, Listeners, Peer, Server};
+use stomp_socket::{Inbound, Socket};
+use support::{HANDSHAKE, InMemory, in_memory, serve, settle, soon};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    time::{Instant, sleep},
+};
+
+async fn command(socket: &mut Socket) -> Command {
+    match soon(socket.next()).await {
+        Some(Inbound::Frame(frame)) => frame.command,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_may_have_several_listeners() {
+    let ((web, web_dial), (raw, raw_dial)) = (in_memory(), in_memory());
+    let mut sockets = serve(Listeners::new().websocket(web).stomp(raw), Config::default());
+
+    let mut service = raw_dial.connect_from(Some("192.0.2.1"));
+    service.send("STOMP\naccept-version:1.2\n\n\0").await;
+    let mut socket = soon(sockets.recv()).await.unwrap();
+    assert_eq!(command(&mut socket).await, Command::Stomp);
+    assert!(!socket.has_pings(), "it is no WebSocket");
+    assert_eq!(socket.peer().address.unwrap().to_string(), "192.0.2.1:4711");
+    assert!(socket.peer().request.is_none());
+
+    let mut page = web_dial.connect_from(Some("192.0.2.2"));
+    assert_eq!(page.shake_hands().await, 101);
+    // A message under a mask of zeros.
+    page.0.write_all(&[&[0x81, 0x8a, 0, 0, 0, 0], &b"CONNECT\n\n\0"[..]].concat()).await.unwrap();
+    let mut socket = soon(sockets.recv()).await.unwrap();
+    assert_eq!(command(&mut socket).await, Command::Connect);
+    assert_eq!(socket.peer().address.unwrap().to_string(), "192.0.2.2:4711");
+    assert_eq!(socket.peer().request.as_ref().unwrap().uri, "/stomp");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_with_the_handshake_is_not_lost() {
+    let (listener, dial) = in_memory();
+    let mut sockets = serve(listener, Config::default());
+    let mut page = dial.connect();
+    let message = [&[0x81, 0x8a, 0, 0, 0, 0], &b"CONNECT\n\n\0"[..]].concat();
+    page.0.write_all(&[HANDSHAKE.as_bytes(), &message].concat()).await.unwrap();
+    assert_eq!(command(&mut soon(sockets.recv()).await.unwrap()).await, Command::Connect);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_to_accept_are_survived() {
+    const EMFILE: i32 = 24;
+    let (mut listener, dial) = in_memory();
+    let gone = || io::Error::from(io::ErrorKind::ConnectionAborted);
+    listener.failures.extend((0..1_000).map(|_| gone()));
+    listener.failures.extend((0..5).map(|_| io::Error::from_raw_os_error(EMFILE)));
+    let _sockets = serve(listener, Config::default());
+    let start = Instant::now();
+    assert_eq!(dial.shake_hands().await.1, 101);
+    // Those that had gone cost nothing; after the others there is a rest, so that the loop is not busy.
+    assert_eq!(start.elapsed().as_millis(), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn octets_that_trickle_do_not_prolong_a_handshake() {
+    let (listener, dial) = in_memory();
+    let mut sockets = serve(listener, Config::default());
+    let start = Instant::now();
+    let mut slow = dial.connect();
+    for octet in HANDSHAKE.bytes() {
+        if slow.0.write_all(&[octet]).await.is_err() {
+            break;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(start.elapsed().as_secs(), 5);
+    assert_eq!(slow.rest().await, "");
+    assert!(sockets.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_are_none_do_not_prolong_it_either() {
+    let (listener, dial) = in_memory();
+    let _sockets = serve(listener, Config::default());
+    let start = Instant::now();
+    let (mut client, mut answers) = (dial.connect(), 0);
+    while client.0.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.is_ok() {
+        sleep(Duration::from_secs(1)).await;
+        answers += usize::from(client.head().await.contains(" 426 "));
+    }
+    assert_eq!((start.elapsed().as_secs(), answers), (5, 5));
+}
+
+/// A listener whose every connection has to say a word before it can be used.
+struct Polite(InMemory);
+
+impl Listener for Polite {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<Incoming<DuplexStream>> {
+        let incoming = self.0.accept().await?;
+        Ok(incoming.then(|mut io, peer: Peer| async move {
+            match io.read_u8().await? {
+                b'!' => Ok((io, peer.with_address("192.0.2.3:1".parse().ok()))),
+                _ => Err(io::ErrorKind::InvalidData.into()),
+            }
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_slow_handshake_below_http() {
+    let (listener, dial) = in_memory();
+    let mut sockets = serve(Polite(listener), Config::default());
+    let start = Instant::now();
+    let (mut silent, mut rude, mut polite) = (dial.connect(), dial.connect(), dial.connect());
+    rude.send("?").await;
+    assert_eq!(rude.rest().await, "");
+    polite.send("!").await;
+    assert_eq!(polite.shake_hands().await, 101);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(soon(sockets.recv()).await.unwrap().peer().address.unwrap().port(), 1);
+    assert_eq!(silent.rest().await, "");
+    assert_eq!(start.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_at_the_wrong_port_learns_it() {
+    let ((web, web_dial), (raw, raw_dial)) = (in_memory(), in_memory());
+    let mut sockets = serve(Listeners::new().websocket(web).stomp(raw), Config::default());
+    tokio::spawn(async move {
+        while let Some(mut socket) = sockets.recv().await {
+            // As a session does.
+            while !matches!(socket.next().await, None | Some(Inbound::End(_))) {}
+            let _ = futures_util::SinkExt::close(&mut socket).await;
+        }
+    });
+    // HTTP where STOMP is spoken.
+    let mut curl = raw_dial.connect();
+    curl.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let answer = curl.rest().await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert_eq!(body, "This port speaks STOMP over TCP, without HTTP.\r\n");
+    assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{answer}");
+    // TLS, and STOMP, where HTTP is spoken.
+    for first in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"CONNECT\naccept-version:1.2\n\n\0"] {
+        let mut client = web_dial.connect();
+        client.0.write_all(first).await.unwrap();
+        assert!(client.rest().await.starts_with("HTTP/1.1 400 "));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_dropped_listens_no_more() {
+    let (listener, dial) = in_memory();
+    let mut server = Server::new(listener, Config::default());
+    let mut early = dial.connect();
+    early.send(HANDSHAKE).await;
+    assert!(soon(server.accept()).await.is_some());
+    drop(server);
+    settle().await;
+    assert_eq!(dial.connect().rest().await, "");
+}

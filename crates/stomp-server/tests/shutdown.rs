@@ -1,0 +1,191 @@
+//! Going down: who is still served, who is waited for, and for how long.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
+
+mod support;
+
+use futures_util::FutureExt;
+use std::{
+    future::{pending, poll_fn},
+    time::Duration,
+};
+use stomp_server::{Config, Server, Shutdown, Upgrade};
+use stomp_socket::Socket;
+use support::{HANDSHAKE, in_memory, serve, settle, soon};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+
+fn config(shutdown: &Shutdown) -> Config {
+    let mut config = Config::default();
+    config.shutdown = shutdown.clone();
+    config
+}
+
+fn wait(shutdown: &Shutdown) -> JoinHandle<Duration> {
+    let (shutdown, start) = (shutdown.clone(), Instant::now());
+    tokio::spawn(async move {
+        shutdown.ended().await;
+        start.elapsed()
+    })
+}
+
+/// Ends as a session does that has something to do for a while.
+async fn work(mut socket: Socket, time: Duration) {
+    poll_fn(|cx| socket.poll_shutdown(cx)).await;
+    sleep(time).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_goes_down_takes_nobody_in() {
+    let (listener, dial) = in_memory();
+    let shutdown = Shutdown::default();
+    let mut server = Server::new(listener, config(&shutdown));
+    assert!(!shutdown.has_begun());
+    shutdown.begin();
+    shutdown.begin();
+    assert!(shutdown.has_begun());
+    assert!(soon(server.accept()).await.is_none());
+    assert!(soon(server.accept()).await.is_none());
+    assert_eq!(dial.connect().rest().await, "", "the listener is gone");
+    soon(shutdown.ended()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_in_accept_is_told() {
+    let (listener, _dial) = in_memory();
+    let shutdown = Shutdown::default();
+    let mut server = Server::new(listener, config(&shutdown));
+    let (begun, ended) = (tokio::spawn(shutdown.begun()), wait(&shutdown));
+    let accepting = tokio::spawn(async move { server.accept().await.is_none() });
+    settle().await;
+    assert!(!begun.is_finished() && !ended.is_finished() && !accepting.is_finished());
+    shutdown.begin();
+    assert!(soon(accepting).await.unwrap());
+    soon(begun).await.unwrap();
+    soon(ended).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_comes_too_late_gets_503() {
+    let (listener, dial) = in_memory();
+    let shutdown = Shutdown::default();
+    let mut sockets = serve(listener, config(&shutdown));
+    let (mut early, mut idle) = (dial.connect(), dial.connect());
+    early.send(&HANDSHAKE[..40]).await;
+    settle().await;
+    shutdown.begin();
+    settle().await;
+    early.send(&HANDSHAKE[40..]).await;
+    let head = early.head().await;
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert_eq!(early.rest().await, "The server is going down.\n");
+    assert_eq!(idle.rest().await, "");
+    soon(shutdown.ended()).await;
+    assert!(sockets.recv().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sockets_are_told_and_waited_for() {
+    let (listener, dial) = in_memory();
+    let shutdown = Shutdown::default();
+    let mut sockets = serve(listener, config(&shutdown));
+    let ended = wait(&shutdown);
+    let mut clients = Vec::new();
+    for seconds in [0, 3, 7] {
+        clients.push(dial.shake_hands().await);
+        tokio::spawn(work(sockets.recv().await.unwrap(), Duration::from_secs(seconds)));
+    }
+    settle().await;
+    shutdown.begin();
+    assert_eq!(soon(ended).await.unwrap().as_secs(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_serves_a_connection_is_waited_for_after_it_and_cut_at_the_deadline() {
+    for (work, expected) in [(20, 20), (40, 30)] {
+        let shutdown = Shutdown::default();
+        let (sender, dropped) = oneshot::channel::<()>();
+        tokio::spawn(shutdown.until_cut(async move {
+            let _held_by_the_session = sender;
+            sleep(Duration::from_secs(work)).await;
+        }));
+        settle().await;
+        shutdown.begin();
+        assert_eq!(soon(wait(&shutdown)).await.unwrap().as_secs(), expected);
+        soon(dropped).await.unwrap_err();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_patience_is_the_users_and_begins_with_the_shutdown() {
+    let shutdown = Shutdown::new(Duration::from_secs(8));
+    tokio::spawn(shutdown.until_cut(pending()));
+    shutdown.begin();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(soon(wait(&shutdown)).await.unwrap().as_secs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_word_cuts_at_once() {
+    let (listener, dial) = in_memory();
+    let shutdown = Shutdown::default();
+    let mut server = Server::new(listener, config(&shutdown));
+    let serving = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move {
+            while let Some(socket) = server.accept().await {
+                tokio::spawn(shutdown.until_cut(async move {
+                    let _held = socket;
+                    pending().await
+                }));
+            }
+        }
+    });
+    let (mut client, _) = dial.shake_hands().await;
+    let ended = wait(&shutdown);
+    settle().await;
+    shutdown.begin();
+    settle().await;
+    assert!(!ended.is_finished());
+    shutdown.cut();
+    assert_eq!(soon(ended).await.unwrap(), Duration::ZERO);
+    assert_eq!(client.rest().await, "");
+    soon(serving).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mounted_service_goes_down_with_its_sockets() {
+    let shutdown = Shutdown::default();
+    let upgrade = Upgrade::new(config(&shutdown), |socket| work(socket, Duration::from_millis(50)));
+    let http = axum::Router::new().route_service("/stomp", upgrade.clone());
+    let mut addresses = Vec::new();
+    let mut serving = Vec::new();
+    // The second server does not know that it is to go down.
+    for signal in [shutdown.begun().boxed(), pending().boxed()] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        addresses.push(listener.local_addr().unwrap());
+        let server = axum::serve(listener, http.clone()).with_graceful_shutdown(signal);
+        serving.push(tokio::spawn(async { server.await }));
+    }
+
+    let ask = async |address| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        (stream, String::from_utf8(answer).unwrap())
+    };
+    let (_upgraded, answer) = ask(addresses[0]).await;
+    assert_eq!(answer, "HTTP/1.1 101");
+    shutdown.begin();
+    assert_eq!(ask(addresses[1]).await.1, "HTTP/1.1 503");
+    soon(serving.remove(0)).await.unwrap().unwrap();
+    // The HTTP server has ended; the socket is what is still waited for.
+    soon(shutdown.ended()).await;
+    assert_eq!(upgrade.connections().open, 0);
+}

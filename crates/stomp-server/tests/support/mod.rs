@@ -1,0 +1,123 @@
+//! Connections in memory, so that time can stand still.
+
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
+use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
+use stomp_server::{Config, Incoming, Listener, Listeners, Peer, Server};
+use stomp_socket::Socket;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    sync::mpsc,
+    time::timeout,
+};
+
+pub const HANDSHAKE: &str = "GET /stomp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// A listener in memory, which may fail before it accepts.
+pub struct InMemory {
+    incoming: mpsc::UnboundedReceiver<(DuplexStream, Option<SocketAddr>)>,
+    pub failures: VecDeque<io::Error>,
+}
+
+/// Where it is reached.
+#[derive(Clone)]
+pub struct Dial(mpsc::UnboundedSender<(DuplexStream, Option<SocketAddr>)>);
+
+pub fn in_memory() -> (InMemory, Dial) {
+    let (sender, incoming) = mpsc::unbounded_channel();
+    (InMemory { incoming, failures: VecDeque::new() }, Dial(sender))
+}
+
+impl Listener for InMemory {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<Incoming<DuplexStream>> {
+        if let Some(error) = self.failures.pop_front() {
+            return Err(error);
+        }
+        match self.incoming.recv().await {
+            Some((io, address)) => Ok(Incoming::new(io, Peer::default().with_address(address))),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A client's end of a connection.
+pub struct Client(pub DuplexStream);
+
+impl Dial {
+    pub fn connect(&self) -> Client {
+        self.connect_from(None)
+    }
+
+    pub fn connect_from(&self, address: Option<&str>) -> Client {
+        let (ours, theirs) = tokio::io::duplex(4 << 10);
+        self.0.send((ours, address.map(|ip| SocketAddr::new(ip.parse().unwrap(), 4711)))).unwrap_or_default();
+        Client(theirs)
+    }
+
+    /// Makes a handshake and gives its status.
+    pub async fn shake_hands(&self) -> (Client, u16) {
+        let mut client = self.connect();
+        let status = client.shake_hands().await;
+        (client, status)
+    }
+}
+
+impl Client {
+    pub async fn send(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    pub async fn shake_hands(&mut self) -> u16 {
+        // One that is refused at once hears it also when it says nothing.
+        let _ = self.0.write_all(HANDSHAKE.as_bytes()).await;
+        let head = self.head().await;
+        head.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {head:?}")).parse().unwrap()
+    }
+
+    /// What comes up to an empty line, or the end.
+    pub async fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match soon(self.0.read_u8()).await {
+                Ok(octet) => head.push(octet),
+                Err(_) => break,
+            }
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    /// What comes up to the end.
+    pub async fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        let _ = soon(self.0.read_to_end(&mut rest)).await;
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+}
+
+/// Waits for what comes soon, or never.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(3_600), future).await.expect("it comes soon")
+}
+
+/// Runs a server, and gives its sockets.
+pub fn serve(listeners: impl Into<Listeners>, config: Config) -> mpsc::UnboundedReceiver<Socket> {
+    let mut server = Server::new(listeners, config);
+    let (sender, sockets) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(socket) = server.accept().await {
+            let _ = sender.send(socket);
+        }
+    });
+    sockets
+}
+
+/// Lets all tasks run until nothing is left to be done.
+pub async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
