@@ -6,6 +6,7 @@ use crate::{
     first_look::{FirstLook, Language},
     handshake::Handshake,
     limits::{Connections, Place},
+    listener,
     refusal::Refusal,
 };
 use bytes::Bytes;
@@ -41,13 +42,14 @@ pub(crate) struct Entrance {
 /// The longest HTTP head, in octets. Cookies make it long.
 const LONGEST_HEAD: usize = 16 << 10;
 
-/// So many connections are told that they are refused at a time. Others are closed without a word.
-const REFUSALS: usize = 64;
+/// So many connections are told that they are refused at a time, as many as come out of one full queue. Others are closed
+/// without a word.
+const REFUSALS: usize = listener::QUEUE as usize;
 
 /// How long one that is refused is waited for, and how many octets of it are dropped, before it is closed: what is
 /// unread then makes TCP reset the connection, and the answer may be lost.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_OCTETS: u64 = 64 << 10;
+const LINGER_OCTETS: usize = 64 << 10;
 
 /// All failures to accept share one line of the log.
 static UNACCEPTED: Burst = Burst::new();
@@ -103,7 +105,14 @@ impl Entrance {
             let _permit = permit;
             io.write_all(refusal.octets().as_bytes()).await?;
             io.shutdown().await?;
-            tokio::io::copy(&mut io.take(LINGER_OCTETS), &mut tokio::io::sink()).await
+            let (mut space, mut dropped) = ([0; 512], 0);
+            while dropped < LINGER_OCTETS {
+                match io.read(&mut space).await? {
+                    0 => break,
+                    count => dropped += count,
+                }
+            }
+            io::Result::Ok(())
         }));
     }
 

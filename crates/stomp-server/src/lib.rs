@@ -5,11 +5,10 @@
 //!
 //! ```no_run
 //! use futures_util::StreamExt;
-//! use stomp_server::{Config, Server};
-//! use tokio::net::TcpListener;
+//! use stomp_server::{Config, Server, bind};
 //!
 //! # async fn example() -> std::io::Result<()> {
-//! let mut server = Server::new(TcpListener::bind("127.0.0.1:8000").await?, Config::default());
+//! let mut server = Server::new(bind("127.0.0.1:8000").await?, Config::default());
 //! while let Some(mut socket) = server.accept().await {
 //!     tokio::spawn(async move { while let Some(item) = socket.next().await {} });
 //! }
@@ -19,7 +18,7 @@
 //!
 //! | to read about | see |
 //! |---|---|
-//! | listening: WebSocket, STOMP over TCP, TLS | [`Server`], [`Listeners`], [`Listener`], `tls::Tls` |
+//! | listening: WebSocket, STOMP over TCP, TLS | [`Server`], [`bind`], [`Listeners`], [`Listener`], `tls::Tls` |
 //! | mounting on axum, hyper and others | [`Upgrade`] |
 //! | who may connect, how many, and how long it may take | [`Config`], [`Origins`], [`ConnectionLimits`] |
 //! | going down | [`Shutdown`] |
@@ -47,7 +46,7 @@ mod refusal;
 
 pub use config::Config;
 pub use limits::{ConnectionCounts, ConnectionLimits};
-pub use listener::{Incoming, Listener};
+pub use listener::{Incoming, Listener, bind};
 pub use listeners::Listeners;
 pub use origin::Origins;
 pub use server::Server;

@@ -1,10 +1,10 @@
 //! Where connections come from.
 
-use std::{io, pin::Pin};
+use std::{io, net::SocketAddr, pin::Pin};
 use stomp_socket::Peer;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host},
 };
 
 /// A source of connections. There are those of tokio, [`Tls`](crate::tls::Tls) around any, and yours:
@@ -105,6 +105,37 @@ impl<Io> std::fmt::Debug for Incoming<Io> {
         f.debug_struct("Incoming").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
+
+/// Listens on an address, with a queue of 4,096 connections that wait to be accepted, as far as the system allows.
+///
+/// [`TcpListener::bind`] has a shorter one. Where it overflows, as it does when many clients come back at once, those
+/// that found no room try again only after a second.
+///
+/// # Errors
+///
+/// If that is not possible, most often because something else listens there.
+pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in lookup_host(address).await? {
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Elsewhere it means that others may listen there too.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
+/// How many connections may wait to be accepted.
+pub(crate) const QUEUE: u32 = 4_096;
 
 impl Listener for TcpListener {
     type Io = TcpStream;

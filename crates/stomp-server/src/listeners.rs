@@ -6,12 +6,11 @@ use std::{fmt, pin::Pin, sync::Arc};
 /// The listeners of one server. Any one [`Listener`] is such a list, for WebSockets:
 ///
 /// ```no_run
-/// use stomp_server::{Config, Listeners, Server};
-/// use tokio::net::TcpListener;
+/// use stomp_server::{Config, Listeners, Server, bind};
 ///
 /// # async fn example() -> std::io::Result<()> {
-/// let web = TcpListener::bind("0.0.0.0:8080").await?;
-/// let services = TcpListener::bind("127.0.0.1:61613").await?;
+/// let web = bind("0.0.0.0:8080").await?;
+/// let services = bind("127.0.0.1:61613").await?;
 /// let both = Listeners::new().websocket(web).stomp(services);
 /// let server = Server::new(both, Config::default());
 /// # Ok(())

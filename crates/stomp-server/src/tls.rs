@@ -25,11 +25,10 @@ pub use tokio_rustls::rustls;
 ///
 /// ```no_run
 /// use std::sync::Arc;
-/// use stomp_server::{Config, Server, tls::{Tls, rustls}};
-/// use tokio::net::TcpListener;
+/// use stomp_server::{Config, Server, bind, tls::{Tls, rustls}};
 ///
 /// # async fn example(tls: rustls::ServerConfig) -> std::io::Result<()> {
-/// let port = TcpListener::bind("0.0.0.0:8443").await?;
+/// let port = bind("0.0.0.0:8443").await?;
 /// let server = Server::new(Tls::new(port, tls), Config::default());
 /// # Ok(())
 /// # }

@@ -7,7 +7,7 @@ mod support;
 use futures_util::StreamExt;
 use std::{io, time::Duration};
 use stomp_frame::Command;
-use stomp_server::{Config, Incoming, Listener, Listeners, Peer, Server};
+use stomp_server::{Config, Incoming, Listener, Listeners, Peer, Server, bind};
 use stomp_socket::{Inbound, Socket};
 use support::{HANDSHAKE, InMemory, in_memory, serve, settle, soon};
 use tokio::{
@@ -169,4 +169,16 @@ async fn a_server_that_is_dropped_listens_no_more() {
     drop(server);
     settle().await;
     assert_eq!(dial.connect().rest().await, "");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_an_error() {
+    let first = bind("127.0.0.1:0").await.unwrap();
+    let address = first.local_addr().unwrap();
+    assert_eq!(bind(address).await.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    // Where a name has several addresses, any that is free will do.
+    let free = bind(&[address, "127.0.0.1:0".parse().unwrap()][..]).await.unwrap();
+    assert_ne!(free.local_addr().unwrap(), address);
+    drop(first);
+    bind(address).await.unwrap();
 }

@@ -3,10 +3,10 @@
 use crate::{App, Error, app::SessionLayer};
 use std::sync::Arc;
 use stomp_router::{Complete, RouteErrors, Router, Routes, SessionRoutes, describe};
-use stomp_server::{Listeners, Server, Shutdown, Upgrade};
+use stomp_server::{Listeners, Server, Shutdown, Upgrade, bind};
 use stomp_session::Session;
 use stomp_socket::Socket;
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::ToSocketAddrs;
 
 impl<S> App<S> {
     /// Sets what tells the server to go down; the same as [`Config::shutdown`](stomp_server::Config::shutdown).
@@ -47,7 +47,7 @@ where
     ///
     /// See [`Router::build`](crate::Router::build), or if it is not possible to listen there.
     pub async fn listen(self, address: impl ToSocketAddrs) -> Result<(), Error> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = bind(address).await?;
         Ok(self.serve(listener).await?)
     }
 

@@ -1,6 +1,11 @@
 //! What is answered to handshakes, good and bad: on a port of our own, on axum, and on bare hyper under a prefix.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod cases;
 
