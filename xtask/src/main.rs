@@ -5,6 +5,7 @@ mod bench;
 mod fuzz;
 mod interop;
 mod shell;
+mod soak;
 mod test;
 mod tidy;
 
@@ -24,6 +25,7 @@ usage: cargo xtask <command>
   bench [arguments]       our costs as ratios, measured in one run; --quick for a first look
   fuzz [--runs N] [targets]
                           the codec's fuzz targets, a million runs each; needs cargo-fuzz
+  soak [runs]             slow, many and dying clients against a real process; --list names the runs
   tidy                    the design's rules: edges between crates, words per file, lengths
 ";
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         ["interop", "--install"] => interop::run(Missing::Installed),
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["soak", rest @ ..] => soak::run(rest),
         ["tidy"] => tidy::run(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
