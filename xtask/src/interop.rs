@@ -1,10 +1,12 @@
-//! `cargo xtask interop`: foreign clients judge servers of this workspace.
+//! `cargo xtask interop`: foreign clients judge servers of this workspace, also through foreign proxies.
 
+mod proxy;
 mod script;
 mod server;
 mod tools;
 
 use crate::{Result, artifact};
+use proxy::PROXIES;
 use script::Environment;
 use server::Server;
 
@@ -22,9 +24,11 @@ struct Suite {
     /// The package, whose program takes `--listen ADDRESS` and prints `http://ADDRESS/`.
     server: &'static str,
     scripts: &'static [&'static str],
+    /// Those that also run through proxies. The server has WebSockets at `/stomp`.
+    proxied: &'static [&'static str],
 }
 
-const SUITES: &[Suite] = &[Suite { server: "chat", scripts: &["chat.mjs", "page.mjs"] }];
+const SUITES: &[Suite] = &[Suite { server: "chat", scripts: &["chat.mjs", "page.mjs"], proxied: &["chat.mjs"] }];
 
 /// Runs every script against its server, and fails if one of them failed.
 pub(crate) fn run(missing: Missing) -> Result {
@@ -52,17 +56,23 @@ pub(crate) fn run(missing: Missing) -> Result {
 }
 
 impl Suite {
-    /// The outcome of each script.
+    /// The outcome of each script, and of the handshakes through each proxy.
     fn run(&self, tools: &tools::Tools) -> Result<Vec<Result>> {
         let program = artifact::build(self.server)?;
         let server = Server::start(&program)?;
-        let environment = Environment {
+        let mut environment = Environment {
             prefix: self.server.to_uppercase(),
             url: format!("http://{}", server.address),
             program,
             chromium: tools.chromium.clone(),
         };
-        let scripts = self.scripts.iter();
-        Ok(scripts.map(|name| script::run(name, &environment)).collect())
+        let mut outcomes: Vec<Result> = self.scripts.iter().map(|name| script::run(name, &environment)).collect();
+        for (proxy, program) in PROXIES.iter().zip(&tools.proxies) {
+            let running = proxy.start(program, server.address)?;
+            outcomes.push(proxy::check_handshakes(running.address));
+            environment.url = format!("http://{}", running.address);
+            outcomes.extend(self.proxied.iter().map(|name| script::run(name, &environment)));
+        }
+        Ok(outcomes)
     }
 }

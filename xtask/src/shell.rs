@@ -67,7 +67,15 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 /// The first of `names` that is a program on PATH.
 pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    let directories: Vec<PathBuf> = env::split_paths(&path).collect();
+    find_below(env::split_paths(&path).collect(), names)
+}
+
+/// A server's program, which systems keep where only root's PATH leads.
+pub(crate) fn find_daemon(name: &str) -> Option<PathBuf> {
+    find(&[name]).or_else(|| find_below(vec!["/usr/sbin".into(), "/usr/local/sbin".into()], &[name]))
+}
+
+fn find_below(directories: Vec<PathBuf>, names: &[&str]) -> Option<PathBuf> {
     names
         .iter()
         .flat_map(|name| directories.iter().map(move |dir| dir.join(name)))

@@ -13,7 +13,7 @@ use std::{
 use crate::{Result, shell};
 
 /// How long a server may take until it accepts connections.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+pub(super) const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// A running server.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Server {
 
 /// A process that does not outlive this value.
 #[derive(Debug)]
-struct Killed(Child);
+pub(super) struct Killed(Child);
 
 impl Server {
     /// Starts `program` and waits until it accepts connections.
@@ -44,6 +44,12 @@ impl Server {
         let address = announced(stdout, deadline).ok_or_else(|| format!("`{line}` did not print http://ADDRESS/"))?;
         accepts(address, deadline).map_err(|error| format!("{address}: {error}"))?;
         Ok(Self { _process: process, address })
+    }
+}
+
+impl Killed {
+    pub(super) fn new(process: Child) -> Killed {
+        Killed(process)
     }
 }
 
@@ -83,7 +89,7 @@ fn address(line: &str) -> Option<SocketAddr> {
 }
 
 /// Waits until a connection to `address` succeeds, and gives the last error at the deadline.
-fn accepts(address: SocketAddr, deadline: Instant) -> std::io::Result<()> {
+pub(super) fn accepts(address: SocketAddr, deadline: Instant) -> std::io::Result<()> {
     loop {
         match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
             Ok(_) => return Ok(()),

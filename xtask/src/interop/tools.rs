@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::proxy::PROXIES;
 use crate::{Result, shell};
 
 /// Node's oldest major version that the clients run on.
@@ -12,6 +13,8 @@ const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 /// The tools of which a script must know the place; `node` is found by its name.
 pub(crate) struct Tools {
     pub(crate) chromium: PathBuf,
+    /// In the order of [`PROXIES`].
+    pub(crate) proxies: Vec<PathBuf>,
 }
 
 /// Finds the tools, or names all that is missing and how to get it.
@@ -31,8 +34,12 @@ pub(crate) fn find() -> Result<Tools> {
     if !clients().join("node_modules/.package-lock.json").is_file() {
         missing.push("the clients' packages: `npm ci` in xtask/interop".to_owned());
     }
+    let proxies: Vec<PathBuf> = PROXIES.iter().filter_map(|proxy| shell::find_daemon(proxy.name)).collect();
+    if proxies.len() < PROXIES.len() {
+        missing.push("nginx and haproxy: your system's packages of these names".to_owned());
+    }
     match chromium {
-        Some(chromium) if missing.is_empty() => Ok(Tools { chromium }),
+        Some(chromium) if missing.is_empty() => Ok(Tools { chromium, proxies }),
         _ => Err(format!(
             "interop lacks\n  {}\n`cargo xtask interop --install` fetches all of it on Debian, as root.",
             missing.join("\n  ")
@@ -49,6 +56,7 @@ pub(crate) fn install() -> Result {
     if shell::find(CHROMIUM).is_none() {
         packages.push("chromium");
     }
+    packages.extend(PROXIES.iter().map(|proxy| proxy.name).filter(|name| shell::find_daemon(name).is_none()));
     if !packages.is_empty() {
         install_by_apt(&packages)?;
     }

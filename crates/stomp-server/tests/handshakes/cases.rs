@@ -19,6 +19,15 @@ pub(crate) struct Case {
 /// A name, what it puts into the request, and the status of its fault, or 101.
 type Row = (&'static str, &'static str, u16);
 
+/// What a good request consists of.
+const HERE: Row = ("here", "/stomp", 101);
+const GET: Row = ("GET", "GET", 101);
+const KEY: Row = ("key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 101);
+const VERSION: Row = ("13", "Sec-WebSocket-Version: 13\r\n", 101);
+const NO_ORIGIN: Row = ("no origin", "", 101);
+
+const FOREIGN: Row = ("foreign origin", "Origin: https://evil.example\r\n", 403);
+
 const PATHS: &[Row] = &[
     ("here", "/stomp", 101),
     ("query", "/stomp?a=b", 101),
@@ -26,36 +35,36 @@ const PATHS: &[Row] = &[
     ("slash", "/stomp/", 404),
 ];
 
-const METHODS: &[Row] = &[("GET", "GET", 101), ("HEAD", "HEAD", 405), ("POST", "POST", 405), ("PUT", "PUT", 405)];
+const METHODS: &[Row] = &[GET, ("HEAD", "HEAD", 405), ("POST", "POST", 405), ("PUT", "PUT", 405)];
 
 const KEYS: &[Row] = &[
-    ("key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 101),
+    KEY,
     ("no key", "", 400),
     ("empty key", "Sec-WebSocket-Key:\r\n", 400),
     ("short key", "Sec-WebSocket-Key: c2hvcnQ=\r\n", 400),
     ("no base64", "Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!==\r\n", 400),
 ];
 
-const VERSIONS: &[Row] = &[
-    ("13", "Sec-WebSocket-Version: 13\r\n", 101),
-    ("8", "Sec-WebSocket-Version: 8\r\n", 426),
-    ("no version", "", 426),
-];
+const VERSIONS: &[Row] = &[VERSION, ("8", "Sec-WebSocket-Version: 8\r\n", 426), ("no version", "", 426)];
 
 const ORIGINS: &[Row] = &[
-    ("no origin", "", 101),
+    NO_ORIGIN,
     ("same origin", "Origin: http://HOST\r\n", 101),
     ("same origin, cookie", "Origin: http://HOST\r\nCookie: a=b\r\n", 101),
     ("on this machine", "Origin: http://localhost:5173\r\n", 101),
-    ("foreign origin", "Origin: https://evil.example\r\n", 403),
+    FOREIGN,
     ("no page", "Origin: null\r\n", 403),
     ("a file", "Origin: file://\r\n", 403),
     ("no browser, cookie", "Cookie: a=b\r\n", 403),
 ];
 
 /// With the sub-protocol that is chosen.
-const SUBPROTOCOLS: &[(&str, &str, Option<&str>)] = &[
-    ("none offered", "", None),
+type Offer = (&'static str, &'static str, Option<&'static str>);
+
+const NO_OFFER: Offer = ("none offered", "", None);
+
+const SUBPROTOCOLS: &[Offer] = &[
+    NO_OFFER,
     ("1.2", "Sec-WebSocket-Protocol: v12.stomp\r\n", Some("v12.stomp")),
     ("all", "Sec-WebSocket-Protocol: v10.stomp, v11.stomp, v12.stomp\r\n", Some("v12.stomp")),
     ("two lines", "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: v11.stomp\r\n", Some("v11.stomp")),
@@ -85,13 +94,12 @@ const ODDITIES: &[(&str, &str, &str, u16)] = &[
 
 /// All of them.
 pub(crate) fn all() -> Vec<Case> {
-    let (path, method, key, version, origin) = (PATHS[0], METHODS[0], KEYS[0], VERSIONS[0], ORIGINS[0]);
     let mut cases = Vec::new();
     for &path in PATHS {
         for &method in METHODS {
             for &key in KEYS {
-                for origin in [origin, ORIGINS[4]] {
-                    cases.push(case([path, method, version, key, origin], SUBPROTOCOLS[1]));
+                for origin in [NO_ORIGIN, FOREIGN] {
+                    cases.push(case(path, [method, VERSION, key, origin], NO_OFFER));
                 }
             }
         }
@@ -99,11 +107,11 @@ pub(crate) fn all() -> Vec<Case> {
     for &version in VERSIONS {
         for &origin in ORIGINS {
             for &subprotocol in SUBPROTOCOLS {
-                cases.push(case([path, method, version, key, origin], subprotocol));
+                cases.push(case(HERE, [GET, version, KEY, origin], subprotocol));
             }
         }
     }
-    let good = case([path, method, version, key, origin], SUBPROTOCOLS[0]);
+    let good = case(HERE, [GET, VERSION, KEY, NO_ORIGIN], NO_OFFER);
     for &(name, line, by, status) in ODDITIES {
         assert!(good.request.contains(line), "{line}");
         let request = good.request.replacen(line, by, 1);
@@ -112,15 +120,14 @@ pub(crate) fn all() -> Vec<Case> {
     cases
 }
 
-fn case(rows: [Row; 5], subprotocol: (&'static str, &'static str, Option<&'static str>)) -> Case {
-    let [path, method, version, key, origin] = rows;
+fn case(path: Row, rows: [Row; 4], offer: Offer) -> Case {
+    let [method, version, key, origin] = rows;
     let request = format!(
         "{} {} HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{}{}{}{}\r\n",
-        method.1, path.1, version.1, key.1, origin.1, subprotocol.1
+        method.1, path.1, version.1, key.1, origin.1, offer.1
     );
-    let names: Vec<&str> = rows.iter().map(|row| row.0).chain([subprotocol.0]).collect();
-    let first_fault = |rows: &[Row]| rows.iter().map(|row| row.2).find(|status| *status != 101).unwrap_or(101);
-    let (alone, mounted) = (first_fault(&rows[1..]), first_fault(&rows));
-    let subprotocol = subprotocol.2.filter(|_| alone == 101);
-    Case { name: names.join(", "), request, alone, mounted, subprotocol }
+    let name = format!("{}, {}, {}, {}, {}, {}", path.0, method.0, version.0, key.0, origin.0, offer.0);
+    let alone = rows.iter().map(|row| row.2).find(|status| *status != 101).unwrap_or(101);
+    let mounted = if path.2 == 101 { alone } else { path.2 };
+    Case { name, request, alone, mounted, subprotocol: offer.2.filter(|_| alone == 101) }
 }
