@@ -30,8 +30,11 @@ pub(crate) struct FirstLook<S> {
 const NO_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 48\r\n\
     connection: close\r\n\r\nThis port speaks STOMP over TCP, without HTTP.\r\n";
 
-/// All clients at the wrong port share one line of the log.
-static MISTAKEN: Burst = Burst::new();
+/// All that make the same mistake share one line of the log.
+static TLS: Burst = Burst::new();
+static NO_TLS: Burst = Burst::new();
+static STOMP: Burst = Burst::new();
+static HTTP: Burst = Burst::new();
 
 impl<S> FirstLook<S> {
     pub(crate) fn new(io: S, spoken: Language) -> FirstLook<S> {
@@ -48,15 +51,13 @@ impl<S> FirstLook<S> {
         let Some(heard) = language_of(first).filter(|heard| *heard != self.spoken) else {
             return false;
         };
-        if let Some(count) = MISTAKEN.note() {
-            let what = match (heard, self.spoken) {
-                (Language::Tls, _) => "a client speaks TLS on a port without it: is its URL `ws://`, not `wss://`?",
-                (_, Language::Tls) => "a client speaks no TLS on a port that needs it: is its URL `wss://`?",
-                (Language::Stomp, _) => "a client speaks STOMP over TCP on a port for WebSockets",
-                (Language::Http, _) => {
-                    "a client speaks HTTP on a port for STOMP over TCP: is its URL that of a WebSocket?"
-                }
-            };
+        let (burst, what) = match (heard, self.spoken) {
+            (Language::Tls, _) => (&TLS, "a client speaks TLS on a port without it: is its URL `ws://`?"),
+            (_, Language::Tls) => (&NO_TLS, "a client speaks no TLS on a port that needs it: is its URL `wss://`?"),
+            (Language::Stomp, _) => (&STOMP, "a client speaks STOMP over TCP on a port for WebSockets"),
+            (Language::Http, _) => (&HTTP, "a client speaks HTTP on a port for STOMP over TCP"),
+        };
+        if let Some(count) = burst.note() {
             tracing::warn!(count, "{what}");
         }
         let is_answered = (heard, self.spoken) == (Language::Http, Language::Stomp);

@@ -82,6 +82,26 @@
 //! # }
 //! ```
 //!
+//! # Listening, and going down
+//!
+//! [`App::serve`] takes any number of listeners: for WebSockets, for STOMP over TCP as brokers speak it, with TLS by the
+//! feature `tls`. A [`Shutdown`](server::Shutdown) tells an app to go down: nobody is taken in any more, sessions finish
+//! what they have begun, send their receipts and close with 1001, and who takes longer than 30 s is cut.
+//!
+//! ```no_run
+//! use webstomp::{App, BoxError, server::{Listeners, Shutdown, bind}};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), BoxError> {
+//!     let listeners = Listeners::new().websocket(bind("0.0.0.0:8080").await?).stomp(bind("127.0.0.1:61613").await?);
+//!     Ok(App::new().shutdown(Shutdown::on_signals()?).serve(listeners).await?)
+//! }
+//! ```
+//!
+//! Mounted, the HTTP server is told by [`begun`](server::Shutdown::begun), and does not wait for WebSockets: await
+//! [`ended`](server::Shutdown::ended) after it. The example `tls` of the repository has certificates, the server's and
+//! the clients'.
+//!
 //! # Middleware
 //!
 //! Any tower `Layer`, as it is, around one handler, the routes of a router, the whole app or each session:
@@ -146,6 +166,39 @@
 //! # }
 //! ```
 //!
+//! # Limits
+//!
+//! All are fields of the configurations that [`App::server`] and [`App::session`] take: [`server::Config`],
+//! [`server::ConnectionLimits`] as its `connections`, [`socket::Config`] as its `socket`, [`session::Config`]. They
+//! hold for each session, where nothing else is said. "Closed" is by the WebSocket close code; without HTTP, the
+//! connection just ends.
+//!
+//! | limit | default | beyond it, the peer |
+//! |---|---|---|
+//! | `server.connections.total` | 16,384 connections of a server | gets 503; with TLS or without HTTP, is closed |
+//! | `server.connections.unauthenticated` | 1,024 connections, from accept to `CONNECTED` | the same |
+//! | `server.connections.per_address` | off; connections of one address | the same |
+//! | `server.connections.per_second` | off; new connections a second | the same |
+//! | `server.handshake_timeout` | 5 s for TLS, then 5 s for HTTP | is cut |
+//! | the HTTP head | 16 KiB; under an HTTP server of your own, its own | gets 431 |
+//! | `server.shutdown` | 30 s to end well | is closed with 1001; after the time, is cut |
+//! | `server.socket.limits` | 16 KiB a frame before `CONNECTED`, and otherwise as below | as below |
+//! | `session.limits.frame` | 256 KiB a frame | `ERROR` `too-large`, closed with 1009 |
+//! | `session.limits.head` | 16 KiB of command and headers | the same |
+//! | `session.limits.line` | 8 KiB a header line | the same |
+//! | `session.limits.headers` | 64 header lines | the same |
+//! | `session.destination` | 255 octets of a destination, and of a subscription's id | `ERROR` `too-large`, closed with 1002 |
+//! | `session.subscriptions` | 256 subscriptions | `ERROR` `too-many-subscriptions`, closed with 1002 |
+//! | `session.inbox_frames`, `inbox_octets` | 32 frames and 256 KiB, read while a request is handled | is not read from |
+//! | `session.outbound_octets` | 512 KiB unsent | is not read from, and its streams rest |
+//! | `session.outbound_stall` | 10 s without taking anything | is cut |
+//! | `session.mailbox` | 256 messages and 256 KiB, pushed and not yet sent | `ERROR` `slow-consumer`, closed with 1008, or another policy |
+//! | `session.connect_timeout` | 10 s to the last octet of `CONNECT` | `ERROR` `connect-timeout`, closed with 1008 |
+//! | `session.handler_timeout` | 60 s for a request | `ERROR` `timeout`; `overloaded` and closed with 1011 if no service was ready |
+//! | `session.heart_beat` | 1,000 ms each way, or what the client wishes if that is longer | `ERROR` `heart-beat-timeout` after twice that and 1 s, closed with 1008 |
+//! | `session.ping_interval`, `ping_patience` | 25 s and 10 s, for WebSockets that promise no heart-beats | the same after both |
+//! | `session.linger` | 1 s and 64 KiB, to take the last frame | is cut |
+//!
 //! # The layers beneath
 //!
 //! Each is a crate of its own and can be used without those above it.
@@ -156,7 +209,7 @@
 //! | [`socket`] | `stomp-socket` | frames over a WebSocket or a stream of bytes |
 //! | [`session`] | `stomp-session` | the conversation: receipts, subscriptions, heart-beats |
 //! | [`router`] | `stomp-router` | destinations to handlers, as a tower service |
-//! | [`server`] | `stomp-server` | listeners, HTTP upgrades, origins |
+//! | [`server`] | `stomp-server` | listeners, TLS, HTTP upgrades, origins, limits, going down |
 //!
 //! # Not here
 //!
