@@ -92,7 +92,7 @@ async fn requests_that_are_none_do_not_prolong_it_either() {
     let _sockets = serve(listener, Config::default());
     let start = Instant::now();
     let (mut client, mut answers) = (dial.connect(), 0);
-    while client.0.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.is_ok() {
+    while answers < 60 && client.0.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.is_ok() {
         sleep(Duration::from_secs(1)).await;
         answers += usize::from(client.head().await.contains(" 426 "));
     }
@@ -181,4 +181,20 @@ async fn an_address_that_is_taken_is_an_error() {
     assert_ne!(free.local_addr().unwrap(), address);
     drop(first);
     bind(address).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_has_a_bound() {
+    let (listener, dial) = in_memory();
+    let _sockets = serve(listener, Config::default());
+    for (cookie, status) in [(10 << 10, 101), (20 << 10, 431)] {
+        let mut page = dial.connect();
+        let origin = "Origin: http://localhost\r\n";
+        let cookie = format!("{origin}Cookie: {}\r\n\r\n", "a".repeat(cookie));
+        let request = HANDSHAKE.replace("\r\n\r\n", &format!("\r\n{cookie}"));
+        // It may be answered before it was all sent.
+        let _ = page.0.write_all(request.as_bytes()).await;
+        let head = page.head().await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+    }
 }

@@ -86,7 +86,7 @@ async fn a_handshake_that_comes_too_late_gets_503() {
     assert_eq!(early.rest().await, "The server is going down.\n");
     assert_eq!(idle.rest().await, "");
     soon(shutdown.ended()).await;
-    assert!(sockets.recv().await.is_none());
+    assert!(soon(sockets.recv()).await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
