@@ -1,0 +1,150 @@
+//! One conversation: its settings, its steps, and the server it is held with.
+
+use crate::{
+    application::Application,
+    client::{Client, Received, Transport},
+};
+use std::time::Duration;
+use stomp_frame::{Limits, Version};
+use stomp_session::{AppErrors, Config, MailboxConfig, Overflow, Session};
+use tokio::{
+    task::{JoinHandle, yield_now},
+    time::{advance, sleep},
+};
+
+type Outcome = Result<(), String>;
+
+pub(crate) struct Conversation {
+    client: Client,
+    application: Application,
+    connection: JoinHandle<()>,
+}
+
+impl Conversation {
+    pub(crate) async fn start(settings: &Settings) -> Conversation {
+        let (client, socket) = Client::start(settings.transport).await;
+        let (session, _, connection) = Session::new(socket, settings.config.clone());
+        let (application, service) = Application::start(session);
+        let connection = tokio::spawn(connection.run(service));
+        Conversation { client, application, connection }
+    }
+
+    pub(crate) async fn step(&mut self, step: &str) -> Outcome {
+        let (count, step) = match step.split_once(" times ") {
+            Some((count, step)) if count.chars().all(|digit| digit.is_ascii_digit()) => (count, step),
+            _ => ("1", step),
+        };
+        for _ in 0..count.parse().map_err(|_| "how often?")? {
+            self.step_once(step).await?;
+        }
+        Ok(())
+    }
+
+    async fn step_once(&mut self, step: &str) -> Outcome {
+        if let Some(time) = step.strip_prefix('+') {
+            settle().await;
+            sleep(duration(time)?).await;
+            return Ok(());
+        }
+        match step.split_once(' ').ok_or("not a step")? {
+            ("C:", what) => self.client.says(what).await,
+            ("S:", what) => self.client.hears(what).await,
+            ("app:", what) => {
+                settle().await;
+                self.application.does(what)
+            }
+            ("task:", what) => {
+                settle().await;
+                let is = if self.connection.is_finished() { "ended" } else { "running" };
+                if is == what { Ok(()) } else { Err(format!("but it is {is}")) }
+            }
+            ("connect", headers) => self.connect(headers).await,
+            ("stall", time) => {
+                advance(duration(time)?).await;
+                Ok(())
+            }
+            _ => Err("not a step".into()),
+        }
+    }
+
+    /// `VERSION header:value …`
+    async fn connect(&mut self, headers: &str) -> Outcome {
+        let (version, headers) = headers.split_once(' ').unwrap_or((headers, ""));
+        let connect = format!("CONNECT accept-version:{version} {headers}");
+        self.client.says(connect.trim_end()).await?;
+        settle().await;
+        self.application.does("CONNECT ok")?;
+        self.client.hears(&format!("CONNECTED version:{version}")).await
+    }
+
+    /// Nothing is left that was not spoken of.
+    pub(crate) async fn end(&mut self) -> Outcome {
+        settle().await;
+        self.application.is_done()?;
+        match self.client.next().await {
+            Received::Nothing | Received::End(_) => Ok(()),
+            other => Err(format!("but also {other:?}")),
+        }
+    }
+}
+
+/// Lets the server do all it can.
+pub(crate) async fn settle() {
+    for _ in 0..20 {
+        yield_now().await;
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.strip_suffix('s').and_then(|seconds| seconds.parse().ok());
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("{text}: no time"))
+}
+
+/// What `config:` lines say.
+pub(crate) struct Settings {
+    transport: Transport,
+    config: Config,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let transport = Transport { is_websocket: false, subprotocol: None, octets: 1 << 20 };
+        Settings { transport, config: Config::default() }
+    }
+}
+
+impl Settings {
+    pub(crate) fn set(&mut self, line: &str) -> Outcome {
+        let Settings { transport, config } = self;
+        let (name, value) = line.split_once(' ').unwrap_or((line, ""));
+        let number = || value.parse::<usize>().map_err(|_| format!("{value}: no number"));
+        let mailbox =
+            |config: &mut Config, overflow| config.mailbox = MailboxConfig::default().messages(2).overflow(overflow);
+        match name {
+            "websocket" => {
+                transport.is_websocket = true;
+                transport.subprotocol = value.parse::<Version>().ok();
+            }
+            "pipe" => transport.octets = number()?,
+            "app_errors" if value == "close" => config.app_errors = AppErrors::Close,
+            "frame" => config.limits = Limits::default().frame(number()?),
+            "line" => config.limits = Limits::default().line(number()?),
+            "headers" => config.limits = Limits::default().headers(number()?),
+            "head" => config.limits = Limits::default().head(number()?),
+            "subscriptions" => config.subscriptions = number()?,
+            "outbound" => config.outbound_octets = number()?,
+            "inbox" => config.inbox_frames = number()?,
+            "heart-beat" => config.heart_beat = value.parse().map_err(|_| "no heart-beat")?,
+            "unacked" => config.unacked = number()?,
+            "unacked_octets" => config.unacked_octets = number()?,
+            "mailbox" => match value {
+                "disconnect" => mailbox(config, Overflow::Disconnect),
+                "drop-oldest" => mailbox(config, Overflow::DropOldest),
+                "conflate" => mailbox(config, Overflow::Conflate),
+                _ => return Err("no policy".into()),
+            },
+            _ => return Err("no such setting".into()),
+        }
+        Ok(())
+    }
+}
