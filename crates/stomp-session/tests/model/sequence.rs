@@ -1,0 +1,202 @@
+//! One sequence of steps, each held against the reference.
+
+use crate::{
+    Random,
+    reference::{Reference, error},
+    server::Server,
+    subscriptions::Item,
+};
+use std::mem::take;
+use stomp_frame::{Command, Version};
+use stomp_session::{AppErrors, Config};
+
+/// One sequence, held against the reference.
+pub(crate) struct Sequence {
+    pub(crate) random: Random,
+    server: Option<Server>,
+    pub(crate) model: Reference,
+    /// Of subscriptions, bodies and receipts.
+    serial: usize,
+    pub(crate) steps: Vec<String>,
+    pub(crate) seen: Vec<&'static str>,
+}
+
+impl Sequence {
+    pub(crate) fn new(mut random: Random) -> Sequence {
+        random.next();
+        let version = random.pick(&Version::ALL).unwrap();
+        let mut config = Config::default();
+        let errors_close = random.one_in(4);
+        if errors_close {
+            config.app_errors = AppErrors::Close;
+        }
+        let server = Some(Server::connected(version, config));
+        let model = Reference::new(version, errors_close);
+        let steps = vec![format!("{version:?}, errors close: {errors_close}")];
+        Sequence { random, server, model, serial: 0, steps, seen: vec![version.as_str()] }
+    }
+
+    fn server(&mut self) -> &mut Server {
+        self.server.as_mut().unwrap()
+    }
+
+    pub(crate) fn go(&mut self) {
+        let steps = 5 + self.random.below(40);
+        for _ in 0..steps {
+            if self.model.is_over {
+                break;
+            }
+            self.step();
+            self.compare();
+        }
+        self.finish();
+        self.seen.append(&mut self.model.seen);
+        self.server.take().unwrap().assert_empty();
+    }
+
+    fn step(&mut self) {
+        if self.model.call.is_some() && self.random.one_in(2) {
+            let answer = if self.random.one_in(5) { Err("refused") } else { Ok(()) };
+            return self.answer(answer);
+        }
+        let agreed: Vec<_> =
+            self.model.subscriptions.iter().filter(|known| known.is_agreed && !known.has_ended).collect();
+        let is_idle = |serial| {
+            let subscription = agreed.iter().find(|known| known.serial == serial).unwrap();
+            subscription.queue.is_empty() && self.model.has_credit(subscription)
+        };
+        let agreed: Vec<_> = agreed.iter().map(|known| (known.serial, is_idle(known.serial))).collect();
+        match (self.random.below(100), self.random.pick(&agreed)) {
+            (0..35, Some((serial, _))) => self.deliver(serial),
+            (35..38, Some((serial, _))) => {
+                self.steps.push(format!("the stream of {serial} ends"));
+                self.server().end_stream(serial);
+                self.model.end_stream(serial);
+            }
+            (38..40, Some((serial, true))) => {
+                self.steps.push(format!("the stream of {serial} fails"));
+                self.server().fail_stream(serial, "failed");
+                self.model.fail_stream(serial, "failed");
+            }
+            (40, _) => {
+                self.steps.push("the application tells an error".into());
+                self.server().error("told");
+                self.model.refuse(error("told", None, None));
+            }
+            _ if self.model.inbox.len() < 20 && !self.model.will_commit() => self.client_sends(),
+            _ => self.answer_if_asked(),
+        }
+    }
+
+    fn answer_if_asked(&mut self) {
+        if self.model.call.is_some() {
+            self.answer(Ok(()));
+        }
+    }
+
+    fn answer(&mut self, answer: Result<(), &'static str>) {
+        self.steps.push(format!("the application answers {answer:?}"));
+        self.server().answer(answer);
+        self.model.is_answered(answer);
+    }
+
+    fn deliver(&mut self, serial: usize) {
+        let body = format!("q{serial}-{}", self.serial());
+        let is_redelivered = self.random.one_in(4);
+        self.steps.push(format!("the application delivers {body}"));
+        self.server().deliver(serial, &body, is_redelivered);
+        self.model.deliver(serial, Item { body, is_redelivered });
+    }
+
+    pub(crate) fn serial(&mut self) -> usize {
+        self.serial += 1;
+        self.serial
+    }
+
+    fn client_sends(&mut self) {
+        let mut frame = self.frame();
+        if self.random.one_in(2) {
+            frame.headers.append("receipt", &format!("r{}", self.serial()));
+        }
+        self.steps.push(format!("the client sends {frame:?}"));
+        self.server().send(&frame);
+        self.model.receives(frame);
+    }
+
+    fn compare(&mut self) {
+        self.server().run();
+        let mut frames = Vec::new();
+        for frame in self.server().frames() {
+            match frame.command {
+                Command::Message => {
+                    let outcome = self.model.message(&frame);
+                    assert_eq!(outcome, Ok(()), "{frame:?} {:?}", frame.body);
+                }
+                Command::Error => {
+                    let header = |name| frame.headers.get(name);
+                    let subscription = header("subscription").map(str::to_owned);
+                    frames.push(error(header("message").unwrap(), header("receipt-id"), subscription));
+                }
+                command => frames.push(format!("{command} {}", frame.headers.get("receipt-id").unwrap_or_default())),
+            }
+        }
+        self.model.settle_down();
+        assert_eq!(frames, take(&mut self.model.frames), "what the client was sent");
+        let requests = self.server().requests();
+        assert_eq!(requests, take(&mut self.model.requests), "what the application was asked");
+        let by_source = |line: &String| line.split_once('-').map_or(String::new(), |(queue, _)| queue.to_owned());
+        let (mut log, mut expected) = (self.server().log(), take(&mut self.model.log));
+        log.sort_by_key(by_source);
+        expected.sort_by_key(by_source);
+        assert_eq!(log, expected, "what became of deliveries");
+    }
+
+    /// Ends the session, one way or another.
+    fn finish(&mut self) {
+        let how = if self.model.is_over { 0 } else { self.random.below(5) };
+        while self.model.will_commit() {
+            self.answer(Ok(()));
+            self.compare();
+        }
+        self.steps.push(format!("the end, {how}"));
+        match how {
+            0 | 1 => {
+                self.server().end_client();
+                self.model.is_left();
+            }
+            2 => {
+                self.server().close();
+                self.model.end("Server");
+            }
+            3 => {
+                self.seen.push("the connection is dropped");
+                self.server().drop_connection();
+                self.model.vanish();
+            }
+            _ => return self.cut(),
+        }
+        self.compare();
+        while self.model.call.is_some() {
+            self.answer(Ok(()));
+            self.compare();
+        }
+        self.server().cut_client();
+        self.server().run();
+        assert!(self.server().is_finished(), "it does not end");
+    }
+
+    /// The client is gone. What is handled of what it sent last depends on when that is noticed; but all is settled.
+    fn cut(&mut self) {
+        self.seen.push("the client is cut");
+        self.server().cut_client();
+        for _ in 0..100 {
+            self.server().run();
+            if self.server().is_finished() {
+                break;
+            }
+            self.server().requests();
+            self.server().answer(Ok(()));
+        }
+        assert!(self.server().is_finished(), "it does not end");
+    }
+}
