@@ -12,6 +12,7 @@
 //! connect 1.2                 the client asks to be connected in this version, and is
 //! app: FRAME ANSWER           the application is asked this, and answers
 //! app: idle                   it is asked nothing         app: busy | ready    its service is not ready, or is again
+//! app: given-up               nobody waits for its answer any more
 //! app: settled TEXT acked     this became of a delivery (or nacked, unsettled, unsent)
 //! app: ran | dropped NAME     this became of a staged effect
 //! app: deliver TEXT           a queue delivers: to ID, redelivered, and headers may follow

@@ -70,6 +70,10 @@ impl Application {
                 let (request, sender) = self.waiting.take().ok_or("nothing waits")?;
                 return self.answer(request, sender, answer);
             }
+            ["given-up"] => {
+                let (_, sender) = self.waiting.as_ref().ok_or("nothing waits")?;
+                return if sender.is_closed() { Ok(()) } else { Err("but it is waited for".into()) };
+            }
             ["publish", text] => return self.topic.publish(text.to_owned()).map_err(|error| error.to_string()),
             ["deliver", text, ref how @ ..] => return self.deliver(text, how),
             ["end"] => drop(self.queues.pop().ok_or("no queue")?),

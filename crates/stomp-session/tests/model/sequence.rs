@@ -6,7 +6,7 @@ use crate::{
     server::Server,
     subscriptions::Item,
 };
-use std::mem::take;
+use std::{collections::BTreeMap, mem::take};
 use stomp_frame::{Command, Version};
 use stomp_session::{AppErrors, Config};
 
@@ -17,6 +17,8 @@ pub(crate) struct Sequence {
     pub(crate) model: Reference,
     /// Of subscriptions, bodies and receipts.
     serial: usize,
+    /// Each delivery, and how often it was settled.
+    settled: BTreeMap<String, usize>,
     pub(crate) steps: Vec<String>,
     pub(crate) seen: Vec<&'static str>,
 }
@@ -33,7 +35,8 @@ impl Sequence {
         let server = Some(Server::connected(version, config));
         let model = Reference::new(version, errors_close);
         let steps = vec![format!("{version:?}, errors close: {errors_close}")];
-        Sequence { random, server, model, serial: 0, steps, seen: vec![version.as_str()] }
+        let settled = BTreeMap::new();
+        Sequence { random, server, model, serial: 0, settled, steps, seen: vec![version.as_str()] }
     }
 
     fn server(&mut self) -> &mut Server {
@@ -51,6 +54,7 @@ impl Sequence {
         }
         self.finish();
         self.seen.append(&mut self.model.seen);
+        assert!(self.settled.values().all(|times| *times == 1), "not settled once: {:?}", self.settled);
         self.server.take().unwrap().assert_empty();
     }
 
@@ -105,6 +109,7 @@ impl Sequence {
         let is_redelivered = self.random.one_in(4);
         self.steps.push(format!("the application delivers {body}"));
         self.server().deliver(serial, &body, is_redelivered);
+        self.settled.insert(body.clone(), 0);
         self.model.deliver(serial, Item { body, is_redelivered });
     }
 
@@ -145,16 +150,26 @@ impl Sequence {
         let requests = self.server().requests();
         assert_eq!(requests, take(&mut self.model.requests), "what the application was asked");
         let by_source = |line: &String| line.split_once('-').map_or(String::new(), |(queue, _)| queue.to_owned());
-        let (mut log, mut expected) = (self.server().log(), take(&mut self.model.log));
+        let (mut log, mut expected) = (self.log(), take(&mut self.model.log));
         log.sort_by_key(by_source);
         expected.sort_by_key(by_source);
         assert_eq!(log, expected, "what became of deliveries");
     }
 
+    /// What has become of deliveries and effects.
+    fn log(&mut self) -> Vec<String> {
+        let log = self.server().log();
+        for body in log.iter().filter_map(|line| line.split_once(' ')).map(|(body, _)| body) {
+            self.settled.entry(body.to_owned()).and_modify(|times| *times += 1);
+        }
+        log
+    }
+
     /// Ends the session, one way or another.
     fn finish(&mut self) {
         let how = if self.model.is_over { 0 } else { self.random.below(5) };
-        while self.model.will_commit() {
+        // What comes behind a commit waits for it, also the end.
+        while how < 2 && self.model.will_commit() {
             self.answer(Ok(()));
             self.compare();
         }
@@ -198,5 +213,6 @@ impl Sequence {
             self.server().answer(Ok(()));
         }
         assert!(self.server().is_finished(), "it does not end");
+        self.log();
     }
 }
