@@ -18,6 +18,7 @@
 //! app: deliver TEXT           a queue delivers: to ID, redelivered, and headers may follow
 //! app: end | fail CODE        a queue ends, or fails      app: publish TEXT    the topic has a message
 //! app: message PLACE TEXT     the session's handle sends a message to its subscriptions of a destination
+//! app: unheard PLACE          it has none
 //! app: error CODE | close | connected | expires +10s      or does this
 //! task: running | ended       the connection's task
 //! +10s                        time passes                 stall 30s  and nothing runs meanwhile

@@ -90,6 +90,10 @@ impl Application {
                 return self.session.message(&unescaped(destination), message).map_err(|error| error.to_string());
             }
             ["connected"] => self.session.connected([("server", "early")]),
+            ["unheard", destination] => {
+                let is_heard = self.session.message(&unescaped(destination), "nobody").is_ok();
+                return if is_heard { Err("but somebody is subscribed".into()) } else { Ok(()) };
+            }
             ["error", code] => self.session.error(refused(code)),
             ["expires", after] => {
                 let after = after.strip_prefix('+').and_then(|after| after.strip_suffix('s')).ok_or("when?")?;

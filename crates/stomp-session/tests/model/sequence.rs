@@ -154,6 +154,8 @@ impl Sequence {
         log.sort_by_key(by_source);
         expected.sort_by_key(by_source);
         assert_eq!(log, expected, "what became of deliveries");
+        let (server, subscriptions) = (self.server.as_mut().unwrap(), &self.model.subscriptions);
+        server.assert_dropped_but(|serial| subscriptions.iter().any(|known| known.serial == serial));
     }
 
     /// What has become of deliveries and effects.

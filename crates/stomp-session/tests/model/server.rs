@@ -217,6 +217,12 @@ impl Server {
         let _ = self.queues[&serial].send(Err(ClientError::new(code, "").into()));
     }
 
+    /// The streams of all other subscriptions are dropped.
+    pub(crate) fn assert_dropped_but(&mut self, live: impl Fn(usize) -> bool) {
+        let held = self.queues.iter().find(|(serial, queue)| !live(**serial) && !queue.is_closed());
+        assert!(held.is_none(), "a stream is held");
+    }
+
     pub(crate) fn error(&mut self, code: &'static str) {
         self.session.error(ClientError::new(code, ""));
     }
