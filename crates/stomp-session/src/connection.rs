@@ -100,7 +100,7 @@ where
             Ok(Poll::Pending) => *this.request = Some(request),
             Ok(Poll::Ready(Ok(()))) => match catch(|| service.call(request)) {
                 Ok(future) => {
-                    this.work.protocol.handle_called();
+                    this.work.called();
                     this.call.set(Some(future));
                 }
                 Err(panicked) => this.work.answer(Err(panicked.into())),

@@ -1,29 +1,60 @@
 //! Frames that came while a request was being handled.
 
+use bytestring::ByteString;
 use std::collections::VecDeque;
-use stomp_frame::Frame;
+use stomp_frame::{Command, Frame};
 
 /// Frames waiting for their turn, within bounds.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    frames: VecDeque<Frame>,
+    waiting: VecDeque<Waiting>,
     octets: usize,
+    /// How many frames are not `SEND`.
+    others: usize,
+}
+
+/// What has its turn.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    Frame(Frame),
+    /// The receipt of a frame that was handled before its turn: receipts are in the order of the frames.
+    Receipt(ByteString),
 }
 
 impl Inbox {
     pub(crate) fn is_full(&self, frames: usize, octets: usize) -> bool {
-        self.frames.len() >= frames || self.octets >= octets
+        self.waiting.len() >= frames || self.octets >= octets
     }
 
-    pub(crate) fn push(&mut self, frame: Frame) {
-        self.octets += weight(&frame);
-        self.frames.push_back(frame);
+    /// Whether an `ACK` may overtake all that waits.
+    pub(crate) fn has_only_sends(&self) -> bool {
+        self.others == 0
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Frame> {
-        let frame = self.frames.pop_front()?;
-        self.octets -= weight(&frame);
-        Some(frame)
+    pub(crate) fn push(&mut self, item: Waiting) {
+        self.octets += item.weight();
+        self.others += usize::from(item.is_other());
+        self.waiting.push_back(item);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Waiting> {
+        let item = self.waiting.pop_front()?;
+        self.octets -= item.weight();
+        self.others -= usize::from(item.is_other());
+        Some(item)
+    }
+}
+
+impl Waiting {
+    fn weight(&self) -> usize {
+        match self {
+            Waiting::Frame(frame) => weight(frame),
+            Waiting::Receipt(id) => size_of::<Frame>() + id.len(),
+        }
+    }
+
+    fn is_other(&self) -> bool {
+        matches!(self, Waiting::Frame(frame) if frame.command != Command::Send)
     }
 }
 

@@ -147,8 +147,12 @@ impl Content {
             }
         };
         put(header::MESSAGE_ID, &self.id.to_string());
-        for (name, value) in self.headers.iter().filter(|(name, _)| !RESERVED.contains(name)) {
-            put(name, value);
+        for (index, (name, value)) in self.headers.iter().enumerate() {
+            // Of repeated headers only the first counts: STOMP 1.2, "Repeated Header Entries".
+            let is_repeated = self.headers.iter().take(index).any(|(before, _)| before == name);
+            if !is_repeated && !RESERVED.contains(&name) {
+                put(name, value);
+            }
         }
         encoder.body(&self.body, &mut out);
         Tail { bytes: out.freeze(), is_text: std::str::from_utf8(&self.body).is_ok() }

@@ -59,7 +59,7 @@ fn random_sequences_go_as_the_model_says() {
 }
 
 /// What has to happen often, for all of this to prove anything.
-const INTERESTING: [&str; 35] = [
+const INTERESTING: [&str; 37] = [
     "1.0",
     "1.1",
     "1.2",
@@ -74,6 +74,8 @@ const INTERESTING: [&str; 35] = [
     "a frame waits",
     "a staged one is unsettled",
     "a stream ends",
+    "an ended stream waits to be acknowledged",
+    "an ACK overtakes",
     "a stream rests",
     "a subscription is refused",
     "a transaction is open at the end",

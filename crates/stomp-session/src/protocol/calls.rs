@@ -33,10 +33,11 @@ impl Protocol {
         self.output.push_back(Output::Call);
     }
 
-    /// The service was ready, and has been called.
-    pub(crate) fn handle_called(&mut self) {
+    /// The service was ready, and has been called: its time begins.
+    pub(crate) fn handle_called(&mut self, now: Instant) {
         if let Some(call) = &mut self.call {
             call.is_called = true;
+            self.timers.set(Timer::Handler, now, self.config.handler_timeout);
         }
     }
 
@@ -88,7 +89,7 @@ impl Protocol {
         }
     }
 
-    pub(super) fn receipt(&mut self, receipt: Option<ByteString>) {
+    pub(crate) fn receipt(&mut self, receipt: Option<ByteString>) {
         if let Some(id) = receipt {
             self.output.push_back(Output::Write(Outbound::Receipt(id)));
         }

@@ -15,11 +15,6 @@ impl Protocol {
         self.call(frame, None, now);
     }
 
-    /// All streams of a subscription have ended.
-    pub(crate) fn handle_stream_end(&mut self, key: SubscriptionKey) {
-        self.retire(key);
-    }
-
     /// A stream of a subscription has failed.
     pub(crate) fn handle_stream_error(&mut self, key: SubscriptionKey, error: ClientError, now: Instant) {
         let fault = Fault { subscription: self.retire(key), ..Fault::from(error) };

@@ -113,11 +113,10 @@ impl Protocol {
         }
     }
 
-    /// The beginning of a frame has come and its end has not, or (`false`) whole frames.
+    /// The beginning of another frame has come and its end has not, or (`false`) whole frames.
     pub(crate) fn handle_part(&mut self, is_part: bool, now: Instant) {
-        if !is_part || self.phase != Phase::Open {
-            self.timers.clear(Timer::Frame);
-        } else if !self.timers.is_set(Timer::Frame) {
+        self.timers.clear(Timer::Frame);
+        if is_part && self.phase == Phase::Open {
             self.timers.set(Timer::Frame, now, self.config.frame_timeout);
         }
     }

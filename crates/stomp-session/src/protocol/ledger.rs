@@ -25,6 +25,8 @@ pub(super) struct Account {
     credit: usize,
     /// In the order of their numbers.
     unsettled: VecDeque<Unsettled>,
+    /// Nothing more will be sent.
+    is_ending: bool,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,11 @@ impl Account {
             AckMode::Client => true,
             AckMode::ClientIndividual => false,
         };
-        Some(Account { is_cumulative, credit, unsettled: VecDeque::new() })
+        Some(Account { is_cumulative, credit, unsettled: VecDeque::new(), is_ending: false })
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_ending && self.unsettled.is_empty()
     }
 
     fn position(&self, number: u64) -> Option<usize> {
@@ -118,15 +124,9 @@ impl Protocol {
     /// `ACK` or `NACK`. In a transaction it is checked now and takes effect at its end.
     pub(super) fn acknowledge(&mut self, frame: &Frame) -> Result<(), Fault> {
         let transaction = self.transaction_of(frame)?;
-        if let Some((key, number)) = self.delivery_named_by(frame)? {
-            let settlement = if frame.command == Command::Ack { Settlement::Acked } else { Settlement::Nacked };
-            let numbers = self.subscriptions.account(key).map(|account| account.meant_by(number)).unwrap_or_default();
-            let settling = Settling { key, numbers, settlement };
+        if let Some(settling) = self.settling_of(frame)? {
             match transaction {
-                None => {
-                    self.ledger.remember(number, self.config.unacked);
-                    self.settle(&settling);
-                }
+                None => self.settle(&settling),
                 Some(transaction) => {
                     self.mark_staged(&settling, true);
                     self.hold(transaction, Step::Settle(settling), frame)?;
@@ -135,6 +135,31 @@ impl Protocol {
         }
         self.receipt(frame.headers.share(header::RECEIPT));
         Ok(())
+    }
+
+    /// Handles an `ACK` or `NACK` before its turn, but for its receipt: what is acknowledged need not wait until a
+    /// request is handled. Says whether it did; what is wrong, or part of a transaction, waits for its turn.
+    pub(crate) fn acknowledge_ahead(&mut self, frame: &Frame) -> bool {
+        let is_ack = matches!(frame.command, Command::Ack | Command::Nack);
+        if !is_ack || !self.is_open() || frame.headers.contains(header::TRANSACTION) {
+            return false;
+        }
+        let settling = frame.validate(self.version).is_ok().then(|| self.settling_of(frame));
+        match settling {
+            Some(Ok(settling)) => {
+                settling.iter().for_each(|settling| self.settle(settling));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What an `ACK` or `NACK` settles, if anything.
+    fn settling_of(&mut self, frame: &Frame) -> Result<Option<Settling>, Fault> {
+        let Some((key, number)) = self.delivery_named_by(frame)? else { return Ok(None) };
+        let settlement = if frame.command == Command::Ack { Settlement::Acked } else { Settlement::Nacked };
+        let numbers = self.subscriptions.account(key).map(|account| account.meant_by(number)).unwrap_or_default();
+        Ok(Some(Settling { key, numbers, settlement }))
     }
 
     /// The number of the delivery that is named by an `ACK` or `NACK`, and its subscription; `None` if it was settled
@@ -167,11 +192,28 @@ impl Protocol {
         }
     }
 
-    /// Settles those deliveries that are still unsettled.
+    /// Settles those deliveries that are still unsettled. A subscription that gets no more ends with the last of them.
     pub(super) fn settle(&mut self, Settling { key, numbers, settlement }: &Settling) {
-        if let Some(account) = self.subscriptions.account(*key) {
-            numbers.iter().for_each(|number| self.ledger.settle(account, *number, *settlement));
+        let Some(account) = self.subscriptions.account(*key) else { return };
+        numbers.iter().for_each(|number| self.ledger.settle(account, *number, *settlement));
+        // The last is the one that was named.
+        if let Some(named) = numbers.last() {
+            self.ledger.remember(*named, self.config.unacked);
         }
+        if account.is_done() {
+            self.retire(*key);
+        }
+    }
+
+    /// All streams of a subscription have ended. With something still to be acknowledged, it waits for that.
+    pub(crate) fn handle_stream_end(&mut self, key: SubscriptionKey) {
+        if let Some(account) = self.subscriptions.account(key) {
+            account.is_ending = true;
+            if !account.is_done() {
+                return;
+            }
+        }
+        self.retire(key);
     }
 
     /// Says whether an open transaction has these deliveries.
@@ -191,7 +233,6 @@ pub(super) fn name_of(number: u64) -> String {
 }
 
 fn number_of(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix('d').filter(|digits| digits.starts_with(|first| ('1'..='9').contains(&first)))?;
-    digits.bytes().all(|digit| digit.is_ascii_digit()).then_some(())?;
-    digits.parse().ok()
+    // A number has one name: without a sign or zeros before it.
+    name.strip_prefix('d').filter(|digits| digits.starts_with(|first| ('1'..='9').contains(&first)))?.parse().ok()
 }

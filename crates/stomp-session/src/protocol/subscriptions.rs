@@ -4,7 +4,7 @@ use super::{Fault, Output, Protocol, deliveries::prefix, ledger::Account};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::{collections::VecDeque, time::Instant};
-use stomp_frame::{AckMode, Frame, header};
+use stomp_frame::{AckMode, Frame, Version, header};
 
 /// Which of a session's subscriptions. No two ever have the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,7 +108,6 @@ impl Subscriptions {
     ) -> SubscriptionKey {
         let key = SubscriptionKey(self.next);
         self.next += 1;
-        self.ended.retain(|ended| *ended.name != *id.as_deref().unwrap_or(&destination));
         self.live.push(Subscription { key, id, destination, prefix, account });
         key
     }
@@ -223,6 +222,9 @@ impl Protocol {
         let malformed = |text: String| Fault::new("malformed-frame", text);
         let mode = frame.headers.get(header::ACK).map_or(Ok(AckMode::Auto), str::parse);
         let mode = mode.map_err(|invalid| malformed(format!("{invalid}.")))?;
+        if mode == AckMode::ClientIndividual && self.version == Version::V1_0 {
+            return Err(malformed("STOMP 1.0 has no ack:client-individual.".to_owned()));
+        }
         let credit = match frame.headers.get(PREFETCH_COUNT).map(str::parse::<usize>) {
             None => self.config.unacked,
             Some(Ok(count)) if count > 0 => count.min(self.config.unacked),

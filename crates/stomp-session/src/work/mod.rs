@@ -7,7 +7,7 @@ use crate::{
     BoxError, ClientError, Config, Mailbox, Request, Response, Session,
     budget::Budget,
     error::NobodyAsks,
-    inbox::Inbox,
+    inbox::{Inbox, Waiting},
     observers::Observers,
     protocol::{Output, Protocol, SubscriptionKey},
     session::Command,
@@ -22,7 +22,7 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
-use stomp_frame::{Command as FrameCommand, Frame};
+use stomp_frame::{Command as FrameCommand, Frame, header};
 use stomp_socket::{CloseCode, End, Inbound, Outbound, Socket};
 
 pub(crate) struct Work {
@@ -112,27 +112,35 @@ impl Work {
             return false;
         }
         if self.protocol.is_busy() {
-            while !self.inbox.is_full(self.config.inbox_frames, self.config.inbox_octets) {
-                match self.poll_socket(cx) {
-                    Some(frame) => self.inbox.push(frame),
-                    None => break,
-                }
-            }
+            return self.poll_frame_ahead(cx);
+        }
+        match self.inbox.pop().or_else(|| self.poll_socket(cx).map(Waiting::Frame)) {
+            Some(Waiting::Frame(frame)) => self.protocol.handle_frame(frame, self.now),
+            Some(Waiting::Receipt(id)) => self.protocol.receipt(Some(id)),
+            None => match self.end.take() {
+                Some(end) => self.protocol.handle_end(&end, self.now),
+                None if self.is_draining => self.protocol.handle_close(CloseCode::Away, self.now),
+                None => return false,
+            },
+        }
+        true
+    }
+
+    /// Collects a frame that came while a request is being handled. What it acknowledges is settled at once, where it
+    /// overtakes nothing that might matter to it.
+    fn poll_frame_ahead(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.inbox.is_full(self.config.inbox_frames, self.config.inbox_octets) {
             return false;
         }
-        if let Some(frame) = self.inbox.pop().or_else(|| self.poll_socket(cx)) {
-            self.protocol.handle_frame(frame, self.now);
-            return true;
+        let Some(frame) = self.poll_socket(cx) else { return false };
+        if self.inbox.has_only_sends() && self.protocol.acknowledge_ahead(&frame) {
+            if let Some(receipt) = frame.headers.share(header::RECEIPT) {
+                self.inbox.push(Waiting::Receipt(receipt));
+            }
+        } else {
+            self.inbox.push(Waiting::Frame(frame));
         }
-        if let Some(end) = self.end.take() {
-            self.protocol.handle_end(&end, self.now);
-            return true;
-        }
-        if self.is_draining {
-            self.protocol.handle_close(CloseCode::Away, self.now);
-            return true;
-        }
-        false
+        true
     }
 
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> Option<Frame> {
@@ -154,6 +162,11 @@ impl Work {
     pub(crate) fn request(&mut self) -> Option<Request> {
         let (frame, reason, transaction) = self.protocol.take_request()?;
         Some(Request::of(frame, self.session.clone(), reason).within(transaction))
+    }
+
+    /// The service was ready, and has been called.
+    pub(crate) fn called(&mut self) {
+        self.protocol.handle_called(self.now);
     }
 
     /// Gives a service's answer to the protocol.
@@ -304,7 +317,6 @@ impl Work {
         let is_part = !is_paused && self.socket.as_ref().is_some_and(Socket::is_mid_frame);
         let part = is_part.then_some(self.frames);
         if part != self.part {
-            self.protocol.handle_part(false, self.now);
             self.protocol.handle_part(is_part, self.now);
             self.part = part;
         }

@@ -61,7 +61,9 @@ impl Sequence {
         let fitting: Vec<_> = ids.into_iter().filter(|id| in_use(id) == is_wrong).collect();
         let id = self.random.pick(&fitting).filter(|_| self.model.version > Version::V1_0 || self.random.one_in(2));
         let destination = self.random.pick(&["/a", "/b"]).unwrap();
-        let mode = self.random.pick(&["auto", "client", "client", "client-individual", "client-individual"]).unwrap();
+        let modes = ["client-individual", "client-individual", "auto", "client", "client"];
+        let is_1_0 = self.model.version == Version::V1_0;
+        let mode = self.random.pick(&modes[if is_1_0 { 2 } else { 0 }..]).unwrap();
         let mut frame = Frame::new(Command::Subscribe).with_header("destination", destination).with_header("ack", mode);
         match id {
             Some(id) => frame.headers.append("id", id),
@@ -98,8 +100,6 @@ impl Sequence {
         let is_fitting = |fate| match fate {
             Fate::Pending | Fate::Settled => !is_wrong,
             Fate::Staged | Fate::Named => is_wrong,
-            // See conversations/open/ack_twice_after_commit.txt.
-            Fate::Committed => false,
         };
         let all = &self.model.deliveries;
         let fitting: Vec<_> = (0..all.len()).filter(|number| is_fitting(all[*number].fate)).collect();

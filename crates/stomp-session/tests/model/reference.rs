@@ -71,8 +71,28 @@ impl Reference {
     /// The client has sent a frame.
     pub(crate) fn receives(&mut self, frame: Frame) {
         self.seen.extend(self.call.as_ref().map(|_| "a frame waits"));
-        self.inbox.push_back(frame);
+        if !self.acknowledges_ahead(&frame) {
+            self.inbox.push_back(frame);
+        }
         self.go_on();
+    }
+
+    /// An ACK or NACK may overtake what waits, but for its receipt.
+    fn acknowledges_ahead(&mut self, frame: &Frame) -> bool {
+        let is_ack = matches!(frame.command, Command::Ack | Command::Nack) && !frame.headers.contains("transaction");
+        let overtakes = self.inbox.iter().all(|waiting| matches!(waiting.command, Command::Send | Command::Receipt));
+        if self.call.is_none() || !is_ack || !overtakes {
+            return false;
+        }
+        let Ok(number) = self.named_by(frame) else { return false };
+        if let Some(number) = number {
+            self.seen.push("an ACK overtakes");
+            self.settle_named(number, frame, "");
+        }
+        if let Some(receipt) = frame.headers.get("receipt") {
+            self.inbox.push_back(Frame::new(Command::Receipt).with_header("receipt", receipt));
+        }
+        true
     }
 
     /// The client has ended its side.
@@ -110,6 +130,8 @@ impl Reference {
                 self.hold(transaction, Step::Send(frame.clone()));
                 self.receipt(header("receipt"));
             }
+            // What is left of one that was handled before its turn.
+            Command::Receipt => self.receipt(header("receipt")),
             Command::Subscribe => self.subscribe(frame)?,
             Command::Unsubscribe => self.unsubscribe(frame)?,
             Command::Ack | Command::Nack => self.acknowledge(frame, transaction)?,

@@ -18,6 +18,8 @@ pub(crate) struct Subscription {
     pub(crate) queue: VecDeque<Item>,
     /// Nothing more is delivered.
     pub(crate) has_ended: bool,
+    /// The session has seen that.
+    is_ending: bool,
 }
 
 pub(crate) struct Item {
@@ -45,8 +47,6 @@ pub(crate) enum Fate {
     Staged,
     /// Its own ACK or NACK has settled it.
     Named,
-    /// The same, in a transaction.
-    Committed,
     /// Something else has.
     Settled,
 }
@@ -77,10 +77,14 @@ impl Reference {
     }
 
     pub(crate) fn has_credit(&self, subscription: &Subscription) -> bool {
+        subscription.mode == Mode::Auto || self.unsettled(subscription.serial) < subscription.credit
+    }
+
+    fn unsettled(&self, serial: usize) -> usize {
         let is_unsettled = |delivered: &&Delivered| {
-            delivered.serial == subscription.serial && matches!(delivered.fate, Fate::Pending | Fate::Staged)
+            delivered.serial == serial && matches!(delivered.fate, Fate::Pending | Fate::Staged)
         };
-        subscription.mode == Mode::Auto || self.deliveries.iter().filter(is_unsettled).count() < subscription.credit
+        self.deliveries.iter().filter(is_unsettled).count()
     }
 
     /// The client has got a message.
@@ -114,17 +118,30 @@ impl Reference {
 
     /// All messages have been looked at.
     pub(crate) fn settle_down(&mut self) {
-        let is_done = |known: &Subscription| known.has_ended && known.queue.is_empty() && self.has_credit(known);
-        let done: Vec<_> = self.subscriptions.iter().filter(|known| is_done(known)).map(|known| known.serial).collect();
-        for serial in done {
-            self.seen.push("a stream ends");
-            self.end_subscription(serial, false);
+        let is_ending = |known: &Subscription| known.has_ended && known.queue.is_empty() && self.has_credit(known);
+        let ending: Vec<_> =
+            self.subscriptions.iter().filter(|known| is_ending(known)).map(|known| known.serial).collect();
+        for serial in ending {
+            self.subscription(serial).unwrap().is_ending = true;
+            self.end_if_done(serial);
         }
         for subscription in &self.subscriptions {
             let is_stuck = !subscription.queue.is_empty() && self.has_credit(subscription);
             assert!(!is_stuck, "{} is not sent", subscription.queue[0].body);
             self.seen.extend((!subscription.queue.is_empty()).then_some("a stream rests"));
         }
+    }
+
+    /// With something still to be acknowledged, a subscription whose stream has ended waits for that.
+    fn end_if_done(&mut self, serial: usize) {
+        if self.subscription(serial).is_none_or(|known| !known.is_ending) {
+            return;
+        }
+        if self.unsettled(serial) > 0 {
+            return self.seen.push("an ended stream waits to be acknowledged");
+        }
+        self.seen.push("a stream ends");
+        self.end_subscription(serial, false);
     }
 
     pub(crate) fn subscribe(&mut self, frame: &Frame) -> Result<(), Fault> {
@@ -141,7 +158,17 @@ impl Reference {
         let credit = header("prefetch-count").map_or(256, |count| count.parse().unwrap());
         let serial = frame.headers.get("serial").unwrap().parse().unwrap();
         let queue = VecDeque::new();
-        let new = Subscription { serial, id, destination, mode, credit, is_agreed: false, queue, has_ended: false };
+        let new = Subscription {
+            serial,
+            id,
+            destination,
+            mode,
+            credit,
+            is_agreed: false,
+            queue,
+            has_ended: false,
+            is_ending: false,
+        };
         self.ended.remove(new.name());
         self.subscriptions.push(new);
         self.ask(frame);
@@ -192,30 +219,34 @@ impl Reference {
 
     pub(crate) fn acknowledge(&mut self, frame: &Frame, transaction: &str) -> Result<(), Fault> {
         if let Some(number) = self.named_by(frame)? {
-            let mode = self.subscription(self.deliveries[number].serial).unwrap().mode;
-            let serial = self.deliveries[number].serial;
-            let is_meant = |&other: &usize| {
-                let Delivered { serial: of, fate, .. } = self.deliveries[other];
-                other == number || (mode == Mode::Client && of == serial && fate == Fate::Pending)
-            };
-            let skipped = self.deliveries[..number].iter().any(|one| one.serial == serial && one.fate == Fate::Staged);
-            let numbers: Vec<_> = (0..=number).filter(is_meant).collect();
-            self.seen.extend((numbers.len() > 1).then_some("one ACK is for many"));
-            self.seen.extend((mode == Mode::Client && skipped).then_some("an ACK leaves out what is staged"));
-            let settlement = if frame.command == Command::Ack { "Acked" } else { "Nacked" };
-            if transaction.is_empty() {
-                self.settle(&numbers, settlement, Fate::Named);
-            } else {
-                numbers.iter().for_each(|number| self.deliveries[*number].fate = Fate::Staged);
-                self.hold(transaction, Step::Settle(numbers, settlement));
-            }
+            self.settle_named(number, frame, transaction);
         }
         self.receipt(frame.headers.get("receipt"));
         Ok(())
     }
 
+    pub(crate) fn settle_named(&mut self, number: usize, frame: &Frame, transaction: &str) {
+        let serial = self.deliveries[number].serial;
+        let mode = self.subscription(serial).unwrap().mode;
+        let is_meant = |&other: &usize| {
+            let Delivered { serial: of, fate, .. } = self.deliveries[other];
+            other == number || (mode == Mode::Client && of == serial && fate == Fate::Pending)
+        };
+        let skipped = self.deliveries[..number].iter().any(|one| one.serial == serial && one.fate == Fate::Staged);
+        let numbers: Vec<_> = (0..=number).filter(is_meant).collect();
+        self.seen.extend((numbers.len() > 1).then_some("one ACK is for many"));
+        self.seen.extend((mode == Mode::Client && skipped).then_some("an ACK leaves out what is staged"));
+        let settlement = if frame.command == Command::Ack { "Acked" } else { "Nacked" };
+        if transaction.is_empty() {
+            self.settle(&numbers, settlement);
+        } else {
+            numbers.iter().for_each(|number| self.deliveries[*number].fate = Fate::Staged);
+            self.hold(transaction, Step::Settle(numbers, settlement));
+        }
+    }
+
     /// Which delivery is named, if it is of any interest still.
-    fn named_by(&mut self, frame: &Frame) -> Result<Option<usize>, Fault> {
+    pub(crate) fn named_by(&mut self, frame: &Frame) -> Result<Option<usize>, Fault> {
         let named = frame.headers.get(if self.version == Version::V1_2 { "id" } else { "message-id" }).unwrap();
         let number: Option<usize> = named.strip_prefix('d').map(|number| number.parse().unwrap());
         let number = number.filter(|number| (1..=self.deliveries.len()).contains(number)).map(|number| number - 1);
@@ -238,7 +269,7 @@ impl Reference {
                 Err("unknown-delivery")
             }
             Fate::Pending => Ok(Some(number)),
-            Fate::Staged | Fate::Named | Fate::Committed => Err("already-settled"),
+            Fate::Staged | Fate::Named => Err("already-settled"),
             Fate::Settled => {
                 self.seen.push("an ACK comes too late");
                 Ok(None)
@@ -246,13 +277,15 @@ impl Reference {
         }
     }
 
-    pub(crate) fn settle(&mut self, numbers: &[usize], settlement: &str, named: Fate) {
+    pub(crate) fn settle(&mut self, numbers: &[usize], settlement: &str) {
+        let Some(&named) = numbers.last() else { return };
         for number in numbers {
             let delivered = &mut self.deliveries[*number];
             if matches!(delivered.fate, Fate::Pending | Fate::Staged) {
-                delivered.fate = if Some(number) == numbers.last() { named } else { Fate::Settled };
+                delivered.fate = if *number == named { Fate::Named } else { Fate::Settled };
                 self.log.push(format!("{} {settlement}", delivered.body));
             }
         }
+        self.end_if_done(self.deliveries[named].serial);
     }
 }

@@ -61,7 +61,7 @@ impl Reference {
         self.seen.push(if agreed.len() > 1 { "a commit of many" } else { "a commit" });
         for step in agreed {
             match step {
-                Step::Settle(numbers, settlement) => self.settle(&numbers, settlement, Fate::Committed),
+                Step::Settle(numbers, settlement) => self.settle(&numbers, settlement),
                 Step::Effect(name) => self.log.push(format!("{name} ran")),
                 Step::Send(_) => unreachable!(),
             }
