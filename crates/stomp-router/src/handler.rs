@@ -23,6 +23,9 @@ use tower::Layer;
 /// let router: Router = Router::new().send("/items/{id}", add).with_state(3);
 /// ```
 ///
+/// Where the compiler says that a function has no method `layer`, an argument of it is not `FromRequest`: give the bare
+/// function to a route, and it says more.
+///
 /// `A` are the arguments and `S` the state of the router; neither is of interest to callers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler",

@@ -48,6 +48,35 @@
 //! Handlers that take [`State`] need [`App::with_state`] before the app listens or is mounted. Without it the compiler says
 //! that the router "still misses its state".
 //!
+//! # Logging in
+//!
+//! A connect handler decides who is let in, and under what name. Browsers cannot set HTTP headers on a WebSocket, so
+//! names and tokens come in the headers of `CONNECT`:
+//!
+//! ```
+//! use webstomp::{App, ClientError, Principal, frame::{Headers, header}};
+//!
+//! async fn log_in(headers: Headers) -> Result<Principal, ClientError> {
+//!     let login = headers.get(header::LOGIN).unwrap_or_default();
+//!     match headers.get(header::PASSCODE) {
+//!         Some("open sesame") => Ok(Principal::new(login)),
+//!         _ => Err(ClientError::new("unauthorized", "Wrong name or passcode.")),
+//!     }
+//! }
+//!
+//! // What only those may do who have logged in takes a `Principal`.
+//! async fn whoami(who: Principal) -> String {
+//!     who.to_string()
+//! }
+//!
+//! let app: App = App::new().connect(log_in).subscribe("/whoami", whoami);
+//! ```
+//!
+//! Who is connected is known by [`session::Config::sessions`], and what a peer logged in with ends at
+//! [`Session::expires_at`].
+//!
+//! # Streams
+//!
 //! A stream can be anything that is a `Stream`, such as the numbers of this one:
 //!
 //! ```
@@ -133,7 +162,8 @@
 //! | [`App::layer_per_session`] | each session, built anew for every connection | need not be `Clone` |
 //!
 //! One of your own is most easily a function that goes on or halts, see [`middleware::from_fn`]; the example of
-//! [`router`] has a layer in full. The module [`middleware`] has those that know STOMP: who has logged in, how much a
+//! [`router`] has a layer in full. A layer's error is told like a handler's: its words only where it is a
+//! [`ClientError`]. The module [`middleware`] has those that know STOMP: who has logged in, how much a
 //! session sends, traces and, with the feature `metrics`, metrics. To have no destination open by oversight, see
 //! [`Router::require_policies`].
 //!
@@ -190,9 +220,14 @@
 //! | `session.destination` | 255 octets of a destination, and of a subscription's id | `ERROR` `too-large`, closed with 1002 |
 //! | `session.subscriptions` | 256 subscriptions | `ERROR` `too-many-subscriptions`, closed with 1002 |
 //! | `session.inbox_frames`, `inbox_octets` | 32 frames and 256 KiB, read while a request is handled | is not read from |
-//! | `session.outbound_octets` | 512 KiB unsent | is not read from, and its streams rest |
+//! | `session.outbound_octets`, `outbound_frames` | 512 KiB and 1,024 frames unsent | is not read from, and its streams rest |
 //! | `session.outbound_stall` | 10 s without taking anything | is cut |
 //! | `session.mailbox` | 256 messages and 256 KiB, pushed and not yet sent | `ERROR` `slow-consumer`, closed with 1008, or another policy |
+//! | `session.mailbox_octets` | 1 MiB in all mailboxes of the session | the same |
+//! | `session.unacked`, `unacked_octets` | 256 messages of a subscription and 1 MiB in all, sent and not acknowledged | gets no more of them until it acknowledges |
+//! | `session.transactions` | 8 open transactions | `ERROR` `too-many-transactions`, closed with 1002 |
+//! | `session.transaction_frames`, `transaction_octets` | 256 frames in one, 1 MiB in all | `ERROR` `transaction-too-large`, closed with 1002 |
+//! | `session.frame_timeout` | 30 s from a frame's first octet to its last | `ERROR` `frame-timeout`, closed with 1008 |
 //! | `session.connect_timeout` | 10 s to the last octet of `CONNECT` | `ERROR` `connect-timeout`, closed with 1008 |
 //! | `session.handler_timeout` | 60 s for a request | `ERROR` `timeout`; `overloaded` and closed with 1011 if no service was ready |
 //! | `session.heart_beat` | 1,000 ms each way, or what the client wishes if that is longer | `ERROR` `heart-beat-timeout` after twice that and 1 s, closed with 1008 |

@@ -26,16 +26,16 @@ impl<S> App<S> {
     }
 }
 
-impl<S> App<S>
-where
-    Router<S>: Complete,
-{
+impl<S> App<S> {
     /// The app as a tower service that answers WebSocket handshakes, to be mounted on an HTTP server.
     ///
     /// # Errors
     ///
     /// See [`Router::build`](crate::Router::build).
-    pub fn into_service(self) -> Result<Upgrade, RouteErrors> {
+    pub fn into_service(self) -> Result<Upgrade, RouteErrors>
+    where
+        Router<S>: Complete,
+    {
         let (sessions, config) = self.sessions()?;
         Ok(Upgrade::new(config, move |socket| sessions.run(socket)))
     }
@@ -46,7 +46,10 @@ where
     /// # Errors
     ///
     /// See [`Router::build`](crate::Router::build), or if it is not possible to listen there.
-    pub async fn listen(self, address: impl ToSocketAddrs) -> Result<(), Error> {
+    pub async fn listen(self, address: impl ToSocketAddrs) -> Result<(), Error>
+    where
+        Router<S>: Complete,
+    {
         let listener = bind(address).await?;
         Ok(self.serve(listener).await?)
     }
@@ -57,7 +60,10 @@ where
     /// # Errors
     ///
     /// See [`Router::build`](crate::Router::build).
-    pub async fn serve(self, listeners: impl Into<Listeners>) -> Result<(), RouteErrors> {
+    pub async fn serve(self, listeners: impl Into<Listeners>) -> Result<(), RouteErrors>
+    where
+        Router<S>: Complete,
+    {
         let (sessions, config) = self.sessions()?;
         let shutdown = config.shutdown.clone();
         let mut server = Server::new(listeners, config);
@@ -68,7 +74,10 @@ where
         Ok(())
     }
 
-    fn sessions(self) -> Result<(Sessions, stomp_server::Config), RouteErrors> {
+    fn sessions(self) -> Result<(Sessions, stomp_server::Config), RouteErrors>
+    where
+        Router<S>: Complete,
+    {
         let routes = self.router.build()?;
         let routes = self.layers.into_iter().fold(routes, |routes, layer| layer(routes));
         Ok((Sessions::new(routes, self.session_layers, self.session), self.server))
