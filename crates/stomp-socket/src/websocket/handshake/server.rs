@@ -1,5 +1,6 @@
-//! The server's side of a WebSocket handshake, as a function of the request's head.
+//! The server's side of a handshake.
 
+use super::{list, name_of, version_of};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use stomp_frame::Version;
 use tokio_tungstenite::tungstenite::{Error, error::ProtocolError, handshake::server::create_response_with_body};
@@ -35,28 +36,13 @@ pub struct Refused {
 /// If the request is not a WebSocket handshake.
 pub fn accept<B>(request: &Request<B>) -> Result<Accepted, Refused> {
     let mut response = create_response_with_body(request, || ()).map_err(|error| refusal(&error))?;
-    let offers = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
-    let offers = offers.iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
-    let subprotocol = offers.filter_map(|offer| version_of(offer.trim())).max();
+    let offers = list(request.headers(), header::SEC_WEBSOCKET_PROTOCOL);
+    let subprotocol = offers.filter_map(version_of).max();
     if let Some(version) = subprotocol {
         let name = HeaderValue::from_static(name_of(version));
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, name);
     }
     Ok(Accepted { response, subprotocol })
-}
-
-/// The sub-protocol's name for a version.
-#[must_use]
-pub const fn name_of(version: Version) -> &'static str {
-    match version {
-        Version::V1_0 => "v10.stomp",
-        Version::V1_1 => "v11.stomp",
-        Version::V1_2 => "v12.stomp",
-    }
-}
-
-fn version_of(name: &str) -> Option<Version> {
-    Version::ALL.into_iter().find(|version| name_of(*version) == name)
 }
 
 fn refusal(error: &Error) -> Refused {
