@@ -2,60 +2,39 @@
 
 use crate::{
     CloseCode, Config, End,
+    input::Input,
+    linger::Linger,
     output::Output,
-    wire::{Io, LINGER_OCTETS, Wire, Write},
+    wire::{Io, Wire, Write},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::{
     io,
-    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 use stomp_frame::{EncodeError, Limits};
-use tokio::io::{AsyncReadExt, ReadBuf};
 
 /// A stream of octets as a transport. Messages are glued together: STOMP frames end by themselves.
 pub(crate) struct ByteStream<S> {
     io: S,
-    input: BytesMut,
-    read_buffer: usize,
-    received: u64,
+    input: Input,
     output: Output,
-    closing: Closing,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Closing {
-    /// Not, or what was collected is still being written.
-    Flush,
-    /// The end of the stream is being written.
-    Shutdown,
-    /// So many octets of the peer's were dropped since.
-    Drain(usize),
+    /// Once everything was written that was collected before the close.
+    linger: Option<Linger>,
 }
 
 impl<S: Io> ByteStream<S> {
     pub(crate) fn new(io: S, config: &Config) -> Self {
-        ByteStream {
-            io,
-            input: BytesMut::new(),
-            read_buffer: config.read_buffer,
-            received: 0,
-            output: Output::default(),
-            closing: Closing::Flush,
-        }
+        ByteStream { io, input: Input::new(config), output: Output::default(), linger: None }
     }
 }
 
 impl<S: Io> Wire for ByteStream<S> {
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
-        self.input.reserve(self.read_buffer);
-        let count = ready!(pin!(self.io.read_buf(&mut self.input)).poll(cx)).map_err(End::Reset)?;
-        self.received += count as u64;
-        match count {
-            0 => Poll::Ready(Err(End::Closed(None))),
-            _ => Poll::Ready(Ok(self.input.split().freeze())),
-        }
+    /// The decoder bounds what it holds, and nothing is held here.
+    fn poll_read(&mut self, _: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        self.input.check()?;
+        let bytes = ready!(self.input.poll_read(&mut self.io, cx, Bytes::copy_from_slice)).map_err(End::of)?;
+        Poll::Ready(if bytes.is_empty() { Err(End::HalfClosed) } else { Ok(bytes) })
     }
 
     fn put(&mut self, write: Write<'_>) -> Result<(), EncodeError> {
@@ -77,26 +56,11 @@ impl<S: Io> Wire for ByteStream<S> {
         self.output.poll_write(&mut self.io, cx)
     }
 
-    /// STOMP 1.2, "Connection Lingering": what is unread when a connection is dropped makes TCP reset it, and the peer
-    /// may lose the last frame. So what the peer still sends is read and dropped, up to a bound.
     fn poll_close(&mut self, _: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            self.closing = match self.closing {
-                Closing::Flush => {
-                    ready!(self.output.poll_write(&mut self.io, cx))?;
-                    Closing::Shutdown
-                }
-                Closing::Shutdown => {
-                    ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
-                    Closing::Drain(0)
-                }
-                Closing::Drain(dropped) => match ready!(poll_drop(&mut self.io, cx))? {
-                    0 => return Poll::Ready(Ok(())),
-                    _ if dropped >= LINGER_OCTETS => return Poll::Ready(Ok(())),
-                    count => Closing::Drain(dropped + count),
-                },
-            }
+        if self.linger.is_none() {
+            ready!(self.output.poll_write(&mut self.io, cx))?;
         }
+        self.linger.get_or_insert(Linger::Shutdown).poll(&mut self.io, &mut self.input, cx)
     }
 
     fn unsent(&self) -> usize {
@@ -108,16 +72,10 @@ impl<S: Io> Wire for ByteStream<S> {
     }
 
     fn received(&self) -> u64 {
-        self.received
+        self.input.received()
     }
 
-    fn set_limits(&mut self, _: &Limits) {}
-}
-
-/// Reads some octets and drops them; their number, which is 0 at the end.
-pub(crate) fn poll_drop(io: &mut impl Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-    let mut space = [0; 1024];
-    let mut buffer = ReadBuf::new(&mut space);
-    ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
-    Poll::Ready(Ok(buffer.filled().len()))
+    fn set_limits(&mut self, _: &Limits) {
+        self.input.unbound();
+    }
 }

@@ -11,13 +11,17 @@ use thiserror::Error;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum End {
-    /// The peer closed: a WebSocket's close code, where it sent one; nothing on a byte stream.
+    /// The peer closed its WebSocket, with a code where it sent one.
     Closed(Option<u16>),
-    /// The connection broke: the stream failed, or ended without a WebSocket close.
+    /// The peer ended its half of a byte stream, between two frames. It may still read.
+    HalfClosed,
+    /// The connection broke: the stream failed, or ended in the middle of a frame or without a WebSocket close.
     Reset(io::Error),
+    /// The stream says that the peer is not there any more: TCP had no answer from it for too long.
+    TimedOut,
     /// What the peer sent is not STOMP, or over the limits.
     Malformed(DecodeError),
-    /// What the peer sent is not WebSocket, or over the limits of a message.
+    /// What the peer sent is not WebSocket, or over the limits of a message or of what may come before the negotiation.
     Violation {
         /// What the peer is told as it is closed.
         code: CloseCode,
@@ -31,11 +35,30 @@ impl End {
     #[must_use]
     pub fn close_code(&self) -> CloseCode {
         match self {
-            End::Closed(_) | End::Reset(_) => CloseCode::Normal,
+            End::Closed(_) | End::HalfClosed | End::Reset(_) => CloseCode::Normal,
+            End::TimedOut => CloseCode::Policy,
             End::Malformed(error) if error.kind.is_limit() => CloseCode::TooBig,
             End::Malformed(_) => CloseCode::Protocol,
             End::Violation { code, .. } => *code,
         }
+    }
+
+    /// How a stream ended that failed so.
+    pub(crate) fn of(error: io::Error) -> End {
+        match error.kind() {
+            io::ErrorKind::TimedOut => End::TimedOut,
+            _ => End::Reset(error),
+        }
+    }
+
+    /// The stream ended where it may not.
+    pub(crate) fn cut() -> End {
+        End::Reset(io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// The peer sent more than it may.
+    pub(crate) fn too_big(reason: &str) -> End {
+        End::Violation { code: CloseCode::TooBig, reason: reason.to_owned() }
     }
 }
 

@@ -41,6 +41,8 @@ mod permit;
 mod socket;
 
 mod byte_stream;
+mod input;
+mod linger;
 mod output;
 mod websocket;
 mod wire;

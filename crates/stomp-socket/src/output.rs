@@ -3,10 +3,19 @@
 use crate::wire::Io;
 use bytes::{Buf, BytesMut};
 use std::{
-    io,
+    cell::Cell,
+    io, mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
+
+thread_local! {
+    /// The buffer that was emptied last, for whoever writes next: connections with nothing to write own none.
+    static SPARE: Cell<Option<BytesMut>> = const { Cell::new(None) };
+}
+
+/// Buffers that grew beyond this are not kept as a spare.
+const KEPT: usize = 64 << 10;
 
 /// What has been collected and not yet written.
 #[derive(Debug, Default)]
@@ -15,9 +24,6 @@ pub(crate) struct Output {
     /// Streams with buffers of their own, such as TLS, may have taken what they have not yet sent.
     needs_flush: bool,
 }
-
-/// A buffer that grew beyond this is given back once it is empty.
-const KEPT: usize = 8 << 10;
 
 impl Output {
     pub(crate) fn len(&self) -> usize {
@@ -29,8 +35,12 @@ impl Output {
         self.buffer.is_empty() && !self.needs_flush
     }
 
+    #[inline]
     pub(crate) fn buffer(&mut self) -> &mut BytesMut {
         self.needs_flush = true;
+        if self.buffer.capacity() == 0 {
+            self.buffer = SPARE.take().unwrap_or_default();
+        }
         &mut self.buffer
     }
 
@@ -39,14 +49,21 @@ impl Output {
         while !self.buffer.is_empty() {
             match ready!(Pin::new(&mut *io).poll_write(cx, &self.buffer))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.buffer.advance(written),
+                written if written < self.buffer.len() => self.buffer.advance(written),
+                // Unlike advancing, this keeps the whole buffer for what comes next.
+                _ => self.buffer.clear(),
             }
         }
-        if self.buffer.capacity() > KEPT {
-            self.buffer = BytesMut::new();
-        }
+        self.give_back();
         ready!(Pin::new(io).poll_flush(cx))?;
         self.needs_flush = false;
         Poll::Ready(Ok(()))
+    }
+
+    fn give_back(&mut self) {
+        let buffer = mem::take(&mut self.buffer);
+        if (1..=KEPT).contains(&buffer.capacity()) {
+            SPARE.set(Some(buffer));
+        }
     }
 }

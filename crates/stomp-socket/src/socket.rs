@@ -4,7 +4,7 @@ use crate::{
     CloseCode, Config, End, Peer, Permit, SendError,
     byte_stream::ByteStream,
     websocket::WebSocket,
-    wire::{Kind, Wire},
+    wire::{EMPTY_PIECE, Kind, Wire},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -69,7 +69,14 @@ pub struct Encoded {
 ///   it still sends, up to 64 KiB. So the last frame arrives. How long to wait is the caller's to decide: drop the
 ///   socket to cut it.
 ///
-/// Dropping any future of `Stream` or `Sink` loses nothing: all state is in the socket.
+/// **Cancellation.** All state is in the socket, so any future over it may be dropped at any time. `next` then has lost
+/// no item, and `flush` and `close` go on where they were. A dropped `send` or `feed` has put its item whole or not at
+/// all: not, if it was still waiting for room.
+///
+/// **Bounds.** What a peer has sent of one frame is at most [`Limits::frame`] + [`Limits::head`] octets, over all
+/// messages, fragments and pieces of them; empty pieces count for 32. A peer that reads nothing costs, through `Sink`,
+/// [`Config::write_high_water`] octets and one frame, in a buffer that may be twice as large. A connection that has
+/// nothing to read and nothing to write owns no buffer.
 pub struct Socket {
     wire: Box<dyn Wire>,
     decoder: Decoder,
@@ -79,6 +86,10 @@ pub struct Socket {
     peer: Arc<Peer>,
     permit: Option<Box<dyn Permit>>,
     write_high_water: usize,
+    /// What messages are that are UTF-8.
+    text: Kind,
+    /// What the empty messages since the last item count for.
+    empty_pieces: usize,
 }
 
 impl Socket {
@@ -92,6 +103,16 @@ impl Socket {
         Socket::new(Box::new(WebSocket::server(io, early, config)), peer, config)
     }
 
+    /// A socket over the client's side of a WebSocket whose handshake is done.
+    ///
+    /// `early` are octets that were read together with the handshake.
+    pub fn over_client_websocket<S>(io: S, early: &[u8], peer: Peer, config: &Config) -> Socket
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Socket::new(Box::new(WebSocket::client(io, early, config)), peer, config)
+    }
+
     /// A socket over a stream of octets: TCP, TLS, a pipe.
     pub fn over_bytes<S>(io: S, peer: Peer, config: &Config) -> Socket
     where
@@ -100,7 +121,7 @@ impl Socket {
         Socket::new(Box::new(ByteStream::new(io, config)), peer, config)
     }
 
-    fn new(wire: Box<dyn Wire>, peer: Peer, config: &Config) -> Socket {
+    pub(crate) fn new(wire: Box<dyn Wire>, peer: Peer, config: &Config) -> Socket {
         Socket {
             wire,
             decoder: Decoder::new(config.limits),
@@ -111,6 +132,8 @@ impl Socket {
             peer: Arc::new(peer),
             permit: None,
             write_high_water: config.write_high_water,
+            text: if config.always_binary { Kind::Binary } else { Kind::Text },
+            empty_pieces: 0,
         }
     }
 
@@ -184,26 +207,27 @@ impl Socket {
     /// If the version of the session cannot express the frame. Nothing was collected then.
     pub fn put(&mut self, item: &Outbound) -> Result<(), EncodeError> {
         let encoder = self.encoder;
+        let kind = |is_text| if is_text { self.text } else { Kind::Binary };
         match item {
             Outbound::Frame(frame) => self.wire.put(&mut |out| {
                 encoder.encode(frame, out)?;
                 // The head is UTF-8 in any case.
-                Ok(kind_of(&frame.body))
+                Ok(kind(self.text == Kind::Text && std::str::from_utf8(&frame.body).is_ok()))
             }),
             Outbound::Encoded(Encoded { prefix, tail, is_text }) => self.wire.put(&mut |out| {
                 out.put_slice(prefix);
                 out.put_slice(tail);
-                Ok(if *is_text { Kind::Text } else { Kind::Binary })
+                Ok(kind(*is_text))
             }),
             Outbound::Receipt(id) => self.wire.put(&mut |out| {
                 encoder.command(Command::Receipt, out);
                 encoder.header(header::RECEIPT_ID, id, out)?;
                 encoder.body(b"", out);
-                Ok(Kind::Text)
+                Ok(kind(true))
             }),
             Outbound::HeartBeat => self.wire.put(&mut |out: &mut BytesMut| {
                 out.put_u8(b'\n');
-                Ok(Kind::Text)
+                Ok(kind(true))
             }),
             Outbound::Ping => {
                 self.wire.put_ping();
@@ -221,14 +245,16 @@ impl Socket {
         self.wire.poll_flush(cx)
     }
 
-    /// As [`Stream::poll_next`], which also writes when there is much to be written. Here it is the caller who bounds
-    /// [`unsent`](Socket::unsent), which grows even by reading: every ping of the peer's is answered.
+    /// As [`Stream::poll_next`], which also writes: what there is when there is much of it or nothing to read. Here the
+    /// caller does, for [`unsent`](Socket::unsent) grows even by reading: every ping of the peer's is answered, but
+    /// beyond [`Config::write_high_water`] none is read before something was written.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
         if self.ended {
             return Poll::Ready(None);
         }
         let item = ready!(self.poll_inbound(cx));
         self.ended = matches!(item, Inbound::End(_));
+        self.empty_pieces = 0;
         Poll::Ready(Some(item))
     }
 
@@ -242,8 +268,11 @@ impl Socket {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Inbound::End(End::Malformed(error))),
             }
-            match ready!(self.wire.poll_read(cx)) {
+            let held = self.decoder.held();
+            match ready!(self.wire.poll_read(held + self.empty_pieces, cx)) {
+                Ok(bytes) if bytes.is_empty() => self.empty_pieces += EMPTY_PIECE,
                 Ok(bytes) => self.decoder.feed(bytes),
+                Err(End::HalfClosed) if held > 0 => return Poll::Ready(Inbound::End(End::cut())),
                 Err(end) => return Poll::Ready(Inbound::End(end)),
             }
         }
@@ -254,14 +283,21 @@ impl Stream for Socket {
     type Item = Inbound;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
-        // A peer that pings and does not read must not fill the memory with answers.
         if self.unsent() > self.write_high_water {
             if let Err(error) = ready!(self.poll_write(cx)) {
                 self.ended = true;
-                return Poll::Ready(Some(Inbound::End(End::Reset(error))));
+                return Poll::Ready(Some(Inbound::End(End::of(error))));
             }
         }
-        self.poll_read(cx)
+        let item = self.poll_read(cx);
+        // Who only reads must not be silent: pings and closes are answered.
+        if item.is_pending() && !self.is_flushed() {
+            if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+                self.ended = true;
+                return Poll::Ready(Some(Inbound::End(End::of(error))));
+            }
+        }
+        item
     }
 }
 
@@ -293,8 +329,4 @@ impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socket").field("peer", &self.peer).finish_non_exhaustive()
     }
-}
-
-fn kind_of(payload: &[u8]) -> Kind {
-    if std::str::from_utf8(payload).is_ok() { Kind::Text } else { Kind::Binary }
 }

@@ -18,8 +18,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
 ///
 /// What is put is only collected; [`poll_flush`](Wire::poll_flush) writes it, in as few calls as the stream allows.
 pub(crate) trait Wire: Send {
-    /// The next octets of the inbound stream. After an `Err` it is not called again.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>>;
+    /// The next octets of the inbound stream; none where a message has none. After an `Err` it is not called again.
+    ///
+    /// `held` octets of what came before still wait for the rest of their frame: a transport that holds octets too
+    /// bounds the sum.
+    fn poll_read(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>>;
 
     /// Collects the message that `write` appends. If `write` fails, nothing is.
     fn put(&mut self, write: Write<'_>) -> Result<(), EncodeError>;
@@ -45,7 +48,7 @@ pub(crate) trait Wire: Send {
     /// Octets that have been read.
     fn received(&self) -> u64;
 
-    /// What the peer may send from now on.
+    /// What the peer may send from now on, after the negotiation.
     fn set_limits(&mut self, limits: &Limits);
 }
 
@@ -61,5 +64,5 @@ pub(crate) enum Kind {
     Binary,
 }
 
-/// How much a peer that is being left may still send before it is cut.
-pub(crate) const LINGER_OCTETS: usize = 64 << 10;
+/// What an empty piece counts for against a bound on octets, so that endless ones end too.
+pub(crate) const EMPTY_PIECE: usize = 32;

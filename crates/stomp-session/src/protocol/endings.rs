@@ -64,8 +64,8 @@ impl Protocol {
                 self.fail(Fault { code_of_close: *code, ..Fault::new(name, reason.clone()) }, Reason::Fault, now);
             }
             // A client that ends its side of a byte stream after DISCONNECT still gets its receipt.
-            End::Closed(_) if self.reason == Some(Reason::Requested) => {}
-            End::Closed(_) => self.end(Reason::Closed, CloseCode::Normal, now),
+            End::Closed(_) | End::HalfClosed if self.reason == Some(Reason::Requested) => {}
+            End::Closed(_) | End::HalfClosed => self.end(Reason::Closed, CloseCode::Normal, now),
             _ => {
                 self.end(Reason::Lost, CloseCode::Normal, now);
                 self.output.push_back(Output::Cut);

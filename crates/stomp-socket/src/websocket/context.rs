@@ -1,165 +1,242 @@
-//! One WebSocket, server side.
+//! One WebSocket, of which this side is the server or the client.
 
-use super::framing::put_message;
+use super::{
+    close_frame, end_of,
+    frames::Frames,
+    writing::{mask, put_message, put_ping},
+};
 use crate::{
     CloseCode, Config, End,
-    byte_stream::poll_drop,
+    input::Input,
+    linger::{LINGER_OCTETS, Linger},
     output::Output,
-    wire::{Io, LINGER_OCTETS, Wire, Write},
+    wire::{Io, Wire, Write},
 };
-use bytes::{BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 use std::{
     io::{self, Read},
-    pin::Pin,
     task::{Context, Poll, ready},
 };
 use stomp_frame::{EncodeError, Limits};
-use tokio::io::ReadBuf;
 use tokio_tungstenite::tungstenite::{
     Error, Message,
-    error::ProtocolError,
-    protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode as WireCode},
+    protocol::{Role, WebSocketConfig, WebSocketContext},
 };
 
 /// A WebSocket that reads through tungstenite's sans-I/O context and writes its own frames.
 ///
+/// A context is made of the octets that have come, and dropped when all messages in them were taken: between messages
+/// there is neither a context nor a buffer, however large the last one was. That this is so, [`Frames`] knows.
+///
 /// The context sees the stream through [`Adapter`], whose writes go to the same buffer as our frames: so pongs and
 /// closes never end up in the middle of one, and everything leaves in one call.
 ///
-/// Two rules of the context are kept here. A close goes through the context only, and no frame of ours follows it.
-/// And after an error the context is not read again, for what it would say is undefined.
+/// Two rules of the context are kept here. A close goes through the context only, which is then kept, and no frame of
+/// ours follows it. And after an error the context is not read again, for what it would say is undefined.
 pub(crate) struct WebSocket<S> {
     io: S,
-    context: Box<WebSocketContext>,
+    role: Role,
+    context: Option<WebSocketContext>,
+    frames: Frames,
+    input: Input,
     output: Output,
-    received: u64,
+    /// What a message may have, and all that is held of the peer's frame.
+    most: usize,
+    /// With more octets than this unsent, pings wait.
+    high_water: usize,
     closing: Closing,
-    /// The code of the peer's close, once it came.
-    peer_closed: Option<Option<u16>>,
-    /// The context failed and is not read any more.
-    broken: bool,
+    /// The peer has closed, or the context failed: nothing more is read.
+    ended: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Closing {
     /// Not yet.
     No,
-    /// The close is collected, and the peer's is awaited; so many octets came since.
+    /// The close is collected, and the peer's is awaited; so many octets had come before.
     Await(u64),
-    /// The last of our octets and the end of the stream are being written.
-    Shutdown,
-    /// So many octets of the peer's were dropped since.
-    Drain(usize),
+    /// The last of our octets are being written.
+    Flush,
+    /// The end of the stream is being written, and the peer's awaited.
+    Linger(Linger),
+    Done,
 }
 
 impl<S: Io> WebSocket<S> {
-    /// A WebSocket whose handshake is done. `early` are octets that were read together with it.
+    /// A server's WebSocket whose handshake is done. `early` are octets that were read together with it.
     pub(crate) fn server(io: S, early: &[u8], config: &Config) -> Self {
-        let sizes = WebSocketConfig::default()
-            .read_buffer_size(config.read_buffer)
-            .max_message_size(Some(config.limits.frame))
-            .max_frame_size(Some(config.limits.frame))
-            // The context writes pongs and closes only, straight to our buffer.
-            .write_buffer_size(0);
-        WebSocket {
-            io,
-            context: Box::new(WebSocketContext::from_partially_read(early.to_vec(), Role::Server, Some(sizes))),
-            output: Output::default(),
-            received: early.len() as u64,
-            closing: Closing::No,
-            peer_closed: None,
-            broken: false,
-        }
+        WebSocket::new(io, Role::Server, early, config)
     }
 
-    /// Lets `act` use the context on the stream.
+    /// A client's WebSocket, likewise.
+    pub(crate) fn client(io: S, early: &[u8], config: &Config) -> Self {
+        WebSocket::new(io, Role::Client, early, config)
+    }
+
+    fn new(io: S, role: Role, early: &[u8], config: &Config) -> Self {
+        let mut socket = WebSocket {
+            io,
+            role,
+            context: None,
+            frames: Frames::default(),
+            input: Input::new(config),
+            output: Output::default(),
+            most: config.limits.frame,
+            high_water: config.write_high_water,
+            closing: Closing::No,
+            ended: false,
+        };
+        if !early.is_empty() {
+            socket.input.count(early.len());
+            let at_once = socket.input.at_once();
+            socket.context = Some(context_of(early, role, &mut socket.frames, at_once, socket.most));
+        }
+        socket
+    }
+
+    /// Lets `act` use the context on the stream, while `held` octets are held elsewhere.
     fn with<T>(
         &mut self,
+        held: usize,
         cx: &mut Context<'_>,
         act: impl FnOnce(&mut WebSocketContext, &mut Adapter<'_, '_, S>) -> T,
     ) -> T {
-        let mut adapter = Adapter { io: &mut self.io, cx, output: &mut self.output, received: &mut self.received };
-        act(&mut self.context, &mut adapter)
+        let WebSocket { io, role, context, frames, input, output, most, .. } = self;
+        let fresh = || WebSocketContext::new(*role, Some(sizes(input.at_once(), *most)));
+        let context = context.get_or_insert_with(fresh);
+        let room = most.saturating_sub(held) as u64;
+        act(context, &mut Adapter { io, cx, frames, input, output, room })
     }
 
     /// The next data message, or how the stream ended.
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+    fn poll_message(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         loop {
-            match self.with(cx, |context, adapter| context.read(adapter)) {
-                Ok(Message::Text(text)) => return Poll::Ready(Ok(text.into())),
-                Ok(Message::Binary(bytes)) => return Poll::Ready(Ok(bytes)),
-                Ok(Message::Close(frame)) => self.peer_closed = Some(frame.map(|frame| frame.code.into())),
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
+            if self.frames.ready() == 0 {
+                self.check(held)?;
+                if self.is_idle() {
+                    ready!(self.poll_begin(cx))?;
+                }
+            }
+            match self.with(held, cx, |context, adapter| context.read(adapter)) {
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // The adapter reads no further than it may.
+                    self.check(held)?;
                     return Poll::Pending;
                 }
-                Err(error) => {
-                    self.broken = true;
-                    return Poll::Ready(Err(self.end(error)));
+                Err(error) => return Poll::Ready(Err(end_of(error))),
+                Ok(message) => {
+                    self.frames.take();
+                    match message {
+                        Message::Text(text) => return Poll::Ready(Ok(text.into())),
+                        Message::Binary(bytes) => return Poll::Ready(Ok(bytes)),
+                        Message::Close(frame) => {
+                            self.answer(cx);
+                            return Poll::Ready(Err(End::Closed(frame.map(|frame| frame.code.into()))));
+                        }
+                        Message::Ping(_) => {
+                            self.answer(cx);
+                            // A peer that pings and does not read must not fill the memory with answers.
+                            if self.output.len() > self.high_water {
+                                ready!(self.output.poll_write(&mut self.io, cx)).map_err(End::of)?;
+                            }
+                        }
+                        Message::Pong(_) | Message::Frame(_) => {}
+                    }
                 }
             }
         }
     }
 
-    fn end(&mut self, error: Error) -> End {
-        let reason = error.to_string();
-        match error {
-            Error::ConnectionClosed | Error::AlreadyClosed => End::Closed(self.peer_closed.flatten()),
-            Error::Io(error) => End::Reset(error),
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-                End::Reset(io::ErrorKind::UnexpectedEof.into())
-            }
-            Error::Capacity(_) => End::Violation { code: CloseCode::TooBig, reason },
-            Error::Utf8(_) => End::Violation { code: CloseCode::NotUtf8, reason },
-            _ => End::Violation { code: CloseCode::Protocol, reason },
+    /// Whether the context may be dropped: it holds nothing, and has no close to remember.
+    fn is_idle(&self) -> bool {
+        matches!(self.closing, Closing::No) && self.frames.is_between_messages()
+    }
+
+    /// Waits for octets with no context, and makes one of them.
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        self.context = None;
+        let WebSocket { io, role, frames, input, most, .. } = self;
+        let at_once = input.at_once();
+        let begin = |octets: &[u8]| (!octets.is_empty()).then(|| context_of(octets, *role, frames, at_once, *most));
+        self.context = ready!(input.poll_read(io, cx, begin)).map_err(End::of)?;
+        Poll::Ready(if self.context.is_some() { Ok(()) } else { Err(End::cut()) })
+    }
+
+    /// Fails if the peer sent more than it may of one frame, or of anything before the negotiation.
+    fn check(&self, held: usize) -> Result<(), End> {
+        if self.frames.pending().saturating_add(held as u64) > self.most as u64 {
+            return Err(End::too_big("a frame in too many pieces, or pieces that are too long"));
         }
+        self.input.check()
+    }
+
+    /// Collects what the context has to say to a ping or a close, before it is dropped.
+    fn answer(&mut self, cx: &mut Context<'_>) {
+        // It fails to say that the connection is closed, which is known.
+        let _ = self.with(0, cx, |context, adapter| context.flush(adapter));
+    }
+
+    fn can_write(&self) -> bool {
+        self.context.as_ref().is_none_or(WebSocketContext::can_write)
+    }
+
+    /// Lets `write` append a message, and masks it where this is the client.
+    fn append(&mut self, write: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>) -> Result<(), EncodeError> {
+        if !self.can_write() {
+            return Ok(());
+        }
+        let out = self.output.buffer();
+        let start = out.len();
+        write(out)?;
+        if self.role == Role::Client {
+            // RFC 6455, section 5.3: "The masking key is a 32-bit value chosen at random by the client."
+            mask(out, start, rand::random());
+        }
+        Ok(())
     }
 
     /// The peer's close is awaited by reading on, as long as the context is sound. Otherwise, and after it, the stream
-    /// is ended and drained: what is unread when it is dropped makes TCP reset it, and the peer may lose the last frame.
-    fn poll_close_step(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<Option<Closing>>> {
-        Poll::Ready(Ok(Some(match self.closing {
+    /// is ended and drained.
+    fn poll_close_step(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<Closing>> {
+        Poll::Ready(Ok(match self.closing {
             Closing::No => {
-                let frame = CloseFrame { code: WireCode::from(code.as_u16()), reason: "".into() };
                 // It fails only where the peer has closed already; then its close was answered.
-                let _ = self.with(cx, |context, adapter| context.close(adapter, Some(frame)));
-                Closing::Await(self.received)
+                let _ = self.with(0, cx, |context, adapter| context.close(adapter, Some(close_frame(code))));
+                Closing::Await(self.input.received())
             }
             Closing::Await(since) => {
                 let flushed = self.output.poll_write(&mut self.io, cx)?;
-                if self.broken || self.received - since > LINGER_OCTETS as u64 {
-                    ready!(flushed);
-                    Closing::Shutdown
-                } else {
-                    // Whatever is still said is too late. The loop ends with the context.
-                    while ready!(self.poll_message(cx)).is_ok() && self.received - since <= LINGER_OCTETS as u64 {}
-                    Closing::Await(since)
+                // Whatever is still said is too late.
+                while !self.ended && self.input.received() - since <= LINGER_OCTETS {
+                    self.ended = ready!(self.poll_message(0, cx)).is_err();
                 }
+                ready!(flushed);
+                Closing::Flush
             }
-            Closing::Shutdown => {
+            Closing::Flush => {
                 ready!(self.output.poll_write(&mut self.io, cx))?;
-                ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
-                Closing::Drain(0)
+                Closing::Linger(Linger::Shutdown)
             }
-            Closing::Drain(dropped) => match ready!(poll_drop(&mut self.io, cx))? {
-                0 => return Poll::Ready(Ok(None)),
-                _ if dropped >= LINGER_OCTETS => return Poll::Ready(Ok(None)),
-                count => Closing::Drain(dropped + count),
-            },
-        })))
+            Closing::Linger(mut linger) => {
+                let done = linger.poll(&mut self.io, &mut self.input, cx);
+                self.closing = Closing::Linger(linger);
+                ready!(done)?;
+                Closing::Done
+            }
+            Closing::Done => Closing::Done,
+        }))
     }
 }
 
 impl<S: Io> Wire for WebSocket<S> {
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
-        self.poll_message(cx)
+    fn poll_read(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        let result = ready!(self.poll_message(held, cx));
+        self.ended = result.is_err();
+        Poll::Ready(result)
     }
 
     fn put(&mut self, write: Write<'_>) -> Result<(), EncodeError> {
-        if !self.context.can_write() {
-            return Ok(());
-        }
-        put_message(self.output.buffer(), write)
+        self.append(|out| put_message(out, write))
     }
 
     fn has_pings(&self) -> bool {
@@ -167,10 +244,10 @@ impl<S: Io> Wire for WebSocket<S> {
     }
 
     fn put_ping(&mut self) {
-        if self.context.can_write() {
-            // FIN and opcode 9, no payload.
-            self.output.buffer().put_slice(&[0x89, 0]);
-        }
+        let _ = self.append(|out| {
+            put_ping(out);
+            Ok(())
+        });
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -178,8 +255,8 @@ impl<S: Io> Wire for WebSocket<S> {
     }
 
     fn poll_close(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(next) = ready!(self.poll_close_step(code, cx))? {
-            self.closing = next;
+        while !matches!(self.closing, Closing::Done) {
+            self.closing = ready!(self.poll_close_step(code, cx))?;
         }
         Poll::Ready(Ok(()))
     }
@@ -193,37 +270,63 @@ impl<S: Io> Wire for WebSocket<S> {
     }
 
     fn received(&self) -> u64 {
-        self.received
+        self.input.received()
     }
 
     /// A message holds at most one frame's worth, and EOLs. tungstenite reserves a declared length at once, so this
     /// also bounds what a peer can reserve.
     fn set_limits(&mut self, limits: &Limits) {
-        let most = limits.frame.saturating_add(limits.head);
-        self.context.set_config(|config| {
-            config.max_message_size = Some(most);
-            config.max_frame_size = Some(most);
-        });
+        self.most = limits.frame.saturating_add(limits.head);
+        self.input.unbound();
+        if let Some(context) = &mut self.context {
+            let at_once = context.get_config().read_buffer_size;
+            context.set_config(|config| *config = sizes(at_once, self.most));
+        }
     }
+}
+
+/// A context that has read `octets`, which `frames` learns of.
+fn context_of(octets: &[u8], role: Role, frames: &mut Frames, at_once: usize, most: usize) -> WebSocketContext {
+    frames.follow(octets);
+    // A buffer with room for more only if more is needed.
+    let read_buffer = if frames.is_between_messages() { 0 } else { at_once };
+    WebSocketContext::from_partially_read(octets.to_vec(), role, Some(sizes(read_buffer, most)))
+}
+
+fn sizes(read_buffer: usize, most: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(read_buffer)
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most))
+        // The context writes pongs and closes only, straight to our buffer.
+        .write_buffer_size(0)
 }
 
 /// The stream as the context wants it: reads poll it, writes are collected.
 struct Adapter<'a, 'b, S> {
     io: &'a mut S,
     cx: &'a mut Context<'b>,
+    frames: &'a mut Frames,
+    input: &'a mut Input,
     output: &'a mut Output,
-    received: &'a mut u64,
+    /// What the message that is coming may count for.
+    room: u64,
 }
 
 impl<S: Io> Read for Adapter<'_, '_, S> {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(space);
-        match Pin::new(&mut *self.io).poll_read(self.cx, &mut buffer) {
+        // The context reads on and on until there is a message.
+        if self.frames.pending() > self.room || self.input.check().is_err() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        // The buffer has grown for a long payload, and is given back if nothing follows in it.
+        let most = self.frames.rest_of_longer(self.input.at_once()).unwrap_or(usize::MAX).min(space.len());
+        let space = space.get_mut(..most).unwrap_or_default();
+        match self.input.poll_fill(self.io, self.cx, space) {
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-            Poll::Ready(Err(error)) => Err(error),
-            Poll::Ready(Ok(())) => {
-                let count = buffer.filled().len();
-                *self.received += count as u64;
+            Poll::Ready(result) => {
+                let count = result?;
+                self.frames.follow(space.get(..count).unwrap_or_default());
                 Ok(count)
             }
         }

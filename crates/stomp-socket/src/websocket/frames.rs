@@ -1,0 +1,215 @@
+//! Where the frames of a WebSocket begin and end (RFC 6455, section 5.2).
+
+use crate::wire::EMPTY_PIECE;
+
+/// Follows the headers of what is given to a context, to know what it holds without asking.
+///
+/// It judges nothing: what is not WebSocket is for the context to refuse, and what stands here then means nothing.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    /// What has come of a header that is not complete.
+    header: [u8; LONGEST_HEADER],
+    header_length: usize,
+    /// The payload that is coming: all of it, and what is still to come.
+    payload: u64,
+    rest: u64,
+    ends: Ends,
+    /// What the message that is coming counts for: its fragments so far, and all that the last one announces.
+    pending: u64,
+    /// Messages that are complete and were not yet taken out of the context, pings and the like too.
+    ready: usize,
+}
+
+/// Two octets, a long length, a mask.
+const LONGEST_HEADER: usize = 2 + 8 + 4;
+
+/// What the payload of a frame ends.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+enum Ends {
+    #[default]
+    Message,
+    Fragment,
+    Control,
+}
+
+struct Header {
+    ends: Ends,
+    payload: u64,
+    /// The header's own length.
+    size: usize,
+}
+
+impl Header {
+    /// The header at the beginning of `octets`, if all of it is there.
+    fn parse(octets: &[u8]) -> Option<Header> {
+        let [first, second, extended @ ..] = octets else { return None };
+        let (payload, size) = match (second & 0x7f, extended) {
+            (126, [a, b, ..]) => (u64::from(u16::from_be_bytes([*a, *b])), 4),
+            (127, [a, b, c, d, e, f, g, h, ..]) => (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), 10),
+            (126 | 127, _) => return None,
+            (length, _) => (u64::from(length), 2),
+        };
+        let size = if second & 0x80 == 0 { size } else { size + 4 };
+        let ends = match (first & 0x08, first & 0x80) {
+            (0, 0) => Ends::Fragment,
+            (0, _) => Ends::Message,
+            _ => Ends::Control,
+        };
+        (octets.len() >= size).then_some(Header { ends, payload, size })
+    }
+}
+
+impl Frames {
+    /// Learns of octets that the context is given.
+    pub(super) fn follow(&mut self, mut octets: &[u8]) {
+        while let [first, after @ ..] = octets {
+            if self.rest > 0 {
+                let here = usize::try_from(self.rest).unwrap_or(usize::MAX).min(octets.len());
+                octets = octets.get(here..).unwrap_or_default();
+                self.rest -= here as u64;
+            } else if let (0, Some(header)) = (self.header_length, Header::parse(octets)) {
+                octets = octets.get(header.size..).unwrap_or_default();
+                self.begin(&header);
+            } else {
+                octets = after;
+                match self.gather(*first) {
+                    Some(header) => self.begin(&header),
+                    None => continue,
+                }
+            }
+            if self.rest == 0 {
+                self.end();
+            }
+        }
+    }
+
+    /// Adds an octet to a header that comes in pieces.
+    fn gather(&mut self, octet: u8) -> Option<Header> {
+        *self.header.get_mut(self.header_length)? = octet;
+        self.header_length += 1;
+        let header = Header::parse(self.header.get(..self.header_length)?)?;
+        self.header_length = 0;
+        Some(header)
+    }
+
+    fn begin(&mut self, header: &Header) {
+        (self.payload, self.rest, self.ends) = (header.payload, header.payload, header.ends);
+        if self.ends != Ends::Control {
+            let counted = if self.payload == 0 { EMPTY_PIECE as u64 } else { self.payload };
+            self.pending = self.pending.saturating_add(counted);
+        }
+    }
+
+    fn end(&mut self) {
+        match self.ends {
+            Ends::Fragment => return,
+            Ends::Message => self.pending = 0,
+            Ends::Control => {}
+        }
+        self.ready += 1;
+    }
+
+    /// The context gave a message.
+    pub(super) fn take(&mut self) {
+        self.ready = self.ready.saturating_sub(1);
+    }
+
+    /// Messages that the context gives without reading more.
+    pub(super) fn ready(&self) -> usize {
+        self.ready
+    }
+
+    /// What the message that is coming counts for, in octets.
+    pub(super) fn pending(&self) -> u64 {
+        self.pending
+    }
+
+    /// Whether nothing has come of a next message, and of no frame between messages.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.pending == 0 && self.header_length == 0 && self.rest == 0
+    }
+
+    /// Octets of the payload that is coming which have not come, if it is longer than `usual`.
+    pub(super) fn rest_of_longer(&self, usual: usize) -> Option<usize> {
+        (self.rest > 0 && self.payload > usual as u64).then(|| usize::try_from(self.rest).unwrap_or(usize::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIN: u8 = 0x80;
+    const CONTINUATION: u8 = 0;
+    const BINARY: u8 = 2;
+    const PING: u8 = 9;
+
+    fn frame(first: u8, length: usize, mask: &[u8]) -> Vec<u8> {
+        let masked = if mask.is_empty() { 0 } else { 0x80 };
+        let mut frame = vec![first];
+        match length {
+            0..=125 => frame.push(masked | length as u8),
+            126..=0xffff => {
+                frame.push(masked | 126);
+                frame.extend((length as u16).to_be_bytes());
+            }
+            _ => {
+                frame.push(masked | 127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        }
+        frame.extend(mask);
+        frame.resize(frame.len() + length, 0xff);
+        frame
+    }
+
+    #[test]
+    fn messages_are_counted_whatever_the_pieces() {
+        for mask in [&[][..], &[1, 2, 3, 4]] {
+            let stream = [
+                frame(FIN | BINARY, 5, mask),
+                frame(BINARY, 200, mask),
+                frame(FIN | PING, 3, mask),
+                frame(CONTINUATION, 0, mask),
+                frame(FIN | CONTINUATION, 0x1_0000, mask),
+                frame(FIN | PING, 0, mask),
+                frame(FIN | BINARY, 0, mask),
+            ]
+            .concat();
+            for size in [1, 2, 3, 7, 4096, stream.len()] {
+                let mut frames = Frames::default();
+                stream.chunks(size).for_each(|piece| frames.follow(piece));
+                assert_eq!(frames.ready(), 5, "{size}");
+                assert!(frames.is_between_messages(), "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn between_messages_is_nowhere_else() {
+        let stream =
+            [frame(FIN | BINARY, 2, &[1; 4]), frame(BINARY, 1, &[1; 4]), frame(FIN | CONTINUATION, 130, &[1; 4])];
+        let ends = [stream[0].len(), stream.concat().len()];
+        let mut frames = Frames::default();
+        for (at, octet) in stream.concat().iter().enumerate() {
+            frames.follow(&[*octet]);
+            assert_eq!(frames.is_between_messages(), ends.contains(&(at + 1)), "after octet {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_announced_counts_and_empty_fragments_do() {
+        let mut frames = Frames::default();
+        frames.follow(&[BINARY, 126, 1, 0]);
+        assert_eq!(frames.pending(), 256);
+        assert_eq!(frames.rest_of_longer(255), Some(256));
+        assert_eq!(frames.rest_of_longer(256), None);
+        frames.follow(&[0; 256]);
+        for _ in 0..10 {
+            frames.follow(&frame(CONTINUATION, 0, &[]));
+        }
+        assert_eq!(frames.pending(), 256 + 10 * EMPTY_PIECE as u64);
+        frames.follow(&[FIN | CONTINUATION, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+        assert_eq!(frames.pending(), u64::MAX);
+    }
+}

@@ -1,0 +1,141 @@
+//! The WebSocket frames this side writes (RFC 6455, section 5.2): whole messages.
+
+use crate::wire::{Kind, Write};
+use bytes::{BufMut, BytesMut};
+use stomp_frame::EncodeError;
+
+/// The length of most headers: those of 126 to 65,535 octets.
+const USUAL: usize = 4;
+const LONGEST: usize = 10;
+
+/// Appends a message whose payload `write` appends. If `write` fails, `out` is as before.
+///
+/// The header's length depends on the payload's, which is known only afterwards: the payload is written where it would
+/// stand behind a usual header, and moved if that was wrong.
+pub(super) fn put_message(out: &mut BytesMut, write: Write<'_>) -> Result<(), EncodeError> {
+    let start = out.len();
+    out.put_bytes(0, USUAL);
+    let first = match write(out) {
+        Ok(Kind::Text) => 0x81,
+        Ok(Kind::Binary) => 0x82,
+        Err(error) => {
+            out.truncate(start);
+            return Err(error);
+        }
+    };
+    let length = out.len() - start - USUAL;
+    let (header, size) = header(first, length);
+    if size != USUAL {
+        out.put_bytes(0, size.saturating_sub(USUAL));
+        out.copy_within(start + USUAL..start + USUAL + length, start + size);
+        out.truncate(start + size + length);
+    }
+    let message = out.get_mut(start..).unwrap_or_default();
+    for (to, from) in message.iter_mut().zip(header.iter().take(size)) {
+        *to = *from;
+    }
+    Ok(())
+}
+
+/// Appends a ping without payload.
+pub(super) fn put_ping(out: &mut BytesMut) {
+    // FIN and opcode 9.
+    out.put_slice(&[0x89, 0]);
+}
+
+/// Masks the message that stands at `start` and ends `out`, as a client has to.
+///
+/// RFC 6455, section 5.3: octet i of the payload is XORed with octet i modulo 4 of the key, which stands before it.
+pub(super) fn mask(out: &mut BytesMut, start: usize, key: [u8; 4]) {
+    let Some([_, second, ..]) = out.get_mut(start..) else { return };
+    let size = match *second {
+        127 => LONGEST,
+        126 => USUAL,
+        _ => 2,
+    };
+    *second |= 0x80;
+    let (payload, end) = (start + size, out.len());
+    out.put_slice(&key);
+    out.copy_within(payload..end, payload + key.len());
+    let mut parts = out.get_mut(payload..).unwrap_or_default().chunks_mut(key.len());
+    if let Some(place) = parts.next() {
+        place.copy_from_slice(&key);
+    }
+    for part in parts {
+        for (octet, key) in part.iter_mut().zip(key) {
+            *octet ^= key;
+        }
+    }
+}
+
+/// The header of a payload of so many octets, and its length.
+fn header(first: u8, length: usize) -> ([u8; LONGEST], usize) {
+    let [.., high, low] = length.to_be_bytes();
+    let [a, b, c, d, e, f, g, h] = (length as u64).to_be_bytes();
+    match length {
+        0..=125 => ([first, low, 0, 0, 0, 0, 0, 0, 0, 0], 2),
+        126..=0xffff => ([first, 126, high, low, 0, 0, 0, 0, 0, 0], USUAL),
+        _ => ([first, 127, a, b, c, d, e, f, g, h], LONGEST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTHS: [(usize, &[u8]); 5] = [
+        (0, &[0x81, 0]),
+        (125, &[0x81, 125]),
+        (126, &[0x81, 126, 0, 126]),
+        (0xffff, &[0x81, 126, 0xff, 0xff]),
+        (0x10000, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+    ];
+
+    fn payload(length: usize) -> Vec<u8> {
+        (0..length).map(|at| b'a' + (at % 23) as u8).collect()
+    }
+
+    fn put(length: usize) -> BytesMut {
+        let mut out = BytesMut::from(&b"before"[..]);
+        put_message(&mut out, &mut |out| {
+            out.put_slice(&payload(length));
+            Ok(Kind::Text)
+        })
+        .unwrap();
+        out
+    }
+
+    #[test]
+    fn headers_are_as_short_as_they_can_be() {
+        for (length, header) in LENGTHS {
+            assert!(put(length) == [b"before", header, &payload(length)].concat(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_clients_payload_is_masked_with_the_key_that_stands_before_it() {
+        let key = [0x11, 0x22, 0x33, 0x44];
+        for (length, header) in LENGTHS {
+            let mut header = header.to_vec();
+            header[1] |= 0x80;
+            let masked: Vec<u8> =
+                payload(length).iter().zip(key.iter().cycle()).map(|(octet, key)| octet ^ key).collect();
+            let mut out = put(length);
+            mask(&mut out, b"before".len(), key);
+            assert!(out == [b"before", &header[..], &key, &masked].concat(), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing() {
+        let mut out = BytesMut::from(&b"before"[..]);
+        let failed = put_message(&mut out, &mut |out| {
+            out.put_slice(b"half a fra");
+            let odd = stomp_frame::Frame::new(stomp_frame::Command::Send).with_header("a", "b\0");
+            stomp_frame::Encoder::new(stomp_frame::Version::V1_2).encode(&odd, out)?;
+            Ok(Kind::Text)
+        });
+        assert!(failed.is_err());
+        assert_eq!(out, b"before"[..]);
+    }
+}

@@ -1,0 +1,157 @@
+//! How connections end, as values.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
+mod support;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use std::io::{Error, ErrorKind, Result};
+use stomp_frame::{Command, Frame};
+use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
+use support::{BINARY, CLOSE, FIN, Script, TEXT, frame, header, negotiated, read_all, server};
+
+const SEND: &[u8] = b"SEND\ndestination:/a\n\nhello\0";
+
+fn over_bytes(script: Script) -> Socket {
+    Socket::over_bytes(script, Peer::default(), &Config::default())
+}
+
+/// How many frames came over a stream that gives these reads, and how it ended.
+async fn end_of(make: fn(Script) -> Socket, reads: Vec<Result<Vec<u8>>>) -> (usize, End) {
+    let mut socket = negotiated(make(Script::new(reads).0));
+    let (frames, end) = read_all(&mut socket).await;
+    assert!(socket.next().await.is_none(), "the end is the last item");
+    (frames.len(), end.unwrap())
+}
+
+fn kind(end: &End) -> Option<ErrorKind> {
+    match end {
+        End::Reset(error) => Some(error.kind()),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_byte_stream_may_end_between_frames() {
+    for octets in [&b""[..], SEND, b"\n", &[SEND, b"\n"].concat()] {
+        let reads = vec![Ok(octets.to_vec()), Ok(Vec::new())];
+        let (frames, end) = end_of(over_bytes, reads).await;
+        assert_eq!(frames, octets.len() / SEND.len());
+        assert!(matches!(end, End::HalfClosed), "{end:?}");
+        assert_eq!(end.close_code(), CloseCode::Normal);
+    }
+}
+
+#[tokio::test]
+async fn a_byte_stream_that_ends_in_a_frame_is_cut() {
+    for cut in 1..SEND.len() {
+        let reads = vec![Ok(SEND.to_vec()), Ok(SEND[..cut].to_vec()), Ok(Vec::new())];
+        let (frames, end) = end_of(over_bytes, reads).await;
+        assert_eq!((frames, kind(&end)), (1, Some(ErrorKind::UnexpectedEof)), "after {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_that_ends_without_a_close_is_cut() {
+    let message = frame(FIN | TEXT, SEND);
+    for cut in 0..=message.len() {
+        let reads = vec![Ok([&message, &message[..cut]].concat()), Ok(Vec::new())];
+        let (frames, end) = end_of(server, reads).await;
+        assert_eq!((frames, kind(&end)), (1 + cut / message.len(), Some(ErrorKind::UnexpectedEof)), "after {cut}");
+        assert_eq!(end.close_code(), CloseCode::Normal);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_is_a_reset_or_timed_out() {
+    for (make, octets) in [(server as fn(Script) -> Socket, frame(FIN | TEXT, SEND)), (over_bytes, SEND.to_vec())] {
+        for in_a_frame in [false, true] {
+            let rest = if in_a_frame { octets[..9].to_vec() } else { Vec::new() };
+            let reads = |error: ErrorKind| vec![Ok([&octets[..], &rest].concat()), Err(Error::from(error))];
+            let (frames, end) = end_of(make, reads(ErrorKind::ConnectionReset)).await;
+            assert_eq!((frames, kind(&end)), (1, Some(ErrorKind::ConnectionReset)));
+            let (frames, end) = end_of(make, reads(ErrorKind::TimedOut)).await;
+            assert!(frames == 1 && matches!(end, End::TimedOut), "{end:?}");
+            assert_eq!(end.close_code(), CloseCode::Policy);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_close_has_the_peers_code_and_is_answered_with_it() {
+    for (payload, code) in
+        [(&b""[..], None), (b"\x03\xe8", Some(1000)), (b"\x03\xe9bye", Some(1001)), (b"\x0f\xa0", Some(4000))]
+    {
+        let (script, calls) = Script::new([Ok([frame(FIN | TEXT, SEND), frame(FIN | CLOSE, payload)].concat())]);
+        let mut socket = negotiated(server(script));
+        let (frames, end) = read_all(&mut socket).await;
+        assert_eq!(frames.len(), 1);
+        assert!(matches!(end, Some(End::Closed(c)) if c == code), "{end:?}");
+        // No frame of ours follows the answer.
+        socket.put(&Outbound::HeartBeat).unwrap();
+        socket.flush().await.unwrap();
+        let answer = [&[0x88, payload.len() as u8][..], payload].concat();
+        assert_eq!(calls.lock().unwrap().writes.concat(), answer);
+        assert!(socket.close().now_or_never().is_none(), "the peer's end of the stream is awaited");
+        assert_eq!(calls.lock().unwrap().writes.concat(), answer);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_websocket_has_the_code_of_the_rfc() {
+    let unmasked = vec![0x81, 1, b'\n'];
+    let over = header(FIN | BINARY, 1 << 40);
+    for (octets, code) in [
+        (unmasked, CloseCode::Protocol),
+        (frame(FIN | 0x40 | TEXT, b"\n"), CloseCode::Protocol),
+        (frame(FIN | 3, b"\n"), CloseCode::Protocol),
+        (frame(CLOSE, b""), CloseCode::Protocol),
+        (frame(FIN | CLOSE, b"\x03"), CloseCode::Protocol),
+        (frame(FIN | CLOSE, &[0; 126]), CloseCode::Protocol),
+        (frame(FIN, b"\n"), CloseCode::Protocol),
+        ([frame(TEXT, b"\n"), frame(TEXT, b"\n")].concat(), CloseCode::Protocol),
+        (frame(FIN | TEXT, b"\xff"), CloseCode::NotUtf8),
+        ([frame(TEXT, b"\xc3"), frame(FIN, b"\n")].concat(), CloseCode::NotUtf8),
+        (over, CloseCode::TooBig),
+    ] {
+        let (_, end) = end_of(server, vec![Ok(octets.clone())]).await;
+        assert!(matches!(end, End::Violation { .. }), "{octets:x?}: {end:?}");
+        assert_eq!(end.close_code(), code, "{octets:x?}");
+    }
+}
+
+/// It learns why, in STOMP and in WebSocket, and nothing more is read of it as STOMP.
+#[tokio::test]
+async fn who_breaks_a_rule_gets_the_last_word_and_the_code() {
+    for (octets, code) in [
+        (header(FIN | BINARY, 1 << 20), CloseCode::TooBig),
+        (frame(FIN | TEXT, b"\xff"), CloseCode::NotUtf8),
+        (frame(FIN | TEXT, b"SENT\n\n\0"), CloseCode::Protocol),
+        (vec![0xff; 20], CloseCode::Protocol),
+    ] {
+        let reads = [Ok(octets), Ok(frame(FIN | TEXT, SEND)), Ok(Vec::new())];
+        let (script, calls) = Script::new(reads);
+        let mut socket = negotiated(server(script));
+        let Some(Inbound::End(end)) = socket.next().await else { panic!("no end") };
+        socket.put(&Outbound::Frame(Frame::new(Command::Error))).unwrap();
+        socket.set_close_code(end.close_code());
+        socket.close().await.unwrap();
+        let [high, low] = code.as_u16().to_be_bytes();
+        let expected = [b"\x81\x08ERROR\n\n\0", &[0x88, 2, high, low][..]].concat();
+        assert_eq!(calls.lock().unwrap().writes, [expected], "{code:?}: one write");
+    }
+}
+
+/// Nothing says that a peer has vanished; but what it is asked is not answered, and that can be seen.
+#[tokio::test]
+async fn a_half_open_connection_shows_no_life() {
+    let (script, calls) = Script::new([Ok(frame(FIN | TEXT, SEND))]);
+    let mut socket = negotiated(server(script));
+    assert!(socket.has_pings());
+    assert!(matches!(socket.next().await, Some(Inbound::Frame(_))));
+    let before = socket.received();
+    socket.send(Outbound::Ping).await.unwrap();
+    assert_eq!(calls.lock().unwrap().writes, [b"\x89\x00"]);
+    assert!(socket.next().now_or_never().is_none());
+    assert_eq!(socket.received(), before);
+}

@@ -1,0 +1,120 @@
+//! A socket over a WebSocket that somebody else has made.
+
+#![cfg(feature = "tungstenite")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
+mod support;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use stomp_frame::{Command, Frame, Limits};
+use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
+use support::{negotiated, pipe, read_all};
+use tokio::{io::DuplexStream, task::yield_now};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role},
+};
+
+type Foreign = WebSocketStream<DuplexStream>;
+
+/// A socket over a foreign WebSocket of this role, and the one at the other end, with so much room between them.
+async fn pair(role: Role, octets: usize) -> (Socket, Foreign) {
+    let other = if role == Role::Server { Role::Client } else { Role::Server };
+    let (ours, theirs) = pipe(octets);
+    let ours = WebSocketStream::from_raw_socket(ours, role, None).await;
+    let socket = Socket::from_websocket(ours, Peer::default(), &Config::default());
+    (socket, WebSocketStream::from_raw_socket(theirs, other, None).await)
+}
+
+fn send(body: &[u8]) -> Frame {
+    Frame::new(Command::Send).with_header("destination", "/a").with_body(body.to_vec())
+}
+
+#[tokio::test]
+async fn frames_go_both_ways_on_either_side() {
+    for role in [Role::Server, Role::Client] {
+        let (socket, mut other) = pair(role, 1 << 20).await;
+        let mut socket = negotiated(socket);
+        other.feed(Message::text("SEND\ndestination:/a\n\nh")).await.unwrap();
+        other.send(Message::binary(&b"i\0"[..])).await.unwrap();
+        assert!(matches!(socket.next().await, Some(Inbound::Frame(frame)) if frame == send(b"hi")));
+        assert_eq!(socket.received(), (2 + 22) + (2 + 2));
+
+        socket.feed(Outbound::Frame(send(b"text"))).await.unwrap();
+        socket.feed(Outbound::Frame(send(b"\xff"))).await.unwrap();
+        socket.feed(Outbound::Ping).await.unwrap();
+        assert!(socket.unsent() > 80 && !socket.is_flushed());
+        socket.send(Outbound::HeartBeat).await.unwrap();
+        assert!(socket.unsent() == 0 && socket.is_flushed());
+        assert!(matches!(other.next().await, Some(Ok(Message::Text(text))) if text.ends_with("\n\ntext\0")));
+        assert!(matches!(other.next().await, Some(Ok(Message::Binary(octets))) if octets.ends_with(b"\n\n\xff\0")));
+        assert_eq!(other.next().await.unwrap().unwrap(), Message::Ping("".into()));
+        assert_eq!(other.next().await.unwrap().unwrap(), Message::text("\n"));
+    }
+}
+
+#[tokio::test]
+async fn either_side_may_close() {
+    for role in [Role::Server, Role::Client] {
+        let (mut socket, mut other) = pair(role, 1 << 20).await;
+        socket.put(&Outbound::Frame(Frame::new(Command::Error))).unwrap();
+        socket.set_close_code(CloseCode::Policy);
+        let (closed, ()) = tokio::join!(socket.close(), async {
+            assert_eq!(other.next().await.unwrap().unwrap(), Message::text("ERROR\n\n\0"));
+            let Some(Ok(Message::Close(Some(close)))) = other.next().await else { panic!("no close") };
+            assert_eq!(u16::from(close.code), 1008);
+            while other.next().await.is_some() {}
+            drop(other);
+        });
+        closed.unwrap();
+
+        let (mut socket, mut other) = pair(role, 1 << 20).await;
+        other.close(None).await.unwrap();
+        assert!(matches!(read_all(&mut socket).await, (_, Some(End::Closed(None)))));
+        socket.put(&Outbound::HeartBeat).unwrap();
+        assert_eq!(socket.unsent(), 0, "it would come too late");
+        let (closed, ()) = tokio::join!(socket.close(), async {
+            while other.next().await.is_some() {}
+            drop(other);
+        });
+        closed.unwrap();
+
+        let (mut socket, other) = pair(role, 1 << 20).await;
+        drop(other);
+        assert!(matches!(read_all(&mut socket).await, (_, Some(End::Reset(_)))));
+    }
+}
+
+/// What a peer takes shows while there is much to be written.
+#[tokio::test]
+async fn a_slow_reader_is_seen_to_read() {
+    let (socket, mut other) = pair(Role::Server, 1 << 10).await;
+    let mut socket = negotiated(socket);
+    for _ in 0..100 {
+        socket.put(&Outbound::Frame(send(&[b'x'; 1000]))).unwrap();
+    }
+    let (mut steps, mut received) = (Vec::new(), 0);
+    while !socket.is_flushed() {
+        let _ = socket.flush().now_or_never();
+        steps.push(socket.unsent());
+        received += std::iter::from_fn(|| other.next().now_or_never()).count();
+        // Which gives the task a new budget.
+        yield_now().await;
+    }
+    steps.dedup();
+    assert!(steps.is_sorted_by(|one, two| one > two) && steps.len() > 5, "{steps:?}");
+    received += std::iter::from_fn(|| other.next().now_or_never()).count();
+    assert_eq!(received, 100);
+}
+
+#[tokio::test]
+async fn before_the_negotiation_little_may_come() {
+    let (mut socket, mut other) = pair(Role::Server, 1 << 20).await;
+    let limit = Limits::before_login().frame + Config::default().read_buffer;
+    for _ in 0..=limit / 3 {
+        other.feed(Message::text("\n")).await.unwrap();
+    }
+    other.flush().await.unwrap();
+    let (_, end) = read_all(&mut socket).await;
+    assert_eq!(end.unwrap().close_code(), CloseCode::TooBig);
+}

@@ -1,0 +1,119 @@
+//! Frames arrive whole whatever messages, fragments and reads they come in.
+
+mod support;
+
+use futures_util::{FutureExt, StreamExt};
+use std::io;
+use stomp_frame::{Command, Frame};
+use stomp_socket::{Config, Inbound, Peer, Socket};
+use support::{BINARY, CONTINUATION, FIN, PING, Script, TEXT, frame, negotiated, pipe, read_all, server};
+use tokio::io::AsyncWriteExt;
+
+const WIRE: &str =
+    "\nSEND\ndestination:/a\n\nh\u{e9}\u{20ac}\u{1f600}\0\r\nSEND\ndestination:/a\n\nh\u{e9}\u{20ac}\u{1f600}\0";
+
+fn expected() -> Vec<Frame> {
+    let send = Frame::new(Command::Send).with_header("destination", "/a");
+    vec![send.with_body("h\u{e9}\u{20ac}\u{1f600}"); 2]
+}
+
+/// The frames of a socket whose stream gives these octets in reads of `size`, then ends.
+async fn frames_of(make: fn(Script) -> Socket, octets: &[u8], size: usize) -> Vec<Frame> {
+    let reads = octets.chunks(size).map(<[u8]>::to_vec).chain([Vec::new()]).map(Ok);
+    read_all(&mut negotiated(make(Script::new(reads).0))).await.0
+}
+
+fn over_bytes(script: Script) -> Socket {
+    Socket::over_bytes(script, Peer::default(), &Config::default())
+}
+
+#[tokio::test]
+async fn reads_may_end_after_any_octet() {
+    let ping = frame(FIN | PING, b"?");
+    let message = [frame(TEXT, WIRE.as_bytes()), ping.clone(), frame(FIN | CONTINUATION, b""), ping].concat();
+    for size in 1..=message.len() {
+        assert_eq!(frames_of(server, &message, size).await, expected(), "WebSocket, reads of {size}");
+    }
+    for size in 1..=WIRE.len() {
+        assert_eq!(frames_of(over_bytes, WIRE.as_bytes(), size).await, expected(), "octets, reads of {size}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_may_be_cut_into_binary_messages_after_any_octet() {
+    for cut in 0..=WIRE.len() {
+        let (one, two) = WIRE.as_bytes().split_at(cut);
+        let messages = [frame(FIN | BINARY, one), frame(FIN | BINARY, two)].concat();
+        assert_eq!(frames_of(server, &messages, 4096).await, expected(), "cut at {cut}");
+    }
+    let each: Vec<u8> = WIRE.bytes().flat_map(|octet| frame(FIN | BINARY, &[octet])).collect();
+    assert_eq!(frames_of(server, &each, 4096).await, expected());
+}
+
+#[tokio::test]
+async fn a_text_message_may_be_cut_into_fragments_after_any_octet() {
+    for kind in [TEXT, BINARY] {
+        for cut in 0..=WIRE.len() {
+            let (one, two) = WIRE.as_bytes().split_at(cut);
+            let message =
+                [frame(kind, one), frame(CONTINUATION, b""), frame(FIN | PING, b""), frame(FIN | CONTINUATION, two)];
+            assert_eq!(frames_of(server, &message.concat(), 4096).await, expected(), "cut at {cut}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn text_and_binary_messages_are_one_stream() {
+    let half = WIRE.len() / 2;
+    for kinds in [[TEXT, TEXT], [TEXT, BINARY], [BINARY, TEXT], [BINARY, BINARY]] {
+        let cut = (half..).find(|at| WIRE.is_char_boundary(*at)).unwrap();
+        let (one, two) = WIRE.split_at(cut);
+        let messages = [frame(FIN | kinds[0], one.as_bytes()), frame(FIN | kinds[1], two.as_bytes())].concat();
+        assert_eq!(frames_of(server, &messages, 4096).await, expected(), "{kinds:?}");
+    }
+}
+
+#[tokio::test]
+async fn messages_of_eols_only_are_heart_beats() {
+    let (ours, mut theirs) = pipe(4096);
+    let mut socket = negotiated(server(ours));
+    for eols in ["\n", "\r\n", "\n\n\r\n"] {
+        theirs.write_all(&frame(FIN | TEXT, eols.as_bytes())).await.unwrap();
+        assert!(matches!(socket.next().await, Some(Inbound::HeartBeat)));
+        assert!(socket.next().now_or_never().is_none());
+    }
+}
+
+#[tokio::test]
+async fn octets_that_came_with_the_handshake_are_read_first() {
+    let message = frame(FIN | TEXT, WIRE.as_bytes());
+    for cut in 0..=message.len() {
+        let (early, late) = message.split_at(cut);
+        let reads = if late.is_empty() { vec![] } else { vec![late.to_vec()] };
+        let (script, _) = Script::new(reads.into_iter().chain([Vec::new()]).map(Ok));
+        let mut socket = negotiated(Socket::over_websocket(script, early, Peer::default(), &Config::default()));
+        assert_eq!(read_all(&mut socket).await.0, expected(), "{cut} octets");
+        assert_eq!(socket.received(), message.len() as u64);
+    }
+}
+
+/// The barrier: what follows CONNECT is neither decoded nor read before the negotiation.
+#[tokio::test]
+async fn between_connect_and_the_negotiation_nothing_is_read() {
+    let connect = b"CONNECT\naccept-version:1.2\n\n\0";
+    let (websocket, bytes) = (frame(FIN | TEXT, connect), connect.to_vec());
+    for (make, connect, after) in [
+        (server as fn(Script) -> Socket, websocket, frame(FIN | TEXT, WIRE.as_bytes())),
+        (over_bytes, bytes, WIRE.as_bytes().to_vec()),
+    ] {
+        let (script, calls) = Script::new([Ok(connect), Ok(after), Err(io::ErrorKind::ConnectionReset.into())]);
+        let mut socket = make(script);
+        assert!(matches!(socket.next().await, Some(Inbound::Frame(_))));
+        for _ in 0..3 {
+            assert!(socket.next().now_or_never().is_none());
+        }
+        assert_eq!(calls.lock().unwrap().reads, 1);
+        socket = negotiated(socket);
+        assert_eq!(read_all(&mut socket).await.0, expected());
+    }
+}

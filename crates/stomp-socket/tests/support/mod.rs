@@ -1,0 +1,132 @@
+//! What the tests of sockets share: WebSocket frames by hand, and streams that do what a test says.
+
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses some of it; what fails is a test that fails")]
+
+use futures_util::StreamExt;
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+use stomp_frame::{Frame, Limits, Version};
+use stomp_socket::{Config, End, Inbound, Peer, Socket};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+
+pub(crate) const FIN: u8 = 0x80;
+pub(crate) const CONTINUATION: u8 = 0;
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+pub(crate) const PING: u8 = 9;
+
+/// A frame as a client sends it, masked.
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    const KEY: [u8; 4] = [0x5a, 0xc3, 0x17, 0x8e];
+    let mut frame = header(first, payload.len() as u64);
+    frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(octet, key)| octet ^ key));
+    frame
+}
+
+/// The header of a client's frame that announces so many octets.
+pub(crate) fn header(first: u8, length: u64) -> Vec<u8> {
+    let mut header = vec![first];
+    match length {
+        0..=125 => header.push(0x80 | length as u8),
+        126..=0xffff => {
+            header.push(0x80 | 126);
+            header.extend((length as u16).to_be_bytes());
+        }
+        _ => {
+            header.push(0x80 | 127);
+            header.extend(length.to_be_bytes());
+        }
+    }
+    header.extend([0x5a, 0xc3, 0x17, 0x8e]);
+    header
+}
+
+/// A server's socket over a WebSocket, before the negotiation.
+pub(crate) fn server<S>(io: S) -> Socket
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    Socket::over_websocket(io, b"", Peer::default(), &Config::default())
+}
+
+pub(crate) fn negotiated(mut socket: Socket) -> Socket {
+    socket.negotiated(Version::V1_2, Limits::default());
+    socket
+}
+
+/// Two ends of a pipe with so much room.
+pub(crate) fn pipe(octets: usize) -> (DuplexStream, DuplexStream) {
+    tokio::io::duplex(octets)
+}
+
+/// All frames until the end, and how it ended.
+pub(crate) async fn read_all(socket: &mut Socket) -> (Vec<Frame>, Option<End>) {
+    let mut frames = Vec::new();
+    loop {
+        match socket.next().await {
+            Some(Inbound::Frame(frame)) => frames.push(frame),
+            Some(Inbound::End(end)) => return (frames, Some(end)),
+            Some(_) => {}
+            None => return (frames, None),
+        }
+    }
+}
+
+/// A stream that gives what it is told, read by read, and then nothing more; and notes what is written, call by call.
+pub(crate) struct Script {
+    reads: VecDeque<io::Result<Vec<u8>>>,
+    calls: Arc<Mutex<Calls>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    pub(crate) reads: usize,
+    pub(crate) writes: Vec<Vec<u8>>,
+}
+
+impl Script {
+    pub(crate) fn new(reads: impl IntoIterator<Item = io::Result<Vec<u8>>>) -> (Script, Arc<Mutex<Calls>>) {
+        let calls = Arc::default();
+        (Script { reads: reads.into_iter().collect(), calls: Arc::clone(&calls) }, calls)
+    }
+}
+
+impl AsyncRead for Script {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.calls.lock().unwrap().reads += 1;
+        match self.reads.pop_front() {
+            None => Poll::Pending,
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            Some(Ok(mut octets)) => {
+                let rest = octets.split_off(octets.len().min(space.remaining()));
+                space.put_slice(&octets);
+                // An end stays one.
+                if !rest.is_empty() || octets.is_empty() {
+                    self.reads.push_front(Ok(rest));
+                }
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Script {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.calls.lock().unwrap().writes.push(octets.to_vec());
+        Poll::Ready(Ok(octets.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
