@@ -22,7 +22,8 @@ usage: cargo xtask <command>
 
   test [--deny-warnings]  formatting, clippy, tidy, tests, documentation; needs only Rust
   interop [--install]     foreign clients against our servers; --install fetches what they need
-  bench [arguments]       our costs as ratios, measured in one run; --quick for a first look
+  bench [socket] [arguments]
+                          our costs as ratios, measured in one run; --quick for a first look; socket: its own
   fuzz [--runs N] [targets]
                           the codec's fuzz targets, a million runs each; needs cargo-fuzz
   soak [runs]             slow, many and dying clients against a real process; --list names the runs

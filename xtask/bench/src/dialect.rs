@@ -16,6 +16,8 @@ pub(crate) enum Dialect {
     Raw,
     /// webstomp: a conversation.
     Stomp,
+    /// A socket of webstomp's: frames, and no conversation.
+    Frames,
 }
 
 impl Server {
@@ -24,13 +26,14 @@ impl Server {
         match self.dialect {
             Dialect::Raw => Ok(self.part("echo").await?.counting(b'S')),
             Dialect::Stomp => Ok(self.connected().await?.counting(b'R')),
+            Dialect::Frames => Ok(Client::open(self.address, "/").await?.counting(b'S')),
         }
     }
 
     /// A connection that receives what is published.
     pub(crate) async fn subscriber(&self) -> io::Result<Client> {
         let client = match self.dialect {
-            Dialect::Raw => self.part("fan").await?,
+            Dialect::Raw | Dialect::Frames => self.part("fan").await?,
             Dialect::Stomp => {
                 let mut client = self.connected().await?;
                 client.say("SUBSCRIBE\nid:0\ndestination:/fan\nreceipt:sub\n\n\0").await?;
@@ -43,7 +46,7 @@ impl Server {
 
     pub(crate) async fn publisher(&self) -> io::Result<Client> {
         match self.dialect {
-            Dialect::Raw => self.part("pub").await,
+            Dialect::Raw | Dialect::Frames => self.part("pub").await,
             Dialect::Stomp => self.connected().await,
         }
     }
@@ -74,6 +77,13 @@ pub(crate) fn request(number: usize) -> String {
         ("tenant", "north-europe-7"),
     ];
     frame("SEND", &headers, JSON)
+}
+
+/// A request of so many octets.
+pub(crate) fn large_request(octets: usize) -> String {
+    let frame = |body: usize| frame("SEND", &[("destination", "/echo")], &"x".repeat(body));
+    // The head's length depends on the body's only where that has another digit.
+    frame(octets - (frame(octets).len() - octets))
 }
 
 /// What is published to webstomp.
@@ -110,6 +120,7 @@ mod tests {
     #[test]
     fn the_sizes_are_those_the_report_names() {
         assert_eq!((JSON.len(), LARGER_JSON.len()), (64, 128));
+        assert_eq!(large_request(64 << 10).len(), 64 << 10);
         assert!((210..230).contains(&request(0).len()), "{}", request(0).len());
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod fan_out;
 pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod receipts;
+pub(crate) mod rest;
 
 use std::cell::Cell;
 use std::io;

@@ -1,4 +1,4 @@
-//! `cargo xtask bench [--quick] [--noise]`: what webstomp costs beside the floor.
+//! `cargo xtask bench [socket] [--quick] [--noise]`: what webstomp costs beside the floor, or its socket alone.
 //!
 //! Starts `floor` and `app` as processes, loads them in turn from this one, and prints only
 //! ratios of what was measured side by side: a figure in nanoseconds would say more about the
@@ -13,6 +13,7 @@ mod proc;
 mod report;
 mod server;
 mod wire;
+mod writes;
 
 use std::io;
 use std::process::ExitCode;
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, compare_all(options))
+    let compare = async { if options.socket { compare_sockets(options).await } else { compare_all(options).await } };
+    LocalSet::new().block_on(&runtime, compare)
 }
 
 async fn compare_all(options: &Options) -> io::Result<()> {
@@ -53,8 +55,50 @@ async fn compare_all(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
+/// The socket's own figures: an echo, what stays after a large message, and calls.
+async fn compare_sockets(options: &Options) -> io::Result<()> {
+    let servers = start(options)?;
+    report::print_head(options);
+    report::print(&echo(options, &servers, "echo 50x16", dialect::request).await?);
+    report::print(&echo(options, &servers, "echo of 1 KiB", |_| dialect::large_request(1 << 10)).await?);
+    drop(servers);
+    if !options.quick {
+        report::print(&rest(options).await?);
+    }
+    report::print_writes(writes::count().await?);
+    report::print_method(options);
+    Ok(())
+}
+
 fn start(options: &Options) -> io::Result<Pair<Server>> {
-    Ok(Pair { floor: Server::floor()?, app: if options.noise { Server::floor()? } else { Server::app()? } })
+    let app = match options {
+        Options { noise: true, .. } => Server::floor(),
+        Options { socket: true, .. } => Server::socket(),
+        _ => Server::app(),
+    };
+    Ok(Pair { floor: Server::floor()?, app: app? })
+}
+
+async fn echo(
+    options: &Options,
+    servers: &Pair<Server>,
+    name: &'static str,
+    request: fn(usize) -> String,
+) -> io::Result<Row> {
+    let plan = &options.plan;
+    let load = async |server: &Server| load::receipts::run_with(server, plan, request).await;
+    let rounds = compare::interleaved(plan.rounds, servers, load).await?;
+    Ok(Row::work(name, &rounds))
+}
+
+/// Fresh processes for every round, as for `memory`.
+async fn rest(options: &Options) -> io::Result<Row> {
+    let mut rounds = Vec::new();
+    for _ in 0..load::rest::ROUNDS {
+        let servers = start(options)?;
+        rounds.extend(compare::interleaved(1, &servers, load::rest::run).await?);
+    }
+    Ok(Row::rest("at rest", &rounds))
 }
 
 async fn receipts(options: &Options, servers: &Pair<Server>) -> io::Result<Row> {

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(crate) struct Options {
     /// Fewer, shorter rounds, and only the two loads.
     pub(crate) quick: bool,
+    /// The socket alone, not the app.
+    pub(crate) socket: bool,
     /// The floor against itself: how far from 1.00 is noise on this machine.
     pub(crate) noise: bool,
     pub(crate) plan: Plan,
@@ -19,16 +21,17 @@ pub(crate) struct Plan {
 
 impl Options {
     pub(crate) fn parse() -> io::Result<Self> {
-        let (mut quick, mut noise) = (false, false);
+        let (mut quick, mut noise, mut socket) = (false, false, false);
         for argument in std::env::args().skip(1) {
             match argument.as_str() {
                 "--quick" => quick = true,
                 "--noise" => noise = true,
-                _ => return Err(io::Error::other("usage: bench [--quick] [--noise]")),
+                "socket" => socket = true,
+                _ => return Err(io::Error::other("usage: bench [socket] [--quick] [--noise]")),
             }
         }
         let plan = if quick { Plan::QUICK } else { Plan::FULL };
-        Ok(Self { quick, noise, plan })
+        Ok(Self { quick, socket, noise, plan })
     }
 }
 

@@ -3,9 +3,10 @@
 use crate::compare::{Pair, Ratio, median};
 use crate::load::Work;
 use crate::load::latency::Latency;
-use crate::load::memory;
+use crate::load::{memory, rest};
 use crate::options::Options;
 use crate::proc;
+use crate::writes;
 
 pub(crate) struct Row {
     name: &'static str,
@@ -47,6 +48,21 @@ impl Row {
             ),
         }
     }
+
+    pub(crate) fn rest(name: &'static str, rounds: &[Pair<Option<f64>>]) -> Self {
+        Self {
+            name,
+            cells: vec![("memory", Ratio::of(rounds, |bytes| *bytes))],
+            note: format!(
+                "lower is better; {} connections after a message of {} octets and {:?} of rest, \
+                 to as many that have only connected to the floor; {} rounds of fresh processes",
+                rest::connections(),
+                rest::OCTETS,
+                rest::REST,
+                rest::ROUNDS,
+            ),
+        }
+    }
 }
 
 /// Well below 1.00, something else held a server back: the load itself, or other work here.
@@ -60,7 +76,8 @@ pub(crate) fn print_head(options: &Options) {
     if options.noise {
         println!("floor / floor: how far from 1.00 is noise here");
     } else {
-        println!("webstomp / floor: 1.00 is a bare tokio-tungstenite server");
+        let measured = if options.socket { "stomp-socket" } else { "webstomp" };
+        println!("{measured} / floor: 1.00 is a bare tokio-tungstenite server");
     }
 }
 
@@ -71,6 +88,11 @@ pub(crate) fn print(row: &Row) {
         line += &format!("  {:<32}", format!("{label} {ratio}"));
     }
     println!("{line}  {}", row.note);
+}
+
+pub(crate) fn print_writes(calls: usize) {
+    let (frames, octets) = (writes::FRAMES, writes::OCTETS);
+    println!("{:<16}  {calls} for {frames} frames of {octets} octets that are fed and then flushed", "write calls");
 }
 
 pub(crate) fn print_method(options: &Options) {

@@ -23,6 +23,10 @@ impl Server {
         Self::start("floor", Dialect::Raw)
     }
 
+    pub(crate) fn socket() -> io::Result<Self> {
+        Self::start("socket", Dialect::Frames)
+    }
+
     pub(crate) fn app() -> io::Result<Self> {
         Self::start("app", Dialect::Stomp)
     }

@@ -9,16 +9,21 @@ const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;
 const MASK: [u8; 4] = [0x5a, 0xc3, 0x17, 0x8e];
 
-/// One whole text message as a client sends it. A load has none of 64 KiB or more.
+/// One whole text message as a client sends it.
 pub(crate) fn message(text: &str) -> Vec<u8> {
     let mut frame = vec![TEXT];
     match text.len() {
         length @ 0..126 => frame.push(MASKED | length as u8),
-        length => {
-            frame.push(MASKED | 126);
-            let length = u16::try_from(length).unwrap_or(u16::MAX);
-            frame.extend(length.to_be_bytes());
-        }
+        length => match u16::try_from(length) {
+            Ok(length) => {
+                frame.push(MASKED | 126);
+                frame.extend(length.to_be_bytes());
+            }
+            Err(_) => {
+                frame.push(MASKED | 127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        },
     }
     frame.extend(MASK);
     let masked = text.bytes().zip(MASK.iter().cycle());
@@ -146,5 +151,6 @@ mod tests {
     fn a_message_is_masked() {
         assert_eq!(message("ab"), [0x81, 0x82, 0x5a, 0xc3, 0x17, 0x8e, 0x3b, 0xa1]);
         assert_eq!(message(&"x".repeat(200)).len(), 2 + 2 + 4 + 200);
+        assert_eq!(message(&"x".repeat(70_000)).len(), 2 + 8 + 4 + 70_000);
     }
 }

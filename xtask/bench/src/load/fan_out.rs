@@ -31,7 +31,7 @@ pub(crate) async fn delivery(server: &Server) -> io::Result<String> {
 /// webstomp makes the delivery from a SEND, the floor only passes it on.
 fn publication(server: &Server, delivery: &str) -> String {
     match server.dialect {
-        Dialect::Raw => delivery.to_owned(),
+        Dialect::Raw | Dialect::Frames => delivery.to_owned(),
         Dialect::Stomp => dialect::publication(),
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::client::Client;
 use crate::proc;
 use crate::server::Server;
 
@@ -11,21 +12,31 @@ const CONNECTIONS: u64 = 2_000;
 /// These are not counted: they pay for what a server sets up only once.
 const FIRST: u64 = 50;
 /// Files that a process needs beside its connections.
-const OTHER_FILES: u64 = 50;
+pub(crate) const OTHER_FILES: u64 = 50;
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// Bytes for each connection; nothing where memory cannot be read.
 pub(crate) async fn run(server: &Server) -> io::Result<Option<f64>> {
-    let count = connections();
+    per_connection(server, FIRST, connections(), SETTLE, async || server.subscriber().await).await
+}
+
+/// Bytes for each of `count` connections, after the `first`, once they have rested.
+pub(crate) async fn per_connection(
+    server: &Server,
+    first: u64,
+    count: u64,
+    rest: Duration,
+    connect: impl AsyncFn() -> io::Result<Client>,
+) -> io::Result<Option<f64>> {
     let mut idle = Vec::new();
-    for _ in 0..FIRST {
-        idle.push(server.subscriber().await?);
+    for _ in 0..first {
+        idle.push(connect().await?);
     }
-    let before = settled(server).await;
+    let before = rested(server, rest).await;
     for _ in 0..count {
-        idle.push(server.subscriber().await?);
+        idle.push(connect().await?);
     }
-    let after = settled(server).await;
+    let after = rested(server, rest).await;
     let grown = before.zip(after).map(|(before, after)| after.saturating_sub(before));
     Ok(grown.map(|bytes| bytes as f64 / count as f64))
 }
@@ -36,7 +47,7 @@ pub(crate) fn connections() -> u64 {
     CONNECTIONS.min(limit.saturating_sub(FIRST + OTHER_FILES))
 }
 
-async fn settled(server: &Server) -> Option<u64> {
-    tokio::time::sleep(SETTLE).await;
+async fn rested(server: &Server, rest: Duration) -> Option<u64> {
+    tokio::time::sleep(rest).await;
     server.resident()
 }

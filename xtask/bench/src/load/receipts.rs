@@ -17,8 +17,13 @@ const CONNECTIONS: usize = 50;
 const OUTSTANDING: usize = 16;
 
 pub(crate) async fn run(server: &Server, plan: &Plan) -> io::Result<Work> {
+    run_with(server, plan, dialect::request).await
+}
+
+/// As `run`, with requests that are made so of their number.
+pub(crate) async fn run_with(server: &Server, plan: &Plan, request: fn(usize) -> String) -> io::Result<Work> {
     let answered = Rc::new(Cell::new(0));
-    let requests = Rc::new(Ring::of_requests());
+    let requests = Rc::new(Ring::of(request));
     let mut peers = Peers::new();
     for _ in 0..CONNECTIONS {
         let client = server.requester().await?;
@@ -47,8 +52,8 @@ struct Ring {
 }
 
 impl Ring {
-    fn of_requests() -> Self {
-        let once: Vec<_> = (0..OUTSTANDING).map(|number| wire::message(&dialect::request(number))).collect();
+    fn of(request: fn(usize) -> String) -> Self {
+        let once: Vec<_> = (0..OUTSTANDING).map(|number| wire::message(&request(number))).collect();
         Self { each: once.first().map_or(0, Vec::len), bytes: once.concat().repeat(2) }
     }
 

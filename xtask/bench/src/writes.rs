@@ -1,0 +1,56 @@
+//! How many write calls a batch of frames makes, counted below a socket in this process.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::SinkExt;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use webstomp::frame::{Command, Frame, Limits, Version};
+use webstomp::socket::{Config, Outbound, Peer, Socket};
+
+pub(crate) const FRAMES: usize = 1_000;
+pub(crate) const OCTETS: usize = 40;
+
+/// The calls in which so many frames are written that were fed and then flushed.
+pub(crate) async fn count() -> io::Result<usize> {
+    let calls = Arc::default();
+    let mut socket = Socket::over_websocket(Sink(Arc::clone(&calls)), b"", Peer::default(), &Config::default());
+    socket.negotiated(Version::V1_2, Limits::default());
+    let frame = Frame::new(Command::Receipt).with_header("receipt-id", "012345678901234567");
+    let length = frame.to_bytes(Version::V1_2).map_err(io::Error::other)?.len();
+    if length != OCTETS {
+        return Err(io::Error::other(format!("the frame has {length} octets")));
+    }
+    for _ in 0..FRAMES {
+        socket.feed(Outbound::Frame(frame.clone())).await.map_err(io::Error::other)?;
+    }
+    socket.flush().await.map_err(io::Error::other)?;
+    Ok(calls.load(Ordering::Relaxed))
+}
+
+/// A stream that takes everything and counts how often.
+struct Sink(Arc<AtomicUsize>);
+
+impl AsyncRead for Sink {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Sink {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(Ok(octets.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
