@@ -12,6 +12,9 @@ use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
 use support::{BINARY, CONTINUATION, FIN, PING, Script, TEXT, frame, header, negotiated, pipe, read_all, server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+/// As good as no end.
+const MANY: usize = 1_000_000;
+
 /// What a message may have after the negotiation.
 fn most() -> usize {
     Limits::default().frame + Limits::default().head
@@ -27,14 +30,18 @@ async fn taken_until_the_end(first: Vec<u8>, again: Vec<u8>) -> (u64, End) {
     let mut socket = negotiated(server(ours));
     let endless = async {
         theirs.write_all(&first).await.unwrap();
-        while theirs.write_all(&again).await.is_ok() {}
+        for _ in 0..MANY {
+            if theirs.write_all(&again).await.is_err() {
+                return;
+            }
+        }
     };
     tokio::select! {
         (frames, end) = read_all(&mut socket) => {
             assert_eq!(frames, []);
             (socket.received(), end.unwrap())
         }
-        () = endless => unreachable!("the socket is alive"),
+        () = endless => panic!("it is taken without end"),
     }
 }
 
@@ -55,6 +62,18 @@ async fn endless_pieces_that_make_no_frame_end() {
         // Seven octets of a fragment hold one; an empty one has six, and counts for 32.
         assert!(taken <= 7 * most() as u64 + 8_000, "{name}: {taken}");
     }
+}
+
+/// The context reads on by itself until there is a message. Here there is always more.
+#[test]
+fn endless_fragments_end_within_one_read_of_a_message() {
+    let (script, calls) =
+        Script::new(std::iter::once(BINARY).chain([CONTINUATION; 20_000]).map(|first| Ok(frame(first, b""))));
+    let mut socket = negotiated(server(script));
+    let Some(Some(Inbound::End(end))) = socket.next().now_or_never() else { panic!("no end") };
+    assert_eq!(end.close_code(), CloseCode::TooBig);
+    let reads = calls.lock().unwrap().reads;
+    assert!(reads <= most() / 32 + 2, "{reads}");
 }
 
 #[tokio::test]
@@ -123,10 +142,16 @@ async fn before_the_negotiation_little_may_come_of_anything() {
     for (mut socket, mut theirs, octets) in
         [with(server, frame(FIN | TEXT, b"\n")), with(server, frame(FIN | PING, b"?")), with(over_bytes, eols)]
     {
-        let endless = async { while theirs.write_all(&octets).await.is_ok() {} };
+        let endless = async {
+            for _ in 0..MANY {
+                if theirs.write_all(&octets).await.is_err() {
+                    return;
+                }
+            }
+        };
         let end = tokio::select! {
             (_, end) = read_all(&mut socket) => end.unwrap(),
-            () = endless => unreachable!("the socket is alive"),
+            () = endless => panic!("it is taken without end"),
         };
         assert_eq!(end.close_code(), CloseCode::TooBig, "{end:?}");
         assert!((limit..=limit + 4096).contains(&socket.received()), "{}", socket.received());
@@ -179,6 +204,34 @@ fn an_idle_socket_owns_no_buffer() {
         assert!(kept.bytes_current <= 0, "{name}: {kept:?}");
         assert!(kept.bytes_max >= 20, "{name}: {kept:?}");
     }
+}
+
+/// Its buffer was read to its end and no further, so it can go.
+#[test]
+fn what_follows_a_large_message_is_held_without_its_buffer() {
+    let large = frame(FIN | BINARY, &message(200_000).to_bytes(Version::V1_2).unwrap());
+    let octets = [large, vec![FIN | BINARY]].concat();
+    let length = octets.len() as i64;
+    let mut socket = negotiated(server(Script::new([Ok(octets)]).0));
+    let kept = measure(|| echo(&mut socket, 1));
+    // Of the script's octets, those that came are freed, and those that went are noted.
+    assert!(kept.bytes_current <= 2 * Config::default().read_buffer as i64 - length + 210_000, "{kept:?}");
+    assert!(kept.bytes_max > 200_000, "{kept:?}");
+}
+
+#[test]
+fn connections_share_the_buffer_they_write_from() {
+    let make = || {
+        let io = tokio::io::join(tokio::io::empty(), tokio::io::sink());
+        negotiated(Socket::over_bytes(io, Peer::default(), &Config::default()))
+    };
+    let (mut one, mut two) = (make(), make());
+    let write = |socket: &mut Socket| {
+        socket.put(&Outbound::HeartBeat).unwrap();
+        assert!(socket.flush().now_or_never().is_some());
+    };
+    write(&mut one);
+    assert_eq!(measure(|| write(&mut two)).count_total, 0);
 }
 
 fn echo(socket: &mut Socket, frames: usize) {
