@@ -183,10 +183,11 @@ impl Socket {
         self.wire.is_flushed()
     }
 
-    /// Whether the beginning of a frame has come and its end has not.
+    /// Whether the beginning of a frame has come and its end has not. Of a foreign WebSocket, only what came in whole
+    /// messages is known.
     #[must_use]
     pub fn is_mid_frame(&self) -> bool {
-        self.decoder.held() > 0
+        self.decoder.held() > 0 || self.wire.is_mid_message()
     }
 
     /// Whether [`Outbound::Ping`] makes the peer answer: on a WebSocket.

@@ -48,6 +48,11 @@ pub(crate) trait Wire: Send {
     /// Octets that have been read.
     fn received(&self) -> u64;
 
+    /// Whether the beginning of a message has come and its end has not, as far as the transport tells.
+    fn is_mid_message(&self) -> bool {
+        false
+    }
+
     /// What the peer may send from now on, after the negotiation.
     fn set_limits(&mut self, limits: &Limits);
 }

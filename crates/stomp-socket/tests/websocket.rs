@@ -1,12 +1,21 @@
 //! A socket over the server's side of a WebSocket, with tungstenite's own client at the other end.
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
 use tokio::io::DuplexStream;
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, protocol::Role},
+    tungstenite::{
+        Message,
+        protocol::{
+            Role,
+            frame::{
+                Frame as WsFrame,
+                coding::{Data, OpCode},
+            },
+        },
+    },
 };
 
 type Client = WebSocketStream<DuplexStream>;
@@ -128,4 +137,17 @@ async fn a_text_message_must_be_utf_8() {
     tokio::io::AsyncWriteExt::write_all(&mut theirs, &[0x81, 0x81, 0, 0, 0, 0, 0xff]).await.unwrap();
     let Some(Inbound::End(end)) = socket.next().await else { panic!("no end") };
     assert_eq!(end.close_code(), CloseCode::NotUtf8);
+}
+
+#[tokio::test]
+async fn a_fragment_is_a_part_of_a_frame() {
+    let (mut socket, mut client) = pair().await;
+    let fragment = |text: &'static [u8], code, is_final| Message::Frame(WsFrame::message(text, code, is_final));
+    assert!(!socket.is_mid_frame());
+    client.send(fragment(b"SEND\ndestination:/a\n\nte", OpCode::Data(Data::Text), false)).await.unwrap();
+    assert!(socket.next().now_or_never().is_none());
+    assert!(socket.is_mid_frame());
+    client.send(fragment(b"xt\0", OpCode::Data(Data::Continue), true)).await.unwrap();
+    assert_eq!(next_frame(&mut socket).await, Some(send(b"text")));
+    assert!(!socket.is_mid_frame());
 }

@@ -269,6 +269,10 @@ impl<S: Io> Wire for WebSocket<S> {
         self.output.is_flushed()
     }
 
+    fn is_mid_message(&self) -> bool {
+        !self.frames.is_between_messages()
+    }
+
     fn received(&self) -> u64 {
         self.input.received()
     }
