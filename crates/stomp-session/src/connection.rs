@@ -119,7 +119,8 @@ where
             Ok(Poll::Ready(answer)) => answer.map_err(Into::into),
             Err(panicked) => Err(panicked.into()),
         };
-        this.call.set(None);
+        // It is done; what it still holds may panic when it is dropped.
+        let _ = catch(|| this.call.set(None));
         this.work.answer(answer);
     }
 
@@ -140,11 +141,11 @@ where
                 }
                 Output::Cancel => {
                     *this.request = None;
-                    this.call.set(None);
+                    let _ = catch(|| this.call.set(None));
                 }
                 Output::Abandon => {
                     *this.request = None;
-                    *this.service = None;
+                    let _ = catch(|| *this.service = None);
                 }
                 other => this.work.obey(other),
             }

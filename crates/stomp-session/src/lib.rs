@@ -87,6 +87,7 @@ mod topic;
 
 mod budget;
 mod connection;
+mod foreign;
 mod inbox;
 mod observers;
 mod protocol;

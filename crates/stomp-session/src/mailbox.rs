@@ -64,8 +64,8 @@ pub enum Overflow {
     /// It loses the oldest messages. The next that it gets says in `dropped-messages` how many they were.
     DropOldest,
     /// A message takes the place of one with the same [key](Message::with_key) that still waits: only the latest value
-    /// of each thing matters. What has no key, and what does not fit even so, is treated as in
-    /// [`Overflow::DropOldest`].
+    /// of each thing matters. If even so there is not room for all, the oldest without a key goes first, then the
+    /// oldest, as in [`Overflow::DropOldest`].
     Conflate,
 }
 
@@ -249,7 +249,7 @@ mod tests {
         assert!(mailbox.push(&[priced("a", "1"), priced("b", "2"), priced("a", "3"), priced("a", "4")]));
         assert_eq!(drain(&mut messages), ["4, 2 dropped", "2"]);
         assert!(mailbox.push(&[priced("a", "5"), Message::new("no key"), priced("c", "6")]));
-        assert_eq!(drain(&mut messages), ["no key, 1 dropped", "6"]);
+        assert_eq!(drain(&mut messages), ["5, 1 dropped", "6"], "what has no key goes first");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The streams that a session sends to its peer.
 
-use crate::{BoxError, Delivery, MessageStream, budget::Budget, error::Panicked, protocol::SubscriptionKey};
+use crate::{
+    BoxError, Delivery, MessageStream, budget::Budget, error::Panicked, foreign::Foreign, protocol::SubscriptionKey,
+};
 use futures_util::task::AtomicWaker;
 use slab::Slab;
 use std::{
@@ -27,7 +29,7 @@ pub(crate) struct Observers {
 struct Slot {
     key: SubscriptionKey,
     hook: Option<u64>,
-    stream: MessageStream,
+    stream: Foreign<MessageStream>,
     bell: Arc<Bell>,
     waker: Waker,
 }
@@ -60,7 +62,7 @@ impl Observers {
         let slot = entry.key();
         let bell = Arc::new(Bell { slot, is_rung: AtomicBool::new(true), woken: Arc::clone(&self.woken) });
         let waker = Waker::from(Arc::clone(&bell));
-        entry.insert(Slot { key, hook, stream, bell, waker });
+        entry.insert(Slot { key, hook, stream: Foreign::new(stream), bell, waker });
         self.ready.push_back(slot);
     }
 
@@ -124,8 +126,8 @@ impl Observers {
 impl Slot {
     fn poll(&mut self) -> Poll<Option<Result<Delivery, BoxError>>> {
         let mut cx = Context::from_waker(&self.waker);
-        let stream = self.stream.as_mut();
-        catch_unwind(AssertUnwindSafe(|| stream.poll_next(&mut cx)))
+        let Some(stream) = self.stream.get_mut() else { return Poll::Ready(None) };
+        catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(&mut cx)))
             .unwrap_or_else(|_| Poll::Ready(Some(Err(Panicked.into()))))
     }
 }

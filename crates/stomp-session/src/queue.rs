@@ -81,7 +81,7 @@ impl<T: Item> Queue<T> {
                 *self = Queue { has_overflowed: true, ..Queue::default() };
                 return;
             }
-            self.drop_oldest();
+            self.drop_oldest(config.overflow == Overflow::Conflate);
         }
         if let Some(at) = self.untold.iter().position(|(to, _)| *to == letter.to) {
             letter.dropped += self.untold.swap_remove(at).1;
@@ -118,8 +118,12 @@ impl<T: Item> Queue<T> {
         true
     }
 
-    fn drop_oldest(&mut self) {
-        let oldest = self.items.iter().position(|item| item.letter().is_some()).and_then(|at| self.items.remove(at));
+    /// Drops the oldest letter; if there is one without a key and `keeps_keys`, the oldest of these.
+    fn drop_oldest(&mut self, keeps_keys: bool) {
+        let position =
+            |is_meant: fn(&Letter) -> bool| self.items.iter().position(|item| item.letter().is_some_and(is_meant));
+        let keyless = if keeps_keys { position(|letter| letter.message.key().is_none()) } else { None };
+        let oldest = keyless.or_else(|| position(|_| true)).and_then(|at| self.items.remove(at));
         let Some(oldest) = oldest.as_ref().and_then(T::letter) else { return };
         self.letters -= 1;
         self.held.sub(oldest.message.weight());

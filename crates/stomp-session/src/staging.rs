@@ -1,6 +1,6 @@
 //! What a transaction will do when all of it is agreed to.
 
-use crate::protocol::Settling;
+use crate::{foreign::Foreign, protocol::Settling};
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,7 +18,7 @@ pub struct Staging(Arc<Mutex<Option<Vec<Effect>>>>);
 
 /// What is done when a transaction is agreed to.
 pub(crate) enum Effect {
-    Run(Box<dyn FnOnce() + Send>),
+    Run(Foreign<Box<dyn FnOnce() + Send>>),
     Settle(Settling),
 }
 
@@ -32,7 +32,7 @@ impl Staging {
     ///
     /// When the transaction is over, the effect is dropped at once.
     pub fn stage(&self, effect: impl FnOnce() + Send + 'static) {
-        self.push(Effect::Run(Box::new(effect)));
+        self.push(Effect::Run(Foreign::new(Box::new(effect))));
     }
 
     pub(crate) fn push(&self, effect: Effect) {
@@ -62,7 +62,8 @@ impl fmt::Debug for Staging {
 }
 
 /// Runs what a handler has staged.
-pub(crate) fn run(effect: Box<dyn FnOnce() + Send>) {
+pub(crate) fn run(effect: Foreign<Box<dyn FnOnce() + Send>>) {
+    let Some(effect) = effect.take() else { return };
     // The panic hook has told of it.
     let _ = catch_unwind(AssertUnwindSafe(effect));
 }

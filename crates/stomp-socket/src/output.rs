@@ -61,8 +61,9 @@ impl Output {
     }
 
     fn give_back(&mut self) {
-        let buffer = mem::take(&mut self.buffer);
-        if (1..=KEPT).contains(&buffer.capacity()) {
+        let mut buffer = mem::take(&mut self.buffer);
+        // What was written from its beginning does not count in `capacity`, and can be reclaimed.
+        if buffer.capacity() > 0 && !buffer.try_reclaim(KEPT + 1) {
             SPARE.set(Some(buffer));
         }
     }

@@ -217,7 +217,7 @@
 //! | `session.limits.head` | 16 KiB of command and headers | the same |
 //! | `session.limits.line` | 8 KiB a header line | the same |
 //! | `session.limits.headers` | 64 header lines | the same |
-//! | `session.destination` | 255 octets of a destination, and of a subscription's id | `ERROR` `too-large`, closed with 1002 |
+//! | `session.destination` | 255 octets of a destination, and of a subscription's id | `ERROR` `too-large`, closed with 1009 |
 //! | `session.subscriptions` | 256 subscriptions | `ERROR` `too-many-subscriptions`, closed with 1002 |
 //! | `session.inbox_frames`, `inbox_octets` | 32 frames and 256 KiB, read while a request is handled | is not read from |
 //! | `session.outbound_octets`, `outbound_frames` | 512 KiB and 1,024 frames unsent | is not read from, and its streams rest |

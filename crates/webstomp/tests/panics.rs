@@ -6,8 +6,10 @@
 
 mod wire;
 
-use futures_util::{StreamExt, future::join_all, stream};
+use futures_util::{FutureExt, StreamExt, future::join_all, stream};
 use std::{
+    future::pending,
+    panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -366,4 +368,97 @@ async fn whoever_panics_nobody_else_notices() {
         rounds * BUSY,
         rounds * BUSY * BUSY
     );
+}
+
+/// Routes whose futures, streams and effects panic when they are dropped.
+fn bombs() -> Routes {
+    async fn hold() {
+        let _bomb = Bomb;
+        pending::<()>().await;
+    }
+    async fn fragile() -> impl SubscribeAnswer {
+        let bomb = Bomb;
+        Observe(stream::poll_fn(move |_| {
+            let _held = &bomb;
+            Poll::<Option<String>>::Pending
+        }))
+    }
+    async fn broken() -> impl SubscribeAnswer {
+        let bomb = Bomb;
+        Observe(stream::poll_fn(move |_| {
+            let _held = &bomb;
+            panic();
+            Poll::<Option<String>>::Pending
+        }))
+    }
+    async fn ended() -> impl SubscribeAnswer {
+        let bomb = Bomb;
+        Observe(stream::poll_fn(move |_| {
+            let _held = &bomb;
+            Poll::Ready(None::<String>)
+        }))
+    }
+    async fn stage(Staged(staging): Staged) {
+        let bomb = Bomb;
+        staging.unwrap().stage(move || drop(bomb));
+    }
+    async fn refuse() -> Result<(), ClientError> {
+        Err(ClientError::new("refused", "No."))
+    }
+    async fn sink() {}
+    Router::new()
+        .send("/hold", hold)
+        .subscribe("/fragile", fragile)
+        .subscribe("/broken", broken)
+        .subscribe("/ended", ended)
+        .send("/stage", stage)
+        .send("/refuse", refuse)
+        .send("/sink", sink)
+        .build()
+        .unwrap()
+}
+
+/// What an application gives to a session, the session drops; and that may panic too.
+#[tokio::test(start_paused = true)]
+async fn what_is_dropped_may_panic_as_well() {
+    quieten();
+    let mut config = Config::default();
+    config.describe = Some(describe);
+    let server = Server { service: Break::Asked.layer(bombs()), config: Arc::new(config) };
+    let unsubscribe = "UNSUBSCRIBE\nid:0\nreceipt:9\n\n\0";
+    for (name, before, frame, expected) in [
+        ("a handler at its deadline", "", "SEND\ndestination:/hold\nreceipt:9\n\n\0", "timeout"),
+        ("a stream", "SUBSCRIBE\nid:0\ndestination:/fragile\n\n\0", unsubscribe, ""),
+        ("a stream that panicked", "", "SUBSCRIBE\nid:0\ndestination:/broken\n\n\0", "internal-error"),
+        ("a stream that ended", "SUBSCRIBE\nid:0\ndestination:/ended\n\n\0", unsubscribe, ""),
+        (
+            "what was staged",
+            "",
+            "BEGIN\ntransaction:t\n\n\0SEND\ntransaction:t\ndestination:/stage\n\n\0\
+             SEND\ntransaction:t\ndestination:/refuse\n\n\0COMMIT\nreceipt:9\ntransaction:t\n\n\0",
+            "refused",
+        ),
+    ] {
+        let case = async {
+            let mut client = server.connect(false).await;
+            client.say(before).await;
+            match expected {
+                "" => client.asks(frame, "9").await,
+                code => {
+                    client.say(frame).await;
+                    client.is_told(code).await;
+                }
+            }
+            client.asks("SEND\ndestination:/sink\nreceipt:on\n\n\0", "on").await;
+        };
+        assert!(AssertUnwindSafe(case).catch_unwind().await.is_ok(), "{name}");
+    }
+}
+
+struct Staged(Option<webstomp::session::Staging>);
+
+impl<S> FromRequest<S> for Staged {
+    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+        Ok(Staged(request.transaction().cloned()))
+    }
 }

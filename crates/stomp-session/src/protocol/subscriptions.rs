@@ -5,6 +5,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use std::{collections::VecDeque, time::Instant};
 use stomp_frame::{AckMode, Frame, Version, header};
+use stomp_socket::CloseCode;
 
 /// Which of a session's subscriptions. No two ever have the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -249,7 +250,8 @@ impl Protocol {
         let limit = self.config.destination;
         match frame.headers.get(name) {
             Some(value) if value.len() > limit => {
-                Err(Fault::new("too-large", format!("The header {name} has at most {limit} octets.")).about(frame))
+                let fault = Fault::new("too-large", format!("The header {name} has at most {limit} octets."));
+                Err(Fault { code_of_close: CloseCode::TooBig, ..fault.about(frame) })
             }
             _ => Ok(()),
         }

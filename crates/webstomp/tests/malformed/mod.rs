@@ -223,9 +223,9 @@ pub(crate) const KINDS: &[Kind] = &[
     ),
     malformed("a credit of nothing", ALL, b"SUBSCRIBE\nreceipt:9\nid:0\ndestination:/news\nprefetch-count:0\n\n\0"),
     malformed("a credit in words", ALL, b"SUBSCRIBE\nreceipt:9\nid:0\ndestination:/news\nprefetch-count:ten\n\n\0"),
-    Kind { close: 1002, ..large("a destination too long", ALL, Octets::Repeat("SEND\nreceipt:9\ndestination:", "x", 256, "\n\n\0")) },
-    Kind { close: 1002, ..large("an id too long", ALL, Octets::Repeat("SUBSCRIBE\nreceipt:9\ndestination:/news\nid:", "x", 256, "\n\n\0")) },
-    Kind { close: 1002, ..large("a transaction's name too long", ALL, Octets::Repeat("BEGIN\nreceipt:9\ntransaction:", "x", 256, "\n\n\0")) },
+    large("a destination too long", ALL, Octets::Repeat("SEND\nreceipt:9\ndestination:", "x", 256, "\n\n\0")),
+    large("an id too long", ALL, Octets::Repeat("SUBSCRIBE\nreceipt:9\ndestination:/news\nid:", "x", 256, "\n\n\0")),
+    large("a transaction's name too long", ALL, Octets::Repeat("BEGIN\nreceipt:9\ntransaction:", "x", 256, "\n\n\0")),
     // Frames at the wrong time.
     unexpected("CONNECT again", ALL, "CONNECT\nreceipt:9\naccept-version:1.2\n\n\0"),
     unexpected("STOMP again", ALL, "STOMP\nreceipt:9\naccept-version:1.2\n\n\0"),
