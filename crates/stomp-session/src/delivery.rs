@@ -68,6 +68,17 @@ impl Delivery {
         self
     }
 
+    /// Says what became of it, for whoever takes it without a session.
+    pub fn settle(self, settlement: Settlement) {
+        self.settle.settle(settlement);
+    }
+
+    /// Whether it, or another with the same message, may have been seen before.
+    #[must_use]
+    pub fn is_redelivered(&self) -> bool {
+        self.is_redelivered
+    }
+
     /// The message.
     #[must_use]
     pub fn message(&self) -> &Message {

@@ -23,6 +23,7 @@ pub struct Message(Arc<Content>);
 struct Content {
     id: u64,
     key: Option<ByteString>,
+    destination: Option<ByteString>,
     headers: Headers,
     body: Bytes,
     tails: [OnceLock<Tail>; Version::ALL.len()],
@@ -67,36 +68,46 @@ impl Message {
     /// A message with these headers and this body.
     #[must_use]
     pub fn from_parts(headers: Headers, body: Bytes) -> Message {
-        Message::of(None, headers, body)
+        Message::of(None, None, headers, body)
     }
 
-    fn of(key: Option<ByteString>, headers: Headers, body: Bytes) -> Message {
+    fn of(key: Option<ByteString>, destination: Option<ByteString>, headers: Headers, body: Bytes) -> Message {
         // STOMP 1.2, "MESSAGE": "a message-id header with a unique identifier for that message".
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Message(Arc::new(Content { id, key, headers, body, tails: Default::default() }))
+        Message(Arc::new(Content { id, key, destination, headers, body, tails: Default::default() }))
     }
 
     /// Adds a header after all others.
     #[must_use]
     pub fn with_header(self, name: &str, value: &str) -> Message {
-        let (key, mut headers, body) = self.into_parts();
+        let (key, destination, mut headers, body) = self.into_parts();
         headers.append(name, value);
-        Message::of(key, headers, body)
+        Message::of(key, destination, headers, body)
     }
 
     /// Says what the message is about: of several with the same key only the latest matters, where there is not room
     /// for all, see [`Overflow::Conflate`](crate::Overflow::Conflate). The key is not sent.
     #[must_use]
     pub fn with_key(self, key: impl Into<ByteString>) -> Message {
-        let (_, headers, body) = self.into_parts();
-        Message::of(Some(key.into()), headers, body)
+        let (_, destination, headers, body) = self.into_parts();
+        Message::of(Some(key.into()), destination, headers, body)
     }
 
-    fn into_parts(self) -> (Option<ByteString>, Headers, Bytes) {
+    /// Says where the message was sent to, for subscriptions that have asked for something else: a pattern. To all others
+    /// it makes no difference; the `destination` that a peer is told is that of its subscription.
+    #[must_use]
+    pub fn with_destination(self, destination: impl Into<ByteString>) -> Message {
+        let (key, _, headers, body) = self.into_parts();
+        Message::of(key, Some(destination.into()), headers, body)
+    }
+
+    fn into_parts(self) -> (Option<ByteString>, Option<ByteString>, Headers, Bytes) {
         match Arc::try_unwrap(self.0) {
-            Ok(Content { key, headers, body, .. }) => (key, headers, body),
-            Err(shared) => (shared.key.clone(), shared.headers.clone(), shared.body.clone()),
+            Ok(Content { key, destination, headers, body, .. }) => (key, destination, headers, body),
+            Err(shared) => {
+                (shared.key.clone(), shared.destination.clone(), shared.headers.clone(), shared.body.clone())
+            }
         }
     }
 
@@ -104,6 +115,12 @@ impl Message {
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.0.key.as_deref()
+    }
+
+    /// See [`Message::with_destination`].
+    #[must_use]
+    pub fn destination(&self) -> Option<&str> {
+        self.0.destination.as_deref()
     }
 
     /// The headers.

@@ -13,8 +13,8 @@ use std::{
 };
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_session::{
-    AppErrors, BoxError, ClientError, Config, Connection, DisconnectReason, MailboxConfig, Message, MessageStream,
-    NotSubscribed, Peer, Principal, Request, Requests, Response, Session, Topic,
+    AppErrors, BoxError, ClientError, Config, Connection, Delivery, DisconnectReason, MailboxConfig, Message,
+    MessageStream, NotSubscribed, Peer, Principal, Request, Requests, Response, Session, Settlement, Topic,
 };
 use stomp_socket::{CloseCode, Inbound, Outbound, Socket};
 use tokio::{
@@ -144,6 +144,41 @@ fn is_dropped(pointer: &Arc<()>) -> bool {
 
 fn is_not_subscribed(result: Result<(), BoxError>) -> bool {
     result.is_err_and(|error| error.is::<NotSubscribed>())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_tells_where_it_was_sent_to() {
+    let (session, mut client, _) = start(Config::default(), accept).await;
+    client.subscribes("0", "/stocks/*").await;
+    client.asks(subscribe("1", "/stocks/*").with_header("ack", "client")).await;
+    let sent_to = |destination: &str| Message::new("7").with_destination(destination.to_owned()).with_header("a", "b");
+    for destination in ["/stocks/abc", "/stocks/*", "/stocks/\nabc"] {
+        session.message("/stocks/*", sent_to(destination)).unwrap();
+    }
+    let mut told = [const { Vec::new() }; 2];
+    for _ in 0..6 {
+        let message = client.gets(Command::Message).await;
+        let subscription: usize = message.headers.get("subscription").unwrap().parse().unwrap();
+        told[subscription].push(message.headers.get("destination").unwrap().to_owned());
+        assert_eq!(message.headers.contains("ack"), subscription == 1);
+        assert_eq!(message.headers.get("a"), Some("b"));
+    }
+    assert_eq!(told[0], ["/stocks/abc", "/stocks/*", "/stocks/*"], "what cannot be expressed is not told");
+    assert_eq!(told[1], told[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_may_be_settled_without_a_session() {
+    let settled = Arc::new(Mutex::new(Vec::new()));
+    let delivery = || {
+        let settled = Arc::clone(&settled);
+        Delivery::new(Message::new("7")).on_settled(move |settlement| settled.lock().unwrap().push(settlement))
+    };
+    delivery().settle(Settlement::Nacked);
+    let again = delivery().redelivered();
+    assert!(again.is_redelivered() && !delivery().is_redelivered());
+    again.settle(Settlement::Acked);
+    assert_eq!(*settled.lock().unwrap(), [Settlement::Nacked, Settlement::Unsent, Settlement::Acked]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ impl Protocol {
     /// then the `MESSAGE` frame MUST also contain an `ack` header with an arbitrary value."
     pub(crate) fn delivery(&mut self, key: SubscriptionKey, delivery: Delivery) -> Option<Encoded> {
         let Delivery { message, is_redelivered, dropped, settle } = delivery;
-        let (prefix, account) = self.subscriptions.receiver(key)?;
+        let (prefix, account) = self.subscriptions.receiver(key, message.destination(), self.version)?;
         let mut tail = message.tail(self.version);
         let mut own = OwnHeaders { is_redelivered, dropped, name: None };
         match account {
@@ -32,7 +32,7 @@ impl Protocol {
                 own.name = Some(name);
             }
         }
-        let prefix = if own.are_none() { prefix.clone() } else { own.added_to(prefix, self.version) };
+        let prefix = if own.are_none() { prefix } else { own.added_to(&prefix, self.version) };
         Some(Encoded { prefix, tail: tail.bytes, is_text: tail.is_text })
     }
 }

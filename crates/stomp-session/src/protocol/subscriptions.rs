@@ -1,6 +1,6 @@
 //! `SUBSCRIBE` and `UNSUBSCRIBE`: what the peer gets messages of.
 
-use super::{Fault, Output, Protocol, deliveries::prefix, ledger::Account};
+use super::{Fault, Output, Protocol, deliveries, ledger::Account};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::{collections::VecDeque, time::Instant};
@@ -68,14 +68,27 @@ impl Subscriptions {
         self.live.get(self.position(key)?)
     }
 
-    /// How the messages of a subscription begin, and what waits to be acknowledged.
-    pub(super) fn receiver(&mut self, key: SubscriptionKey) -> Option<(&Bytes, Option<&mut Account>)> {
+    /// How a message that was sent to `destination` begins for a subscription, and what of it waits to be acknowledged.
+    pub(super) fn receiver(
+        &mut self,
+        key: SubscriptionKey,
+        destination: Option<&str>,
+        version: Version,
+    ) -> Option<(Bytes, Option<&mut Account>)> {
         let position = self.position(key)?;
-        self.live.get_mut(position).map(|subscription| (&subscription.prefix, subscription.account.as_mut()))
+        let Subscription { id, destination: own, prefix, account, .. } = self.live.get_mut(position)?;
+        // Not every version can express all destinations; these are not worth an exception.
+        let is_told = |sent_to: &&str| **sent_to != **own && !sent_to.contains(['\r', '\n', '\0']);
+        let prefix = match destination.filter(is_told) {
+            None => prefix.clone(),
+            Some(destination) => deliveries::prefix(version, id.as_deref(), destination),
+        };
+        Some((prefix, account.as_mut()))
     }
 
     pub(super) fn account(&mut self, key: SubscriptionKey) -> Option<&mut Account> {
-        self.receiver(key)?.1
+        let position = self.position(key)?;
+        self.live.get_mut(position)?.account.as_mut()
     }
 
     /// All subscriptions whose messages are to be acknowledged.
@@ -166,7 +179,7 @@ impl Protocol {
         }
         let id = frame.headers.share(header::ID).map(|id| own(&id));
         let destination = own(frame.headers.get(header::DESTINATION).unwrap_or_default());
-        let prefix = prefix(self.version, id.as_deref(), &destination);
+        let prefix = deliveries::prefix(self.version, id.as_deref(), &destination);
         let key = self.subscriptions.insert(id, destination.clone(), prefix, account);
         self.output.push_back(Output::Subscribed(key, destination));
         self.call(frame, Some(key), now);
