@@ -1,0 +1,68 @@
+//! What will be answered, at once or later.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use stomp_session::BoxError;
+
+/// What will be answered: a future that often is ready, and then costs no allocation.
+#[must_use = "whether it went well is known when this is awaited"]
+pub struct Answer<T>(State<T>);
+
+enum State<T> {
+    Now(Option<Result<T, BoxError>>),
+    Later(Later<T>),
+}
+
+type Later<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+impl<T> Answer<T> {
+    /// An answer that is there.
+    pub fn now<E: Into<BoxError>>(result: Result<T, E>) -> Answer<T> {
+        Answer(State::Now(Some(result.map_err(Into::into))))
+    }
+
+    /// An answer that somebody has to be waited for.
+    pub fn later(future: impl Future<Output = Result<T, BoxError>> + Send + 'static) -> Answer<T> {
+        Answer(State::Later(Box::pin(future)))
+    }
+
+    /// The answer, changed where it is a good one.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Answer<U>
+    where
+        T: 'static,
+    {
+        match self.0 {
+            State::Now(result) => Answer(State::Now(result.map(|result| result.map(change)))),
+            State::Later(future) => Answer::later(async { future.await.map(change) }),
+        }
+    }
+}
+
+impl<T> Unpin for Answer<T> {}
+
+impl<T> Future for Answer<T> {
+    type Output = Result<T, BoxError>;
+
+    /// # Panics
+    ///
+    /// After it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Now(result) => Poll::Ready(result.take().expect("an answer is not polled once it was given")),
+            State::Later(future) => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Now(_) => "Answer(now)",
+            State::Later(_) => "Answer(later)",
+        })
+    }
+}
