@@ -62,7 +62,7 @@ impl Broker {
     /// The answer is an error if the destination does not exist or takes no more, see the [crate's documentation](crate),
     /// or that of [`IntoMessage::into_message`].
     pub fn publish(&self, destination: &str, message: impl IntoMessage) -> Answer<()> {
-        self.send_to(self.destination(destination), destination, message)
+        self.send_to(self.destination(destination), message)
     }
 
     /// Publishes a message to a principal's own destination: with `/queue/x` to all its sessions that are subscribed to
@@ -74,16 +74,13 @@ impl Broker {
     pub fn send_to_user(&self, principal: &Principal, destination: &str, message: impl IntoMessage) -> Answer<()> {
         let path = destination.trim_start_matches('/');
         let to = Destination::user(principal.clone(), path.to_owned());
-        self.send_to(Ok(to), &format!("{}{path}", prefix::USER), message)
+        self.send_to(Ok(to), message)
     }
 
-    fn send_to(&self, to: Result<Destination, ClientError>, shown: &str, message: impl IntoMessage) -> Answer<()> {
+    fn send_to(&self, to: Result<Destination, ClientError>, message: impl IntoMessage) -> Answer<()> {
         let prepared = to.and_then(|to| to.check_for_sending(&self.0.config).map(|()| to)).map_err(BoxError::from);
-        let prepared = prepared.and_then(|to| Ok((to, message.into_message()?)));
-        match prepared {
-            Ok((to, message)) => {
-                self.0.engine.publish(&to, message.with_destination(ByteString::from(shown.to_owned())))
-            }
+        match prepared.and_then(|to| Ok((message.into_message()?, to))) {
+            Ok((message, to)) => self.0.engine.publish(&to, to.stamp(message)),
             Err(error) => Answer::now(Err(error)),
         }
     }
@@ -158,7 +155,8 @@ impl Broker {
         }
         let to = if is_reply { self.destination(text)? } else { self.destination_of(text, request.session())? };
         to.check_for_sending(config)?;
-        Ok((to, sending::message(request, config.temporaries)?))
+        let message = to.stamp(sending::message(request, config.temporaries)?);
+        Ok((to, message))
     }
 
     fn observe(&self, request: &Request) -> Answer<Response> {

@@ -3,7 +3,7 @@
 use crate::Config;
 use bytestring::ByteString;
 use std::fmt;
-use stomp_session::{ClientError, Principal};
+use stomp_session::{ClientError, Message, Principal};
 
 /// A destination of a broker's, as its [`Engine`](crate::Engine) gets it: checked, and no longer as a client names it.
 ///
@@ -96,6 +96,12 @@ impl Destination {
     #[must_use]
     pub fn is_pattern(&self) -> bool {
         !self.is_queue() && self.segments().any(is_wildcard)
+    }
+
+    /// A message that was sent here. Subscribers of patterns are told; those of a queue know it by one name only, and that of
+    /// a temporary queue is not for them.
+    pub(crate) fn stamp(&self, message: Message) -> Message {
+        if self.is_queue() { message } else { message.with_destination(self.to_string()) }
     }
 
     /// The one of all that have the same segments.

@@ -2,7 +2,6 @@
 
 use crate::{destination::prefix, temporary};
 use bytes::Bytes;
-use bytestring::ByteString;
 use stomp_frame::{Headers, header};
 use stomp_session::{BoxError, Message, Request};
 
@@ -35,8 +34,7 @@ pub(crate) fn message(request: &Request, temporaries: usize) -> Result<Message, 
     }
     let body = request.body();
     let body = if body.len() < LARGE { Bytes::copy_from_slice(body) } else { body.clone() };
-    let destination = ByteString::from(request.destination().to_owned());
-    Ok(Message::from_parts(headers, body).with_destination(destination))
+    Ok(Message::from_parts(headers, body))
 }
 
 /// The sender's own name of the temporary queue that a header asks answers to be sent to.
@@ -59,7 +57,6 @@ mod tests {
         let frame = Frame::new(Command::Send).with_header("a", "1").with_header("receipt", "7").with_header("a", "2");
         let message = message_of(frame.with_header("content-type", "text/plain").with_body("hi"));
         assert_eq!(*message.headers(), [("a", "1"), ("content-type", "text/plain")].into_iter().collect());
-        assert_eq!(message.destination(), Some("/topic/a"));
         assert_eq!(message.body(), "hi");
     }
 

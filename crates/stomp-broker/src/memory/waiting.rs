@@ -1,6 +1,5 @@
 //! Messages that wait in a queue.
 
-use bytestring::ByteString;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -104,7 +103,6 @@ impl Letter {
         headers.insert("original-destination", queue);
         headers.insert("dead-letter-reason", reason);
         let message = Message::from_parts(headers, self.message.body().clone());
-        let message = message.with_destination(ByteString::from(queue));
         Letter { message, attempts: 0, refused_by: None, expires: None, ..self }
     }
 }

@@ -1,0 +1,183 @@
+//! Topics, as clients see them.
+
+mod clients;
+
+use clients::{Client, open, send, subscribe, unsubscribe};
+use futures_util::StreamExt;
+use stomp_broker::{Allow, Broker, Config};
+use stomp_session::{MailboxConfig, Message, Overflow};
+
+#[tokio::test(start_paused = true)]
+async fn everybody_who_is_subscribed_gets_a_message_its_sender_too() {
+    let broker = Broker::new(open());
+    let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
+    ann.sends("/topic/a", "for nobody").await;
+    ann.subscribes("0", "/topic/a").await;
+    bob.subscribes("0", "/topic/a").await;
+    bob.subscribes("1", "/topic/a").await;
+    ann.send(send("/topic/a", "1").with_header("content-type", "text/x").with_header("redelivered", "true")).await;
+    let message = ann.gets_message("1").await;
+    assert_eq!(message.headers.get("content-type"), Some("text/x"));
+    assert_eq!(message.headers.get("destination"), Some("/topic/a"));
+    assert!(!message.headers.contains("redelivered"), "that is for the server to say");
+    let subscriptions = [bob.gets_message("1").await, bob.gets_message("1").await];
+    assert_ne!(subscriptions[0].headers.get("subscription"), subscriptions[1].headers.get("subscription"));
+    bob.asks(unsubscribe("0")).await;
+    ann.sends("/topic/a", "2").await;
+    bob.gets_message("2").await;
+    bob.gets_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_tells_subscribers_of_patterns_where_it_was_sent_to() {
+    let broker = Broker::new(open());
+    let mut client = Client::of(&broker).await;
+    client.subscribes("0", "/topic/stocks.*").await;
+    client.asks(subscribe("1", "/topic/>").with_header("ack", "client")).await;
+    for destination in ["/topic/stocks.abc", "/topic/stocks/def"] {
+        client.send(send(destination, "1")).await;
+        for _ in 0..2 {
+            let message = client.gets_message("1").await;
+            assert_eq!(message.headers.get("destination"), Some(destination));
+        }
+    }
+    client.send(send("/topic/news", "2")).await;
+    assert_eq!(client.gets_message("2").await.headers.get("subscription"), Some("1"));
+    client.gets_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_may_send_unless_it_is_allowed() {
+    let broker = Broker::new(Config::default());
+    let mut client = Client::named(&broker, "ann").await;
+    for destination in ["/topic/a", "/queue/a", "/user/a", "/temp-queue/a"] {
+        client.is_refused(send(destination, "1"), "forbidden").await;
+    }
+    broker.publish("/topic/a", "the application may").await.unwrap();
+    let mut config = Config::default();
+    config.send = Allow::when(|request| request.destination() == "/topic/open");
+    let mut client = Client::of(&Broker::new(config)).await;
+    client.is_refused(send("/topic/a", "1"), "forbidden").await;
+    client.sends("/topic/open", "1").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_destination_is_refused_and_the_session_goes_on() {
+    let broker = Broker::new(open());
+    let mut client = Client::of(&broker).await;
+    for (destination, code) in [
+        ("/elsewhere/a", "not-found"),
+        ("/topic", "not-found"),
+        ("topic/a", "not-found"),
+        ("/topic/", "bad-destination"),
+        ("/topic/a.#.b", "bad-destination"),
+        ("/topic/*.*.*.*", "bad-destination"),
+        ("/queue/*", "bad-destination"),
+        ("/topic/a\nb", "bad-destination"),
+        ("/user/a", "login-required"),
+    ] {
+        client.is_refused(subscribe("0", destination), code).await;
+        client.is_refused(send(destination, "1"), code).await;
+    }
+    client.is_refused(send("/topic/a.*", "1"), "bad-destination").await;
+    assert!(broker.publish("/topic/>", "1").await.is_err());
+    assert!(broker.publish("/user/a", "1").await.is_err());
+    assert!(broker.subscribe("/elsewhere").await.is_err());
+    assert!(broker.statistics().destinations.is_empty());
+    assert_eq!(broker.statistics().published, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_value_of_a_topic_is_kept_for_those_who_come_later() {
+    let mut config = open();
+    config.retained = 2;
+    let broker = Broker::new(config);
+    let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
+    bob.subscribes("0", "/topic/a").await;
+    for (destination, body) in [("/topic/a", "1"), ("/topic/a", "2"), ("/topic/b", "3")] {
+        ann.asks(send(destination, body).with_header("retain", "set")).await;
+    }
+    ann.sends("/topic/a", "not kept").await;
+    for body in ["1", "2", "not kept"] {
+        bob.gets_message(body).await;
+    }
+    bob.subscribes("1", "/topic/*").await;
+    for (destination, body) in [("/topic/a", "2"), ("/topic/b", "3")] {
+        let message = bob.gets_message(body).await;
+        assert_eq!(message.headers.get("destination"), Some(destination));
+    }
+    ann.asks(send("/topic/b", "").with_header("retain", "remove")).await;
+    bob.gets_message("").await;
+    bob.subscribes("2", "/topic/b").await;
+    bob.gets_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_room_no_last_value_is_kept() {
+    let broker = Broker::new(Config::default());
+    broker.publish("/topic/a", Message::new("1").with_header("retain", "set")).await.unwrap();
+    let mut messages = broker.subscribe("/topic/a").await.unwrap();
+    broker.publish("/topic/a", "2").await.unwrap();
+    assert_eq!(messages.next().await.unwrap().unwrap().body(), "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_keep_up_is_told_and_hinders_nobody() {
+    let told = [(Overflow::Disconnect, None), (Overflow::DropOldest, Some("6"))];
+    for (overflow, dropped) in told {
+        let mut config = open();
+        config.mailbox = MailboxConfig::default().messages(4).overflow(overflow);
+        let broker = Broker::new(config);
+        let mut slow = Client::of(&broker).await;
+        let mut quick = broker.subscribe("/topic/a").await.unwrap();
+        slow.subscribes("0", "/topic/a").await;
+        for number in 0..10 {
+            broker.publish("/topic/a", number.to_string()).await.unwrap();
+            assert_eq!(quick.next().await.unwrap().unwrap().body(), number.to_string().as_str());
+        }
+        match dropped {
+            None => drop(slow.gets_error("slow-consumer").await),
+            Some(count) => {
+                let message = slow.gets_message("6").await;
+                assert_eq!(message.headers.get("dropped-messages"), Some(count));
+                for number in 7..10 {
+                    slow.gets_message(&number.to_string()).await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn statistics_tell_what_there_is() {
+    let broker = Broker::new(open());
+    let mut client = Client::named(&broker, "ann").await;
+    client.subscribes("0", "/topic/a").await;
+    client.subscribes("1", "/topic/a").await;
+    client.subscribes("2", "/topic/*").await;
+    client.subscribes("3", "/temp-queue/a").await;
+    client.send(send("/topic/a", "1")).await;
+    for _ in 0..3 {
+        client.gets_message("1").await;
+    }
+    client.sends("/queue/a", "1").await;
+    client.consumes("4", "/queue/a").await;
+    client.gets_message("1").await;
+    client.sends("/queue/b", "1").await;
+    let statistics = broker.statistics();
+    let listed: Vec<_> = statistics
+        .destinations
+        .iter()
+        .map(|it| (it.destination.to_string(), it.subscribers, it.published, it.waiting, it.unsettled))
+        .collect();
+    let row = |name: &str, subscribers, waiting, unsettled| (name.to_owned(), subscribers, 1, waiting, unsettled);
+    assert_eq!(
+        listed,
+        [row("/topic/a", 2, 0, 0), row("/topic/*", 1, 0, 0), row("/queue/a", 1, 0, 1), row("/queue/b", 0, 1, 0)]
+    );
+    assert_eq!((statistics.published, statistics.delivered, statistics.temporaries), (3, 3, 1));
+    client.is_killed().await;
+    let left = broker.statistics().destinations.into_iter().map(|it| it.destination.to_string());
+    assert_eq!(left.collect::<Vec<_>>(), ["/queue/a", "/queue/b"], "a queue stays for a while");
+    assert_eq!(broker.statistics().temporaries, 0);
+}
