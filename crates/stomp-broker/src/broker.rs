@@ -55,7 +55,8 @@ impl Broker {
 
     /// Publishes a message to `/topic/…`, `/queue/…`, or a reply's `/temp-queue/…`. [`Config::send`] is only about clients.
     ///
-    /// With the engine in memory this begins at once, and dropping the answer does not stop it.
+    /// With the engine in memory this begins at once, and dropping the answer does not stop it. Messages whose answers are
+    /// awaited one after the other arrive in that order.
     ///
     /// # Errors
     ///

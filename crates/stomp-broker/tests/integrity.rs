@@ -2,6 +2,13 @@
 //!
 //! Randomness is seeded. `SOAK=1` makes the runs long: a million deliveries.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails is a test that fails"
+)]
+
 mod clients;
 
 use clients::{Client, Random, answer, in_transaction, open, send, size, subscribe, transaction, unsubscribe};
@@ -197,9 +204,10 @@ impl Subscriber {
     }
 }
 
-/// A mailbox in which no policy acts.
+/// Mailboxes and queues in which no policy acts.
 fn roomy() -> (Config, Arc<stomp_session::Config>) {
     let mut config = open();
+    (config.queue_messages, config.queue_octets) = (usize::MAX, usize::MAX);
     config.mailbox = MailboxConfig::default().messages(usize::MAX).octets(usize::MAX);
     let mut session = stomp_session::Config::default();
     session.mailbox_octets = usize::MAX;
@@ -361,7 +369,7 @@ async fn unreliable_consumer(broker: Broker, number: u64, total: usize, ledger: 
         if random.below(4) == 0 {
             client.send(unsubscribe("0")).await;
         }
-        client.is_killed().await;
+        client.breaks_off().await;
     }
 }
 
@@ -396,8 +404,8 @@ impl Client {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_queue_whose_consumers_are_killed_loses_nothing() {
     const PRODUCERS: usize = 4;
-    let (each, mut config) = (size(200, 20_000), open());
-    (config.attempts, config.queue_messages) = (u32::MAX, usize::MAX);
+    let (each, (mut config, _)) = (size(200, 20_000), roomy());
+    config.attempts = u32::MAX;
     let broker = Broker::new(config);
     let ledger = Arc::new(Ledger::default());
     let producers = (0..PRODUCERS).map(|number| {
@@ -424,47 +432,49 @@ async fn a_queue_whose_consumers_are_killed_loses_nothing() {
     assert_eq!((statistics.destinations[0].waiting, statistics.destinations[0].unsettled), (0, 0));
 }
 
-/// Transactions of five messages, some committed, some aborted, and some whose client is killed at any time.
+/// So many frames each transaction has.
+const FRAMES: usize = 5;
+
+/// Commits some transactions, aborts some, and breaks off in others at any time. Gives those of which it is certain, and how
+/// many of their frames are to be seen.
+async fn transacts(broker: Broker, number: u64, transactions: usize) -> HashMap<String, usize> {
+    let (mut random, mut certain) = (Random::new(400 + number), HashMap::new());
+    let mut client = Client::of(&broker).await;
+    for transaction_number in 0..transactions {
+        let name = format!("{number}/{transaction_number}");
+        client.asks(transaction(Command::Begin)).await;
+        for frame in 0..FRAMES {
+            let destination = if frame % 2 == 0 { "/topic/t" } else { "/queue/t" };
+            client.send(in_transaction(send(destination, &format!("{name} {frame}")))).await;
+        }
+        match random.below(3) {
+            0 => {
+                client.asks(transaction(Command::Abort)).await;
+                certain.insert(name, 0);
+            }
+            1 => {
+                client.asks(transaction(Command::Commit)).await;
+                certain.insert(name, FRAMES);
+            }
+            _ => {
+                client.send(transaction(Command::Commit)).await;
+                Delays::Turns.pass(&mut random).await;
+                client.breaks_off().await;
+                client = Client::of(&broker).await;
+            }
+        }
+    }
+    certain
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_transaction_is_seen_whole_or_not_at_all() {
-    const FRAMES: usize = 5;
     let (transactions, (config, session)) = (size(100, 5_000), roomy());
     let broker = Broker::new(config);
     let mut watcher = Client::with(broker.clone(), session).await;
     watcher.subscribes("topic", "/topic/t").await;
     watcher.subscribes("queue", "/queue/t").await;
-    let clients = (0..4u64).map(|number| {
-        let broker = broker.clone();
-        tokio::spawn(async move {
-            let (mut random, mut certain) = (Random::new(400 + number), HashMap::new());
-            let mut client = Client::of(&broker).await;
-            for transaction_number in 0..transactions {
-                let name = format!("{number}/{transaction_number}");
-                client.asks(transaction(Command::Begin)).await;
-                for frame in 0..FRAMES {
-                    let destination = if frame % 2 == 0 { "/topic/t" } else { "/queue/t" };
-                    client.send(in_transaction(send(destination, &format!("{name} {frame}")))).await;
-                }
-                match random.below(3) {
-                    0 => {
-                        client.asks(transaction(Command::Abort)).await;
-                        certain.insert(name, 0);
-                    }
-                    1 => {
-                        client.asks(transaction(Command::Commit)).await;
-                        certain.insert(name, FRAMES);
-                    }
-                    _ => {
-                        client.send(transaction(Command::Commit)).await;
-                        Delays::Turns.pass(&mut random).await;
-                        client.is_killed().await;
-                        client = Client::of(&broker).await;
-                    }
-                }
-            }
-            certain
-        })
-    });
+    let clients = (0..4).map(|number| tokio::spawn(transacts(broker.clone(), number, transactions)));
     let clients: Vec<_> = clients.collect();
     let certain: HashMap<_, _> = join_all(clients).await.into_iter().flat_map(Result::unwrap).collect();
     for destination in ["/topic/t", "/queue/t"] {

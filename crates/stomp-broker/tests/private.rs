@@ -134,7 +134,7 @@ async fn a_temporary_queue_is_its_sessions_own_and_ends_with_it() {
     ann.gets_message("1").await;
     eve.gets_nothing().await;
     assert_eq!(broker.statistics().temporaries, 3);
-    ann.is_killed().await;
+    ann.breaks_off().await;
     assert_eq!(broker.statistics().temporaries, 2);
     // That is not the service's fault.
     service.sends(to_ann, "too late").await;

@@ -1,5 +1,7 @@
 //! Queues, as clients see them.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod clients;
 
 use clients::{Client, answer, open, send, subscribe, unsubscribe};
@@ -43,14 +45,14 @@ async fn messages_wait_for_a_consumer_in_order() {
         assert_eq!(message.headers.get("destination"), Some("/queue/q"));
         consumer.acks(&message).await;
     }
-    consumer.is_killed().await;
+    consumer.breaks_off().await;
     let mut other = Client::of(&broker).await;
     other.subscribes("0", "/queue/q").await;
     other.gets_nothing().await;
     // Without acknowledgments, what is sent is done with.
     producer.sends_numbers(3..4).await;
     other.gets_numbers([3], false).await;
-    other.is_killed().await;
+    other.breaks_off().await;
     producer.consumes("0", "/queue/q").await;
     producer.gets_nothing().await;
     assert_eq!(broker.statistics().delivered, 4);
@@ -135,7 +137,7 @@ async fn what_a_consumer_leaves_behind_goes_back_in_order() {
     let messages = leaver.gets_numbers(0..4, false).await;
     leaver.asks(answer(Command::Ack, &messages[0])).await;
     leaver.gets_numbers([4], false).await;
-    leaver.is_killed().await;
+    leaver.breaks_off().await;
     producer.consumes("0", "/queue/q").await;
     producer.gets_numbers(1..5, true).await;
     producer.gets_numbers([5], false).await;
@@ -210,7 +212,7 @@ async fn a_message_that_kills_its_consumers_is_a_dead_letter_too() {
     for is_redelivered in [false, true] {
         consumer.asks(subscribe("0", "/queue/q").with_header("ack", "client").with_header("prefetch-count", "1")).await;
         consumer.gets_numbers([0], is_redelivered).await;
-        consumer.is_killed().await;
+        consumer.breaks_off().await;
         consumer = Client::of(&broker).await;
     }
     consumer.consumes("0", "/queue/q").await;
@@ -248,7 +250,7 @@ async fn it_is_full_of_octets_too_and_so_may_be_all_together() {
     let message = consumer.gets_message(&large).await;
     consumer.acks(&message).await;
     producer.sends("/queue/c", &large).await;
-    consumer.is_killed().await;
+    consumer.breaks_off().await;
     producer.is_refused(send("/queue/a", &large), "queue-full").await;
 }
 

@@ -176,7 +176,7 @@ async fn statistics_tell_what_there_is() {
         [row("/topic/a", 2, 0, 0), row("/topic/*", 1, 0, 0), row("/queue/a", 1, 0, 1), row("/queue/b", 0, 1, 0)]
     );
     assert_eq!((statistics.published, statistics.delivered, statistics.temporaries), (3, 3, 1));
-    client.is_killed().await;
+    client.breaks_off().await;
     let left = broker.statistics().destinations.into_iter().map(|it| it.destination.to_string());
     assert_eq!(left.collect::<Vec<_>>(), ["/queue/a", "/queue/b"], "a queue stays for a while");
     assert_eq!(broker.statistics().temporaries, 0);

@@ -70,7 +70,7 @@ async fn to_take_and_to_send_may_be_one() {
     worker.asks(transaction(Command::Begin)).await;
     worker.asks(in_transaction(send("/queue/out", "done"))).await;
     worker.asks(in_transaction(answer(Command::Ack, &message))).await;
-    worker.is_killed().await;
+    worker.breaks_off().await;
     ann.consumes("0", "/queue/out").await;
     ann.gets_nothing().await;
     let mut worker = Client::of(&broker).await;
@@ -82,7 +82,7 @@ async fn to_take_and_to_send_may_be_one() {
     worker.asks(in_transaction(answer(Command::Ack, &message))).await;
     worker.asks(transaction(Command::Commit)).await;
     ann.gets_message("done").await;
-    worker.is_killed().await;
+    worker.breaks_off().await;
     ann.consumes("1", "/queue/in").await;
     ann.gets_nothing().await;
 }

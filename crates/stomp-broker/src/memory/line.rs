@@ -60,14 +60,16 @@ impl Line {
         id
     }
 
-    /// Takes out a consumer, while so many messages are waiting.
-    pub(super) fn leave(&mut self, id: u64, waiting: usize, calls: &mut Calls) {
-        match self.consumers.remove(&id).map(|consumer| consumer.stand) {
+    /// Takes out a consumer, while so many messages are waiting, and gives its waker.
+    pub(super) fn leave(&mut self, id: u64, waiting: usize, calls: &mut Calls) -> Option<Waker> {
+        let left = self.consumers.remove(&id);
+        match left.as_ref().map(|consumer| consumer.stand) {
             Some(Stand::Expected { .. }) => self.expected -= 1,
             Some(Stand::Idle) => self.idle.retain(|idle| *idle != id),
             Some(Stand::Busy) | None => {}
         }
         self.call_next(waiting, calls);
+        left?.waker
     }
 
     /// A consumer comes, while so many messages are waiting. Says whether it may take one.
@@ -93,15 +95,13 @@ impl Line {
         has_turn
     }
 
-    /// A consumer that found nothing stands in line.
-    pub(super) fn wait(&mut self, id: u64, waker: &Waker) {
-        let Some(consumer) = self.consumers.get_mut(&id) else { return };
-        match &mut consumer.waker {
-            Some(known) => known.clone_from(waker),
-            None => consumer.waker = Some(waker.clone()),
-        }
+    /// A consumer that found nothing stands in line. Gives the waker that it had, if it has another now.
+    pub(super) fn wait(&mut self, id: u64, waker: &Waker) -> Option<Waker> {
+        let consumer = self.consumers.get_mut(&id)?;
         (consumer.stand, consumer.share) = (Stand::Idle, 0);
         self.idle.push_back(id);
+        let is_known = consumer.waker.as_ref().is_some_and(|known| known.will_wake(waker));
+        if is_known { None } else { consumer.waker.replace(waker.clone()) }
     }
 
     /// A message has come: somebody is called for it, preferably another than `refuser`.

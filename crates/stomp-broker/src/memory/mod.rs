@@ -1,5 +1,6 @@
 //! The engine in memory.
 
+mod consumer;
 mod counts;
 mod fan_out;
 mod line;
@@ -16,7 +17,7 @@ use counts::Counts;
 use queues::Queues;
 use std::{fmt, sync::Arc};
 use stomp_frame::Headers;
-use stomp_session::{Message, MessageStream};
+use stomp_session::{BoxError, Message, MessageStream};
 use topics::Topics;
 
 /// The engine in memory: what a broker has unless it is given another.
@@ -46,7 +47,7 @@ impl Engine for Memory {
         }
         let mut fan_out = self.topics.publish(to, message);
         // Most topics have few subscribers, and need no task's time but this one's.
-        if fan_out.step() { Answer::later(fan_out) } else { Answer::now(Ok::<_, stomp_session::BoxError>(())) }
+        if fan_out.step() { Answer::later(fan_out) } else { Answer::now(Ok::<_, BoxError>(())) }
     }
 
     fn reserve(&self, to: &Destination, message: Message) -> Answer<Effect> {
@@ -55,7 +56,7 @@ impl Engine for Memory {
         }
         let (topics, to) = (self.topics.clone(), to.clone());
         let effect: Effect = Box::new(move || drop(topics.publish(&to, message)));
-        Answer::now(Ok::<_, stomp_session::BoxError>(effect))
+        Answer::now(Ok::<_, BoxError>(effect))
     }
 
     fn subscribe(&self, to: &Destination) -> Answer<MessageStream> {

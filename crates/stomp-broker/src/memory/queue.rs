@@ -6,7 +6,10 @@ use super::{
     waiting::{Letter, Room, Waiting},
 };
 use crate::{Config, Destination, QueueOverflow};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
 use tokio::time::Instant;
 
 /// A queue: what waits, who consumes, and what was given out.
@@ -55,6 +58,8 @@ pub(super) struct Leftovers {
     pub(super) calls: Calls,
     pub(super) expired: Vec<Letter>,
     pub(super) pushed_out: Vec<Letter>,
+    /// Wakers are foreign code, which is not dropped under a lock.
+    pub(super) waker: Option<Waker>,
 }
 
 impl Queue {
@@ -149,7 +154,7 @@ impl State {
 
     pub(super) fn leave(&mut self, consumer: u64, left: &mut Leftovers) {
         self.active = Instant::now();
-        self.line.leave(consumer, self.waiting.len(), &mut left.calls);
+        left.waker = self.line.leave(consumer, self.waiting.len(), &mut left.calls);
     }
 
     /// What is to be done from time to time.

@@ -1,6 +1,7 @@
 //! All queues.
 
 use super::{
+    consumer::Consumer,
     counts::Counts,
     queue::{Bounds, Leftovers, Queue, State},
     sweep,
@@ -10,18 +11,15 @@ use super::{
 use crate::{
     Config, Destination, DestinationStatistics, Effect, QueueOverflow, Scope, Statistics, destination::prefix,
 };
-use futures_core::Stream;
 use std::{
     collections::BTreeMap,
-    pin::Pin,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicUsize},
     },
-    task::{Context, Poll},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use stomp_session::{BoxError, ClientError, Delivery, Message, Settlement};
+use stomp_session::{ClientError, Message};
 use tokio::time::Instant;
 
 /// All queues.
@@ -100,7 +98,7 @@ impl Queues {
     pub(super) fn subscribe(&self, to: &Destination) -> Result<Consumer, ClientError> {
         let joined = self.0.with_queue_for(to, true, |queue, state| (Arc::clone(queue), state.line.join()))?;
         let (queue, id) = joined.ok_or_else(|| full("The queue is gone."))?;
-        Ok(Consumer { queues: self.clone(), queue, id })
+        Ok(Consumer::new(self.clone(), queue, id))
     }
 
     /// Adds what there is to `statistics`.
@@ -185,7 +183,8 @@ impl Shared {
 
     /// Wakes whoever is called, and deals with what a queue has no more use for. No lock may be held.
     pub(super) fn deal_with(self: &Arc<Self>, left: Leftovers, queue: &Destination) {
-        let Leftovers { calls, expired, pushed_out } = left;
+        let Leftovers { calls, expired, pushed_out, waker } = left;
+        drop(waker);
         calls.into_iter().for_each(std::task::Waker::wake);
         self.counts.expired.add(expired.len());
         for letter in pushed_out {
@@ -194,7 +193,7 @@ impl Shared {
     }
 
     /// Has a message among the dead letters, if there is a place for it.
-    fn bury(self: &Arc<Self>, letter: Letter, reason: &str, from: &Destination) {
+    pub(super) fn bury(self: &Arc<Self>, letter: Letter, reason: &str, from: &Destination) {
         let dead_letters = self.dead_letters.as_ref().filter(|to| *to != from && *from.scope() != Scope::Temporary);
         let Some(to) = dead_letters else {
             self.counts.dropped.add(1);
@@ -259,76 +258,6 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(letter) = self.letter.take() {
             self.queue.lock().release(&letter.room);
-        }
-    }
-}
-
-/// A consumer of a queue: the stream of what it is given. Dropping it ends the subscription.
-pub(super) struct Consumer {
-    queues: Queues,
-    queue: Arc<Queue>,
-    id: u64,
-}
-
-impl Consumer {
-    fn deliver(&self, position: u64, letter: Letter) -> Delivery {
-        let delivery = Delivery::new(letter.message.clone());
-        let delivery = if letter.attempts > 0 { delivery.redelivered() } else { delivery };
-        let (queues, queue, consumer) = (self.queues.clone(), Arc::clone(&self.queue), self.id);
-        delivery.on_settled(move |settlement| queues.settle(&queue, consumer, position, letter, settlement))
-    }
-}
-
-impl Queues {
-    /// What a consumer was given is settled.
-    fn settle(&self, queue: &Queue, consumer: u64, position: u64, mut letter: Letter, settlement: Settlement) {
-        let Shared { config, counts, .. } = &*self.0;
-        if settlement == Settlement::Acked {
-            queue.lock().settle(&letter.room);
-            counts.delivered.add(1);
-            return;
-        }
-        // Who has never seen it has not tried.
-        if settlement != Settlement::Unsent {
-            letter.attempts += 1;
-        }
-        letter.refused_by = (settlement == Settlement::Nacked).then_some(consumer);
-        if letter.attempts >= config.attempts {
-            queue.lock().settle(&letter.room);
-            return self.0.bury(letter, "rejected", &queue.destination);
-        }
-        let mut left = Leftovers::default();
-        queue.lock().put_back(position, letter, &mut left);
-        self.0.deal_with(left, &queue.destination);
-    }
-}
-
-impl Stream for Consumer {
-    type Item = Result<Delivery, BoxError>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut left = Leftovers::default();
-        let mut state = self.queue.lock();
-        let taken = state.take(self.id, &mut left);
-        if taken.is_none() {
-            state.line.wait(self.id, cx.waker());
-        }
-        drop(state);
-        self.queues.0.deal_with(left, &self.queue.destination);
-        match taken {
-            Some((position, letter)) => Poll::Ready(Some(Ok(self.deliver(position, letter)))),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl Drop for Consumer {
-    fn drop(&mut self) {
-        let mut left = Leftovers::default();
-        self.queue.lock().leave(self.id, &mut left);
-        self.queues.0.deal_with(left, &self.queue.destination);
-        if *self.queue.destination.scope() == Scope::Temporary {
-            self.queues.0.remove_if(&self.queue.destination, |state| state.is_abandoned(None));
         }
     }
 }

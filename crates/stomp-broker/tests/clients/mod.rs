@@ -141,7 +141,7 @@ impl Client {
     }
 
     /// The connection breaks.
-    pub(crate) async fn is_killed(self) {
+    pub(crate) async fn breaks_off(self) {
         self.connection.abort();
         let _ = self.connection.await;
     }
