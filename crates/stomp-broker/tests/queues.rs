@@ -8,7 +8,7 @@ use clients::{Client, answer, open, send, subscribe, unsubscribe};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stomp_broker::{Broker, Config, QueueOverflow};
 use stomp_frame::{Command, Frame};
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
 /// A broker, and two clients of it.
 async fn two_clients(config: Config) -> (Broker, Client, Client) {
@@ -146,6 +146,7 @@ async fn what_a_consumer_leaves_behind_goes_back_in_order() {
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_comes_again_until_it_is_taken() {
     let (_, mut producer, mut consumer) = two_clients(open()).await;
+    let start = Instant::now();
     consumer.consumes("0", "/queue/q").await;
     producer.sends_numbers(0..1).await;
     let message = consumer.gets_numbers([0], false).await.remove(0);
@@ -154,6 +155,7 @@ async fn what_is_refused_comes_again_until_it_is_taken() {
     consumer.nacks(&message).await;
     let message = consumer.gets_numbers([0], true).await.remove(0);
     consumer.acks(&message).await;
+    assert_eq!(start.elapsed(), Duration::ZERO, "nobody had to sweep");
     consumer.gets_nothing().await;
 }
 
@@ -240,17 +242,22 @@ async fn a_full_queue_refuses_whoever_sends() {
 async fn it_is_full_of_octets_too_and_so_may_be_all_together() {
     let large = "x".repeat(1_000);
     let mut config = open();
-    (config.queue_octets, config.all_queues_octets) = (1_500, 2_500);
+    (config.queue_octets, config.all_queues_octets) = (2_500, 4_000);
     let (_, mut producer, mut consumer) = two_clients(config).await;
-    producer.sends("/queue/a", &large).await;
-    producer.is_refused(send("/queue/a", &large), "queue-full").await;
-    producer.sends("/queue/b", &large).await;
-    producer.is_refused(send("/queue/c", &large), "queue-full").await;
-    consumer.consumes("0", "/queue/a").await;
-    let message = consumer.gets_message(&large).await;
-    consumer.acks(&message).await;
-    producer.sends("/queue/c", &large).await;
-    consumer.breaks_off().await;
+    for queue in ["/queue/a", "/queue/a", "/queue/b"] {
+        producer.sends(queue, &large).await;
+    }
+    let one_by_one = subscribe("0", "/queue/a").with_header("ack", "client").with_header("prefetch-count", "1");
+    consumer.asks(one_by_one).await;
+    for queue in ["/queue/a", "/queue/a", "/queue/c"] {
+        let message = consumer.gets_message(&large).await;
+        for full in ["/queue/a", "/queue/c"] {
+            producer.is_refused(send(full, &large), "queue-full").await;
+        }
+        consumer.acks(&message).await;
+        producer.sends(queue, &large).await;
+    }
+    // This one has room, but not all together.
     producer.is_refused(send("/queue/a", &large), "queue-full").await;
 }
 
@@ -334,7 +341,11 @@ async fn a_queue_that_is_empty_and_idle_is_gone() {
     assert_eq!(queues(), 1, "it is not idle for long");
     pass(10).await;
     assert_eq!(queues(), 0);
+    // It may be there again, and be gone again.
     producer.sends_numbers(1..2).await;
-    consumer.consumes("1", "/queue/q").await;
+    consumer.subscribes("1", "/queue/q").await;
     consumer.gets_numbers([1], false).await;
+    consumer.asks(unsubscribe("1")).await;
+    pass(15).await;
+    assert_eq!(queues(), 0);
 }

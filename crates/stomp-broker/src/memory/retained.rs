@@ -92,6 +92,8 @@ mod tests {
         assert_eq!(retained(&values, ">"), ["3", "4"]);
         assert_eq!(retained(&values, "a"), ["3"]);
         assert!(retained(&values, "b.c").is_empty());
+        let own = Destination::user(stomp_session::Principal::new("ann"), "a");
+        assert!(values.matching(&own).is_empty(), "that is another topic");
         values.remove(&Destination::topic("a"));
         assert!(retained(&values, "a").is_empty());
         assert_eq!((values.values.len(), values.ages.len()), (1, 1));

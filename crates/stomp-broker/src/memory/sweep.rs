@@ -29,16 +29,15 @@ pub(super) fn begin(shared: &Arc<Shared>) {
 struct Sweeper(Weak<Shared>);
 
 impl Sweeper {
-    async fn run(mut self) {
+    async fn run(self) {
         loop {
             sleep(PERIOD).await;
             let Some(shared) = self.0.upgrade() else { return };
             sweep(&shared).await;
             let queues = shared.write();
             if queues.is_empty() {
-                shared.is_swept.store(false, Ordering::Relaxed);
-                // Another may begin now, which has nothing to do with the end of this one.
-                self.0 = Weak::new();
+                // Before the list is unlocked, for another may begin then.
+                drop(self);
                 return;
             }
         }
@@ -46,7 +45,7 @@ impl Sweeper {
 }
 
 impl Drop for Sweeper {
-    /// The runtime may end before the queues do.
+    /// Another may begin: the runtime may end before the queues do.
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
             shared.is_swept.store(false, Ordering::Relaxed);
