@@ -6,16 +6,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 // A script ends by itself, and takes its children along, before its runner has to kill it.
 setTimeout(() => finish(new Error('the script ran over time')), 110_000).unref();
 
-/** Runs one check; its failure is printed and does not keep the next from running. */
-export async function check(name, body) {
+/**
+ * Runs one check; its failure is printed and does not keep the next from running. Where a server is known to differ,
+ * the check must fail, and `difference` says why it does.
+ */
+export async function check(name, body, difference) {
   const started = performance.now();
+  let failure;
   try {
     await body();
-    console.log(`  ok      ${name} (${Math.round(performance.now() - started)} ms)`);
+    failure = difference && new Error(`passes, although it is listed as a difference: ${difference}`);
   } catch (error) {
-    process.exitCode = 1;
-    console.log(`  FAILED  ${name}\n${indented(error.stack ?? String(error))}`);
+    if (difference) return console.log(`  differs ${name} (${difference})`);
+    failure = error;
   }
+  if (!failure) return console.log(`  ok      ${name} (${Math.round(performance.now() - started)} ms)`);
+  process.exitCode = 1;
+  console.log(`  FAILED  ${name}\n${indented(failure.stack ?? String(failure))}`);
 }
 
 /** Probes until something truthy comes, and gives it. */

@@ -1,0 +1,419 @@
+// What a broker must do for every client, in checks of their own.
+
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { check, finish, until, within } from '../support.mjs';
+import { differences } from './differences.mjs';
+import { Broker } from './own.mjs';
+
+const MIB = 1 << 20;
+const OCTETS = Buffer.from(Array.from({ length: 256 }, (_, octet) => octet));
+
+/** Runs all checks that each client is able to take, and ends the script. */
+export async function judge(...clients) {
+  for (const client of clients) {
+    console.log(`${client.client}:`);
+    await judgeOne(client);
+  }
+  finish();
+}
+
+async function judgeOne(Client) {
+  const listed = differences(Client.client);
+  const able = ({ needs }) => !Client.unable?.includes(needs);
+  /** Its connections are cut when it ends. */
+  const judged = (name, body, version) => {
+    const peers = [];
+    const connect = async (options) => {
+      const peer = await Client.connect({ ...(version && { version }), ...options });
+      peers.push(peer);
+      return peer;
+    };
+    const run = () => body(connect, version).finally(() => peers.forEach((peer) => peer.cut()));
+    const difference = listed.get(name);
+    listed.delete(name);
+    // What a broker is known not to do is not waited for as long as what it must do.
+    return check(name, () => (difference ? within(run(), 'it', 2000) : run()), difference);
+  };
+
+  await Promise.all(PATIENT.map(({ name, body }) => judged(name, body)));
+  for (const version of Client.versions) {
+    for (const { name, body } of VERSIONED.filter(({ since = '1.0' }) => version >= since)) {
+      await judged(`STOMP ${version}: ${name}`, body, version);
+    }
+  }
+  for (const { name, body } of PLAIN.filter(able)) {
+    await judged(name, body);
+  }
+  if (process.env.BROKER_BIN && able({ needs: 'coming back' })) {
+    await judged('a client comes back and subscribes again after the broker was killed', () => comesBack(Client));
+  }
+  for (const name of listed.keys()) {
+    await check(name, () => assert.fail('listed as a difference, but there is no such check'));
+  }
+}
+
+/** Those that wait for time to pass, and do so side by side. */
+const PATIENT = [
+  {
+    name: 'heart-beats come every second, and keep a session alive',
+    async body(connect) {
+      const peer = await connect({ heartBeats: 1000 });
+      const ended = peer.over.then(() => assert.fail('the connection ended'));
+      await Promise.race([sleep(3500), ended]);
+      assert(peer.heartBeats >= 2, `${peer.heartBeats} heart-beats in 3.5 s`);
+      await peer.send(fresh('topic'), 'still here');
+    },
+  },
+  {
+    name: 'a client that promised heart-beats and falls silent is closed within 5 s',
+    async body(connect) {
+      const peer = await connect({ heartBeats: 1000 });
+      peer.fallSilent();
+      await within(peer.over, 'the end', 5000);
+    },
+  },
+];
+
+/** Those that run in every version since `since`. */
+const VERSIONED = [
+  {
+    name: 'a client receives what it sends',
+    async body(connect) {
+      const peer = await connect();
+      const topic = fresh('topic');
+      const inbox = await peer.subscribe(topic);
+      await peer.send(topic, 'hello \u{1f980}', { 'content-type': 'text/plain', kind: 'greeting' });
+      const { headers, body } = await inbox.next();
+      assert.equal(body.toString(), 'hello \u{1f980}');
+      assert.equal(headers.destination, topic);
+      assert.equal(headers['content-type'], 'text/plain');
+      assert.equal(headers.kind, 'greeting');
+    },
+  },
+  {
+    name: 'the version agreed on is the one asked for',
+    async body(connect, version) {
+      const { headers } = await connect();
+      assert.equal(headers.version, version);
+    },
+  },
+  {
+    name: 'ack:client settles a message and all before it',
+    async body(connect) {
+      const { peer, queue, messages } = await consume(connect, 'client', texts(4));
+      await peer.ack(messages[1]);
+      peer.cut();
+      await expectLeft(connect, queue, texts(4).slice(2));
+    },
+  },
+  {
+    name: 'ack:client-individual settles one message',
+    since: '1.1',
+    async body(connect) {
+      const { peer, queue, messages } = await consume(connect, 'client-individual', texts(3));
+      await peer.ack(messages[1]);
+      peer.cut();
+      await expectLeft(connect, queue, ['text 0', 'text 2']);
+    },
+  },
+  {
+    name: 'a message comes again after NACK, twice in a row, and no more after ACK',
+    since: '1.1',
+    async body(connect) {
+      const { peer, queue, inbox, messages } = await consume(connect, 'client-individual', texts(2));
+      let [message] = messages;
+      for (const _ of ['first', 'second']) {
+        await peer.nack(message);
+        message = await inbox.next();
+        assert.equal(text(message), 'text 0');
+        assert.equal(message.headers.redelivered, 'true');
+      }
+      await peer.ack(message);
+      peer.cut();
+      await expectLeft(connect, queue, ['text 1']);
+    },
+  },
+  {
+    name: 'what a consumer did not acknowledge before it vanished comes again, as redelivered',
+    async body(connect) {
+      const { peer, queue, messages } = await consume(connect, 'client', texts(3));
+      assert(messages.every(({ headers }) => headers.redelivered !== 'true'));
+      peer.cut();
+      const again = await expectLeft(connect, queue, texts(3));
+      assert(again.every(({ headers }) => headers.redelivered === 'true'));
+    },
+  },
+];
+
+/** Those that run once, unless the client is unable to do what one needs. */
+const PLAIN = [
+  {
+    name: 'a topic reaches all its subscribers, the sender too, in order',
+    async body(connect) {
+      const topic = fresh('topic');
+      const [ann, bob] = [await connect(), await connect()];
+      const inboxes = [await ann.subscribe(topic), await bob.subscribe(topic), await bob.subscribe(topic)];
+      await sendAll(ann, topic, texts(20));
+      for (const inbox of inboxes) assert.deepEqual((await inbox.take(20)).map(text), texts(20));
+    },
+  },
+  {
+    name: 'headers arrive as they were sent',
+    needs: 'escapes',
+    async body(connect) {
+      const peer = await connect();
+      const topic = fresh('topic');
+      const inbox = await peer.subscribe(topic);
+      const sent = { colon: 'a:b', line: 'a\nb', backslash: 'a\\b', crab: '\u{1f980}' };
+      await peer.send(topic, 'headers', sent);
+      const { headers } = await inbox.next();
+      for (const name of Object.keys(sent)) assert.equal(headers[name], sent[name]);
+    },
+  },
+  {
+    name: 'a binary body arrives whole',
+    needs: 'binary bodies',
+    body: (connect) => arrivesWhole(() => connect({ binary: true }), OCTETS),
+  },
+  {
+    name: 'a text of 1 MiB arrives whole',
+    body: (connect) => arrivesWhole(connect, 'é'.repeat(MIB / 2)),
+  },
+  {
+    name: 'a binary body of 1 MiB arrives whole',
+    needs: 'binary bodies',
+    body: (connect) => arrivesWhole(() => connect({ binary: true }), Buffer.concat(Array(MIB / 256).fill(OCTETS))),
+  },
+  {
+    name: 'a text of 1 MiB in binary messages arrives whole',
+    needs: 'WebSocket',
+    body: (connect) => arrivesWhole(() => connect({ binary: true }), 'é'.repeat(MIB / 2)),
+  },
+  {
+    name: 'nothing comes after UNSUBSCRIBE',
+    async body(connect) {
+      const peer = await connect();
+      const topic = fresh('topic');
+      const [gone, kept] = [await peer.subscribe(topic), await peer.subscribe(topic)];
+      await peer.unsubscribe(gone);
+      await peer.send(topic, 'for one');
+      await kept.next();
+      assert.deepEqual(gone.rest(), []);
+    },
+  },
+  {
+    name: 'a queue keeps its messages for a consumer to come, in order',
+    async body(connect) {
+      const queue = fresh('queue');
+      const sender = await connect();
+      await sendAll(sender, queue, texts(20));
+      sender.cut();
+      await expectLeft(connect, queue, texts(20));
+    },
+  },
+  {
+    name: 'consumers of one queue share its messages',
+    async body(connect) {
+      const queue = fresh('queue');
+      const [ann, bob] = [await connect(), await connect()];
+      const inboxes = [await ann.subscribe(queue), await bob.subscribe(queue)];
+      await sendAll(ann, queue, texts(20));
+      const shares = [[], []];
+      await until(() => {
+        inboxes.forEach((inbox, n) => shares[n].push(...inbox.rest().map(text)));
+        return shares.flat().length >= 20;
+      }, 'all messages');
+      assert.deepEqual(shares.flat().sort(), texts(20).sort());
+      assert(shares.every(({ length }) => length > 0));
+    },
+  },
+  {
+    name: 'prefetch-count bounds what a consumer has at once',
+    async body(connect) {
+      const queue = fresh('queue');
+      const peer = await connect();
+      await sendAll(peer, queue, texts(3));
+      const inbox = await peer.subscribe(queue, { ack: 'client-individual', 'prefetch-count': '2' });
+      const [first] = await inbox.take(2);
+      await peer.send(fresh('topic'), 'behind it');
+      assert.deepEqual(inbox.rest(), []);
+      await peer.ack(first);
+      assert.equal(text(await inbox.next()), 'text 2');
+    },
+  },
+  {
+    name: 'what was not acknowledged before UNSUBSCRIBE comes again',
+    async body(connect) {
+      const { peer, queue, inbox } = await consume(connect, 'client', texts(2));
+      await peer.unsubscribe(inbox);
+      await expectLeft(connect, queue, texts(2));
+    },
+  },
+  ...['topic', 'queue'].map((kind) => ({
+    name: `what is sent to a ${kind} in a transaction comes at COMMIT`,
+    async body(connect) {
+      const peer = await connect();
+      const destination = fresh(kind);
+      const inbox = await peer.subscribe(destination);
+      await peer.begin('tx');
+      hold(peer, destination, 'one');
+      hold(peer, destination, 'two');
+      await peer.send(destination, 'outside');
+      assert.equal(text(await inbox.next()), 'outside');
+      await peer.commit('tx');
+      assert.deepEqual((await inbox.take(2)).map(text), ['one', 'two']);
+    },
+  })),
+  {
+    name: 'a SEND in a transaction is receipted before COMMIT',
+    async body(connect) {
+      const peer = await connect();
+      await peer.begin('tx');
+      await peer.send(fresh('topic'), 'held', { transaction: 'tx' });
+    },
+  },
+  {
+    name: 'what is sent in a transaction never comes after ABORT',
+    async body(connect) {
+      const peer = await connect();
+      const topic = fresh('topic');
+      const inbox = await peer.subscribe(topic);
+      await peer.begin('tx');
+      hold(peer, topic, 'aborted');
+      await peer.abort('tx');
+      await peer.send(topic, 'outside');
+      assert.equal(text(await inbox.next()), 'outside');
+    },
+  },
+  {
+    name: 'an ACK in a transaction counts from COMMIT on',
+    async body(connect) {
+      const { peer, queue, messages } = await consume(connect, 'client-individual', texts(2));
+      await peer.begin('tx');
+      await peer.ack(messages[0], { transaction: 'tx' });
+      await peer.commit('tx');
+      peer.cut();
+      await expectLeft(connect, queue, ['text 1']);
+    },
+  },
+  {
+    name: 'after ABORT an ACK in the transaction has not been, and may come again',
+    async body(connect) {
+      const { peer, queue, messages } = await consume(connect, 'client-individual', texts(3));
+      await peer.begin('tx');
+      await peer.ack(messages[0], { transaction: 'tx' });
+      await peer.ack(messages[1], { transaction: 'tx' });
+      await peer.abort('tx');
+      await peer.ack(messages[0]);
+      peer.cut();
+      await expectLeft(connect, queue, ['text 1', 'text 2']);
+    },
+  },
+  {
+    name: 'a transaction that is open when its connection ends is aborted',
+    async body(connect) {
+      const { peer, queue, messages } = await consume(connect, 'client-individual', texts(2));
+      await peer.begin('tx');
+      await peer.ack(messages[0], { transaction: 'tx' });
+      hold(peer, queue, 'never');
+      peer.cut();
+      await expectLeft(connect, queue, texts(2));
+    },
+  },
+  {
+    name: 'a wrong passcode is refused with ERROR',
+    body: (connect) => assert.rejects(connect({ passcode: 'wrong' }), /ERROR/),
+  },
+  {
+    name: 'an unknown destination is refused with ERROR',
+    body: async (connect) => assert.rejects((await connect()).send('/nowhere/at-all', 'lost'), /ERROR/),
+  },
+  {
+    name: 'an ERROR names the receipt that was asked for',
+    needs: 'errors',
+    async body(connect) {
+      const peer = await connect();
+      await assert.rejects(peer.send('/nowhere/at-all', 'lost'));
+      assert((await peer.error)['receipt-id']);
+    },
+  },
+  {
+    name: 'the connection is closed after an ERROR',
+    needs: 'errors',
+    async body(connect) {
+      const peer = await connect();
+      await assert.rejects(peer.send('/nowhere/at-all', 'lost'));
+      await within(peer.over, 'the end', 5000);
+    },
+  },
+  {
+    name: 'DISCONNECT is receipted',
+    needs: 'orderly ends',
+    body: async (connect) => assert(await (await connect()).leave(), 'no RECEIPT'),
+  },
+];
+
+async function comesBack(Client) {
+  const broker = await Broker.start();
+  const topic = fresh('topic');
+  const { inbox, leave } = Client.stay(broker, topic);
+  const heard = () =>
+    until(async () => {
+      // As soon as it has subscribed, it hears one of these.
+      const peer = await Client.connect(broker).catch(() => undefined);
+      await peer?.send(topic, 'anybody?').finally(() => peer.cut());
+      return inbox.rest().length > 0;
+    }, 'the client');
+  await heard();
+  await broker.kill();
+  await broker.again();
+  inbox.rest();
+  await heard();
+  await leave();
+  await broker.kill();
+}
+
+const fresh = (kind) => `/${kind}/interop.${randomUUID()}`;
+const texts = (count) => Array.from({ length: count }, (_, n) => `text ${n}`);
+const text = ({ body }) => body.toString();
+
+async function sendAll(peer, destination, bodies) {
+  for (const body of bodies) await peer.send(destination, body);
+}
+
+/** Sends in the transaction `tx`, whenever the receipt comes. */
+function hold(peer, destination, body) {
+  peer.send(destination, body, { transaction: 'tx' }).catch(() => {});
+}
+
+async function arrivesWhole(connect, body) {
+  const peer = await connect();
+  const topic = fresh('topic');
+  const inbox = await peer.subscribe(topic);
+  await peer.send(topic, body);
+  const { body: received } = await inbox.next();
+  assert(received.equals(Buffer.from(body)), `${received.length} octets, or others, came`);
+}
+
+/** A consumer that has these messages of a new queue. */
+async function consume(connect, ack, bodies) {
+  const queue = fresh('queue');
+  const peer = await connect();
+  await sendAll(peer, queue, bodies);
+  const inbox = await peer.subscribe(queue, { ack });
+  return { peer, queue, inbox, messages: await inbox.take(bodies.length) };
+}
+
+/** Another consumer gets these messages of the queue, and no others. */
+async function expectLeft(connect, queue, bodies) {
+  const peer = await connect();
+  const inbox = await peer.subscribe(queue);
+  const messages = await inbox.take(bodies.length);
+  assert.deepEqual(messages.map(text), bodies);
+  await peer.send(queue, 'new');
+  assert.equal(text(await inbox.next()), 'new');
+  return messages;
+}

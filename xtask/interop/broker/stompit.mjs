@@ -1,0 +1,136 @@
+// stompit over TCP, against any broker.
+
+import stompit from 'stompit';
+
+import { within } from '../support.mjs';
+import { judge } from './checks.mjs';
+import { Inbox, Peer } from './peer.mjs';
+
+class Stompit extends Peer {
+  static client = 'stompit';
+  static versions = ['1.2', '1.1', '1.0'];
+  /** Of an ERROR it gives only the message, and then it ends the connection itself. */
+  static unable = ['errors', 'WebSocket'];
+
+  constructor({ tcp, login, passcode, version, heartBeats }) {
+    super();
+    const connectHeaders = {
+      host: '/',
+      login,
+      passcode,
+      'accept-version': version,
+      'heart-beat': `${heartBeats},${heartBeats}`,
+    };
+    const connected = (error, client) => {
+      if (error) return this.#failed(error);
+      this.client = client;
+      client.on('error', (error) => this.#failed(error));
+      client.on('end', () => this.onEnd());
+      // It writes a frame in parts, which would wait for one another.
+      client.getTransportSocket().setNoDelay();
+      client.getTransportSocket().on('data', (data) => (this.heartBeats += data.equals(LF)));
+      this.onConnected(client.headers);
+    };
+    mend(stompit.connect({ ...address(tcp), connectHeaders }, connected));
+  }
+
+  #failed(error) {
+    if (error.isApplicationError?.()) this.onError({ message: error.message });
+    this.onEnd();
+  }
+
+  /** The client names its receipts itself. */
+  receipted(action) {
+    return super.receipted(({ receipt }) => action({ onReceipt: () => this.onReceipt(receipt) }));
+  }
+
+  send(destination, body, headers) {
+    headers = { ...headers, destination, 'content-length': Buffer.byteLength(body) };
+    return this.receipted((options) => this.client.send(headers, options).end(body));
+  }
+
+  async subscribe(destination, headers) {
+    const inbox = new Inbox();
+    const receive = async (error, message) => {
+      if (error) return;
+      const chunks = [];
+      for await (const chunk of message) chunks.push(chunk);
+      inbox.push({ headers: message.headers, body: Buffer.concat(chunks), message });
+    };
+    await this.followed(() => {
+      inbox.subscription = this.client.subscribe({ ...headers, destination }, receive);
+    });
+    return inbox;
+  }
+
+  unsubscribe({ subscription }) {
+    return this.followed(() => subscription.unsubscribe());
+  }
+
+  ack({ message }, headers) {
+    return this.receipted((options) => this.client.ack(message, headers, options));
+  }
+
+  nack({ message }) {
+    return this.receipted((options) => this.client.nack(message, {}, options));
+  }
+
+  async begin(transaction) {
+    await this.followed(() => (this.transaction = this.client.begin({ transaction })));
+  }
+
+  commit() {
+    return this.receipted((options) => this.transaction.commit(options));
+  }
+
+  abort() {
+    return this.receipted((options) => this.transaction.abort(options));
+  }
+
+  /** The client ends without an error only when its DISCONNECT was receipted. */
+  leave() {
+    const left = new Promise((resolve) => this.client.disconnect((error) => resolve(!error)));
+    return within(left, 'the end');
+  }
+
+  cut() {
+    this.client?.getTransportSocket().destroy();
+  }
+
+  fallSilent() {
+    this.client.getTransportSocket().write = () => true;
+  }
+
+  /** Comes back, and subscribes again, by the client's own means. */
+  static stay({ tcp, login, passcode }, destination) {
+    const inbox = new Inbox();
+    const servers = [{ ...address(tcp), connectHeaders: { host: '/', login, passcode } }];
+    const failover = new stompit.ConnectFailover(servers, { initialReconnectDelay: 100, maxReconnectDelay: 200 });
+    const channel = new stompit.Channel(failover, { alwaysConnected: true });
+    channel.subscribe({ destination }, (error, message) => {
+      if (error) return;
+      message.readString('utf-8', (_, text) => inbox.push(text));
+    });
+    return { inbox, leave: () => channel.close() };
+  }
+}
+
+const LF = Buffer.from('\n');
+
+/** An ERROR with a plain text would be emitted by the frame, where nobody can hear it, and not by the client. */
+function mend(client) {
+  client.setCommandHandlers = (handlers) => {
+    const ERROR = (frame, ...rest) => {
+      frame.on('error', (error) => client.destroy(error));
+      handlers.ERROR.call(client, frame, ...rest);
+    };
+    return stompit.Client.prototype.setCommandHandlers.call(client, { ...handlers, ERROR });
+  };
+}
+
+function address(tcp) {
+  const [host, port] = tcp.split(':');
+  return { host, port: Number(port) };
+}
+
+await judge(Stompit);
