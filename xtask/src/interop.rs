@@ -1,6 +1,8 @@
 //! `cargo xtask interop`: foreign clients judge servers of this workspace, also through foreign proxies.
 
+mod brokers;
 mod proxy;
+mod rabbitmq;
 mod script;
 mod server;
 mod tools;
@@ -37,14 +39,17 @@ pub(crate) fn run(missing: Missing) -> Result {
     }
     let tools = tools::find()?;
     let (mut passed, mut failed) = (0, 0);
+    let mut outcomes = Vec::new();
     for suite in SUITES {
-        for outcome in suite.run(&tools)? {
-            match outcome {
-                Ok(()) => passed += 1,
-                Err(reason) => {
-                    failed += 1;
-                    println!("{reason}");
-                }
+        outcomes.extend(suite.run(&tools)?);
+    }
+    outcomes.extend(brokers::judge(&tools));
+    for outcome in outcomes {
+        match outcome {
+            Ok(()) => passed += 1,
+            Err(reason) => {
+                failed += 1;
+                println!("{reason}");
             }
         }
     }
@@ -66,12 +71,13 @@ impl Suite {
             program,
             chromium: tools.chromium.clone(),
         };
-        let mut outcomes: Vec<Result> = self.scripts.iter().map(|name| script::run(name, &environment)).collect();
+        let mut outcomes: Vec<Result> =
+            self.scripts.iter().map(|name| script::run(name, &environment.variables())).collect();
         for (proxy, program) in PROXIES.iter().zip(&tools.proxies) {
             let running = proxy.start(program, server.address)?;
             outcomes.push(proxy::check_handshakes(running.address));
             environment.url = format!("http://{}", running.address);
-            outcomes.extend(self.proxied.iter().map(|name| script::run(name, &environment)));
+            outcomes.extend(self.proxied.iter().map(|name| script::run(name, &environment.variables())));
         }
         Ok(outcomes)
     }

@@ -38,7 +38,13 @@ pub(crate) struct Running {
 }
 
 /// A directory that does not outlive this value.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
+
+impl Scratch {
+    pub(super) fn new(name: &str) -> Scratch {
+        Scratch(env::temp_dir().join(format!("webstomp-interop-{name}-{}", process::id())))
+    }
+}
 
 impl Drop for Scratch {
     fn drop(&mut self) {
@@ -51,7 +57,7 @@ impl Proxy {
     /// Starts it before `upstream`, on a free port.
     pub(crate) fn start(&self, program: &Path, upstream: SocketAddr) -> Result<Running> {
         let address = free_address().map_err(|error| format!("no free port: {error}"))?;
-        let files = Scratch(env::temp_dir().join(format!("webstomp-interop-{}-{}", self.name, process::id())));
+        let files = Scratch::new(self.name);
         let configuration = self.configure(address, upstream, &files.0)?;
         let mut command = shell::command(program, self.arguments);
         command.arg(configuration);

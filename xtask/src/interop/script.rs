@@ -1,6 +1,7 @@
 //! One script of `xtask/interop/`, run by Node within a time limit.
 
 use std::{
+    ffi::OsString,
     path::PathBuf,
     process::{Child, ExitStatus},
     thread,
@@ -12,7 +13,7 @@ use crate::{Result, shell};
 /// How long a script may run.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
-/// What a script learns through its environment.
+/// What a script learns about an application through its environment.
 pub(crate) struct Environment {
     /// Begins the names of the server's variables: `CHAT` for `CHAT_URL` and `CHAT_BIN`.
     pub(crate) prefix: String,
@@ -23,14 +24,22 @@ pub(crate) struct Environment {
     pub(crate) chromium: PathBuf,
 }
 
-/// Runs the script; it fails by its exit status or by running over time.
-pub(crate) fn run(name: &str, environment: &Environment) -> Result {
+impl Environment {
+    pub(crate) fn variables(&self) -> Vec<(String, OsString)> {
+        vec![
+            (format!("{}_URL", self.prefix), self.url.clone().into()),
+            (format!("{}_BIN", self.prefix), self.program.clone().into()),
+            ("CHROMIUM".to_owned(), self.chromium.clone().into()),
+        ]
+    }
+}
+
+/// Runs the script with these variables; it fails by its exit status or by running over time.
+pub(crate) fn run(name: &str, variables: &[(String, OsString)]) -> Result {
     let mut node = shell::command("node", &[&format!("xtask/interop/{name}")]);
     println!("\n$ {}", shell::line(&node));
     let mut script = node
-        .env(format!("{}_URL", environment.prefix), &environment.url)
-        .env(format!("{}_BIN", environment.prefix), &environment.program)
-        .env("CHROMIUM", &environment.chromium)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .spawn()
         .map_err(|error| format!("node did not start: {error}"))?;
     match finish(&mut script) {

@@ -51,6 +51,11 @@ impl Killed {
     pub(super) fn new(process: Child) -> Killed {
         Killed(process)
     }
+
+    /// Whether it has ended by itself.
+    pub(super) fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
 }
 
 impl Drop for Killed {

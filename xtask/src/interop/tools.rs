@@ -1,8 +1,8 @@
 //! What foreign clients need on this machine: found, reported together, or installed.
 
-use std::path::PathBuf;
+use std::{ffi::OsStr, path::PathBuf, process::Stdio};
 
-use super::proxy::PROXIES;
+use super::{proxy::PROXIES, rabbitmq};
 use crate::{Result, shell};
 
 /// Node's oldest major version that the clients run on.
@@ -10,11 +10,16 @@ const NODE: u32 = 20;
 
 const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
+/// Where stomp.py is installed, and what it is with.
+const VENV: &str = "xtask/interop/.venv";
+const REQUIREMENTS: &str = "xtask/interop/broker/requirements.txt";
+
 /// The tools of which a script must know the place; `node` is found by its name.
 pub(crate) struct Tools {
     pub(crate) chromium: PathBuf,
     /// In the order of [`PROXIES`].
     pub(crate) proxies: Vec<PathBuf>,
+    pub(crate) rabbitmq: rabbitmq::Programs,
 }
 
 /// Finds the tools, or names all that is missing and how to get it.
@@ -38,8 +43,15 @@ pub(crate) fn find() -> Result<Tools> {
     if proxies.len() < PROXIES.len() {
         missing.push("nginx and haproxy: your system's packages of these names".to_owned());
     }
-    match chromium {
-        Some(chromium) if missing.is_empty() => Ok(Tools { chromium, proxies }),
+    let rabbitmq = rabbitmq::Programs::find();
+    if rabbitmq.is_none() {
+        missing.push("RabbitMQ: your system's package rabbitmq-server".to_owned());
+    }
+    if !imports(python(), "stomp") {
+        missing.push(format!("stomp.py: a virtual environment in {VENV}, with what {REQUIREMENTS} says"));
+    }
+    match (chromium, rabbitmq) {
+        (Some(chromium), Some(rabbitmq)) if missing.is_empty() => Ok(Tools { chromium, proxies, rabbitmq }),
         _ => Err(format!(
             "interop lacks\n  {}\n`cargo xtask interop --install` fetches all of it on Debian, as root.",
             missing.join("\n  ")
@@ -47,7 +59,7 @@ pub(crate) fn find() -> Result<Tools> {
     }
 }
 
-/// Installs what is missing: programs by apt-get, the clients' packages by npm.
+/// Installs what is missing: programs by apt-get, the clients' packages by npm and pip.
 pub(crate) fn install() -> Result {
     let mut packages = Vec::new();
     if node().is_err() || shell::find(&["npm"]).is_none() {
@@ -57,11 +69,26 @@ pub(crate) fn install() -> Result {
         packages.push("chromium");
     }
     packages.extend(PROXIES.iter().map(|proxy| proxy.name).filter(|name| shell::find_daemon(name).is_none()));
+    if rabbitmq::Programs::find().is_none() {
+        packages.push("rabbitmq-server");
+    }
+    // Debian has what makes virtual environments in a package of its own.
+    if !imports("python3", "ensurepip") {
+        packages.push("python3-venv");
+    }
     if !packages.is_empty() {
         install_by_apt(&packages)?;
     }
     let mut npm = shell::command("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
-    shell::run_persistently(npm.current_dir(clients()))
+    shell::run_persistently(npm.current_dir(clients()))?;
+    install_by_pip()
+}
+
+fn install_by_pip() -> Result {
+    shell::run(&mut shell::command("python3", &["-m", "venv", VENV]))?;
+    let mut pip = shell::command(python(), &["-m", "pip", "install", "--disable-pip-version-check", "--quiet"]);
+    pip.args(["--require-hashes", "--only-binary=:all:", "--no-deps", "-r", REQUIREMENTS]);
+    shell::run_persistently(&mut pip)
 }
 
 fn install_by_apt(packages: &[&str]) -> Result {
@@ -96,6 +123,17 @@ fn node() -> Result {
 /// `v20.1.0` is 20.
 fn major(version: &str) -> Option<u32> {
     version.strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+/// Whether there is this Python, with this module.
+fn imports(python: impl AsRef<OsStr>, module: &str) -> bool {
+    let mut import = shell::command(python, &["-c", &format!("import {module}")]);
+    import.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// The one of the virtual environment.
+fn python() -> PathBuf {
+    shell::root().join(VENV).join("bin/python")
 }
 
 fn clients() -> PathBuf {
