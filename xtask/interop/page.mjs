@@ -6,23 +6,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-import { chromium } from 'playwright-core';
-
+import { browser } from './browser.mjs';
 import { check, finish, until } from './support.mjs';
 
-const { CHAT_BIN, CHAT_URL, CHROMIUM, SCREENSHOTS } = process.env;
-
-const browser = await chromium.launch({
-  executablePath: CHROMIUM,
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-  ],
-});
+const { CHAT_BIN, CHAT_URL, SCREENSHOTS } = process.env;
 
 /** One tab with the chat's page. */
 class Tab {

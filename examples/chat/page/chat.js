@@ -26,7 +26,7 @@ function join() {
   document.title = `${room} · webstomp chat`;
   enableSending(false);
 
-  client = new StompClient(endpoint, name);
+  client = new StompClient(endpoint, { login: name });
   client.onstate = showState;
   client.onerror = (error) => showError(sentence(error));
   client.subscribe(destination(room), ({ body }) => showMessage(body));

@@ -60,12 +60,13 @@ export class StompClient {
   onstate = (_state) => {}; // "offline" | "connecting" | "online"
   onerror = (_error) => {}; // errors that belong to no send(); `code` is the ERROR's `message`
   state = "offline";
-  #url; #login; #socket; #retry; #beat; #watchdog;
+  #url; #credentials; #socket; #retry; #beat; #watchdog;
   #beatEvery = 0; #silence = 0; #wroteAt = 0; #onlineAt = 0; #failures = 0; #lastId = 0;
   #subscriptions = new Map(); // id -> { destination, callback }
   #unconfirmed = new Map(); // receipt -> { resolve, reject }
 
-  constructor(url, login) { this.#url = url; this.#login = login; }
+  /** `credentials` are headers of CONNECT: `login`, and `passcode` where one is needed. */
+  constructor(url, credentials) { this.#url = url; this.#credentials = credentials; }
 
   /** Connects, and reconnects whenever the connection is lost, until disconnect(). */
   connect() {
@@ -73,7 +74,7 @@ export class StompClient {
     clearTimeout(this.#retry);
     const socket = this.#socket = new WebSocket(this.#url, "v12.stomp");
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#write(encode("CONNECT", { "accept-version": "1.2", login: this.#login,
+    socket.onopen = () => this.#write(encode("CONNECT", { "accept-version": "1.2", ...this.#credentials,
       host: new URL(this.#url).hostname, "heart-beat": `${HEART_BEAT},${HEART_BEAT}` }));
     socket.onmessage = ({ data }) => this.#read(data);
     socket.onclose = () => this.#lost();

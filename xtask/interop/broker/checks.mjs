@@ -1,62 +1,17 @@
 // What a broker must do for every client, in checks of their own.
 
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { check, finish, until, within } from '../support.mjs';
-import { differences } from './differences.mjs';
-import { Broker } from './own.mjs';
+import { until, within } from '../support.mjs';
+import { consume, expectLeft, fresh, sendAll, text, texts } from './scenes.mjs';
+import { TRANSACTIONS } from './transactions.mjs';
 
 const MIB = 1 << 20;
 const OCTETS = Buffer.from(Array.from({ length: 256 }, (_, octet) => octet));
 
-/** Runs all checks that each client is able to take, and ends the script. */
-export async function judge(...clients) {
-  for (const client of clients) {
-    console.log(`${client.client}:`);
-    await judgeOne(client);
-  }
-  finish();
-}
-
-async function judgeOne(Client) {
-  const listed = differences(Client.client);
-  const able = ({ needs }) => !Client.unable?.includes(needs);
-  /** Its connections are cut when it ends. */
-  const judged = (name, body, version) => {
-    const peers = [];
-    const connect = async (options) => {
-      const peer = await Client.connect({ ...(version && { version }), ...options });
-      peers.push(peer);
-      return peer;
-    };
-    const run = () => body(connect, version).finally(() => peers.forEach((peer) => peer.cut()));
-    const difference = listed.get(name);
-    listed.delete(name);
-    // What a broker is known not to do is not waited for as long as what it must do.
-    return check(name, () => (difference ? within(run(), 'it', 2000) : run()), difference);
-  };
-
-  await Promise.all(PATIENT.map(({ name, body }) => judged(name, body)));
-  for (const version of Client.versions) {
-    for (const { name, body } of VERSIONED.filter(({ since = '1.0' }) => version >= since)) {
-      await judged(`STOMP ${version}: ${name}`, body, version);
-    }
-  }
-  for (const { name, body } of PLAIN.filter(able)) {
-    await judged(name, body);
-  }
-  if (process.env.BROKER_BIN && able({ needs: 'coming back' })) {
-    await judged('a client comes back and subscribes again after the broker was killed', () => comesBack(Client));
-  }
-  for (const name of listed.keys()) {
-    await check(name, () => assert.fail('listed as a difference, but there is no such check'));
-  }
-}
-
 /** Those that wait for time to pass, and do so side by side. */
-const PATIENT = [
+export const PATIENT = [
   {
     name: 'heart-beats come every second, and keep a session alive',
     async body(connect) {
@@ -78,7 +33,7 @@ const PATIENT = [
 ];
 
 /** Those that run in every version since `since`. */
-const VERSIONED = [
+export const VERSIONED = [
   {
     name: 'a client receives what it sends',
     async body(connect) {
@@ -149,7 +104,7 @@ const VERSIONED = [
 ];
 
 /** Those that run once, unless the client is unable to do what one needs. */
-const PLAIN = [
+export const PLAIN = [
   {
     name: 'a topic reaches all its subscribers, the sender too, in order',
     async body(connect) {
@@ -158,6 +113,31 @@ const PLAIN = [
       const inboxes = [await ann.subscribe(topic), await bob.subscribe(topic), await bob.subscribe(topic)];
       await sendAll(ann, topic, texts(20));
       for (const inbox of inboxes) assert.deepEqual((await inbox.take(20)).map(text), texts(20));
+    },
+  },
+  {
+    name: 'a pattern stands for topics: * for one segment, # for the rest',
+    async body(connect) {
+      const peer = await connect();
+      const root = fresh('topic');
+      const [one, rest] = [await peer.subscribe(`${root}.*.end`), await peer.subscribe(`${root}.#`)];
+      for (const path of ['a.end', 'a', 'a.b.end']) await peer.send(`${root}.${path}`, path);
+      await peer.send(`${root}.z.end`, 'last');
+      assert.deepEqual((await one.take(2)).map(text), ['a.end', 'last']);
+      assert.deepEqual((await rest.take(4)).map(text), ['a.end', 'a', 'a.b.end', 'last']);
+    },
+  },
+  {
+    name: 'answers come to a temporary queue that was subscribed to',
+    async body(connect) {
+      const [asker, answerer] = [await connect(), await connect()];
+      const queue = fresh('queue');
+      const questions = await answerer.subscribe(queue);
+      const answers = await asker.subscribe('/temp-queue/answers');
+      await asker.send(queue, 'what?', { 'reply-to': '/temp-queue/answers' });
+      const { headers } = await questions.next();
+      await answerer.send(headers['reply-to'], 'that');
+      assert.equal(text(await answers.next()), 'that');
     },
   },
   {
@@ -252,77 +232,7 @@ const PLAIN = [
       await expectLeft(connect, queue, texts(2));
     },
   },
-  ...['topic', 'queue'].map((kind) => ({
-    name: `what is sent to a ${kind} in a transaction comes at COMMIT`,
-    async body(connect) {
-      const peer = await connect();
-      const destination = fresh(kind);
-      const inbox = await peer.subscribe(destination);
-      await peer.begin('tx');
-      hold(peer, destination, 'one');
-      hold(peer, destination, 'two');
-      await peer.send(destination, 'outside');
-      assert.equal(text(await inbox.next()), 'outside');
-      await peer.commit('tx');
-      assert.deepEqual((await inbox.take(2)).map(text), ['one', 'two']);
-    },
-  })),
-  {
-    name: 'a SEND in a transaction is receipted before COMMIT',
-    async body(connect) {
-      const peer = await connect();
-      await peer.begin('tx');
-      await peer.send(fresh('topic'), 'held', { transaction: 'tx' });
-    },
-  },
-  {
-    name: 'what is sent in a transaction never comes after ABORT',
-    async body(connect) {
-      const peer = await connect();
-      const topic = fresh('topic');
-      const inbox = await peer.subscribe(topic);
-      await peer.begin('tx');
-      hold(peer, topic, 'aborted');
-      await peer.abort('tx');
-      await peer.send(topic, 'outside');
-      assert.equal(text(await inbox.next()), 'outside');
-    },
-  },
-  {
-    name: 'an ACK in a transaction counts from COMMIT on',
-    async body(connect) {
-      const { peer, queue, messages } = await consume(connect, 'client-individual', texts(2));
-      await peer.begin('tx');
-      await peer.ack(messages[0], { transaction: 'tx' });
-      await peer.commit('tx');
-      peer.cut();
-      await expectLeft(connect, queue, ['text 1']);
-    },
-  },
-  {
-    name: 'after ABORT an ACK in the transaction has not been, and may come again',
-    async body(connect) {
-      const { peer, queue, messages } = await consume(connect, 'client-individual', texts(3));
-      await peer.begin('tx');
-      await peer.ack(messages[0], { transaction: 'tx' });
-      await peer.ack(messages[1], { transaction: 'tx' });
-      await peer.abort('tx');
-      await peer.ack(messages[0]);
-      peer.cut();
-      await expectLeft(connect, queue, ['text 1', 'text 2']);
-    },
-  },
-  {
-    name: 'a transaction that is open when its connection ends is aborted',
-    async body(connect) {
-      const { peer, queue, messages } = await consume(connect, 'client-individual', texts(2));
-      await peer.begin('tx');
-      await peer.ack(messages[0], { transaction: 'tx' });
-      hold(peer, queue, 'never');
-      peer.cut();
-      await expectLeft(connect, queue, texts(2));
-    },
-  },
+  ...TRANSACTIONS,
   {
     name: 'a wrong passcode is refused with ERROR',
     body: (connect) => assert.rejects(connect({ passcode: 'wrong' }), /ERROR/),
@@ -356,39 +266,6 @@ const PLAIN = [
   },
 ];
 
-async function comesBack(Client) {
-  const broker = await Broker.start();
-  const topic = fresh('topic');
-  const { inbox, leave } = Client.stay(broker, topic);
-  const heard = () =>
-    until(async () => {
-      // As soon as it has subscribed, it hears one of these.
-      const peer = await Client.connect(broker).catch(() => undefined);
-      await peer?.send(topic, 'anybody?').finally(() => peer.cut());
-      return inbox.rest().length > 0;
-    }, 'the client');
-  await heard();
-  await broker.kill();
-  await broker.again();
-  inbox.rest();
-  await heard();
-  await leave();
-  await broker.kill();
-}
-
-const fresh = (kind) => `/${kind}/interop.${randomUUID()}`;
-const texts = (count) => Array.from({ length: count }, (_, n) => `text ${n}`);
-const text = ({ body }) => body.toString();
-
-async function sendAll(peer, destination, bodies) {
-  for (const body of bodies) await peer.send(destination, body);
-}
-
-/** Sends in the transaction `tx`, whenever the receipt comes. */
-function hold(peer, destination, body) {
-  peer.send(destination, body, { transaction: 'tx' }).catch(() => {});
-}
-
 async function arrivesWhole(connect, body) {
   const peer = await connect();
   const topic = fresh('topic');
@@ -396,24 +273,4 @@ async function arrivesWhole(connect, body) {
   await peer.send(topic, body);
   const { body: received } = await inbox.next();
   assert(received.equals(Buffer.from(body)), `${received.length} octets, or others, came`);
-}
-
-/** A consumer that has these messages of a new queue. */
-async function consume(connect, ack, bodies) {
-  const queue = fresh('queue');
-  const peer = await connect();
-  await sendAll(peer, queue, bodies);
-  const inbox = await peer.subscribe(queue, { ack });
-  return { peer, queue, inbox, messages: await inbox.take(bodies.length) };
-}
-
-/** Another consumer gets these messages of the queue, and no others. */
-async function expectLeft(connect, queue, bodies) {
-  const peer = await connect();
-  const inbox = await peer.subscribe(queue);
-  const messages = await inbox.take(bodies.length);
-  assert.deepEqual(messages.map(text), bodies);
-  await peer.send(queue, 'new');
-  assert.equal(text(await inbox.next()), 'new');
-  return messages;
 }

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 import { within } from '../support.mjs';
-import { judge } from './checks.mjs';
+import { judge } from './judge.mjs';
 import { Inbox, Peer } from './peer.mjs';
 
 /** The Python program, in which all connections are. */
@@ -44,7 +44,7 @@ class StompPy extends Peer {
     this.call = python.peer((event, { headers, body, reason }) => {
       if (event === 'connected') this.onConnected(headers);
       else if (event === 'receipt') this.#receipt(headers['receipt-id']);
-      else if (event === 'message') this.#inboxes[headers.subscription].push({ headers, body: Buffer.from(body, 'base64') });
+      else if (event === 'message') this.#message(headers, Buffer.from(body, 'base64'));
       else if (event === 'error') this.onError(headers);
       else if (event === 'heart-beat') this.heartBeats += 1;
       else this.onEnd(reason);
@@ -106,6 +106,10 @@ class StompPy extends Peer {
     this.call('disconnect');
     await within(this.over, 'the end');
     return this.#receiptedEnd;
+  }
+
+  #message(headers, body) {
+    this.#inboxes[headers.subscription].push({ headers, body });
   }
 
   #receipt(id) {

@@ -3,7 +3,7 @@
 import stompit from 'stompit';
 
 import { within } from '../support.mjs';
-import { judge } from './checks.mjs';
+import { judge } from './judge.mjs';
 import { Inbox, Peer } from './peer.mjs';
 
 class Stompit extends Peer {

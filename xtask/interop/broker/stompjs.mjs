@@ -4,7 +4,7 @@ import { Client, Versions } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
 
 import { within } from '../support.mjs';
-import { judge } from './checks.mjs';
+import { judge } from './judge.mjs';
 import { Inbox, Peer } from './peer.mjs';
 
 Object.assign(globalThis, { WebSocket });

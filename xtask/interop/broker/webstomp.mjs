@@ -3,7 +3,7 @@
 import { WebSocket } from 'ws';
 import webstomp from 'webstomp-client';
 
-import { judge } from './checks.mjs';
+import { judge } from './judge.mjs';
 import { Inbox, Peer } from './peer.mjs';
 
 Object.assign(globalThis, { WebSocket });

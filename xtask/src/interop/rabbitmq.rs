@@ -85,7 +85,7 @@ impl RabbitMq {
 }
 
 /// Some that differ.
-fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
+pub(super) fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
     // All are held until each is known.
     let mut listeners = Vec::new();
@@ -118,6 +118,8 @@ fn apart(program: &mut Command, directory: &Path, names: SocketAddr, node: Socke
         program.env(variable, directory.join(name));
     }
     program.env("RABBITMQ_LOGS", "-");
+    // Where a crash would leave its dump.
+    program.current_dir(directory);
     // It is the process that was started, not a child of a shell that waits for it.
     program.env("detached", "true");
 }

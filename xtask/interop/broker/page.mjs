@@ -1,0 +1,98 @@
+// The broker's page in Chromium: it shows what stompjs does meanwhile.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+
+import { Client } from '@stomp/stompjs';
+import { WebSocket } from 'ws';
+
+import { browser } from '../browser.mjs';
+import { check, finish, until, within } from '../support.mjs';
+import { BROKER } from './peer.mjs';
+
+Object.assign(globalThis, { WebSocket });
+
+const URL = BROKER.ws.replace(/^ws/, 'http').replace(/ws$/, '');
+const { SCREENSHOTS } = process.env;
+
+async function open(options) {
+  const page = await browser.newPage(options);
+  page.faults = [];
+  page.setDefaultTimeout(10_000);
+  page.on('pageerror', (error) => page.faults.push(error.message));
+  await page.goto(URL);
+  return page;
+}
+
+async function close(page, screenshot) {
+  if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, `${screenshot}.png`), fullPage: true });
+  await page.close();
+  assert.deepEqual(page.faults, []);
+}
+
+const text = async (page, id) => (await page.textContent(`#${id}`)).trim();
+
+/** The texts of the row that begins with `key`, once they please. */
+function row(page, table, key, pleases) {
+  return until(async () => {
+    const rows = await page.locator(`#${table} > tr`).all();
+    for (const row of rows) {
+      const cells = await row.locator('td').allTextContents();
+      if (cells[0] === key && pleases(cells)) return cells;
+    }
+  }, `the row of ${key}`);
+}
+
+/** A stompjs client that is connected. */
+async function connect() {
+  const client = new Client({ brokerURL: BROKER.ws, connectHeaders: BROKER, reconnectDelay: 0 });
+  const connected = new Promise((resolve) => (client.onConnect = resolve));
+  client.activate();
+  await within(connected, 'CONNECTED');
+  return client;
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  await check(`the page shows destinations, rates and sessions, in ${colorScheme}`, async () => {
+    const page = await open({ colorScheme });
+    await until(async () => (await text(page, 'state')) === 'online', 'the page online');
+    const client = await connect();
+    const [topic, queue] = [`/topic/prices.${colorScheme}`, `/queue/orders.${colorScheme}`];
+    const subscribed = ['a', 'b'].map((id) => client.subscribe(topic, () => {}, { id }));
+    const consumer = client.subscribe(queue, () => {}, { ack: 'client', 'prefetch-count': '2' });
+    const traffic = setInterval(() => client.publish({ destination: topic, body: '42' }), 20);
+    for (const body of ['one', 'two', 'three']) client.publish({ destination: queue, body });
+
+    // Subscribers, rate, count; and of the queue what waits, and what is not acknowledged.
+    const [, subscribers] = await row(page, 'destinations', topic, ([, , rate]) => Number(rate) > 10);
+    assert.equal(subscribers, '2');
+    await row(page, 'destinations', queue, ([, ...cells]) => cells.slice(2).join() === '3,1,2');
+    const rate = async (id) => Number(await text(page, id));
+    await until(async () => (await rate('delivered')) > (await rate('published')), 'two of each');
+    await until(async () => (await text(page, 'session-count')) === '2', 'the page and the client as sessions');
+    assert.equal(await page.locator('#sessions > tr').count(), 2);
+    await close(page, `broker-${colorScheme}`);
+
+    clearInterval(traffic);
+    [...subscribed, consumer].forEach((subscription) => subscription.unsubscribe());
+    await client.deactivate();
+  });
+}
+
+await check('the page asks for a login when guests are not let in', async () => {
+  const page = await open();
+  await until(async () => (await text(page, 'state')) === 'online', 'the page online');
+  await page.evaluate(() => sessionStorage.setItem('credentials', '{"login":"eve","passcode":"wrong"}'));
+  await page.reload();
+  await page.waitForSelector('#login-form', { state: 'visible' });
+  assert.match(await text(page, 'error'), /login/);
+  await page.fill('#login', BROKER.login);
+  await page.fill('#passcode', BROKER.passcode);
+  await page.click('#login-form button');
+  await until(async () => (await text(page, 'state')) === 'online', 'the page online again');
+  assert.equal(await text(page, 'error'), '');
+  await close(page, 'broker-login');
+});
+
+await browser.close();
+finish();
