@@ -45,7 +45,7 @@ class Peer {
 
   static async join(login, room, options = {}) {
     const peer = await Peer.connect(login, options);
-    await peer.receipted((headers) => peer.subscribe(`/rooms/${room}`, headers));
+    await peer.receipted((headers) => peer.subscribe(`/topic/rooms/${room}`, headers));
     return peer;
   }
 
@@ -61,7 +61,7 @@ class Peer {
   }
 
   say(room, text, headers) {
-    this.send(`/rooms/${room}`, JSON.stringify({ text }), headers);
+    this.send(`/topic/rooms/${room}`, JSON.stringify({ text }), headers);
   }
 
   /** What `action` sends with the receipt header it is given must be answered by RECEIPT. */
@@ -118,7 +118,7 @@ await check('two clients hear each other in order, and receipts come', async () 
   for (const peer of [ann, bob]) {
     assert.deepEqual(await peer.heard('ann', 20), texts);
     assert.deepEqual(await peer.heard('bob', 20), texts);
-    assert(peer.inbox.every(({ to }) => to === '/rooms/order'));
+    assert(peer.inbox.every(({ to }) => to === '/topic/rooms/order'));
   }
   assert.deepEqual(ann.inbox, bob.inbox);
   await Promise.all([ann.leave(), bob.leave()]);
@@ -144,7 +144,7 @@ await check('a refused subscription is named, and may be unsubscribed', async ()
 
 await check('a body that is not JSON is refused and the session goes on', async () => {
   const ann = await Peer.join('ann', 'json');
-  const error = await ann.refused((headers) => ann.send('/rooms/json', '{"text":', headers));
+  const error = await ann.refused((headers) => ann.send('/topic/rooms/json', '{"text":', headers));
   assert.equal(error.headers.message, 'bad-request');
   await ann.receipted((headers) => ann.say('json', 'well formed', headers));
   assert.deepEqual(await ann.heard('ann', 1), ['well formed']);
@@ -163,7 +163,7 @@ await check('a malformed frame gets ERROR and Close, and nobody else notices', a
   await until(() => frames[0]?.startsWith('CONNECTED\n'), 'CONNECTED');
   await ann.receipted((headers) => ann.say('fault', 'before', headers));
 
-  eve.send('SEND\ndestination:/rooms/fault\na:\\t\n\n{"text":"broken"}\0');
+  eve.send('SEND\ndestination:/topic/rooms/fault\na:\\t\n\n{"text":"broken"}\0');
   await until(() => code, 'the Close of the WebSocket');
   assert.notEqual(code, 1006, 'cut without a Close frame');
   assert.equal(frames.length, 2);

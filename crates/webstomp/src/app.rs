@@ -1,6 +1,8 @@
 //! A whole server.
 
 use std::{fmt, io};
+use stomp_broker::Broker;
+use stomp_frame::Command;
 use stomp_router::{
     ConnectAnswer, Handler, RouteErrors, RouteService, Router, Routes, SendAnswer, SessionRoutes, SessionService,
     SubscribeAnswer,
@@ -102,6 +104,30 @@ impl<S: Clone + Send + 'static> App<S> {
     /// See [`Router::merge`].
     pub fn merge(self, router: Router<S>) -> App<S> {
         App { router: self.router.merge(router), ..self }
+    }
+
+    /// Mounts a broker: `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…` are its. Routes of
+    /// the app's own under these go before it.
+    ///
+    /// ```
+    /// use webstomp::{App, broker::Broker};
+    ///
+    /// let broker = Broker::new(Default::default());
+    /// // Clients subscribe, and only the application sends, from anywhere.
+    /// let app: App = App::new().broker(&broker);
+    /// # let _ = async {
+    /// broker.publish("/topic/news", "It works.").await?;
+    /// # Ok::<_, webstomp::BoxError>(())
+    /// # };
+    /// ```
+    #[track_caller]
+    pub fn broker(mut self, broker: &Broker) -> App<S> {
+        for pattern in ["/topic/{*path}", "/queue/{*path}", "/user/{*path}", "/temp-queue/{*path}"] {
+            for command in [Command::Send, Command::Subscribe] {
+                self.router = self.router.route_service(command, pattern, broker.clone());
+            }
+        }
+        self
     }
 
     /// Wraps a tower layer around the whole app, once: it sees every request of every session, whether there is a route

@@ -90,6 +90,12 @@
 //! let app: App = App::new().subscribe("/numbers", count);
 //! ```
 //!
+//! # Topics and queues
+//!
+//! A [`Topic`](session::Topic) is for messages of one kind. A [`Broker`](broker::Broker) has destinations as other brokers
+//! have them, with patterns, queues, acknowledgments and dead letters: [`App::broker`] mounts it. Clients may subscribe
+//! then, and send only where [`broker::Config::send`] allows it, or where a route of the app's own publishes for them.
+//!
 //! # Errors
 //!
 //! A handler's error is told to the client as an `ERROR` frame, and the session goes on. The frame has the `receipt-id` of
@@ -244,6 +250,7 @@
 //! | [`socket`] | `stomp-socket` | frames over a WebSocket or a stream of bytes |
 //! | [`session`] | `stomp-session` | the conversation: receipts, subscriptions, heart-beats |
 //! | [`router`] | `stomp-router` | destinations to handlers, as a tower service |
+//! | [`broker`] | `stomp-broker` | topics and queues, users' own destinations, replies |
 //! | [`server`] | `stomp-server` | listeners, TLS, HTTP upgrades, origins, limits, going down |
 //!
 //! # Not here
@@ -257,6 +264,7 @@ mod serve;
 
 pub use app::{App, Error};
 
+pub use stomp_broker as broker;
 pub use stomp_frame as frame;
 pub use stomp_router as router;
 pub use stomp_server as server;

@@ -11,10 +11,10 @@ use axum::extract::ConnectInfo;
 use options::Options;
 use overview::{Overview, Since};
 use std::{net::SocketAddr, time::Instant};
-use stomp_broker::{Allow, Broker};
 use webstomp::{
-    App, BoxError, ClientError, Json, Observe, Principal, Router, Session, State, SubscribeAnswer, Topic,
-    frame::{Command, Headers, HeartBeat},
+    App, BoxError, ClientError, Json, Observe, Principal, Session, State, SubscribeAnswer, Topic,
+    broker::{Allow, Broker},
+    frame::{Headers, HeartBeat},
     server::{Listeners, Shutdown, bind},
     session::{AppErrors, MailboxConfig, Sessions},
 };
@@ -59,7 +59,7 @@ async fn main() -> Result<(), BoxError> {
 
 /// Topics and queues, to which every client that is let in may send.
 fn broker(options: &Options) -> Broker {
-    let mut config = stomp_broker::Config::default();
+    let mut config = webstomp::broker::Config::default();
     config.send = Allow::Everybody;
     config.mailbox = mailbox(options);
     Broker::new(config)
@@ -67,13 +67,8 @@ fn broker(options: &Options) -> Broker {
 
 /// The broker's destinations, and what the page subscribes to.
 fn app(shared: &Shared) -> App {
-    let mut router = Router::new();
-    for pattern in ["/topic/{*path}", "/queue/{*path}", "/user/{*path}", "/temp-queue/{*path}"] {
-        for command in [Command::Send, Command::Subscribe] {
-            router = router.route_service(command, pattern, shared.broker.clone());
-        }
-    }
-    App::from(router)
+    App::new()
+        .broker(&shared.broker)
         .connect(login)
         .subscribe("/broker/overview", overview)
         .with_state(shared.clone())

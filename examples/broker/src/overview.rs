@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use std::{cmp::Reverse, time::Duration, time::Instant};
-use stomp_broker::{Broker, DestinationStatistics};
 use tokio::time::{MissedTickBehavior, interval};
+use webstomp::broker::{Broker, DestinationStatistics};
 use webstomp::{
     Json, Session, Topic,
     session::{MailboxConfig, Overflow, Sessions},

@@ -52,7 +52,7 @@ async function sendText() {
   }
 }
 
-const destination = (room) => `/rooms/${encodeURIComponent(room)}`;
+const destination = (room) => `/topic/rooms/${encodeURIComponent(room)}`;
 
 // The body of an ERROR is for people; its code is for whoever looks into it.
 const sentence = ({ message, code }) => (code && code !== message ? `${message} (${code})` : message);

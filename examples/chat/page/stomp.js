@@ -1,6 +1,6 @@
 // STOMP 1.2 (https://stomp.github.io/stomp-specification-1.2.html) over the browser's WebSocket.
 // A frame is a command, headers, a blank line, a body and a NUL:
-//   SEND \n destination:/rooms/lobby \n content-length:13 \n\n {"text":"hi"} \0
+//   SEND \n destination:/topic/rooms/lobby \n content-length:13 \n\n {"text":"hi"} \0
 
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // a BOM in a body is the body's

@@ -4,15 +4,8 @@
 
 use axum::{Router, http::header, routing::get};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
 use tokio::net::TcpListener;
-use webstomp::{
-    App, BoxError, ClientError, Json, Observe, Path, Principal, State, SubscribeAnswer, Topic, frame::Headers,
-    session::Subscriber,
-};
+use webstomp::{App, BoxError, ClientError, Json, Path, Principal, State, broker::Broker, frame::Headers};
 
 /// What a client sends.
 #[derive(Deserialize)]
@@ -27,23 +20,6 @@ struct Heard {
     text: String,
 }
 
-/// The rooms that somebody is in.
-#[derive(Clone, Default)]
-struct Rooms(Arc<Mutex<HashMap<String, Topic<Json<Heard>>>>>);
-
-impl Rooms {
-    fn join(&self, room: String) -> Subscriber {
-        let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rooms.retain(|_, topic| topic.subscribers() > 0);
-        rooms.entry(room).or_default().subscribe()
-    }
-
-    fn say(&self, room: &str, heard: Heard) -> Result<(), BoxError> {
-        let rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rooms.get(room).map_or(Ok(()), |topic| topic.publish(Json(heard)))
-    }
-}
-
 /// CONNECT: who does not say a name is not let in.
 async fn login(headers: Headers) -> Result<Principal, ClientError> {
     match headers.get("login") {
@@ -52,30 +28,22 @@ async fn login(headers: Headers) -> Result<Principal, ClientError> {
     }
 }
 
-/// SUBSCRIBE /rooms/{room}
-async fn join(State(rooms): State<Rooms>, Path(room): Path<String>) -> impl SubscribeAnswer {
-    Observe(rooms.join(room))
-}
-
-/// SEND /rooms/{room}
+/// SEND /topic/rooms/{room}: everybody who has subscribed to it gets this, with the name of who said it.
 async fn say(
-    State(rooms): State<Rooms>,
+    State(broker): State<Broker>,
     Path(room): Path<String>,
     from: Principal,
     Json(Said { text }): Json<Said>,
 ) -> Result<(), BoxError> {
-    rooms.say(&room, Heard { from: from.to_string(), text })
+    broker.publish(&format!("/topic/rooms/{room}"), Json(Heard { from: from.to_string(), text })).await
 }
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let stomp = App::new()
-        .connect(login)
-        .subscribe("/rooms/{room}", join)
-        .send("/rooms/{room}", say)
-        .with_state(Rooms::default())
-        .into_service()?;
+    let broker = Broker::new(Default::default());
+    let stomp =
+        App::new().connect(login).broker(&broker).send("/topic/rooms/{room}", say).with_state(broker).into_service()?;
     let http = page().route_service("/stomp", stomp);
     let listener = TcpListener::bind(address()?).await?;
     println!("The chat is at http://{}/", listener.local_addr()?);
