@@ -92,7 +92,7 @@
 //!
 //! # Topics and queues
 //!
-//! A [`Topic`](session::Topic) is for messages of one kind. A [`Broker`](broker::Broker) has destinations as other brokers
+//! A [`Topic`] is for messages of one kind. A [`Broker`](broker::Broker) has destinations as other brokers
 //! have them, with patterns, queues, acknowledgments and dead letters: [`App::broker`] mounts it. Clients may subscribe
 //! then, and send only where [`broker::Config::send`] allows it, or where a route of the app's own publishes for them.
 //!
