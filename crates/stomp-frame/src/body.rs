@@ -13,6 +13,8 @@ pub(crate) struct BodySearch {
     pub(crate) command: Command,
     /// Octets in the head.
     pub(crate) head: usize,
+    /// See [`HeadSearch::is_plain`](crate::head::HeadSearch::is_plain).
+    pub(crate) is_plain: bool,
     /// Octets in the body, where `content-length` says so.
     length: Option<usize>,
     /// There is no NUL in `head..scanned`.
@@ -21,14 +23,19 @@ pub(crate) struct BodySearch {
 
 impl BodySearch {
     /// The beginning of a body. An error has no place in the frame but its head.
-    pub(crate) fn after(head: &[u8], command: Command, entries: &[Entry]) -> Result<BodySearch, DecodeError> {
+    pub(crate) fn after(
+        head: &[u8],
+        command: Command,
+        is_plain: bool,
+        entries: &[Entry],
+    ) -> Result<BodySearch, DecodeError> {
         let stated = raw_value(head, entries, header::CONTENT_LENGTH);
         let length = match stated.map(value::content_length) {
             None => None,
             Some(Some(length)) => Some(length),
             Some(None) => return Err(Kind::InvalidContentLength.at(0)),
         };
-        Ok(BodySearch { command, head: head.len(), length, scanned: head.len() })
+        Ok(BodySearch { command, head: head.len(), is_plain, length, scanned: head.len() })
     }
 
     /// How many octets the frame will have, if it says so.

@@ -143,6 +143,10 @@ impl Decoder {
     /// If what was fed is not a frame, or one over the limits. The decoder then gives the same error for ever.
     #[inline]
     pub fn decode(&mut self) -> Result<Option<Decoded>, DecodeError> {
+        // What whoever asks for all frames of a piece hears last.
+        if self.input.is_used_up() && matches!(self.state, State::Head(_)) {
+            return Ok(None);
+        }
         // One more piece of a body, and nothing else: with small pieces this is what nearly every call comes to.
         if let State::Body(search) = &mut self.state {
             if self.input.is_gathered() && search.goes_on(self.input.as_slice(), &self.limits) {
@@ -170,20 +174,26 @@ impl Decoder {
     fn find_nul(&mut self) -> Result<Option<(BodySearch, usize)>, DecodeError> {
         let Decoder { limits, version, headers, state, .. } = self;
         let bytes = self.input.as_slice();
-        if let State::Head(search) = state {
+        let mut body = match state {
             // Nothing, or the first half of an EOL that is skipped when the other comes.
-            if matches!(bytes, [] | [b'\r']) {
-                return Ok(None);
+            State::Head(_) if matches!(bytes, [] | [b'\r']) => return Ok(None),
+            State::Head(search) => {
+                let Some((end, command)) = search.go_on(bytes, limits, headers)? else { return Ok(None) };
+                let head = bytes.get(..end).unwrap_or_default();
+                BodySearch::after(head, command, search.is_plain(), headers.entries())?
             }
-            let Some((end, command)) = search.go_on(bytes, limits, headers)? else { return Ok(None) };
-            *state = State::Body(BodySearch::after(bytes.get(..end).unwrap_or_default(), command, headers.entries())?);
+            State::Body(search) => *search,
+            State::Stopped if bytes.len() > limits.frame => {
+                return Err(Kind::FrameTooLong(limits.frame).at(limits.frame));
+            }
+            State::Stopped => return Ok(None),
+            State::Failed(error) => return Err(error.clone()),
+        };
+        let nul = body.go_on(bytes, limits, *version)?;
+        if nul.is_none() {
+            *state = State::Body(body);
         }
-        match state {
-            State::Body(search) => Ok(search.go_on(bytes, limits, *version)?.map(|nul| (*search, nul))),
-            State::Stopped if bytes.len() > limits.frame => Err(Kind::FrameTooLong(limits.frame).at(limits.frame)),
-            State::Failed(error) => Err(error.clone()),
-            State::Stopped | State::Head(_) => Ok(None),
-        }
+        Ok(nul.map(|nul| (body, nul)))
     }
 
     /// Reads nothing more. Names the frame's receipt, if its headers are known.
@@ -205,13 +215,15 @@ impl Decoder {
             rest = after;
         }
         let eols = bytes.len() - rest.len();
-        self.input.advance(eols);
+        if eols > 0 {
+            self.input.advance(eols);
+        }
         eols > 0
     }
 
     /// Takes the frame whose closing NUL stands at `nul`.
     fn take(&mut self, search: BodySearch, nul: usize) -> Result<Decoded, DecodeError> {
-        let BodySearch { command, head, .. } = search;
+        let BodySearch { command, head, is_plain, .. } = search;
         let mut body = self.input.split_to(nul + 1);
         let text = body.split_to(head);
         body.truncate(nul - head);
@@ -219,7 +231,7 @@ impl Decoder {
             body = Bytes::new();
         }
         let noted = std::mem::take(&mut self.headers);
-        let headers = read_headers(text, noted, command, self.version)?;
+        let headers = read_headers(text, noted, is_plain, command, self.version)?;
         self.state = if command.is_unescaped() { State::Stopped } else { State::START };
         Ok(Decoded::Frame(Frame { command, headers, body }))
     }
@@ -259,10 +271,17 @@ impl State {
 }
 
 /// The headers in a head, with escapes undone where the version has them.
-fn read_headers(head: Bytes, mut noted: Headers, command: Command, version: Version) -> Result<Headers, DecodeError> {
+fn read_headers(
+    head: Bytes,
+    mut noted: Headers,
+    is_plain: bool,
+    command: Command,
+    version: Version,
+) -> Result<Headers, DecodeError> {
     let text = ByteString::try_from(head).map_err(|error| Kind::NotUtf8.at(error.valid_up_to()))?;
-    if command.is_unescaped() || !escape::is_used_in(version) || memchr(b'\\', text.as_bytes()).is_none() {
-        return Ok(noted.within(text));
+    let has_escapes = || memchr(b'\\', text.as_bytes()).is_some();
+    if is_plain || command.is_unescaped() || !escape::is_used_in(version) || !has_escapes() {
+        return Ok(noted.within(text, is_plain));
     }
     // The few that have escapes are added to the head.
     let mut plain = String::with_capacity(2 * text.len());

@@ -1,6 +1,6 @@
 //! Frames to bytes.
 
-use crate::{Command, EncodeError, Frame, Headers, Version, escape, header};
+use crate::{Command, EncodeError, Frame, Headers, Version, escape, header, value};
 use bytes::{BufMut, BytesMut};
 
 /// Appends frames to a buffer, in one version of the protocol.
@@ -46,19 +46,26 @@ impl Encoder {
         let length_stated = check_body(*command, headers, body.len())?;
         out.reserve(headers.octets() + body.len() + ROOM);
         self.command(*command, out);
-        let is_plain = headers.are_plain();
-        for (line, name) in headers.lines() {
-            if (is_plain || escape::specials(line.as_bytes()) == 1) && !name.is_empty() {
-                out.put_slice(line.as_bytes());
-                out.put_u8(b'\n');
-            } else {
-                self.header_of(*command, name, line.get(name.len() + 1..).unwrap_or_default(), out)?;
-            }
+        match headers.plain_lines() {
+            Some(lines) => out.put_slice(lines),
+            None => self.put_lines(*command, headers, out)?,
         }
         if length_stated || body.is_empty() {
             end(body, out);
         } else {
             self.body(body, out);
+        }
+        Ok(())
+    }
+
+    fn put_lines(self, command: Command, headers: &Headers, out: &mut BytesMut) -> Result<(), EncodeError> {
+        for (line, name) in headers.lines() {
+            if escape::specials(line.as_bytes()) == 1 && !name.is_empty() {
+                out.put_slice(line.as_bytes());
+                out.put_u8(b'\n');
+            } else {
+                self.header_of(command, name, line.get(name.len() + 1..).unwrap_or_default(), out)?;
+            }
         }
         Ok(())
     }
@@ -155,7 +162,7 @@ fn check_body(command: Command, headers: &Headers, actual: usize) -> Result<bool
     }
     match headers.get(header::CONTENT_LENGTH) {
         None => Ok(false),
-        Some(stated) if crate::value::content_length(stated.as_bytes()) == Some(actual) => Ok(true),
+        Some(stated) if value::content_length(stated.as_bytes()) == Some(actual) => Ok(true),
         Some(stated) => Err(EncodeError::WrongContentLength { stated: stated.to_owned(), actual }),
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::{
     Command, DecodeError, DecodeErrorKind as Kind, Limits, grammar,
-    headers::{Entry, Headers},
+    headers::{Entries, Entry, Headers},
+    marks::Marks,
 };
-use memchr::{memchr, memchr2};
 
 /// The search for the empty line that ends a head, which goes on where it stopped when more bytes come.
 ///
-/// It looks at every line anyway, so it notes where the headers are as well. What is plain needs no more than that; at
+/// It looks at every line anyway, so it notes where the headers are as well. What is regular needs no more than that; at
 /// anything else the grammar looks again, as a whole.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadSearch {
@@ -16,21 +16,31 @@ pub(crate) struct HeadSearch {
     line: usize,
     /// There is no line feed in `line..scanned`.
     scanned: usize,
+    /// The first colon in `line..scanned`, or one before.
+    colon: usize,
     /// How many lines end before `line`: the command's, and the headers'.
     lines: usize,
     /// The command, once its line has ended.
     command: Option<Command>,
     /// So far, each header has a name and a colon, and lines end with LF alone.
+    is_regular: bool,
+    /// So far, no value has a colon, and nothing has a backslash.
     is_plain: bool,
 }
 
 impl HeadSearch {
     /// The beginning of a frame.
-    pub(crate) const START: HeadSearch = HeadSearch { line: 0, scanned: 0, lines: 0, command: None, is_plain: true };
+    pub(crate) const START: HeadSearch =
+        HeadSearch { line: 0, scanned: 0, colon: 0, lines: 0, command: None, is_regular: true, is_plain: true };
 
     /// The frame's command, if it is known.
     pub(crate) fn command(&self) -> Option<Command> {
         self.command
+    }
+
+    /// Whether each header is a name, one colon and a value, with an LF behind it and nothing escaped.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_regular && self.is_plain
     }
 
     /// Whether nothing of the frame was looked at.
@@ -49,33 +59,49 @@ impl HeadSearch {
         // Octets before the last that an EOL may have, with room for the NUL behind the head.
         let most = limits.head.min(limits.frame.saturating_sub(1));
         // At hand, and put back when more bytes are needed.
-        let (mut start, mut lines) = (self.line, self.lines);
-        let (mut rest, mut known) = (bytes.get(start..).unwrap_or_default(), self.scanned - start);
-        while let Some(found) = memchr2(b'\n', 0, rest.get(known..).unwrap_or_default()) {
-            let Some((line, [ending, after @ ..])) = rest.split_at_checked(known + found) else { break };
-            let end = start + line.len();
-            if lines == 0 || line.len() > limits.line || end >= most || lines > limits.headers {
+        let (mut start, mut lines, mut colon) = (self.line, self.lines, self.colon);
+        let mut longest = if lines == 0 { limits.line.min(Command::LONGEST) } else { limits.line };
+        let mut entries: Option<&mut Entries> = None;
+        for at in Marks::new(bytes.get(self.scanned..).unwrap_or_default(), self.scanned) {
+            let mark = bytes.get(at).copied().unwrap_or_default();
+            if mark == b':' {
+                self.is_plain &= colon < start;
+                colon = if colon < start { at } else { colon };
+                continue;
+            }
+            if mark != b'\n' && mark != 0 {
+                self.is_regular &= mark != b'\r';
+                self.is_plain &= mark != b'\\';
+                continue;
+            }
+            if at - start > longest || at >= most || lines > limits.headers {
                 (self.line, self.lines) = (start, lines);
-                self.check_line(line, end, limits)?;
+                self.check_line(bytes.get(start..at).unwrap_or_default(), at, limits)?;
             }
-            if *ending == 0 {
-                return Err(Kind::NulInHead.at(end));
+            if mark == 0 {
+                return Err(Kind::NulInHead.at(at));
             }
-            if matches!(line, [] | [b'\r']) {
-                let head = bytes.get(..=end).unwrap_or_default();
-                return self.read(head, headers).map(|command| Some((end + 1, command)));
+            if at == start || !self.is_regular && bytes.get(start..at) == Some(b"\r") {
+                let head = bytes.get(..=at).unwrap_or_default();
+                return self.read(head, headers).map(|command| Some((at + 1, command)));
             }
             if lines == 0 {
+                let line = bytes.get(start..at).unwrap_or_default();
                 self.command = Command::from_bytes(line.strip_suffix(b"\r").unwrap_or(line));
+                longest = limits.line;
+            } else if colon > start {
+                let noted = match entries.take() {
+                    Some(noted) => noted,
+                    None => headers.noted(),
+                };
+                noted.push(Entry::new(start, colon, at));
+                entries = Some(noted);
             } else {
-                match memchr(b':', line) {
-                    None | Some(0) => self.is_plain = false,
-                    Some(colon) => headers.noted().push(Entry::new(start, start + colon, end)),
-                }
+                self.is_regular = false;
             }
-            (start, rest, known, lines) = (end + 1, after, 0, lines + 1);
+            (start, lines) = (at + 1, lines + 1);
         }
-        (self.line, self.lines, self.scanned) = (start, lines, bytes.len());
+        (self.line, self.lines, self.colon, self.scanned) = (start, lines, colon, bytes.len());
         self.check_line(bytes.get(start..).unwrap_or_default(), bytes.len(), limits)?;
         Ok(None)
     }
@@ -83,7 +109,7 @@ impl HeadSearch {
     /// The command of a head that is there as a whole, and its headers.
     fn read(&self, head: &[u8], headers: &mut Headers) -> Result<Command, DecodeError> {
         match self.command {
-            Some(command) if self.is_plain && memchr(b'\r', head).is_none() => Ok(command),
+            Some(command) if self.is_regular => Ok(command),
             _ => {
                 let (command, found) = grammar::parse(head).map_err(|(kind, offset)| kind.at(offset))?;
                 *headers.noted() = found;

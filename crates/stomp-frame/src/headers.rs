@@ -70,7 +70,7 @@ impl Headers {
     #[must_use]
     pub fn share(&self, name: &str) -> Option<ByteString> {
         self.get(name).map(|value| match self.0.as_deref() {
-            Some(Content { text: Text::Shared(text), .. }) => text.slice_ref(value),
+            Some(Content { text: Text::Shared { head, .. }, .. }) => head.slice_ref(value),
             _ => ByteString::from(value),
         })
     }
@@ -94,25 +94,26 @@ impl Headers {
         self.entries().iter().map(move |entry| (entry.line(text), entry.name(text)))
     }
 
-    /// Whether each line has the one colon behind its name, and else nothing that any version would have to escape. A
-    /// `false` may also mean that this is not known.
-    ///
-    /// It is enough to count in the whole text. What was added has at least one colon for each line; a decoded head, a
-    /// colon and an LF for each line that it ever had, and two LFs more. So there are no more than these exactly if
-    /// every line is there still and has nothing else.
-    pub(crate) fn are_plain(&self) -> bool {
-        let Some(Content { text, entries }) = self.0.as_deref() else { return true };
-        let specials = escape::specials(text.as_str().as_bytes());
-        specials
-            == match text {
-                Text::Own(_) => entries.len(),
-                Text::Shared(_) => 2 * entries.len() + 2,
+    /// All lines, each with an LF behind it, if they stand one behind the other and have nothing that any version would
+    /// have to escape: no more than a name, one colon and a value.
+    pub(crate) fn plain_lines(&self) -> Option<&[u8]> {
+        let Some(Content { text, entries }) = self.0.as_deref() else { return Some(&[]) };
+        let start = entries.first().map_or(0, |first| first.start());
+        let mut end = start;
+        for entry in entries {
+            if entry.start() != end || entry.start == entry.colon {
+                return None;
             }
+            end = entry.end() + 1;
+        }
+        let lines = text.as_str().as_bytes().get(start..end)?;
+        let is_plain = || escape::specials(lines) == 2 * entries.len() && !lines.ends_with(b"\r");
+        (matches!(text, Text::Shared { is_plain: true, .. }) || is_plain()).then_some(lines)
     }
 
     /// About how many octets all lines have.
     pub(crate) fn octets(&self) -> usize {
-        self.0.as_deref().map_or(0, |content| content.text.as_str().len() + content.entries.len())
+        self.0.as_deref().map_or(0, |content| content.text.as_str().len())
     }
 
     /// Adds a header after all others.
@@ -154,8 +155,8 @@ impl Headers {
     }
 
     /// The headers of a decoded head, within which lies what was noted.
-    pub(crate) fn within(self, head: ByteString) -> Headers {
-        self.of(Text::Shared(head))
+    pub(crate) fn within(self, head: ByteString, is_plain: bool) -> Headers {
+        self.of(Text::Shared { head, is_plain })
     }
 
     /// The headers of a decoded head that had escapes: what they mean is added behind it.
@@ -222,8 +223,7 @@ impl Entry {
     /// An entry of a text that has less than 4 GiB.
     #[inline]
     pub(crate) fn new(start: usize, colon: usize, end: usize) -> Entry {
-        let small = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
-        Entry { start: small(start), colon: small(colon), end: small(end) }
+        Entry { start: start as u32, colon: colon as u32, end: end as u32 }
     }
 
     /// Where the header begins.
@@ -279,9 +279,10 @@ pub(crate) fn raw_value<'a>(head: &'a [u8], entries: &[Entry], name: &str) -> Op
 
 #[derive(Clone)]
 enum Text {
-    /// The head of a decoded frame.
-    Shared(ByteString),
-    /// Names and values that were added, one after the other.
+    /// The head of a decoded frame. If it `is_plain`, each header is a name, one colon, a value with nothing to escape,
+    /// and LF.
+    Shared { head: ByteString, is_plain: bool },
+    /// Lines that were added, one after the other.
     Own(String),
 }
 
@@ -289,15 +290,15 @@ impl Text {
     #[inline]
     fn as_str(&self) -> &str {
         match self {
-            Text::Shared(text) => text,
+            Text::Shared { head, .. } => head,
             Text::Own(text) => text,
         }
     }
 
     /// Adds a header. One that would not fit in 4 GiB is added as an empty one.
     fn push(&mut self, name: &str, value: &str) -> Entry {
-        if let Text::Shared(shared) = self {
-            *self = Text::Own(String::from(&**shared));
+        if let Text::Shared { head, .. } = self {
+            *self = Text::Own(String::from(&**head));
         }
         let Text::Own(text) = self else { return Entry::default() };
         let start = text.len();
@@ -306,10 +307,11 @@ impl Text {
         if u32::try_from(end).is_err() {
             return Entry::default();
         }
-        text.reserve(name.len() + 1 + value.len());
+        text.reserve(name.len() + 1 + value.len() + 1);
         text.push_str(name);
         text.push(':');
         text.push_str(value);
+        text.push('\n');
         Entry::new(start, colon, end)
     }
 }
@@ -328,6 +330,7 @@ fn is_secret(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Frame, Version};
 
     #[test]
     fn insert_replaces_in_place_and_drops_repeats() {
@@ -339,6 +342,37 @@ mod tests {
         assert!(headers.remove("b"));
         assert!(!headers.remove("b"));
         assert_eq!(headers, [("a", "5"), ("c", "4"), ("d", "6")].into_iter().collect());
+    }
+
+    #[test]
+    fn lines_are_taken_as_they_are_if_nothing_in_them_is_to_be_changed() {
+        let decoded = |head: &str| Frame::parse(format!("SEND\n{head}\n\0"), Version::V1_1).unwrap().headers;
+        let lines = |headers: &Headers| headers.plain_lines().map(|lines| String::from_utf8(lines.to_vec()).unwrap());
+        assert_eq!(lines(&decoded("")).as_deref(), Some(""));
+        for head in ["a:1\nb:2\n", "a:\n", "a:\t\u{e9}\n"] {
+            let mut headers = decoded(head);
+            assert_eq!(lines(&headers).as_deref(), Some(head));
+            headers.append("c", "3");
+            assert_eq!(lines(&headers), None, "between the two stands the head's end");
+        }
+        for head in ["a:1\r\n", "a:1\r\nb:2\r\n", "a:1\nb:2\r\n", "a:1:2\n", "a:\\n\n", "a\\c:\nb:2\n"] {
+            assert_eq!(lines(&decoded(head)), None, "{head:?}");
+        }
+        let added = |headers: &[(&str, &str)]| lines(&headers.iter().copied().collect());
+        assert_eq!(added(&[("a", "1"), ("b", "2")]).as_deref(), Some("a:1\nb:2\n"));
+        for odd in ["\n", "\r", "\0", ":", "\\", "\nc:3"] {
+            assert_eq!(added(&[("a", odd)]), None, "{odd:?}");
+            assert_eq!(added(&[(odd, "1"), ("b", "2")]), None, "{odd:?}");
+        }
+        assert_eq!(added(&[("", "1")]), None);
+        let mut headers = decoded("a:1\nb:2\nc:3\n");
+        headers.remove("c");
+        assert_eq!(lines(&headers).as_deref(), Some("a:1\nb:2\n"));
+        headers.insert("a", "4");
+        assert_eq!(lines(&headers), None);
+        let mut headers = decoded("a:1\nb:2\nc:3\n");
+        headers.remove("b");
+        assert_eq!(lines(&headers), None);
     }
 
     #[test]

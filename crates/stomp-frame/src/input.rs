@@ -41,6 +41,12 @@ impl Input {
         if self.gathered.is_empty() { &self.fed } else { &self.gathered }
     }
 
+    /// Whether there is nothing, and no room for more.
+    #[inline]
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.fed.is_empty() && self.gathered.capacity() == 0
+    }
+
     /// Whether all there is has been copied together.
     #[inline]
     pub(crate) fn is_gathered(&self) -> bool {

@@ -53,6 +53,7 @@ mod grammar;
 mod head;
 mod input;
 mod limits;
+mod marks;
 
 mod encoder;
 mod error;

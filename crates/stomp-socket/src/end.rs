@@ -56,6 +56,11 @@ impl End {
         End::Reset(io::ErrorKind::UnexpectedEof.into())
     }
 
+    /// A text message is not text.
+    pub(crate) fn not_utf8() -> End {
+        End::Violation { code: CloseCode::NotUtf8, reason: "a text message that is not UTF-8".to_owned() }
+    }
+
     /// The peer sent more than it may.
     pub(crate) fn too_big(reason: &str) -> End {
         End::Violation { code: CloseCode::TooBig, reason: reason.to_owned() }

@@ -4,7 +4,7 @@ use crate::{
     CloseCode, Config, End, Peer, Permit, SendError,
     byte_stream::ByteStream,
     websocket::WebSocket,
-    wire::{EMPTY_PIECE, Kind, Wire},
+    wire::{EMPTY_PIECE, Kind, Wire, is_utf8},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -213,7 +213,7 @@ impl Socket {
             Outbound::Frame(frame) => self.wire.put(&mut |out| {
                 encoder.encode(frame, out)?;
                 // The head is UTF-8 in any case.
-                Ok(kind(self.text == Kind::Text && std::str::from_utf8(&frame.body).is_ok()))
+                Ok(kind(self.text == Kind::Text && is_utf8(&frame.body)))
             }),
             Outbound::Encoded(Encoded { prefix, tail, is_text }) => self.wire.put(&mut |out| {
                 out.put_slice(prefix);

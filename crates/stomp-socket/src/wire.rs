@@ -71,3 +71,9 @@ pub(crate) enum Kind {
 
 /// What an empty piece counts for against a bound on octets, so that endless ones end too.
 pub(crate) const EMPTY_PIECE: usize = 32;
+
+/// Whether `octets` may be text. Most are ASCII, which is told many octets at a time.
+pub(crate) fn is_utf8(octets: &[u8]) -> bool {
+    let all = octets.iter().fold(0, |all, octet| all | octet);
+    all.is_ascii() || std::str::from_utf8(octets).is_ok()
+}

@@ -3,6 +3,7 @@
 use super::{
     close_frame, end_of,
     frames::Frames,
+    plain::{self, First},
     writing::{mask, put_message, put_ping},
 };
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
 use bytes::{BufMut, Bytes, BytesMut};
 use std::{
     io::{self, Read},
+    mem,
     task::{Context, Poll, ready},
 };
 use stomp_frame::{EncodeError, Limits};
@@ -25,8 +27,9 @@ use tokio_tungstenite::tungstenite::{
 
 /// A WebSocket that reads through tungstenite's sans-I/O context and writes its own frames.
 ///
-/// A context is made of the octets that have come, and dropped when all messages in them were taken: between messages
-/// there is neither a context nor a buffer, however large the last one was. That this is so, [`Frames`] knows.
+/// Plain messages, which nearly all are, are taken from what has come, see [`plain`]. At anything else a context is made
+/// of the octets, and dropped when all messages in them were taken: between messages there is neither a context nor a
+/// buffer, however large the last one was. That this is so, [`Frames`] knows.
 ///
 /// The context sees the stream through [`Adapter`], whose writes go to the same buffer as our frames: so pongs and
 /// closes never end up in the middle of one, and everything leaves in one call.
@@ -36,7 +39,10 @@ use tokio_tungstenite::tungstenite::{
 pub(crate) struct WebSocket<S> {
     io: S,
     role: Role,
+    /// What has come and was not yet looked at; nothing where there is a context.
+    octets: BytesMut,
     context: Option<WebSocketContext>,
+    /// What the context holds.
     frames: Frames,
     input: Input,
     output: Output,
@@ -77,6 +83,7 @@ impl<S: Io> WebSocket<S> {
         let mut socket = WebSocket {
             io,
             role,
+            octets: BytesMut::from(early),
             context: None,
             frames: Frames::default(),
             input: Input::new(config),
@@ -86,24 +93,20 @@ impl<S: Io> WebSocket<S> {
             closing: Closing::No,
             ended: false,
         };
-        if !early.is_empty() {
-            socket.input.count(early.len());
-            let at_once = socket.input.at_once();
-            socket.context = Some(context_of(early, role, &mut socket.frames, at_once, socket.most));
-        }
+        socket.input.count(early.len());
         socket
     }
 
-    /// Lets `act` use the context on the stream, while `held` octets are held elsewhere.
+    /// Lets `act` use the context, made of what has come, on the stream, while `held` octets are held elsewhere.
     fn with<T>(
         &mut self,
         held: usize,
         cx: &mut Context<'_>,
         act: impl FnOnce(&mut WebSocketContext, &mut Adapter<'_, '_, S>) -> T,
     ) -> T {
-        let WebSocket { io, role, context, frames, input, output, most, .. } = self;
-        let fresh = || WebSocketContext::new(*role, Some(sizes(input.at_once(), *most)));
-        let context = context.get_or_insert_with(fresh);
+        let WebSocket { io, role, octets, context, frames, input, output, most, .. } = self;
+        let context =
+            context.get_or_insert_with(|| context_of(mem::take(octets).into(), *role, frames, input.at_once(), *most));
         let room = most.saturating_sub(held) as u64;
         act(context, &mut Adapter { io, cx, frames, input, output, room })
     }
@@ -114,7 +117,10 @@ impl<S: Io> WebSocket<S> {
             if self.frames.ready() == 0 {
                 self.check(held)?;
                 if self.is_idle() {
-                    ready!(self.poll_begin(cx))?;
+                    self.context = None;
+                    if let Some(message) = ready!(self.poll_plain(held, cx))? {
+                        return Poll::Ready(Ok(message));
+                    }
                 }
             }
             match self.with(held, cx, |context, adapter| context.read(adapter)) {
@@ -152,22 +158,41 @@ impl<S: Io> WebSocket<S> {
         matches!(self.closing, Closing::No) && self.frames.is_between_messages()
     }
 
-    /// Waits for octets with no context, and makes one of them.
-    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        self.context = None;
-        let WebSocket { io, role, frames, input, most, .. } = self;
-        let at_once = input.at_once();
-        let begin = |octets: &[u8]| (!octets.is_empty()).then(|| context_of(octets, *role, frames, at_once, *most));
-        self.context = ready!(input.poll_read(io, cx, begin)).map_err(End::of)?;
-        Poll::Ready(if self.context.is_some() { Ok(()) } else { Err(End::cut()) })
+    /// The next message if it is plain; `None` if a context is to read on.
+    fn poll_plain(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, End>> {
+        loop {
+            let announced = match plain::take(&mut self.octets, self.role, self.input.at_once()) {
+                First::Message(message) => {
+                    self.check_sum(held + message.len())?;
+                    return Poll::Ready(Ok(Some(message)));
+                }
+                First::Part(announced) => announced,
+                First::Other => return Poll::Ready(Ok(None)),
+                First::NotUtf8 => return Poll::Ready(Err(End::not_utf8())),
+            };
+            self.check(held + announced)?;
+            let WebSocket { io, octets, input, .. } = self;
+            let take = |new: &[u8]| {
+                octets.extend_from_slice(new);
+                new.is_empty()
+            };
+            if ready!(input.poll_read(io, cx, take)).map_err(End::of)? {
+                return Poll::Ready(Err(End::cut()));
+            }
+        }
     }
 
     /// Fails if the peer sent more than it may of one frame, or of anything before the negotiation.
     fn check(&self, held: usize) -> Result<(), End> {
+        self.check_sum(held)?;
+        self.input.check()
+    }
+
+    fn check_sum(&self, held: usize) -> Result<(), End> {
         if self.frames.pending().saturating_add(held as u64) > self.most as u64 {
             return Err(End::too_big("a frame in too many pieces, or pieces that are too long"));
         }
-        self.input.check()
+        Ok(())
     }
 
     /// Collects what the context has to say to a ping or a close, before it is dropped.
@@ -270,7 +295,7 @@ impl<S: Io> Wire for WebSocket<S> {
     }
 
     fn is_mid_message(&self) -> bool {
-        !self.frames.is_between_messages()
+        !self.frames.is_between_messages() || plain::is_part(&self.octets)
     }
 
     fn received(&self) -> u64 {
@@ -290,11 +315,11 @@ impl<S: Io> Wire for WebSocket<S> {
 }
 
 /// A context that has read `octets`, which `frames` learns of.
-fn context_of(octets: &[u8], role: Role, frames: &mut Frames, at_once: usize, most: usize) -> WebSocketContext {
-    frames.follow(octets);
+fn context_of(octets: Vec<u8>, role: Role, frames: &mut Frames, at_once: usize, most: usize) -> WebSocketContext {
+    frames.follow(&octets);
     // A buffer with room for more only if more is needed.
-    let read_buffer = if frames.is_between_messages() { 0 } else { at_once };
-    WebSocketContext::from_partially_read(octets.to_vec(), role, Some(sizes(read_buffer, most)))
+    let read_buffer = if octets.is_empty() || !frames.is_between_messages() { at_once } else { 0 };
+    WebSocketContext::from_partially_read(octets, role, Some(sizes(read_buffer, most)))
 }
 
 fn sizes(read_buffer: usize, most: usize) -> WebSocketConfig {
@@ -323,8 +348,9 @@ impl<S: Io> Read for Adapter<'_, '_, S> {
         if self.frames.pending() > self.room || self.input.check().is_err() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        // The buffer has grown for a long payload, and is given back if nothing follows in it.
-        let most = self.frames.rest_of_longer(self.input.at_once()).unwrap_or(usize::MAX).min(space.len());
+        // A buffer that has grown for a long payload is given back, and plain messages need none: so nothing is read
+        // that follows a payload.
+        let most = self.frames.rest().unwrap_or(usize::MAX).min(space.len());
         let space = space.get_mut(..most).unwrap_or_default();
         match self.input.poll_fill(self.io, self.cx, space) {
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),

@@ -10,8 +10,7 @@ pub(super) struct Frames {
     /// What has come of a header that is not complete.
     header: [u8; LONGEST_HEADER],
     header_length: usize,
-    /// The payload that is coming: all of it, and what is still to come.
-    payload: u64,
+    /// What is still to come of a payload.
     rest: u64,
     ends: Ends,
     /// What the message that is coming counts for: its fragments so far, and all that the last one announces.
@@ -32,16 +31,17 @@ enum Ends {
     Control,
 }
 
-struct Header {
+pub(super) struct Header {
     ends: Ends,
-    payload: u64,
+    /// The payload's length.
+    pub(super) payload: u64,
     /// The header's own length.
-    size: usize,
+    pub(super) size: usize,
 }
 
 impl Header {
     /// The header at the beginning of `octets`, if all of it is there.
-    fn parse(octets: &[u8]) -> Option<Header> {
+    pub(super) fn parse(octets: &[u8]) -> Option<Header> {
         let [first, second, extended @ ..] = octets else { return None };
         let (payload, size) = match (second & 0x7f, extended) {
             (126, [a, b, ..]) => (u64::from(u16::from_be_bytes([*a, *b])), 4),
@@ -93,9 +93,9 @@ impl Frames {
     }
 
     fn begin(&mut self, header: &Header) {
-        (self.payload, self.rest, self.ends) = (header.payload, header.payload, header.ends);
+        (self.rest, self.ends) = (header.payload, header.ends);
         if self.ends != Ends::Control {
-            let counted = if self.payload == 0 { EMPTY_PIECE as u64 } else { self.payload };
+            let counted = if header.payload == 0 { EMPTY_PIECE as u64 } else { header.payload };
             self.pending = self.pending.saturating_add(counted);
         }
     }
@@ -129,9 +129,9 @@ impl Frames {
         self.pending == 0 && self.header_length == 0 && self.rest == 0
     }
 
-    /// Octets of the payload that is coming which have not come, if it is longer than `usual`.
-    pub(super) fn rest_of_longer(&self, usual: usize) -> Option<usize> {
-        (self.rest > 0 && self.payload > usual as u64).then(|| usize::try_from(self.rest).unwrap_or(usize::MAX))
+    /// Octets of the payload that is coming which have not come.
+    pub(super) fn rest(&self) -> Option<usize> {
+        (self.rest > 0).then(|| usize::try_from(self.rest).unwrap_or(usize::MAX))
     }
 }
 
@@ -202,8 +202,7 @@ mod tests {
         let mut frames = Frames::default();
         frames.follow(&[BINARY, 126, 1, 0]);
         assert_eq!(frames.pending(), 256);
-        assert_eq!(frames.rest_of_longer(255), Some(256));
-        assert_eq!(frames.rest_of_longer(256), None);
+        assert_eq!(frames.rest(), Some(256));
         frames.follow(&[0; 256]);
         for _ in 0..10 {
             frames.follow(&frame(CONTINUATION, 0, &[]));

@@ -5,6 +5,7 @@ mod context;
 mod foreign;
 mod frames;
 pub mod handshake;
+mod plain;
 mod writing;
 
 pub(crate) use context::WebSocket;

@@ -14,7 +14,7 @@ const LONGEST: usize = 10;
 /// stand behind a usual header, and moved if that was wrong.
 pub(super) fn put_message(out: &mut BytesMut, write: Write<'_>) -> Result<(), EncodeError> {
     let start = out.len();
-    out.put_bytes(0, USUAL);
+    out.put_slice(&[0; USUAL]);
     let first = match write(out) {
         Ok(Kind::Text) => 0x81,
         Ok(Kind::Binary) => 0x82,
@@ -30,9 +30,8 @@ pub(super) fn put_message(out: &mut BytesMut, write: Write<'_>) -> Result<(), En
         out.copy_within(start + USUAL..start + USUAL + length, start + size);
         out.truncate(start + size + length);
     }
-    let message = out.get_mut(start..).unwrap_or_default();
-    for (to, from) in message.iter_mut().zip(header.iter().take(size)) {
-        *to = *from;
+    if let (Some(space), Some(header)) = (out.get_mut(start..start + size), header.get(..size)) {
+        space.copy_from_slice(header);
     }
     Ok(())
 }
