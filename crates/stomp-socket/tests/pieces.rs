@@ -5,8 +5,8 @@ mod support;
 use futures_util::{FutureExt, StreamExt};
 use std::io;
 use stomp_frame::{Command, Frame};
-use stomp_socket::{Config, Inbound, Peer, Socket};
-use support::{BINARY, CONTINUATION, FIN, PING, Script, TEXT, frame, negotiated, pipe, read_all, server};
+use stomp_socket::{Config, End, Inbound, Peer, Socket};
+use support::{BINARY, CLOSE, CONTINUATION, FIN, PING, Script, TEXT, frame, negotiated, pipe, read_all, server};
 use tokio::io::AsyncWriteExt;
 
 const WIRE: &str =
@@ -115,5 +115,54 @@ async fn between_connect_and_the_negotiation_nothing_is_read() {
         assert_eq!(calls.lock().unwrap().reads, 1);
         socket = negotiated(socket);
         assert_eq!(read_all(&mut socket).await.0, expected());
+    }
+}
+
+/// What a socket that reads so many octets at once makes of a stream: its frames, and the kind of its end.
+async fn told(read_buffer: usize, stream: &[u8], size: usize) -> (Vec<Frame>, String) {
+    let mut config = Config::default();
+    config.read_buffer = read_buffer;
+    let reads = stream.chunks(size).map(<[u8]>::to_vec).chain([Vec::new()]).map(Ok);
+    let socket = Socket::over_websocket(Script::new(reads).0, b"", Peer::default(), &config);
+    let (frames, end) = read_all(&mut negotiated(socket)).await;
+    let end = end.expect("an end");
+    let kind = match &end {
+        End::Violation { .. } => "violation".to_owned(),
+        end => format!("{end:?}"),
+    };
+    (frames, format!("{kind}, {:?}", end.close_code()))
+}
+
+/// Short messages in one frame are taken as they come, all others go through a context: nobody can tell. With reads of
+/// one octet all messages are others.
+#[tokio::test]
+async fn the_way_that_a_message_takes_makes_no_difference() {
+    let long = format!("SEND\ndestination:/a\n\n{}\0", "x".repeat(5000));
+    let unmasked = [&[FIN | TEXT, 1][..], b"\n"].concat();
+    let parts = [
+        frame(FIN | TEXT, WIRE.as_bytes()),
+        frame(FIN | BINARY, WIRE.as_bytes()),
+        frame(FIN | BINARY, long.as_bytes()),
+        frame(FIN | PING, b"?"),
+        [frame(TEXT, &WIRE.as_bytes()[..30]), frame(FIN | CONTINUATION, &WIRE.as_bytes()[30..])].concat(),
+        frame(FIN | TEXT, b""),
+        frame(FIN | TEXT, b"\xc3"),
+        frame(FIN | BINARY, b"SEND\n\xff:\n\n\0"),
+        frame(FIN | 0x40 | TEXT, b"\n"),
+        frame(FIN | 3, b"\n"),
+        frame(FIN | CONTINUATION, b"\n"),
+        frame(FIN | CLOSE, &1000_u16.to_be_bytes()),
+        unmasked,
+    ];
+    for first in &parts {
+        for second in &parts {
+            for third in &parts {
+                let stream = [&first[..], second, third].concat();
+                let expected = told(1, &stream, stream.len()).await;
+                for (read_buffer, size) in [(4096, stream.len()), (64, stream.len()), (4096, 61)] {
+                    assert_eq!(told(read_buffer, &stream, size).await, expected, "{read_buffer} at once, in {size}");
+                }
+            }
+        }
     }
 }

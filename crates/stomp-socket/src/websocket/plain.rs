@@ -72,3 +72,79 @@ pub(super) fn is_part(octets: &[u8]) -> bool {
     let whole = |header: Header| header.payload.saturating_add(header.size as u64) <= octets.len() as u64;
     !octets.is_empty() && !Header::parse(octets).is_some_and(whole)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
+    const MOST: usize = 4096;
+
+    fn frame(first: u8, payload: &[u8], role: Role) -> BytesMut {
+        let (masked, key) = if role == Role::Server { (MASKED, &KEY[..]) } else { (0, &[0; 4][..0]) };
+        let mut frame = BytesMut::from(&[first][..]);
+        match payload.len() {
+            length @ 0..=125 => frame.extend([masked | length as u8]),
+            length => frame.extend([masked | 126, (length >> 8) as u8, length as u8]),
+        }
+        frame.extend_from_slice(key);
+        frame.extend(
+            payload.iter().zip(KEY.iter().cycle()).map(|(octet, by)| octet ^ if masked == 0 { 0 } else { *by }),
+        );
+        frame
+    }
+
+    #[test]
+    fn plain_messages_are_taken_one_by_one() {
+        for role in [Role::Server, Role::Client] {
+            for length in [0, 1, 15, 16, 17, 125, 126, 1000] {
+                let payload: Vec<u8> = (0..length).map(|at| (at % 127) as u8).collect();
+                let mut octets = frame(TEXT, &payload, role);
+                octets.unsplit(frame(BINARY, b"\xff", role));
+                assert_eq!(take(&mut octets, role, MOST), First::Message(payload.into()), "{length}");
+                assert!(!is_part(&octets));
+                assert_eq!(take(&mut octets, role, MOST), First::Message(Bytes::from_static(b"\xff")));
+                assert_eq!(take(&mut octets, role, MOST), First::Part(0));
+                assert_eq!(octets.capacity(), 0, "nothing is kept for nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_are_left_as_they_are() {
+        let whole = frame(BINARY, &[7; 200], Role::Server);
+        for here in 0..whole.len() {
+            let mut octets = BytesMut::from(&whole[..here]);
+            let announced = if here < 8 { 0 } else { 200 };
+            assert_eq!(take(&mut octets, Role::Server, MOST), First::Part(announced), "{here}");
+            assert_eq!(octets, whole[..here]);
+            assert_eq!(is_part(&octets), here > 0);
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_a_context() {
+        let opcodes = (0..=u8::MAX).filter(|first| ![TEXT, BINARY].contains(first));
+        let odd = opcodes.map(|first| frame(first, b"?", Role::Server));
+        let unmasked = frame(TEXT, b"?", Role::Client);
+        let longer = frame(BINARY, &[0; MOST - 7], Role::Server);
+        let in_64_bits = BytesMut::from(&[TEXT, MASKED | 127, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4][..]);
+        for mut octets in odd.chain([unmasked, longer, in_64_bits]) {
+            let before = octets.clone();
+            assert_eq!(take(&mut octets, Role::Server, MOST), First::Other, "{before:?}");
+            assert_eq!(octets, before);
+        }
+        let masked = frame(TEXT, b"?", Role::Server);
+        assert_eq!(take(&mut masked.clone(), Role::Client, MOST), First::Other);
+    }
+
+    #[test]
+    fn text_is_utf8() {
+        for (payload, expected) in [(&b"\xc3\xa9"[..], None), (b"\xc3", Some(First::NotUtf8))] {
+            let expected = expected.unwrap_or(First::Message(Bytes::from_static(payload)));
+            assert_eq!(take(&mut frame(TEXT, payload, Role::Server), Role::Server, MOST), expected);
+            let binary = First::Message(Bytes::from_static(payload));
+            assert_eq!(take(&mut frame(BINARY, payload, Role::Server), Role::Server, MOST), binary);
+        }
+    }
+}
