@@ -106,9 +106,12 @@ impl Headers {
             }
             end = entry.end() + 1;
         }
-        let lines = text.as_str().as_bytes().get(start..end)?;
-        let is_plain = || escape::specials(lines) == 2 * entries.len() && !lines.ends_with(b"\r");
-        (matches!(text, Text::Shared { is_plain: true, .. }) || is_plain()).then_some(lines)
+        let octets = text.as_str().as_bytes();
+        let lines = octets.get(start..end)?;
+        // With a colon and an LF each, there is nothing else.
+        let end_with_lf = || entries.iter().all(|entry| octets.get(entry.end()) == Some(&b'\n'));
+        let are_plain = || escape::specials(lines) == 2 * entries.len() && end_with_lf();
+        (matches!(text, Text::Shared { is_plain: true, .. }) || are_plain()).then_some(lines)
     }
 
     /// About how many octets all lines have.
@@ -372,6 +375,11 @@ mod tests {
         assert_eq!(lines(&headers), None);
         let mut headers = decoded("a:1\nb:2\nc:3\n");
         headers.remove("b");
+        assert_eq!(lines(&headers), None);
+        // What escapes meant is added without an LF.
+        let mut headers = Frame::parse("SEND\na:1\nb:\\r\n\n\0", Version::V1_2).unwrap().headers;
+        headers.append("a", "2");
+        headers.remove("a");
         assert_eq!(lines(&headers), None);
     }
 
