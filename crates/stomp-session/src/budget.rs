@@ -5,7 +5,7 @@
 //! when it is first read keeps it.
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -23,7 +23,7 @@ struct Account {
 }
 
 thread_local! {
-    static LENT: RefCell<Option<Budget>> = const { RefCell::new(None) };
+    static LENT: Cell<Option<Budget>> = const { Cell::new(None) };
 }
 
 impl Budget {
@@ -31,21 +31,34 @@ impl Budget {
         Budget(Arc::new(Account { octets: AtomicUsize::new(0), most }))
     }
 
-    /// Lends the budget to the mailboxes that `act` reads. A panic of `act` must have been caught in it.
-    pub(crate) fn lend<T>(&self, act: impl FnOnce() -> T) -> T {
-        let before = LENT.replace(Some(self.clone()));
-        let result = act();
-        LENT.set(before);
-        result
+    /// Lends a budget to the mailboxes that `act` reads: moves it there and back.
+    pub(crate) fn lend<T>(own: &mut Option<Budget>, act: impl FnOnce() -> T) -> T {
+        let before = LENT.replace(own.take());
+        let _lent = Lent { own, before };
+        act()
     }
 
     /// The budget of the session that reads, if one does.
     pub(crate) fn lent() -> Option<Budget> {
-        LENT.with_borrow(Clone::clone)
+        let budget = LENT.take();
+        LENT.set(budget.clone());
+        budget
     }
 
     fn is_spent(&self) -> bool {
         self.0.octets.load(Ordering::Relaxed) >= self.0.most
+    }
+}
+
+/// Gives a budget back, even if what it was lent to panics.
+struct Lent<'a> {
+    own: &'a mut Option<Budget>,
+    before: Option<Budget>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        *self.own = LENT.replace(self.before.take());
     }
 }
 

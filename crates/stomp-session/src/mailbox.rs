@@ -265,7 +265,7 @@ mod tests {
     fn all_mailboxes_of_a_session_share_its_budget() {
         let config = MailboxConfig::default().overflow(Overflow::DropOldest);
         let ((large, mut large_messages), (small, mut small_messages)) = (Mailbox::new(config), Mailbox::new(config));
-        Budget::new(1_000).lend(|| {
+        Budget::lend(&mut Some(Budget::new(1_000)), || {
             assert!(drain(&mut large_messages).is_empty());
             assert!(drain(&mut small_messages).is_empty());
         });

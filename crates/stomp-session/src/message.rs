@@ -1,7 +1,7 @@
 //! What is sent to subscribers.
 
 use crate::BoxError;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use std::sync::{
     Arc, OnceLock,
@@ -34,15 +34,6 @@ struct Content {
 pub(crate) struct Tail {
     pub(crate) bytes: Bytes,
     pub(crate) is_text: bool,
-}
-
-impl Tail {
-    /// The tail behind its first header, which is `message-id`.
-    pub(crate) fn without_message_id(mut self) -> Tail {
-        let line = self.bytes.iter().position(|octet| *octet == b'\n').map_or(0, |end| end + 1);
-        self.bytes.advance(line);
-        self
-    }
 }
 
 /// Headers that the session sets, or that concern another frame.
@@ -143,14 +134,14 @@ impl Message {
     }
 
     /// The message's frame in `version`, from `message-id` on.
-    pub(crate) fn tail(&self, version: Version) -> Tail {
+    pub(crate) fn tail(&self, version: Version) -> &Tail {
         let [v1_0, v1_1, v1_2] = &self.0.tails;
         let slot = match version {
             Version::V1_0 => v1_0,
             Version::V1_1 => v1_1,
             Version::V1_2 => v1_2,
         };
-        slot.get_or_init(|| self.0.encode(Encoder::new(version))).clone()
+        slot.get_or_init(|| self.0.encode(Encoder::new(version)))
     }
 }
 

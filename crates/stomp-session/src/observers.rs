@@ -1,8 +1,6 @@
 //! The streams that a session sends to its peer.
 
-use crate::{
-    BoxError, Delivery, MessageStream, budget::Budget, error::Panicked, foreign::Foreign, protocol::SubscriptionKey,
-};
+use crate::{BoxError, Delivery, MessageStream, error::Panicked, foreign::Foreign, protocol::SubscriptionKey};
 use futures_util::task::AtomicWaker;
 use slab::Slab;
 use std::{
@@ -22,7 +20,6 @@ pub(crate) struct Observers {
     ready: VecDeque<usize>,
     /// Slots that would be, if their subscriptions had credit.
     resting: Vec<usize>,
-    budget: Budget,
     woken: Arc<Woken>,
 }
 
@@ -44,10 +41,10 @@ pub(crate) enum Said {
 }
 
 impl Observers {
-    /// `session` is woken with any of the streams. What waits in them counts in `budget`.
-    pub(crate) fn new(session: Arc<AtomicWaker>, budget: Budget) -> Observers {
+    /// `session` is woken with any of the streams.
+    pub(crate) fn new(session: Arc<AtomicWaker>) -> Observers {
         let woken = Woken { any: AtomicBool::new(false), slots: Mutex::default(), session };
-        Observers { slots: Slab::new(), ready: VecDeque::new(), resting: Vec::new(), budget, woken: Arc::new(woken) }
+        Observers { slots: Slab::new(), ready: VecDeque::new(), resting: Vec::new(), woken: Arc::new(woken) }
     }
 
     /// Whether a stream waits to be polled.
@@ -102,7 +99,7 @@ impl Observers {
         }
         slot.bell.is_rung.store(false, Ordering::Release);
         let (key, is_own) = (slot.key, slot.hook.is_none());
-        Some(match self.budget.lend(|| slot.poll()) {
+        Some(match slot.poll() {
             Poll::Pending => Said::Nothing,
             Poll::Ready(Some(Ok(delivery))) => {
                 // It may have more. If it has woken meanwhile, it is listed already.

@@ -99,8 +99,10 @@ impl<T: Item> Queue<T> {
 
     /// Lets what waits here count in the budget of the session that reads it.
     pub(crate) fn count_in_budget(&mut self) {
-        if let Some(budget) = Budget::lent().filter(|_| !self.held.has_budget()) {
-            self.held.set_budget(budget);
+        if !self.held.has_budget() {
+            if let Some(budget) = Budget::lent() {
+                self.held.set_budget(budget);
+            }
         }
     }
 

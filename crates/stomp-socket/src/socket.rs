@@ -215,11 +215,10 @@ impl Socket {
                 // The head is UTF-8 in any case.
                 Ok(kind(self.text == Kind::Text && is_utf8(&frame.body)))
             }),
-            Outbound::Encoded(Encoded { prefix, tail, is_text }) => self.wire.put(&mut |out| {
-                out.put_slice(prefix);
-                out.put_slice(tail);
-                Ok(kind(*is_text))
-            }),
+            Outbound::Encoded(Encoded { prefix, tail, is_text }) => {
+                self.put_encoded(prefix, tail, *is_text);
+                Ok(())
+            }
             Outbound::Receipt(id) => self.wire.put(&mut |out| {
                 encoder.command(Command::Receipt, out);
                 encoder.header(header::RECEIPT_ID, id, out)?;
@@ -235,6 +234,18 @@ impl Socket {
                 Ok(())
             }
         }
+    }
+
+    /// Collects a frame that was encoded before, in two parts, as [`put`](Socket::put) does with
+    /// [`Outbound::Encoded`].
+    pub fn put_encoded(&mut self, prefix: &[u8], tail: &[u8], is_text: bool) {
+        let kind = if is_text { self.text } else { Kind::Binary };
+        let written = self.wire.put(&mut |out| {
+            out.put_slice(prefix);
+            out.put_slice(tail);
+            Ok(kind)
+        });
+        debug_assert!(written.is_ok(), "nothing was encoded");
     }
 
     /// As [`Sink::poll_flush`].

@@ -1,40 +1,56 @@
 //! `MESSAGE`: what is sent to a subscription.
 
 use super::{Protocol, SubscriptionKey, ledger};
-use crate::{Delivery, Settlement};
+use crate::{Delivery, Settlement, message::Tail};
 use bytes::{Bytes, BytesMut};
+use std::{borrow::Cow, mem};
 use stomp_frame::{Command, Encoder, Version, header};
-use stomp_socket::Encoded;
 
 /// Tells that a message may have been seen before.
 const REDELIVERED: &str = "redelivered";
 /// Tells how many messages were dropped before this one.
 const DROPPED_MESSAGES: &str = "dropped-messages";
 
+/// A delivery as it is sent: what is the subscription's or its own, then what all share.
+pub(crate) struct Encoded<'a> {
+    pub(crate) prefix: Cow<'a, [u8]>,
+    pub(crate) tail: &'a [u8],
+    /// Whether the whole is UTF-8.
+    pub(crate) is_text: bool,
+}
+
 impl Protocol {
-    /// A delivery as it is sent. `None`, and it is unsent, if its subscription has ended.
+    /// What is sent of a delivery, which then is. `None` if its subscription has ended.
     ///
     /// STOMP 1.2, "MESSAGE": "If the message is received from a subscription that requires explicit acknowledgment ...
     /// then the `MESSAGE` frame MUST also contain an `ack` header with an arbitrary value."
-    pub(crate) fn delivery(&mut self, key: SubscriptionKey, delivery: Delivery) -> Option<Encoded> {
+    pub(crate) fn delivery<'a>(&'a mut self, key: SubscriptionKey, delivery: &'a mut Delivery) -> Option<Encoded<'a>> {
         let Delivery { message, is_redelivered, dropped, settle } = delivery;
         let (prefix, account) = self.subscriptions.receiver(key, message.destination(), self.version)?;
-        let mut tail = message.tail(self.version);
-        let mut own = OwnHeaders { is_redelivered, dropped, name: None };
+        let Tail { bytes: tail, is_text } = message.tail(self.version);
+        let (mut tail, is_text) = (&tail[..], *is_text);
+        let settle = mem::take(settle);
+        let mut own = OwnHeaders { is_redelivered: *is_redelivered, dropped: *dropped, name: None };
         match account {
             None => settle.settle(Settlement::Acked),
             Some(account) => {
                 let name = ledger::name_of(self.ledger.enter(account, message.weight(), settle));
                 // Before 1.2 a delivery is acknowledged by its `message-id`, so that this is each delivery's own.
                 if self.version < Version::V1_2 {
-                    tail = tail.without_message_id();
+                    tail = without_message_id(tail);
                 }
                 own.name = Some(name);
             }
         }
-        let prefix = if own.are_none() { prefix } else { own.added_to(&prefix, self.version) };
-        Some(Encoded { prefix, tail: tail.bytes, is_text: tail.is_text })
+        let prefix = if own.are_none() { prefix } else { Cow::Owned(own.added_to(&prefix, self.version)) };
+        Some(Encoded { prefix, tail, is_text })
     }
+}
+
+/// The tail behind its first header, which is `message-id`.
+fn without_message_id(tail: &[u8]) -> &[u8] {
+    let line = tail.iter().position(|octet| *octet == b'\n').map_or(0, |end| end + 1);
+    tail.get(line..).unwrap_or_default()
 }
 
 /// The headers that a delivery shares with no other.
@@ -50,7 +66,7 @@ impl OwnHeaders {
         self.name.is_none() && !self.is_redelivered && self.dropped == 0
     }
 
-    fn added_to(&self, prefix: &Bytes, version: Version) -> Bytes {
+    fn added_to(&self, prefix: &[u8], version: Version) -> Vec<u8> {
         let mut out = BytesMut::with_capacity(prefix.len() + 64);
         out.extend_from_slice(prefix);
         let mut add = |name, value| put(Encoder::new(version), name, value, &mut out);
@@ -63,7 +79,7 @@ impl OwnHeaders {
         if self.dropped > 0 {
             add(DROPPED_MESSAGES, &self.dropped.to_string());
         }
-        out.freeze()
+        out.into()
     }
 }
 

@@ -29,6 +29,7 @@ use subscriptions::Subscriptions;
 use timers::{Timer, Timers};
 use transactions::{Commit, Transactions};
 
+pub(crate) use deliveries::Encoded;
 pub(crate) use ledger::Settling;
 pub(crate) use subscriptions::SubscriptionKey;
 

@@ -3,7 +3,7 @@
 use super::{Fault, Output, Protocol, deliveries, ledger::Account};
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::{collections::VecDeque, time::Instant};
+use std::{borrow::Cow, collections::VecDeque, time::Instant};
 use stomp_frame::{AckMode, Frame, Version, header};
 use stomp_socket::CloseCode;
 
@@ -74,14 +74,14 @@ impl Subscriptions {
         key: SubscriptionKey,
         destination: Option<&str>,
         version: Version,
-    ) -> Option<(Bytes, Option<&mut Account>)> {
+    ) -> Option<(Cow<'_, [u8]>, Option<&mut Account>)> {
         let position = self.position(key)?;
         let Subscription { id, destination: own, prefix, account, .. } = self.live.get_mut(position)?;
         // Not every version can express all destinations; these are not worth an exception.
         let is_told = |sent_to: &&str| **sent_to != **own && !sent_to.contains(['\r', '\n', '\0']);
         let prefix = match destination.filter(is_told) {
-            None => prefix.clone(),
-            Some(destination) => deliveries::prefix(version, id.as_deref(), destination),
+            None => Cow::Borrowed(&prefix[..]),
+            Some(destination) => Cow::Owned(deliveries::prefix(version, id.as_deref(), destination).into()),
         };
         Some((prefix, account.as_mut()))
     }

@@ -3,13 +3,13 @@
 use super::Work;
 use crate::{
     Delivery, Mailbox, MessageStream, SlowConsumer,
+    budget::Budget,
     observers::Said,
-    protocol::SubscriptionKey,
+    protocol::{Encoded, SubscriptionKey},
     queue::{Letter, Queue},
     session::{Command, next_hook},
 };
 use std::collections::VecDeque;
-use stomp_socket::Outbound;
 
 /// What is for the subscription that is being asked for: nobody gets messages before the service has agreed.
 #[derive(Default)]
@@ -102,6 +102,12 @@ impl Work {
 
     /// Sends what the streams give, while there is room.
     pub(crate) fn hear_streams(&mut self) {
+        let mut budget = self.budget.take();
+        Budget::lend(&mut budget, || self.hear_ready_streams());
+        self.budget = budget;
+    }
+
+    fn hear_ready_streams(&mut self) {
         self.observers.look(|key| self.protocol.has_credit(key));
         for _ in 0..MESSAGES {
             if !self.has_room() {
@@ -128,9 +134,12 @@ impl Work {
         }
     }
 
-    fn deliver(&mut self, key: SubscriptionKey, delivery: Delivery) {
-        if let Some(encoded) = self.protocol.delivery(key, delivery) {
-            self.put(&Outbound::Encoded(encoded));
+    /// Sends a delivery; if its subscription has ended, it is dropped, and so unsent.
+    fn deliver(&mut self, key: SubscriptionKey, mut delivery: Delivery) {
+        let Some(Encoded { prefix, tail, is_text }) = self.protocol.delivery(key, &mut delivery) else { return };
+        if let Some(socket) = &mut self.socket {
+            self.unsent_frames += 1;
+            socket.put_encoded(&prefix, tail, is_text);
         }
     }
 }
