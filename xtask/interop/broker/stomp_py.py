@@ -10,6 +10,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 
 import stomp
 from stomp.adapter.ws import WSStompConnection
@@ -38,14 +39,29 @@ class Peer(stomp.ConnectionListener):
         self.connection.connect(login, passcode)
 
     def stay(self, address, login, passcode, destination):
-        """Comes back as the documentation of stomp.py shows it: by connecting anew in on_disconnected."""
+        """Comes back as the documentation of stomp.py shows it: by connecting anew in on_disconnected.
+
+        The thread that has lost the old socket may still close the new one, or none may be there yet: then once more.
+        """
         self.connection = stomp.Connection12(
             [tuple(address)], vhost="/", auto_decode=False, reconnect_attempts_max=-1, reconnect_sleep_max=0.2
         )
 
+        entering = threading.Lock()
+
         def enter():
-            self.connection.connect(login, passcode, wait=True)
-            self.connection.subscribe(destination, id="stay")
+            # It is called again by what fails in it.
+            if not entering.acquire(blocking=False):
+                return
+            is_in = False
+            while not is_in:
+                try:
+                    self.connection.connect(login, passcode, wait=True)
+                    self.connection.subscribe(destination, id="stay")
+                    is_in = self.connection.is_connected()
+                except (OSError, stomp.exception.StompException):
+                    time.sleep(0.1)
+            entering.release()
 
         self.on_disconnected = enter
         self.connection.set_listener("peer", self)
