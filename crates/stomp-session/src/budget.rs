@@ -31,11 +31,13 @@ impl Budget {
         Budget(Arc::new(Account { octets: AtomicUsize::new(0), most }))
     }
 
-    /// Lends a budget to the mailboxes that `act` reads: moves it there and back.
+    /// Lends a budget to the mailboxes that `act` reads: moves it there and back. A panic of `act` must have been caught
+    /// in it.
     pub(crate) fn lend<T>(own: &mut Option<Budget>, act: impl FnOnce() -> T) -> T {
         let before = LENT.replace(own.take());
-        let _lent = Lent { own, before };
-        act()
+        let result = act();
+        *own = LENT.replace(before);
+        result
     }
 
     /// The budget of the session that reads, if one does.
@@ -47,18 +49,6 @@ impl Budget {
 
     fn is_spent(&self) -> bool {
         self.0.octets.load(Ordering::Relaxed) >= self.0.most
-    }
-}
-
-/// Gives a budget back, even if what it was lent to panics.
-struct Lent<'a> {
-    own: &'a mut Option<Budget>,
-    before: Option<Budget>,
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        *self.own = LENT.replace(self.before.take());
     }
 }
 

@@ -1,6 +1,8 @@
 //! The streams that a session sends to its peer.
 
-use crate::{BoxError, Delivery, MessageStream, error::Panicked, foreign::Foreign, protocol::SubscriptionKey};
+use crate::{
+    BoxError, Delivery, MessageStream, budget::Budget, error::Panicked, foreign::Foreign, protocol::SubscriptionKey,
+};
 use futures_util::task::AtomicWaker;
 use slab::Slab;
 use std::{
@@ -20,6 +22,8 @@ pub(crate) struct Observers {
     ready: VecDeque<usize>,
     /// Slots that would be, if their subscriptions had credit.
     resting: Vec<usize>,
+    /// Lent to the stream that is polled.
+    budget: Option<Budget>,
     woken: Arc<Woken>,
 }
 
@@ -41,10 +45,16 @@ pub(crate) enum Said {
 }
 
 impl Observers {
-    /// `session` is woken with any of the streams.
-    pub(crate) fn new(session: Arc<AtomicWaker>) -> Observers {
+    /// `session` is woken with any of the streams. What waits in them counts in `budget`.
+    pub(crate) fn new(session: Arc<AtomicWaker>, budget: Budget) -> Observers {
         let woken = Woken { any: AtomicBool::new(false), slots: Mutex::default(), session };
-        Observers { slots: Slab::new(), ready: VecDeque::new(), resting: Vec::new(), woken: Arc::new(woken) }
+        Observers {
+            slots: Slab::new(),
+            ready: VecDeque::new(),
+            resting: Vec::new(),
+            budget: Some(budget),
+            woken: Arc::new(woken),
+        }
     }
 
     /// Whether a stream waits to be polled.
@@ -99,7 +109,7 @@ impl Observers {
         }
         slot.bell.is_rung.store(false, Ordering::Release);
         let (key, is_own) = (slot.key, slot.hook.is_none());
-        Some(match slot.poll() {
+        Some(match Budget::lend(&mut self.budget, || slot.poll()) {
             Poll::Pending => Said::Nothing,
             Poll::Ready(Some(Ok(delivery))) => {
                 // It may have more. If it has woken meanwhile, it is listed already.

@@ -6,7 +6,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt, stream};
 use std::{
     future::{pending, ready},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
@@ -14,7 +14,8 @@ use std::{
 };
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_session::{
-    BoxError, ClientError, Config, Mailbox, MailboxConfig, Message, Peer, Request, Requests, Response, Session, Topic,
+    BoxError, ClientError, Config, Delivery, Mailbox, MailboxConfig, Message, Peer, Request, Requests, Response,
+    Session, Topic,
 };
 use stomp_socket::{Inbound, Outbound, Socket};
 use tokio::{
@@ -362,5 +363,38 @@ fn a_topic_outlives_the_runtime_it_was_used_in() {
             let message = subscriber.next().now_or_never().expect("nothing to wait for");
             assert_eq!(message.unwrap().unwrap().body(), expected);
         }
+    }
+}
+
+/// A mailbox counts in the budget of the session whose stream it is, and not of one that happens to call its reader.
+#[tokio::test(start_paused = true)]
+async fn who_is_told_of_a_settlement_reads_without_the_sessions_budget() {
+    let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
+    let back = Arc::new(Mutex::new(None));
+    let given = Arc::clone(&back);
+    let delivery = Delivery::new(Message::new("x")).on_settled(move |_| {
+        assert!(messages.next().now_or_never().is_none());
+        *given.lock().unwrap() = Some(messages);
+    });
+    let stream = Mutex::new(Some(stream::iter([Ok(delivery)]).chain(stream::pending())));
+    let mut config = Config::default();
+    config.mailbox_octets = 2000;
+    let service = service_fn(move |request: Request| {
+        ready(Ok::<_, BoxError>(match request.command() {
+            Command::Subscribe => Response::Observe(stream.lock().unwrap().take().unwrap().boxed()),
+            _ => Response::Done,
+        }))
+    });
+    let (_session, mut client, _) = run(config, service);
+    client.connects(Version::V1_2).await;
+    client.send(subscribe("0", "/a")).await;
+    client.gets(Command::Message).await;
+    let mut messages = back.lock().unwrap().take().unwrap();
+    for _ in 0..10 {
+        mailbox.push(&[Message::new("x".repeat(1000))]);
+    }
+    for _ in 0..10 {
+        let message = messages.next().now_or_never().expect("nothing to wait for");
+        assert!(message.unwrap().is_ok());
     }
 }

@@ -35,8 +35,6 @@ pub(crate) struct Work {
     /// How the peer ended, while frames from before are still to be handled.
     end: Option<End>,
     observers: Observers,
-    /// Of what waits in mailboxes, lent to the streams that are polled.
-    budget: Option<Budget>,
     /// What the handles want and what had no room yet.
     commands: VecDeque<Command>,
     /// Where what the handles send waits for credit, by subscription.
@@ -64,8 +62,7 @@ impl Work {
         let now = now();
         Work {
             received: socket.received(),
-            observers: Observers::new(Arc::clone(session.shared().task())),
-            budget: Some(Budget::new(config.mailbox_octets)),
+            observers: Observers::new(Arc::clone(session.shared().task()), Budget::new(config.mailbox_octets)),
             protocol: Protocol::new(Arc::clone(&config), session.id(), socket.has_pings(), now),
             socket: Some(socket),
             inbox: Inbox::default(),

@@ -3,7 +3,6 @@
 use super::Work;
 use crate::{
     Delivery, Mailbox, MessageStream, SlowConsumer,
-    budget::Budget,
     observers::Said,
     protocol::{Encoded, SubscriptionKey},
     queue::{Letter, Queue},
@@ -102,12 +101,6 @@ impl Work {
 
     /// Sends what the streams give, while there is room.
     pub(crate) fn hear_streams(&mut self) {
-        let mut budget = self.budget.take();
-        Budget::lend(&mut budget, || self.hear_ready_streams());
-        self.budget = budget;
-    }
-
-    fn hear_ready_streams(&mut self) {
         self.observers.look(|key| self.protocol.has_credit(key));
         for _ in 0..MESSAGES {
             if !self.has_room() {
