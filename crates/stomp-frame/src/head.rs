@@ -16,7 +16,7 @@ pub(crate) struct HeadSearch {
     line: usize,
     /// There is no line feed in `line..scanned`.
     scanned: usize,
-    /// The first colon in `line..scanned`, or one before.
+    /// The last colon that was the first of its line: that of this line, if it is not before `line`.
     colon: usize,
     /// How many lines end before `line`: the command's, and the headers'.
     lines: usize,
@@ -25,13 +25,13 @@ pub(crate) struct HeadSearch {
     /// So far, each header has a name and a colon, and lines end with LF alone.
     is_regular: bool,
     /// So far, no value has a colon, and nothing has a backslash.
-    is_plain: bool,
+    is_bare: bool,
 }
 
 impl HeadSearch {
     /// The beginning of a frame.
     pub(crate) const START: HeadSearch =
-        HeadSearch { line: 0, scanned: 0, colon: 0, lines: 0, command: None, is_regular: true, is_plain: true };
+        HeadSearch { line: 0, scanned: 0, colon: 0, lines: 0, command: None, is_regular: true, is_bare: true };
 
     /// The frame's command, if it is known.
     pub(crate) fn command(&self) -> Option<Command> {
@@ -40,7 +40,7 @@ impl HeadSearch {
 
     /// Whether each header is a name, one colon and a value, with an LF behind it and nothing escaped.
     pub(crate) fn is_plain(&self) -> bool {
-        self.is_regular && self.is_plain
+        self.is_regular && self.is_bare
     }
 
     /// Whether nothing of the frame was looked at.
@@ -65,13 +65,13 @@ impl HeadSearch {
         for at in Marks::new(bytes.get(self.scanned..).unwrap_or_default(), self.scanned) {
             let mark = bytes.get(at).copied().unwrap_or_default();
             if mark == b':' {
-                self.is_plain &= colon < start;
+                self.is_bare &= colon < start;
                 colon = if colon < start { at } else { colon };
                 continue;
             }
             if mark != b'\n' && mark != 0 {
                 self.is_regular &= mark != b'\r';
-                self.is_plain &= mark != b'\\';
+                self.is_bare &= mark != b'\\';
                 continue;
             }
             if at - start > longest || at >= most || lines > limits.headers {
@@ -171,9 +171,9 @@ mod tests {
     }
 
     proptest! {
-        /// What is taken for plain while the end of a head is looked for is what the grammar makes of it.
+        /// What is taken for regular while the end of a head is looked for is what the grammar makes of it.
         #[test]
-        fn plain_heads_are_read_as_the_grammar_reads_them(
+        fn regular_heads_are_read_as_the_grammar_reads_them(
             command in select(&["SEND", "MESSAGE", "ACK", "SENT", ""][..]),
             lines in vec(vec(select(&b"ab:\\\r\n\xc3\xa9"[..]), 0..8), 0..10),
         ) {
@@ -186,6 +186,9 @@ mod tests {
             let (mut search, mut headers) = (HeadSearch::START, Headers::new());
             if let Ok(Some((end, command))) = search.go_on(&head, &Limits::default(), &mut headers) {
                 let head = &head[..end];
+                let lines = head.strip_prefix(command.as_str().as_bytes()).unwrap_or_default();
+                let specials = lines.iter().filter(|octet| b":\\\r\n".contains(octet)).count();
+                prop_assert_eq!(search.is_plain(), specials == 2 * headers.len() + 2, "a colon and an LF each, two LFs");
                 prop_assert_eq!(shown(head, Ok((command, headers.entries().into()))), shown(head, grammar::parse(head)));
             }
         }

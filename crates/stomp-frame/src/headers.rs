@@ -114,7 +114,7 @@ impl Headers {
         (matches!(text, Text::Shared { is_plain: true, .. }) || are_plain()).then_some(lines)
     }
 
-    /// About how many octets all lines have.
+    /// At least how many octets all lines have.
     pub(crate) fn octets(&self) -> usize {
         self.0.as_deref().map_or(0, |content| content.text.as_str().len())
     }
@@ -285,7 +285,8 @@ enum Text {
     /// The head of a decoded frame. If it `is_plain`, each header is a name, one colon, a value with nothing to escape,
     /// and LF.
     Shared { head: ByteString, is_plain: bool },
-    /// Lines that were added, one after the other.
+    /// Lines that were added, each with an LF, behind whatever was there before: a decoded head, and without LF what its
+    /// escapes mean.
     Own(String),
 }
 

@@ -9,7 +9,7 @@
 pub struct Limits {
     /// Octets in a whole frame, from the command's first to the closing NUL. Default: 256 KiB.
     pub frame: usize,
-    /// Octets in a head: command, headers and the empty line. Default: 16 KiB. At most 4 GiB; more counts as that.
+    /// Octets in a head: command, headers and the empty line. Default: 16 KiB. At most 2 GiB; more counts as that.
     pub head: usize,
     /// Octets in one header line, without its EOL. Default: 8 KiB.
     pub line: usize,
@@ -24,9 +24,10 @@ impl Limits {
         Limits { frame: 16 << 10, ..Limits::default() }
     }
 
-    /// With heads so short that the index of their headers reaches everywhere.
+    /// With heads so short that the index of their headers reaches everywhere, behind them too: what escapes mean is
+    /// added there, and is no longer than they are.
     pub(crate) fn indexable(self) -> Limits {
-        Limits { head: self.head.min(u32::MAX as usize), ..self }
+        Limits { head: self.head.min(u32::MAX as usize / 2), ..self }
     }
 
     /// Sets [`Limits::frame`].

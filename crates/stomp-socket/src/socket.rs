@@ -37,7 +37,7 @@ pub enum Inbound {
 pub enum Outbound {
     /// A frame, in the version of the session.
     Frame(Frame),
-    /// A frame that was encoded before, and is neither checked nor copied again.
+    /// A frame that was encoded before, and is not checked again.
     Encoded(Encoded),
     /// `RECEIPT` for the `receipt` of a frame: what is sent most is written without being built.
     Receipt(ByteString),
@@ -73,8 +73,8 @@ pub struct Encoded {
 /// no item, and `flush` and `close` go on where they were. A dropped `send` or `feed` has put its item whole or not at
 /// all: not, if it was still waiting for room.
 ///
-/// **Bounds.** What a peer has sent of one frame is at most [`Limits::frame`] + [`Limits::head`] octets, over all
-/// messages, fragments and pieces of them; empty pieces count for 32. A peer that reads nothing costs, through `Sink`,
+/// **Bounds.** What a peer has sent of one frame is at most [`Limits::frame`] + [`Limits::head`] octets and one read, over
+/// all messages, fragments and pieces of them; empty pieces count for 32. A peer that reads nothing costs, through `Sink`,
 /// [`Config::write_high_water`] octets and one frame, in a buffer that may be twice as large. A connection that has
 /// nothing to read and nothing to write owns no buffer.
 pub struct Socket {

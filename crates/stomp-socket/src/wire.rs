@@ -48,7 +48,8 @@ pub(crate) trait Wire: Send {
     /// Octets that have been read.
     fn received(&self) -> u64;
 
-    /// Whether the beginning of a message has come and its end has not, as far as the transport tells.
+    /// Whether the beginning of a message has come and its end has not, as far as the transport tells. Where whole
+    /// messages wait to be taken, it may say no.
     fn is_mid_message(&self) -> bool {
         false
     }

@@ -4,7 +4,7 @@ mod support;
 
 use futures_util::{FutureExt, StreamExt};
 use std::io;
-use stomp_frame::{Command, Frame};
+use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{Config, End, Inbound, Peer, Socket};
 use support::{BINARY, CLOSE, CONTINUATION, FIN, PING, Script, TEXT, frame, negotiated, pipe, read_all, server};
 use tokio::io::AsyncWriteExt;
@@ -165,4 +165,33 @@ async fn the_way_that_a_message_takes_makes_no_difference() {
             }
         }
     }
+}
+
+/// What follows a frame in one read does not count against it.
+#[tokio::test]
+async fn a_message_may_hold_the_end_of_one_long_frame_and_the_beginning_of_the_next() {
+    let limits = Limits::default().frame(5000).head(100);
+    let frames = format!("SEND\ndestination:/a\n\n{}\0", "x".repeat(4900)).repeat(3);
+    let reads = frames.as_bytes().chunks(4000).map(|piece| Ok(frame(FIN | BINARY, piece)));
+    let mut socket = server(Script::new(reads).0);
+    socket.negotiated(Version::V1_2, limits);
+    for _ in 0..3 {
+        assert!(matches!(socket.next().now_or_never(), Some(Some(Inbound::Frame(_)))));
+    }
+}
+
+/// An HTTP server may have read far more than the handshake: what is here is looked at.
+#[tokio::test]
+async fn what_came_with_the_handshake_is_read_before_anything_is_refused() {
+    let connect = frame(FIN | TEXT, b"CONNECT\naccept-version:1.2\n\n\0");
+    let early = [connect, frame(FIN | TEXT, WIRE.as_bytes()).repeat(300)].concat();
+    let reads = Script::new([]).0;
+    let mut socket = Socket::over_websocket(reads, &early, Peer::default(), &Config::default());
+    assert!(matches!(socket.next().now_or_never(), Some(Some(Inbound::Frame(_)))));
+    socket.negotiated(Version::V1_2, Limits::default());
+    let mut frames = 0;
+    while let Some(Some(item)) = socket.next().now_or_never() {
+        frames += usize::from(matches!(item, Inbound::Frame(_)));
+    }
+    assert_eq!(frames, 600);
 }

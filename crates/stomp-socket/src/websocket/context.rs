@@ -39,7 +39,7 @@ use tokio_tungstenite::tungstenite::{
 pub(crate) struct WebSocket<S> {
     io: S,
     role: Role,
-    /// What has come and was not yet looked at; nothing where there is a context.
+    /// What has come and was not yet taken; nothing where there is a context.
     octets: BytesMut,
     context: Option<WebSocketContext>,
     /// What the context holds.
@@ -114,14 +114,13 @@ impl<S: Io> WebSocket<S> {
     /// The next data message, or how the stream ended.
     fn poll_message(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         loop {
-            if self.frames.ready() == 0 {
-                self.check(held)?;
-                if self.is_idle() {
-                    self.context = None;
-                    if let Some(message) = ready!(self.poll_plain(held, cx))? {
-                        return Poll::Ready(Ok(message));
-                    }
+            if self.is_idle() {
+                self.context = None;
+                if let Some(message) = ready!(self.poll_plain(held, cx))? {
+                    return Poll::Ready(Ok(message));
                 }
+            } else if self.frames.ready() == 0 {
+                self.check(held)?;
             }
             match self.with(held, cx, |context, adapter| context.read(adapter)) {
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -155,22 +154,20 @@ impl<S: Io> WebSocket<S> {
 
     /// Whether the context may be dropped: it holds nothing, and has no close to remember.
     fn is_idle(&self) -> bool {
-        matches!(self.closing, Closing::No) && self.frames.is_between_messages()
+        matches!(self.closing, Closing::No) && self.frames.ready() == 0 && self.frames.is_between_messages()
     }
 
     /// The next message if it is plain; `None` if a context is to read on.
+    ///
+    /// What comes in one read is not summed up with what is held: it may be the beginning of other frames.
     fn poll_plain(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, End>> {
         loop {
-            let announced = match plain::take(&mut self.octets, self.role, self.input.at_once()) {
-                First::Message(message) => {
-                    self.check_sum(held + message.len())?;
-                    return Poll::Ready(Ok(Some(message)));
-                }
-                First::Part(announced) => announced,
+            match plain::take(&mut self.octets, self.role, self.input.at_once().min(self.most)) {
+                First::Message(message) => return Poll::Ready(Ok(Some(message))),
+                First::Part => self.check(held)?,
                 First::Other => return Poll::Ready(Ok(None)),
                 First::NotUtf8 => return Poll::Ready(Err(End::not_utf8())),
-            };
-            self.check(held + announced)?;
+            }
             let WebSocket { io, octets, input, .. } = self;
             let take = |new: &[u8]| {
                 octets.extend_from_slice(new);
@@ -184,15 +181,10 @@ impl<S: Io> WebSocket<S> {
 
     /// Fails if the peer sent more than it may of one frame, or of anything before the negotiation.
     fn check(&self, held: usize) -> Result<(), End> {
-        self.check_sum(held)?;
-        self.input.check()
-    }
-
-    fn check_sum(&self, held: usize) -> Result<(), End> {
         if self.frames.pending().saturating_add(held as u64) > self.most as u64 {
             return Err(End::too_big("a frame in too many pieces, or pieces that are too long"));
         }
-        Ok(())
+        self.input.check()
     }
 
     /// Collects what the context has to say to a ping or a close, before it is dropped.

@@ -10,8 +10,8 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 pub(super) enum First {
     /// A message, which the octets have no more.
     Message(Bytes),
-    /// The beginning of one, with so many octets of payload to come and here; none if too little is here to tell.
-    Part(usize),
+    /// The beginning of one, or nothing.
+    Part,
     /// A text message that is not UTF-8.
     NotUtf8,
     /// Anything else, which a context is to read, and to judge.
@@ -22,7 +22,7 @@ pub(super) enum First {
 #[inline]
 pub(super) fn take(octets: &mut BytesMut, role: Role, most: usize) -> First {
     let (is_text, second) = match **octets {
-        [] | [TEXT | BINARY] => return First::Part(0),
+        [] | [TEXT | BINARY] => return First::Part,
         [first @ (TEXT | BINARY), second, ..] => (first == TEXT, second),
         _ => return First::Other,
     };
@@ -30,12 +30,13 @@ pub(super) fn take(octets: &mut BytesMut, role: Role, most: usize) -> First {
     if (second & MASKED != 0) != (role == Role::Server) {
         return First::Other;
     }
-    let Some(Header { payload, size, .. }) = Header::parse(octets) else { return First::Part(0) };
-    let Some(length) = usize::try_from(payload).ok().filter(|length| *length <= most.saturating_sub(size)) else {
+    let Some(Header { payload, size, .. }) = Header::parse(octets) else { return First::Part };
+    let room = most.checked_sub(size);
+    let Some(length) = usize::try_from(payload).ok().filter(|length| room.is_some_and(|room| *length <= room)) else {
         return First::Other;
     };
     if octets.len() < size + length {
-        return First::Part(length);
+        return First::Part;
     }
     let (header, rest) = octets.split_at_mut(size);
     let payload = rest.get_mut(..length).unwrap_or_default();
@@ -104,7 +105,7 @@ mod tests {
                 assert_eq!(take(&mut octets, role, MOST), First::Message(payload.into()), "{length}");
                 assert!(!is_part(&octets));
                 assert_eq!(take(&mut octets, role, MOST), First::Message(Bytes::from_static(b"\xff")));
-                assert_eq!(take(&mut octets, role, MOST), First::Part(0));
+                assert_eq!(take(&mut octets, role, MOST), First::Part);
                 assert_eq!(octets.capacity(), 0, "nothing is kept for nothing");
             }
         }
@@ -115,8 +116,7 @@ mod tests {
         let whole = frame(BINARY, &[7; 200], Role::Server);
         for here in 0..whole.len() {
             let mut octets = BytesMut::from(&whole[..here]);
-            let announced = if here < 8 { 0 } else { 200 };
-            assert_eq!(take(&mut octets, Role::Server, MOST), First::Part(announced), "{here}");
+            assert_eq!(take(&mut octets, Role::Server, MOST), First::Part, "{here}");
             assert_eq!(octets, whole[..here]);
             assert_eq!(is_part(&octets), here > 0);
         }
@@ -134,6 +134,7 @@ mod tests {
             assert_eq!(take(&mut octets, Role::Server, MOST), First::Other, "{before:?}");
             assert_eq!(octets, before);
         }
+        assert_eq!(take(&mut frame(TEXT, b"", Role::Server), Role::Server, 1), First::Other, "longer than a read");
         let masked = frame(TEXT, b"?", Role::Server);
         assert_eq!(take(&mut masked.clone(), Role::Client, MOST), First::Other);
     }
