@@ -143,15 +143,14 @@ impl Decoder {
     /// If what was fed is not a frame, or one over the limits. The decoder then gives the same error for ever.
     #[inline]
     pub fn decode(&mut self) -> Result<Option<Decoded>, DecodeError> {
-        // What whoever asks for all frames of a piece hears last.
-        if self.input.is_used_up() && matches!(self.state, State::Head(_)) {
-            return Ok(None);
-        }
         // One more piece of a body, and nothing else: with small pieces this is what nearly every call comes to.
         if let State::Body(search) = &mut self.state {
-            if self.input.is_gathered() && search.goes_on(self.input.as_slice(), &self.limits) {
+            if self.input.gathered().is_some_and(|bytes| search.goes_on(bytes, &self.limits)) {
                 return Ok(None);
             }
+        // What whoever asks for all frames of a piece hears last.
+        } else if self.input.is_used_up() && matches!(self.state, State::Head(_)) {
+            return Ok(None);
         }
         self.look()
     }

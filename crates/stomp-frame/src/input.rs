@@ -47,10 +47,10 @@ impl Input {
         self.fed.is_empty() && self.gathered.capacity() == 0
     }
 
-    /// Whether all there is has been copied together.
+    /// All there is, if it has been copied together.
     #[inline]
-    pub(crate) fn is_gathered(&self) -> bool {
-        self.fed.is_empty()
+    pub(crate) fn gathered(&self) -> Option<&[u8]> {
+        self.fed.is_empty().then_some(&self.gathered)
     }
 
     /// Drops the first `count` octets. There must be as many.
