@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, Ready, ready},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -13,7 +13,7 @@ use stomp_session::BoxError;
 pub struct Answer<T>(State<T>);
 
 enum State<T> {
-    Now(Option<Result<T, BoxError>>),
+    Now(Ready<Result<T, BoxError>>),
     Later(Later<T>),
 }
 
@@ -22,7 +22,7 @@ type Later<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 impl<T> Answer<T> {
     /// An answer that is there.
     pub fn now<E: Into<BoxError>>(result: Result<T, E>) -> Answer<T> {
-        Answer(State::Now(Some(result.map_err(Into::into))))
+        Answer(State::Now(ready(result.map_err(Into::into))))
     }
 
     /// An answer that somebody has to be waited for.
@@ -31,12 +31,16 @@ impl<T> Answer<T> {
     }
 
     /// The answer, changed where it is a good one.
+    ///
+    /// # Panics
+    ///
+    /// After it was ready.
     pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Answer<U>
     where
         T: 'static,
     {
         match self.0 {
-            State::Now(result) => Answer(State::Now(result.map(|result| result.map(change)))),
+            State::Now(result) => Answer(State::Now(ready(result.into_inner().map(change)))),
             State::Later(future) => Answer::later(async { future.await.map(change) }),
         }
     }
@@ -49,10 +53,10 @@ impl<T> Future for Answer<T> {
 
     /// # Panics
     ///
-    /// After it was ready.
+    /// After it was ready, as other futures do. Nothing that a peer sends makes anybody ask again.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            State::Now(result) => Poll::Ready(result.take().expect("an answer is not polled once it was given")),
+            State::Now(result) => Pin::new(result).poll(cx),
             State::Later(future) => future.as_mut().poll(cx),
         }
     }

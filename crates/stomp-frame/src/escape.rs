@@ -1,6 +1,6 @@
 //! The escape sequences of header names and values, per version.
 
-use crate::Version;
+use crate::{Version, marks::is_mark};
 use bytes::{BufMut, BytesMut};
 
 /// Whether frames of `version` escape at all. STOMP 1.0 does not.
@@ -63,12 +63,7 @@ pub(crate) fn specials(text: &[u8]) -> usize {
 
 /// Of so many octets that the sum does not overflow: sums in octets are what compilers do sixteen at a time.
 fn specials_in_few(few: &[u8]) -> usize {
-    few.iter().fold(0, |sum, octet| sum + u8::from(may_be_special(*octet))).into()
-}
-
-#[inline]
-fn may_be_special(octet: u8) -> bool {
-    (octet < 16) | (octet == b'\\') | (octet == b':')
+    few.iter().fold(0, |sum, octet| sum + u8::from(is_mark(*octet))).into()
 }
 
 fn is_special(octet: u8) -> bool {

@@ -72,8 +72,9 @@ fn marked(block: &[u8; BLOCK]) -> u64 {
     eights.rev().fold(0, |found, eight| found << BYTE | gathered(eight))
 }
 
+/// Without branches, for the loops that do many at a time.
 #[inline]
-fn is_mark(octet: u8) -> bool {
+pub(crate) fn is_mark(octet: u8) -> bool {
     (octet < 16) | (octet == b':') | (octet == b'\\')
 }
 

@@ -30,7 +30,7 @@ struct Content {
 }
 
 /// A message's frame without its beginning, which is each subscription's own.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Tail {
     pub(crate) bytes: Bytes,
     pub(crate) is_text: bool,

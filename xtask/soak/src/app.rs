@@ -17,7 +17,7 @@ use webstomp::{
 /// How many messages of each client were handled.
 type Handled = Arc<Mutex<BTreeMap<u32, u32>>>;
 
-/// SEND `/work/{client}`: something that takes a while.
+/// SEND `/job/{client}`: something that takes a while.
 async fn work(State(handled): State<Handled>, Path(client): Path<u32>) {
     tokio::time::sleep(Duration::from_millis(2)).await;
     *handled.lock().unwrap_or_else(PoisonError::into_inner).entry(client).or_default() += 1;
@@ -37,7 +37,7 @@ pub(crate) async fn serve(unauthenticated: &str) -> Result {
     }
     let handled = Handled::default();
     let app = App::new()
-        .send("/work/{client}", work)
+        .send("/job/{client}", work)
         .send("/echo", echo)
         .send("/never", std::future::pending::<()>)
         .server(config)

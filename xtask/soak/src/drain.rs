@@ -64,7 +64,7 @@ async fn send_on(address: SocketAddr, client: u32) -> Result<(u32, u32, Option<u
         while sent < receipts + WINDOW {
             sent += 1;
             // If it has closed, the receipts are still to be read.
-            let frame = format!("SEND\ndestination:/work/{client}\nreceipt:{sent}\n\n\0");
+            let frame = format!("SEND\ndestination:/job/{client}\nreceipt:{sent}\n\n\0");
             if socket.send(frame).await.is_err() {
                 break;
             }

@@ -4,7 +4,7 @@ use super::{
     close_frame, end_of,
     frames::Frames,
     plain::{self, First},
-    writing::{mask, put_message, put_ping},
+    writing::{mask_message, put_message, put_ping},
 };
 use crate::{
     CloseCode, Config, End,
@@ -207,7 +207,7 @@ impl<S: Io> WebSocket<S> {
         write(out)?;
         if self.role == Role::Client {
             // RFC 6455, section 5.3: "The masking key is a 32-bit value chosen at random by the client."
-            mask(out, start, rand::random());
+            mask_message(out, start, rand::random());
         }
         Ok(())
     }

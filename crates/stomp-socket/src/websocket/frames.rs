@@ -1,4 +1,4 @@
-//! Where the frames of a WebSocket begin and end (RFC 6455, section 5.2).
+//! Where the frames of a WebSocket begin and end, and their masks (RFC 6455, sections 5.2 and 5.3).
 
 use crate::wire::EMPTY_PIECE;
 
@@ -133,6 +133,20 @@ impl Frames {
     pub(super) fn rest(&self) -> Option<usize> {
         (self.rest > 0).then(|| usize::try_from(self.rest).unwrap_or(usize::MAX))
     }
+}
+
+/// Masks a payload, or takes its mask off.
+///
+/// RFC 6455, section 5.3: octet i of the payload is XORed with octet i modulo 4 of the key.
+pub(super) fn mask(payload: &mut [u8], key: [u8; 4]) {
+    // As many at a time as compilers do at once.
+    let mut parts = payload.chunks_exact_mut(16);
+    let [a, b, c, d] = key;
+    let keys = [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d];
+    for part in &mut parts {
+        part.iter_mut().zip(keys).for_each(|(octet, key)| *octet ^= key);
+    }
+    parts.into_remainder().iter_mut().zip(keys).for_each(|(octet, key)| *octet ^= key);
 }
 
 #[cfg(test)]

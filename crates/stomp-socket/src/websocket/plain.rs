@@ -1,6 +1,6 @@
 //! Messages that are read without a context: those in one short frame, as nearly all are (RFC 6455, section 5.2).
 
-use super::frames::Header;
+use super::frames::{Header, mask};
 use crate::wire::is_utf8;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -41,7 +41,7 @@ pub(super) fn take(octets: &mut BytesMut, role: Role, most: usize) -> First {
     let (header, rest) = octets.split_at_mut(size);
     let payload = rest.get_mut(..length).unwrap_or_default();
     if let (Role::Server, [.., a, b, c, d]) = (role, header) {
-        unmask(payload, [*a, *b, *c, *d]);
+        mask(payload, [*a, *b, *c, *d]);
     }
     if is_text && !is_utf8(payload) {
         return First::NotUtf8;
@@ -55,18 +55,6 @@ pub(super) fn take(octets: &mut BytesMut, role: Role, most: usize) -> First {
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 const MASKED: u8 = 0x80;
-
-/// RFC 6455, section 5.3: octet i of the payload is XORed with octet i modulo 4 of the key.
-fn unmask(payload: &mut [u8], key: [u8; 4]) {
-    // As many at a time as compilers do at once.
-    let mut parts = payload.chunks_exact_mut(16);
-    let [a, b, c, d] = key;
-    let keys = [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d];
-    for part in &mut parts {
-        part.iter_mut().zip(keys).for_each(|(octet, key)| *octet ^= key);
-    }
-    parts.into_remainder().iter_mut().zip(keys).for_each(|(octet, key)| *octet ^= key);
-}
 
 /// Whether `octets` begin with a frame that is not whole.
 pub(super) fn is_part(octets: &[u8]) -> bool {

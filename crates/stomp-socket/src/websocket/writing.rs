@@ -1,5 +1,6 @@
 //! The WebSocket frames this side writes (RFC 6455, section 5.2): whole messages.
 
+use super::frames::mask;
 use crate::wire::{Kind, Write};
 use bytes::{BufMut, BytesMut};
 use stomp_frame::EncodeError;
@@ -42,10 +43,8 @@ pub(super) fn put_ping(out: &mut BytesMut) {
     out.put_slice(&[0x89, 0]);
 }
 
-/// Masks the message that stands at `start` and ends `out`, as a client has to.
-///
-/// RFC 6455, section 5.3: octet i of the payload is XORed with octet i modulo 4 of the key, which stands before it.
-pub(super) fn mask(out: &mut BytesMut, start: usize, key: [u8; 4]) {
+/// Masks the message that stands at `start` and ends `out`, as a client has to, with the key before its payload.
+pub(super) fn mask_message(out: &mut BytesMut, start: usize, key: [u8; 4]) {
     let Some([_, second, ..]) = out.get_mut(start..) else { return };
     let size = match *second {
         127 => LONGEST,
@@ -56,14 +55,9 @@ pub(super) fn mask(out: &mut BytesMut, start: usize, key: [u8; 4]) {
     let (payload, end) = (start + size, out.len());
     out.put_slice(&key);
     out.copy_within(payload..end, payload + key.len());
-    let mut parts = out.get_mut(payload..).unwrap_or_default().chunks_mut(key.len());
-    if let Some(place) = parts.next() {
-        place.copy_from_slice(&key);
-    }
-    for part in parts {
-        for (octet, key) in part.iter_mut().zip(key) {
-            *octet ^= key;
-        }
+    if let Some((place, payload)) = out.get_mut(payload..).and_then(<[u8]>::split_first_chunk_mut) {
+        *place = key;
+        mask(payload, key);
     }
 }
 
@@ -120,7 +114,7 @@ mod tests {
             let masked: Vec<u8> =
                 payload(length).iter().zip(key.iter().cycle()).map(|(octet, key)| octet ^ key).collect();
             let mut out = put(length);
-            mask(&mut out, b"before".len(), key);
+            mask_message(&mut out, b"before".len(), key);
             assert!(out == [b"before", &header[..], &key, &masked].concat(), "{length}");
         }
     }
