@@ -40,24 +40,42 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
 
 fn plan<'a>(arguments: &[&'a str], all: &'a [String]) -> Result<Plan<'a>> {
     let (runs, names) = match arguments {
-        ["--runs", runs, names @ ..] => (runs.parse().map_err(|_| format!("`{runs}` is no number of runs"))?, names),
+        ["--runs", runs, names @ ..] => (
+            runs.parse()
+                .map_err(|_| format!("`{runs}` is no number of runs"))?,
+            names,
+        ),
         ["--runs"] => return Err("--runs needs a number".to_owned()),
         names => (RUNS, names),
     };
-    let unknown = names.iter().find(|name| !all.iter().any(|target| target == *name));
+    let unknown = names
+        .iter()
+        .find(|name| !all.iter().any(|target| target == *name));
     match unknown {
-        Some(name) => Err(format!("no fuzz target `{name}`; there are {}", all.join(", "))),
-        None if names.is_empty() => Ok(Plan { runs, targets: all.iter().map(String::as_str).collect() }),
-        None => Ok(Plan { runs, targets: names.to_vec() }),
+        Some(name) => Err(format!(
+            "no fuzz target `{name}`; there are {}",
+            all.join(", ")
+        )),
+        None if names.is_empty() => Ok(Plan {
+            runs,
+            targets: all.iter().map(String::as_str).collect(),
+        }),
+        None => Ok(Plan {
+            runs,
+            targets: names.to_vec(),
+        }),
     }
 }
 
 /// The names of all targets: a file each.
 fn targets() -> Result<Vec<String>> {
     let directory = shell::root().join(PACKAGE).join("fuzz_targets");
-    let entries = fs::read_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    let entries =
+        fs::read_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut names: Vec<String> = files.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
+    let mut names: Vec<String> = files
+        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
+        .collect();
     names.sort();
     Ok(names)
 }
@@ -78,9 +96,20 @@ fn fuzz(target: &str, runs: u64, findings: &Path) -> Result<u64> {
     let findings = findings.join(target);
     fs::create_dir_all(&findings).map_err(|error| format!("{}: {error}", findings.display()))?;
     // The first directory is written to; stable Rust has no sanitizers, and safe code little use for them.
-    let mut fuzz = shell::cargo(&["fuzz", "run", "--sanitizer", "none", "--fuzz-dir", PACKAGE, target]);
-    fuzz.arg(findings).arg(format!("{PACKAGE}/corpus/{target}")).arg("--");
-    fuzz.arg(format!("-runs={runs}")).arg(format!("-dict={PACKAGE}/stomp.dict"));
+    let mut fuzz = shell::cargo(&[
+        "fuzz",
+        "run",
+        "--sanitizer",
+        "none",
+        "--fuzz-dir",
+        PACKAGE,
+        target,
+    ]);
+    fuzz.arg(findings)
+        .arg(format!("{PACKAGE}/corpus/{target}"))
+        .arg("--");
+    fuzz.arg(format!("-runs={runs}"))
+        .arg(format!("-dict={PACKAGE}/stomp.dict"));
     fuzz.args(["-max_len=4096", "-print_final_stats=1"]);
     executions(&mut fuzz)
 }
@@ -89,11 +118,15 @@ fn fuzz(target: &str, runs: u64, findings: &Path) -> Result<u64> {
 fn executions(command: &mut Command) -> Result<u64> {
     let line = shell::line(command);
     println!("\n$ {line}");
-    let mut child =
-        command.stderr(Stdio::piped()).spawn().map_err(|error| format!("`{line}` did not start: {error}"))?;
+    let mut child = command
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("`{line}` did not start: {error}"))?;
     let executed = child.stderr.take().and_then(relay);
     match child.wait() {
-        Ok(status) if status.success() => executed.ok_or_else(|| format!("`{line}` told no executions")),
+        Ok(status) if status.success() => {
+            executed.ok_or_else(|| format!("`{line}` told no executions"))
+        }
         Ok(status) => Err(format!("`{line}` failed: {status}")),
         Err(error) => Err(format!("`{line}`: {error}")),
     }
@@ -112,7 +145,10 @@ fn relay(stderr: ChildStderr) -> Option<u64> {
 }
 
 fn stated(line: &str) -> Option<u64> {
-    line.strip_prefix("stat::number_of_executed_units:")?.trim().parse().ok()
+    line.strip_prefix("stat::number_of_executed_units:")?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// Whether the line only tells of one more input that was kept, or of what it was made with.
@@ -151,23 +187,40 @@ mod tests {
     #[test]
     fn arguments_choose_runs_and_targets() {
         let all = ["head".to_owned(), "round_trip".to_owned()];
-        let chosen = |arguments: &[&'static str]| plan(arguments, &all).map(|plan| (plan.runs, plan.targets.join(" ")));
+        let chosen = |arguments: &[&'static str]| {
+            plan(arguments, &all).map(|plan| (plan.runs, plan.targets.join(" ")))
+        };
         assert_eq!(chosen(&[]), Ok((RUNS, "head round_trip".to_owned())));
-        assert_eq!(chosen(&["--runs", "7"]), Ok((7, "head round_trip".to_owned())));
+        assert_eq!(
+            chosen(&["--runs", "7"]),
+            Ok((7, "head round_trip".to_owned()))
+        );
         assert_eq!(chosen(&["--runs", "7", "head"]), Ok((7, "head".to_owned())));
-        for wrong in [&["--runs"][..], &["--runs", "many"], &["body"], &["head", "--runs", "7"]] {
+        for wrong in [
+            &["--runs"][..],
+            &["--runs", "many"],
+            &["body"],
+            &["head", "--runs", "7"],
+        ] {
             assert!(chosen(wrong).is_err(), "{wrong:?}");
         }
     }
 
     #[test]
     fn what_libfuzzer_says_is_told_apart() {
-        assert_eq!(stated("stat::number_of_executed_units: 1000002"), Some(1_000_002));
+        assert_eq!(
+            stated("stat::number_of_executed_units: 1000002"),
+            Some(1_000_002)
+        );
         assert_eq!(stated("stat::average_exec_per_sec:     50000"), None);
-        assert!(is_small_talk("#123\tNEW    cov: 3 ft: 4 corp: 5/6b lim: 7 exec/s: 0 rss: 29Mb"));
+        assert!(is_small_talk(
+            "#123\tNEW    cov: 3 ft: 4 corp: 5/6b lim: 7 exec/s: 0 rss: 29Mb"
+        ));
         assert!(is_small_talk("\tNEW_FUNC[1/2]: 0x55c3cdd9fb81"));
         assert!(is_small_talk("\"\\377\\011\" # Uses: 690"));
-        assert!(!is_small_talk("#1024\tpulse  cov: 3 ft: 4 corp: 5/6b lim: 7 exec/s: 512 rss: 29Mb"));
+        assert!(!is_small_talk(
+            "#1024\tpulse  cov: 3 ft: 4 corp: 5/6b lim: 7 exec/s: 512 rss: 29Mb"
+        ));
         assert!(!is_small_talk("SUMMARY: libFuzzer: deadly signal"));
     }
 }

@@ -30,7 +30,11 @@ struct Suite {
     proxied: &'static [&'static str],
 }
 
-const SUITES: &[Suite] = &[Suite { server: "chat", scripts: &["chat.mjs", "page.mjs"], proxied: &["chat.mjs"] }];
+const SUITES: &[Suite] = &[Suite {
+    server: "chat",
+    scripts: &["chat.mjs", "page.mjs"],
+    proxied: &["chat.mjs"],
+}];
 
 /// Runs every script against its server, and fails if one of them failed.
 pub(crate) fn run(missing: Missing) -> Result {
@@ -71,13 +75,20 @@ impl Suite {
             program,
             chromium: tools.chromium.clone(),
         };
-        let mut outcomes: Vec<Result> =
-            self.scripts.iter().map(|name| script::run(name, &environment.variables())).collect();
+        let mut outcomes: Vec<Result> = self
+            .scripts
+            .iter()
+            .map(|name| script::run(name, &environment.variables()))
+            .collect();
         for (proxy, program) in PROXIES.iter().zip(&tools.proxies) {
             let running = proxy.start(program, server.address)?;
             outcomes.push(proxy::check_handshakes(running.address));
             environment.url = format!("http://{}", running.address);
-            outcomes.extend(self.proxied.iter().map(|name| script::run(name, &environment.variables())));
+            outcomes.extend(
+                self.proxied
+                    .iter()
+                    .map(|name| script::run(name, &environment.variables())),
+            );
         }
         Ok(outcomes)
     }

@@ -26,7 +26,10 @@ pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command
 
 /// The cargo that runs this task, with `arguments`.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
-    command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments)
+    command(
+        env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
+        arguments,
+    )
 }
 
 /// Prints the command line, runs it, and fails unless it succeeds.
@@ -56,8 +59,10 @@ pub(crate) fn run_persistently(command: &mut Command) -> Result {
 /// Runs the command quietly and gives what it wrote to stdout.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let line = line(command);
-    let output =
-        command.stderr(Stdio::inherit()).output().map_err(|error| format!("`{line}` did not start: {error}"))?;
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("`{line}` did not start: {error}"))?;
     if !output.status.success() {
         return Err(format!("`{line}` failed: {}", output.status));
     }
@@ -72,7 +77,8 @@ pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {
 
 /// A server's program, which systems keep where only root's PATH leads.
 pub(crate) fn find_daemon(name: &str) -> Option<PathBuf> {
-    find(&[name]).or_else(|| find_below(vec!["/usr/sbin".into(), "/usr/local/sbin".into()], &[name]))
+    find(&[name])
+        .or_else(|| find_below(vec!["/usr/sbin".into(), "/usr/local/sbin".into()], &[name]))
 }
 
 fn find_below(directories: Vec<PathBuf>, names: &[&str]) -> Option<PathBuf> {
@@ -101,7 +107,11 @@ pub(crate) fn line(command: &Command) -> String {
 
 fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
-    if word.is_empty() || word.contains(char::is_whitespace) { format!("'{word}'") } else { word.into_owned() }
+    if word.is_empty() || word.contains(char::is_whitespace) {
+        format!("'{word}'")
+    } else {
+        word.into_owned()
+    }
 }
 
 #[cfg(test)]

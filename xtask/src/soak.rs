@@ -33,6 +33,15 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
 }
 
 fn run_test(package: &str, test: &str) -> Result {
-    let mut cargo = shell::cargo(&["test", "--release", "-p", package, "--test", test, "--", "--nocapture"]);
+    let mut cargo = shell::cargo(&[
+        "test",
+        "--release",
+        "-p",
+        package,
+        "--test",
+        test,
+        "--",
+        "--nocapture",
+    ]);
     shell::run(cargo.env("SOAK", "1"))
 }

@@ -17,13 +17,21 @@ pub(crate) enum Warnings {
 pub(crate) fn run(warnings: Warnings) -> Result {
     component("fmt", "rustfmt")?;
     component("clippy", "clippy")?;
-    step("format", || shell::run(&mut shell::cargo(&["fmt", "--all", "--", "--check"])))?;
+    step("format", || {
+        shell::run(&mut shell::cargo(&["fmt", "--all", "--", "--check"]))
+    })?;
     step("clippy", || clippy(warnings))?;
     step("tidy", || {
         println!("\n$ cargo xtask tidy");
         tidy::run()
     })?;
-    step("tests", || shell::run(&mut shell::cargo(&["test", "--workspace", "--all-features"])))?;
+    step("tests", || {
+        shell::run(&mut shell::cargo(&[
+            "test",
+            "--workspace",
+            "--all-features",
+        ]))
+    })?;
     step("documentation", || documentation(warnings))?;
     println!("\nall steps passed");
     Ok(())
@@ -35,7 +43,9 @@ fn component(subcommand: &str, name: &str) -> Result {
     let found = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
     match found {
         Ok(status) if status.success() => Ok(()),
-        _ => Err(format!("{name} is missing; get it with `rustup component add {name}`")),
+        _ => Err(format!(
+            "{name} is missing; get it with `rustup component add {name}`"
+        )),
     }
 }
 

@@ -32,7 +32,10 @@ pub(crate) fn run() -> Result {
     let mut violations = edges::check(&packages);
     violations.extend(edges::check_codec(&packages)?);
     for package in &packages {
-        violations.extend(rules::check_manifest(&package.manifest_path, &package.manifest));
+        violations.extend(rules::check_manifest(
+            &package.manifest_path,
+            &package.manifest,
+        ));
         for source in source::below(&package.directory.join("src"))? {
             violations.extend(rules::check_source(&source.path, &source.text));
         }

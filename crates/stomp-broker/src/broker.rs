@@ -1,6 +1,9 @@
 //! The broker, as a service and as a handle.
 
-use crate::{Answer, Config, Destination, Engine, Memory, Statistics, destination::prefix, sending, temporary};
+use crate::{
+    Answer, Config, Destination, Engine, Memory, Statistics, destination::prefix, sending,
+    temporary,
+};
 use bytestring::ByteString;
 use std::{
     fmt,
@@ -9,7 +12,8 @@ use std::{
 };
 use stomp_frame::Command;
 use stomp_session::{
-    BoxError, ClientError, IntoMessage, Message, MessageStream, Principal, Request, Response, Session,
+    BoxError, ClientError, IntoMessage, Message, MessageStream, Principal, Request, Response,
+    Session,
 };
 use tower_service::Service;
 
@@ -50,7 +54,10 @@ impl Broker {
 
     /// A broker over another engine.
     pub fn with_engine(config: Config, engine: impl Engine) -> Broker {
-        Broker(Arc::new(Shared { config, engine: Box::new(engine) }))
+        Broker(Arc::new(Shared {
+            config,
+            engine: Box::new(engine),
+        }))
     }
 
     /// Publishes a message to `/topic/…`, `/queue/…`, or a reply's `/temp-queue/…`. [`Config::send`] is only about clients.
@@ -72,14 +79,25 @@ impl Broker {
     /// # Errors
     ///
     /// As for [`Broker::publish`].
-    pub fn send_to_user(&self, principal: &Principal, destination: &str, message: impl IntoMessage) -> Answer<()> {
+    pub fn send_to_user(
+        &self,
+        principal: &Principal,
+        destination: &str,
+        message: impl IntoMessage,
+    ) -> Answer<()> {
         let path = destination.trim_start_matches('/');
         let to = Destination::user(principal.clone(), path.to_owned());
         self.send_to(Ok(to), message)
     }
 
-    fn send_to(&self, to: Result<Destination, ClientError>, message: impl IntoMessage) -> Answer<()> {
-        let prepared = to.and_then(|to| to.check_for_sending(&self.0.config).map(|()| to)).map_err(BoxError::from);
+    fn send_to(
+        &self,
+        to: Result<Destination, ClientError>,
+        message: impl IntoMessage,
+    ) -> Answer<()> {
+        let prepared = to
+            .and_then(|to| to.check_for_sending(&self.0.config).map(|()| to))
+            .map_err(BoxError::from);
         match prepared.and_then(|to| Ok((message.into_message()?, to))) {
             Ok((message, to)) => self.0.engine.publish(&to, to.stamp(message)),
             Err(error) => Answer::now(Err(error)),
@@ -93,7 +111,9 @@ impl Broker {
     ///
     /// The answer is an error if there is no such destination, or there are too many.
     pub fn subscribe(&self, destination: &str) -> Answer<MessageStream> {
-        let to = self.destination(destination).and_then(|to| to.check(&self.0.config).map(|()| to));
+        let to = self
+            .destination(destination)
+            .and_then(|to| to.check(&self.0.config).map(|()| to));
         match to {
             Ok(to) => self.0.engine.subscribe(&to),
             Err(error) => Answer::now(Err(error)),
@@ -113,10 +133,16 @@ impl Broker {
             Ok(Destination::topic(own(path)))
         } else if let Some(path) = text.strip_prefix(prefix::QUEUE) {
             Ok(Destination::queue(own(path)))
-        } else if let Some(name) = text.strip_prefix(prefix::TEMPORARY).filter(|name| temporary::is_name(name)) {
+        } else if let Some(name) = text
+            .strip_prefix(prefix::TEMPORARY)
+            .filter(|name| temporary::is_name(name))
+        {
             Ok(Destination::temporary(own(name)))
         } else {
-            Err(ClientError::new("not-found", "The broker has no such destination."))
+            Err(ClientError::new(
+                "not-found",
+                "The broker has no such destination.",
+            ))
         }
     }
 
@@ -124,11 +150,16 @@ impl Broker {
     fn destination_of(&self, text: &str, session: &Session) -> Result<Destination, BoxError> {
         if let Some(path) = text.strip_prefix(prefix::USER) {
             let principal = session.principal().cloned();
-            let principal = principal.ok_or_else(|| ClientError::new("login-required", "This needs a login."))?;
+            let principal = principal
+                .ok_or_else(|| ClientError::new("login-required", "This needs a login."))?;
             return Ok(Destination::user(principal, path.to_owned()));
         }
         if let Some(own) = text.strip_prefix(prefix::TEMPORARY) {
-            return Ok(Destination::temporary(temporary::name_of(own, session, self.0.config.temporaries)?));
+            return Ok(Destination::temporary(temporary::name_of(
+                own,
+                session,
+                self.0.config.temporaries,
+            )?));
         }
         Ok(self.destination(text)?)
     }
@@ -149,12 +180,18 @@ impl Broker {
     /// What a `SEND` wants published, and where, if it may.
     fn prepare(&self, request: &Request) -> Result<(Destination, Message), BoxError> {
         let (text, config) = (request.destination(), &self.0.config);
-        let is_reply = text.strip_prefix(prefix::TEMPORARY).is_some_and(temporary::is_name);
+        let is_reply = text
+            .strip_prefix(prefix::TEMPORARY)
+            .is_some_and(temporary::is_name);
         // Whoever has the name of a reply's destination was given it.
         if !is_reply && !config.send.allows(request) {
             return Err(ClientError::new("forbidden", "Nobody may send there, or not you.").into());
         }
-        let to = if is_reply { self.destination(text)? } else { self.destination_of(text, request.session())? };
+        let to = if is_reply {
+            self.destination(text)?
+        } else {
+            self.destination_of(text, request.session())?
+        };
         to.check_for_sending(config)?;
         let message = to.stamp(sending::message(request, config.temporaries)?);
         Ok((to, message))
@@ -190,6 +227,8 @@ impl Service<Request> for Broker {
 
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broker").field("config", &self.0.config).finish_non_exhaustive()
+        f.debug_struct("Broker")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
     }
 }

@@ -31,8 +31,14 @@ use tokio::time::timeout;
 pub async fn check(engine: &dyn Engine) -> Result<(), Failure> {
     for (name, test) in TESTS {
         tracing::debug!(name, "conformance");
-        let run = Run { engine, number: number() };
-        test(&run).await.map_err(|reason| Failure { test: name, reason: reason.to_string() })?;
+        let run = Run {
+            engine,
+            number: number(),
+        };
+        test(&run).await.map_err(|reason| Failure {
+            test: name,
+            reason: reason.to_string(),
+        })?;
     }
     Ok(())
 }
@@ -56,17 +62,46 @@ type Outcome = Result<(), BoxError>;
 type Test = for<'a> fn(&'a Run<'a>) -> BoxFuture<'a, Outcome>;
 
 const TESTS: &[(&str, Test)] = &[
-    ("a topic's subscribers all get what is published from then on, in order", |run| Box::pin(run.topic())),
-    ("a pattern gets what matches it, once for each subscription", |run| Box::pin(run.pattern())),
-    ("topics are the same if their segments are", |run| Box::pin(run.segments())),
-    ("a principal's topics are nobody else's", |run| Box::pin(run.user())),
-    ("a queue keeps messages until they are acknowledged", |run| Box::pin(run.queue())),
-    ("one consumer gets each message of a queue", |run| Box::pin(run.competing())),
-    ("what comes back is given out again, first and in order", |run| Box::pin(run.given_back())),
-    ("what is refused goes to another consumer", |run| Box::pin(run.refused())),
-    ("what is refused may be given to the same consumer if there is no other", |run| Box::pin(run.refused_alone())),
-    ("a temporary queue is there while somebody is subscribed to it", |run| Box::pin(run.temporary())),
-    ("what is reserved is published with its effect, or not at all", |run| Box::pin(run.reserved())),
+    (
+        "a topic's subscribers all get what is published from then on, in order",
+        |run| Box::pin(run.topic()),
+    ),
+    (
+        "a pattern gets what matches it, once for each subscription",
+        |run| Box::pin(run.pattern()),
+    ),
+    ("topics are the same if their segments are", |run| {
+        Box::pin(run.segments())
+    }),
+    ("a principal's topics are nobody else's", |run| {
+        Box::pin(run.user())
+    }),
+    (
+        "a queue keeps messages until they are acknowledged",
+        |run| Box::pin(run.queue()),
+    ),
+    ("one consumer gets each message of a queue", |run| {
+        Box::pin(run.competing())
+    }),
+    (
+        "what comes back is given out again, first and in order",
+        |run| Box::pin(run.given_back()),
+    ),
+    ("what is refused goes to another consumer", |run| {
+        Box::pin(run.refused())
+    }),
+    (
+        "what is refused may be given to the same consumer if there is no other",
+        |run| Box::pin(run.refused_alone()),
+    ),
+    (
+        "a temporary queue is there while somebody is subscribed to it",
+        |run| Box::pin(run.temporary()),
+    ),
+    (
+        "what is reserved is published with its effect, or not at all",
+        |run| Box::pin(run.reserved()),
+    ),
 ];
 
 /// One test of an engine.
@@ -101,24 +136,36 @@ impl Run<'_> {
 
     async fn pattern(&self) -> Outcome {
         let of = |path: &str| Destination::topic(self.name(path));
-        let (mut any, mut rest) = (self.subscribe(&of("*.b")).await?, self.subscribe(&of(">")).await?);
+        let (mut any, mut rest) = (
+            self.subscribe(&of("*.b")).await?,
+            self.subscribe(&of(">")).await?,
+        );
         for path in ["a", "a.b", "b.b.c", "c/b"] {
             self.publish(&of(path), path).await?;
         }
-        self.publish(&Destination::topic("conformance"), "none of theirs").await?;
+        self.publish(&Destination::topic("conformance"), "none of theirs")
+            .await?;
         takes_all(&mut any, &["a.b", "c/b"]).await?;
         takes_all(&mut rest, &["a", "a.b", "b.b.c", "c/b"]).await
     }
 
     async fn segments(&self) -> Outcome {
-        let mut stream = self.subscribe(&Destination::topic(self.name("a.b/c"))).await?;
-        self.publish(&Destination::topic(self.name("a/b.c")), "1").await?;
+        let mut stream = self
+            .subscribe(&Destination::topic(self.name("a.b/c")))
+            .await?;
+        self.publish(&Destination::topic(self.name("a/b.c")), "1")
+            .await?;
         takes_all(&mut stream, &["1"]).await
     }
 
     async fn user(&self) -> Outcome {
-        let of = |name: &'static str, path: &str| Destination::user(Principal::new(name), self.name(path));
-        let mut anns = [self.subscribe(&of("ann", "a")).await?, self.subscribe(&of("ann", ">")).await?];
+        let of = |name: &'static str, path: &str| {
+            Destination::user(Principal::new(name), self.name(path))
+        };
+        let mut anns = [
+            self.subscribe(&of("ann", "a")).await?,
+            self.subscribe(&of("ann", ">")).await?,
+        ];
         let mut bobs = self.subscribe(&of("bob", "a")).await?;
         let mut everybodys = self.subscribe(&Destination::topic(self.name("a"))).await?;
         self.publish(&of("ann", "a"), "1").await?;
@@ -156,7 +203,9 @@ impl Run<'_> {
             delivery.settle(Settlement::Acked);
         }
         numbers.sort_unstable();
-        ensure(numbers == (0..20).collect::<Vec<_>>(), || format!("{numbers:?}"))?;
+        ensure(numbers == (0..20).collect::<Vec<_>>(), || {
+            format!("{numbers:?}")
+        })?;
         silent(&mut one).await?;
         silent(&mut two).await
     }
@@ -172,16 +221,20 @@ impl Run<'_> {
             taken.push(next(&mut consumer).await?);
         }
         drop(consumer);
-        for (delivery, settlement) in
-            taken.into_iter().zip([Settlement::Unsettled, Settlement::Unsent, Settlement::Unsettled])
-        {
+        for (delivery, settlement) in taken.into_iter().zip([
+            Settlement::Unsettled,
+            Settlement::Unsent,
+            Settlement::Unsettled,
+        ]) {
             delivery.settle(settlement);
         }
         let mut consumer = self.subscribe(&queue).await?;
         for (expected, is_redelivered) in [("1", true), ("2", false), ("3", true), ("4", false)] {
             let delivery = next(&mut consumer).await?;
             let found = (text(&delivery), delivery.is_redelivered());
-            ensure(found == (expected.to_owned(), is_redelivered), || format!("{found:?}, not {expected}"))?;
+            ensure(found == (expected.to_owned(), is_redelivered), || {
+                format!("{found:?}, not {expected}")
+            })?;
             delivery.settle(Settlement::Acked);
         }
         silent(&mut consumer).await
@@ -197,7 +250,9 @@ impl Run<'_> {
         delivery.settle(Settlement::Nacked);
         silent(&mut one).await?;
         let delivery = next(&mut two).await?;
-        ensure(delivery.is_redelivered(), || "redelivered is not set".to_owned())?;
+        ensure(delivery.is_redelivered(), || {
+            "redelivered is not set".to_owned()
+        })?;
         delivery.settle(Settlement::Acked);
         Ok(())
     }
@@ -225,10 +280,17 @@ impl Run<'_> {
     }
 
     async fn reserved(&self) -> Outcome {
-        for to in [Destination::topic(self.name("t")), Destination::queue(self.name("q"))] {
+        for to in [
+            Destination::topic(self.name("t")),
+            Destination::queue(self.name("q")),
+        ] {
             let mut stream = self.subscribe(&to).await?;
             let reserve = |text: &str| self.engine.reserve(&to, Message::new(text.to_owned()));
-            let effects = [reserve("1").await?, reserve("2").await?, reserve("3").await?];
+            let effects = [
+                reserve("1").await?,
+                reserve("2").await?,
+                reserve("3").await?,
+            ];
             silent(&mut stream).await?;
             let [first, second, third] = effects;
             first();
@@ -244,7 +306,11 @@ impl Run<'_> {
     }
 
     async fn publish(&self, to: &Destination, text: &str) -> Outcome {
-        timeout(PATIENCE, self.engine.publish(to, Message::new(text.to_owned()))).await?
+        timeout(
+            PATIENCE,
+            self.engine.publish(to, Message::new(text.to_owned())),
+        )
+        .await?
     }
 
     async fn subscribe(&self, to: &Destination) -> Result<MessageStream, BoxError> {
@@ -253,7 +319,9 @@ impl Run<'_> {
 }
 
 async fn next(stream: &mut MessageStream) -> Result<Delivery, BoxError> {
-    let item = timeout(PATIENCE, stream.next()).await.map_err(|_| "a message did not come")?;
+    let item = timeout(PATIENCE, stream.next())
+        .await
+        .map_err(|_| "a message did not come")?;
     item.ok_or("the subscription ended")?
 }
 
@@ -262,7 +330,9 @@ async fn takes(stream: &mut MessageStream, expected: &str) -> Outcome {
     let delivery = next(stream).await?;
     let found = text(&delivery);
     delivery.settle(Settlement::Acked);
-    ensure(found == expected, || format!("{found:?} came, not {expected:?}"))
+    ensure(found == expected, || {
+        format!("{found:?} came, not {expected:?}")
+    })
 }
 
 /// All that come are these.
@@ -276,7 +346,11 @@ async fn takes_all(stream: &mut MessageStream, expected: &[&str]) -> Outcome {
 async fn silent(stream: &mut MessageStream) -> Outcome {
     match timeout(SILENCE, stream.next()).await {
         Err(_) => Ok(()),
-        Ok(item) => Err(format!("{:?} came, not nothing", item.map(|item| item.map(|it| text(&it)))).into()),
+        Ok(item) => Err(format!(
+            "{:?} came, not nothing",
+            item.map(|item| item.map(|it| text(&it)))
+        )
+        .into()),
     }
 }
 
@@ -291,6 +365,8 @@ fn ensure(is_so: bool, reason: impl FnOnce() -> String) -> Outcome {
 /// A number for the names of one test.
 fn number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     now.as_secs() * 1_000 + NEXT.fetch_add(1, Ordering::Relaxed)
 }

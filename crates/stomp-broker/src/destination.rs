@@ -60,7 +60,10 @@ impl Destination {
     }
 
     fn new(scope: Scope, path: impl Into<ByteString>) -> Destination {
-        Destination { scope, path: path.into() }
+        Destination {
+            scope,
+            path: path.into(),
+        }
     }
 
     /// What kind it is of.
@@ -78,7 +81,11 @@ impl Destination {
     /// Whose it is.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
-        if let Scope::User(principal) = &self.scope { Some(principal) } else { None }
+        if let Scope::User(principal) = &self.scope {
+            Some(principal)
+        } else {
+            None
+        }
     }
 
     /// Whether each message is for one consumer.
@@ -101,7 +108,11 @@ impl Destination {
     /// A message that was sent here. Subscribers of patterns are told; those of a queue know it by one name only, and that of
     /// a temporary queue is not for them.
     pub(crate) fn stamp(&self, message: Message) -> Message {
-        if self.is_queue() { message } else { message.with_destination(self.to_string()) }
+        if self.is_queue() {
+            message
+        } else {
+            message.with_destination(self.to_string())
+        }
     }
 
     /// The one of all that have the same segments.
@@ -115,14 +126,27 @@ impl Destination {
             return Err(bad("A destination has a name, without control characters."));
         }
         if self.is_queue() {
-            return if self.segments().any(is_wildcard) { Err(bad("Queues have no wildcards.")) } else { Ok(()) };
+            return if self.segments().any(is_wildcard) {
+                Err(bad("Queues have no wildcards."))
+            } else {
+                Ok(())
+            };
         }
-        let (count, wildcards) = (self.segments().count(), self.segments().filter(|it| is_wildcard(it)).count());
+        let (count, wildcards) = (
+            self.segments().count(),
+            self.segments().filter(|it| is_wildcard(it)).count(),
+        );
         if count > config.segments {
-            return Err(bad(format!("A topic has at most {} segments.", config.segments)));
+            return Err(bad(format!(
+                "A topic has at most {} segments.",
+                config.segments
+            )));
         }
         if wildcards > config.wildcards {
-            return Err(bad(format!("A pattern has at most {} wildcards.", config.wildcards)));
+            return Err(bad(format!(
+                "A pattern has at most {} wildcards.",
+                config.wildcards
+            )));
         }
         if self.segments().take(count - 1).any(is_rest) {
             return Err(bad("Only the last segment may stand for all the rest."));
@@ -133,7 +157,11 @@ impl Destination {
     /// Looks whether something may be sent there.
     pub(crate) fn check_for_sending(&self, config: &Config) -> Result<(), ClientError> {
         self.check(config)?;
-        if self.is_pattern() { Err(bad("A message goes to one topic, not to a pattern.")) } else { Ok(()) }
+        if self.is_pattern() {
+            Err(bad("A message goes to one topic, not to a pattern."))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -153,8 +181,15 @@ impl fmt::Display for Destination {
 /// Does not show the names of temporary queues: who knows them may send there.
 impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.scope == Scope::Temporary { "(hidden)" } else { &*self.path };
-        f.debug_struct("Destination").field("scope", &self.scope).field("path", &path).finish()
+        let path = if self.scope == Scope::Temporary {
+            "(hidden)"
+        } else {
+            &*self.path
+        };
+        f.debug_struct("Destination")
+            .field("scope", &self.scope)
+            .field("path", &path)
+            .finish()
     }
 }
 
@@ -214,15 +249,29 @@ mod tests {
         ];
         for (path, may_subscribe, may_send) in table {
             let topic = Destination::topic(path);
-            assert_eq!((subscribing(&topic), sending(&topic)), (may_subscribe, may_send), "{path:?}");
+            assert_eq!(
+                (subscribing(&topic), sending(&topic)),
+                (may_subscribe, may_send),
+                "{path:?}"
+            );
             let own = Destination::user(Principal::new("ann"), path);
-            assert_eq!((subscribing(&own), sending(&own)), (may_subscribe, may_send), "{path:?}");
+            assert_eq!(
+                (subscribing(&own), sending(&own)),
+                (may_subscribe, may_send),
+                "{path:?}"
+            );
         }
     }
 
     #[test]
     fn queues_may_not() {
-        for (path, is_fine) in [("a.b", true), ("a*", true), ("a.*", false), (">", false), ("", false)] {
+        for (path, is_fine) in [
+            ("a.b", true),
+            ("a*", true),
+            ("a.*", false),
+            (">", false),
+            ("", false),
+        ] {
             assert_eq!(subscribing(&Destination::queue(path)), is_fine, "{path:?}");
             assert_eq!(sending(&Destination::queue(path)), is_fine, "{path:?}");
         }

@@ -9,7 +9,12 @@ use stomp_session::{BoxError, Message, Request};
 const REPLY_TO: &str = "reply-to";
 
 /// Headers that are about the `SEND`, not about the message.
-const OF_THE_FRAME: [&str; 4] = [header::CONTENT_LENGTH, header::DESTINATION, header::RECEIPT, header::TRANSACTION];
+const OF_THE_FRAME: [&str; 4] = [
+    header::CONTENT_LENGTH,
+    header::DESTINATION,
+    header::RECEIPT,
+    header::TRANSACTION,
+];
 
 /// Bodies from this length on have buffers of their own.
 const LARGE: usize = 4 << 10;
@@ -33,13 +38,19 @@ pub(crate) fn message(request: &Request, temporaries: usize) -> Result<Message, 
         }
     }
     let body = request.body();
-    let body = if body.len() < LARGE { Bytes::copy_from_slice(body) } else { body.clone() };
+    let body = if body.len() < LARGE {
+        Bytes::copy_from_slice(body)
+    } else {
+        body.clone()
+    };
     Ok(Message::from_parts(headers, body))
 }
 
 /// The sender's own name of the temporary queue that a header asks answers to be sent to.
 fn own_reply<'a>(name: &str, value: &'a str) -> Option<&'a str> {
-    let own = value.strip_prefix(prefix::TEMPORARY).filter(|_| name == REPLY_TO)?;
+    let own = value
+        .strip_prefix(prefix::TEMPORARY)
+        .filter(|_| name == REPLY_TO)?;
     (!temporary::is_name(own)).then_some(own)
 }
 
@@ -49,14 +60,30 @@ mod tests {
     use stomp_frame::{Command, Frame};
 
     fn message_of(frame: Frame) -> Message {
-        message(&Request::new(frame.with_header("destination", "/topic/a")), 1).unwrap()
+        message(
+            &Request::new(frame.with_header("destination", "/topic/a")),
+            1,
+        )
+        .unwrap()
     }
 
     #[test]
     fn the_senders_headers_pass_once() {
-        let frame = Frame::new(Command::Send).with_header("a", "1").with_header("receipt", "7").with_header("a", "2");
-        let message = message_of(frame.with_header("content-type", "text/plain").with_body("hi"));
-        assert_eq!(*message.headers(), [("a", "1"), ("content-type", "text/plain")].into_iter().collect());
+        let frame = Frame::new(Command::Send)
+            .with_header("a", "1")
+            .with_header("receipt", "7")
+            .with_header("a", "2");
+        let message = message_of(
+            frame
+                .with_header("content-type", "text/plain")
+                .with_body("hi"),
+        );
+        assert_eq!(
+            *message.headers(),
+            [("a", "1"), ("content-type", "text/plain")]
+                .into_iter()
+                .collect()
+        );
         assert_eq!(message.body(), "hi");
     }
 
@@ -67,7 +94,10 @@ mod tests {
             message.headers().get("reply-to").unwrap().to_owned()
         };
         let known = replies("/temp-queue/mine");
-        assert!(temporary::is_name(known.strip_prefix("/temp-queue/").unwrap()), "{known}");
+        assert!(
+            temporary::is_name(known.strip_prefix("/temp-queue/").unwrap()),
+            "{known}"
+        );
         assert_eq!(replies(&known), known, "what is handed on stays as it is");
         assert_eq!(replies("/queue/answers"), "/queue/answers");
     }

@@ -42,6 +42,12 @@ impl DestinationStatistics {
     /// Of a destination where there is nothing.
     #[must_use]
     pub fn new(destination: Destination) -> DestinationStatistics {
-        DestinationStatistics { destination, subscribers: 0, published: 0, waiting: 0, unsettled: 0 }
+        DestinationStatistics {
+            destination,
+            subscribers: 0,
+            published: 0,
+            waiting: 0,
+            unsettled: 0,
+        }
     }
 }

@@ -38,7 +38,10 @@ pub(crate) fn name_of(own: &str, session: &Session, most: usize) -> Result<ByteS
 
 /// Whether this has the form of a name that [`name_of`] gives.
 pub(crate) fn is_name(text: &str) -> bool {
-    text.len() == DIGITS && text.bytes().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == DIGITS
+        && text
+            .bytes()
+            .all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 const DIGITS: usize = 32;
@@ -64,7 +67,12 @@ mod tests {
         assert_eq!(name_of("replies", ann, 2).unwrap(), name);
         assert_ne!(name_of("replies", bob, 2).unwrap(), name);
         assert_ne!(name_of("more", ann, 2).unwrap(), name);
-        assert!(name_of("too many", ann, 2).unwrap_err().to_string().starts_with("too-many-destinations"));
+        assert!(
+            name_of("too many", ann, 2)
+                .unwrap_err()
+                .to_string()
+                .starts_with("too-many-destinations")
+        );
         assert_eq!(name_of("replies", ann, 2).unwrap(), name);
     }
 }

@@ -2,7 +2,11 @@
 //!
 //! `SOAK=1` makes the numbers large: 100,000 destinations, 10,000 subscribers.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod clients;
 
@@ -24,11 +28,19 @@ use stomp_session::{MessageStream, Request, Response, Settlement};
 use tokio::time::advance;
 
 fn subscribed(broker: &Broker, destination: &str) -> MessageStream {
-    broker.subscribe(destination).now_or_never().unwrap().unwrap()
+    broker
+        .subscribe(destination)
+        .now_or_never()
+        .unwrap()
+        .unwrap()
 }
 
 fn publish(broker: &Broker, destination: &str, text: &str) {
-    broker.publish(destination, text).now_or_never().unwrap().unwrap();
+    broker
+        .publish(destination, text)
+        .now_or_never()
+        .unwrap()
+        .unwrap();
 }
 
 fn has_next(stream: &mut MessageStream) -> bool {
@@ -38,7 +50,11 @@ fn has_next(stream: &mut MessageStream) -> bool {
 #[test]
 fn destinations_that_are_abandoned_leave_nothing_behind() {
     let count = size(5_000, 100_000);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     let mut config = Config::default();
     (config.idle, config.destinations) = (Duration::from_secs(10), count);
     let broker = Broker::new(config);
@@ -47,7 +63,11 @@ fn destinations_that_are_abandoned_leave_nothing_behind() {
         runtime.block_on(async {
             for number in 0..count {
                 drop(subscribed(&broker, &format!("/topic/a.{number}.*.b")));
-                publish(&broker, &format!("/topic/a.{number}.c.b"), "nobody is there");
+                publish(
+                    &broker,
+                    &format!("/topic/a.{number}.c.b"),
+                    "nobody is there",
+                );
                 let queue = format!("/queue/{number}");
                 publish(&broker, &queue, "1");
                 let mut consumer = subscribed(&broker, &queue);
@@ -66,7 +86,10 @@ fn destinations_that_are_abandoned_leave_nothing_behind() {
         });
     });
     assert_eq!(leaks.into_inner(), 0);
-    println!("{} octets left of {} at most", info.bytes_current, info.bytes_max);
+    println!(
+        "{} octets left of {} at most",
+        info.bytes_current, info.bytes_max
+    );
     assert!(info.bytes_current < 16 << 10, "{info:?}");
 }
 
@@ -75,11 +98,17 @@ fn there_are_no_more_destinations_than_there_may_be() {
     let mut config = Config::default();
     config.destinations = 3;
     let broker = Broker::new(config);
-    let mut streams: Vec<_> =
-        ["/topic/a", "/topic/b.*", "/topic/>"].map(|destination| subscribed(&broker, destination)).into();
+    let mut streams: Vec<_> = ["/topic/a", "/topic/b.*", "/topic/>"]
+        .map(|destination| subscribed(&broker, destination))
+        .into();
     streams.push(subscribed(&broker, "/topic/a"));
     let refused = |destination: &str| {
-        let error = broker.subscribe(destination).now_or_never().unwrap().err().unwrap();
+        let error = broker
+            .subscribe(destination)
+            .now_or_never()
+            .unwrap()
+            .err()
+            .unwrap();
         error.to_string().starts_with("too-many-destinations")
     };
     assert!(refused("/topic/c"));
@@ -90,7 +119,13 @@ fn there_are_no_more_destinations_than_there_may_be() {
         publish(&broker, queue, "1");
     }
     assert!(refused("/queue/d"));
-    assert!(broker.publish("/queue/d", "1").now_or_never().unwrap().is_err());
+    assert!(
+        broker
+            .publish("/queue/d", "1")
+            .now_or_never()
+            .unwrap()
+            .is_err()
+    );
     publish(&broker, "/queue/a", "2");
 }
 
@@ -98,9 +133,15 @@ fn there_are_no_more_destinations_than_there_may_be() {
 async fn many_subscribers_of_one_topic_are_served_in_steps() {
     let count = size(1_000, 10_000);
     let broker = Broker::new(Config::default());
-    let mut streams: Vec<_> = (0..count).map(|_| subscribed(&broker, "/topic/a")).collect();
-    let have =
-        |streams: &mut Vec<MessageStream>| streams.iter_mut().filter_map(|it| has_next(it).then_some(())).count();
+    let mut streams: Vec<_> = (0..count)
+        .map(|_| subscribed(&broker, "/topic/a"))
+        .collect();
+    let have = |streams: &mut Vec<MessageStream>| {
+        streams
+            .iter_mut()
+            .filter_map(|it| has_next(it).then_some(()))
+            .count()
+    };
     let mut answer = pin!(broker.publish("/topic/a", "1"));
     assert_eq!(have(&mut streams), 64, "the first have it at once");
     let mut cx = Context::from_waker(Waker::noop());
@@ -150,7 +191,9 @@ fn wildcards_cost_each_message_no_more_than_they_may() {
     let (segments, most) = (16u32, 3);
     let broker = Broker::new(Config::default());
     let pattern = |places: u32| -> String {
-        let segments: Vec<_> = (0..segments).map(|at| if places >> at & 1 == 1 { "*" } else { "a" }).collect();
+        let segments: Vec<_> = (0..segments)
+            .map(|at| if places >> at & 1 == 1 { "*" } else { "a" })
+            .collect();
         format!("/topic/{}", segments.join("."))
     };
     let mut streams = Vec::new();
@@ -159,10 +202,28 @@ fn wildcards_cost_each_message_no_more_than_they_may() {
             streams.push(subscribed(&broker, &pattern(places)));
         }
     }
-    assert!(broker.subscribe(&pattern(0b1111)).now_or_never().unwrap().is_err());
-    assert!(broker.subscribe(&format!("{}.a", pattern(0))).now_or_never().unwrap().is_err());
+    assert!(
+        broker
+            .subscribe(&pattern(0b1111))
+            .now_or_never()
+            .unwrap()
+            .is_err()
+    );
+    assert!(
+        broker
+            .subscribe(&format!("{}.a", pattern(0)))
+            .now_or_never()
+            .unwrap()
+            .is_err()
+    );
     drop(broker.publish(&pattern(0), "1"));
-    assert_eq!(streams.iter_mut().filter_map(|it| has_next(it).then_some(())).count(), 697);
+    assert_eq!(
+        streams
+            .iter_mut()
+            .filter_map(|it| has_next(it).then_some(()))
+            .count(),
+        697
+    );
     drop(streams);
     assert!(broker.statistics().destinations.is_empty());
 }
@@ -187,7 +248,9 @@ async fn a_handler_may_publish_to_the_topic_that_its_own_session_is_subscribed_t
     let mut client = Client::with(service, Arc::default()).await;
     client.subscribes("0", "/topic/own").await;
     client.subscribes("1", "/queue/own").await;
-    client.send(send("/app/go", "").with_header("receipt", "done")).await;
+    client
+        .send(send("/app/go", "").with_header("receipt", "done"))
+        .await;
     let (mut messages, mut has_receipt) = ([0, 0], false);
     while messages != [100, 100] || !has_receipt {
         let frame = client.next().await.unwrap();
@@ -218,7 +281,12 @@ impl Wake for Meddler {
             let mut stream = subscribed(&self.broker, destination);
             let waker = Waker::from(Arc::clone(&self));
             // What it gets is dropped, and so goes back.
-            assert!(stream.poll_next_unpin(&mut Context::from_waker(&waker)).is_ready() || destination == "/topic/a");
+            assert!(
+                stream
+                    .poll_next_unpin(&mut Context::from_waker(&waker))
+                    .is_ready()
+                    || destination == "/topic/a"
+            );
             drop(stream);
         }
         assert!(!self.broker.statistics().destinations.is_empty());
@@ -229,16 +297,27 @@ impl Wake for Meddler {
 #[test]
 fn no_lock_is_held_while_somebody_is_woken() {
     let broker = Broker::new(Config::default());
-    let meddler = Arc::new(Meddler { broker: broker.clone(), woken: AtomicUsize::new(0) });
+    let meddler = Arc::new(Meddler {
+        broker: broker.clone(),
+        woken: AtomicUsize::new(0),
+    });
     let waker = Waker::from(Arc::clone(&meddler));
     let mut cx = Context::from_waker(&waker);
-    let (mut topic, mut queue) = (subscribed(&broker, "/topic/a"), subscribed(&broker, "/queue/a"));
+    let (mut topic, mut queue) = (
+        subscribed(&broker, "/topic/a"),
+        subscribed(&broker, "/queue/a"),
+    );
     assert!(topic.poll_next_unpin(&mut cx).is_pending());
     assert!(queue.poll_next_unpin(&mut cx).is_pending());
     publish(&broker, "/topic/a", "1");
-    assert!(matches!(topic.poll_next_unpin(&mut cx), Poll::Ready(Some(Ok(_)))));
+    assert!(matches!(
+        topic.poll_next_unpin(&mut cx),
+        Poll::Ready(Some(Ok(_)))
+    ));
     publish(&broker, "/queue/a", "1");
-    let Poll::Ready(Some(Ok(delivery))) = queue.poll_next_unpin(&mut cx) else { panic!("nothing came") };
+    let Poll::Ready(Some(Ok(delivery))) = queue.poll_next_unpin(&mut cx) else {
+        panic!("nothing came")
+    };
     delivery.settle(Settlement::Nacked);
     drop(queue);
     assert!(meddler.woken.load(Ordering::SeqCst) > 3);
@@ -249,7 +328,9 @@ async fn one_client_cannot_subscribe_without_end() {
     let broker = Broker::new(open());
     let mut client = Client::of(&broker).await;
     for number in 0..256 {
-        client.subscribes(&number.to_string(), &format!("/topic/{number}.*.*.>")).await;
+        client
+            .subscribes(&number.to_string(), &format!("/topic/{number}.*.*.>"))
+            .await;
     }
     client.send(subscribe("256", "/topic/a")).await;
     client.gets_error("too-many-subscriptions").await;

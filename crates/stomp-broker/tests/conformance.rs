@@ -10,5 +10,11 @@ async fn the_engine_in_memory_conforms() {
     }
     let statistics = engine.statistics();
     assert_eq!(statistics.temporaries, 0);
-    assert!(statistics.destinations.iter().all(|it| it.subscribers == 0 && it.waiting == 0), "{statistics:?}");
+    assert!(
+        statistics
+            .destinations
+            .iter()
+            .all(|it| it.subscribers == 0 && it.waiting == 0),
+        "{statistics:?}"
+    );
 }

@@ -11,7 +11,9 @@
 
 mod clients;
 
-use clients::{Client, Random, answer, in_transaction, open, send, size, subscribe, transaction, unsubscribe};
+use clients::{
+    Client, Random, answer, in_transaction, open, send, size, subscribe, transaction, unsubscribe,
+};
 use futures_util::future::join_all;
 use std::{
     collections::{HashMap, HashSet},
@@ -64,12 +66,24 @@ struct Progress {
 
 impl Progress {
     fn new() -> Progress {
-        let zeros = || (0..PUBLISHERS * TOPICS).map(|_| AtomicU64::new(0)).collect();
-        Progress { begun: zeros(), done: zeros(), is_over: AtomicBool::new(false), delivered: AtomicUsize::new(0) }
+        let zeros = || {
+            (0..PUBLISHERS * TOPICS)
+                .map(|_| AtomicU64::new(0))
+                .collect()
+        };
+        Progress {
+            begun: zeros(),
+            done: zeros(),
+            is_over: AtomicBool::new(false),
+            delivered: AtomicUsize::new(0),
+        }
     }
 
     fn all(counts: &[AtomicU64]) -> Vec<u64> {
-        counts.iter().map(|count| count.load(Ordering::SeqCst)).collect()
+        counts
+            .iter()
+            .map(|count| count.load(Ordering::SeqCst))
+            .collect()
     }
 }
 
@@ -78,14 +92,25 @@ fn lane(publisher: usize, topic: usize) -> usize {
     publisher * TOPICS + topic
 }
 
-async fn publisher(broker: Broker, number: usize, progress: Arc<Progress>, messages: usize, delays: Delays) {
+async fn publisher(
+    broker: Broker,
+    number: usize,
+    progress: Arc<Progress>,
+    messages: usize,
+    delays: Delays,
+) {
     let mut random = Random::new(number as u64 + 1);
     let mut client = Client::of(&broker).await;
     for _ in 0..messages {
         let topic = usize::try_from(random.below(TOPICS as u64)).unwrap();
         let lane = lane(number, topic);
         let sequence = progress.begun[lane].fetch_add(1, Ordering::SeqCst);
-        client.sends(&format!("/topic/t.{topic}"), &format!("{number} {sequence}")).await;
+        client
+            .sends(
+                &format!("/topic/t.{topic}"),
+                &format!("{number} {sequence}"),
+            )
+            .await;
         progress.done[lane].fetch_add(1, Ordering::SeqCst);
         delays.pass(&mut random).await;
     }
@@ -105,13 +130,24 @@ impl Watched {
     fn takes(&mut self, message: &Frame) {
         let text = std::str::from_utf8(&message.body).unwrap();
         let (publisher, sequence) = text.split_once(' ').unwrap();
-        let (publisher, sequence): (usize, u64) = (publisher.parse().unwrap(), sequence.parse().unwrap());
-        let topic = message.headers.get("destination").unwrap().strip_prefix("/topic/t.").unwrap().parse().unwrap();
+        let (publisher, sequence): (usize, u64) =
+            (publisher.parse().unwrap(), sequence.parse().unwrap());
+        let topic = message
+            .headers
+            .get("destination")
+            .unwrap()
+            .strip_prefix("/topic/t.")
+            .unwrap()
+            .parse()
+            .unwrap();
         assert!(self.topics.contains(&topic), "{message:?}");
         assert!(!message.headers.contains("dropped-messages"), "{message:?}");
         let lane = lane(publisher, topic);
         match self.next[lane] {
-            None => assert!(self.begun.is_empty() || sequence <= self.begun[lane], "the first of {lane} is {sequence}"),
+            None => assert!(
+                self.begun.is_empty() || sequence <= self.begun[lane],
+                "the first of {lane} is {sequence}"
+            ),
             Some(next) => assert_eq!(sequence, next, "on {lane}"),
         }
         self.next[lane] = Some(sequence + 1);
@@ -119,7 +155,8 @@ impl Watched {
 
     /// Whether all has come that was received by the broker.
     fn has_all(&self, done: &[u64]) -> bool {
-        let lanes = (0..PUBLISHERS).flat_map(|publisher| self.topics.clone().map(move |topic| lane(publisher, topic)));
+        let lanes = (0..PUBLISHERS)
+            .flat_map(|publisher| self.topics.clone().map(move |topic| lane(publisher, topic)));
         let mut lanes = lanes;
         lanes.all(|lane| self.next[lane].unwrap_or(self.begun[lane]) >= done[lane])
     }
@@ -139,7 +176,10 @@ impl Subscriber {
             Command::Receipt => true,
             Command::Message => {
                 let id = frame.headers.get("subscription").unwrap();
-                self.watched.get_mut(id).unwrap_or_else(|| panic!("nobody wants {frame:?}")).takes(&frame);
+                self.watched
+                    .get_mut(id)
+                    .unwrap_or_else(|| panic!("nobody wants {frame:?}"))
+                    .takes(&frame);
                 self.progress.delivered.fetch_add(1, Ordering::Relaxed);
                 false
             }
@@ -159,12 +199,20 @@ impl Subscriber {
             17 => (0..TOPICS, "/topic/>".to_owned()),
             _ => (topic..topic + 1, format!("/topic/t.{topic}")),
         };
-        let watched = Watched { topics, begun: Vec::new(), next: vec![None; PUBLISHERS * TOPICS] };
+        let watched = Watched {
+            topics,
+            begun: Vec::new(),
+            next: vec![None; PUBLISHERS * TOPICS],
+        };
         self.watched.insert(id.to_owned(), watched);
         self.asks(subscribe(id, &destination)).await;
         let begun = Progress::all(&self.progress.begun);
         let watched = self.watched.get_mut(id).unwrap();
-        watched.next.iter().zip(&begun).for_each(|(next, begun)| assert!(next.is_none_or(|next| next <= *begun)));
+        watched
+            .next
+            .iter()
+            .zip(&begun)
+            .for_each(|(next, begun)| assert!(next.is_none_or(|next| next <= *begun)));
         watched.begun = begun;
     }
 
@@ -192,7 +240,10 @@ impl Subscriber {
             self.subscribes(&id, &mut random).await;
             for _ in 0..random.below(300) {
                 // Where nothing is published any more, nothing comes.
-                if timeout(Duration::from_millis(1), self.takes()).await.is_err() {
+                if timeout(Duration::from_millis(1), self.takes())
+                    .await
+                    .is_err()
+                {
                     break;
                 }
             }
@@ -208,7 +259,9 @@ impl Subscriber {
 fn roomy() -> (Config, Arc<stomp_session::Config>) {
     let mut config = open();
     (config.queue_messages, config.queue_octets) = (usize::MAX, usize::MAX);
-    config.mailbox = MailboxConfig::default().messages(usize::MAX).octets(usize::MAX);
+    config.mailbox = MailboxConfig::default()
+        .messages(usize::MAX)
+        .octets(usize::MAX);
     let mut session = stomp_session::Config::default();
     session.mailbox_octets = usize::MAX;
     (config, Arc::new(session))
@@ -221,15 +274,35 @@ async fn topics_deliver(delays: Delays, messages: usize) -> usize {
     let mut subscribers = Vec::new();
     for number in 0..SUBSCRIBERS {
         let client = Client::with(broker.clone(), Arc::clone(&session)).await;
-        let subscriber = Subscriber { client, watched: HashMap::new(), progress: Arc::clone(&progress) };
+        let subscriber = Subscriber {
+            client,
+            watched: HashMap::new(),
+            progress: Arc::clone(&progress),
+        };
         subscribers.push(tokio::spawn(subscriber.run(number, delays)));
     }
-    let publishers = (0..PUBLISHERS)
-        .map(|number| tokio::spawn(publisher(broker.clone(), number, Arc::clone(&progress), messages, delays)));
-    join_all(publishers).await.into_iter().for_each(Result::unwrap);
+    let publishers = (0..PUBLISHERS).map(|number| {
+        tokio::spawn(publisher(
+            broker.clone(),
+            number,
+            Arc::clone(&progress),
+            messages,
+            delays,
+        ))
+    });
+    join_all(publishers)
+        .await
+        .into_iter()
+        .for_each(Result::unwrap);
     progress.is_over.store(true, Ordering::SeqCst);
-    join_all(subscribers).await.into_iter().for_each(Result::unwrap);
-    assert_eq!(broker.statistics().published, (PUBLISHERS * messages) as u64);
+    join_all(subscribers)
+        .await
+        .into_iter()
+        .for_each(Result::unwrap);
+    assert_eq!(
+        broker.statistics().published,
+        (PUBLISHERS * messages) as u64
+    );
     progress.delivered.load(Ordering::SeqCst)
 }
 
@@ -265,7 +338,10 @@ async fn every_message_that_is_dropped_is_counted_and_told() {
                 let message = client.gets(Command::Message).await;
                 let told = message.headers.get("dropped-messages");
                 dropped += told.map_or(0, |count| count.parse::<usize>().unwrap());
-                let text = std::str::from_utf8(&message.body).unwrap().trim_end().to_owned();
+                let text = std::str::from_utf8(&message.body)
+                    .unwrap()
+                    .trim_end()
+                    .to_owned();
                 if text == "end" {
                     return (taken, dropped);
                 }
@@ -288,17 +364,27 @@ async fn every_message_that_is_dropped_is_counted_and_told() {
             for sequence in 0..messages {
                 let topic = random.below(TOPICS as u64);
                 let body = format!("{number} {sequence}{}", " ".repeat(500));
-                broker.publish(&format!("/topic/t.{topic}"), body).await.unwrap();
+                broker
+                    .publish(&format!("/topic/t.{topic}"), body)
+                    .await
+                    .unwrap();
                 tokio::time::sleep(Duration::from_micros(random.below(500))).await;
             }
         })
     });
-    join_all(publishers).await.into_iter().for_each(Result::unwrap);
+    join_all(publishers)
+        .await
+        .into_iter()
+        .for_each(Result::unwrap);
     // What was dropped last is told with the next.
     broker.publish("/topic/t.0", "end").await.unwrap();
     let mut all_dropped = 0;
     for (taken, dropped) in join_all(readers).await.into_iter().map(Result::unwrap) {
-        assert_eq!(taken + dropped, PUBLISHERS * messages, "{taken} taken, {dropped} dropped");
+        assert_eq!(
+            taken + dropped,
+            PUBLISHERS * messages,
+            "{taken} taken, {dropped} dropped"
+        );
         all_dropped += dropped;
     }
     println!("{all_dropped} dropped");
@@ -323,10 +409,16 @@ async fn who_is_left_behind_is_told() {
         if frame.command != Command::Message {
             break frame;
         }
-        assert_eq!(std::str::from_utf8(&frame.body).unwrap().trim_end(), next.to_string());
+        assert_eq!(
+            std::str::from_utf8(&frame.body).unwrap().trim_end(),
+            next.to_string()
+        );
         next += 1;
     };
-    assert_eq!((end.command, end.headers.get("message")), (Command::Error, Some("slow-consumer")));
+    assert_eq!(
+        (end.command, end.headers.get("message")),
+        (Command::Error, Some("slow-consumer"))
+    );
     assert!(next > 256 && next < 2_000, "{next}");
 }
 
@@ -342,12 +434,20 @@ async fn unreliable_consumer(broker: Broker, number: u64, total: usize, ledger: 
     let mut random = Random::new(300 + number);
     while ledger.acknowledged.lock().unwrap().len() < total {
         let mut client = Client::of(&broker).await;
-        let mode = if random.below(2) == 0 { "client" } else { "client-individual" };
+        let mode = if random.below(2) == 0 {
+            "client"
+        } else {
+            "client-individual"
+        };
         let prefetch = (1 + random.below(20)).to_string();
-        let frame = subscribe("0", "/queue/q").with_header("ack", mode).with_header("prefetch-count", &prefetch);
+        let frame = subscribe("0", "/queue/q")
+            .with_header("ack", mode)
+            .with_header("prefetch-count", &prefetch);
         let mut unsettled = client.asks_among_messages(frame, &ledger).await;
         for _ in 0..random.below(60) {
-            let Ok(frame) = timeout(Duration::from_millis(20), client.next()).await else { break };
+            let Ok(frame) = timeout(Duration::from_millis(20), client.next()).await else {
+                break;
+            };
             let message = frame.unwrap();
             let text = ledger.sees(&message);
             unsettled.push((message, text));
@@ -357,12 +457,20 @@ async fn unreliable_consumer(broker: Broker, number: u64, total: usize, ledger: 
             }
             let (message, text) = unsettled.pop().unwrap();
             // In this mode it is for all before it as well.
-            let before = if mode == "client" { std::mem::take(&mut unsettled) } else { Vec::new() };
+            let before = if mode == "client" {
+                std::mem::take(&mut unsettled)
+            } else {
+                Vec::new()
+            };
             if random.below(4) == 0 {
                 client.nacks(&message).await;
                 continue;
             }
-            unsettled.extend(client.asks_among_messages(answer(Command::Ack, &message), &ledger).await);
+            unsettled.extend(
+                client
+                    .asks_among_messages(answer(Command::Ack, &message), &ledger)
+                    .await,
+            );
             let texts = before.into_iter().map(|(_, text)| text).chain([text]);
             ledger.acknowledged.lock().unwrap().extend(texts);
         }
@@ -379,7 +487,11 @@ impl Ledger {
         let text = String::from_utf8(message.body.to_vec()).unwrap();
         if !self.seen.lock().unwrap().insert(text.clone()) {
             self.duplicates.fetch_add(1, Ordering::Relaxed);
-            assert_eq!(message.headers.get("redelivered"), Some("true"), "{text} came before");
+            assert_eq!(
+                message.headers.get("redelivered"),
+                Some("true"),
+                "{text} came before"
+            );
         }
         text
     }
@@ -413,23 +525,44 @@ async fn a_queue_whose_consumers_are_killed_loses_nothing() {
         tokio::spawn(async move {
             let mut client = Client::of(&broker).await;
             for sequence in 0..each {
-                client.sends("/queue/q", &format!("{number} {sequence}")).await;
+                client
+                    .sends("/queue/q", &format!("{number} {sequence}"))
+                    .await;
             }
         })
     });
     let producers: Vec<_> = producers.collect();
-    let consumers = (0..6)
-        .map(|number| tokio::spawn(unreliable_consumer(broker.clone(), number, PRODUCERS * each, Arc::clone(&ledger))));
+    let consumers = (0..6).map(|number| {
+        tokio::spawn(unreliable_consumer(
+            broker.clone(),
+            number,
+            PRODUCERS * each,
+            Arc::clone(&ledger),
+        ))
+    });
     let consumers: Vec<_> = consumers.collect();
-    join_all(producers).await.into_iter().for_each(Result::unwrap);
-    timeout(Duration::from_secs(600), join_all(consumers)).await.unwrap().into_iter().for_each(Result::unwrap);
+    join_all(producers)
+        .await
+        .into_iter()
+        .for_each(Result::unwrap);
+    timeout(Duration::from_secs(600), join_all(consumers))
+        .await
+        .unwrap()
+        .into_iter()
+        .for_each(Result::unwrap);
     assert_eq!(ledger.acknowledged.lock().unwrap().len(), PRODUCERS * each);
     let duplicates = ledger.duplicates.load(Ordering::Relaxed);
     println!("{duplicates} duplicates");
     assert!(duplicates > each / 10, "{duplicates}");
     let statistics = broker.statistics();
     assert_eq!(statistics.delivered, (PRODUCERS * each) as u64);
-    assert_eq!((statistics.destinations[0].waiting, statistics.destinations[0].unsettled), (0, 0));
+    assert_eq!(
+        (
+            statistics.destinations[0].waiting,
+            statistics.destinations[0].unsettled
+        ),
+        (0, 0)
+    );
 }
 
 /// So many frames each transaction has.
@@ -444,8 +577,17 @@ async fn transacts(broker: Broker, number: u64, transactions: usize) -> HashMap<
         let name = format!("{number}/{transaction_number}");
         client.asks(transaction(Command::Begin)).await;
         for frame in 0..FRAMES {
-            let destination = if frame % 2 == 0 { "/topic/t" } else { "/queue/t" };
-            client.send(in_transaction(send(destination, &format!("{name} {frame}")))).await;
+            let destination = if frame % 2 == 0 {
+                "/topic/t"
+            } else {
+                "/queue/t"
+            };
+            client
+                .send(in_transaction(send(
+                    destination,
+                    &format!("{name} {frame}"),
+                )))
+                .await;
         }
         match random.below(3) {
             0 => {
@@ -474,9 +616,14 @@ async fn a_transaction_is_seen_whole_or_not_at_all() {
     let mut watcher = Client::with(broker.clone(), session).await;
     watcher.subscribes("topic", "/topic/t").await;
     watcher.subscribes("queue", "/queue/t").await;
-    let clients = (0..4).map(|number| tokio::spawn(transacts(broker.clone(), number, transactions)));
+    let clients =
+        (0..4).map(|number| tokio::spawn(transacts(broker.clone(), number, transactions)));
     let clients: Vec<_> = clients.collect();
-    let certain: HashMap<_, _> = join_all(clients).await.into_iter().flat_map(Result::unwrap).collect();
+    let certain: HashMap<_, _> = join_all(clients)
+        .await
+        .into_iter()
+        .flat_map(Result::unwrap)
+        .collect();
     for destination in ["/topic/t", "/queue/t"] {
         broker.publish(destination, "end").await.unwrap();
     }
@@ -485,7 +632,10 @@ async fn a_transaction_is_seen_whole_or_not_at_all() {
         let message = watcher.gets(Command::Message).await;
         let text = std::str::from_utf8(&message.body).unwrap();
         match text.split_once(' ') {
-            Some((name, frame)) => seen.entry(name.to_owned()).or_default().push(frame.parse().unwrap()),
+            Some((name, frame)) => seen
+                .entry(name.to_owned())
+                .or_default()
+                .push(frame.parse().unwrap()),
             None => ends += 1,
         }
     }

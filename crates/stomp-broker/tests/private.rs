@@ -10,13 +10,19 @@ use stomp_session::Principal;
 #[tokio::test(start_paused = true)]
 async fn a_principal_gets_its_own_in_all_its_sessions() {
     let broker = Broker::new(open());
-    let mut anns = [Client::named(&broker, "ann").await, Client::named(&broker, "ann").await];
+    let mut anns = [
+        Client::named(&broker, "ann").await,
+        Client::named(&broker, "ann").await,
+    ];
     let mut bob = Client::named(&broker, "bob").await;
     for client in anns.iter_mut().chain([&mut bob]) {
         client.subscribes("0", "/user/queue/news").await;
         client.subscribes("1", "/user/queue/*").await;
     }
-    broker.send_to_user(&Principal::new("ann"), "/queue/news", "1").await.unwrap();
+    broker
+        .send_to_user(&Principal::new("ann"), "/queue/news", "1")
+        .await
+        .unwrap();
     for client in &mut anns {
         for _ in 0..2 {
             let message = client.gets_message("1").await;
@@ -30,7 +36,10 @@ async fn a_principal_gets_its_own_in_all_its_sessions() {
         bob.gets_message("to oneself").await;
     }
     anns[0].gets_nothing().await;
-    broker.send_to_user(&Principal::new("nobody"), "/queue/news", "that is no error").await.unwrap();
+    broker
+        .send_to_user(&Principal::new("nobody"), "/queue/news", "that is no error")
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,15 +60,26 @@ async fn nobody_gets_at_what_is_anothers() {
         eve.subscribes(&id.to_string(), destination).await;
     }
     let mut queues = 0;
-    for destination in ["/queue/user/ann/queue/news", "/queue/ann/queue/news", "/queue/news"] {
+    for destination in [
+        "/queue/user/ann/queue/news",
+        "/queue/ann/queue/news",
+        "/queue/news",
+    ] {
         queues += 1;
         eve.consumes(&format!("q{queues}"), destination).await;
     }
-    broker.send_to_user(&Principal::new("ann"), "/queue/news", "1").await.unwrap();
+    broker
+        .send_to_user(&Principal::new("ann"), "/queue/news", "1")
+        .await
+        .unwrap();
     eve.gets_nothing().await;
     let mut ann = Client::named(&broker, "ann").await;
     ann.subscribes("0", "/user/>").await;
-    for destination in ["/topic/user/ann/queue/news", "/user/ann/queue/news", "/user/queue/news"] {
+    for destination in [
+        "/topic/user/ann/queue/news",
+        "/user/ann/queue/news",
+        "/user/queue/news",
+    ] {
         eve.send(send(destination, "forged")).await;
     }
     ann.gets_nothing().await;
@@ -77,7 +97,10 @@ async fn a_principal_may_have_any_name() {
         clients.push(client);
     }
     for name in names {
-        broker.send_to_user(&Principal::new(name), "x", name).await.unwrap();
+        broker
+            .send_to_user(&Principal::new(name), "x", name)
+            .await
+            .unwrap();
     }
     for (client, name) in clients.iter_mut().zip(names) {
         client.gets_message(name).await;
@@ -88,7 +111,9 @@ async fn a_principal_may_have_any_name() {
 /// Subscribes to replies and asks for one; gives what the service is asked, which is to answer.
 async fn question(client: &mut Client, service: &mut Client) -> Frame {
     client.consumes("replies", "/temp-queue/replies").await;
-    client.asks(send("/queue/service", "?").with_header("reply-to", "/temp-queue/replies")).await;
+    client
+        .asks(send("/queue/service", "?").with_header("reply-to", "/temp-queue/replies"))
+        .await;
     let question = service.gets_message("?").await;
     service.acks(&question).await;
     question
@@ -97,24 +122,34 @@ async fn question(client: &mut Client, service: &mut Client) -> Frame {
 #[tokio::test(start_paused = true)]
 async fn a_reply_finds_the_session_that_asked() {
     let broker = Broker::new(open());
-    let (mut ann, mut bob, mut service) =
-        (Client::of(&broker).await, Client::of(&broker).await, Client::of(&broker).await);
+    let (mut ann, mut bob, mut service) = (
+        Client::of(&broker).await,
+        Client::of(&broker).await,
+        Client::of(&broker).await,
+    );
     service.consumes("0", "/queue/service").await;
     let question_of_ann = question(&mut ann, &mut service).await;
     let question_of_bob = question(&mut bob, &mut service).await;
-    let [to_ann, to_bob] = [&question_of_ann, &question_of_bob].map(|it| it.headers.get("reply-to").unwrap());
+    let [to_ann, to_bob] =
+        [&question_of_ann, &question_of_bob].map(|it| it.headers.get("reply-to").unwrap());
     assert_ne!(to_ann, to_bob);
     service.sends(to_ann, "ann").await;
     service.sends(to_bob, "bob").await;
     let reply = ann.gets_message("ann").await;
-    assert_eq!(reply.headers.get("destination"), Some("/temp-queue/replies"));
+    assert_eq!(
+        reply.headers.get("destination"),
+        Some("/temp-queue/replies")
+    );
     bob.gets_message("bob").await;
     // It is a queue, and knows acknowledgments.
     ann.nacks(&reply).await;
     let reply = ann.gets_message("ann").await;
     assert_eq!(reply.headers.get("redelivered"), Some("true"));
     ann.acks(&reply).await;
-    broker.publish(to_ann, "from the application").await.unwrap();
+    broker
+        .publish(to_ann, "from the application")
+        .await
+        .unwrap();
     ann.gets_message("from the application").await;
     ann.gets_nothing().await;
 }
@@ -122,14 +157,18 @@ async fn a_reply_finds_the_session_that_asked() {
 #[tokio::test(start_paused = true)]
 async fn a_temporary_queue_is_its_sessions_own_and_ends_with_it() {
     let broker = Broker::new(open());
-    let (mut ann, mut eve, mut service) =
-        (Client::of(&broker).await, Client::of(&broker).await, Client::of(&broker).await);
+    let (mut ann, mut eve, mut service) = (
+        Client::of(&broker).await,
+        Client::of(&broker).await,
+        Client::of(&broker).await,
+    );
     service.consumes("0", "/queue/service").await;
     let question = question(&mut ann, &mut service).await;
     let to_ann = question.headers.get("reply-to").unwrap();
     eve.consumes("0", "/temp-queue/replies").await;
     eve.consumes("1", to_ann).await;
-    eve.consumes("2", &to_ann.replace("/temp-queue/", "/queue/")).await;
+    eve.consumes("2", &to_ann.replace("/temp-queue/", "/queue/"))
+        .await;
     service.sends(to_ann, "1").await;
     ann.gets_message("1").await;
     eve.gets_nothing().await;
@@ -138,7 +177,9 @@ async fn a_temporary_queue_is_its_sessions_own_and_ends_with_it() {
     assert_eq!(broker.statistics().temporaries, 2);
     // That is not the service's fault.
     service.sends(to_ann, "too late").await;
-    service.sends("/temp-queue/00112233445566778899aabbccddeeff", "made up").await;
+    service
+        .sends("/temp-queue/00112233445566778899aabbccddeeff", "made up")
+        .await;
     assert_eq!(broker.statistics().temporaries, 2);
     assert_eq!(broker.statistics().dropped, 2);
 }
@@ -148,7 +189,8 @@ async fn who_has_the_name_of_a_reply_may_send_there_and_only_there() {
     let broker = Broker::new(Config::default());
     let (mut ann, mut service) = (Client::of(&broker).await, Client::of(&broker).await);
     ann.subscribes("0", "/temp-queue/replies").await;
-    ann.is_refused(send("/temp-queue/replies", "1"), "forbidden").await;
+    ann.is_refused(send("/temp-queue/replies", "1"), "forbidden")
+        .await;
     // In a test, the name is told by an application that may send.
     let mut open = open();
     open.temporaries = 2;
@@ -156,13 +198,23 @@ async fn who_has_the_name_of_a_reply_may_send_there_and_only_there() {
     let mut questions = other.subscribe("/topic/questions").await.unwrap();
     let mut ann = Client::of(&other).await;
     ann.consumes("0", "/temp-queue/replies").await;
-    ann.asks(send("/topic/questions", "?").with_header("reply-to", "/temp-queue/replies")).await;
-    let question = futures_util::StreamExt::next(&mut questions).await.unwrap().unwrap();
+    ann.asks(send("/topic/questions", "?").with_header("reply-to", "/temp-queue/replies"))
+        .await;
+    let question = futures_util::StreamExt::next(&mut questions)
+        .await
+        .unwrap()
+        .unwrap();
     let to_ann = question.headers().get("reply-to").unwrap();
-    service.sends(to_ann, "another broker knows nobody of this name").await;
+    service
+        .sends(to_ann, "another broker knows nobody of this name")
+        .await;
     ann.gets_nothing().await;
     ann.subscribes("1", "/temp-queue/more").await;
-    ann.is_refused(subscribe("2", "/temp-queue/too-many"), "too-many-destinations").await;
+    ann.is_refused(
+        subscribe("2", "/temp-queue/too-many"),
+        "too-many-destinations",
+    )
+    .await;
     let too_many = send("/topic/questions", "?").with_header("reply-to", "/temp-queue/too-many");
     ann.is_refused(too_many, "too-many-destinations").await;
     ann.asks(unsubscribe("1")).await;

@@ -1,6 +1,9 @@
 //! Queues, as clients see them.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod clients;
 
@@ -25,11 +28,19 @@ impl Client {
     }
 
     /// The next messages are these, with or without `redelivered`.
-    async fn gets_numbers(&mut self, numbers: impl IntoIterator<Item = u32>, is_redelivered: bool) -> Vec<Frame> {
+    async fn gets_numbers(
+        &mut self,
+        numbers: impl IntoIterator<Item = u32>,
+        is_redelivered: bool,
+    ) -> Vec<Frame> {
         let mut messages = Vec::new();
         for number in numbers {
             let message = self.gets_message(&number.to_string()).await;
-            assert_eq!(message.headers.get("redelivered"), is_redelivered.then_some("true"), "{number}");
+            assert_eq!(
+                message.headers.get("redelivered"),
+                is_redelivered.then_some("true"),
+                "{number}"
+            );
             messages.push(message);
         }
         messages
@@ -91,7 +102,12 @@ async fn a_burst_is_shared() {
 #[tokio::test(start_paused = true)]
 async fn who_has_no_credit_gets_nothing() {
     let (_, mut busy, mut idle) = two_clients(open()).await;
-    busy.asks(subscribe("0", "/queue/q").with_header("ack", "client").with_header("prefetch-count", "1")).await;
+    busy.asks(
+        subscribe("0", "/queue/q")
+            .with_header("ack", "client")
+            .with_header("prefetch-count", "1"),
+    )
+    .await;
     busy.send(send("/queue/q", "0")).await;
     let message = busy.gets_message("0").await;
     for number in 1..4 {
@@ -132,7 +148,13 @@ async fn who_is_called_and_does_not_come_is_passed_over() {
 #[tokio::test(start_paused = true)]
 async fn what_a_consumer_leaves_behind_goes_back_in_order() {
     let (_, mut producer, mut leaver) = two_clients(open()).await;
-    leaver.asks(subscribe("0", "/queue/q").with_header("ack", "client").with_header("prefetch-count", "4")).await;
+    leaver
+        .asks(
+            subscribe("0", "/queue/q")
+                .with_header("ack", "client")
+                .with_header("prefetch-count", "4"),
+        )
+        .await;
     producer.sends_numbers(0..6).await;
     let messages = leaver.gets_numbers(0..4, false).await;
     leaver.asks(answer(Command::Ack, &messages[0])).await;
@@ -184,7 +206,11 @@ async fn what_is_refused_too_often_is_a_dead_letter() {
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     consumer.consumes("0", "/queue/q").await;
     producer
-        .asks(send("/queue/q", "bad").with_header("original-destination", "/queue/forged").with_header("a", "b"))
+        .asks(
+            send("/queue/q", "bad")
+                .with_header("original-destination", "/queue/forged")
+                .with_header("a", "b"),
+        )
         .await;
     for _ in 0..3 {
         let message = consumer.gets_message("bad").await;
@@ -194,7 +220,10 @@ async fn what_is_refused_too_often_is_a_dead_letter() {
     producer.consumes("0", "/queue/dead-letters").await;
     for attempt in 0..3 {
         let message = producer.gets_message("bad").await;
-        assert_eq!(message.headers.get("original-destination"), Some("/queue/q"));
+        assert_eq!(
+            message.headers.get("original-destination"),
+            Some("/queue/q")
+        );
         assert_eq!(message.headers.get("dead-letter-reason"), Some("rejected"));
         assert_eq!(message.headers.get("a"), Some("b"));
         assert_eq!(message.headers.contains("redelivered"), attempt > 0);
@@ -202,7 +231,11 @@ async fn what_is_refused_too_often_is_a_dead_letter() {
     }
     producer.gets_nothing().await;
     let statistics = broker.statistics();
-    assert_eq!((statistics.dead_lettered, statistics.dropped), (1, 1), "who dies twice is dropped");
+    assert_eq!(
+        (statistics.dead_lettered, statistics.dropped),
+        (1, 1),
+        "who dies twice is dropped"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,7 +245,13 @@ async fn a_message_that_kills_its_consumers_is_a_dead_letter_too() {
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     producer.sends_numbers(0..2).await;
     for is_redelivered in [false, true] {
-        consumer.asks(subscribe("0", "/queue/q").with_header("ack", "client").with_header("prefetch-count", "1")).await;
+        consumer
+            .asks(
+                subscribe("0", "/queue/q")
+                    .with_header("ack", "client")
+                    .with_header("prefetch-count", "1"),
+            )
+            .await;
         consumer.gets_numbers([0], is_redelivered).await;
         consumer.breaks_off().await;
         consumer = Client::of(&broker).await;
@@ -228,14 +267,27 @@ async fn a_full_queue_refuses_whoever_sends() {
     config.queue_messages = 2;
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     producer.sends_numbers(0..2).await;
-    producer.is_refused(send("/queue/q", "2"), "queue-full").await;
+    producer
+        .is_refused(send("/queue/q", "2"), "queue-full")
+        .await;
     consumer.consumes("0", "/queue/q").await;
     let messages = consumer.gets_numbers(0..2, false).await;
-    producer.is_refused(send("/queue/q", "2"), "queue-full").await;
+    producer
+        .is_refused(send("/queue/q", "2"), "queue-full")
+        .await;
     consumer.acks(&messages[0]).await;
     producer.sends_numbers(2..3).await;
-    producer.is_refused(send("/queue/q", "3"), "queue-full").await;
-    assert!(broker.publish("/queue/q", "3").await.unwrap_err().to_string().starts_with("queue-full"));
+    producer
+        .is_refused(send("/queue/q", "3"), "queue-full")
+        .await;
+    assert!(
+        broker
+            .publish("/queue/q", "3")
+            .await
+            .unwrap_err()
+            .to_string()
+            .starts_with("queue-full")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,7 +299,9 @@ async fn it_is_full_of_octets_too_and_so_may_be_all_together() {
     for queue in ["/queue/a", "/queue/a", "/queue/b"] {
         producer.sends(queue, &large).await;
     }
-    let one_by_one = subscribe("0", "/queue/a").with_header("ack", "client").with_header("prefetch-count", "1");
+    let one_by_one = subscribe("0", "/queue/a")
+        .with_header("ack", "client")
+        .with_header("prefetch-count", "1");
     consumer.asks(one_by_one).await;
     for queue in ["/queue/a", "/queue/a", "/queue/c"] {
         let message = consumer.gets_message(&large).await;
@@ -258,7 +312,9 @@ async fn it_is_full_of_octets_too_and_so_may_be_all_together() {
         producer.sends(queue, &large).await;
     }
     // This one has room, but not all together.
-    producer.is_refused(send("/queue/a", &large), "queue-full").await;
+    producer
+        .is_refused(send("/queue/a", &large), "queue-full")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,14 +328,23 @@ async fn or_the_oldest_are_dead_letters() {
         assert_eq!(message.headers.get("dead-letter-reason"), Some("overflow"));
     }
     let statistics = broker.statistics();
-    assert_eq!((statistics.dead_lettered, statistics.dropped), (3, 1), "the queue of dead letters is bounded too");
+    assert_eq!(
+        (statistics.dead_lettered, statistics.dropped),
+        (3, 1),
+        "the queue of dead letters is bounded too"
+    );
     consumer.consumes("1", "/queue/q").await;
     consumer.gets_numbers(3..5, false).await;
-    producer.is_refused(send("/queue/q", "5"), "queue-full").await;
+    producer
+        .is_refused(send("/queue/q", "5"), "queue-full")
+        .await;
 }
 
 fn in_millis(millis: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
     (i64::try_from(now).unwrap() + millis).to_string()
 }
 
@@ -288,10 +353,23 @@ async fn what_has_expired_is_given_to_nobody() {
     let mut config = open();
     config.queue_messages = 4;
     let (broker, mut producer, mut consumer) = two_clients(config).await;
-    for expires in [in_millis(-1), "1".to_owned(), in_millis(60_000), "0".to_owned(), in_millis(600_000)] {
-        producer.asks(send("/queue/q", &expires).with_header("expires", &expires)).await;
+    for expires in [
+        in_millis(-1),
+        "1".to_owned(),
+        in_millis(60_000),
+        "0".to_owned(),
+        in_millis(600_000),
+    ] {
+        producer
+            .asks(send("/queue/q", &expires).with_header("expires", &expires))
+            .await;
     }
-    producer.is_refused(send("/queue/q", "").with_header("expires", "soon"), "bad-request").await;
+    producer
+        .is_refused(
+            send("/queue/q", "").with_header("expires", "soon"),
+            "bad-request",
+        )
+        .await;
     assert_eq!(broker.statistics().expired, 2);
     advance(Duration::from_secs(61)).await;
     consumer.consumes("0", "/queue/q").await;
@@ -307,10 +385,16 @@ async fn what_has_expired_takes_no_room() {
     let mut config = open();
     config.queue_messages = 1;
     let (broker, mut producer, _) = two_clients(config).await;
-    producer.asks(send("/queue/q", "0").with_header("expires", &in_millis(500))).await;
-    producer.is_refused(send("/queue/q", "1"), "queue-full").await;
+    producer
+        .asks(send("/queue/q", "0").with_header("expires", &in_millis(500)))
+        .await;
+    producer
+        .is_refused(send("/queue/q", "1"), "queue-full")
+        .await;
     advance(Duration::from_millis(501)).await;
-    producer.asks(send("/queue/q", "1").with_header("expires", &in_millis(500))).await;
+    producer
+        .asks(send("/queue/q", "1").with_header("expires", &in_millis(500)))
+        .await;
     advance(Duration::from_secs(3)).await;
     tokio::task::yield_now().await;
     assert_eq!(broker.statistics().expired, 2, "nobody had to look");

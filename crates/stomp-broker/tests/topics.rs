@@ -15,13 +15,24 @@ async fn everybody_who_is_subscribed_gets_a_message_its_sender_too() {
     ann.subscribes("0", "/topic/a").await;
     bob.subscribes("0", "/topic/a").await;
     bob.subscribes("1", "/topic/a").await;
-    ann.send(send("/topic/a", "1").with_header("content-type", "text/x").with_header("redelivered", "true")).await;
+    ann.send(
+        send("/topic/a", "1")
+            .with_header("content-type", "text/x")
+            .with_header("redelivered", "true"),
+    )
+    .await;
     let message = ann.gets_message("1").await;
     assert_eq!(message.headers.get("content-type"), Some("text/x"));
     assert_eq!(message.headers.get("destination"), Some("/topic/a"));
-    assert!(!message.headers.contains("redelivered"), "that is for the server to say");
+    assert!(
+        !message.headers.contains("redelivered"),
+        "that is for the server to say"
+    );
     let subscriptions = [bob.gets_message("1").await, bob.gets_message("1").await];
-    assert_ne!(subscriptions[0].headers.get("subscription"), subscriptions[1].headers.get("subscription"));
+    assert_ne!(
+        subscriptions[0].headers.get("subscription"),
+        subscriptions[1].headers.get("subscription")
+    );
     bob.asks(unsubscribe("0")).await;
     ann.sends("/topic/a", "2").await;
     bob.gets_message("2").await;
@@ -33,7 +44,9 @@ async fn a_message_tells_subscribers_of_patterns_where_it_was_sent_to() {
     let broker = Broker::new(open());
     let mut client = Client::of(&broker).await;
     client.subscribes("0", "/topic/stocks.*").await;
-    client.asks(subscribe("1", "/topic/>").with_header("ack", "client")).await;
+    client
+        .asks(subscribe("1", "/topic/>").with_header("ack", "client"))
+        .await;
     for destination in ["/topic/stocks.abc", "/topic/stocks/def"] {
         client.send(send(destination, "1")).await;
         for _ in 0..2 {
@@ -42,7 +55,10 @@ async fn a_message_tells_subscribers_of_patterns_where_it_was_sent_to() {
         }
     }
     client.send(send("/topic/news", "2")).await;
-    assert_eq!(client.gets_message("2").await.headers.get("subscription"), Some("1"));
+    assert_eq!(
+        client.gets_message("2").await.headers.get("subscription"),
+        Some("1")
+    );
     client.gets_nothing().await;
 }
 
@@ -53,7 +69,10 @@ async fn nobody_may_send_unless_it_is_allowed() {
     for destination in ["/topic/a", "/queue/a", "/user/a", "/temp-queue/a"] {
         client.is_refused(send(destination, "1"), "forbidden").await;
     }
-    broker.publish("/topic/a", "the application may").await.unwrap();
+    broker
+        .publish("/topic/a", "the application may")
+        .await
+        .unwrap();
     let mut config = Config::default();
     config.send = Allow::when(|request| request.destination() == "/topic/open");
     let mut client = Client::of(&Broker::new(config)).await;
@@ -79,7 +98,9 @@ async fn what_is_no_destination_is_refused_and_the_session_goes_on() {
         client.is_refused(subscribe("0", destination), code).await;
         client.is_refused(send(destination, "1"), code).await;
     }
-    client.is_refused(send("/topic/a.*", "1"), "bad-destination").await;
+    client
+        .is_refused(send("/topic/a.*", "1"), "bad-destination")
+        .await;
     assert!(broker.publish("/topic/>", "1").await.is_err());
     assert!(broker.publish("/user/a", "1").await.is_err());
     assert!(broker.subscribe("/elsewhere").await.is_err());
@@ -95,7 +116,8 @@ async fn the_last_value_of_a_topic_is_kept_for_those_who_come_later() {
     let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
     bob.subscribes("0", "/topic/a").await;
     for (destination, body) in [("/topic/a", "1"), ("/topic/a", "2"), ("/topic/b", "3")] {
-        ann.asks(send(destination, body).with_header("retain", "set")).await;
+        ann.asks(send(destination, body).with_header("retain", "set"))
+            .await;
     }
     ann.sends("/topic/a", "not kept").await;
     for body in ["1", "2", "not kept"] {
@@ -106,7 +128,8 @@ async fn the_last_value_of_a_topic_is_kept_for_those_who_come_later() {
         let message = bob.gets_message(body).await;
         assert_eq!(message.headers.get("destination"), Some(destination));
     }
-    ann.asks(send("/topic/b", "").with_header("retain", "remove")).await;
+    ann.asks(send("/topic/b", "").with_header("retain", "remove"))
+        .await;
     bob.gets_message("").await;
     bob.subscribes("2", "/topic/b").await;
     bob.gets_nothing().await;
@@ -115,7 +138,10 @@ async fn the_last_value_of_a_topic_is_kept_for_those_who_come_later() {
 #[tokio::test(start_paused = true)]
 async fn without_room_no_last_value_is_kept() {
     let broker = Broker::new(Config::default());
-    broker.publish("/topic/a", Message::new("1").with_header("retain", "set")).await.unwrap();
+    broker
+        .publish("/topic/a", Message::new("1").with_header("retain", "set"))
+        .await
+        .unwrap();
     let mut messages = broker.subscribe("/topic/a").await.unwrap();
     broker.publish("/topic/a", "2").await.unwrap();
     assert_eq!(messages.next().await.unwrap().unwrap().body(), "2");
@@ -123,7 +149,10 @@ async fn without_room_no_last_value_is_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn who_does_not_keep_up_is_told_and_hinders_nobody() {
-    let told = [(Overflow::Disconnect, None), (Overflow::DropOldest, Some("6"))];
+    let told = [
+        (Overflow::Disconnect, None),
+        (Overflow::DropOldest, Some("6")),
+    ];
     for (overflow, dropped) in told {
         let mut config = open();
         config.mailbox = MailboxConfig::default().messages(4).overflow(overflow);
@@ -132,8 +161,14 @@ async fn who_does_not_keep_up_is_told_and_hinders_nobody() {
         let mut quick = broker.subscribe("/topic/a").await.unwrap();
         slow.subscribes("0", "/topic/a").await;
         for number in 0..10 {
-            broker.publish("/topic/a", number.to_string()).await.unwrap();
-            assert_eq!(quick.next().await.unwrap().unwrap().body(), number.to_string().as_str());
+            broker
+                .publish("/topic/a", number.to_string())
+                .await
+                .unwrap();
+            assert_eq!(
+                quick.next().await.unwrap().unwrap().body(),
+                number.to_string().as_str()
+            );
         }
         match dropped {
             None => drop(slow.gets_error("slow-consumer").await),
@@ -168,16 +203,46 @@ async fn statistics_tell_what_there_is() {
     let listed: Vec<_> = statistics
         .destinations
         .iter()
-        .map(|it| (it.destination.to_string(), it.subscribers, it.published, it.waiting, it.unsettled))
+        .map(|it| {
+            (
+                it.destination.to_string(),
+                it.subscribers,
+                it.published,
+                it.waiting,
+                it.unsettled,
+            )
+        })
         .collect();
-    let row = |name: &str, subscribers, waiting, unsettled| (name.to_owned(), subscribers, 1, waiting, unsettled);
+    let row = |name: &str, subscribers, waiting, unsettled| {
+        (name.to_owned(), subscribers, 1, waiting, unsettled)
+    };
     assert_eq!(
         listed,
-        [row("/topic/a", 2, 0, 0), row("/topic/*", 1, 0, 0), row("/queue/a", 1, 0, 1), row("/queue/b", 0, 1, 0)]
+        [
+            row("/topic/a", 2, 0, 0),
+            row("/topic/*", 1, 0, 0),
+            row("/queue/a", 1, 0, 1),
+            row("/queue/b", 0, 1, 0)
+        ]
     );
-    assert_eq!((statistics.published, statistics.delivered, statistics.temporaries), (3, 3, 1));
+    assert_eq!(
+        (
+            statistics.published,
+            statistics.delivered,
+            statistics.temporaries
+        ),
+        (3, 3, 1)
+    );
     client.breaks_off().await;
-    let left = broker.statistics().destinations.into_iter().map(|it| it.destination.to_string());
-    assert_eq!(left.collect::<Vec<_>>(), ["/queue/a", "/queue/b"], "a queue stays for a while");
+    let left = broker
+        .statistics()
+        .destinations
+        .into_iter()
+        .map(|it| it.destination.to_string());
+    assert_eq!(
+        left.collect::<Vec<_>>(),
+        ["/queue/a", "/queue/b"],
+        "a queue stays for a while"
+    );
     assert_eq!(broker.statistics().temporaries, 0);
 }

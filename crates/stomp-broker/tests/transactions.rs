@@ -16,7 +16,11 @@ async fn what_is_committed_arrives_in_order_and_what_is_aborted_does_not() {
         ann.asks(transaction(Command::Begin)).await;
         for number in 0..6 {
             let destination = if number < 3 { "/topic/a" } else { "/queue/a" };
-            ann.asks(in_transaction(send(destination, &format!("{end} {number}")))).await;
+            ann.asks(in_transaction(send(
+                destination,
+                &format!("{end} {number}"),
+            )))
+            .await;
         }
         bob.gets_nothing().await;
         ann.asks(transaction(end)).await;
@@ -25,7 +29,12 @@ async fn what_is_committed_arrives_in_order_and_what_is_aborted_does_not() {
     for _ in 0..6 {
         let message = bob.gets(Command::Message).await;
         assert!(!message.headers.contains("transaction"));
-        let subscription: usize = message.headers.get("subscription").unwrap().parse().unwrap();
+        let subscription: usize = message
+            .headers
+            .get("subscription")
+            .unwrap()
+            .parse()
+            .unwrap();
         bodies[subscription].push(String::from_utf8(message.body.to_vec()).unwrap());
     }
     assert_eq!(bodies[0], ["COMMIT 0", "COMMIT 1", "COMMIT 2"]);
@@ -41,12 +50,19 @@ async fn if_one_is_refused_none_arrives_and_no_room_is_lost() {
     let broker = Broker::new(config);
     let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
     bob.subscribes("0", "/topic/a").await;
-    for refused in [("/queue/a", "queue-full"), ("/elsewhere", "not-found"), ("/topic/*", "bad-destination")] {
+    for refused in [
+        ("/queue/a", "queue-full"),
+        ("/elsewhere", "not-found"),
+        ("/topic/*", "bad-destination"),
+    ] {
         ann.asks(transaction(Command::Begin)).await;
-        for destination in ["/topic/a", "/queue/a", "/queue/a", "/queue/a", refused.0, "/topic/a"] {
+        for destination in [
+            "/topic/a", "/queue/a", "/queue/a", "/queue/a", refused.0, "/topic/a",
+        ] {
             ann.asks(in_transaction(send(destination, "1"))).await;
         }
-        ann.is_refused(transaction(Command::Commit), refused.1).await;
+        ann.is_refused(transaction(Command::Commit), refused.1)
+            .await;
     }
     bob.gets_nothing().await;
     assert_eq!(broker.statistics().published, 0);
@@ -68,8 +84,12 @@ async fn to_take_and_to_send_may_be_one() {
     worker.consumes("0", "/queue/in").await;
     let message = worker.gets_message("job").await;
     worker.asks(transaction(Command::Begin)).await;
-    worker.asks(in_transaction(send("/queue/out", "done"))).await;
-    worker.asks(in_transaction(answer(Command::Ack, &message))).await;
+    worker
+        .asks(in_transaction(send("/queue/out", "done")))
+        .await;
+    worker
+        .asks(in_transaction(answer(Command::Ack, &message)))
+        .await;
     worker.breaks_off().await;
     ann.consumes("0", "/queue/out").await;
     ann.gets_nothing().await;
@@ -78,8 +98,12 @@ async fn to_take_and_to_send_may_be_one() {
     let message = worker.gets_message("job").await;
     assert_eq!(message.headers.get("redelivered"), Some("true"));
     worker.asks(transaction(Command::Begin)).await;
-    worker.asks(in_transaction(send("/queue/out", "done"))).await;
-    worker.asks(in_transaction(answer(Command::Ack, &message))).await;
+    worker
+        .asks(in_transaction(send("/queue/out", "done")))
+        .await;
+    worker
+        .asks(in_transaction(answer(Command::Ack, &message)))
+        .await;
     worker.asks(transaction(Command::Commit)).await;
     ann.gets_message("done").await;
     worker.breaks_off().await;

@@ -26,7 +26,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let is_bench = arguments.iter().any(|argument| argument == "--bench");
-    let words: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
+    let words: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|word| !word.starts_with("--"))
+        .collect();
     match words[..] {
         [] if is_bench => print_times(),
         // So runs `cargo test --benches`.
@@ -43,9 +47,20 @@ fn main() -> ExitCode {
 
 fn print_times() {
     println!("stomp-frame / floor, time: {}", rounds::method());
-    for Row { name, floor, ours, goal, .. } in ROWS {
+    for Row {
+        name,
+        floor,
+        ours,
+        goal,
+        ..
+    } in ROWS
+    {
         let ratios = rounds::ratios(floor(), vec![ours()]);
-        let goal = if goal.is_empty() { String::new() } else { format!("  goal: {goal}") };
+        let goal = if goal.is_empty() {
+            String::new()
+        } else {
+            format!("  goal: {goal}")
+        };
         println!("{name:<48} {}{goal}", ratios[0]);
     }
 }

@@ -24,7 +24,10 @@ impl Floor {
     }
 
     /// Decodes the frames that `pieces` are together, and says how many there are.
-    pub(crate) fn decode_pieces<'a>(&mut self, pieces: impl IntoIterator<Item = &'a [u8]>) -> usize {
+    pub(crate) fn decode_pieces<'a>(
+        &mut self,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> usize {
         let (mut frames, mut needed) = (0, 0);
         self.kept.clear();
         for piece in pieces {
@@ -74,12 +77,20 @@ fn find(bytes: &[u8]) -> Result<usize, usize> {
         let header = &rest[..end];
         black_box(memchr(b':', header));
         if let Some(digits) = header.strip_prefix(b"content-length:") {
-            stated = Some(digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0')));
+            stated = Some(
+                digits
+                    .iter()
+                    .fold(0, |number, digit| number * 10 + usize::from(digit - b'0')),
+            );
         }
     }
     let length = match stated {
         Some(octets) => line + octets + 1,
         None => line + memchr(0, &bytes[line..]).ok_or(more)? + 1,
     };
-    if length <= bytes.len() { Ok(length) } else { Err(length) }
+    if length <= bytes.len() {
+        Ok(length)
+    } else {
+        Err(length)
+    }
 }

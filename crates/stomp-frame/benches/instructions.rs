@@ -14,16 +14,27 @@ use std::process::{Command, ExitCode};
 pub(crate) const REPEAT: &str = "repeat";
 
 /// To callgrind, glibc's `rep movsb` is an instruction per octet, which would make long copies look slow.
-const NO_REP_MOVSB: (&str, &str) = ("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=0x40000000");
+const NO_REP_MOVSB: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.cpu.x86_rep_movsb_threshold=0x40000000",
+);
 
 type Dribbled = (&'static str, fn() -> Workload);
 
 /// Frames that come octet by octet. Twice the frame should cost the same an octet.
 const DRIBBLED: [Dribbled; 4] = [
-    ("128 KiB octet by octet, length stated", || dribbled(128 << 10, true)),
-    ("256 KiB octet by octet, length stated", || dribbled(256 << 10, true)),
-    ("128 KiB octet by octet, up to a NUL", || dribbled(128 << 10, false)),
-    ("256 KiB octet by octet, up to a NUL", || dribbled(256 << 10, false)),
+    ("128 KiB octet by octet, length stated", || {
+        dribbled(128 << 10, true)
+    }),
+    ("256 KiB octet by octet, length stated", || {
+        dribbled(256 << 10, true)
+    }),
+    ("128 KiB octet by octet, up to a NUL", || {
+        dribbled(128 << 10, false)
+    }),
+    ("256 KiB octet by octet, up to a NUL", || {
+        dribbled(256 << 10, false)
+    }),
 ];
 
 /// Counts all.
@@ -33,13 +44,21 @@ pub(crate) fn print() -> ExitCode {
         return ExitCode::FAILURE;
     }
     println!("stomp-frame / floor, instructions a frame");
-    for (index, &Row { name, counted, .. }) in ROWS.iter().enumerate().filter(|(_, row)| row.counted > 0) {
-        let (ours, floor) = (count("ours", index, counted), count("floor", index, counted));
+    for (index, &Row { name, counted, .. }) in
+        ROWS.iter().enumerate().filter(|(_, row)| row.counted > 0)
+    {
+        let (ours, floor) = (
+            count("ours", index, counted),
+            count("floor", index, counted),
+        );
         println!("{name:<40} {:6.2} ({ours:.0} / {floor:.0})", ours / floor);
     }
     println!("stomp-frame, instructions an octet; goal: 100");
     for (index, (name, workload)) in DRIBBLED.iter().enumerate() {
-        println!("{name:<40} {:6.1}", count("dribbled", index, 1) / workload().len() as f64);
+        println!(
+            "{name:<40} {:6.1}",
+            count("dribbled", index, 1) / workload().len() as f64
+        );
     }
     ExitCode::SUCCESS
 }
@@ -57,7 +76,8 @@ pub(crate) fn repeat(side: &str, index: &str, times: &str) {
 
 /// The instructions of some work done once.
 fn count(side: &str, index: usize, times: u64) -> f64 {
-    let [few, many] = [times, 2 * times].map(|times| collected([REPEAT, side, &index.to_string(), &times.to_string()]));
+    let [few, many] = [times, 2 * times]
+        .map(|times| collected([REPEAT, side, &index.to_string(), &times.to_string()]));
     (many - few) / times as f64
 }
 
@@ -72,6 +92,8 @@ fn collected(arguments: [&str; 4]) -> f64 {
         .expect("valgrind starts");
     // `==1234== Collected : 5678`, on stderr.
     let report = String::from_utf8_lossy(&output.stderr);
-    let total = report.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
+    let total = report
+        .lines()
+        .find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
     total.unwrap_or_else(|| panic!("valgrind counted nothing:\n{report}"))
 }

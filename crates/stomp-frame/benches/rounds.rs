@@ -14,16 +14,24 @@ const TURN: Duration = Duration::from_micros(500);
 
 /// How the ratios come about.
 pub(crate) fn method() -> String {
-    format!("median (lowest–highest) of {ROUNDS} interleaved rounds, each of {TURNS} turns of {TURN:?}")
+    format!(
+        "median (lowest–highest) of {ROUNDS} interleaved rounds, each of {TURNS} turns of {TURN:?}"
+    )
 }
 
 /// The time of each of `others` to that of `floor`.
 ///
 /// Floor, others, floor, others …, so that what changes on the machine meanwhile meets all.
 pub(crate) fn ratios(floor: Repeat, others: Vec<Repeat>) -> Vec<Ratio> {
-    let mut sides: Vec<Side> = [floor].into_iter().chain(others).map(Side::warmed_up).collect();
+    let mut sides: Vec<Side> = [floor]
+        .into_iter()
+        .chain(others)
+        .map(Side::warmed_up)
+        .collect();
     let rounds: Vec<Vec<f64>> = (0..ROUNDS).map(|_| round(&mut sides)).collect();
-    (1..sides.len()).map(|side| Ratio::of(rounds.iter().map(|times| times[side] / times[0]).collect())).collect()
+    (1..sides.len())
+        .map(|side| Ratio::of(rounds.iter().map(|times| times[side] / times[0]).collect()))
+        .collect()
 }
 
 /// The median of all rounds, and between what it lies.
@@ -36,7 +44,11 @@ pub(crate) struct Ratio {
 impl Ratio {
     fn of(rounds: Vec<f64>) -> Ratio {
         let rounds = sorted(rounds);
-        Ratio { median: rounds[rounds.len() / 2], low: rounds[0], high: rounds[rounds.len() - 1] }
+        Ratio {
+            median: rounds[rounds.len() / 2],
+            low: rounds[0],
+            high: rounds[rounds.len() - 1],
+        }
     }
 }
 
@@ -80,7 +92,10 @@ fn round(sides: &mut [Side]) -> Vec<f64> {
             turns.push(side.seconds());
         }
     }
-    turns.into_iter().map(|turns| sorted(turns)[TURNS / 2]).collect()
+    turns
+        .into_iter()
+        .map(|turns| sorted(turns)[TURNS / 2])
+        .collect()
 }
 
 fn sorted(mut figures: Vec<f64>) -> Vec<f64> {

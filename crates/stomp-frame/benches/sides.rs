@@ -14,7 +14,10 @@ pub(crate) fn floor_decodes(Workload { pieces, frames }: Workload) -> Repeat {
         for _ in 0..times {
             match black_box(&pieces[..]) {
                 [whole] => assert_eq!(floor.decode(whole), whole.len()),
-                pieces => assert_eq!(floor.decode_pieces(pieces.iter().map(AsRef::as_ref)), frames),
+                pieces => assert_eq!(
+                    floor.decode_pieces(pieces.iter().map(AsRef::as_ref)),
+                    frames
+                ),
             }
         }
     })
@@ -56,7 +59,9 @@ pub(crate) fn ours_encodes(frame: Frame) -> Repeat {
     Box::new(move |times| {
         for _ in 0..times {
             out.clear();
-            encoder.encode(black_box(&frame), &mut out).expect("a valid frame");
+            encoder
+                .encode(black_box(&frame), &mut out)
+                .expect("a valid frame");
             black_box(&out[..]);
         }
     })

@@ -18,12 +18,20 @@ pub(crate) struct Workload {
 impl Workload {
     /// One frame at once, as in a WebSocket message.
     fn whole(frame: String) -> Workload {
-        Workload { pieces: vec![frame.into()], frames: 1 }
+        Workload {
+            pieces: vec![frame.into()],
+            frames: 1,
+        }
     }
 
     fn pieces_of(size: usize, stream: Bytes, frames: usize) -> Workload {
         let starts = (0..stream.len()).step_by(size);
-        Workload { pieces: starts.map(|at| stream.slice(at..stream.len().min(at + size))).collect(), frames }
+        Workload {
+            pieces: starts
+                .map(|at| stream.slice(at..stream.len().min(at + size)))
+                .collect(),
+            frames,
+        }
     }
 
     /// All octets.
@@ -34,7 +42,11 @@ impl Workload {
     /// The frame that the first piece is, as an application would make it: the encoder states the length.
     pub(crate) fn frame(&self) -> Frame {
         let decoded = Frame::parse(self.pieces[0].clone(), Version::V1_2).expect("a whole frame");
-        let headers = decoded.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH).collect();
+        let headers = decoded
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != header::CONTENT_LENGTH)
+            .collect();
         Frame { headers, ..decoded }
     }
 }
@@ -83,7 +95,11 @@ pub(crate) fn huge() -> Workload {
 /// A frame with a body of `octets`, which comes octet by octet. They are static, so that counting references to them
 /// is not most of the work.
 pub(crate) fn dribbled(octets: usize, length_stated: bool) -> Workload {
-    Workload::pieces_of(1, Bytes::from_static(message(octets, length_stated).leak().as_bytes()), 1)
+    Workload::pieces_of(
+        1,
+        Bytes::from_static(message(octets, length_stated).leak().as_bytes()),
+        1,
+    )
 }
 
 fn small_send(number: usize) -> String {
@@ -96,7 +112,8 @@ fn small_send(number: usize) -> String {
 }
 
 fn message(octets: usize, length_stated: bool) -> String {
-    let mut frame = String::from("MESSAGE\nsubscription:sub-0\nmessage-id:4711\ndestination:/topic/maps\n");
+    let mut frame =
+        String::from("MESSAGE\nsubscription:sub-0\nmessage-id:4711\ndestination:/topic/maps\n");
     if length_stated {
         // Writing to a String does not fail.
         let _ = writeln!(frame, "{}:{octets}", header::CONTENT_LENGTH);
@@ -106,5 +123,9 @@ fn message(octets: usize, length_stated: bool) -> String {
 
 /// Words without a NUL, so that those who ignore lengths can be measured too.
 fn text(octets: usize) -> String {
-    "The quick brown fox jumps over the lazy dog. ".chars().cycle().take(octets).collect()
+    "The quick brown fox jumps over the lazy dog. "
+        .chars()
+        .cycle()
+        .take(octets)
+        .collect()
 }

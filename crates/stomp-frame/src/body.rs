@@ -35,7 +35,13 @@ impl BodySearch {
             Some(Some(length)) => Some(length),
             Some(None) => return Err(Kind::InvalidContentLength.at(0)),
         };
-        Ok(BodySearch { command, head: head.len(), is_plain, length, scanned: head.len() })
+        Ok(BodySearch {
+            command,
+            head: head.len(),
+            is_plain,
+            length,
+            scanned: head.len(),
+        })
     }
 
     /// How many octets the frame will have, if it says so.
@@ -52,7 +58,11 @@ impl BodySearch {
         }
         let new = bytes.get(self.scanned..).unwrap_or_default();
         // A body's first octet shows whether there may be one.
-        if self.scanned == self.head || new.len() > FEW || bytes.len() >= limits.frame || new.contains(&0) {
+        if self.scanned == self.head
+            || new.len() > FEW
+            || bytes.len() >= limits.frame
+            || new.contains(&0)
+        {
             return false;
         }
         self.scanned = bytes.len();

@@ -139,7 +139,10 @@ mod tests {
     #[test]
     fn every_command_reads_back() {
         for command in Command::ALL {
-            assert_eq!(Command::from_bytes(command.as_str().as_bytes()), Some(command));
+            assert_eq!(
+                Command::from_bytes(command.as_str().as_bytes()),
+                Some(command)
+            );
         }
         assert_eq!(Command::from_bytes(b"send"), None);
         assert_eq!(Command::from_bytes(b"SEND "), None);

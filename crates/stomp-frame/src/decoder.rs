@@ -145,7 +145,11 @@ impl Decoder {
     pub fn decode(&mut self) -> Result<Option<Decoded>, DecodeError> {
         // One more piece of a body, and nothing else: with small pieces this is what nearly every call comes to.
         if let State::Body(search) = &mut self.state {
-            if self.input.gathered().is_some_and(|bytes| search.goes_on(bytes, &self.limits)) {
+            if self
+                .input
+                .gathered()
+                .is_some_and(|bytes| search.goes_on(bytes, &self.limits))
+            {
                 return Ok(None);
             }
         // What whoever asks for all frames of a piece hears last.
@@ -160,7 +164,10 @@ impl Decoder {
             return Ok(Some(Decoded::HeartBeat));
         }
         match self.find_nul() {
-            Ok(Some((body, nul))) => self.take(body, nul).map(Some).map_err(|error| self.fail(error)),
+            Ok(Some((body, nul))) => self
+                .take(body, nul)
+                .map(Some)
+                .map_err(|error| self.fail(error)),
             Ok(None) => {
                 self.input.gather();
                 Ok(None)
@@ -171,13 +178,21 @@ impl Decoder {
 
     /// Looks for the end of a frame: the octet at which its closing NUL stands.
     fn find_nul(&mut self) -> Result<Option<(BodySearch, usize)>, DecodeError> {
-        let Decoder { limits, version, headers, state, .. } = self;
+        let Decoder {
+            limits,
+            version,
+            headers,
+            state,
+            ..
+        } = self;
         let bytes = self.input.as_slice();
         let mut body = match state {
             // Nothing, or the first half of an EOL that is skipped when the other comes.
             State::Head(_) if matches!(bytes, [] | [b'\r']) => return Ok(None),
             State::Head(search) => {
-                let Some((end, command)) = search.go_on(bytes, limits, headers)? else { return Ok(None) };
+                let Some((end, command)) = search.go_on(bytes, limits, headers)? else {
+                    return Ok(None);
+                };
                 let head = bytes.get(..end).unwrap_or_default();
                 BodySearch::after(head, command, search.is_plain(), headers.entries())?
             }
@@ -198,8 +213,14 @@ impl Decoder {
     /// Reads nothing more. Names the frame's receipt, if its headers are known.
     fn fail(&mut self, mut error: DecodeError) -> DecodeError {
         if !matches!(self.state, State::Failed(_)) {
-            let version = if self.state.is_unescaped() { Version::V1_0 } else { self.version };
-            error.receipt = error.receipt.or_else(|| receipt(self.input.as_slice(), self.headers.entries(), version));
+            let version = if self.state.is_unescaped() {
+                Version::V1_0
+            } else {
+                self.version
+            };
+            error.receipt = error
+                .receipt
+                .or_else(|| receipt(self.input.as_slice(), self.headers.entries(), version));
             self.state = State::Failed(error.clone());
         }
         self.input = Input::default();
@@ -222,7 +243,12 @@ impl Decoder {
 
     /// Takes the frame whose closing NUL stands at `nul`.
     fn take(&mut self, search: BodySearch, nul: usize) -> Result<Decoded, DecodeError> {
-        let BodySearch { command, head, is_plain, .. } = search;
+        let BodySearch {
+            command,
+            head,
+            is_plain,
+            ..
+        } = search;
         let mut body = self.input.split_to(nul + 1);
         let text = body.split_to(head);
         body.truncate(nul - head);
@@ -231,8 +257,16 @@ impl Decoder {
         }
         let noted = std::mem::take(&mut self.headers);
         let headers = read_headers(text, noted, is_plain, command, self.version)?;
-        self.state = if command.is_unescaped() { State::Stopped } else { State::START };
-        Ok(Decoded::Frame(Frame { command, headers, body }))
+        self.state = if command.is_unescaped() {
+            State::Stopped
+        } else {
+            State::START
+        };
+        Ok(Decoded::Frame(Frame {
+            command,
+            headers,
+            body,
+        }))
     }
 }
 
@@ -290,13 +324,20 @@ fn read_headers(
         if next.is_none_or(|next| next >= entry.end()) {
             continue;
         }
-        next = memchr(b'\\', text.as_bytes().get(entry.end()..).unwrap_or_default()).map(|at| entry.end() + at);
+        next = memchr(
+            b'\\',
+            text.as_bytes().get(entry.end()..).unwrap_or_default(),
+        )
+        .map(|at| entry.end() + at);
         *entry = undo(*entry, &text, version, &mut plain).map_err(|offset| {
             // Some entries are changed already.
             let receipt = grammar::parse(text.as_bytes())
                 .ok()
                 .and_then(|(_, entries)| receipt(text.as_bytes(), &entries, version));
-            DecodeError { receipt, ..Kind::UndefinedEscape.at(offset) }
+            DecodeError {
+                receipt,
+                ..Kind::UndefinedEscape.at(offset)
+            }
         })?;
     }
     Ok(noted.unescaped(plain))

@@ -42,7 +42,11 @@ impl Encoder {
     }
 
     fn encode_parts(self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
-        let Frame { command, headers, body } = frame;
+        let Frame {
+            command,
+            headers,
+            body,
+        } = frame;
         let length_stated = check_body(*command, headers, body.len())?;
         out.reserve(headers.octets() + body.len() + ROOM);
         self.command(*command, out);
@@ -58,13 +62,23 @@ impl Encoder {
         Ok(())
     }
 
-    fn put_lines(self, command: Command, headers: &Headers, out: &mut BytesMut) -> Result<(), EncodeError> {
+    fn put_lines(
+        self,
+        command: Command,
+        headers: &Headers,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         for (line, name) in headers.lines() {
             if escape::specials(line.as_bytes()) == 1 && !name.is_empty() {
                 out.put_slice(line.as_bytes());
                 out.put_u8(b'\n');
             } else {
-                self.header_of(command, name, line.get(name.len() + 1..).unwrap_or_default(), out)?;
+                self.header_of(
+                    command,
+                    name,
+                    line.get(name.len() + 1..).unwrap_or_default(),
+                    out,
+                )?;
             }
         }
         Ok(())
@@ -96,16 +110,31 @@ impl Encoder {
         end(body, out);
     }
 
-    fn header_of(self, command: Command, name: &str, value: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
+    fn header_of(
+        self,
+        command: Command,
+        name: &str,
+        value: &str,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         if name.is_empty() {
             return Err(EncodeError::EmptyHeaderName);
         }
         let start = out.len();
         let escaped = escape::is_used_in(self.version) && !command.is_unescaped();
-        let written = if escaped { self.put_escaped(name, value, out) } else { put_plain(name, value, out) };
+        let written = if escaped {
+            self.put_escaped(name, value, out)
+        } else {
+            put_plain(name, value, out)
+        };
         written.map_err(|octet| {
             out.truncate(start);
-            EncodeError::Inexpressible { name: name.to_owned(), octet: octet.into(), command, version: self.version }
+            EncodeError::Inexpressible {
+                name: name.to_owned(),
+                octet: octet.into(),
+                command,
+                version: self.version,
+            }
         })
     }
 
@@ -124,7 +153,11 @@ const ROOM: usize = 48;
 /// A header where nothing is escaped: a colon may stand in the value, for the first one ends the name.
 fn put_plain(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
     let breaks = |octet: &u8| matches!(octet, 0 | b'\r' | b'\n');
-    if let Some(octet) = name.bytes().find(|octet| breaks(octet) || *octet == b':').or(value.bytes().find(breaks)) {
+    if let Some(octet) = name
+        .bytes()
+        .find(|octet| breaks(octet) || *octet == b':')
+        .or(value.bytes().find(breaks))
+    {
         return Err(octet);
     }
     for (part, end) in [(name, b':'), (value, b'\n')] {
@@ -163,6 +196,9 @@ fn check_body(command: Command, headers: &Headers, actual: usize) -> Result<bool
     match headers.get(header::CONTENT_LENGTH) {
         None => Ok(false),
         Some(stated) if value::content_length(stated.as_bytes()) == Some(actual) => Ok(true),
-        Some(stated) => Err(EncodeError::WrongContentLength { stated: stated.to_owned(), actual }),
+        Some(stated) => Err(EncodeError::WrongContentLength {
+            stated: stated.to_owned(),
+            actual,
+        }),
     }
 }

@@ -73,13 +73,23 @@ pub enum DecodeErrorKind {
 
 impl DecodeErrorKind {
     pub(crate) fn at(self, offset: usize) -> DecodeError {
-        DecodeError { kind: self, offset, receipt: None }
+        DecodeError {
+            kind: self,
+            offset,
+            receipt: None,
+        }
     }
 
     /// Whether a limit was exceeded, rather than the grammar broken.
     #[must_use]
     pub fn is_limit(self) -> bool {
-        matches!(self, Self::FrameTooLong(_) | Self::HeadTooLong(_) | Self::LineTooLong(_) | Self::TooManyHeaders(_))
+        matches!(
+            self,
+            Self::FrameTooLong(_)
+                | Self::HeadTooLong(_)
+                | Self::LineTooLong(_)
+                | Self::TooManyHeaders(_)
+        )
     }
 }
 
@@ -88,7 +98,9 @@ impl DecodeErrorKind {
 #[non_exhaustive]
 pub enum EncodeError {
     /// A header's name or value holds an octet that this version has no escape for.
-    #[error("header {name:?} holds {octet:?}, which STOMP {version} cannot express in a {command} frame")]
+    #[error(
+        "header {name:?} holds {octet:?}, which STOMP {version} cannot express in a {command} frame"
+    )]
     Inexpressible {
         /// The header's name.
         name: String,

@@ -37,7 +37,9 @@ pub(crate) fn apply(version: Version, plain: &str, out: &mut BytesMut) -> Result
     while let Some(at) = rest.iter().position(|octet| is_special(*octet)) {
         let (run, special) = rest.split_at(at);
         out.put_slice(run);
-        let Some((&octet, after)) = special.split_first() else { break };
+        let Some((&octet, after)) = special.split_first() else {
+            break;
+        };
         out.put_slice(match (octet, version) {
             (b'\\', _) => b"\\\\",
             (b'\n', _) => b"\\n",
@@ -63,7 +65,9 @@ pub(crate) fn specials(text: &[u8]) -> usize {
 
 /// Of so many octets that the sum does not overflow: sums in octets are what compilers do sixteen at a time.
 fn specials_in_few(few: &[u8]) -> usize {
-    few.iter().fold(0, |sum, octet| sum + u8::from(is_mark(*octet))).into()
+    few.iter()
+        .fold(0, |sum, octet| sum + u8::from(is_mark(*octet)))
+        .into()
 }
 
 fn is_special(octet: u8) -> bool {

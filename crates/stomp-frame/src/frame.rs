@@ -1,6 +1,9 @@
 //! One frame.
 
-use crate::{Command, DecodeError, DecodeErrorKind, Decoded, Decoder, EncodeError, Encoder, Headers, Limits, Version};
+use crate::{
+    Command, DecodeError, DecodeErrorKind, Decoded, Decoder, EncodeError, Encoder, Headers, Limits,
+    Version,
+};
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 
@@ -31,7 +34,11 @@ impl Frame {
     /// A frame without headers and body.
     #[must_use]
     pub fn new(command: Command) -> Frame {
-        Frame { command, headers: Headers::new(), body: Bytes::new() }
+        Frame {
+            command,
+            headers: Headers::new(),
+            body: Bytes::new(),
+        }
     }
 
     /// Adds a header after all others.
@@ -61,7 +68,12 @@ impl Frame {
     pub fn parse(bytes: impl Into<Bytes>, version: Version) -> Result<Frame, DecodeError> {
         let bytes = bytes.into();
         let (length, all) = (bytes.len(), usize::MAX);
-        let mut decoder = Decoder::new(Limits { frame: all, head: all, line: all, headers: all });
+        let mut decoder = Decoder::new(Limits {
+            frame: all,
+            head: all,
+            line: all,
+            headers: all,
+        });
         decoder.negotiated(version, *decoder.limits());
         decoder.feed(bytes);
         let mut found = None;
@@ -78,7 +90,9 @@ impl Frame {
             }
         }
         match found {
-            Some(_) if decoder.held() > 0 => Err(DecodeErrorKind::TrailingBytes.at(length - decoder.held())),
+            Some(_) if decoder.held() > 0 => {
+                Err(DecodeErrorKind::TrailingBytes.at(length - decoder.held()))
+            }
             Some(frame) => Ok(frame),
             None => Err(DecodeErrorKind::Incomplete.at(length)),
         }
@@ -112,13 +126,24 @@ mod tests {
 
     #[test]
     fn one_frame_and_nothing_else() {
-        let parse = |text: &'static str| Frame::parse(text.as_bytes(), Version::V1_2).map_err(|error| error.kind);
+        let parse = |text: &'static str| {
+            Frame::parse(text.as_bytes(), Version::V1_2).map_err(|error| error.kind)
+        };
         assert!(parse("CONNECT\n\n\0\n").is_ok());
         assert!(parse("\n\r\nDISCONNECT\n\n\0\n\r\n").is_ok());
         assert_eq!(parse("DISCONNECT\n\n"), Err(DecodeErrorKind::Incomplete));
         assert_eq!(parse(""), Err(DecodeErrorKind::Incomplete));
-        assert_eq!(parse("DISCONNECT\n\n\0DISCONNECT\n\n\0"), Err(DecodeErrorKind::TrailingBytes));
-        assert_eq!(parse("CONNECT\n\n\0DISCONNECT\n\n\0"), Err(DecodeErrorKind::TrailingBytes));
-        assert_eq!(parse("DISCONNECT\n\n\0SEN"), Err(DecodeErrorKind::TrailingBytes));
+        assert_eq!(
+            parse("DISCONNECT\n\n\0DISCONNECT\n\n\0"),
+            Err(DecodeErrorKind::TrailingBytes)
+        );
+        assert_eq!(
+            parse("CONNECT\n\n\0DISCONNECT\n\n\0"),
+            Err(DecodeErrorKind::TrailingBytes)
+        );
+        assert_eq!(
+            parse("DISCONNECT\n\n\0SEN"),
+            Err(DecodeErrorKind::TrailingBytes)
+        );
     }
 }

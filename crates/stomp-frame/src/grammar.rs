@@ -37,12 +37,16 @@ pub(crate) fn parse(input: &[u8]) -> Result<(Command, Entries), (DecodeErrorKind
 /// of which this is the part before the body.
 fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), Fault> {
     let (rest, command) = command(input)?;
-    let (rest, entries) = fold_many0(header, Entries::new, |mut entries, (name, value): (&[u8], &[u8])| {
-        let start = input.offset(name);
-        let colon = start + name.len();
-        entries.push(Entry::new(start, colon, colon + 1 + value.len()));
-        entries
-    })
+    let (rest, entries) = fold_many0(
+        header,
+        Entries::new,
+        |mut entries, (name, value): (&[u8], &[u8])| {
+            let start = input.offset(name);
+            let colon = start + name.len();
+            entries.push(Entry::new(start, colon, colon + 1 + value.len()));
+            entries
+        },
+    )
     .parse(rest)?;
     let (rest, _) = line(rest)?;
     Ok((rest, (command, entries)))
@@ -54,7 +58,8 @@ fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), Fault> {
 /// with its EOL.
 fn command(input: &[u8]) -> IResult<&[u8], Command, Fault> {
     let (rest, word) = line(input)?;
-    let command = Command::from_bytes(word).ok_or_else(|| Fault::fatal(input, DecodeErrorKind::UnknownCommand))?;
+    let command = Command::from_bytes(word)
+        .ok_or_else(|| Fault::fatal(input, DecodeErrorKind::UnknownCommand))?;
     Ok((rest, command))
 }
 
@@ -74,7 +79,9 @@ fn header(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), Fault> {
 fn header_name(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
     match (input, memchr(b':', input)) {
         // The empty line: there are no more headers.
-        ([b'\n', ..] | [b'\r', b'\n', ..], _) => Err(Err::Error(Fault::from_error_kind(input, ErrorKind::Not))),
+        ([b'\n', ..] | [b'\r', b'\n', ..], _) => {
+            Err(Err::Error(Fault::from_error_kind(input, ErrorKind::Not)))
+        }
         (_, Some(0)) => Err(Fault::fatal(input, DecodeErrorKind::EmptyHeaderName)),
         (_, Some(end)) => {
             let (name, rest) = input.split_at(end);
@@ -111,9 +118,14 @@ fn header_value(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
 /// ```
 #[inline]
 fn line(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
-    let Some(end) = memchr(b'\n', input) else { return Err(Fault::fatal(input, DecodeErrorKind::Incomplete)) };
+    let Some(end) = memchr(b'\n', input) else {
+        return Err(Fault::fatal(input, DecodeErrorKind::Incomplete));
+    };
     let (line, rest) = input.split_at(end);
-    Ok((rest.get(1..).unwrap_or_default(), line.strip_suffix(b"\r").unwrap_or(line)))
+    Ok((
+        rest.get(1..).unwrap_or_default(),
+        line.strip_suffix(b"\r").unwrap_or(line),
+    ))
 }
 
 /// Where a carriage return stands that is not part of an EOL. Most heads have none at all, so this is looked for once
@@ -131,13 +143,19 @@ struct Fault {
 
 impl Fault {
     fn fatal(at: &[u8], kind: DecodeErrorKind) -> Err<Fault> {
-        Err::Failure(Fault { left: at.len(), kind })
+        Err::Failure(Fault {
+            left: at.len(),
+            kind,
+        })
     }
 }
 
 impl ParseError<&[u8]> for Fault {
     fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
-        Fault { left: input.len(), kind: DecodeErrorKind::Incomplete }
+        Fault {
+            left: input.len(),
+            kind: DecodeErrorKind::Incomplete,
+        }
     }
 
     fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
@@ -152,7 +170,11 @@ mod tests {
     #[test]
     fn faults_are_named_and_placed() {
         let check = |input: &str, kind, offset| {
-            assert_eq!(parse(input.as_bytes()).map(|_| ()), Err((kind, offset)), "{input:?}");
+            assert_eq!(
+                parse(input.as_bytes()).map(|_| ()),
+                Err((kind, offset)),
+                "{input:?}"
+            );
         };
         check("SENT\n\n", DecodeErrorKind::UnknownCommand, 0);
         check("SEND\rx\n\n", DecodeErrorKind::BareCarriageReturn, 4);
@@ -167,7 +189,10 @@ mod tests {
         let (command, entries) = parse(b"SEND\r\na:b:c\nd:\r\n\r\n").unwrap();
         let text = "SEND\r\na:b:c\nd:\r\n\r\n";
         assert_eq!(command, Command::Send);
-        let found: Vec<_> = entries.iter().map(|entry| (entry.name(text), entry.value(text))).collect();
+        let found: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.name(text), entry.value(text)))
+            .collect();
         assert_eq!(found, [("a", "b:c"), ("d", "")]);
     }
 }

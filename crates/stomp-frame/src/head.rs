@@ -30,8 +30,15 @@ pub(crate) struct HeadSearch {
 
 impl HeadSearch {
     /// The beginning of a frame.
-    pub(crate) const START: HeadSearch =
-        HeadSearch { line: 0, scanned: 0, colon: 0, lines: 0, command: None, is_regular: true, is_bare: true };
+    pub(crate) const START: HeadSearch = HeadSearch {
+        line: 0,
+        scanned: 0,
+        colon: 0,
+        lines: 0,
+        command: None,
+        is_regular: true,
+        is_bare: true,
+    };
 
     /// The frame's command, if it is known.
     pub(crate) fn command(&self) -> Option<Command> {
@@ -60,7 +67,11 @@ impl HeadSearch {
         let most = limits.head.min(limits.frame.saturating_sub(1));
         // At hand, and put back when more bytes are needed.
         let (mut start, mut lines, mut colon) = (self.line, self.lines, self.colon);
-        let mut longest = if lines == 0 { limits.line.min(Command::LONGEST) } else { limits.line };
+        let mut longest = if lines == 0 {
+            limits.line.min(Command::LONGEST)
+        } else {
+            limits.line
+        };
         let mut entries: Option<&mut Entries> = None;
         for at in Marks::new(bytes.get(self.scanned..).unwrap_or_default(), self.scanned) {
             let mark = bytes.get(at).copied().unwrap_or_default();
@@ -83,7 +94,9 @@ impl HeadSearch {
             }
             if at == start || !self.is_regular && bytes.get(start..at) == Some(b"\r") {
                 let head = bytes.get(..=at).unwrap_or_default();
-                return self.read(head, headers).map(|command| Some((at + 1, command)));
+                return self
+                    .read(head, headers)
+                    .map(|command| Some((at + 1, command)));
             }
             if lines == 0 {
                 let line = bytes.get(start..at).unwrap_or_default();
@@ -111,7 +124,8 @@ impl HeadSearch {
         match self.command {
             Some(command) if self.is_regular => Ok(command),
             _ => {
-                let (command, found) = grammar::parse(head).map_err(|(kind, offset)| kind.at(offset))?;
+                let (command, found) =
+                    grammar::parse(head).map_err(|(kind, offset)| kind.at(offset))?;
                 *headers.noted() = found;
                 Ok(command)
             }
@@ -123,9 +137,13 @@ impl HeadSearch {
     /// Of several limits, the one that was exceeded first counts: so that the pieces make no difference.
     fn check_line(&self, line: &[u8], end: usize, limits: &Limits) -> Result<(), DecodeError> {
         // Which octet exceeds a limit of a line. A CR does not: it may be half of the EOL.
-        let octet = |limit: usize| (self.line + usize::from(line.get(limit) == Some(&b'\r'))).saturating_add(limit);
+        let octet = |limit: usize| {
+            (self.line + usize::from(line.get(limit) == Some(&b'\r'))).saturating_add(limit)
+        };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let exceeded = |is_exceeded: bool, at: usize, kind: Kind, offset| is_exceeded.then(|| (at, kind.at(offset)));
+        let exceeded = |is_exceeded: bool, at: usize, kind: Kind, offset| {
+            is_exceeded.then(|| (at, kind.at(offset)))
+        };
         let faults = [
             exceeded(
                 self.lines > limits.headers && !line.is_empty(),
@@ -139,9 +157,19 @@ impl HeadSearch {
                 Kind::UnknownCommand,
                 0,
             ),
-            exceeded(line.len() > limits.line, octet(limits.line), Kind::LineTooLong(limits.line), self.line),
+            exceeded(
+                line.len() > limits.line,
+                octet(limits.line),
+                Kind::LineTooLong(limits.line),
+                self.line,
+            ),
             // With the EOL that must come, and behind the head a NUL.
-            exceeded(end >= limits.head, limits.head.saturating_sub(1), Kind::HeadTooLong(limits.head), limits.head),
+            exceeded(
+                end >= limits.head,
+                limits.head.saturating_sub(1),
+                Kind::HeadTooLong(limits.head),
+                limits.head,
+            ),
             exceeded(
                 end.saturating_add(1) >= limits.frame,
                 limits.frame.saturating_sub(2),
@@ -166,7 +194,12 @@ mod tests {
     type Found = Result<(Command, Vec<(Vec<u8>, usize)>), (Kind, usize)>;
 
     fn shown(head: &[u8], result: Result<(Command, Entries), (Kind, usize)>) -> Found {
-        let places = |entries: Entries| entries.iter().map(|e| (e.value_octets(head).to_vec(), e.start())).collect();
+        let places = |entries: Entries| {
+            entries
+                .iter()
+                .map(|e| (e.value_octets(head).to_vec(), e.start()))
+                .collect()
+        };
         result.map(|(command, entries)| (command, places(entries)))
     }
 

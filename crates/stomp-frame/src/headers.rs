@@ -63,14 +63,21 @@ impl Headers {
     pub fn get(&self, name: &str) -> Option<&str> {
         let content = self.0.as_deref()?;
         let text = content.text.as_str();
-        content.entries.iter().find(|entry| entry.is_named(name, text)).map(|entry| entry.value(text))
+        content
+            .entries
+            .iter()
+            .find(|entry| entry.is_named(name, text))
+            .map(|entry| entry.value(text))
     }
 
     /// The first value of `name`, sharing the frame's bytes where these were decoded.
     #[must_use]
     pub fn share(&self, name: &str) -> Option<ByteString> {
         self.get(name).map(|value| match self.0.as_deref() {
-            Some(Content { text: Text::Shared { head, .. }, .. }) => head.slice_ref(value),
+            Some(Content {
+                text: Text::Shared { head, .. },
+                ..
+            }) => head.slice_ref(value),
             _ => ByteString::from(value),
         })
     }
@@ -84,20 +91,32 @@ impl Headers {
 
     /// All headers, in order, repeated ones too.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let text = self.0.as_deref().map_or("", |content| content.text.as_str());
-        self.entries().iter().map(move |entry| (entry.name(text), entry.value(text)))
+        let text = self
+            .0
+            .as_deref()
+            .map_or("", |content| content.text.as_str());
+        self.entries()
+            .iter()
+            .map(move |entry| (entry.name(text), entry.value(text)))
     }
 
     /// All headers as lines, `name:value`, each with its name.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
-        let text = self.0.as_deref().map_or("", |content| content.text.as_str());
-        self.entries().iter().map(move |entry| (entry.line(text), entry.name(text)))
+        let text = self
+            .0
+            .as_deref()
+            .map_or("", |content| content.text.as_str());
+        self.entries()
+            .iter()
+            .map(move |entry| (entry.line(text), entry.name(text)))
     }
 
     /// All lines, each with an LF behind it, if they stand one behind the other and have nothing that any version would
     /// have to escape: no more than a name, one colon and a value.
     pub(crate) fn plain_lines(&self) -> Option<&[u8]> {
-        let Some(Content { text, entries }) = self.0.as_deref() else { return Some(&[]) };
+        let Some(Content { text, entries }) = self.0.as_deref() else {
+            return Some(&[]);
+        };
         let start = entries.first().map_or(0, |first| first.start());
         let mut end = start;
         for entry in entries {
@@ -109,14 +128,20 @@ impl Headers {
         let octets = text.as_str().as_bytes();
         let lines = octets.get(start..end)?;
         // With a colon and an LF each, there is nothing else.
-        let end_with_lf = || entries.iter().all(|entry| octets.get(entry.end()) == Some(&b'\n'));
+        let end_with_lf = || {
+            entries
+                .iter()
+                .all(|entry| octets.get(entry.end()) == Some(&b'\n'))
+        };
         let are_plain = || escape::specials(lines) == 2 * entries.len() && end_with_lf();
         (matches!(text, Text::Shared { is_plain: true, .. }) || are_plain()).then_some(lines)
     }
 
     /// At least how many octets all lines have.
     pub(crate) fn octets(&self) -> usize {
-        self.0.as_deref().map_or(0, |content| content.text.as_str().len())
+        self.0
+            .as_deref()
+            .map_or(0, |content| content.text.as_str().len())
     }
 
     /// Adds a header after all others.
@@ -145,7 +170,9 @@ impl Headers {
 
     /// Takes away all headers `name`, and says whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
-        let Some(Content { text, entries }) = self.0.as_deref_mut() else { return false };
+        let Some(Content { text, entries }) = self.0.as_deref_mut() else {
+            return false;
+        };
         let (before, text) = (entries.len(), text.as_str());
         entries.retain(|entry| !entry.is_named(name, text));
         entries.len() != before
@@ -189,7 +216,9 @@ impl Eq for Headers {}
 
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.iter().map(|(name, value)| (name, if is_secret(name) { "(hidden)" } else { value }));
+        let shown = self
+            .iter()
+            .map(|(name, value)| (name, if is_secret(name) { "(hidden)" } else { value }));
         f.debug_map().entries(shown).finish()
     }
 }
@@ -226,7 +255,11 @@ impl Entry {
     /// An entry of a text that has less than 4 GiB.
     #[inline]
     pub(crate) fn new(start: usize, colon: usize, end: usize) -> Entry {
-        Entry { start: start as u32, colon: colon as u32, end: end as u32 }
+        Entry {
+            start: start as u32,
+            colon: colon as u32,
+            end: end as u32,
+        }
     }
 
     /// Where the header begins.
@@ -242,19 +275,22 @@ impl Entry {
     /// The whole header; empty if the entry is not of this text.
     #[inline]
     pub(crate) fn line(self, text: &str) -> &str {
-        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+        text.get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
     }
 
     /// The name; empty if the entry is not of this text.
     #[inline]
     pub(crate) fn name(self, text: &str) -> &str {
-        text.get(self.start as usize..self.colon as usize).unwrap_or_default()
+        text.get(self.start as usize..self.colon as usize)
+            .unwrap_or_default()
     }
 
     /// The value; empty if the entry is not of this text.
     #[inline]
     pub(crate) fn value(self, text: &str) -> &str {
-        text.get(self.colon as usize + 1..self.end as usize).unwrap_or_default()
+        text.get(self.colon as usize + 1..self.end as usize)
+            .unwrap_or_default()
     }
 
     #[inline]
@@ -271,13 +307,17 @@ impl Entry {
 
     /// The value, before it is known that the text is one.
     pub(crate) fn value_octets(self, text: &[u8]) -> &[u8] {
-        text.get(self.colon as usize + 1..self.end as usize).unwrap_or_default()
+        text.get(self.colon as usize + 1..self.end as usize)
+            .unwrap_or_default()
     }
 }
 
 /// The first value of `name`, escapes not undone.
 pub(crate) fn raw_value<'a>(head: &'a [u8], entries: &[Entry], name: &str) -> Option<&'a [u8]> {
-    entries.iter().find(|entry| entry.is_named_octets(name, head)).map(|entry| entry.value_octets(head))
+    entries
+        .iter()
+        .find(|entry| entry.is_named_octets(name, head))
+        .map(|entry| entry.value_octets(head))
 }
 
 #[derive(Clone)]
@@ -304,7 +344,9 @@ impl Text {
         if let Text::Shared { head, .. } = self {
             *self = Text::Own(String::from(&**head));
         }
-        let Text::Own(text) = self else { return Entry::default() };
+        let Text::Own(text) = self else {
+            return Entry::default();
+        };
         let start = text.len();
         let colon = start + name.len();
         let end = colon + 1 + value.len();
@@ -328,7 +370,16 @@ impl Default for Text {
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["passcode", "password", "authorization", "cookie", "token", "secret"].iter().any(|word| name.contains(word))
+    [
+        "passcode",
+        "password",
+        "authorization",
+        "cookie",
+        "token",
+        "secret",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -338,32 +389,62 @@ mod tests {
 
     #[test]
     fn insert_replaces_in_place_and_drops_repeats() {
-        let mut headers: Headers = [("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")].into_iter().collect();
+        let mut headers: Headers = [("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")]
+            .into_iter()
+            .collect();
         headers.insert("a", "5");
-        assert_eq!(headers, [("a", "5"), ("b", "2"), ("c", "4")].into_iter().collect());
+        assert_eq!(
+            headers,
+            [("a", "5"), ("b", "2"), ("c", "4")].into_iter().collect()
+        );
         headers.insert("d", "6");
         assert_eq!(headers.len(), 4);
         assert!(headers.remove("b"));
         assert!(!headers.remove("b"));
-        assert_eq!(headers, [("a", "5"), ("c", "4"), ("d", "6")].into_iter().collect());
+        assert_eq!(
+            headers,
+            [("a", "5"), ("c", "4"), ("d", "6")].into_iter().collect()
+        );
     }
 
     #[test]
     fn lines_are_taken_as_they_are_if_nothing_in_them_is_to_be_changed() {
-        let decoded = |head: &str| Frame::parse(format!("SEND\n{head}\n\0"), Version::V1_1).unwrap().headers;
-        let lines = |headers: &Headers| headers.plain_lines().map(|lines| String::from_utf8(lines.to_vec()).unwrap());
+        let decoded = |head: &str| {
+            Frame::parse(format!("SEND\n{head}\n\0"), Version::V1_1)
+                .unwrap()
+                .headers
+        };
+        let lines = |headers: &Headers| {
+            headers
+                .plain_lines()
+                .map(|lines| String::from_utf8(lines.to_vec()).unwrap())
+        };
         assert_eq!(lines(&decoded("")).as_deref(), Some(""));
         for head in ["a:1\nb:2\n", "a:\n", "a:\t\u{e9}\n"] {
             let mut headers = decoded(head);
             assert_eq!(lines(&headers).as_deref(), Some(head));
             headers.append("c", "3");
-            assert_eq!(lines(&headers), None, "between the two stands the head's end");
+            assert_eq!(
+                lines(&headers),
+                None,
+                "between the two stands the head's end"
+            );
         }
-        for head in ["a:1\r\n", "a:1\r\nb:2\r\n", "a:1\nb:2\r\n", "a:1:2\n", "a:\\n\n", "a\\c:\nb:2\n"] {
+        for head in [
+            "a:1\r\n",
+            "a:1\r\nb:2\r\n",
+            "a:1\nb:2\r\n",
+            "a:1:2\n",
+            "a:\\n\n",
+            "a\\c:\nb:2\n",
+        ] {
             assert_eq!(lines(&decoded(head)), None, "{head:?}");
         }
         let added = |headers: &[(&str, &str)]| lines(&headers.iter().copied().collect());
-        assert_eq!(added(&[("a", "1"), ("b", "2")]).as_deref(), Some("a:1\nb:2\n"));
+        assert_eq!(
+            added(&[("a", "1"), ("b", "2")]).as_deref(),
+            Some("a:1\nb:2\n")
+        );
         for odd in ["\n", "\r", "\0", ":", "\\", "\nc:3"] {
             assert_eq!(added(&[("a", odd)]), None, "{odd:?}");
             assert_eq!(added(&[(odd, "1"), ("b", "2")]), None, "{odd:?}");
@@ -378,7 +459,9 @@ mod tests {
         headers.remove("b");
         assert_eq!(lines(&headers), None);
         // What escapes meant is added without an LF.
-        let mut headers = Frame::parse("SEND\na:1\nb:\\r\n\n\0", Version::V1_2).unwrap().headers;
+        let mut headers = Frame::parse("SEND\na:1\nb:\\r\n\n\0", Version::V1_2)
+            .unwrap()
+            .headers;
         headers.append("a", "2");
         headers.remove("a");
         assert_eq!(lines(&headers), None);
@@ -386,7 +469,13 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let headers: Headers = [("login", "ann"), ("passcode", "hush"), ("X-Auth-Token", "hush")].into_iter().collect();
+        let headers: Headers = [
+            ("login", "ann"),
+            ("passcode", "hush"),
+            ("X-Auth-Token", "hush"),
+        ]
+        .into_iter()
+        .collect();
         let shown = format!("{headers:?}");
         assert!(shown.contains("ann"));
         assert!(!shown.contains("hush"));

@@ -33,12 +33,17 @@ impl Input {
     #[cold]
     fn grow(&mut self, expected: Option<usize>) {
         let here = self.gathered.len();
-        self.gathered.reserve(expected.unwrap_or(0).saturating_sub(here).min(3 * here));
+        self.gathered
+            .reserve(expected.unwrap_or(0).saturating_sub(here).min(3 * here));
     }
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
-        if self.gathered.is_empty() { &self.fed } else { &self.gathered }
+        if self.gathered.is_empty() {
+            &self.fed
+        } else {
+            &self.gathered
+        }
     }
 
     /// Whether there is nothing, and no room for more.
@@ -55,12 +60,20 @@ impl Input {
 
     /// Drops the first `count` octets. There must be as many.
     pub(crate) fn advance(&mut self, count: usize) {
-        if self.gathered.is_empty() { self.fed.advance(count) } else { self.gathered.advance(count) }
+        if self.gathered.is_empty() {
+            self.fed.advance(count)
+        } else {
+            self.gathered.advance(count)
+        }
     }
 
     /// Takes the first `count` octets. There must be as many.
     pub(crate) fn split_to(&mut self, count: usize) -> Bytes {
-        if self.gathered.is_empty() { self.fed.split_to(count) } else { self.gathered.split_to(count).freeze() }
+        if self.gathered.is_empty() {
+            self.fed.split_to(count)
+        } else {
+            self.gathered.split_to(count).freeze()
+        }
     }
 
     /// Copies what was fed, so that it can be added to.

@@ -21,13 +21,19 @@ impl Limits {
     /// What a peer may send before it is known who it is: as the default, but 16 KiB a frame.
     #[must_use]
     pub fn before_login() -> Limits {
-        Limits { frame: 16 << 10, ..Limits::default() }
+        Limits {
+            frame: 16 << 10,
+            ..Limits::default()
+        }
     }
 
     /// With heads so short that the index of their headers reaches everywhere, behind them too: what escapes mean is
     /// added there, and is no longer than they are.
     pub(crate) fn indexable(self) -> Limits {
-        Limits { head: self.head.min(u32::MAX as usize / 2), ..self }
+        Limits {
+            head: self.head.min(u32::MAX as usize / 2),
+            ..self
+        }
     }
 
     /// Sets [`Limits::frame`].
@@ -61,6 +67,11 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { frame: 256 << 10, head: 16 << 10, line: 8 << 10, headers: 64 }
+        Limits {
+            frame: 256 << 10,
+            head: 16 << 10,
+            line: 8 << 10,
+            headers: 64,
+        }
     }
 }

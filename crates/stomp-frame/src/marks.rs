@@ -17,7 +17,11 @@ impl<'a> Marks<'a> {
     /// The marks of `octets`, of which the first stands at `start`.
     #[inline]
     pub(crate) fn new(octets: &'a [u8], start: usize) -> Marks<'a> {
-        let mut marks = Marks { rest: octets, block: start, found: 0 };
+        let mut marks = Marks {
+            rest: octets,
+            block: start,
+            found: 0,
+        };
         marks.found = marks.look();
         marks
     }
@@ -64,12 +68,21 @@ fn marked(block: &[u8; BLOCK]) -> u64 {
     // Compilers do this for sixteen octets at a time.
     let mut bits = [0; BLOCK];
     for (number, (bit, octet)) in bits.iter_mut().zip(block).enumerate() {
-        *bit = if is_mark(*octet) { 1 << (number % BYTE) } else { 0 };
+        *bit = if is_mark(*octet) {
+            1 << (number % BYTE)
+        } else {
+            0
+        };
     }
     // The highest octet of the product is the sum of all eight, which have no bit in common.
-    let gathered = |eight: [u8; BYTE]| u64::from_le_bytes(eight).wrapping_mul(0x0101_0101_0101_0101) >> 56;
-    let eights = bits.chunks_exact(BYTE).filter_map(|eight| eight.try_into().ok());
-    eights.rev().fold(0, |found, eight| found << BYTE | gathered(eight))
+    let gathered =
+        |eight: [u8; BYTE]| u64::from_le_bytes(eight).wrapping_mul(0x0101_0101_0101_0101) >> 56;
+    let eights = bits
+        .chunks_exact(BYTE)
+        .filter_map(|eight| eight.try_into().ok());
+    eights
+        .rev()
+        .fold(0, |found, eight| found << BYTE | gathered(eight))
 }
 
 /// Without branches, for the loops that do many at a time.

@@ -24,7 +24,11 @@ impl Frame {
         if matches!(command, Command::Nack | Command::Stomp) && version == Version::V1_0 {
             return Err(InvalidFrame::NotInVersion { command, version });
         }
-        let has = |name| self.headers.get(name).is_some_and(|value| !value.is_empty());
+        let has = |name| {
+            self.headers
+                .get(name)
+                .is_some_and(|value| !value.is_empty())
+        };
         // STOMP 1.0, "UNSUBSCRIBE": "It requires either a destination header or an id header".
         if command == Command::Unsubscribe && version == Version::V1_0 && has(header::DESTINATION) {
             return Ok(());
@@ -47,7 +51,11 @@ fn required(command: Command, version: Version) -> &'static [&'static str] {
         (Command::Ack | Command::Nack, V1_0) => &[header::MESSAGE_ID],
         (Command::Begin | Command::Commit | Command::Abort, _) => &[header::TRANSACTION],
         (Command::Message, V1_0) => &[header::DESTINATION, header::MESSAGE_ID],
-        (Command::Message, _) => &[header::DESTINATION, header::MESSAGE_ID, header::SUBSCRIPTION],
+        (Command::Message, _) => &[
+            header::DESTINATION,
+            header::MESSAGE_ID,
+            header::SUBSCRIPTION,
+        ],
         (Command::Receipt, _) => &[header::RECEIPT_ID],
         (Command::Connected, V1_1 | V1_2) => &[header::VERSION],
         (Command::Connected, V1_0) => &[],
@@ -62,7 +70,10 @@ mod tests {
     #[test]
     fn empty_is_missing() {
         let send = Frame::new(Command::Send).with_header("destination", "");
-        let missing = InvalidFrame::MissingHeader { command: Command::Send, name: "destination" };
+        let missing = InvalidFrame::MissingHeader {
+            command: Command::Send,
+            name: "destination",
+        };
         assert_eq!(send.validate(Version::V1_2), Err(missing));
     }
 

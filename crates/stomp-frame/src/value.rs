@@ -16,7 +16,10 @@ pub struct HeartBeat {
 
 impl HeartBeat {
     /// A missing header: "MUST be treated the same way as a `heart-beat:0,0` header".
-    pub const NONE: HeartBeat = HeartBeat { send: 0, receive: 0 };
+    pub const NONE: HeartBeat = HeartBeat {
+        send: 0,
+        receive: 0,
+    };
 
     /// How often this side has to send, given what the `peer` declared; `None` if it need not.
     ///
@@ -47,9 +50,13 @@ impl FromStr for HeartBeat {
 
     /// Reads two numbers separated by a comma. Numbers beyond `u32::MAX` (49 days) are taken as `u32::MAX`.
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        const FORM: InvalidValue = InvalidValue("heart-beat is two numbers of milliseconds, separated by a comma");
+        const FORM: InvalidValue =
+            InvalidValue("heart-beat is two numbers of milliseconds, separated by a comma");
         let (send, receive) = text.split_once(',').ok_or(FORM)?;
-        Ok(HeartBeat { send: millis(send).ok_or(FORM)?, receive: millis(receive).ok_or(FORM)? })
+        Ok(HeartBeat {
+            send: millis(send).ok_or(FORM)?,
+            receive: millis(receive).ok_or(FORM)?,
+        })
     }
 }
 
@@ -91,7 +98,9 @@ impl FromStr for AckMode {
             "auto" => Ok(AckMode::Auto),
             "client" => Ok(AckMode::Client),
             "client-individual" => Ok(AckMode::ClientIndividual),
-            _ => Err(InvalidValue("ack is one of auto, client and client-individual")),
+            _ => Err(InvalidValue(
+                "ack is one of auto, client and client-individual",
+            )),
         }
     }
 }
@@ -114,7 +123,10 @@ fn digits(text: &[u8]) -> Option<u64> {
         return None;
     }
     text.iter().try_fold(0u64, |sum, byte| {
-        byte.is_ascii_digit().then(|| sum.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
+        byte.is_ascii_digit().then(|| {
+            sum.saturating_mul(10)
+                .saturating_add(u64::from(byte - b'0'))
+        })
     })
 }
 
@@ -124,9 +136,23 @@ mod tests {
 
     #[test]
     fn heart_beats_are_two_numbers() {
-        assert_eq!("0,10000".parse(), Ok(HeartBeat { send: 0, receive: 10_000 }));
-        assert_eq!("99999999999999999999999,1".parse(), Ok(HeartBeat { send: u32::MAX, receive: 1 }));
-        for wrong in ["", ",", "1", "1,", ",1", "1,2,3", "-1,0", "+1,0", " 1,0", "1, 0", "a,b"] {
+        assert_eq!(
+            "0,10000".parse(),
+            Ok(HeartBeat {
+                send: 0,
+                receive: 10_000
+            })
+        );
+        assert_eq!(
+            "99999999999999999999999,1".parse(),
+            Ok(HeartBeat {
+                send: u32::MAX,
+                receive: 1
+            })
+        );
+        for wrong in [
+            "", ",", "1", "1,", ",1", "1,2,3", "-1,0", "+1,0", " 1,0", "1, 0", "a,b",
+        ] {
             assert!(wrong.parse::<HeartBeat>().is_err(), "{wrong:?}");
         }
     }

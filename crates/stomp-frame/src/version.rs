@@ -45,7 +45,10 @@ impl Version {
     pub fn negotiate(accept_version: Option<&str>) -> Option<Version> {
         match accept_version {
             None => Some(Version::V1_0),
-            Some(list) => list.split(',').filter_map(|item| item.trim_matches(' ').parse().ok()).max(),
+            Some(list) => list
+                .split(',')
+                .filter_map(|item| item.trim_matches(' ').parse().ok())
+                .max(),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What a frame costs in allocations, each of them accounted for.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use bytes::{Bytes, BytesMut};
 use stomp_frame::{Command, Decoded, Decoder, Encoder, Frame, Limits, Version};
@@ -44,7 +47,9 @@ fn part_of_a_buffer(text: &str) -> Bytes {
 }
 
 fn send(headers: usize) -> String {
-    let lines: String = (0..headers).map(|number| format!("name-{number}:value\n")).collect();
+    let lines: String = (0..headers)
+        .map(|number| format!("name-{number}:value\n"))
+        .collect();
     format!("SEND\n{lines}\nhello\0")
 }
 
@@ -52,16 +57,26 @@ fn send(headers: usize) -> String {
 fn a_small_send_costs_one_for_its_headers_index() {
     let mut session = Session::new();
     for headers in 1..=8 {
-        assert_eq!(session.decode(vec![part_of_a_buffer(&send(headers))], 1), 1, "{headers} headers");
+        assert_eq!(
+            session.decode(vec![part_of_a_buffer(&send(headers))], 1),
+            1,
+            "{headers} headers"
+        );
     }
-    assert_eq!(session.decode(vec![part_of_a_buffer(&send(3).repeat(16))], 16), 16);
+    assert_eq!(
+        session.decode(vec![part_of_a_buffer(&send(3).repeat(16))], 16),
+        16
+    );
 }
 
 #[test]
 fn what_has_no_headers_costs_nothing() {
     let mut session = Session::new();
     assert_eq!(session.decode(vec![part_of_a_buffer(&send(0))], 1), 0);
-    assert_eq!(session.decode(vec![part_of_a_buffer("DISCONNECT\n\n\0\n")], 1), 0);
+    assert_eq!(
+        session.decode(vec![part_of_a_buffer("DISCONNECT\n\n\0\n")], 1),
+        0
+    );
     assert_eq!(session.decode(vec![part_of_a_buffer("\n")], 0), 0);
 }
 
@@ -70,7 +85,10 @@ fn what_has_no_headers_costs_nothing() {
 fn a_buffer_of_its_own_costs_one_more() {
     let own = || Bytes::from(send(3).into_bytes().into_boxed_slice());
     assert_eq!(Session::new().decode(vec![own()], 1), 2);
-    assert_eq!(Session::new().decode(vec![Bytes::from_static(b"SEND\na:b\n\nhello\0")], 1), 1);
+    assert_eq!(
+        Session::new().decode(vec![Bytes::from_static(b"SEND\na:b\n\nhello\0")], 1),
+        1
+    );
 }
 
 /// Eight places are in the index itself. More are beside it, and double when they are full: few frames have so many.
@@ -78,7 +96,11 @@ fn a_buffer_of_its_own_costs_one_more() {
 fn more_than_eight_headers_cost_one_and_one_for_each_doubling() {
     let mut session = Session::new();
     for (headers, expected) in [(9, 2), (16, 2), (17, 3), (32, 3), (33, 4), (64, 4)] {
-        assert_eq!(session.decode(vec![part_of_a_buffer(&send(headers))], 1), expected, "{headers} headers");
+        assert_eq!(
+            session.decode(vec![part_of_a_buffer(&send(headers))], 1),
+            expected,
+            "{headers} headers"
+        );
     }
 }
 
@@ -86,9 +108,19 @@ fn more_than_eight_headers_cost_one_and_one_for_each_doubling() {
 #[test]
 fn an_escaped_head_costs_two() {
     let mut session = Session::new();
-    assert_eq!(session.decode(vec![part_of_a_buffer("SEND\na:b\\nc\nd:e\\\\f\n\nhello\0")], 1), 2);
+    assert_eq!(
+        session.decode(
+            vec![part_of_a_buffer("SEND\na:b\\nc\nd:e\\\\f\n\nhello\0")],
+            1
+        ),
+        2
+    );
     let longer = part_of_a_buffer(&format!("SEND\na:b\\nc\n{}\nhello\0", "d:e\n".repeat(12)));
-    assert_eq!(session.decode(vec![longer], 1), 3, "and an index beside the first");
+    assert_eq!(
+        session.decode(vec![longer], 1),
+        3,
+        "and an index beside the first"
+    );
 }
 
 /// The copy of the first piece, its growth, the count of who holds it, and the headers' index.
@@ -98,7 +130,11 @@ fn a_frame_in_two_pieces_costs_four() {
     for place in [2, 10, text.len() - 3] {
         let mut rest = part_of_a_buffer(&text);
         let first = rest.split_to(place);
-        assert_eq!(Session::new().decode(vec![first, rest], 1), 4, "cut at {place}");
+        assert_eq!(
+            Session::new().decode(vec![first, rest], 1),
+            4,
+            "cut at {place}"
+        );
     }
 }
 
@@ -107,14 +143,26 @@ fn a_frame_in_two_pieces_costs_four() {
 fn more_pieces_cost_their_logarithm() {
     let length: usize = 64 << 10;
     let text = format!("SEND\ncontent-length:{length}\n\n{}\0", "x".repeat(length));
-    let cut = |size: usize| -> Vec<Bytes> { text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect() };
+    let cut = |size: usize| -> Vec<Bytes> {
+        text.as_bytes()
+            .chunks(size)
+            .map(Bytes::copy_from_slice)
+            .collect()
+    };
     for size in [1, 16, 256, 4096] {
         let (mut session, pieces) = (Session::new(), cut(size));
         let doublings = (text.len() / size).ilog2() + 1;
         let mut counted = 0;
-        let octets = allocation_counter::measure(|| counted = session.decode(pieces, 1)).bytes_total;
-        assert!(counted <= u64::from(doublings) + 4, "{counted} for pieces of {size}");
-        assert!(octets < 5 * text.len() as u64, "{octets} octets for pieces of {size}");
+        let octets =
+            allocation_counter::measure(|| counted = session.decode(pieces, 1)).bytes_total;
+        assert!(
+            counted <= u64::from(doublings) + 4,
+            "{counted} for pieces of {size}"
+        );
+        assert!(
+            octets < 5 * text.len() as u64,
+            "{octets} octets for pieces of {size}"
+        );
     }
 }
 
@@ -132,11 +180,20 @@ fn reading_headers_costs_nothing() {
 
 #[test]
 fn a_frame_encoded_into_a_buffer_with_room_costs_nothing() {
-    let message = Frame::new(Command::Message).with_header("destination", "/a").with_body("hello");
-    let escaped = Frame::new(Command::Message).with_header("a:\n", "b\\\r").with_body("hello");
+    let message = Frame::new(Command::Message)
+        .with_header("destination", "/a")
+        .with_body("hello");
+    let escaped = Frame::new(Command::Message)
+        .with_header("a:\n", "b\\\r")
+        .with_body("hello");
     for frame in [message, escaped] {
         let mut out = BytesMut::with_capacity(256);
-        assert_eq!(count(|| Encoder::new(Version::V1_2).encode(&frame, &mut out).unwrap()), 0);
+        assert_eq!(
+            count(|| Encoder::new(Version::V1_2)
+                .encode(&frame, &mut out)
+                .unwrap()),
+            0
+        );
         assert!(out.ends_with(b"\ncontent-length:5\n\nhello\0"));
     }
 }
@@ -144,9 +201,10 @@ fn a_frame_encoded_into_a_buffer_with_room_costs_nothing() {
 /// A buffer that is large enough at once, and the count of who holds it.
 #[test]
 fn bytes_of_their_own_cost_two() {
-    let frame = (0..20).fold(Frame::new(Command::Message).with_body("hello"), |frame, number| {
-        frame.with_header(&format!("name-{number}"), "value")
-    });
+    let frame = (0..20).fold(
+        Frame::new(Command::Message).with_body("hello"),
+        |frame, number| frame.with_header(&format!("name-{number}"), "value"),
+    );
     let mut bytes = Bytes::new();
     assert_eq!(count(|| bytes = frame.to_bytes(Version::V1_2).unwrap()), 2);
     assert!(bytes.ends_with(b"hello\0"));

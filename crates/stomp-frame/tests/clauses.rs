@@ -5,7 +5,8 @@
 
 use bytes::Bytes;
 use stomp_frame::{
-    Command, DecodeErrorKind as Kind, Decoded, Decoder, EncodeError, Frame, Headers, InvalidFrame, Limits,
+    Command, DecodeErrorKind as Kind, Decoded, Decoder, EncodeError, Frame, Headers, InvalidFrame,
+    Limits,
     Version::{self, V1_0, V1_1, V1_2},
 };
 
@@ -35,7 +36,9 @@ fn send() -> Frame {
 
 /// All frames but those that open a session, which are never escaped.
 fn escaped_commands() -> impl Iterator<Item = Command> {
-    Command::ALL.into_iter().filter(|command| !OPENING.contains(command))
+    Command::ALL
+        .into_iter()
+        .filter(|command| !OPENING.contains(command))
 }
 
 const OPENING: [Command; 3] = [Command::Connect, Command::Stomp, Command::Connected];
@@ -50,11 +53,22 @@ const WITH_BODY: [Command; 3] = [Command::Send, Command::Message, Command::Error
 fn every_line_ends_with_lf_or_cr_lf_whatever_the_others_end_with() {
     let expected = Ok(send().with_header("a", "b").with_body("c"));
     for choice in 0..8 {
-        let eol = |line: u8| if choice >> line & 1 == 1 { "\r\n" } else { "\n" };
+        let eol = |line: u8| {
+            if choice >> line & 1 == 1 {
+                "\r\n"
+            } else {
+                "\n"
+            }
+        };
         let text = format!("SEND{}a:b{}{}c\0", eol(0), eol(1), eol(2));
         assert_eq!(parse(V1_2, &text), expected, "{text:?}");
     }
-    for text in ["SEND\ra:b\n\n\0", "SEND\na:b\rc:d\n\n\0", "SEND\na:b\n\r\r\n\n\0", "SEND\na:b\r\r\n\n\0"] {
+    for text in [
+        "SEND\ra:b\n\n\0",
+        "SEND\na:b\rc:d\n\n\0",
+        "SEND\na:b\n\r\r\n\n\0",
+        "SEND\na:b\r\r\n\n\0",
+    ] {
         assert_eq!(parse(V1_2, text), Err(Kind::BareCarriageReturn), "{text:?}");
     }
 }
@@ -66,23 +80,40 @@ fn there_may_be_any_number_of_headers() {
     let mut expected = send();
     assert_eq!(parse(V1_2, "SEND\n\n\0"), Ok(expected.clone()));
     for number in 0..100 {
-        expected.headers.append(&format!("name-{number}"), &format!("value-{number}"));
-        let lines: String = (0..=number).map(|number| format!("name-{number}:value-{number}\n")).collect();
-        assert_eq!(parse(V1_2, format!("SEND\n{lines}\n\0")), Ok(expected.clone()));
+        expected
+            .headers
+            .append(&format!("name-{number}"), &format!("value-{number}"));
+        let lines: String = (0..=number)
+            .map(|number| format!("name-{number}:value-{number}\n"))
+            .collect();
+        assert_eq!(
+            parse(V1_2, format!("SEND\n{lines}\n\0")),
+            Ok(expected.clone())
+        );
     }
 }
 
 /// "A blank line (i.e. an extra EOL) indicates the end of the headers and the beginning of the body."
 #[test]
 fn only_the_first_empty_line_is_not_of_the_body() {
-    assert_eq!(parse(V1_2, "SEND\n\n\n\na:b\n\0"), Ok(send().with_body("\n\na:b\n")));
-    assert_eq!(parse(V1_2, "SEND\r\n\r\n\r\n\0"), Ok(send().with_body("\r\n")));
+    assert_eq!(
+        parse(V1_2, "SEND\n\n\n\na:b\n\0"),
+        Ok(send().with_body("\n\na:b\n"))
+    );
+    assert_eq!(
+        parse(V1_2, "SEND\r\n\r\n\r\n\0"),
+        Ok(send().with_body("\r\n"))
+    );
 }
 
 /// "The body is then followed by the NULL octet."
 #[test]
 fn a_frame_ends_with_nul_and_not_before() {
-    for text in ["SEND\n\nhello", "SEND\n\n", "SEND\ncontent-length:5\n\nhello"] {
+    for text in [
+        "SEND\n\nhello",
+        "SEND\n\n",
+        "SEND\ncontent-length:5\n\nhello",
+    ] {
         assert_eq!(parse(V1_2, text), Err(Kind::Incomplete), "{text:?}");
     }
     for command in Command::ALL {
@@ -105,7 +136,13 @@ fn eols_may_stand_between_frames() {
                 frames.push(frame);
             }
         }
-        assert_eq!(frames, [Frame::new(Command::Ack).with_header("id", "1"), send().with_body("hi")]);
+        assert_eq!(
+            frames,
+            [
+                Frame::new(Command::Ack).with_header("id", "1"),
+                send().with_body("hi")
+            ]
+        );
         assert_eq!(decoder.held(), 0);
     }
 }
@@ -114,7 +151,11 @@ fn eols_may_stand_between_frames() {
 /// (a command: decoding.rs, `malformed_heads_are_refused`)
 #[test]
 fn header_names_are_case_sensitive() {
-    let frame = parse(V1_2, "SEND\nDestination:/a\nContent-Length:1\n\nnot one octet\0").unwrap();
+    let frame = parse(
+        V1_2,
+        "SEND\nDestination:/a\nContent-Length:1\n\nnot one octet\0",
+    )
+    .unwrap();
     assert_eq!(frame.headers.get("destination"), None);
     assert_eq!(frame.headers.get("Destination"), Some("/a"));
     assert_eq!(frame.body, "not one octet");
@@ -125,14 +166,37 @@ fn header_names_are_case_sensitive() {
 /// "The commands and headers are encoded in UTF-8."
 #[test]
 fn headers_are_utf_8_and_nothing_else() {
-    let texts = ["é", "日本", "😀", "\u{10ffff}", "\u{80}", "\u{feff}", "e\u{301}", "\u{7f}\u{1}"];
+    let texts = [
+        "é",
+        "日本",
+        "😀",
+        "\u{10ffff}",
+        "\u{80}",
+        "\u{feff}",
+        "e\u{301}",
+        "\u{7f}\u{1}",
+    ];
     for (version, text) in pairs(Version::ALL, texts) {
         let expected = send().with_header(text, text);
-        assert_eq!(parse(version, format!("SEND\n{text}:{text}\n\n\0")), Ok(expected.clone()));
-        assert_eq!(parse(version, expected.to_bytes(version).unwrap()), Ok(expected));
+        assert_eq!(
+            parse(version, format!("SEND\n{text}:{text}\n\n\0")),
+            Ok(expected.clone())
+        );
+        assert_eq!(
+            parse(version, expected.to_bytes(version).unwrap()),
+            Ok(expected)
+        );
     }
     // Alone, cut short, over-long, a surrogate, beyond the last character, Latin-1.
-    let wrong = [&b"\x80"[..], b"\xc3", b"\xe6\x97", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe9t\xe9"];
+    let wrong = [
+        &b"\x80"[..],
+        b"\xc3",
+        b"\xe6\x97",
+        b"\xc0\xaf",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xe9t\xe9",
+    ];
     for (version, octets) in pairs(Version::ALL, wrong) {
         for line in [[b"a:", octets].concat(), [octets, b":a"].concat()] {
             let bytes = [b"SEND\n", &line[..], b"\n\n\0"].concat();
@@ -160,32 +224,58 @@ fn what_was_read_in_one_version_is_written_in_another() {
     let raw = from(V1_0, "SEND\na\\n:b:c\\t\n\n\0");
     assert_eq!(raw.to_bytes(V1_0).unwrap(), "SEND\na\\n:b:c\\t\n\n\0");
     for version in [V1_1, V1_2] {
-        assert_eq!(raw.to_bytes(version).unwrap(), "SEND\na\\\\n:b\\cc\\\\t\n\n\0");
+        assert_eq!(
+            raw.to_bytes(version).unwrap(),
+            "SEND\na\\\\n:b\\cc\\\\t\n\n\0"
+        );
     }
     let colon = from(V1_2, "CONNECT\nhost:[::1]\n\n\0");
     assert_eq!(colon.to_bytes(V1_2).unwrap(), "CONNECT\nhost:[::1]\n\n\0");
     let breaking = from(V1_2, "SEND\nx:y\na:b\\nc\\cd\n\n\0");
-    assert_eq!(breaking.to_bytes(V1_1).unwrap(), "SEND\nx:y\na:b\\nc\\cd\n\n\0");
+    assert_eq!(
+        breaking.to_bytes(V1_1).unwrap(),
+        "SEND\nx:y\na:b\\nc\\cd\n\n\0"
+    );
     assert_eq!(inexpressible(V1_0, &breaking), Some('\n'));
-    assert_eq!(inexpressible(V1_1, &from(V1_2, "SEND\nx:y\na:b\\r\n\n\0")), Some('\r'));
+    assert_eq!(
+        inexpressible(V1_1, &from(V1_2, "SEND\nx:y\na:b\\r\n\n\0")),
+        Some('\r')
+    );
     let ended_by_cr_lf = from(V1_2, "SEND\r\na:b\r\nc:\r\n\r\n\0");
-    assert_eq!(ended_by_cr_lf.to_bytes(V1_0).unwrap(), "SEND\na:b\nc:\n\n\0");
+    assert_eq!(
+        ended_by_cr_lf.to_bytes(V1_0).unwrap(),
+        "SEND\na:b\nc:\n\n\0"
+    );
 }
 
 /// "When decoding frame headers, the following transformations MUST be applied"
 #[test]
 fn each_escape_is_undone_once_in_names_and_values() {
     let meant = [("\\r", "\r"), ("\\n", "\n"), ("\\c", ":"), ("\\\\", "\\")];
-    let longer =
-        [("\\\\n", "\\n"), ("\\\\\\n", "\\\n"), ("\\\\\\\\c", "\\\\c"), ("a\\cb\\cc", "a:b:c"), ("\\né", "\né")];
+    let longer = [
+        ("\\\\n", "\\n"),
+        ("\\\\\\n", "\\\n"),
+        ("\\\\\\\\c", "\\\\c"),
+        ("a\\cb\\cc", "a:b:c"),
+        ("\\né", "\né"),
+    ];
     for (command, (escaped, plain)) in pairs(escaped_commands(), meant) {
-        let expected = Frame::new(command).with_header(plain, plain).with_header("x", &plain.repeat(3));
-        let text = format!("{command}\n{escaped}:{escaped}\nx:{}\n\n\0", escaped.repeat(3));
+        let expected = Frame::new(command)
+            .with_header(plain, plain)
+            .with_header("x", &plain.repeat(3));
+        let text = format!(
+            "{command}\n{escaped}:{escaped}\nx:{}\n\n\0",
+            escaped.repeat(3)
+        );
         assert_eq!(parse(V1_2, text), Ok(expected));
     }
     for (escaped, plain) in longer {
         let text = format!("SEND\n{escaped}:{escaped}\n\n\0");
-        assert_eq!(parse(V1_2, text), Ok(send().with_header(plain, plain)), "{escaped}");
+        assert_eq!(
+            parse(V1_2, text),
+            Ok(send().with_header(plain, plain)),
+            "{escaped}"
+        );
     }
 }
 
@@ -193,18 +283,36 @@ fn each_escape_is_undone_once_in_names_and_values() {
 #[test]
 fn every_other_escape_is_fatal() {
     for (version, defined) in [(V1_1, "nc\\"), (V1_2, "rnc\\")] {
-        let others = (1..=0x7f).map(char::from).filter(|other| !"\r\n".contains(*other) && !defined.contains(*other));
+        let others = (1..=0x7f)
+            .map(char::from)
+            .filter(|other| !"\r\n".contains(*other) && !defined.contains(*other));
         for other in others.chain(['é', '😀']) {
-            let mut texts = vec![format!("SEND\na:b\nx:\\{other}\n\n\0"), format!("SEND\na:b\nx:y\\{other}y\n\n\0")];
+            let mut texts = vec![
+                format!("SEND\na:b\nx:\\{other}\n\n\0"),
+                format!("SEND\na:b\nx:y\\{other}y\n\n\0"),
+            ];
             if other != ':' {
                 texts.push(format!("SEND\na:b\n\\{other}:x\n\n\0"));
             }
             for text in texts {
-                assert_eq!(parse(version, &text), Err(Kind::UndefinedEscape), "{text:?}");
+                assert_eq!(
+                    parse(version, &text),
+                    Err(Kind::UndefinedEscape),
+                    "{text:?}"
+                );
             }
         }
-        for text in ["SEND\nx:\\\n\n\0", "SEND\nx\\:y\n\n\0", "SEND\nx:\\\r\n\n\0", "SEND\nx:\\\\\\\n\n\0"] {
-            assert_eq!(parse(version, text), Err(Kind::UndefinedEscape), "{text:?}, where the line ends");
+        for text in [
+            "SEND\nx:\\\n\n\0",
+            "SEND\nx\\:y\n\n\0",
+            "SEND\nx:\\\r\n\n\0",
+            "SEND\nx:\\\\\\\n\n\0",
+        ] {
+            assert_eq!(
+                parse(version, text),
+                Err(Kind::UndefinedEscape),
+                "{text:?}, where the line ends"
+            );
         }
     }
 }
@@ -236,8 +344,15 @@ fn the_decoder_waits_after_what_opens_a_session_and_nothing_else() {
     for command in Command::ALL {
         let mut decoder = Decoder::new(Limits::default());
         decoder.feed(format!("{command}\n\n\0"));
-        assert_eq!(decoder.decode(), Ok(Some(Decoded::Frame(Frame::new(command)))));
-        assert_eq!(decoder.is_stopped(), OPENING.contains(&command), "{command}");
+        assert_eq!(
+            decoder.decode(),
+            Ok(Some(Decoded::Frame(Frame::new(command))))
+        );
+        assert_eq!(
+            decoder.is_stopped(),
+            OPENING.contains(&command),
+            "{command}"
+        );
     }
 }
 
@@ -245,16 +360,25 @@ fn the_decoder_waits_after_what_opens_a_session_and_nothing_else() {
 #[test]
 fn nothing_is_trimmed_or_padded() {
     for version in Version::ALL {
-        let frame =
-            send().with_header(" a\t", "  b \t").with_header("c", " ").with_header("d", "e").with_header(" ", "");
+        let frame = send()
+            .with_header(" a\t", "  b \t")
+            .with_header("c", " ")
+            .with_header("d", "e")
+            .with_header(" ", "");
         let text = " a\t:  b \t\nc: \nd:e\n :\n";
-        assert_eq!(frame.to_bytes(version).unwrap(), format!("SEND\n{text}\n\0"));
+        assert_eq!(
+            frame.to_bytes(version).unwrap(),
+            format!("SEND\n{text}\n\0")
+        );
         assert_eq!(parse(version, format!("SEND\n{text}\n\0")), Ok(frame));
     }
     for text in ["SEND \n\n\0", " SEND\n\n\0", "SEND\n \n\0", "SEND\n\n\0 "] {
         assert!(parse(V1_2, text).is_err(), "{text:?}");
     }
-    assert_eq!(parse(V1_2, "SEND\ncontent-length: 1\n\na\0"), Err(Kind::InvalidContentLength));
+    assert_eq!(
+        parse(V1_2, "SEND\ncontent-length: 1\n\na\0"),
+        Err(Kind::InvalidContentLength)
+    );
 }
 
 // "Body"
@@ -272,8 +396,14 @@ fn three_commands_have_bodies_and_the_others_none() {
             assert_eq!(stated, Ok(frame.clone()));
             assert_eq!(parse(version, frame.to_bytes(version).unwrap()), Ok(frame));
         } else {
-            assert_eq!((plain, stated), (Err(Kind::UnexpectedBody), Err(Kind::UnexpectedBody)));
-            assert_eq!(frame.to_bytes(version), Err(EncodeError::UnexpectedBody(command)));
+            assert_eq!(
+                (plain, stated),
+                (Err(Kind::UnexpectedBody), Err(Kind::UnexpectedBody))
+            );
+            assert_eq!(
+                frame.to_bytes(version),
+                Err(EncodeError::UnexpectedBody(command))
+            );
         }
     }
 }
@@ -300,11 +430,22 @@ fn octets_are_counted_and_not_characters() {
     let frame = send().with_body("日本");
     let bytes = frame.to_bytes(V1_2).unwrap();
     assert_eq!(bytes, "SEND\ncontent-length:6\n\n日本\0");
-    assert_eq!(parse(V1_2, bytes), Ok(frame.with_header("content-length", "6")));
-    assert_eq!(parse(V1_2, "SEND\ncontent-length:2\n\n日本\0"), Err(Kind::MissingNul));
+    assert_eq!(
+        parse(V1_2, bytes),
+        Ok(frame.with_header("content-length", "6"))
+    );
+    assert_eq!(
+        parse(V1_2, "SEND\ncontent-length:2\n\n日本\0"),
+        Err(Kind::MissingNul)
+    );
     for stated in ["2", "5", "7", "", "six", "+6", "00000000006"] {
-        let frame = send().with_header("content-length", stated).with_body("日本");
-        let wrong = EncodeError::WrongContentLength { stated: stated.to_owned(), actual: 6 };
+        let frame = send()
+            .with_header("content-length", stated)
+            .with_body("日本");
+        let wrong = EncodeError::WrongContentLength {
+            stated: stated.to_owned(),
+            actual: 6,
+        };
         assert_eq!(frame.to_bytes(V1_2), Err(wrong));
     }
 }
@@ -312,10 +453,23 @@ fn octets_are_counted_and_not_characters() {
 /// "The frame still needs to be terminated with a NULL octet."
 #[test]
 fn a_stated_length_does_not_replace_the_nul() {
-    assert_eq!(parse(V1_2, "SEND\ncontent-length:2\n\nab\n\0"), Err(Kind::MissingNul));
-    assert_eq!(parse(V1_2, "SEND\ncontent-length:0\n\na\0"), Err(Kind::MissingNul));
-    assert_eq!(parse(V1_2, "SEND\ncontent-length:2\n\nabSEND\n\n\0"), Err(Kind::MissingNul));
-    assert_eq!(parse(V1_2, "SEND\ncontent-length:3\n\nab\0"), Err(Kind::Incomplete), "the NUL is of the body");
+    assert_eq!(
+        parse(V1_2, "SEND\ncontent-length:2\n\nab\n\0"),
+        Err(Kind::MissingNul)
+    );
+    assert_eq!(
+        parse(V1_2, "SEND\ncontent-length:0\n\na\0"),
+        Err(Kind::MissingNul)
+    );
+    assert_eq!(
+        parse(V1_2, "SEND\ncontent-length:2\n\nabSEND\n\n\0"),
+        Err(Kind::MissingNul)
+    );
+    assert_eq!(
+        parse(V1_2, "SEND\ncontent-length:3\n\nab\0"),
+        Err(Kind::Incomplete),
+        "the NUL is of the body"
+    );
 }
 
 /// "If the frame body contains NULL octets, the frame MUST include a content-length header." (And with any other body
@@ -329,7 +483,10 @@ fn every_body_is_written_with_its_length() {
             let head = format!("{command}\na:b\ncontent-length:{length}\n\n");
             let bytes = frame.to_bytes(version).unwrap();
             assert_eq!(bytes, [head.as_bytes(), body, b"\0"].concat());
-            assert_eq!(parse(version, bytes), Ok(frame.with_header("content-length", &length)));
+            assert_eq!(
+                parse(version, bytes),
+                Ok(frame.with_header("content-length", &length))
+            );
         }
     }
 }
@@ -341,8 +498,14 @@ fn every_body_is_written_with_its_length() {
 #[test]
 fn a_body_may_be_any_octets() {
     let body: Vec<u8> = (0..=255).chain("日本".bytes()).collect();
-    for content_type in ["text/plain", "text/html;charset=utf-16", "application/octet-stream"] {
-        let frame = send().with_header("content-type", content_type).with_body(body.clone());
+    for content_type in [
+        "text/plain",
+        "text/html;charset=utf-16",
+        "application/octet-stream",
+    ] {
+        let frame = send()
+            .with_header("content-type", content_type)
+            .with_body(body.clone());
         let read = parse(V1_2, frame.to_bytes(V1_2).unwrap()).unwrap();
         assert_eq!(read.headers.get("content-type"), Some(content_type));
         assert_eq!(read.body, body);
@@ -368,9 +531,17 @@ fn the_first_of_repeated_headers_counts_and_the_others_stay_readable() {
 fn the_first_content_length_counts() {
     let frame = parse(V1_2, "SEND\ncontent-length:1\ncontent-length:x\n\na\0").unwrap();
     assert_eq!(frame.body, "a");
-    assert_eq!(parse(V1_2, "SEND\ncontent-length:2\ncontent-length:1\n\na\0"), Err(Kind::Incomplete));
-    let lengths: Headers = [("content-length", "1"), ("content-length", "9")].into_iter().collect();
-    let frame = Frame { headers: lengths, ..send().with_body("a") };
+    assert_eq!(
+        parse(V1_2, "SEND\ncontent-length:2\ncontent-length:1\n\na\0"),
+        Err(Kind::Incomplete)
+    );
+    let lengths: Headers = [("content-length", "1"), ("content-length", "9")]
+        .into_iter()
+        .collect();
+    let frame = Frame {
+        headers: lengths,
+        ..send().with_body("a")
+    };
     assert_eq!(parse(V1_2, frame.to_bytes(V1_2).unwrap()), Ok(frame));
 }
 
@@ -389,10 +560,22 @@ fn a_limit_is_told_from_a_fault() {
         decoder.decode().unwrap_err().kind
     };
     for (text, kind) in [
-        (format!("SEND\na:{}\n\n\0", "x".repeat(19)), Kind::LineTooLong(20)),
-        (format!("SEND\n{}\n\0", "a:b\n".repeat(3)), Kind::TooManyHeaders(2)),
-        (format!("SEND\n\n{}\0", "x".repeat(58)), Kind::FrameTooLong(64)),
-        ("SEND\ncontent-length:64\n\n".to_owned(), Kind::FrameTooLong(64)),
+        (
+            format!("SEND\na:{}\n\n\0", "x".repeat(19)),
+            Kind::LineTooLong(20),
+        ),
+        (
+            format!("SEND\n{}\n\0", "a:b\n".repeat(3)),
+            Kind::TooManyHeaders(2),
+        ),
+        (
+            format!("SEND\n\n{}\0", "x".repeat(58)),
+            Kind::FrameTooLong(64),
+        ),
+        (
+            "SEND\ncontent-length:64\n\n".to_owned(),
+            Kind::FrameTooLong(64),
+        ),
     ] {
         assert_eq!(refused(text), kind);
         assert!(kind.is_limit());
@@ -413,9 +596,19 @@ fn there_are_fifteen_commands_and_no_others() {
         let frame = parse(V1_2, format!("{word}\n\n\0")).unwrap();
         assert_eq!(frame.command.as_str(), word);
         let (lower, shorter) = (word.to_lowercase(), word.get(1..).unwrap());
-        for other in [&lower, shorter, &format!("{word}X"), &format!("{word} "), &format!("{word}:")] {
+        for other in [
+            &lower,
+            shorter,
+            &format!("{word}X"),
+            &format!("{word} "),
+            &format!("{word}:"),
+        ] {
             let known = words.split(' ').any(|word| word == other);
-            assert_eq!(parse(V1_2, format!("{other}\n\n\0")).is_ok(), known, "{other}");
+            assert_eq!(
+                parse(V1_2, format!("{other}\n\n\0")).is_ok(),
+                known,
+                "{other}"
+            );
         }
     }
     assert_eq!(parse(V1_2, "COMMAND\n\n\0"), Err(Kind::UnknownCommand));
@@ -424,19 +617,31 @@ fn there_are_fifteen_commands_and_no_others() {
 /// `header-name = 1*<any OCTET except CR or LF or ":">`, `header-value = *<any OCTET except CR or LF or ":">`
 #[test]
 fn a_name_is_not_empty_but_a_value_may_be() {
-    assert_eq!(parse(V1_2, "SEND\na:\n\n\0"), Ok(send().with_header("a", "")));
+    assert_eq!(
+        parse(V1_2, "SEND\na:\n\n\0"),
+        Ok(send().with_header("a", ""))
+    );
     for text in ["SEND\n:a\n\n\0", "SEND\n:\n\n\0", "SEND\na:b\n::\n\n\0"] {
         assert_eq!(parse(V1_2, text), Err(Kind::EmptyHeaderName), "{text:?}");
     }
-    assert_eq!(send().with_header("", "a").to_bytes(V1_2), Err(EncodeError::EmptyHeaderName));
-    assert_eq!(send().with_header("a", "").to_bytes(V1_2).unwrap(), "SEND\na:\n\n\0");
+    assert_eq!(
+        send().with_header("", "a").to_bytes(V1_2),
+        Err(EncodeError::EmptyHeaderName)
+    );
+    assert_eq!(
+        send().with_header("a", "").to_bytes(V1_2).unwrap(),
+        "SEND\na:\n\n\0"
+    );
 }
 
 /// The same productions: what a name and a value may hold. NUL is an OCTET too, but one in a head is refused, for with
 /// it the end of a frame could be read in two ways.
 #[test]
 fn names_and_values_hold_any_octet_that_ends_nothing() {
-    for octet in (1..=0x7f).map(char::from).filter(|octet| !"\r\n:\\".contains(*octet)) {
+    for octet in (1..=0x7f)
+        .map(char::from)
+        .filter(|octet| !"\r\n:\\".contains(*octet))
+    {
         let (name, value) = (format!("a{octet}b"), format!("c{octet}d"));
         for version in Version::ALL {
             let frame = send().with_header(&name, &value);
@@ -447,8 +652,14 @@ fn names_and_values_hold_any_octet_that_ends_nothing() {
     }
     for version in Version::ALL {
         assert_eq!(parse(version, "SEND\na\0:b\n\n\0"), Err(Kind::NulInHead));
-        assert_eq!(inexpressible(version, &send().with_header("a\0", "b")), Some('\0'));
-        assert_eq!(inexpressible(version, &send().with_header("a", "b\0")), Some('\0'));
+        assert_eq!(
+            inexpressible(version, &send().with_header("a\0", "b")),
+            Some('\0')
+        );
+        assert_eq!(
+            inexpressible(version, &send().with_header("a", "b\0")),
+            Some('\0')
+        );
     }
 }
 
@@ -468,7 +679,11 @@ fn a_colon_in_a_value_is_data() {
 /// (one without a colon: decoding.rs, `malformed_heads_are_refused`)
 #[test]
 fn no_header_is_continued_on_the_next_line() {
-    for text in ["SEND\na:b\n c\n\n\0", "SEND\na:b\n\tc\n\n\0", "SEND\na\n:b\n\n\0"] {
+    for text in [
+        "SEND\na:b\n c\n\n\0",
+        "SEND\na:b\n\tc\n\n\0",
+        "SEND\na\n:b\n\n\0",
+    ] {
         assert_eq!(parse(V1_2, text), Err(Kind::MissingColon), "{text:?}");
     }
 }
@@ -485,9 +700,19 @@ fn each_frame_has_the_headers_that_its_version_requires() {
         (Connect, &[][..], &[][..], &[][..]),
         (Connected, &[], &["version"], &["version"]),
         (Send, &[destination], &[destination], &[destination]),
-        (Subscribe, &[destination], &[destination, "id"], &[destination, "id"]),
+        (
+            Subscribe,
+            &[destination],
+            &[destination, "id"],
+            &[destination, "id"],
+        ),
         (Unsubscribe, &["id"], &["id"], &["id"]),
-        (Ack, &["message-id"], &["message-id", "subscription"], &["id"]),
+        (
+            Ack,
+            &["message-id"],
+            &["message-id", "subscription"],
+            &["id"],
+        ),
         (Begin, &[transaction], &[transaction], &[transaction]),
         (Commit, &[transaction], &[transaction], &[transaction]),
         (Abort, &[transaction], &[transaction], &[transaction]),
@@ -503,12 +728,18 @@ fn each_frame_has_the_headers_that_its_version_requires() {
     ] {
         for (version, required) in [(V1_0, in_1_0), (V1_1, in_1_1), (V1_2, in_1_2)] {
             let mut frame = Frame::new(command);
-            frame.headers.extend(required.iter().map(|name| (name, "x")));
+            frame
+                .headers
+                .extend(required.iter().map(|name| (name, "x")));
             assert_eq!(frame.validate(version), Ok(()));
             for name in required {
                 let mut without = frame.clone();
                 without.headers.remove(name);
-                assert_eq!(without.validate(version), Err(InvalidFrame::MissingHeader { command, name }), "{version}");
+                assert_eq!(
+                    without.validate(version),
+                    Err(InvalidFrame::MissingHeader { command, name }),
+                    "{version}"
+                );
             }
         }
     }
@@ -524,9 +755,18 @@ fn each_frame_has_the_headers_that_its_version_requires() {
 fn a_cr_cannot_be_said_in_1_1() {
     for command in escaped_commands() {
         let frame = Frame::new(command).with_header("a\nb:c\\d", "e\nf:g\\h");
-        assert_eq!(frame.to_bytes(V1_1).unwrap(), format!("{command}\na\\nb\\cc\\\\d:e\\nf\\cg\\\\h\n\n\0"));
-        assert_eq!(inexpressible(V1_1, &Frame::new(command).with_header("a", "b\r")), Some('\r'));
-        assert_eq!(inexpressible(V1_1, &Frame::new(command).with_header("a\r", "b")), Some('\r'));
+        assert_eq!(
+            frame.to_bytes(V1_1).unwrap(),
+            format!("{command}\na\\nb\\cc\\\\d:e\\nf\\cg\\\\h\n\n\0")
+        );
+        assert_eq!(
+            inexpressible(V1_1, &Frame::new(command).with_header("a", "b\r")),
+            Some('\r')
+        );
+        assert_eq!(
+            inexpressible(V1_1, &Frame::new(command).with_header("a\r", "b")),
+            Some('\r')
+        );
     }
 }
 
@@ -537,8 +777,14 @@ fn cr_lf_ends_a_line_before_1_2_too() {
     for version in [V1_0, V1_1] {
         let frame = send().with_header("a", "b").with_body("c");
         assert_eq!(parse(version, "\r\nSEND\r\na:b\r\n\r\nc\0\r\n"), Ok(frame));
-        assert_eq!(parse(version, "SEND\na:b\rc\n\n\0"), Err(Kind::BareCarriageReturn));
-        assert_eq!(send().with_header("a", "b").to_bytes(version).unwrap(), "SEND\na:b\n\n\0");
+        assert_eq!(
+            parse(version, "SEND\na:b\rc\n\n\0"),
+            Err(Kind::BareCarriageReturn)
+        );
+        assert_eq!(
+            send().with_header("a", "b").to_bytes(version).unwrap(),
+            "SEND\na:b\n\n\0"
+        );
     }
 }
 
@@ -552,9 +798,18 @@ fn there_are_no_escapes_in_1_0() {
         let text = format!("{command}\na\\n:b:c\\c\\t\\\n\n\0");
         assert_eq!(frame.to_bytes(V1_0).unwrap(), text);
         assert_eq!(parse(V1_0, text), Ok(frame));
-        assert_eq!(inexpressible(V1_0, &Frame::new(command).with_header("a", "b\nc")), Some('\n'));
-        assert_eq!(inexpressible(V1_0, &Frame::new(command).with_header("a:b", "c")), Some(':'));
-        assert_eq!(inexpressible(V1_0, &Frame::new(command).with_header("a", "b\rc")), Some('\r'));
+        assert_eq!(
+            inexpressible(V1_0, &Frame::new(command).with_header("a", "b\nc")),
+            Some('\n')
+        );
+        assert_eq!(
+            inexpressible(V1_0, &Frame::new(command).with_header("a:b", "c")),
+            Some(':')
+        );
+        assert_eq!(
+            inexpressible(V1_0, &Frame::new(command).with_header("a", "b\rc")),
+            Some('\r')
+        );
     }
 }
 
@@ -573,8 +828,14 @@ fn a_value_may_be_empty_in_1_0_too() {
 fn a_stated_length_counts_before_1_2_too() {
     let expected = send().with_header("content-length", "3").with_body("a\0b");
     for version in [V1_0, V1_1] {
-        assert_eq!(parse(version, "SEND\ncontent-length:3\n\na\0b\0"), Ok(expected.clone()));
-        assert_eq!(parse(version, "SEND\ncontent-length:2\n\na\0b\0"), Err(Kind::MissingNul));
+        assert_eq!(
+            parse(version, "SEND\ncontent-length:3\n\na\0b\0"),
+            Ok(expected.clone())
+        );
+        assert_eq!(
+            parse(version, "SEND\ncontent-length:2\n\na\0b\0"),
+            Err(Kind::MissingNul)
+        );
     }
 }
 
@@ -582,16 +843,33 @@ fn a_stated_length_counts_before_1_2_too() {
 /// (one without content-length: decoding.rs, `only_some_frames_have_bodies`)
 #[test]
 fn the_ignored_body_of_a_1_0_subscribe_may_state_its_length() {
-    let expected = Frame::new(Command::Subscribe).with_header("destination", "/a").with_header("content-length", "3");
-    assert_eq!(parse(V1_0, "SUBSCRIBE\ndestination:/a\ncontent-length:3\n\nx\0y\0"), Ok(expected));
+    let expected = Frame::new(Command::Subscribe)
+        .with_header("destination", "/a")
+        .with_header("content-length", "3");
+    assert_eq!(
+        parse(
+            V1_0,
+            "SUBSCRIBE\ndestination:/a\ncontent-length:3\n\nx\0y\0"
+        ),
+        Ok(expected)
+    );
 }
 
 /// `client-command` of 1.0 has neither NACK nor STOMP.
 #[test]
 fn nack_and_stomp_are_not_of_1_0() {
-    for (command, header) in [(Command::Nack, "message-id"), (Command::Stomp, "accept-version")] {
+    for (command, header) in [
+        (Command::Nack, "message-id"),
+        (Command::Stomp, "accept-version"),
+    ] {
         let frame = Frame::new(command).with_header(header, "1");
-        assert_eq!(frame.validate(V1_0), Err(InvalidFrame::NotInVersion { command, version: V1_0 }));
+        assert_eq!(
+            frame.validate(V1_0),
+            Err(InvalidFrame::NotInVersion {
+                command,
+                version: V1_0
+            })
+        );
         let frame = frame.with_header("subscription", "0");
         assert_eq!(frame.validate(V1_1), Ok(()));
     }
@@ -602,6 +880,9 @@ fn nack_and_stomp_are_not_of_1_0() {
 fn a_1_0_unsubscribe_may_name_the_destination() {
     let by_destination = Frame::new(Command::Unsubscribe).with_header("destination", "/a");
     assert_eq!(by_destination.validate(V1_0), Ok(()));
-    let missing = InvalidFrame::MissingHeader { command: Command::Unsubscribe, name: "id" };
+    let missing = InvalidFrame::MissingHeader {
+        command: Command::Unsubscribe,
+        name: "id",
+    };
     assert_eq!(by_destination.validate(V1_1), Err(missing));
 }

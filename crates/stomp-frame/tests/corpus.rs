@@ -12,8 +12,12 @@ mod fuzz;
 
 /// What is in a directory of the corpus, in order.
 fn list(directory: &str) -> io::Result<Vec<PathBuf>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(directory);
-    let mut paths = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(directory);
+    let mut paths = fs::read_dir(path)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
 }
@@ -39,7 +43,11 @@ fn each_target_has_a_small_corpus() {
         let inputs = list(&name).unwrap();
         assert!(!inputs.is_empty(), "{name}");
         for path in inputs {
-            assert!(path.metadata().unwrap().len() <= LARGEST, "{}", path.display());
+            assert!(
+                path.metadata().unwrap().len() <= LARGEST,
+                "{}",
+                path.display()
+            );
         }
     }
 }

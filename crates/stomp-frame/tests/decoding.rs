@@ -1,6 +1,8 @@
 //! What the decoder makes of bytes, frame by frame: golden inputs, every fault, every limit.
 
-use stomp_frame::{Command, DecodeError, DecodeErrorKind as Kind, Decoded, Decoder, Frame, Limits, Version};
+use stomp_frame::{
+    Command, DecodeError, DecodeErrorKind as Kind, Decoded, Decoder, Frame, Limits, Version,
+};
 
 /// Everything in `bytes`, in a session of `version`.
 fn decode(version: Version, bytes: &[u8]) -> Result<Vec<Frame>, Kind> {
@@ -37,18 +39,32 @@ fn send() -> Frame {
 
 #[test]
 fn a_body_ends_at_its_nul() {
-    check(Version::V1_2, b"SEND\ndestination:/a\n\nhello\0", &[send().with_body("hello")]);
+    check(
+        Version::V1_2,
+        b"SEND\ndestination:/a\n\nhello\0",
+        &[send().with_body("hello")],
+    );
 }
 
 #[test]
 fn a_body_with_content_length_may_hold_nul() {
-    let expected = send().with_header("content-length", "3").with_body(&b"a\0b"[..]);
-    check(Version::V1_2, b"SEND\ndestination:/a\ncontent-length:3\n\na\0b\0", &[expected]);
+    let expected = send()
+        .with_header("content-length", "3")
+        .with_body(&b"a\0b"[..]);
+    check(
+        Version::V1_2,
+        b"SEND\ndestination:/a\ncontent-length:3\n\na\0b\0",
+        &[expected],
+    );
 }
 
 #[test]
 fn lines_may_end_with_cr_lf() {
-    check(Version::V1_2, b"SEND\r\ndestination:/a\r\n\r\nhi\0\r\n\n", &[send().with_body("hi")]);
+    check(
+        Version::V1_2,
+        b"SEND\r\ndestination:/a\r\n\r\nhi\0\r\n\n",
+        &[send().with_body("hi")],
+    );
 }
 
 #[test]
@@ -66,7 +82,11 @@ fn escapes_depend_on_the_version() {
     check(Version::V1_2, bytes, &[value("a\nb:c\\d")]);
     refused(Version::V1_1, b"SEND\nx:\\r\n\n\0", Kind::UndefinedEscape);
     check(Version::V1_2, b"SEND\nx:\\r\n\n\0", &[value("\r")]);
-    for undefined in [&b"SEND\nx:\\t\n\n\0"[..], b"SEND\nx:\\\n\n\0", b"SEND\n\\t:x\n\n\0"] {
+    for undefined in [
+        &b"SEND\nx:\\t\n\n\0"[..],
+        b"SEND\nx:\\\n\n\0",
+        b"SEND\n\\t:x\n\n\0",
+    ] {
         refused(Version::V1_2, undefined, Kind::UndefinedEscape);
     }
 }
@@ -74,13 +94,21 @@ fn escapes_depend_on_the_version() {
 #[test]
 fn connect_is_never_unescaped() {
     let expected = Frame::new(Command::Connect).with_header("passcode", "a\\nb:c");
-    check(Version::V1_2, b"CONNECT\npasscode:a\\nb:c\n\n\0", &[expected]);
+    check(
+        Version::V1_2,
+        b"CONNECT\npasscode:a\\nb:c\n\n\0",
+        &[expected],
+    );
 }
 
 #[test]
 fn only_some_frames_have_bodies() {
     refused(Version::V1_2, b"CONNECT\n\nx\0", Kind::UnexpectedBody);
-    refused(Version::V1_2, b"RECEIPT\nreceipt-id:1\ncontent-length:1\n\nx\0", Kind::UnexpectedBody);
+    refused(
+        Version::V1_2,
+        b"RECEIPT\nreceipt-id:1\ncontent-length:1\n\nx\0",
+        Kind::UnexpectedBody,
+    );
     check(
         Version::V1_2,
         b"DISCONNECT\ncontent-length:0\n\n\0",
@@ -88,8 +116,16 @@ fn only_some_frames_have_bodies() {
     );
     // STOMP 1.0: "The body of the SUBSCRIBE command is ignored."
     let subscribe = Frame::new(Command::Subscribe).with_header("destination", "/a");
-    check(Version::V1_0, b"SUBSCRIBE\ndestination:/a\n\nx\0", &[subscribe]);
-    refused(Version::V1_1, b"SUBSCRIBE\ndestination:/a\n\nx\0", Kind::UnexpectedBody);
+    check(
+        Version::V1_0,
+        b"SUBSCRIBE\ndestination:/a\n\nx\0",
+        &[subscribe],
+    );
+    refused(
+        Version::V1_1,
+        b"SUBSCRIBE\ndestination:/a\n\nx\0",
+        Kind::UnexpectedBody,
+    );
 }
 
 #[test]
@@ -97,7 +133,10 @@ fn malformed_heads_are_refused() {
     for (bytes, kind) in [
         (&b"GET / HTTP/1.1\r\n"[..], Kind::UnknownCommand),
         (b"send\n\n\0", Kind::UnknownCommand),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x7f", Kind::NulInHead),
+        (
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x7f",
+            Kind::NulInHead,
+        ),
         (b"SEND\ndestination\n\n\0", Kind::MissingColon),
         (b"SEND\n:x\n\n\0", Kind::EmptyHeaderName),
         (b"SEND\na\rb:x\n\n\0", Kind::BareCarriageReturn),
@@ -106,9 +145,15 @@ fn malformed_heads_are_refused() {
         (b"SEND\nb:x\0\n\n\0", Kind::NulInHead),
         (b"SEND\0", Kind::NulInHead),
         (b"SEND\ncontent-length:-1\n\n\0", Kind::InvalidContentLength),
-        (b"SEND\ncontent-length:99999999999\n\n\0", Kind::InvalidContentLength),
+        (
+            b"SEND\ncontent-length:99999999999\n\n\0",
+            Kind::InvalidContentLength,
+        ),
         (b"SEND\ncontent-length:1\n\nab\0", Kind::MissingNul),
-        (b"SEND\ncontent-length:9999999999\n\n", Kind::FrameTooLong(262_144)),
+        (
+            b"SEND\ncontent-length:9999999999\n\n",
+            Kind::FrameTooLong(262_144),
+        ),
     ] {
         refused(Version::V1_2, bytes, kind);
     }
@@ -120,28 +165,53 @@ fn a_refused_frame_still_tells_its_receipt() {
     decoder.negotiated(Version::V1_2, Limits::default());
     decoder.feed("SEND\nreceipt:a\\c7\nx:\\t\n\n\0");
     let error = decoder.decode().unwrap_err();
-    assert_eq!((error.kind, error.offset, error.receipt.as_deref()), (Kind::UndefinedEscape, 20, Some("a:7")));
+    assert_eq!(
+        (error.kind, error.offset, error.receipt.as_deref()),
+        (Kind::UndefinedEscape, 20, Some("a:7"))
+    );
     assert_eq!(decoder.decode(), Err(error), "the error stays");
 }
 
 #[test]
 fn limits_are_exact() {
     let limits = Limits::default().frame(60).head(40).line(20).headers(2);
-    let outcome = |bytes: &[u8]| decode_within(limits, Version::V1_2, bytes).map(|frames| frames.len());
+    let outcome =
+        |bytes: &[u8]| decode_within(limits, Version::V1_2, bytes).map(|frames| frames.len());
     let line = |length: usize| format!("SEND\na:{}\n\n\0", "x".repeat(length - 2)).into_bytes();
     assert_eq!(outcome(&line(20)), Ok(1));
     assert_eq!(outcome(&line(21)), Err(Kind::LineTooLong(20)));
-    assert_eq!(outcome(&line(21)[..26]), Err(Kind::LineTooLong(20)), "before its end has come");
-    let head = |length: usize| format!("SEND\na:{}\nb:{}\n\n\0", "x".repeat(14), "x".repeat(length - 26)).into_bytes();
+    assert_eq!(
+        outcome(&line(21)[..26]),
+        Err(Kind::LineTooLong(20)),
+        "before its end has come"
+    );
+    let head = |length: usize| {
+        format!(
+            "SEND\na:{}\nb:{}\n\n\0",
+            "x".repeat(14),
+            "x".repeat(length - 26)
+        )
+        .into_bytes()
+    };
     assert_eq!(outcome(&head(40)), Ok(1));
     assert_eq!(outcome(&head(41)), Err(Kind::HeadTooLong(40)));
     assert_eq!(outcome(b"SEND\na:1\nb:1\n\n\0"), Ok(1));
-    assert_eq!(outcome(b"SEND\na:1\nb:1\na:1\n\n\0"), Err(Kind::TooManyHeaders(2)));
+    assert_eq!(
+        outcome(b"SEND\na:1\nb:1\na:1\n\n\0"),
+        Err(Kind::TooManyHeaders(2))
+    );
     let body = |length: usize| [b"SEND\n\n", &b"x".repeat(length - 7)[..], b"\0"].concat();
     assert_eq!(outcome(&body(60)), Ok(1));
     assert_eq!(outcome(&body(61)), Err(Kind::FrameTooLong(60)));
-    assert_eq!(outcome(b"SEND\ncontent-length:35\n\n"), Ok(0), "60 octets in all");
-    assert_eq!(outcome(b"SEND\ncontent-length:36\n\n"), Err(Kind::FrameTooLong(60)));
+    assert_eq!(
+        outcome(b"SEND\ncontent-length:35\n\n"),
+        Ok(0),
+        "60 octets in all"
+    );
+    assert_eq!(
+        outcome(b"SEND\ncontent-length:36\n\n"),
+        Err(Kind::FrameTooLong(60))
+    );
 }
 
 #[test]
@@ -163,11 +233,17 @@ fn what_waits_behind_connect_is_bounded() {
     decoder.feed(vec![b'\n'; 64]);
     assert_eq!(decoder.decode(), Ok(None));
     decoder.feed("\n");
-    assert_eq!(decoder.decode().map_err(|error| error.kind), Err(Kind::FrameTooLong(64)));
+    assert_eq!(
+        decoder.decode().map_err(|error| error.kind),
+        Err(Kind::FrameTooLong(64))
+    );
 }
 
 /// What a stream comes to that is fed in such pieces.
-fn decoded_in_pieces(limits: Limits, pieces: &mut dyn Iterator<Item = &[u8]>) -> Result<usize, DecodeError> {
+fn decoded_in_pieces(
+    limits: Limits,
+    pieces: &mut dyn Iterator<Item = &[u8]>,
+) -> Result<usize, DecodeError> {
     let mut decoder = Decoder::new(limits);
     decoder.negotiated(Version::V1_2, limits);
     let mut items = 0;
@@ -186,14 +262,41 @@ fn the_pieces_make_no_difference_to_which_limit_is_told() {
     const ALPHABET: &[u8] = b"A\r\n:";
     const LENGTH: u32 = 5;
     for number in 0..ALPHABET.len().pow(LENGTH) {
-        let stream: Vec<u8> =
-            (0..LENGTH).map(|place| ALPHABET[number / ALPHABET.len().pow(place) % ALPHABET.len()]).collect();
-        for (frame, head) in [(4, 4), (4, 9), (5, 4), (5, 9), (9, 3), (9, 4), (9, 5), (9, 9)] {
-            for (line, headers) in [(0, 0), (0, 9), (1, 0), (1, 9), (2, 9), (9, 0), (9, 1), (9, 9)] {
-                let limits = Limits::default().frame(frame).head(head).line(line).headers(headers);
+        let stream: Vec<u8> = (0..LENGTH)
+            .map(|place| ALPHABET[number / ALPHABET.len().pow(place) % ALPHABET.len()])
+            .collect();
+        for (frame, head) in [
+            (4, 4),
+            (4, 9),
+            (5, 4),
+            (5, 9),
+            (9, 3),
+            (9, 4),
+            (9, 5),
+            (9, 9),
+        ] {
+            for (line, headers) in [
+                (0, 0),
+                (0, 9),
+                (1, 0),
+                (1, 9),
+                (2, 9),
+                (9, 0),
+                (9, 1),
+                (9, 9),
+            ] {
+                let limits = Limits::default()
+                    .frame(frame)
+                    .head(head)
+                    .line(line)
+                    .headers(headers);
                 let whole = decoded_in_pieces(limits, &mut [&stream[..]].into_iter());
                 let pieces = decoded_in_pieces(limits, &mut stream.chunks(1));
-                assert_eq!(pieces.as_ref().err(), whole.as_ref().err(), "{stream:?} {limits:?}");
+                assert_eq!(
+                    pieces.as_ref().err(),
+                    whole.as_ref().err(),
+                    "{stream:?} {limits:?}"
+                );
             }
         }
     }

@@ -1,6 +1,9 @@
 //! What a decoder is left with between frames: half an end of line, and no memory of what it has given away.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use stomp_frame::{Decoded, Decoder, Limits, Version};
 
@@ -25,7 +28,8 @@ fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
 
 #[test]
 fn an_end_of_line_may_be_cut_between_frames() {
-    const WIRE: &[u8] = b"\r\nSEND\r\ndestination:/a\r\n\r\nx\0\r\nSEND\r\ndestination:/a\r\n\r\nx\0\r\n";
+    const WIRE: &[u8] =
+        b"\r\nSEND\r\ndestination:/a\r\n\r\nx\0\r\nSEND\r\ndestination:/a\r\n\r\nx\0\r\n";
     for cut in 0..=WIRE.len() {
         let (one, two) = WIRE.split_at(cut);
         assert_eq!(decode([one, two]), ".F.F.", "cut at {cut}");
@@ -36,7 +40,10 @@ fn an_end_of_line_may_be_cut_between_frames() {
 
 #[test]
 fn half_an_end_of_line_is_no_frame() {
-    for wire in ["\rSEND\ndestination:/a\n\n\0", "\r\r\nSEND\ndestination:/a\n\n\0"] {
+    for wire in [
+        "\rSEND\ndestination:/a\n\n\0",
+        "\r\r\nSEND\ndestination:/a\n\n\0",
+    ] {
         let mut decoder = negotiated();
         for octet in wire.bytes() {
             decoder.feed(vec![octet]);

@@ -46,7 +46,10 @@ proptest! {
     }
 }
 
-fn decode<'a>(version: Version, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Frame>, String> {
+fn decode<'a>(
+    version: Version,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Vec<Frame>, String> {
     let mut decoder = Decoder::new(Limits::default());
     decoder.negotiated(version, Limits::default());
     let mut frames = Vec::new();
@@ -69,10 +72,21 @@ fn version() -> impl Strategy<Value = Version> {
 fn frame() -> impl Strategy<Value = Frame> {
     let text = prop_oneof![
         "[a-z/:-]{0,12}",
-        vec(prop::sample::select(&['a', ':', '\\', '\n', '\r', '\0', 'é', 'n', 'c'][..]), 0..8)
-            .prop_map(|chars| chars.into_iter().collect::<String>()),
+        vec(
+            prop::sample::select(&['a', ':', '\\', '\n', '\r', '\0', 'é', 'n', 'c'][..]),
+            0..8
+        )
+        .prop_map(|chars| chars.into_iter().collect::<String>()),
     ];
     let body = prop_oneof![Just(Vec::new()), vec(any::<u8>(), 1..40)];
-    (prop::sample::select(&Command::ALL[..]), vec((text.clone(), text), 0..12), body)
-        .prop_map(|(command, headers, body)| Frame { command, headers: Headers::from_iter(headers), body: body.into() })
+    (
+        prop::sample::select(&Command::ALL[..]),
+        vec((text.clone(), text), 0..12),
+        body,
+    )
+        .prop_map(|(command, headers, body)| Frame {
+            command,
+            headers: Headers::from_iter(headers),
+            body: body.into(),
+        })
 }

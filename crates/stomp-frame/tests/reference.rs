@@ -9,7 +9,11 @@
 //! value is data; a head is UTF-8 and holds no NUL; a body is allowed on `SEND`, `MESSAGE` and `ERROR`, and ignored on
 //! `SUBSCRIBE` in 1.0; `content-length` is one to ten digits.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use bytes::Bytes;
 use proptest::{
@@ -54,7 +58,11 @@ fn read(version: Version, limits: &Limits, bytes: &[u8]) -> Reading {
     let mut rest = bytes;
     loop {
         while rest.starts_with(b"\n") || rest.starts_with(b"\r\n") {
-            rest = if rest[0] == b'\n' { &rest[1..] } else { &rest[2..] };
+            rest = if rest[0] == b'\n' {
+                &rest[1..]
+            } else {
+                &rest[2..]
+            };
         }
         match read_frame(version, limits, rest, &mut reading) {
             Some(length) => rest = &rest[length..],
@@ -66,12 +74,22 @@ fn read(version: Version, limits: &Limits, bytes: &[u8]) -> Reading {
 /// Reads the frame that `bytes` begin with, and says how long it is: `None` if it is faulty or cut short.
 ///
 /// frame = command EOL *( header EOL ) EOL *OCTET NULL
-fn read_frame(version: Version, limits: &Limits, bytes: &[u8], reading: &mut Reading) -> Option<usize> {
+fn read_frame(
+    version: Version,
+    limits: &Limits,
+    bytes: &[u8],
+    reading: &mut Reading,
+) -> Option<usize> {
     let head = Head::read(bytes);
     reading.faults = head.faults(limits);
-    reading.receipt = head.first("receipt").and_then(|value| head.text(version, value).ok());
+    reading.receipt = head
+        .first("receipt")
+        .and_then(|value| head.text(version, value).ok());
     let Some(body_start) = head.end else {
-        reading.is_refused = reading.faults.iter().any(|kind| kind.is_limit() || *kind == Kind::NulInHead);
+        reading.is_refused = reading
+            .faults
+            .iter()
+            .any(|kind| kind.is_limit() || *kind == Kind::NulInHead);
         return None;
     };
     reading.is_refused = !reading.faults.is_empty();
@@ -80,9 +98,15 @@ fn read_frame(version: Version, limits: &Limits, bytes: &[u8], reading: &mut Rea
     }
 
     // As many octets as stated, else up to the first NUL.
-    let length = head.first("content-length").map(|digits| number(&digits).unwrap());
+    let length = head
+        .first("content-length")
+        .map(|digits| number(&digits).unwrap());
     let rest = &bytes[body_start..];
-    let length = length.unwrap_or_else(|| rest.iter().position(|octet| *octet == 0).unwrap_or(rest.len()));
+    let length = length.unwrap_or_else(|| {
+        rest.iter()
+            .position(|octet| *octet == 0)
+            .unwrap_or(rest.len())
+    });
     let is_body_allowed = matches!(head.command(), b"SEND" | b"MESSAGE" | b"ERROR");
     let is_body_ignored = version == V1_0 && head.command() == b"SUBSCRIBE";
     if length > 0 && !is_body_allowed && !is_body_ignored {
@@ -104,8 +128,16 @@ fn read_frame(version: Version, limits: &Limits, bytes: &[u8], reading: &mut Rea
         return None;
     }
     let command = String::from_utf8(head.command().to_vec()).unwrap();
-    let body = if is_body_allowed { rest[..length].to_vec() } else { Vec::new() };
-    reading.frames.push(Plain { command, headers: headers.unwrap(), body });
+    let body = if is_body_allowed {
+        rest[..length].to_vec()
+    } else {
+        Vec::new()
+    };
+    reading.frames.push(Plain {
+        command,
+        headers: headers.unwrap(),
+        body,
+    });
     Some(body_start + length + 1)
 }
 
@@ -164,7 +196,10 @@ impl Head {
 
     /// The first value of `name`.
     fn first(&self, name: &str) -> Option<Vec<u8>> {
-        self.headers().into_iter().find(|header| header.0 == name.as_bytes()).map(|(_, value)| value)
+        self.headers()
+            .into_iter()
+            .find(|header| header.0 == name.as_bytes())
+            .map(|(_, value)| value)
     }
 
     /// What is wrong, apart from the text.
@@ -177,20 +212,43 @@ impl Head {
         };
         check(!COMMANDS.iter().any(is_command), Kind::UnknownCommand);
         check(self.has_nul, Kind::NulInHead);
-        check(self.lines.iter().any(|line| line.contains(&b'\r')), Kind::BareCarriageReturn);
+        check(
+            self.lines.iter().any(|line| line.contains(&b'\r')),
+            Kind::BareCarriageReturn,
+        );
         let headers = self.lines.get(1..).unwrap_or_default();
-        check(headers.iter().any(|line| line[0] == b':'), Kind::EmptyHeaderName);
-        check(headers.iter().any(|line| !line.contains(&b':')), Kind::MissingColon);
+        check(
+            headers.iter().any(|line| line[0] == b':'),
+            Kind::EmptyHeaderName,
+        );
+        check(
+            headers.iter().any(|line| !line.contains(&b':')),
+            Kind::MissingColon,
+        );
         let length = self.first("content-length");
-        check(length.is_some_and(|digits| number(&digits).is_none()), Kind::InvalidContentLength);
+        check(
+            length.is_some_and(|digits| number(&digits).is_none()),
+            Kind::InvalidContentLength,
+        );
 
         // A line that was begun is a header, unless it may still be the empty one.
-        let last = if self.lines.is_empty() { 0 } else { self.last.len() };
-        check(headers.len() + usize::from(last > 0) > limits.headers, Kind::TooManyHeaders(limits.headers));
+        let last = if self.lines.is_empty() {
+            0
+        } else {
+            self.last.len()
+        };
+        check(
+            headers.len() + usize::from(last > 0) > limits.headers,
+            Kind::TooManyHeaders(limits.headers),
+        );
         let longest = headers.iter().map(Vec::len).max().unwrap_or(0).max(last);
         check(longest > limits.line, Kind::LineTooLong(limits.line));
         // Of a head that goes on, an LF is to come at least; of a frame, a NUL.
-        let length = if self.end.is_some() { self.length } else { self.length + 1 };
+        let length = if self.end.is_some() {
+            self.length
+        } else {
+            self.length + 1
+        };
         check(length > limits.head, Kind::HeadTooLong(limits.head));
         check(length + 1 > limits.frame, Kind::FrameTooLong(limits.frame));
         faults
@@ -198,16 +256,32 @@ impl Head {
 
     /// The headers as text, unless there are faults in it.
     fn texts(&self, version: Version, faults: &mut Vec<Kind>) -> Option<Vec<(String, String)>> {
-        let mut text = |octets| self.text(version, octets).map_err(|kind| faults.push(kind)).ok();
-        let texts: Vec<_> = self.headers().into_iter().map(|(name, value)| (text(name), text(value))).collect();
-        texts.into_iter().map(|(name, value)| name.zip(value)).collect()
+        let mut text = |octets| {
+            self.text(version, octets)
+                .map_err(|kind| faults.push(kind))
+                .ok()
+        };
+        let texts: Vec<_> = self
+            .headers()
+            .into_iter()
+            .map(|(name, value)| (text(name), text(value)))
+            .collect();
+        texts
+            .into_iter()
+            .map(|(name, value)| name.zip(value))
+            .collect()
     }
 
     /// A name or value, escapes undone.
     fn text(&self, version: Version, octets: Vec<u8>) -> Result<String, Kind> {
-        let is_escaped = version != V1_0 && !matches!(self.command(), b"CONNECT" | b"STOMP" | b"CONNECTED");
+        let is_escaped =
+            version != V1_0 && !matches!(self.command(), b"CONNECT" | b"STOMP" | b"CONNECTED");
         let text = String::from_utf8(octets).map_err(|_| Kind::NotUtf8)?;
-        if is_escaped { unescape(version, &text).ok_or(Kind::UndefinedEscape) } else { Ok(text) }
+        if is_escaped {
+            unescape(version, &text).ok_or(Kind::UndefinedEscape)
+        } else {
+            Ok(text)
+        }
     }
 }
 
@@ -277,7 +351,11 @@ fn decode(version: Version, limits: Limits, pieces: &[&[u8]]) -> (Vec<Plain>, Op
                 Ok(Some(Decoded::Frame(frame))) => {
                     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
                     let headers = frame.headers.iter().map(owned).collect();
-                    frames.push(Plain { command: frame.command.to_string(), headers, body: frame.body.to_vec() });
+                    frames.push(Plain {
+                        command: frame.command.to_string(),
+                        headers,
+                        body: frame.body.to_vec(),
+                    });
                     decoder.negotiated(version, limits);
                 }
             }
@@ -295,7 +373,12 @@ fn compare(bytes: &[u8], cuts: &[Index], limits: Limits) -> Result<(), TestCaseE
         prop_assert_eq!(&frames, &expected.frames, "{}", shown());
         match &error {
             Some(error) => {
-                prop_assert!(expected.faults.contains(&error.kind), "{:?}: {}", error, shown());
+                prop_assert!(
+                    expected.faults.contains(&error.kind),
+                    "{:?}: {}",
+                    error,
+                    shown()
+                );
                 let is_known = tells_receipt(error.kind) || error.receipt.is_some();
                 let is_told = !is_known || error.receipt.as_deref() == expected.receipt.as_deref();
                 prop_assert!(is_told, "{:?}: {}", error, shown());
@@ -303,21 +386,36 @@ fn compare(bytes: &[u8], cuts: &[Index], limits: Limits) -> Result<(), TestCaseE
             None => prop_assert!(!expected.is_refused, "accepted: {}", shown()),
         }
         let pieces = cut(bytes, cuts);
-        prop_assert_eq!(decode(version, limits, &pieces), (frames, error), "in {:?}: {}", pieces, shown());
+        prop_assert_eq!(
+            decode(version, limits, &pieces),
+            (frames, error),
+            "in {:?}: {}",
+            pieces,
+            shown()
+        );
     }
     Ok(())
 }
 
 /// Whether all headers are known by the time that this is found.
 fn tells_receipt(kind: Kind) -> bool {
-    matches!(kind, Kind::InvalidContentLength | Kind::UnexpectedBody | Kind::MissingNul | Kind::UndefinedEscape)
+    matches!(
+        kind,
+        Kind::InvalidContentLength
+            | Kind::UnexpectedBody
+            | Kind::MissingNul
+            | Kind::UndefinedEscape
+    )
 }
 
 fn cut<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     places.extend([0, bytes.len()]);
     places.sort_unstable();
-    places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
+    places
+        .windows(2)
+        .map(|pair| &bytes[pair[0]..pair[1]])
+        .collect()
 }
 
 proptest! {
@@ -334,7 +432,10 @@ proptest! {
 }
 
 fn cases() -> u32 {
-    env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10_000)
+    env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(10_000)
 }
 
 /// The comparison is worth as much as what is compared.
@@ -349,11 +450,16 @@ fn what_is_generated_holds_frames_and_every_fault() {
         whole += usize::from(!reading.frames.is_empty());
         refused += usize::from(reading.is_refused);
         for kind in reading.faults {
-            *faults.entry(format!("{kind:?}").replace(|c: char| !c.is_alphabetic(), "")).or_default() += 1;
+            *faults
+                .entry(format!("{kind:?}").replace(|c: char| !c.is_alphabetic(), ""))
+                .or_default() += 1;
         }
     }
     println!("{whole} with frames, {refused} refused, {faults:#?}");
-    assert!(whole > 600 && refused > 600, "{whole} with frames, {refused} refused");
+    assert!(
+        whole > 600 && refused > 600,
+        "{whole} with frames, {refused} refused"
+    );
     assert_eq!(faults.len(), 14, "{faults:?}");
     assert!(faults.values().all(|count| *count >= 10), "{faults:?}");
 }
@@ -389,7 +495,9 @@ impl Change {
             Change::Delete(at) => drop(bytes.remove(at.index(bytes.len()))),
             Change::Cut(at) => bytes.truncate(at.index(bytes.len())),
             Change::Splice(at, line) => {
-                let starts: Vec<usize> = (1..=bytes.len()).filter(|at| bytes[at - 1] == b'\n').collect();
+                let starts: Vec<usize> = (1..=bytes.len())
+                    .filter(|at| bytes[at - 1] == b'\n')
+                    .collect();
                 if !starts.is_empty() {
                     let start = *at.get(&starts);
                     bytes.splice(start..start, line.iter().copied());
@@ -446,8 +554,20 @@ const LINES: &[&[u8]] = &[
 
 /// The bytes of a frame, and EOLs behind it. It is right in every version; but one in ten has a body that may not have.
 fn frame() -> impl Strategy<Value = Vec<u8>> {
-    let texts =
-        &["a", "b", "destination", "/queue/a", "receipt", "7", "é", " ", "\\\\", "\\n", "x\\cy", "foo bar baz"][..];
+    let texts = &[
+        "a",
+        "b",
+        "destination",
+        "/queue/a",
+        "receipt",
+        "7",
+        "é",
+        " ",
+        "\\\\",
+        "\\n",
+        "x\\cy",
+        "foo bar baz",
+    ][..];
     let header = (select(texts), prop_oneof![select(texts), Just("")]);
     let headers = prop_oneof![9 => vec(header.clone(), 0..5), 1 => vec(header, 7..12)];
     let body = prop_oneof![
@@ -456,21 +576,34 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
         1 => select(BODIES).prop_map(<[u8]>::to_vec),
     ];
     let eols = select(&["", "", "\n", "\r\n", "\n\n\r\n"][..]);
-    let text = (select(&COMMANDS[..]), headers, select(&["\n", "\n", "\r\n"][..]));
+    let text = (
+        select(&COMMANDS[..]),
+        headers,
+        select(&["\n", "\n", "\r\n"][..]),
+    );
     let choices = (any::<bool>(), weighted(0.9));
-    (text, body, choices, eols).prop_map(|((command, headers, eol), mut body, (states_length, is_right), eols)| {
-        let mut bytes = format!("{command}{eol}");
-        for (name, value) in headers {
-            bytes += &format!("{name}:{value}{eol}");
-        }
-        if is_right && !["SEND", "MESSAGE", "ERROR"].contains(&command) {
-            body.clear();
-        }
-        if body.contains(&0) || states_length {
-            bytes += &format!("content-length:{}{eol}", body.len());
-        }
-        [bytes.as_bytes(), eol.as_bytes(), &body, b"\0", eols.as_bytes()].concat()
-    })
+    (text, body, choices, eols).prop_map(
+        |((command, headers, eol), mut body, (states_length, is_right), eols)| {
+            let mut bytes = format!("{command}{eol}");
+            for (name, value) in headers {
+                bytes += &format!("{name}:{value}{eol}");
+            }
+            if is_right && !["SEND", "MESSAGE", "ERROR"].contains(&command) {
+                body.clear();
+            }
+            if body.contains(&0) || states_length {
+                bytes += &format!("content-length:{}{eol}", body.len());
+            }
+            [
+                bytes.as_bytes(),
+                eol.as_bytes(),
+                &body,
+                b"\0",
+                eols.as_bytes(),
+            ]
+            .concat()
+        },
+    )
 }
 
 const BODIES: &[&[u8]] = &[b"\0", b"a\0b\0", b"\n\nSEND\n\n\0", b"\r\n\0\n"];
@@ -478,6 +611,13 @@ const BODIES: &[&[u8]] = &[b"\0", b"a\0b\0", b"\n\nSEND\n\n\0", b"\r\n\0\n"];
 /// Often none that matter. A command's line has no limit but its own.
 fn limits() -> impl Strategy<Value = Limits> {
     let limit = |few: Range<usize>| prop_oneof![3 => Just(usize::MAX), 1 => few];
-    (limit(7..150), limit(6..100), limit(11..40), limit(0..8))
-        .prop_map(|(frame, head, line, headers)| Limits::default().frame(frame).head(head).line(line).headers(headers))
+    (limit(7..150), limit(6..100), limit(11..40), limit(0..8)).prop_map(
+        |(frame, head, line, headers)| {
+            Limits::default()
+                .frame(frame)
+                .head(head)
+                .line(line)
+                .headers(headers)
+        },
+    )
 }

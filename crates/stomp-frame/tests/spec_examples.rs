@@ -11,7 +11,10 @@
 //! | "body"              if there is one
 //! ```
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use stomp_frame::{Command, Frame, Version};
 
@@ -38,19 +41,32 @@ fn check(version: Version, file: &str, frames: usize, refused: usize) {
         let Example { title, wire, .. } = &example;
         match example.frame() {
             Ok(frame) => {
-                assert_eq!(Frame::parse(wire.clone(), version).as_ref(), Ok(&frame), "{title}");
+                assert_eq!(
+                    Frame::parse(wire.clone(), version).as_ref(),
+                    Ok(&frame),
+                    "{title}"
+                );
                 let bytes = frame.to_bytes(version).unwrap();
-                assert_eq!(Frame::parse(bytes, version), Ok(with_length(frame)), "{title}, written and read again");
+                assert_eq!(
+                    Frame::parse(bytes, version),
+                    Ok(with_length(frame)),
+                    "{title}, written and read again"
+                );
                 read += 1;
             }
             Err(kind) => {
-                let error = Frame::parse(wire.clone(), version).map_err(|error| format!("{:?}", error.kind));
+                let error = Frame::parse(wire.clone(), version)
+                    .map_err(|error| format!("{:?}", error.kind));
                 assert_eq!(error, Err(kind.to_owned()), "{title}");
                 not_read += 1;
             }
         }
     }
-    assert_eq!((read, not_read), (frames, refused), "examples of STOMP {version}");
+    assert_eq!(
+        (read, not_read),
+        (frames, refused),
+        "examples of STOMP {version}"
+    );
 }
 
 struct Example<'a> {
@@ -63,7 +79,11 @@ impl<'a> From<&'a str> for Example<'a> {
     fn from(text: &'a str) -> Self {
         let (title, rest) = text.split_once('\n').unwrap();
         let (wire, expected) = rest.split_once("\n=> ").unwrap();
-        Example { title, wire: wire.replace("^@", "\0").replace('␠', " ").into_bytes(), expected }
+        Example {
+            title,
+            wire: wire.replace("^@", "\0").replace('␠', " ").into_bytes(),
+            expected,
+        }
     }
 }
 
@@ -78,7 +98,10 @@ impl<'a> Example<'a> {
         let mut frame = Frame::new(Command::from_bytes(first.as_bytes()).unwrap());
         for line in lines {
             let (name, text) = line.split_once(' ').unwrap();
-            let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap();
+            let text = text
+                .strip_prefix('"')
+                .and_then(|text| text.strip_suffix('"'))
+                .unwrap();
             match name {
                 "|" => frame.body = text.replace("\\n", "\n").into(),
                 name => frame.headers.append(name, text),
@@ -91,7 +114,9 @@ impl<'a> Example<'a> {
 /// What the encoder makes of a frame: one with a body says how long it is.
 fn with_length(mut frame: Frame) -> Frame {
     if !frame.body.is_empty() && !frame.headers.contains("content-length") {
-        frame.headers.append("content-length", &frame.body.len().to_string());
+        frame
+            .headers
+            .append("content-length", &frame.body.len().to_string());
     }
     frame
 }

@@ -34,7 +34,11 @@ const REPEAT: &str = "repeat";
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let is_bench = arguments.iter().any(|argument| argument == "--bench");
-    let words: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
+    let words: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|word| !word.starts_with("--"))
+        .collect();
     match words[..] {
         [] if is_bench => print_times(),
         // So runs `cargo test --benches`.
@@ -53,7 +57,9 @@ fn main() -> ExitCode {
 fn routes(size: usize) -> Routes {
     async fn sink() {}
     let router = (0..size / 2).fold(Router::new(), |router, number| {
-        router.send(&format!("/fixed/{number}/news"), sink).send(&format!("/rooms/{number}/{{id}}"), sink)
+        router
+            .send(&format!("/fixed/{number}/news"), sink)
+            .send(&format!("/rooms/{number}/{{id}}"), sink)
     });
     router.build().unwrap()
 }
@@ -62,15 +68,23 @@ fn routes(size: usize) -> Routes {
 fn requests(asked: usize) -> impl Iterator<Item = Request> {
     (0..).map(move |turn: usize| {
         let number = (turn * 7_919) % (asked / 2);
-        let destination =
-            if turn % 2 == 0 { format!("/fixed/{number}/news") } else { format!("/rooms/{number}/{turn}") };
+        let destination = if turn % 2 == 0 {
+            format!("/fixed/{number}/news")
+        } else {
+            format!("/rooms/{number}/{turn}")
+        };
         Request::new(Frame::new(Command::Send).with_header("destination", &destination))
     })
 }
 
 fn call(routes: &mut Routes, requests: Vec<Request>) {
     for request in requests {
-        assert!(routes.call(request).now_or_never().is_some_and(|answer| answer.is_ok()));
+        assert!(
+            routes
+                .call(request)
+                .now_or_never()
+                .is_some_and(|answer| answer.is_ok())
+        );
     }
 }
 
@@ -82,7 +96,10 @@ fn work(size: usize, times: usize) {
 }
 
 fn print_times() {
-    println!("a call with so many routes / with {}, to ten of them and to all; {ROUNDS} interleaved rounds", SIZES[0]);
+    println!(
+        "a call with so many routes / with {}, to ten of them and to all; {ROUNDS} interleaved rounds",
+        SIZES[0]
+    );
     let [ten, all] = [times(|_| SIZES[0]), times(|size| size)];
     for ((size, ten), all) in SIZES.iter().zip(ten).zip(all) {
         println!("{size:>6} {ten:5.2} {all:5.2}");
@@ -113,7 +130,10 @@ fn ratios(figures: Vec<f64>) -> Vec<f64> {
 }
 
 fn print_instructions() {
-    println!("instructions of a call with so many routes / with {}, its request included", SIZES[0]);
+    println!(
+        "instructions of a call with so many routes / with {}, its request included",
+        SIZES[0]
+    );
     // What differs is the work alone: preparing is in both counts.
     let count = |size: usize| (collected(size, 30) - collected(size, 10)) / (20 * REQUESTS) as f64;
     for (size, ratio) in SIZES.iter().zip(ratios(SIZES.map(count).to_vec())) {
@@ -130,5 +150,8 @@ fn collected(size: usize, times: usize) -> f64 {
         .expect("instructions are counted by valgrind");
     // `==1234== Collected : 5678`, on stderr.
     let report = String::from_utf8_lossy(&output.stderr);
-    report.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok()).unwrap()
+    report
+        .lines()
+        .find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok())
+        .unwrap()
 }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 use stomp_session::{
-    BoxError, ClientError, Connected, Delivery, IntoDelivery, IntoMessage, Json, Message, Principal, Request, Response,
+    BoxError, ClientError, Connected, Delivery, IntoDelivery, IntoMessage, Json, Message,
+    Principal, Request, Response,
 };
 
 /// What a connect handler returns.
@@ -101,7 +102,10 @@ where
     ///     Observe(changes).starting_with([Json(price.now())])
     /// }
     /// ```
-    pub fn starting_with<I>(self, values: I) -> Observe<impl Stream<Item = Result<Delivery, BoxError>> + Send + 'static>
+    pub fn starting_with<I>(
+        self,
+        values: I,
+    ) -> Observe<impl Stream<Item = Result<Delivery, BoxError>> + Send + 'static>
     where
         I: IntoIterator<Item: IntoDelivery + 'static, IntoIter: Send + 'static>,
     {
@@ -213,18 +217,27 @@ pub struct Answering<T, C> {
 
 impl<T: ConnectAnswer> Answering<T, ()> {
     pub(crate) fn connect() -> Answering<T, ()> {
-        Answering { context: |_| Ok(()), respond: |answer, ()| answer.into_response() }
+        Answering {
+            context: |_| Ok(()),
+            respond: |answer, ()| answer.into_response(),
+        }
     }
 }
 
 impl<T: SendAnswer> Answering<T, T::Context> {
     pub(crate) fn send() -> Answering<T, T::Context> {
-        Answering { context: T::context, respond: T::into_response }
+        Answering {
+            context: T::context,
+            respond: T::into_response,
+        }
     }
 }
 
 impl<T: SubscribeAnswer> Answering<T, ()> {
     pub(crate) fn subscribe() -> Answering<T, ()> {
-        Answering { context: |_| Ok(()), respond: |answer, ()| answer.into_response() }
+        Answering {
+            context: |_| Ok(()),
+            respond: |answer, ()| answer.into_response(),
+        }
     }
 }

@@ -34,11 +34,20 @@ fn known(error: &(dyn Error + 'static)) -> Option<ClientError> {
     if let Some(shown) = error.downcast_ref::<ClientError>() {
         Some(shown.clone())
     } else if error.is::<Elapsed>() {
-        Some(ClientError::new("timeout", "The server took too long to handle this frame."))
+        Some(ClientError::new(
+            "timeout",
+            "The server took too long to handle this frame.",
+        ))
     } else if error.is::<Overloaded>() {
-        Some(ClientError::new("overloaded", "The server is too busy to handle this frame."))
+        Some(ClientError::new(
+            "overloaded",
+            "The server is too busy to handle this frame.",
+        ))
     } else if error.is::<NotSubscribed>() {
-        Some(ClientError::new("not-subscribed", "There is no subscription for the answer to this frame."))
+        Some(ClientError::new(
+            "not-subscribed",
+            "There is no subscription for the answer to this frame.",
+        ))
     } else {
         None
     }
@@ -46,7 +55,13 @@ fn known(error: &(dyn Error + 'static)) -> Option<ClientError> {
 
 /// Nothing is routed where a frame wants to go.
 pub(crate) fn not_found(command: Command, destination: &str) -> ClientError {
-    ClientError::new("not-found", format!("There is nothing to {command} at {}.", Shown(destination, 64)))
+    ClientError::new(
+        "not-found",
+        format!(
+            "There is nothing to {command} at {}.",
+            Shown(destination, 64)
+        ),
+    )
 }
 
 /// A handler's argument could not be had from the request.
@@ -66,11 +81,17 @@ struct Shown<'a>(&'a str, usize);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shown(text, most) = *self;
-        text.chars().take(most).try_for_each(|char| match char.is_control() {
-            true => write!(f, "{}", char.escape_debug()),
-            false => write!(f, "{char}"),
-        })?;
-        if text.chars().nth(most).is_some() { f.write_str("…") } else { Ok(()) }
+        text.chars()
+            .take(most)
+            .try_for_each(|char| match char.is_control() {
+                true => write!(f, "{}", char.escape_debug()),
+                false => write!(f, "{char}"),
+            })?;
+        if text.chars().nth(most).is_some() {
+            f.write_str("…")
+        } else {
+            Ok(())
+        }
     }
 }
 

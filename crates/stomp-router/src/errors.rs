@@ -15,7 +15,11 @@ impl RouteErrors {
 
     /// All of them, if there are any.
     pub(crate) fn check(errors: Vec<RouteError>) -> Result<(), RouteErrors> {
-        if errors.is_empty() { Ok(()) } else { Err(RouteErrors(errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(RouteErrors(errors))
+        }
     }
 }
 
@@ -73,7 +77,10 @@ pub(crate) struct Origin {
 impl Origin {
     /// Whether it leads peers to destinations.
     pub(crate) fn needs_policy(&self) -> bool {
-        matches!(self.command, None | Some(Command::Send | Command::Subscribe))
+        matches!(
+            self.command,
+            None | Some(Command::Send | Command::Subscribe)
+        )
     }
 }
 

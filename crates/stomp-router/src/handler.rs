@@ -40,14 +40,23 @@ pub trait Handler<A, S>: Sized + Send + 'static {
 
     /// Makes a route of it.
     #[doc(hidden)]
-    fn into_route<C: Send + 'static>(self, state: S, answering: Answering<Self::Output, C>) -> Route;
+    fn into_route<C: Send + 'static>(
+        self,
+        state: S,
+        answering: Answering<Self::Output, C>,
+    ) -> Route;
 
     /// Wraps the handler in a tower layer, for one route.
     fn layer<L>(self, layer: L) -> Layered<Self, L, A, S>
     where
         L: Layer<Route, Service: RouteService>,
     {
-        Layered { handler: self, layer, is_policy: false, kind: PhantomData }
+        Layered {
+            handler: self,
+            layer,
+            is_policy: false,
+            kind: PhantomData,
+        }
     }
 
     /// As [`layer`](Handler::layer), for a layer that says who may use the route: see
@@ -56,7 +65,12 @@ pub trait Handler<A, S>: Sized + Send + 'static {
     where
         L: Layer<Route, Service: RouteService>,
     {
-        Layered { handler: self, layer, is_policy: true, kind: PhantomData }
+        Layered {
+            handler: self,
+            layer,
+            is_policy: true,
+            kind: PhantomData,
+        }
     }
 }
 
@@ -80,7 +94,11 @@ where
 
     fn into_route<C: Send + 'static>(self, state: S, answering: Answering<H::Output, C>) -> Route {
         let route = self.handler.into_route(state, answering).layer(&self.layer);
-        if self.is_policy { route.with_policy() } else { route }
+        if self.is_policy {
+            route.with_policy()
+        } else {
+            route
+        }
     }
 }
 

@@ -26,7 +26,10 @@ pub(crate) enum Refusal {
 
 impl<T> Paths<T> {
     pub(crate) fn new() -> Paths<T> {
-        Paths { tree: matchit::Router::new(), entries: Vec::new() }
+        Paths {
+            tree: matchit::Router::new(),
+            entries: Vec::new(),
+        }
     }
 
     /// Adds a value for the destinations that are like a pattern.
@@ -49,20 +52,31 @@ impl<T> Paths<T> {
 
     fn add(&mut self, pattern: String, names: Vec<Box<str>>, value: T) -> Result<(), Refusal> {
         let number = self.entries.len();
-        self.tree.insert(&*pattern, number).map_err(|error| match &error {
-            matchit::InsertError::Conflict { with } => match self.number(with) {
-                Some(number) => Refusal::Conflict(number),
-                None => Refusal::Malformed(error.to_string()),
-            },
-            _ => Refusal::Malformed(error.to_string()),
-        })?;
-        let pattern = Pattern { text: pattern.into(), names, number };
-        self.entries.push(Entry { value, pattern: Arc::new(pattern) });
+        self.tree
+            .insert(&*pattern, number)
+            .map_err(|error| match &error {
+                matchit::InsertError::Conflict { with } => match self.number(with) {
+                    Some(number) => Refusal::Conflict(number),
+                    None => Refusal::Malformed(error.to_string()),
+                },
+                _ => Refusal::Malformed(error.to_string()),
+            })?;
+        let pattern = Pattern {
+            text: pattern.into(),
+            names,
+            number,
+        };
+        self.entries.push(Entry {
+            value,
+            pattern: Arc::new(pattern),
+        });
         Ok(())
     }
 
     fn number(&self, pattern: &str) -> Option<usize> {
-        self.entries.iter().position(|entry| *entry.pattern.text == *pattern)
+        self.entries
+            .iter()
+            .position(|entry| *entry.pattern.text == *pattern)
     }
 
     /// The value of the pattern of this number.
@@ -74,7 +88,10 @@ impl<T> Paths<T> {
     pub(crate) fn find(&self, destination: &str) -> Option<Params> {
         let found = self.tree.at(destination).ok()?;
         let pattern = &self.entries.get(*found.value)?.pattern;
-        let places = found.params.iter().map(|(_, value)| place(destination, value));
+        let places = found
+            .params
+            .iter()
+            .map(|(_, value)| place(destination, value));
         Some(Params::new(Arc::clone(pattern), places))
     }
 
@@ -87,8 +104,15 @@ impl<T> Paths<T> {
 
 /// A pattern behind a prefix, with one `/` between them; nothing behind it is the prefix itself.
 pub(crate) fn join(prefix: &str, pattern: &str) -> String {
-    let (prefix, pattern) = (prefix.trim_end_matches('/'), pattern.trim_start_matches('/'));
-    if pattern.is_empty() { prefix.to_owned() } else { format!("{prefix}/{pattern}") }
+    let (prefix, pattern) = (
+        prefix.trim_end_matches('/'),
+        pattern.trim_start_matches('/'),
+    );
+    if pattern.is_empty() {
+        prefix.to_owned()
+    } else {
+        format!("{prefix}/{pattern}")
+    }
 }
 
 /// Where `part` stands in `whole`, which it is a part of.
@@ -99,18 +123,25 @@ fn place(whole: &str, part: &str) -> Range<usize> {
 
 /// `/users/:id` as `/users/{id}`.
 fn braced(pattern: &str) -> String {
-    let segments = pattern.split('/').map(|segment| match segment.strip_prefix(':') {
-        Some(name) => format!("{{{name}}}"),
-        None => segment.to_owned(),
-    });
+    let segments = pattern
+        .split('/')
+        .map(|segment| match segment.strip_prefix(':') {
+            Some(name) => format!("{{{name}}}"),
+            None => segment.to_owned(),
+        });
     segments.collect::<Vec<_>>().join("/")
 }
 
 /// The parameters' names, in order. In fixed text braces are doubled.
 fn names(pattern: &str) -> Vec<Box<str>> {
     let fixed = pattern.replace("{{", "").replace("}}", "");
-    let braced = fixed.split('{').skip(1).filter_map(|after| after.split_once('}'));
-    braced.map(|(name, _)| name.trim_start_matches('*').into()).collect()
+    let braced = fixed
+        .split('{')
+        .skip(1)
+        .filter_map(|after| after.split_once('}'));
+    braced
+        .map(|(name, _)| name.trim_start_matches('*').into())
+        .collect()
 }
 
 #[cfg(test)]
@@ -126,8 +157,16 @@ mod tests {
         paths.insert("/plain", 3).unwrap();
         let check = |destination: &str, value, params: &[(&str, &str)]| {
             let found = paths.find(destination).unwrap();
-            assert_eq!(paths.get(found.pattern().unwrap()), Some(&value), "{destination}");
-            assert_eq!(found.iter(destination).collect::<Vec<_>>(), params, "{destination}");
+            assert_eq!(
+                paths.get(found.pattern().unwrap()),
+                Some(&value),
+                "{destination}"
+            );
+            assert_eq!(
+                found.iter(destination).collect::<Vec<_>>(),
+                params,
+                "{destination}"
+            );
         };
         check("/users/7/messages", 0, &[("id", "7")]);
         check("/stats/load.{raw}", 1, &[("metric", "load")]);
@@ -143,10 +182,17 @@ mod tests {
         paths.insert_below("/rooms/:room", 0).unwrap();
         for destination in ["/rooms/blue", "/rooms/blue/a", "/rooms/blue/a/b"] {
             let found = paths.find(destination).unwrap();
-            assert_eq!(found.iter(destination).collect::<Vec<_>>(), [("room", "blue")], "{destination}");
+            assert_eq!(
+                found.iter(destination).collect::<Vec<_>>(),
+                [("room", "blue")],
+                "{destination}"
+            );
         }
         assert!(paths.find("/rooms").is_none());
-        assert_eq!(paths.insert_below("/rooms/{name}", 1), Err(Refusal::Conflict(0)));
+        assert_eq!(
+            paths.insert_below("/rooms/{name}", 1),
+            Err(Refusal::Conflict(0))
+        );
     }
 
     #[test]

@@ -40,9 +40,14 @@ impl<T: IntoMessage> SendAnswer for Reply<T> {
 
     fn context(request: &Request) -> Result<Asker, ClientError> {
         if !request.headers().contains(REPLY_TO) {
-            return Err(bad_request("The header \"reply-to\" is missing: the destination of the answer."));
+            return Err(bad_request(
+                "The header \"reply-to\" is missing: the destination of the answer.",
+            ));
         }
-        Ok(Asker { session: request.session().clone(), headers: request.headers().clone() })
+        Ok(Asker {
+            session: request.session().clone(),
+            headers: request.headers().clone(),
+        })
     }
 
     fn into_response(self, asker: Asker) -> Result<Response, BoxError> {
@@ -50,7 +55,9 @@ impl<T: IntoMessage> SendAnswer for Reply<T> {
         if let Some(id) = asker.headers.get(CORRELATION_ID) {
             message = message.with_header(CORRELATION_ID, id);
         }
-        asker.session.message(asker.headers.get(REPLY_TO).unwrap_or_default(), message)?;
+        asker
+            .session
+            .message(asker.headers.get(REPLY_TO).unwrap_or_default(), message)?;
         Ok(Response::Done)
     }
 }

@@ -27,7 +27,10 @@ pub(crate) trait Endpoint: Send + Sync {
 
 impl Route {
     pub(crate) fn new(endpoint: impl Endpoint + 'static) -> Route {
-        Route { endpoint: Arc::new(endpoint), has_policy: false }
+        Route {
+            endpoint: Arc::new(endpoint),
+            has_policy: false,
+        }
     }
 
     /// A service as a route; a route as itself.
@@ -43,12 +46,18 @@ impl Route {
         L: Layer<Route, Service: RouteService>,
     {
         let has_policy = self.has_policy;
-        Route { has_policy, ..Route::of(layer.layer(self)) }
+        Route {
+            has_policy,
+            ..Route::of(layer.layer(self))
+        }
     }
 
     /// Notes that who may use it is taken care of.
     pub(crate) fn with_policy(self) -> Route {
-        Route { has_policy: true, ..self }
+        Route {
+            has_policy: true,
+            ..self
+        }
     }
 
     pub(crate) fn has_policy(&self) -> bool {
@@ -76,7 +85,9 @@ impl Service<Request> for Route {
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Route").field("has_policy", &self.has_policy).finish_non_exhaustive()
+        f.debug_struct("Route")
+            .field("has_policy", &self.has_policy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,7 +109,11 @@ impl<T: RouteService> Endpoint for Called<T> {
             its own with `layer_per_session`"
 )]
 pub trait RouteService:
-    Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static> + Clone + Send + Sync + 'static
+    Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
 {
 }
 

@@ -37,7 +37,10 @@ struct Entry<S> {
 impl<S: Clone + Send + 'static> Router<S> {
     /// No routes.
     pub fn new() -> Router<S> {
-        Router { entries: Vec::new(), needs_policies: false }
+        Router {
+            entries: Vec::new(),
+            needs_policies: false,
+        }
     }
 
     /// Calls `handler` with `CONNECT` and `STOMP` frames. Its error refuses the peer.
@@ -46,7 +49,9 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: ConnectAnswer>,
     {
-        self.add(Some(Command::Connect), "", |state| handler.into_route(state, Answering::connect()))
+        self.add(Some(Command::Connect), "", |state| {
+            handler.into_route(state, Answering::connect())
+        })
     }
 
     /// Calls `handler` with `SEND` frames to destinations like `pattern`.
@@ -55,7 +60,9 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: SendAnswer>,
     {
-        self.add(Some(Command::Send), pattern, |state| handler.into_route(state, Answering::send()))
+        self.add(Some(Command::Send), pattern, |state| {
+            handler.into_route(state, Answering::send())
+        })
     }
 
     /// Calls `handler` with `SUBSCRIBE` frames to destinations like `pattern`. Its answer is what is sent to the
@@ -65,7 +72,9 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: SubscribeAnswer>,
     {
-        self.add(Some(Command::Subscribe), pattern, |state| handler.into_route(state, Answering::subscribe()))
+        self.add(Some(Command::Subscribe), pattern, |state| {
+            handler.into_route(state, Answering::subscribe())
+        })
     }
 
     /// Calls `handler` when a subscription to a destination like `pattern` was ended by its client.
@@ -74,7 +83,9 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: SendAnswer<Context = ()>>,
     {
-        self.add(Some(Command::Unsubscribe), pattern, |state| handler.into_route(state, Answering::send()))
+        self.add(Some(Command::Unsubscribe), pattern, |state| {
+            handler.into_route(state, Answering::send())
+        })
     }
 
     /// Calls `handler` at the end of every session that was connected.
@@ -83,14 +94,21 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: SendAnswer<Context = ()>>,
     {
-        self.add(Some(Command::Disconnect), "", |state| handler.into_route(state, Answering::send()))
+        self.add(Some(Command::Disconnect), "", |state| {
+            handler.into_route(state, Answering::send())
+        })
     }
 
     /// Calls a tower service with frames of one command: for what is no handler, such as another router's [`Routes`].
     ///
     /// `pattern` is empty for `CONNECT` and `DISCONNECT`.
     #[track_caller]
-    pub fn route_service(self, command: Command, pattern: &str, service: impl RouteService) -> Router<S> {
+    pub fn route_service(
+        self,
+        command: Command,
+        pattern: &str,
+        service: impl RouteService,
+    ) -> Router<S> {
         self.add(Some(command), pattern, |_| Route::of(service))
     }
 
@@ -101,7 +119,9 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         H: Handler<A, S, Output: SendAnswer<Context = ()>>,
     {
-        self.add(None, "", |state| handler.into_route(state, Answering::send()))
+        self.add(None, "", |state| {
+            handler.into_route(state, Answering::send())
+        })
     }
 
     /// Adds another router's routes behind a prefix, which may have parameters of its own.
@@ -111,7 +131,10 @@ impl<S: Clone + Send + 'static> Router<S> {
     /// disconnect handlers have no destination and are added as they are.
     pub fn nest(self, prefix: &str, router: Router<S>) -> Router<S> {
         let nested = router.map(|mut entry| {
-            if !matches!(entry.origin.command, Some(Command::Connect | Command::Disconnect)) {
+            if !matches!(
+                entry.origin.command,
+                Some(Command::Connect | Command::Disconnect)
+            ) {
                 entry.origin.pattern = path::join(prefix, &entry.origin.pattern);
             }
             entry
@@ -140,7 +163,10 @@ impl<S: Clone + Send + 'static> Router<S> {
     where
         L: Layer<Route, Service: RouteService> + Clone + Send + 'static,
     {
-        self.wrap(|origin| origin.command.is_some(), move |route| route.layer(&layer))
+        self.wrap(
+            |origin| origin.command.is_some(),
+            move |route| route.layer(&layer),
+        )
     }
 
     /// As [`layer`](Router::layer), for a layer that says who may use the routes: see
@@ -183,7 +209,10 @@ impl<S: Clone + Send + 'static> Router<S> {
     pub fn with_state<S2>(self, state: S) -> Router<S2> {
         self.map(|Entry { origin, make }| {
             let route = make(state.clone());
-            Entry { origin, make: Box::new(|_| route) }
+            Entry {
+                origin,
+                make: Box::new(|_| route),
+            }
         })
     }
 }
@@ -199,13 +228,19 @@ impl<S> Router<S> {
     where
         Self: Complete,
     {
-        let Router { entries, needs_policies } = self.complete();
+        let Router {
+            entries,
+            needs_policies,
+        } = self.complete();
         let mut table = Table::new();
         let mut errors = Vec::new();
         for Entry { origin, make } in entries {
             let route = make(());
             if needs_policies && origin.needs_policy() && !route.has_policy() {
-                errors.push(RouteError { origin: origin.clone(), problem: Problem::NoPolicy });
+                errors.push(RouteError {
+                    origin: origin.clone(),
+                    problem: Problem::NoPolicy,
+                });
             }
             if let Err(problem) = table.add(origin.clone(), route) {
                 errors.push(RouteError { origin, problem });
@@ -222,8 +257,15 @@ impl<S> Router<S> {
     where
         F: FnOnce(S) -> Route + Send + 'static,
     {
-        let origin = Origin { command, pattern: pattern.to_owned(), place: Location::caller() };
-        self.entries.push(Entry { origin, make: Box::new(make) });
+        let origin = Origin {
+            command,
+            pattern: pattern.to_owned(),
+            place: Location::caller(),
+        };
+        self.entries.push(Entry {
+            origin,
+            make: Box::new(make),
+        });
         self
     }
 
@@ -237,12 +279,18 @@ impl<S> Router<S> {
                 return entry;
             }
             let change = change.clone();
-            Entry { make: Box::new(move |state| change((entry.make)(state))), ..entry }
+            Entry {
+                make: Box::new(move |state| change((entry.make)(state))),
+                ..entry
+            }
         })
     }
 
     fn map<S2>(self, change: impl FnMut(Entry<S>) -> Entry<S2>) -> Router<S2> {
-        Router { entries: self.entries.into_iter().map(change).collect(), needs_policies: self.needs_policies }
+        Router {
+            entries: self.entries.into_iter().map(change).collect(),
+            needs_policies: self.needs_policies,
+        }
     }
 }
 
@@ -254,7 +302,9 @@ impl<S: Clone + Send + 'static> Default for Router<S> {
 
 impl<S> std::fmt::Debug for Router<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.entries.iter().map(|entry| entry.origin.to_string())).finish()
+        f.debug_list()
+            .entries(self.entries.iter().map(|entry| entry.origin.to_string()))
+            .finish()
     }
 }
 

@@ -25,7 +25,13 @@ pub struct Routes {
 
 impl Routes {
     pub(crate) fn new(table: Table) -> Routes {
-        Routes { finder: Finder { table: Arc::new(table), last: None }, layered: None }
+        Routes {
+            finder: Finder {
+                table: Arc::new(table),
+                last: None,
+            },
+            layered: None,
+        }
     }
 
     /// Wraps a tower layer around all of it, once: it sees every request, whether there is a route or not.
@@ -38,8 +44,16 @@ impl Routes {
         L: Layer<Routes, Service: RouteService>,
     {
         // What is inside does not look for what was found outside.
-        let finder = Finder { table: Arc::clone(&self.finder.table), last: None };
-        Routes { finder, layered: Some(BoxCloneSyncService::new(layer.layer(self).map_err(Into::into))) }
+        let finder = Finder {
+            table: Arc::clone(&self.finder.table),
+            last: None,
+        };
+        Routes {
+            finder,
+            layered: Some(BoxCloneSyncService::new(
+                layer.layer(self).map_err(Into::into),
+            )),
+        }
     }
 
     pub(crate) fn finder(&self) -> Finder {
@@ -53,7 +67,9 @@ impl Service<Request> for Routes {
     type Future = ResponseFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.layered.as_mut().map_or(Poll::Ready(Ok(())), |service| service.poll_ready(cx))
+        self.layered
+            .as_mut()
+            .map_or(Poll::Ready(Ok(())), |service| service.poll_ready(cx))
     }
 
     fn call(&mut self, mut request: Request) -> ResponseFuture {
@@ -66,7 +82,9 @@ impl Service<Request> for Routes {
         }
         let command = request.command();
         ResponseFuture(State::Ready(ready(match command {
-            Command::Send | Command::Subscribe => Err(not_found(command, request.destination()).into()),
+            Command::Send | Command::Subscribe => {
+                Err(not_found(command, request.destination()).into())
+            }
             _ => Ok(Response::Done),
         })))
     }
@@ -97,10 +115,16 @@ impl Finder {
     /// Notes in the request what is found, unless that is done.
     pub(crate) fn locate(&mut self, request: &mut Request) {
         let command = request.command();
-        if request.params().pattern().is_some_and(|pattern| self.table.knows(command, pattern)) {
+        if request
+            .params()
+            .pattern()
+            .is_some_and(|pattern| self.table.knows(command, pattern))
+        {
             return;
         }
-        let params = self.find(command, request.destination()).unwrap_or_default();
+        let params = self
+            .find(command, request.destination())
+            .unwrap_or_default();
         request.set_params(params);
     }
 
@@ -111,10 +135,17 @@ impl Finder {
             }
         }
         let params = self.table.find(command, destination)?;
-        let mut text = self.last.take().map_or_else(String::new, |last| last.destination);
+        let mut text = self
+            .last
+            .take()
+            .map_or_else(String::new, |last| last.destination);
         text.clear();
         text.push_str(destination);
-        self.last = Some(Last { command, destination: text, params: params.clone() });
+        self.last = Some(Last {
+            command,
+            destination: text,
+            params: params.clone(),
+        });
         Some(params)
     }
 }

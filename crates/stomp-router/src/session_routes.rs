@@ -46,7 +46,10 @@ impl SessionRoutes {
             Kind::Shared(routes) => routes.finder(),
             Kind::Layered(finder, _) => finder.clone(),
         };
-        SessionRoutes(Kind::Layered(finder, BoxService::new(layer.layer(self).map_err(Into::into))))
+        SessionRoutes(Kind::Layered(
+            finder,
+            BoxService::new(layer.layer(self).map_err(Into::into)),
+        ))
     }
 }
 
@@ -92,11 +95,15 @@ impl fmt::Debug for SessionRoutes {
             `Into<BoxError>`"
 )]
 pub trait SessionService:
-    Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static
+    Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static>
+    + Send
+    + 'static
 {
 }
 
 impl<T> SessionService for T where
-    T: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static
+    T: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static>
+        + Send
+        + 'static
 {
 }

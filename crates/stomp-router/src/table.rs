@@ -43,7 +43,10 @@ impl Table {
 
     /// Adds a route, or says why it cannot be.
     pub(crate) fn add(&mut self, origin: Origin, route: Route) -> Result<(), Problem> {
-        let entry = Entry { route, origin: Box::new(origin.clone()) };
+        let entry = Entry {
+            route,
+            origin: Box::new(origin.clone()),
+        };
         match origin.command {
             Some(Command::Connect | Command::Stomp) => fill(&mut self.connect, entry),
             Some(Command::Send) => insert(&mut self.send, entry),
@@ -62,7 +65,11 @@ impl Table {
     /// The pattern that fits a destination, and its parameters there.
     pub(crate) fn find(&self, command: Command, destination: &str) -> Option<Params> {
         let found = self.paths(command)?.find(destination);
-        if found.is_none() && has_fallback(command) { self.fallbacks.find(destination) } else { found }
+        if found.is_none() && has_fallback(command) {
+            self.fallbacks.find(destination)
+        } else {
+            found
+        }
     }
 
     /// Whether a pattern was found here, for this command.
@@ -73,7 +80,10 @@ impl Table {
     /// The route of a request whose pattern has been found.
     pub(crate) fn route(&self, request: &Request) -> Option<&Route> {
         let command = request.command();
-        let located = request.params().pattern().and_then(|pattern| self.located(command, pattern));
+        let located = request
+            .params()
+            .pattern()
+            .and_then(|pattern| self.located(command, pattern));
         let entry = located.or(match command {
             Command::Connect | Command::Stomp => self.connect.as_ref(),
             Command::Disconnect => self.disconnect.as_ref(),
@@ -85,7 +95,9 @@ impl Table {
 
     fn located(&self, command: Command, pattern: &Arc<Pattern>) -> Option<&Entry> {
         let fallbacks = has_fallback(command).then_some(&self.fallbacks);
-        self.paths(command)?.get(pattern).or_else(|| fallbacks?.get(pattern))
+        self.paths(command)?
+            .get(pattern)
+            .or_else(|| fallbacks?.get(pattern))
     }
 
     fn paths(&self, command: Command) -> Option<&Paths<Entry>> {
@@ -115,7 +127,9 @@ fn fill(slot: &mut Option<Entry>, entry: Entry) -> Result<(), Problem> {
 
 fn insert(paths: &mut Paths<Entry>, entry: Entry) -> Result<(), Problem> {
     let pattern = entry.origin.pattern.clone();
-    paths.insert(&pattern, entry).map_err(|refusal| problem(paths, refusal))
+    paths
+        .insert(&pattern, entry)
+        .map_err(|refusal| problem(paths, refusal))
 }
 
 fn problem(paths: &Paths<Entry>, refusal: Refusal) -> Problem {

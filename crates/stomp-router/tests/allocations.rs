@@ -1,6 +1,9 @@
 //! What a frame costs in allocations, from the request to the answer.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::FutureExt;
 use std::time::Duration;
@@ -18,12 +21,19 @@ where
     S: Service<Request, Response = Response>,
 {
     const TIMES: usize = 100;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     let _entered = runtime.enter();
     let requests = |from: usize| -> Vec<Request> {
-        let destinations = (from..from + TIMES).map(|turn| format!("/rooms/{}/{}", turn % rooms, 1_000 + turn));
-        let frames = destinations.map(|to| Frame::new(Command::Send).with_header("destination", &to));
-        frames.map(|frame| Request::new(frame).with_principal(Principal::new("ann"))).collect()
+        let destinations =
+            (from..from + TIMES).map(|turn| format!("/rooms/{}/{}", turn % rooms, 1_000 + turn));
+        let frames =
+            destinations.map(|to| Frame::new(Command::Send).with_header("destination", &to));
+        frames
+            .map(|frame| Request::new(frame).with_principal(Principal::new("ann")))
+            .collect()
     };
     let mut call = |requests: Vec<Request>| {
         for request in requests {
@@ -44,7 +54,9 @@ fn routes(rooms: usize) -> Routes {
 }
 
 fn router(rooms: usize) -> Router<u32> {
-    (0..rooms).fold(Router::new(), |router, room| router.send(&format!("/rooms/{room}/{{id}}"), plain))
+    (0..rooms).fold(Router::new(), |router, room| {
+        router.send(&format!("/rooms/{room}/{{id}}"), plain)
+    })
 }
 
 fn layer() -> TimeoutLayer {
@@ -65,21 +77,52 @@ fn it_is_one_with_ten_routes_and_with_a_thousand() {
 
 #[test]
 fn a_route_in_layers_costs_two() {
-    let one = Router::new().send("/rooms/0/{id}", plain.layer(layer())).with_state(7);
+    let one = Router::new()
+        .send("/rooms/0/{id}", plain.layer(layer()))
+        .with_state(7);
     assert_eq!(cost(one.build().unwrap(), 1), 2.0);
-    assert_eq!(cost(router(1).layer(layer()).with_state(7).build().unwrap(), 1), 2.0);
-    let several = ServiceBuilder::new().concurrency_limit(5).layer(RequirePrincipalLayer).layer(TraceLayer);
-    assert_eq!(cost(router(1).layer(several.layer(layer())).with_state(7).build().unwrap(), 1), 2.0);
+    assert_eq!(
+        cost(router(1).layer(layer()).with_state(7).build().unwrap(), 1),
+        2.0
+    );
+    let several = ServiceBuilder::new()
+        .concurrency_limit(5)
+        .layer(RequirePrincipalLayer)
+        .layer(TraceLayer);
+    assert_eq!(
+        cost(
+            router(1)
+                .layer(several.layer(layer()))
+                .with_state(7)
+                .build()
+                .unwrap(),
+            1
+        ),
+        2.0
+    );
     let function = from_fn(async |request, next: Next| next.run(request).await);
-    assert_eq!(cost(router(1).layer(function).with_state(7).build().unwrap(), 1), 2.0);
+    assert_eq!(
+        cost(router(1).layer(function).with_state(7).build().unwrap(), 1),
+        2.0
+    );
 }
 
 #[test]
 fn layers_around_everything_cost_one_more() {
     assert_eq!(cost(routes(1).layer(layer()), 1), 2.0);
     let function = from_fn(async |request, next: Next| next.run(request).await);
-    assert_eq!(cost(routes(1).layer(function), 1), 3.0, "a function keeps the way to the handler for later");
+    assert_eq!(
+        cost(routes(1).layer(function), 1),
+        3.0,
+        "a function keeps the way to the handler for later"
+    );
     assert_eq!(cost(SessionRoutes::from(routes(1)), 1), 1.0);
     assert_eq!(cost(SessionRoutes::from(routes(1)).layer(&layer()), 1), 2.0);
-    assert_eq!(cost(SessionRoutes::from(routes(1).layer(layer())).layer(&layer()), 1), 3.0);
+    assert_eq!(
+        cost(
+            SessionRoutes::from(routes(1).layer(layer())).layer(&layer()),
+            1
+        ),
+        3.0
+    );
 }

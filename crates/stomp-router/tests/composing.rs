@@ -1,6 +1,10 @@
 //! Routers out of routers: nesting, merging, fallbacks, services as routes, and policies.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::StreamExt;
 use std::collections::HashMap;
@@ -18,7 +22,11 @@ fn request(command: Command, destination: &str) -> Request {
 
 /// The message that a subscription gets, or the code of the error.
 async fn ask(routes: &Routes, destination: &str) -> String {
-    match routes.clone().oneshot(request(Command::Subscribe, destination)).await {
+    match routes
+        .clone()
+        .oneshot(request(Command::Subscribe, destination))
+        .await
+    {
         Ok(Response::Observe(mut messages)) => {
             String::from_utf8(messages.next().await.unwrap().unwrap().body().to_vec()).unwrap()
         }
@@ -28,7 +36,10 @@ async fn ask(routes: &Routes, destination: &str) -> String {
 }
 
 async fn names(Path(names): Path<HashMap<String, String>>) -> String {
-    let mut names: Vec<_> = names.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut names: Vec<_> = names
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     names.sort();
     names.join(" ")
 }
@@ -46,26 +57,52 @@ async fn sink() {}
 
 #[tokio::test]
 async fn nested_routes_lie_behind_the_prefix() {
-    let inner = Router::new().subscribe("/c/:c", names).subscribe("", names).send("/sink", sink);
+    let inner = Router::new()
+        .subscribe("/c/:c", names)
+        .subscribe("", names)
+        .send("/sink", sink);
     let middle = Router::new().nest("/:b/", inner);
-    let routes = Router::new().nest("/a/{a}", middle).subscribe("/plain/{x}", names).build().unwrap();
+    let routes = Router::new()
+        .nest("/a/{a}", middle)
+        .subscribe("/plain/{x}", names)
+        .build()
+        .unwrap();
     assert_eq!(ask(&routes, "/a/1/2/c/3").await, "a=1 b=2 c=3");
     assert_eq!(ask(&routes, "/a/1/2").await, "a=1 b=2");
     assert_eq!(ask(&routes, "/plain/4").await, "x=4");
     assert_eq!(ask(&routes, "/c/3").await, "not-found");
-    let sent = routes.clone().oneshot(request(Command::Send, "/a/1/2/sink")).await;
+    let sent = routes
+        .clone()
+        .oneshot(request(Command::Send, "/a/1/2/sink"))
+        .await;
     assert!(matches!(sent, Ok(Response::Done)));
-    let unsubscribed = routes.oneshot(request(Command::Unsubscribe, "/a/1/2")).await;
+    let unsubscribed = routes
+        .oneshot(request(Command::Unsubscribe, "/a/1/2"))
+        .await;
     assert!(matches!(unsubscribed, Ok(Response::Done)));
 }
 
 #[test]
 fn nested_connect_handlers_are_the_apps() {
     let login = Router::new().connect(sink);
-    assert!(Router::new().nest("/a", login).disconnect(sink).build().is_ok());
+    assert!(
+        Router::new()
+            .nest("/a", login)
+            .disconnect(sink)
+            .build()
+            .is_ok()
+    );
     let (one, other) = (Router::new().connect(sink), Router::new().connect(sink));
-    let errors = Router::new().nest("/a", one).nest("/b", other).build().unwrap_err().to_string();
-    assert!(errors.starts_with("CONNECT (") && errors.contains("in conflict with CONNECT ("), "{errors}");
+    let errors = Router::new()
+        .nest("/a", one)
+        .nest("/b", other)
+        .build()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        errors.starts_with("CONNECT (") && errors.contains("in conflict with CONNECT ("),
+        "{errors}"
+    );
 }
 
 #[tokio::test]
@@ -111,14 +148,41 @@ async fn the_nearest_fallback_answers() {
 
 #[tokio::test]
 async fn a_layer_is_around_the_fallback_and_a_route_layer_is_not() {
-    let halt = || from_fn(|_, _: Next| std::future::ready(Err::<Response, _>(ClientError::new("halted", ""))));
-    let router = || Router::new().subscribe("/here", names).fallback(refuse("fallback"));
+    let halt = || {
+        from_fn(|_, _: Next| std::future::ready(Err::<Response, _>(ClientError::new("halted", ""))))
+    };
+    let router = || {
+        Router::new()
+            .subscribe("/here", names)
+            .fallback(refuse("fallback"))
+    };
     let routes = router().layer(halt()).build().unwrap();
-    assert_eq!((&*ask(&routes, "/here").await, &*ask(&routes, "/nowhere").await), ("halted", "halted"));
+    assert_eq!(
+        (
+            &*ask(&routes, "/here").await,
+            &*ask(&routes, "/nowhere").await
+        ),
+        ("halted", "halted")
+    );
     let routes = router().route_layer(halt()).build().unwrap();
-    assert_eq!((&*ask(&routes, "/here").await, &*ask(&routes, "/nowhere").await), ("halted", "fallback"));
-    let routes = Router::new().nest("/p", router().layer(halt())).build().unwrap();
-    assert_eq!((&*ask(&routes, "/p/here").await, &*ask(&routes, "/p/nowhere").await), ("halted", "halted"));
+    assert_eq!(
+        (
+            &*ask(&routes, "/here").await,
+            &*ask(&routes, "/nowhere").await
+        ),
+        ("halted", "fallback")
+    );
+    let routes = Router::new()
+        .nest("/p", router().layer(halt()))
+        .build()
+        .unwrap();
+    assert_eq!(
+        (
+            &*ask(&routes, "/p/here").await,
+            &*ask(&routes, "/p/nowhere").await
+        ),
+        ("halted", "halted")
+    );
     assert_eq!(ask(&routes, "/nowhere").await, "not-found");
     // Around everything, what has no route is met too.
     let routes = Router::new().build().unwrap().layer(halt());
@@ -149,15 +213,26 @@ async fn a_pattern_may_fit_every_destination() {
 /// Routes as a route: both look for the pattern, each among its own.
 #[tokio::test]
 async fn a_service_is_a_route() {
-    let inner = Router::new().subscribe("/a/{inner}", names).fallback(refuse("inner")).build().unwrap();
+    let inner = Router::new()
+        .subscribe("/a/{inner}", names)
+        .fallback(refuse("inner"))
+        .build()
+        .unwrap();
     let routes = Router::new()
         .route_service(Command::Subscribe, "/a/{*outer}", inner)
-        .route_service(Command::Connect, "", tower::service_fn(async |_| Err::<Response, _>("closed")))
+        .route_service(
+            Command::Connect,
+            "",
+            tower::service_fn(async |_| Err::<Response, _>("closed")),
+        )
         .build()
         .unwrap();
     assert_eq!(ask(&routes, "/a/1").await, "inner=1");
     assert_eq!(ask(&routes, "/a/1/2").await, "inner");
-    let error = routes.oneshot(request(Command::Connect, "")).await.unwrap_err();
+    let error = routes
+        .oneshot(request(Command::Connect, ""))
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "closed");
 }
 
@@ -166,31 +241,61 @@ async fn a_service_is_a_route() {
 async fn layers_know_the_pattern() {
     let show = || {
         from_fn(async |request: Request, _: Next| {
-            let pattern = request.params().pattern().map_or("none", |pattern| &*pattern.text).to_owned();
+            let pattern = request
+                .params()
+                .pattern()
+                .map_or("none", |pattern| &*pattern.text)
+                .to_owned();
             Err::<Response, _>(ClientError::new(pattern, ""))
         })
     };
-    let router = || Router::new().subscribe("/users/:id", names).nest("/p/:q", Router::new().fallback(sink));
-    for routes in [router().layer(show()).build().unwrap(), router().build().unwrap().layer(show())] {
+    let router = || {
+        Router::new()
+            .subscribe("/users/:id", names)
+            .nest("/p/:q", Router::new().fallback(sink))
+    };
+    for routes in [
+        router().layer(show()).build().unwrap(),
+        router().build().unwrap().layer(show()),
+    ] {
         assert_eq!(ask(&routes, "/users/7").await, "/users/{id}");
         assert_eq!(ask(&routes, "/users/8").await, "/users/{id}");
         assert_eq!(ask(&routes, "/p/1/2").await, "/p/{q}/{*rest}");
     }
-    assert_eq!(ask(&router().build().unwrap().layer(show()), "/nowhere").await, "none");
+    assert_eq!(
+        ask(&router().build().unwrap().layer(show()), "/nowhere").await,
+        "none"
+    );
 
     let show = tower::layer::layer_fn(|_| {
         tower::service_fn(async |request: Request| {
-            Err::<Response, _>(request.params().pattern().map(|pattern| pattern.text.to_string()).unwrap_or_default())
+            Err::<Response, _>(
+                request
+                    .params()
+                    .pattern()
+                    .map(|pattern| pattern.text.to_string())
+                    .unwrap_or_default(),
+            )
         })
     });
-    let session = SessionRoutes::from(router().build().unwrap()).layer(&Identity::new()).layer(&show);
-    let error = session.oneshot(request(Command::Subscribe, "/users/7")).await.unwrap_err();
+    let session = SessionRoutes::from(router().build().unwrap())
+        .layer(&Identity::new())
+        .layer(&show);
+    let error = session
+        .oneshot(request(Command::Subscribe, "/users/7"))
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "/users/{id}");
 }
 
 #[test]
 fn what_lacks_a_policy_is_named() {
-    let members = || Router::new().send("/orders", sink).subscribe("/orders", names).fallback(sink);
+    let members = || {
+        Router::new()
+            .send("/orders", sink)
+            .subscribe("/orders", names)
+            .fallback(sink)
+    };
     let complete = Router::new()
         .nest("/members", members().policy(RequirePrincipalLayer))
         .send("/hello", sink.policy(Identity::new()))
@@ -198,7 +303,13 @@ fn what_lacks_a_policy_is_named() {
         .unsubscribe("/hello", sink)
         .disconnect(sink);
     // A layer around it changes nothing about that.
-    assert!(complete.layer(TraceLayer).require_policies().build().is_ok());
+    assert!(
+        complete
+            .layer(TraceLayer)
+            .require_policies()
+            .build()
+            .is_ok()
+    );
 
     let lacking = Router::new()
         .require_policies()
@@ -217,21 +328,46 @@ fn what_lacks_a_policy_is_named() {
     ];
     assert_eq!(shown.len(), expected.len(), "{shown:#?}");
     for (shown, expected) in shown.iter().zip(expected) {
-        assert!(shown.starts_with(expected) && shown.ends_with("has no policy"), "{shown}");
+        assert!(
+            shown.starts_with(expected) && shown.ends_with("has no policy"),
+            "{shown}"
+        );
     }
     // Whoever takes in a router that requires them, requires them.
     let demanding = Router::new().require_policies();
-    assert!(Router::new().send("/a", sink).nest("/b", demanding).build().is_err());
+    assert!(
+        Router::new()
+            .send("/a", sink)
+            .nest("/b", demanding)
+            .build()
+            .is_err()
+    );
 }
 
 #[tokio::test]
 async fn a_principal_is_required() {
-    let routes = Router::new().send("/orders", sink).connect(sink).build().unwrap().layer(RequirePrincipalLayer);
-    let error = routes.clone().oneshot(request(Command::Send, "/orders")).await.unwrap_err();
+    let routes = Router::new()
+        .send("/orders", sink)
+        .connect(sink)
+        .build()
+        .unwrap()
+        .layer(RequirePrincipalLayer);
+    let error = routes
+        .clone()
+        .oneshot(request(Command::Send, "/orders"))
+        .await
+        .unwrap_err();
     assert_eq!(describe(&*error).code(), "login-required");
     let named = request(Command::Send, "/orders").with_principal(Principal::new("ann"));
     assert!(routes.clone().oneshot(named).await.is_ok());
     for command in [Command::Connect, Command::Unsubscribe, Command::Disconnect] {
-        assert!(routes.clone().oneshot(request(command, "/orders")).await.is_ok(), "{command}");
+        assert!(
+            routes
+                .clone()
+                .oneshot(request(command, "/orders"))
+                .await
+                .is_ok(),
+            "{command}"
+        );
     }
 }

@@ -1,6 +1,10 @@
 //! Tower layers around handlers: what they see, in which order, and what clients are told of their errors.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::{FutureExt, StreamExt};
 use std::{
@@ -19,7 +23,11 @@ fn request(command: Command, destination: &str) -> Request {
 
 /// The code that a client is shown of a `SEND` that fails.
 async fn code(routes: &Routes, destination: &str) -> String {
-    let error = routes.clone().oneshot(request(Command::Send, destination)).await.unwrap_err();
+    let error = routes
+        .clone()
+        .oneshot(request(Command::Send, destination))
+        .await
+        .unwrap_err();
     describe(&*error).code().to_owned()
 }
 
@@ -31,14 +39,20 @@ struct Named {
 }
 
 fn named(name: &'static str) -> Named {
-    Named { name, refuses: None }
+    Named {
+        name,
+        refuses: None,
+    }
 }
 
 impl<S> Layer<S> for Named {
     type Service = Naming<S>;
 
     fn layer(&self, inner: S) -> Naming<S> {
-        Naming { inner, layer: *self }
+        Naming {
+            inner,
+            layer: *self,
+        }
     }
 }
 
@@ -65,7 +79,11 @@ where
             let error = ClientError::new("refused", self.layer.name);
             return async { Err(error.into()) }.boxed();
         }
-        request.extensions_mut().get_or_insert_default::<Names>().0.push(self.layer.name);
+        request
+            .extensions_mut()
+            .get_or_insert_default::<Names>()
+            .0
+            .push(self.layer.name);
         self.inner.call(request).boxed()
     }
 }
@@ -86,8 +104,11 @@ async fn names(Names(names): Names) -> String {
 
 /// The layers around the handler of `destination`, outermost first.
 async fn around(routes: &Routes, destination: &str) -> String {
-    let Response::Observe(mut messages) =
-        routes.clone().oneshot(request(Command::Subscribe, destination)).await.unwrap()
+    let Response::Observe(mut messages) = routes
+        .clone()
+        .oneshot(request(Command::Subscribe, destination))
+        .await
+        .unwrap()
     else {
         panic!("no message")
     };
@@ -100,14 +121,33 @@ async fn a_timeout_ends_a_handler_that_does_not() {
         tokio::time::sleep(Duration::from_secs(100)).await;
     }
     let routes = Router::new()
-        .send("/never", pending::<()>.layer(TimeoutLayer::new(Duration::from_secs(10))))
+        .send(
+            "/never",
+            pending::<()>.layer(TimeoutLayer::new(Duration::from_secs(10))),
+        )
         .send("/slow", slow)
-        .send("/slow/enough", slow.layer(TimeoutLayer::new(Duration::from_secs(101))))
+        .send(
+            "/slow/enough",
+            slow.layer(TimeoutLayer::new(Duration::from_secs(101))),
+        )
         .build()
         .unwrap();
     assert_eq!(code(&routes, "/never").await, "timeout");
-    assert!(routes.clone().oneshot(request(Command::Send, "/slow")).await.is_ok(), "it is not in the layer");
-    assert!(routes.clone().oneshot(request(Command::Send, "/slow/enough")).await.is_ok());
+    assert!(
+        routes
+            .clone()
+            .oneshot(request(Command::Send, "/slow"))
+            .await
+            .is_ok(),
+        "it is not in the layer"
+    );
+    assert!(
+        routes
+            .clone()
+            .oneshot(request(Command::Send, "/slow/enough"))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -134,8 +174,11 @@ async fn a_limit_that_sheds_load_lets_in_as_many_as_it_says() {
 
 #[tokio::test]
 async fn a_layer_hands_something_to_the_handlers_inside_it() {
-    let routes =
-        Router::new().subscribe("/inside", names.layer(named("a"))).subscribe("/outside", names).build().unwrap();
+    let routes = Router::new()
+        .subscribe("/inside", names.layer(named("a")))
+        .subscribe("/outside", names)
+        .build()
+        .unwrap();
     assert_eq!(around(&routes, "/inside").await, "a");
     assert_eq!(around(&routes, "/outside").await, "");
 }
@@ -150,7 +193,11 @@ async fn a_layer_of_the_router_is_around_the_routes_before_it() {
         .subscribe("/third", names)
         .build()
         .unwrap();
-    assert_eq!(around(&routes, "/first").await, "b a", "the last added is the outermost");
+    assert_eq!(
+        around(&routes, "/first").await,
+        "b a",
+        "the last added is the outermost"
+    );
     assert_eq!(around(&routes, "/second").await, "b");
     assert_eq!(around(&routes, "/third").await, "");
 }
@@ -160,7 +207,10 @@ async fn the_last_layer_is_the_outermost() {
     let routes = Router::new()
         .subscribe("/one/by/one", names.layer(named("a")).layer(named("b")))
         // In a builder it is the first.
-        .subscribe("/built", names.layer(ServiceBuilder::new().layer(named("b")).layer(named("a"))))
+        .subscribe(
+            "/built",
+            names.layer(ServiceBuilder::new().layer(named("b")).layer(named("a"))),
+        )
         .layer(named("c"))
         .layer(named("d"))
         .build()
@@ -171,11 +221,24 @@ async fn the_last_layer_is_the_outermost() {
 
 #[tokio::test]
 async fn state_and_layers_may_come_in_any_order() {
-    async fn both(Names(names): Names, stomp_router::State(state): stomp_router::State<&'static str>) -> String {
+    async fn both(
+        Names(names): Names,
+        stomp_router::State(state): stomp_router::State<&'static str>,
+    ) -> String {
         format!("{state} {}", names.join(" "))
     }
-    let before = Router::new().subscribe("/a", both).with_state("s").layer(named("a")).build().unwrap();
-    let after = Router::new().subscribe("/a", both).layer(named("a")).with_state("s").build().unwrap();
+    let before = Router::new()
+        .subscribe("/a", both)
+        .with_state("s")
+        .layer(named("a"))
+        .build()
+        .unwrap();
+    let after = Router::new()
+        .subscribe("/a", both)
+        .layer(named("a"))
+        .with_state("s")
+        .build()
+        .unwrap();
     assert_eq!(around(&before, "/a").await, "s a");
     assert_eq!(around(&after, "/a").await, "s a");
 }
@@ -183,19 +246,38 @@ async fn state_and_layers_may_come_in_any_order() {
 #[tokio::test]
 async fn routes_of_every_command_are_layered() {
     async fn sink() {}
-    for command in [Command::Connect, Command::Send, Command::Subscribe, Command::Unsubscribe, Command::Disconnect] {
+    for command in [
+        Command::Connect,
+        Command::Send,
+        Command::Subscribe,
+        Command::Unsubscribe,
+        Command::Disconnect,
+    ] {
         let routes = Router::new()
             .connect(sink)
             .send("/a", sink)
             .subscribe("/a", sink)
             .unsubscribe("/a", sink)
             .disconnect(sink)
-            .layer(Named { name: "a", refuses: Some(command) })
+            .layer(Named {
+                name: "a",
+                refuses: Some(command),
+            })
             .build()
             .unwrap();
-        for other in [Command::Connect, Command::Send, Command::Subscribe, Command::Unsubscribe, Command::Disconnect] {
+        for other in [
+            Command::Connect,
+            Command::Send,
+            Command::Subscribe,
+            Command::Unsubscribe,
+            Command::Disconnect,
+        ] {
             let answer = routes.clone().oneshot(request(other, "/a")).await;
-            assert_eq!(answer.is_err(), other == command, "{other} where {command} is refused");
+            assert_eq!(
+                answer.is_err(),
+                other == command,
+                "{other} where {command} is refused"
+            );
         }
     }
 }
@@ -212,14 +294,31 @@ async fn errors_pass_through_layers_as_what_they_are() {
     let routes = Router::new()
         .send("/refused", refuse)
         .send("/failed", fail)
-        .send("/sink", sink.layer(Named { name: "a", refuses: Some(Command::Send) }))
+        .send(
+            "/sink",
+            sink.layer(Named {
+                name: "a",
+                refuses: Some(Command::Send),
+            }),
+        )
         .layer(ServiceBuilder::new().load_shed().concurrency_limit(1))
         .layer(TimeoutLayer::new(Duration::from_secs(10)))
         .build()
         .unwrap();
     assert_eq!(code(&routes, "/refused").await, "out-of-stock");
-    assert_eq!(code(&routes, "/sink").await, "refused", "a layer's own error");
-    assert_eq!(code(&routes, "/failed").await, "internal-error", "this is not meant for clients");
-    let error = routes.oneshot(request(Command::Send, "/failed")).await.unwrap_err();
+    assert_eq!(
+        code(&routes, "/sink").await,
+        "refused",
+        "a layer's own error"
+    );
+    assert_eq!(
+        code(&routes, "/failed").await,
+        "internal-error",
+        "this is not meant for clients"
+    );
+    let error = routes
+        .oneshot(request(Command::Send, "/failed"))
+        .await
+        .unwrap_err();
     assert!(error.is::<std::fmt::Error>(), "{error:?}");
 }

@@ -1,6 +1,10 @@
 //! What the layers for tracing and metrics tell of requests.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::FutureExt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +22,11 @@ async fn refuse() -> Result<(), ClientError> {
 }
 
 fn routes() -> Routes {
-    Router::new().send("/greetings/{name}", greet).send("/refused", refuse).build().unwrap()
+    Router::new()
+        .send("/greetings/{name}", greet)
+        .send("/refused", refuse)
+        .build()
+        .unwrap()
 }
 
 /// Whether anybody listens is known to all threads, and would be in the way of another test.
@@ -29,7 +37,11 @@ fn call(routes: &Routes, request: Request) {
 }
 
 fn send(destination: &str) -> Request {
-    Request::new(Frame::new(Command::Send).with_header("destination", destination).with_header("passcode", "secret"))
+    Request::new(
+        Frame::new(Command::Send)
+            .with_header("destination", destination)
+            .with_header("passcode", "secret"),
+    )
 }
 
 mod trace {
@@ -64,15 +76,24 @@ mod trace {
             .finish();
         tracing::subscriber::with_default(subscriber, || call(&routes, request));
         let octets = log.0.lock().unwrap().clone();
-        String::from_utf8(octets).unwrap().lines().map(str::to_owned).collect()
+        String::from_utf8(octets)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
     fn a_request_has_a_span() {
         let request = send("/greetings/\u{1b}x").with_principal(Principal::new("ann"));
         let lines = logged(Level::DEBUG, request);
-        let [inside, handled] = &lines[..] else { panic!("{lines:#?}") };
-        assert!(inside.contains("inside") && handled.contains("handled elapsed="), "{lines:#?}");
+        let [inside, handled] = &lines[..] else {
+            panic!("{lines:#?}")
+        };
+        assert!(
+            inside.contains("inside") && handled.contains("handled elapsed="),
+            "{lines:#?}"
+        );
         for line in &lines {
             for part in [
                 "request{",
@@ -83,16 +104,28 @@ mod trace {
             ] {
                 assert!(line.contains(part), "no {part} in {line}");
             }
-            assert!(!line.contains('\u{1b}') && !line.contains("secret"), "{line}");
+            assert!(
+                !line.contains('\u{1b}') && !line.contains("secret"),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn an_error_is_told_at_info() {
         let lines = logged(Level::INFO, send("/refused"));
-        let [line] = &lines[..] else { panic!("{lines:#?}") };
-        assert!(line.contains("INFO") && line.contains("refused") && line.contains("out-of-stock"), "{line}");
-        assert_eq!(logged(Level::INFO, send("/greetings/x")).len(), 1, "success is told at debug");
+        let [line] = &lines[..] else {
+            panic!("{lines:#?}")
+        };
+        assert!(
+            line.contains("INFO") && line.contains("refused") && line.contains("out-of-stock"),
+            "{line}"
+        );
+        assert_eq!(
+            logged(Level::INFO, send("/greetings/x")).len(),
+            1,
+            "success is told at debug"
+        );
     }
 }
 
@@ -100,8 +133,8 @@ mod trace {
 mod metrics {
     use super::*;
     use ::metrics::{
-        Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-        with_local_recorder,
+        Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+        SharedString, Unit, with_local_recorder,
     };
     use std::collections::BTreeMap;
     use stomp_router::middleware::MetricsLayer;
@@ -114,8 +147,14 @@ mod metrics {
 
     impl Counts {
         fn count(&self, key: &Key) -> Arc<Count> {
-            let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-            Arc::new(Count(self.clone(), format!("{} {}", key.name(), labels.join(" "))))
+            let labels: Vec<_> = key
+                .labels()
+                .map(|label| format!("{}={}", label.key(), label.value()))
+                .collect();
+            Arc::new(Count(
+                self.clone(),
+                format!("{} {}", key.name(), labels.join(" ")),
+            ))
         }
     }
 
@@ -157,13 +196,22 @@ mod metrics {
         let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let (counts, routes) = (Counts::default(), routes().layer(MetricsLayer));
         with_local_recorder(&counts, || {
-            for destination in ["/greetings/a", "/greetings/b", "/refused", "/nowhere/1", "/nowhere/2"] {
+            for destination in [
+                "/greetings/a",
+                "/greetings/b",
+                "/refused",
+                "/nowhere/1",
+                "/nowhere/2",
+            ] {
                 call(&routes, send(destination));
             }
             call(&routes, Request::new(Frame::new(Command::Connect)));
         });
         let counts = counts.0.lock().unwrap();
-        let shown: Vec<_> = counts.iter().map(|(metric, count)| format!("{metric} {count}")).collect();
+        let shown: Vec<_> = counts
+            .iter()
+            .map(|(metric, count)| format!("{metric} {count}"))
+            .collect();
         assert_eq!(
             shown,
             [

@@ -1,6 +1,10 @@
 //! Requests through `Routes`: which handler they reach, with what arguments, and what becomes of its answer.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -9,13 +13,18 @@ use std::{collections::HashMap, net::IpAddr, sync::mpsc};
 use stomp_frame::{Command, Frame, Headers};
 use stomp_router::{Extension, FromRef, Json, Observe, Path, Router, Routes, State};
 use stomp_session::{
-    BoxError, ClientError, Connected, Delivery, DisconnectReason, Message, Peer, Principal, Request, Response, Session,
+    BoxError, ClientError, Connected, Delivery, DisconnectReason, Message, Peer, Principal,
+    Request, Response, Session,
 };
 use thiserror::Error;
 use tower::{Service, ServiceExt};
 
 fn request(command: Command, destination: &str, body: &'static [u8]) -> Request {
-    Request::new(Frame::new(command).with_header("destination", destination).with_body(body))
+    Request::new(
+        Frame::new(command)
+            .with_header("destination", destination)
+            .with_body(body),
+    )
 }
 
 fn send(destination: &str, body: &'static [u8]) -> Request {
@@ -29,8 +38,15 @@ fn subscribe(destination: &str) -> Request {
 /// The bodies of the messages that a subscription to `destination` gets, or what the client is told instead.
 async fn messages(routes: &Routes, destination: &str) -> Result<Vec<String>, String> {
     let shown = |error: BoxError| error.downcast::<ClientError>().unwrap().to_string();
-    let text = |message: Result<Delivery, BoxError>| String::from_utf8(message.unwrap().body().to_vec()).unwrap();
-    match routes.clone().oneshot(subscribe(destination)).await.map_err(shown)? {
+    let text = |message: Result<Delivery, BoxError>| {
+        String::from_utf8(message.unwrap().body().to_vec()).unwrap()
+    };
+    match routes
+        .clone()
+        .oneshot(subscribe(destination))
+        .await
+        .map_err(shown)?
+    {
         Response::Observe(messages) => Ok(messages.map(text).collect().await),
         other => panic!("no messages, but {other:?}"),
     }
@@ -38,7 +54,13 @@ async fn messages(routes: &Routes, destination: &str) -> Result<Vec<String>, Str
 
 /// What the client is told of a request that fails.
 async fn refusal(routes: &Routes, request: Request) -> ClientError {
-    *routes.clone().oneshot(request).await.unwrap_err().downcast().unwrap()
+    *routes
+        .clone()
+        .oneshot(request)
+        .await
+        .unwrap_err()
+        .downcast()
+        .unwrap()
 }
 
 async fn show(Path(value): Path<String>) -> String {
@@ -63,20 +85,47 @@ async fn a_parameter_is_one_segment_in_either_spelling() {
         ("/prices/tea.eur", "tea"),
         ("orders.7.new", "7.new"),
     ] {
-        assert_eq!(messages(&routes, destination).await, Ok(vec![expected.to_owned()]));
+        assert_eq!(
+            messages(&routes, destination).await,
+            Ok(vec![expected.to_owned()])
+        );
     }
-    for elsewhere in ["/users/7", "/users//name", "/users/7/8/name", "/rooms/", "/rooms/a/b", "rooms/a", "orders/7", ""]
-    {
-        assert_eq!(refusal(&routes, subscribe(elsewhere)).await.code(), "not-found", "{elsewhere}");
+    for elsewhere in [
+        "/users/7",
+        "/users//name",
+        "/users/7/8/name",
+        "/rooms/",
+        "/rooms/a/b",
+        "rooms/a",
+        "orders/7",
+        "",
+    ] {
+        assert_eq!(
+            refusal(&routes, subscribe(elsewhere)).await.code(),
+            "not-found",
+            "{elsewhere}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_starred_parameter_is_all_the_rest() {
-    let routes = Router::new().subscribe("/files/{*rest}", show).build().unwrap();
-    assert_eq!(messages(&routes, "/files/a").await, Ok(vec!["a".to_owned()]));
-    assert_eq!(messages(&routes, "/files/a/b//c").await, Ok(vec!["a/b//c".to_owned()]));
-    assert_eq!(refusal(&routes, subscribe("/files/")).await.code(), "not-found");
+    let routes = Router::new()
+        .subscribe("/files/{*rest}", show)
+        .build()
+        .unwrap();
+    assert_eq!(
+        messages(&routes, "/files/a").await,
+        Ok(vec!["a".to_owned()])
+    );
+    assert_eq!(
+        messages(&routes, "/files/a/b//c").await,
+        Ok(vec!["a/b//c".to_owned()])
+    );
+    assert_eq!(
+        refusal(&routes, subscribe("/files/")).await.code(),
+        "not-found"
+    );
 }
 
 #[tokio::test]
@@ -84,11 +133,21 @@ async fn fixed_text_goes_before_a_parameter_whatever_came_first() {
     async fn fixed() -> String {
         "fixed".to_owned()
     }
-    let before = Router::new().subscribe("/rooms/lobby", fixed).subscribe("/rooms/{room}", show);
-    let after = Router::new().subscribe("/rooms/{room}", show).subscribe("/rooms/lobby", fixed);
+    let before = Router::new()
+        .subscribe("/rooms/lobby", fixed)
+        .subscribe("/rooms/{room}", show);
+    let after = Router::new()
+        .subscribe("/rooms/{room}", show)
+        .subscribe("/rooms/lobby", fixed);
     for routes in [before.build().unwrap(), after.build().unwrap()] {
-        assert_eq!(messages(&routes, "/rooms/lobby").await, Ok(vec!["fixed".to_owned()]));
-        assert_eq!(messages(&routes, "/rooms/lobbyist").await, Ok(vec!["lobbyist".to_owned()]));
+        assert_eq!(
+            messages(&routes, "/rooms/lobby").await,
+            Ok(vec!["fixed".to_owned()])
+        );
+        assert_eq!(
+            messages(&routes, "/rooms/lobbyist").await,
+            Ok(vec!["lobbyist".to_owned()])
+        );
     }
 }
 
@@ -107,11 +166,22 @@ async fn what_is_asked_before_makes_no_difference() {
         .unwrap();
     for room in ["a", "a", "bb", "a"] {
         let destination = format!("/rooms/{room}");
-        let Response::Observe(mut messages) = routes.call(subscribe(&destination)).await.unwrap() else { panic!() };
+        let Response::Observe(mut messages) = routes.call(subscribe(&destination)).await.unwrap()
+        else {
+            panic!()
+        };
         assert_eq!(messages.next().await.unwrap().unwrap().body(), room);
-        assert!(matches!(routes.call(send(&destination, b"")).await.unwrap(), Response::Done));
+        assert!(matches!(
+            routes.call(send(&destination, b"")).await.unwrap(),
+            Response::Done
+        ));
         assert!(routes.call(subscribe("/nowhere")).await.is_err());
-        assert!(matches!(routes.call(request(Command::Unsubscribe, &destination, b"")).await, Ok(Response::Done)));
+        assert!(matches!(
+            routes
+                .call(request(Command::Unsubscribe, &destination, b""))
+                .await,
+            Ok(Response::Done)
+        ));
     }
 }
 
@@ -161,7 +231,10 @@ async fn parameters_are_read_as_what_the_handler_takes() {
         ("/map/blue/3", "blue 3 of 2"),
         ("/other/-1/true/\u{e9}/red", "-1 true \u{e9} Red"),
     ] {
-        assert_eq!(messages(&routes, destination).await, Ok(vec![expected.to_owned()]));
+        assert_eq!(
+            messages(&routes, destination).await,
+            Ok(vec![expected.to_owned()])
+        );
     }
 }
 
@@ -182,21 +255,39 @@ async fn a_wrong_number_is_a_bad_request_that_names_the_parameter() {
         .send("/struct/{room}/{id}", by_name)
         .build()
         .unwrap();
-    for destination in ["/one/x", "/one/256", "/one/-1", "/tuple/blue/x", "/struct/blue/x"] {
+    for destination in [
+        "/one/x",
+        "/one/256",
+        "/one/-1",
+        "/tuple/blue/x",
+        "/struct/blue/x",
+    ] {
         let error = refusal(&routes, send(destination, b"")).await;
         assert_eq!(error.code(), "bad-request", "{destination}");
         assert!(error.text().contains("\"id\""), "{error}");
     }
-    assert!(matches!(routes.oneshot(send("/one/255", b"")).await, Ok(Response::Done)));
+    assert!(matches!(
+        routes.oneshot(send("/one/255", b"")).await,
+        Ok(Response::Done)
+    ));
 }
 
 #[tokio::test]
 async fn a_handler_of_other_parameters_than_its_pattern_refuses() {
     async fn two(Path(_): Path<(String, String)>) {}
     async fn one(Path(_): Path<String>) {}
-    let routes = Router::new().send("/one/{a}", two).send("/two/{a}/{b}", one).send("/none", one).build().unwrap();
+    let routes = Router::new()
+        .send("/one/{a}", two)
+        .send("/two/{a}/{b}", one)
+        .send("/none", one)
+        .build()
+        .unwrap();
     for destination in ["/one/x", "/two/x/y", "/none"] {
-        assert_eq!(refusal(&routes, send(destination, b"")).await.code(), "bad-request", "{destination}");
+        assert_eq!(
+            refusal(&routes, send(destination, b"")).await.code(),
+            "bad-request",
+            "{destination}"
+        );
     }
 }
 
@@ -215,15 +306,42 @@ async fn a_json_body_is_read() {
         seen.send(order).unwrap();
     }
     let (seen, orders) = mpsc::channel();
-    let routes = Router::new().send("/orders", order).with_state(seen).build().unwrap();
+    let routes = Router::new()
+        .send("/orders", order)
+        .with_state(seen)
+        .build()
+        .unwrap();
 
-    routes.clone().oneshot(send("/orders", br#" {"article":"tea","count":2} "#)).await.unwrap();
-    assert_eq!(orders.try_recv(), Ok(Order { article: "tea".to_owned(), count: 2 }));
+    routes
+        .clone()
+        .oneshot(send("/orders", br#" {"article":"tea","count":2} "#))
+        .await
+        .unwrap();
+    assert_eq!(
+        orders.try_recv(),
+        Ok(Order {
+            article: "tea".to_owned(),
+            count: 2
+        })
+    );
 
-    for wrong in [&b""[..], b"tea", br#"{"article":"tea"}"#, br#"{"article":"tea","count":-1}"#, b"\"\xff\""] {
-        assert_eq!(refusal(&routes, send("/orders", wrong)).await.code(), "bad-request", "{wrong:?}");
+    for wrong in [
+        &b""[..],
+        b"tea",
+        br#"{"article":"tea"}"#,
+        br#"{"article":"tea","count":-1}"#,
+        b"\"\xff\"",
+    ] {
+        assert_eq!(
+            refusal(&routes, send("/orders", wrong)).await.code(),
+            "bad-request",
+            "{wrong:?}"
+        );
     }
-    assert!(orders.try_recv().is_err(), "a handler is not called without its arguments");
+    assert!(
+        orders.try_recv().is_err(),
+        "a handler is not called without its arguments"
+    );
 }
 
 #[tokio::test]
@@ -235,11 +353,24 @@ async fn a_text_must_be_utf_8_and_bytes_may_be_anything() {
         seen.send(bytes).unwrap();
     }
     let (seen, bodies) = mpsc::channel();
-    let routes = Router::new().send("/text", text).send("/bytes", bytes).with_state(seen).build().unwrap();
+    let routes = Router::new()
+        .send("/text", text)
+        .send("/bytes", bytes)
+        .with_state(seen)
+        .build()
+        .unwrap();
 
-    routes.clone().oneshot(send("/text", "h\u{e9}".as_bytes())).await.unwrap();
+    routes
+        .clone()
+        .oneshot(send("/text", "h\u{e9}".as_bytes()))
+        .await
+        .unwrap();
     assert_eq!(bodies.try_recv().unwrap(), "h\u{e9}");
-    routes.clone().oneshot(send("/bytes", b"ab\xff\0")).await.unwrap();
+    routes
+        .clone()
+        .oneshot(send("/bytes", b"ab\xff\0"))
+        .await
+        .unwrap();
     assert_eq!(bodies.try_recv().unwrap(), &b"ab\xff\0"[..]);
 
     let error = refusal(&routes, send("/text", b"ab\xff")).await;
@@ -272,11 +403,20 @@ async fn state_is_given_as_a_whole_and_in_parts() {
     let routes = Router::new()
         .subscribe("/shop", whole)
         .subscribe("/prices", part)
-        .with_state(Shop { name: "tea house", prices: Prices(12) })
+        .with_state(Shop {
+            name: "tea house",
+            prices: Prices(12),
+        })
         .build()
         .unwrap();
-    assert_eq!(messages(&routes, "/shop").await, Ok(vec!["tea house".to_owned()]));
-    assert_eq!(messages(&routes, "/prices").await, Ok(vec!["12".to_owned()]));
+    assert_eq!(
+        messages(&routes, "/shop").await,
+        Ok(vec!["tea house".to_owned()])
+    );
+    assert_eq!(
+        messages(&routes, "/prices").await,
+        Ok(vec!["12".to_owned()])
+    );
 }
 
 #[tokio::test]
@@ -294,15 +434,33 @@ async fn a_handler_takes_up_to_eight_arguments() {
     ) -> String {
         let priority = headers.get("priority").unwrap();
         let product = factor * id * count;
-        format!("{product} {priority} {} {text} {} {}", session.is_closed(), bytes.len(), names["room"])
+        format!(
+            "{product} {priority} {} {text} {} {}",
+            session.is_closed(),
+            bytes.len(),
+            names["room"]
+        )
     }
-    let routes = Router::new().subscribe("/{room}/{id}", all).with_state(2).build().unwrap();
-    let frame = Frame::new(Command::Subscribe).with_header("destination", "/blue/3").with_header("priority", "high");
-    let Response::Observe(messages) = routes.oneshot(Request::new(frame.with_body("7"))).await.unwrap() else {
+    let routes = Router::new()
+        .subscribe("/{room}/{id}", all)
+        .with_state(2)
+        .build()
+        .unwrap();
+    let frame = Frame::new(Command::Subscribe)
+        .with_header("destination", "/blue/3")
+        .with_header("priority", "high");
+    let Response::Observe(messages) = routes
+        .oneshot(Request::new(frame.with_body("7")))
+        .await
+        .unwrap()
+    else {
         panic!("no messages")
     };
     let messages: Vec<_> = messages.collect().await;
-    assert_eq!(messages.first().unwrap().as_ref().unwrap().body(), "42 high true 7 1 blue");
+    assert_eq!(
+        messages.first().unwrap().as_ref().unwrap().body(),
+        "42 high true 7 1 blue"
+    );
 }
 
 #[tokio::test]
@@ -319,18 +477,39 @@ async fn what_is_no_variant_is_a_bad_request_that_names_the_parameter() {
     async fn both(Path((_, colour)): Path<(IpAddr, Colour)>) -> String {
         format!("{colour:?}")
     }
-    let routes =
-        Router::new().subscribe("/one/{colour}", one).subscribe("/both/{address}/{colour}", both).build().unwrap();
-    assert_eq!(messages(&routes, "/one/red").await, Ok(vec!["Red".to_owned()]));
-    assert_eq!(messages(&routes, "/both/::1/blue").await, Ok(vec!["Blue".to_owned()]));
+    let routes = Router::new()
+        .subscribe("/one/{colour}", one)
+        .subscribe("/both/{address}/{colour}", both)
+        .build()
+        .unwrap();
+    assert_eq!(
+        messages(&routes, "/one/red").await,
+        Ok(vec!["Red".to_owned()])
+    );
+    assert_eq!(
+        messages(&routes, "/both/::1/blue").await,
+        Ok(vec!["Blue".to_owned()])
+    );
     for (destination, parts) in [
-        ("/one/green", ["\"green\" is wrong for \"colour\"", "`red` or `blue`"]),
-        ("/both/::1/green", ["\"green\" is wrong for \"colour\"", "`red` or `blue`"]),
-        ("/both/a/red", ["\"a\" is wrong for \"address\"", "invalid IP address"]),
+        (
+            "/one/green",
+            ["\"green\" is wrong for \"colour\"", "`red` or `blue`"],
+        ),
+        (
+            "/both/::1/green",
+            ["\"green\" is wrong for \"colour\"", "`red` or `blue`"],
+        ),
+        (
+            "/both/a/red",
+            ["\"a\" is wrong for \"address\"", "invalid IP address"],
+        ),
     ] {
         let error = refusal(&routes, subscribe(destination)).await;
         assert_eq!(error.code(), "bad-request");
-        assert!(parts.iter().all(|part| error.text().contains(part)), "{error}");
+        assert!(
+            parts.iter().all(|part| error.text().contains(part)),
+            "{error}"
+        );
     }
 }
 
@@ -349,18 +528,27 @@ async fn bad_json_is_found_in_its_field() {
             &br#"{"items":[{"article":"tea","count":2},{"article":"milk","count":"x"}]}"#[..],
             ["at items[1].count", "column"],
         ),
-        (br#"{"items":[{"article":"tea"}]}"#, ["at items[0]", "`count`"]),
+        (
+            br#"{"items":[{"article":"tea"}]}"#,
+            ["at items[0]", "`count`"],
+        ),
         (br#"{"items":[]} more"#, ["trailing", "column 14"]),
         (b"", ["expected: EOF", "line 1"]),
     ] {
         let error = refusal(&routes, send("/baskets", body)).await;
         assert_eq!(error.code(), "bad-request");
-        assert!(parts.iter().all(|part| error.text().contains(part)), "{error}");
+        assert!(
+            parts.iter().all(|part| error.text().contains(part)),
+            "{error}"
+        );
     }
     // A client's own words are not given back at any length.
     let long = Box::leak(format!("{{\"{}\":1}}", "\u{7f}a".repeat(10_000)).into_boxed_str());
     let error = refusal(&routes, send("/baskets", long.as_bytes())).await;
-    assert!(error.text().len() < 2_500 && !error.text().contains('\u{7f}'), "{error}");
+    assert!(
+        error.text().len() < 2_500 && !error.text().contains('\u{7f}'),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -380,7 +568,13 @@ async fn what_may_be_missing_is_an_option() {
     }
     let routes = Router::new().subscribe("/a", show).build().unwrap();
     let shown = async |request: Request| match routes.clone().oneshot(request).await.unwrap() {
-        Response::Observe(messages) => messages.collect::<Vec<_>>().await.remove(0).unwrap().body().clone(),
+        Response::Observe(messages) => messages
+            .collect::<Vec<_>>()
+            .await
+            .remove(0)
+            .unwrap()
+            .body()
+            .clone(),
         other => panic!("{other:?}"),
     };
     assert_eq!(shown(subscribe("/a")).await, "None None None None");
@@ -388,16 +582,27 @@ async fn what_may_be_missing_is_an_option() {
     full.extensions_mut().insert(8_u8);
     assert_eq!(shown(full).await, "Some(\"ann\") Some(8) None Some(7)");
     let error = refusal(&routes, request(Command::Subscribe, "/a", b"x")).await;
-    assert_eq!(error.code(), "bad-request", "what is there and wrong is an error");
+    assert_eq!(
+        error.code(),
+        "bad-request",
+        "what is there and wrong is an error"
+    );
 }
 
 #[tokio::test]
 async fn what_no_layer_has_added_is_the_servers_fault() {
     async fn extension(_: Extension<u8>) {}
     async fn reason(_: DisconnectReason) {}
-    let routes = Router::new().send("/extension", extension).send("/reason", reason).build().unwrap();
+    let routes = Router::new()
+        .send("/extension", extension)
+        .send("/reason", reason)
+        .build()
+        .unwrap();
     for destination in ["/extension", "/reason"] {
-        assert_eq!(refusal(&routes, send(destination, b"")).await.code(), "internal-error");
+        assert_eq!(
+            refusal(&routes, send(destination, b"")).await.code(),
+            "internal-error"
+        );
     }
     let mut request = send("/extension", b"");
     request.extensions_mut().insert(7_u8);
@@ -417,13 +622,20 @@ async fn the_peer_is_an_argument() {
 async fn who_asks_must_be_known_where_a_handler_wants_to_know() {
     async fn private(_: Principal) {}
     let routes = Router::new().send("/private", private).build().unwrap();
-    assert_eq!(refusal(&routes, send("/private", b"")).await.code(), "login-required");
+    assert_eq!(
+        refusal(&routes, send("/private", b"")).await.code(),
+        "login-required"
+    );
 }
 
 #[tokio::test]
 async fn what_is_sent_or_subscribed_to_without_a_handler_is_not_found() {
     async fn sink() {}
-    let routes = Router::new().send("/in", sink).subscribe("/out", sink).build().unwrap();
+    let routes = Router::new()
+        .send("/in", sink)
+        .subscribe("/out", sink)
+        .build()
+        .unwrap();
     for (command, destination) in [
         (Command::Send, "/nowhere"),
         (Command::Subscribe, "/nowhere"),
@@ -433,18 +645,32 @@ async fn what_is_sent_or_subscribed_to_without_a_handler_is_not_found() {
     ] {
         let error = refusal(&routes, request(command, destination, b"")).await;
         assert_eq!(error.code(), "not-found");
-        assert!(error.text().contains(command.as_str()) && error.text().contains(destination), "{error}");
+        assert!(
+            error.text().contains(command.as_str()) && error.text().contains(destination),
+            "{error}"
+        );
     }
     let error = refusal(&routes, send(&"\u{1b}".repeat(200), b"")).await;
-    assert!(!error.text().contains('\u{1b}') && error.text().len() < 1_000, "{error}");
+    assert!(
+        !error.text().contains('\u{1b}') && error.text().len() < 1_000,
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn the_other_commands_succeed_without_a_handler() {
     let routes = Router::new().build().unwrap();
-    for command in [Command::Connect, Command::Stomp, Command::Unsubscribe, Command::Disconnect] {
+    for command in [
+        Command::Connect,
+        Command::Stomp,
+        Command::Unsubscribe,
+        Command::Disconnect,
+    ] {
         let answer = routes.clone().oneshot(request(command, "/a", b"")).await;
-        assert!(matches!(answer, Ok(Response::Done)), "{command}: {answer:?}");
+        assert!(
+            matches!(answer, Ok(Response::Done)),
+            "{command}: {answer:?}"
+        );
     }
 }
 
@@ -466,9 +692,17 @@ async fn every_command_has_its_own_handlers() {
         ("disconnect", &[Command::Disconnect]),
     ] {
         let routes = router(code).with_state(code).build().unwrap();
-        for command in [Command::Connect, Command::Stomp, Command::Unsubscribe, Command::Disconnect] {
+        for command in [
+            Command::Connect,
+            Command::Stomp,
+            Command::Unsubscribe,
+            Command::Disconnect,
+        ] {
             match routes.clone().oneshot(request(command, "/a", b"")).await {
-                Ok(_) => assert!(!refused.contains(&command), "{command} did not reach {code}"),
+                Ok(_) => assert!(
+                    !refused.contains(&command),
+                    "{command} did not reach {code}"
+                ),
                 Err(error) => {
                     assert_eq!(error.downcast::<ClientError>().unwrap().code(), code);
                     assert!(refused.contains(&command), "{command} reached {code}");
@@ -503,7 +737,10 @@ async fn a_connect_handler_says_who_the_peer_is() {
 async fn a_subscribe_handler_answers_with_messages() {
     async fn nothing() {}
     async fn json() -> Json<Order> {
-        Json(Order { article: "tea".to_owned(), count: 2 })
+        Json(Order {
+            article: "tea".to_owned(),
+            count: 2,
+        })
     }
     async fn bytes() -> Result<Bytes, BoxError> {
         Ok(Bytes::from_static(b"\xff"))
@@ -513,7 +750,11 @@ async fn a_subscribe_handler_answers_with_messages() {
     }
     async fn items() -> Observe<impl futures_core::Stream<Item = Result<String, ClientError>>> {
         let failure = ClientError::new("out-of-stock", "There is none left.");
-        Observe(stream::iter([Ok("one".to_owned()), Ok("two".to_owned()), Err(failure)]))
+        Observe(stream::iter([
+            Ok("one".to_owned()),
+            Ok("two".to_owned()),
+            Err(failure),
+        ]))
     }
     let routes = Router::new()
         .subscribe("/nothing", nothing)
@@ -524,21 +765,44 @@ async fn a_subscribe_handler_answers_with_messages() {
         .build()
         .unwrap();
 
-    assert!(matches!(routes.clone().oneshot(subscribe("/nothing")).await, Ok(Response::Done)));
-    assert_eq!(messages(&routes, "/json").await, Ok(vec![r#"{"article":"tea","count":2}"#.to_owned()]));
+    assert!(matches!(
+        routes.clone().oneshot(subscribe("/nothing")).await,
+        Ok(Response::Done)
+    ));
+    assert_eq!(
+        messages(&routes, "/json").await,
+        Ok(vec![r#"{"article":"tea","count":2}"#.to_owned()])
+    );
     let get = async |destination| match routes.clone().oneshot(subscribe(destination)).await {
         Ok(Response::Observe(messages)) => messages.collect::<Vec<_>>().await,
         other => panic!("{other:?}"),
     };
-    let [Ok(json)] = &get("/json").await[..] else { panic!("not one message") };
+    let [Ok(json)] = &get("/json").await[..] else {
+        panic!("not one message")
+    };
     assert_eq!(json.headers().get("content-type"), Some("application/json"));
-    let [Ok(bytes)] = &get("/bytes").await[..] else { panic!("not one message") };
+    let [Ok(bytes)] = &get("/bytes").await[..] else {
+        panic!("not one message")
+    };
     assert_eq!(bytes.body(), &b"\xff"[..]);
-    let [Ok(message)] = &get("/message").await[..] else { panic!("not one message") };
-    assert_eq!((message.headers().get("colour"), &message.body()[..]), (Some("red"), &b"hi"[..]));
-    let [Ok(one), Ok(two), Err(failure)] = &get("/items").await[..] else { panic!("not three items") };
-    assert_eq!((&one.body()[..], &two.body()[..]), (&b"one"[..], &b"two"[..]));
-    assert_eq!(failure.downcast_ref::<ClientError>().unwrap().code(), "out-of-stock");
+    let [Ok(message)] = &get("/message").await[..] else {
+        panic!("not one message")
+    };
+    assert_eq!(
+        (message.headers().get("colour"), &message.body()[..]),
+        (Some("red"), &b"hi"[..])
+    );
+    let [Ok(one), Ok(two), Err(failure)] = &get("/items").await[..] else {
+        panic!("not three items")
+    };
+    assert_eq!(
+        (&one.body()[..], &two.body()[..]),
+        (&b"one"[..], &b"two"[..])
+    );
+    assert_eq!(
+        failure.downcast_ref::<ClientError>().unwrap().code(),
+        "out-of-stock"
+    );
 }
 
 #[test]
@@ -564,10 +828,25 @@ fn all_that_is_wrong_with_routes_is_reported_together() {
     let shown: Vec<_> = errors.iter().map(ToString::to_string).collect();
     let at = |line| format!("(crates/stomp-router/tests/routing.rs:{}:", before + line);
     let expected = [
-        ["SEND \"/rooms/:name\"", &at(5), "is in conflict with SEND \"/rooms/{room}\"", &at(3)],
-        ["SEND \"/files/{*all}\"", &at(7), "is in conflict with SEND \"/files/{*rest}\"", &at(6)],
+        [
+            "SEND \"/rooms/:name\"",
+            &at(5),
+            "is in conflict with SEND \"/rooms/{room}\"",
+            &at(3),
+        ],
+        [
+            "SEND \"/files/{*all}\"",
+            &at(7),
+            "is in conflict with SEND \"/files/{*rest}\"",
+            &at(6),
+        ],
         ["SEND \"/broken/{\"", &at(8), "is malformed", ""],
-        ["SUBSCRIBE \"/prices\"", &at(10), "is in conflict with SUBSCRIBE \"/prices\"", &at(9)],
+        [
+            "SUBSCRIBE \"/prices\"",
+            &at(10),
+            "is in conflict with SUBSCRIBE \"/prices\"",
+            &at(9),
+        ],
         ["CONNECT", &at(12), "is in conflict with CONNECT", &at(2)],
         ["ACK \"/prices\"", &at(13), "can have no route", ""],
         ["fallback", &at(15), "is in conflict with fallback", &at(14)],
@@ -576,7 +855,10 @@ fn all_that_is_wrong_with_routes_is_reported_together() {
     for (shown, parts) in shown.iter().zip(expected) {
         let mut rest = shown.as_str();
         for part in parts {
-            rest = rest.split_once(part).unwrap_or_else(|| panic!("{shown} has no {part:?}")).1;
+            rest = rest
+                .split_once(part)
+                .unwrap_or_else(|| panic!("{shown} has no {part:?}"))
+                .1;
         }
         assert!(errors.to_string().contains(shown.as_str()), "{errors}");
     }
@@ -587,7 +869,10 @@ fn there_is_one_handler_for_connect_and_one_for_disconnect() {
     async fn sink() {}
     let router = || Router::<()>::new().connect(sink).disconnect(sink);
     assert!(router().build().is_ok());
-    for (router, command) in [(router().connect(sink), "CONNECT"), (router().disconnect(sink), "DISCONNECT")] {
+    for (router, command) in [
+        (router().connect(sink), "CONNECT"),
+        (router().disconnect(sink), "DISCONNECT"),
+    ] {
         let errors = router.build().unwrap_err();
         assert_eq!(errors.iter().count(), 1);
         assert!(errors.to_string().starts_with(command), "{errors}");
@@ -609,9 +894,33 @@ async fn a_handlers_error_arrives_as_what_it_is() {
     async fn shown() -> Result<String, ClientError> {
         Err(ClientError::new("out-of-stock", "There is none left."))
     }
-    let routes = Router::new().send("/own", own).send("/boxed", boxed).subscribe("/shown", shown).build().unwrap();
+    let routes = Router::new()
+        .send("/own", own)
+        .send("/boxed", boxed)
+        .subscribe("/shown", shown)
+        .build()
+        .unwrap();
     let error = async |request| routes.clone().oneshot(request).await.unwrap_err();
-    assert_eq!(*error(send("/own", b"")).await.downcast::<OutOfStock>().unwrap(), OutOfStock(7));
-    assert_eq!(*error(send("/boxed", b"")).await.downcast::<OutOfStock>().unwrap(), OutOfStock(8));
-    assert_eq!(error(subscribe("/shown")).await.downcast::<ClientError>().unwrap().code(), "out-of-stock");
+    assert_eq!(
+        *error(send("/own", b""))
+            .await
+            .downcast::<OutOfStock>()
+            .unwrap(),
+        OutOfStock(7)
+    );
+    assert_eq!(
+        *error(send("/boxed", b""))
+            .await
+            .downcast::<OutOfStock>()
+            .unwrap(),
+        OutOfStock(8)
+    );
+    assert_eq!(
+        error(subscribe("/shown"))
+            .await
+            .downcast::<ClientError>()
+            .unwrap()
+            .code(),
+        "out-of-stock"
+    );
 }

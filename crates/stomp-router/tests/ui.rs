@@ -1,7 +1,10 @@
 //! What the compiler says of mistakes: of each file in `tests/ui`, it must say what the file's first lines say. Its own
 //! words, which change from version to version, are not looked at.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use std::{
     collections::HashMap,
@@ -19,14 +22,20 @@ fn mistakes_are_explained() {
         let said = said.get(name).unwrap_or_else(|| panic!("{name} compiles"));
         let source = fs::read_to_string(case).unwrap();
         for sentence in source.lines().map_while(|line| line.strip_prefix("//! ")) {
-            assert!(said.contains(sentence), "{name}: not a word of {sentence:?} in\n{said}");
+            assert!(
+                said.contains(sentence),
+                "{name}: not a word of {sentence:?} in\n{said}"
+            );
         }
     }
 }
 
 fn cases() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
-    let mut cases: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     cases.sort();
     assert!(!cases.is_empty());
     cases
@@ -39,9 +48,20 @@ fn check(cases: &[PathBuf]) -> HashMap<String, String> {
     fs::create_dir_all(&package).unwrap();
     fs::write(package.join("Cargo.toml"), manifest(crates, cases)).unwrap();
     // The same versions as here, so that nothing is fetched.
-    fs::copy(crates.with_file_name("Cargo.lock"), package.join("Cargo.lock")).unwrap();
+    fs::copy(
+        crates.with_file_name("Cargo.lock"),
+        package.join("Cargo.lock"),
+    )
+    .unwrap();
     let output = Command::new(env!("CARGO"))
-        .args(["check", "--offline", "--keep-going", "--message-format=json", "--target-dir", "target"])
+        .args([
+            "check",
+            "--offline",
+            "--keep-going",
+            "--message-format=json",
+            "--target-dir",
+            "target",
+        ])
         .current_dir(&package)
         .output()
         .unwrap();

@@ -59,7 +59,13 @@ impl Entrance {
         let connections = Connections::new(config.connections.clone(), config.shutdown.clone());
         let mut http = http1::Builder::new();
         http.max_buf_size(LONGEST_HEAD);
-        Entrance { config, connections, http, sockets, refusals: Arc::new(Semaphore::new(REFUSALS)) }
+        Entrance {
+            config,
+            connections,
+            http,
+            sockets,
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+        }
     }
 
     pub(crate) async fn accept_websockets<L: Listener>(self: Arc<Self>, mut listener: L) {
@@ -82,7 +88,8 @@ impl Entrance {
     }
 
     fn enter<Io>(&self, incoming: &Incoming<Io>) -> Result<Place, Refusal> {
-        self.connections.enter(incoming.peer().address.map(|address| address.ip()))
+        self.connections
+            .enter(incoming.peer().address.map(|address| address.ip()))
     }
 
     fn spawn(&self, handshake: impl Future<Output = io::Result<()>> + Send + 'static) {
@@ -99,8 +106,12 @@ impl Entrance {
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
-        let Some(mut io) = incoming.into_plain() else { return };
+        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
+            return;
+        };
+        let Some(mut io) = incoming.into_plain() else {
+            return;
+        };
         tokio::spawn(timeout(LINGER, async move {
             let _permit = permit;
             io.write_all(refusal.octets().as_bytes()).await?;
@@ -122,7 +133,11 @@ impl Entrance {
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (io, peer) = timeout(self.config.handshake_timeout, incoming.ready()).await??;
-        let socket = Socket::over_bytes(FirstLook::new(io, Language::Stomp), peer, &self.config.socket);
+        let socket = Socket::over_bytes(
+            FirstLook::new(io, Language::Stomp),
+            peer,
+            &self.config.socket,
+        );
         self.hand_over(socket.with_permit(Box::new(place))).await;
         Ok(())
     }
@@ -134,13 +149,20 @@ impl Entrance {
         let (io, peer) = timeout(self.config.handshake_timeout, incoming.ready()).await??;
         // One time for whatever is asked, so that neither single octets nor one request after the other prolong it.
         let handshake = timeout(self.config.handshake_timeout, self.shake_hands(io, &peer)).await?;
-        let Some(handshake) = handshake? else { return Ok(()) };
+        let Some(handshake) = handshake? else {
+            return Ok(());
+        };
         let upgraded = handshake.upgrade.await.map_err(io::Error::other)?;
         let peer = handshake.peer.with_address(peer.address).with_tls(peer.tls);
         let config = &self.config.socket;
         // The stream under HTTP, without the box around it.
         let socket = match upgraded.downcast::<TokioIo<FirstLook<Io>>>() {
-            Ok(parts) => Socket::over_websocket(parts.io.into_inner().into_inner(), &parts.read_buf, peer, config),
+            Ok(parts) => Socket::over_websocket(
+                parts.io.into_inner().into_inner(),
+                &parts.read_buf,
+                peer,
+                config,
+            ),
             Err(upgraded) => Socket::over_websocket(TokioIo::new(upgraded), b"", peer, config),
         };
         self.hand_over(socket.with_permit(Box::new(place))).await;
@@ -167,10 +189,16 @@ impl Entrance {
             }
         };
         served.map_err(io::Error::other)?;
-        Ok(handshake.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok(handshake
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn answer(&self, request: Request<Body>, handshake: &Mutex<Option<Handshake>>) -> Response<Full<Bytes>> {
+    fn answer(
+        &self,
+        request: Request<Body>,
+        handshake: &Mutex<Option<Handshake>>,
+    ) -> Response<Full<Bytes>> {
         match Handshake::of(request, &self.config.origins) {
             Ok(_) if self.config.shutdown.has_begun() => Refusal::AWAY.response(),
             Ok((response, accepted)) => {
@@ -195,7 +223,10 @@ async fn accept<L: Listener>(listener: &mut L) -> Incoming<L::Io> {
             Ok(incoming) => return incoming,
             // This one has gone already; the next one may be there.
             Err(error)
-                if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) => {}
+                if matches!(
+                    error.kind(),
+                    ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+                ) => {}
             Err(error) => {
                 if let Some(count) = UNACCEPTED.note() {
                     tracing::warn!(%error, count, "cannot accept connections; trying again every 100 ms");

@@ -38,7 +38,12 @@ static HTTP: Burst = Burst::new();
 
 impl<S> FirstLook<S> {
     pub(crate) fn new(io: S, spoken: Language) -> FirstLook<S> {
-        FirstLook { io, spoken, is_over: false, answer: b"" }
+        FirstLook {
+            io,
+            spoken,
+            is_over: false,
+            answer: b"",
+        }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -52,9 +57,18 @@ impl<S> FirstLook<S> {
             return false;
         };
         let (burst, what) = match (heard, self.spoken) {
-            (Language::Tls, _) => (&TLS, "a client speaks TLS on a port without it: is its URL `ws://`?"),
-            (_, Language::Tls) => (&NO_TLS, "a client speaks no TLS on a port that needs it: is its URL `wss://`?"),
-            (Language::Stomp, _) => (&STOMP, "a client speaks STOMP over TCP on a port for WebSockets"),
+            (Language::Tls, _) => (
+                &TLS,
+                "a client speaks TLS on a port without it: is its URL `ws://`?",
+            ),
+            (_, Language::Tls) => (
+                &NO_TLS,
+                "a client speaks no TLS on a port that needs it: is its URL `wss://`?",
+            ),
+            (Language::Stomp, _) => (
+                &STOMP,
+                "a client speaks STOMP over TCP on a port for WebSockets",
+            ),
             (Language::Http, _) => (&HTTP, "a client speaks HTTP on a port for STOMP over TCP"),
         };
         if let Some(count) = burst.note() {
@@ -70,7 +84,14 @@ impl<S> FirstLook<S> {
 
 /// The language of a client's first octets, as far as they tell.
 fn language_of(first: &[u8]) -> Option<Language> {
-    const METHODS: [&[u8]; 6] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"DELETE "];
+    const METHODS: [&[u8]; 6] = [
+        b"GET ",
+        b"HEAD ",
+        b"POST ",
+        b"PUT ",
+        b"OPTIONS ",
+        b"DELETE ",
+    ];
     const COMMANDS: [&[u8]; 4] = [b"CONNECT\n", b"CONNECT\r", b"STOMP\n", b"STOMP\r"];
     let begins = |words: &[&[u8]]| words.iter().any(|word| first.starts_with(word));
     match first {
@@ -83,7 +104,11 @@ fn language_of(first: &[u8]) -> Option<Language> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for FirstLook<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
         if !self.is_over && self.look(buffer.filled().get(before..).unwrap_or_default()) {
@@ -95,7 +120,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for FirstLook<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for FirstLook<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, octets)
     }
 

@@ -31,7 +31,12 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        ConnectionLimits { total: 16_384, unauthenticated: 1_024, per_address: None, per_second: None }
+        ConnectionLimits {
+            total: 16_384,
+            unauthenticated: 1_024,
+            per_address: None,
+            per_second: None,
+        }
     }
 }
 
@@ -67,8 +72,16 @@ static REFUSED: Burst = Burst::new();
 impl Connections {
     pub(crate) fn new(limits: ConnectionLimits, shutdown: Shutdown) -> Arc<Connections> {
         let admissible = (limits.per_second.map_or(0.0, f64::from), Instant::now());
-        let state = State { counts: ConnectionCounts::default(), by_address: HashMap::new(), admissible };
-        Arc::new(Connections { limits, shutdown, state: Mutex::new(state) })
+        let state = State {
+            counts: ConnectionCounts::default(),
+            by_address: HashMap::new(),
+            admissible,
+        };
+        Arc::new(Connections {
+            limits,
+            shutdown,
+            state: Mutex::new(state),
+        })
     }
 
     pub(crate) fn counts(&self) -> ConnectionCounts {
@@ -82,13 +95,19 @@ impl Connections {
     /// If there is none, or the server goes down.
     pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Place, Refusal> {
         let waiter = Waiter::enter(&self.shutdown).ok_or(Refusal::AWAY)?;
-        let address = address.filter(|_| self.limits.per_address.is_some()).map(network_of);
+        let address = address
+            .filter(|_| self.limits.per_address.is_some())
+            .map(network_of);
         let mut state = self.state();
         if let Some(limit) = state.exceeded(&self.limits, address) {
             state.counts.refused += 1;
             drop(state);
             if let Some(count) = REFUSED.note() {
-                tracing::warn!(count, limit, "connections are refused: `Config::connections` limits them");
+                tracing::warn!(
+                    count,
+                    limit,
+                    "connections are refused: `Config::connections` limits them"
+                );
             }
             return Err(Refusal::FULL);
         }
@@ -99,7 +118,12 @@ impl Connections {
             *state.by_address.entry(address).or_default() += 1;
         }
         drop(state);
-        Ok(Place { connections: Arc::clone(self), waiter, address, is_negotiated: false })
+        Ok(Place {
+            connections: Arc::clone(self),
+            waiter,
+            address,
+            is_negotiated: false,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -109,15 +133,25 @@ impl Connections {
 
 impl State {
     /// The name of the limit that one more connection exceeds.
-    fn exceeded(&mut self, limits: &ConnectionLimits, address: Option<IpAddr>) -> Option<&'static str> {
-        let of_address = address.and_then(|address| self.by_address.get(&address)).copied().unwrap_or(0);
+    fn exceeded(
+        &mut self,
+        limits: &ConnectionLimits,
+        address: Option<IpAddr>,
+    ) -> Option<&'static str> {
+        let of_address = address
+            .and_then(|address| self.by_address.get(&address))
+            .copied()
+            .unwrap_or(0);
         if self.counts.open >= limits.total {
             Some("total")
         } else if self.counts.unauthenticated >= limits.unauthenticated {
             Some("unauthenticated")
         } else if limits.per_address.is_some_and(|most| of_address >= most) {
             Some("per_address")
-        } else if limits.per_second.is_some_and(|rate| self.refill(f64::from(rate)) < 1.0) {
+        } else if limits
+            .per_second
+            .is_some_and(|rate| self.refill(f64::from(rate)) < 1.0)
+        {
             Some("per_second")
         } else {
             None

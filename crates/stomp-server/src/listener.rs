@@ -58,7 +58,10 @@ impl<Io> Incoming<Io> {
     /// A connection that can be used, and what is known of its peer.
     #[must_use]
     pub fn new(io: Io, peer: Peer) -> Incoming<Io> {
-        Incoming { peer, stage: Stage::Ready(io) }
+        Incoming {
+            peer,
+            stage: Stage::Ready(io),
+        }
     }
 
     /// What is known of the peer so far.
@@ -81,7 +84,10 @@ impl<Io> Incoming<Io> {
             let (io, peer) = self.ready().await?;
             handshake(io, peer).await
         };
-        Incoming { peer, stage: Stage::Secured(Box::pin(secured)) }
+        Incoming {
+            peer,
+            stage: Stage::Secured(Box::pin(secured)),
+        }
     }
 
     pub(crate) async fn ready(self) -> io::Result<(Io, Peer)> {
@@ -102,7 +108,9 @@ impl<Io> Incoming<Io> {
 
 impl<Io> std::fmt::Debug for Incoming<Io> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Incoming").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Incoming")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -126,7 +134,11 @@ pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     // Elsewhere it means that others may listen there too.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;

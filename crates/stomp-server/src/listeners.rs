@@ -31,18 +31,25 @@ impl Listeners {
 
     /// Adds a listener for WebSockets, on any path.
     pub fn websocket(mut self, listener: impl Listener) -> Listeners {
-        self.0.push(Box::new(|entrance| Box::pin(entrance.accept_websockets(listener))));
+        self.0.push(Box::new(|entrance| {
+            Box::pin(entrance.accept_websockets(listener))
+        }));
         self
     }
 
     /// Adds a listener for STOMP without HTTP, as message brokers speak it over TCP.
     pub fn stomp(mut self, listener: impl Listener) -> Listeners {
-        self.0.push(Box::new(|entrance| Box::pin(entrance.accept_streams(listener))));
+        self.0.push(Box::new(|entrance| {
+            Box::pin(entrance.accept_streams(listener))
+        }));
         self
     }
 
     pub(crate) fn start(self, entrance: &Arc<Entrance>) -> Vec<Accepting> {
-        self.0.into_iter().map(|start| start(Arc::clone(entrance))).collect()
+        self.0
+            .into_iter()
+            .map(|start| start(Arc::clone(entrance)))
+            .collect()
     }
 }
 

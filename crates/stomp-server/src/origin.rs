@@ -25,7 +25,10 @@ pub enum Origins {
     /// These, written as browsers send them: `https://example.com`, `http://localhost:5173`.
     List(Vec<String>),
     /// Those for which a function says so: see [`Origins::matching`].
-    #[expect(clippy::type_complexity, reason = "it is made by a function that takes a closure")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "it is made by a function that takes a closure"
+    )]
     Matching(Arc<dyn Fn(&str, &HeaderMap) -> bool + Send + Sync>),
     /// All. Only for servers that give any visitor the same, whoever is logged in.
     Any,
@@ -94,7 +97,9 @@ fn is_same(origin: &str, host: &Authority) -> bool {
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -115,7 +120,8 @@ mod tests {
 
     #[test]
     fn pages_of_the_same_host_and_port() {
-        let same = |origin: &str, host: &str| allows(&Origins::SameOrigin, Some(origin), host, true);
+        let same =
+            |origin: &str, host: &str| allows(&Origins::SameOrigin, Some(origin), host, true);
         assert!(same("https://example.com", "example.com"));
         assert!(same("https://example.com", "Example.com:443"));
         assert!(same("http://example.com:8080", "example.com:8080"));
@@ -129,7 +135,8 @@ mod tests {
 
     #[test]
     fn on_this_machine_ports_do_not_matter() {
-        let same = |origin: &str, host: &str| allows(&Origins::SameOrigin, Some(origin), host, false);
+        let same =
+            |origin: &str, host: &str| allows(&Origins::SameOrigin, Some(origin), host, false);
         assert!(same("http://localhost:5173", "localhost:8080"));
         assert!(same("http://localhost:5173", "127.0.0.1:8080"));
         assert!(same("http://[::1]:5173", "[::1]:8080"));
@@ -142,12 +149,33 @@ mod tests {
     #[test]
     fn listed_pages_and_all() {
         let list = Origins::List(vec!["https://example.com".to_owned()]);
-        assert!(allows(&list, Some("https://example.com"), "api.example.com", true));
-        assert!(!allows(&list, Some("https://other.com"), "api.example.com", true));
-        let ours =
-            Origins::matching(|origin, headers| origin.ends_with(".example.com") && headers.contains_key("host"));
-        assert!(allows(&ours, Some("https://shop.example.com"), "api.example.com", true));
-        assert!(!allows(&ours, Some("https://shop.example.org"), "api.example.com", true));
+        assert!(allows(
+            &list,
+            Some("https://example.com"),
+            "api.example.com",
+            true
+        ));
+        assert!(!allows(
+            &list,
+            Some("https://other.com"),
+            "api.example.com",
+            true
+        ));
+        let ours = Origins::matching(|origin, headers| {
+            origin.ends_with(".example.com") && headers.contains_key("host")
+        });
+        assert!(allows(
+            &ours,
+            Some("https://shop.example.com"),
+            "api.example.com",
+            true
+        ));
+        assert!(!allows(
+            &ours,
+            Some("https://shop.example.org"),
+            "api.example.com",
+            true
+        ));
         assert!(!allows(&ours, None, "api.example.com", true));
         assert!(allows(&Origins::Any, Some("null"), "api.example.com", true));
     }

@@ -16,22 +16,31 @@ impl Refusal {
         Refusal { status, reason }
     }
 
-    pub(crate) const FULL: Refusal =
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "There are too many connections. Try again later.");
+    pub(crate) const FULL: Refusal = Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "There are too many connections. Try again later.",
+    );
 
-    pub(crate) const AWAY: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "The server is going down.");
+    pub(crate) const AWAY: Refusal =
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "The server is going down.");
 
     pub(crate) fn response(&self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::from(format!("{}\n", self.reason)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
         match self.status {
             StatusCode::UPGRADE_REQUIRED => {
                 // RFC 9110, section 15.5.22, and RFC 6455, section 4.2.2.
                 headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
                 headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                headers.insert(
+                    header::SEC_WEBSOCKET_VERSION,
+                    HeaderValue::from_static("13"),
+                );
             }
             StatusCode::METHOD_NOT_ALLOWED => {
                 headers.insert(header::ALLOW, HeaderValue::from_static("GET"));

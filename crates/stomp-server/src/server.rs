@@ -1,6 +1,9 @@
 //! Listeners of one's own.
 
-use crate::{Config, ConnectionCounts, Listeners, connection::Entrance, limits::Connections, listeners::Accepting};
+use crate::{
+    Config, ConnectionCounts, Listeners, connection::Entrance, limits::Connections,
+    listeners::Accepting,
+};
 use std::{
     fmt,
     future::poll_fn,
@@ -33,7 +36,12 @@ impl Server {
         let going_down = Box::pin(config.shutdown.begun());
         let entrance = Arc::new(Entrance::new(config, sender));
         let connections = Arc::clone(&entrance.connections);
-        Server { accepting: listeners.into().start(&entrance), going_down, sockets, connections }
+        Server {
+            accepting: listeners.into().start(&entrance),
+            going_down,
+            sockets,
+            connections,
+        }
     }
 
     /// The next socket whose handshake is done, or none when the server has [gone down](crate::Shutdown::begin) and no
@@ -66,6 +74,8 @@ impl Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("connections", &self.connections()).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("connections", &self.connections())
+            .finish_non_exhaustive()
     }
 }

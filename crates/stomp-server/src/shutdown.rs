@@ -72,7 +72,11 @@ impl Shutdown {
     #[must_use]
     pub fn new(patience: Duration) -> Shutdown {
         let phase = AtomicU8::new(Phase::Running as u8);
-        Shutdown(Arc::new(Shared { patience, phase, state: Mutex::default() }))
+        Shutdown(Arc::new(Shared {
+            patience,
+            phase,
+            state: Mutex::default(),
+        }))
     }
 
     /// A shutdown that begins with the process's first SIGINT (Ctrl-C) or SIGTERM, and cuts with the second.
@@ -131,9 +135,16 @@ impl Shutdown {
         let mut waiter = Waiter::new(self, false);
         poll_fn(|cx| waiter.poll(Phase::Draining, cx)).await;
         let begun = self.0.state().begun.unwrap_or_else(Instant::now);
-        let ended = timeout_at(begun + self.0.patience, poll_fn(|cx| waiter.poll(Phase::Ended, cx))).await;
+        let ended = timeout_at(
+            begun + self.0.patience,
+            poll_fn(|cx| waiter.poll(Phase::Ended, cx)),
+        )
+        .await;
         if ended.is_err() {
-            tracing::warn!(open = self.0.state().open, "connections that are still there are cut");
+            tracing::warn!(
+                open = self.0.state().open,
+                "connections that are still there are cut"
+            );
             self.cut();
             poll_fn(|cx| waiter.poll(Phase::Ended, cx)).await;
         }
@@ -142,7 +153,10 @@ impl Shutdown {
     /// Runs what serves a connection until it ends or is cut. This is waited for by [`ended`](Shutdown::ended), also
     /// when the connection itself is gone.
     pub fn until_cut<F: Future<Output = ()>>(&self, future: F) -> UntilCut<F> {
-        UntilCut { waiter: Waiter::new(self, true), future: Some(future) }
+        UntilCut {
+            waiter: Waiter::new(self, true),
+            future: Some(future),
+        }
     }
 }
 
@@ -154,7 +168,9 @@ impl Default for Shutdown {
 
 impl fmt::Debug for Shutdown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shutdown").field("has_begun", &self.has_begun()).finish_non_exhaustive()
+        f.debug_struct("Shutdown")
+            .field("has_begun", &self.has_begun())
+            .finish_non_exhaustive()
     }
 }
 
@@ -167,7 +183,11 @@ impl Shared {
     fn advance(&self, phase: Phase, state: MutexGuard<'_, State>) {
         let phase = if state.open == 0 { Phase::Ended } else { phase };
         self.phase.fetch_max(phase as u8, Ordering::Release);
-        let wakers: Vec<Waker> = state.waiting.iter().filter_map(|(_, waker)| waker.clone()).collect();
+        let wakers: Vec<Waker> = state
+            .waiting
+            .iter()
+            .filter_map(|(_, waker)| waker.clone())
+            .collect();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -193,7 +213,12 @@ impl Waiter {
         state.open += usize::from(is_open);
         let key = state.waiting.insert(None);
         drop(state);
-        Waiter { shared, key, waker: None, is_open }
+        Waiter {
+            shared,
+            key,
+            waker: None,
+            is_open,
+        }
     }
 
     /// One who is waited for, unless it has begun already.
@@ -210,7 +235,11 @@ impl Waiter {
         if self.shared.is_at(phase) {
             return Poll::Ready(());
         }
-        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
             self.waker = Some(cx.waker().clone());
             if let Some(slot) = self.shared.state().waiting.get_mut(self.key) {
                 slot.clone_from(&self.waker);
@@ -258,7 +287,9 @@ impl<F: Future<Output = ()>> Future for UntilCut<F> {
         if this.waiter.poll(Phase::Cut, cx).is_ready() {
             this.future.set(None);
         }
-        this.future.as_pin_mut().map_or(Poll::Ready(()), |future| future.poll(cx))
+        this.future
+            .as_pin_mut()
+            .map_or(Poll::Ready(()), |future| future.poll(cx))
     }
 }
 
@@ -279,7 +310,10 @@ struct Signals {
 impl Signals {
     fn new() -> io::Result<Signals> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn next(&mut self) {

@@ -43,7 +43,10 @@ pub struct Tls<L> {
 impl<L: Listener> Tls<L> {
     /// TLS on every connection of `listener`.
     pub fn new(listener: L, config: impl Into<Arc<rustls::ServerConfig>>) -> Tls<L> {
-        Tls { listener, acceptor: TlsAcceptor::from(config.into()) }
+        Tls {
+            listener,
+            acceptor: TlsAcceptor::from(config.into()),
+        }
     }
 }
 
@@ -64,7 +67,10 @@ impl<L: Listener> Listener for Tls<L> {
 fn identity_of(connection: &rustls::ServerConnection) -> TlsIdentity {
     let mut identity = TlsIdentity::default();
     let certificates = connection.peer_certificates().unwrap_or_default();
-    identity.certificates = certificates.iter().map(|certificate| Bytes::copy_from_slice(certificate)).collect();
+    identity.certificates = certificates
+        .iter()
+        .map(|certificate| Bytes::copy_from_slice(certificate))
+        .collect();
     identity.server_name = connection.server_name().map(str::to_owned);
     identity.alpn = connection.alpn_protocol().map(Bytes::copy_from_slice);
     identity
@@ -80,13 +86,21 @@ impl<L> fmt::Debug for Tls<L> {
 pub struct TlsStream<S>(tokio_rustls::server::TlsStream<FirstLook<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, octets)
     }
 

@@ -1,6 +1,8 @@
 //! WebSocket handshakes as a tower service.
 
-use crate::{Config, ConnectionCounts, handshake::Handshake, limits::Connections, refusal::Refusal};
+use crate::{
+    Config, ConnectionCounts, handshake::Handshake, limits::Connections, refusal::Refusal,
+};
 use bytes::Bytes;
 use http::{Extensions, Request, Response};
 use http_body_util::Full;
@@ -60,7 +62,12 @@ impl Upgrade {
     {
         let serve = Box::new(move |socket| Box::pin(serve(socket)) as BoxFuture);
         let connections = Connections::new(config.connections.clone(), config.shutdown.clone());
-        Upgrade(Arc::new(Shared { config, connections, serve, peer_addr: |extensions| extensions.get().copied() }))
+        Upgrade(Arc::new(Shared {
+            config,
+            connections,
+            serve,
+            peer_addr: |extensions| extensions.get().copied(),
+        }))
     }
 
     /// Says where the HTTP server put the peer's address. Without this, a `SocketAddr` among the request's extensions
@@ -87,8 +94,12 @@ impl Upgrade {
     fn answer<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, Refusal> {
         let address = (self.0.peer_addr)(request.extensions());
         let identity = request.extensions().get::<TlsIdentity>().cloned();
-        let (response, Handshake { upgrade, peer }) = Handshake::of(request, &self.0.config.origins)?;
-        let place = self.0.connections.enter(address.map(|address| address.ip()))?;
+        let (response, Handshake { upgrade, peer }) =
+            Handshake::of(request, &self.0.config.origins)?;
+        let place = self
+            .0
+            .connections
+            .enter(address.map(|address| address.ip()))?;
         let peer = peer.with_address(address).with_tls(identity);
         let upgraded = Arc::clone(&self.0).upgrade(upgrade, peer, Box::new(place));
         tokio::spawn(self.0.config.shutdown.until_cut(upgraded));
@@ -112,14 +123,23 @@ impl Shared {
     /// A socket over the stream under HTTP, which is mostly plain TCP and then needs no box.
     fn socket(&self, upgraded: Upgraded, peer: Peer) -> Socket {
         let config = &self.config.socket;
-        let upgraded = match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => {
-                return Socket::over_websocket(parts.io.into_inner(), &parts.read_buf, peer, config);
-            }
-            Err(upgraded) => upgraded,
-        };
+        let upgraded =
+            match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded)
+            {
+                Ok(parts) => {
+                    return Socket::over_websocket(
+                        parts.io.into_inner(),
+                        &parts.read_buf,
+                        peer,
+                        config,
+                    );
+                }
+                Err(upgraded) => upgraded,
+            };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(Parts { io, read_buf, .. }) => Socket::over_websocket(io.into_inner(), &read_buf, peer, config),
+            Ok(Parts { io, read_buf, .. }) => {
+                Socket::over_websocket(io.into_inner(), &read_buf, peer, config)
+            }
             Err(upgraded) => Socket::over_websocket(TokioIo::new(upgraded), b"", peer, config),
         }
     }
@@ -135,12 +155,16 @@ impl<B> Service<Request<B>> for Upgrade {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(self.answer(request).unwrap_or_else(|refusal| refusal.response())))
+        ready(Ok(self
+            .answer(request)
+            .unwrap_or_else(|refusal| refusal.response())))
     }
 }
 
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgrade").field("config", &self.0.config).finish_non_exhaustive()
+        f.debug_struct("Upgrade")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,10 @@
 //! How many connections there may be, and what those hear that are too many.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -23,7 +27,12 @@ fn config(change: impl FnOnce(&mut Config)) -> Config {
 }
 
 fn counts(server: &Server) -> (usize, usize, u64) {
-    let ConnectionCounts { open, unauthenticated, refused, .. } = server.connections();
+    let ConnectionCounts {
+        open,
+        unauthenticated,
+        refused,
+        ..
+    } = server.connections();
     (open, unauthenticated, refused)
 }
 
@@ -42,7 +51,10 @@ async fn accept(server: &mut Server, dial: &Dial) -> (support::Client, Socket) {
 #[tokio::test(start_paused = true)]
 async fn unauthenticated_ones_make_room_when_they_are_let_in() {
     let (listener, dial) = in_memory();
-    let mut server = Server::new(listener, config(|config| config.connections.unauthenticated = 1));
+    let mut server = Server::new(
+        listener,
+        config(|config| config.connections.unauthenticated = 1),
+    );
     assert_eq!(counts(&server), (0, 0, 0));
     let (_client, mut socket) = accept(&mut server, &dial).await;
     assert_eq!(counts(&server), (1, 1, 0));
@@ -54,7 +66,10 @@ async fn unauthenticated_ones_make_room_when_they_are_let_in() {
         _ = server.accept() => panic!("a socket, beyond the limit"),
     };
     assert_eq!((status, start.elapsed()), (503, Duration::ZERO));
-    assert_eq!(refused.rest().await, "There are too many connections. Try again later.\n");
+    assert_eq!(
+        refused.rest().await,
+        "There are too many connections. Try again later.\n"
+    );
     assert_eq!(counts(&server), (1, 1, 1));
 
     socket.negotiated(Version::V1_2, Limits::default());
@@ -70,7 +85,10 @@ async fn unauthenticated_ones_make_room_when_they_are_let_in() {
 #[tokio::test(start_paused = true)]
 async fn one_that_says_nothing_has_a_place_until_its_deadline() {
     let (listener, dial) = in_memory();
-    let _sockets = serve(listener, config(|config| config.connections.unauthenticated = 1));
+    let _sockets = serve(
+        listener,
+        config(|config| config.connections.unauthenticated = 1),
+    );
     let mut silent = dial.connect();
     settle().await;
     assert_eq!(dial.shake_hands().await.1, 503);
@@ -108,7 +126,10 @@ async fn without_http_one_too_many_is_closed() {
 #[tokio::test(start_paused = true)]
 async fn an_address_may_have_so_many() {
     let (listener, dial) = in_memory();
-    let mut sockets = serve(listener, config(|config| config.connections.per_address = Some(1)));
+    let mut sockets = serve(
+        listener,
+        config(|config| config.connections.per_address = Some(1)),
+    );
     let mut kept = Vec::new();
     for (address, status) in [
         ("192.0.2.1", 101),
@@ -128,13 +149,19 @@ async fn an_address_may_have_so_many() {
     assert_eq!(dial.shake_hands().await.1, 101);
     // A place is given back with its socket.
     drop(sockets.recv().await);
-    assert_eq!(dial.connect_from(Some("192.0.2.1")).shake_hands().await, 101);
+    assert_eq!(
+        dial.connect_from(Some("192.0.2.1")).shake_hands().await,
+        101
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn so_many_may_come_in_a_second() {
     let (listener, dial) = in_memory();
-    let _sockets = serve(listener, config(|config| config.connections.per_second = Some(2)));
+    let _sockets = serve(
+        listener,
+        config(|config| config.connections.per_second = Some(2)),
+    );
     let mut statuses = Vec::new();
     for pause in [0, 0, 0, 500, 0, 10_000, 0, 0] {
         sleep(Duration::from_millis(pause)).await;
@@ -147,14 +174,24 @@ async fn so_many_may_come_in_a_second() {
 async fn a_flood_that_is_refused_is_bounded_too() {
     let (listener, dial) = in_memory();
     let _sockets = serve(listener, config(|config| config.connections.total = 0));
-    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
     let clients: Vec<_> = (0..6_000).map(|_| dial.connect()).collect();
     settle().await;
-    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks() - before;
+    let tasks = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+        - before;
     assert!((1..=4_096).contains(&tasks), "{tasks}");
     drop(clients);
     settle().await;
-    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), before);
+    assert_eq!(
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks(),
+        before
+    );
 }
 
 #[tokio::test]
@@ -172,7 +209,10 @@ async fn a_mounted_service_has_the_same_limits() {
 
     let shake_hands = async || {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(support::HANDSHAKE.as_bytes()).await.unwrap();
+        stream
+            .write_all(support::HANDSHAKE.as_bytes())
+            .await
+            .unwrap();
         let mut answer = Vec::new();
         while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
             assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
@@ -182,11 +222,19 @@ async fn a_mounted_service_has_the_same_limits() {
     let (_first, answer) = shake_hands().await;
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
     let (_refused, answer) = shake_hands().await;
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"),
+        "{answer}"
+    );
     let mut socket = soon(sockets.recv()).await.unwrap();
     socket.negotiated(Version::V1_2, Limits::default());
     let (_second, answer) = shake_hands().await;
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
-    let ConnectionCounts { open, unauthenticated, refused, .. } = upgrade.connections();
+    let ConnectionCounts {
+        open,
+        unauthenticated,
+        refused,
+        ..
+    } = upgrade.connections();
     assert_eq!((open, unauthenticated, refused), (2, 1, 1));
 }

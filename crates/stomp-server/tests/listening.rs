@@ -1,6 +1,10 @@
 //! Accepting: on several listeners, through failures, and within deadlines.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -25,7 +29,10 @@ async fn command(socket: &mut Socket) -> Command {
 #[tokio::test(start_paused = true)]
 async fn a_server_may_have_several_listeners() {
     let ((web, web_dial), (raw, raw_dial)) = (in_memory(), in_memory());
-    let mut sockets = serve(Listeners::new().websocket(web).stomp(raw), Config::default());
+    let mut sockets = serve(
+        Listeners::new().websocket(web).stomp(raw),
+        Config::default(),
+    );
 
     let mut service = raw_dial.connect_from(Some("192.0.2.1"));
     service.send("STOMP\naccept-version:1.2\n\n\0").await;
@@ -38,7 +45,10 @@ async fn a_server_may_have_several_listeners() {
     let mut page = web_dial.connect_from(Some("192.0.2.2"));
     assert_eq!(page.shake_hands().await, 101);
     // A message under a mask of zeros.
-    page.0.write_all(&[&[0x81, 0x8a, 0, 0, 0, 0], &b"CONNECT\n\n\0"[..]].concat()).await.unwrap();
+    page.0
+        .write_all(&[&[0x81, 0x8a, 0, 0, 0, 0], &b"CONNECT\n\n\0"[..]].concat())
+        .await
+        .unwrap();
     let mut socket = soon(sockets.recv()).await.unwrap();
     assert_eq!(command(&mut socket).await, Command::Connect);
     assert_eq!(socket.peer().address.unwrap().to_string(), "192.0.2.2:4711");
@@ -51,8 +61,14 @@ async fn what_comes_with_the_handshake_is_not_lost() {
     let mut sockets = serve(listener, Config::default());
     let mut page = dial.connect();
     let message = [&[0x81, 0x8a, 0, 0, 0, 0], &b"CONNECT\n\n\0"[..]].concat();
-    page.0.write_all(&[HANDSHAKE.as_bytes(), &message].concat()).await.unwrap();
-    assert_eq!(command(&mut soon(sockets.recv()).await.unwrap()).await, Command::Connect);
+    page.0
+        .write_all(&[HANDSHAKE.as_bytes(), &message].concat())
+        .await
+        .unwrap();
+    assert_eq!(
+        command(&mut soon(sockets.recv()).await.unwrap()).await,
+        Command::Connect
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +77,9 @@ async fn failures_to_accept_are_survived() {
     let (mut listener, dial) = in_memory();
     let gone = || io::Error::from(io::ErrorKind::ConnectionAborted);
     listener.failures.extend((0..1_000).map(|_| gone()));
-    listener.failures.extend((0..5).map(|_| io::Error::from_raw_os_error(EMFILE)));
+    listener
+        .failures
+        .extend((0..5).map(|_| io::Error::from_raw_os_error(EMFILE)));
     let _sockets = serve(listener, Config::default());
     let start = Instant::now();
     assert_eq!(dial.shake_hands().await.1, 101);
@@ -92,7 +110,13 @@ async fn requests_that_are_none_do_not_prolong_it_either() {
     let _sockets = serve(listener, Config::default());
     let start = Instant::now();
     let (mut client, mut answers) = (dial.connect(), 0);
-    while answers < 60 && client.0.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.is_ok() {
+    while answers < 60
+        && client
+            .0
+            .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await
+            .is_ok()
+    {
         sleep(Duration::from_secs(1)).await;
         answers += usize::from(client.head().await.contains(" 426 "));
     }
@@ -127,7 +151,16 @@ async fn nobody_waits_for_a_slow_handshake_below_http() {
     polite.send("!").await;
     assert_eq!(polite.shake_hands().await, 101);
     assert_eq!(start.elapsed(), Duration::ZERO);
-    assert_eq!(soon(sockets.recv()).await.unwrap().peer().address.unwrap().port(), 1);
+    assert_eq!(
+        soon(sockets.recv())
+            .await
+            .unwrap()
+            .peer()
+            .address
+            .unwrap()
+            .port(),
+        1
+    );
     assert_eq!(silent.rest().await, "");
     assert_eq!(start.elapsed().as_secs(), 5);
 }
@@ -135,7 +168,10 @@ async fn nobody_waits_for_a_slow_handshake_below_http() {
 #[tokio::test(start_paused = true)]
 async fn a_client_at_the_wrong_port_learns_it() {
     let ((web, web_dial), (raw, raw_dial)) = (in_memory(), in_memory());
-    let mut sockets = serve(Listeners::new().websocket(web).stomp(raw), Config::default());
+    let mut sockets = serve(
+        Listeners::new().websocket(web).stomp(raw),
+        Config::default(),
+    );
     tokio::spawn(async move {
         while let Some(mut socket) = sockets.recv().await {
             // As a session does.
@@ -150,9 +186,15 @@ async fn a_client_at_the_wrong_port_learns_it() {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 400 "), "{answer}");
     assert_eq!(body, "This port speaks STOMP over TCP, without HTTP.\r\n");
-    assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{answer}");
+    assert!(
+        head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())),
+        "{answer}"
+    );
     // TLS, and STOMP, where HTTP is spoken.
-    for first in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"CONNECT\naccept-version:1.2\n\n\0"] {
+    for first in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"CONNECT\naccept-version:1.2\n\n\0",
+    ] {
         let mut client = web_dial.connect();
         client.0.write_all(first).await.unwrap();
         assert!(client.rest().await.starts_with("HTTP/1.1 400 "));
@@ -175,9 +217,14 @@ async fn a_server_that_is_dropped_listens_no_more() {
 async fn an_address_that_is_taken_is_an_error() {
     let first = bind("127.0.0.1:0").await.unwrap();
     let address = first.local_addr().unwrap();
-    assert_eq!(bind(address).await.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    assert_eq!(
+        bind(address).await.unwrap_err().kind(),
+        io::ErrorKind::AddrInUse
+    );
     // Where a name has several addresses, any that is free will do.
-    let free = bind(&[address, "127.0.0.1:0".parse().unwrap()][..]).await.unwrap();
+    let free = bind(&[address, "127.0.0.1:0".parse().unwrap()][..])
+        .await
+        .unwrap();
     assert_ne!(free.local_addr().unwrap(), address);
     drop(first);
     bind(address).await.unwrap();

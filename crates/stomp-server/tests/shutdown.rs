@@ -1,6 +1,10 @@
 //! Going down: who is still served, who is waited for, and for how long.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -98,7 +102,10 @@ async fn sockets_are_told_and_waited_for() {
     let mut clients = Vec::new();
     for seconds in [0, 3, 7] {
         clients.push(dial.shake_hands().await);
-        tokio::spawn(work(sockets.recv().await.unwrap(), Duration::from_secs(seconds)));
+        tokio::spawn(work(
+            sockets.recv().await.unwrap(),
+            Duration::from_secs(seconds),
+        ));
     }
     settle().await;
     shutdown.begin();
@@ -161,7 +168,9 @@ async fn a_second_word_cuts_at_once() {
 #[tokio::test]
 async fn a_mounted_service_goes_down_with_its_sockets() {
     let shutdown = Shutdown::default();
-    let upgrade = Upgrade::new(config(&shutdown), |socket| work(socket, Duration::from_millis(50)));
+    let upgrade = Upgrade::new(config(&shutdown), |socket| {
+        work(socket, Duration::from_millis(50))
+    });
     let http = axum::Router::new().route_service("/stomp", upgrade.clone());
     let mut addresses = Vec::new();
     let mut serving = Vec::new();

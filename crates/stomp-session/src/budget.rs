@@ -28,7 +28,10 @@ thread_local! {
 
 impl Budget {
     pub(crate) fn new(most: usize) -> Budget {
-        Budget(Arc::new(Account { octets: AtomicUsize::new(0), most }))
+        Budget(Arc::new(Account {
+            octets: AtomicUsize::new(0),
+            most,
+        }))
     }
 
     /// Lends a budget to the mailboxes that `act` reads: moves it there and back. A panic of `act` must have been caught

@@ -93,7 +93,10 @@ impl Default for Config {
             frame_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(60),
             linger: Duration::from_secs(1),
-            heart_beat: HeartBeat { send: 1_000, receive: 1_000 },
+            heart_beat: HeartBeat {
+                send: 1_000,
+                receive: 1_000,
+            },
             ping_interval: Duration::from_secs(25),
             ping_patience: Duration::from_secs(10),
             sessions: Sessions::default(),
@@ -124,7 +127,12 @@ impl Config {
     #[must_use]
     pub fn worst_case(&self, message: usize) -> usize {
         let Limits { frame, head, .. } = self.limits;
-        let read = 2 * (frame + head) + frame + self.inbox_octets + frame + self.transaction_octets + frame;
+        let read = 2 * (frame + head)
+            + frame
+            + self.inbox_octets
+            + frame
+            + self.transaction_octets
+            + frame;
         let sent = self.outbound_octets + message + 2 * (self.mailbox.octets + message);
         let pushed = 2 * (self.mailbox_octets + self.subscriptions * message);
         let notes = self.unacked_octets / 2 + self.subscriptions * (5 * self.destination + 512);

@@ -1,7 +1,8 @@
 //! The task that runs a session.
 
 use crate::{
-    BoxError, Config, Request, Response, Session, error::Panicked, protocol::Output, requests::Channel, work::Work,
+    BoxError, Config, Request, Response, Session, error::Panicked, protocol::Output,
+    requests::Channel, work::Work,
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -31,8 +32,15 @@ pin_project! {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: Socket, config: Arc<Config>, session: Session, channel: Channel) -> Connection {
-        Connection { run: Run::new(Work::new(socket, config, session), channel) }
+    pub(crate) fn new(
+        socket: Socket,
+        config: Arc<Config>,
+        session: Session,
+        channel: Channel,
+    ) -> Connection {
+        Connection {
+            run: Run::new(Work::new(socket, config, session), channel),
+        }
     }
 
     /// Calls `service` with the peer's requests, one at a time and in order.
@@ -61,7 +69,9 @@ impl Future for Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("session", &self.run.work.session).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("session", &self.run.work.session)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,13 +99,22 @@ where
     S::Error: Into<BoxError>,
 {
     fn new(work: Work, service: S) -> Run<S> {
-        Run { work, service: Some(service), request: None, call: None, sleep: None, alarm: None }
+        Run {
+            work,
+            service: Some(service),
+            request: None,
+            call: None,
+            sleep: None,
+            alarm: None,
+        }
     }
 
     /// Calls the service with the request that waits for it, as soon as it is ready.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
-        let (Some(request), Some(service)) = (this.request.take(), this.service.as_mut()) else { return };
+        let (Some(request), Some(service)) = (this.request.take(), this.service.as_mut()) else {
+            return;
+        };
         match catch(|| service.poll_ready(cx)) {
             Ok(Poll::Pending) => *this.request = Some(request),
             Ok(Poll::Ready(Ok(()))) => match catch(|| service.call(request)) {
@@ -113,7 +132,9 @@ where
     /// Gives the service's answer to the protocol, once it is there.
     fn poll_call(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
-        let Some(future) = this.call.as_mut().as_pin_mut() else { return };
+        let Some(future) = this.call.as_mut().as_pin_mut() else {
+            return;
+        };
         let answer = match catch(|| future.poll(cx)) {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(answer)) => answer.map_err(Into::into),
@@ -133,7 +154,9 @@ where
     fn obey(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         loop {
             let mut this = self.as_mut().project();
-            let Some(output) = this.work.protocol.poll_output() else { return };
+            let Some(output) = this.work.protocol.poll_output() else {
+                return;
+            };
             match output {
                 Output::Call => {
                     *this.request = this.work.request();
@@ -163,10 +186,16 @@ where
             *this.alarm = Some(deadline);
             match this.sleep.as_mut().as_pin_mut() {
                 Some(sleep) => sleep.reset(deadline.into()),
-                None => this.sleep.set(Some(tokio::time::sleep_until(deadline.into()))),
+                None => this
+                    .sleep
+                    .set(Some(tokio::time::sleep_until(deadline.into()))),
             }
         }
-        if this.sleep.as_pin_mut().is_none_or(|sleep| sleep.poll(cx).is_pending()) {
+        if this
+            .sleep
+            .as_pin_mut()
+            .is_none_or(|sleep| sleep.poll(cx).is_pending())
+        {
             return false;
         }
         *this.alarm = None;

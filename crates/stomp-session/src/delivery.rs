@@ -50,7 +50,12 @@ pub enum Settlement {
 impl Delivery {
     /// A message that nobody waits for to be settled.
     pub fn new(message: Message) -> Delivery {
-        Delivery { message, is_redelivered: false, dropped: 0, settle: Settle::default() }
+        Delivery {
+            message,
+            is_redelivered: false,
+            dropped: 0,
+            settle: Settle::default(),
+        }
     }
 
     /// Tells the peer, with `redelivered:true`, that it or another may have seen this message before.
@@ -64,7 +69,10 @@ impl Delivery {
     ///
     /// It is called by the session's task, which it must not keep waiting. Its panics are caught.
     pub fn on_settled(mut self, tell: impl FnOnce(Settlement) + Send + 'static) -> Delivery {
-        self.settle = Settle { tell: Some(Box::new(tell)), is_sent: false };
+        self.settle = Settle {
+            tell: Some(Box::new(tell)),
+            is_sent: false,
+        };
         self
     }
 
@@ -165,12 +173,20 @@ impl Settle {
 
 impl Drop for Settle {
     fn drop(&mut self) {
-        self.tell(if self.is_sent { Settlement::Unsettled } else { Settlement::Unsent });
+        self.tell(if self.is_sent {
+            Settlement::Unsettled
+        } else {
+            Settlement::Unsent
+        });
     }
 }
 
 impl fmt::Debug for Settle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.tell.is_some() { "awaited" } else { "of no interest" })
+        f.write_str(if self.tell.is_some() {
+            "awaited"
+        } else {
+            "of no interest"
+        })
     }
 }

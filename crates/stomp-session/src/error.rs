@@ -25,8 +25,14 @@ pub struct ClientError {
 
 impl ClientError {
     /// An error with a stable code, by which programs know it, and a sentence for people.
-    pub fn new(code: impl Into<Cow<'static, str>>, text: impl Into<Cow<'static, str>>) -> ClientError {
-        ClientError { code: code.into(), text: text.into() }
+    pub fn new(
+        code: impl Into<Cow<'static, str>>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> ClientError {
+        ClientError {
+            code: code.into(),
+            text: text.into(),
+        }
     }
 
     /// The code.

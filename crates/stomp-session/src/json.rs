@@ -11,6 +11,7 @@ pub struct Json<T>(pub T);
 
 impl<T: Serialize> IntoMessage for Json<T> {
     fn into_message(self) -> Result<Message, BoxError> {
-        Ok(Message::new(serde_json::to_vec(&self.0)?).with_header("content-type", "application/json"))
+        Ok(Message::new(serde_json::to_vec(&self.0)?)
+            .with_header("content-type", "application/json"))
     }
 }

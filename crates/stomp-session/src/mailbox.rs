@@ -50,7 +50,11 @@ impl MailboxConfig {
 
 impl Default for MailboxConfig {
     fn default() -> Self {
-        MailboxConfig { messages: 256, octets: 256 << 10, overflow: Overflow::Disconnect }
+        MailboxConfig {
+            messages: 256,
+            octets: 256 << 10,
+            overflow: Overflow::Disconnect,
+        }
     }
 }
 
@@ -108,14 +112,30 @@ impl Mailbox {
     /// Both sides of a mailbox.
     #[must_use]
     pub fn new(config: MailboxConfig) -> (Mailbox, Messages) {
-        let state = State { writers: 1, ..State::default() };
-        let shared = Arc::new(Shared { config, state: Mutex::new(state) });
-        (Mailbox(Arc::clone(&shared)), Messages { shared, taken: VecDeque::new() })
+        let state = State {
+            writers: 1,
+            ..State::default()
+        };
+        let shared = Arc::new(Shared {
+            config,
+            state: Mutex::new(state),
+        });
+        (
+            Mailbox(Arc::clone(&shared)),
+            Messages {
+                shared,
+                taken: VecDeque::new(),
+            },
+        )
     }
 
     /// Puts messages in, and says whether anybody reads them still.
     pub fn push(&self, messages: &[Message]) -> bool {
-        self.push_letters(messages.iter().map(|message| Letter::new(None, message.clone())))
+        self.push_letters(
+            messages
+                .iter()
+                .map(|message| Letter::new(None, message.clone())),
+        )
     }
 
     pub(crate) fn push_letters(&self, letters: impl IntoIterator<Item = Letter>) -> bool {
@@ -146,7 +166,11 @@ impl Drop for Mailbox {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.writers -= 1;
-        let reader = if state.writers == 0 { state.reader.take() } else { None };
+        let reader = if state.writers == 0 {
+            state.reader.take()
+        } else {
+            None
+        };
         drop(state);
         if let Some(reader) = reader {
             reader.wake();
@@ -206,7 +230,9 @@ mod tests {
     use futures_util::{FutureExt, StreamExt};
 
     fn numbered(count: usize) -> Vec<Message> {
-        (0..count).map(|number| Message::new(number.to_string())).collect()
+        (0..count)
+            .map(|number| Message::new(number.to_string()))
+            .collect()
     }
 
     fn drain(messages: &mut Messages) -> Vec<String> {
@@ -216,7 +242,11 @@ mod tests {
                     |error| error.to_string(),
                     |delivery| {
                         let body = String::from_utf8(delivery.message.body().to_vec()).unwrap();
-                        if delivery.dropped > 0 { format!("{body}, {} dropped", delivery.dropped) } else { body }
+                        if delivery.dropped > 0 {
+                            format!("{body}, {} dropped", delivery.dropped)
+                        } else {
+                            body
+                        }
                     },
                 )
             })
@@ -232,7 +262,9 @@ mod tests {
 
     #[test]
     fn a_full_mailbox_drops_the_oldest() {
-        let config = MailboxConfig::default().messages(2).overflow(Overflow::DropOldest);
+        let config = MailboxConfig::default()
+            .messages(2)
+            .overflow(Overflow::DropOldest);
         let (mailbox, mut messages) = Mailbox::new(config);
         assert!(mailbox.push(&numbered(4)));
         assert_eq!(drain(&mut messages), ["2, 2 dropped", "3"]);
@@ -243,13 +275,25 @@ mod tests {
 
     #[test]
     fn or_keeps_the_latest_of_each_key() {
-        let config = MailboxConfig::default().messages(2).overflow(Overflow::Conflate);
+        let config = MailboxConfig::default()
+            .messages(2)
+            .overflow(Overflow::Conflate);
         let (mailbox, mut messages) = Mailbox::new(config);
-        let priced = |key: &str, price: &str| Message::new(price.to_owned()).with_key(key.to_owned());
-        assert!(mailbox.push(&[priced("a", "1"), priced("b", "2"), priced("a", "3"), priced("a", "4")]));
+        let priced =
+            |key: &str, price: &str| Message::new(price.to_owned()).with_key(key.to_owned());
+        assert!(mailbox.push(&[
+            priced("a", "1"),
+            priced("b", "2"),
+            priced("a", "3"),
+            priced("a", "4")
+        ]));
         assert_eq!(drain(&mut messages), ["4, 2 dropped", "2"]);
         assert!(mailbox.push(&[priced("a", "5"), Message::new("no key"), priced("c", "6")]));
-        assert_eq!(drain(&mut messages), ["5, 1 dropped", "6"], "what has no key goes first");
+        assert_eq!(
+            drain(&mut messages),
+            ["5, 1 dropped", "6"],
+            "what has no key goes first"
+        );
     }
 
     #[test]
@@ -264,14 +308,19 @@ mod tests {
     #[test]
     fn all_mailboxes_of_a_session_share_its_budget() {
         let config = MailboxConfig::default().overflow(Overflow::DropOldest);
-        let ((large, mut large_messages), (small, mut small_messages)) = (Mailbox::new(config), Mailbox::new(config));
+        let ((large, mut large_messages), (small, mut small_messages)) =
+            (Mailbox::new(config), Mailbox::new(config));
         Budget::lend(&mut Some(Budget::new(1_000)), || {
             assert!(drain(&mut large_messages).is_empty());
             assert!(drain(&mut small_messages).is_empty());
         });
         assert!(large.push(&[Message::new(vec![b'x'; 1_000])]));
         assert!(small.push(&numbered(2)));
-        assert_eq!(drain(&mut small_messages), ["1, 1 dropped"], "one always fits");
+        assert_eq!(
+            drain(&mut small_messages),
+            ["1, 1 dropped"],
+            "one always fits"
+        );
         drop(large_messages);
         assert!(small.push(&numbered(2)));
         assert_eq!(drain(&mut small_messages), ["0", "1"]);

@@ -62,11 +62,23 @@ impl Message {
         Message::of(None, None, headers, body)
     }
 
-    fn of(key: Option<ByteString>, destination: Option<ByteString>, headers: Headers, body: Bytes) -> Message {
+    fn of(
+        key: Option<ByteString>,
+        destination: Option<ByteString>,
+        headers: Headers,
+        body: Bytes,
+    ) -> Message {
         // STOMP 1.2, "MESSAGE": "a message-id header with a unique identifier for that message".
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Message(Arc::new(Content { id, key, destination, headers, body, tails: Default::default() }))
+        Message(Arc::new(Content {
+            id,
+            key,
+            destination,
+            headers,
+            body,
+            tails: Default::default(),
+        }))
     }
 
     /// Adds a header after all others.
@@ -95,10 +107,19 @@ impl Message {
 
     fn into_parts(self) -> (Option<ByteString>, Option<ByteString>, Headers, Bytes) {
         match Arc::try_unwrap(self.0) {
-            Ok(Content { key, destination, headers, body, .. }) => (key, destination, headers, body),
-            Err(shared) => {
-                (shared.key.clone(), shared.destination.clone(), shared.headers.clone(), shared.body.clone())
-            }
+            Ok(Content {
+                key,
+                destination,
+                headers,
+                body,
+                ..
+            }) => (key, destination, headers, body),
+            Err(shared) => (
+                shared.key.clone(),
+                shared.destination.clone(),
+                shared.headers.clone(),
+                shared.body.clone(),
+            ),
         }
     }
 
@@ -129,7 +150,12 @@ impl Message {
     /// What the message counts against limits in octets: about its size on the wire.
     pub(crate) fn weight(&self) -> usize {
         const FRAME: usize = 128;
-        let headers: usize = self.0.headers.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let headers: usize = self
+            .0
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 2)
+            .sum();
         FRAME + headers + self.0.body.len()
     }
 
@@ -157,13 +183,20 @@ impl Content {
         put(header::MESSAGE_ID, &self.id.to_string());
         for (index, (name, value)) in self.headers.iter().enumerate() {
             // Of repeated headers only the first counts: STOMP 1.2, "Repeated Header Entries".
-            let is_repeated = self.headers.iter().take(index).any(|(before, _)| before == name);
+            let is_repeated = self
+                .headers
+                .iter()
+                .take(index)
+                .any(|(before, _)| before == name);
             if !is_repeated && !RESERVED.contains(&name) {
                 put(name, value);
             }
         }
         encoder.body(&self.body, &mut out);
-        Tail { bytes: out.freeze(), is_text: std::str::from_utf8(&self.body).is_ok() }
+        Tail {
+            bytes: out.freeze(),
+            is_text: std::str::from_utf8(&self.body).is_ok(),
+        }
     }
 }
 
@@ -223,20 +256,31 @@ mod tests {
 
     #[test]
     fn reserved_headers_are_left_out_and_the_rest_escaped() {
-        let message = Message::new("hi").with_header("a:b", "1").with_header("subscription", "x");
+        let message = Message::new("hi")
+            .with_header("a:b", "1")
+            .with_header("subscription", "x");
         let tail = message.tail(Version::V1_2);
-        let expected = format!("message-id:{}\na\\cb:1\ncontent-length:2\n\nhi\0", message.0.id);
+        let expected = format!(
+            "message-id:{}\na\\cb:1\ncontent-length:2\n\nhi\0",
+            message.0.id
+        );
         assert_eq!(tail.bytes, expected.as_bytes());
         assert!(tail.is_text);
     }
 
     #[test]
     fn what_a_version_cannot_express_is_left_out() {
-        let message = Message::new(&b"\xff"[..]).with_header("x", "a\rb").with_header("y", "c");
+        let message = Message::new(&b"\xff"[..])
+            .with_header("x", "a\rb")
+            .with_header("y", "c");
         let tail = message.tail(Version::V1_1);
         assert_eq!(
             tail.bytes,
-            [format!("message-id:{}\ny:c\ncontent-length:1\n\n", message.0.id).as_bytes(), b"\xff\0"].concat()
+            [
+                format!("message-id:{}\ny:c\ncontent-length:1\n\n", message.0.id).as_bytes(),
+                b"\xff\0"
+            ]
+            .concat()
         );
         assert!(!tail.is_text);
     }

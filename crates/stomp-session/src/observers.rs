@@ -1,7 +1,8 @@
 //! The streams that a session sends to its peer.
 
 use crate::{
-    BoxError, Delivery, MessageStream, budget::Budget, error::Panicked, foreign::Foreign, protocol::SubscriptionKey,
+    BoxError, Delivery, MessageStream, budget::Budget, error::Panicked, foreign::Foreign,
+    protocol::SubscriptionKey,
 };
 use futures_util::task::AtomicWaker;
 use slab::Slab;
@@ -47,7 +48,11 @@ pub(crate) enum Said {
 impl Observers {
     /// `session` is woken with any of the streams. What waits in them counts in `budget`.
     pub(crate) fn new(session: Arc<AtomicWaker>, budget: Budget) -> Observers {
-        let woken = Woken { any: AtomicBool::new(false), slots: Mutex::default(), session };
+        let woken = Woken {
+            any: AtomicBool::new(false),
+            slots: Mutex::default(),
+            session,
+        };
         Observers {
             slots: Slab::new(),
             ready: VecDeque::new(),
@@ -61,15 +66,34 @@ impl Observers {
     pub(crate) fn are_ready(&self, has_credit: impl Fn(SubscriptionKey) -> bool) -> bool {
         !self.ready.is_empty()
             || self.woken.any.load(Ordering::Acquire)
-            || self.resting.iter().any(|index| self.slots.get(*index).is_none_or(|slot| has_credit(slot.key)))
+            || self.resting.iter().any(|index| {
+                self.slots
+                    .get(*index)
+                    .is_none_or(|slot| has_credit(slot.key))
+            })
     }
 
-    pub(crate) fn insert(&mut self, key: SubscriptionKey, hook: Option<u64>, stream: MessageStream) {
+    pub(crate) fn insert(
+        &mut self,
+        key: SubscriptionKey,
+        hook: Option<u64>,
+        stream: MessageStream,
+    ) {
         let entry = self.slots.vacant_entry();
         let slot = entry.key();
-        let bell = Arc::new(Bell { slot, is_rung: AtomicBool::new(true), woken: Arc::clone(&self.woken) });
+        let bell = Arc::new(Bell {
+            slot,
+            is_rung: AtomicBool::new(true),
+            woken: Arc::clone(&self.woken),
+        });
         let waker = Waker::from(Arc::clone(&bell));
-        entry.insert(Slot { key, hook, stream: Foreign::new(stream), bell, waker });
+        entry.insert(Slot {
+            key,
+            hook,
+            stream: Foreign::new(stream),
+            bell,
+            waker,
+        });
         self.ready.push_back(slot);
     }
 
@@ -85,7 +109,12 @@ impl Observers {
     /// Looks which streams have woken or have credit again. Once a turn: a stream that wakes itself again and again
     /// waits for the next.
     pub(crate) fn look(&mut self, has_credit: impl Fn(SubscriptionKey) -> bool) {
-        let Observers { slots, ready, resting, .. } = self;
+        let Observers {
+            slots,
+            ready,
+            resting,
+            ..
+        } = self;
         resting.retain(|index| {
             let stays = slots.get(*index).is_some_and(|slot| !has_credit(slot.key));
             if !stays {
@@ -102,7 +131,9 @@ impl Observers {
     pub(crate) fn next(&mut self, has_credit: impl Fn(SubscriptionKey) -> bool) -> Option<Said> {
         let index = self.ready.pop_front()?;
         // A slot may be gone, and even used again: then it is polled once for nothing.
-        let Some(slot) = self.slots.get_mut(index) else { return Some(Said::Nothing) };
+        let Some(slot) = self.slots.get_mut(index) else {
+            return Some(Said::Nothing);
+        };
         if !has_credit(slot.key) {
             self.resting.push(index);
             return Some(Said::Nothing);
@@ -124,7 +155,11 @@ impl Observers {
             }
             Poll::Ready(None) => {
                 self.slots.remove(index);
-                if is_own { Said::Ended(key) } else { Said::Nothing }
+                if is_own {
+                    Said::Ended(key)
+                } else {
+                    Said::Nothing
+                }
             }
         })
     }
@@ -133,7 +168,9 @@ impl Observers {
 impl Slot {
     fn poll(&mut self) -> Poll<Option<Result<Delivery, BoxError>>> {
         let mut cx = Context::from_waker(&self.waker);
-        let Some(stream) = self.stream.get_mut() else { return Poll::Ready(None) };
+        let Some(stream) = self.stream.get_mut() else {
+            return Poll::Ready(None);
+        };
         catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(&mut cx)))
             .unwrap_or_else(|_| Poll::Ready(Some(Err(Panicked.into()))))
     }

@@ -19,13 +19,24 @@ pub(crate) struct Letter {
 
 impl Letter {
     pub(crate) fn new(to: Option<SubscriptionKey>, message: Message) -> Letter {
-        Letter { to, message, dropped: 0 }
+        Letter {
+            to,
+            message,
+            dropped: 0,
+        }
     }
 }
 
 impl From<Letter> for Delivery {
-    fn from(Letter { message, dropped, .. }: Letter) -> Delivery {
-        Delivery { dropped, ..Delivery::new(message) }
+    fn from(
+        Letter {
+            message, dropped, ..
+        }: Letter,
+    ) -> Delivery {
+        Delivery {
+            dropped,
+            ..Delivery::new(message)
+        }
     }
 }
 
@@ -59,7 +70,13 @@ pub(crate) struct Queue<T> {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Queue { items: VecDeque::new(), letters: 0, held: Held::default(), has_overflowed: false, untold: Vec::new() }
+        Queue {
+            items: VecDeque::new(),
+            letters: 0,
+            held: Held::default(),
+            has_overflowed: false,
+            untold: Vec::new(),
+        }
     }
 }
 
@@ -73,12 +90,16 @@ impl<T: Item> Queue<T> {
 
     /// Adds a letter, if need be at the cost of others, as the policy says.
     pub(crate) fn push(&mut self, mut letter: Letter, config: &MailboxConfig) {
-        if self.has_overflowed || (config.overflow == Overflow::Conflate && self.conflate(&letter)) {
+        if self.has_overflowed || (config.overflow == Overflow::Conflate && self.conflate(&letter))
+        {
             return;
         }
         while self.is_full(config) {
             if config.overflow == Overflow::Disconnect {
-                *self = Queue { has_overflowed: true, ..Queue::default() };
+                *self = Queue {
+                    has_overflowed: true,
+                    ..Queue::default()
+                };
                 return;
             }
             self.drop_oldest(config.overflow == Overflow::Conflate);
@@ -108,9 +129,14 @@ impl<T: Item> Queue<T> {
 
     /// Puts a letter in the place of one of the same key, if there is one.
     fn conflate(&mut self, new: &Letter) -> bool {
-        let Some(key) = new.message.key() else { return false };
+        let Some(key) = new.message.key() else {
+            return false;
+        };
         let waiting = self.items.iter_mut().filter_map(T::letter_mut);
-        let Some(old) = waiting.rev().find(|old| old.to == new.to && old.message.key() == Some(key)) else {
+        let Some(old) = waiting
+            .rev()
+            .find(|old| old.to == new.to && old.message.key() == Some(key))
+        else {
             return false;
         };
         self.held.sub(old.message.weight());
@@ -122,15 +148,31 @@ impl<T: Item> Queue<T> {
 
     /// Drops the oldest letter; if there is one without a key and `keeps_keys`, the oldest of these.
     fn drop_oldest(&mut self, keeps_keys: bool) {
-        let position =
-            |is_meant: fn(&Letter) -> bool| self.items.iter().position(|item| item.letter().is_some_and(is_meant));
-        let keyless = if keeps_keys { position(|letter| letter.message.key().is_none()) } else { None };
-        let oldest = keyless.or_else(|| position(|_| true)).and_then(|at| self.items.remove(at));
-        let Some(oldest) = oldest.as_ref().and_then(T::letter) else { return };
+        let position = |is_meant: fn(&Letter) -> bool| {
+            self.items
+                .iter()
+                .position(|item| item.letter().is_some_and(is_meant))
+        };
+        let keyless = if keeps_keys {
+            position(|letter| letter.message.key().is_none())
+        } else {
+            None
+        };
+        let oldest = keyless
+            .or_else(|| position(|_| true))
+            .and_then(|at| self.items.remove(at));
+        let Some(oldest) = oldest.as_ref().and_then(T::letter) else {
+            return;
+        };
         self.letters -= 1;
         self.held.sub(oldest.message.weight());
         let lost = oldest.dropped + 1;
-        match self.items.iter_mut().filter_map(T::letter_mut).find(|letter| letter.to == oldest.to) {
+        match self
+            .items
+            .iter_mut()
+            .filter_map(T::letter_mut)
+            .find(|letter| letter.to == oldest.to)
+        {
             Some(next) => next.dropped += lost,
             None => match self.untold.iter_mut().find(|(to, _)| *to == oldest.to) {
                 Some((_, untold)) => *untold += lost,

@@ -38,7 +38,14 @@ impl Request {
 
     pub(crate) fn of(frame: Frame, session: Session, reason: Option<DisconnectReason>) -> Request {
         let (params, extensions) = (Params::default(), Extensions::new());
-        Request { frame, session, params, reason, transaction: None, extensions }
+        Request {
+            frame,
+            session,
+            params,
+            reason,
+            transaction: None,
+            extensions,
+        }
     }
 
     /// What is asked for.
@@ -50,7 +57,10 @@ impl Request {
     /// The `destination`; empty for `CONNECT` and `DISCONNECT`. For `UNSUBSCRIBE`, that of the subscription.
     #[must_use]
     pub fn destination(&self) -> &str {
-        self.frame.headers.get(header::DESTINATION).unwrap_or_default()
+        self.frame
+            .headers
+            .get(header::DESTINATION)
+            .unwrap_or_default()
     }
 
     /// The frame's headers.
@@ -92,7 +102,10 @@ impl Request {
     /// Makes the request one of a transaction.
     #[must_use]
     pub(crate) fn within(self, transaction: Option<Staging>) -> Request {
-        Request { transaction, ..self }
+        Request {
+            transaction,
+            ..self
+        }
     }
 
     /// Where to stage what a `SEND` would do, if it is part of a transaction that is being committed.
@@ -146,8 +159,13 @@ impl Params {
     /// Parameters of this pattern at these places of the destination, in the order of their names.
     pub fn new(pattern: Arc<Pattern>, places: impl IntoIterator<Item = Range<usize>>) -> Params {
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let places = places.into_iter().map(|place| (offset(place.start), offset(place.end)));
-        Params { pattern: Some(pattern), places: places.collect() }
+        let places = places
+            .into_iter()
+            .map(|place| (offset(place.start), offset(place.end)));
+        Params {
+            pattern: Some(pattern),
+            places: places.collect(),
+        }
     }
 
     /// The pattern. There is none before routing, and where no route is for the destination.
@@ -157,9 +175,19 @@ impl Params {
     }
 
     /// Names and values, in the pattern's order, given the destination.
-    pub fn iter<'a>(&'a self, destination: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
-        let names = self.pattern.iter().flat_map(|pattern| &pattern.names).map(|name| &**name);
-        let values = self.places.iter().map(|(start, end)| destination.get(*start as usize..*end as usize));
+    pub fn iter<'a>(
+        &'a self,
+        destination: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
+        let names = self
+            .pattern
+            .iter()
+            .flat_map(|pattern| &pattern.names)
+            .map(|name| &**name);
+        let values = self
+            .places
+            .iter()
+            .map(|(start, end)| destination.get(*start as usize..*end as usize));
         let values = values.map(Option::unwrap_or_default);
         names.zip(values)
     }
@@ -167,7 +195,9 @@ impl Params {
     /// The value of `name`, given the destination.
     #[must_use]
     pub fn get<'a>(&'a self, destination: &'a str, name: &str) -> Option<&'a str> {
-        self.iter(destination).find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.iter(destination)
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 }
 

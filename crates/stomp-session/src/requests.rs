@@ -82,7 +82,10 @@ impl Service<Request> for Channel {
         let (sender, receiver) = oneshot::channel();
         // There is room: the request before was answered, so it was taken. If nobody takes this one, it is unanswered.
         let _ = self.0.try_send((request, Responder(sender)));
-        Answer { receiver, is_taken: !self.0.is_closed() }
+        Answer {
+            receiver,
+            is_taken: !self.0.is_closed(),
+        }
     }
 }
 
@@ -98,8 +101,12 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.receiver).poll(cx));
-        Poll::Ready(
-            answer.unwrap_or_else(|_| if self.is_taken { Err(Unanswered.into()) } else { Err(NobodyAsks.into()) }),
-        )
+        Poll::Ready(answer.unwrap_or_else(|_| {
+            if self.is_taken {
+                Err(Unanswered.into())
+            } else {
+                Err(NobodyAsks.into())
+            }
+        }))
     }
 }

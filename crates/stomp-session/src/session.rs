@@ -1,8 +1,8 @@
 //! The handle on a session.
 
 use crate::{
-    BoxError, ClientError, Config, Connected, Connection, IntoDelivery, IntoMessage, MailboxConfig, MessageStream,
-    NotSubscribed, Peer, Principal, Requests, SessionId, SlowConsumer,
+    BoxError, ClientError, Config, Connected, Connection, IntoDelivery, IntoMessage, MailboxConfig,
+    MessageStream, NotSubscribed, Peer, Principal, Requests, SessionId, SlowConsumer,
     protocol::SubscriptionKey,
     queue::{Item, Letter, Queue},
     requests,
@@ -33,14 +33,22 @@ impl Session {
     /// A session over `socket`: its handle, the peer's requests, and the connection that has to be polled.
     pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
         let config = config.into();
-        let session = Session(Arc::new(Shared::new(Arc::clone(socket.peer()), config.mailbox, false)));
+        let session = Session(Arc::new(Shared::new(
+            Arc::clone(socket.peer()),
+            config.mailbox,
+            false,
+        )));
         let (channel, requests) = requests::channel(session.clone());
         let connection = Connection::new(socket, config, session.clone(), channel);
         (session, requests, connection)
     }
 
     pub(crate) fn detached() -> Session {
-        Session(Arc::new(Shared::new(Arc::default(), MailboxConfig::default(), true)))
+        Session(Arc::new(Shared::new(
+            Arc::default(),
+            MailboxConfig::default(),
+            true,
+        )))
     }
 
     /// What tells this session from all others. The peer gets it with `CONNECTED`.
@@ -81,7 +89,10 @@ impl Session {
     /// Sends `CONNECTED` with these headers, which lets the peer in, unless its `CONNECT` is answered already.
     pub fn connected<'a>(&self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) {
         let headers = headers.into_iter().collect();
-        self.0.push(Command::Connected(Connected { principal: None, headers }));
+        self.0.push(Command::Connected(Connected {
+            principal: None,
+            headers,
+        }));
     }
 
     /// Sends a message to the peer's own subscriptions of `destination`.
@@ -100,7 +111,8 @@ impl Session {
             return Err(NotSubscribed.into());
         }
         for key in keys {
-            lane.commands.push(Letter::new(Some(key), message.clone()), &self.0.mailbox);
+            lane.commands
+                .push(Letter::new(Some(key), message.clone()), &self.0.mailbox);
         }
         drop(lane);
         self.0.wake();
@@ -124,11 +136,19 @@ impl Session {
         let hook = next_hook();
         let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
         let mut lane = self.0.lane();
-        let key = lane.keys_of(destination).first().copied().ok_or(NotSubscribed)?;
-        lane.commands.push_other(Command::Observe { key, hook, stream });
+        let key = lane
+            .keys_of(destination)
+            .first()
+            .copied()
+            .ok_or(NotSubscribed)?;
+        lane.commands
+            .push_other(Command::Observe { key, hook, stream });
         drop(lane);
         self.0.wake();
-        Ok(Observed { session: self.clone(), hook })
+        Ok(Observed {
+            session: self.clone(),
+            hook,
+        })
     }
 
     /// Says when what the peer logged in with expires; a later call says it anew. At that time the peer gets an `ERROR`
@@ -195,7 +215,11 @@ pub(crate) enum Command {
     Connected(Connected),
     Message(Letter),
     Error(ClientError),
-    Observe { key: SubscriptionKey, hook: u64, stream: MessageStream },
+    Observe {
+        key: SubscriptionKey,
+        hook: u64,
+        stream: MessageStream,
+    },
     Unhook(u64),
     ExpiresAt(Instant),
     Close(CloseCode),
@@ -213,7 +237,13 @@ pub(crate) struct Lane {
 impl Lane {
     /// Lets nothing in any more, and takes out what there is.
     pub(crate) fn close(&mut self) -> Lane {
-        std::mem::replace(self, Lane { is_closed: true, ..Lane::default() })
+        std::mem::replace(
+            self,
+            Lane {
+                is_closed: true,
+                ..Lane::default()
+            },
+        )
     }
 
     /// Takes all there is.
@@ -236,7 +266,11 @@ impl Lane {
     }
 
     fn keys_of(&self, destination: &str) -> Vec<SubscriptionKey> {
-        self.subscribed.iter().filter(move |(_, known)| **known == *destination).map(|(key, _)| *key).collect()
+        self.subscribed
+            .iter()
+            .filter(move |(_, known)| **known == *destination)
+            .map(|(key, _)| *key)
+            .collect()
     }
 }
 
@@ -248,11 +282,19 @@ impl From<Letter> for Command {
 
 impl Item for Command {
     fn letter(&self) -> Option<&Letter> {
-        if let Command::Message(letter) = self { Some(letter) } else { None }
+        if let Command::Message(letter) = self {
+            Some(letter)
+        } else {
+            None
+        }
     }
 
     fn letter_mut(&mut self) -> Option<&mut Letter> {
-        if let Command::Message(letter) = self { Some(letter) } else { None }
+        if let Command::Message(letter) = self {
+            Some(letter)
+        } else {
+            None
+        }
     }
 }
 
@@ -264,7 +306,10 @@ impl Shared {
             principal: OnceLock::new(),
             values: Mutex::default(),
             mailbox,
-            lane: Mutex::new(Lane { is_closed, ..Lane::default() }),
+            lane: Mutex::new(Lane {
+                is_closed,
+                ..Lane::default()
+            }),
             is_called: AtomicBool::new(false),
             is_abandoned: AtomicBool::new(false),
             task: Arc::default(),

@@ -61,8 +61,14 @@ impl Sessions {
     #[must_use]
     pub fn of(&self, principal: &Principal) -> Vec<Session> {
         let registry = self.lock();
-        let ids = registry.principals.get(principal).map(Vec::as_slice).unwrap_or_default();
-        ids.iter().filter_map(|id| registry.sessions.get(id).cloned()).collect()
+        let ids = registry
+            .principals
+            .get(principal)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        ids.iter()
+            .filter_map(|id| registry.sessions.get(id).cloned())
+            .collect()
     }
 
     /// All sessions, as they are now, in the order in which they connected.
@@ -76,10 +82,23 @@ impl Sessions {
     /// # Errors
     ///
     /// [`NotSubscribed`] if there is no such subscription, or the error of [`IntoMessage::into_message`].
-    pub fn send(&self, principal: &Principal, destination: &str, message: impl IntoMessage) -> Result<(), BoxError> {
+    pub fn send(
+        &self,
+        principal: &Principal,
+        destination: &str,
+        message: impl IntoMessage,
+    ) -> Result<(), BoxError> {
         let message = message.into_message()?;
-        let sent = self.of(principal).iter().filter(|s| s.message(destination, message.clone()).is_ok()).count();
-        if sent == 0 { Err(NotSubscribed.into()) } else { Ok(()) }
+        let sent = self
+            .of(principal)
+            .iter()
+            .filter(|s| s.message(destination, message.clone()).is_ok())
+            .count();
+        if sent == 0 {
+            Err(NotSubscribed.into())
+        } else {
+            Ok(())
+        }
     }
 
     /// Closes all sessions of a principal, and says how many they were.
@@ -125,7 +144,9 @@ impl Sessions {
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Sessions")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -143,7 +164,8 @@ impl SessionId {
 impl fmt::Display for SessionId {
     /// A part that is the process's, and a number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+        static PROCESS: LazyLock<u64> =
+            LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
         write!(f, "{:016x}-{}", *PROCESS, self.0)
     }
 }

@@ -51,7 +51,11 @@ impl Staging {
 
     /// The effects. What is added after this is dropped.
     pub(crate) fn close(&self) -> Vec<Effect> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .unwrap_or_default()
     }
 }
 

@@ -67,7 +67,13 @@ impl<T> Topic<T> {
     /// A topic whose subscribers have such mailboxes.
     #[must_use]
     pub fn with_mailboxes(config: MailboxConfig) -> Topic<T> {
-        Topic { shared: Arc::new(Shared { config, state: Mutex::default() }), payload: PhantomData }
+        Topic {
+            shared: Arc::new(Shared {
+                config,
+                state: Mutex::default(),
+            }),
+            payload: PhantomData,
+        }
     }
 
     /// How many are subscribed.
@@ -85,7 +91,11 @@ impl<T> Topic<T> {
         state.finish();
         let key = state.members.insert(mailbox);
         drop(state);
-        Subscriber { messages, key, shared: Arc::clone(&self.shared) }
+        Subscriber {
+            messages,
+            key,
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -102,11 +112,18 @@ impl<T: IntoMessage> Topic<T> {
         state.waiting.push_back(message);
         // What is on its way and what waits come to a mailbox at once, and must fit into an empty one. With more than
         // that, the publisher helps out.
-        let MailboxConfig { messages, octets, .. } = self.shared.config;
-        if state.is_driven && state.waiting.len() < messages / 2 && state.waiting_octets < octets / 2 {
+        let MailboxConfig {
+            messages, octets, ..
+        } = self.shared.config;
+        if state.is_driven
+            && state.waiting.len() < messages / 2
+            && state.waiting_octets < octets / 2
+        {
             return Ok(());
         }
-        let runtime = tokio::runtime::Handle::try_current().ok().filter(|_| state.members.len() > CHUNK);
+        let runtime = tokio::runtime::Handle::try_current()
+            .ok()
+            .filter(|_| state.members.len() > CHUNK);
         match runtime {
             Some(runtime) if !state.is_driven => {
                 state.is_driven = true;
@@ -166,7 +183,10 @@ impl State {
             self.reached = 0;
         }
         // Keys have gaps where members have left.
-        let end = self.reached.saturating_add(most).min(self.members.capacity());
+        let end = self
+            .reached
+            .saturating_add(most)
+            .min(self.members.capacity());
         while self.reached < end {
             if let Some(member) = self.members.get(self.reached) {
                 member.push(&self.current);
@@ -181,7 +201,10 @@ impl State {
 
 impl<T> Clone for Topic<T> {
     fn clone(&self) -> Self {
-        Topic { shared: Arc::clone(&self.shared), payload: PhantomData }
+        Topic {
+            shared: Arc::clone(&self.shared),
+            payload: PhantomData,
+        }
     }
 }
 
@@ -193,7 +216,9 @@ impl<T> Default for Topic<T> {
 
 impl<T> fmt::Debug for Topic<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Topic").field("subscribers", &self.subscribers()).finish_non_exhaustive()
+        f.debug_struct("Topic")
+            .field("subscribers", &self.subscribers())
+            .finish_non_exhaustive()
     }
 }
 

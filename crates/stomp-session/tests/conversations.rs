@@ -61,7 +61,10 @@ use tokio::runtime;
 
 #[test]
 fn every_conversation_goes_as_written() {
-    let failures: Vec<_> = conversations().iter().filter_map(|file| hold(file).err()).collect();
+    let failures: Vec<_> = conversations()
+        .iter()
+        .filter_map(|file| hold(file).err())
+        .collect();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
@@ -80,15 +83,25 @@ fn hold(file: &Path) -> Result<(), String> {
     if !text.starts_with("# ") {
         return Err(format!("{name}: it does not say what it proves"));
     }
-    let steps =
-        text.lines().enumerate().map(|(number, line)| (number + 1, line.split(" #").next().unwrap_or(line).trim()));
-    let mut steps = steps.filter(|(_, step)| !step.is_empty() && !step.starts_with('#')).peekable();
+    let steps = text
+        .lines()
+        .enumerate()
+        .map(|(number, line)| (number + 1, line.split(" #").next().unwrap_or(line).trim()));
+    let mut steps = steps
+        .filter(|(_, step)| !step.is_empty() && !step.starts_with('#'))
+        .peekable();
     let wrong = |number, step: &str, error: String| format!("{name}:{number}: {step}: {error}");
     let mut settings = Settings::default();
     while let Some((number, line)) = steps.next_if(|(_, step)| step.starts_with("config: ")) {
-        settings.set(&line["config: ".len()..]).map_err(|error| wrong(number, line, error))?;
+        settings
+            .set(&line["config: ".len()..])
+            .map_err(|error| wrong(number, line, error))?;
     }
-    let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let mut conversation = Conversation::start(&settings).await;
         for (number, step) in steps {
@@ -101,7 +114,10 @@ fn hold(file: &Path) -> Result<(), String> {
                 conversation = Conversation::start(&settings).await;
             }
         }
-        conversation.end().await.map_err(|error| wrong(0, "the end", error))
+        conversation
+            .end()
+            .await
+            .map_err(|error| wrong(0, "the end", error))
     })
 }
 
@@ -114,21 +130,37 @@ struct Clause {
 impl Clause {
     fn all() -> Vec<Clause> {
         let text = fs::read_to_string(tests().join("clauses.txt")).unwrap();
-        text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(Clause::parse).collect()
+        text.lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(Clause::parse)
+            .collect()
     }
 
     fn parse(line: &str) -> Clause {
         let fields: Vec<_> = line.split(" | ").map(str::trim).collect();
-        let [id, _version, _section, _words, proofs] = fields[..] else { panic!("{line}: not five fields") };
-        let proofs = proofs.split(' ').filter(|proof| !proof.is_empty()).map(str::to_owned).collect();
-        Clause { id: id.to_owned(), proofs }
+        let [id, _version, _section, _words, proofs] = fields[..] else {
+            panic!("{line}: not five fields")
+        };
+        let proofs = proofs
+            .split(' ')
+            .filter(|proof| !proof.is_empty())
+            .map(str::to_owned)
+            .collect();
+        Clause {
+            id: id.to_owned(),
+            proofs,
+        }
     }
 }
 
 /// A proof is the name of a conversation, or `CRATE/tests/FILE.rs::FUNCTION`.
 fn is_there(proof: &str) -> bool {
     let Some((file, function)) = proof.split_once("::") else {
-        return tests().join("conversations").join(proof).with_extension("txt").is_file();
+        return tests()
+            .join("conversations")
+            .join(proof)
+            .with_extension("txt")
+            .is_file();
     };
     let file = tests().join("../..").join(file);
     fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("fn {function}(")))
@@ -142,7 +174,10 @@ fn every_clause_is_proved() {
         assert!(ids.insert(id), "{id} stands there twice");
         assert!(!proofs.is_empty(), "{id} has no proof");
         let missing: Vec<_> = proofs.iter().filter(|proof| !is_there(proof)).collect();
-        assert!(missing.is_empty(), "{id} is said to be proved by {missing:?}");
+        assert!(
+            missing.is_empty(),
+            "{id} is said to be proved by {missing:?}"
+        );
     }
     assert!(clauses.len() > 100);
 }

@@ -1,6 +1,10 @@
 //! What a session still does when its server goes down.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::{SinkExt, StreamExt, task::AtomicWaker};
 use std::{
@@ -57,7 +61,11 @@ impl Permit for Place {
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.0.task.register(cx.waker());
-        if self.0.0.goes_down.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }
+        if self.0.0.goes_down.load(Ordering::Relaxed) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -76,13 +84,27 @@ impl Client {
     }
 
     async fn gets(&mut self, start: &str) {
-        let message = timeout(Duration::from_secs(100), self.0.next()).await.unwrap().unwrap().unwrap();
-        assert!(matches!(&message, Message::Text(text) if text.starts_with(start)), "{message:?}, and no {start:?}");
+        let message = timeout(Duration::from_secs(100), self.0.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        assert!(
+            matches!(&message, Message::Text(text) if text.starts_with(start)),
+            "{message:?}, and no {start:?}"
+        );
     }
 
     async fn is_closed(&mut self) {
-        let message = timeout(Duration::from_secs(100), self.0.next()).await.unwrap().unwrap().unwrap();
-        assert!(matches!(&message, Message::Close(Some(close)) if u16::from(close.code) == 1001), "{message:?}");
+        let message = timeout(Duration::from_secs(100), self.0.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        assert!(
+            matches!(&message, Message::Close(Some(close)) if u16::from(close.code) == 1001),
+            "{message:?}"
+        );
         assert!(self.0.next().await.is_none_or(|message| message.is_err()));
     }
 }
@@ -107,7 +129,9 @@ async fn connected(server: &Server, config: Config) -> (Client, Requests, JoinHa
 }
 
 async fn send(client: &mut Client, receipt: u32) {
-    client.send(&format!("SEND\ndestination:/a\nreceipt:{receipt}\n\n\0")).await;
+    client
+        .send(&format!("SEND\ndestination:/a\nreceipt:{receipt}\n\n\0"))
+        .await;
 }
 
 /// Lets all tasks run until nothing is left to be done.
@@ -143,16 +167,25 @@ async fn what_was_read_is_answered_and_nothing_more_is_read() {
     server.go_down();
     settle().await;
     send(&mut client, 5).await;
-    assert_eq!(server.0.places.load(Ordering::Relaxed), 1, "the request is waited for");
+    assert_eq!(
+        server.0.places.load(Ordering::Relaxed),
+        1,
+        "the request is waited for"
+    );
 
     responder.ok();
     let handled = tokio::spawn(async move { answer_all(&mut requests).await });
     for receipt in 1..=3 {
-        client.gets(&format!("RECEIPT\nreceipt-id:{receipt}\n")).await;
+        client
+            .gets(&format!("RECEIPT\nreceipt-id:{receipt}\n"))
+            .await;
     }
     client.is_closed().await;
     connection.await.unwrap();
-    assert_eq!(handled.await.unwrap(), [Command::Send, Command::Send, Command::Disconnect]);
+    assert_eq!(
+        handled.await.unwrap(),
+        [Command::Send, Command::Send, Command::Disconnect]
+    );
     assert_eq!(server.0.places.load(Ordering::Relaxed), 0);
 }
 

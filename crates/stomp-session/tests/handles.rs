@@ -1,6 +1,10 @@
 //! What an application does through a session's handle and through streams, as the peer sees it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::{SinkExt, StreamExt, stream};
 use std::{
@@ -13,8 +17,9 @@ use std::{
 };
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_session::{
-    AppErrors, BoxError, ClientError, Config, Connection, Delivery, DisconnectReason, MailboxConfig, Message,
-    MessageStream, NotSubscribed, Peer, Principal, Request, Requests, Response, Session, Settlement, Topic,
+    AppErrors, BoxError, ClientError, Config, Connection, Delivery, DisconnectReason,
+    MailboxConfig, Message, MessageStream, NotSubscribed, Peer, Principal, Request, Requests,
+    Response, Session, Settlement, Topic,
 };
 use stomp_socket::{CloseCode, Inbound, Outbound, Socket};
 use tokio::{
@@ -32,7 +37,10 @@ impl Client {
 
     /// The next frame; `None` at the end.
     async fn next(&mut self) -> Option<Frame> {
-        match timeout(Duration::from_secs(100), self.0.next()).await.expect("a frame, or the end") {
+        match timeout(Duration::from_secs(100), self.0.next())
+            .await
+            .expect("a frame, or the end")
+        {
             Some(Inbound::Frame(frame)) => Some(frame),
             Some(Inbound::End(_)) | None => None,
             other => panic!("{other:?}"),
@@ -40,7 +48,10 @@ impl Client {
     }
 
     async fn gets(&mut self, command: Command) -> Frame {
-        let frame = self.next().await.unwrap_or_else(|| panic!("the end, and no {command}"));
+        let frame = self
+            .next()
+            .await
+            .unwrap_or_else(|| panic!("the end, and no {command}"));
         assert_eq!(frame.command, command, "{frame:?} {:?}", frame.body);
         frame
     }
@@ -58,7 +69,10 @@ impl Client {
     /// Sends a frame and gets its receipt, and nothing before it.
     async fn asks(&mut self, frame: Frame) {
         self.send(frame.with_header("receipt", "7")).await;
-        assert_eq!(self.gets(Command::Receipt).await.headers.get("receipt-id"), Some("7"));
+        assert_eq!(
+            self.gets(Command::Receipt).await.headers.get("receipt-id"),
+            Some("7")
+        );
     }
 
     async fn subscribes(&mut self, id: &str, destination: &str) {
@@ -67,7 +81,9 @@ impl Client {
 }
 
 fn subscribe(id: &str, destination: &str) -> Frame {
-    Frame::new(Command::Subscribe).with_header("id", id).with_header("destination", destination)
+    Frame::new(Command::Subscribe)
+        .with_header("id", id)
+        .with_header("destination", destination)
 }
 
 fn unsubscribe(id: &str) -> Frame {
@@ -85,8 +101,10 @@ fn connect() -> Frame {
 /// A session and its peer, with so many octets of room between them.
 fn pair(config: Config, octets: usize) -> (Session, Requests, Connection, Client) {
     let (ours, theirs) = tokio::io::duplex(octets);
-    let (session, requests, connection) =
-        Session::new(Socket::over_bytes(ours, Peer::default(), &Default::default()), config);
+    let (session, requests, connection) = Session::new(
+        Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        config,
+    );
     let mut client = Socket::over_bytes(theirs, Peer::default(), &Default::default());
     client.negotiated(Version::V1_2, Limits::default());
     (session, requests, connection, Client(client))
@@ -124,17 +142,24 @@ async fn start_asking() -> (Session, Requests, Client, JoinHandle<()>) {
 }
 
 async fn ends(connection: JoinHandle<()>) {
-    timeout(Duration::from_secs(100), connection).await.expect("the connection ends").unwrap();
+    timeout(Duration::from_secs(100), connection)
+        .await
+        .expect("the connection ends")
+        .unwrap();
 }
 
 /// A stream that gives these and goes on, and a pointer that tells when it is dropped.
-fn open_stream(texts: &[&'static str]) -> (impl futures_core::Stream<Item = Message> + use<>, Arc<()>) {
+fn open_stream(
+    texts: &[&'static str],
+) -> (impl futures_core::Stream<Item = Message> + use<>, Arc<()>) {
     let (pointer, texts) = (Arc::new(()), texts.to_vec());
     let held = Arc::clone(&pointer);
-    let stream = stream::iter(texts).chain(stream::pending()).map(move |text| {
-        let _held = &held;
-        Message::new(text)
-    });
+    let stream = stream::iter(texts)
+        .chain(stream::pending())
+        .map(move |text| {
+            let _held = &held;
+            Message::new(text)
+        });
     (stream, pointer)
 }
 
@@ -150,20 +175,35 @@ fn is_not_subscribed(result: Result<(), BoxError>) -> bool {
 async fn a_message_tells_where_it_was_sent_to() {
     let (session, mut client, _) = start(Config::default(), accept).await;
     client.subscribes("0", "/stocks/*").await;
-    client.asks(subscribe("1", "/stocks/*").with_header("ack", "client")).await;
-    let sent_to = |destination: &str| Message::new("7").with_destination(destination.to_owned()).with_header("a", "b");
+    client
+        .asks(subscribe("1", "/stocks/*").with_header("ack", "client"))
+        .await;
+    let sent_to = |destination: &str| {
+        Message::new("7")
+            .with_destination(destination.to_owned())
+            .with_header("a", "b")
+    };
     for destination in ["/stocks/abc", "/stocks/*", "/stocks/\nabc"] {
         session.message("/stocks/*", sent_to(destination)).unwrap();
     }
     let mut told = [const { Vec::new() }; 2];
     for _ in 0..6 {
         let message = client.gets(Command::Message).await;
-        let subscription: usize = message.headers.get("subscription").unwrap().parse().unwrap();
+        let subscription: usize = message
+            .headers
+            .get("subscription")
+            .unwrap()
+            .parse()
+            .unwrap();
         told[subscription].push(message.headers.get("destination").unwrap().to_owned());
         assert_eq!(message.headers.contains("ack"), subscription == 1);
         assert_eq!(message.headers.get("a"), Some("b"));
     }
-    assert_eq!(told[0], ["/stocks/abc", "/stocks/*", "/stocks/*"], "what cannot be expressed is not told");
+    assert_eq!(
+        told[0],
+        ["/stocks/abc", "/stocks/*", "/stocks/*"],
+        "what cannot be expressed is not told"
+    );
     assert_eq!(told[1], told[0]);
 }
 
@@ -172,13 +212,17 @@ async fn a_delivery_may_be_settled_without_a_session() {
     let settled = Arc::new(Mutex::new(Vec::new()));
     let delivery = || {
         let settled = Arc::clone(&settled);
-        Delivery::new(Message::new("7")).on_settled(move |settlement| settled.lock().unwrap().push(settlement))
+        Delivery::new(Message::new("7"))
+            .on_settled(move |settlement| settled.lock().unwrap().push(settlement))
     };
     delivery().settle(Settlement::Nacked);
     let again = delivery().redelivered();
     assert!(again.is_redelivered() && !delivery().is_redelivered());
     again.settle(Settlement::Acked);
-    assert_eq!(*settled.lock().unwrap(), [Settlement::Nacked, Settlement::Unsent, Settlement::Acked]);
+    assert_eq!(
+        *settled.lock().unwrap(),
+        [Settlement::Nacked, Settlement::Unsent, Settlement::Acked]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,19 +232,29 @@ async fn a_message_reaches_the_peers_own_subscriptions() {
         client.subscribes(id, destination).await;
     }
     session.message("/b", "one").unwrap();
-    session.message("/a", Message::new("two").with_header("colour", "red")).unwrap();
+    session
+        .message("/a", Message::new("two").with_header("colour", "red"))
+        .unwrap();
     let message = client.gets(Command::Message).await;
     assert_eq!(message.headers.get("subscription"), Some("1"));
     assert_eq!(message.headers.get("destination"), Some("/b"));
     assert_eq!(message.headers.get("content-type"), Some("text/plain"));
     assert_eq!(message.body, "one");
-    let (first, second) = (client.gets(Command::Message).await, client.gets(Command::Message).await);
+    let (first, second) = (
+        client.gets(Command::Message).await,
+        client.gets(Command::Message).await,
+    );
     for (message, subscription) in [(&first, "0"), (&second, "2")] {
         assert_eq!(message.headers.get("subscription"), Some(subscription));
         assert_eq!(message.headers.get("colour"), Some("red"));
         assert_eq!(message.body, "two");
     }
-    assert!(first.headers.get("message-id").is_some_and(|id| !id.is_empty()));
+    assert!(
+        first
+            .headers
+            .get("message-id")
+            .is_some_and(|id| !id.is_empty())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,7 +288,14 @@ async fn a_refused_subscription_is_none() {
     };
     let (session, mut client, _) = start(Config::default(), refuse).await;
     client.send(subscribe("0", "/a")).await;
-    assert_eq!(client.gets(Command::Error).await.headers.get("subscription"), Some("0"));
+    assert_eq!(
+        client
+            .gets(Command::Error)
+            .await
+            .headers
+            .get("subscription"),
+        Some("0")
+    );
     assert!(is_not_subscribed(session.message("/a", "never")));
     client.asks(unsubscribe("0")).await;
 }
@@ -243,7 +304,9 @@ async fn a_refused_subscription_is_none() {
 async fn what_is_sent_to_a_subscription_waits_until_it_is_agreed_to() {
     let greet = |request: &Request| match request.command() {
         Command::Subscribe => {
-            request.session().message(request.destination(), "welcome")?;
+            request
+                .session()
+                .message(request.destination(), "welcome")?;
             match request.headers().get("id") {
                 Some("0") => Err(ClientError::new("forbidden", "Not for you.").into()),
                 _ => Ok(Response::Done),
@@ -272,8 +335,12 @@ async fn a_stream_is_sent_until_it_is_unhooked() {
     client.asks(send("/b")).await;
     assert_eq!(topic.subscribers(), 0, "the stream is dropped");
     topic.publish("two").unwrap();
-    session.message("/a", "the subscription is still there").unwrap();
-    client.gets_message("0", "the subscription is still there").await;
+    session
+        .message("/a", "the subscription is still there")
+        .unwrap();
+    client
+        .gets_message("0", "the subscription is still there")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -338,8 +405,12 @@ async fn a_stream_given_to_a_subscription_that_is_refused_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_given_to_a_subscription_that_ends_at_once_is_dropped() {
     let (stream, pointer) = open_stream(&[]);
-    let (_session, mut client, _) = start(Config::default(), observing(stream, || Ok(Response::Done))).await;
-    client.0.put(&Outbound::Frame(subscribe("0", "/a"))).unwrap();
+    let (_session, mut client, _) =
+        start(Config::default(), observing(stream, || Ok(Response::Done))).await;
+    client
+        .0
+        .put(&Outbound::Frame(subscribe("0", "/a")))
+        .unwrap();
     client.0.put(&Outbound::Frame(unsubscribe("0"))).unwrap();
     client.asks(send("/b")).await;
     client.asks(send("/b")).await;
@@ -355,12 +426,16 @@ async fn a_stream_that_comes_too_late_for_its_subscription_is_dropped() {
     let (late, pointer) = open_stream(&[]);
     let (mut late, handle) = (Some(late), session.clone());
     // This is polled before UNSUBSCRIBE is read, and what it wants is done after.
-    let acting = topic.subscribe().inspect(move |_| drop(handle.observe("/a", late.take().unwrap()).unwrap()));
+    let acting = topic
+        .subscribe()
+        .inspect(move |_| drop(handle.observe("/a", late.take().unwrap()).unwrap()));
     let _observed = session.observe("/b", acting).unwrap();
     client.asks(send("/c")).await;
 
     topic.publish("now").unwrap();
-    client.send(unsubscribe("0").with_header("receipt", "7")).await;
+    client
+        .send(unsubscribe("0").with_header("receipt", "7"))
+        .await;
     client.gets_message("1", "now").await;
     client.gets(Command::Receipt).await;
     client.asks(send("/c")).await;
@@ -373,7 +448,13 @@ async fn an_error_is_told_and_the_session_goes_on() {
     session.error(ClientError::new("going-down", "In five minutes."));
     let error = client.gets(Command::Error).await;
     assert_eq!(error.headers.get("message"), Some("going-down"));
-    assert_eq!((error.headers.get("receipt-id"), error.headers.get("subscription")), (None, None));
+    assert_eq!(
+        (
+            error.headers.get("receipt-id"),
+            error.headers.get("subscription")
+        ),
+        (None, None)
+    );
     assert_eq!(error.body, "In five minutes.");
     client.asks(send("/a")).await;
 }
@@ -408,7 +489,10 @@ async fn a_close_comes_after_all_that_was_sent_before() {
     for number in 0..100 {
         client.gets_message("0", &number.to_string()).await;
     }
-    assert_eq!(client.gets(Command::Error).await.headers.get("message"), Some("going-down"));
+    assert_eq!(
+        client.gets(Command::Error).await.headers.get("message"),
+        Some("going-down")
+    );
     client.gets_end().await;
     assert!(is_not_subscribed(session.message("/a", "too late")));
     drop(client);
@@ -426,7 +510,10 @@ async fn all_that_is_called_for_is_done_in_that_order() {
     session.close(CloseCode::Away);
     session.error(ClientError::new("too-late", "An error."));
     session.message("/a", "too late").unwrap();
-    assert_eq!(client.gets(Command::Error).await.headers.get("message"), Some("first"));
+    assert_eq!(
+        client.gets(Command::Error).await.headers.get("message"),
+        Some("first")
+    );
     client.gets_message("0", "second").await;
     client.gets_end().await;
 }
@@ -466,14 +553,19 @@ async fn a_session_may_be_closed_before_it_begins() {
         client.gets_end().await;
         drop(client);
         ends(connection).await;
-        assert!(requests.next().await.is_none(), "nothing was connected, so nothing is disconnected");
+        assert!(
+            requests.next().await.is_none(),
+            "nothing was connected, so nothing is disconnected"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_in_flight_runs_to_its_end_when_the_session_is_closed() {
     let (session, mut requests, mut client, connection) = start_asking().await;
-    client.send(subscribe("0", "/a").with_header("receipt", "1")).await;
+    client
+        .send(subscribe("0", "/a").with_header("receipt", "1"))
+        .await;
     let (_, responder) = requests.next().await.unwrap();
     session.close(CloseCode::Away);
     client.gets_end().await;
@@ -501,7 +593,10 @@ async fn a_session_keeps_one_value_of_each_type() {
     assert_eq!(session.clone().insert(7_u32), Some(2));
     assert_eq!(session.insert("another type"), None);
     client.asks(send("/a")).await;
-    assert_eq!((session.get(), session.get()), (Some(8_u32), Some("another type")));
+    assert_eq!(
+        (session.get(), session.get()),
+        (Some(8_u32), Some("another type"))
+    );
     assert_eq!(session.get::<u8>(), None);
 
     let (other, _, _, _) = pair(Config::default(), 1024);
@@ -509,7 +604,9 @@ async fn a_session_keeps_one_value_of_each_type() {
 }
 
 /// Answers `SUBSCRIBE` with what `streams` gives for its destination.
-fn streaming(streams: impl Fn(&str) -> MessageStream + Send + 'static) -> impl Fn(&Request) -> Answer + Send {
+fn streaming(
+    streams: impl Fn(&str) -> MessageStream + Send + 'static,
+) -> impl Fn(&Request) -> Answer + Send {
     move |request| match request.command() {
         Command::Subscribe => Ok(Response::Observe(streams(request.destination()))),
         _ => Ok(Response::Done),
@@ -521,8 +618,12 @@ async fn a_stream_that_fails_ends_its_subscription_only() {
     let streams = |destination: &str| match destination {
         "/fails" => {
             let failure = ClientError::new("out-of-stock", "There is none left.");
-            stream::iter([Ok(Message::new("one").into()), Err(failure.into()), Ok(Message::new("never").into())])
-                .boxed()
+            stream::iter([
+                Ok(Message::new("one").into()),
+                Err(failure.into()),
+                Ok(Message::new("never").into()),
+            ])
+            .boxed()
         }
         "/breaks" => stream::iter([Err("secret: a database is gone".into())]).boxed(),
         "/panics" => stream::poll_fn(|_| panic!("secret: a bug")).boxed(),
@@ -543,7 +644,12 @@ async fn a_stream_that_fails_ends_its_subscription_only() {
         let error = client.gets(Command::Error).await;
         assert_eq!(error.headers.get("subscription"), Some("1"));
         assert_eq!(error.headers.get("message"), Some("internal-error"));
-        assert!(error.headers.iter().all(|(_, value)| !value.contains("secret")));
+        assert!(
+            error
+                .headers
+                .iter()
+                .all(|(_, value)| !value.contains("secret"))
+        );
         assert_eq!(error.body, "The server failed to handle this frame.");
     }
 
@@ -573,7 +679,10 @@ async fn a_stream_that_ends_ends_its_subscription() {
     client.gets_message("0", "one").await;
     client.asks(unsubscribe("0")).await;
     client.send(unsubscribe("0")).await;
-    assert_eq!(client.gets(Command::Error).await.headers.get("message"), Some("unknown-subscription"));
+    assert_eq!(
+        client.gets(Command::Error).await.headers.get("message"),
+        Some("unknown-subscription")
+    );
     client.gets_end().await;
 }
 
@@ -584,7 +693,9 @@ async fn a_subscription_ends_with_the_stream_it_was_answered_with() {
     let streams = move |_: &str| shared.subscribe().take(2).boxed();
     let (session, mut client, _) = start(Config::default(), streaming(streams)).await;
     client.subscribes("0", "/a").await;
-    let _one = session.observe("/a", stream::iter(["of a handle"])).unwrap();
+    let _one = session
+        .observe("/a", stream::iter(["of a handle"]))
+        .unwrap();
     client.gets_message("0", "of a handle").await;
     let (stream, pointer) = open_stream(&["of another"]);
     let _another = session.observe("/a", stream).unwrap();
@@ -613,7 +724,10 @@ async fn a_stream_for_a_session_that_has_ended_meanwhile_is_dropped_at_once() {
     let (stream, pointer) = open_stream(&[]);
     responder.respond(Response::observe(stream));
     // DISCONNECT is asked next, so the answer has been heard.
-    assert_eq!(requests.next().await.unwrap().0.command(), Command::Disconnect);
+    assert_eq!(
+        requests.next().await.unwrap().0.command(),
+        Command::Disconnect
+    );
     assert!(is_dropped(&pointer));
 }
 
@@ -621,7 +735,10 @@ async fn a_stream_for_a_session_that_has_ended_meanwhile_is_dropped_at_once() {
 async fn an_endless_stream_lets_others_have_their_turn() {
     let streams = |destination: &str| match destination {
         "/endless" => stream::repeat_with(|| Ok(Message::new("again").into())).boxed(),
-        _ => stream::iter(["one", "two"]).map(|text| Ok(Message::new(text).into())).chain(stream::pending()).boxed(),
+        _ => stream::iter(["one", "two"])
+            .map(|text| Ok(Message::new(text).into()))
+            .chain(stream::pending())
+            .boxed(),
     };
     let (session, mut client, _) = start(Config::default(), streaming(streams)).await;
     client.send(subscribe("0", "/endless")).await;
@@ -652,7 +769,10 @@ async fn a_peer_that_does_not_read_is_sent_no_more_than_fits_and_then_left() {
     const MESSAGE: usize = 1_000;
     const BETWEEN: usize = 64 << 10;
     let (session, _, connection, mut client) = pair(Config::default(), BETWEEN);
-    let (polls, reasons) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let (polls, reasons) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(Mutex::new(Vec::new())),
+    );
     let (counted, seen) = (Arc::clone(&polls), Arc::clone(&reasons));
     let service = tower::service_fn(move |request: Request| {
         seen.lock().unwrap().extend(request.reason());
@@ -678,10 +798,16 @@ async fn a_peer_that_does_not_read_is_sent_no_more_than_fits_and_then_left() {
     let polled = polls.load(Ordering::Relaxed);
     let room = BETWEEN + Config::default().outbound_octets;
     assert!(polled > 10, "{polled}");
-    assert!(polled * MESSAGE < room + 2 * MESSAGE, "{polled} messages of {MESSAGE} octets in {room}");
+    assert!(
+        polled * MESSAGE < room + 2 * MESSAGE,
+        "{polled} messages of {MESSAGE} octets in {room}"
+    );
 
     ends(connection).await;
-    assert_eq!(started.elapsed().as_secs(), Config::default().outbound_stall.as_secs());
+    assert_eq!(
+        started.elapsed().as_secs(),
+        Config::default().outbound_stall.as_secs()
+    );
     assert_eq!(polls.load(Ordering::Relaxed), polled);
     assert_eq!(Arc::strong_count(&polls), 1, "the stream is dropped");
     assert_eq!(*reasons.lock().unwrap(), [DisconnectReason::Timeout]);
@@ -692,21 +818,35 @@ async fn a_peer_that_does_not_read_is_sent_no_more_than_fits_and_then_left() {
 async fn nor_is_more_read_of_what_it_sends() {
     const BETWEEN: usize = 64 << 10;
     let (_, _, connection, mut client) = pair(Config::default(), BETWEEN);
-    let connection = tokio::spawn(connection.run(tower::service_fn(|_| ready(Ok::<_, BoxError>(Response::Done)))));
+    let connection = tokio::spawn(connection.run(tower::service_fn(|_| {
+        ready(Ok::<_, BoxError>(Response::Done))
+    })));
     client.send(connect()).await;
     let receipt = "7".repeat(1_000);
     let request = send("/a").with_header("receipt", &receipt);
     let mut sent = 0;
-    while let Ok(Ok(())) = timeout(Duration::from_secs(1), client.0.send(Outbound::Frame(request.clone()))).await {
+    while let Ok(Ok(())) = timeout(
+        Duration::from_secs(1),
+        client.0.send(Outbound::Frame(request.clone())),
+    )
+    .await
+    {
         sent += 1;
-        assert!(sent * receipt.len() < Config::default().outbound_octets + 3 * BETWEEN, "{sent}");
+        assert!(
+            sent * receipt.len() < Config::default().outbound_octets + 3 * BETWEEN,
+            "{sent}"
+        );
     }
     ends(connection).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_slowly_is_kept() {
-    let streams = |_: &str| stream::iter(0..2_000).map(|_| Ok(Message::new(vec![b'x'; 1_000]).into())).boxed();
+    let streams = |_: &str| {
+        stream::iter(0..2_000)
+            .map(|_| Ok(Message::new(vec![b'x'; 1_000]).into()))
+            .boxed()
+    };
     let (_, mut client, _) = start(Config::default(), streaming(streams)).await;
     client.send(subscribe("0", "/a")).await;
     for number in 0..2_000 {
@@ -725,7 +865,10 @@ async fn a_peer_that_is_pushed_too_much_is_closed_and_told_why() {
     for number in 0..=Config::default().mailbox.messages {
         session.message("/a", number.to_string()).unwrap();
     }
-    assert_eq!(client.gets(Command::Error).await.headers.get("message"), Some("slow-consumer"));
+    assert_eq!(
+        client.gets(Command::Error).await.headers.get("message"),
+        Some("slow-consumer")
+    );
     client.gets_end().await;
     drop(client);
     ends(connection).await;
@@ -747,7 +890,10 @@ async fn as_is_one_that_a_topic_is_too_fast_for() {
     for _ in 0..5 {
         topic.publish("more").unwrap();
     }
-    assert_eq!(client.gets(Command::Error).await.headers.get("message"), Some("slow-consumer"));
+    assert_eq!(
+        client.gets(Command::Error).await.headers.get("message"),
+        Some("slow-consumer")
+    );
     client.gets_end().await;
     drop(client);
     ends(connection).await;
@@ -766,7 +912,11 @@ async fn a_peer_may_be_let_in_before_connect_is_answered() {
     let connected = client.gets(Command::Connected).await;
     assert_eq!(connected.headers.get("server"), Some("tea/1"));
     assert_eq!(
-        connected.headers.iter().filter(|(name, _)| *name == "version").collect::<Vec<_>>(),
+        connected
+            .headers
+            .iter()
+            .filter(|(name, _)| *name == "version")
+            .collect::<Vec<_>>(),
         [("version", "1.2")]
     );
     client.0.negotiated(Version::V1_2, Limits::default());
@@ -803,7 +953,15 @@ async fn where_nobody_takes_requests_any_more_the_session_closes() {
     let (_, responder) = requests.next().await.unwrap();
     drop(requests);
     responder.ok();
-    assert_eq!(client.gets(Command::Receipt).await.headers.get("receipt-id"), Some("1"), "what was asked is answered");
+    assert_eq!(
+        client
+            .gets(Command::Receipt)
+            .await
+            .headers
+            .get("receipt-id"),
+        Some("1"),
+        "what was asked is answered"
+    );
     client.gets_end().await;
     drop(client);
     ends(connection).await;

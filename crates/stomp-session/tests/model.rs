@@ -34,16 +34,27 @@ use tokio::runtime;
 
 #[test]
 fn random_sequences_go_as_the_model_says() {
-    let setting = |name, default| env::var(name).map_or(default, |value| value.parse().expect("a number"));
-    let (seed, sequences) = (setting("WEBSTOMP_MODEL_SEED", 1), setting("WEBSTOMP_MODEL_SEQUENCES", 10_000));
-    let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let setting =
+        |name, default| env::var(name).map_or(default, |value| value.parse().expect("a number"));
+    let (seed, sequences) = (
+        setting("WEBSTOMP_MODEL_SEED", 1),
+        setting("WEBSTOMP_MODEL_SEQUENCES", 10_000),
+    );
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     // Time stands still; connections are polled by hand.
     let _guard = runtime.enter();
     let mut seen = BTreeMap::new();
     for number in 0..sequences {
         let mut sequence = Sequence::new(Random((seed << 32) | number));
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| sequence.go())) {
-            eprintln!("sequence {number} of seed {seed}:\n{}", sequence.steps.join("\n"));
+            eprintln!(
+                "sequence {number} of seed {seed}:\n{}",
+                sequence.steps.join("\n")
+            );
             resume_unwind(panic);
         }
         for what in sequence.seen {
@@ -120,6 +131,10 @@ impl Random {
     }
 
     pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
-        if from.is_empty() { None } else { Some(from[self.below(from.len())].clone()) }
+        if from.is_empty() {
+            None
+        } else {
+            Some(from[self.below(from.len())].clone())
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Peers that are slow, silent or in a hurry, and what they are owed all the same.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::{FutureExt, SinkExt, Stream, StreamExt};
 use std::{future::ready, time::Duration};
@@ -25,7 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(100);
 
 /// A topic in which nobody is too slow.
 fn roomy() -> Topic<String> {
-    Topic::with_mailboxes(MailboxConfig::default().messages(usize::MAX).octets(usize::MAX))
+    Topic::with_mailboxes(
+        MailboxConfig::default()
+            .messages(usize::MAX)
+            .octets(usize::MAX),
+    )
 }
 
 /// So many messages of a thousand octets.
@@ -54,27 +62,46 @@ async fn websocket(
     connect: &str,
 ) -> WebSocketStream<DuplexStream> {
     let (ours, theirs) = tokio::io::duplex(octets);
-    serve(Socket::over_websocket(ours, b"", Peer::default(), &Default::default()), config, topic);
+    serve(
+        Socket::over_websocket(ours, b"", Peer::default(), &Default::default()),
+        config,
+        topic,
+    );
     let mut peer = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
     peer.send(Message::text(connect)).await.unwrap();
     gets(&mut peer, "CONNECTED\n").await;
-    peer.send(Message::text("SUBSCRIBE\nid:0\ndestination:/a\nreceipt:1\n\n\0")).await.unwrap();
+    peer.send(Message::text(
+        "SUBSCRIBE\nid:0\ndestination:/a\nreceipt:1\n\n\0",
+    ))
+    .await
+    .unwrap();
     gets(&mut peer, "RECEIPT\n").await;
     peer
 }
 
 /// The next that comes over a WebSocket is such a frame.
 async fn gets(peer: &mut (impl Stream<Item = Result<Message, Error>> + Unpin), command: &str) {
-    match timeout(PATIENCE, peer.next()).await.expect("something comes") {
+    match timeout(PATIENCE, peer.next())
+        .await
+        .expect("something comes")
+    {
         Some(Ok(Message::Text(text))) if text.starts_with(command) => {}
         other => panic!("{other:?}"),
     }
 }
 
 /// A subscriber over a stream of octets.
-async fn byte_stream(octets: usize, config: Config, topic: &Topic<String>) -> (Session, DuplexStream) {
+async fn byte_stream(
+    octets: usize,
+    config: Config,
+    topic: &Topic<String>,
+) -> (Session, DuplexStream) {
     let (ours, mut theirs) = tokio::io::duplex(octets);
-    let session = serve(Socket::over_bytes(ours, Peer::default(), &Default::default()), config, topic);
+    let session = serve(
+        Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        config,
+        topic,
+    );
     theirs.write_all(CONNECT.as_bytes()).await.unwrap();
     theirs.write_all(SUBSCRIBE.as_bytes()).await.unwrap();
     sleep(Duration::from_millis(1)).await;
@@ -86,7 +113,10 @@ async fn read_slowly(peer: &mut DuplexStream, pause: Duration) -> String {
     let (mut all, mut piece) = (Vec::new(), [0; 4_096]);
     loop {
         sleep(pause).await;
-        match timeout(PATIENCE, peer.read(&mut piece)).await.expect("more, or the end") {
+        match timeout(PATIENCE, peer.read(&mut piece))
+            .await
+            .expect("more, or the end")
+        {
             Ok(0) | Err(_) => return String::from_utf8(all).unwrap(),
             Ok(count) => all.extend_from_slice(piece.get(..count).unwrap_or_default()),
         }
@@ -146,7 +176,9 @@ async fn what_a_stream_has_taken_is_flushed_to_the_last_octet() {
     theirs.write_all(CONNECT.as_bytes()).await.unwrap();
     let mut received = Vec::new();
     while !received.ends_with(b"\0") {
-        let read = timeout(PATIENCE, theirs.read_buf(&mut received)).await.expect("the rest of CONNECTED");
+        let read = timeout(PATIENCE, theirs.read_buf(&mut received))
+            .await
+            .expect("the rest of CONNECTED");
         assert_ne!(read.unwrap(), 0, "{received:?}");
     }
 }
@@ -155,10 +187,20 @@ async fn what_a_stream_has_taken_is_flushed_to_the_last_octet() {
 async fn a_flood_keeps_no_heart_beats_back() {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let mut config = Config::default();
-    config.heart_beat = HeartBeat { send: 100, receive: 0 };
-    serve(Socket::over_bytes(ours, Peer::default(), &Default::default()), config, &roomy());
+    config.heart_beat = HeartBeat {
+        send: 100,
+        receive: 0,
+    };
+    serve(
+        Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        config,
+        &roomy(),
+    );
     let (mut reader, mut writer) = tokio::io::split(theirs);
-    writer.write_all(b"CONNECT\naccept-version:1.2\nheart-beat:0,100\n\n\0").await.unwrap();
+    writer
+        .write_all(b"CONNECT\naccept-version:1.2\nheart-beat:0,100\n\n\0")
+        .await
+        .unwrap();
     let mut received = [0; 4_096];
     assert_ne!(reader.read(&mut received).await.unwrap(), 0, "CONNECTED");
     let flood = tokio::spawn(async move {
@@ -173,8 +215,15 @@ async fn a_flood_keeps_no_heart_beats_back() {
         }
     }
     assert!(!flood.is_finished());
-    let count = reader.read(&mut received).now_or_never().map_or(0, Result::unwrap);
-    let beats = received.iter().take(count).filter(|octet| **octet == b'\n').count();
+    let count = reader
+        .read(&mut received)
+        .now_or_never()
+        .map_or(0, Result::unwrap);
+    let beats = received
+        .iter()
+        .take(count)
+        .filter(|octet| **octet == b'\n')
+        .count();
     assert!(beats >= 5, "{beats} in five times as long as one may take");
 }
 
@@ -184,10 +233,16 @@ async fn a_receipt_for_disconnect_arrives_behind_a_backlog() {
     let (_session, mut peer) = byte_stream(4_096, Config::default(), &topic).await;
     publish(&topic, 60);
     sleep(Duration::from_millis(1)).await;
-    peer.write_all(b"DISCONNECT\nreceipt:7\n\n\0").await.unwrap();
+    peer.write_all(b"DISCONNECT\nreceipt:7\n\n\0")
+        .await
+        .unwrap();
     // Longer than the server waits for a peer that has got everything.
     let received = read_slowly(&mut peer, Config::default().linger / 10).await;
-    assert!(received.contains("\nreceipt-id:7\n"), "{} octets", received.len());
+    assert!(
+        received.contains("\nreceipt-id:7\n"),
+        "{} octets",
+        received.len()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,6 +274,8 @@ async fn a_time_that_does_not_end_is_no_deadline() {
     for _ in 0..10 {
         gets(&mut peer, "MESSAGE\n").await;
     }
-    peer.send(Message::text("DISCONNECT\nreceipt:7\n\n\0")).await.unwrap();
+    peer.send(Message::text("DISCONNECT\nreceipt:7\n\n\0"))
+        .await
+        .unwrap();
     gets(&mut peer, "RECEIPT\n").await;
 }

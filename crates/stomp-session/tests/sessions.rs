@@ -1,5 +1,8 @@
 //! Who is connected, how they are found, and what ends with them.
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::{SinkExt, StreamExt};
 use std::{
@@ -8,8 +11,8 @@ use std::{
 };
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_session::{
-    BoxError, CloseCode, Config, Connected, Delivery, Message, Peer, Principal, Request, Response, Session, Sessions,
-    Settlement,
+    BoxError, CloseCode, Config, Connected, Delivery, Message, Peer, Principal, Request, Response,
+    Session, Sessions, Settlement,
 };
 use stomp_socket::{Inbound, Outbound, Socket};
 use tokio::{
@@ -26,17 +29,21 @@ struct Client {
 impl Client {
     /// A client of a service that names it by its `login`, and agrees to everything.
     async fn connect(config: Arc<Config>, login: &str) -> Client {
-        let service = service_fn(async |request: Request| match request.headers().get("login") {
-            Some(login) => Ok(Response::Connected(Connected::from(Principal::new(login)))),
-            None => Ok::<_, BoxError>(Response::Done),
-        });
+        let service = service_fn(
+            async |request: Request| match request.headers().get("login") {
+                Some(login) => Ok(Response::Connected(Connected::from(Principal::new(login)))),
+                None => Ok::<_, BoxError>(Response::Done),
+            },
+        );
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let socket = Socket::over_bytes(ours, Peer::default(), &Default::default());
         let (_, _, connection) = Session::new(socket, config);
         let connection = tokio::spawn(connection.run(service));
         let socket = Socket::over_bytes(theirs, Peer::default(), &Default::default());
         let mut client = Client { socket, connection };
-        let connect = Frame::new(Command::Connect).with_header("accept-version", "1.2").with_header("login", login);
+        let connect = Frame::new(Command::Connect)
+            .with_header("accept-version", "1.2")
+            .with_header("login", login);
         client.send(connect).await;
         assert_eq!(client.next().await.unwrap().command, Command::Connected);
         client.socket.negotiated(Version::V1_2, Limits::default());
@@ -48,14 +55,20 @@ impl Client {
     }
 
     async fn subscribe(&mut self, destination: &str, ack: &str) {
-        let frame = Frame::new(Command::Subscribe).with_header("id", "0").with_header("destination", destination);
-        self.send(frame.with_header("ack", ack).with_header("receipt", "s")).await;
+        let frame = Frame::new(Command::Subscribe)
+            .with_header("id", "0")
+            .with_header("destination", destination);
+        self.send(frame.with_header("ack", ack).with_header("receipt", "s"))
+            .await;
         assert_eq!(self.next().await.unwrap().command, Command::Receipt);
     }
 
     async fn next(&mut self) -> Option<Frame> {
         loop {
-            match timeout(Duration::from_secs(100), self.socket.next()).await.unwrap()? {
+            match timeout(Duration::from_secs(100), self.socket.next())
+                .await
+                .unwrap()?
+            {
                 Inbound::Frame(frame) => return Some(frame),
                 Inbound::End(_) => return None,
                 _ => {}
@@ -77,12 +90,21 @@ async fn sessions_are_found_while_they_are_connected() {
     assert_eq!(anns.len(), 2);
     let [first, second] = [anns[0].id(), anns[1].id()];
     assert_ne!(first, second);
-    assert_eq!(sessions.get(first).unwrap().principal(), Some(&Principal::new("ann")));
+    assert_eq!(
+        sessions.get(first).unwrap().principal(),
+        Some(&Principal::new("ann"))
+    );
     assert!(sessions.of(&Principal::new("eve")).is_empty());
 
-    assert!(sessions.send(&Principal::new("ann"), "/notices", "nobody subscribed").is_err());
+    assert!(
+        sessions
+            .send(&Principal::new("ann"), "/notices", "nobody subscribed")
+            .is_err()
+    );
     ann.subscribe("/notices", "auto").await;
-    sessions.send(&Principal::new("ann"), "/notices", "hello").unwrap();
+    sessions
+        .send(&Principal::new("ann"), "/notices", "hello")
+        .unwrap();
     assert_eq!(ann.next().await.unwrap().body, "hello");
 
     assert_eq!(sessions.close(&Principal::new("ann"), CloseCode::Policy), 2);
@@ -106,9 +128,15 @@ async fn whoever_is_not_let_in_is_in_no_registry() {
     config.sessions = sessions.clone();
     let service = service_fn(async |_| Err::<Response, BoxError>("nobody".into()));
     let (ours, theirs) = tokio::io::duplex(1 << 16);
-    let (_, _, connection) = Session::new(Socket::over_bytes(ours, Peer::default(), &Default::default()), config);
+    let (_, _, connection) = Session::new(
+        Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        config,
+    );
     let connection = tokio::spawn(connection.run(service));
-    let mut client = Client { socket: Socket::over_bytes(theirs, Peer::default(), &Default::default()), connection };
+    let mut client = Client {
+        socket: Socket::over_bytes(theirs, Peer::default(), &Default::default()),
+        connection,
+    };
     client.send(Frame::new(Command::Connect)).await;
     assert_eq!(client.next().await.unwrap().command, Command::Error);
     assert!(sessions.is_empty());
@@ -119,17 +147,29 @@ async fn the_id_is_told_to_the_client() {
     let config = Arc::new(Config::default());
     let mut client = Client::connect(Arc::clone(&config), "ann").await;
     let id = config.sessions.all()[0].id();
-    client.send(Frame::new(Command::Disconnect).with_header("receipt", "1")).await;
+    client
+        .send(Frame::new(Command::Disconnect).with_header("receipt", "1"))
+        .await;
     assert_eq!(client.next().await.unwrap().command, Command::Receipt);
     let (ours, theirs) = tokio::io::duplex(1 << 16);
-    let (session, mut requests, connection) =
-        Session::new(Socket::over_bytes(ours, Peer::default(), &Default::default()), config);
+    let (session, mut requests, connection) = Session::new(
+        Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        config,
+    );
     tokio::spawn(connection);
     let mut socket = Socket::over_bytes(theirs, Peer::default(), &Default::default());
-    socket.send(Outbound::Frame(Frame::new(Command::Connect))).await.unwrap();
+    socket
+        .send(Outbound::Frame(Frame::new(Command::Connect)))
+        .await
+        .unwrap();
     requests.next().await.unwrap().1.ok();
-    let Some(Inbound::Frame(connected)) = socket.next().await else { panic!() };
-    assert_eq!(connected.headers.get("session"), Some(&*session.id().to_string()));
+    let Some(Inbound::Frame(connected)) = socket.next().await else {
+        panic!()
+    };
+    assert_eq!(
+        connected.headers.get("session"),
+        Some(&*session.id().to_string())
+    );
     assert_ne!(session.id(), id);
 }
 
@@ -151,7 +191,10 @@ async fn what_a_peer_logged_in_with_expires_unless_it_is_renewed() {
 }
 
 /// What a client with this many acknowledged messages leaves behind, and how it ends.
-async fn settlements(acks: usize, end: impl AsyncFnOnce(Client, Session)) -> Vec<(usize, Settlement)> {
+async fn settlements(
+    acks: usize,
+    end: impl AsyncFnOnce(Client, Session),
+) -> Vec<(usize, Settlement)> {
     let settled = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&settled);
     let streams = service_fn(move |request: Request| {
@@ -160,27 +203,50 @@ async fn settlements(acks: usize, end: impl AsyncFnOnce(Client, Session)) -> Vec
             if request.command() != Command::Subscribe {
                 return Ok::<_, BoxError>(Response::Done);
             }
-            Ok(Response::observe(futures_util::stream::iter((0..6).map(move |number| {
-                let log = Arc::clone(&log);
-                let delivery = Delivery::new(Message::new(number.to_string()));
-                delivery.on_settled(move |settlement| log.lock().unwrap().push((number, settlement)))
-            }))))
+            Ok(Response::observe(futures_util::stream::iter((0..6).map(
+                move |number| {
+                    let log = Arc::clone(&log);
+                    let delivery = Delivery::new(Message::new(number.to_string()));
+                    delivery.on_settled(move |settlement| {
+                        log.lock().unwrap().push((number, settlement))
+                    })
+                },
+            ))))
         }
     });
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let socket = Socket::over_bytes(ours, Peer::default(), &Default::default());
     let (session, _, connection) = Session::new(socket, Config::default());
     let connection = tokio::spawn(connection.run(streams));
-    let mut client = Client { socket: Socket::over_bytes(theirs, Peer::default(), &Default::default()), connection };
-    client.send(Frame::new(Command::Connect).with_header("accept-version", "1.2")).await;
+    let mut client = Client {
+        socket: Socket::over_bytes(theirs, Peer::default(), &Default::default()),
+        connection,
+    };
+    client
+        .send(Frame::new(Command::Connect).with_header("accept-version", "1.2"))
+        .await;
     assert_eq!(client.next().await.unwrap().command, Command::Connected);
     client.socket.negotiated(Version::V1_2, Limits::default());
-    let subscribe = Frame::new(Command::Subscribe).with_header("id", "0").with_header("destination", "/queue");
-    client.send(subscribe.with_header("ack", "client-individual").with_header("prefetch-count", "3")).await;
+    let subscribe = Frame::new(Command::Subscribe)
+        .with_header("id", "0")
+        .with_header("destination", "/queue");
+    client
+        .send(
+            subscribe
+                .with_header("ack", "client-individual")
+                .with_header("prefetch-count", "3"),
+        )
+        .await;
     for _ in 0..acks {
         let message = client.next().await.unwrap();
         let id = message.headers.get("ack").unwrap();
-        client.send(Frame::new(Command::Ack).with_header("id", id).with_header("receipt", "a")).await;
+        client
+            .send(
+                Frame::new(Command::Ack)
+                    .with_header("id", id)
+                    .with_header("receipt", "a"),
+            )
+            .await;
         while client.next().await.unwrap().command != Command::Receipt {}
     }
     tokio::task::yield_now().await;
@@ -226,8 +292,13 @@ async fn what_handles_send_waits_for_credit_too() {
         let message = client.next().await.unwrap();
         assert_eq!(message.body, text);
         let silence = timeout(Duration::from_secs(1), client.socket.next()).await;
-        assert!(!matches!(silence, Ok(Some(Inbound::Frame(_)))), "{silence:?}");
-        client.send(Frame::new(Command::Ack).with_header("id", message.headers.get("ack").unwrap())).await;
+        assert!(
+            !matches!(silence, Ok(Some(Inbound::Frame(_)))),
+            "{silence:?}"
+        );
+        client
+            .send(Frame::new(Command::Ack).with_header("id", message.headers.get("ack").unwrap()))
+            .await;
     }
     session.message("/a", "four").unwrap();
     assert_eq!(client.next().await.unwrap().body, "four");

@@ -1,6 +1,10 @@
 //! Topics: who gets what, in which order, and what becomes of those that do not keep up.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::{FutureExt, StreamExt};
 use std::{collections::HashMap, ops::Range, thread, time::Duration};
@@ -9,7 +13,11 @@ use tokio::{task::yield_now, time::timeout};
 
 /// A topic in which nobody is too slow.
 fn roomy() -> Topic<String> {
-    Topic::with_mailboxes(MailboxConfig::default().messages(usize::MAX).octets(usize::MAX))
+    Topic::with_mailboxes(
+        MailboxConfig::default()
+            .messages(usize::MAX)
+            .octets(usize::MAX),
+    )
 }
 
 fn subscribe(topic: &Topic<String>, count: usize) -> Vec<Subscriber> {
@@ -22,14 +30,19 @@ fn publish(topic: &Topic<String>, numbers: Range<usize>) {
 
 /// The next message, which comes at once or never.
 async fn next(subscriber: &mut Subscriber) -> String {
-    let message = timeout(Duration::from_secs(1), subscriber.next()).await.expect("a message");
+    let message = timeout(Duration::from_secs(1), subscriber.next())
+        .await
+        .expect("a message");
     String::from_utf8(message.unwrap().unwrap().body().to_vec()).unwrap()
 }
 
 /// The subscriber gets just these next.
 async fn gets(subscriber: &mut Subscriber, numbers: Range<usize>) {
     gets_all(subscriber, numbers).await;
-    assert!(subscriber.next().now_or_never().is_none(), "nothing is left");
+    assert!(
+        subscriber.next().now_or_never().is_none(),
+        "nothing is left"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,7 +176,9 @@ async fn one_that_is_slow_overflows_alone() {
             }
         }
         gets(&mut just_in_time, 8..10).await;
-        let Some(Some(Err(error))) = slow.next().now_or_never() else { panic!("no overflow") };
+        let Some(Some(Err(error))) = slow.next().now_or_never() else {
+            panic!("no overflow")
+        };
         assert!(error.is::<SlowConsumer>(), "{error}");
         assert!(slow.next().await.is_none());
     }
@@ -171,7 +186,9 @@ async fn one_that_is_slow_overflows_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn or_loses_the_oldest_where_that_is_the_policy() {
-    let config = MailboxConfig::default().messages(4).overflow(Overflow::DropOldest);
+    let config = MailboxConfig::default()
+        .messages(4)
+        .overflow(Overflow::DropOldest);
     for count in [0, 100] {
         let topic = Topic::with_mailboxes(config);
         let mut others = subscribe(&topic, count);
@@ -189,10 +206,19 @@ async fn or_loses_the_oldest_where_that_is_the_policy() {
 /// The subscriber has just these.
 fn are_there(subscriber: &mut Subscriber, numbers: Range<usize>) {
     for number in numbers {
-        let message = subscriber.next().now_or_never().expect("nothing to wait for");
-        assert_eq!(message.unwrap().unwrap().body(), number.to_string().as_str());
+        let message = subscriber
+            .next()
+            .now_or_never()
+            .expect("nothing to wait for");
+        assert_eq!(
+            message.unwrap().unwrap().body(),
+            number.to_string().as_str()
+        );
     }
-    assert!(subscriber.next().now_or_never().is_none(), "nothing is left");
+    assert!(
+        subscriber.next().now_or_never().is_none(),
+        "nothing is left"
+    );
 }
 
 #[test]
@@ -209,7 +235,9 @@ fn outside_a_runtime_messages_are_there_at_once() {
 fn a_runtime_that_ends_takes_no_messages_along() {
     let topic = roomy();
     let mut subscribers = subscribe(&topic, 200);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     runtime.block_on(async { publish(&topic, 0..3) });
     drop(runtime);
     publish(&topic, 3..5);
@@ -221,7 +249,10 @@ fn a_runtime_that_ends_takes_no_messages_along() {
 #[test]
 fn whoever_publishes_from_wherever_all_get_the_same_order() {
     const EACH: usize = 500;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     let topic = roomy();
     let mut subscribers = subscribe(&topic, 100);
     let publishers: Vec<_> = (0..4)
@@ -230,7 +261,8 @@ fn whoever_publishes_from_wherever_all_get_the_same_order() {
             thread::spawn(move || {
                 // Half of them are inside the runtime.
                 let _inside = (publisher % 2 == 0).then(|| runtime.enter());
-                (0..EACH).for_each(|number| topic.publish(format!("{publisher} {number}")).unwrap());
+                (0..EACH)
+                    .for_each(|number| topic.publish(format!("{publisher} {number}")).unwrap());
             })
         })
         .collect();
@@ -239,7 +271,9 @@ fn whoever_publishes_from_wherever_all_get_the_same_order() {
         let mut counts = HashMap::new();
         for (place, subscriber) in subscribers.iter_mut().enumerate() {
             for at in 0..4 * EACH {
-                let message = timeout(Duration::from_secs(30), subscriber.next()).await.expect("a message");
+                let message = timeout(Duration::from_secs(30), subscriber.next())
+                    .await
+                    .expect("a message");
                 let message = message.unwrap().unwrap();
                 let text = String::from_utf8(message.body().to_vec()).unwrap();
                 if place == 0 {
@@ -254,7 +288,9 @@ fn whoever_publishes_from_wherever_all_get_the_same_order() {
             }
         }
     });
-    publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
+    publishers
+        .into_iter()
+        .for_each(|publisher| publisher.join().unwrap());
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! Services and streams that take long, say too much, keep the thread or go away: neither peers nor others suffer.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::{FutureExt, SinkExt, StreamExt, stream};
 use std::{
@@ -14,8 +18,8 @@ use std::{
 };
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_session::{
-    BoxError, ClientError, Config, Delivery, Mailbox, MailboxConfig, Message, Peer, Request, Requests, Response,
-    Session, Topic,
+    BoxError, ClientError, Config, Delivery, Mailbox, MailboxConfig, Message, Peer, Request,
+    Requests, Response, Session, Topic,
 };
 use stomp_socket::{Inbound, Outbound, Socket};
 use tokio::{
@@ -34,7 +38,10 @@ impl Client {
 
     /// The next frame; `None` at the end.
     async fn next(&mut self) -> Option<Frame> {
-        match timeout(Duration::from_secs(100), self.0.next()).await.expect("a frame, or the end") {
+        match timeout(Duration::from_secs(100), self.0.next())
+            .await
+            .expect("a frame, or the end")
+        {
             Some(Inbound::Frame(frame)) => Some(frame),
             Some(Inbound::End(_)) | None => None,
             other => panic!("{other:?}"),
@@ -42,7 +49,10 @@ impl Client {
     }
 
     async fn gets(&mut self, command: Command) -> Frame {
-        let frame = self.next().await.unwrap_or_else(|| panic!("the end, and no {command}"));
+        let frame = self
+            .next()
+            .await
+            .unwrap_or_else(|| panic!("the end, and no {command}"));
         assert_eq!(frame.command, command, "{frame:?} {:?}", frame.body);
         frame
     }
@@ -54,7 +64,8 @@ impl Client {
     }
 
     async fn connects(&mut self, version: Version) -> Frame {
-        self.send(Frame::new(Command::Connect).with_header("accept-version", version.as_str())).await;
+        self.send(Frame::new(Command::Connect).with_header("accept-version", version.as_str()))
+            .await;
         let connected = self.gets(Command::Connected).await;
         self.0.negotiated(version, Limits::default());
         connected
@@ -62,7 +73,9 @@ impl Client {
 }
 
 fn subscribe(id: &str, destination: &str) -> Frame {
-    Frame::new(Command::Subscribe).with_header("id", id).with_header("destination", destination)
+    Frame::new(Command::Subscribe)
+        .with_header("id", id)
+        .with_header("destination", destination)
 }
 
 fn send(destination: &str) -> Frame {
@@ -72,7 +85,8 @@ fn send(destination: &str) -> Frame {
 /// Both ends of a connection.
 fn pair() -> (Socket, Client) {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
-    let [ours, theirs] = [ours, theirs].map(|io| Socket::over_bytes(io, Peer::default(), &Default::default()));
+    let [ours, theirs] =
+        [ours, theirs].map(|io| Socket::over_bytes(io, Peer::default(), &Default::default()));
     (ours, Client(theirs))
 }
 
@@ -105,7 +119,10 @@ async fn what_a_handler_does_comes_before_its_answer() {
             ready(Ok(Response::Done))
         }),
     );
-    assert_eq!(client.connects(Version::V1_2).await.headers.get("server"), Some("tea/1"));
+    assert_eq!(
+        client.connects(Version::V1_2).await.headers.get("server"),
+        Some("tea/1")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,10 +161,17 @@ async fn hesitates(request: Request) -> Result<Response, BoxError> {
 async fn send_early(destination: &str) -> Client {
     let (session, mut client, _) = run(Config::default(), service_fn(hesitates));
     client.connects(Version::V1_2).await;
-    client.send(subscribe("0", destination).with_header("receipt", "1")).await;
+    client
+        .send(subscribe("0", destination).with_header("receipt", "1"))
+        .await;
     sleep(Duration::from_millis(1)).await;
     session.message(destination, "early").unwrap();
-    session.observe(destination, stream::iter(["streamed"]).chain(stream::pending())).unwrap();
+    session
+        .observe(
+            destination,
+            stream::iter(["streamed"]).chain(stream::pending()),
+        )
+        .unwrap();
     client
 }
 
@@ -214,7 +238,10 @@ fn nor_is_it_noted_each_time() {
             _ => Response::Done,
         }))
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     let mut client = runtime.block_on(async {
         let (_, mut client, _) = run(config, service);
         client.connects(Version::V1_2).await;
@@ -241,9 +268,9 @@ async fn a_busy_stream_keeps_no_deadline_back() {
     let late = config.handler_timeout * 2;
     let service = service_fn(|request: Request| async move {
         match request.command() {
-            Command::Subscribe => {
-                Ok(Response::Observe(stream::repeat_with(|| Ok(Message::new("again").into())).boxed()))
-            }
+            Command::Subscribe => Ok(Response::Observe(
+                stream::repeat_with(|| Ok(Message::new("again").into())).boxed(),
+            )),
             Command::Send => pending().await,
             _ => Ok(Response::Done),
         }
@@ -265,7 +292,10 @@ async fn a_busy_stream_keeps_no_deadline_back() {
         }
         false
     });
-    assert!(peer.await.unwrap(), "the time is over, and nobody has noticed");
+    assert!(
+        peer.await.unwrap(),
+        "the time is over, and nobody has noticed"
+    );
 }
 
 /// A permit goes to whoever waited first, even if it has stopped waiting.
@@ -320,7 +350,8 @@ async fn an_error_that_the_version_cannot_express_is_told_as_well_as_it_can() {
 
 #[tokio::test(start_paused = true)]
 async fn the_values_of_a_session_are_dropped_when_it_ends() {
-    let (session, mut client, connection) = run(Config::default(), service_fn(|_| ready(Ok(Response::Done))));
+    let (session, mut client, connection) =
+        run(Config::default(), service_fn(|_| ready(Ok(Response::Done))));
     let kept = Arc::new(());
     // A value may even hold the session that holds it.
     session.insert((session.clone(), Arc::clone(&kept)));
@@ -344,7 +375,10 @@ async fn a_mailbox_that_nobody_can_push_to_any_more_ends() {
     assert!(!reader.is_finished(), "there is another handle");
     assert!(other.push(&[Message::new("last words")]));
     drop(other);
-    let (last, is_end) = timeout(Duration::from_secs(1), reader).await.expect("the end").unwrap();
+    let (last, is_end) = timeout(Duration::from_secs(1), reader)
+        .await
+        .expect("the end")
+        .unwrap();
     assert_eq!(last.body(), "last words");
     assert!(is_end);
 }
@@ -353,14 +387,19 @@ async fn a_mailbox_that_nobody_can_push_to_any_more_ends() {
 fn a_topic_outlives_the_runtime_it_was_used_in() {
     let topic = Topic::new();
     let mut subscribers: Vec<_> = (0..200).map(|_| topic.subscribe()).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     // So many are served by a task, which does not come to run.
     runtime.block_on(async { topic.publish("one").unwrap() });
     drop(runtime);
     topic.publish("two").unwrap();
     for subscriber in &mut subscribers {
         for expected in ["one", "two"] {
-            let message = subscriber.next().now_or_never().expect("nothing to wait for");
+            let message = subscriber
+                .next()
+                .now_or_never()
+                .expect("nothing to wait for");
             assert_eq!(message.unwrap().unwrap().body(), expected);
         }
     }

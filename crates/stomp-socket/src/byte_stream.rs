@@ -25,7 +25,12 @@ pub(crate) struct ByteStream<S> {
 
 impl<S: Io> ByteStream<S> {
     pub(crate) fn new(io: S, config: &Config) -> Self {
-        ByteStream { io, input: Input::new(config), output: Output::default(), linger: None }
+        ByteStream {
+            io,
+            input: Input::new(config),
+            output: Output::default(),
+            linger: None,
+        }
     }
 }
 
@@ -33,8 +38,16 @@ impl<S: Io> Wire for ByteStream<S> {
     /// The decoder bounds what it holds, and nothing is held here.
     fn poll_read(&mut self, _: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         self.input.check()?;
-        let bytes = ready!(self.input.poll_read(&mut self.io, cx, Bytes::copy_from_slice)).map_err(End::of)?;
-        Poll::Ready(if bytes.is_empty() { Err(End::HalfClosed) } else { Ok(bytes) })
+        let bytes = ready!(
+            self.input
+                .poll_read(&mut self.io, cx, Bytes::copy_from_slice)
+        )
+        .map_err(End::of)?;
+        Poll::Ready(if bytes.is_empty() {
+            Err(End::HalfClosed)
+        } else {
+            Ok(bytes)
+        })
     }
 
     fn put(&mut self, write: Write<'_>) -> Result<(), EncodeError> {
@@ -60,7 +73,9 @@ impl<S: Io> Wire for ByteStream<S> {
         if self.linger.is_none() {
             ready!(self.output.poll_write(&mut self.io, cx))?;
         }
-        self.linger.get_or_insert(Linger::Shutdown).poll(&mut self.io, &mut self.input, cx)
+        self.linger
+            .get_or_insert(Linger::Shutdown)
+            .poll(&mut self.io, &mut self.input, cx)
     }
 
     fn unsent(&self) -> usize {

@@ -58,12 +58,18 @@ impl End {
 
     /// A text message is not text.
     pub(crate) fn not_utf8() -> End {
-        End::Violation { code: CloseCode::NotUtf8, reason: "a text message that is not UTF-8".to_owned() }
+        End::Violation {
+            code: CloseCode::NotUtf8,
+            reason: "a text message that is not UTF-8".to_owned(),
+        }
     }
 
     /// The peer sent more than it may.
     pub(crate) fn too_big(reason: &str) -> End {
-        End::Violation { code: CloseCode::TooBig, reason: reason.to_owned() }
+        End::Violation {
+            code: CloseCode::TooBig,
+            reason: reason.to_owned(),
+        }
     }
 }
 

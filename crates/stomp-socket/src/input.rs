@@ -28,7 +28,11 @@ impl Input {
     /// An input whose peer may send one frame, and what is read together with its end, before the negotiation.
     pub(crate) fn new(config: &Config) -> Input {
         let at_once = config.read_buffer.max(1);
-        Input { at_once, received: 0, most: config.limits.frame.saturating_add(at_once) as u64 }
+        Input {
+            at_once,
+            received: 0,
+            most: config.limits.frame.saturating_add(at_once) as u64,
+        }
     }
 
     /// Lets the peer send as much as it likes.
@@ -52,7 +56,9 @@ impl Input {
     /// Fails if more has come than may.
     pub(crate) fn check(&self) -> Result<(), End> {
         match self.received > self.most {
-            true => Err(End::too_big("more octets than may come before CONNECT is answered")),
+            true => Err(End::too_big(
+                "more octets than may come before CONNECT is answered",
+            )),
             false => Ok(()),
         }
     }
@@ -84,7 +90,9 @@ impl Input {
             space.resize(self.at_once, 0);
         }
         let window = space.get_mut(..self.at_once).unwrap_or_default();
-        let result = self.poll_fill(io, cx, window).map_ok(|count| take(space.get(..count).unwrap_or_default()));
+        let result = self
+            .poll_fill(io, cx, window)
+            .map_ok(|count| take(space.get(..count).unwrap_or_default()));
         SPACE.set(space);
         result
     }

@@ -24,14 +24,21 @@ pub(crate) enum Linger {
 
 impl Linger {
     /// Ready when the peer has ended the stream too, or has sent too much.
-    pub(crate) fn poll(&mut self, io: &mut impl Io, input: &mut Input, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll(
+        &mut self,
+        io: &mut impl Io,
+        input: &mut Input,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             *self = match *self {
                 Linger::Shutdown => {
                     ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
                     Linger::Drain(input.received())
                 }
-                Linger::Drain(since) if input.received() - since > LINGER_OCTETS => return Poll::Ready(Ok(())),
+                Linger::Drain(since) if input.received() - since > LINGER_OCTETS => {
+                    return Poll::Ready(Ok(()));
+                }
                 Linger::Drain(since) => match ready!(input.poll_read(io, cx, <[u8]>::is_empty))? {
                     true => return Poll::Ready(Ok(())),
                     false => Linger::Drain(since),

@@ -45,7 +45,11 @@ impl Output {
     }
 
     /// Writes everything, in as few calls as `io` allows.
-    pub(crate) fn poll_write(&mut self, io: &mut impl Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_write(
+        &mut self,
+        io: &mut impl Io,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         while !self.buffer.is_empty() {
             match ready!(Pin::new(&mut *io).poll_write(cx, &self.buffer))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

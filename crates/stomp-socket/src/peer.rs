@@ -24,7 +24,10 @@ impl Peer {
     /// A peer with this address.
     #[must_use]
     pub fn at(address: SocketAddr) -> Peer {
-        Peer { address: Some(address), ..Peer::default() }
+        Peer {
+            address: Some(address),
+            ..Peer::default()
+        }
     }
 
     /// Sets [`Peer::address`].

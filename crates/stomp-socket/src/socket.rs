@@ -16,7 +16,9 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use stomp_frame::{Command, Decoded, Decoder, EncodeError, Encoder, Frame, Limits, Version, header};
+use stomp_frame::{
+    Command, Decoded, Decoder, EncodeError, Encoder, Frame, Limits, Version, header,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What a peer sends.
@@ -132,7 +134,11 @@ impl Socket {
             peer: Arc::new(peer),
             permit: None,
             write_high_water: config.write_high_water,
-            text: if config.always_binary { Kind::Binary } else { Kind::Text },
+            text: if config.always_binary {
+                Kind::Binary
+            } else {
+                Kind::Text
+            },
             empty_pieces: 0,
         }
     }
@@ -146,7 +152,9 @@ impl Socket {
 
     /// Ready when the server goes down, and the conversation is to end soon. Without a permit it never is.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.permit.as_mut().map_or(Poll::Pending, |permit| permit.poll_shutdown(cx))
+        self.permit
+            .as_mut()
+            .map_or(Poll::Pending, |permit| permit.poll_shutdown(cx))
     }
 
     /// Who is at the other end.
@@ -215,7 +223,11 @@ impl Socket {
                 // The head is UTF-8 in any case.
                 Ok(kind(self.text == Kind::Text && is_utf8(&frame.body)))
             }),
-            Outbound::Encoded(Encoded { prefix, tail, is_text }) => {
+            Outbound::Encoded(Encoded {
+                prefix,
+                tail,
+                is_text,
+            }) => {
                 self.put_encoded(prefix, tail, *is_text);
                 Ok(())
             }
@@ -339,6 +351,8 @@ impl Sink<Outbound> for Socket {
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,10 @@
 //! What a peer can make a socket hold, counted.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -9,7 +13,10 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::task::{Context, Poll, Waker};
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
-use support::{BINARY, CONTINUATION, FIN, PING, Script, TEXT, frame, header, negotiated, pipe, read_all, server};
+use support::{
+    BINARY, CONTINUATION, FIN, PING, Script, TEXT, frame, header, negotiated, pipe, read_all,
+    server,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// As good as no end.
@@ -21,7 +28,9 @@ fn most() -> usize {
 }
 
 fn message(body: usize) -> Frame {
-    Frame::new(Command::Send).with_header("destination", "/a").with_body(vec![b'x'; body])
+    Frame::new(Command::Send)
+        .with_header("destination", "/a")
+        .with_body(vec![b'x'; body])
 }
 
 /// How many octets of `octets`, given again and again, a negotiated socket takes until it ends, and how it ends.
@@ -52,10 +61,26 @@ async fn endless_pieces_that_make_no_frame_end() {
     for (name, first, again) in [
         ("empty fragments", frame(BINARY, b""), fragment(b"")),
         ("empty messages", begin.clone(), frame(FIN | BINARY, b"")),
-        ("empty messages without a frame", vec![], frame(FIN | TEXT, b"")),
-        ("fragments of one octet", frame(BINARY, b"x"), fragment(b"x")),
-        ("messages of one octet", begin.clone(), frame(FIN | BINARY, b"x")),
-        ("fragments after a piece of a frame", [begin, frame(BINARY, b"x")].concat(), fragment(&[b'x'; 100])),
+        (
+            "empty messages without a frame",
+            vec![],
+            frame(FIN | TEXT, b""),
+        ),
+        (
+            "fragments of one octet",
+            frame(BINARY, b"x"),
+            fragment(b"x"),
+        ),
+        (
+            "messages of one octet",
+            begin.clone(),
+            frame(FIN | BINARY, b"x"),
+        ),
+        (
+            "fragments after a piece of a frame",
+            [begin, frame(BINARY, b"x")].concat(),
+            fragment(&[b'x'; 100]),
+        ),
     ] {
         let (taken, end) = taken_until_the_end(first, again).await;
         assert_eq!(end.close_code(), CloseCode::TooBig, "{name}: {end:?}");
@@ -67,10 +92,15 @@ async fn endless_pieces_that_make_no_frame_end() {
 /// The context reads on by itself until there is a message. Here there is always more.
 #[test]
 fn endless_fragments_end_within_one_read_of_a_message() {
-    let (script, calls) =
-        Script::new(std::iter::once(BINARY).chain([CONTINUATION; 20_000]).map(|first| Ok(frame(first, b""))));
+    let (script, calls) = Script::new(
+        std::iter::once(BINARY)
+            .chain([CONTINUATION; 20_000])
+            .map(|first| Ok(frame(first, b""))),
+    );
     let mut socket = negotiated(server(script));
-    let Some(Some(Inbound::End(end))) = socket.next().now_or_never() else { panic!("no end") };
+    let Some(Some(Inbound::End(end))) = socket.next().now_or_never() else {
+        panic!("no end")
+    };
     assert_eq!(end.close_code(), CloseCode::TooBig);
     let reads = calls.lock().unwrap().reads;
     assert!(reads <= most() / 32 + 2, "{reads}");
@@ -104,13 +134,18 @@ async fn what_is_announced_counts_with_what_is_held() {
         (0, most() - head.len() + 1, false),
     ] {
         let octets = [&head[..], &vec![b'x'; piece]].concat();
-        let reads = [frame(FIN | BINARY, &octets), header(FIN | BINARY, announced as u64)];
+        let reads = [
+            frame(FIN | BINARY, &octets),
+            header(FIN | BINARY, announced as u64),
+        ];
         let mut socket = negotiated(server(Script::new(reads.map(Ok)).0));
         let item = socket.next().now_or_never();
         match passes {
             true => assert!(item.is_none(), "{piece} and {announced}: {item:?}"),
             false => {
-                let Some(Some(Inbound::End(end))) = item else { panic!("{piece} and {announced}") };
+                let Some(Some(Inbound::End(end))) = item else {
+                    panic!("{piece} and {announced}")
+                };
                 assert_eq!(end.close_code(), CloseCode::TooBig);
             }
         }
@@ -122,7 +157,10 @@ async fn what_is_announced_counts_with_what_is_held() {
 fn pieces_of_a_frame_take_no_more_than_twice_its_limits() {
     let half = most() / 2;
     let octets = [b"SEND\ndestination:/a\n\n", &vec![b'x'; half][..]].concat();
-    let mut reads: Vec<_> = octets.chunks(1000).map(|piece| frame(FIN | BINARY, piece)).collect();
+    let mut reads: Vec<_> = octets
+        .chunks(1000)
+        .map(|piece| frame(FIN | BINARY, piece))
+        .collect();
     reads.push(frame(BINARY, b"x"));
     reads.extend((0..half / 1000 - 1).map(|_| frame(CONTINUATION, &[b'x'; 1000])));
     let (script, _) = Script::new(reads.into_iter().map(Ok));
@@ -139,9 +177,11 @@ async fn before_the_negotiation_little_may_come_of_anything() {
     let limit = (Limits::before_login().frame + Config::default().read_buffer) as u64;
     let over_bytes = |io| Socket::over_bytes(io, Peer::default(), &Config::default());
     let eols = vec![b'\n'; 4000];
-    for (mut socket, mut theirs, octets) in
-        [with(server, frame(FIN | TEXT, b"\n")), with(server, frame(FIN | PING, b"?")), with(over_bytes, eols)]
-    {
+    for (mut socket, mut theirs, octets) in [
+        with(server, frame(FIN | TEXT, b"\n")),
+        with(server, frame(FIN | PING, b"?")),
+        with(over_bytes, eols),
+    ] {
         let endless = async {
             for _ in 0..MANY {
                 if theirs.write_all(&octets).await.is_err() {
@@ -154,7 +194,11 @@ async fn before_the_negotiation_little_may_come_of_anything() {
             () = endless => panic!("it is taken without end"),
         };
         assert_eq!(end.close_code(), CloseCode::TooBig, "{end:?}");
-        assert!((limit..=limit + 4096).contains(&socket.received()), "{}", socket.received());
+        assert!(
+            (limit..=limit + 4096).contains(&socket.received()),
+            "{}",
+            socket.received()
+        );
     }
 }
 
@@ -169,30 +213,51 @@ async fn a_connect_of_the_largest_size_passes() {
     let limits = Limits::before_login().frame(1000);
     let mut config = Config::default();
     (config.limits, config.read_buffer) = (limits, 16);
-    let connect = Frame::new(Command::Connect).with_header("a", &"x".repeat(1000 - b"CONNECT\na:\n\n\0".len()));
+    let connect = Frame::new(Command::Connect)
+        .with_header("a", &"x".repeat(1000 - b"CONNECT\na:\n\n\0".len()));
     let connect = connect.to_bytes(Version::V1_0).unwrap();
     assert_eq!(connect.len(), 1000);
     for split in [1000, 500] {
         let (one, two) = connect.split_at(split);
-        let octets = if two.is_empty() { frame(FIN | TEXT, one) } else { [frame(TEXT, one), frame(FIN, two)].concat() };
-        let mut socket = Socket::over_websocket(Script::new([Ok(octets)]).0, b"", Peer::default(), &config);
-        assert!(matches!(socket.next().now_or_never(), Some(Some(Inbound::Frame(_)))), "{split}");
+        let octets = if two.is_empty() {
+            frame(FIN | TEXT, one)
+        } else {
+            [frame(TEXT, one), frame(FIN, two)].concat()
+        };
+        let mut socket =
+            Socket::over_websocket(Script::new([Ok(octets)]).0, b"", Peer::default(), &config);
+        assert!(
+            matches!(socket.next().now_or_never(), Some(Some(Inbound::Frame(_)))),
+            "{split}"
+        );
     }
-    let mut socket = Socket::over_bytes(Script::new([Ok(connect.to_vec())]).0, Peer::default(), &config);
-    assert!(matches!(socket.next().now_or_never(), Some(Some(Inbound::Frame(_)))));
+    let mut socket = Socket::over_bytes(
+        Script::new([Ok(connect.to_vec())]).0,
+        Peer::default(),
+        &config,
+    );
+    assert!(matches!(
+        socket.next().now_or_never(),
+        Some(Some(Inbound::Frame(_)))
+    ));
 }
 
 /// What a socket holds that has nothing to do, however large the last message was.
 #[test]
 fn an_idle_socket_owns_no_buffer() {
-    let large = frame(FIN | BINARY, &message(200_000).to_bytes(Version::V1_2).unwrap());
+    let large = frame(
+        FIN | BINARY,
+        &message(200_000).to_bytes(Version::V1_2).unwrap(),
+    );
     let small = frame(FIN | BINARY, &message(10).to_bytes(Version::V1_2).unwrap());
     // The buffers of this thread.
     let mut warm = negotiated(server(Script::new([Ok(small.clone())]).0));
     echo(&mut warm, 1);
-    for (name, octets, frames) in
-        [("small", small.clone(), 1), ("large", large.clone(), 1), ("both", [large, small].concat(), 2)]
-    {
+    for (name, octets, frames) in [
+        ("small", small.clone(), 1),
+        ("large", large.clone(), 1),
+        ("both", [large, small].concat(), 2),
+    ] {
         let (script, calls) = Script::new([Ok(octets)]);
         calls.lock().unwrap().writes.reserve(100);
         let mut socket = negotiated(server(script));
@@ -209,13 +274,19 @@ fn an_idle_socket_owns_no_buffer() {
 /// Its buffer was read to its end and no further, so it can go.
 #[test]
 fn what_follows_a_large_message_is_held_without_its_buffer() {
-    let large = frame(FIN | BINARY, &message(200_000).to_bytes(Version::V1_2).unwrap());
+    let large = frame(
+        FIN | BINARY,
+        &message(200_000).to_bytes(Version::V1_2).unwrap(),
+    );
     let octets = [large, vec![FIN | BINARY]].concat();
     let length = octets.len() as i64;
     let mut socket = negotiated(server(Script::new([Ok(octets)]).0));
     let kept = measure(|| echo(&mut socket, 1));
     // Of the script's octets, those that came are freed, and those that went are noted.
-    assert!(kept.bytes_current <= 2 * Config::default().read_buffer as i64 - length + 210_000, "{kept:?}");
+    assert!(
+        kept.bytes_current <= 2 * Config::default().read_buffer as i64 - length + 210_000,
+        "{kept:?}"
+    );
     assert!(kept.bytes_max > 200_000, "{kept:?}");
 }
 
@@ -236,7 +307,9 @@ fn connections_share_the_buffer_they_write_from() {
 
 fn echo(socket: &mut Socket, frames: usize) {
     for _ in 0..frames {
-        let Some(Some(Inbound::Frame(frame))) = socket.next().now_or_never() else { panic!("no frame") };
+        let Some(Some(Inbound::Frame(frame))) = socket.next().now_or_never() else {
+            panic!("no frame")
+        };
         socket.put(&Outbound::Frame(frame)).unwrap();
     }
     assert!(socket.flush().now_or_never().is_some());
@@ -252,7 +325,13 @@ fn a_stuck_reader_holds_at_most_twice_the_high_water_and_a_frame() {
     let (ours, theirs) = pipe(64);
     let mut socket = negotiated(server(ours));
     let frame = message(body);
-    let held = measure(|| while socket.feed(Outbound::Frame(frame.clone())).now_or_never().is_some() {});
+    let held = measure(|| {
+        while socket
+            .feed(Outbound::Frame(frame.clone()))
+            .now_or_never()
+            .is_some()
+        {}
+    });
     assert!(socket.unsent() > config.write_high_water);
     assert!(held.bytes_max <= bound, "{held:?}");
     drop(theirs);
@@ -277,13 +356,21 @@ mod stuck {
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     impl AsyncRead for Stuck {
-        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            space: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
             Pin::new(&mut self.0).poll_read(cx, space)
         }
     }
 
     impl AsyncWrite for Stuck {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
             Poll::Pending
         }
 
@@ -307,7 +394,10 @@ async fn many_small_frames_are_written_in_one_call() {
     }
     socket.flush().await.unwrap();
     let calls = calls.lock().unwrap();
-    assert_eq!((calls.writes.len(), calls.writes[0].len()), (1, 1_000 * (2 + 40)));
+    assert_eq!(
+        (calls.writes.len(), calls.writes[0].len()),
+        (1, 1_000 * (2 + 40))
+    );
 }
 
 /// One frame may be larger than all that is otherwise collected.
@@ -316,12 +406,18 @@ async fn a_frame_beyond_the_high_water_is_sent_all_the_same() {
     let (ours, mut theirs) = pipe(1 << 10);
     let mut socket = negotiated(server(ours));
     let mut received = vec![0; 1_000_000];
-    let (sent, read) = tokio::join!(socket.send(Outbound::Frame(message(1_000_000))), theirs.read_exact(&mut received));
+    let (sent, read) = tokio::join!(
+        socket.send(Outbound::Frame(message(1_000_000))),
+        theirs.read_exact(&mut received)
+    );
     sent.unwrap();
     read.unwrap();
     // FIN and text; then the length, which is that of the body and of the head and the NUL around it.
     let length = 1_000_000 + b"SEND\ndestination:/a\ncontent-length:1000000\n\n\0".len();
-    assert_eq!(received[..10], [&[0x81, 127][..], &length.to_be_bytes()].concat());
+    assert_eq!(
+        received[..10],
+        [&[0x81, 127][..], &length.to_be_bytes()].concat()
+    );
 }
 
 /// Whoever calls `put` and `poll_read` bounds what is unsent.
@@ -333,6 +429,9 @@ fn what_is_put_is_bounded_by_the_caller_alone() {
         socket.put(&Outbound::HeartBeat).unwrap();
         assert_eq!(socket.unsent(), 3 * count);
     }
-    assert!(matches!(socket.poll_write(&mut Context::from_waker(Waker::noop())), Poll::Pending));
+    assert!(matches!(
+        socket.poll_write(&mut Context::from_waker(Waker::noop())),
+        Poll::Pending
+    ));
     assert!(!socket.is_flushed());
 }

@@ -1,6 +1,10 @@
 //! Any future over a socket may be dropped at any time.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -16,18 +20,25 @@ const COUNT: usize = 50;
 /// Two negotiated sockets over a pipe in which little has room, so that everything is done in many small steps.
 fn pairs() -> [(Socket, Socket); 2] {
     let config = Config::default();
-    let make = |socket: fn(DuplexStream, &Config) -> Socket, other: fn(DuplexStream, &Config) -> Socket| {
+    let make = |socket: fn(DuplexStream, &Config) -> Socket,
+                other: fn(DuplexStream, &Config) -> Socket| {
         let (ours, theirs) = pipe(7);
-        (negotiated(socket(ours, &config)), negotiated(other(theirs, &config)))
+        (
+            negotiated(socket(ours, &config)),
+            negotiated(other(theirs, &config)),
+        )
     };
     let server = |io, config: &Config| Socket::over_websocket(io, b"", Peer::default(), config);
-    let client = |io, config: &Config| Socket::over_client_websocket(io, b"", Peer::default(), config);
+    let client =
+        |io, config: &Config| Socket::over_client_websocket(io, b"", Peer::default(), config);
     let bytes = |io, config: &Config| Socket::over_bytes(io, Peer::default(), config);
     [make(server, client), make(bytes, bytes)]
 }
 
 fn send(number: usize) -> Frame {
-    Frame::new(Command::Send).with_header("destination", "/a").with_header("number", &number.to_string())
+    Frame::new(Command::Send)
+        .with_header("destination", "/a")
+        .with_header("number", &number.to_string())
 }
 
 /// Polls what `make` gives once and drops it, until one is ready.
@@ -52,7 +63,9 @@ async fn a_dropped_next_loses_nothing() {
         };
         let receiving = async {
             for number in 0..COUNT {
-                let Some(Inbound::Frame(frame)) = dropped_until_ready!(one.next()) else { panic!("no frame") };
+                let Some(Inbound::Frame(frame)) = dropped_until_ready!(one.next()) else {
+                    panic!("no frame")
+                };
                 assert_eq!(frame.headers.get("number"), Some(&*number.to_string()));
             }
         };
@@ -73,11 +86,19 @@ async fn a_dropped_flush_or_close_goes_on_where_it_was() {
         };
         let receiving = async {
             for number in 0..COUNT {
-                let Some(Inbound::Frame(frame)) = one.next().await else { panic!("no frame") };
+                let Some(Inbound::Frame(frame)) = one.next().await else {
+                    panic!("no frame")
+                };
                 assert_eq!(frame.headers.get("number"), Some(&*number.to_string()));
             }
             let end = one.next().await;
-            assert!(matches!(end, Some(Inbound::End(End::Closed(Some(1000)) | End::HalfClosed))), "{end:?}");
+            assert!(
+                matches!(
+                    end,
+                    Some(Inbound::End(End::Closed(Some(1000)) | End::HalfClosed))
+                ),
+                "{end:?}"
+            );
             dropped_until_ready!(one.close()).unwrap();
         };
         tokio::join!(sending, receiving);
@@ -92,18 +113,28 @@ async fn a_dropped_send_has_sent_all_or_nothing() {
     let (ours, theirs) = pipe(7);
     let mut one = Socket::over_websocket(ours, b"", Peer::default(), &config);
     one.negotiated(Version::V1_2, Limits::default());
-    let mut two = negotiated(Socket::over_client_websocket(theirs, b"", Peer::default(), &config));
+    let mut two = negotiated(Socket::over_client_websocket(
+        theirs,
+        b"",
+        Peer::default(),
+        &config,
+    ));
 
     assert!(one.send(Outbound::Frame(send(0))).now_or_never().is_none());
     let unsent = one.unsent();
-    assert!(one.send(Outbound::Frame(send(1))).now_or_never().is_none(), "there is no room");
+    assert!(
+        one.send(Outbound::Frame(send(1))).now_or_never().is_none(),
+        "there is no room"
+    );
     assert_eq!(one.unsent(), unsent, "nothing of it was put");
     let ready = poll_fn(|cx| Sink::poll_ready(std::pin::Pin::new(&mut one), cx)).now_or_never();
     assert!(ready.is_none());
     let (sent, item) = tokio::join!(one.send(Outbound::Frame(send(2))), async {
         let mut numbers = Vec::new();
         while numbers.len() < 2 {
-            let Some(Inbound::Frame(frame)) = two.next().await else { panic!("no frame") };
+            let Some(Inbound::Frame(frame)) = two.next().await else {
+                panic!("no frame")
+            };
             numbers.push(frame.headers.get("number").unwrap().to_owned());
         }
         numbers

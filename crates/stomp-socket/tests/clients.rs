@@ -1,6 +1,10 @@
 //! The client's side of a WebSocket, and messages of either kind from both.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -18,17 +22,27 @@ use tokio_tungstenite::{
 };
 
 fn client(io: DuplexStream) -> Socket {
-    negotiated(Socket::over_client_websocket(io, b"", Peer::default(), &Config::default()))
+    negotiated(Socket::over_client_websocket(
+        io,
+        b"",
+        Peer::default(),
+        &Config::default(),
+    ))
 }
 
 fn send(body: &[u8]) -> Frame {
-    Frame::new(Command::Send).with_header("destination", "/a").with_body(body.to_vec())
+    Frame::new(Command::Send)
+        .with_header("destination", "/a")
+        .with_body(body.to_vec())
 }
 
 /// A client of ours, and tungstenite's server.
 async fn with_a_foreign_server() -> (Socket, WebSocketStream<DuplexStream>) {
     let (ours, theirs) = pipe(1 << 20);
-    (client(ours), WebSocketStream::from_raw_socket(theirs, Role::Server, None).await)
+    (
+        client(ours),
+        WebSocketStream::from_raw_socket(theirs, Role::Server, None).await,
+    )
 }
 
 #[tokio::test]
@@ -37,13 +51,21 @@ async fn what_a_client_sends_is_masked_as_servers_insist() {
     for size in [0, 1, 80, 90, 200, 65_500, 65_600, 200_000] {
         let frame = send(&vec![b'x'; size]);
         client.send(Outbound::Frame(frame.clone())).await.unwrap();
-        let Some(Ok(Message::Text(text))) = server.next().await else { panic!("no text") };
-        assert_eq!(Frame::parse(text.to_string(), Version::V1_2).unwrap().body, frame.body);
+        let Some(Ok(Message::Text(text))) = server.next().await else {
+            panic!("no text")
+        };
+        assert_eq!(
+            Frame::parse(text.to_string(), Version::V1_2).unwrap().body,
+            frame.body
+        );
     }
     client.feed(Outbound::HeartBeat).await.unwrap();
     client.send(Outbound::Ping).await.unwrap();
     assert_eq!(server.next().await.unwrap().unwrap(), Message::text("\n"));
-    assert_eq!(server.next().await.unwrap().unwrap(), Message::Ping("".into()));
+    assert_eq!(
+        server.next().await.unwrap().unwrap(),
+        Message::Ping("".into())
+    );
     server.flush().await.unwrap();
     let before = client.received();
     assert!(client.next().now_or_never().is_none());
@@ -54,11 +76,18 @@ async fn what_a_client_sends_is_masked_as_servers_insist() {
 #[tokio::test]
 async fn no_two_messages_have_one_key() {
     let (script, calls) = Script::new([]);
-    let mut client = Socket::over_client_websocket(script, b"", Peer::default(), &Config::default());
+    let mut client =
+        Socket::over_client_websocket(script, b"", Peer::default(), &Config::default());
     for _ in 0..3 {
         client.send(Outbound::HeartBeat).await.unwrap();
     }
-    let mut keys: Vec<_> = calls.lock().unwrap().writes.iter().map(|write| write[2..6].to_vec()).collect();
+    let mut keys: Vec<_> = calls
+        .lock()
+        .unwrap()
+        .writes
+        .iter()
+        .map(|write| write[2..6].to_vec())
+        .collect();
     keys.sort();
     keys.dedup();
     assert_eq!(keys.len(), 3);
@@ -67,16 +96,31 @@ async fn no_two_messages_have_one_key() {
 #[tokio::test]
 async fn a_client_reads_answers_and_closes() {
     let (mut client, mut server) = with_a_foreign_server().await;
-    server.feed(Message::text("SEND\ndestination:/a\n\nh")).await.unwrap();
+    server
+        .feed(Message::text("SEND\ndestination:/a\n\nh"))
+        .await
+        .unwrap();
     server.feed(Message::Ping("?".into())).await.unwrap();
     server.feed(Message::binary(&b"i\0"[..])).await.unwrap();
-    server.send(Message::Close(Some(CloseFrame { code: 1001.into(), reason: "bye".into() }))).await.unwrap();
+    server
+        .send(Message::Close(Some(CloseFrame {
+            code: 1001.into(),
+            reason: "bye".into(),
+        })))
+        .await
+        .unwrap();
     let (frames, end) = read_all(&mut client).await;
     assert_eq!(frames, [send(b"hi")]);
     assert!(matches!(end, Some(End::Closed(Some(1001)))), "{end:?}");
     let (closed, ()) = tokio::join!(client.close(), async {
-        assert_eq!(server.next().await.unwrap().unwrap(), Message::Pong("?".into()));
-        assert!(matches!(server.next().await.unwrap().unwrap(), Message::Close(_)));
+        assert_eq!(
+            server.next().await.unwrap().unwrap(),
+            Message::Pong("?".into())
+        );
+        assert!(matches!(
+            server.next().await.unwrap().unwrap(),
+            Message::Close(_)
+        ));
         assert!(server.next().await.is_none());
         drop(server);
     });
@@ -88,7 +132,9 @@ async fn a_client_closes_with_a_code() {
     let (mut client, mut server) = with_a_foreign_server().await;
     client.set_close_code(CloseCode::Away);
     let (closed, ()) = tokio::join!(client.close(), async {
-        let Some(Ok(Message::Close(Some(close)))) = server.next().await else { panic!("no close") };
+        let Some(Ok(Message::Close(Some(close)))) = server.next().await else {
+            panic!("no close")
+        };
         assert_eq!(u16::from(close.code), 1001);
         assert!(server.next().await.is_none());
         drop(server);
@@ -100,8 +146,11 @@ async fn a_client_closes_with_a_code() {
 #[tokio::test]
 async fn a_client_refuses_masked_frames() {
     let script = Script::new([Ok(support::frame(support::FIN | support::TEXT, b"\n"))]).0;
-    let mut client = Socket::over_client_websocket(script, b"", Peer::default(), &Config::default());
-    let Some(Inbound::End(end)) = client.next().await else { panic!("no end") };
+    let mut client =
+        Socket::over_client_websocket(script, b"", Peer::default(), &Config::default());
+    let Some(Inbound::End(end)) = client.next().await else {
+        panic!("no end")
+    };
     assert_eq!(end.close_code(), CloseCode::Protocol);
 }
 
@@ -109,11 +158,20 @@ async fn a_client_refuses_masked_frames() {
 async fn both_sides_are_ours() {
     let (ours, theirs) = pipe(1000);
     let mut server = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
-    let mut client = Socket::over_client_websocket(theirs, b"", Peer::default(), &Config::default());
-    client.send(Outbound::Frame(Frame::new(Command::Connect))).await.unwrap();
+    let mut client =
+        Socket::over_client_websocket(theirs, b"", Peer::default(), &Config::default());
+    client
+        .send(Outbound::Frame(Frame::new(Command::Connect)))
+        .await
+        .unwrap();
     assert!(matches!(server.next().await, Some(Inbound::Frame(_))));
     server.negotiated(Version::V1_2, Limits::default());
-    server.send(Outbound::Frame(Frame::new(Command::Connected).with_header("version", "1.2"))).await.unwrap();
+    server
+        .send(Outbound::Frame(
+            Frame::new(Command::Connected).with_header("version", "1.2"),
+        ))
+        .await
+        .unwrap();
     assert!(matches!(client.next().await, Some(Inbound::Frame(_))));
     client.negotiated(Version::V1_2, Limits::default());
     let large = send(&vec![b'x'; 100_000]);
@@ -127,7 +185,10 @@ async fn both_sides_are_ours() {
         item
     });
     closed.unwrap();
-    assert!(matches!(item, Some(Inbound::End(End::Closed(Some(1000))))), "{item:?}");
+    assert!(
+        matches!(item, Some(Inbound::End(End::Closed(Some(1000))))),
+        "{item:?}"
+    );
 }
 
 /// Text where it is UTF-8, unless all is to be binary; what was encoded before is believed.
@@ -135,7 +196,13 @@ async fn both_sides_are_ours() {
 async fn messages_are_text_or_binary() {
     const TEXT: u8 = 0x81;
     const BINARY: u8 = 0x82;
-    let encoded = |is_text| Outbound::Encoded(Encoded { prefix: "SEND\n".into(), tail: "\n\0".into(), is_text });
+    let encoded = |is_text| {
+        Outbound::Encoded(Encoded {
+            prefix: "SEND\n".into(),
+            tail: "\n\0".into(),
+            is_text,
+        })
+    };
     for (item, kind) in [
         (Outbound::Frame(send(b"text")), TEXT),
         (Outbound::Frame(send(b"")), TEXT),
@@ -150,7 +217,12 @@ async fn messages_are_text_or_binary() {
             let (script, calls) = Script::new([]);
             let mut config = Config::default();
             config.always_binary = always_binary;
-            let mut socket = negotiated(Socket::over_websocket(script, b"", Peer::default(), &config));
+            let mut socket = negotiated(Socket::over_websocket(
+                script,
+                b"",
+                Peer::default(),
+                &config,
+            ));
             socket.send(item.clone()).await.unwrap();
             assert_eq!(calls.lock().unwrap().writes[0][0], expected, "{item:?}");
         }

@@ -1,6 +1,10 @@
 //! How connections end, as values.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -47,7 +51,11 @@ async fn a_byte_stream_that_ends_in_a_frame_is_cut() {
     for cut in 1..SEND.len() {
         let reads = vec![Ok(SEND.to_vec()), Ok(SEND[..cut].to_vec()), Ok(Vec::new())];
         let (frames, end) = end_of(over_bytes, reads).await;
-        assert_eq!((frames, kind(&end)), (1, Some(ErrorKind::UnexpectedEof)), "after {cut}");
+        assert_eq!(
+            (frames, kind(&end)),
+            (1, Some(ErrorKind::UnexpectedEof)),
+            "after {cut}"
+        );
     }
 }
 
@@ -57,17 +65,29 @@ async fn a_websocket_that_ends_without_a_close_is_cut() {
     for cut in 0..=message.len() {
         let reads = vec![Ok([&message, &message[..cut]].concat()), Ok(Vec::new())];
         let (frames, end) = end_of(server, reads).await;
-        assert_eq!((frames, kind(&end)), (1 + cut / message.len(), Some(ErrorKind::UnexpectedEof)), "after {cut}");
+        assert_eq!(
+            (frames, kind(&end)),
+            (1 + cut / message.len(), Some(ErrorKind::UnexpectedEof)),
+            "after {cut}"
+        );
         assert_eq!(end.close_code(), CloseCode::Normal);
     }
 }
 
 #[tokio::test]
 async fn a_stream_that_fails_is_a_reset_or_timed_out() {
-    for (make, octets) in [(server as fn(Script) -> Socket, frame(FIN | TEXT, SEND)), (over_bytes, SEND.to_vec())] {
+    for (make, octets) in [
+        (server as fn(Script) -> Socket, frame(FIN | TEXT, SEND)),
+        (over_bytes, SEND.to_vec()),
+    ] {
         for in_a_frame in [false, true] {
-            let rest = if in_a_frame { octets[..9].to_vec() } else { Vec::new() };
-            let reads = |error: ErrorKind| vec![Ok([&octets[..], &rest].concat()), Err(Error::from(error))];
+            let rest = if in_a_frame {
+                octets[..9].to_vec()
+            } else {
+                Vec::new()
+            };
+            let reads =
+                |error: ErrorKind| vec![Ok([&octets[..], &rest].concat()), Err(Error::from(error))];
             let (frames, end) = end_of(make, reads(ErrorKind::ConnectionReset)).await;
             assert_eq!((frames, kind(&end)), (1, Some(ErrorKind::ConnectionReset)));
             let (frames, end) = end_of(make, reads(ErrorKind::TimedOut)).await;
@@ -79,10 +99,16 @@ async fn a_stream_that_fails_is_a_reset_or_timed_out() {
 
 #[tokio::test]
 async fn a_close_has_the_peers_code_and_is_answered_with_it() {
-    for (payload, code) in
-        [(&b""[..], None), (b"\x03\xe8", Some(1000)), (b"\x03\xe9bye", Some(1001)), (b"\x0f\xa0", Some(4000))]
-    {
-        let (script, calls) = Script::new([Ok([frame(FIN | TEXT, SEND), frame(FIN | CLOSE, payload)].concat())]);
+    for (payload, code) in [
+        (&b""[..], None),
+        (b"\x03\xe8", Some(1000)),
+        (b"\x03\xe9bye", Some(1001)),
+        (b"\x0f\xa0", Some(4000)),
+    ] {
+        let (script, calls) =
+            Script::new([Ok(
+                [frame(FIN | TEXT, SEND), frame(FIN | CLOSE, payload)].concat()
+            )]);
         let mut socket = negotiated(server(script));
         let (frames, end) = read_all(&mut socket).await;
         assert_eq!(frames.len(), 1);
@@ -92,7 +118,10 @@ async fn a_close_has_the_peers_code_and_is_answered_with_it() {
         socket.flush().await.unwrap();
         let answer = [&[0x88, payload.len() as u8][..], payload].concat();
         assert_eq!(calls.lock().unwrap().writes.concat(), answer);
-        assert!(socket.close().now_or_never().is_none(), "the peer's end of the stream is awaited");
+        assert!(
+            socket.close().now_or_never().is_none(),
+            "the peer's end of the stream is awaited"
+        );
         assert_eq!(calls.lock().unwrap().writes.concat(), answer);
     }
 }
@@ -109,9 +138,15 @@ async fn what_is_not_websocket_has_the_code_of_the_rfc() {
         (frame(FIN | CLOSE, b"\x03"), CloseCode::Protocol),
         (frame(FIN | CLOSE, &[0; 126]), CloseCode::Protocol),
         (frame(FIN, b"\n"), CloseCode::Protocol),
-        ([frame(TEXT, b"\n"), frame(TEXT, b"\n")].concat(), CloseCode::Protocol),
+        (
+            [frame(TEXT, b"\n"), frame(TEXT, b"\n")].concat(),
+            CloseCode::Protocol,
+        ),
         (frame(FIN | TEXT, b"\xff"), CloseCode::NotUtf8),
-        ([frame(TEXT, b"\xc3"), frame(FIN, b"\n")].concat(), CloseCode::NotUtf8),
+        (
+            [frame(TEXT, b"\xc3"), frame(FIN, b"\n")].concat(),
+            CloseCode::NotUtf8,
+        ),
         (over, CloseCode::TooBig),
     ] {
         let (_, end) = end_of(server, vec![Ok(octets.clone())]).await;
@@ -132,13 +167,21 @@ async fn who_breaks_a_rule_gets_the_last_word_and_the_code() {
         let reads = [Ok(octets), Ok(frame(FIN | TEXT, SEND)), Ok(Vec::new())];
         let (script, calls) = Script::new(reads);
         let mut socket = negotiated(server(script));
-        let Some(Inbound::End(end)) = socket.next().await else { panic!("no end") };
-        socket.put(&Outbound::Frame(Frame::new(Command::Error))).unwrap();
+        let Some(Inbound::End(end)) = socket.next().await else {
+            panic!("no end")
+        };
+        socket
+            .put(&Outbound::Frame(Frame::new(Command::Error)))
+            .unwrap();
         socket.set_close_code(end.close_code());
         socket.close().await.unwrap();
         let [high, low] = code.as_u16().to_be_bytes();
         let expected = [b"\x81\x08ERROR\n\n\0", &[0x88, 2, high, low][..]].concat();
-        assert_eq!(calls.lock().unwrap().writes, [expected], "{code:?}: one write");
+        assert_eq!(
+            calls.lock().unwrap().writes,
+            [expected],
+            "{code:?}: one write"
+        );
     }
 }
 

@@ -1,7 +1,11 @@
 //! A socket over a WebSocket that somebody else has made.
 
 #![cfg(feature = "tungstenite")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -19,15 +23,24 @@ type Foreign = WebSocketStream<DuplexStream>;
 
 /// A socket over a foreign WebSocket of this role, and the one at the other end, with so much room between them.
 async fn pair(role: Role, octets: usize) -> (Socket, Foreign) {
-    let other = if role == Role::Server { Role::Client } else { Role::Server };
+    let other = if role == Role::Server {
+        Role::Client
+    } else {
+        Role::Server
+    };
     let (ours, theirs) = pipe(octets);
     let ours = WebSocketStream::from_raw_socket(ours, role, None).await;
     let socket = Socket::from_websocket(ours, Peer::default(), &Config::default());
-    (socket, WebSocketStream::from_raw_socket(theirs, other, None).await)
+    (
+        socket,
+        WebSocketStream::from_raw_socket(theirs, other, None).await,
+    )
 }
 
 fn send(body: &[u8]) -> Frame {
-    Frame::new(Command::Send).with_header("destination", "/a").with_body(body.to_vec())
+    Frame::new(Command::Send)
+        .with_header("destination", "/a")
+        .with_body(body.to_vec())
 }
 
 #[tokio::test]
@@ -35,7 +48,10 @@ async fn frames_go_both_ways_on_either_side() {
     for role in [Role::Server, Role::Client] {
         let (socket, mut other) = pair(role, 1 << 20).await;
         let mut socket = negotiated(socket);
-        other.feed(Message::text("SEND\ndestination:/a\n\nh")).await.unwrap();
+        other
+            .feed(Message::text("SEND\ndestination:/a\n\nh"))
+            .await
+            .unwrap();
         other.send(Message::binary(&b"i\0"[..])).await.unwrap();
         assert!(matches!(socket.next().await, Some(Inbound::Frame(frame)) if frame == send(b"hi")));
         assert_eq!(socket.received(), (2 + 22) + (2 + 2));
@@ -46,9 +62,16 @@ async fn frames_go_both_ways_on_either_side() {
         assert!(socket.unsent() > 80 && !socket.is_flushed());
         socket.send(Outbound::HeartBeat).await.unwrap();
         assert!(socket.unsent() == 0 && socket.is_flushed());
-        assert!(matches!(other.next().await, Some(Ok(Message::Text(text))) if text.ends_with("\n\ntext\0")));
-        assert!(matches!(other.next().await, Some(Ok(Message::Binary(octets))) if octets.ends_with(b"\n\n\xff\0")));
-        assert_eq!(other.next().await.unwrap().unwrap(), Message::Ping("".into()));
+        assert!(
+            matches!(other.next().await, Some(Ok(Message::Text(text))) if text.ends_with("\n\ntext\0"))
+        );
+        assert!(
+            matches!(other.next().await, Some(Ok(Message::Binary(octets))) if octets.ends_with(b"\n\n\xff\0"))
+        );
+        assert_eq!(
+            other.next().await.unwrap().unwrap(),
+            Message::Ping("".into())
+        );
         assert_eq!(other.next().await.unwrap().unwrap(), Message::text("\n"));
     }
 }
@@ -57,11 +80,18 @@ async fn frames_go_both_ways_on_either_side() {
 async fn either_side_may_close() {
     for role in [Role::Server, Role::Client] {
         let (mut socket, mut other) = pair(role, 1 << 20).await;
-        socket.put(&Outbound::Frame(Frame::new(Command::Error))).unwrap();
+        socket
+            .put(&Outbound::Frame(Frame::new(Command::Error)))
+            .unwrap();
         socket.set_close_code(CloseCode::Policy);
         let (closed, ()) = tokio::join!(socket.close(), async {
-            assert_eq!(other.next().await.unwrap().unwrap(), Message::text("ERROR\n\n\0"));
-            let Some(Ok(Message::Close(Some(close)))) = other.next().await else { panic!("no close") };
+            assert_eq!(
+                other.next().await.unwrap().unwrap(),
+                Message::text("ERROR\n\n\0")
+            );
+            let Some(Ok(Message::Close(Some(close)))) = other.next().await else {
+                panic!("no close")
+            };
             assert_eq!(u16::from(close.code), 1008);
             while other.next().await.is_some() {}
             drop(other);
@@ -70,7 +100,10 @@ async fn either_side_may_close() {
 
         let (mut socket, mut other) = pair(role, 1 << 20).await;
         other.close(None).await.unwrap();
-        assert!(matches!(read_all(&mut socket).await, (_, Some(End::Closed(None)))));
+        assert!(matches!(
+            read_all(&mut socket).await,
+            (_, Some(End::Closed(None)))
+        ));
         socket.put(&Outbound::HeartBeat).unwrap();
         assert_eq!(socket.unsent(), 0, "it would come too late");
         let (closed, ()) = tokio::join!(socket.close(), async {
@@ -81,7 +114,10 @@ async fn either_side_may_close() {
 
         let (mut socket, other) = pair(role, 1 << 20).await;
         drop(other);
-        assert!(matches!(read_all(&mut socket).await, (_, Some(End::Reset(_)))));
+        assert!(matches!(
+            read_all(&mut socket).await,
+            (_, Some(End::Reset(_)))
+        ));
     }
 }
 
@@ -102,7 +138,10 @@ async fn a_slow_reader_is_seen_to_read() {
         yield_now().await;
     }
     steps.dedup();
-    assert!(steps.is_sorted_by(|one, two| one > two) && steps.len() > 5, "{steps:?}");
+    assert!(
+        steps.is_sorted_by(|one, two| one > two) && steps.len() > 5,
+        "{steps:?}"
+    );
     received += std::iter::from_fn(|| other.next().now_or_never()).count();
     assert_eq!(received, 100);
 }

@@ -1,6 +1,10 @@
 //! The last frame arrives, over real TCP, whatever the peer was still sending.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -25,13 +29,18 @@ async fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpSocket::new_v4().unwrap();
     client.set_recv_buffer_size(4096).unwrap();
-    let (client, accepted) = tokio::join!(client.connect(listener.local_addr().unwrap()), listener.accept());
+    let (client, accepted) = tokio::join!(
+        client.connect(listener.local_addr().unwrap()),
+        listener.accept()
+    );
     (client.unwrap(), accepted.unwrap().0)
 }
 
 /// Says the last, after much that is unread, and closes.
 async fn leave(mut socket: Socket) {
-    let Some(Inbound::End(end)) = socket.next().await else { panic!("no end") };
+    let Some(Inbound::End(end)) = socket.next().await else {
+        panic!("no end")
+    };
     socket.put(&Outbound::Frame(unread())).unwrap();
     socket.put(&Outbound::Frame(error())).unwrap();
     socket.set_close_code(end.close_code());
@@ -48,7 +57,12 @@ fn error() -> Frame {
 
 /// What a client reads that sends `octets`, all of them in flight before it reads anything, and `last` when it has read
 /// so much.
-async fn last_words(make: impl Fn(TcpStream) -> Socket, octets: &[u8], last: &[u8], heard: usize) -> Vec<u8> {
+async fn last_words(
+    make: impl Fn(TcpStream) -> Socket,
+    octets: &[u8],
+    last: &[u8],
+    heard: usize,
+) -> Vec<u8> {
     let (mut client, accepted) = connection().await;
     let socket = negotiated(make(accepted));
     let client = async {
@@ -69,7 +83,8 @@ fn words_of_a_websocket() -> Vec<u8> {
         Ok(length @ 0..126) => [&[0x81, length as u8], payload].concat(),
         _ => [&[0x81, 127][..], &payload.len().to_be_bytes(), payload].concat(),
     };
-    let [unread, error] = [unread(), error()].map(|frame| message(&frame.to_bytes(Version::V1_2).unwrap()));
+    let [unread, error] =
+        [unread(), error()].map(|frame| message(&frame.to_bytes(Version::V1_2).unwrap()));
     [&unread[..], &error, &[0x88, 2, 0x03, 0xea]].concat()
 }
 
@@ -81,20 +96,36 @@ async fn an_error_arrives_over_a_websocket() {
         let size = IN_FLIGHT * round / (TIMES - 1);
         let more = frame(FIN | TEXT, &[b'\n'; 992]).repeat(size / 1000);
         let octets = [&bad[..], &more].concat();
-        let words = last_words(server, &octets, &frame(FIN | CLOSE, b"\x03\xea"), expected.len()).await;
-        assert!(words == expected, "{size} octets in flight: {} octets", words.len());
+        let words = last_words(
+            server,
+            &octets,
+            &frame(FIN | CLOSE, b"\x03\xea"),
+            expected.len(),
+        )
+        .await;
+        assert!(
+            words == expected,
+            "{size} octets in flight: {} octets",
+            words.len()
+        );
     }
 }
 
 #[tokio::test]
 async fn an_error_arrives_over_tcp() {
     let over_bytes = |stream| Socket::over_bytes(stream, Peer::default(), &Config::default());
-    let expected = [unread(), error()].map(|frame| frame.to_bytes(Version::V1_2).unwrap()).concat();
+    let expected = [unread(), error()]
+        .map(|frame| frame.to_bytes(Version::V1_2).unwrap())
+        .concat();
     for round in 0..TIMES {
         let size = IN_FLIGHT * round / (TIMES - 1);
         let octets = [b"SENT\n\n\0", &vec![b'\n'; size][..]].concat();
         let words = last_words(over_bytes, &octets, b"", expected.len()).await;
-        assert!(words == expected, "{size} octets in flight: {} octets", words.len());
+        assert!(
+            words == expected,
+            "{size} octets in flight: {} octets",
+            words.len()
+        );
     }
 }
 
@@ -105,6 +136,10 @@ async fn a_close_arrives_where_the_stream_is_garbage() {
     for round in 0..TIMES {
         let size = IN_FLIGHT * round / (TIMES - 1);
         let words = last_words(server, &vec![0xff; 20 + size], b"", expected.len()).await;
-        assert!(words == expected, "{size} octets in flight: {} octets", words.len());
+        assert!(
+            words == expected,
+            "{size} octets in flight: {} octets",
+            words.len()
+        );
     }
 }

@@ -6,11 +6,12 @@ use futures_util::{FutureExt, StreamExt};
 use std::io;
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{Config, End, Inbound, Peer, Socket};
-use support::{BINARY, CLOSE, CONTINUATION, FIN, PING, Script, TEXT, frame, negotiated, pipe, read_all, server};
+use support::{
+    BINARY, CLOSE, CONTINUATION, FIN, PING, Script, TEXT, frame, negotiated, pipe, read_all, server,
+};
 use tokio::io::AsyncWriteExt;
 
-const WIRE: &str =
-    "\nSEND\ndestination:/a\n\nh\u{e9}\u{20ac}\u{1f600}\0\r\nSEND\ndestination:/a\n\nh\u{e9}\u{20ac}\u{1f600}\0";
+const WIRE: &str = "\nSEND\ndestination:/a\n\nh\u{e9}\u{20ac}\u{1f600}\0\r\nSEND\ndestination:/a\n\nh\u{e9}\u{20ac}\u{1f600}\0";
 
 fn expected() -> Vec<Frame> {
     let send = Frame::new(Command::Send).with_header("destination", "/a");
@@ -19,8 +20,14 @@ fn expected() -> Vec<Frame> {
 
 /// The frames of a socket whose stream gives these octets in reads of `size`, then ends.
 async fn frames_of(make: fn(Script) -> Socket, octets: &[u8], size: usize) -> Vec<Frame> {
-    let reads = octets.chunks(size).map(<[u8]>::to_vec).chain([Vec::new()]).map(Ok);
-    read_all(&mut negotiated(make(Script::new(reads).0))).await.0
+    let reads = octets
+        .chunks(size)
+        .map(<[u8]>::to_vec)
+        .chain([Vec::new()])
+        .map(Ok);
+    read_all(&mut negotiated(make(Script::new(reads).0)))
+        .await
+        .0
 }
 
 fn over_bytes(script: Script) -> Socket {
@@ -30,12 +37,26 @@ fn over_bytes(script: Script) -> Socket {
 #[tokio::test]
 async fn reads_may_end_after_any_octet() {
     let ping = frame(FIN | PING, b"?");
-    let message = [frame(TEXT, WIRE.as_bytes()), ping.clone(), frame(FIN | CONTINUATION, b""), ping].concat();
+    let message = [
+        frame(TEXT, WIRE.as_bytes()),
+        ping.clone(),
+        frame(FIN | CONTINUATION, b""),
+        ping,
+    ]
+    .concat();
     for size in 1..=message.len() {
-        assert_eq!(frames_of(server, &message, size).await, expected(), "WebSocket, reads of {size}");
+        assert_eq!(
+            frames_of(server, &message, size).await,
+            expected(),
+            "WebSocket, reads of {size}"
+        );
     }
     for size in 1..=WIRE.len() {
-        assert_eq!(frames_of(over_bytes, WIRE.as_bytes(), size).await, expected(), "octets, reads of {size}");
+        assert_eq!(
+            frames_of(over_bytes, WIRE.as_bytes(), size).await,
+            expected(),
+            "octets, reads of {size}"
+        );
     }
 }
 
@@ -44,9 +65,16 @@ async fn a_stream_may_be_cut_into_binary_messages_after_any_octet() {
     for cut in 0..=WIRE.len() {
         let (one, two) = WIRE.as_bytes().split_at(cut);
         let messages = [frame(FIN | BINARY, one), frame(FIN | BINARY, two)].concat();
-        assert_eq!(frames_of(server, &messages, 4096).await, expected(), "cut at {cut}");
+        assert_eq!(
+            frames_of(server, &messages, 4096).await,
+            expected(),
+            "cut at {cut}"
+        );
     }
-    let each: Vec<u8> = WIRE.bytes().flat_map(|octet| frame(FIN | BINARY, &[octet])).collect();
+    let each: Vec<u8> = WIRE
+        .bytes()
+        .flat_map(|octet| frame(FIN | BINARY, &[octet]))
+        .collect();
     assert_eq!(frames_of(server, &each, 4096).await, expected());
 }
 
@@ -55,9 +83,17 @@ async fn a_text_message_may_be_cut_into_fragments_after_any_octet() {
     for kind in [TEXT, BINARY] {
         for cut in 0..=WIRE.len() {
             let (one, two) = WIRE.as_bytes().split_at(cut);
-            let message =
-                [frame(kind, one), frame(CONTINUATION, b""), frame(FIN | PING, b""), frame(FIN | CONTINUATION, two)];
-            assert_eq!(frames_of(server, &message.concat(), 4096).await, expected(), "cut at {cut}");
+            let message = [
+                frame(kind, one),
+                frame(CONTINUATION, b""),
+                frame(FIN | PING, b""),
+                frame(FIN | CONTINUATION, two),
+            ];
+            assert_eq!(
+                frames_of(server, &message.concat(), 4096).await,
+                expected(),
+                "cut at {cut}"
+            );
         }
     }
 }
@@ -65,11 +101,24 @@ async fn a_text_message_may_be_cut_into_fragments_after_any_octet() {
 #[tokio::test]
 async fn text_and_binary_messages_are_one_stream() {
     let half = WIRE.len() / 2;
-    for kinds in [[TEXT, TEXT], [TEXT, BINARY], [BINARY, TEXT], [BINARY, BINARY]] {
+    for kinds in [
+        [TEXT, TEXT],
+        [TEXT, BINARY],
+        [BINARY, TEXT],
+        [BINARY, BINARY],
+    ] {
         let cut = (half..).find(|at| WIRE.is_char_boundary(*at)).unwrap();
         let (one, two) = WIRE.split_at(cut);
-        let messages = [frame(FIN | kinds[0], one.as_bytes()), frame(FIN | kinds[1], two.as_bytes())].concat();
-        assert_eq!(frames_of(server, &messages, 4096).await, expected(), "{kinds:?}");
+        let messages = [
+            frame(FIN | kinds[0], one.as_bytes()),
+            frame(FIN | kinds[1], two.as_bytes()),
+        ]
+        .concat();
+        assert_eq!(
+            frames_of(server, &messages, 4096).await,
+            expected(),
+            "{kinds:?}"
+        );
     }
 }
 
@@ -78,7 +127,10 @@ async fn messages_of_eols_only_are_heart_beats() {
     let (ours, mut theirs) = pipe(4096);
     let mut socket = negotiated(server(ours));
     for eols in ["\n", "\r\n", "\n\n\r\n"] {
-        theirs.write_all(&frame(FIN | TEXT, eols.as_bytes())).await.unwrap();
+        theirs
+            .write_all(&frame(FIN | TEXT, eols.as_bytes()))
+            .await
+            .unwrap();
         assert!(matches!(socket.next().await, Some(Inbound::HeartBeat)));
         assert!(socket.next().now_or_never().is_none());
     }
@@ -89,9 +141,18 @@ async fn octets_that_came_with_the_handshake_are_read_first() {
     let message = frame(FIN | TEXT, WIRE.as_bytes());
     for cut in 0..=message.len() {
         let (early, late) = message.split_at(cut);
-        let reads = if late.is_empty() { vec![] } else { vec![late.to_vec()] };
+        let reads = if late.is_empty() {
+            vec![]
+        } else {
+            vec![late.to_vec()]
+        };
         let (script, _) = Script::new(reads.into_iter().chain([Vec::new()]).map(Ok));
-        let mut socket = negotiated(Socket::over_websocket(script, early, Peer::default(), &Config::default()));
+        let mut socket = negotiated(Socket::over_websocket(
+            script,
+            early,
+            Peer::default(),
+            &Config::default(),
+        ));
         assert_eq!(read_all(&mut socket).await.0, expected(), "{cut} octets");
         assert_eq!(socket.received(), message.len() as u64);
     }
@@ -103,10 +164,18 @@ async fn between_connect_and_the_negotiation_nothing_is_read() {
     let connect = b"CONNECT\naccept-version:1.2\n\n\0";
     let (websocket, bytes) = (frame(FIN | TEXT, connect), connect.to_vec());
     for (make, connect, after) in [
-        (server as fn(Script) -> Socket, websocket, frame(FIN | TEXT, WIRE.as_bytes())),
+        (
+            server as fn(Script) -> Socket,
+            websocket,
+            frame(FIN | TEXT, WIRE.as_bytes()),
+        ),
         (over_bytes, bytes, WIRE.as_bytes().to_vec()),
     ] {
-        let (script, calls) = Script::new([Ok(connect), Ok(after), Err(io::ErrorKind::ConnectionReset.into())]);
+        let (script, calls) = Script::new([
+            Ok(connect),
+            Ok(after),
+            Err(io::ErrorKind::ConnectionReset.into()),
+        ]);
         let mut socket = make(script);
         assert!(matches!(socket.next().await, Some(Inbound::Frame(_))));
         for _ in 0..3 {
@@ -122,7 +191,11 @@ async fn between_connect_and_the_negotiation_nothing_is_read() {
 async fn told(read_buffer: usize, stream: &[u8], size: usize) -> (Vec<Frame>, String) {
     let mut config = Config::default();
     config.read_buffer = read_buffer;
-    let reads = stream.chunks(size).map(<[u8]>::to_vec).chain([Vec::new()]).map(Ok);
+    let reads = stream
+        .chunks(size)
+        .map(<[u8]>::to_vec)
+        .chain([Vec::new()])
+        .map(Ok);
     let socket = Socket::over_websocket(Script::new(reads).0, b"", Peer::default(), &config);
     let (frames, end) = read_all(&mut negotiated(socket)).await;
     let end = end.expect("an end");
@@ -144,7 +217,11 @@ async fn the_way_that_a_message_takes_makes_no_difference() {
         frame(FIN | BINARY, WIRE.as_bytes()),
         frame(FIN | BINARY, long.as_bytes()),
         frame(FIN | PING, b"?"),
-        [frame(TEXT, &WIRE.as_bytes()[..30]), frame(FIN | CONTINUATION, &WIRE.as_bytes()[30..])].concat(),
+        [
+            frame(TEXT, &WIRE.as_bytes()[..30]),
+            frame(FIN | CONTINUATION, &WIRE.as_bytes()[30..]),
+        ]
+        .concat(),
         frame(FIN | TEXT, b""),
         frame(FIN | TEXT, b"\xc3"),
         frame(FIN | BINARY, b"SEND\n\xff:\n\n\0"),
@@ -160,7 +237,11 @@ async fn the_way_that_a_message_takes_makes_no_difference() {
                 let stream = [&first[..], second, third].concat();
                 let expected = told(1, &stream, stream.len()).await;
                 for (read_buffer, size) in [(4096, stream.len()), (64, stream.len()), (4096, 61)] {
-                    assert_eq!(told(read_buffer, &stream, size).await, expected, "{read_buffer} at once, in {size}");
+                    assert_eq!(
+                        told(read_buffer, &stream, size).await,
+                        expected,
+                        "{read_buffer} at once, in {size}"
+                    );
                 }
             }
         }
@@ -172,11 +253,17 @@ async fn the_way_that_a_message_takes_makes_no_difference() {
 async fn a_message_may_hold_the_end_of_one_long_frame_and_the_beginning_of_the_next() {
     let limits = Limits::default().frame(5000).head(100);
     let frames = format!("SEND\ndestination:/a\n\n{}\0", "x".repeat(4900)).repeat(3);
-    let reads = frames.as_bytes().chunks(4000).map(|piece| Ok(frame(FIN | BINARY, piece)));
+    let reads = frames
+        .as_bytes()
+        .chunks(4000)
+        .map(|piece| Ok(frame(FIN | BINARY, piece)));
     let mut socket = server(Script::new(reads).0);
     socket.negotiated(Version::V1_2, limits);
     for _ in 0..3 {
-        assert!(matches!(socket.next().now_or_never(), Some(Some(Inbound::Frame(_)))));
+        assert!(matches!(
+            socket.next().now_or_never(),
+            Some(Some(Inbound::Frame(_)))
+        ));
     }
 }
 
@@ -187,7 +274,10 @@ async fn what_came_with_the_handshake_is_read_before_anything_is_refused() {
     let early = [connect, frame(FIN | TEXT, WIRE.as_bytes()).repeat(300)].concat();
     let reads = Script::new([]).0;
     let mut socket = Socket::over_websocket(reads, &early, Peer::default(), &Config::default());
-    assert!(matches!(socket.next().now_or_never(), Some(Some(Inbound::Frame(_)))));
+    assert!(matches!(
+        socket.next().now_or_never(),
+        Some(Some(Inbound::Frame(_)))
+    ));
     socket.negotiated(Version::V1_2, Limits::default());
     let mut frames = 0;
     while let Some(Some(item)) = socket.next().now_or_never() {

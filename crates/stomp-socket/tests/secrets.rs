@@ -12,9 +12,15 @@ fn debug_shows_no_cookies_and_no_query() {
     let (head, ()) = request.body(()).unwrap().into_parts();
     let peer = Peer::at("192.0.2.1:5000".parse().unwrap()).with_request(head);
     let (ours, _theirs) = tokio::io::duplex(64);
-    let shown = [format!("{peer:?}"), format!("{:?}", Socket::over_bytes(ours, peer, &Config::default()))];
+    let shown = [
+        format!("{peer:?}"),
+        format!("{:?}", Socket::over_bytes(ours, peer, &Config::default())),
+    ];
     for shown in shown {
         assert!(!shown.contains("secret"), "{shown}");
-        assert!(shown.contains("/chat") && shown.contains("192.0.2.1"), "{shown}");
+        assert!(
+            shown.contains("/chat") && shown.contains("192.0.2.1"),
+            "{shown}"
+        );
     }
 }

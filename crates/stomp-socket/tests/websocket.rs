@@ -25,11 +25,16 @@ async fn pair() -> (Socket, Client) {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let mut socket = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
     socket.negotiated(Version::V1_2, Limits::default());
-    (socket, WebSocketStream::from_raw_socket(theirs, Role::Client, None).await)
+    (
+        socket,
+        WebSocketStream::from_raw_socket(theirs, Role::Client, None).await,
+    )
 }
 
 fn send(body: &'static [u8]) -> Frame {
-    Frame::new(Command::Send).with_header("destination", "/a").with_body(body)
+    Frame::new(Command::Send)
+        .with_header("destination", "/a")
+        .with_body(body)
 }
 
 async fn next_frame(socket: &mut Socket) -> Option<Frame> {
@@ -51,8 +56,16 @@ async fn frames_may_be_split_over_messages_anywhere() {
         let (one, two) = WIRE.as_bytes().split_at(cut);
         client.feed(Message::binary(one)).await.unwrap();
         client.send(Message::binary(two)).await.unwrap();
-        assert_eq!(next_frame(&mut socket).await, Some(expected.clone()), "cut at {cut}");
-        assert_eq!(next_frame(&mut socket).await, Some(expected.clone()), "cut at {cut}");
+        assert_eq!(
+            next_frame(&mut socket).await,
+            Some(expected.clone()),
+            "cut at {cut}"
+        );
+        assert_eq!(
+            next_frame(&mut socket).await,
+            Some(expected.clone()),
+            "cut at {cut}"
+        );
     }
 }
 
@@ -63,9 +76,16 @@ async fn a_frame_is_one_message_text_where_it_is_utf_8() {
     socket.feed(Outbound::Frame(send(b"\xff"))).await.unwrap();
     socket.feed(Outbound::HeartBeat).await.unwrap();
     socket.flush().await.unwrap();
-    let Some(Ok(Message::Text(text))) = client.next().await else { panic!("no text") };
-    assert_eq!(text.as_str(), "SEND\ndestination:/a\ncontent-length:4\n\ntext\0");
-    let Some(Ok(Message::Binary(binary))) = client.next().await else { panic!("no binary") };
+    let Some(Ok(Message::Text(text))) = client.next().await else {
+        panic!("no text")
+    };
+    assert_eq!(
+        text.as_str(),
+        "SEND\ndestination:/a\ncontent-length:4\n\ntext\0"
+    );
+    let Some(Ok(Message::Binary(binary))) = client.next().await else {
+        panic!("no binary")
+    };
     assert!(binary.ends_with(b"\n\n\xff\0"));
     assert_eq!(client.next().await.unwrap().unwrap(), Message::text("\n"));
 }
@@ -79,14 +99,20 @@ async fn a_ping_is_answered_and_counts_as_life() {
     assert!(matches!(socket.next().await, Some(Inbound::HeartBeat)));
     assert!(socket.received() > before);
     socket.flush().await.unwrap();
-    assert_eq!(client.next().await.unwrap().unwrap(), Message::Pong("x".into()));
+    assert_eq!(
+        client.next().await.unwrap().unwrap(),
+        Message::Pong("x".into())
+    );
 }
 
 #[tokio::test]
 async fn the_peers_close_is_the_last_item() {
     let (mut socket, mut client) = pair().await;
     client.close(None).await.unwrap();
-    assert!(matches!(socket.next().await, Some(Inbound::End(End::Closed(None)))));
+    assert!(matches!(
+        socket.next().await,
+        Some(Inbound::End(End::Closed(None)))
+    ));
     assert!(socket.next().await.is_none());
 }
 
@@ -94,7 +120,10 @@ async fn the_peers_close_is_the_last_item() {
 async fn a_cut_is_told_from_a_close() {
     let (mut socket, client) = pair().await;
     drop(client);
-    assert!(matches!(socket.next().await, Some(Inbound::End(End::Reset(_)))));
+    assert!(matches!(
+        socket.next().await,
+        Some(Inbound::End(End::Reset(_)))
+    ));
 }
 
 #[tokio::test]
@@ -102,15 +131,27 @@ async fn after_a_malformed_frame_the_last_word_arrives_before_the_close() {
     let (mut socket, mut client) = pair().await;
     client.feed(Message::text("SENT\n\n\0")).await.unwrap();
     // What the peer still says is not read as STOMP.
-    client.send(Message::text("SEND\ndestination:/a\n\n\0")).await.unwrap();
-    let Some(Inbound::End(end @ End::Malformed(_))) = socket.next().await else { panic!("no end") };
+    client
+        .send(Message::text("SEND\ndestination:/a\n\n\0"))
+        .await
+        .unwrap();
+    let Some(Inbound::End(end @ End::Malformed(_))) = socket.next().await else {
+        panic!("no end")
+    };
     assert!(socket.next().await.is_none());
-    socket.put(&Outbound::Frame(Frame::new(Command::Error))).unwrap();
+    socket
+        .put(&Outbound::Frame(Frame::new(Command::Error)))
+        .unwrap();
     socket.set_close_code(end.close_code());
     let ((), closed) = tokio::join!(
         async {
-            assert_eq!(client.next().await.unwrap().unwrap(), Message::text("ERROR\n\n\0"));
-            let Some(Ok(Message::Close(Some(close)))) = client.next().await else { panic!("no close") };
+            assert_eq!(
+                client.next().await.unwrap().unwrap(),
+                Message::text("ERROR\n\n\0")
+            );
+            let Some(Ok(Message::Close(Some(close)))) = client.next().await else {
+                panic!("no close")
+            };
             assert_eq!(u16::from(close.code), CloseCode::Protocol.as_u16());
             while client.next().await.is_some() {}
             drop(client);
@@ -124,8 +165,13 @@ async fn after_a_malformed_frame_the_last_word_arrives_before_the_close() {
 async fn a_message_over_the_limit_is_too_big() {
     let (mut socket, mut client) = pair().await;
     socket.negotiated(Version::V1_2, Limits::default().frame(100).head(50));
-    client.send(Message::binary(vec![b'\n'; 151])).await.unwrap();
-    let Some(Inbound::End(end)) = socket.next().await else { panic!("no end") };
+    client
+        .send(Message::binary(vec![b'\n'; 151]))
+        .await
+        .unwrap();
+    let Some(Inbound::End(end)) = socket.next().await else {
+        panic!("no end")
+    };
     assert_eq!(end.close_code(), CloseCode::TooBig);
 }
 
@@ -134,20 +180,36 @@ async fn a_text_message_must_be_utf_8() {
     let (ours, mut theirs) = tokio::io::duplex(1024);
     let mut socket = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
     // FIN, text, masked with zeros.
-    tokio::io::AsyncWriteExt::write_all(&mut theirs, &[0x81, 0x81, 0, 0, 0, 0, 0xff]).await.unwrap();
-    let Some(Inbound::End(end)) = socket.next().await else { panic!("no end") };
+    tokio::io::AsyncWriteExt::write_all(&mut theirs, &[0x81, 0x81, 0, 0, 0, 0, 0xff])
+        .await
+        .unwrap();
+    let Some(Inbound::End(end)) = socket.next().await else {
+        panic!("no end")
+    };
     assert_eq!(end.close_code(), CloseCode::NotUtf8);
 }
 
 #[tokio::test]
 async fn a_fragment_is_a_part_of_a_frame() {
     let (mut socket, mut client) = pair().await;
-    let fragment = |text: &'static [u8], code, is_final| Message::Frame(WsFrame::message(text, code, is_final));
+    let fragment = |text: &'static [u8], code, is_final| {
+        Message::Frame(WsFrame::message(text, code, is_final))
+    };
     assert!(!socket.is_mid_frame());
-    client.send(fragment(b"SEND\ndestination:/a\n\nte", OpCode::Data(Data::Text), false)).await.unwrap();
+    client
+        .send(fragment(
+            b"SEND\ndestination:/a\n\nte",
+            OpCode::Data(Data::Text),
+            false,
+        ))
+        .await
+        .unwrap();
     assert!(socket.next().now_or_never().is_none());
     assert!(socket.is_mid_frame());
-    client.send(fragment(b"xt\0", OpCode::Data(Data::Continue), true)).await.unwrap();
+    client
+        .send(fragment(b"xt\0", OpCode::Data(Data::Continue), true))
+        .await
+        .unwrap();
     assert_eq!(next_frame(&mut socket).await, Some(send(b"text")));
     assert!(!socket.is_mid_frame());
 }

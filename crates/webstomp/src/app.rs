@@ -4,8 +4,8 @@ use std::{fmt, io};
 use stomp_broker::Broker;
 use stomp_frame::Command;
 use stomp_router::{
-    ConnectAnswer, Handler, RouteErrors, RouteService, Router, Routes, SendAnswer, SessionRoutes, SessionService,
-    SubscribeAnswer,
+    ConnectAnswer, Handler, RouteErrors, RouteService, Router, Routes, SendAnswer, SessionRoutes,
+    SessionService, SubscribeAnswer,
 };
 use tower::Layer;
 
@@ -48,7 +48,10 @@ impl<S: Clone + Send + 'static> App<S> {
     where
         H: Handler<A, S, Output: ConnectAnswer>,
     {
-        App { router: self.router.connect(handler), ..self }
+        App {
+            router: self.router.connect(handler),
+            ..self
+        }
     }
 
     /// See [`Router::send`].
@@ -57,7 +60,10 @@ impl<S: Clone + Send + 'static> App<S> {
     where
         H: Handler<A, S, Output: SendAnswer>,
     {
-        App { router: self.router.send(pattern, handler), ..self }
+        App {
+            router: self.router.send(pattern, handler),
+            ..self
+        }
     }
 
     /// See [`Router::subscribe`].
@@ -66,7 +72,10 @@ impl<S: Clone + Send + 'static> App<S> {
     where
         H: Handler<A, S, Output: SubscribeAnswer>,
     {
-        App { router: self.router.subscribe(pattern, handler), ..self }
+        App {
+            router: self.router.subscribe(pattern, handler),
+            ..self
+        }
     }
 
     /// See [`Router::unsubscribe`].
@@ -75,7 +84,10 @@ impl<S: Clone + Send + 'static> App<S> {
     where
         H: Handler<A, S, Output: SendAnswer<Context = ()>>,
     {
-        App { router: self.router.unsubscribe(pattern, handler), ..self }
+        App {
+            router: self.router.unsubscribe(pattern, handler),
+            ..self
+        }
     }
 
     /// See [`Router::disconnect`].
@@ -84,7 +96,10 @@ impl<S: Clone + Send + 'static> App<S> {
     where
         H: Handler<A, S, Output: SendAnswer<Context = ()>>,
     {
-        App { router: self.router.disconnect(handler), ..self }
+        App {
+            router: self.router.disconnect(handler),
+            ..self
+        }
     }
 
     /// See [`Router::fallback`].
@@ -93,17 +108,26 @@ impl<S: Clone + Send + 'static> App<S> {
     where
         H: Handler<A, S, Output: SendAnswer<Context = ()>>,
     {
-        App { router: self.router.fallback(handler), ..self }
+        App {
+            router: self.router.fallback(handler),
+            ..self
+        }
     }
 
     /// See [`Router::nest`].
     pub fn nest(self, prefix: &str, router: Router<S>) -> App<S> {
-        App { router: self.router.nest(prefix, router), ..self }
+        App {
+            router: self.router.nest(prefix, router),
+            ..self
+        }
     }
 
     /// See [`Router::merge`].
     pub fn merge(self, router: Router<S>) -> App<S> {
-        App { router: self.router.merge(router), ..self }
+        App {
+            router: self.router.merge(router),
+            ..self
+        }
     }
 
     /// Mounts a broker: `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…` are its. Routes of
@@ -122,7 +146,12 @@ impl<S: Clone + Send + 'static> App<S> {
     /// ```
     #[track_caller]
     pub fn broker(mut self, broker: &Broker) -> App<S> {
-        for pattern in ["/topic/{*path}", "/queue/{*path}", "/user/{*path}", "/temp-queue/{*path}"] {
+        for pattern in [
+            "/topic/{*path}",
+            "/queue/{*path}",
+            "/user/{*path}",
+            "/temp-queue/{*path}",
+        ] {
             for command in [Command::Send, Command::Subscribe] {
                 self.router = self.router.route_service(command, pattern, broker.clone());
             }
@@ -158,14 +187,27 @@ impl<S: Clone + Send + 'static> App<S> {
     where
         L: Layer<SessionRoutes, Service: SessionService> + Send + Sync + 'static,
     {
-        self.session_layers.push(Box::new(move |routes| routes.layer(&layer)));
+        self.session_layers
+            .push(Box::new(move |routes| routes.layer(&layer)));
         self
     }
 
     /// Provides the state that handlers take parts of with [`State`](crate::State).
     pub fn with_state<S2>(self, state: S) -> App<S2> {
-        let App { router, layers, session_layers, session, server } = self;
-        App { router: router.with_state(state), layers, session_layers, session, server }
+        let App {
+            router,
+            layers,
+            session_layers,
+            session,
+            server,
+        } = self;
+        App {
+            router: router.with_state(state),
+            layers,
+            session_layers,
+            session,
+            server,
+        }
     }
 }
 

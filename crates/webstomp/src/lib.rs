@@ -273,12 +273,13 @@ pub use stomp_socket as socket;
 
 #[doc(no_inline)]
 pub use stomp_router::{
-    ConnectAnswer, Extension, FromRef, FromRequest, Handler, Json, Observe, OptionalFromRequest, Path, Reply, Router,
-    SendAnswer, State, SubscribeAnswer, middleware,
+    ConnectAnswer, Extension, FromRef, FromRequest, Handler, Json, Observe, OptionalFromRequest,
+    Path, Reply, Router, SendAnswer, State, SubscribeAnswer, middleware,
 };
 #[doc(no_inline)]
 pub use stomp_session::{
-    BoxError, ClientError, Connected, DisconnectReason, Message, Peer, Principal, Request, Response, Session, Topic,
+    BoxError, ClientError, Connected, DisconnectReason, Message, Peer, Principal, Request,
+    Response, Session, Topic,
 };
 
 /// The code in the README.

@@ -79,8 +79,14 @@ impl<S> App<S> {
         Router<S>: Complete,
     {
         let routes = self.router.build()?;
-        let routes = self.layers.into_iter().fold(routes, |routes, layer| layer(routes));
-        Ok((Sessions::new(routes, self.session_layers, self.session), self.server))
+        let routes = self
+            .layers
+            .into_iter()
+            .fold(routes, |routes, layer| layer(routes));
+        Ok((
+            Sessions::new(routes, self.session_layers, self.session),
+            self.server,
+        ))
     }
 }
 
@@ -92,10 +98,18 @@ struct Sessions {
 }
 
 impl Sessions {
-    fn new(routes: Routes, layers: Vec<SessionLayer>, mut config: stomp_session::Config) -> Sessions {
+    fn new(
+        routes: Routes,
+        layers: Vec<SessionLayer>,
+        mut config: stomp_session::Config,
+    ) -> Sessions {
         // The router's knows the errors of tower's layers.
         config.describe.get_or_insert(describe);
-        Sessions { routes, layers: layers.into(), config: Arc::new(config) }
+        Sessions {
+            routes,
+            layers: layers.into(),
+            config: Arc::new(config),
+        }
     }
 
     fn run(&self, socket: Socket) -> impl Future<Output = ()> + Send + 'static + use<> {
@@ -103,7 +117,9 @@ impl Sessions {
         let (routes, layers) = (self.routes.clone(), Arc::clone(&self.layers));
         // A layer that panics ends its own session, and not the loop that accepts others.
         async move {
-            let service = layers.iter().fold(SessionRoutes::from(routes), |routes, layer| layer(routes));
+            let service = layers
+                .iter()
+                .fold(SessionRoutes::from(routes), |routes, layer| layer(routes));
             connection.run(service).await;
         }
     }

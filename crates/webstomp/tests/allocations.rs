@@ -1,6 +1,10 @@
 //! What a frame costs in allocations, on the way from the peer's bytes to the answer's.
 
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -17,7 +21,10 @@ async fn handler() {}
 
 #[test]
 fn a_send_with_a_receipt_costs_at_most_three() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     let mut client = runtime.block_on(connect(Router::new().send("/echo", handler)));
     let request = Frame::new(Command::Send)
         .with_header("destination", "/echo")
@@ -38,7 +45,10 @@ fn a_send_with_a_receipt_costs_at_most_three() {
         });
     };
     exchange(10);
-    let rounds: usize = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
+    let rounds: usize = std::env::var("ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(100);
     let counted = allocation_counter::measure(|| exchange(rounds));
     let each = counted.count_total as f64 / (rounds * BATCH) as f64;
     println!("{each:.2} allocations a SEND with its RECEIPT");
@@ -52,7 +62,10 @@ async fn connect(router: Router) -> DuplexStream {
     let socket = Socket::over_websocket(server, b"", Peer::default(), &Config::default());
     let (_, _, connection) = Session::new(socket, webstomp::session::Config::default());
     tokio::spawn(connection.run(router.build().unwrap()));
-    client.write_all(&masked(b"CONNECT\naccept-version:1.2\n\n\0")).await.unwrap();
+    client
+        .write_all(&masked(b"CONNECT\naccept-version:1.2\n\n\0"))
+        .await
+        .unwrap();
     let mut answer = [0; 256];
     let length = client.read(&mut answer).await.unwrap();
     assert!(answer[2..length].starts_with(b"CONNECTED\n"));

@@ -63,7 +63,11 @@ impl Works {
             Observe(works.news.subscribe())
         }
         async fn jobs(State(works): State<Works>) -> impl SubscribeAnswer {
-            Observe(stream::repeat_with(move || works.job()).take(1_000).chain(stream::pending()))
+            Observe(
+                stream::repeat_with(move || works.job())
+                    .take(1_000)
+                    .chain(stream::pending()),
+            )
         }
         async fn flood() -> impl SubscribeAnswer {
             Observe(stream::repeat_with(|| Message::new(vec![b'x'; 1_000])))
@@ -119,7 +123,18 @@ async fn come_and_go(server: &Server, number: usize) {
     let state = number / 3 % STATES;
     let mut client = match end {
         End::Reset => server.reach_to_reset(is_websocket, number).await,
-        _ => server.reach(if is_websocket { Way::TcpWebSocket } else { Way::Tcp }, number).await,
+        _ => {
+            server
+                .reach(
+                    if is_websocket {
+                        Way::TcpWebSocket
+                    } else {
+                        Way::Tcp
+                    },
+                    number,
+                )
+                .await
+        }
     };
     // An orderly end needs a session, and no half of a frame before it.
     let is_abrupt = end != End::Disconnect;
@@ -129,11 +144,17 @@ async fn come_and_go(server: &Server, number: usize) {
         (2, true) => return client.say("CONNECT\naccept-version:1.2\n\n\0").await,
         _ => {}
     }
-    client.connects([Version::V1_0, Version::V1_1, Version::V1_2][random.below(3)]).await;
+    client
+        .connects([Version::V1_0, Version::V1_1, Version::V1_2][random.below(3)])
+        .await;
     get_into(&mut client, state).await;
     match (state, is_abrupt) {
         (3, true) => client.say("SUBSCRIBE\nid:half\ndestination:/ne").await,
-        (4, true) => client.say("SEND\ndestination:/news\ncontent-length:100\n\nhalf of").await,
+        (4, true) => {
+            client
+                .say("SEND\ndestination:/news\ncontent-length:100\n\nhalf of")
+                .await
+        }
         _ => {}
     }
     if end == End::Fin {
@@ -160,39 +181,78 @@ async fn come_and_go(server: &Server, number: usize) {
 
 /// Has a session do what can be interrupted.
 async fn get_into(client: &mut Client, state: usize) {
-    let name = if client.version == Version::V1_2 { "ack" } else { "message-id" };
+    let name = if client.version == Version::V1_2 {
+        "ack"
+    } else {
+        "message-id"
+    };
     match state {
-        5 => client.asks("SUBSCRIBE\nid:n\ndestination:/news\nreceipt:1\n\n\0", "1").await,
+        5 => {
+            client
+                .asks("SUBSCRIBE\nid:n\ndestination:/news\nreceipt:1\n\n\0", "1")
+                .await
+        }
         // The handler has not answered yet.
         6 => client.say("SUBSCRIBE\nid:s\ndestination:/slow\n\n\0").await,
-        7 => client.say("SEND\ndestination:/think\n\n\0SEND\ndestination:/think\n\n\0").await,
+        7 => {
+            client
+                .say("SEND\ndestination:/think\n\n\0SEND\ndestination:/think\n\n\0")
+                .await
+        }
         8 => {
-            client.say("BEGIN\ntransaction:t\n\n\0SEND\ndestination:/think\ntransaction:t\n\nheld\0").await;
-            client.asks("BEGIN\ntransaction:u\nreceipt:1\n\n\0", "1").await;
+            client
+                .say("BEGIN\ntransaction:t\n\n\0SEND\ndestination:/think\ntransaction:t\n\nheld\0")
+                .await;
+            client
+                .asks("BEGIN\ntransaction:u\nreceipt:1\n\n\0", "1")
+                .await;
         }
         // Deliveries that are not acknowledged, and one that a transaction has.
         9 | 10 => {
-            let mode = if client.version == Version::V1_0 { "client" } else { "client-individual" };
-            client.say(format!("BEGIN\ntransaction:t\n\n\0SUBSCRIBE\nid:j\ndestination:/jobs\nack:{mode}\n\n\0")).await;
+            let mode = if client.version == Version::V1_0 {
+                "client"
+            } else {
+                "client-individual"
+            };
+            client
+                .say(format!(
+                    "BEGIN\ntransaction:t\n\n\0SUBSCRIBE\nid:j\ndestination:/jobs\nack:{mode}\n\n\0"
+                ))
+                .await;
             let message = client.gets(Command::Message).await;
             let job = message.headers.get(name).unwrap();
             let id = if name == "ack" { "id" } else { name };
             let transaction = if state == 9 { "transaction:t\n" } else { "" };
-            client.say(format!("ACK\n{id}:{job}\nsubscription:j\n{transaction}\n\0")).await;
+            client
+                .say(format!(
+                    "ACK\n{id}:{job}\nsubscription:j\n{transaction}\n\0"
+                ))
+                .await;
         }
         // A stream that never ends, and is not read.
         11 => {
-            client.say("SUBSCRIBE\nid:f\ndestination:/flood\n\n\0").await;
+            client
+                .say("SUBSCRIBE\nid:f\ndestination:/flood\n\n\0")
+                .await;
             client.gets(Command::Message).await;
         }
-        _ => client.asks("SEND\ndestination:/news\nreceipt:1\n\nhello\0", "1").await,
+        _ => {
+            client
+                .asks("SEND\ndestination:/news\nreceipt:1\n\nhello\0", "1")
+                .await
+        }
     }
 }
 
 /// So many sessions, and the time until all of them are gone.
 async fn churn(server: &Server, works: &Works, numbers: std::ops::Range<usize>, tasks: usize) {
-    stream::iter(numbers).for_each_concurrent(AT_ONCE, |number| come_and_go(server, number)).await;
-    until("the tasks of before", || Handle::current().metrics().num_alive_tasks() == tasks).await;
+    stream::iter(numbers)
+        .for_each_concurrent(AT_ONCE, |number| come_and_go(server, number))
+        .await;
+    until("the tasks of before", || {
+        Handle::current().metrics().num_alive_tasks() == tasks
+    })
+    .await;
     assert_eq!(server.sessions().len(), 0);
     assert_eq!(works.news.subscribers(), 0);
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
@@ -205,7 +265,10 @@ async fn churn(server: &Server, works: &Works, numbers: std::ops::Range<usize>, 
 fn nothing_stays_behind() {
     const WARM_UP: usize = 10 * 3 * STATES;
     let count = soak(20_000, 720);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let works = Works::default();
     let server = runtime.block_on(Server::start(|| works.router(), Config::default()));
     let tasks = runtime.metrics().num_alive_tasks();
@@ -215,7 +278,10 @@ fn nothing_stays_behind() {
     });
     // The runtime lets go of sockets in batches of 16: so many allocations may be of before or after. And its queues keep
     // what they grew to. What one in 36 sessions left behind, one of each state and end, would be more.
-    assert!(live.count_current.abs() < 16 && count / (3 * STATES) > 16, "{live:?}");
+    assert!(
+        live.count_current.abs() < 16 && count / (3 * STATES) > 16,
+        "{live:?}"
+    );
     assert!(live.bytes_current.abs() <= 8 << 10, "{live:?}");
     let told = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
     assert!(told(&works.acked) > 0 && told(&works.acked) < told(&works.made));

@@ -1,6 +1,10 @@
 //! What clients are told when something goes wrong in an application, and what becomes of their sessions.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -28,7 +32,9 @@ fn app(app_errors: AppErrors) -> App {
     async fn order(_: Json<Vec<(String, u8)>>) {}
     async fn room(_: Path<u8>) {}
     async fn sink() {}
-    let panics = from_fn(|_, _: Next| -> std::future::Ready<Result<Response, ClientError>> { panic!("another") });
+    let panics = from_fn(
+        |_, _: Next| -> std::future::Ready<Result<Response, ClientError>> { panic!("another") },
+    );
 
     let mut config = Config::default();
     config.app_errors = app_errors;
@@ -39,7 +45,10 @@ fn app(app_errors: AppErrors) -> App {
         .send("/failed", fail)
         .send("/panic", break_down)
         .send("/panic/in/layer", sink.layer(panics))
-        .send("/slow", pending::<()>.layer(TimeoutLayer::new(Duration::from_secs(5))))
+        .send(
+            "/slow",
+            pending::<()>.layer(TimeoutLayer::new(Duration::from_secs(5))),
+        )
         .send("/orders", order)
         .send("/rooms/{room}", room)
         .send("/sink", sink)
@@ -48,14 +57,46 @@ fn app(app_errors: AppErrors) -> App {
 fn cases() -> Vec<(Frame, &'static str, &'static str)> {
     vec![
         (send("/refused", ""), "out-of-stock", "There is none left."),
-        (subscribe("s", "/refused"), "out-of-stock", "There is none left."),
-        (send("/failed", ""), "internal-error", "The server failed to handle this frame."),
-        (send("/panic", ""), "internal-error", "The server failed to handle this frame."),
-        (send("/panic/in/layer", ""), "internal-error", "The server failed to handle this frame."),
-        (send("/slow", ""), "timeout", "The server took too long to handle this frame."),
-        (send("/nowhere", ""), "not-found", "There is nothing to SEND at /nowhere."),
-        (subscribe("s", "/nowhere"), "not-found", "There is nothing to SUBSCRIBE at /nowhere."),
-        (send("/rooms/x", ""), "bad-request", "In the destination, \"x\" is no number for \"room\"."),
+        (
+            subscribe("s", "/refused"),
+            "out-of-stock",
+            "There is none left.",
+        ),
+        (
+            send("/failed", ""),
+            "internal-error",
+            "The server failed to handle this frame.",
+        ),
+        (
+            send("/panic", ""),
+            "internal-error",
+            "The server failed to handle this frame.",
+        ),
+        (
+            send("/panic/in/layer", ""),
+            "internal-error",
+            "The server failed to handle this frame.",
+        ),
+        (
+            send("/slow", ""),
+            "timeout",
+            "The server took too long to handle this frame.",
+        ),
+        (
+            send("/nowhere", ""),
+            "not-found",
+            "There is nothing to SEND at /nowhere.",
+        ),
+        (
+            subscribe("s", "/nowhere"),
+            "not-found",
+            "There is nothing to SUBSCRIBE at /nowhere.",
+        ),
+        (
+            send("/rooms/x", ""),
+            "bad-request",
+            "In the destination, \"x\" is no number for \"room\".",
+        ),
         (
             send("/orders", r#"[["tea",1],["milk","x"]]"#),
             "bad-request",
@@ -72,7 +113,10 @@ async fn the_session_goes_on() {
         let is_subscribe = frame.command == Command::Subscribe;
         let error = client.is_refused(frame, code).await;
         assert_eq!(error.body, text);
-        assert_eq!(error.headers.get("subscription"), is_subscribe.then_some("s"));
+        assert_eq!(
+            error.headers.get("subscription"),
+            is_subscribe.then_some("s")
+        );
         client.asks(send("/sink", "")).await;
     }
 }
@@ -95,7 +139,9 @@ async fn an_app_maps_errors_as_it_likes() {
 
     fn shown(error: &(dyn Error + 'static)) -> ClientError {
         match error.downcast_ref() {
-            Some(OutOfStock(article)) => ClientError::new("out-of-stock", format!("Order less of {article}.")),
+            Some(OutOfStock(article)) => {
+                ClientError::new("out-of-stock", format!("Order less of {article}."))
+            }
             None => webstomp::router::describe(error),
         }
     }
@@ -104,7 +150,15 @@ async fn an_app_maps_errors_as_it_likes() {
     }
     let mut config = Config::default();
     config.describe = Some(shown);
-    let mut client = Server::new(App::new().session(config).send("/orders", order)).client().await;
-    assert_eq!(client.is_refused(send("/orders", ""), "out-of-stock").await.body, "Order less of 7.");
+    let mut client = Server::new(App::new().session(config).send("/orders", order))
+        .client()
+        .await;
+    assert_eq!(
+        client
+            .is_refused(send("/orders", ""), "out-of-stock")
+            .await
+            .body,
+        "Order less of 7."
+    );
     client.is_refused(send("/nowhere", ""), "not-found").await;
 }

@@ -2,7 +2,11 @@
 //!
 //! A short run; with `SOAK=1` in the environment, a million of what costs a peer least.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod wire;
 
@@ -30,13 +34,29 @@ struct Flood {
     code: Option<&'static str>,
 }
 
-fn flood(name: &'static str, is_websocket: bool, first: &[u8], again: &[u8], times: usize) -> Flood {
-    Flood { name, is_websocket, first: first.to_vec(), again: again.to_vec(), times, code: None }
+fn flood(
+    name: &'static str,
+    is_websocket: bool,
+    first: &[u8],
+    again: &[u8],
+    times: usize,
+) -> Flood {
+    Flood {
+        name,
+        is_websocket,
+        first: first.to_vec(),
+        again: again.to_vec(),
+        times,
+        code: None,
+    }
 }
 
 impl Flood {
     fn ended(self) -> Flood {
-        Flood { code: Some("too-large"), ..self }
+        Flood {
+            code: Some("too-large"),
+            ..self
+        }
     }
 }
 
@@ -45,26 +65,73 @@ fn floods(command: &str, is_connected: bool) -> Vec<Flood> {
     let many = soak(1_000_000, 20_000);
     let line = format!("{command}\na:");
     let message = |octets: &[u8]| websocket_frame(FIN | BINARY, octets);
-    let (part, more) =
-        (|octets: &[u8]| websocket_frame(BINARY, octets), |octets: &[u8]| websocket_frame(CONTINUATION, octets));
+    let (part, more) = (
+        |octets: &[u8]| websocket_frame(BINARY, octets),
+        |octets: &[u8]| websocket_frame(CONTINUATION, octets),
+    );
     vec![
-        flood("a line without an end", false, line.as_bytes(), b"x", 20_000).ended(),
-        flood("a head without an end", false, format!("{command}\n").as_bytes(), b"a:b\n", 20_000).ended(),
+        flood(
+            "a line without an end",
+            false,
+            line.as_bytes(),
+            b"x",
+            20_000,
+        )
+        .ended(),
+        flood(
+            "a head without an end",
+            false,
+            format!("{command}\n").as_bytes(),
+            b"a:b\n",
+            20_000,
+        )
+        .ended(),
         // Heart-beats, once a peer is connected.
         Flood {
             code: (!is_connected).then_some("too-large"),
-            ..flood("line ends and nothing else", false, b"", b"\n\n\n\n\n\n\n\n\r\n", many)
+            ..flood(
+                "line ends and nothing else",
+                false,
+                b"",
+                b"\n\n\n\n\n\n\n\n\r\n",
+                many,
+            )
         },
-        flood("a line without an end, in messages", true, &message(line.as_bytes()), &message(b"x"), 20_000).ended(),
-        flood("a message without an end", true, &part(b"\n"), &more(b"\n\n\n\n"), 80_000).ended(),
-        flood("a message of fragments of nothing", true, &part(b""), &more(b""), many).ended(),
+        flood(
+            "a line without an end, in messages",
+            true,
+            &message(line.as_bytes()),
+            &message(b"x"),
+            20_000,
+        )
+        .ended(),
+        flood(
+            "a message without an end",
+            true,
+            &part(b"\n"),
+            &more(b"\n\n\n\n"),
+            80_000,
+        )
+        .ended(),
+        flood(
+            "a message of fragments of nothing",
+            true,
+            &part(b""),
+            &more(b""),
+            many,
+        )
+        .ended(),
         flood("messages of nothing", true, b"", &message(b""), many).ended(),
     ]
 }
 
 /// A client that says too much, and its server's runtime.
 fn reach(is_websocket: bool, is_connected: bool) -> (Runtime, Client) {
-    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
     let client = runtime.block_on(async {
         let (ours, theirs) = tokio::io::duplex(4 << 10);
         let socket = match is_websocket {
@@ -110,15 +177,30 @@ fn told(runtime: &Runtime, client: &mut Client) -> Option<String> {
 #[test]
 fn what_never_becomes_a_frame_is_held_within_bounds() {
     let (before, after) = (Limits::before_login(), Limits::default());
-    for (is_connected, command, limit) in [(false, "CONNECT", before.frame), (true, "SEND", after.frame + after.head)] {
+    for (is_connected, command, limit) in [
+        (false, "CONNECT", before.frame),
+        (true, "SEND", after.frame + after.head),
+    ] {
         for flood in floods(command, is_connected) {
             let (runtime, mut client) = reach(flood.is_websocket, is_connected);
             let most = pour(&flood, &runtime, &mut client);
             // A buffer grows by doubling, and for a moment the smaller one is there as well; and there is what is read
             // at once.
-            assert!(most <= 3 * limit + (8 << 10), "{}: {most} octets for a limit of {limit}", flood.name);
-            assert_eq!(told(&runtime, &mut client).as_deref(), flood.code, "{}", flood.name);
-            println!("{} {} times: {most} octets at most, of {limit} that are allowed", flood.name, flood.times);
+            assert!(
+                most <= 3 * limit + (8 << 10),
+                "{}: {most} octets for a limit of {limit}",
+                flood.name
+            );
+            assert_eq!(
+                told(&runtime, &mut client).as_deref(),
+                flood.code,
+                "{}",
+                flood.name
+            );
+            println!(
+                "{} {} times: {most} octets at most, of {limit} that are allowed",
+                flood.name, flood.times
+            );
         }
     }
 }
@@ -128,10 +210,19 @@ fn what_never_becomes_a_frame_is_held_within_bounds() {
 fn pings_are_answered_within_bounds() {
     let limit = Config::default().outbound_octets;
     for is_connected in [false, true] {
-        let flood = flood("pings", true, b"", &websocket_frame(FIN | PING, &[0; 125]), soak(100_000, 10_000));
+        let flood = flood(
+            "pings",
+            true,
+            b"",
+            &websocket_frame(FIN | PING, &[0; 125]),
+            soak(100_000, 10_000),
+        );
         let (runtime, mut client) = reach(true, is_connected);
         let most = pour(&flood, &runtime, &mut client);
         assert!(most <= limit, "{most} octets for a limit of {limit}");
-        println!("{} pings: {most} octets at most, of {limit} that are allowed", flood.times);
+        println!(
+            "{} pings: {most} octets at most, of {limit} that are allowed",
+            flood.times
+        );
     }
 }

@@ -29,7 +29,9 @@ use webstomp::{
     frame::{Command, Limits, Version},
     session::{Config, MailboxConfig},
 };
-use wire::{BINARY, CLOSE, CONTINUATION, Client, FIN, Heard, PING, Random, Server, TEXT, Way, soak, soon};
+use wire::{
+    BINARY, CLOSE, CONTINUATION, Client, FIN, Heard, PING, Random, Server, TEXT, Way, soak, soon,
+};
 
 /// What a run begins with.
 const SEED: u64 = 5;
@@ -80,7 +82,11 @@ impl Office {
     async fn open(&self) -> Server {
         let mut config = Config::default();
         // Small, so that what is too large can be said often.
-        config.limits = Limits::default().frame(4_096).head(1_024).line(512).headers(16);
+        config.limits = Limits::default()
+            .frame(4_096)
+            .head(1_024)
+            .line(512)
+            .headers(16);
         config.subscriptions = 4;
         config.transactions = 2;
         config.transaction_frames = 4;
@@ -91,17 +97,31 @@ impl Office {
 
 /// A client that goes about its business while others do not: with each tick it publishes, and gets its receipt and
 /// all the news there are, in order. It tells how often.
-async fn go_about(mut client: Client, name: &'static str, mut ticks: watch::Receiver<usize>) -> usize {
-    client.asks("SUBSCRIBE\nid:n\ndestination:/news\nreceipt:s\n\n\0", "s").await;
+async fn go_about(
+    mut client: Client,
+    name: &'static str,
+    mut ticks: watch::Receiver<usize>,
+) -> usize {
+    client
+        .asks("SUBSCRIBE\nid:n\ndestination:/news\nreceipt:s\n\n\0", "s")
+        .await;
     let (mut count, mut authors) = (0, HashMap::new());
     while ticks.changed().await.is_ok() {
         ticks.borrow_and_update();
-        client.say(format!("SEND\ndestination:/news\nreceipt:{count}\n\n{name} {count}\0")).await;
+        client
+            .say(format!(
+                "SEND\ndestination:/news\nreceipt:{count}\n\n{name} {count}\0"
+            ))
+            .await;
         let (mut has_receipt, mut has_news) = (false, false);
         while !(has_receipt && has_news) {
-            let Heard::Frame(frame) = client.hear().await else { panic!("{name} was left") };
+            let Heard::Frame(frame) = client.hear().await else {
+                panic!("{name} was left")
+            };
             match frame.command {
-                Command::Receipt => has_receipt = frame.headers.get("receipt-id") == Some(&*count.to_string()),
+                Command::Receipt => {
+                    has_receipt = frame.headers.get("receipt-id") == Some(&*count.to_string())
+                }
                 Command::Message => {
                     let text = std::str::from_utf8(&frame.body).unwrap();
                     let (author, number) = text.split_once(' ').unwrap();
@@ -131,30 +151,53 @@ async fn bystanders(server: &Server) -> (watch::Sender<usize>, Vec<JoinHandle<us
 }
 
 /// Says one malformed frame, on a session of its own, and hears what is due.
-async fn offend(server: &Server, way: Way, kind: &Kind, version: Option<Version>, random: &mut Random) {
+async fn offend(
+    server: &Server,
+    way: Way,
+    kind: &Kind,
+    version: Option<Version>,
+    random: &mut Random,
+) {
     let mut client = server.reach(way, random.below(1_000)).await;
     if let Some(version) = version {
         client.connects(version).await;
         for number in 0..random.below(3) {
             let receipt = number.to_string();
-            client.asks(format!("SEND\ndestination:/sink\nreceipt:{receipt}\n\nfine\0"), &receipt).await;
+            client
+                .asks(
+                    format!("SEND\ndestination:/sink\nreceipt:{receipt}\n\nfine\0"),
+                    &receipt,
+                )
+                .await;
         }
     }
-    for (before, messages) in [(kind.before, kind.messages), (kind.then, kind.more_messages)] {
+    for (before, messages) in [
+        (kind.before, kind.messages),
+        (kind.then, kind.more_messages),
+    ] {
         client.say(before).await;
         for _ in 0..messages {
             client.gets(Command::Message).await;
         }
     }
     // What comes behind it is not listened to.
-    let octets = [&kind.octets()[..], b"\nSEND\ndestination:/forbidden\nreceipt:no\n\n\0"].concat();
+    let octets = [
+        &kind.octets()[..],
+        b"\nSEND\ndestination:/forbidden\nreceipt:no\n\n\0",
+    ]
+    .concat();
     if random.below(2) == 0 {
         client.say(&octets).await;
     } else {
         client.say_in_pieces(&octets, random).await;
     }
     let error = client.is_told(kind.code).await;
-    assert_eq!(error.headers.get("receipt-id"), kind.receipt, "{:?}", error.body);
+    assert_eq!(
+        error.headers.get("receipt-id"),
+        kind.receipt,
+        "{:?}",
+        error.body
+    );
     assert!(!error.body.is_empty(), "a sentence for people");
     client.is_closed(kind.close).await;
 }
@@ -171,16 +214,27 @@ impl Misses {
     }
 
     fn are_none(&self) {
-        assert!(self.0.lock().unwrap().is_empty(), "{:#?}", self.0.lock().unwrap());
+        assert!(
+            self.0.lock().unwrap().is_empty(),
+            "{:#?}",
+            self.0.lock().unwrap()
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_malformed_frame_is_answered_and_closed() {
     let names: HashSet<_> = KINDS.iter().map(|kind| kind.name).collect();
-    assert!(names.len() == KINDS.len() && names.len() >= 40, "{} kinds, {} names", KINDS.len(), names.len());
-    let cases: Vec<_> =
-        KINDS.iter().flat_map(|kind| kind.versions.iter().map(move |version| (kind, *version))).collect();
+    assert!(
+        names.len() == KINDS.len() && names.len() >= 40,
+        "{} kinds, {} names",
+        KINDS.len(),
+        names.len()
+    );
+    let cases: Vec<_> = KINDS
+        .iter()
+        .flat_map(|kind| kind.versions.iter().map(move |version| (kind, *version)))
+        .collect();
     let office = Office::new();
     let server = office.open().await;
     let (tick, bystanders) = bystanders(&server).await;
@@ -199,7 +253,11 @@ async fn every_malformed_frame_is_answered_and_closed() {
             async move {
                 let mut random = Random(SEED ^ number as u64);
                 let offence = offend(server, way, kind, version, &mut random);
-                misses.note(offence, || format!("{:?} in {version:?} over {way:?}", kind.name)).await;
+                misses
+                    .note(offence, || {
+                        format!("{:?} in {version:?} over {way:?}", kind.name)
+                    })
+                    .await;
                 tick.send_replace(number);
             }
         })
@@ -212,9 +270,15 @@ async fn every_malformed_frame_is_answered_and_closed() {
     }
     for way in Way::ALL {
         let mut client = server.connect(way, 0).await;
-        client.asks("SEND\ndestination:/sink\nreceipt:alive\n\n\0", "alive").await;
+        client
+            .asks("SEND\ndestination:/sink\nreceipt:alive\n\n\0", "alive")
+            .await;
     }
-    assert_eq!(office.trespasses.load(Ordering::Relaxed), 0, "frames behind a malformed one");
+    assert_eq!(
+        office.trespasses.load(Ordering::Relaxed),
+        0,
+        "frames behind a malformed one"
+    );
     assert!(undisturbed >= 100, "{undisturbed}");
     println!(
         "{count} malformed frames of {} kinds in {} versions and four ways, all answered; {undisturbed} exchanges of \
@@ -231,20 +295,51 @@ fn violations() -> Vec<(&'static str, Vec<u8>, Option<&'static str>, u16)> {
     let text = |octets: &[u8]| frame(FIN | TEXT, octets);
     let unmasked = [&[FIN | TEXT, 1][..], b"\n"].concat();
     let reserved = |bit: u8| frame(FIN | bit | TEXT, b"\n");
-    let declared = |length: u64| [&[FIN | BINARY, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat();
+    let declared =
+        |length: u64| [&[FIN | BINARY, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat();
     let mut all = vec![
         ("unmasked", unmasked, MALFORMED, 1002),
         ("RSV1, as of compression", reserved(0x40), MALFORMED, 1002),
         ("RSV2", reserved(0x20), MALFORMED, 1002),
         ("RSV3", reserved(0x10), MALFORMED, 1002),
         ("a ping in fragments", frame(PING, b""), MALFORMED, 1002),
-        ("a ping too long", frame(FIN | PING, &[0; 126]), MALFORMED, 1002),
-        ("a continuation of nothing", frame(FIN | CONTINUATION, b""), MALFORMED, 1002),
-        ("a message inside another", [frame(TEXT, b"SEND"), text(b"\n")].concat(), MALFORMED, 1002),
-        ("a close of one octet", frame(FIN | CLOSE, &[3]), MALFORMED, 1002),
-        ("a close with no code that there is", frame(FIN | CLOSE, &999u16.to_be_bytes()), None, 1002),
+        (
+            "a ping too long",
+            frame(FIN | PING, &[0; 126]),
+            MALFORMED,
+            1002,
+        ),
+        (
+            "a continuation of nothing",
+            frame(FIN | CONTINUATION, b""),
+            MALFORMED,
+            1002,
+        ),
+        (
+            "a message inside another",
+            [frame(TEXT, b"SEND"), text(b"\n")].concat(),
+            MALFORMED,
+            1002,
+        ),
+        (
+            "a close of one octet",
+            frame(FIN | CLOSE, &[3]),
+            MALFORMED,
+            1002,
+        ),
+        (
+            "a close with no code that there is",
+            frame(FIN | CLOSE, &999u16.to_be_bytes()),
+            None,
+            1002,
+        ),
         ("text that is not UTF-8", text(b"SEND\xff"), MALFORMED, 1007),
-        ("text cut within a character", text(b"\xc3"), MALFORMED, 1007),
+        (
+            "text cut within a character",
+            text(b"\xc3"),
+            MALFORMED,
+            1007,
+        ),
         (
             "fragments that are not UTF-8",
             [frame(TEXT, b"\xc3"), frame(FIN | CONTINUATION, b"(")].concat(),
@@ -252,27 +347,60 @@ fn violations() -> Vec<(&'static str, Vec<u8>, Option<&'static str>, u16)> {
             1007,
         ),
         ("a surrogate", text(b"\xed\xa0\x80"), MALFORMED, 1007),
-        ("a message too long", frame(FIN | BINARY, &[b'\n'; 5_121]), Some("too-large"), 1009),
-        ("a frame that says it will be too long", declared(5_121), Some("too-large"), 1009),
-        ("a frame that says it will be endless", declared(i64::MAX as u64), Some("too-large"), 1009),
+        (
+            "a message too long",
+            frame(FIN | BINARY, &[b'\n'; 5_121]),
+            Some("too-large"),
+            1009,
+        ),
+        (
+            "a frame that says it will be too long",
+            declared(5_121),
+            Some("too-large"),
+            1009,
+        ),
+        (
+            "a frame that says it will be endless",
+            declared(i64::MAX as u64),
+            Some("too-large"),
+            1009,
+        ),
         (
             "fragments that are too long together",
-            [frame(BINARY, &[b'\n'; 4_096]), frame(CONTINUATION, &[b'\n'; 1_025])].concat(),
+            [
+                frame(BINARY, &[b'\n'; 4_096]),
+                frame(CONTINUATION, &[b'\n'; 1_025]),
+            ]
+            .concat(),
             Some("too-large"),
             1009,
         ),
         (
             "small fragments that are too long together",
-            [frame(BINARY, b"\n"), frame(CONTINUATION, b"\n\n").repeat(2_561)].concat(),
+            [
+                frame(BINARY, b"\n"),
+                frame(CONTINUATION, b"\n\n").repeat(2_561),
+            ]
+            .concat(),
             Some("too-large"),
             1009,
         ),
     ];
     for opcode in [3, 4, 5, 6, 7] {
-        all.push(("a data frame of no kind", frame(FIN | opcode, b""), MALFORMED, 1002));
+        all.push((
+            "a data frame of no kind",
+            frame(FIN | opcode, b""),
+            MALFORMED,
+            1002,
+        ));
     }
     for opcode in [0xb, 0xc, 0xd, 0xe, 0xf] {
-        all.push(("a control frame of no kind", frame(FIN | opcode, b""), MALFORMED, 1002));
+        all.push((
+            "a control frame of no kind",
+            frame(FIN | opcode, b""),
+            MALFORMED,
+            1002,
+        ));
     }
     all
 }
@@ -306,5 +434,8 @@ async fn so_is_every_violation_of_the_websocket() {
     for bystander in bystanders {
         assert!(soon(bystander).await.unwrap() > 0);
     }
-    println!("{count} violations of the WebSocket of {} kinds, all answered", violations.len());
+    println!(
+        "{count} violations of the WebSocket of {} kinds, all answered",
+        violations.len()
+    );
 }

@@ -51,14 +51,28 @@ async fn farewell(State(calls): State<Calls>) {
 async fn sink() {}
 
 async fn asks(client: &mut Client, destination: &str) {
-    client.asks(format!("SEND\ndestination:{destination}\nreceipt:9\n\n\0"), "9").await;
+    client
+        .asks(
+            format!("SEND\ndestination:{destination}\nreceipt:9\n\n\0"),
+            "9",
+        )
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_idles_holds_no_permit() {
     let zero = || Arc::new(AtomicUsize::new(0));
-    let calls = Calls { pair: Arc::new(Barrier::new(2)), running: zero(), most: zero(), farewells: zero() };
-    let routes = Router::new().send("/meet", meet).send("/sink", sink).disconnect(farewell).with_state(calls.clone());
+    let calls = Calls {
+        pair: Arc::new(Barrier::new(2)),
+        running: zero(),
+        most: zero(),
+        farewells: zero(),
+    };
+    let routes = Router::new()
+        .send("/meet", meet)
+        .send("/sink", sink)
+        .disconnect(farewell)
+        .with_state(calls.clone());
     let service = GlobalConcurrencyLimitLayer::new(2).layer(routes.build().unwrap());
     let config = Arc::new(Config::default());
     let reach = |number: usize| {
@@ -73,7 +87,12 @@ async fn a_session_that_idles_holds_no_permit() {
         Client::new(Box::new(theirs), is_websocket)
     };
     let mut clients: Vec<_> = (0..SESSIONS).map(reach).collect();
-    join_all(clients.iter_mut().map(|client| client.connects(Version::V1_2))).await;
+    join_all(
+        clients
+            .iter_mut()
+            .map(|client| client.connects(Version::V1_2)),
+    )
+    .await;
     // All at once: each is served though only two can be.
     join_all(clients.iter_mut().map(|client| asks(client, "/meet"))).await;
     // Two of them, while all others idle that were served before.
@@ -95,7 +114,16 @@ async fn a_session_that_idles_holds_no_permit() {
         }
     }
     join_all(clients.iter_mut().map(|client| asks(client, "/sink"))).await;
-    until("all that went are known to", || config.sessions.len() == clients.len()).await;
-    assert_eq!(calls.farewells.load(Ordering::SeqCst), SESSIONS - clients.len());
-    println!("{} requests of {SESSIONS} sessions, two at a time", SESSIONS + 2 * rounds);
+    until("all that went are known to", || {
+        config.sessions.len() == clients.len()
+    })
+    .await;
+    assert_eq!(
+        calls.farewells.load(Ordering::SeqCst),
+        SESSIONS - clients.len()
+    );
+    println!(
+        "{} requests of {SESSIONS} sessions, two at a time",
+        SESSIONS + 2 * rounds
+    );
 }

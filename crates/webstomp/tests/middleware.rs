@@ -1,6 +1,10 @@
 //! The layers of our own, on an app, on a prefix and on one route, and what they do to the frames of real sessions.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -10,8 +14,8 @@ use std::{
 };
 use support::{Server, send, subscribe};
 use webstomp::{
-    App, BoxError, ClientError, Connected, DisconnectReason, Handler, Peer, Principal, Request, Response, Router,
-    State,
+    App, BoxError, ClientError, Connected, DisconnectReason, Handler, Peer, Principal, Request,
+    Response, Router, State,
     frame::{Command, Frame, Headers},
     middleware::{Next, RateLimitLayer, RequirePrincipalLayer, from_fn},
 };
@@ -36,12 +40,21 @@ async fn a_function() {
     }
     for app in [
         App::new().send("/p/sink", sink).layer(from_fn(polite)),
-        App::new().nest("/p", Router::new().send("/sink", sink).layer(from_fn(polite))),
+        App::new().nest(
+            "/p",
+            Router::new().send("/sink", sink).layer(from_fn(polite)),
+        ),
         App::new().send("/p/sink", sink.layer(from_fn(polite))),
-        App::new().send("/p/sink", sink).layer(from_fn(polite)).layer(from_fn(polite)),
+        App::new()
+            .send("/p/sink", sink)
+            .layer(from_fn(polite))
+            .layer(from_fn(polite)),
     ] {
         let mut client = Server::new(app).client().await;
-        assert_eq!(client.is_refused(send("/p/sink", "now"), "rude").await.body, "Say please.");
+        assert_eq!(
+            client.is_refused(send("/p/sink", "now"), "rude").await.body,
+            "Say please."
+        );
         client.asks(send("/p/sink", "please")).await;
     }
 }
@@ -49,17 +62,32 @@ async fn a_function() {
 #[tokio::test(start_paused = true)]
 async fn require_principal() {
     for app in [
-        App::new().send("/p/sink", sink).subscribe("/p/sink", sink).layer(RequirePrincipalLayer),
-        App::new().nest("/p", Router::new().send("/sink", sink).subscribe("/sink", sink).policy(RequirePrincipalLayer)),
+        App::new()
+            .send("/p/sink", sink)
+            .subscribe("/p/sink", sink)
+            .layer(RequirePrincipalLayer),
+        App::new().nest(
+            "/p",
+            Router::new()
+                .send("/sink", sink)
+                .subscribe("/sink", sink)
+                .policy(RequirePrincipalLayer),
+        ),
         App::new()
             .send("/p/sink", sink.policy(RequirePrincipalLayer))
             .subscribe("/p/sink", sink.layer(RequirePrincipalLayer)),
     ] {
         let server = Server::new(app.connect(login));
         let mut nobody = server.client().await;
-        nobody.is_refused(send("/p/sink", ""), "login-required").await;
-        nobody.is_refused(subscribe("0", "/p/sink"), "login-required").await;
-        nobody.asks(Frame::new(Command::Unsubscribe).with_header("id", "0")).await;
+        nobody
+            .is_refused(send("/p/sink", ""), "login-required")
+            .await;
+        nobody
+            .is_refused(subscribe("0", "/p/sink"), "login-required")
+            .await;
+        nobody
+            .asks(Frame::new(Command::Unsubscribe).with_header("id", "0"))
+            .await;
         let mut ann = server.client_as("ann").await;
         ann.asks(send("/p/sink", "")).await;
         ann.asks(subscribe("0", "/p/sink")).await;
@@ -70,9 +98,29 @@ async fn require_principal() {
 async fn rate_limit() {
     let layer = || RateLimitLayer::new(2, Duration::from_secs(3_600));
     for (app, other_is_free) in [
-        (App::new().send("/p/a", sink).send("/p/b", sink).layer(layer()), false),
-        (App::new().nest("/p", Router::new().send("/a", sink).send("/b", sink).layer(layer())), false),
-        (App::new().send("/p/a", sink.layer(layer())).send("/p/b", sink), true),
+        (
+            App::new()
+                .send("/p/a", sink)
+                .send("/p/b", sink)
+                .layer(layer()),
+            false,
+        ),
+        (
+            App::new().nest(
+                "/p",
+                Router::new()
+                    .send("/a", sink)
+                    .send("/b", sink)
+                    .layer(layer()),
+            ),
+            false,
+        ),
+        (
+            App::new()
+                .send("/p/a", sink.layer(layer()))
+                .send("/p/b", sink),
+            true,
+        ),
     ] {
         let server = Server::new(app);
         let [mut one, mut other] = [server.client().await, server.client().await];
@@ -93,9 +141,15 @@ async fn rate_limit() {
 async fn the_end_is_told_through_all_layers() {
     type Ends = Arc<Mutex<Vec<(Option<DisconnectReason>, bool)>>>;
     async fn note(State(ends): State<Ends>, reason: DisconnectReason, peer: Peer) {
-        ends.lock().unwrap().push((Some(reason), peer.request.is_some()));
+        ends.lock()
+            .unwrap()
+            .push((Some(reason), peer.request.is_some()));
     }
-    async fn note_maybe(State(ends): State<Ends>, reason: Option<DisconnectReason>, _: Option<Principal>) {
+    async fn note_maybe(
+        State(ends): State<Ends>,
+        reason: Option<DisconnectReason>,
+        _: Option<Principal>,
+    ) {
         ends.lock().unwrap().push((reason, false));
     }
     let ends = Ends::default();
@@ -113,10 +167,22 @@ async fn the_end_is_told_through_all_layers() {
     client.asks(send("/notes", "")).await;
     client.is_refused(send("/notes", ""), "rate-limited").await;
     client.asks(Frame::new(Command::Disconnect)).await;
-    assert_eq!(std::mem::take(&mut *ends.lock().unwrap()), [(None, false), (Some(DisconnectReason::Requested), true)]);
+    assert_eq!(
+        std::mem::take(&mut *ends.lock().unwrap()),
+        [(None, false), (Some(DisconnectReason::Requested), true)]
+    );
 
     drop(server.client().await);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let last = ends.lock().unwrap().pop().unwrap();
-    assert!(matches!(last, (Some(DisconnectReason::Lost | DisconnectReason::Closed), true)), "{last:?}");
+    assert!(
+        matches!(
+            last,
+            (
+                Some(DisconnectReason::Lost | DisconnectReason::Closed),
+                true
+            )
+        ),
+        "{last:?}"
+    );
 }

@@ -2,7 +2,11 @@
 //!
 //! A short run; with `SOAK=1` in the environment, 10,000 panics among 100 busy sessions.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what this is about")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "panics are what this is about"
+)]
 
 mod wire;
 
@@ -16,8 +20,8 @@ use std::{
 use tokio::task::yield_now;
 use tower::{Layer, Service};
 use webstomp::{
-    BoxError, ClientError, FromRequest, Handler, Observe, Peer, Request, Router, Session, State, SubscribeAnswer,
-    Topic,
+    BoxError, ClientError, FromRequest, Handler, Observe, Peer, Request, Router, Session, State,
+    SubscribeAnswer, Topic,
     frame::{Command, Frame, Headers, Version},
     router::{Routes, describe},
     session::{Config, Delivery, Message},
@@ -79,7 +83,11 @@ impl<S> Layer<S> for Break {
     type Service = Breaking<S>;
 
     fn layer(&self, inner: S) -> Breaking<S> {
-        Breaking { inner, layer: *self, is_next: false }
+        Breaking {
+            inner,
+            layer: *self,
+            is_next: false,
+        }
     }
 }
 
@@ -103,7 +111,8 @@ impl<S: Service<Request>> Service<Request> for Breaking<S> {
     }
 
     fn call(&mut self, request: Request) -> S::Future {
-        let is_asked = |destination| self.layer == Break::Asked && request.destination() == destination;
+        let is_asked =
+            |destination| self.layer == Break::Asked && request.destination() == destination;
         if self.layer == Break::Call || is_asked("/break/call") {
             panic();
         }
@@ -175,11 +184,16 @@ fn unsound_streams(router: Router<Topic<String>>) -> Router<Topic<String>> {
     }
     async fn settle() -> impl SubscribeAnswer {
         Observe(
-            stream::iter([Delivery::new(Message::new("to be acknowledged")).on_settled(|_| panic())])
-                .chain(stream::pending()),
+            stream::iter([
+                Delivery::new(Message::new("to be acknowledged")).on_settled(|_| panic())
+            ])
+            .chain(stream::pending()),
         )
     }
-    router.subscribe("/never", never).subscribe("/twice", twice).subscribe("/settle", settle)
+    router
+        .subscribe("/never", never)
+        .subscribe("/twice", twice)
+        .subscribe("/settle", settle)
 }
 
 /// Sessions that panic when they begin or end.
@@ -197,7 +211,10 @@ fn unsound_sessions(router: Router<Topic<String>>) -> Router<Topic<String>> {
     async fn leave(session: Session) {
         session.insert(Leaver);
     }
-    router.connect(login).disconnect(disconnect).send("/leave", leave)
+    router
+        .connect(login)
+        .disconnect(disconnect)
+        .send("/leave", leave)
 }
 
 fn routes(room: Topic<String>) -> Routes {
@@ -244,16 +261,31 @@ struct Busy {
 impl Busy {
     async fn join(server: &Server, name: usize) -> Busy {
         let mut client = server.connect(name % 2 == 0).await;
-        client.asks("SUBSCRIBE\nid:0\ndestination:/room\nreceipt:s\n\n\0", "s").await;
-        Busy { client, name, heard: Vec::new() }
+        client
+            .asks("SUBSCRIBE\nid:0\ndestination:/room\nreceipt:s\n\n\0", "s")
+            .await;
+        Busy {
+            client,
+            name,
+            heard: Vec::new(),
+        }
     }
 
     /// Says something, gets its receipt, and hears until it has heard `count` things in all.
     async fn talk(&mut self, round: usize, count: usize) {
-        self.client.say(format!("SEND\ndestination:/room\nreceipt:{round}\n\n{} {round}\0", self.name)).await;
+        self.client
+            .say(format!(
+                "SEND\ndestination:/room\nreceipt:{round}\n\n{} {round}\0",
+                self.name
+            ))
+            .await;
         let mut has_receipt = false;
         while !has_receipt || self.heard.len() < count {
-            let Frame { command, headers, body } = match self.client.hear().await {
+            let Frame {
+                command,
+                headers,
+                body,
+            } = match self.client.hear().await {
                 wire::Heard::Frame(frame) => frame,
                 other => panic!("{} was left: {other:?}", self.name),
             };
@@ -277,13 +309,19 @@ const OFFENCES: &[(&str, bool)] = &[
     ("SEND\ndestination:/call\nreceipt:9\n\n\0", false),
     ("SEND\ndestination:/ready\nreceipt:9\n\n\0", false),
     ("SEND\ndestination:/break/call\nreceipt:9\n\n\0", false),
-    ("SEND\ndestination:/break/ready\n\n\0SEND\ndestination:/sink\nreceipt:9\n\n\0", false),
+    (
+        "SEND\ndestination:/break/ready\n\n\0SEND\ndestination:/sink\nreceipt:9\n\n\0",
+        false,
+    ),
     (
         "BEGIN\ntransaction:t\n\n\0SEND\ndestination:/later\ntransaction:t\n\n\0COMMIT\ntransaction:t\nreceipt:9\n\n\0",
         false,
     ),
     ("SUBSCRIBE\nid:9\ndestination:/now\nreceipt:9\n\n\0", false),
-    ("SUBSCRIBE\nid:8\ndestination:/silence\n\n\0UNSUBSCRIBE\nid:8\nreceipt:9\n\n\0", false),
+    (
+        "SUBSCRIBE\nid:8\ndestination:/silence\n\n\0UNSUBSCRIBE\nid:8\nreceipt:9\n\n\0",
+        false,
+    ),
     ("SUBSCRIBE\nid:9\ndestination:/never\nreceipt:9\n\n\0", true),
     ("SUBSCRIBE\nid:9\ndestination:/twice\nreceipt:9\n\n\0", true),
 ];
@@ -302,28 +340,57 @@ async fn offend(client: &mut Client, (offence, is_stream): (&str, bool)) {
         }
     };
     is_internal(&error);
-    assert_eq!(error.headers.get("receipt-id"), (!is_stream).then_some("9"), "{offence:?}");
-    assert_eq!(error.headers.get("subscription"), offence.contains("id:9\n").then_some("9"), "{offence:?}");
-    client.asks("SEND\ndestination:/sink\nreceipt:on\n\n\0", "on").await;
+    assert_eq!(
+        error.headers.get("receipt-id"),
+        (!is_stream).then_some("9"),
+        "{offence:?}"
+    );
+    assert_eq!(
+        error.headers.get("subscription"),
+        offence.contains("id:9\n").then_some("9"),
+        "{offence:?}"
+    );
+    client
+        .asks("SEND\ndestination:/sink\nreceipt:on\n\n\0", "on")
+        .await;
 }
 
 fn is_internal(error: &Frame) {
     assert_eq!(error.headers.get("message"), Some("internal-error"));
     assert_eq!(error.body, "The server failed to handle this frame.");
-    assert!(error.headers.iter().all(|(_, value)| !value.contains("secret")));
+    assert!(
+        error
+            .headers
+            .iter()
+            .all(|(_, value)| !value.contains("secret"))
+    );
 }
 
 /// Panics at the door, on the way out, and where there is nobody to be told.
 async fn come_and_go(server: &Server, is_websocket: bool) {
     let mut refused = server.reach(is_websocket);
-    refused.say("CONNECT\naccept-version:1.2\nlogin:bug\n\n\0").await;
+    refused
+        .say("CONNECT\naccept-version:1.2\nlogin:bug\n\n\0")
+        .await;
     is_internal(&refused.gets(Command::Error).await);
     refused.is_closed(1008).await;
     let mut client = server.connect(is_websocket).await;
-    client.say("SUBSCRIBE\nid:0\ndestination:/settle\nack:client\n\n\0").await;
+    client
+        .say("SUBSCRIBE\nid:0\ndestination:/settle\nack:client\n\n\0")
+        .await;
     let message = client.gets(Command::Message).await;
-    client.asks(format!("ACK\nid:{}\nreceipt:a\n\n\0", message.headers.get("ack").unwrap()), "a").await;
-    client.asks("SEND\ndestination:/leave\nreceipt:l\n\n\0", "l").await;
+    client
+        .asks(
+            format!(
+                "ACK\nid:{}\nreceipt:a\n\n\0",
+                message.headers.get("ack").unwrap()
+            ),
+            "a",
+        )
+        .await;
+    client
+        .asks("SEND\ndestination:/leave\nreceipt:l\n\n\0", "l")
+        .await;
     client.say("DISCONNECT\nreceipt:9\n\n\0").await;
     let error = client.gets(Command::Error).await;
     is_internal(&error);
@@ -342,24 +409,44 @@ async fn whoever_panics_nobody_else_notices() {
     config.describe = Some(describe);
     let sessions = config.sessions.clone();
     let service = Break::Asked.layer(routes(room.clone()));
-    let server = Server { service, config: Arc::new(config) };
+    let server = Server {
+        service,
+        config: Arc::new(config),
+    };
     let mut busy = join_all((0..BUSY).map(|name| Busy::join(&server, name))).await;
-    let mut offenders = join_all((0..OFFENDERS).map(|number| server.connect(number % 2 == 0))).await;
+    let mut offenders =
+        join_all((0..OFFENDERS).map(|number| server.connect(number % 2 == 0))).await;
     let rounds = soak(100, 6);
     for round in 0..rounds {
-        let talks = busy.iter_mut().map(|busy| busy.talk(round, BUSY * (round + 1)));
-        let offences = offenders.iter_mut().enumerate().map(|(number, client)| async move {
-            for each in 0..EACH {
-                offend(client, OFFENCES[(round * EACH + number + each) % OFFENCES.len()]).await;
-            }
-        });
-        tokio::join!(join_all(talks), join_all(offences), come_and_go(&server, round % 2 == 0));
+        let talks = busy
+            .iter_mut()
+            .map(|busy| busy.talk(round, BUSY * (round + 1)));
+        let offences = offenders
+            .iter_mut()
+            .enumerate()
+            .map(|(number, client)| async move {
+                for each in 0..EACH {
+                    offend(
+                        client,
+                        OFFENCES[(round * EACH + number + each) % OFFENCES.len()],
+                    )
+                    .await;
+                }
+            });
+        tokio::join!(
+            join_all(talks),
+            join_all(offences),
+            come_and_go(&server, round % 2 == 0)
+        );
     }
     for other in &busy {
         assert_eq!(other.heard.len(), BUSY * rounds);
         assert!(other.heard == busy[0].heard, "all hear the same");
     }
-    wire::until("only those are left that did not go", || sessions.len() == BUSY + OFFENDERS).await;
+    wire::until("only those are left that did not go", || {
+        sessions.len() == BUSY + OFFENDERS
+    })
+    .await;
     assert_eq!(room.subscribers(), BUSY);
     println!(
         "{} panics of {} kinds, each told to whoever asked; {} exchanges and {} messages of {BUSY} others meanwhile",
@@ -424,13 +511,36 @@ async fn what_is_dropped_may_panic_as_well() {
     quieten();
     let mut config = Config::default();
     config.describe = Some(describe);
-    let server = Server { service: Break::Asked.layer(bombs()), config: Arc::new(config) };
+    let server = Server {
+        service: Break::Asked.layer(bombs()),
+        config: Arc::new(config),
+    };
     let unsubscribe = "UNSUBSCRIBE\nid:0\nreceipt:9\n\n\0";
     for (name, before, frame, expected) in [
-        ("a handler at its deadline", "", "SEND\ndestination:/hold\nreceipt:9\n\n\0", "timeout"),
-        ("a stream", "SUBSCRIBE\nid:0\ndestination:/fragile\n\n\0", unsubscribe, ""),
-        ("a stream that panicked", "", "SUBSCRIBE\nid:0\ndestination:/broken\n\n\0", "internal-error"),
-        ("a stream that ended", "SUBSCRIBE\nid:0\ndestination:/ended\n\n\0", unsubscribe, ""),
+        (
+            "a handler at its deadline",
+            "",
+            "SEND\ndestination:/hold\nreceipt:9\n\n\0",
+            "timeout",
+        ),
+        (
+            "a stream",
+            "SUBSCRIBE\nid:0\ndestination:/fragile\n\n\0",
+            unsubscribe,
+            "",
+        ),
+        (
+            "a stream that panicked",
+            "",
+            "SUBSCRIBE\nid:0\ndestination:/broken\n\n\0",
+            "internal-error",
+        ),
+        (
+            "a stream that ended",
+            "SUBSCRIBE\nid:0\ndestination:/ended\n\n\0",
+            unsubscribe,
+            "",
+        ),
         (
             "what was staged",
             "",
@@ -449,9 +559,14 @@ async fn what_is_dropped_may_panic_as_well() {
                     client.is_told(code).await;
                 }
             }
-            client.asks("SEND\ndestination:/sink\nreceipt:on\n\n\0", "on").await;
+            client
+                .asks("SEND\ndestination:/sink\nreceipt:on\n\n\0", "on")
+                .await;
         };
-        assert!(AssertUnwindSafe(case).catch_unwind().await.is_ok(), "{name}");
+        assert!(
+            AssertUnwindSafe(case).catch_unwind().await.is_ok(),
+            "{name}"
+        );
     }
 }
 

@@ -1,6 +1,10 @@
 //! Replies, and subscriptions that begin with what there is.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -17,13 +21,18 @@ async fn add(
     Json((a, b)): Json<(i64, i64)>,
 ) -> Result<Reply<Json<i64>>, ClientError> {
     calls.fetch_add(1, Ordering::SeqCst);
-    a.checked_add(b).map(|sum| Reply(Json(sum))).ok_or_else(|| ClientError::new("too-large", "That is too much."))
+    a.checked_add(b)
+        .map(|sum| Reply(Json(sum)))
+        .ok_or_else(|| ClientError::new("too-large", "That is too much."))
 }
 
 async fn replies() {}
 
 fn server(calls: &Arc<AtomicUsize>) -> Server {
-    let app = App::new().send("/sums", add).subscribe("/replies", replies).subscribe("/other", replies);
+    let app = App::new()
+        .send("/sums", add)
+        .subscribe("/replies", replies)
+        .subscribe("/other", replies);
     Server::new(app.with_state(Arc::clone(calls)))
 }
 
@@ -36,7 +45,9 @@ async fn a_reply_goes_to_who_has_asked() {
         client.asks(subscribe("o", "/other")).await;
     }
     let ask = send("/sums", "[1,2]").with_header("reply-to", "/replies");
-    client.begins(ask.clone().with_header("correlation-id", "42")).await;
+    client
+        .begins(ask.clone().with_header("correlation-id", "42"))
+        .await;
     let reply = client.gets(Command::Message).await;
     assert_eq!(reply.headers.get("subscription"), Some("r"));
     assert_eq!(reply.headers.get("destination"), Some("/replies"));
@@ -46,7 +57,14 @@ async fn a_reply_goes_to_who_has_asked() {
     client.is_answered().await;
 
     client.begins(ask).await;
-    assert_eq!(client.gets(Command::Message).await.headers.get("correlation-id"), None);
+    assert_eq!(
+        client
+            .gets(Command::Message)
+            .await
+            .headers
+            .get("correlation-id"),
+        None
+    );
     client.is_answered().await;
     other.waits().await;
 }
@@ -56,8 +74,14 @@ async fn what_cannot_be_replied_to_is_refused() {
     let calls = Arc::default();
     let server = server(&calls);
     let mut client = server.client().await;
-    let error = client.is_refused(send("/sums", "[1,2]"), "bad-request").await;
-    assert!(std::str::from_utf8(&error.body).unwrap().contains("\"reply-to\""));
+    let error = client
+        .is_refused(send("/sums", "[1,2]"), "bad-request")
+        .await;
+    assert!(
+        std::str::from_utf8(&error.body)
+            .unwrap()
+            .contains("\"reply-to\"")
+    );
     assert_eq!(calls.load(Ordering::SeqCst), 0, "the handler is not called");
 
     // Another session's subscription does not count.
@@ -66,7 +90,9 @@ async fn what_cannot_be_replied_to_is_refused() {
     let ask = |body| send("/sums", body).with_header("reply-to", "/replies");
     client.is_refused(ask("[1,2]"), "not-subscribed").await;
     client.asks(subscribe("r", "/replies")).await;
-    client.is_refused(ask("[9223372036854775807,1]"), "too-large").await;
+    client
+        .is_refused(ask("[9223372036854775807,1]"), "too-large")
+        .await;
     other.waits().await;
 }
 
@@ -75,7 +101,9 @@ async fn a_subscription_begins_with_what_there_is() {
     async fn watch() -> impl SubscribeAnswer {
         Observe(stream::iter(["new", "newer"])).starting_with([Json(1), Json(2)])
     }
-    let mut client = Server::new(App::new().subscribe("/changes", watch)).client().await;
+    let mut client = Server::new(App::new().subscribe("/changes", watch))
+        .client()
+        .await;
     client.begins(subscribe("0", "/changes")).await;
     client.is_answered().await;
     for body in ["1", "2", "new", "newer"] {

@@ -1,6 +1,10 @@
 //! The README that this began with, word for word where it is about routes and middleware, and what became of it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -31,8 +35,12 @@ fn authenticate(email: &str, passcode: &str) -> Option<User> {
 
 /// `router.connect(function () { var {email, passcode} = this.headers; this.state.user = authenticate(email, passcode) })`
 async fn connect(session: Session, headers: Headers) -> Result<(), ClientError> {
-    let (email, passcode) = (headers.get("email").unwrap_or_default(), headers.get("passcode").unwrap_or_default());
-    let user = authenticate(email, passcode).ok_or_else(|| ClientError::new("login-failed", "Who are you?"))?;
+    let (email, passcode) = (
+        headers.get("email").unwrap_or_default(),
+        headers.get("passcode").unwrap_or_default(),
+    );
+    let user = authenticate(email, passcode)
+        .ok_or_else(|| ClientError::new("login-failed", "Who are you?"))?;
     session.insert(user);
     Ok(())
 }
@@ -48,9 +56,13 @@ async fn message(session: Session, Path(id): Path<String>, text: String) -> Resu
 }
 
 /// `router.subscribe("/stats/:metric", function () { var stream = service.getChanges() … })`
-async fn stats(Path(metric): Path<String>) -> Observe<impl Stream<Item = Json<(String, u32)>> + Send + 'static> {
+async fn stats(
+    Path(metric): Path<String>,
+) -> Observe<impl Stream<Item = Json<(String, u32)>> + Send + 'static> {
     let changes = stream::iter([1, 2, 3]);
-    Observe(futures_util::StreamExt::map(changes, move |value| Json((metric.clone(), value))))
+    Observe(futures_util::StreamExt::map(changes, move |value| {
+        Json((metric.clone(), value))
+    }))
 }
 
 /// `app.use(function () { this.error(new Error("Not found")) })`
@@ -67,7 +79,10 @@ fn app() -> App {
         .subscribe("/stats/:metric", stats)
         .subscribe("/notifications", notifications);
     // Every app is a router, and takes routers.
-    App::new().merge(router).fallback(not_found).layer(from_fn(colours))
+    App::new()
+        .merge(router)
+        .fallback(not_found)
+        .layer(from_fn(colours))
 }
 
 fn login(passcode: &str) -> Frame {
@@ -87,7 +102,10 @@ async fn what_it_promised() {
 
     client.asks(subscribe("n", "/notifications")).await;
     client.begins(send("/users/7/messages", "hello")).await;
-    assert_eq!(client.gets(Command::Message).await.body, "ann@example.com to 7: hello");
+    assert_eq!(
+        client.gets(Command::Message).await.body,
+        "ann@example.com to 7: hello"
+    );
     client.is_answered().await;
 
     client.send(send("/users/x/messages", "hello")).await;
@@ -101,25 +119,50 @@ async fn what_it_promised() {
     }
 
     let clashing = send("/users/7/messages", "hello").with_header("colour", "clashing");
-    assert_eq!(client.is_refused(clashing, "colours").await.body, "colors not coordinated");
-    assert_eq!(client.is_refused(send("/nowhere", ""), "nothing-here").await.body, "Not found");
-    client.is_refused(subscribe("f", "/nowhere"), "nothing-here").await;
+    assert_eq!(
+        client.is_refused(clashing, "colours").await.body,
+        "colors not coordinated"
+    );
+    assert_eq!(
+        client
+            .is_refused(send("/nowhere", ""), "nothing-here")
+            .await
+            .body,
+        "Not found"
+    );
+    client
+        .is_refused(subscribe("f", "/nowhere"), "nothing-here")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_does_not_know_the_passcode_is_not_let_in() {
     let mut client = Server::new(app()).open().await;
     client.send(login("guess")).await;
-    assert_eq!(client.gets(Command::Error).await.headers.get("message"), Some("login-failed"));
+    assert_eq!(
+        client.gets(Command::Error).await.headers.get("message"),
+        Some("login-failed")
+    );
     assert!(client.next().await.is_none());
 }
 
 /// The same as routers in routers, each with middleware of its own.
 #[tokio::test(start_paused = true)]
 async fn middleware_of_a_router_is_around_its_routes_alone() {
-    let users = Router::new().send("/:id/messages", message).layer(from_fn(colours));
+    let users = Router::new()
+        .send("/:id/messages", message)
+        .layer(from_fn(colours));
     async fn sink() {}
-    let mut client = Server::new(App::new().nest("/users", users).send("/sink", sink)).client().await;
-    client.is_refused(send("/users/7/messages", "").with_header("colour", "clashing"), "colours").await;
-    client.asks(send("/sink", "").with_header("colour", "clashing")).await;
+    let mut client = Server::new(App::new().nest("/users", users).send("/sink", sink))
+        .client()
+        .await;
+    client
+        .is_refused(
+            send("/users/7/messages", "").with_header("colour", "clashing"),
+            "colours",
+        )
+        .await;
+    client
+        .asks(send("/sink", "").with_header("colour", "clashing"))
+        .await;
 }

@@ -24,7 +24,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 use webstomp::{
-    ClientError, FromRequest, Message, Observe, Peer, Request, Router, Session, State, SubscribeAnswer, Topic,
+    ClientError, FromRequest, Message, Observe, Peer, Request, Router, Session, State,
+    SubscribeAnswer, Topic,
     frame::{Command, Frame, Version},
     router::{Routes, describe},
     session::{Config, DisconnectReason, MailboxConfig, Overflow},
@@ -83,14 +84,21 @@ impl Stand {
         async fn end(State(stand): State<Stand>, Why(reason): Why) {
             stand.ended.lock().unwrap().push((reason, Instant::now()));
         }
-        Router::new().subscribe("/news", read).disconnect(end).with_state(self.clone()).build().unwrap()
+        Router::new()
+            .subscribe("/news", read)
+            .disconnect(end)
+            .with_state(self.clone())
+            .build()
+            .unwrap()
     }
 
     /// Publishes at the full rate, or with `pause` after each few.
     async fn publish(&self, numbers: std::ops::Range<usize>, pause: Duration) {
         for number in numbers {
             let message = Message::new(format!("{number:08}{}", "x".repeat(1_016)));
-            self.news.publish(message.with_key(key_of(number).to_string())).unwrap();
+            self.news
+                .publish(message.with_key(key_of(number).to_string()))
+                .unwrap();
             if number % RATE == RATE - 1 {
                 sleep(pause).await;
             }
@@ -109,7 +117,9 @@ async fn subscriber(routes: &Routes, config: &Arc<Config>, is_websocket: bool) -
     tokio::spawn(connection.run(routes.clone()));
     let mut client = Client::new(Box::new(theirs), is_websocket);
     client.connects(Version::V1_2).await;
-    client.asks("SUBSCRIBE\nid:0\ndestination:/news\nreceipt:1\n\n\0", "1").await;
+    client
+        .asks("SUBSCRIBE\nid:0\ndestination:/news\nreceipt:1\n\n\0", "1")
+        .await;
     client
 }
 
@@ -119,18 +129,28 @@ fn key_of(number: usize) -> usize {
 }
 
 fn number_of(message: &Frame) -> usize {
-    std::str::from_utf8(&message.body[..8]).unwrap().parse().unwrap()
+    std::str::from_utf8(&message.body[..8])
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 fn dropped_before(message: &Frame) -> usize {
-    message.headers.get("dropped-messages").map_or(0, |count| count.parse().unwrap())
+    message
+        .headers
+        .get("dropped-messages")
+        .map_or(0, |count| count.parse().unwrap())
 }
 
 /// Gets everything, in order.
 async fn read_all(mut client: Client) {
     for number in 0..all() {
         let message = client.gets(Command::Message).await;
-        assert_eq!((number_of(&message), dropped_before(&message)), (number, 0), "a healthy reader");
+        assert_eq!(
+            (number_of(&message), dropped_before(&message)),
+            (number, 0),
+            "a healthy reader"
+        );
     }
 }
 
@@ -150,7 +170,10 @@ struct Got {
 
 /// Reads as slowly as is told, until all is accounted for, or the end.
 async fn read(mut client: Client, beside: Beside) -> Got {
-    let mut got = Got { is_in_order: true, ..Got::default() };
+    let mut got = Got {
+        is_in_order: true,
+        ..Got::default()
+    };
     match beside {
         Beside::Stuck => sleep(Duration::from_secs(1_000)).await,
         Beside::Rested(time) => sleep(time).await,
@@ -195,13 +218,21 @@ struct Outcome {
 
 /// Four healthy readers, and another beside them; on a thread of its own, which has no spare buffers of another play.
 fn play(overflow: Overflow, beside: Beside, is_websocket: bool) -> Outcome {
-    thread::spawn(move || play_here(overflow, beside, is_websocket)).join().unwrap()
+    thread::spawn(move || play_here(overflow, beside, is_websocket))
+        .join()
+        .unwrap()
 }
 
 fn play_here(overflow: Overflow, beside: Beside, is_websocket: bool) -> Outcome {
-    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let stand =
-        Stand { news: Topic::with_mailboxes(MailboxConfig::default().overflow(overflow)), ended: Arc::default() };
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let stand = Stand {
+        news: Topic::with_mailboxes(MailboxConfig::default().overflow(overflow)),
+        ended: Arc::default(),
+    };
     let mut config = Config::default();
     config.describe = Some(describe);
     let config = Arc::new(config);
@@ -225,7 +256,13 @@ fn play_here(overflow: Overflow, beside: Beside, is_websocket: bool) -> Outcome 
         got = other.map(|other| runtime.block_on(other).unwrap());
         leave(&runtime, &config);
     });
-    let left = stand.ended.lock().unwrap().iter().find(|(reason, _)| *reason == DisconnectReason::Timeout).copied();
+    let left = stand
+        .ended
+        .lock()
+        .unwrap()
+        .iter()
+        .find(|(reason, _)| *reason == DisconnectReason::Timeout)
+        .copied();
     let left = left.map(|(reason, at)| (reason, at - start));
     Outcome {
         held: counted.bytes_current,
@@ -242,18 +279,25 @@ async fn join(stand: &Stand, config: &Arc<Config>, beside: Beside, is_websocket:
     let routes = stand.routes();
     let mut healthy = Vec::new();
     for number in 0..4 {
-        healthy.push(tokio::spawn(read_all(subscriber(&routes, config, number % 2 == 0).await)));
+        healthy.push(tokio::spawn(read_all(
+            subscriber(&routes, config, number % 2 == 0).await,
+        )));
     }
     let other = match beside {
         Beside::Nobody => None,
-        _ => Some(tokio::spawn(read(subscriber(&routes, config, is_websocket).await, beside))),
+        _ => Some(tokio::spawn(read(
+            subscriber(&routes, config, is_websocket).await,
+            beside,
+        ))),
     };
     (Instant::now(), healthy, other)
 }
 
 /// Waits until the readers' sessions know that these have gone.
 fn leave(runtime: &Runtime, config: &Config) {
-    runtime.block_on(wire::until("nobody is there", || config.sessions.is_empty()));
+    runtime.block_on(wire::until("nobody is there", || {
+        config.sessions.is_empty()
+    }));
 }
 
 /// As little as is still something.
@@ -266,20 +310,38 @@ const LESS: Duration = Duration::from_millis(5);
 const NAP: Duration = Duration::from_secs(9);
 
 /// What all readers have in common who do not keep up.
-fn outcome(overflow: Overflow, beside: Beside, is_websocket: bool, nobody: &Outcome) -> (Got, Outcome) {
+fn outcome(
+    overflow: Overflow,
+    beside: Beside,
+    is_websocket: bool,
+    nobody: &Outcome,
+) -> (Got, Outcome) {
     let mut outcome = play(overflow, beside, is_websocket);
     let (config, mailbox) = (Config::default(), MailboxConfig::default());
     // What is unsent, what waits in the mailbox, and as much that its stream has taken from there.
     let documented = config.outbound_octets + 2 * mailbox.octets;
     let held = outcome.held - nobody.held;
-    assert!(held > i64::try_from(documented).unwrap() / 2, "it is counted: {held}");
+    assert!(
+        held > i64::try_from(documented).unwrap() / 2,
+        "it is counted: {held}"
+    );
     // In memory, a message is there as it was given and as it is written, with a few words of its own. And where some of
     // what was unsent has been taken, its buffer has room for as much again.
-    let allowed = if matches!(beside, Beside::Slow(_)) { documented * 5 / 2 } else { documented * 3 / 2 };
-    assert!(held <= i64::try_from(allowed).unwrap(), "{held} octets are held for {beside:?}");
+    let allowed = if matches!(beside, Beside::Slow(_)) {
+        documented * 5 / 2
+    } else {
+        documented * 3 / 2
+    };
+    assert!(
+        held <= i64::try_from(allowed).unwrap(),
+        "{held} octets are held for {beside:?}"
+    );
     // While a buffer grows, the smaller one is there as well.
     let most = outcome.most - nobody.most;
-    assert!(most <= u64::try_from(3 * documented).unwrap(), "{most} octets at most are held for {beside:?}");
+    assert!(
+        most <= u64::try_from(3 * documented).unwrap(),
+        "{most} octets at most are held for {beside:?}"
+    );
     // A thread keeps one buffer for whoever writes next.
     assert!(outcome.stay <= 64 << 10, "{} octets stay", outcome.stay);
     let got = outcome.got.take().unwrap();
@@ -302,7 +364,10 @@ fn a_stuck_one_is_cut(overflow: Overflow, nobody: &Outcome) {
         let (reason, after) = left.expect("it is cut");
         assert_eq!(reason, DisconnectReason::Timeout);
         let stall = Config::default().outbound_stall;
-        assert!(after >= stall && after <= stall + Duration::from_secs(1), "{after:?}");
+        assert!(
+            after >= stall && after <= stall + Duration::from_secs(1),
+            "{after:?}"
+        );
         assert!(got.messages <= PIPE / 1_024, "what was on its way");
     }
 }
@@ -314,8 +379,15 @@ fn who_does_not_keep_up_is_disconnected() {
     a_stuck_one_is_cut(overflow, &nobody);
     for (beside, is_websocket) in [(Beside::Slow(LITTLE), false), (Beside::Rested(NAP), true)] {
         let (got, Outcome { left, .. }) = outcome(overflow, beside, is_websocket, &nobody);
-        assert_eq!(left.map(|(reason, _)| reason), Some(DisconnectReason::Timeout));
-        assert_eq!(got.error.as_deref(), Some("slow-consumer"), "{beside:?} is told why");
+        assert_eq!(
+            left.map(|(reason, _)| reason),
+            Some(DisconnectReason::Timeout)
+        );
+        assert_eq!(
+            got.error.as_deref(),
+            Some("slow-consumer"),
+            "{beside:?} is told why"
+        );
         assert_eq!(got.close, is_websocket.then_some(1008));
         // Until then, nothing is missing.
         assert_eq!(got.dropped, 0);
@@ -333,7 +405,11 @@ fn or_loses_the_oldest_and_is_told_how_many() {
         assert!(left.is_none() && got.error.is_none(), "{beside:?} stays");
         assert_eq!(got.messages + got.dropped, all());
         assert!(got.dropped > 0 && got.is_in_order);
-        assert_eq!(got.last.values().max(), Some(&(all() - 1)), "the newest comes");
+        assert_eq!(
+            got.last.values().max(),
+            Some(&(all() - 1)),
+            "the newest comes"
+        );
     }
 }
 

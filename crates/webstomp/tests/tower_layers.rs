@@ -1,6 +1,10 @@
 //! Tower's own layers on an app, on a prefix and on one route, and what they do to the frames of real sessions.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -24,7 +28,10 @@ use tower::{
     load_shed::LoadShedLayer,
     timeout::TimeoutLayer,
 };
-use webstomp::{App, BoxError, ClientError, Extension, Handler, Request, Response, Router, State, frame::Command};
+use webstomp::{
+    App, BoxError, ClientError, Extension, Handler, Request, Response, Router, State,
+    frame::Command,
+};
 
 /// Handlers that are held at a gate.
 #[derive(Clone)]
@@ -35,7 +42,10 @@ struct Gate {
 
 impl Gate {
     fn new() -> Gate {
-        Gate { arrived: Arc::default(), open: Arc::new(Semaphore::new(0)) }
+        Gate {
+            arrived: Arc::default(),
+            open: Arc::new(Semaphore::new(0)),
+        }
     }
 
     fn arrived(&self) -> usize {
@@ -94,9 +104,20 @@ async fn timeout() {
     let layer = || TimeoutLayer::new(Duration::from_secs(5));
     let slow = pending::<()>;
     for app in [
-        App::new().send("/p/slow", slow).send("/p/sink", sink).layer(layer()),
-        App::new().nest("/p", Router::new().send("/slow", slow).send("/sink", sink).layer(layer())),
-        App::new().send("/p/slow", slow.layer(layer())).send("/p/sink", sink),
+        App::new()
+            .send("/p/slow", slow)
+            .send("/p/sink", sink)
+            .layer(layer()),
+        App::new().nest(
+            "/p",
+            Router::new()
+                .send("/slow", slow)
+                .send("/sink", sink)
+                .layer(layer()),
+        ),
+        App::new()
+            .send("/p/slow", slow.layer(layer()))
+            .send("/p/sink", sink),
     ] {
         let mut client = Server::new(app).client().await;
         let start = Instant::now();
@@ -109,17 +130,33 @@ async fn timeout() {
 #[tokio::test(start_paused = true)]
 async fn concurrency_limit() {
     let layer = ConcurrencyLimitLayer::new(1);
-    let app = |gate| App::new().send("/p/a", held).send("/p/b", held).with_state(gate).layer(layer.clone());
+    let app = |gate| {
+        App::new()
+            .send("/p/a", held)
+            .send("/p/b", held)
+            .with_state(gate)
+            .layer(layer.clone())
+    };
     one_after_the_other(app, "/p/a", "/p/a").await;
     one_after_the_other(app, "/p/a", "/p/b").await;
 
     // Around a router, each route is wrapped for itself and has a limit of its own.
-    let nested = || Router::new().send("/a", held).send("/b", held).layer(layer.clone());
+    let nested = || {
+        Router::new()
+            .send("/a", held)
+            .send("/b", held)
+            .layer(layer.clone())
+    };
     let prefix = |gate| App::new().nest("/p", nested()).with_state(gate);
     one_after_the_other(prefix, "/p/a", "/p/a").await;
     both_at_once(prefix, "/p/a", "/p/b").await;
 
-    let route = |gate| App::new().send("/a", held.layer(layer.clone())).send("/b", held).with_state(gate);
+    let route = |gate| {
+        App::new()
+            .send("/a", held.layer(layer.clone()))
+            .send("/b", held)
+            .with_state(gate)
+    };
     one_after_the_other(route, "/a", "/a").await;
     both_at_once(route, "/a", "/b").await;
     both_at_once(route, "/b", "/b").await;
@@ -127,7 +164,11 @@ async fn concurrency_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_sessions_hold_no_permits() {
-    let server = Server::new(App::new().send("/sink", sink).layer(ConcurrencyLimitLayer::new(1)));
+    let server = Server::new(
+        App::new()
+            .send("/sink", sink)
+            .layer(ConcurrencyLimitLayer::new(1)),
+    );
     let [mut one, mut other] = [server.client().await, server.client().await];
     for _ in 0..2 {
         one.asks(send("/sink", "")).await;
@@ -138,17 +179,36 @@ async fn idle_sessions_hold_no_permits() {
 #[tokio::test(start_paused = true)]
 async fn global_limit() {
     let layer = || GlobalConcurrencyLimitLayer::new(1);
-    let app = |gate| App::new().send("/p/a", held).send("/p/b", held).with_state(gate).layer(layer());
+    let app = |gate| {
+        App::new()
+            .send("/p/a", held)
+            .send("/p/b", held)
+            .with_state(gate)
+            .layer(layer())
+    };
     one_after_the_other(app, "/p/a", "/p/b").await;
 
-    let nested = || Router::new().send("/a", held).send("/b", held).layer(layer());
-    let prefix = |gate| App::new().nest("/p", nested()).send("/c", held).with_state(gate);
+    let nested = || {
+        Router::new()
+            .send("/a", held)
+            .send("/b", held)
+            .layer(layer())
+    };
+    let prefix = |gate| {
+        App::new()
+            .nest("/p", nested())
+            .send("/c", held)
+            .with_state(gate)
+    };
     one_after_the_other(prefix, "/p/a", "/p/b").await;
     both_at_once(prefix, "/p/a", "/c").await;
 
     let route = |gate| {
         let layer = layer();
-        App::new().send("/a", held.layer(layer.clone())).send("/b", held.layer(layer)).with_state(gate)
+        App::new()
+            .send("/a", held.layer(layer.clone()))
+            .send("/b", held.layer(layer))
+            .with_state(gate)
     };
     one_after_the_other(route, "/a", "/b").await;
 }
@@ -159,18 +219,40 @@ async fn load_shed() {
         let gate = Gate::new();
         let server = Server::new(app(gate.clone()));
         let [mut one, mut other] = two_at(&server, &gate, "/p/a", "/p/a").await;
-        assert_eq!(other.gets(Command::Error).await.headers.get("message"), Some("overloaded"));
+        assert_eq!(
+            other.gets(Command::Error).await.headers.get("message"),
+            Some("overloaded")
+        );
         gate.let_one_pass();
         one.is_answered().await;
         gate.let_one_pass();
         other.asks(send("/p/a", "")).await;
     }
     let layer = || ServiceBuilder::new().load_shed().concurrency_limit(1);
-    is_shed(|gate| App::new().send("/p/a", held).with_state(gate).layer(layer())).await;
-    is_shed(|gate| App::new().nest("/p", Router::new().send("/a", held).layer(layer())).with_state(gate)).await;
-    is_shed(|gate| App::new().send("/p/a", held.layer(layer())).with_state(gate)).await;
+    is_shed(|gate| {
+        App::new()
+            .send("/p/a", held)
+            .with_state(gate)
+            .layer(layer())
+    })
+    .await;
+    is_shed(|gate| {
+        App::new()
+            .nest("/p", Router::new().send("/a", held).layer(layer()))
+            .with_state(gate)
+    })
+    .await;
+    is_shed(|gate| {
+        App::new()
+            .send("/p/a", held.layer(layer()))
+            .with_state(gate)
+    })
+    .await;
     // Layers of an app see whether those inside are ready, so here these may as well be two.
-    let two = |app: App| app.layer(ConcurrencyLimitLayer::new(1)).layer(LoadShedLayer::new());
+    let two = |app: App| {
+        app.layer(ConcurrencyLimitLayer::new(1))
+            .layer(LoadShedLayer::new())
+    };
     is_shed(|gate| two(App::new().send("/p/a", held).with_state(gate))).await;
 }
 
@@ -180,7 +262,11 @@ async fn buffer() {
     async fn holds_two(app: impl FnOnce(Gate) -> App) {
         let gate = Gate::new();
         let server = Server::new(app(gate.clone()));
-        let mut clients = [server.client().await, server.client().await, server.client().await];
+        let mut clients = [
+            server.client().await,
+            server.client().await,
+            server.client().await,
+        ];
         let mut fourth = server.client().await;
         for client in &mut clients {
             client.begins(send("/p/a", "")).await;
@@ -193,16 +279,39 @@ async fn buffer() {
         }
         assert_eq!(gate.arrived(), 3);
     }
-    let layer = || ServiceBuilder::new().load_shed().layer(BufferLayer::new(1)).concurrency_limit(1);
-    holds_two(|gate| App::new().send("/p/a", held).with_state(gate).layer(layer())).await;
-    holds_two(|gate| App::new().nest("/p", Router::new().send("/a", held).layer(layer())).with_state(gate)).await;
-    holds_two(|gate| App::new().send("/p/a", held.layer(layer())).with_state(gate)).await;
+    let layer = || {
+        ServiceBuilder::new()
+            .load_shed()
+            .layer(BufferLayer::new(1))
+            .concurrency_limit(1)
+    };
+    holds_two(|gate| {
+        App::new()
+            .send("/p/a", held)
+            .with_state(gate)
+            .layer(layer())
+    })
+    .await;
+    holds_two(|gate| {
+        App::new()
+            .nest("/p", Router::new().send("/a", held).layer(layer()))
+            .with_state(gate)
+    })
+    .await;
+    holds_two(|gate| {
+        App::new()
+            .send("/p/a", held.layer(layer()))
+            .with_state(gate)
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn rate_limit_per_session() {
     // CONNECT is the first of the two.
-    let app = App::new().send("/sink", sink).layer_per_session(RateLimitLayer::new(2, Duration::from_secs(10)));
+    let app = App::new()
+        .send("/sink", sink)
+        .layer_per_session(RateLimitLayer::new(2, Duration::from_secs(10)));
     let server = Server::new(app);
     let [mut one, mut other] = [server.client().await, server.client().await];
     let start = Instant::now();
@@ -210,25 +319,44 @@ async fn rate_limit_per_session() {
     other.asks(send("/sink", "")).await;
     assert_eq!(start.elapsed().as_secs(), 0, "each has its own");
     one.asks(send("/sink", "")).await;
-    assert_eq!(start.elapsed().as_secs(), 10, "the third waits for the next ten seconds");
+    assert_eq!(
+        start.elapsed().as_secs(),
+        10,
+        "the third waits for the next ten seconds"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn layers_of_sessions_are_around_each_other_and_the_app() {
     let per_session = |frames| RateLimitLayer::new(frames, Duration::from_secs(10));
-    let app = App::new().send("/sink", sink).layer(TimeoutLayer::new(Duration::from_secs(1)));
-    let server = Server::new(app.layer_per_session(per_session(100)).layer_per_session(per_session(2)));
+    let app = App::new()
+        .send("/sink", sink)
+        .layer(TimeoutLayer::new(Duration::from_secs(1)));
+    let server = Server::new(
+        app.layer_per_session(per_session(100))
+            .layer_per_session(per_session(2)),
+    );
     let mut client = server.client().await;
     let start = Instant::now();
     client.asks(send("/sink", "")).await;
     client.asks(send("/sink", "")).await;
-    assert_eq!(start.elapsed().as_secs(), 10, "the timeout inside does not count what is waited for outside");
+    assert_eq!(
+        start.elapsed().as_secs(),
+        10,
+        "the timeout inside does not count what is waited for outside"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn rate_limit_under_buffer() {
-    let limited = ServiceBuilder::new().buffer(8).rate_limit(1, Duration::from_secs(10));
-    let server = Server::new(App::new().send("/limited", sink.layer(limited)).send("/sink", sink));
+    let limited = ServiceBuilder::new()
+        .buffer(8)
+        .rate_limit(1, Duration::from_secs(10));
+    let server = Server::new(
+        App::new()
+            .send("/limited", sink.layer(limited))
+            .send("/sink", sink),
+    );
     let [mut one, mut other] = [server.client().await, server.client().await];
     let start = Instant::now();
     one.asks(send("/limited", "")).await;
@@ -258,7 +386,8 @@ async fn bodies_are_asked_for(app: App) {
 async fn filter() {
     let layer = || FilterLayer::new(is_there);
     bodies_are_asked_for(App::new().send("/p/sink", sink).layer(layer())).await;
-    bodies_are_asked_for(App::new().nest("/p", Router::new().send("/sink", sink).layer(layer()))).await;
+    bodies_are_asked_for(App::new().nest("/p", Router::new().send("/sink", sink).layer(layer())))
+        .await;
     bodies_are_asked_for(App::new().send("/p/sink", sink.layer(layer()))).await;
 }
 
@@ -270,7 +399,8 @@ async fn async_filter() {
     }
     let layer = || AsyncFilterLayer::new(is_there_in_a_while);
     bodies_are_asked_for(App::new().send("/p/sink", sink).layer(layer())).await;
-    bodies_are_asked_for(App::new().nest("/p", Router::new().send("/sink", sink).layer(layer()))).await;
+    bodies_are_asked_for(App::new().nest("/p", Router::new().send("/sink", sink).layer(layer())))
+        .await;
     bodies_are_asked_for(App::new().send("/p/sink", sink.layer(layer()))).await;
 }
 
@@ -282,7 +412,10 @@ impl<S> Layer<S> for CountLayer {
     type Service = Count<S>;
 
     fn layer(&self, inner: S) -> Count<S> {
-        Count { inner, count: Arc::clone(&self.0) }
+        Count {
+            inner,
+            count: Arc::clone(&self.0),
+        }
     }
 }
 
@@ -316,7 +449,10 @@ where
 }
 
 async fn number(number: Option<Extension<Number>>) -> String {
-    number.map_or_else(|| "none".to_owned(), |Extension(Number(number))| number.to_string())
+    number.map_or_else(
+        || "none".to_owned(),
+        |Extension(Number(number))| number.to_string(),
+    )
 }
 
 #[tokio::test(start_paused = true)]
@@ -329,11 +465,21 @@ async fn a_hand_written_layer() {
         assert_eq!(client.gets(Command::Message).await.body, expected);
     }
     let layer = CountLayer::default;
-    let both = || Router::new().subscribe("/number", number).subscribe("/other", number);
+    let both = || {
+        Router::new()
+            .subscribe("/number", number)
+            .subscribe("/other", number)
+    };
     tells(App::new().nest("/p", both()).layer(layer()), "3").await; // CONNECT and the other are the first two.
     tells(App::new().nest("/p", both().layer(layer())), "2").await;
-    let one = Router::new().subscribe("/number", number.layer(layer())).subscribe("/other", number);
+    let one = Router::new()
+        .subscribe("/number", number.layer(layer()))
+        .subscribe("/other", number);
     tells(App::new().nest("/p", one), "1").await;
-    tells(App::new().nest("/p", both()).layer_per_session(layer()), "3").await;
+    tells(
+        App::new().nest("/p", both()).layer_per_session(layer()),
+        "3",
+    )
+    .await;
     tells(App::new().nest("/p", both()), "none").await;
 }

@@ -31,7 +31,9 @@ struct Shared {
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
     let options = Options::from_command_line()?;
     let (ws, tcp) = (bind(&options.ws).await?, bind(&options.tcp).await?);
     let shared = Shared {
@@ -41,12 +43,20 @@ async fn main() -> Result<(), BoxError> {
         overviews: overview::topic(),
         shutdown: Shutdown::on_signals()?,
     };
-    let Shared { broker, sessions, overviews, shutdown, .. } = shared.clone();
+    let Shared {
+        broker,
+        sessions,
+        overviews,
+        shutdown,
+        ..
+    } = shared.clone();
     tokio::spawn(overview::publish(broker, sessions, overviews));
 
     let upgrade = app(&shared).into_service()?;
-    let http =
-        page::page().route_service("/ws", upgrade.peer_addr(|extensions| Some(extensions.get::<ConnectInfo<_>>()?.0)));
+    let http = page::page().route_service(
+        "/ws",
+        upgrade.peer_addr(|extensions| Some(extensions.get::<ConnectInfo<_>>()?.0)),
+    );
     println!("STOMP over WebSocket at ws://{}/ws", ws.local_addr()?);
     println!("STOMP over TCP at {}", tcp.local_addr()?);
     println!("What happens: http://{}/", ws.local_addr()?);
@@ -80,7 +90,10 @@ fn session(shared: &Shared) -> webstomp::session::Config {
     let mut config = webstomp::session::Config::default();
     config.limits.frame = shared.options.max_frame;
     config.mailbox_octets = mailbox(&shared.options).octets;
-    config.heart_beat = HeartBeat { send: 500, receive: 500 };
+    config.heart_beat = HeartBeat {
+        send: 500,
+        receive: 500,
+    };
     // As other brokers have it, and as their clients expect it.
     config.app_errors = AppErrors::Close;
     config.sessions = shared.sessions.clone();
@@ -93,11 +106,20 @@ fn mailbox(options: &Options) -> MailboxConfig {
 }
 
 /// CONNECT
-async fn login(State(shared): State<Shared>, session: Session, headers: Headers) -> Result<Principal, ClientError> {
-    let Options { login, passcode, .. } = &shared.options;
+async fn login(
+    State(shared): State<Shared>,
+    session: Session,
+    headers: Headers,
+) -> Result<Principal, ClientError> {
+    let Options {
+        login, passcode, ..
+    } = &shared.options;
     let given = |name| headers.get(name).unwrap_or_default();
     if given("login") != login || given("passcode") != passcode {
-        return Err(ClientError::new("login-failed", "There is no such login with this passcode."));
+        return Err(ClientError::new(
+            "login-failed",
+            "There is no such login with this passcode.",
+        ));
     }
     session.insert(Since(Instant::now()));
     Ok(Principal::new(login.as_str()))

@@ -2,7 +2,8 @@
 
 use std::env;
 
-const USAGE: &str = "usage: broker [--ws ADDR] [--tcp ADDR] [--login NAME --passcode SECRET] [--max-frame BYTES]";
+const USAGE: &str =
+    "usage: broker [--ws ADDR] [--tcp ADDR] [--login NAME --passcode SECRET] [--max-frame BYTES]";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -51,7 +52,11 @@ impl Options {
         match (login, passcode) {
             (None, None) => Some(options),
             // One of them alone would be somebody else's half.
-            (login, passcode) => Some(Options { login: login?, passcode: passcode?, ..options }),
+            (login, passcode) => Some(Options {
+                login: login?,
+                passcode: passcode?,
+                ..options
+            }),
         }
     }
 }
@@ -66,17 +71,30 @@ mod tests {
 
     #[test]
     fn flags_replace_defaults() {
-        let options = read("--tcp [::1]:0 --max-frame 65536 --passcode secret --login ann").unwrap();
-        assert_eq!((options.ws.as_str(), options.tcp.as_str()), ("127.0.0.1:15674", "[::1]:0"));
-        assert_eq!((options.login.as_str(), options.passcode.as_str()), ("ann", "secret"));
+        let options =
+            read("--tcp [::1]:0 --max-frame 65536 --passcode secret --login ann").unwrap();
+        assert_eq!(
+            (options.ws.as_str(), options.tcp.as_str()),
+            ("127.0.0.1:15674", "[::1]:0")
+        );
+        assert_eq!(
+            (options.login.as_str(), options.passcode.as_str()),
+            ("ann", "secret")
+        );
         assert_eq!(options.max_frame, 65_536);
         assert_eq!(read("").unwrap().passcode, "guest");
     }
 
     #[test]
     fn what_is_not_understood_is_not_guessed() {
-        for line in ["--ws", "--wss 127.0.0.1:0", "--max-frame many", "--login ann", "--passcode secret", "127.0.0.1:0"]
-        {
+        for line in [
+            "--ws",
+            "--wss 127.0.0.1:0",
+            "--max-frame many",
+            "--login ann",
+            "--passcode secret",
+            "127.0.0.1:0",
+        ] {
             assert!(read(line).is_none(), "{line}");
         }
     }

@@ -68,7 +68,11 @@ pub(crate) async fn publish(broker: Broker, sessions: Sessions, overviews: Topic
 
 /// A page that does not keep up is shown the latest.
 pub(crate) fn topic() -> Topic<Json<Overview>> {
-    Topic::with_mailboxes(MailboxConfig::default().messages(2).overflow(Overflow::DropOldest))
+    Topic::with_mailboxes(
+        MailboxConfig::default()
+            .messages(2)
+            .overflow(Overflow::DropOldest),
+    )
 }
 
 impl Overview {
@@ -113,8 +117,14 @@ impl SessionRow {
             id: session.id().to_string(),
             login: session.principal().map(ToString::to_string),
             address: session.peer().address.map(|address| address.to_string()),
-            over: if session.peer().request.is_some() { "WebSocket" } else { "TCP" },
-            seconds: session.get::<Since>().map_or(0, |since| since.0.elapsed().as_secs()),
+            over: if session.peer().request.is_some() {
+                "WebSocket"
+            } else {
+                "TCP"
+            },
+            seconds: session
+                .get::<Since>()
+                .map_or(0, |since| since.0.elapsed().as_secs()),
         }
     }
 }

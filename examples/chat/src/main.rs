@@ -5,7 +5,9 @@
 use axum::{Router, http::header, routing::get};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use webstomp::{App, BoxError, ClientError, Json, Path, Principal, State, broker::Broker, frame::Headers};
+use webstomp::{
+    App, BoxError, ClientError, Json, Path, Principal, State, broker::Broker, frame::Headers,
+};
 
 /// What a client sends.
 #[derive(Deserialize)]
@@ -35,15 +37,29 @@ async fn say(
     from: Principal,
     Json(Said { text }): Json<Said>,
 ) -> Result<(), BoxError> {
-    broker.publish(&format!("/topic/rooms/{room}"), Json(Heard { from: from.to_string(), text })).await
+    broker
+        .publish(
+            &format!("/topic/rooms/{room}"),
+            Json(Heard {
+                from: from.to_string(),
+                text,
+            }),
+        )
+        .await
 }
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
     let broker = Broker::new(Default::default());
-    let stomp =
-        App::new().connect(login).broker(&broker).send("/topic/rooms/{room}", say).with_state(broker).into_service()?;
+    let stomp = App::new()
+        .connect(login)
+        .broker(&broker)
+        .send("/topic/rooms/{room}", say)
+        .with_state(broker)
+        .into_service()?;
     let http = page().route_service("/stomp", stomp);
     let listener = TcpListener::bind(address()?).await?;
     println!("The chat is at http://{}/", listener.local_addr()?);
@@ -56,10 +72,31 @@ fn page() -> Router {
         get(move || async move { ([(header::CONTENT_TYPE, content_type)], text) })
     };
     Router::new()
-        .route("/", file("text/html; charset=utf-8", include_str!("../page/index.html")))
-        .route("/chat.js", file("text/javascript; charset=utf-8", include_str!("../page/chat.js")))
-        .route("/stomp.js", file("text/javascript; charset=utf-8", include_str!("../page/stomp.js")))
-        .route("/style.css", file("text/css; charset=utf-8", include_str!("../page/style.css")))
+        .route(
+            "/",
+            file(
+                "text/html; charset=utf-8",
+                include_str!("../page/index.html"),
+            ),
+        )
+        .route(
+            "/chat.js",
+            file(
+                "text/javascript; charset=utf-8",
+                include_str!("../page/chat.js"),
+            ),
+        )
+        .route(
+            "/stomp.js",
+            file(
+                "text/javascript; charset=utf-8",
+                include_str!("../page/stomp.js"),
+            ),
+        )
+        .route(
+            "/style.css",
+            file("text/css; charset=utf-8", include_str!("../page/style.css")),
+        )
 }
 
 /// `--listen ADDR`, or the default.

@@ -13,7 +13,9 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8001".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:8001".to_owned());
     let listener = TcpListener::bind(&address).await?;
     println!("ws://{}/ ticks", listener.local_addr()?);
     let mut server = Server::new(listener, Config::default());
@@ -55,7 +57,10 @@ async fn answer(session: Session, mut requests: Requests) {
                 responder.ok();
             }
             (Command::Disconnect, _) => responder.ok(),
-            (_, destination) => responder.refuse(ClientError::new("not-found", format!("There is no {destination}."))),
+            (_, destination) => responder.refuse(ClientError::new(
+                "not-found",
+                format!("There is no {destination}."),
+            )),
         }
     }
 }
@@ -65,7 +70,9 @@ fn go(session: &Session, request: &Request) -> Result<Observed, ClientError> {
     let text = std::str::from_utf8(request.body()).unwrap_or_default();
     let milliseconds: u64 = match text {
         "" => 1_000,
-        text => text.parse().map_err(|_| ClientError::new("malformed", "Say a number of milliseconds."))?,
+        text => text
+            .parse()
+            .map_err(|_| ClientError::new("malformed", "Say a number of milliseconds."))?,
     };
     let pause = Duration::from_millis(milliseconds.max(10));
     session

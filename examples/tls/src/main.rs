@@ -19,10 +19,16 @@ use webstomp::{
 
 /// CONNECT: a client with a certificate is known by it.
 async fn connect(session: Session) -> Result<Principal, ClientError> {
-    let tls = session.peer().tls.as_ref().ok_or_else(ClientError::internal)?;
+    let tls = session
+        .peer()
+        .tls
+        .as_ref()
+        .ok_or_else(ClientError::internal)?;
     Ok(match tls.certificates.first() {
         // The verifier has accepted it. An application looks the client up by it.
-        Some(certificate) => Principal::new(format!("a certificate of {} octets", certificate.len())),
+        Some(certificate) => {
+            Principal::new(format!("a certificate of {} octets", certificate.len()))
+        }
         None => Principal::new("a stranger"),
     })
 }
@@ -34,7 +40,9 @@ async fn me(principal: Principal) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let tls = Arc::new(match arguments.as_slice() {
@@ -43,10 +51,22 @@ async fn main() -> Result<(), BoxError> {
         [certificates, key, authority] => from_files(certificates, key, Some(authority))?,
         _ => return Err("usage: tls [CERT KEY [CA]]".into()),
     });
-    let (pages, services) = (bind("127.0.0.1:8443").await?, bind("127.0.0.1:61614").await?);
-    println!("wss://{}/ and, without HTTP, {}", pages.local_addr()?, services.local_addr()?);
-    let listeners = Listeners::new().websocket(Tls::new(pages, Arc::clone(&tls))).stomp(Tls::new(services, tls));
-    let app = App::new().connect(connect).subscribe("/me", me).shutdown(Shutdown::on_signals()?);
+    let (pages, services) = (
+        bind("127.0.0.1:8443").await?,
+        bind("127.0.0.1:61614").await?,
+    );
+    println!(
+        "wss://{}/ and, without HTTP, {}",
+        pages.local_addr()?,
+        services.local_addr()?
+    );
+    let listeners = Listeners::new()
+        .websocket(Tls::new(pages, Arc::clone(&tls)))
+        .stomp(Tls::new(services, tls));
+    let app = App::new()
+        .connect(connect)
+        .subscribe("/me", me)
+        .shutdown(Shutdown::on_signals()?);
     Ok(app.serve(listeners).await?)
 }
 
@@ -54,10 +74,18 @@ async fn main() -> Result<(), BoxError> {
 fn for_localhost() -> Result<ServerConfig, BoxError> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     let key = PrivateKeyDer::Pkcs8(made.key_pair.serialize_der().into());
-    with(vec![made.cert.into()], key, WebPkiClientVerifier::no_client_auth())
+    with(
+        vec![made.cert.into()],
+        key,
+        WebPkiClientVerifier::no_client_auth(),
+    )
 }
 
-fn from_files(certificates: &str, key: &str, authority: Option<&str>) -> Result<ServerConfig, BoxError> {
+fn from_files(
+    certificates: &str,
+    key: &str,
+    authority: Option<&str>,
+) -> Result<ServerConfig, BoxError> {
     let certificates = CertificateDer::pem_file_iter(certificates)?.collect::<Result<_, _>>()?;
     let key = PrivateKeyDer::from_pem_file(key)?;
     let Some(authority) = authority else {
@@ -67,7 +95,11 @@ fn from_files(certificates: &str, key: &str, authority: Option<&str>) -> Result<
     for root in CertificateDer::pem_file_iter(authority)? {
         roots.add(root?)?;
     }
-    with(certificates, key, WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?)
+    with(
+        certificates,
+        key,
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?,
+    )
 }
 
 fn with(
@@ -75,8 +107,11 @@ fn with(
     key: PrivateKeyDer<'static>,
     clients: Arc<dyn ClientCertVerifier>,
 ) -> Result<ServerConfig, BoxError> {
-    let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    Ok(config.with_client_cert_verifier(clients).with_single_cert(certificates, key)?)
+    let config =
+        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(config
+        .with_client_cert_verifier(clients)
+        .with_single_cert(certificates, key)?)
 }
 
 fn provider() -> Arc<CryptoProvider> {

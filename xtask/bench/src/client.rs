@@ -100,7 +100,11 @@ impl Client {
         poll_fn(|context| BUFFER.with_borrow_mut(|buffer| self.poll_count(context, buffer))).await
     }
 
-    fn poll_count(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<u64>> {
+    fn poll_count(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<u64>> {
         let mut buffer = ReadBuf::new(buffer);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
         Poll::Ready(match buffer.filled() {

@@ -44,7 +44,11 @@ impl Ratio {
     pub(crate) fn of<T>(rounds: &[Pair<T>], figure: impl Fn(&T) -> Option<f64>) -> Option<Self> {
         let ratio = |pair: &Pair<T>| Some(figure(&pair.app)? / figure(&pair.floor)?);
         let ratios = sorted(rounds.iter().map(ratio))?;
-        Some(Self { median: *ratios.get(ratios.len() / 2)?, low: *ratios.first()?, high: *ratios.last()? })
+        Some(Self {
+            median: *ratios.get(ratios.len() / 2)?,
+            low: *ratios.first()?,
+            high: *ratios.last()?,
+        })
     }
 }
 

@@ -36,7 +36,9 @@ impl Server {
             Dialect::Raw | Dialect::Frames => self.part("fan").await?,
             Dialect::Stomp => {
                 let mut client = self.connected().await?;
-                client.say("SUBSCRIBE\nid:0\ndestination:/fan\nreceipt:sub\n\n\0").await?;
+                client
+                    .say("SUBSCRIBE\nid:0\ndestination:/fan\nreceipt:sub\n\n\0")
+                    .await?;
                 client.expect("RECEIPT\n").await?;
                 client
             }
@@ -60,7 +62,9 @@ impl Server {
 
     async fn connected(&self) -> io::Result<Client> {
         let mut client = Client::open(self.address, STOMP_PATH).await?;
-        client.say("CONNECT\naccept-version:1.2\nhost:localhost\nheart-beat:0,0\n\n\0").await?;
+        client
+            .say("CONNECT\naccept-version:1.2\nhost:localhost\nheart-beat:0,0\n\n\0")
+            .await?;
         client.expect("CONNECTED\n").await?;
         Ok(client)
     }
@@ -88,7 +92,10 @@ pub(crate) fn large_request(octets: usize) -> String {
 
 /// What is published to webstomp.
 pub(crate) fn publication() -> String {
-    let headers = [("destination", "/fan"), ("content-type", "application/json")];
+    let headers = [
+        ("destination", "/fan"),
+        ("content-type", "application/json"),
+    ];
     frame("SEND", &headers, LARGER_JSON)
 }
 
@@ -121,6 +128,10 @@ mod tests {
     fn the_sizes_are_those_the_report_names() {
         assert_eq!((JSON.len(), LARGER_JSON.len()), (64, 128));
         assert_eq!(large_request(64 << 10).len(), 64 << 10);
-        assert!((210..230).contains(&request(0).len()), "{}", request(0).len());
+        assert!(
+            (210..230).contains(&request(0).len()),
+            "{}",
+            request(0).len()
+        );
     }
 }

@@ -41,14 +41,22 @@ impl Work {
 }
 
 /// Counts for one interval, after the warm-up.
-pub(crate) async fn measure(server: &Server, plan: &Plan, count: &Cell<u64>, mut peers: Peers) -> io::Result<Work> {
+pub(crate) async fn measure(
+    server: &Server,
+    plan: &Plan,
+    count: &Cell<u64>,
+    mut peers: Peers,
+) -> io::Result<Work> {
     run_for(&mut peers, plan.warm_up).await?;
     let (operations, cpu, start) = (count.get(), server.cpu_time(), Instant::now());
     run_for(&mut peers, plan.interval).await?;
     let work = Work {
         operations: count.get() - operations,
         wall: start.elapsed(),
-        cpu: server.cpu_time().zip(cpu).map(|(end, start)| end.saturating_sub(start)),
+        cpu: server
+            .cpu_time()
+            .zip(cpu)
+            .map(|(end, start)| end.saturating_sub(start)),
     };
     peers.shutdown().await;
     match work.operations {

@@ -36,8 +36,16 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let compare = async { if options.socket { compare_sockets(options).await } else { compare_all(options).await } };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let compare = async {
+        if options.socket {
+            compare_sockets(options).await
+        } else {
+            compare_all(options).await
+        }
+    };
     LocalSet::new().block_on(&runtime, compare)
 }
 
@@ -60,7 +68,12 @@ async fn compare_sockets(options: &Options) -> io::Result<()> {
     let servers = start(options)?;
     report::print_head(options);
     report::print(&echo(options, &servers, "echo 50x16", dialect::request).await?);
-    report::print(&echo(options, &servers, "echo of 1 KiB", |_| dialect::large_request(1 << 10)).await?);
+    report::print(
+        &echo(options, &servers, "echo of 1 KiB", |_| {
+            dialect::large_request(1 << 10)
+        })
+        .await?,
+    );
     drop(servers);
     if !options.quick {
         report::print(&rest(options).await?);
@@ -76,7 +89,10 @@ fn start(options: &Options) -> io::Result<Pair<Server>> {
         Options { socket: true, .. } => Server::socket(),
         _ => Server::app(),
     };
-    Ok(Pair { floor: Server::floor()?, app: app? })
+    Ok(Pair {
+        floor: Server::floor()?,
+        app: app?,
+    })
 }
 
 async fn echo(

@@ -27,15 +27,32 @@ impl Options {
                 "--quick" => quick = true,
                 "--noise" => noise = true,
                 "socket" => socket = true,
-                _ => return Err(io::Error::other("usage: bench [socket] [--quick] [--noise]")),
+                _ => {
+                    return Err(io::Error::other(
+                        "usage: bench [socket] [--quick] [--noise]",
+                    ));
+                }
             }
         }
         let plan = if quick { Plan::QUICK } else { Plan::FULL };
-        Ok(Self { quick, socket, noise, plan })
+        Ok(Self {
+            quick,
+            socket,
+            noise,
+            plan,
+        })
     }
 }
 
 impl Plan {
-    const QUICK: Self = Self { rounds: 3, warm_up: Duration::from_millis(300), interval: Duration::from_secs(1) };
-    const FULL: Self = Self { rounds: 7, warm_up: Duration::from_millis(500), interval: Duration::from_secs(3) };
+    const QUICK: Self = Self {
+        rounds: 3,
+        warm_up: Duration::from_millis(300),
+        interval: Duration::from_secs(1),
+    };
+    const FULL: Self = Self {
+        rounds: 7,
+        warm_up: Duration::from_millis(500),
+        interval: Duration::from_secs(3),
+    };
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 /// How long the process's threads have run, in user and kernel mode.
 pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
-    scheduled(pid).filter(|time| !time.is_zero()).or_else(|| ticks(pid))
+    scheduled(pid)
+        .filter(|time| !time.is_zero())
+        .or_else(|| ticks(pid))
 }
 
 /// What `cpu_time` is read from here, to be named in the report.

@@ -20,7 +20,10 @@ impl Row {
             name,
             cells: vec![
                 ("per CPU second", Ratio::of(rounds, Work::per_cpu_second)),
-                ("per second", Ratio::of(rounds, |work| Some(work.per_second()))),
+                (
+                    "per second",
+                    Ratio::of(rounds, |work| Some(work.per_second())),
+                ),
             ],
             note: busy(rounds).unwrap_or_default(),
         }
@@ -76,7 +79,11 @@ pub(crate) fn print_head(options: &Options) {
     if options.noise {
         println!("floor / floor: how far from 1.00 is noise here");
     } else {
-        let measured = if options.socket { "stomp-socket" } else { "webstomp" };
+        let measured = if options.socket {
+            "stomp-socket"
+        } else {
+            "webstomp"
+        };
         println!("{measured} / floor: 1.00 is a bare tokio-tungstenite server");
     }
 }
@@ -92,7 +99,10 @@ pub(crate) fn print(row: &Row) {
 
 pub(crate) fn print_writes(calls: usize) {
     let (frames, octets) = (writes::FRAMES, writes::OCTETS);
-    println!("{:<16}  {calls} for {frames} frames of {octets} octets that are fed and then flushed", "write calls");
+    println!(
+        "{:<16}  {calls} for {frames} frames of {octets} octets that are fed and then flushed",
+        "write calls"
+    );
 }
 
 pub(crate) fn print_method(options: &Options) {

@@ -32,7 +32,9 @@ impl Server {
     }
 
     fn start(name: &str, dialect: Dialect) -> io::Result<Self> {
-        let program = std::env::current_exe()?.with_file_name(name).with_extension(std::env::consts::EXE_EXTENSION);
+        let program = std::env::current_exe()?
+            .with_file_name(name)
+            .with_extension(std::env::consts::EXE_EXTENSION);
         let child = Command::new(&program)
             .args(["--listen", "127.0.0.1:0"])
             .stdin(Stdio::piped())
@@ -42,7 +44,11 @@ impl Server {
         let mut child = Guard(child);
         let address = announced(child.0.stdout.take())
             .ok_or_else(|| io::Error::other(format!("{name} did not say where it listens")))?;
-        Ok(Self { child, address, dialect })
+        Ok(Self {
+            child,
+            address,
+            dialect,
+        })
     }
 
     pub(crate) fn cpu_time(&self) -> Option<Duration> {

@@ -44,7 +44,13 @@ pub(crate) struct Counter {
 
 impl Counter {
     pub(crate) fn new(first: u8) -> Self {
-        Self { first, head: Vec::with_capacity(10), payload: 0, at_first: false, control: false }
+        Self {
+            first,
+            head: Vec::with_capacity(10),
+            payload: 0,
+            at_first: false,
+            control: false,
+        }
     }
 
     /// How many messages these bytes complete.
@@ -102,7 +108,9 @@ pub(crate) fn length(head: &[u8]) -> Option<u64> {
     match head {
         [_, length @ 0..126, ..] => Some(u64::from(*length)),
         [_, 126, a, b, ..] => Some(u64::from(u16::from_be_bytes([*a, *b]))),
-        [_, 127, a, b, c, d, e, f, g, h] => Some(u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])),
+        [_, 127, a, b, c, d, e, f, g, h] => {
+            Some(u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]))
+        }
         _ => None,
     }
 }
@@ -149,7 +157,10 @@ mod tests {
 
     #[test]
     fn a_message_is_masked() {
-        assert_eq!(message("ab"), [0x81, 0x82, 0x5a, 0xc3, 0x17, 0x8e, 0x3b, 0xa1]);
+        assert_eq!(
+            message("ab"),
+            [0x81, 0x82, 0x5a, 0xc3, 0x17, 0x8e, 0x3b, 0xa1]
+        );
         assert_eq!(message(&"x".repeat(200)).len(), 2 + 2 + 4 + 200);
         assert_eq!(message(&"x".repeat(70_000)).len(), 2 + 8 + 4 + 70_000);
     }

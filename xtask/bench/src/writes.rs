@@ -17,15 +17,26 @@ pub(crate) const OCTETS: usize = 40;
 /// The calls in which so many frames are written that were fed and then flushed.
 pub(crate) async fn count() -> io::Result<usize> {
     let calls = Arc::default();
-    let mut socket = Socket::over_websocket(Sink(Arc::clone(&calls)), b"", Peer::default(), &Config::default());
+    let mut socket = Socket::over_websocket(
+        Sink(Arc::clone(&calls)),
+        b"",
+        Peer::default(),
+        &Config::default(),
+    );
     socket.negotiated(Version::V1_2, Limits::default());
     let frame = Frame::new(Command::Receipt).with_header("receipt-id", "012345678901234567");
-    let length = frame.to_bytes(Version::V1_2).map_err(io::Error::other)?.len();
+    let length = frame
+        .to_bytes(Version::V1_2)
+        .map_err(io::Error::other)?
+        .len();
     if length != OCTETS {
         return Err(io::Error::other(format!("the frame has {length} octets")));
     }
     for _ in 0..FRAMES {
-        socket.feed(Outbound::Frame(frame.clone())).await.map_err(io::Error::other)?;
+        socket
+            .feed(Outbound::Frame(frame.clone()))
+            .await
+            .map_err(io::Error::other)?;
     }
     socket.flush().await.map_err(io::Error::other)?;
     Ok(calls.load(Ordering::Relaxed))
@@ -35,13 +46,21 @@ pub(crate) async fn count() -> io::Result<usize> {
 struct Sink(Arc<AtomicUsize>);
 
 impl AsyncRead for Sink {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Poll::Pending
     }
 }
 
 impl AsyncWrite for Sink {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Poll::Ready(Ok(octets.len()))
     }

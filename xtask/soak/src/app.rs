@@ -20,7 +20,11 @@ type Handled = Arc<Mutex<BTreeMap<u32, u32>>>;
 /// SEND `/job/{client}`: something that takes a while.
 async fn work(State(handled): State<Handled>, Path(client): Path<u32>) {
     tokio::time::sleep(Duration::from_millis(2)).await;
-    *handled.lock().unwrap_or_else(PoisonError::into_inner).entry(client).or_default() += 1;
+    *handled
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .entry(client)
+        .or_default() += 1;
 }
 
 async fn echo() {}
@@ -42,7 +46,9 @@ pub(crate) async fn serve(unauthenticated: &str) -> Result {
         .send("/never", std::future::pending::<()>)
         .server(config)
         .with_state(Arc::clone(&handled));
-    app.serve(Listeners::new().websocket(web).stomp(raw)).await.map_err(|error| text(&error))?;
+    app.serve(Listeners::new().websocket(web).stomp(raw))
+        .await
+        .map_err(|error| text(&error))?;
     for (client, count) in &*handled.lock().unwrap_or_else(PoisonError::into_inner) {
         println!("{client} {count}");
     }

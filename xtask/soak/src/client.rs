@@ -33,7 +33,9 @@ impl Client {
     /// The same, where 503 is also an answer.
     pub(crate) async fn dial(address: SocketAddr) -> Result<Dialled> {
         let stream = in_time("a connection", TcpStream::connect(address)).await?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| error.to_string())?;
         let url = format!("ws://{address}/");
         match timeout(PATIENCE, client_async(url, stream)).await {
             Err(_) => Err("no answer to a handshake".to_owned()),
@@ -41,7 +43,9 @@ impl Client {
             Ok(Err(error)) => Err(format!("handshake: {error}")),
             Ok(Ok((socket, _))) => {
                 let mut client = Client(socket);
-                client.send("CONNECT\naccept-version:1.2\nheart-beat:0,0\n\n\0".to_owned()).await?;
+                client
+                    .send("CONNECT\naccept-version:1.2\nheart-beat:0,0\n\n\0".to_owned())
+                    .await?;
                 let answer = client.next().await?;
                 if matches!(&answer, Said::Frame(frame) if frame.starts_with("CONNECTED\n")) {
                     Ok(Dialled::Served(client))
@@ -53,12 +57,16 @@ impl Client {
     }
 
     pub(crate) async fn send(&mut self, frame: String) -> Result {
-        self.0.send(Message::text(frame)).await.map_err(|error| error.to_string())
+        self.0
+            .send(Message::text(frame))
+            .await
+            .map_err(|error| error.to_string())
     }
 
     /// Sends something and waits for its receipt.
     pub(crate) async fn ask(&mut self) -> Result {
-        self.send("SEND\ndestination:/echo\nreceipt:r\n\n\0".to_owned()).await?;
+        self.send("SEND\ndestination:/echo\nreceipt:r\n\n\0".to_owned())
+            .await?;
         match self.next().await? {
             Said::Frame(frame) if frame.starts_with("RECEIPT\nreceipt-id:r\n") => Ok(()),
             other => Err(format!("{other:?}, and no RECEIPT")),
@@ -68,11 +76,18 @@ impl Client {
     /// The next frame, or the code of the close.
     pub(crate) async fn next(&mut self) -> Result<Said> {
         loop {
-            let message = timeout(PATIENCE, self.0.next()).await.map_err(|_| "nothing comes any more".to_owned())?;
-            match message.ok_or("the end, and no close")?.map_err(|error| error.to_string())? {
+            let message = timeout(PATIENCE, self.0.next())
+                .await
+                .map_err(|_| "nothing comes any more".to_owned())?;
+            match message
+                .ok_or("the end, and no close")?
+                .map_err(|error| error.to_string())?
+            {
                 Message::Text(text) if text.as_str() == "\n" => {}
                 Message::Text(text) => return Ok(Said::Frame(text.as_str().to_owned())),
-                Message::Close(close) => return Ok(Said::Close(close.map(|close| close.code.into()))),
+                Message::Close(close) => {
+                    return Ok(Said::Close(close.map(|close| close.code.into())));
+                }
                 _ => {}
             }
         }
@@ -85,7 +100,12 @@ pub(crate) enum Said {
     Close(Option<u16>),
 }
 
-async fn in_time<T, E: Display>(what: &str, future: impl Future<Output = Result<T, E>>) -> Result<T> {
-    let result = timeout(PATIENCE, future).await.map_err(|_| format!("no {what}"))?;
+async fn in_time<T, E: Display>(
+    what: &str,
+    future: impl Future<Output = Result<T, E>>,
+) -> Result<T> {
+    let result = timeout(PATIENCE, future)
+        .await
+        .map_err(|_| format!("no {what}"))?;
     result.map_err(|error| format!("{what}: {error}"))
 }

@@ -21,7 +21,8 @@ pub(crate) async fn run() -> Result {
     let mut dialling = JoinSet::new();
     for _ in 0..DIALS {
         let web = server.web;
-        dialling.spawn(async move { timeout(Duration::from_secs(30), TcpStream::connect(web)).await });
+        dialling
+            .spawn(async move { timeout(Duration::from_secs(30), TcpStream::connect(web)).await });
     }
     let mut dials = Vec::new();
     while let Some(dialled) = dialling.join_next().await {
@@ -29,7 +30,10 @@ pub(crate) async fn run() -> Result {
     }
     sleep(Duration::from_millis(500)).await;
     let open = server.descriptors()?;
-    claim(open + 2 >= DESCRIPTORS as usize, format!("{} dials, {open} descriptors open", dials.len()))?;
+    claim(
+        open + 2 >= DESCRIPTORS as usize,
+        format!("{} dials, {open} descriptors open", dials.len()),
+    )?;
 
     // Three seconds in which no descriptor is free, and the sessions go on.
     let (start, before) = (Instant::now(), server.cpu_time()?);
@@ -44,14 +48,25 @@ pub(crate) async fn run() -> Result {
         sleep(Duration::from_millis(100)).await;
     }
     let busy = (server.cpu_time()? - before).as_secs_f64() / start.elapsed().as_secs_f64();
-    claim(true, format!("{SESSIONS} sessions unharmed: {receipts} receipts, the slowest after {slowest:.1?}"))?;
-    claim(busy < 0.2, format!("{:.0} % of a processor used meanwhile", busy * 100.0))?;
+    claim(
+        true,
+        format!(
+            "{SESSIONS} sessions unharmed: {receipts} receipts, the slowest after {slowest:.1?}"
+        ),
+    )?;
+    claim(
+        busy < 0.2,
+        format!("{:.0} % of a processor used meanwhile", busy * 100.0),
+    )?;
 
     drop(dials);
     let start = Instant::now();
     Client::connect(server.web).await?.ask().await?;
     let took = start.elapsed();
-    claim(took < Duration::from_secs(1), format!("a new client was served {took:.1?} after the dials had gone"))?;
+    claim(
+        took < Duration::from_secs(1),
+        format!("a new client was served {took:.1?} after the dials had gone"),
+    )?;
     for session in &mut sessions {
         session.ask().await?;
     }

@@ -43,17 +43,25 @@ async fn everything_is_answered() -> Result {
         let (client, count) = line.split_once(' ')?;
         Some((client.parse().ok()?, count.parse().ok()?))
     });
-    let handled: BTreeMap<u32, u32> = handled.collect::<Option<_>>().ok_or("the server prints something else")?;
+    let handled: BTreeMap<u32, u32> = handled
+        .collect::<Option<_>>()
+        .ok_or("the server prints something else")?;
     let of = |counts: &BTreeMap<u32, u32>, client| counts.get(&client).copied().unwrap_or(0);
     let sum = |difference: &dyn Fn(u32) -> u32| (0..CLIENTS).map(difference).sum::<u32>();
     let lost = sum(&|client| of(&receipts, client).saturating_sub(of(&handled, client)));
     let silent = sum(&|client| of(&handled, client).saturating_sub(of(&receipts, client)));
     let total: u32 = handled.values().sum();
-    claim(total > CLIENTS, format!("{CLIENTS} clients, {total} messages handled"))?;
+    claim(
+        total > CLIENTS,
+        format!("{CLIENTS} clients, {total} messages handled"),
+    )?;
     claim(lost == 0, format!("{lost} receipted and lost"))?;
     claim(silent == 0, format!("{silent} handled without an answer"))?;
     claim(away == CLIENTS, format!("{away} closed with 1001"))?;
-    claim(status.success(), format!("{status}, {took:.1?} after SIGTERM"))
+    claim(
+        status.success(),
+        format!("{status}, {took:.1?} after SIGTERM"),
+    )
 }
 
 /// Sends until the server closes. Receipts come in order, one for each message.
@@ -70,7 +78,9 @@ async fn send_on(address: SocketAddr, client: u32) -> Result<(u32, u32, Option<u
             }
         }
         match socket.next().await? {
-            Said::Frame(frame) if frame.starts_with(&format!("RECEIPT\nreceipt-id:{}\n", receipts + 1)) => {
+            Said::Frame(frame)
+                if frame.starts_with(&format!("RECEIPT\nreceipt-id:{}\n", receipts + 1)) =>
+            {
                 receipts += 1
             }
             Said::Close(code) => return Ok((client, receipts, code)),
@@ -82,14 +92,22 @@ async fn send_on(address: SocketAddr, client: u32) -> Result<(u32, u32, Option<u
 async fn the_second_signal_cuts() -> Result {
     let server = Server::start(UNAUTHENTICATED).await?;
     let mut client = Client::connect(server.web).await?;
-    client.send("SEND\ndestination:/never\nreceipt:r\n\n\0".to_owned()).await?;
+    client
+        .send("SEND\ndestination:/never\nreceipt:r\n\n\0".to_owned())
+        .await?;
     sleep(Duration::from_millis(500)).await;
     server.signal("TERM").await?;
     sleep(Duration::from_secs(2)).await;
-    claim(server.descriptors().is_ok_and(|open| open > 0), "a handler that never ends is waited for")?;
+    claim(
+        server.descriptors().is_ok_and(|open| open > 0),
+        "a handler that never ends is waited for",
+    )?;
     let start = Instant::now();
     server.signal("TERM").await?;
     let (status, _) = server.wait(Duration::from_secs(10)).await?;
     let took = start.elapsed();
-    claim(status.success() && took < Duration::from_secs(1), format!("{status}, {took:.1?} after a second SIGTERM"))
+    claim(
+        status.success() && took < Duration::from_secs(1),
+        format!("{status}, {took:.1?} after a second SIGTERM"),
+    )
 }

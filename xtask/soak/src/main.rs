@@ -24,10 +24,26 @@ struct Run {
 }
 
 const RUNS: &[Run] = &[
-    Run { name: "slow", about: "2,000 sockets that send an octet a second", start: || Box::pin(slow::run()) },
-    Run { name: "descriptors", about: "1,000 dials at 256 descriptors", start: || Box::pin(descriptors::run()) },
-    Run { name: "storm", about: "5,000 handshakes at once", start: || Box::pin(storm::run()) },
-    Run { name: "drain", about: "SIGTERM under 200 busy connections", start: || Box::pin(drain::run()) },
+    Run {
+        name: "slow",
+        about: "2,000 sockets that send an octet a second",
+        start: || Box::pin(slow::run()),
+    },
+    Run {
+        name: "descriptors",
+        about: "1,000 dials at 256 descriptors",
+        start: || Box::pin(descriptors::run()),
+    },
+    Run {
+        name: "storm",
+        about: "5,000 handshakes at once",
+        start: || Box::pin(storm::run()),
+    },
+    Run {
+        name: "drain",
+        about: "SIGTERM under 200 busy connections",
+        start: || Box::pin(drain::run()),
+    },
 ];
 
 #[tokio::main]
@@ -36,7 +52,8 @@ async fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["--list"] => {
-            RUNS.iter().for_each(|run| println!("{:12} {}", run.name, run.about));
+            RUNS.iter()
+                .for_each(|run| println!("{:12} {}", run.name, run.about));
             Ok(())
         }
         // What the runs start.
@@ -54,12 +71,20 @@ async fn main() -> ExitCode {
 
 /// Runs those of these names, or all, to the first that fails.
 async fn run(names: &[&str]) -> Result {
-    if let Some(unknown) = names.iter().find(|name| RUNS.iter().all(|run| run.name != **name)) {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| RUNS.iter().all(|run| run.name != **name))
+    {
         return Err(format!("there is no run {unknown:?}; --list names them"));
     }
-    for run in RUNS.iter().filter(|run| names.is_empty() || names.contains(&run.name)) {
+    for run in RUNS
+        .iter()
+        .filter(|run| names.is_empty() || names.contains(&run.name))
+    {
         println!("\n{}: {}", run.name, run.about);
-        (run.start)().await.map_err(|reason| format!("{}: {reason}", run.name))?;
+        (run.start)()
+            .await
+            .map_err(|reason| format!("{}: {reason}", run.name))?;
     }
     Ok(())
 }

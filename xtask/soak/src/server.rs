@@ -39,17 +39,34 @@ impl Server {
     }
 
     async fn spawn(command: &mut Command) -> Result<Server> {
-        let mut child = command.spawn().map_err(|error| format!("no server: {error}"))?;
-        let (pid, stdout) = child.id().zip(child.stdout.take()).ok_or("the server has ended")?;
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("no server: {error}"))?;
+        let (pid, stdout) = child
+            .id()
+            .zip(child.stdout.take())
+            .ok_or("the server has ended")?;
         let mut output = BufReader::new(stdout).lines();
         let (web, raw) = (address(&mut output).await?, address(&mut output).await?);
-        Ok(Server { child, pid, output, web, raw })
+        Ok(Server {
+            child,
+            pid,
+            output,
+            web,
+            raw,
+        })
     }
 
     /// Sends a signal by its name.
     pub(crate) async fn signal(&self, name: &str) -> Result {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid.to_string()]).status().await;
-        sent.ok().filter(ExitStatus::success).map(|_| ()).ok_or_else(|| format!("no SIG{name} was sent"))
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid.to_string()])
+            .status()
+            .await;
+        sent.ok()
+            .filter(ExitStatus::success)
+            .map(|_| ())
+            .ok_or_else(|| format!("no SIG{name} was sent"))
     }
 
     /// Waits for its end, and gives what it printed last.
@@ -59,43 +76,76 @@ impl Server {
             while let Ok(Some(line)) = self.output.next_line().await {
                 lines.push(line);
             }
-            self.child.wait().await.map(|status| (status, lines)).map_err(|error| error.to_string())
+            self.child
+                .wait()
+                .await
+                .map(|status| (status, lines))
+                .map_err(|error| error.to_string())
         };
-        timeout(limit, end).await.map_err(|_| format!("the server did not end within {limit:?}"))?
+        timeout(limit, end)
+            .await
+            .map_err(|_| format!("the server did not end within {limit:?}"))?
     }
 
     /// Its resident memory, in KiB.
     pub(crate) fn resident(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).map_err(|error| error.to_string())?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        line.split_whitespace().next().and_then(|kib| kib.parse().ok()).ok_or_else(|| format!("VmRSS {line}"))
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))
+            .map_err(|error| error.to_string())?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .ok_or("no VmRSS")?;
+        line.split_whitespace()
+            .next()
+            .and_then(|kib| kib.parse().ok())
+            .ok_or_else(|| format!("VmRSS {line}"))
     }
 
     /// How long it has run on a processor, as clock ticks of 10 ms count it.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).map_err(|error| error.to_string())?;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))
+            .map_err(|error| error.to_string())?;
         // utime and stime: 11 and 12 after the name, which ends with the last parenthesis.
-        let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let fields = stat
+            .rsplit_once(')')
+            .map(|(_, fields)| fields)
+            .unwrap_or_default();
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
         Ok(Duration::from_millis(ticks * 10))
     }
 
     /// How many descriptors it has open.
     pub(crate) fn descriptors(&self) -> Result<usize> {
-        Ok(fs::read_dir(format!("/proc/{}/fd", self.pid)).map_err(|error| error.to_string())?.count())
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.pid))
+            .map_err(|error| error.to_string())?
+            .count())
     }
 }
 
 fn command(script: &str, unauthenticated: u32) -> Result<Command> {
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new("sh");
-    command.args(["-c", script]).arg(program).args(["server", &unauthenticated.to_string()]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(["-c", script])
+        .arg(program)
+        .args(["server", &unauthenticated.to_string()]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
     Ok(command)
 }
 
 async fn address(output: &mut Lines<BufReader<ChildStdout>>) -> Result<SocketAddr> {
     let line = timeout(Duration::from_secs(10), output.next_line()).await;
-    let line = line.ok().and_then(|line| line.ok().flatten()).ok_or("the server did not say where it listens")?;
+    let line = line
+        .ok()
+        .and_then(|line| line.ok().flatten())
+        .ok_or("the server did not say where it listens")?;
     line.parse().map_err(|_| format!("no address: {line}"))
 }

@@ -53,7 +53,11 @@ async fn gone_in_time() -> Result {
             1 => Slow::Connect,
             _ => Slow::Raw,
         };
-        let address = if matches!(kind, Slow::Raw) { server.raw } else { server.web };
+        let address = if matches!(kind, Slow::Raw) {
+            server.raw
+        } else {
+            server.web
+        };
         slow.spawn(async move { (kind, dribble(address, kind).await) });
     }
     let (mut slowest, mut most) = (Duration::ZERO, before);
@@ -78,24 +82,47 @@ async fn gone_in_time() -> Result {
         let (first, last) = (lasted.iter().min().copied(), lasted.iter().max().copied());
         let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
         let in_time = first + Duration::from_millis(100) >= deadline && last <= deadline + LATE;
-        claim(in_time, format!("{} slow in {what} were gone after {first:.1?} to {last:.1?}", lasted.len()))?;
+        claim(
+            in_time,
+            format!(
+                "{} slow in {what} were gone after {first:.1?} to {last:.1?}",
+                lasted.len()
+            ),
+        )?;
     }
-    claim(slowest < Duration::from_secs(1), format!("an honest client connected within {slowest:.1?} meanwhile"))?;
+    claim(
+        slowest < Duration::from_secs(1),
+        format!("an honest client connected within {slowest:.1?} meanwhile"),
+    )?;
     let grown = most.saturating_sub(before);
-    claim(grown < MEMORY, format!("memory grew by {grown} KiB, {} a slow socket", grown / SLOW as u64))
+    claim(
+        grown < MEMORY,
+        format!(
+            "memory grew by {grown} KiB, {} a slow socket",
+            grown / SLOW as u64
+        ),
+    )
 }
 
 /// Sends an octet a second, and gives how long the server put up with it.
 async fn dribble(address: SocketAddr, kind: Slow) -> Result<Duration> {
-    let mut stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    let mut stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| error.to_string())?;
     let start = Instant::now();
     let what: &[u8] = match kind {
         Slow::Head => b"GET / HTTP/1.1\r\nX-Long: ",
         Slow::Raw => b"CONNECT\n",
         Slow::Connect => {
-            stream.write_all(HANDSHAKE).await.map_err(|error| error.to_string())?;
+            stream
+                .write_all(HANDSHAKE)
+                .await
+                .map_err(|error| error.to_string())?;
             let mut answer = [0; 12];
-            stream.read_exact(&mut answer).await.map_err(|error| error.to_string())?;
+            stream
+                .read_exact(&mut answer)
+                .await
+                .map_err(|error| error.to_string())?;
             if answer != *b"HTTP/1.1 101" {
                 return Err(format!("{}, and no 101", answer.escape_ascii()));
             }
@@ -130,7 +157,11 @@ async fn newcomers_are_told() -> Result {
     let server = Server::start(UNAUTHENTICATED).await?;
     let mut silent = Vec::new();
     for _ in 0..UNAUTHENTICATED {
-        silent.push(TcpStream::connect(server.web).await.map_err(|error| error.to_string())?);
+        silent.push(
+            TcpStream::connect(server.web)
+                .await
+                .map_err(|error| error.to_string())?,
+        );
     }
     let start = Instant::now();
     let mut dialled = Client::dial(server.web).await?;
@@ -140,7 +171,16 @@ async fn newcomers_are_told() -> Result {
     }
     let at = Instant::now();
     let refused = matches!(Client::dial(server.web).await?, Dialled::Refused);
-    claim(refused, format!("at {UNAUTHENTICATED} silent ones, a newcomer got 503 after {:.1?}", at.elapsed()))?;
+    claim(
+        refused,
+        format!(
+            "at {UNAUTHENTICATED} silent ones, a newcomer got 503 after {:.1?}",
+            at.elapsed()
+        ),
+    )?;
     sleep(Duration::from_secs(6)).await;
-    claim(Client::connect(server.web).await.is_ok(), "after their deadline, the next one was served")
+    claim(
+        Client::connect(server.web).await.is_ok(),
+        "after their deadline, the next one was served",
+    )
 }

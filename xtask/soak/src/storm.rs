@@ -27,13 +27,19 @@ pub(crate) async fn run() -> Result {
             }
         }
         let took = start.elapsed();
-        let text = format!("{} served, {refused} told 503, {} neither, in {took:.1?}", served.len(), failed.len());
+        let text = format!(
+            "{} served, {refused} told 503, {} neither, in {took:.1?}",
+            served.len(),
+            failed.len()
+        );
         let holds = failed.is_empty() && (refused == 0 || unauthenticated == UNAUTHENTICATED);
         claim(
             holds,
             format!(
                 "limit {unauthenticated}: {text}{}",
-                failed.first().map_or(String::new(), |why| format!(": {why}"))
+                failed
+                    .first()
+                    .map_or(String::new(), |why| format!(": {why}"))
             ),
         )?;
         // Each of them is a session that works.

@@ -11,7 +11,12 @@ use super::{
 use crate::{Result, artifact, shell};
 
 /// Those in `xtask/interop/` that are for any broker.
-const SCRIPTS: &[&str] = &["broker/stompjs.mjs", "broker/webstomp.mjs", "broker/stompit.mjs", "broker/stomp-py.mjs"];
+const SCRIPTS: &[&str] = &[
+    "broker/stompjs.mjs",
+    "broker/webstomp.mjs",
+    "broker/stompit.mjs",
+    "broker/stomp-py.mjs",
+];
 
 /// The one for the example's own page.
 const PAGE: &str = "broker/page.mjs";
@@ -19,7 +24,10 @@ const PAGE: &str = "broker/page.mjs";
 /// The outcome of each script with each broker.
 pub(crate) fn judge(tools: &Tools) -> Vec<Result> {
     let brokers = [judge_example(tools), judge_rabbitmq(tools)];
-    brokers.into_iter().flat_map(|outcome| outcome.unwrap_or_else(|reason| vec![Err(reason)])).collect()
+    brokers
+        .into_iter()
+        .flat_map(|outcome| outcome.unwrap_or_else(|reason| vec![Err(reason)]))
+        .collect()
 }
 
 fn judge_example(tools: &Tools) -> Result<Vec<Result>> {
@@ -36,14 +44,23 @@ fn judge_example(tools: &Tools) -> Result<Vec<Result>> {
 fn judge_rabbitmq(tools: &Tools) -> Result<Vec<Result>> {
     let rabbitmq = RabbitMq::start(&tools.rabbitmq)?;
     let variables = variables("rabbitmq", rabbitmq.ws, rabbitmq.tcp);
-    Ok(SCRIPTS.iter().map(|name| script::run(name, &variables)).collect())
+    Ok(SCRIPTS
+        .iter()
+        .map(|name| script::run(name, &variables))
+        .collect())
 }
 
 /// Starts the example, and waits until it accepts connections.
 fn start(program: &Path, ws: SocketAddr, tcp: SocketAddr) -> Result<Killed> {
-    let mut command = shell::command(program, &["--ws", &ws.to_string(), "--tcp", &tcp.to_string()]);
+    let mut command = shell::command(
+        program,
+        &["--ws", &ws.to_string(), "--tcp", &tcp.to_string()],
+    );
     println!("\n$ {} &", shell::line(&command));
-    let child = command.stdin(Stdio::null()).spawn().map_err(|error| format!("the broker did not start: {error}"))?;
+    let child = command
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("the broker did not start: {error}"))?;
     let running = Killed::new(child);
     let deadline = Instant::now() + READY_WITHIN;
     for address in [ws, tcp] {
@@ -61,5 +78,7 @@ fn variables(name: &str, ws: SocketAddr, tcp: SocketAddr) -> Vec<(String, OsStri
         ("BROKER_LOGIN", "guest".to_owned()),
         ("BROKER_PASSCODE", "guest".to_owned()),
     ];
-    variables.map(|(variable, value)| (variable.to_owned(), value.into())).into()
+    variables
+        .map(|(variable, value)| (variable.to_owned(), value.into()))
+        .into()
 }

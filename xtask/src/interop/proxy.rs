@@ -26,8 +26,16 @@ pub(crate) struct Proxy {
 }
 
 pub(crate) const PROXIES: &[Proxy] = &[
-    Proxy { name: "nginx", configuration: "nginx.conf", arguments: &["-e", "stderr", "-c"] },
-    Proxy { name: "haproxy", configuration: "haproxy.cfg", arguments: &["-db", "-q", "-f"] },
+    Proxy {
+        name: "nginx",
+        configuration: "nginx.conf",
+        arguments: &["-e", "stderr", "-c"],
+    },
+    Proxy {
+        name: "haproxy",
+        configuration: "haproxy.cfg",
+        arguments: &["-db", "-q", "-f"],
+    },
 ];
 
 /// One that runs, and ends with this value.
@@ -62,13 +70,26 @@ impl Proxy {
         let mut command = shell::command(program, self.arguments);
         command.arg(configuration);
         println!("\n$ {} &", shell::line(&command));
-        let child = command.stdin(Stdio::null()).spawn().map_err(|error| format!("{}: {error}", self.name))?;
+        let child = command
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("{}: {error}", self.name))?;
         let running = Killed::new(child);
-        accepts(address, Instant::now() + READY_WITHIN).map_err(|error| format!("{}: {error}", self.name))?;
-        Ok(Running { _process: running, _files: files, address })
+        accepts(address, Instant::now() + READY_WITHIN)
+            .map_err(|error| format!("{}: {error}", self.name))?;
+        Ok(Running {
+            _process: running,
+            _files: files,
+            address,
+        })
     }
 
-    fn configure(&self, address: SocketAddr, upstream: SocketAddr, directory: &Path) -> Result<PathBuf> {
+    fn configure(
+        &self,
+        address: SocketAddr,
+        upstream: SocketAddr,
+        directory: &Path,
+    ) -> Result<PathBuf> {
         let failed = |error: std::io::Error| format!("{}: {error}", self.configuration);
         let template = shell::root().join("xtask/interop").join(self.configuration);
         let text = fs::read_to_string(template).map_err(failed)?;
@@ -77,7 +98,9 @@ impl Proxy {
             .replace("UPSTREAM", &upstream.to_string())
             .replace("DIRECTORY", &directory.to_string_lossy());
         let path = directory.join(self.configuration);
-        fs::create_dir_all(directory).and_then(|()| fs::write(&path, text)).map_err(failed)?;
+        fs::create_dir_all(directory)
+            .and_then(|()| fs::write(&path, text))
+            .map_err(failed)?;
         Ok(path)
     }
 }
@@ -86,12 +109,22 @@ impl Proxy {
 /// other is, whoever refuses it.
 pub(crate) fn check_handshakes(address: SocketAddr) -> Result {
     let cases = cases::all();
-    let wrong: Vec<String> = cases.iter().filter_map(|case| check(address, case).err()).collect();
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter_map(|case| check(address, case).err())
+        .collect();
     if let Some(first) = wrong.first() {
-        return Err(format!("{} of {} handshakes went wrong; the first: {first}", wrong.len(), cases.len()));
+        return Err(format!(
+            "{} of {} handshakes went wrong; the first: {first}",
+            wrong.len(),
+            cases.len()
+        ));
     }
     let welcome = cases.iter().filter(|case| case.mounted == 101).count();
-    println!("  ok      {welcome} handshakes accepted, {} refused", cases.len() - welcome);
+    println!(
+        "  ok      {welcome} handshakes accepted, {} refused",
+        cases.len() - welcome
+    );
     Ok(())
 }
 
@@ -103,8 +136,13 @@ fn check(address: SocketAddr, case: &Case) -> Result {
     match (case.mounted, status) {
         (101, "101") if proof && subprotocol => Ok(()),
         // nginx closes without a word when the body does not come.
-        (expected, refused) if expected != 101 && (refused.is_empty() || refused >= "400") => Ok(()),
-        (expected, _) => Err(format!("{}: {expected} expected, and {head:?} came", case.name)),
+        (expected, refused) if expected != 101 && (refused.is_empty() || refused >= "400") => {
+            Ok(())
+        }
+        (expected, _) => Err(format!(
+            "{}: {expected} expected, and {head:?} came",
+            case.name
+        )),
     }
 }
 
@@ -114,7 +152,10 @@ fn ask(address: SocketAddr, request: &str) -> std::io::Result<String> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     // As Latin-1.
     let request = request.replace("HOST", &address.to_string());
-    let request: Vec<u8> = request.chars().filter_map(|c| u8::try_from(c).ok()).collect();
+    let request: Vec<u8> = request
+        .chars()
+        .filter_map(|c| u8::try_from(c).ok())
+        .collect();
     stream.write_all(&request)?;
     let (mut answer, mut octet) = (Vec::new(), [0]);
     while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut octet)? > 0 {

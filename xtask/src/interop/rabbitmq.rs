@@ -45,8 +45,15 @@ impl Programs {
     pub(crate) fn find() -> Option<Self> {
         // The one on Debian's PATH goes for the system's data, whatever it is told.
         let plain = PathBuf::from("/usr/lib/rabbitmq/bin/rabbitmq-server");
-        let server = if plain.is_file() { plain } else { shell::find_daemon("rabbitmq-server")? };
-        Some(Self { server, epmd: shell::find(&["epmd"])? })
+        let server = if plain.is_file() {
+            plain
+        } else {
+            shell::find_daemon("rabbitmq-server")?
+        };
+        Some(Self {
+            server,
+            epmd: shell::find(&["epmd"])?,
+        })
     }
 }
 
@@ -78,9 +85,19 @@ impl RabbitMq {
         println!("\n$ {} &", shell::line(&server));
         apart(&mut server, directory, names, node);
         let mut server = start(&mut server, directory).map_err(failed)?;
-        let ready = [tcp, ws].into_iter().try_for_each(|address| accepts_alive(&mut server, address, deadline));
-        ready.map_err(|error| format!("rabbitmq: {error}; it said last\n{}", last_words(directory)))?;
-        Ok(Self { ws, tcp, _server: server, _epmd: epmd, _files: files })
+        let ready = [tcp, ws]
+            .into_iter()
+            .try_for_each(|address| accepts_alive(&mut server, address, deadline));
+        ready.map_err(|error| {
+            format!("rabbitmq: {error}; it said last\n{}", last_words(directory))
+        })?;
+        Ok(Self {
+            ws,
+            tcp,
+            _server: server,
+            _epmd: epmd,
+            _files: files,
+        })
     }
 }
 
@@ -100,20 +117,33 @@ pub(super) fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
 /// What it reads from its directory.
 fn configure(directory: &Path, ws: SocketAddr, tcp: SocketAddr) -> io::Result<()> {
     let text = fs::read_to_string(shell::root().join(CONFIGURATION))?;
-    let text = text.replace("WS_PORT", &ws.port().to_string()).replace("TCP_PORT", &tcp.port().to_string());
+    let text = text
+        .replace("WS_PORT", &ws.port().to_string())
+        .replace("TCP_PORT", &tcp.port().to_string());
     fs::create_dir_all(directory)?;
     fs::write(directory.join("rabbitmq.conf"), text)?;
-    fs::write(directory.join("enabled_plugins"), "[rabbitmq_stomp, rabbitmq_web_stomp].\n")
+    fs::write(
+        directory.join("enabled_plugins"),
+        "[rabbitmq_stomp, rabbitmq_web_stomp].\n",
+    )
 }
 
 /// Tells a program of Erlang's that there is nothing but what is in `directory`.
 fn apart(program: &mut Command, directory: &Path, names: SocketAddr, node: SocketAddr) {
     // The cookie is made there.
     program.env("HOME", directory);
-    program.env("ERL_EPMD_ADDRESS", names.ip().to_string()).env("ERL_EPMD_PORT", names.port().to_string());
-    program.env("RABBITMQ_NODENAME", format!("interop-{}@localhost", process::id()));
+    program
+        .env("ERL_EPMD_ADDRESS", names.ip().to_string())
+        .env("ERL_EPMD_PORT", names.port().to_string());
+    program.env(
+        "RABBITMQ_NODENAME",
+        format!("interop-{}@localhost", process::id()),
+    );
     program.env("RABBITMQ_DIST_PORT", node.port().to_string());
-    program.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}");
+    program.env(
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+        "-kernel inet_dist_use_interface {127,0,0,1}",
+    );
     for (variable, name) in FILES {
         program.env(variable, directory.join(name));
     }
@@ -137,8 +167,15 @@ const FILES: &[(&str, &str)] = &[
 
 /// Starts the program; what it says goes to a file.
 fn start(program: &mut Command, directory: &Path) -> io::Result<Killed> {
-    let said = fs::File::options().create(true).append(true).open(directory.join("said"))?;
-    let child = program.stdin(Stdio::null()).stderr(said.try_clone()?).stdout(said).spawn()?;
+    let said = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("said"))?;
+    let child = program
+        .stdin(Stdio::null())
+        .stderr(said.try_clone()?)
+        .stdout(said)
+        .spawn()?;
     Ok(Killed::new(child))
 }
 

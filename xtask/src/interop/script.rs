@@ -45,7 +45,10 @@ pub(crate) fn run(name: &str, variables: &[(String, OsString)]) -> Result {
     match finish(&mut script) {
         Ok(Some(status)) if status.success() => Ok(()),
         Ok(Some(status)) => Err(format!("{name} failed: {status}")),
-        Ok(None) => Err(format!("{name} was killed after {} s", TIME_LIMIT.as_secs())),
+        Ok(None) => Err(format!(
+            "{name} was killed after {} s",
+            TIME_LIMIT.as_secs()
+        )),
         Err(error) => Err(format!("{name}: {error}")),
     }
 }

@@ -41,9 +41,13 @@ impl Server {
         let process = Killed(child);
 
         let deadline = Instant::now() + READY_WITHIN;
-        let address = announced(stdout, deadline).ok_or_else(|| format!("`{line}` did not print http://ADDRESS/"))?;
+        let address = announced(stdout, deadline)
+            .ok_or_else(|| format!("`{line}` did not print http://ADDRESS/"))?;
         accepts(address, deadline).map_err(|error| format!("{address}: {error}"))?;
-        Ok(Self { _process: process, address })
+        Ok(Self {
+            _process: process,
+            address,
+        })
     }
 }
 

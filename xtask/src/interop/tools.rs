@@ -39,7 +39,10 @@ pub(crate) fn find() -> Result<Tools> {
     if !clients().join("node_modules/.package-lock.json").is_file() {
         missing.push("the clients' packages: `npm ci` in xtask/interop".to_owned());
     }
-    let proxies: Vec<PathBuf> = PROXIES.iter().filter_map(|proxy| shell::find_daemon(proxy.name)).collect();
+    let proxies: Vec<PathBuf> = PROXIES
+        .iter()
+        .filter_map(|proxy| shell::find_daemon(proxy.name))
+        .collect();
     if proxies.len() < PROXIES.len() {
         missing.push("nginx and haproxy: your system's packages of these names".to_owned());
     }
@@ -48,10 +51,16 @@ pub(crate) fn find() -> Result<Tools> {
         missing.push("RabbitMQ: your system's package rabbitmq-server".to_owned());
     }
     if !imports(python(), "stomp") {
-        missing.push(format!("stomp.py: a virtual environment in {VENV}, with what {REQUIREMENTS} says"));
+        missing.push(format!(
+            "stomp.py: a virtual environment in {VENV}, with what {REQUIREMENTS} says"
+        ));
     }
     match (chromium, rabbitmq) {
-        (Some(chromium), Some(rabbitmq)) if missing.is_empty() => Ok(Tools { chromium, proxies, rabbitmq }),
+        (Some(chromium), Some(rabbitmq)) if missing.is_empty() => Ok(Tools {
+            chromium,
+            proxies,
+            rabbitmq,
+        }),
         _ => Err(format!(
             "interop lacks\n  {}\n`cargo xtask interop --install` fetches all of it on Debian, as root.",
             missing.join("\n  ")
@@ -68,7 +77,12 @@ pub(crate) fn install() -> Result {
     if shell::find(CHROMIUM).is_none() {
         packages.push("chromium");
     }
-    packages.extend(PROXIES.iter().map(|proxy| proxy.name).filter(|name| shell::find_daemon(name).is_none()));
+    packages.extend(
+        PROXIES
+            .iter()
+            .map(|proxy| proxy.name)
+            .filter(|name| shell::find_daemon(name).is_none()),
+    );
     if rabbitmq::Programs::find().is_none() {
         packages.push("rabbitmq-server");
     }
@@ -79,15 +93,33 @@ pub(crate) fn install() -> Result {
     if !packages.is_empty() {
         install_by_apt(&packages)?;
     }
-    let mut npm = shell::command("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    let mut npm = shell::command(
+        "npm",
+        &["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+    );
     shell::run_persistently(npm.current_dir(clients()))?;
     install_by_pip()
 }
 
 fn install_by_pip() -> Result {
     shell::run(&mut shell::command("python3", &["-m", "venv", VENV]))?;
-    let mut pip = shell::command(python(), &["-m", "pip", "install", "--disable-pip-version-check", "--quiet"]);
-    pip.args(["--require-hashes", "--only-binary=:all:", "--no-deps", "-r", REQUIREMENTS]);
+    let mut pip = shell::command(
+        python(),
+        &[
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--quiet",
+        ],
+    );
+    pip.args([
+        "--require-hashes",
+        "--only-binary=:all:",
+        "--no-deps",
+        "-r",
+        REQUIREMENTS,
+    ]);
     shell::run_persistently(&mut pip)
 }
 
@@ -128,7 +160,10 @@ fn major(version: &str) -> Option<u32> {
 /// Whether there is this Python, with this module.
 fn imports(python: impl AsRef<OsStr>, module: &str) -> bool {
     let mut import = shell::command(python, &["-c", &format!("import {module}")]);
-    import.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    import
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// The one of the virtual environment.

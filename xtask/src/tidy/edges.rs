@@ -11,7 +11,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("stomp-session", &["stomp-frame", "stomp-socket"]),
     ("stomp-router", &["stomp-frame", "stomp-session"]),
     ("stomp-broker", &["stomp-frame", "stomp-session"]),
-    ("webstomp-client", &["stomp-frame", "stomp-socket", "stomp-session"]),
+    (
+        "webstomp-client",
+        &["stomp-frame", "stomp-socket", "stomp-session"],
+    ),
     (
         "webstomp",
         &[
@@ -37,7 +40,11 @@ pub(crate) fn check(packages: &[Package]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for package in packages.iter().filter(|package| package.is_crate()) {
         let Some((_, allowed)) = EDGES.iter().find(|(name, _)| *name == package.name) else {
-            violations.push(violation(package, "name", "the crate has no row in tidy's edges"));
+            violations.push(violation(
+                package,
+                "name",
+                "the crate has no row in tidy's edges",
+            ));
             continue;
         };
         for dependency in &package.dependencies {
@@ -55,10 +62,21 @@ pub(crate) fn check_codec(packages: &[Package]) -> Result<Vec<Violation>> {
     let Some(codec) = packages.iter().find(|package| package.name == CODEC) else {
         return Ok(Vec::new());
     };
-    let arguments = ["tree", "-p", CODEC, "-e", "normal", "--prefix", "none", "--all-features"];
+    let arguments = [
+        "tree",
+        "-p",
+        CODEC,
+        "-e",
+        "normal",
+        "--prefix",
+        "none",
+        "--all-features",
+    ];
     let tree = shell::output(&mut shell::cargo(&arguments))?;
     let found = asynchronous(&tree).into_iter();
-    Ok(found.map(|name| violation(codec, name, &format!("{CODEC} may not pull in {name}"))).collect())
+    Ok(found
+        .map(|name| violation(codec, name, &format!("{CODEC} may not pull in {name}")))
+        .collect())
 }
 
 fn asynchronous(tree: &str) -> Vec<&str> {
@@ -73,7 +91,11 @@ fn asynchronous(tree: &str) -> Vec<&str> {
 }
 
 fn violation(package: &Package, word: &str, rule: &str) -> Violation {
-    Violation { path: package.manifest_path.clone(), line: package.line_of(word), rule: rule.to_owned() }
+    Violation {
+        path: package.manifest_path.clone(),
+        line: package.line_of(word),
+        rule: rule.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -92,8 +114,10 @@ mod tests {
 
     #[test]
     fn an_edge_of_the_table_passes_and_another_is_reported_at_its_line() {
-        let packages =
-            [package("stomp-socket", &["bytes", "stomp-frame"]), package("stomp-frame", &["bytes", "stomp-socket"])];
+        let packages = [
+            package("stomp-socket", &["bytes", "stomp-frame"]),
+            package("stomp-frame", &["bytes", "stomp-socket"]),
+        ];
         let [violation] = check(&packages).try_into().expect("one violation");
         assert_eq!(
             violation.to_string(),

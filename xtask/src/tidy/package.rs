@@ -49,7 +49,8 @@ fn read(package: &Value) -> Result<Package> {
         name: text(package, "name").to_owned(),
         directory: path.parent().unwrap_or(path).to_owned(),
         manifest_path: source::path_from_root(path),
-        manifest: fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
+        manifest: fs::read_to_string(path)
+            .map_err(|error| format!("{}: {error}", path.display()))?,
         dependencies: normal_dependencies(package),
     })
 }

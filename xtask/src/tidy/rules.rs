@@ -16,7 +16,10 @@ struct Rule {
 const RULES: &[Rule] = &[
     Rule {
         within: "crates/",
-        except: &["crates/stomp-socket/src/websocket/", "crates/stomp-socket/src/websocket.rs"],
+        except: &[
+            "crates/stomp-socket/src/websocket/",
+            "crates/stomp-socket/src/websocket.rs",
+        ],
         never: &["tungstenite", "tokio_tungstenite"],
         reason: "only stomp-socket's websocket module names tungstenite",
     },
@@ -124,7 +127,11 @@ fn names(line: &str, word: &str) -> bool {
 }
 
 fn violation(path: &str, line: usize, rule: &str) -> Violation {
-    Violation { path: path.to_owned(), line, rule: rule.to_owned() }
+    Violation {
+        path: path.to_owned(),
+        line,
+        rule: rule.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +146,10 @@ mod tests {
     #[test]
     fn a_violating_line_is_reported_with_its_place() {
         assert_eq!(
-            found("crates/stomp-router/src/route.rs", "use std::fmt;\nuse matchit::Router;\n"),
+            found(
+                "crates/stomp-router/src/route.rs",
+                "use std::fmt;\nuse matchit::Router;\n"
+            ),
             ["crates/stomp-router/src/route.rs:2: only stomp-router's path.rs names matchit"]
         );
     }
@@ -178,7 +188,10 @@ mod tests {
     fn code_is_counted_without_comments_and_tests() {
         let long = "let x = 1;\n".repeat(500) + "// more\n";
         assert!(found("xtask/src/main.rs", &long).is_empty());
-        assert_eq!(found("xtask/src/main.rs", &(long + "let y = 2;\n")).len(), 1);
+        assert_eq!(
+            found("xtask/src/main.rs", &(long + "let y = 2;\n")).len(),
+            1
+        );
     }
 
     #[test]

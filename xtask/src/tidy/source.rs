@@ -57,7 +57,10 @@ fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
 
 fn read(path: &Path) -> Result<Source> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(Source { path: path_from_root(path), text })
+    Ok(Source {
+        path: path_from_root(path),
+        text,
+    })
 }
 
 /// The text up to its inline test module. Clippy's `items_after_test_module` sees to it that
@@ -87,7 +90,10 @@ mod tests {
 
     #[test]
     fn an_address_is_no_comment() {
-        assert_eq!(lines("let a = \"http://b\";"), [(1, "let a = \"http://b\";")]);
+        assert_eq!(
+            lines("let a = \"http://b\";"),
+            [(1, "let a = \"http://b\";")]
+        );
     }
 
     #[test]

@@ -29,8 +29,17 @@ impl Consumer {
 
     fn deliver(&self, position: u64, letter: Letter) -> Delivery {
         let delivery = Delivery::new(letter.message.clone());
-        let delivery = if letter.attempts > 0 { delivery.redelivered() } else { delivery };
-        let given = Given { queues: self.queues.clone(), queue: Arc::clone(&self.queue), consumer: self.id, position };
+        let delivery = if letter.attempts > 0 {
+            delivery.redelivered()
+        } else {
+            delivery
+        };
+        let given = Given {
+            queues: self.queues.clone(),
+            queue: Arc::clone(&self.queue),
+            consumer: self.id,
+            position,
+        };
         delivery.on_settled(move |settlement| given.settle(letter, settlement))
     }
 }
@@ -60,7 +69,9 @@ impl Drop for Consumer {
         self.queue.lock().leave(self.id, &mut left);
         self.queues.0.deal_with(left, &self.queue.destination);
         if *self.queue.destination.scope() == Scope::Temporary {
-            self.queues.0.remove_if(&self.queue.destination, |state| state.is_abandoned(None));
+            self.queues
+                .0
+                .remove_if(&self.queue.destination, |state| state.is_abandoned(None));
         }
     }
 }

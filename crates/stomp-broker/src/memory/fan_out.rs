@@ -32,7 +32,11 @@ pub(super) struct FanOut {
 
 impl FanOut {
     pub(super) fn new(message: Message, chunks: SmallVec<[Chunk; 2]>) -> FanOut {
-        FanOut { message, chunks, reached: 0 }
+        FanOut {
+            message,
+            chunks,
+            reached: 0,
+        }
     }
 
     /// How many get it.

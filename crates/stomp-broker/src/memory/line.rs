@@ -56,7 +56,14 @@ impl Line {
         self.next += 1;
         self.expected += 1;
         let stand = Stand::Expected { is_late: false };
-        self.consumers.insert(id, Consumer { waker: None, stand, share: 0 });
+        self.consumers.insert(
+            id,
+            Consumer {
+                waker: None,
+                stand,
+                share: 0,
+            },
+        );
         id
     }
 
@@ -74,7 +81,9 @@ impl Line {
 
     /// A consumer comes, while so many messages are waiting. Says whether it may take one.
     pub(super) fn come(&mut self, id: u64, waiting: usize, calls: &mut Calls) -> bool {
-        let Some(consumer) = self.consumers.get_mut(&id) else { return false };
+        let Some(consumer) = self.consumers.get_mut(&id) else {
+            return false;
+        };
         let stand = std::mem::replace(&mut consumer.stand, Stand::Busy);
         match stand {
             Stand::Expected { .. } => {
@@ -100,13 +109,24 @@ impl Line {
         let consumer = self.consumers.get_mut(&id)?;
         (consumer.stand, consumer.share) = (Stand::Idle, 0);
         self.idle.push_back(id);
-        let is_known = consumer.waker.as_ref().is_some_and(|known| known.will_wake(waker));
-        if is_known { None } else { consumer.waker.replace(waker.clone()) }
+        let is_known = consumer
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker));
+        if is_known {
+            None
+        } else {
+            consumer.waker.replace(waker.clone())
+        }
     }
 
     /// A message has come: somebody is called for it, preferably another than `refuser`.
     pub(super) fn call_one(&mut self, refuser: Option<u64>, calls: &mut Calls) {
-        let at = self.idle.iter().position(|id| Some(*id) != refuser).unwrap_or(0);
+        let at = self
+            .idle
+            .iter()
+            .position(|id| Some(*id) != refuser)
+            .unwrap_or(0);
         if let Some(id) = self.idle.remove(at) {
             self.call(id, calls);
         }
@@ -125,7 +145,9 @@ impl Line {
                     consumer.stand = Stand::Busy;
                     self.expected -= 1;
                 }
-                Stand::Expected { is_late: false } => consumer.stand = Stand::Expected { is_late: true },
+                Stand::Expected { is_late: false } => {
+                    consumer.stand = Stand::Expected { is_late: true }
+                }
                 Stand::Idle | Stand::Busy => {}
             }
         }
@@ -163,7 +185,11 @@ mod tests {
 
     impl Queue {
         fn of(consumers: usize) -> Queue {
-            let mut queue = Queue { line: Line::default(), waiting: 0, took: vec![0; consumers] };
+            let mut queue = Queue {
+                line: Line::default(),
+                waiting: 0,
+                took: vec![0; consumers],
+            };
             for _ in 0..consumers {
                 queue.line.join();
             }
@@ -185,7 +211,8 @@ mod tests {
         }
 
         fn takes(&mut self, id: usize) -> bool {
-            let may = self.line.come(id as u64, self.waiting, &mut Calls::new()) && self.waiting > 0;
+            let may =
+                self.line.come(id as u64, self.waiting, &mut Calls::new()) && self.waiting > 0;
             if may {
                 self.waiting -= 1;
                 self.took[id] += 1;
@@ -195,8 +222,15 @@ mod tests {
 
         /// All that are called come, those with the lowest numbers first.
         fn all_come(&mut self) {
-            let is_expected = |consumer: &Consumer| matches!(consumer.stand, Stand::Expected { .. });
-            while let Some(id) = self.line.consumers.iter().find(|(_, it)| is_expected(it)).map(|(id, _)| *id) {
+            let is_expected =
+                |consumer: &Consumer| matches!(consumer.stand, Stand::Expected { .. });
+            while let Some(id) = self
+                .line
+                .consumers
+                .iter()
+                .find(|(_, it)| is_expected(it))
+                .map(|(id, _)| *id)
+            {
                 self.comes(usize::try_from(id).unwrap());
             }
         }
@@ -214,7 +248,12 @@ mod tests {
 
     #[test]
     fn of_many_each_takes_its_share() {
-        for (messages, shares) in [(2, [1, 1, 0]), (9, [3, 3, 3]), (100, [34, 33, 33]), (1_000, [334, 333, 333])] {
+        for (messages, shares) in [
+            (2, [1, 1, 0]),
+            (9, [3, 3, 3]),
+            (100, [34, 33, 33]),
+            (1_000, [334, 333, 333]),
+        ] {
             let mut queue = Queue::of(3);
             queue.gets(messages);
             queue.all_come();
@@ -244,7 +283,10 @@ mod tests {
         queue.line.sweep(queue.waiting, &mut Calls::new());
         assert!(matches!(queue.line.consumers[&1].stand, Stand::Idle));
         queue.line.sweep(queue.waiting, &mut Calls::new());
-        assert!(matches!(queue.line.consumers[&1].stand, Stand::Expected { .. }));
+        assert!(matches!(
+            queue.line.consumers[&1].stand,
+            Stand::Expected { .. }
+        ));
         queue.comes(1);
         assert_eq!(queue.took, [0, 10]);
     }
@@ -265,8 +307,14 @@ mod tests {
     fn who_refused_is_called_last() {
         let mut queue = Queue::of(2);
         queue.line.call_one(Some(0), &mut Calls::new());
-        assert!(matches!(queue.line.consumers[&1].stand, Stand::Expected { .. }));
+        assert!(matches!(
+            queue.line.consumers[&1].stand,
+            Stand::Expected { .. }
+        ));
         queue.line.call_one(Some(0), &mut Calls::new());
-        assert!(matches!(queue.line.consumers[&0].stand, Stand::Expected { .. }), "there is nobody else");
+        assert!(
+            matches!(queue.line.consumers[&0].stand, Stand::Expected { .. }),
+            "there is nobody else"
+        );
     }
 }

@@ -36,7 +36,11 @@ impl Memory {
     pub fn new(config: Config) -> Memory {
         let (config, counts) = (Arc::new(config), Arc::<Counts>::default());
         let topics = Topics::new(Arc::clone(&config), Arc::clone(&counts));
-        Memory { topics, queues: Queues::new(config, Arc::clone(&counts)), counts }
+        Memory {
+            topics,
+            queues: Queues::new(config, Arc::clone(&counts)),
+            counts,
+        }
     }
 }
 
@@ -47,7 +51,11 @@ impl Engine for Memory {
         }
         let mut fan_out = self.topics.publish(to, message);
         // Most topics have few subscribers, and need no task's time but this one's.
-        if fan_out.step() { Answer::later(fan_out) } else { Answer::now(Ok::<_, BoxError>(())) }
+        if fan_out.step() {
+            Answer::later(fan_out)
+        } else {
+            Answer::now(Ok::<_, BoxError>(()))
+        }
     }
 
     fn reserve(&self, to: &Destination, message: Message) -> Answer<Effect> {
@@ -61,9 +69,17 @@ impl Engine for Memory {
 
     fn subscribe(&self, to: &Destination) -> Answer<MessageStream> {
         if to.is_queue() {
-            return Answer::now(self.queues.subscribe(to).map(|consumer| Box::pin(consumer) as MessageStream));
+            return Answer::now(
+                self.queues
+                    .subscribe(to)
+                    .map(|consumer| Box::pin(consumer) as MessageStream),
+            );
         }
-        Answer::now(self.topics.subscribe(to).map(|subscription| Box::pin(subscription) as MessageStream))
+        Answer::now(
+            self.topics
+                .subscribe(to)
+                .map(|subscription| Box::pin(subscription) as MessageStream),
+        )
     }
 
     fn statistics(&self) -> Statistics {
@@ -87,5 +103,8 @@ fn weight(message: &Message) -> usize {
 }
 
 fn octets(headers: &Headers) -> usize {
-    headers.iter().map(|(name, value)| name.len() + value.len() + 2).sum()
+    headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 2)
+        .sum()
 }

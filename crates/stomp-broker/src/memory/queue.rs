@@ -48,7 +48,11 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn of(config: &Config, overflow: QueueOverflow) -> Bounds {
-        Bounds { messages: config.queue_messages, octets: config.queue_octets, overflow }
+        Bounds {
+            messages: config.queue_messages,
+            octets: config.queue_octets,
+            overflow,
+        }
     }
 }
 
@@ -74,7 +78,11 @@ impl Queue {
             next: 0,
             active: Instant::now(),
         };
-        Queue { destination, published: Count::default(), state: Mutex::new(state) }
+        Queue {
+            destination,
+            published: Count::default(),
+            state: Mutex::new(state),
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -112,7 +120,9 @@ impl State {
         self.waiting.insert(position, letter);
         self.line.call_one(None, &mut left.calls);
         while self.waiting.len() > 1 && self.is_full(0, 0, bounds) {
-            let Some((_, oldest)) = self.waiting.take(|_| true) else { return };
+            let Some((_, oldest)) = self.waiting.take(|_| true) else {
+                return;
+            };
             self.octets -= oldest.room.octets;
             left.pushed_out.push(oldest);
         }
@@ -127,12 +137,17 @@ impl State {
     /// Gives out the next message for a consumer, with its position.
     pub(super) fn take(&mut self, consumer: u64, left: &mut Leftovers) -> Option<(u64, Letter)> {
         self.expire(left);
-        if !self.line.come(consumer, self.waiting.len(), &mut left.calls) {
+        if !self
+            .line
+            .come(consumer, self.waiting.len(), &mut left.calls)
+        {
             return None;
         }
         // What it has refused is for somebody else, if there is anybody.
         let has_others = self.line.has_others();
-        let (position, letter) = self.waiting.take(|it| !has_others || it.refused_by != Some(consumer))?;
+        let (position, letter) = self
+            .waiting
+            .take(|it| !has_others || it.refused_by != Some(consumer))?;
         self.unsettled += 1;
         Some((position, letter))
     }
@@ -154,7 +169,9 @@ impl State {
 
     pub(super) fn leave(&mut self, consumer: u64, left: &mut Leftovers) {
         self.active = Instant::now();
-        left.waker = self.line.leave(consumer, self.waiting.len(), &mut left.calls);
+        left.waker = self
+            .line
+            .leave(consumer, self.waiting.len(), &mut left.calls);
     }
 
     /// What is to be done from time to time.
@@ -167,7 +184,10 @@ impl State {
         // Without deadlines this looks at nothing, not even at the clock.
         if self.waiting.has_deadlines() {
             let expired = self.waiting.take_expired(Instant::now());
-            self.octets -= expired.iter().map(|letter| letter.room.octets).sum::<usize>();
+            self.octets -= expired
+                .iter()
+                .map(|letter| letter.room.octets)
+                .sum::<usize>();
             left.expired.extend(expired);
         }
     }

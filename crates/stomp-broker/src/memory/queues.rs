@@ -9,7 +9,8 @@ use super::{
     weight,
 };
 use crate::{
-    Config, Destination, DestinationStatistics, Effect, QueueOverflow, Scope, Statistics, destination::prefix,
+    Config, Destination, DestinationStatistics, Effect, QueueOverflow, Scope, Statistics,
+    destination::prefix,
 };
 use std::{
     collections::BTreeMap,
@@ -41,7 +42,8 @@ pub(super) struct Shared {
 impl Queues {
     pub(super) fn new(config: Arc<Config>, counts: Arc<Counts>) -> Queues {
         let path = config.dead_letter.as_deref();
-        let dead_letters = path.map(|path| Destination::queue(path.trim_start_matches(prefix::QUEUE).to_owned()));
+        let dead_letters =
+            path.map(|path| Destination::queue(path.trim_start_matches(prefix::QUEUE).to_owned()));
         Queues(Arc::new(Shared {
             config,
             counts,
@@ -59,14 +61,29 @@ impl Queues {
         Ok(())
     }
 
-    pub(super) fn reserve(&self, to: &Destination, message: Message) -> Result<Effect, ClientError> {
+    pub(super) fn reserve(
+        &self,
+        to: &Destination,
+        message: Message,
+    ) -> Result<Effect, ClientError> {
         let reservation = self.make_room(to, message)?;
-        Ok(Box::new(move || reservation.into_iter().for_each(Reservation::publish)))
+        Ok(Box::new(move || {
+            reservation.into_iter().for_each(Reservation::publish)
+        }))
     }
 
     /// Room for a message; `None` if it is accepted and gone, as it has expired or its temporary queue has.
-    fn make_room(&self, to: &Destination, message: Message) -> Result<Option<Reservation>, ClientError> {
-        let Shared { config, counts, octets: all, .. } = &*self.0;
+    fn make_room(
+        &self,
+        to: &Destination,
+        message: Message,
+    ) -> Result<Option<Reservation>, ClientError> {
+        let Shared {
+            config,
+            counts,
+            octets: all,
+            ..
+        } = &*self.0;
         let expires = expiry(&message)?;
         if expires.is_some_and(|at| at <= Instant::now()) {
             counts.published.add(1);
@@ -77,9 +94,11 @@ impl Queues {
         let room = Room::take(all, octets, config.all_queues_octets);
         let room = room.ok_or_else(|| full("All queues together hold no more."))?;
         let (bounds, mut left) = (self.0.bounds(to), Leftovers::default());
-        let reserved = self
-            .0
-            .with_queue(to, |queue, state| state.reserve(octets, bounds, &mut left).then(|| Arc::clone(queue)))?;
+        let reserved = self.0.with_queue(to, |queue, state| {
+            state
+                .reserve(octets, bounds, &mut left)
+                .then(|| Arc::clone(queue))
+        })?;
         self.0.deal_with(left, to);
         match reserved {
             None => {
@@ -89,14 +108,26 @@ impl Queues {
             }
             Some(None) => Err(full("The queue holds no more.")),
             Some(Some(queue)) => {
-                let letter = Letter { message, room, attempts: 0, refused_by: None, expires };
-                Ok(Some(Reservation { queues: self.clone(), queue, letter: Some(letter) }))
+                let letter = Letter {
+                    message,
+                    room,
+                    attempts: 0,
+                    refused_by: None,
+                    expires,
+                };
+                Ok(Some(Reservation {
+                    queues: self.clone(),
+                    queue,
+                    letter: Some(letter),
+                }))
             }
         }
     }
 
     pub(super) fn subscribe(&self, to: &Destination) -> Result<Consumer, ClientError> {
-        let joined = self.0.with_queue_for(to, true, |queue, state| (Arc::clone(queue), state.line.join()))?;
+        let joined = self.0.with_queue_for(to, true, |queue, state| {
+            (Arc::clone(queue), state.line.join())
+        })?;
         let (queue, id) = joined.ok_or_else(|| full("The queue is gone."))?;
         Ok(Consumer::new(self.clone(), queue, id))
     }
@@ -162,18 +193,26 @@ impl Shared {
     fn make(self: &Arc<Self>, to: &Destination) -> Result<Arc<Queue>, ClientError> {
         let mut queues = self.write();
         let most = self.config.destinations;
-        if queues.len() >= most && !queues.contains_key(to) && self.dead_letters.as_ref() != Some(to) {
+        if queues.len() >= most
+            && !queues.contains_key(to)
+            && self.dead_letters.as_ref() != Some(to)
+        {
             let text = format!("There are at most {most} queues.");
             return Err(ClientError::new("too-many-destinations", text));
         }
-        let queue = queues.entry(to.clone()).or_insert_with(|| Arc::new(Queue::new(to.clone())));
+        let queue = queues
+            .entry(to.clone())
+            .or_insert_with(|| Arc::new(Queue::new(to.clone())));
         sweep::begin(self);
         Ok(Arc::clone(queue))
     }
 
     fn bounds(&self, to: &Destination) -> Bounds {
-        let overflow =
-            if self.is_for_dead_letters(to) { QueueOverflow::DropOldest } else { self.config.queue_overflow };
+        let overflow = if self.is_for_dead_letters(to) {
+            QueueOverflow::DropOldest
+        } else {
+            self.config.queue_overflow
+        };
         Bounds::of(&self.config, overflow)
     }
 
@@ -183,7 +222,12 @@ impl Shared {
 
     /// Wakes whoever is called, and deals with what a queue has no more use for. No lock may be held.
     pub(super) fn deal_with(self: &Arc<Self>, left: Leftovers, queue: &Destination) {
-        let Leftovers { calls, expired, pushed_out, waker } = left;
+        let Leftovers {
+            calls,
+            expired,
+            pushed_out,
+            waker,
+        } = left;
         drop(waker);
         calls.into_iter().for_each(std::task::Waker::wake);
         self.counts.expired.add(expired.len());
@@ -194,7 +238,10 @@ impl Shared {
 
     /// Has a message among the dead letters, if there is a place for it.
     pub(super) fn bury(self: &Arc<Self>, letter: Letter, reason: &str, from: &Destination) {
-        let dead_letters = self.dead_letters.as_ref().filter(|to| *to != from && *from.scope() != Scope::Temporary);
+        let dead_letters = self
+            .dead_letters
+            .as_ref()
+            .filter(|to| *to != from && *from.scope() != Scope::Temporary);
         let Some(to) = dead_letters else {
             self.counts.dropped.add(1);
             return;
@@ -244,7 +291,9 @@ struct Reservation {
 
 impl Reservation {
     fn publish(mut self) {
-        let Some(letter) = self.letter.take() else { return };
+        let Some(letter) = self.letter.take() else {
+            return;
+        };
         let Queues(shared) = &self.queues;
         let (bounds, mut left) = (shared.bounds(&self.queue.destination), Leftovers::default());
         self.queue.published.add(1);
@@ -265,12 +314,25 @@ impl Drop for Reservation {
 /// When a message expires: its header `expires`, in milliseconds since 1970; never with 0. The clock of the wall is looked
 /// at once, so that it may be set without harm.
 fn expiry(message: &Message) -> Result<Option<Instant>, ClientError> {
-    let Some(value) = message.headers().get("expires") else { return Ok(None) };
-    let malformed = |_| ClientError::new("bad-request", "The header expires is a number of milliseconds.");
+    let Some(value) = message.headers().get("expires") else {
+        return Ok(None);
+    };
+    let malformed = |_| {
+        ClientError::new(
+            "bad-request",
+            "The header expires is a number of milliseconds.",
+        )
+    };
     let at: u64 = value.parse().map_err(malformed)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let left = Duration::from_millis(at).saturating_sub(now);
-    Ok(if at == 0 { None } else { Instant::now().checked_add(left) })
+    Ok(if at == 0 {
+        None
+    } else {
+        Instant::now().checked_add(left)
+    })
 }
 
 fn full(text: &'static str) -> ClientError {

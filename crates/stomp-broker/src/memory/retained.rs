@@ -44,7 +44,13 @@ struct Value {
 
 impl Retained {
     /// Keeps a message as its topic's last value, and forgets the oldest of those for which there is no room.
-    pub(super) fn set(&mut self, topic: &Destination, message: Message, most: usize, octets: usize) {
+    pub(super) fn set(
+        &mut self,
+        topic: &Destination,
+        message: Message,
+        most: usize,
+        octets: usize,
+    ) {
         self.remove(topic);
         let (topic, age) = (topic.canonical(), self.next);
         self.next += 1;
@@ -52,7 +58,9 @@ impl Retained {
         self.ages.insert(age, topic.clone());
         self.values.insert(topic, Value { age, message });
         while self.values.len() > most || (self.octets > octets && self.values.len() > 1) {
-            let Some((_, oldest)) = self.ages.pop_first() else { return };
+            let Some((_, oldest)) = self.ages.pop_first() else {
+                return;
+            };
             self.remove(&oldest);
         }
     }
@@ -66,8 +74,14 @@ impl Retained {
 
     /// The last values of all topics that a subscription is for.
     pub(super) fn matching(&self, pattern: &Destination) -> Vec<Message> {
-        let is_for = |topic: &Destination| topic.scope() == pattern.scope() && is_match(pattern.path(), topic.path());
-        self.values.iter().filter(|(topic, _)| is_for(topic)).map(|(_, value)| value.message.clone()).collect()
+        let is_for = |topic: &Destination| {
+            topic.scope() == pattern.scope() && is_match(pattern.path(), topic.path())
+        };
+        self.values
+            .iter()
+            .filter(|(topic, _)| is_for(topic))
+            .map(|(_, value)| value.message.clone())
+            .collect()
     }
 }
 
@@ -77,13 +91,16 @@ mod tests {
 
     fn retained(retained: &Retained, pattern: &'static str) -> Vec<String> {
         let bodies = retained.matching(&Destination::topic(pattern)).into_iter();
-        bodies.map(|message| String::from_utf8(message.body().to_vec()).unwrap()).collect()
+        bodies
+            .map(|message| String::from_utf8(message.body().to_vec()).unwrap())
+            .collect()
     }
 
     #[test]
     fn the_last_that_were_set_are_kept() {
         let mut values = Retained::default();
-        let mut set = |path, body| values.set(&Destination::topic(path), Message::new(body), 2, usize::MAX);
+        let mut set =
+            |path, body| values.set(&Destination::topic(path), Message::new(body), 2, usize::MAX);
         set("a", "1");
         set("b.c", "2");
         set("a", "3");
@@ -103,10 +120,20 @@ mod tests {
     fn within_so_many_octets() {
         let mut values = Retained::default();
         for path in ["a", "b", "c"] {
-            values.set(&Destination::topic(path), Message::new(vec![b'x'; 1_000]), 10, 2_500);
+            values.set(
+                &Destination::topic(path),
+                Message::new(vec![b'x'; 1_000]),
+                10,
+                2_500,
+            );
         }
         assert_eq!(values.values.len(), 2);
-        values.set(&Destination::topic("d"), Message::new(vec![b'x'; 5_000]), 10, 2_500);
+        values.set(
+            &Destination::topic("d"),
+            Message::new(vec![b'x'; 5_000]),
+            10,
+            2_500,
+        );
         assert_eq!(values.values.len(), 1, "one is always kept");
         values.remove(&Destination::topic("d"));
         assert_eq!(values.octets, 0);

@@ -19,7 +19,9 @@ const CHUNK: usize = 64;
 
 /// Begins to sweep, if nobody does. Called while the list of queues is locked; outside a runtime there is no sweeping.
 pub(super) fn begin(shared: &Arc<Shared>) {
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return;
+    };
     if !shared.is_swept.swap(true, Ordering::Relaxed) {
         runtime.spawn(Sweeper(Arc::downgrade(shared)).run());
     }
@@ -32,7 +34,9 @@ impl Sweeper {
     async fn run(self) {
         loop {
             sleep(PERIOD).await;
-            let Some(shared) = self.0.upgrade() else { return };
+            let Some(shared) = self.0.upgrade() else {
+                return;
+            };
             sweep(&shared).await;
             let queues = shared.write();
             if queues.is_empty() {
@@ -57,7 +61,9 @@ async fn sweep(shared: &Arc<Shared>) {
     let queues: Vec<_> = shared.read().values().cloned().collect();
     let idle_before = Instant::now().checked_sub(shared.config.idle);
     for chunk in queues.chunks(CHUNK) {
-        chunk.iter().for_each(|queue| look_after(shared, queue, idle_before));
+        chunk
+            .iter()
+            .for_each(|queue| look_after(shared, queue, idle_before));
         tokio::task::yield_now().await;
     }
 }

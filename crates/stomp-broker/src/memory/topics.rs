@@ -49,20 +49,34 @@ struct Group {
 
 impl Topics {
     pub(super) fn new(config: Arc<Config>, counts: Arc<Counts>) -> Topics {
-        Topics(Arc::new(Shared { config, counts, state: RwLock::default() }))
+        Topics(Arc::new(Shared {
+            config,
+            counts,
+            state: RwLock::default(),
+        }))
     }
 
     /// Who gets a message. It is theirs with the next step of the fan-out, or when that is dropped.
     pub(super) fn publish(&self, to: &Destination, message: Message) -> FanOut {
-        let Config { retained, retained_octets, .. } = *self.0.config;
-        let retain = if retained > 0 { Retain::of(&message) } else { Retain::Nothing };
+        let Config {
+            retained,
+            retained_octets,
+            ..
+        } = *self.0.config;
+        let retain = if retained > 0 {
+            Retain::of(&message)
+        } else {
+            Retain::Nothing
+        };
         let chunks = if retain == Retain::Nothing {
             self.read().subscribers(to)
         } else {
             // Whoever subscribes gets it either as the last value or as one of the subscribers, so both are one step.
             let mut state = self.write();
             match retain {
-                Retain::Set => state.retained.set(to, message.clone(), retained, retained_octets),
+                Retain::Set => state
+                    .retained
+                    .set(to, message.clone(), retained, retained_octets),
                 _ => state.retained.remove(to),
             }
             state.subscribers(to)
@@ -79,7 +93,14 @@ impl Topics {
         let (chunk, id) = state.join(to, mailbox, self.0.config.destinations)?;
         let retained = state.retained.matching(to).into_iter();
         drop(state);
-        Ok(Subscription { retained, messages, topics: self.clone(), pattern: to.clone(), chunk, id })
+        Ok(Subscription {
+            retained,
+            messages,
+            topics: self.clone(),
+            pattern: to.clone(),
+            chunk,
+            id,
+        })
     }
 
     /// Adds what there is to `statistics`.
@@ -92,7 +113,10 @@ impl Topics {
                 ..DestinationStatistics::new(group.pattern.clone())
             });
         };
-        state.groups.values().for_each(|trie| trie.for_each(&mut add));
+        state
+            .groups
+            .values()
+            .for_each(|trie| trie.for_each(&mut add));
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -119,22 +143,44 @@ impl State {
     }
 
     /// Adds a subscriber, and says which it is, in which chunk.
-    fn join(&mut self, to: &Destination, mailbox: Mailbox, most: usize) -> Result<(u64, u64), ClientError> {
+    fn join(
+        &mut self,
+        to: &Destination,
+        mailbox: Mailbox,
+        most: usize,
+    ) -> Result<(u64, u64), ClientError> {
         let owner = to.principal().cloned();
-        let known = self.groups.get_mut(&owner).and_then(|trie| trie.get_mut(to.path()));
+        let known = self
+            .groups
+            .get_mut(&owner)
+            .and_then(|trie| trie.get_mut(to.path()));
         if known.is_none() {
             if self.count >= most {
-                let text = format!("There are at most {most} topics that somebody is subscribed to.");
+                let text =
+                    format!("There are at most {most} topics that somebody is subscribed to.");
                 return Err(ClientError::new("too-many-destinations", text));
             }
             self.count += 1;
-            let group = Group { pattern: to.clone(), chunks: BTreeMap::new(), published: Count::default() };
-            self.groups.entry(owner.clone()).or_default().insert(to.path(), group);
+            let group = Group {
+                pattern: to.clone(),
+                chunks: BTreeMap::new(),
+                published: Count::default(),
+            };
+            self.groups
+                .entry(owner.clone())
+                .or_default()
+                .insert(to.path(), group);
         }
         let id = self.next;
         self.next += 1;
-        let group = self.groups.get_mut(&owner).and_then(|trie| trie.get_mut(to.path()));
-        let member = Member { id, mailbox: Arc::new(mailbox) };
+        let group = self
+            .groups
+            .get_mut(&owner)
+            .and_then(|trie| trie.get_mut(to.path()));
+        let member = Member {
+            id,
+            mailbox: Arc::new(mailbox),
+        };
         Ok((group.map_or(0, |group| group.join(member)), id))
     }
 
@@ -171,7 +217,11 @@ impl Group {
 
     fn leave(&mut self, number: u64, id: u64) -> Option<Chunk> {
         let before = self.chunks.remove(&number)?;
-        let chunk: Chunk = before.iter().filter(|member| member.id != id).cloned().collect();
+        let chunk: Chunk = before
+            .iter()
+            .filter(|member| member.id != id)
+            .cloned()
+            .collect();
         if !chunk.is_empty() {
             self.chunks.insert(number, chunk);
         }
@@ -203,7 +253,10 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let left = self.topics.write().leave(&self.pattern, self.chunk, self.id);
+        let left = self
+            .topics
+            .write()
+            .leave(&self.pattern, self.chunk, self.id);
         // A mailbox that is dropped may wake somebody.
         drop(left);
     }

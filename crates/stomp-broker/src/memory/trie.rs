@@ -26,13 +26,20 @@ struct Node<T> {
 
 impl<T> Default for Trie<T> {
     fn default() -> Self {
-        Trie { root: Node::default() }
+        Trie {
+            root: Node::default(),
+        }
     }
 }
 
 impl<T> Default for Node<T> {
     fn default() -> Self {
-        Node { branches: BTreeMap::new(), any: None, here: None, rest: None }
+        Node {
+            branches: BTreeMap::new(),
+            any: None,
+            here: None,
+            rest: None,
+        }
     }
 }
 
@@ -92,7 +99,9 @@ impl<T> Node<T> {
     }
 
     fn remove<'p>(&mut self, mut segments: impl Iterator<Item = &'p str>) -> Option<T> {
-        let Some(segment) = segments.next() else { return self.here.take() };
+        let Some(segment) = segments.next() else {
+            return self.here.take();
+        };
         if is_rest(segment) {
             return self.rest.take();
         }
@@ -112,7 +121,11 @@ impl<T> Node<T> {
         value
     }
 
-    fn matches<'a, 'p>(&'a self, mut segments: impl Iterator<Item = &'p str> + Clone, found: &mut impl FnMut(&'a T)) {
+    fn matches<'a, 'p>(
+        &'a self,
+        mut segments: impl Iterator<Item = &'p str> + Clone,
+        found: &mut impl FnMut(&'a T),
+    ) {
         self.rest.iter().for_each(&mut *found);
         match segments.next() {
             None => self.here.iter().for_each(found),
@@ -129,7 +142,10 @@ impl<T> Node<T> {
 
     fn for_each<'a>(&'a self, found: &mut impl FnMut(&'a T)) {
         self.here.iter().chain(&self.rest).for_each(&mut *found);
-        self.branches.values().chain(self.any.as_deref()).for_each(|branch| branch.for_each(found));
+        self.branches
+            .values()
+            .chain(self.any.as_deref())
+            .for_each(|branch| branch.for_each(found));
     }
 }
 
@@ -140,7 +156,10 @@ pub(super) fn is_match(pattern: &str, path: &str) -> bool {
         if is_rest(segment) {
             return true;
         }
-        if path.next().is_none_or(|other| !is_any(segment) && segment != other) {
+        if path
+            .next()
+            .is_none_or(|other| !is_any(segment) && segment != other)
+        {
             return false;
         }
     }
@@ -158,7 +177,11 @@ mod tests {
         ("a/b.c", &["a.b/c", "a.b.c"], &["a.b", "a//b.c"]),
         ("*", &["a", "b", ""], &["a.b", "a."]),
         ("*.b", &["a.b", "b/b", ".b"], &["b", "a.b.c", "a.c"]),
-        ("a.*.c", &["a.b.c", "a..c", "a.c.c"], &["a.c", "a.b.b.c", "a.b.c.d"]),
+        (
+            "a.*.c",
+            &["a.b.c", "a..c", "a.c.c"],
+            &["a.c", "a.b.b.c", "a.b.c.d"],
+        ),
         ("*.*", &["a.b", "/"], &["a", "a.b.c"]),
         (">", &["a", "a.b", "a.b.c", ""], &[]),
         ("a.>", &["a", "a.b", "a/b.c"], &["b", "b.a", "aa.b"]),
@@ -201,10 +224,14 @@ mod tests {
                 trie.insert(pattern, *pattern);
             }
         }
-        let paths = TABLE.iter().flat_map(|(_, matching, others)| matching.iter().chain(*others));
+        let paths = TABLE
+            .iter()
+            .flat_map(|(_, matching, others)| matching.iter().chain(*others));
         for path in paths {
             let patterns = TABLE.iter().map(|(pattern, ..)| *pattern);
-            let mut expected: Vec<_> = patterns.filter(|it| *it != "a.#" && is_match(it, path)).collect();
+            let mut expected: Vec<_> = patterns
+                .filter(|it| *it != "a.#" && is_match(it, path))
+                .collect();
             expected.sort_unstable();
             assert_eq!(found(&trie, path), expected, "{path:?}");
         }
@@ -222,7 +249,10 @@ mod tests {
         trie.for_each(&mut |_| count += 1);
         assert_eq!(count, TABLE.len() - 1);
         for (pattern, ..) in TABLE {
-            assert!(trie.remove(pattern).is_some() || *pattern == "a.#", "{pattern}");
+            assert!(
+                trie.remove(pattern).is_some() || *pattern == "a.#",
+                "{pattern}"
+            );
             assert!(trie.get_mut(pattern).is_none(), "{pattern}");
         }
         assert!(trie.is_empty());
@@ -230,9 +260,17 @@ mod tests {
 
     /// How many branches a path is followed into.
     fn looked_at(trie: &Trie<()>, path: &str) -> usize {
-        fn count<'p>(node: &Node<()>, mut segments: impl Iterator<Item = &'p str> + Clone) -> usize {
-            let Some(segment) = segments.next() else { return 1 };
-            let branch = node.branches.get(segment).map_or(0, |branch| count(branch, segments.clone()));
+        fn count<'p>(
+            node: &Node<()>,
+            mut segments: impl Iterator<Item = &'p str> + Clone,
+        ) -> usize {
+            let Some(segment) = segments.next() else {
+                return 1;
+            };
+            let branch = node
+                .branches
+                .get(segment)
+                .map_or(0, |branch| count(branch, segments.clone()));
             1 + branch + node.any.as_ref().map_or(0, |any| count(any, segments))
         }
         count(&trie.root, segments(path))
@@ -245,7 +283,9 @@ mod tests {
         // All patterns of sixteen segments that have at most three wildcards.
         for places in 0u32..1 << length {
             if places.count_ones() <= most {
-                let segments: Vec<_> = (0..length).map(|at| if places >> at & 1 == 1 { "*" } else { "a" }).collect();
+                let segments: Vec<_> = (0..length)
+                    .map(|at| if places >> at & 1 == 1 { "*" } else { "a" })
+                    .collect();
                 trie.insert(&segments.join("."), ());
             }
         }
@@ -253,7 +293,11 @@ mod tests {
         let mut matches = 0;
         trie.matches(&path, &mut |()| matches += 1);
         assert_eq!(matches, 1 + 16 + 120 + 560);
-        assert!(looked_at(&trie, &path) <= 17usize.pow(most), "{}", looked_at(&trie, &path));
+        assert!(
+            looked_at(&trie, &path) <= 17usize.pow(most),
+            "{}",
+            looked_at(&trie, &path)
+        );
     }
 
     #[test]

@@ -33,8 +33,12 @@ impl Room {
     /// Takes so many octets, if no more than `most` are taken then.
     pub(super) fn take(all: &Arc<AtomicUsize>, octets: usize, most: usize) -> Option<Room> {
         let fits = |taken: usize| taken.checked_add(octets).filter(|sum| *sum <= most);
-        all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
-        Some(Room { octets, all: Arc::clone(all) })
+        all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .ok()?;
+        Some(Room {
+            octets,
+            all: Arc::clone(all),
+        })
     }
 }
 
@@ -67,20 +71,26 @@ impl Waiting {
     }
 
     pub(super) fn insert(&mut self, position: u64, letter: Letter) {
-        self.deadlines.extend(letter.expires.map(|at| (at, position)));
+        self.deadlines
+            .extend(letter.expires.map(|at| (at, position)));
         self.letters.insert(position, letter);
     }
 
     /// Takes out the first that is `wanted`, with its position.
     pub(super) fn take(&mut self, wanted: impl Fn(&Letter) -> bool) -> Option<(u64, Letter)> {
-        let position = self.letters.iter().find(|(_, letter)| wanted(letter)).map(|(position, _)| *position)?;
+        let position = self
+            .letters
+            .iter()
+            .find(|(_, letter)| wanted(letter))
+            .map(|(position, _)| *position)?;
         self.remove(position).map(|letter| (position, letter))
     }
 
     /// Takes out all that have expired.
     pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Letter> {
         let mut expired = Vec::new();
-        while let Some((_, position)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+        while let Some((_, position)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now)
+        {
             expired.extend(self.remove(position));
         }
         expired
@@ -103,6 +113,12 @@ impl Letter {
         headers.insert("original-destination", queue);
         headers.insert("dead-letter-reason", reason);
         let message = Message::from_parts(headers, self.message.body().clone());
-        Letter { message, attempts: 0, refused_by: None, expires: None, ..self }
+        Letter {
+            message,
+            attempts: 0,
+            refused_by: None,
+            expires: None,
+            ..self
+        }
     }
 }

@@ -1,7 +1,11 @@
 //! Clients of a broker, over streams in memory.
 
 #![allow(dead_code, reason = "no test needs all of it")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::{SinkExt, StreamExt};
 use std::{
@@ -46,11 +50,20 @@ impl Client {
         S: Service<Request, Response = Response, Error = BoxError, Future: Send> + Send + 'static,
     {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
-        let (_, _, connection) = Session::new(Socket::over_bytes(ours, Peer::default(), &Default::default()), config);
+        let (_, _, connection) = Session::new(
+            Socket::over_bytes(ours, Peer::default(), &Default::default()),
+            config,
+        );
         let connection = tokio::spawn(connection.run(service));
         let socket = Socket::over_bytes(theirs, Peer::default(), &Default::default());
-        let mut client = Client { socket, connection, receipts: 0 };
-        client.send(Frame::new(Command::Connect).with_header("accept-version", "1.2")).await;
+        let mut client = Client {
+            socket,
+            connection,
+            receipts: 0,
+        };
+        client
+            .send(Frame::new(Command::Connect).with_header("accept-version", "1.2"))
+            .await;
         client.gets(Command::Connected).await;
         client.socket.negotiated(Version::V1_2, Limits::default());
         client
@@ -68,7 +81,10 @@ impl Client {
     /// The next frame; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
-            match timeout(Duration::from_secs(1_000), self.socket.next()).await.expect("a frame, or the end")? {
+            match timeout(Duration::from_secs(1_000), self.socket.next())
+                .await
+                .expect("a frame, or the end")?
+            {
                 Inbound::Frame(frame) => return Some(frame),
                 Inbound::End(_) => return None,
                 _ => {}
@@ -77,7 +93,10 @@ impl Client {
     }
 
     pub(crate) async fn gets(&mut self, command: Command) -> Frame {
-        let frame = self.next().await.unwrap_or_else(|| panic!("the end, and no {command}"));
+        let frame = self
+            .next()
+            .await
+            .unwrap_or_else(|| panic!("the end, and no {command}"));
         assert_eq!(frame.command, command, "{frame:?} {:?}", frame.body);
         frame
     }
@@ -98,14 +117,20 @@ impl Client {
     pub(crate) async fn asks(&mut self, frame: Frame) {
         let receipt = self.receipt();
         self.send(frame.with_header("receipt", &receipt)).await;
-        assert_eq!(self.gets(Command::Receipt).await.headers.get("receipt-id"), Some(&*receipt));
+        assert_eq!(
+            self.gets(Command::Receipt).await.headers.get("receipt-id"),
+            Some(&*receipt)
+        );
     }
 
     /// Sends a frame and gets an error for it, and nothing before that.
     pub(crate) async fn is_refused(&mut self, frame: Frame, code: &str) {
         let receipt = self.receipt();
         self.send(frame.with_header("receipt", &receipt)).await;
-        assert_eq!(self.gets_error(code).await.headers.get("receipt-id"), Some(&*receipt));
+        assert_eq!(
+            self.gets_error(code).await.headers.get("receipt-id"),
+            Some(&*receipt)
+        );
     }
 
     fn receipt(&mut self) -> String {
@@ -124,7 +149,8 @@ impl Client {
     }
 
     pub(crate) async fn consumes(&mut self, id: &str, destination: &str) {
-        self.asks(subscribe(id, destination).with_header("ack", "client-individual")).await;
+        self.asks(subscribe(id, destination).with_header("ack", "client-individual"))
+            .await;
     }
 
     pub(crate) async fn sends(&mut self, destination: &str, body: &str) {
@@ -148,7 +174,9 @@ impl Client {
 }
 
 pub(crate) fn subscribe(id: &str, destination: &str) -> Frame {
-    Frame::new(Command::Subscribe).with_header("id", id).with_header("destination", destination)
+    Frame::new(Command::Subscribe)
+        .with_header("id", id)
+        .with_header("destination", destination)
 }
 
 pub(crate) fn unsubscribe(id: &str) -> Frame {
@@ -156,11 +184,19 @@ pub(crate) fn unsubscribe(id: &str) -> Frame {
 }
 
 pub(crate) fn send(destination: &str, body: &str) -> Frame {
-    Frame::new(Command::Send).with_header("destination", destination).with_body(body.to_owned())
+    Frame::new(Command::Send)
+        .with_header("destination", destination)
+        .with_body(body.to_owned())
 }
 
 pub(crate) fn answer(command: Command, message: &Frame) -> Frame {
-    Frame::new(command).with_header("id", message.headers.get("ack").expect("a message that wants an ACK"))
+    Frame::new(command).with_header(
+        "id",
+        message
+            .headers
+            .get("ack")
+            .expect("a message that wants an ACK"),
+    )
 }
 
 pub(crate) fn in_transaction(frame: Frame) -> Frame {
@@ -186,7 +222,9 @@ impl Service<Request> for Named {
 
     fn call(&mut self, request: Request) -> Answer<Response> {
         match request.command() {
-            Command::Connect => Answer::now(Ok::<_, BoxError>(Response::Connected(Connected::from(self.1.clone())))),
+            Command::Connect => Answer::now(Ok::<_, BoxError>(Response::Connected(
+                Connected::from(self.1.clone()),
+            ))),
             _ => self.0.call(request),
         }
     }
@@ -212,5 +250,9 @@ impl Random {
 
 /// The larger of two sizes if `SOAK=1` is set.
 pub(crate) fn size(usual: usize, soak: usize) -> usize {
-    if std::env::var_os("SOAK").is_some_and(|value| value == "1") { soak } else { usual }
+    if std::env::var_os("SOAK").is_some_and(|value| value == "1") {
+        soak
+    } else {
+        usual
+    }
 }

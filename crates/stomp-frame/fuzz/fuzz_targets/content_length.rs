@@ -6,5 +6,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let used = allocation_counter::measure(|| stomp_frame_fuzz::content_length::check(input));
     // Some copies of the input, and the small things around them.
     let allowed = 4096 + 16 * input.len() as u64;
-    assert!(used.bytes_total <= allowed, "{} octets allocated for {}", used.bytes_total, input.len());
+    assert!(
+        used.bytes_total <= allowed,
+        "{} octets allocated for {}",
+        used.bytes_total,
+        input.len()
+    );
 });

@@ -7,7 +7,11 @@ use super::choices::Choices;
 /// Checks an `accept-version`.
 pub fn check(input: &[u8]) {
     let header = Choices::new(input).text();
-    let is_listed = |version: &Version| header.split(',').any(|token| token.trim_matches(' ') == version.as_str());
+    let is_listed = |version: &Version| {
+        header
+            .split(',')
+            .any(|token| token.trim_matches(' ') == version.as_str())
+    };
     let greatest = Version::ALL.into_iter().rev().find(is_listed);
     assert_eq!(Version::negotiate(Some(&header)), greatest, "{header:?}");
 }

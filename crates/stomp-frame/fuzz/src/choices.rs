@@ -19,7 +19,9 @@ impl<'a> Choices<'a> {
 
     /// The next octet; zero for ever after the last.
     pub(crate) fn octet(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        let Some((first, rest)) = self.0.split_first() else {
+            return 0;
+        };
         self.0 = rest;
         *first
     }
@@ -46,8 +48,12 @@ impl<'a> Choices<'a> {
             b'-' => default,
             octet => usize::from(octet) * unit,
         };
-        let limits = default.frame(limit(4, default.frame)).head(limit(2, default.head));
-        limits.line(limit(1, default.line)).headers(limit(1, default.headers) % 65)
+        let limits = default
+            .frame(limit(4, default.frame))
+            .head(limit(2, default.head));
+        limits
+            .line(limit(1, default.line))
+            .headers(limit(1, default.headers) % 65)
     }
 
     /// The octets before the next [`END`], which is dropped, or all that are left.

@@ -40,7 +40,13 @@ pub fn check(input: &[u8]) {
         Decoded::Frame(frame) => frame.body.clone(),
         Decoded::HeartBeat => Bytes::from("a heart-beat"),
     };
-    assert_eq!(result.map(|item| item.as_ref().map(body)).as_ref().map(Option::as_deref), expected.as_ref().copied());
+    assert_eq!(
+        result
+            .map(|item| item.as_ref().map(body))
+            .as_ref()
+            .map(Option::as_deref),
+        expected.as_ref().copied()
+    );
 }
 
 /// What the value means, if it means anything. As any line, it may end with CR LF.

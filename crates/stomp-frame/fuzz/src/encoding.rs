@@ -11,7 +11,11 @@ pub(crate) fn check(frame: &Frame, version: Version) {
     const BEFORE: &[u8] = b"what was there";
     let mut out = BytesMut::from(BEFORE);
     let result = Encoder::new(version).encode(frame, &mut out);
-    assert_eq!(result.is_ok(), reference::is_expressible(frame, version), "{result:?}: {frame:?} in {version}");
+    assert_eq!(
+        result.is_ok(),
+        reference::is_expressible(frame, version),
+        "{result:?}: {frame:?} in {version}"
+    );
     let bytes = out.strip_prefix(BEFORE);
     let Some(bytes) = bytes.filter(|_| result.is_ok()) else {
         assert_eq!(out, BEFORE, "{result:?}");
@@ -19,9 +23,17 @@ pub(crate) fn check(frame: &Frame, version: Version) {
     };
     // Something behind the frame would be refused.
     let read = Frame::parse(bytes.to_vec(), version);
-    assert_eq!(read.as_ref(), Ok(&with_length(frame)), "{bytes:?} in {version}");
+    assert_eq!(
+        read.as_ref(),
+        Ok(&with_length(frame)),
+        "{bytes:?} in {version}"
+    );
     let (lines, _) = reference::head(bytes);
-    assert_eq!(read.map(|frame| frame.headers.len() + 1), Ok(lines.len()), "{bytes:?}");
+    assert_eq!(
+        read.map(|frame| frame.headers.len() + 1),
+        Ok(lines.len()),
+        "{bytes:?}"
+    );
     check_parts(frame, version, bytes);
 }
 
@@ -29,7 +41,10 @@ pub(crate) fn check(frame: &Frame, version: Version) {
 pub(crate) fn check_read(frame: &Frame, version: Version) {
     // In STOMP 1.0 the body of a SUBSCRIBE is ignored, but the length it had is not.
     let has_lost = version == Version::V1_0 && frame.command == Command::Subscribe;
-    assert!(has_lost || reference::is_expressible(frame, version), "{frame:?} in {version}");
+    assert!(
+        has_lost || reference::is_expressible(frame, version),
+        "{frame:?} in {version}"
+    );
     check(frame, version);
 }
 

@@ -19,7 +19,9 @@ pub fn check(input: &[u8]) {
         limits: choices.limits(),
     };
     let count = choices.count();
-    let sizes: Vec<usize> = (0..count).map(|_| usize::from(choices.octet() % 32) + 1).collect();
+    let sizes: Vec<usize> = (0..count)
+        .map(|_| usize::from(choices.octet() % 32) + 1)
+        .collect();
     let stream = choices.rest();
     let whole = session.read(&[stream]);
     assert_eq!(session.read(&pieces(stream, &sizes)), whole);
@@ -72,7 +74,10 @@ impl Session {
         let (mut frames, mut end) = (Vec::new(), Ok(0));
         for pieces in pieces.chunks(self.fed_at_once) {
             pieces.iter().for_each(|piece| decoder.feed(piece.to_vec()));
-            let (held, new) = (decoder.held(), pieces.iter().map(|piece| piece.len()).sum::<usize>());
+            let (held, new) = (
+                decoder.held(),
+                pieces.iter().map(|piece| piece.len()).sum::<usize>(),
+            );
             // Half an EOL is kept even where no frame is allowed.
             assert!(held <= self.limits.frame.max(1) + new, "{held} octets kept");
             let result = loop {
@@ -93,6 +98,10 @@ impl Session {
             assert!(end.is_ok() || end == result, "{end:?} became {result:?}");
             end = result;
         }
-        Outcome { frames, end, is_stopped: decoder.is_stopped() }
+        Outcome {
+            frames,
+            end,
+            is_stopped: decoder.is_stopped(),
+        }
     }
 }

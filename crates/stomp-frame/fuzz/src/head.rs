@@ -12,7 +12,11 @@ pub fn check(input: &[u8]) {
     let version = choices.version();
     let bytes = [choices.rest(), b"\n\n\0"].concat();
     let read = Frame::parse(bytes.clone(), version);
-    assert_eq!(read.as_ref().ok(), reference::frame(&bytes, version).as_ref(), "{read:?}");
+    assert_eq!(
+        read.as_ref().ok(),
+        reference::frame(&bytes, version).as_ref(),
+        "{read:?}"
+    );
     let (lines, rest) = reference::head(&bytes);
     match read {
         Ok(mut frame) => {
@@ -22,12 +26,17 @@ pub fn check(input: &[u8]) {
             frame.headers.append("a", ":");
             encoding::check(&frame, version);
             let name = frame.headers.iter().map(|(name, _)| name.to_owned()).next();
-            name.iter().for_each(|name| assert!(frame.headers.remove(name)));
+            name.iter()
+                .for_each(|name| assert!(frame.headers.remove(name)));
             encoding::check(&frame, version);
         }
         // A receipt is told rightly or not at all.
         Err(error) if error.receipt.is_some() && rest == b"\0" => {
-            assert_eq!(error.receipt, reference::receipt(&lines, version), "{error:?}");
+            assert_eq!(
+                error.receipt,
+                reference::receipt(&lines, version),
+                "{error:?}"
+            );
         }
         Err(_) => {}
     }

@@ -20,6 +20,9 @@ fn expected(text: &str) -> Option<HeartBeat> {
         // Of digits alone, only too many are no number.
         is_number.then(|| run.parse().unwrap_or(u32::MAX))
     });
-    let heart_beat = HeartBeat { send: runs.next()??, receive: runs.next()?? };
+    let heart_beat = HeartBeat {
+        send: runs.next()??,
+        receive: runs.next()??,
+    };
     runs.next().is_none().then_some(heart_beat)
 }

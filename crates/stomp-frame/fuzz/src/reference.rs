@@ -13,7 +13,11 @@ pub(crate) fn frame(bytes: &[u8], version: Version) -> Option<Frame> {
     let (body, end) = rest.split_at_checked(length)?;
     let (lines_after, rest_after) = head(end.strip_prefix(b"\0")?);
     // STOMP 1.0: "The body of the SUBSCRIBE command is ignored."
-    let body = if version == Version::V1_0 && command == Command::Subscribe { b"" } else { body };
+    let body = if version == Version::V1_0 && command == Command::Subscribe {
+        b""
+    } else {
+        body
+    };
     let is_sound = body.is_empty() || command.allows_body();
     (is_sound && lines_after.is_empty() && rest_after.is_empty()).then(|| Frame {
         command,
@@ -51,7 +55,10 @@ pub(crate) fn read(lines: &[&[u8]], version: Version) -> Option<(Command, Header
         };
         Some((plain(name)?, plain(value)?)).filter(|_| is_sound)
     });
-    Some((command, headers.collect::<Option<Vec<_>>>()?.into_iter().collect()))
+    Some((
+        command,
+        headers.collect::<Option<Vec<_>>>()?.into_iter().collect(),
+    ))
 }
 
 /// What the lines of a head say is the receipt, even if nothing else in them can be read.
@@ -66,24 +73,35 @@ pub(crate) fn receipt(lines: &[&[u8]], version: Version) -> Option<Box<str>> {
 /// Whether `version` can say `frame`.
 pub(crate) fn is_expressible(frame: &Frame, version: Version) -> bool {
     let stated = frame.headers.get("content-length").map(content_length);
-    let is_sound = |(name, value): (&str, &str)| match (is_escaped(frame.command, version), version) {
-        (false, _) => !name.contains(['\0', '\r', '\n', ':']) && !value.contains(['\0', '\r', '\n']),
+    let is_sound = |(name, value): (&str, &str)| match (is_escaped(frame.command, version), version)
+    {
+        (false, _) => {
+            !name.contains(['\0', '\r', '\n', ':']) && !value.contains(['\0', '\r', '\n'])
+        }
         (true, Version::V1_1) => !name.contains(['\0', '\r']) && !value.contains(['\0', '\r']),
         (true, _) => !name.contains('\0') && !value.contains('\0'),
     };
     (frame.body.is_empty() || frame.command.allows_body())
         && stated.is_none_or(|stated| stated == Some(frame.body.len()))
-        && frame.headers.iter().all(|header| !header.0.is_empty() && is_sound(header))
+        && frame
+            .headers
+            .iter()
+            .all(|header| !header.0.is_empty() && is_sound(header))
 }
 
 /// A `content-length`: one to ten digits.
 pub(crate) fn content_length(text: &str) -> Option<usize> {
-    let is_number = (1..=10).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_digit());
+    let is_number =
+        (1..=10).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_digit());
     text.parse().ok().filter(|_| is_number)
 }
 
 fn is_escaped(command: Command, version: Version) -> bool {
-    version != Version::V1_0 && !matches!(command, Command::Connect | Command::Stomp | Command::Connected)
+    version != Version::V1_0
+        && !matches!(
+            command,
+            Command::Connect | Command::Stomp | Command::Connected
+        )
 }
 
 fn unescape(text: &str, version: Version) -> Option<String> {

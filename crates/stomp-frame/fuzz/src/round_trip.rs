@@ -18,9 +18,21 @@ pub fn check(input: &[u8]) {
         change(&mut headers, kind, &header);
         change_plainly(&mut expected, kind, header);
     }
-    assert!(headers.iter().eq(expected.iter().map(|(name, value)| (&**name, &**value))), "{headers:?}");
+    assert!(
+        headers
+            .iter()
+            .eq(expected.iter().map(|(name, value)| (&**name, &**value))),
+        "{headers:?}"
+    );
     let body = choices.rest().to_vec().into();
-    encoding::check(&Frame { command, headers, body }, version);
+    encoding::check(
+        &Frame {
+            command,
+            headers,
+            body,
+        },
+        version,
+    );
 }
 
 fn change(headers: &mut Headers, kind: u8, (name, value): &(String, String)) {
@@ -38,7 +50,10 @@ fn change_plainly(pairs: &mut Vec<(String, String)>, kind: u8, new: (String, Str
     match kind {
         b'=' => {
             let after = pairs.split_off(place.unwrap_or(pairs.len()));
-            let others = after.into_iter().filter(|(name, _)| *name != new.0).collect::<Vec<_>>();
+            let others = after
+                .into_iter()
+                .filter(|(name, _)| *name != new.0)
+                .collect::<Vec<_>>();
             pairs.push(new);
             pairs.extend(others);
         }

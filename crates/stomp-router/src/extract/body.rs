@@ -16,7 +16,10 @@ impl<S> FromRequest<S> for String {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         match std::str::from_utf8(request.body()) {
             Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(bad_request(&format!("The body is not UTF-8 from octet {} on.", error.valid_up_to()))),
+            Err(error) => Err(bad_request(&format!(
+                "The body is not UTF-8 from octet {} on.",
+                error.valid_up_to()
+            ))),
         }
     }
 }
@@ -32,8 +35,14 @@ impl<T: DeserializeOwned, S> FromRequest<S> for Json<T> {
 
 /// Says in which field the error is, for which the body is read once more: only those who send bad JSON pay for it.
 fn rejection<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> ClientError {
-    let again: Result<T, _> = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body));
-    let field = again.err().map(|error| error.path().to_string()).filter(|path| path != ".");
+    let again: Result<T, _> =
+        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body));
+    let field = again
+        .err()
+        .map(|error| error.path().to_string())
+        .filter(|path| path != ".");
     let field = field.map_or_else(String::new, |path| format!(", at {path}"));
-    bad_request(&format!("The body is not the JSON that is expected{field}: {error}."))
+    bad_request(&format!(
+        "The body is not the JSON that is expected{field}: {error}."
+    ))
 }

@@ -35,6 +35,8 @@ pub struct Extension<T>(pub T);
 impl<T: Clone + Send + Sync + 'static, S> FromRequest<S> for Extension<T> {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         let value = request.extensions().get().cloned();
-        value.map(Extension).ok_or_else(|| missing(type_name::<Self>(), "no layer around it has added one"))
+        value
+            .map(Extension)
+            .ok_or_else(|| missing(type_name::<Self>(), "no layer around it has added one"))
     }
 }

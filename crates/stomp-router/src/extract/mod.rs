@@ -95,6 +95,8 @@ impl<S> FromRequest<S> for Principal {
 
 impl<S> FromRequest<S> for DisconnectReason {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
-        request.reason().ok_or_else(|| missing("the reason of a DISCONNECT", "this is another frame"))
+        request
+            .reason()
+            .ok_or_else(|| missing("the reason of a DISCONNECT", "this is another frame"))
     }
 }

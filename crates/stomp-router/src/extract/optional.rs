@@ -46,6 +46,10 @@ impl<T: Clone + Send + Sync + 'static, S> OptionalFromRequest<S> for Extension<T
 
 impl<T: DeserializeOwned, S> OptionalFromRequest<S> for Json<T> {
     fn from_request(request: &Request, state: &S) -> Result<Option<Self>, ClientError> {
-        if request.body().is_empty() { Ok(None) } else { FromRequest::from_request(request, state).map(Some) }
+        if request.body().is_empty() {
+            Ok(None)
+        } else {
+            FromRequest::from_request(request, state).map(Some)
+        }
     }
 }

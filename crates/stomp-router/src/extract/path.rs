@@ -31,7 +31,9 @@ pub struct Path<T>(pub T);
 impl<T: DeserializeOwned, S> FromRequest<S> for Path<T> {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         let parameters = Parameters { request };
-        T::deserialize(parameters).map(Path).map_err(|error| bad_request(&format!("In the destination, {error}.")))
+        T::deserialize(parameters)
+            .map(Path)
+            .map_err(|error| bad_request(&format!("In the destination, {error}.")))
     }
 }
 
@@ -51,7 +53,10 @@ impl<'a> Parameters<'a> {
         let mut values = self.values();
         match (values.next(), values.next()) {
             (Some(value), None) => Ok(value),
-            _ => Err(Error::custom(format!("{} values stand where one is expected", self.values().count()))),
+            _ => Err(Error::custom(format!(
+                "{} values stand where one is expected",
+                self.values().count()
+            ))),
         }
     }
 }
@@ -88,15 +93,26 @@ impl<'de> Deserializer<'de> for Parameters<'de> {
         visitor.visit_seq(SeqDeserializer::new(self.values()))
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         let found = self.values().count();
         if found != length {
-            return Err(Error::custom(format!("{found} values stand where {length} are expected")));
+            return Err(Error::custom(format!(
+                "{found} values stand where {length} are expected"
+            )));
         }
         self.deserialize_seq(visitor)
     }
 
-    fn deserialize_tuple_struct<V>(self, _: &'static str, length: usize, visitor: V) -> Result<V::Value, Error>
+    fn deserialize_tuple_struct<V>(
+        self,
+        _: &'static str,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error>
     where
         V: Visitor<'de>,
     {
@@ -104,10 +120,17 @@ impl<'de> Deserializer<'de> for Parameters<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_map(MapDeserializer::new(self.values().map(|value| (value.name, value))))
+        visitor.visit_map(MapDeserializer::new(
+            self.values().map(|value| (value.name, value)),
+        ))
     }
 
-    fn deserialize_struct<V>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error>
+    fn deserialize_struct<V>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error>
     where
         V: Visitor<'de>,
     {
@@ -171,7 +194,9 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_borrowed_str(self.text).map_err(|error: Error| self.wrong(&error))
+        visitor
+            .visit_borrowed_str(self.text)
+            .map_err(|error: Error| self.wrong(&error))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -185,18 +210,28 @@ impl<'de> Deserializer<'de> for Value<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_enum<V>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error>
+    fn deserialize_enum<V>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error>
     where
         V: Visitor<'de>,
     {
-        visitor.visit_enum(self.text.into_deserializer()).map_err(|error| self.wrong(&error))
+        visitor
+            .visit_enum(self.text.into_deserializer())
+            .map_err(|error| self.wrong(&error))
     }
 }
 
 impl Value<'_> {
     /// Says of which parameter an error is.
     fn wrong(self, error: &Error) -> Error {
-        Error::custom(format!("{:?} is wrong for {:?}: {error}", self.text, self.name))
+        Error::custom(format!(
+            "{:?} is wrong for {:?}: {error}",
+            self.text, self.name
+        ))
     }
 }
 

@@ -45,7 +45,10 @@ impl<F: Clone, S: RouteService> Layer<S> for FromFnLayer<F> {
     type Service = FromFn<F>;
 
     fn layer(&self, inner: S) -> FromFn<F> {
-        FromFn { function: self.function.clone(), inner: Route::of(inner) }
+        FromFn {
+            function: self.function.clone(),
+            inner: Route::of(inner),
+        }
     }
 }
 

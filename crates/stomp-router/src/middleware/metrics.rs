@@ -53,7 +53,12 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let (command, pattern) = (request.command(), request.params().pattern().cloned());
         let start = Instant::now();
-        MetricsFuture { future: self.inner.call(request), command, pattern, start }
+        MetricsFuture {
+            future: self.inner.call(request),
+            command,
+            pattern,
+            start,
+        }
     }
 }
 
@@ -80,11 +85,15 @@ where
         let result = ready!(this.future.poll(cx));
         let outcome = if result.is_ok() { "ok" } else { "error" };
         let command = this.command.as_str();
-        let route: Arc<str> = this.pattern.as_ref().map_or_else(|| "".into(), |pattern| Arc::clone(&pattern.text));
+        let route: Arc<str> = this
+            .pattern
+            .as_ref()
+            .map_or_else(|| "".into(), |pattern| Arc::clone(&pattern.text));
         let elapsed = this.start.elapsed();
         counter!("stomp_requests_total", "command" => command, "route" => Arc::clone(&route), "outcome" => outcome)
             .increment(1);
-        histogram!("stomp_request_duration_seconds", "command" => command, "route" => route).record(elapsed);
+        histogram!("stomp_request_duration_seconds", "command" => command, "route" => route)
+            .record(elapsed);
         Poll::Ready(result)
     }
 }

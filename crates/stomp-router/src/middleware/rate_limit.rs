@@ -48,7 +48,12 @@ impl RateLimitLayer {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let interval = per / frames.max(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        RateLimitLayer { id, interval, ahead: per.saturating_sub(interval), clock: Instant::now }
+        RateLimitLayer {
+            id,
+            interval,
+            ahead: per.saturating_sub(interval),
+            clock: Instant::now,
+        }
     }
 
     /// Counts a frame, if there is room for it.
@@ -60,11 +65,20 @@ impl RateLimitLayer {
         });
         let mut counts = counts.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = (self.clock)();
-        let at = counts.iter().position(|count| count.id == self.id).unwrap_or_else(|| {
-            counts.push(Count { id: self.id, ahead: Duration::ZERO, since: now });
-            counts.len() - 1
-        });
-        counts.get_mut(at).is_some_and(|count| count.admits(self, now))
+        let at = counts
+            .iter()
+            .position(|count| count.id == self.id)
+            .unwrap_or_else(|| {
+                counts.push(Count {
+                    id: self.id,
+                    ahead: Duration::ZERO,
+                    since: now,
+                });
+                counts.len() - 1
+            });
+        counts
+            .get_mut(at)
+            .is_some_and(|count| count.admits(self, now))
     }
 }
 
@@ -82,7 +96,9 @@ struct Count {
 
 impl Count {
     fn admits(&mut self, layer: &RateLimitLayer, now: Instant) -> bool {
-        self.ahead = self.ahead.saturating_sub(now.saturating_duration_since(self.since));
+        self.ahead = self
+            .ahead
+            .saturating_sub(now.saturating_duration_since(self.since));
         self.since = now;
         if self.ahead > layer.ahead {
             return false;
@@ -96,7 +112,10 @@ impl<S> Layer<S> for RateLimitLayer {
     type Service = RateLimit<S>;
 
     fn layer(&self, inner: S) -> RateLimit<S> {
-        RateLimit { inner, layer: *self }
+        RateLimit {
+            inner,
+            layer: *self,
+        }
     }
 }
 
@@ -121,7 +140,10 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         if may_be_refused(&request) && !self.layer.admits(request.session()) {
-            return refuse(ClientError::new("rate-limited", "These frames come too fast."));
+            return refuse(ClientError::new(
+                "rate-limited",
+                "These frames come too fast.",
+            ));
         }
         go(self.inner.call(request))
     }
@@ -148,20 +170,32 @@ mod tests {
 
     #[test]
     fn room_comes_back_with_time() {
-        let layer = RateLimitLayer { clock, ..RateLimitLayer::new(2, Duration::from_secs(10)) };
+        let layer = RateLimitLayer {
+            clock,
+            ..RateLimitLayer::new(2, Duration::from_secs(10))
+        };
         let (session, other) = (session(), session());
         let admitted = |at| {
             PASSED.set(Duration::from_secs(at));
             layer.admits(&session)
         };
-        assert_eq!([0, 0, 0, 4, 5, 5].map(admitted), [true, true, false, false, true, false]);
+        assert_eq!(
+            [0, 0, 0, 4, 5, 5].map(admitted),
+            [true, true, false, false, true, false]
+        );
         assert!(layer.admits(&other), "another session has its own count");
-        assert_eq!([9, 10, 100, 100, 100].map(admitted), [false, true, true, true, false]);
+        assert_eq!(
+            [9, 10, 100, 100, 100].map(admitted),
+            [false, true, true, true, false]
+        );
     }
 
     #[test]
     fn clones_count_together_and_layers_apart() {
-        let [one, other] = [1, 1].map(|frames| RateLimitLayer { clock, ..RateLimitLayer::new(frames, Duration::MAX) });
+        let [one, other] = [1, 1].map(|frames| RateLimitLayer {
+            clock,
+            ..RateLimitLayer::new(frames, Duration::MAX)
+        });
         let session = session();
         PASSED.set(Duration::ZERO);
         let clone = one;

@@ -52,7 +52,10 @@ where
         let span = span(&request);
         let start = Instant::now();
         let future = span.in_scope(|| self.inner.call(request));
-        TraceFuture { future: future.instrument(span), start }
+        TraceFuture {
+            future: future.instrument(span),
+            start,
+        }
     }
 }
 

@@ -22,7 +22,11 @@ type Row = (&'static str, &'static str, u16);
 /// What a good request consists of.
 const HERE: Row = ("here", "/stomp", 101);
 const GET: Row = ("GET", "GET", 101);
-const KEY: Row = ("key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 101);
+const KEY: Row = (
+    "key",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    101,
+);
 const VERSION: Row = ("13", "Sec-WebSocket-Version: 13\r\n", 101);
 const NO_ORIGIN: Row = ("no origin", "", 101);
 
@@ -35,22 +39,39 @@ const PATHS: &[Row] = &[
     ("slash", "/stomp/", 404),
 ];
 
-const METHODS: &[Row] = &[GET, ("HEAD", "HEAD", 405), ("POST", "POST", 405), ("PUT", "PUT", 405)];
+const METHODS: &[Row] = &[
+    GET,
+    ("HEAD", "HEAD", 405),
+    ("POST", "POST", 405),
+    ("PUT", "PUT", 405),
+];
 
 const KEYS: &[Row] = &[
     KEY,
     ("no key", "", 400),
     ("empty key", "Sec-WebSocket-Key:\r\n", 400),
     ("short key", "Sec-WebSocket-Key: c2hvcnQ=\r\n", 400),
-    ("no base64", "Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!==\r\n", 400),
+    (
+        "no base64",
+        "Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!==\r\n",
+        400,
+    ),
 ];
 
-const VERSIONS: &[Row] = &[VERSION, ("8", "Sec-WebSocket-Version: 8\r\n", 426), ("no version", "", 426)];
+const VERSIONS: &[Row] = &[
+    VERSION,
+    ("8", "Sec-WebSocket-Version: 8\r\n", 426),
+    ("no version", "", 426),
+];
 
 const ORIGINS: &[Row] = &[
     NO_ORIGIN,
     ("same origin", "Origin: http://HOST\r\n", 101),
-    ("same origin, cookie", "Origin: http://HOST\r\nCookie: a=b\r\n", 101),
+    (
+        "same origin, cookie",
+        "Origin: http://HOST\r\nCookie: a=b\r\n",
+        101,
+    ),
     ("on this machine", "Origin: http://localhost:5173\r\n", 101),
     FOREIGN,
     ("no page", "Origin: null\r\n", 403),
@@ -65,9 +86,21 @@ const NO_OFFER: Offer = ("none offered", "", None);
 
 const SUBPROTOCOLS: &[Offer] = &[
     NO_OFFER,
-    ("1.2", "Sec-WebSocket-Protocol: v12.stomp\r\n", Some("v12.stomp")),
-    ("all", "Sec-WebSocket-Protocol: v10.stomp, v11.stomp, v12.stomp\r\n", Some("v12.stomp")),
-    ("two lines", "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: v11.stomp\r\n", Some("v11.stomp")),
+    (
+        "1.2",
+        "Sec-WebSocket-Protocol: v12.stomp\r\n",
+        Some("v12.stomp"),
+    ),
+    (
+        "all",
+        "Sec-WebSocket-Protocol: v10.stomp, v11.stomp, v12.stomp\r\n",
+        Some("v12.stomp"),
+    ),
+    (
+        "two lines",
+        "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: v11.stomp\r\n",
+        Some("v11.stomp"),
+    ),
     ("unknown", "Sec-WebSocket-Protocol: mqtt\r\n", None),
 ];
 
@@ -75,21 +108,86 @@ const SUBPROTOCOLS: &[Offer] = &[
 const ODDITIES: &[(&str, &str, &str, u16)] = &[
     ("HTTP/1.0", " HTTP/1.1\r\n", " HTTP/1.0\r\n", 400),
     ("no Upgrade", "Upgrade: websocket\r\n", "", 426),
-    ("another Upgrade", "Upgrade: websocket\r\n", "Upgrade: h2c\r\n", 426),
-    ("Upgrade in capitals", "Upgrade: websocket\r\n", "Upgrade: WebSocket\r\n", 101),
+    (
+        "another Upgrade",
+        "Upgrade: websocket\r\n",
+        "Upgrade: h2c\r\n",
+        426,
+    ),
+    (
+        "Upgrade in capitals",
+        "Upgrade: websocket\r\n",
+        "Upgrade: WebSocket\r\n",
+        101,
+    ),
     ("no Connection", "Connection: Upgrade\r\n", "", 426),
-    ("another Connection", "Connection: Upgrade\r\n", "Connection: keep-alive\r\n", 426),
-    ("Connection as a list", "Connection: Upgrade\r\n", "Connection: keep-alive, upgrade\r\n", 101),
+    (
+        "another Connection",
+        "Connection: Upgrade\r\n",
+        "Connection: keep-alive\r\n",
+        426,
+    ),
+    (
+        "Connection as a list",
+        "Connection: Upgrade\r\n",
+        "Connection: keep-alive, upgrade\r\n",
+        101,
+    ),
     ("no Host", "Host: HOST\r\n", "", 400),
-    ("a body", "Host: HOST\r\n", "Host: HOST\r\nContent-Length: 4\r\n", 400),
-    ("chunks", "Host: HOST\r\n", "Host: HOST\r\nTransfer-Encoding: chunked\r\n", 400),
-    ("an empty body", "Host: HOST\r\n", "Host: HOST\r\nContent-Length: 0\r\n", 101),
-    ("two keys", "Host: HOST\r\n", "Host: HOST\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n", 400),
-    ("two versions", "Host: HOST\r\n", "Host: HOST\r\nSec-WebSocket-Version: 13\r\n", 400),
-    ("two origins", "Host: HOST\r\n", "Host: HOST\r\nOrigin: http://HOST\r\nOrigin: http://HOST\r\n", 400),
-    ("an origin that is no text", "Host: HOST\r\n", "Host: HOST\r\nOrigin: http://\u{e9}\r\n", 403),
-    ("a sub-protocol that is no text", "Host: HOST\r\n", "Host: HOST\r\nSec-WebSocket-Protocol: \u{e9}\r\n", 101),
-    ("an extension", "Host: HOST\r\n", "Host: HOST\r\nSec-WebSocket-Extensions: permessage-deflate\r\n", 101),
+    (
+        "a body",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nContent-Length: 4\r\n",
+        400,
+    ),
+    (
+        "chunks",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nTransfer-Encoding: chunked\r\n",
+        400,
+    ),
+    (
+        "an empty body",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nContent-Length: 0\r\n",
+        101,
+    ),
+    (
+        "two keys",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
+        400,
+    ),
+    (
+        "two versions",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nSec-WebSocket-Version: 13\r\n",
+        400,
+    ),
+    (
+        "two origins",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nOrigin: http://HOST\r\nOrigin: http://HOST\r\n",
+        400,
+    ),
+    (
+        "an origin that is no text",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nOrigin: http://\u{e9}\r\n",
+        403,
+    ),
+    (
+        "a sub-protocol that is no text",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nSec-WebSocket-Protocol: \u{e9}\r\n",
+        101,
+    ),
+    (
+        "an extension",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nSec-WebSocket-Extensions: permessage-deflate\r\n",
+        101,
+    ),
 ];
 
 /// All of them.
@@ -115,7 +213,13 @@ pub(crate) fn all() -> Vec<Case> {
     for &(name, line, by, status) in ODDITIES {
         assert!(good.request.contains(line), "{line}");
         let request = good.request.replacen(line, by, 1);
-        cases.push(Case { name: name.to_owned(), request, alone: status, mounted: status, subprotocol: None });
+        cases.push(Case {
+            name: name.to_owned(),
+            request,
+            alone: status,
+            mounted: status,
+            subprotocol: None,
+        });
     }
     cases
 }
@@ -126,8 +230,21 @@ fn case(path: Row, rows: [Row; 4], offer: Offer) -> Case {
         "{} {} HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{}{}{}{}\r\n",
         method.1, path.1, version.1, key.1, origin.1, offer.1
     );
-    let name = format!("{}, {}, {}, {}, {}, {}", path.0, method.0, version.0, key.0, origin.0, offer.0);
-    let alone = rows.iter().map(|row| row.2).find(|status| *status != 101).unwrap_or(101);
+    let name = format!(
+        "{}, {}, {}, {}, {}, {}",
+        path.0, method.0, version.0, key.0, origin.0, offer.0
+    );
+    let alone = rows
+        .iter()
+        .map(|row| row.2)
+        .find(|status| *status != 101)
+        .unwrap_or(101);
     let mounted = if path.2 == 101 { alone } else { path.2 };
-    Case { name, request, alone, mounted, subprotocol: offer.2.filter(|_| alone == 101) }
+    Case {
+        name,
+        request,
+        alone,
+        mounted,
+        subprotocol: offer.2.filter(|_| alone == 101),
+    }
 }

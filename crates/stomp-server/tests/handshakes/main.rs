@@ -72,7 +72,9 @@ async fn on_hyper() -> SocketAddr {
                     Ok(response)
                 }
             });
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();
+            let connection = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
             tokio::spawn(connection);
         }
     });
@@ -83,19 +85,35 @@ async fn on_hyper() -> SocketAddr {
 async fn ask(address: SocketAddr, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // As Latin-1, so that what is no ASCII is no UTF-8 either.
-    let request: Vec<u8> =
-        request.replace("HOST", &address.to_string()).chars().map(|c| u8::try_from(c).unwrap()).collect();
+    let request: Vec<u8> = request
+        .replace("HOST", &address.to_string())
+        .chars()
+        .map(|c| u8::try_from(c).unwrap())
+        .collect();
     stream.write_all(&request).await.unwrap();
     let mut answer = Vec::new();
     let head = loop {
-        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "the end, after {}", answer.escape_ascii());
+        assert_ne!(
+            stream.read_buf(&mut answer).await.unwrap(),
+            0,
+            "the end, after {}",
+            answer.escape_ascii()
+        );
         if let Some((head, _)) = String::from_utf8_lossy(&answer).split_once("\r\n\r\n") {
             break head.to_ascii_lowercase();
         }
     };
-    let length = head.split("content-length: ").nth(1).map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
+    let length = head
+        .split("content-length: ")
+        .nth(1)
+        .map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
     while answer.len() < head.len() + 4 + length && !request.starts_with(b"HEAD") {
-        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "the end, after {}", answer.escape_ascii());
+        assert_ne!(
+            stream.read_buf(&mut answer).await.unwrap(),
+            0,
+            "the end, after {}",
+            answer.escape_ascii()
+        );
     }
     let body = String::from_utf8_lossy(&answer[head.len() + 4..]).into_owned();
     (head, body)
@@ -105,19 +123,42 @@ async fn check(address: SocketAddr, case: &Case, expected: u16) {
     let asked = timeout(Duration::from_secs(30), ask(address, &case.request)).await;
     let (head, body) = asked.unwrap_or_else(|_| panic!("no answer to: {}", case.name));
     let what = format!("{}\n\n{}\n{head}\n{body}", case.name, case.request);
-    assert_eq!(head.split(' ').nth(1), Some(&*expected.to_string()), "{what}");
-    let value = |name: &str| Some(head.split_once(&format!("\r\n{name}: "))?.1.lines().next().unwrap());
+    assert_eq!(
+        head.split(' ').nth(1),
+        Some(&*expected.to_string()),
+        "{what}"
+    );
+    let value = |name: &str| {
+        Some(
+            head.split_once(&format!("\r\n{name}: "))?
+                .1
+                .lines()
+                .next()
+                .unwrap(),
+        )
+    };
     match expected {
         101 => {
-            assert_eq!(value("sec-websocket-accept"), Some("s3pplmbitxaq9kygzzhzrbk+xoo="), "{what}");
+            assert_eq!(
+                value("sec-websocket-accept"),
+                Some("s3pplmbitxaq9kygzzhzrbk+xoo="),
+                "{what}"
+            );
             assert_eq!(value("sec-websocket-protocol"), case.subprotocol, "{what}");
             assert_eq!(value("sec-websocket-extensions"), None, "{what}");
         }
         404 => {}
-        _ => assert!(body.ends_with(".\n") || case.request.starts_with("HEAD"), "no sentence in {what}"),
+        _ => assert!(
+            body.ends_with(".\n") || case.request.starts_with("HEAD"),
+            "no sentence in {what}"
+        ),
     }
     assert_eq!(value("allow"), (expected == 405).then_some("get"), "{what}");
-    assert_eq!(value("sec-websocket-version"), (expected == 426).then_some("13"), "{what}");
+    assert_eq!(
+        value("sec-websocket-version"),
+        (expected == 426).then_some("13"),
+        "{what}"
+    );
 }
 
 #[tokio::test]

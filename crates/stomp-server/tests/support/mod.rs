@@ -1,7 +1,11 @@
 //! Connections in memory, so that time can stand still.
 
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
 use stomp_server::{Config, Incoming, Listener, Listeners, Peer, Server};
@@ -27,7 +31,13 @@ pub struct Dial(mpsc::UnboundedSender<(DuplexStream, Option<SocketAddr>)>);
 
 pub fn in_memory() -> (InMemory, Dial) {
     let (sender, incoming) = mpsc::unbounded_channel();
-    (InMemory { incoming, failures: VecDeque::new() }, Dial(sender))
+    (
+        InMemory {
+            incoming,
+            failures: VecDeque::new(),
+        },
+        Dial(sender),
+    )
 }
 
 impl Listener for InMemory {
@@ -54,7 +64,12 @@ impl Dial {
 
     pub fn connect_from(&self, address: Option<&str>) -> Client {
         let (ours, theirs) = tokio::io::duplex(4 << 10);
-        self.0.send((ours, address.map(|ip| SocketAddr::new(ip.parse().unwrap(), 4711)))).unwrap_or_default();
+        self.0
+            .send((
+                ours,
+                address.map(|ip| SocketAddr::new(ip.parse().unwrap(), 4711)),
+            ))
+            .unwrap_or_default();
         Client(theirs)
     }
 
@@ -75,7 +90,11 @@ impl Client {
         // One that is refused at once hears it also when it says nothing.
         let _ = self.0.write_all(HANDSHAKE.as_bytes()).await;
         let head = self.head().await;
-        head.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {head:?}")).parse().unwrap()
+        head.split(' ')
+            .nth(1)
+            .unwrap_or_else(|| panic!("no answer: {head:?}"))
+            .parse()
+            .unwrap()
     }
 
     /// What comes up to an empty line, or the end.
@@ -100,7 +119,9 @@ impl Client {
 
 /// Waits for what comes soon, or never.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(3_600), future).await.expect("it comes soon")
+    timeout(Duration::from_secs(3_600), future)
+        .await
+        .expect("it comes soon")
 }
 
 /// Runs a server, and gives its sockets.

@@ -19,7 +19,12 @@ pub(super) struct InFlight {
 }
 
 impl Protocol {
-    pub(super) fn call(&mut self, frame: Frame, subscription: Option<SubscriptionKey>, now: Instant) {
+    pub(super) fn call(
+        &mut self,
+        frame: Frame,
+        subscription: Option<SubscriptionKey>,
+        now: Instant,
+    ) {
         self.call = Some(InFlight {
             command: frame.command,
             receipt: frame.headers.share(header::RECEIPT),
@@ -27,7 +32,8 @@ impl Protocol {
             heart_beat: None,
             is_called: false,
         });
-        self.timers.set(Timer::Handler, now, self.config.handler_timeout);
+        self.timers
+            .set(Timer::Handler, now, self.config.handler_timeout);
         self.disconnect_called |= frame.command == Command::Disconnect;
         self.request = Some(frame);
         self.output.push_back(Output::Call);
@@ -37,7 +43,8 @@ impl Protocol {
     pub(crate) fn handle_called(&mut self, now: Instant) {
         if let Some(call) = &mut self.call {
             call.is_called = true;
-            self.timers.set(Timer::Handler, now, self.config.handler_timeout);
+            self.timers
+                .set(Timer::Handler, now, self.config.handler_timeout);
         }
     }
 
@@ -46,14 +53,22 @@ impl Protocol {
     pub(crate) fn take_request(&mut self) -> Option<(Frame, Option<Reason>, Option<Staging>)> {
         let frame = self.request.take()?;
         let reason = self.reason.filter(|_| frame.command == Command::Disconnect);
-        Some((frame, reason, self.commit.as_ref().map(|commit| commit.staging().clone())))
+        Some((
+            frame,
+            reason,
+            self.commit.as_ref().map(|commit| commit.staging().clone()),
+        ))
     }
 
     /// Takes the service's answer.
     ///
     /// STOMP 1.2, "RECEIPT": "A `RECEIPT` frame is an acknowledgment that the corresponding client frame has been
     /// _processed_ by the server."
-    pub(crate) fn handle_answer(&mut self, answer: Result<Option<Connected>, ClientError>, now: Instant) {
+    pub(crate) fn handle_answer(
+        &mut self,
+        answer: Result<Option<Connected>, ClientError>,
+        now: Instant,
+    ) {
         let Some(call) = self.call.take() else { return };
         self.timers.clear(Timer::Handler);
         match (call.command, answer) {
@@ -63,19 +78,36 @@ impl Protocol {
             (Command::Connect | Command::Stomp, Ok(connected)) => {
                 self.accept(connected.unwrap_or_default(), call.heart_beat, now);
             }
-            (Command::Connect | Command::Stomp, Err(error)) => self.fail(Fault::from(error), Reason::Error, now),
+            (Command::Connect | Command::Stomp, Err(error)) => {
+                self.fail(Fault::from(error), Reason::Error, now)
+            }
             (Command::Disconnect, Ok(_)) => {
                 self.receipt(call.receipt);
                 self.close(CloseCode::Normal);
             }
             (Command::Disconnect, Err(error)) => {
-                self.fail(Fault { receipt: call.receipt, ..Fault::from(error) }, Reason::Requested, now);
+                self.fail(
+                    Fault {
+                        receipt: call.receipt,
+                        ..Fault::from(error)
+                    },
+                    Reason::Requested,
+                    now,
+                );
             }
-            (_, answer) if self.commit.is_some() => self.handle_answer_in_commit(answer.map(drop), now),
+            (_, answer) if self.commit.is_some() => {
+                self.handle_answer_in_commit(answer.map(drop), now)
+            }
             (_, Ok(_)) => self.receipt(call.receipt),
             (_, Err(error)) => {
-                let fault = Fault { receipt: call.receipt, ..Fault::from(error) };
-                let fault = Fault { subscription: call.subscription.and_then(|key| self.retire(key)), ..fault };
+                let fault = Fault {
+                    receipt: call.receipt,
+                    ..Fault::from(error)
+                };
+                let fault = Fault {
+                    subscription: call.subscription.and_then(|key| self.retire(key)),
+                    ..fault
+                };
                 self.refuse(fault, now);
             }
         }

@@ -13,10 +13,20 @@ impl Protocol {
         // "If the client and server do not share any common protocol versions, then the server MUST respond with an
         // ERROR frame".
         let Some(version) = Version::negotiate(frame.headers.get(header::ACCEPT_VERSION)) else {
-            let fault = Fault::new("version-not-supported", "Supported protocol versions are 1.0 1.1 1.2");
-            return Err(Fault { versions: Some("1.0,1.1,1.2"), ..fault });
+            let fault = Fault::new(
+                "version-not-supported",
+                "Supported protocol versions are 1.0 1.1 1.2",
+            );
+            return Err(Fault {
+                versions: Some("1.0,1.1,1.2"),
+                ..fault
+            });
         };
-        let heart_beat = match frame.headers.get(header::HEART_BEAT).map(str::parse::<HeartBeat>) {
+        let heart_beat = match frame
+            .headers
+            .get(header::HEART_BEAT)
+            .map(str::parse::<HeartBeat>)
+        {
             None => None,
             Some(Ok(heart_beat)) => Some(heart_beat),
             Some(Err(invalid)) => return Err(Fault::new("malformed-frame", format!("{invalid}."))),
@@ -39,15 +49,23 @@ impl Protocol {
             // A peer that says nothing of heart-beats gets none.
             _ => HeartBeat::NONE,
         };
-        let mut frame = Frame::new(Command::Connected).with_header(header::VERSION, self.version.as_str());
+        let mut frame =
+            Frame::new(Command::Connected).with_header(header::VERSION, self.version.as_str());
         if self.version > Version::V1_0 {
             frame.headers.append(header::HEART_BEAT, &offer.to_string());
         }
         if !connected.headers.contains(header::SESSION) {
-            frame.headers.append(header::SESSION, &self.session.to_string());
+            frame
+                .headers
+                .append(header::SESSION, &self.session.to_string());
         }
         let own = [header::VERSION, header::HEART_BEAT];
-        frame.headers.extend(connected.headers.iter().filter(|(name, _)| !own.contains(name)));
+        frame.headers.extend(
+            connected
+                .headers
+                .iter()
+                .filter(|(name, _)| !own.contains(name)),
+        );
         self.output.push_back(Output::Write(Outbound::Frame(frame)));
         self.output.push_back(Output::Negotiated(self.version));
         self.agree_on_heart_beats(offer, peer.unwrap_or_default(), now);
@@ -63,6 +81,13 @@ impl Protocol {
     /// `CONNECT` did not come in time.
     pub(super) fn connect_timed_out(&mut self, now: Instant) {
         let fault = Fault::new("connect-timeout", "CONNECT did not come in time.");
-        self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, crate::DisconnectReason::Timeout, now);
+        self.fail(
+            Fault {
+                code_of_close: CloseCode::Policy,
+                ..fault
+            },
+            crate::DisconnectReason::Timeout,
+            now,
+        );
     }
 }

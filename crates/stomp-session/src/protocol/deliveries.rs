@@ -24,13 +24,31 @@ impl Protocol {
     ///
     /// STOMP 1.2, "MESSAGE": "If the message is received from a subscription that requires explicit acknowledgment ...
     /// then the `MESSAGE` frame MUST also contain an `ack` header with an arbitrary value."
-    pub(crate) fn delivery<'a>(&'a mut self, key: SubscriptionKey, delivery: &'a mut Delivery) -> Option<Encoded<'a>> {
-        let Delivery { message, is_redelivered, dropped, settle } = delivery;
-        let (prefix, account) = self.subscriptions.receiver(key, message.destination(), self.version)?;
-        let Tail { bytes: tail, is_text } = message.tail(self.version);
+    pub(crate) fn delivery<'a>(
+        &'a mut self,
+        key: SubscriptionKey,
+        delivery: &'a mut Delivery,
+    ) -> Option<Encoded<'a>> {
+        let Delivery {
+            message,
+            is_redelivered,
+            dropped,
+            settle,
+        } = delivery;
+        let (prefix, account) =
+            self.subscriptions
+                .receiver(key, message.destination(), self.version)?;
+        let Tail {
+            bytes: tail,
+            is_text,
+        } = message.tail(self.version);
         let (mut tail, is_text) = (&tail[..], *is_text);
         let settle = mem::take(settle);
-        let mut own = OwnHeaders { is_redelivered: *is_redelivered, dropped: *dropped, name: None };
+        let mut own = OwnHeaders {
+            is_redelivered: *is_redelivered,
+            dropped: *dropped,
+            name: None,
+        };
         match account {
             None => settle.settle(Settlement::Acked),
             Some(account) => {
@@ -42,14 +60,25 @@ impl Protocol {
                 own.name = Some(name);
             }
         }
-        let prefix = if own.are_none() { prefix } else { Cow::Owned(own.added_to(&prefix, self.version)) };
-        Some(Encoded { prefix, tail, is_text })
+        let prefix = if own.are_none() {
+            prefix
+        } else {
+            Cow::Owned(own.added_to(&prefix, self.version))
+        };
+        Some(Encoded {
+            prefix,
+            tail,
+            is_text,
+        })
     }
 }
 
 /// The tail behind its first header, which is `message-id`.
 fn without_message_id(tail: &[u8]) -> &[u8] {
-    let line = tail.iter().position(|octet| *octet == b'\n').map_or(0, |end| end + 1);
+    let line = tail
+        .iter()
+        .position(|octet| *octet == b'\n')
+        .map_or(0, |end| end + 1);
     tail.get(line..).unwrap_or_default()
 }
 
@@ -71,7 +100,14 @@ impl OwnHeaders {
         out.extend_from_slice(prefix);
         let mut add = |name, value| put(Encoder::new(version), name, value, &mut out);
         if let Some(name) = &self.name {
-            add(if version == Version::V1_2 { header::ACK } else { header::MESSAGE_ID }, name);
+            add(
+                if version == Version::V1_2 {
+                    header::ACK
+                } else {
+                    header::MESSAGE_ID
+                },
+                name,
+            );
         }
         if self.is_redelivered {
             add(REDELIVERED, "true");
@@ -88,7 +124,10 @@ pub(super) fn prefix(version: Version, id: Option<&str>, destination: &str) -> B
     let encoder = Encoder::new(version);
     let mut out = BytesMut::new();
     encoder.command(Command::Message, &mut out);
-    for (name, value) in [(header::SUBSCRIPTION, id), (header::DESTINATION, Some(destination))] {
+    for (name, value) in [
+        (header::SUBSCRIPTION, id),
+        (header::DESTINATION, Some(destination)),
+    ] {
         if let Some(value) = value {
             put(encoder, name, value, &mut out);
         }

@@ -16,8 +16,16 @@ impl Protocol {
     }
 
     /// A stream of a subscription has failed.
-    pub(crate) fn handle_stream_error(&mut self, key: SubscriptionKey, error: ClientError, now: Instant) {
-        let fault = Fault { subscription: self.retire(key), ..Fault::from(error) };
+    pub(crate) fn handle_stream_error(
+        &mut self,
+        key: SubscriptionKey,
+        error: ClientError,
+        now: Instant,
+    ) {
+        let fault = Fault {
+            subscription: self.retire(key),
+            ..Fault::from(error)
+        };
         self.refuse(fault, now);
     }
 
@@ -33,7 +41,14 @@ impl Protocol {
     /// The peer does not keep up.
     pub(crate) fn handle_overflow(&mut self, now: Instant) {
         let fault = Fault::new("slow-consumer", "Messages come faster than they are taken.");
-        self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, Reason::Timeout, now);
+        self.fail(
+            Fault {
+                code_of_close: CloseCode::Policy,
+                ..fault
+            },
+            Reason::Timeout,
+            now,
+        );
     }
 
     /// The application says when what the peer has shown of itself expires.
@@ -60,8 +75,19 @@ impl Protocol {
         match end {
             End::Malformed(error) => self.fail(Fault::malformed(error), Reason::Fault, now),
             End::Violation { code, reason } => {
-                let name = if *code == CloseCode::TooBig { "too-large" } else { "malformed-message" };
-                self.fail(Fault { code_of_close: *code, ..Fault::new(name, reason.clone()) }, Reason::Fault, now);
+                let name = if *code == CloseCode::TooBig {
+                    "too-large"
+                } else {
+                    "malformed-message"
+                };
+                self.fail(
+                    Fault {
+                        code_of_close: *code,
+                        ..Fault::new(name, reason.clone())
+                    },
+                    Reason::Fault,
+                    now,
+                );
             }
             // A client that ends its side of a byte stream after DISCONNECT still gets its receipt.
             End::Closed(_) | End::HalfClosed if self.reason == Some(Reason::Requested) => {}
@@ -78,14 +104,16 @@ impl Protocol {
         if self.config.app_errors == AppErrors::Close {
             return self.fail(fault, Reason::Error, now);
         }
-        self.output.push_back(Output::Write(Outbound::Frame(fault.into_frame())));
+        self.output
+            .push_back(Output::Write(Outbound::Frame(fault.into_frame())));
     }
 
     /// STOMP 1.2, "ERROR": the server "MUST then close the connection just after sending the `ERROR` frame".
     pub(super) fn fail(&mut self, fault: Fault, reason: Reason, now: Instant) {
         if self.is_reading() {
             let code = fault.code_of_close;
-            self.output.push_back(Output::Write(Outbound::Frame(fault.into_frame())));
+            self.output
+                .push_back(Output::Write(Outbound::Frame(fault.into_frame())));
             self.end(reason, code, now);
         }
     }

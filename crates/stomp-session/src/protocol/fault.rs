@@ -22,7 +22,10 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(code: &'static str, text: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { code_of_close: CloseCode::Protocol, ..Fault::from(ClientError::new(code, text)) }
+        Fault {
+            code_of_close: CloseCode::Protocol,
+            ..Fault::from(ClientError::new(code, text))
+        }
     }
 
     /// Names the frame that is at fault, where it asked for a receipt.
@@ -30,14 +33,29 @@ impl Fault {
     /// STOMP 1.2, "ERROR": "if the frame included a receipt header, the `ERROR` frame SHOULD set the `receipt-id`
     /// header to match the value of the `receipt` header of the frame which the error is related to".
     pub(super) fn about(self, frame: &Frame) -> Fault {
-        Fault { receipt: frame.headers.share(header::RECEIPT), ..self }
+        Fault {
+            receipt: frame.headers.share(header::RECEIPT),
+            ..self
+        }
     }
 
     pub(super) fn malformed(error: &DecodeError) -> Fault {
-        let code = if error.kind.is_limit() { "too-large" } else { "malformed-frame" };
-        let code_of_close = if error.kind.is_limit() { CloseCode::TooBig } else { CloseCode::Protocol };
+        let code = if error.kind.is_limit() {
+            "too-large"
+        } else {
+            "malformed-frame"
+        };
+        let code_of_close = if error.kind.is_limit() {
+            CloseCode::TooBig
+        } else {
+            CloseCode::Protocol
+        };
         let receipt = error.receipt.as_deref().map(ByteString::from);
-        Fault { receipt, code_of_close, ..Fault::new(code, format!("Malformed frame: {error}.")) }
+        Fault {
+            receipt,
+            code_of_close,
+            ..Fault::new(code, format!("Malformed frame: {error}."))
+        }
     }
 
     pub(super) fn invalid(invalid: InvalidFrame, frame: &Frame) -> Fault {
@@ -52,7 +70,10 @@ impl Fault {
         let mut frame = Frame::new(Command::Error)
             .with_header(header::MESSAGE, self.error.code())
             .with_header(header::CONTENT_TYPE, "text/plain");
-        for (name, value) in [(header::RECEIPT_ID, &self.receipt), (header::SUBSCRIPTION, &self.subscription)] {
+        for (name, value) in [
+            (header::RECEIPT_ID, &self.receipt),
+            (header::SUBSCRIPTION, &self.subscription),
+        ] {
             if let Some(value) = value {
                 frame.headers.append(name, value);
             }
@@ -66,6 +87,12 @@ impl Fault {
 
 impl From<ClientError> for Fault {
     fn from(error: ClientError) -> Fault {
-        Fault { error, receipt: None, subscription: None, versions: None, code_of_close: CloseCode::Policy }
+        Fault {
+            error,
+            receipt: None,
+            subscription: None,
+            versions: None,
+            code_of_close: CloseCode::Policy,
+        }
     }
 }

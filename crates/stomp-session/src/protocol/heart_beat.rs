@@ -29,7 +29,11 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 impl HeartBeats {
     pub(super) fn new(has_pings: bool) -> HeartBeats {
-        HeartBeats { has_pings, agreed: None, pinged: false }
+        HeartBeats {
+            has_pings,
+            agreed: None,
+            pinged: false,
+        }
     }
 
     pub(super) fn is_agreed(&self) -> bool {
@@ -38,7 +42,12 @@ impl HeartBeats {
 }
 
 impl Protocol {
-    pub(super) fn agree_on_heart_beats(&mut self, ours: HeartBeat, theirs: HeartBeat, now: Instant) {
+    pub(super) fn agree_on_heart_beats(
+        &mut self,
+        ours: HeartBeat,
+        theirs: HeartBeat,
+        now: Instant,
+    ) {
         self.heart_beats.agreed = Some(Agreed {
             // Half the interval, so that a beat that is late is not yet missed.
             send: ours.sends_to(theirs).map(|interval| interval / 2),
@@ -50,7 +59,14 @@ impl Protocol {
 
     /// Something was written.
     pub(crate) fn handle_sent(&mut self, now: Instant) {
-        if let (true, Some(Agreed { send: Some(interval), .. })) = (self.is_reading(), self.heart_beats.agreed) {
+        if let (
+            true,
+            Some(Agreed {
+                send: Some(interval),
+                ..
+            }),
+        ) = (self.is_reading(), self.heart_beats.agreed)
+        {
             self.timers.set(Timer::BeatOut, now, interval);
         }
     }
@@ -64,7 +80,10 @@ impl Protocol {
             return;
         };
         // A peer that promised nothing is asked now and then, if it can be.
-        let asked = self.heart_beats.has_pings.then_some(self.config.ping_interval);
+        let asked = self
+            .heart_beats
+            .has_pings
+            .then_some(self.config.ping_interval);
         if let Some(patience) = agreed.receive.or(asked) {
             self.timers.set(Timer::BeatIn, now, patience);
         }
@@ -80,7 +99,8 @@ impl Protocol {
         if !is_stalled {
             self.timers.clear(Timer::Stall);
         } else if !self.timers.is_set(Timer::Stall) {
-            self.timers.set(Timer::Stall, now, self.config.outbound_stall);
+            self.timers
+                .set(Timer::Stall, now, self.config.outbound_stall);
         }
     }
 
@@ -102,12 +122,27 @@ impl Protocol {
                 }
                 Timer::Linger => self.output.push_back(Output::Cut),
                 Timer::Frame => {
-                    let fault = Fault::new("frame-timeout", "The rest of a frame did not come in time.");
-                    self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, Reason::Timeout, now);
+                    let fault =
+                        Fault::new("frame-timeout", "The rest of a frame did not come in time.");
+                    self.fail(
+                        Fault {
+                            code_of_close: CloseCode::Policy,
+                            ..fault
+                        },
+                        Reason::Timeout,
+                        now,
+                    );
                 }
                 Timer::Expiry => {
                     let fault = Fault::new("credentials-expired", "Log in again.");
-                    self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, Reason::Expired, now);
+                    self.fail(
+                        Fault {
+                            code_of_close: CloseCode::Policy,
+                            ..fault
+                        },
+                        Reason::Expired,
+                        now,
+                    );
                 }
             }
         }
@@ -117,22 +152,36 @@ impl Protocol {
     pub(crate) fn handle_part(&mut self, is_part: bool, now: Instant) {
         self.timers.clear(Timer::Frame);
         if is_part && self.phase == Phase::Open {
-            self.timers.set(Timer::Frame, now, self.config.frame_timeout);
+            self.timers
+                .set(Timer::Frame, now, self.config.frame_timeout);
         }
     }
 
     fn handler_timed_out(&mut self, now: Instant) {
         if self.call.as_ref().is_some_and(|call| call.is_called) {
             self.output.push_back(Output::Cancel);
-            let error = ClientError::new("timeout", "The server took too long to handle this frame.");
+            let error =
+                ClientError::new("timeout", "The server took too long to handle this frame.");
             return self.handle_answer(Err(error), now);
         }
         self.output.push_back(Output::Abandon);
-        let receipt = self.call.take().and_then(|call| call.receipt).or_else(|| self.commit.take()?.into_receipt());
+        let receipt = self
+            .call
+            .take()
+            .and_then(|call| call.receipt)
+            .or_else(|| self.commit.take()?.into_receipt());
         // Without a service nobody can be told of the end.
         self.disconnect_called = true;
         let fault = Fault::new("overloaded", "The server is too busy to handle this frame.");
-        self.fail(Fault { receipt, code_of_close: CloseCode::Internal, ..fault }, Reason::Error, now);
+        self.fail(
+            Fault {
+                receipt,
+                code_of_close: CloseCode::Internal,
+                ..fault
+            },
+            Reason::Error,
+            now,
+        );
     }
 
     /// Everything is on its way to a peer that is being left: it is given some time to take it.
@@ -143,13 +192,24 @@ impl Protocol {
     }
 
     fn silence(&mut self, now: Instant) {
-        let promised = self.heart_beats.agreed.is_some_and(|agreed| agreed.receive.is_some());
+        let promised = self
+            .heart_beats
+            .agreed
+            .is_some_and(|agreed| agreed.receive.is_some());
         if promised || self.heart_beats.pinged {
             let fault = Fault::new("heart-beat-timeout", "Nothing came for too long.");
-            return self.fail(Fault { code_of_close: CloseCode::Policy, ..fault }, Reason::Timeout, now);
+            return self.fail(
+                Fault {
+                    code_of_close: CloseCode::Policy,
+                    ..fault
+                },
+                Reason::Timeout,
+                now,
+            );
         }
         self.heart_beats.pinged = true;
         self.output.push_back(Output::Write(Outbound::Ping));
-        self.timers.set(Timer::BeatIn, now, self.config.ping_patience);
+        self.timers
+            .set(Timer::BeatIn, now, self.config.ping_patience);
     }
 }

@@ -54,7 +54,12 @@ impl Account {
             AckMode::Client => true,
             AckMode::ClientIndividual => false,
         };
-        Some(Account { is_cumulative, credit, unsettled: VecDeque::new(), is_ending: false })
+        Some(Account {
+            is_cumulative,
+            credit,
+            unsettled: VecDeque::new(),
+            is_ending: false,
+        })
     }
 
     fn is_done(&self) -> bool {
@@ -62,7 +67,9 @@ impl Account {
     }
 
     fn position(&self, number: u64) -> Option<usize> {
-        self.unsettled.binary_search_by_key(&number, |delivery| delivery.number).ok()
+        self.unsettled
+            .binary_search_by_key(&number, |delivery| delivery.number)
+            .ok()
     }
 
     /// The deliveries that an `ACK` or `NACK` of `number` is about.
@@ -74,8 +81,14 @@ impl Account {
         if !self.is_cumulative {
             return vec![number];
         }
-        let until = self.unsettled.iter().take_while(|delivery| delivery.number <= number);
-        until.filter(|delivery| !delivery.is_staged).map(|delivery| delivery.number).collect()
+        let until = self
+            .unsettled
+            .iter()
+            .take_while(|delivery| delivery.number <= number);
+        until
+            .filter(|delivery| !delivery.is_staged)
+            .map(|delivery| delivery.number)
+            .collect()
     }
 }
 
@@ -85,7 +98,12 @@ impl Ledger {
         self.issued += 1;
         self.octets += octets;
         let number = self.issued;
-        account.unsettled.push_back(Unsettled { number, octets, settle: settle.sent(), is_staged: false });
+        account.unsettled.push_back(Unsettled {
+            number,
+            octets,
+            settle: settle.sent(),
+            is_staged: false,
+        });
         number
     }
 
@@ -106,7 +124,12 @@ impl Ledger {
     }
 
     fn settle(&mut self, account: &mut Account, number: u64, settlement: Settlement) {
-        let Some(delivery) = account.position(number).and_then(|at| account.unsettled.remove(at)) else { return };
+        let Some(delivery) = account
+            .position(number)
+            .and_then(|at| account.unsettled.remove(at))
+        else {
+            return;
+        };
         self.octets -= delivery.octets;
         delivery.settle.settle(settlement);
     }
@@ -144,7 +167,10 @@ impl Protocol {
         if !is_ack || !self.is_open() || frame.headers.contains(header::TRANSACTION) {
             return false;
         }
-        let settling = frame.validate(self.version).is_ok().then(|| self.settling_of(frame));
+        let settling = frame
+            .validate(self.version)
+            .is_ok()
+            .then(|| self.settling_of(frame));
         match settling {
             Some(Ok(settling)) => {
                 settling.iter().for_each(|settling| self.settle(settling));
@@ -156,36 +182,83 @@ impl Protocol {
 
     /// What an `ACK` or `NACK` settles, if anything.
     fn settling_of(&mut self, frame: &Frame) -> Result<Option<Settling>, Fault> {
-        let Some((key, number)) = self.delivery_named_by(frame)? else { return Ok(None) };
-        let settlement = if frame.command == Command::Ack { Settlement::Acked } else { Settlement::Nacked };
-        let numbers = self.subscriptions.account(key).map(|account| account.meant_by(number)).unwrap_or_default();
-        Ok(Some(Settling { key, numbers, settlement }))
+        let Some((key, number)) = self.delivery_named_by(frame)? else {
+            return Ok(None);
+        };
+        let settlement = if frame.command == Command::Ack {
+            Settlement::Acked
+        } else {
+            Settlement::Nacked
+        };
+        let numbers = self
+            .subscriptions
+            .account(key)
+            .map(|account| account.meant_by(number))
+            .unwrap_or_default();
+        Ok(Some(Settling {
+            key,
+            numbers,
+            settlement,
+        }))
     }
 
     /// The number of the delivery that is named by an `ACK` or `NACK`, and its subscription; `None` if it was settled
     /// otherwise: by a cumulative `ACK`, or by the end of its subscription, which the peer may not know of yet.
-    fn delivery_named_by(&mut self, frame: &Frame) -> Result<Option<(SubscriptionKey, u64)>, Fault> {
+    fn delivery_named_by(
+        &mut self,
+        frame: &Frame,
+    ) -> Result<Option<(SubscriptionKey, u64)>, Fault> {
         let unknown = |text: &'static str| Err(Fault::new("unknown-delivery", text).about(frame));
-        let name = if self.version == Version::V1_2 { header::ID } else { header::MESSAGE_ID };
-        let number = frame.headers.get(name).and_then(number_of).filter(|number| *number <= self.ledger.issued);
-        let subscription = match frame.headers.get(header::SUBSCRIPTION).filter(|_| self.version == Version::V1_1) {
+        let name = if self.version == Version::V1_2 {
+            header::ID
+        } else {
+            header::MESSAGE_ID
+        };
+        let number = frame
+            .headers
+            .get(name)
+            .and_then(number_of)
+            .filter(|number| *number <= self.ledger.issued);
+        let subscription = match frame
+            .headers
+            .get(header::SUBSCRIPTION)
+            .filter(|_| self.version == Version::V1_1)
+        {
             None => None,
             Some(id) => match self.subscriptions.find_id(id) {
                 Known::Live(key) => Some(key),
                 Known::Retired | Known::Left => return Ok(None),
                 Known::Never => {
-                    let fault = Fault::new("unknown-subscription", "There is no subscription of this id.");
+                    let fault = Fault::new(
+                        "unknown-subscription",
+                        "There is no subscription of this id.",
+                    );
                     return Err(fault.about(frame));
                 }
             },
         };
-        let Some(number) = number else { return unknown("No message of this session has this id to be acknowledged.") };
-        let again = || Err(Fault::new("already-settled", "This message was acknowledged before.").about(frame));
-        match self.subscriptions.accounts().find_map(|(key, account)| Some((key, account, account.position(number)?))) {
+        let Some(number) = number else {
+            return unknown("No message of this session has this id to be acknowledged.");
+        };
+        let again = || {
+            Err(Fault::new("already-settled", "This message was acknowledged before.").about(frame))
+        };
+        match self
+            .subscriptions
+            .accounts()
+            .find_map(|(key, account)| Some((key, account, account.position(number)?)))
+        {
             Some((key, ..)) if subscription.is_some_and(|named| named != key) => {
                 unknown("No message of this subscription has this id.")
             }
-            Some((_, account, at)) if account.unsettled.get(at).is_some_and(|delivery| delivery.is_staged) => again(),
+            Some((_, account, at))
+                if account
+                    .unsettled
+                    .get(at)
+                    .is_some_and(|delivery| delivery.is_staged) =>
+            {
+                again()
+            }
             Some((key, ..)) => Ok(Some((key, number))),
             None if self.ledger.acknowledged.contains(&number) => again(),
             None => Ok(None),
@@ -193,9 +266,20 @@ impl Protocol {
     }
 
     /// Settles those deliveries that are still unsettled. A subscription that gets no more ends with the last of them.
-    pub(super) fn settle(&mut self, Settling { key, numbers, settlement }: &Settling) {
-        let Some(account) = self.subscriptions.account(*key) else { return };
-        numbers.iter().for_each(|number| self.ledger.settle(account, *number, *settlement));
+    pub(super) fn settle(
+        &mut self,
+        Settling {
+            key,
+            numbers,
+            settlement,
+        }: &Settling,
+    ) {
+        let Some(account) = self.subscriptions.account(*key) else {
+            return;
+        };
+        numbers
+            .iter()
+            .for_each(|number| self.ledger.settle(account, *number, *settlement));
         // The last is the one that was named.
         if let Some(named) = numbers.last() {
             self.ledger.remember(*named, self.config.unacked);
@@ -218,9 +302,14 @@ impl Protocol {
 
     /// Says whether an open transaction has these deliveries.
     pub(super) fn mark_staged(&mut self, settling: &Settling, is_staged: bool) {
-        let Some(account) = self.subscriptions.account(settling.key) else { return };
+        let Some(account) = self.subscriptions.account(settling.key) else {
+            return;
+        };
         for number in &settling.numbers {
-            if let Some(delivery) = account.position(*number).and_then(|at| account.unsettled.get_mut(at)) {
+            if let Some(delivery) = account
+                .position(*number)
+                .and_then(|at| account.unsettled.get_mut(at))
+            {
                 delivery.is_staged = is_staged;
             }
         }
@@ -234,5 +323,8 @@ pub(super) fn name_of(number: u64) -> String {
 
 fn number_of(name: &str) -> Option<u64> {
     // A number has one name: without a sign or zeros before it.
-    name.strip_prefix('d').filter(|digits| digits.starts_with(|first| ('1'..='9').contains(&first)))?.parse().ok()
+    name.strip_prefix('d')
+        .filter(|digits| digits.starts_with(|first| ('1'..='9').contains(&first)))?
+        .parse()
+        .ok()
 }

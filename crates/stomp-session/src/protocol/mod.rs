@@ -94,7 +94,12 @@ enum Phase {
 
 impl Protocol {
     /// A conversation that begins. `has_pings` says whether the transport can make the peer show that it is there.
-    pub(crate) fn new(config: Arc<Config>, session: SessionId, has_pings: bool, now: Instant) -> Protocol {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        session: SessionId,
+        has_pings: bool,
+        now: Instant,
+    ) -> Protocol {
         let mut timers = Timers::default();
         timers.set(Timer::Connect, now, config.connect_timeout);
         Protocol {
@@ -149,7 +154,10 @@ impl Protocol {
 
     /// The subscription that is being asked for.
     pub(crate) fn subscribing(&self) -> Option<SubscriptionKey> {
-        self.call.as_ref()?.subscription.filter(|key| self.subscriptions.is_live(*key))
+        self.call
+            .as_ref()?
+            .subscription
+            .filter(|key| self.subscriptions.is_live(*key))
     }
 
     pub(crate) fn is_subscribed(&self, key: SubscriptionKey) -> bool {
@@ -174,9 +182,11 @@ impl Protocol {
     pub(crate) fn handle_frame(&mut self, frame: Frame, now: Instant) {
         let result = match (self.phase, frame.command) {
             (Phase::Opening, Command::Connect | Command::Stomp) => self.connect(frame, now),
-            (Phase::Opening, _) => {
-                Err(Fault::new("unexpected-frame", "The first frame must be CONNECT.").about(&frame))
-            }
+            (Phase::Opening, _) => Err(Fault::new(
+                "unexpected-frame",
+                "The first frame must be CONNECT.",
+            )
+            .about(&frame)),
             (Phase::Open, _) => self.request(frame, now),
             // After the end, and before the answer to CONNECT, nothing is handled.
             (Phase::Connecting | Phase::Closing, _) => Ok(()),
@@ -187,7 +197,9 @@ impl Protocol {
     }
 
     fn request(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
-        frame.validate(self.version).map_err(|invalid| Fault::invalid(invalid, &frame))?;
+        frame
+            .validate(self.version)
+            .map_err(|invalid| Fault::invalid(invalid, &frame))?;
         match frame.command {
             Command::Send => {
                 self.check_length(header::DESTINATION, &frame)?;
@@ -204,10 +216,15 @@ impl Protocol {
             Command::Abort => self.abort(&frame)?,
             Command::Ack | Command::Nack => self.acknowledge(&frame)?,
             Command::Connect | Command::Stomp => {
-                return Err(Fault::new("unexpected-frame", "The session is connected already.").about(&frame));
+                return Err(
+                    Fault::new("unexpected-frame", "The session is connected already.")
+                        .about(&frame),
+                );
             }
             Command::Connected | Command::Message | Command::Receipt | Command::Error => {
-                return Err(Fault::new("unexpected-frame", "Only servers send this frame.").about(&frame));
+                return Err(
+                    Fault::new("unexpected-frame", "Only servers send this frame.").about(&frame),
+                );
             }
         }
         Ok(())

@@ -53,7 +53,12 @@ pub(super) enum Known {
 
 impl Subscriptions {
     pub(super) fn new(limit: usize) -> Subscriptions {
-        Subscriptions { limit, next: 0, live: Vec::new(), ended: VecDeque::new() }
+        Subscriptions {
+            limit,
+            next: 0,
+            live: Vec::new(),
+            ended: VecDeque::new(),
+        }
     }
 
     pub(super) fn is_live(&self, key: SubscriptionKey) -> bool {
@@ -61,7 +66,9 @@ impl Subscriptions {
     }
 
     fn position(&self, key: SubscriptionKey) -> Option<usize> {
-        self.live.binary_search_by_key(&key, |subscription| subscription.key).ok()
+        self.live
+            .binary_search_by_key(&key, |subscription| subscription.key)
+            .ok()
     }
 
     fn get(&self, key: SubscriptionKey) -> Option<&Subscription> {
@@ -76,12 +83,20 @@ impl Subscriptions {
         version: Version,
     ) -> Option<(Cow<'_, [u8]>, Option<&mut Account>)> {
         let position = self.position(key)?;
-        let Subscription { id, destination: own, prefix, account, .. } = self.live.get_mut(position)?;
+        let Subscription {
+            id,
+            destination: own,
+            prefix,
+            account,
+            ..
+        } = self.live.get_mut(position)?;
         // Not every version can express all destinations; these are not worth an exception.
         let is_told = |sent_to: &&str| **sent_to != **own && !sent_to.contains(['\r', '\n', '\0']);
         let prefix = match destination.filter(is_told) {
             None => Cow::Borrowed(&prefix[..]),
-            Some(destination) => Cow::Owned(deliveries::prefix(version, id.as_deref(), destination).into()),
+            Some(destination) => {
+                Cow::Owned(deliveries::prefix(version, id.as_deref(), destination).into())
+            }
         };
         Some((prefix, account.as_mut()))
     }
@@ -93,7 +108,9 @@ impl Subscriptions {
 
     /// All subscriptions whose messages are to be acknowledged.
     pub(super) fn accounts(&self) -> impl Iterator<Item = (SubscriptionKey, &Account)> {
-        self.live.iter().filter_map(|subscription| Some((subscription.key, subscription.account.as_ref()?)))
+        self.live
+            .iter()
+            .filter_map(|subscription| Some((subscription.key, subscription.account.as_ref()?)))
     }
 
     pub(super) fn find_id(&self, id: &str) -> Known {
@@ -103,11 +120,21 @@ impl Subscriptions {
     fn find(&self, name: &Name<'_>) -> Known {
         let live = self.live.iter().find(|subscription| match name {
             Name::Id(id) => subscription.id.as_deref() == Some(*id),
-            Name::Destination(destination) => subscription.id.is_none() && *subscription.destination == **destination,
+            Name::Destination(destination) => {
+                subscription.id.is_none() && *subscription.destination == **destination
+            }
         });
-        match (live, self.ended.iter().find(|ended| *ended.name == *name.text())) {
+        match (
+            live,
+            self.ended.iter().find(|ended| *ended.name == *name.text()),
+        ) {
             (Some(subscription), _) => Known::Live(subscription.key),
-            (None, Some(Ended { by_server: true, .. })) => Known::Retired,
+            (
+                None,
+                Some(Ended {
+                    by_server: true, ..
+                }),
+            ) => Known::Retired,
             (None, Some(_)) => Known::Left,
             (None, None) => Known::Never,
         }
@@ -122,7 +149,13 @@ impl Subscriptions {
     ) -> SubscriptionKey {
         let key = SubscriptionKey(self.next);
         self.next += 1;
-        self.live.push(Subscription { key, id, destination, prefix, account });
+        self.live.push(Subscription {
+            key,
+            id,
+            destination,
+            prefix,
+            account,
+        });
         key
     }
 
@@ -169,18 +202,27 @@ impl Protocol {
     pub(super) fn subscribe(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
         self.check_length(header::DESTINATION, &frame)?;
         self.check_length(header::ID, &frame)?;
-        let account = self.account_for(&frame).map_err(|fault| fault.about(&frame))?;
+        let account = self
+            .account_for(&frame)
+            .map_err(|fault| fault.about(&frame))?;
         if matches!(self.subscriptions.find(&Name::of(&frame)), Known::Live(_)) {
-            return Err(Fault::new("duplicate-subscription", "This id is in use already.").about(&frame));
+            return Err(
+                Fault::new("duplicate-subscription", "This id is in use already.").about(&frame),
+            );
         }
         if self.subscriptions.live.len() >= self.subscriptions.limit {
-            let text = format!("A session has at most {} subscriptions.", self.subscriptions.limit);
+            let text = format!(
+                "A session has at most {} subscriptions.",
+                self.subscriptions.limit
+            );
             return Err(Fault::new("too-many-subscriptions", text).about(&frame));
         }
         let id = frame.headers.share(header::ID).map(|id| own(&id));
         let destination = own(frame.headers.get(header::DESTINATION).unwrap_or_default());
         let prefix = deliveries::prefix(self.version, id.as_deref(), &destination);
-        let key = self.subscriptions.insert(id, destination.clone(), prefix, account);
+        let key = self
+            .subscriptions
+            .insert(id, destination.clone(), prefix, account);
         self.output.push_back(Output::Subscribed(key, destination));
         self.call(frame, Some(key), now);
         Ok(())
@@ -193,7 +235,9 @@ impl Protocol {
         match known {
             Known::Live(key) => {
                 if let Some(subscription) = self.remove(key, false) {
-                    frame.headers.insert(header::DESTINATION, &subscription.destination);
+                    frame
+                        .headers
+                        .insert(header::DESTINATION, &subscription.destination);
                 }
                 self.call(frame, None, now);
             }
@@ -203,7 +247,11 @@ impl Protocol {
                 self.receipt(frame.headers.share(header::RECEIPT));
             }
             Known::Left | Known::Never => {
-                return Err(Fault::new("unknown-subscription", "There is no subscription of this id.").about(&frame));
+                return Err(Fault::new(
+                    "unknown-subscription",
+                    "There is no subscription of this id.",
+                )
+                .about(&frame));
             }
         }
         Ok(())
@@ -221,11 +269,15 @@ impl Protocol {
     }
 
     fn remove(&mut self, key: SubscriptionKey, by_server: bool) -> Option<Subscription> {
-        let mut subscription = self.subscriptions.live.remove(self.subscriptions.position(key)?);
+        let mut subscription = self
+            .subscriptions
+            .live
+            .remove(self.subscriptions.position(key)?);
         if let Some(account) = subscription.account.take() {
             self.ledger.close(account);
         }
-        self.subscriptions.remember(subscription.name().clone(), by_server);
+        self.subscriptions
+            .remember(subscription.name().clone(), by_server);
         self.output.push_back(Output::Unsubscribed(key));
         Some(subscription)
     }
@@ -234,27 +286,41 @@ impl Protocol {
     /// unacknowledged at most.
     fn account_for(&self, frame: &Frame) -> Result<Option<Account>, Fault> {
         let malformed = |text: String| Fault::new("malformed-frame", text);
-        let mode = frame.headers.get(header::ACK).map_or(Ok(AckMode::Auto), str::parse);
+        let mode = frame
+            .headers
+            .get(header::ACK)
+            .map_or(Ok(AckMode::Auto), str::parse);
         let mode = mode.map_err(|invalid| malformed(format!("{invalid}.")))?;
         if mode == AckMode::ClientIndividual && self.version == Version::V1_0 {
-            return Err(malformed("STOMP 1.0 has no ack:client-individual.".to_owned()));
+            return Err(malformed(
+                "STOMP 1.0 has no ack:client-individual.".to_owned(),
+            ));
         }
         let credit = match frame.headers.get(PREFETCH_COUNT).map(str::parse::<usize>) {
             None => self.config.unacked,
             Some(Ok(count)) if count > 0 => count.min(self.config.unacked),
-            Some(_) => return Err(malformed(format!("The header {PREFETCH_COUNT} is a number above 0."))),
+            Some(_) => {
+                return Err(malformed(format!(
+                    "The header {PREFETCH_COUNT} is a number above 0."
+                )));
+            }
         };
         Ok(Account::new(mode, credit))
     }
 
     /// Whether messages of this subscription are to be acknowledged.
     pub(crate) fn has_account(&self, key: SubscriptionKey) -> bool {
-        self.subscriptions.get(key).is_some_and(|subscription| subscription.account.is_some())
+        self.subscriptions
+            .get(key)
+            .is_some_and(|subscription| subscription.account.is_some())
     }
 
     /// Whether one more message may be sent to this subscription.
     pub(crate) fn has_credit(&self, key: SubscriptionKey) -> bool {
-        let account = self.subscriptions.get(key).and_then(|subscription| subscription.account.as_ref());
+        let account = self
+            .subscriptions
+            .get(key)
+            .and_then(|subscription| subscription.account.as_ref());
         account.is_none_or(|account| self.ledger.has_room(account, self.config.unacked_octets))
     }
 
@@ -263,8 +329,14 @@ impl Protocol {
         let limit = self.config.destination;
         match frame.headers.get(name) {
             Some(value) if value.len() > limit => {
-                let fault = Fault::new("too-large", format!("The header {name} has at most {limit} octets."));
-                Err(Fault { code_of_close: CloseCode::TooBig, ..fault.about(frame) })
+                let fault = Fault::new(
+                    "too-large",
+                    format!("The header {name} has at most {limit} octets."),
+                );
+                Err(Fault {
+                    code_of_close: CloseCode::TooBig,
+                    ..fault.about(frame)
+                })
             }
             _ => Ok(()),
         }

@@ -37,7 +37,10 @@ impl Timer {
 
     /// Whether it is the peer who did not do something in time. It may have, if it is this side that stood still.
     fn judges_peer(self) -> bool {
-        matches!(self, Timer::Connect | Timer::BeatIn | Timer::Stall | Timer::Frame)
+        matches!(
+            self,
+            Timer::Connect | Timer::BeatIn | Timer::Stall | Timer::Frame
+        )
     }
 }
 
@@ -61,11 +64,23 @@ const GRACE: Duration = Duration::from_secs(1);
 impl Timers {
     /// Sets a deadline `after` some time. A time that does not end is no deadline.
     pub(super) fn set(&mut self, timer: Timer, now: Instant, after: Duration) {
-        self.put(timer, now.checked_add(after).map(|at| Deadline { at, is_put_off: false }));
+        self.put(
+            timer,
+            now.checked_add(after).map(|at| Deadline {
+                at,
+                is_put_off: false,
+            }),
+        );
     }
 
     pub(super) fn set_at(&mut self, timer: Timer, at: Instant) {
-        self.put(timer, Some(Deadline { at, is_put_off: false }));
+        self.put(
+            timer,
+            Some(Deadline {
+                at,
+                is_put_off: false,
+            }),
+        );
     }
 
     pub(super) fn clear(&mut self, timer: Timer) {
@@ -90,11 +105,19 @@ impl Timers {
     /// Takes a deadline that has passed. One that judges the peer is put off, once, if it is noticed late.
     pub(super) fn expired(&mut self, now: Instant) -> Option<Timer> {
         for timer in Timer::ALL {
-            let Some(Deadline { at, is_put_off }) = self.get(timer).filter(|deadline| deadline.at <= now) else {
+            let Some(Deadline { at, is_put_off }) =
+                self.get(timer).filter(|deadline| deadline.at <= now)
+            else {
                 continue;
             };
             if timer.judges_peer() && !is_put_off && now - at > LATE {
-                self.put(timer, Some(Deadline { at: now + GRACE, is_put_off: true }));
+                self.put(
+                    timer,
+                    Some(Deadline {
+                        at: now + GRACE,
+                        is_put_off: true,
+                    }),
+                );
                 continue;
             }
             self.clear(timer);

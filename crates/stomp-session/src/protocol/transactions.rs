@@ -57,15 +57,31 @@ impl Protocol {
     pub(super) fn begin(&mut self, frame: &Frame) -> Result<(), Fault> {
         self.check_length(header::TRANSACTION, frame)?;
         let id = frame.headers.get(header::TRANSACTION).unwrap_or_default();
-        if self.transactions.open.iter().any(|transaction| *transaction.id == *id) {
-            return Err(Fault::new("duplicate-transaction", "A transaction of this name is open.").about(frame));
+        if self
+            .transactions
+            .open
+            .iter()
+            .any(|transaction| *transaction.id == *id)
+        {
+            return Err(Fault::new(
+                "duplicate-transaction",
+                "A transaction of this name is open.",
+            )
+            .about(frame));
         }
         if self.transactions.open.len() >= self.config.transactions {
-            let text = format!("A session has at most {} open transactions.", self.config.transactions);
+            let text = format!(
+                "A session has at most {} open transactions.",
+                self.config.transactions
+            );
             return Err(Fault::new("too-many-transactions", text).about(frame));
         }
         let id = ByteString::from(id.to_owned());
-        self.transactions.open.push(Transaction { id, steps: VecDeque::new(), octets: 0 });
+        self.transactions.open.push(Transaction {
+            id,
+            steps: VecDeque::new(),
+            octets: 0,
+        });
         self.receipt(frame.headers.share(header::RECEIPT));
         Ok(())
     }
@@ -81,7 +97,11 @@ impl Protocol {
     pub(super) fn commit(&mut self, frame: &Frame, now: Instant) -> Result<(), Fault> {
         let steps = self.end_transaction(frame)?;
         let receipt = frame.headers.share(header::RECEIPT);
-        self.commit = Some(Commit { receipt, steps, staging: Staging::new() });
+        self.commit = Some(Commit {
+            receipt,
+            steps,
+            staging: Staging::new(),
+        });
         self.go_on_with_commit(now);
         Ok(())
     }
@@ -98,7 +118,12 @@ impl Protocol {
     }
 
     fn finish_commit(&mut self) {
-        let Some(Commit { receipt, staging, .. }) = self.commit.take() else { return };
+        let Some(Commit {
+            receipt, staging, ..
+        }) = self.commit.take()
+        else {
+            return;
+        };
         for effect in staging.close() {
             match effect {
                 Effect::Run(effect) => staging::run(effect),
@@ -109,39 +134,87 @@ impl Protocol {
     }
 
     /// The service has agreed to a `SEND`, or refused it and with it the whole transaction.
-    pub(super) fn handle_answer_in_commit(&mut self, answer: Result<(), ClientError>, now: Instant) {
-        let Err(error) = answer else { return self.go_on_with_commit(now) };
-        let Some(Commit { receipt, steps, staging }) = self.commit.take() else { return };
+    pub(super) fn handle_answer_in_commit(
+        &mut self,
+        answer: Result<(), ClientError>,
+        now: Instant,
+    ) {
+        let Err(error) = answer else {
+            return self.go_on_with_commit(now);
+        };
+        let Some(Commit {
+            receipt,
+            steps,
+            staging,
+        }) = self.commit.take()
+        else {
+            return;
+        };
         self.release(steps);
         for effect in staging.close() {
             if let Effect::Settle(settling) = effect {
                 self.mark_staged(&settling, false);
             }
         }
-        self.refuse(Fault { receipt, ..Fault::from(error) }, now);
+        self.refuse(
+            Fault {
+                receipt,
+                ..Fault::from(error)
+            },
+            now,
+        );
     }
 
     /// The transaction that a frame is to be part of, if any.
     pub(super) fn transaction_of(&self, frame: &Frame) -> Result<Option<usize>, Fault> {
-        let Some(id) = frame.headers.get(header::TRANSACTION) else { return Ok(None) };
-        match self.transactions.open.iter().position(|transaction| *transaction.id == *id) {
+        let Some(id) = frame.headers.get(header::TRANSACTION) else {
+            return Ok(None);
+        };
+        match self
+            .transactions
+            .open
+            .iter()
+            .position(|transaction| *transaction.id == *id)
+        {
             Some(at) => Ok(Some(at)),
-            None => Err(Fault::new("unknown-transaction", "No transaction of this name is open.").about(frame)),
+            None => Err(Fault::new(
+                "unknown-transaction",
+                "No transaction of this name is open.",
+            )
+            .about(frame)),
         }
     }
 
     /// Keeps a frame until its transaction ends.
-    pub(super) fn hold(&mut self, transaction: usize, step: Step, frame: &Frame) -> Result<(), Fault> {
-        let held: usize = self.transactions.open.iter().map(|transaction| transaction.octets).sum();
+    pub(super) fn hold(
+        &mut self,
+        transaction: usize,
+        step: Step,
+        frame: &Frame,
+    ) -> Result<(), Fault> {
+        let held: usize = self
+            .transactions
+            .open
+            .iter()
+            .map(|transaction| transaction.octets)
+            .sum();
         let octets = weight(frame);
-        let Some(transaction) = self.transactions.open.get_mut(transaction) else { return Ok(()) };
+        let Some(transaction) = self.transactions.open.get_mut(transaction) else {
+            return Ok(());
+        };
         let fault = |text: String| Err(Fault::new("transaction-too-large", text).about(frame));
         if transaction.steps.len() >= self.config.transaction_frames {
-            return fault(format!("A transaction has at most {} frames.", self.config.transaction_frames));
+            return fault(format!(
+                "A transaction has at most {} frames.",
+                self.config.transaction_frames
+            ));
         }
         // One frame always fits.
         if held > 0 && held + octets > self.config.transaction_octets {
-            return fault(format!("Open transactions have at most {} octets.", self.config.transaction_octets));
+            return fault(format!(
+                "Open transactions have at most {} octets.",
+                self.config.transaction_octets
+            ));
         }
         transaction.octets += octets;
         transaction.steps.push_back(step);
@@ -156,7 +229,9 @@ impl Protocol {
     }
 
     fn end_transaction(&mut self, frame: &Frame) -> Result<VecDeque<Step>, Fault> {
-        let steps = self.transaction_of(frame)?.map(|at| self.transactions.open.remove(at).steps);
+        let steps = self
+            .transaction_of(frame)?
+            .map(|at| self.transactions.open.remove(at).steps);
         Ok(steps.unwrap_or_default())
     }
 
@@ -179,6 +254,14 @@ impl Protocol {
 
 /// A copy: what is held must not keep the buffer alive that its frame was read into. A receipt is given only once.
 fn own(frame: &Frame) -> Frame {
-    let headers = frame.headers.iter().filter(|(name, _)| *name != header::RECEIPT).collect();
-    Frame { command: frame.command, headers, body: Bytes::copy_from_slice(&frame.body) }
+    let headers = frame
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != header::RECEIPT)
+        .collect();
+    Frame {
+        command: frame.command,
+        headers,
+        body: Bytes::copy_from_slice(&frame.body),
+    }
 }

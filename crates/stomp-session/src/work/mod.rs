@@ -62,7 +62,10 @@ impl Work {
         let now = now();
         Work {
             received: socket.received(),
-            observers: Observers::new(Arc::clone(session.shared().task()), Budget::new(config.mailbox_octets)),
+            observers: Observers::new(
+                Arc::clone(session.shared().task()),
+                Budget::new(config.mailbox_octets),
+            ),
             protocol: Protocol::new(Arc::clone(&config), session.id(), socket.has_pings(), now),
             socket: Some(socket),
             inbox: Inbox::default(),
@@ -99,8 +102,12 @@ impl Work {
 
     /// Whether a handle or a stream has something to say that can be said now.
     pub(crate) fn is_called(&self) -> bool {
-        let has_waiting = !self.commands.is_empty() || self.observers.are_ready(|key| self.protocol.has_credit(key));
-        (self.commands.is_empty() && self.session.shared().is_called()) || (has_waiting && self.has_room())
+        let has_waiting = !self.commands.is_empty()
+            || self
+                .observers
+                .are_ready(|key| self.protocol.has_credit(key));
+        (self.commands.is_empty() && self.session.shared().is_called())
+            || (has_waiting && self.has_room())
     }
 
     /// Hands the next frame to the protocol, and says whether there was one.
@@ -114,7 +121,11 @@ impl Work {
         if self.protocol.is_busy() {
             return self.poll_frame_ahead(cx);
         }
-        match self.inbox.pop().or_else(|| self.poll_socket(cx).map(Waiting::Frame)) {
+        match self
+            .inbox
+            .pop()
+            .or_else(|| self.poll_socket(cx).map(Waiting::Frame))
+        {
             Some(Waiting::Frame(frame)) => self.protocol.handle_frame(frame, self.now),
             Some(Waiting::Receipt(id)) => self.protocol.receipt(Some(id)),
             None => match self.end.take() {
@@ -129,10 +140,15 @@ impl Work {
     /// Collects a frame that came while a request is being handled. What it acknowledges is settled at once, where it
     /// overtakes nothing that might matter to it.
     fn poll_frame_ahead(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.inbox.is_full(self.config.inbox_frames, self.config.inbox_octets) {
+        if self
+            .inbox
+            .is_full(self.config.inbox_frames, self.config.inbox_octets)
+        {
             return false;
         }
-        let Some(frame) = self.poll_socket(cx) else { return false };
+        let Some(frame) = self.poll_socket(cx) else {
+            return false;
+        };
         if self.inbox.has_only_sends() && self.protocol.acknowledge_ahead(&frame) {
             if let Some(receipt) = frame.headers.share(header::RECEIPT) {
                 self.inbox.push(Waiting::Receipt(receipt));
@@ -188,12 +204,19 @@ impl Work {
             }
             Ok(Response::Observe(stream)) if command == Some(FrameCommand::Subscribe) => {
                 // Where the session has ended meanwhile, so has the subscription.
-                self.withheld.streams.extend(subscription.map(|_| (None, stream)));
+                self.withheld
+                    .streams
+                    .extend(subscription.map(|_| (None, stream)));
                 self.protocol.handle_answer(Ok(None), self.now);
             }
             Ok(response) => {
-                tracing::error!(?command, ?response, "a service gave an answer that is none to this request");
-                self.protocol.handle_answer(Err(ClientError::internal()), self.now);
+                tracing::error!(
+                    ?command,
+                    ?response,
+                    "a service gave an answer that is none to this request"
+                );
+                self.protocol
+                    .handle_answer(Err(ClientError::internal()), self.now);
             }
             Err(error) => {
                 let shown = self.describe(&*error);
@@ -219,7 +242,11 @@ impl Work {
             Output::Negotiated(version) => {
                 if let Some(socket) = &mut self.socket {
                     // Both say which version; where they differ, the frame decides.
-                    if let Some(subprotocol) = socket.peer().subprotocol.filter(|chosen| *chosen != version) {
+                    if let Some(subprotocol) = socket
+                        .peer()
+                        .subprotocol
+                        .filter(|chosen| *chosen != version)
+                    {
                         tracing::debug!(%subprotocol, %version, "accept-version differs from the sub-protocol");
                     }
                     socket.negotiated(version, self.config.limits);
@@ -261,7 +288,9 @@ impl Work {
     /// Writes what there is, and says whether there is room again where there was none.
     pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> bool {
         let had_room = self.has_room();
-        let Some(socket) = self.socket.as_mut().filter(|socket| !socket.is_flushed()) else { return false };
+        let Some(socket) = self.socket.as_mut().filter(|socket| !socket.is_flushed()) else {
+            return false;
+        };
         let before = socket.unsent();
         let result = socket.poll_write(cx);
         let has_progressed = socket.unsent() < before;
@@ -289,13 +318,16 @@ impl Work {
     /// Whether more may be collected for the peer.
     fn has_room(&self) -> bool {
         self.socket.as_ref().is_none_or(|socket| {
-            socket.unsent() < self.config.outbound_octets && self.unsent_frames < self.config.outbound_frames
+            socket.unsent() < self.config.outbound_octets
+                && self.unsent_frames < self.config.outbound_frames
         })
     }
 
     /// The next deadline, once it is known who has been heard from.
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
-        let is_full = self.inbox.is_full(self.config.inbox_frames, self.config.inbox_octets);
+        let is_full = self
+            .inbox
+            .is_full(self.config.inbox_frames, self.config.inbox_octets);
         let is_paused = is_full || !self.has_room() || self.end.is_some() || self.is_draining;
         let received = self.socket.as_ref().map_or(0, Socket::received);
         if received != self.received || (self.is_paused && !is_paused) {
@@ -329,12 +361,20 @@ impl Work {
 
     /// Closes the socket when the session is over; ready when nothing is left to be done.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(socket) = self.socket.as_mut().filter(|socket| self.is_closing && socket.is_flushed()) {
+        if let Some(socket) = self
+            .socket
+            .as_mut()
+            .filter(|socket| self.is_closing && socket.is_flushed())
+        {
             if Pin::new(socket).poll_close(cx).is_ready() {
                 self.socket = None;
             }
         }
-        if self.protocol.is_finished() && self.socket.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        if self.protocol.is_finished() && self.socket.is_none() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -353,10 +393,18 @@ impl Drop for Work {
 /// The frame with all that any version can express: line ends are spaces, and headers with odd names are left out.
 fn expressible(frame: &Frame) -> Frame {
     const ODD: [char; 3] = ['\r', '\n', '\0'];
-    let headers =
-        frame.headers.iter().filter(|(name, _)| !name.is_empty() && !name.contains(ODD) && !name.contains(':'));
-    let headers = headers.map(|(name, value)| (name, value.replace(ODD, " "))).collect();
-    Frame { command: frame.command, headers, body: frame.body.clone() }
+    let headers = frame
+        .headers
+        .iter()
+        .filter(|(name, _)| !name.is_empty() && !name.contains(ODD) && !name.contains(':'));
+    let headers = headers
+        .map(|(name, value)| (name, value.replace(ODD, " ")))
+        .collect();
+    Frame {
+        command: frame.command,
+        headers,
+        body: frame.body.clone(),
+    }
 }
 
 /// The time as the runtime sees it, which tests can stop.

@@ -43,18 +43,24 @@ impl Work {
                 Command::Message(letter) if !self.has_room() => {
                     return self.commands.push_front(Command::Message(letter));
                 }
-                Command::Message(letter) if letter.to.is_some() && letter.to == self.protocol.subscribing() => {
+                Command::Message(letter)
+                    if letter.to.is_some() && letter.to == self.protocol.subscribing() =>
+                {
                     self.withheld.messages.push(letter, &self.config.mailbox);
                 }
                 Command::Message(letter) => {
                     self.flush_protocol();
                     self.send(letter);
                 }
-                Command::Connected(connected) => self.protocol.handle_connected(connected, self.now),
+                Command::Connected(connected) => {
+                    self.protocol.handle_connected(connected, self.now)
+                }
                 Command::Error(error) => self.protocol.handle_error(error, self.now),
                 Command::Observe { key, hook, stream } => self.observe(key, Some(hook), stream),
                 Command::Unhook(hook) => {
-                    self.withheld.streams.retain(|(known, _)| *known != Some(hook));
+                    self.withheld
+                        .streams
+                        .retain(|(known, _)| *known != Some(hook));
                     self.observers.unhook(hook);
                 }
                 Command::ExpiresAt(at) => self.protocol.handle_expiry(at),
@@ -73,14 +79,19 @@ impl Work {
 
     /// Sends what was kept back for a subscription until it was agreed to, or drops it.
     pub(super) fn release(&mut self, key: SubscriptionKey) {
-        let Withheld { mut messages, streams } = std::mem::take(&mut self.withheld);
+        let Withheld {
+            mut messages,
+            streams,
+        } = std::mem::take(&mut self.withheld);
         let mut taken = VecDeque::new();
         if messages.take(&mut taken).is_err() {
             self.protocol.handle_overflow(self.now);
         }
         self.flush_protocol();
         taken.into_iter().for_each(|letter| self.send(letter));
-        streams.into_iter().for_each(|(hook, stream)| self.observe(key, hook, stream));
+        streams
+            .into_iter()
+            .for_each(|(hook, stream)| self.observe(key, hook, stream));
     }
 
     /// Sends what a handle wants sent, or has it wait for credit.
@@ -96,7 +107,8 @@ impl Work {
         let (mailbox, stream) = Mailbox::new(self.config.mailbox);
         mailbox.push_letters([letter]);
         self.mailboxes.push((key, mailbox));
-        self.observers.insert(key, Some(next_hook()), Box::pin(stream));
+        self.observers
+            .insert(key, Some(next_hook()), Box::pin(stream));
     }
 
     /// Sends what the streams give, while there is room.
@@ -111,7 +123,9 @@ impl Work {
                 Some(Said::Nothing) => {}
                 Some(Said::Message(key, delivery)) => self.deliver(key, delivery),
                 Some(Said::Ended(key)) => self.protocol.handle_stream_end(key),
-                Some(Said::Failed(_, error)) if error.is::<SlowConsumer>() => self.protocol.handle_overflow(self.now),
+                Some(Said::Failed(_, error)) if error.is::<SlowConsumer>() => {
+                    self.protocol.handle_overflow(self.now)
+                }
                 Some(Said::Failed(key, error)) => {
                     let shown = self.describe(&*error);
                     self.protocol.handle_stream_error(key, shown, self.now);
@@ -129,7 +143,14 @@ impl Work {
 
     /// Sends a delivery; if its subscription has ended, it is dropped, and so unsent.
     fn deliver(&mut self, key: SubscriptionKey, mut delivery: Delivery) {
-        let Some(Encoded { prefix, tail, is_text }) = self.protocol.delivery(key, &mut delivery) else { return };
+        let Some(Encoded {
+            prefix,
+            tail,
+            is_text,
+        }) = self.protocol.delivery(key, &mut delivery)
+        else {
+            return;
+        };
         if let Some(socket) = &mut self.socket {
             self.unsent_frames += 1;
             socket.put_encoded(&prefix, tail, is_text);

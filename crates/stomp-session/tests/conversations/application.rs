@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 use stomp_frame::Headers;
-use stomp_session::{BoxError, ClientError, Connected, Delivery, Message, Request, Response, Session, Topic};
+use stomp_session::{
+    BoxError, ClientError, Connected, Delivery, Message, Request, Response, Session, Topic,
+};
 use stomp_socket::CloseCode;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -55,9 +57,23 @@ impl Application {
     pub(crate) fn start(session: Session) -> (Application, Calls) {
         let (sender, calls) = mpsc::unbounded_channel();
         let door = Arc::new(Door::default());
-        let service = Calls { door: Arc::clone(&door), calls: sender };
+        let service = Calls {
+            door: Arc::clone(&door),
+            calls: sender,
+        };
         let (topic, queues, log) = (Topic::new(), Vec::new(), Log::default());
-        (Application { session, door, calls, waiting: None, topic, queues, log }, service)
+        (
+            Application {
+                session,
+                door,
+                calls,
+                waiting: None,
+                topic,
+                queues,
+                log,
+            },
+            service,
+        )
     }
 
     pub(crate) fn does(&mut self, what: &str) -> Outcome {
@@ -72,31 +88,59 @@ impl Application {
             }
             ["given-up"] => {
                 let (_, sender) = self.waiting.as_ref().ok_or("nothing waits")?;
-                return if sender.is_closed() { Ok(()) } else { Err("but it is waited for".into()) };
+                return if sender.is_closed() {
+                    Ok(())
+                } else {
+                    Err("but it is waited for".into())
+                };
             }
-            ["publish", text] => return self.topic.publish(text.to_owned()).map_err(|error| error.to_string()),
+            ["publish", text] => {
+                return self
+                    .topic
+                    .publish(text.to_owned())
+                    .map_err(|error| error.to_string());
+            }
             ["deliver", text, ref how @ ..] => return self.deliver(text, how),
             ["end"] => drop(self.queues.pop().ok_or("no queue")?),
             ["fail", code] => {
                 let (_, queue) = self.queues.last().ok_or("no queue")?;
-                queue.send(Err(refused(code).into())).map_err(|_| "nobody takes it")?;
+                queue
+                    .send(Err(refused(code).into()))
+                    .map_err(|_| "nobody takes it")?;
             }
             ["settled" | "ran" | "dropped", ..] => {
                 let next = self.log.next();
-                return if next.as_deref() == Some(what) { Ok(()) } else { Err(format!("but {next:?}")) };
+                return if next.as_deref() == Some(what) {
+                    Ok(())
+                } else {
+                    Err(format!("but {next:?}"))
+                };
             }
             ["message", destination, text, ref headers @ ..] => {
                 let message = message(text, headers);
-                return self.session.message(&unescaped(destination), message).map_err(|error| error.to_string());
+                return self
+                    .session
+                    .message(&unescaped(destination), message)
+                    .map_err(|error| error.to_string());
             }
             ["connected"] => self.session.connected([("server", "early")]),
             ["unheard", destination] => {
-                let is_heard = self.session.message(&unescaped(destination), "nobody").is_ok();
-                return if is_heard { Err("but somebody is subscribed".into()) } else { Ok(()) };
+                let is_heard = self
+                    .session
+                    .message(&unescaped(destination), "nobody")
+                    .is_ok();
+                return if is_heard {
+                    Err("but somebody is subscribed".into())
+                } else {
+                    Ok(())
+                };
             }
             ["error", code] => self.session.error(refused(code)),
             ["expires", after] => {
-                let after = after.strip_prefix('+').and_then(|after| after.strip_suffix('s')).ok_or("when?")?;
+                let after = after
+                    .strip_prefix('+')
+                    .and_then(|after| after.strip_suffix('s'))
+                    .ok_or("when?")?;
                 let after = Duration::from_secs_f64(after.parse().map_err(|_| "when?")?);
                 self.session.expires_at((Instant::now() + after).into_std());
             }
@@ -109,29 +153,45 @@ impl Application {
     /// Nothing is left that nobody has spoken of.
     pub(crate) fn is_done(&mut self) -> Outcome {
         self.is_idle()?;
-        self.log.next().map_or(Ok(()), |left| Err(format!("but also {left}")))
+        self.log
+            .next()
+            .map_or(Ok(()), |left| Err(format!("but also {left}")))
     }
 
     fn is_idle(&mut self) -> Outcome {
-        self.calls.try_recv().map_or(Ok(()), |(request, _)| Err(format!("but {request:?}")))
+        self.calls
+            .try_recv()
+            .map_or(Ok(()), |(request, _)| Err(format!("but {request:?}")))
     }
 
     /// `COMMAND header:value … ANSWER | body`
     fn is_asked(&mut self, what: &str) -> Outcome {
         let (request, sender) = self.calls.try_recv().map_err(|_| "no request")?;
-        let (head, body) =
-            what.split_once(" |").map_or((what, String::new()), |(head, body)| (head, format!(" |{body}")));
+        let (head, body) = what
+            .split_once(" |")
+            .map_or((what, String::new()), |(head, body)| {
+                (head, format!(" |{body}"))
+            });
         let words: Vec<_> = head.split(' ').collect();
         let is_header = |word: &&str| word.contains(':') || word.starts_with('-');
         let headers = words[1..].iter().take_while(|word| is_header(word)).count();
         let (frame, answer) = words.split_at(1 + headers);
-        if !Expected::parse(&(frame.join(" ") + &body))?.fits(request.command(), request.headers(), request.body()) {
+        if !Expected::parse(&(frame.join(" ") + &body))?.fits(
+            request.command(),
+            request.headers(),
+            request.body(),
+        ) {
             return Err(format!("but {request:?} {:?}", request.body()));
         }
         self.answer(request, sender, answer)
     }
 
-    fn answer(&mut self, request: Request, sender: oneshot::Sender<Answer>, how: &[&str]) -> Outcome {
+    fn answer(
+        &mut self,
+        request: Request,
+        sender: oneshot::Sender<Answer>,
+        how: &[&str],
+    ) -> Outcome {
         let answer = match *how {
             [] | ["ok"] => Ok(Response::Done),
             ["ok", ref headers @ ..] => Ok(Response::Connected(connected(headers))),
@@ -144,17 +204,24 @@ impl Application {
             ["observe"] => Ok(Response::Observe(self.topic.subscribe().boxed())),
             ["queue"] => Ok(self.queue(&request)),
             ["forward"] => {
-                let message = Message::from_parts(request.headers().clone(), request.body().clone());
+                let message =
+                    Message::from_parts(request.headers().clone(), request.body().clone());
                 self.push(message.into(), None)?;
                 Ok(Response::Done)
             }
             ["stage", name, ref rest @ ..] => {
-                let effect = Effect { name: name.to_owned(), log: self.log.clone(), has_run: false };
+                let effect = Effect {
+                    name: name.to_owned(),
+                    log: self.log.clone(),
+                    has_run: false,
+                };
                 let staging = request.transaction().ok_or("it is in no transaction")?;
                 staging.stage(move || effect.run());
                 return self.answer(request, sender, rest);
             }
-            [reason] if format!("{:?}", request.reason()) == format!("Some({reason})") => Ok(Response::Done),
+            [reason] if format!("{:?}", request.reason()) == format!("Some({reason})") => {
+                Ok(Response::Done)
+            }
             _ => return Err(format!("but {:?}", request.reason())),
         };
         // Where nobody waits any more, the call was given up.
@@ -166,7 +233,9 @@ impl Application {
         let (sender, receiver) = mpsc::unbounded_channel::<Item>();
         let name = request.headers().get("id").unwrap_or(request.destination());
         self.queues.push((name.to_owned(), sender));
-        let stream = stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
+        let stream = stream::unfold(receiver, |mut receiver| async {
+            Some((receiver.recv().await?, receiver))
+        });
         Response::Observe(stream.boxed())
     }
 
@@ -180,14 +249,26 @@ impl Application {
         let message = message(text, &how[usize::from(is_redelivered)..]);
         let (log, text) = (self.log.clone(), text.to_owned());
         let delivery = Delivery::new(message).on_settled(move |settlement| {
-            log.note(format!("settled {text} {}", format!("{settlement:?}").to_lowercase()));
+            log.note(format!(
+                "settled {text} {}",
+                format!("{settlement:?}").to_lowercase()
+            ));
         });
-        self.push(if is_redelivered { delivery.redelivered() } else { delivery }, queue)
+        self.push(
+            if is_redelivered {
+                delivery.redelivered()
+            } else {
+                delivery
+            },
+            queue,
+        )
     }
 
     fn push(&self, delivery: Delivery, queue: Option<&str>) -> Outcome {
         let mut queues = self.queues.iter().rev();
-        let (_, sender) = queues.find(|(name, _)| queue.is_none_or(|queue| queue == name)).ok_or("no queue")?;
+        let (_, sender) = queues
+            .find(|(name, _)| queue.is_none_or(|queue| queue == name))
+            .ok_or("no queue")?;
         // One that nobody takes is settled as unsent.
         let _ = sender.send(Ok(delivery));
         Ok(())
@@ -233,7 +314,11 @@ fn message(text: &str, words: &[&str]) -> Message {
 }
 
 fn connected(words: &[&str]) -> Connected {
-    headers(words).iter().fold(Connected::new(), |connected, (name, value)| connected.with_header(name, value))
+    headers(words)
+        .iter()
+        .fold(Connected::new(), |connected, (name, value)| {
+            connected.with_header(name, value)
+        })
 }
 
 /// Whether the service is ready.
@@ -263,12 +348,18 @@ impl Service<Request> for Calls {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.door.waiting.register(cx.waker());
-        if self.door.is_shut.load(Ordering::Relaxed) { Poll::Pending } else { Poll::Ready(Ok(())) }
+        if self.door.is_shut.load(Ordering::Relaxed) {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(()))
+        }
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
         let (sender, receiver) = oneshot::channel();
         let _ = self.calls.send((request, sender));
-        receiver.map(|answer| answer.unwrap_or_else(|_| Err("nobody answers".into()))).boxed()
+        receiver
+            .map(|answer| answer.unwrap_or_else(|_| Err("nobody answers".into())))
+            .boxed()
     }
 }

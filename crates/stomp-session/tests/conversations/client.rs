@@ -50,16 +50,33 @@ pub(crate) struct Transport {
 impl Client {
     pub(crate) async fn start(transport: Transport) -> (Client, Socket) {
         let (theirs, ours) = tokio::io::duplex(transport.octets);
-        let (peer, config) = (Peer::default().with_subprotocol(transport.subprotocol), Default::default());
+        let (peer, config) = (
+            Peer::default().with_subprotocol(transport.subprotocol),
+            Default::default(),
+        );
         let (wire, socket) = if transport.is_websocket {
             let wire = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
-            (Wire::WebSocket(Box::new(wire)), Socket::over_websocket(ours, b"", peer, &config))
+            (
+                Wire::WebSocket(Box::new(wire)),
+                Socket::over_websocket(ours, b"", peer, &config),
+            )
         } else {
-            (Wire::Octets(theirs), Socket::over_bytes(ours, peer, &config))
+            (
+                Wire::Octets(theirs),
+                Socket::over_bytes(ours, peer, &config),
+            )
         };
         let decoder = Decoder::new(Limits::default());
         let received = VecDeque::new();
-        (Client { wire: Some(wire), decoder, version: Version::V1_0, received }, socket)
+        (
+            Client {
+                wire: Some(wire),
+                decoder,
+                version: Version::V1_0,
+                received,
+            },
+            socket,
+        )
     }
 
     pub(crate) async fn says(&mut self, what: &str) -> Result<(), String> {
@@ -69,7 +86,9 @@ impl Client {
             ("beat", "") => self.write(b"\n".to_vec()).await?,
             ("raw", text) => self.write(unescape(text)).await?,
             _ => {
-                let bytes = frame(what)?.to_bytes(self.version).map_err(|error| error.to_string())?;
+                let bytes = frame(what)?
+                    .to_bytes(self.version)
+                    .map_err(|error| error.to_string())?;
                 self.write(bytes.to_vec()).await?;
             }
         }
@@ -78,10 +97,17 @@ impl Client {
 
     async fn write(&mut self, octets: Vec<u8>) -> Result<(), String> {
         match self.wire.as_mut().ok_or("it has cut the connection")? {
-            Wire::Octets(stream) => stream.write_all(&octets).await.map_err(|error| error.to_string()),
+            Wire::Octets(stream) => stream
+                .write_all(&octets)
+                .await
+                .map_err(|error| error.to_string()),
             Wire::WebSocket(stream) => {
-                let message = String::from_utf8(octets).map_or_else(|error| error.into_bytes().into(), Message::text);
-                stream.send(message).await.map_err(|error| error.to_string())
+                let message = String::from_utf8(octets)
+                    .map_or_else(|error| error.into_bytes().into(), Message::text);
+                stream
+                    .send(message)
+                    .await
+                    .map_err(|error| error.to_string())
             }
         }
     }
@@ -96,11 +122,15 @@ impl Client {
     pub(crate) async fn hears(&mut self, what: &str) -> Result<(), String> {
         let next = self.next().await;
         let fits = match (what, &next) {
-            ("nothing", Received::Nothing) | ("beat", Received::Beat) | ("ping", Received::Ping) => true,
+            ("nothing", Received::Nothing)
+            | ("beat", Received::Beat)
+            | ("ping", Received::Ping) => true,
             ("end", Received::End(_)) => true,
             ("nothing" | "beat" | "ping" | "end", _) => false,
             (_, Received::End(Some(code))) => what == format!("end {code}"),
-            (_, Received::Frame(found)) => Expected::parse(what)?.fits(found.command, &found.headers, &found.body),
+            (_, Received::Frame(found)) => {
+                Expected::parse(what)?.fits(found.command, &found.headers, &found.body)
+            }
             _ => false,
         };
         match next {
@@ -160,7 +190,9 @@ impl Client {
     }
 
     fn note(&mut self, item: Decoded) -> Received {
-        let Decoded::Frame(frame) = item else { return Received::Beat };
+        let Decoded::Frame(frame) = item else {
+            return Received::Beat;
+        };
         if frame.command == Command::Connected {
             self.version = frame.headers.get("version").unwrap().parse().unwrap();
             self.decoder.negotiated(self.version, Limits::default());

@@ -26,12 +26,18 @@ impl Conversation {
         let (session, _, connection) = Session::new(socket, settings.config.clone());
         let (application, service) = Application::start(session);
         let connection = tokio::spawn(connection.run(service));
-        Conversation { client, application, connection }
+        Conversation {
+            client,
+            application,
+            connection,
+        }
     }
 
     pub(crate) async fn step(&mut self, step: &str) -> Outcome {
         let (count, step) = match step.split_once(" times ") {
-            Some((count, step)) if count.chars().all(|digit| digit.is_ascii_digit()) => (count, step),
+            Some((count, step)) if count.chars().all(|digit| digit.is_ascii_digit()) => {
+                (count, step)
+            }
             _ => ("1", step),
         };
         for _ in 0..count.parse().map_err(|_| "how often?")? {
@@ -55,8 +61,16 @@ impl Conversation {
             }
             ("task:", what) => {
                 settle().await;
-                let is = if self.connection.is_finished() { "ended" } else { "running" };
-                if is == what { Ok(()) } else { Err(format!("but it is {is}")) }
+                let is = if self.connection.is_finished() {
+                    "ended"
+                } else {
+                    "running"
+                };
+                if is == what {
+                    Ok(())
+                } else {
+                    Err(format!("but it is {is}"))
+                }
             }
             ("connect", headers) => self.connect(headers).await,
             ("stall", time) => {
@@ -74,7 +88,9 @@ impl Conversation {
         self.client.says(connect.trim_end()).await?;
         settle().await;
         self.application.does("CONNECT ok")?;
-        self.client.hears(&format!("CONNECTED version:{version}")).await
+        self.client
+            .hears(&format!("CONNECTED version:{version}"))
+            .await
     }
 
     /// Nothing is left that was not spoken of.
@@ -96,8 +112,12 @@ pub(crate) async fn settle() {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let seconds = text.strip_suffix('s').and_then(|seconds| seconds.parse().ok());
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("{text}: no time"))
+    let seconds = text
+        .strip_suffix('s')
+        .and_then(|seconds| seconds.parse().ok());
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("{text}: no time"))
 }
 
 /// What `config:` lines say.
@@ -108,8 +128,15 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        let transport = Transport { is_websocket: false, subprotocol: None, octets: 1 << 20 };
-        Settings { transport, config: Config::default() }
+        let transport = Transport {
+            is_websocket: false,
+            subprotocol: None,
+            octets: 1 << 20,
+        };
+        Settings {
+            transport,
+            config: Config::default(),
+        }
     }
 }
 
@@ -117,9 +144,14 @@ impl Settings {
     pub(crate) fn set(&mut self, line: &str) -> Outcome {
         let Settings { transport, config } = self;
         let (name, value) = line.split_once(' ').unwrap_or((line, ""));
-        let number = || value.parse::<usize>().map_err(|_| format!("{value}: no number"));
-        let mailbox =
-            |config: &mut Config, overflow| config.mailbox = MailboxConfig::default().messages(2).overflow(overflow);
+        let number = || {
+            value
+                .parse::<usize>()
+                .map_err(|_| format!("{value}: no number"))
+        };
+        let mailbox = |config: &mut Config, overflow| {
+            config.mailbox = MailboxConfig::default().messages(2).overflow(overflow)
+        };
         match name {
             "websocket" => {
                 transport.is_websocket = true;

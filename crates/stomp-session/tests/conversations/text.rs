@@ -19,7 +19,11 @@ enum Value {
 
 impl Expected {
     pub(crate) fn parse(text: &str) -> Result<Expected, String> {
-        let Written { command, words, body } = Written::parse(text)?;
+        let Written {
+            command,
+            words,
+            body,
+        } = Written::parse(text)?;
         let header = |word: &str| match (word.split_once(':'), word.strip_prefix('-')) {
             (Some((name, "*")), _) => Ok((unescaped(name), Value::Any)),
             (Some((name, value)), _) => Ok((unescaped(name), Value::Is(unescaped(value)))),
@@ -27,12 +31,20 @@ impl Expected {
             (None, None) => Err(format!("{word}: no header")),
         };
         let headers = words.into_iter().map(header).collect::<Result<_, _>>()?;
-        Ok(Expected { command, headers, body })
+        Ok(Expected {
+            command,
+            headers,
+            body,
+        })
     }
 
     pub(crate) fn fits(&self, command: Command, headers: &Headers, body: &[u8]) -> bool {
         let fits = |(name, expected): &(String, Value)| {
-            let found: Vec<_> = headers.iter().filter(|(found, _)| found == name).map(|(_, value)| value).collect();
+            let found: Vec<_> = headers
+                .iter()
+                .filter(|(found, _)| found == name)
+                .map(|(_, value)| value)
+                .collect();
             match (expected, &found[..]) {
                 (Value::Missing, []) => true,
                 (Value::Any, [found]) => !found.is_empty(),
@@ -47,13 +59,26 @@ impl Expected {
 }
 
 pub(crate) fn frame(text: &str) -> Result<Frame, String> {
-    let Written { command, words, body } = Written::parse(text)?;
+    let Written {
+        command,
+        words,
+        body,
+    } = Written::parse(text)?;
     let header = |word: &str| {
-        let (name, value) = word.split_once(':').ok_or_else(|| format!("{word}: no header"))?;
+        let (name, value) = word
+            .split_once(':')
+            .ok_or_else(|| format!("{word}: no header"))?;
         Ok((unescaped(name), unescaped(value)))
     };
-    let headers: Vec<_> = words.into_iter().map(header).collect::<Result<_, String>>()?;
-    Ok(Frame { command, headers: headers.into_iter().collect(), body: body.unwrap_or_default().into() })
+    let headers: Vec<_> = words
+        .into_iter()
+        .map(header)
+        .collect::<Result<_, String>>()?;
+    Ok(Frame {
+        command,
+        headers: headers.into_iter().collect(),
+        body: body.unwrap_or_default().into(),
+    })
 }
 
 /// `COMMAND word … | body`
@@ -71,8 +96,13 @@ impl<'a> Written<'a> {
         };
         let mut words = head.split(' ');
         let command = words.next().unwrap_or_default();
-        let command = Command::from_bytes(command.as_bytes()).ok_or_else(|| format!("{command}: no command"))?;
-        Ok(Written { command, words: words.collect(), body })
+        let command = Command::from_bytes(command.as_bytes())
+            .ok_or_else(|| format!("{command}: no command"))?;
+        Ok(Written {
+            command,
+            words: words.collect(),
+            body,
+        })
     }
 }
 
@@ -83,14 +113,23 @@ pub(crate) fn unescaped(text: &str) -> String {
 /// The octets that are meant: `\n`, `\r`, `\0`, `\s` for a space, `\c` for a colon, `\\`, `\xff` for any octet, and
 /// `\{9}` for nine times an x. Any other backslash is one.
 pub(crate) fn unescape(mut text: &str) -> Vec<u8> {
-    const MEANT: [(&str, u8); 6] =
-        [("\\n", b'\n'), ("\\r", b'\r'), ("\\0", 0), ("\\s", b' '), ("\\c", b':'), ("\\\\", b'\\')];
+    const MEANT: [(&str, u8); 6] = [
+        ("\\n", b'\n'),
+        ("\\r", b'\r'),
+        ("\\0", 0),
+        ("\\s", b' '),
+        ("\\c", b':'),
+        ("\\\\", b'\\'),
+    ];
     let mut octets = Vec::new();
     while let Some(first) = text.chars().next() {
         if let Some((escape, octet)) = MEANT.iter().find(|(escape, _)| text.starts_with(escape)) {
             octets.push(*octet);
             text = &text[escape.len()..];
-        } else if let Some((number, rest)) = text.strip_prefix("\\{").and_then(|rest| rest.split_once('}')) {
+        } else if let Some((number, rest)) = text
+            .strip_prefix("\\{")
+            .and_then(|rest| rest.split_once('}'))
+        {
             octets.extend(iter::repeat_n(b'x', number.parse().expect("how many")));
             text = rest;
         } else if let Some(rest) = text.strip_prefix("\\x") {

@@ -37,13 +37,17 @@ impl Sequence {
     /// The name of a transaction that is open, or of one that is not.
     fn transaction(&mut self, is_open: bool) -> Option<String> {
         let all: Vec<_> = (0..9).map(|number| format!("t{number}")).collect();
-        let fitting: Vec<_> =
-            all.into_iter().filter(|id| self.model.transactions.contains_key(id) == is_open).collect();
+        let fitting: Vec<_> = all
+            .into_iter()
+            .filter(|id| self.model.transactions.contains_key(id) == is_open)
+            .collect();
         self.random.pick(&fitting)
     }
 
     fn send(&mut self, is_wrong: bool) -> Frame {
-        let frame = Frame::new(Command::Send).with_header("destination", "/a").with_body(format!("b{}", self.serial()));
+        let frame = Frame::new(Command::Send)
+            .with_header("destination", "/a")
+            .with_body(format!("b{}", self.serial()));
         let is_held = is_wrong || self.random.one_in(2);
         self.in_transaction(frame, is_held, is_wrong)
     }
@@ -57,35 +61,75 @@ impl Sequence {
 
     fn subscribe(&mut self, is_wrong: bool) -> Frame {
         let ids = ["0", "1", "2", "3"];
-        let in_use = |id: &&str| self.model.subscriptions.iter().any(|known| known.id.as_deref() == Some(*id));
-        let fitting: Vec<_> = ids.into_iter().filter(|id| in_use(id) == is_wrong).collect();
-        let id = self.random.pick(&fitting).filter(|_| self.model.version > Version::V1_0 || self.random.one_in(2));
+        let in_use = |id: &&str| {
+            self.model
+                .subscriptions
+                .iter()
+                .any(|known| known.id.as_deref() == Some(*id))
+        };
+        let fitting: Vec<_> = ids
+            .into_iter()
+            .filter(|id| in_use(id) == is_wrong)
+            .collect();
+        let id = self
+            .random
+            .pick(&fitting)
+            .filter(|_| self.model.version > Version::V1_0 || self.random.one_in(2));
         let destination = self.random.pick(&["/a", "/b"]).unwrap();
-        let modes = ["client-individual", "client-individual", "auto", "client", "client"];
+        let modes = [
+            "client-individual",
+            "client-individual",
+            "auto",
+            "client",
+            "client",
+        ];
         let is_1_0 = self.model.version == Version::V1_0;
-        let mode = self.random.pick(&modes[if is_1_0 { 2 } else { 0 }..]).unwrap();
-        let mut frame = Frame::new(Command::Subscribe).with_header("destination", destination).with_header("ack", mode);
+        let mode = self
+            .random
+            .pick(&modes[if is_1_0 { 2 } else { 0 }..])
+            .unwrap();
+        let mut frame = Frame::new(Command::Subscribe)
+            .with_header("destination", destination)
+            .with_header("ack", mode);
         match id {
             Some(id) => frame.headers.append("id", id),
             None if self.model.version > Version::V1_0 => return self.send(false),
             None => {}
         }
         if self.random.one_in(2) {
-            frame.headers.append("prefetch-count", self.random.pick(&["1", "2", "4"]).unwrap());
+            frame.headers.append(
+                "prefetch-count",
+                self.random.pick(&["1", "2", "4"]).unwrap(),
+            );
         }
         frame.with_header("serial", &self.serial().to_string())
     }
 
     fn unsubscribe(&mut self, is_wrong: bool) -> Frame {
         let frame = Frame::new(Command::Unsubscribe);
-        let live = self.model.subscriptions.iter().map(|known| (known.id.clone(), known.destination.clone()));
+        let live = self
+            .model
+            .subscriptions
+            .iter()
+            .map(|known| (known.id.clone(), known.destination.clone()));
         let live: Vec<_> = live.collect();
-        let retired: Vec<_> = self.model.ended.iter().filter(|(_, known)| !**known).map(|(name, _)| name).collect();
+        let retired: Vec<_> = self
+            .model
+            .ended
+            .iter()
+            .filter(|(_, known)| !**known)
+            .map(|(name, _)| name)
+            .collect();
         match self.random.pick(&retired) {
             _ if is_wrong => frame.with_header("id", "9"),
-            Some(name) if self.random.one_in(2) => {
-                frame.with_header(if name.starts_with('/') { "destination" } else { "id" }, name)
-            }
+            Some(name) if self.random.one_in(2) => frame.with_header(
+                if name.starts_with('/') {
+                    "destination"
+                } else {
+                    "id"
+                },
+                name,
+            ),
             _ => match self.random.pick(&live) {
                 Some((Some(id), _)) => frame.with_header("id", &id),
                 Some((None, destination)) => frame.with_header("destination", &destination),
@@ -96,29 +140,61 @@ impl Sequence {
 
     fn acknowledge(&mut self, command: Command, is_wrong: bool) -> Frame {
         let version = self.model.version;
-        let command = if version == Version::V1_0 { Command::Ack } else { command };
+        let command = if version == Version::V1_0 {
+            Command::Ack
+        } else {
+            command
+        };
         let is_fitting = |fate| match fate {
             Fate::Pending | Fate::Settled => !is_wrong,
             Fate::Staged | Fate::Named => is_wrong,
         };
         let all = &self.model.deliveries;
-        let fitting: Vec<_> = (0..all.len()).filter(|number| is_fitting(all[*number].fate)).collect();
-        let pending: Vec<_> = fitting.iter().copied().filter(|number| all[*number].fate == Fate::Pending).collect();
-        let fitting = if self.random.one_in(10) || is_wrong { fitting } else { pending };
+        let fitting: Vec<_> = (0..all.len())
+            .filter(|number| is_fitting(all[*number].fate))
+            .collect();
+        let pending: Vec<_> = fitting
+            .iter()
+            .copied()
+            .filter(|number| all[*number].fate == Fate::Pending)
+            .collect();
+        let fitting = if self.random.one_in(10) || is_wrong {
+            fitting
+        } else {
+            pending
+        };
         let number = match self.random.pick(&fitting) {
             Some(number) => number,
             None if is_wrong => self.model.deliveries.len(),
             None => return self.send(false),
         };
         let name = format!("d{}", number + 1);
-        let mut frame =
-            Frame::new(command).with_header(if version == Version::V1_2 { "id" } else { "message-id" }, &name);
+        let mut frame = Frame::new(command).with_header(
+            if version == Version::V1_2 {
+                "id"
+            } else {
+                "message-id"
+            },
+            &name,
+        );
         if version == Version::V1_1 {
-            let serial = self.model.deliveries.get(number).map(|delivered| delivered.serial);
-            let known = self.model.subscriptions.iter().find(|known| Some(known.serial) == serial);
+            let serial = self
+                .model
+                .deliveries
+                .get(number)
+                .map(|delivered| delivered.serial);
+            let known = self
+                .model
+                .subscriptions
+                .iter()
+                .find(|known| Some(known.serial) == serial);
             let ended = self.model.ended.keys().next();
             let id = known.and_then(|known| known.id.as_ref()).or(ended).cloned();
-            let id = if is_wrong && self.random.one_in(2) { "9".to_owned() } else { id.unwrap_or("9".to_owned()) };
+            let id = if is_wrong && self.random.one_in(2) {
+                "9".to_owned()
+            } else {
+                id.unwrap_or("9".to_owned())
+            };
             frame.headers.append("subscription", &id);
         }
         let is_held = self.random.one_in(2);

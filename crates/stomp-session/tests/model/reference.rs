@@ -70,7 +70,8 @@ impl Reference {
 
     /// The client has sent a frame.
     pub(crate) fn receives(&mut self, frame: Frame) {
-        self.seen.extend(self.call.as_ref().map(|_| "a frame waits"));
+        self.seen
+            .extend(self.call.as_ref().map(|_| "a frame waits"));
         if !self.acknowledges_ahead(&frame) {
             self.inbox.push_back(frame);
         }
@@ -79,18 +80,25 @@ impl Reference {
 
     /// An ACK or NACK may overtake what waits, but for its receipt.
     fn acknowledges_ahead(&mut self, frame: &Frame) -> bool {
-        let is_ack = matches!(frame.command, Command::Ack | Command::Nack) && !frame.headers.contains("transaction");
-        let overtakes = self.inbox.iter().all(|waiting| matches!(waiting.command, Command::Send | Command::Receipt));
+        let is_ack = matches!(frame.command, Command::Ack | Command::Nack)
+            && !frame.headers.contains("transaction");
+        let overtakes = self
+            .inbox
+            .iter()
+            .all(|waiting| matches!(waiting.command, Command::Send | Command::Receipt));
         if self.call.is_none() || !is_ack || !overtakes {
             return false;
         }
-        let Ok(number) = self.named_by(frame) else { return false };
+        let Ok(number) = self.named_by(frame) else {
+            return false;
+        };
         if let Some(number) = number {
             self.seen.push("an ACK overtakes");
             self.settle_named(number, frame, "");
         }
         if let Some(receipt) = frame.headers.get("receipt") {
-            self.inbox.push_back(Frame::new(Command::Receipt).with_header("receipt", receipt));
+            self.inbox
+                .push_back(Frame::new(Command::Receipt).with_header("receipt", receipt));
         }
         true
     }
@@ -103,10 +111,13 @@ impl Reference {
 
     fn go_on(&mut self) {
         while self.call.is_none() && !self.is_over {
-            let Some(frame) = self.inbox.pop_front() else { break };
+            let Some(frame) = self.inbox.pop_front() else {
+                break;
+            };
             if let Err(code) = self.handle(&frame) {
                 self.seen.push(code);
-                self.frames.push(error(code, frame.headers.get("receipt"), None));
+                self.frames
+                    .push(error(code, frame.headers.get("receipt"), None));
                 self.end("Fault");
             }
         }
@@ -144,7 +155,11 @@ impl Reference {
             Command::Commit => {
                 let left = self.transactions.remove(transaction).unwrap().into();
                 let receipt = header("receipt").map(str::to_owned);
-                self.commit = Some(Commit { receipt, left, agreed: Vec::new() });
+                self.commit = Some(Commit {
+                    receipt,
+                    left,
+                    agreed: Vec::new(),
+                });
                 self.go_on_with_commit();
             }
             Command::Disconnect => {
@@ -159,10 +174,18 @@ impl Reference {
 
     /// The application is asked.
     pub(crate) fn ask(&mut self, frame: &Frame) {
-        let mut request = format!("{} {}", frame.command, frame.headers.get("destination").unwrap_or_default());
+        let mut request = format!(
+            "{} {}",
+            frame.command,
+            frame.headers.get("destination").unwrap_or_default()
+        );
         match frame.command {
             Command::Send => {
-                let is_held = if self.commit.is_some() { "held" } else { "at once" };
+                let is_held = if self.commit.is_some() {
+                    "held"
+                } else {
+                    "at once"
+                };
                 request = format!("{request} {} {is_held}", text(&frame.body));
             }
             Command::Disconnect => {
@@ -217,7 +240,11 @@ impl Reference {
             return;
         }
         self.frames.push(error);
-        self.seen.push(if self.errors_close { "an error closes" } else { "an error leaves open" });
+        self.seen.push(if self.errors_close {
+            "an error closes"
+        } else {
+            "an error leaves open"
+        });
         if self.errors_close {
             self.end("Error");
         }
@@ -245,10 +272,17 @@ impl Reference {
             self.end_subscription(subscription.serial, false);
         }
         let transactions = take(&mut self.transactions);
-        self.seen.extend((!transactions.is_empty()).then_some("a transaction is open at the end"));
+        self.seen
+            .extend((!transactions.is_empty()).then_some("a transaction is open at the end"));
         let commit = self.commit.take();
         let agreed = commit.into_iter().flat_map(|commit| commit.agreed);
-        self.give_back(transactions.into_values().flatten().chain(agreed).collect::<Vec<_>>());
+        self.give_back(
+            transactions
+                .into_values()
+                .flatten()
+                .chain(agreed)
+                .collect::<Vec<_>>(),
+        );
     }
 
     fn say_goodbye(&mut self) {
@@ -258,7 +292,8 @@ impl Reference {
     }
 
     pub(crate) fn receipt(&mut self, receipt: Option<&str>) {
-        self.frames.extend(receipt.map(|receipt| format!("RECEIPT {receipt}")));
+        self.frames
+            .extend(receipt.map(|receipt| format!("RECEIPT {receipt}")));
     }
 }
 

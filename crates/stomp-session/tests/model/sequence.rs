@@ -36,7 +36,15 @@ impl Sequence {
         let model = Reference::new(version, errors_close);
         let steps = vec![format!("{version:?}, errors close: {errors_close}")];
         let settled = BTreeMap::new();
-        Sequence { random, server, model, serial: 0, settled, steps, seen: vec![version.as_str()] }
+        Sequence {
+            random,
+            server,
+            model,
+            serial: 0,
+            settled,
+            steps,
+            seen: vec![version.as_str()],
+        }
     }
 
     fn server(&mut self) -> &mut Server {
@@ -54,22 +62,37 @@ impl Sequence {
         }
         self.finish();
         self.seen.append(&mut self.model.seen);
-        assert!(self.settled.values().all(|times| *times == 1), "not settled once: {:?}", self.settled);
+        assert!(
+            self.settled.values().all(|times| *times == 1),
+            "not settled once: {:?}",
+            self.settled
+        );
         self.server.take().unwrap().assert_empty();
     }
 
     fn step(&mut self) {
         if self.model.call.is_some() && self.random.one_in(2) {
-            let answer = if self.random.one_in(5) { Err("refused") } else { Ok(()) };
+            let answer = if self.random.one_in(5) {
+                Err("refused")
+            } else {
+                Ok(())
+            };
             return self.answer(answer);
         }
-        let agreed: Vec<_> =
-            self.model.subscriptions.iter().filter(|known| known.is_agreed && !known.has_ended).collect();
+        let agreed: Vec<_> = self
+            .model
+            .subscriptions
+            .iter()
+            .filter(|known| known.is_agreed && !known.has_ended)
+            .collect();
         let is_idle = |serial| {
             let subscription = agreed.iter().find(|known| known.serial == serial).unwrap();
             subscription.queue.is_empty() && self.model.has_credit(subscription)
         };
-        let agreed: Vec<_> = agreed.iter().map(|known| (known.serial, is_idle(known.serial))).collect();
+        let agreed: Vec<_> = agreed
+            .iter()
+            .map(|known| (known.serial, is_idle(known.serial)))
+            .collect();
         match (self.random.below(100), self.random.pick(&agreed)) {
             (0..35, Some((serial, _))) => self.deliver(serial),
             (35..38, Some((serial, _))) => {
@@ -99,7 +122,8 @@ impl Sequence {
     }
 
     fn answer(&mut self, answer: Result<(), &'static str>) {
-        self.steps.push(format!("the application answers {answer:?}"));
+        self.steps
+            .push(format!("the application answers {answer:?}"));
         self.server().answer(answer);
         self.model.is_answered(answer);
     }
@@ -110,7 +134,13 @@ impl Sequence {
         self.steps.push(format!("the application delivers {body}"));
         self.server().deliver(serial, &body, is_redelivered);
         self.settled.insert(body.clone(), 0);
-        self.model.deliver(serial, Item { body, is_redelivered });
+        self.model.deliver(
+            serial,
+            Item {
+                body,
+                is_redelivered,
+            },
+        );
     }
 
     pub(crate) fn serial(&mut self) -> usize {
@@ -121,7 +151,9 @@ impl Sequence {
     fn client_sends(&mut self) {
         let mut frame = self.frame();
         if self.random.one_in(2) {
-            frame.headers.append("receipt", &format!("r{}", self.serial()));
+            frame
+                .headers
+                .append("receipt", &format!("r{}", self.serial()));
         }
         self.steps.push(format!("the client sends {frame:?}"));
         self.server().send(&frame);
@@ -140,36 +172,65 @@ impl Sequence {
                 Command::Error => {
                     let header = |name| frame.headers.get(name);
                     let subscription = header("subscription").map(str::to_owned);
-                    frames.push(error(header("message").unwrap(), header("receipt-id"), subscription));
+                    frames.push(error(
+                        header("message").unwrap(),
+                        header("receipt-id"),
+                        subscription,
+                    ));
                 }
-                command => frames.push(format!("{command} {}", frame.headers.get("receipt-id").unwrap_or_default())),
+                command => frames.push(format!(
+                    "{command} {}",
+                    frame.headers.get("receipt-id").unwrap_or_default()
+                )),
             }
         }
         self.model.settle_down();
-        assert_eq!(frames, take(&mut self.model.frames), "what the client was sent");
+        assert_eq!(
+            frames,
+            take(&mut self.model.frames),
+            "what the client was sent"
+        );
         let requests = self.server().requests();
-        assert_eq!(requests, take(&mut self.model.requests), "what the application was asked");
-        let by_source = |line: &String| line.split_once('-').map_or(String::new(), |(queue, _)| queue.to_owned());
+        assert_eq!(
+            requests,
+            take(&mut self.model.requests),
+            "what the application was asked"
+        );
+        let by_source = |line: &String| {
+            line.split_once('-')
+                .map_or(String::new(), |(queue, _)| queue.to_owned())
+        };
         let (mut log, mut expected) = (self.log(), take(&mut self.model.log));
         log.sort_by_key(by_source);
         expected.sort_by_key(by_source);
         assert_eq!(log, expected, "what became of deliveries");
         let (server, subscriptions) = (self.server.as_mut().unwrap(), &self.model.subscriptions);
-        server.assert_dropped_but(|serial| subscriptions.iter().any(|known| known.serial == serial));
+        server
+            .assert_dropped_but(|serial| subscriptions.iter().any(|known| known.serial == serial));
     }
 
     /// What has become of deliveries and effects.
     fn log(&mut self) -> Vec<String> {
         let log = self.server().log();
-        for body in log.iter().filter_map(|line| line.split_once(' ')).map(|(body, _)| body) {
-            self.settled.entry(body.to_owned()).and_modify(|times| *times += 1);
+        for body in log
+            .iter()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(body, _)| body)
+        {
+            self.settled
+                .entry(body.to_owned())
+                .and_modify(|times| *times += 1);
         }
         log
     }
 
     /// Ends the session, one way or another.
     fn finish(&mut self) {
-        let how = if self.model.is_over { 0 } else { self.random.below(5) };
+        let how = if self.model.is_over {
+            0
+        } else {
+            self.random.below(5)
+        };
         // What comes behind a commit waits for it, also the end.
         while how < 2 && self.model.will_commit() {
             self.answer(Ok(()));

@@ -13,7 +13,9 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 use stomp_frame::{Command, Decoded, Decoder, Frame, Limits, Version};
-use stomp_session::{BoxError, ClientError, Config, Delivery, Message, Peer, Request, Response, Session};
+use stomp_session::{
+    BoxError, ClientError, Config, Delivery, Message, Peer, Request, Response, Session,
+};
 use stomp_socket::{CloseCode, Socket};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -68,7 +70,9 @@ impl Service<Request> for Calls {
     fn call(&mut self, request: Request) -> Self::Future {
         let (sender, receiver) = oneshot::channel();
         self.0.lock().unwrap().push_back((request, sender));
-        receiver.map(|answer| answer.unwrap_or_else(|_| Err("nobody answers".into()))).boxed()
+        receiver
+            .map(|answer| answer.unwrap_or_else(|_| Err("nobody answers".into())))
+            .boxed()
     }
 }
 
@@ -76,8 +80,10 @@ impl Server {
     /// A connected session.
     pub(crate) fn connected(version: Version, config: Config) -> Server {
         let (client, ours) = tokio::io::duplex(1 << 20);
-        let (session, _, connection) =
-            Session::new(Socket::over_bytes(ours, Peer::default(), &Default::default()), config);
+        let (session, _, connection) = Session::new(
+            Socket::over_bytes(ours, Peer::default(), &Default::default()),
+            config,
+        );
         let calls = Calls::default();
         let mut server = Server {
             version,
@@ -106,8 +112,14 @@ impl Server {
         let waker = Waker::from(Arc::clone(&self.alarm));
         self.alarm.0.store(true, Ordering::Relaxed);
         while self.alarm.0.swap(false, Ordering::Relaxed) {
-            let Some(connection) = &mut self.connection else { return };
-            if connection.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+            let Some(connection) = &mut self.connection else {
+                return;
+            };
+            if connection
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready()
+            {
                 self.connection = None;
             }
         }
@@ -120,7 +132,13 @@ impl Server {
     pub(crate) fn send(&mut self, frame: &Frame) {
         let bytes = frame.to_bytes(self.version).unwrap();
         // It may have been closed already.
-        let _ = self.client.as_mut().unwrap().write_all(&bytes).now_or_never().expect("there is room");
+        let _ = self
+            .client
+            .as_mut()
+            .unwrap()
+            .write_all(&bytes)
+            .now_or_never()
+            .expect("there is room");
     }
 
     pub(crate) fn end_client(&mut self) {
@@ -157,18 +175,28 @@ impl Server {
     /// What the application has been asked. Each `SEND` of a transaction stages something.
     pub(crate) fn requests(&mut self) -> Vec<String> {
         let calls = take(&mut *self.calls.0.lock().unwrap());
-        calls.into_iter().map(|(request, sender)| self.request(&request, sender)).collect()
+        calls
+            .into_iter()
+            .map(|(request, sender)| self.request(&request, sender))
+            .collect()
     }
 
     fn request(&mut self, request: &Request, sender: oneshot::Sender<Answer>) -> String {
-        let serial = request.headers().get("serial").and_then(|serial| serial.parse().ok());
+        let serial = request
+            .headers()
+            .get("serial")
+            .and_then(|serial| serial.parse().ok());
         self.answer = Some((serial, sender));
         let said = format!("{} {}", request.command(), request.destination());
         let body = String::from_utf8_lossy(request.body()).into_owned();
         match (request.command(), request.transaction()) {
             (Command::Send, None) => format!("{said} {body} at once"),
             (Command::Send, Some(staging)) => {
-                let effect = Effect { name: body.clone(), log: Arc::clone(&self.log), has_run: false };
+                let effect = Effect {
+                    name: body.clone(),
+                    log: Arc::clone(&self.log),
+                    has_run: false,
+                };
                 let held = Arc::clone(&self.held);
                 staging.stage(move || {
                     effect.run();
@@ -190,8 +218,9 @@ impl Server {
             (Ok(()), Some(serial)) => {
                 let (queue, receiver) = mpsc::unbounded_channel::<Item>();
                 self.queues.insert(serial, queue);
-                let stream =
-                    stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
+                let stream = stream::unfold(receiver, |mut receiver| async {
+                    Some((receiver.recv().await?, receiver))
+                });
                 Ok(Response::Observe(stream.boxed()))
             }
         };
@@ -200,13 +229,24 @@ impl Server {
     }
 
     pub(crate) fn deliver(&mut self, serial: usize, body: &str, is_redelivered: bool) {
-        let (log, text, held) = (Arc::clone(&self.log), body.to_owned(), Arc::clone(&self.held));
+        let (log, text, held) = (
+            Arc::clone(&self.log),
+            body.to_owned(),
+            Arc::clone(&self.held),
+        );
         let delivery = Delivery::new(Message::new(body.to_owned())).on_settled(move |settlement| {
             log.lock().unwrap().push(format!("{text} {settlement:?}"));
             drop(held);
         });
-        let delivery = if is_redelivered { delivery.redelivered() } else { delivery };
-        assert!(self.queues[&serial].send(Ok(delivery)).is_ok(), "the stream of {serial} is gone");
+        let delivery = if is_redelivered {
+            delivery.redelivered()
+        } else {
+            delivery
+        };
+        assert!(
+            self.queues[&serial].send(Ok(delivery)).is_ok(),
+            "the stream of {serial} is gone"
+        );
     }
 
     pub(crate) fn end_stream(&mut self, serial: usize) {
@@ -219,7 +259,10 @@ impl Server {
 
     /// The streams of all other subscriptions are dropped.
     pub(crate) fn assert_dropped_but(&mut self, live: impl Fn(usize) -> bool) {
-        let held = self.queues.iter().find(|(serial, queue)| !live(**serial) && !queue.is_closed());
+        let held = self
+            .queues
+            .iter()
+            .find(|(serial, queue)| !live(**serial) && !queue.is_closed());
         assert!(held.is_none(), "a stream is held");
     }
 
@@ -239,7 +282,10 @@ impl Server {
     /// Nothing is held any more for this session.
     pub(crate) fn assert_empty(self) {
         assert!(self.connection.is_none());
-        assert!(self.queues.values().all(mpsc::UnboundedSender::is_closed), "a stream is held");
+        assert!(
+            self.queues.values().all(mpsc::UnboundedSender::is_closed),
+            "a stream is held"
+        );
         let held: Weak<()> = Arc::downgrade(&self.held);
         drop(self);
         assert!(held.upgrade().is_none(), "a callback is held");
@@ -263,7 +309,10 @@ impl Effect {
 impl Drop for Effect {
     fn drop(&mut self) {
         if !self.has_run {
-            self.log.lock().unwrap().push(format!("{} dropped", self.name));
+            self.log
+                .lock()
+                .unwrap()
+                .push(format!("{} dropped", self.name));
         }
     }
 }

@@ -73,7 +73,9 @@ impl Reference {
     }
 
     pub(crate) fn subscription(&mut self, serial: usize) -> Option<&mut Subscription> {
-        self.subscriptions.iter_mut().find(|known| known.serial == serial)
+        self.subscriptions
+            .iter_mut()
+            .find(|known| known.serial == serial)
     }
 
     pub(crate) fn has_credit(&self, subscription: &Subscription) -> bool {
@@ -91,36 +93,68 @@ impl Reference {
     pub(crate) fn message(&mut self, frame: &Frame) -> Result<(), String> {
         let header = |name| frame.headers.get(name);
         let is_receiver = |known: &&Subscription| {
-            known.id.as_deref() == header("subscription") && Some(&*known.destination) == header("destination")
+            known.id.as_deref() == header("subscription")
+                && Some(&*known.destination) == header("destination")
         };
-        let subscription = self.subscriptions.iter().find(is_receiver).ok_or("nobody is subscribed")?;
+        let subscription = self
+            .subscriptions
+            .iter()
+            .find(is_receiver)
+            .ok_or("nobody is subscribed")?;
         let (serial, mode) = (subscription.serial, subscription.mode);
         if !self.has_credit(subscription) {
             return Err("there is no credit for it".into());
         }
-        let item = self.subscription(serial).unwrap().queue.pop_front().ok_or("it was not delivered")?;
-        if frame.body != item.body || (header("redelivered") == Some("true")) != item.is_redelivered {
+        let item = self
+            .subscription(serial)
+            .unwrap()
+            .queue
+            .pop_front()
+            .ok_or("it was not delivered")?;
+        if frame.body != item.body || (header("redelivered") == Some("true")) != item.is_redelivered
+        {
             return Err(format!("it should be {}", item.body));
         }
-        if !self.message_ids.insert(header("message-id").unwrap_or_default().to_owned()) {
+        if !self
+            .message_ids
+            .insert(header("message-id").unwrap_or_default().to_owned())
+        {
             return Err("its id is another's".into());
         }
         if mode == Mode::Auto {
             self.log.push(format!("{} Acked", item.body));
-            return if header("ack").is_none() { Ok(()) } else { Err("it is acknowledged already".into()) };
+            return if header("ack").is_none() {
+                Ok(())
+            } else {
+                Err("it is acknowledged already".into())
+            };
         }
-        self.deliveries.push(Delivered { serial, body: item.body, fate: Fate::Pending });
+        self.deliveries.push(Delivered {
+            serial,
+            body: item.body,
+            fate: Fate::Pending,
+        });
         let name = format!("d{}", self.deliveries.len());
         let is_1_2 = self.version == Version::V1_2;
         let named = header(if is_1_2 { "ack" } else { "message-id" });
-        if named == Some(&name) && (is_1_2 || header("ack").is_none()) { Ok(()) } else { Err(format!("not {name}")) }
+        if named == Some(&name) && (is_1_2 || header("ack").is_none()) {
+            Ok(())
+        } else {
+            Err(format!("not {name}"))
+        }
     }
 
     /// All messages have been looked at.
     pub(crate) fn settle_down(&mut self) {
-        let is_ending = |known: &Subscription| known.has_ended && known.queue.is_empty() && self.has_credit(known);
-        let ending: Vec<_> =
-            self.subscriptions.iter().filter(|known| is_ending(known)).map(|known| known.serial).collect();
+        let is_ending = |known: &Subscription| {
+            known.has_ended && known.queue.is_empty() && self.has_credit(known)
+        };
+        let ending: Vec<_> = self
+            .subscriptions
+            .iter()
+            .filter(|known| is_ending(known))
+            .map(|known| known.serial)
+            .collect();
         for serial in ending {
             self.subscription(serial).unwrap().is_ending = true;
             self.end_if_done(serial);
@@ -128,13 +162,17 @@ impl Reference {
         for subscription in &self.subscriptions {
             let is_stuck = !subscription.queue.is_empty() && self.has_credit(subscription);
             assert!(!is_stuck, "{} is not sent", subscription.queue[0].body);
-            self.seen.extend((!subscription.queue.is_empty()).then_some("a stream rests"));
+            self.seen
+                .extend((!subscription.queue.is_empty()).then_some("a stream rests"));
         }
     }
 
     /// With something still to be acknowledged, a subscription whose stream has ended waits for that.
     fn end_if_done(&mut self, serial: usize) {
-        if self.subscription(serial).is_none_or(|known| !known.is_ending) {
+        if self
+            .subscription(serial)
+            .is_none_or(|known| !known.is_ending)
+        {
             return;
         }
         if self.unsettled(serial) > 0 {
@@ -146,13 +184,20 @@ impl Reference {
 
     pub(crate) fn subscribe(&mut self, frame: &Frame) -> Result<(), Fault> {
         let header = |name| frame.headers.get(name);
-        let (id, destination) = (header("id").map(str::to_owned), header("destination").unwrap().to_owned());
+        let (id, destination) = (
+            header("id").map(str::to_owned),
+            header("destination").unwrap().to_owned(),
+        );
         let mode = match header("ack") {
             None | Some("auto") => Mode::Auto,
             Some("client") => Mode::Client,
             _ => Mode::Individual,
         };
-        if self.subscriptions.iter().any(|known| known.id == id && (id.is_some() || known.destination == destination)) {
+        if self
+            .subscriptions
+            .iter()
+            .any(|known| known.id == id && (id.is_some() || known.destination == destination))
+        {
             return Err("duplicate-subscription");
         }
         let credit = header("prefetch-count").map_or(256, |count| count.parse().unwrap());
@@ -182,7 +227,12 @@ impl Reference {
             None => known.id.is_none() && Some(&*known.destination) == destination,
         };
         let name = id.or(destination).unwrap();
-        if let Some(Subscription { serial, destination, .. }) = self.subscriptions.iter().find(is_meant) {
+        if let Some(Subscription {
+            serial,
+            destination,
+            ..
+        }) = self.subscriptions.iter().find(is_meant)
+        {
             let (serial, destination) = (*serial, destination.clone());
             self.end_subscription(serial, true);
             let mut frame = frame.clone();
@@ -200,11 +250,23 @@ impl Reference {
 
     /// Ends a subscription: what it was sent is unsettled, what it was not is unsent.
     pub(crate) fn end_subscription(&mut self, serial: usize, by_client: bool) -> Option<String> {
-        let at = self.subscriptions.iter().position(|known| known.serial == serial).unwrap();
+        let at = self
+            .subscriptions
+            .iter()
+            .position(|known| known.serial == serial)
+            .unwrap();
         let subscription = self.subscriptions.remove(at);
-        for delivered in self.deliveries.iter_mut().filter(|delivered| delivered.serial == serial) {
+        for delivered in self
+            .deliveries
+            .iter_mut()
+            .filter(|delivered| delivered.serial == serial)
+        {
             if matches!(delivered.fate, Fate::Pending | Fate::Staged) {
-                self.seen.push(if delivered.fate == Fate::Staged { "a staged one is unsettled" } else { "unsettled" });
+                self.seen.push(if delivered.fate == Fate::Staged {
+                    "a staged one is unsettled"
+                } else {
+                    "unsettled"
+                });
                 delivered.fate = Fate::Settled;
                 self.log.push(format!("{} Unsettled", delivered.body));
             }
@@ -229,27 +291,51 @@ impl Reference {
         let serial = self.deliveries[number].serial;
         let mode = self.subscription(serial).unwrap().mode;
         let is_meant = |&other: &usize| {
-            let Delivered { serial: of, fate, .. } = self.deliveries[other];
+            let Delivered {
+                serial: of, fate, ..
+            } = self.deliveries[other];
             other == number || (mode == Mode::Client && of == serial && fate == Fate::Pending)
         };
-        let skipped = self.deliveries[..number].iter().any(|one| one.serial == serial && one.fate == Fate::Staged);
+        let skipped = self.deliveries[..number]
+            .iter()
+            .any(|one| one.serial == serial && one.fate == Fate::Staged);
         let numbers: Vec<_> = (0..=number).filter(is_meant).collect();
-        self.seen.extend((numbers.len() > 1).then_some("one ACK is for many"));
-        self.seen.extend((mode == Mode::Client && skipped).then_some("an ACK leaves out what is staged"));
-        let settlement = if frame.command == Command::Ack { "Acked" } else { "Nacked" };
+        self.seen
+            .extend((numbers.len() > 1).then_some("one ACK is for many"));
+        self.seen.extend(
+            (mode == Mode::Client && skipped).then_some("an ACK leaves out what is staged"),
+        );
+        let settlement = if frame.command == Command::Ack {
+            "Acked"
+        } else {
+            "Nacked"
+        };
         if transaction.is_empty() {
             self.settle(&numbers, settlement);
         } else {
-            numbers.iter().for_each(|number| self.deliveries[*number].fate = Fate::Staged);
+            numbers
+                .iter()
+                .for_each(|number| self.deliveries[*number].fate = Fate::Staged);
             self.hold(transaction, Step::Settle(numbers, settlement));
         }
     }
 
     /// Which delivery is named, if it is of any interest still.
     pub(crate) fn named_by(&mut self, frame: &Frame) -> Result<Option<usize>, Fault> {
-        let named = frame.headers.get(if self.version == Version::V1_2 { "id" } else { "message-id" }).unwrap();
-        let number: Option<usize> = named.strip_prefix('d').map(|number| number.parse().unwrap());
-        let number = number.filter(|number| (1..=self.deliveries.len()).contains(number)).map(|number| number - 1);
+        let named = frame
+            .headers
+            .get(if self.version == Version::V1_2 {
+                "id"
+            } else {
+                "message-id"
+            })
+            .unwrap();
+        let number: Option<usize> = named
+            .strip_prefix('d')
+            .map(|number| number.parse().unwrap());
+        let number = number
+            .filter(|number| (1..=self.deliveries.len()).contains(number))
+            .map(|number| number - 1);
         let mut serial = None;
         if self.version == Version::V1_1 {
             let id = frame.headers.get("subscription").map(str::to_owned);
@@ -265,7 +351,9 @@ impl Reference {
         let number = number.ok_or("unknown-delivery")?;
         let delivered = &self.deliveries[number];
         match delivered.fate {
-            Fate::Pending | Fate::Staged if serial.is_some_and(|serial| serial != delivered.serial) => {
+            Fate::Pending | Fate::Staged
+                if serial.is_some_and(|serial| serial != delivered.serial) =>
+            {
                 Err("unknown-delivery")
             }
             Fate::Pending => Ok(Some(number)),
@@ -282,7 +370,11 @@ impl Reference {
         for number in numbers {
             let delivered = &mut self.deliveries[*number];
             if matches!(delivered.fate, Fate::Pending | Fate::Staged) {
-                delivered.fate = if *number == named { Fate::Named } else { Fate::Settled };
+                delivered.fate = if *number == named {
+                    Fate::Named
+                } else {
+                    Fate::Settled
+                };
                 self.log.push(format!("{} {settlement}", delivered.body));
             }
         }

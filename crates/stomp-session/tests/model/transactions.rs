@@ -57,8 +57,14 @@ impl Reference {
                 other => commit.agreed.push(other),
             }
         }
-        let Commit { receipt, agreed, .. } = self.commit.take().unwrap();
-        self.seen.push(if agreed.len() > 1 { "a commit of many" } else { "a commit" });
+        let Commit {
+            receipt, agreed, ..
+        } = self.commit.take().unwrap();
+        self.seen.push(if agreed.len() > 1 {
+            "a commit of many"
+        } else {
+            "a commit"
+        });
         for step in agreed {
             match step {
                 Step::Settle(numbers, settlement) => self.settle(&numbers, settlement),
@@ -73,7 +79,11 @@ impl Reference {
         match answer {
             Ok(()) => self.go_on_with_commit(),
             Err(code) => {
-                let Commit { receipt, left, agreed } = self.commit.take().unwrap();
+                let Commit {
+                    receipt,
+                    left,
+                    agreed,
+                } = self.commit.take().unwrap();
                 self.seen.push("a commit is refused");
                 self.give_back(agreed.into_iter().chain(left));
                 self.refuse(error(code, receipt.as_deref(), None));

@@ -104,11 +104,38 @@ impl<S: Io> WebSocket<S> {
         cx: &mut Context<'_>,
         act: impl FnOnce(&mut WebSocketContext, &mut Adapter<'_, '_, S>) -> T,
     ) -> T {
-        let WebSocket { io, role, octets, context, frames, input, output, most, .. } = self;
-        let context =
-            context.get_or_insert_with(|| context_of(mem::take(octets).into(), *role, frames, input.at_once(), *most));
+        let WebSocket {
+            io,
+            role,
+            octets,
+            context,
+            frames,
+            input,
+            output,
+            most,
+            ..
+        } = self;
+        let context = context.get_or_insert_with(|| {
+            context_of(
+                mem::take(octets).into(),
+                *role,
+                frames,
+                input.at_once(),
+                *most,
+            )
+        });
         let room = most.saturating_sub(held) as u64;
-        act(context, &mut Adapter { io, cx, frames, input, output, room })
+        act(
+            context,
+            &mut Adapter {
+                io,
+                cx,
+                frames,
+                input,
+                output,
+                room,
+            },
+        )
     }
 
     /// The next data message, or how the stream ended.
@@ -136,13 +163,16 @@ impl<S: Io> WebSocket<S> {
                         Message::Binary(bytes) => return Poll::Ready(Ok(bytes)),
                         Message::Close(frame) => {
                             self.answer(cx);
-                            return Poll::Ready(Err(End::Closed(frame.map(|frame| frame.code.into()))));
+                            return Poll::Ready(Err(End::Closed(
+                                frame.map(|frame| frame.code.into()),
+                            )));
                         }
                         Message::Ping(_) => {
                             self.answer(cx);
                             // A peer that pings and does not read must not fill the memory with answers.
                             if self.output.len() > self.high_water {
-                                ready!(self.output.poll_write(&mut self.io, cx)).map_err(End::of)?;
+                                ready!(self.output.poll_write(&mut self.io, cx))
+                                    .map_err(End::of)?;
                             }
                         }
                         Message::Pong(_) | Message::Frame(_) => {}
@@ -154,21 +184,33 @@ impl<S: Io> WebSocket<S> {
 
     /// Whether the context may be dropped: it holds nothing, and has no close to remember.
     fn is_idle(&self) -> bool {
-        matches!(self.closing, Closing::No) && self.frames.ready() == 0 && self.frames.is_between_messages()
+        matches!(self.closing, Closing::No)
+            && self.frames.ready() == 0
+            && self.frames.is_between_messages()
     }
 
     /// The next message if it is plain; `None` if a context is to read on.
     ///
     /// What comes in one read is not summed up with what is held: it may be the beginning of other frames.
-    fn poll_plain(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, End>> {
+    fn poll_plain(
+        &mut self,
+        held: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, End>> {
         loop {
-            match plain::take(&mut self.octets, self.role, self.input.at_once().min(self.most)) {
+            match plain::take(
+                &mut self.octets,
+                self.role,
+                self.input.at_once().min(self.most),
+            ) {
                 First::Message(message) => return Poll::Ready(Ok(Some(message))),
                 First::Part => self.check(held)?,
                 First::Other => return Poll::Ready(Ok(None)),
                 First::NotUtf8 => return Poll::Ready(Err(End::not_utf8())),
             }
-            let WebSocket { io, octets, input, .. } = self;
+            let WebSocket {
+                io, octets, input, ..
+            } = self;
             let take = |new: &[u8]| {
                 octets.extend_from_slice(new);
                 new.is_empty()
@@ -182,7 +224,9 @@ impl<S: Io> WebSocket<S> {
     /// Fails if the peer sent more than it may of one frame, or of anything before the negotiation.
     fn check(&self, held: usize) -> Result<(), End> {
         if self.frames.pending().saturating_add(held as u64) > self.most as u64 {
-            return Err(End::too_big("a frame in too many pieces, or pieces that are too long"));
+            return Err(End::too_big(
+                "a frame in too many pieces, or pieces that are too long",
+            ));
         }
         self.input.check()
     }
@@ -194,11 +238,16 @@ impl<S: Io> WebSocket<S> {
     }
 
     fn can_write(&self) -> bool {
-        self.context.as_ref().is_none_or(WebSocketContext::can_write)
+        self.context
+            .as_ref()
+            .is_none_or(WebSocketContext::can_write)
     }
 
     /// Lets `write` append a message, and masks it where this is the client.
-    fn append(&mut self, write: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>) -> Result<(), EncodeError> {
+    fn append(
+        &mut self,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
         if !self.can_write() {
             return Ok(());
         }
@@ -214,11 +263,17 @@ impl<S: Io> WebSocket<S> {
 
     /// The peer's close is awaited by reading on, as long as the context is sound. Otherwise, and after it, the stream
     /// is ended and drained.
-    fn poll_close_step(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<Closing>> {
+    fn poll_close_step(
+        &mut self,
+        code: CloseCode,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Closing>> {
         Poll::Ready(Ok(match self.closing {
             Closing::No => {
                 // It fails only where the peer has closed already; then its close was answered.
-                let _ = self.with(0, cx, |context, adapter| context.close(adapter, Some(close_frame(code))));
+                let _ = self.with(0, cx, |context, adapter| {
+                    context.close(adapter, Some(close_frame(code)))
+                });
                 Closing::Await(self.input.received())
             }
             Closing::Await(since) => {
@@ -307,10 +362,20 @@ impl<S: Io> Wire for WebSocket<S> {
 }
 
 /// A context that has read `octets`, which `frames` learns of.
-fn context_of(octets: Vec<u8>, role: Role, frames: &mut Frames, at_once: usize, most: usize) -> WebSocketContext {
+fn context_of(
+    octets: Vec<u8>,
+    role: Role,
+    frames: &mut Frames,
+    at_once: usize,
+    most: usize,
+) -> WebSocketContext {
     frames.follow(&octets);
     // A buffer with room for more only if more is needed.
-    let read_buffer = if octets.is_empty() || !frames.is_between_messages() { at_once } else { 0 };
+    let read_buffer = if octets.is_empty() || !frames.is_between_messages() {
+        at_once
+    } else {
+        0
+    };
     WebSocketContext::from_partially_read(octets, role, Some(sizes(read_buffer, most)))
 }
 

@@ -117,7 +117,9 @@ impl<S: Io> Foreign<S> {
         loop {
             while self.given < AT_ONCE && !self.queue.is_empty() {
                 ready!(Pin::new(&mut self.websocket).poll_ready(cx))?;
-                let Some(message) = self.queue.pop_front() else { break };
+                let Some(message) = self.queue.pop_front() else {
+                    break;
+                };
                 self.queued -= cost(&message);
                 self.given += cost(&message);
                 Pin::new(&mut self.websocket).start_send(message)?;
@@ -147,7 +149,11 @@ impl<S: Io> Wire for Foreign<S> {
             Kind::Binary => Data::Binary,
         };
         // A text is not checked again.
-        self.collect(Message::Frame(Frame::message(payload, OpCode::Data(data), true)));
+        self.collect(Message::Frame(Frame::message(
+            payload,
+            OpCode::Data(data),
+            true,
+        )));
         Ok(())
     }
 
@@ -181,7 +187,9 @@ impl<S: Io> Wire for Foreign<S> {
                     let _ = ready!(written);
                     self.closing = Closing::Linger(Linger::Shutdown);
                 }
-                Closing::Linger(linger) => return linger.poll(self.websocket.get_mut(), &mut self.input, cx),
+                Closing::Linger(linger) => {
+                    return linger.poll(self.websocket.get_mut(), &mut self.input, cx);
+                }
             }
         }
     }

@@ -42,10 +42,14 @@ pub(super) struct Header {
 impl Header {
     /// The header at the beginning of `octets`, if all of it is there.
     pub(super) fn parse(octets: &[u8]) -> Option<Header> {
-        let [first, second, extended @ ..] = octets else { return None };
+        let [first, second, extended @ ..] = octets else {
+            return None;
+        };
         let (payload, size) = match (second & 0x7f, extended) {
             (126, [a, b, ..]) => (u64::from(u16::from_be_bytes([*a, *b])), 4),
-            (127, [a, b, c, d, e, f, g, h, ..]) => (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), 10),
+            (127, [a, b, c, d, e, f, g, h, ..]) => {
+                (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), 10)
+            }
             (126 | 127, _) => return None,
             (length, _) => (u64::from(length), 2),
         };
@@ -55,7 +59,11 @@ impl Header {
             (0, _) => Ends::Message,
             _ => Ends::Control,
         };
-        (octets.len() >= size).then_some(Header { ends, payload, size })
+        (octets.len() >= size).then_some(Header {
+            ends,
+            payload,
+            size,
+        })
     }
 }
 
@@ -64,7 +72,9 @@ impl Frames {
     pub(super) fn follow(&mut self, mut octets: &[u8]) {
         while let [first, after @ ..] = octets {
             if self.rest > 0 {
-                let here = usize::try_from(self.rest).unwrap_or(usize::MAX).min(octets.len());
+                let here = usize::try_from(self.rest)
+                    .unwrap_or(usize::MAX)
+                    .min(octets.len());
                 octets = octets.get(here..).unwrap_or_default();
                 self.rest -= here as u64;
             } else if let (0, Some(header)) = (self.header_length, Header::parse(octets)) {
@@ -95,7 +105,11 @@ impl Frames {
     fn begin(&mut self, header: &Header) {
         (self.rest, self.ends) = (header.payload, header.ends);
         if self.ends != Ends::Control {
-            let counted = if header.payload == 0 { EMPTY_PIECE as u64 } else { header.payload };
+            let counted = if header.payload == 0 {
+                EMPTY_PIECE as u64
+            } else {
+                header.payload
+            };
             self.pending = self.pending.saturating_add(counted);
         }
     }
@@ -144,9 +158,15 @@ pub(super) fn mask(payload: &mut [u8], key: [u8; 4]) {
     let [a, b, c, d] = key;
     let keys = [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d];
     for part in &mut parts {
-        part.iter_mut().zip(keys).for_each(|(octet, key)| *octet ^= key);
+        part.iter_mut()
+            .zip(keys)
+            .for_each(|(octet, key)| *octet ^= key);
     }
-    parts.into_remainder().iter_mut().zip(keys).for_each(|(octet, key)| *octet ^= key);
+    parts
+        .into_remainder()
+        .iter_mut()
+        .zip(keys)
+        .for_each(|(octet, key)| *octet ^= key);
 }
 
 #[cfg(test)]
@@ -201,13 +221,20 @@ mod tests {
 
     #[test]
     fn between_messages_is_nowhere_else() {
-        let stream =
-            [frame(FIN | BINARY, 2, &[1; 4]), frame(BINARY, 1, &[1; 4]), frame(FIN | CONTINUATION, 130, &[1; 4])];
+        let stream = [
+            frame(FIN | BINARY, 2, &[1; 4]),
+            frame(BINARY, 1, &[1; 4]),
+            frame(FIN | CONTINUATION, 130, &[1; 4]),
+        ];
         let ends = [stream[0].len(), stream.concat().len()];
         let mut frames = Frames::default();
         for (at, octet) in stream.concat().iter().enumerate() {
             frames.follow(&[*octet]);
-            assert_eq!(frames.is_between_messages(), ends.contains(&(at + 1)), "after octet {at}");
+            assert_eq!(
+                frames.is_between_messages(),
+                ends.contains(&(at + 1)),
+                "after octet {at}"
+            );
         }
     }
 
@@ -222,7 +249,18 @@ mod tests {
             frames.follow(&frame(CONTINUATION, 0, &[]));
         }
         assert_eq!(frames.pending(), 256 + 10 * EMPTY_PIECE as u64);
-        frames.follow(&[FIN | CONTINUATION, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+        frames.follow(&[
+            FIN | CONTINUATION,
+            127,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+        ]);
         assert_eq!(frames.pending(), u64::MAX);
     }
 }

@@ -18,12 +18,18 @@ use tokio_tungstenite::tungstenite::{
 };
 
 fn close_frame(code: CloseCode) -> CloseFrame {
-    CloseFrame { code: WireCode::from(code.as_u16()), reason: "".into() }
+    CloseFrame {
+        code: WireCode::from(code.as_u16()),
+        reason: "".into(),
+    }
 }
 
 /// How a WebSocket ended that failed so.
 fn end_of(error: Error) -> End {
-    let violation = |code, error: Error| End::Violation { code, reason: error.to_string() };
+    let violation = |code, error: Error| End::Violation {
+        code,
+        reason: error.to_string(),
+    };
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => End::Closed(None),
         Error::Io(error) => End::of(error),

@@ -30,9 +30,14 @@ pub(super) fn take(octets: &mut BytesMut, role: Role, most: usize) -> First {
     if (second & MASKED != 0) != (role == Role::Server) {
         return First::Other;
     }
-    let Some(Header { payload, size, .. }) = Header::parse(octets) else { return First::Part };
+    let Some(Header { payload, size, .. }) = Header::parse(octets) else {
+        return First::Part;
+    };
     let room = most.checked_sub(size);
-    let Some(length) = usize::try_from(payload).ok().filter(|length| room.is_some_and(|room| *length <= room)) else {
+    let Some(length) = usize::try_from(payload)
+        .ok()
+        .filter(|length| room.is_some_and(|room| *length <= room))
+    else {
         return First::Other;
     };
     if octets.len() < size + length {
@@ -48,7 +53,11 @@ pub(super) fn take(octets: &mut BytesMut, role: Role, most: usize) -> First {
     }
     octets.advance(size);
     // The last message takes all there is, so that nothing is left to share it with.
-    let message = if octets.len() == length { std::mem::take(octets) } else { octets.split_to(length) };
+    let message = if octets.len() == length {
+        std::mem::take(octets)
+    } else {
+        octets.split_to(length)
+    };
     First::Message(message.freeze())
 }
 
@@ -58,7 +67,8 @@ const MASKED: u8 = 0x80;
 
 /// Whether `octets` begin with a frame that is not whole.
 pub(super) fn is_part(octets: &[u8]) -> bool {
-    let whole = |header: Header| header.payload.saturating_add(header.size as u64) <= octets.len() as u64;
+    let whole =
+        |header: Header| header.payload.saturating_add(header.size as u64) <= octets.len() as u64;
     !octets.is_empty() && !Header::parse(octets).is_some_and(whole)
 }
 
@@ -70,7 +80,11 @@ mod tests {
     const MOST: usize = 4096;
 
     fn frame(first: u8, payload: &[u8], role: Role) -> BytesMut {
-        let (masked, key) = if role == Role::Server { (MASKED, &KEY[..]) } else { (0, &[0; 4][..0]) };
+        let (masked, key) = if role == Role::Server {
+            (MASKED, &KEY[..])
+        } else {
+            (0, &[0; 4][..0])
+        };
         let mut frame = BytesMut::from(&[first][..]);
         match payload.len() {
             length @ 0..=125 => frame.extend([masked | length as u8]),
@@ -78,7 +92,10 @@ mod tests {
         }
         frame.extend_from_slice(key);
         frame.extend(
-            payload.iter().zip(KEY.iter().cycle()).map(|(octet, by)| octet ^ if masked == 0 { 0 } else { *by }),
+            payload
+                .iter()
+                .zip(KEY.iter().cycle())
+                .map(|(octet, by)| octet ^ if masked == 0 { 0 } else { *by }),
         );
         frame
     }
@@ -90,9 +107,16 @@ mod tests {
                 let payload: Vec<u8> = (0..length).map(|at| (at % 127) as u8).collect();
                 let mut octets = frame(TEXT, &payload, role);
                 octets.unsplit(frame(BINARY, b"\xff", role));
-                assert_eq!(take(&mut octets, role, MOST), First::Message(payload.into()), "{length}");
+                assert_eq!(
+                    take(&mut octets, role, MOST),
+                    First::Message(payload.into()),
+                    "{length}"
+                );
                 assert!(!is_part(&octets));
-                assert_eq!(take(&mut octets, role, MOST), First::Message(Bytes::from_static(b"\xff")));
+                assert_eq!(
+                    take(&mut octets, role, MOST),
+                    First::Message(Bytes::from_static(b"\xff"))
+                );
                 assert_eq!(take(&mut octets, role, MOST), First::Part);
                 assert_eq!(octets.capacity(), 0, "nothing is kept for nothing");
             }
@@ -116,13 +140,22 @@ mod tests {
         let odd = opcodes.map(|first| frame(first, b"?", Role::Server));
         let unmasked = frame(TEXT, b"?", Role::Client);
         let longer = frame(BINARY, &[0; MOST - 7], Role::Server);
-        let in_64_bits = BytesMut::from(&[TEXT, MASKED | 127, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4][..]);
+        let in_64_bits =
+            BytesMut::from(&[TEXT, MASKED | 127, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4][..]);
         for mut octets in odd.chain([unmasked, longer, in_64_bits]) {
             let before = octets.clone();
-            assert_eq!(take(&mut octets, Role::Server, MOST), First::Other, "{before:?}");
+            assert_eq!(
+                take(&mut octets, Role::Server, MOST),
+                First::Other,
+                "{before:?}"
+            );
             assert_eq!(octets, before);
         }
-        assert_eq!(take(&mut frame(TEXT, b"", Role::Server), Role::Server, 1), First::Other, "longer than a read");
+        assert_eq!(
+            take(&mut frame(TEXT, b"", Role::Server), Role::Server, 1),
+            First::Other,
+            "longer than a read"
+        );
         let masked = frame(TEXT, b"?", Role::Server);
         assert_eq!(take(&mut masked.clone(), Role::Client, MOST), First::Other);
     }
@@ -131,9 +164,19 @@ mod tests {
     fn text_is_utf8() {
         for (payload, expected) in [(&b"\xc3\xa9"[..], None), (b"\xc3", Some(First::NotUtf8))] {
             let expected = expected.unwrap_or(First::Message(Bytes::from_static(payload)));
-            assert_eq!(take(&mut frame(TEXT, payload, Role::Server), Role::Server, MOST), expected);
+            assert_eq!(
+                take(&mut frame(TEXT, payload, Role::Server), Role::Server, MOST),
+                expected
+            );
             let binary = First::Message(Bytes::from_static(payload));
-            assert_eq!(take(&mut frame(BINARY, payload, Role::Server), Role::Server, MOST), binary);
+            assert_eq!(
+                take(
+                    &mut frame(BINARY, payload, Role::Server),
+                    Role::Server,
+                    MOST
+                ),
+                binary
+            );
         }
     }
 }

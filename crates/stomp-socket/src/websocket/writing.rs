@@ -45,7 +45,9 @@ pub(super) fn put_ping(out: &mut BytesMut) {
 
 /// Masks the message that stands at `start` and ends `out`, as a client has to, with the key before its payload.
 pub(super) fn mask_message(out: &mut BytesMut, start: usize, key: [u8; 4]) {
-    let Some([_, second, ..]) = out.get_mut(start..) else { return };
+    let Some([_, second, ..]) = out.get_mut(start..) else {
+        return;
+    };
     let size = match *second {
         127 => LONGEST,
         126 => USUAL,
@@ -55,7 +57,10 @@ pub(super) fn mask_message(out: &mut BytesMut, start: usize, key: [u8; 4]) {
     let (payload, end) = (start + size, out.len());
     out.put_slice(&key);
     out.copy_within(payload..end, payload + key.len());
-    if let Some((place, payload)) = out.get_mut(payload..).and_then(<[u8]>::split_first_chunk_mut) {
+    if let Some((place, payload)) = out
+        .get_mut(payload..)
+        .and_then(<[u8]>::split_first_chunk_mut)
+    {
         *place = key;
         mask(payload, key);
     }
@@ -101,7 +106,10 @@ mod tests {
     #[test]
     fn headers_are_as_short_as_they_can_be() {
         for (length, header) in LENGTHS {
-            assert!(put(length) == [b"before", header, &payload(length)].concat(), "{length}");
+            assert!(
+                put(length) == [b"before", header, &payload(length)].concat(),
+                "{length}"
+            );
         }
     }
 
@@ -111,11 +119,17 @@ mod tests {
         for (length, header) in LENGTHS {
             let mut header = header.to_vec();
             header[1] |= 0x80;
-            let masked: Vec<u8> =
-                payload(length).iter().zip(key.iter().cycle()).map(|(octet, key)| octet ^ key).collect();
+            let masked: Vec<u8> = payload(length)
+                .iter()
+                .zip(key.iter().cycle())
+                .map(|(octet, key)| octet ^ key)
+                .collect();
             let mut out = put(length);
             mask_message(&mut out, b"before".len(), key);
-            assert!(out == [b"before", &header[..], &key, &masked].concat(), "{length}");
+            assert!(
+                out == [b"before", &header[..], &key, &masked].concat(),
+                "{length}"
+            );
         }
     }
 

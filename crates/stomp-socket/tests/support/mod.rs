@@ -1,6 +1,10 @@
 //! What the tests of sockets share: WebSocket frames by hand, and streams that do what a test says.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses some of it; what fails is a test that fails")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses some of it; what fails is a test that fails"
+)]
 
 use futures_util::StreamExt;
 use std::{
@@ -25,7 +29,12 @@ pub(crate) const PING: u8 = 9;
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     const KEY: [u8; 4] = [0x5a, 0xc3, 0x17, 0x8e];
     let mut frame = header(first, payload.len() as u64);
-    frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(octet, key)| octet ^ key));
+    frame.extend(
+        payload
+            .iter()
+            .zip(KEY.iter().cycle())
+            .map(|(octet, key)| octet ^ key),
+    );
     frame
 }
 
@@ -91,14 +100,26 @@ pub(crate) struct Calls {
 }
 
 impl Script {
-    pub(crate) fn new(reads: impl IntoIterator<Item = io::Result<Vec<u8>>>) -> (Script, Arc<Mutex<Calls>>) {
+    pub(crate) fn new(
+        reads: impl IntoIterator<Item = io::Result<Vec<u8>>>,
+    ) -> (Script, Arc<Mutex<Calls>>) {
         let calls = Arc::default();
-        (Script { reads: reads.into_iter().collect(), calls: Arc::clone(&calls) }, calls)
+        (
+            Script {
+                reads: reads.into_iter().collect(),
+                calls: Arc::clone(&calls),
+            },
+            calls,
+        )
     }
 }
 
 impl AsyncRead for Script {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        space: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.calls.lock().unwrap().reads += 1;
         match self.reads.pop_front() {
             None => Poll::Pending,
@@ -117,7 +138,11 @@ impl AsyncRead for Script {
 }
 
 impl AsyncWrite for Script {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.calls.lock().unwrap().writes.push(octets.to_vec());
         Poll::Ready(Ok(octets.len()))
     }

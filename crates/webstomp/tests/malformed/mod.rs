@@ -35,7 +35,9 @@ impl Kind {
     pub(crate) fn octets(&self) -> Vec<u8> {
         match self.frame {
             Octets::Are(octets) => octets.to_vec(),
-            Octets::Repeat(start, again, times, end) => [start, &again.repeat(times), end].concat().into_bytes(),
+            Octets::Repeat(start, again, times, end) => {
+                [start, &again.repeat(times), end].concat().into_bytes()
+            }
             Octets::Lines(command, count, length) => {
                 let line = format!("a:{}\n", "x".repeat(length - 3));
                 format!("{command}\n{}\n\0", line.repeat(count)).into_bytes()
@@ -68,14 +70,23 @@ impl Kind {
 }
 
 const NONE: &[Option<Version>] = &[None];
-const ALL: &[Option<Version>] = &[Some(Version::V1_0), Some(Version::V1_1), Some(Version::V1_2)];
+const ALL: &[Option<Version>] = &[
+    Some(Version::V1_0),
+    Some(Version::V1_1),
+    Some(Version::V1_2),
+];
 const V1_0: &[Option<Version>] = &[Some(Version::V1_0)];
 const V1_1: &[Option<Version>] = &[Some(Version::V1_1)];
 const V1_2: &[Option<Version>] = &[Some(Version::V1_2)];
 const NOT_1_2: &[Option<Version>] = &[Some(Version::V1_0), Some(Version::V1_1)];
 const NOT_1_0: &[Option<Version>] = &[Some(Version::V1_1), Some(Version::V1_2)];
 
-const fn of(name: &'static str, versions: &'static [Option<Version>], frame: Octets, code: &'static str) -> Kind {
+const fn of(
+    name: &'static str,
+    versions: &'static [Option<Version>],
+    frame: Octets,
+    code: &'static str,
+) -> Kind {
     Kind {
         name,
         versions,
@@ -91,14 +102,21 @@ const fn of(name: &'static str, versions: &'static [Option<Version>], frame: Oct
 }
 
 /// Not STOMP.
-const fn malformed(name: &'static str, versions: &'static [Option<Version>], frame: &'static [u8]) -> Kind {
+const fn malformed(
+    name: &'static str,
+    versions: &'static [Option<Version>],
+    frame: &'static [u8],
+) -> Kind {
     of(name, versions, Octets::Are(frame), "malformed-frame")
 }
 
 /// More than is allowed.
 const fn large(name: &'static str, versions: &'static [Option<Version>], frame: Octets) -> Kind {
     let kind = of(name, versions, frame, "too-large");
-    Kind { close: 1009, ..kind }
+    Kind {
+        close: 1009,
+        ..kind
+    }
 }
 
 /// STOMP, and wrong.
@@ -111,11 +129,19 @@ const fn wrong(
     of(name, versions, Octets::Are(frame.as_bytes()), code)
 }
 
-const fn missing(name: &'static str, versions: &'static [Option<Version>], frame: &'static str) -> Kind {
+const fn missing(
+    name: &'static str,
+    versions: &'static [Option<Version>],
+    frame: &'static str,
+) -> Kind {
     wrong(name, versions, "missing-header", frame)
 }
 
-const fn unexpected(name: &'static str, versions: &'static [Option<Version>], frame: &'static str) -> Kind {
+const fn unexpected(
+    name: &'static str,
+    versions: &'static [Option<Version>],
+    frame: &'static str,
+) -> Kind {
     wrong(name, versions, "unexpected-frame", frame)
 }
 

@@ -1,6 +1,11 @@
 //! A whole app and its clients, in memory: every frame goes through the HTTP upgrade and a WebSocket.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use futures_util::{SinkExt, StreamExt};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
@@ -29,8 +34,9 @@ impl Server {
     /// A client that is connected, with this login.
     pub(crate) async fn client_as(&self, login: &str) -> Client {
         let mut client = self.open().await;
-        let connect =
-            Frame::new(Command::Connect).with_header("accept-version", "1.2").with_header("host", "localhost");
+        let connect = Frame::new(Command::Connect)
+            .with_header("accept-version", "1.2")
+            .with_header("host", "localhost");
         client.send(connect.with_header("login", login)).await;
         client.gets(Command::Connected).await;
         client
@@ -40,7 +46,8 @@ impl Server {
     pub(crate) async fn open(&self) -> Client {
         let (near, far) = tokio::io::duplex(64 << 10);
         let service = TowerToHyperService::new(self.0.clone());
-        let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service);
+        let serving =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service);
         tokio::spawn(serving.with_upgrades());
         Client(client_async("ws://localhost/", near).await.unwrap().0)
     }
@@ -52,7 +59,10 @@ pub(crate) struct Client(WebSocketStream<DuplexStream>);
 impl Client {
     pub(crate) async fn send(&mut self, frame: Frame) {
         let octets = frame.to_bytes(Version::V1_2).unwrap();
-        self.0.send(Message::text(String::from_utf8(octets.to_vec()).unwrap())).await.unwrap();
+        self.0
+            .send(Message::text(String::from_utf8(octets.to_vec()).unwrap()))
+            .await
+            .unwrap();
     }
 
     /// The next frame, or none if the connection is closed.
@@ -69,7 +79,9 @@ impl Client {
     }
 
     pub(crate) async fn gets(&mut self, command: Command) -> Frame {
-        let frame = timeout(Duration::from_secs(1_000), self.next()).await.expect("it comes");
+        let frame = timeout(Duration::from_secs(1_000), self.next())
+            .await
+            .expect("it comes");
         let frame = frame.unwrap_or_else(|| panic!("the end, and no {command}"));
         assert_eq!(frame.command, command, "{frame:?} {:?}", frame.body);
         frame
@@ -88,7 +100,10 @@ impl Client {
 
     /// Gets the receipt.
     pub(crate) async fn is_answered(&mut self) {
-        assert_eq!(self.gets(Command::Receipt).await.headers.get("receipt-id"), Some("7"));
+        assert_eq!(
+            self.gets(Command::Receipt).await.headers.get("receipt-id"),
+            Some("7")
+        );
     }
 
     /// Sends a frame and is told of an error that is about it, and has this code.
@@ -108,9 +123,13 @@ impl Client {
 }
 
 pub(crate) fn send(destination: &str, body: &'static str) -> Frame {
-    Frame::new(Command::Send).with_header("destination", destination).with_body(body)
+    Frame::new(Command::Send)
+        .with_header("destination", destination)
+        .with_body(body)
 }
 
 pub(crate) fn subscribe(id: &str, destination: &str) -> Frame {
-    Frame::new(Command::Subscribe).with_header("id", id).with_header("destination", destination)
+    Frame::new(Command::Subscribe)
+        .with_header("id", id)
+        .with_header("destination", destination)
 }

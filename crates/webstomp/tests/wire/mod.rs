@@ -1,6 +1,11 @@
 //! A server in this process, and clients that can say any octets to it and read what they are answered.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "no test needs all of it; a helper may fail")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "no test needs all of it; a helper may fail"
+)]
 
 use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -22,12 +27,18 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 /// Whether the long runs are asked for: then `many`, else `few`.
 pub(crate) fn soak(many: usize, few: usize) -> usize {
-    if std::env::var_os("SOAK").is_some_and(|value| value == "1") { many } else { few }
+    if std::env::var_os("SOAK").is_some_and(|value| value == "1") {
+        many
+    } else {
+        few
+    }
 }
 
 /// Waits for what comes in the end, or never.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future).await.expect("it comes in the end")
+    timeout(PATIENCE, future)
+        .await
+        .expect("it comes in the end")
 }
 
 /// Lets others run until `is_so`.
@@ -38,7 +49,9 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+    timeout(PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// Numbers that look random and are the same in every run (splitmix64).
@@ -93,11 +106,23 @@ impl Server {
     pub(crate) async fn start(router: impl Fn() -> Router, mut config: Config) -> Server {
         config.describe = Some(describe);
         let (octets, websockets) = (listen().await, listen().await);
-        let addresses = (octets.local_addr().unwrap(), websockets.local_addr().unwrap());
-        tokio::spawn(App::from(router()).session(config.clone()).serve(websockets));
+        let addresses = (
+            octets.local_addr().unwrap(),
+            websockets.local_addr().unwrap(),
+        );
+        tokio::spawn(
+            App::from(router())
+                .session(config.clone())
+                .serve(websockets),
+        );
         let (routes, config) = (router().build().unwrap(), Arc::new(config));
         tokio::spawn(accept(octets, routes.clone(), Arc::clone(&config)));
-        Server { routes, config, octets: addresses.0, websockets: addresses.1 }
+        Server {
+            routes,
+            config,
+            octets: addresses.0,
+            websockets: addresses.1,
+        }
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
@@ -110,7 +135,11 @@ impl Server {
         match way {
             Way::Pipe => {
                 let (ours, theirs) = tokio::io::duplex(64 << 10);
-                run(Socket::over_bytes(ours, Peer::default(), &Default::default()), &self.routes, &self.config);
+                run(
+                    Socket::over_bytes(ours, Peer::default(), &Default::default()),
+                    &self.routes,
+                    &self.config,
+                );
                 Client::new(Box::new(theirs), false)
             }
             Way::PipeWebSocket => {
@@ -122,9 +151,15 @@ impl Server {
                 );
                 Client::new(Box::new(theirs), true)
             }
-            Way::Tcp => Client::new(Box::new(dial(self.octets, number, Leaving::Fin).await), false),
+            Way::Tcp => Client::new(
+                Box::new(dial(self.octets, number, Leaving::Fin).await),
+                false,
+            ),
             Way::TcpWebSocket => {
-                let mut client = Client::new(Box::new(dial(self.websockets, number, Leaving::Fin).await), true);
+                let mut client = Client::new(
+                    Box::new(dial(self.websockets, number, Leaving::Fin).await),
+                    true,
+                );
                 client.shake_hands().await;
                 client
             }
@@ -133,8 +168,15 @@ impl Server {
 
     /// As [`Server::reach`] over TCP, by a client that resets the connection when it is dropped.
     pub(crate) async fn reach_to_reset(&self, is_websocket: bool, number: usize) -> Client {
-        let address = if is_websocket { self.websockets } else { self.octets };
-        let mut client = Client::new(Box::new(dial(address, number, Leaving::Reset).await), is_websocket);
+        let address = if is_websocket {
+            self.websockets
+        } else {
+            self.octets
+        };
+        let mut client = Client::new(
+            Box::new(dial(address, number, Leaving::Reset).await),
+            is_websocket,
+        );
         if is_websocket {
             client.shake_hands().await;
         }
@@ -167,7 +209,11 @@ async fn accept(listener: TcpListener, routes: Routes, config: Arc<Config>) {
         // One that was reset before it was accepted is no reason to stop.
         if let Ok((stream, address)) = listener.accept().await {
             stream.set_nodelay(true).ok();
-            run(Socket::over_bytes(stream, Peer::at(address), &Default::default()), &routes, &config);
+            run(
+                Socket::over_bytes(stream, Peer::at(address), &Default::default()),
+                &routes,
+                &config,
+            );
         }
     }
 }
@@ -221,7 +267,13 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(io: Box<dyn Stream>, is_websocket: bool) -> Client {
         let decoder = Decoder::new(Limits::default());
-        Client { io, is_websocket, input: Vec::new(), decoder, version: Version::V1_0 }
+        Client {
+            io,
+            is_websocket,
+            input: Vec::new(),
+            decoder,
+            version: Version::V1_0,
+        }
     }
 
     async fn shake_hands(&mut self) {
@@ -229,7 +281,11 @@ impl Client {
                     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         self.io.write_all(head.as_bytes()).await.unwrap();
         let end = loop {
-            assert_ne!(soon(self.io.read_buf(&mut self.input)).await.unwrap(), 0, "the end, and no handshake");
+            assert_ne!(
+                soon(self.io.read_buf(&mut self.input)).await.unwrap(),
+                0,
+                "the end, and no handshake"
+            );
             if let Some(at) = self.input.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
@@ -248,7 +304,11 @@ impl Client {
     pub(crate) async fn say(&mut self, octets: impl AsRef<[u8]>) {
         let octets = octets.as_ref();
         if self.is_websocket {
-            let kind = if std::str::from_utf8(octets).is_ok() { TEXT } else { BINARY };
+            let kind = if std::str::from_utf8(octets).is_ok() {
+                TEXT
+            } else {
+                BINARY
+            };
             self.say_raw(&websocket_frame(FIN | kind, octets)).await;
         } else {
             self.say_raw(octets).await;
@@ -261,7 +321,11 @@ impl Client {
         let mut rest = octets;
         for number in 0..pieces {
             let is_last = number + 1 == pieces;
-            let at = if is_last { rest.len() } else { random.below(rest.len() + 1) };
+            let at = if is_last {
+                rest.len()
+            } else {
+                random.below(rest.len() + 1)
+            };
             let (piece, after) = rest.split_at(at);
             let first = match (is_one_message, number) {
                 (false, _) => FIN | BINARY,
@@ -269,7 +333,8 @@ impl Client {
                 (true, _) => CONTINUATION,
             };
             let frame = websocket_frame(if is_last { FIN | first } else { first }, piece);
-            self.say_raw(if self.is_websocket { &frame } else { piece }).await;
+            self.say_raw(if self.is_websocket { &frame } else { piece })
+                .await;
             yield_now().await;
             rest = after;
         }
@@ -278,11 +343,19 @@ impl Client {
     /// What comes next, but for heart-beats and pings.
     pub(crate) async fn hear(&mut self) -> Heard {
         loop {
-            match self.decoder.decode().expect("a server says only what is STOMP") {
+            match self
+                .decoder
+                .decode()
+                .expect("a server says only what is STOMP")
+            {
                 Some(Decoded::Frame(frame)) => {
                     if frame.command == Command::Connected {
-                        self.version = frame.headers.get("version").map_or(Version::V1_0, |text| text.parse().unwrap());
-                        self.decoder.negotiated(self.version, Limits::default().frame(1 << 20));
+                        self.version = frame
+                            .headers
+                            .get("version")
+                            .map_or(Version::V1_0, |text| text.parse().unwrap());
+                        self.decoder
+                            .negotiated(self.version, Limits::default().frame(1 << 20));
                     }
                     return Heard::Frame(frame);
                 }
@@ -326,7 +399,10 @@ impl Client {
     }
 
     pub(crate) async fn connects(&mut self, version: Version) -> Frame {
-        self.say(format!("CONNECT\naccept-version:{version}\nhost:localhost\n\n\0")).await;
+        self.say(format!(
+            "CONNECT\naccept-version:{version}\nhost:localhost\n\n\0"
+        ))
+        .await;
         self.gets(Command::Connected).await
     }
 
@@ -340,7 +416,12 @@ impl Client {
     /// Gets an `ERROR` with this code, which it tells.
     pub(crate) async fn is_told(&mut self, code: &str) -> Frame {
         let error = self.gets(Command::Error).await;
-        assert_eq!(error.headers.get("message"), Some(code), "{error:?} {:?}", error.body);
+        assert_eq!(
+            error.headers.get("message"),
+            Some(code),
+            "{error:?} {:?}",
+            error.body
+        );
         error
     }
 
@@ -351,7 +432,8 @@ impl Client {
                 Heard::Close(told) => assert_eq!(told, code),
                 other => panic!("{other:?}, and no close"),
             }
-            self.say_raw(&websocket_frame(FIN | CLOSE, &code.to_be_bytes())).await;
+            self.say_raw(&websocket_frame(FIN | CLOSE, &code.to_be_bytes()))
+                .await;
         }
         match self.hear().await {
             Heard::End => {}
@@ -398,8 +480,14 @@ pub(crate) fn websocket_frame(first: u8, payload: &[u8]) -> Vec<u8> {
 fn take_message(input: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     let (first, short) = (*input.first()?, *input.get(1)?);
     let (length, start) = match short {
-        126 => (usize::from(u16::from_be_bytes(input.get(2..4)?.try_into().unwrap())), 4),
-        127 => (usize::try_from(u64::from_be_bytes(input.get(2..10)?.try_into().unwrap())).unwrap(), 10),
+        126 => (
+            usize::from(u16::from_be_bytes(input.get(2..4)?.try_into().unwrap())),
+            4,
+        ),
+        127 => (
+            usize::try_from(u64::from_be_bytes(input.get(2..10)?.try_into().unwrap())).unwrap(),
+            10,
+        ),
         short => (usize::from(short), 2),
     };
     assert_eq!(first & 0xf0, FIN, "servers send whole messages");
@@ -409,5 +497,7 @@ fn take_message(input: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
 }
 
 fn code_of(close: &[u8]) -> u16 {
-    close.first_chunk().map_or(0, |code| u16::from_be_bytes(*code))
+    close
+        .first_chunk()
+        .map_or(0, |code| u16::from_be_bytes(*code))
 }

@@ -17,7 +17,11 @@ fn main() -> ExitCode {
 }
 
 async fn serve(listener: TcpListener) -> io::Result<()> {
-    let app = App::new().send("/echo", echo).send("/fan", publish).subscribe("/fan", subscribe).with_state(Fan::new());
+    let app = App::new()
+        .send("/echo", echo)
+        .send("/fan", publish)
+        .subscribe("/fan", subscribe)
+        .with_state(Fan::new());
     app.serve(listener).await.map_err(io::Error::other)
 }
 

@@ -62,11 +62,16 @@ async fn connection(stream: TcpStream, topic: Topic) -> Result<()> {
 }
 
 async fn handshake(stream: TcpStream) -> Result<Socket> {
-    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER).write_buffer_size(WRITE_BUFFER);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER);
     accept_hdr_async_with_config(stream, choose_protocol, Some(config)).await
 }
 
-fn choose_protocol(request: &Request, mut response: Response) -> std::result::Result<Response, ErrorResponse> {
+fn choose_protocol(
+    request: &Request,
+    mut response: Response,
+) -> std::result::Result<Response, ErrorResponse> {
     const NAME: &str = "sec-websocket-protocol";
     const STOMP: &str = "v12.stomp";
     let offers = request.headers().get_all(NAME).iter();
@@ -148,7 +153,8 @@ impl Topic {
 
     /// Who is gone, or so slow that the queue is full, is dropped.
     fn publish(&self, message: &Message) {
-        self.lock().retain(|queue| queue.try_send(message.clone()).is_ok());
+        self.lock()
+            .retain(|queue| queue.try_send(message.clone()).is_ok());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<mpsc::Sender<Message>>> {

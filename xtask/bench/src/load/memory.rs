@@ -17,7 +17,10 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// Bytes for each connection; nothing where memory cannot be read.
 pub(crate) async fn run(server: &Server) -> io::Result<Option<f64>> {
-    per_connection(server, FIRST, connections(), SETTLE, async || server.subscriber().await).await
+    per_connection(server, FIRST, connections(), SETTLE, async || {
+        server.subscriber().await
+    })
+    .await
 }
 
 /// Bytes for each of `count` connections, after the `first`, once they have rested.
@@ -37,7 +40,9 @@ pub(crate) async fn per_connection(
         idle.push(connect().await?);
     }
     let after = rested(server, rest).await;
-    let grown = before.zip(after).map(|(before, after)| after.saturating_sub(before));
+    let grown = before
+        .zip(after)
+        .map(|(before, after)| after.saturating_sub(before));
     Ok(grown.map(|bytes| bytes as f64 / count as f64))
 }
 

@@ -21,7 +21,11 @@ pub(crate) async fn run(server: &Server, plan: &Plan) -> io::Result<Work> {
 }
 
 /// As `run`, with requests that are made so of their number.
-pub(crate) async fn run_with(server: &Server, plan: &Plan, request: fn(usize) -> String) -> io::Result<Work> {
+pub(crate) async fn run_with(
+    server: &Server,
+    plan: &Plan,
+    request: fn(usize) -> String,
+) -> io::Result<Work> {
     let answered = Rc::new(Cell::new(0));
     let requests = Rc::new(Ring::of(request));
     let mut peers = Peers::new();
@@ -33,7 +37,11 @@ pub(crate) async fn run_with(server: &Server, plan: &Plan, request: fn(usize) ->
 }
 
 /// Asks again for as many as were answered, in one write.
-async fn converse(mut client: Client, requests: Rc<Ring>, answered: Rc<Cell<u64>>) -> io::Result<()> {
+async fn converse(
+    mut client: Client,
+    requests: Rc<Ring>,
+    answered: Rc<Cell<u64>>,
+) -> io::Result<()> {
     let mut asked = 0;
     let mut room = OUTSTANDING;
     loop {
@@ -53,8 +61,13 @@ struct Ring {
 
 impl Ring {
     fn of(request: fn(usize) -> String) -> Self {
-        let once: Vec<_> = (0..OUTSTANDING).map(|number| wire::message(&request(number))).collect();
-        Self { each: once.first().map_or(0, Vec::len), bytes: once.concat().repeat(2) }
+        let once: Vec<_> = (0..OUTSTANDING)
+            .map(|number| wire::message(&request(number)))
+            .collect();
+        Self {
+            each: once.first().map_or(0, Vec::len),
+            bytes: once.concat().repeat(2),
+        }
     }
 
     fn from(&self, start: usize, count: usize) -> &[u8] {

@@ -43,7 +43,10 @@ fn main() {
                 Err(reason) => cannot.push((name, reason)),
             }
         }
-        for (name, ratio) in names.iter().zip(rounds::ratios(floor_decodes(workload()), sides)) {
+        for (name, ratio) in names
+            .iter()
+            .zip(rounds::ratios(floor_decodes(workload()), sides))
+        {
             println!("  {name:<20} {ratio}");
         }
         for (name, reason) in cannot {

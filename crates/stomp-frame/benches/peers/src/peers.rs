@@ -11,8 +11,11 @@ use tokio_util::codec::Decoder;
 /// A codec at work, or why it cannot do it.
 type Decodes = fn(Workload) -> Result<Repeat, &'static str>;
 
-pub(crate) const PEERS: [(&str, Decodes); 3] =
-    [("stomp-parser 0.8.0", stomp_parser), ("stomp-rs 0.0.8", stomp_rs), ("tokio-stomp-2 0.3.0", tokio_stomp_2)];
+pub(crate) const PEERS: [(&str, Decodes); 3] = [
+    ("stomp-parser 0.8.0", stomp_parser),
+    ("stomp-rs 0.0.8", stomp_rs),
+    ("tokio-stomp-2 0.3.0", tokio_stomp_2),
+];
 
 pub(crate) const DIFFERENCES: &str = "\
 stomp-parser and tokio-stomp-2 leave escapes to the caller, stomp-rs cuts values at their second colon, knows no escapes \
@@ -35,14 +38,20 @@ fn stomp_parser(Workload { pieces, .. }: Workload) -> Result<Repeat, &'static st
 
 /// Reads any pieces of what is sent by one side.
 fn stomp_rs(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static str> {
-    fn repeat<C: stomp_rs::protocol::Command + Clone + 'static>(pieces: Vec<Bytes>, frames: usize) -> Repeat {
+    fn repeat<C: stomp_rs::protocol::Command + Clone + 'static>(
+        pieces: Vec<Bytes>,
+        frames: usize,
+    ) -> Repeat {
         let mut parser = FrameParser::<C>::new();
         Box::new(move |times| {
             for _ in 0..times {
                 let mut found = 0;
                 for piece in black_box(&pieces) {
                     let messages = parser.parse(piece).expect("only frames");
-                    found += messages.iter().filter(|message| matches!(message, StompMessage::Frame(_))).count();
+                    found += messages
+                        .iter()
+                        .filter(|message| matches!(message, StompMessage::Frame(_)))
+                        .count();
                     black_box(messages);
                 }
                 assert_eq!(found, frames);

@@ -45,17 +45,29 @@ pub enum Unconfirmed {
 pub fn request(uri: &Uri, versions: &[Version]) -> Request<()> {
     let mut request = Request::new(());
     *request.uri_mut() = uri.clone();
-    let names: Vec<&str> = versions.iter().rev().map(|version| name_of(*version)).collect();
+    let names: Vec<&str> = versions
+        .iter()
+        .rev()
+        .map(|version| name_of(*version))
+        .collect();
     // Where `Host` is of use, it is the authority without a user.
-    let host = uri.authority().map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default());
+    let host = uri
+        .authority()
+        .map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default());
     let headers = request.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    headers.insert(
+        header::SEC_WEBSOCKET_VERSION,
+        HeaderValue::from_static("13"),
+    );
     let values = [
         (header::HOST, host.map(str::to_owned)),
         (header::SEC_WEBSOCKET_KEY, Some(generate_key())),
-        (header::SEC_WEBSOCKET_PROTOCOL, (!names.is_empty()).then(|| names.join(", "))),
+        (
+            header::SEC_WEBSOCKET_PROTOCOL,
+            (!names.is_empty()).then(|| names.join(", ")),
+        ),
     ];
     for (name, value) in values {
         if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
@@ -71,7 +83,10 @@ pub fn request(uri: &Uri, versions: &[Version]) -> Request<()> {
 /// # Errors
 ///
 /// If the answer does not open a WebSocket. The connection is then of no use.
-pub fn confirm<A, B>(request: &Request<A>, response: &Response<B>) -> Result<Option<Version>, Unconfirmed> {
+pub fn confirm<A, B>(
+    request: &Request<A>,
+    response: &Response<B>,
+) -> Result<Option<Version>, Unconfirmed> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(Unconfirmed::Status(response.status()));
     }
@@ -80,15 +95,23 @@ pub fn confirm<A, B>(request: &Request<A>, response: &Response<B>) -> Result<Opt
     if !names(header::UPGRADE, "websocket") || !names(header::CONNECTION, "upgrade") {
         return Err(Unconfirmed::NoUpgrade);
     }
-    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
-    let proof = headers.get(header::SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+    let key = request
+        .headers()
+        .get(header::SEC_WEBSOCKET_KEY)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let proof = headers
+        .get(header::SEC_WEBSOCKET_ACCEPT)
+        .map(HeaderValue::as_bytes);
     if proof.map(<[u8]>::trim_ascii) != Some(derive_accept_key(key).as_bytes()) {
         return Err(Unconfirmed::WrongKey);
     }
     if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
         return Err(Unconfirmed::Extension);
     }
-    let Some(chosen) = headers.get(header::SEC_WEBSOCKET_PROTOCOL) else { return Ok(None) };
+    let Some(chosen) = headers.get(header::SEC_WEBSOCKET_PROTOCOL) else {
+        return Ok(None);
+    };
     let chosen = chosen.to_str().unwrap_or_default();
     match list(request.headers(), header::SEC_WEBSOCKET_PROTOCOL).any(|offer| offer == chosen) {
         true => Ok(version_of(chosen)),
@@ -101,16 +124,27 @@ mod tests {
     use super::{super::accept, *};
 
     fn offer() -> Request<()> {
-        request(&"ws://user:secret@example.org:8080/stomp?a=b".parse().unwrap(), &Version::ALL)
+        request(
+            &"ws://user:secret@example.org:8080/stomp?a=b"
+                .parse()
+                .unwrap(),
+            &Version::ALL,
+        )
     }
 
     #[test]
     fn a_request_is_one_that_servers_accept() {
         let request = offer();
         assert_eq!(request.headers()["host"], "example.org:8080");
-        assert_eq!(request.headers()["sec-websocket-protocol"], "v12.stomp, v11.stomp, v10.stomp");
+        assert_eq!(
+            request.headers()["sec-websocket-protocol"],
+            "v12.stomp, v11.stomp, v10.stomp"
+        );
         assert_eq!(accept(&request).unwrap().subprotocol, Some(Version::V1_2));
-        assert_ne!(request.headers()["sec-websocket-key"], offer().headers()["sec-websocket-key"]);
+        assert_ne!(
+            request.headers()["sec-websocket-key"],
+            offer().headers()["sec-websocket-key"]
+        );
         let plain = super::request(&"ws://example.org".parse().unwrap(), &[]);
         assert!(!plain.headers().contains_key("sec-websocket-protocol"));
         assert_eq!(accept(&plain).unwrap().subprotocol, None);
@@ -125,27 +159,59 @@ mod tests {
     }
 
     fn set(response: &mut Response<()>, name: &'static str, value: &'static str) {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
 
     #[test]
     fn the_servers_choice_is_the_version() {
         assert_eq!(confirmed(|_| ()), Ok(Some(Version::V1_2)));
-        assert_eq!(confirmed(|r| set(r, "sec-websocket-protocol", "v10.stomp")), Ok(Some(Version::V1_0)));
-        assert_eq!(confirmed(|r| drop(r.headers_mut().remove("sec-websocket-protocol"))), Ok(None));
-        assert_eq!(confirmed(|r| set(r, "connection", "keep-alive, upgrade")), Ok(Some(Version::V1_2)));
+        assert_eq!(
+            confirmed(|r| set(r, "sec-websocket-protocol", "v10.stomp")),
+            Ok(Some(Version::V1_0))
+        );
+        assert_eq!(
+            confirmed(|r| drop(r.headers_mut().remove("sec-websocket-protocol"))),
+            Ok(None)
+        );
+        assert_eq!(
+            confirmed(|r| set(r, "connection", "keep-alive, upgrade")),
+            Ok(Some(Version::V1_2))
+        );
     }
 
     #[test]
     fn other_answers_open_nothing() {
         let status = StatusCode::FORBIDDEN;
-        assert_eq!(confirmed(|r| *r.status_mut() = status), Err(Unconfirmed::Status(status)));
-        assert_eq!(confirmed(|r| set(r, "upgrade", "h2c")), Err(Unconfirmed::NoUpgrade));
-        assert_eq!(confirmed(|r| drop(r.headers_mut().remove("connection"))), Err(Unconfirmed::NoUpgrade));
-        assert_eq!(confirmed(|r| drop(r.headers_mut().remove("sec-websocket-accept"))), Err(Unconfirmed::WrongKey));
+        assert_eq!(
+            confirmed(|r| *r.status_mut() = status),
+            Err(Unconfirmed::Status(status))
+        );
+        assert_eq!(
+            confirmed(|r| set(r, "upgrade", "h2c")),
+            Err(Unconfirmed::NoUpgrade)
+        );
+        assert_eq!(
+            confirmed(|r| drop(r.headers_mut().remove("connection"))),
+            Err(Unconfirmed::NoUpgrade)
+        );
+        assert_eq!(
+            confirmed(|r| drop(r.headers_mut().remove("sec-websocket-accept"))),
+            Err(Unconfirmed::WrongKey)
+        );
         let other = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-        assert_eq!(confirmed(|r| set(r, "sec-websocket-accept", other)), Err(Unconfirmed::WrongKey));
-        assert_eq!(confirmed(|r| set(r, "sec-websocket-protocol", "mqtt")), Err(Unconfirmed::Subprotocol));
-        assert_eq!(confirmed(|r| set(r, "sec-websocket-extensions", "x")), Err(Unconfirmed::Extension));
+        assert_eq!(
+            confirmed(|r| set(r, "sec-websocket-accept", other)),
+            Err(Unconfirmed::WrongKey)
+        );
+        assert_eq!(
+            confirmed(|r| set(r, "sec-websocket-protocol", "mqtt")),
+            Err(Unconfirmed::Subprotocol)
+        );
+        assert_eq!(
+            confirmed(|r| set(r, "sec-websocket-extensions", "x")),
+            Err(Unconfirmed::Extension)
+        );
     }
 }

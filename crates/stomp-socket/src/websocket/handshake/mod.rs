@@ -24,11 +24,16 @@ pub const fn name_of(version: Version) -> &'static str {
 
 /// The version that a sub-protocol's name stands for.
 fn version_of(name: &str) -> Option<Version> {
-    Version::ALL.into_iter().find(|version| name_of(*version) == name)
+    Version::ALL
+        .into_iter()
+        .find(|version| name_of(*version) == name)
 }
 
 /// The items of a header that is a list, however many lines it has.
 fn list(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+    let lines = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }

@@ -3,7 +3,9 @@
 use super::{list, name_of, version_of};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use stomp_frame::Version;
-use tokio_tungstenite::tungstenite::{Error, error::ProtocolError, handshake::server::create_response_with_body};
+use tokio_tungstenite::tungstenite::{
+    Error, error::ProtocolError, handshake::server::create_response_with_body,
+};
 
 /// A handshake that can be answered with success.
 #[derive(Debug)]
@@ -35,33 +37,52 @@ pub struct Refused {
 ///
 /// If the request is not a WebSocket handshake.
 pub fn accept<B>(request: &Request<B>) -> Result<Accepted, Refused> {
-    let mut response = create_response_with_body(request, || ()).map_err(|error| refusal(&error))?;
+    let mut response =
+        create_response_with_body(request, || ()).map_err(|error| refusal(&error))?;
     let offers = list(request.headers(), header::SEC_WEBSOCKET_PROTOCOL);
     let subprotocol = offers.filter_map(version_of).max();
     if let Some(version) = subprotocol {
         let name = HeaderValue::from_static(name_of(version));
-        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+        response
+            .headers_mut()
+            .insert(header::SEC_WEBSOCKET_PROTOCOL, name);
     }
-    Ok(Accepted { response, subprotocol })
+    Ok(Accepted {
+        response,
+        subprotocol,
+    })
 }
 
 fn refusal(error: &Error) -> Refused {
     let refused = |status, reason| Refused { status, reason };
     let Error::Protocol(error) = error else {
-        return refused(StatusCode::BAD_REQUEST, "This is not a WebSocket handshake.");
+        return refused(
+            StatusCode::BAD_REQUEST,
+            "This is not a WebSocket handshake.",
+        );
     };
     match error {
-        ProtocolError::WrongHttpMethod => {
-            refused(StatusCode::METHOD_NOT_ALLOWED, "A WebSocket handshake is a GET request.")
-        }
-        ProtocolError::MissingConnectionUpgradeHeader | ProtocolError::MissingUpgradeWebSocketHeader => {
-            refused(StatusCode::UPGRADE_REQUIRED, "This address speaks STOMP over WebSocket.")
-        }
-        ProtocolError::MissingSecWebSocketVersionHeader => {
-            refused(StatusCode::UPGRADE_REQUIRED, "This server speaks WebSocket version 13 only.")
-        }
-        ProtocolError::WrongHttpVersion => refused(StatusCode::BAD_REQUEST, "A WebSocket handshake needs HTTP/1.1."),
-        _ => refused(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is missing or malformed."),
+        ProtocolError::WrongHttpMethod => refused(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "A WebSocket handshake is a GET request.",
+        ),
+        ProtocolError::MissingConnectionUpgradeHeader
+        | ProtocolError::MissingUpgradeWebSocketHeader => refused(
+            StatusCode::UPGRADE_REQUIRED,
+            "This address speaks STOMP over WebSocket.",
+        ),
+        ProtocolError::MissingSecWebSocketVersionHeader => refused(
+            StatusCode::UPGRADE_REQUIRED,
+            "This server speaks WebSocket version 13 only.",
+        ),
+        ProtocolError::WrongHttpVersion => refused(
+            StatusCode::BAD_REQUEST,
+            "A WebSocket handshake needs HTTP/1.1.",
+        ),
+        _ => refused(
+            StatusCode::BAD_REQUEST,
+            "Sec-WebSocket-Key is missing or malformed.",
+        ),
     }
 }
 
@@ -77,7 +98,9 @@ mod tests {
             ("sec-websocket-version", "13"),
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ] {
-            request.headers_mut().insert(name, HeaderValue::from_static(value));
+            request
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
         }
         change(&mut request);
         request
@@ -87,14 +110,26 @@ mod tests {
     fn the_highest_known_subprotocol_is_chosen() {
         let chosen = |offer: &'static str| {
             let request = request(|request| {
-                request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(offer));
+                request
+                    .headers_mut()
+                    .insert("sec-websocket-protocol", HeaderValue::from_static(offer));
             });
             let accepted = accept(&request).unwrap();
-            let echoed = accepted.response.headers().get("sec-websocket-protocol").cloned();
-            assert_eq!(echoed.as_ref().map(|value| value.to_str().unwrap()), accepted.subprotocol.map(name_of));
+            let echoed = accepted
+                .response
+                .headers()
+                .get("sec-websocket-protocol")
+                .cloned();
+            assert_eq!(
+                echoed.as_ref().map(|value| value.to_str().unwrap()),
+                accepted.subprotocol.map(name_of)
+            );
             accepted.subprotocol
         };
-        assert_eq!(chosen("v10.stomp, v12.stomp,v11.stomp"), Some(Version::V1_2));
+        assert_eq!(
+            chosen("v10.stomp, v12.stomp,v11.stomp"),
+            Some(Version::V1_2)
+        );
         assert_eq!(chosen("mqtt, v10.stomp"), Some(Version::V1_0));
         assert_eq!(chosen("mqtt"), None);
         assert_eq!(chosen("xv12.stomp"), None);
@@ -104,17 +139,39 @@ mod tests {
     fn the_answer_proves_the_key() {
         let accepted = accept(&request(|_| ())).unwrap();
         assert_eq!(accepted.response.status(), StatusCode::SWITCHING_PROTOCOLS);
-        assert_eq!(accepted.response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            accepted.response.headers()["sec-websocket-accept"],
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
     }
 
     #[test]
     fn other_requests_are_refused_with_the_right_status() {
-        let status = |change: fn(&mut Request<()>)| accept(&request(change)).map(|_| ()).map_err(|r| r.status.as_u16());
+        let status = |change: fn(&mut Request<()>)| {
+            accept(&request(change))
+                .map(|_| ())
+                .map_err(|r| r.status.as_u16())
+        };
         assert_eq!(status(|r| *r.method_mut() = http::Method::POST), Err(405));
-        assert_eq!(status(|r| *r.version_mut() = http::Version::HTTP_10), Err(400));
-        assert_eq!(status(|r| drop(r.headers_mut().remove("upgrade"))), Err(426));
-        assert_eq!(status(|r| drop(r.headers_mut().remove("connection"))), Err(426));
-        assert_eq!(status(|r| drop(r.headers_mut().remove("sec-websocket-version"))), Err(426));
-        assert_eq!(status(|r| drop(r.headers_mut().remove("sec-websocket-key"))), Err(400));
+        assert_eq!(
+            status(|r| *r.version_mut() = http::Version::HTTP_10),
+            Err(400)
+        );
+        assert_eq!(
+            status(|r| drop(r.headers_mut().remove("upgrade"))),
+            Err(426)
+        );
+        assert_eq!(
+            status(|r| drop(r.headers_mut().remove("connection"))),
+            Err(426)
+        );
+        assert_eq!(
+            status(|r| drop(r.headers_mut().remove("sec-websocket-version"))),
+            Err(426)
+        );
+        assert_eq!(
+            status(|r| drop(r.headers_mut().remove("sec-websocket-key"))),
+            Err(400)
+        );
     }
 }
