@@ -32,16 +32,16 @@ pub struct Config {
     pub mailbox: MailboxConfig,
     /// How many topics' last values are kept, those that were set last. Default: 0.
     pub retained: usize,
-    /// How many octets of last values are kept; one is always. Default: 1 MiB.
-    pub retained_octets: usize,
+    /// How many bytes of last values are kept; one is always. Default: 1 MiB.
+    pub retained_bytes: usize,
     /// How many messages a queue may hold: those that wait, and those that are not yet acknowledged. Default: 10,000.
     pub queue_messages: usize,
-    /// How many octets a queue may hold, about what its messages take on the wire; one is always taken. Default: 16 MiB.
-    pub queue_octets: usize,
+    /// How many bytes a queue may hold, about what its messages take on the wire; one is always taken. Default: 16 MiB.
+    pub queue_bytes: usize,
     /// What happens when a queue is full. Default: [`QueueOverflow::Reject`].
     pub queue_overflow: QueueOverflow,
-    /// How many octets all queues together may hold. Beyond that nothing is taken. Default: 256 MiB.
-    pub all_queues_octets: usize,
+    /// How many bytes all queues together may hold. Beyond that nothing is taken. Default: 256 MiB.
+    pub all_queues_bytes: usize,
     /// How often a message is given out without being acknowledged, before it is a dead letter. Default: 10.
     pub attempts: u32,
     /// The queue for dead letters, which is never full: the oldest are dropped. With none they are dropped at once, as is
@@ -61,11 +61,11 @@ impl Default for Config {
             destinations: 65_536,
             mailbox: MailboxConfig::default(),
             retained: 0,
-            retained_octets: 1 << 20,
+            retained_bytes: 1 << 20,
             queue_messages: 10_000,
-            queue_octets: 16 << 20,
+            queue_bytes: 16 << 20,
             queue_overflow: QueueOverflow::Reject,
-            all_queues_octets: 256 << 20,
+            all_queues_bytes: 256 << 20,
             attempts: 10,
             dead_letter: Some("/queue/dead-letters".to_owned()),
             idle: Duration::from_secs(60),

@@ -41,15 +41,15 @@ pub(crate) fn is_name(text: &str) -> bool {
     text.len() == DIGITS
         && text
             .bytes()
-            .all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'))
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 const DIGITS: usize = 32;
 
 fn random() -> Result<String, getrandom::Error> {
-    let mut octets = [0; DIGITS / 2];
-    getrandom::fill(&mut octets)?;
-    Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
+    let mut bytes = [0; DIGITS / 2];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn destinations_that_are_abandoned_leave_nothing_behind() {
     });
     assert_eq!(leaks.into_inner(), 0);
     println!(
-        "{} octets left of {} at most",
+        "{} bytes left of {} at most",
         info.bytes_current, info.bytes_max
     );
     assert!(info.bytes_current < 16 << 10, "{info:?}");

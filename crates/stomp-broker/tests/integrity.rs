@@ -258,12 +258,12 @@ impl Subscriber {
 /// Mailboxes and queues in which no policy acts.
 fn roomy() -> (Config, Arc<stomp_session::Config>) {
     let mut config = open();
-    (config.queue_messages, config.queue_octets) = (usize::MAX, usize::MAX);
+    (config.queue_messages, config.queue_bytes) = (usize::MAX, usize::MAX);
     config.mailbox = MailboxConfig::default()
         .messages(usize::MAX)
-        .octets(usize::MAX);
+        .bytes(usize::MAX);
     let mut session = stomp_session::Config::default();
-    session.mailbox_octets = usize::MAX;
+    session.mailbox_bytes = usize::MAX;
     (config, Arc::new(session))
 }
 

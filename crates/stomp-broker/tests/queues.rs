@@ -129,7 +129,7 @@ async fn who_has_no_credit_gets_nothing() {
 async fn who_is_called_and_does_not_come_is_passed_over() {
     let (broker, mut producer, mut other) = two_clients(open()).await;
     let mut config = stomp_session::Config::default();
-    config.unacked_octets = 1;
+    config.unacked_bytes = 1;
     let mut spent = Client::with(broker.clone(), config.into()).await;
     spent.consumes("0", "/queue/q").await;
     spent.consumes("1", "/queue/other").await;
@@ -291,10 +291,10 @@ async fn a_full_queue_refuses_whoever_sends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_full_of_octets_too_and_so_may_be_all_together() {
+async fn it_is_full_of_bytes_too_and_so_may_be_all_together() {
     let large = "x".repeat(1_000);
     let mut config = open();
-    (config.queue_octets, config.all_queues_octets) = (2_500, 4_000);
+    (config.queue_bytes, config.all_queues_bytes) = (2_500, 4_000);
     let (_, mut producer, mut consumer) = two_clients(config).await;
     for queue in ["/queue/a", "/queue/a", "/queue/b"] {
         producer.sends(queue, &large).await;

@@ -16,7 +16,7 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    /// Decodes the frame that `bytes` are, and says how many octets it has.
+    /// Decodes the frame that `bytes` are, and says how many bytes it has.
     pub(crate) fn decode(&mut self, bytes: &[u8]) -> usize {
         let length = find(bytes).unwrap_or(0);
         self.encode(&bytes[..length]);
@@ -62,7 +62,7 @@ impl Floor {
     }
 }
 
-/// How many octets the first frame has. If it goes on: how many there must be before it is worth another look.
+/// How many bytes the first frame has. If it goes on: how many there must be before it is worth another look.
 fn find(bytes: &[u8]) -> Result<usize, usize> {
     let more = bytes.len() + 1;
     let mut line = memchr(b'\n', bytes).ok_or(more)? + 1;
@@ -85,7 +85,7 @@ fn find(bytes: &[u8]) -> Result<usize, usize> {
         }
     }
     let length = match stated {
-        Some(octets) => line + octets + 1,
+        Some(bytes) => line + bytes + 1,
         None => line + memchr(0, &bytes[line..]).ok_or(more)? + 1,
     };
     if length <= bytes.len() {

@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 /// The word that makes the bench a program to be counted.
 pub(crate) const REPEAT: &str = "repeat";
 
-/// To callgrind, glibc's `rep movsb` is an instruction per octet, which would make long copies look slow.
+/// To callgrind, glibc's `rep movsb` is an instruction per byte, which would make long copies look slow.
 const NO_REP_MOVSB: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.cpu.x86_rep_movsb_threshold=0x40000000",
@@ -21,18 +21,18 @@ const NO_REP_MOVSB: (&str, &str) = (
 
 type Dribbled = (&'static str, fn() -> Workload);
 
-/// Frames that come octet by octet. Twice the frame should cost the same an octet.
+/// Frames that come byte by byte. Twice the frame should cost the same a byte.
 const DRIBBLED: [Dribbled; 4] = [
-    ("128 KiB octet by octet, length stated", || {
+    ("128 KiB byte by byte, length stated", || {
         dribbled(128 << 10, true)
     }),
-    ("256 KiB octet by octet, length stated", || {
+    ("256 KiB byte by byte, length stated", || {
         dribbled(256 << 10, true)
     }),
-    ("128 KiB octet by octet, up to a NUL", || {
+    ("128 KiB byte by byte, up to a NUL", || {
         dribbled(128 << 10, false)
     }),
-    ("256 KiB octet by octet, up to a NUL", || {
+    ("256 KiB byte by byte, up to a NUL", || {
         dribbled(256 << 10, false)
     }),
 ];
@@ -53,7 +53,7 @@ pub(crate) fn print() -> ExitCode {
         );
         println!("{name:<40} {:6.2} ({ours:.0} / {floor:.0})", ours / floor);
     }
-    println!("stomp-frame, instructions an octet; goal: 100");
+    println!("stomp-frame, instructions a byte; goal: 100");
     for (index, (name, workload)) in DRIBBLED.iter().enumerate() {
         println!(
             "{name:<40} {:6.1}",

@@ -34,7 +34,7 @@ impl Workload {
         }
     }
 
-    /// All octets.
+    /// All bytes.
     pub(crate) fn len(&self) -> usize {
         self.pieces.iter().map(Bytes::len).sum()
     }
@@ -51,7 +51,7 @@ impl Workload {
     }
 }
 
-/// 5 headers and 64 octets of JSON: what a browser sends.
+/// 5 headers and 64 bytes of JSON: what a browser sends.
 pub(crate) fn small() -> Workload {
     Workload::whole(small_send(4711))
 }
@@ -92,12 +92,12 @@ pub(crate) fn huge() -> Workload {
     Workload::pieces_of(SEGMENT, message(1 << 20, true).into(), 1)
 }
 
-/// A frame with a body of `octets`, which comes octet by octet. They are static, so that counting references to them
+/// A frame with a body of `bytes`, which comes byte by byte. They are static, so that counting references to them
 /// is not most of the work.
-pub(crate) fn dribbled(octets: usize, length_stated: bool) -> Workload {
+pub(crate) fn dribbled(bytes: usize, length_stated: bool) -> Workload {
     Workload::pieces_of(
         1,
-        Bytes::from_static(message(octets, length_stated).leak().as_bytes()),
+        Bytes::from_static(message(bytes, length_stated).leak().as_bytes()),
         1,
     )
 }
@@ -111,21 +111,21 @@ fn small_send(number: usize) -> String {
     )
 }
 
-fn message(octets: usize, length_stated: bool) -> String {
+fn message(bytes: usize, length_stated: bool) -> String {
     let mut frame =
         String::from("MESSAGE\nsubscription:sub-0\nmessage-id:4711\ndestination:/topic/maps\n");
     if length_stated {
         // Writing to a String does not fail.
-        let _ = writeln!(frame, "{}:{octets}", header::CONTENT_LENGTH);
+        let _ = writeln!(frame, "{}:{bytes}", header::CONTENT_LENGTH);
     }
-    frame + "\n" + &text(octets) + "\0"
+    frame + "\n" + &text(bytes) + "\0"
 }
 
 /// Words without a NUL, so that those who ignore lengths can be measured too.
-fn text(octets: usize) -> String {
+fn text(bytes: usize) -> String {
     "The quick brown fox jumps over the lazy dog. "
         .chars()
         .cycle()
-        .take(octets)
+        .take(bytes)
         .collect()
 }

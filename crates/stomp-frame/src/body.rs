@@ -11,11 +11,11 @@ use memchr::memchr;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodySearch {
     pub(crate) command: Command,
-    /// Octets in the head.
+    /// Bytes in the head.
     pub(crate) head: usize,
     /// See [`HeadSearch::is_plain`](crate::head::HeadSearch::is_plain).
     pub(crate) is_plain: bool,
-    /// Octets in the body, where `content-length` says so.
+    /// Bytes in the body, where `content-length` says so.
     length: Option<usize>,
     /// There is no NUL in `head..scanned`.
     scanned: usize,
@@ -44,12 +44,12 @@ impl BodySearch {
         })
     }
 
-    /// How many octets the frame will have, if it says so.
+    /// How many bytes the frame will have, if it says so.
     pub(crate) fn expected(&self) -> Option<usize> {
         self.length.map(|_| self.scanned.saturating_add(1))
     }
 
-    /// Whether these octets, of which few are new, are plainly not all of the frame.
+    /// Whether these bytes, of which few are new, are plainly not all of the frame.
     #[inline]
     pub(crate) fn goes_on(&mut self, bytes: &[u8], limits: &Limits) -> bool {
         const FEW: usize = 16;
@@ -57,7 +57,7 @@ impl BodySearch {
             return bytes.len() <= self.scanned;
         }
         let new = bytes.get(self.scanned..).unwrap_or_default();
-        // A body's first octet shows whether there may be one.
+        // A body's first byte shows whether there may be one.
         if self.scanned == self.head
             || new.len() > FEW
             || bytes.len() >= limits.frame
@@ -83,7 +83,7 @@ impl BodySearch {
         let ignored = version == Version::V1_0 && self.command == Command::Subscribe;
         let has_body = match self.length {
             Some(length) => length > 0,
-            None => bytes.get(self.head).is_some_and(|octet| *octet != 0),
+            None => bytes.get(self.head).is_some_and(|byte| *byte != 0),
         };
         if has_body && !ignored && !self.command.allows_body() {
             return Err(Kind::UnexpectedBody.at(self.head));
@@ -97,7 +97,7 @@ impl BodySearch {
         };
         self.scanned = nul;
         match bytes.get(nul) {
-            // The NUL is the frame's last octet.
+            // The NUL is the frame's last byte.
             _ if nul >= limits.frame => Err(Kind::FrameTooLong(limits.frame).at(limits.frame)),
             None => Ok(None),
             Some(0) => Ok(Some(nul)),

@@ -24,7 +24,7 @@ pub enum Decoded {
 
 /// Finds the frames in a stream of bytes, whatever pieces it comes in.
 ///
-/// [`feed`](Decoder::feed) it what has arrived, then call [`decode`](Decoder::decode) until it gives `None`. Each octet
+/// [`feed`](Decoder::feed) it what has arrived, then call [`decode`](Decoder::decode) until it gives `None`. Each byte
 /// is looked at a bounded number of times, however small the pieces. Frames that arrive whole are slices of what was
 /// fed; only those that arrive in pieces are copied together.
 ///
@@ -47,7 +47,7 @@ pub enum Decoded {
 /// # Ok::<(), stomp_frame::DecodeError>(())
 /// ```
 ///
-/// Reading from anything that fills a buffer, the octets of a read are copied once and then shared by their frames:
+/// Reading from anything that fills a buffer, the bytes of a read are copied once and then shared by their frames:
 ///
 /// ```
 /// use stomp_frame::{Decoded, Decoder, Limits, Version};
@@ -68,7 +68,7 @@ pub enum Decoded {
 ///     decoder.feed(buffer[..count].to_vec());
 ///     while let Some(decoded) = decoder.decode()? {
 ///         if let Decoded::Frame(frame) = decoded {
-///             println!("{} with {} octets", frame.command, frame.body.len());
+///             println!("{} with {} bytes", frame.command, frame.body.len());
 /// #           frames += 1;
 ///         }
 ///     }
@@ -124,7 +124,7 @@ impl Decoder {
         matches!(self.state, State::Stopped)
     }
 
-    /// How many octets are kept: fed, and not yet part of what [`decode`](Decoder::decode) gave.
+    /// How many bytes are kept: fed, and not yet part of what [`decode`](Decoder::decode) gave.
     #[must_use]
     pub fn held(&self) -> usize {
         self.input.as_slice().len()
@@ -176,7 +176,7 @@ impl Decoder {
         }
     }
 
-    /// Looks for the end of a frame: the octet at which its closing NUL stands.
+    /// Looks for the end of a frame: the byte at which its closing NUL stands.
     fn find_nul(&mut self) -> Result<Option<(BodySearch, usize)>, DecodeError> {
         let Decoder {
             limits,
@@ -285,7 +285,7 @@ enum State {
 impl State {
     const START: State = State::Head(HeadSearch::START);
 
-    /// How many octets the frame that is being read will have, if it says so.
+    /// How many bytes the frame that is being read will have, if it says so.
     fn expected(&self) -> Option<usize> {
         match self {
             State::Body(search) => search.expected(),
@@ -343,7 +343,7 @@ fn read_headers(
     Ok(noted.unescaped(plain))
 }
 
-/// Adds a header to `plain` with its escapes undone, or says at which octet an undefined one stands.
+/// Adds a header to `plain` with its escapes undone, or says at which byte an undefined one stands.
 fn undo(entry: Entry, text: &str, version: Version, plain: &mut String) -> Result<Entry, usize> {
     let (name, value, start) = (entry.name(text), entry.value(text), plain.len());
     escape::undo(version, name, plain).map_err(|at| entry.start() + at)?;

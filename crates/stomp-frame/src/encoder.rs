@@ -9,7 +9,7 @@ use bytes::{BufMut, BytesMut};
 /// the same for many receivers, call [`command`](Encoder::command), then [`header`](Encoder::header) any number of
 /// times, then [`body`](Encoder::body).
 ///
-/// A failed call leaves the buffer as it was: nothing half-written, and never an octet that would make a second header
+/// A failed call leaves the buffer as it was: nothing half-written, and never a byte that would make a second header
 /// or frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encoder {
@@ -48,7 +48,7 @@ impl Encoder {
             body,
         } = frame;
         let length_stated = check_body(*command, headers, body.len())?;
-        out.reserve(headers.octets() + body.len() + ROOM);
+        out.reserve(headers.bytes() + body.len() + ROOM);
         self.command(*command, out);
         match headers.plain_lines() {
             Some(lines) => out.put_slice(lines),
@@ -127,11 +127,11 @@ impl Encoder {
         } else {
             put_plain(name, value, out)
         };
-        written.map_err(|octet| {
+        written.map_err(|byte| {
             out.truncate(start);
             EncodeError::Inexpressible {
                 name: name.to_owned(),
-                octet: octet.into(),
+                byte: byte.into(),
                 command,
                 version: self.version,
             }
@@ -147,18 +147,18 @@ impl Encoder {
     }
 }
 
-/// Octets in a frame besides its headers and body: the command, a `content-length`, the empty line and the NUL.
+/// Bytes in a frame besides its headers and body: the command, a `content-length`, the empty line and the NUL.
 const ROOM: usize = 48;
 
 /// A header where nothing is escaped: a colon may stand in the value, for the first one ends the name.
 fn put_plain(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
-    let breaks = |octet: &u8| matches!(octet, 0 | b'\r' | b'\n');
-    if let Some(octet) = name
+    let breaks = |byte: &u8| matches!(byte, 0 | b'\r' | b'\n');
+    if let Some(byte) = name
         .bytes()
-        .find(|octet| breaks(octet) || *octet == b':')
+        .find(|byte| breaks(byte) || *byte == b':')
         .or(value.bytes().find(breaks))
     {
-        return Err(octet);
+        return Err(byte);
     }
     for (part, end) in [(name, b':'), (value, b'\n')] {
         out.put_slice(part.as_bytes());

@@ -7,11 +7,11 @@ use thiserror::Error;
 ///
 /// After it a [`Decoder`](crate::Decoder) reads nothing more: where the next frame would begin is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{kind} (at octet {offset} of the frame)")]
+#[error("{kind} (at byte {offset} of the frame)")]
 pub struct DecodeError {
     /// What is wrong.
     pub kind: DecodeErrorKind,
-    /// Where, in octets from the frame's first.
+    /// Where, in bytes from the frame's first.
     pub offset: usize,
     /// The value of the frame's `receipt` header, where its head could be read.
     pub receipt: Option<Box<str>>,
@@ -46,19 +46,19 @@ pub enum DecodeErrorKind {
     #[error("content-length is not a number")]
     InvalidContentLength,
     /// The body is longer than its `content-length`.
-    #[error("no NUL after content-length octets")]
+    #[error("no NUL after content-length bytes")]
     MissingNul,
     /// The command allows no body.
     #[error("body on a frame that must not have one")]
     UnexpectedBody,
     /// The frame is longer than [`Limits::frame`](crate::Limits::frame).
-    #[error("frame longer than {0} octets")]
+    #[error("frame longer than {0} bytes")]
     FrameTooLong(usize),
     /// The head is longer than [`Limits::head`](crate::Limits::head).
-    #[error("head longer than {0} octets")]
+    #[error("head longer than {0} bytes")]
     HeadTooLong(usize),
     /// A header line is longer than [`Limits::line`](crate::Limits::line).
-    #[error("header line longer than {0} octets")]
+    #[error("header line longer than {0} bytes")]
     LineTooLong(usize),
     /// There are more header lines than [`Limits::headers`](crate::Limits::headers).
     #[error("more than {0} header lines")]
@@ -97,15 +97,15 @@ impl DecodeErrorKind {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A header's name or value holds an octet that this version has no escape for.
+    /// A header's name or value holds a byte that this version has no escape for.
     #[error(
-        "header {name:?} holds {octet:?}, which STOMP {version} cannot express in a {command} frame"
+        "header {name:?} holds {byte:?}, which STOMP {version} cannot express in a {command} frame"
     )]
     Inexpressible {
         /// The header's name.
         name: String,
-        /// The octet: CR, LF, NUL or a colon.
-        octet: char,
+        /// The byte: CR, LF, NUL or a colon.
+        byte: char,
         /// The frame's command.
         command: Command,
         /// The version that was asked for.
@@ -118,7 +118,7 @@ pub enum EncodeError {
     #[error("a {0} frame must not have a body")]
     UnexpectedBody(Command),
     /// The frame's own `content-length` is not its body's length.
-    #[error("content-length {stated:?} on a body of {actual} octets")]
+    #[error("content-length {stated:?} on a body of {actual} bytes")]
     WrongContentLength {
         /// The header's value.
         stated: String,

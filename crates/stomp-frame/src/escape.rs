@@ -8,7 +8,7 @@ pub(crate) fn is_used_in(version: Version) -> bool {
     version > Version::V1_0
 }
 
-/// Appends `escaped` to `out` with its escape sequences undone, or says at which octet an undefined one stands.
+/// Appends `escaped` to `out` with its escape sequences undone, or says at which byte an undefined one stands.
 ///
 /// STOMP 1.2, "Value Encoding": "the following transformations MUST be applied: `\r` translates to carriage return,
 /// `\n` translates to line feed, `\c` translates to `:`, `\\` translates to `\`. Undefined escape sequences such as
@@ -31,21 +31,21 @@ pub(crate) fn undo(version: Version, escaped: &str, out: &mut String) -> Result<
     Ok(())
 }
 
-/// Appends `plain` to `out` with what `version` escapes escaped, or says which octet it cannot express.
+/// Appends `plain` to `out` with what `version` escapes escaped, or says which byte it cannot express.
 pub(crate) fn apply(version: Version, plain: &str, out: &mut BytesMut) -> Result<(), u8> {
     let mut rest = plain.as_bytes();
-    while let Some(at) = rest.iter().position(|octet| is_special(*octet)) {
+    while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
         let (run, special) = rest.split_at(at);
         out.put_slice(run);
-        let Some((&octet, after)) = special.split_first() else {
+        let Some((&byte, after)) = special.split_first() else {
             break;
         };
-        out.put_slice(match (octet, version) {
+        out.put_slice(match (byte, version) {
             (b'\\', _) => b"\\\\",
             (b'\n', _) => b"\\n",
             (b':', _) => b"\\c",
             (b'\r', Version::V1_2) => b"\\r",
-            _ => return Err(octet),
+            _ => return Err(byte),
         });
         rest = after;
     }
@@ -53,7 +53,7 @@ pub(crate) fn apply(version: Version, plain: &str, out: &mut BytesMut) -> Result
     Ok(())
 }
 
-/// How many octets there are that some version or frame cannot have as they are, tabs and the like included.
+/// How many bytes there are that some version or frame cannot have as they are, tabs and the like included.
 pub(crate) fn specials(text: &[u8]) -> usize {
     const FEW: usize = 16;
     const MANY: usize = 15 * FEW;
@@ -63,13 +63,13 @@ pub(crate) fn specials(text: &[u8]) -> usize {
     most.chunks(MANY).map(specials_in_few).sum::<usize>() + specials_in_few(&last)
 }
 
-/// Of so many octets that the sum does not overflow: sums in octets are what compilers do sixteen at a time.
+/// Of so many bytes that the sum does not overflow: sums in bytes are what compilers do sixteen at a time.
 fn specials_in_few(few: &[u8]) -> usize {
     few.iter()
-        .fold(0, |sum, octet| sum + u8::from(is_mark(*octet)))
+        .fold(0, |sum, byte| sum + u8::from(is_mark(*byte)))
         .into()
 }
 
-fn is_special(octet: u8) -> bool {
-    matches!(octet, 0 | b'\\' | b'\n' | b':' | b'\r')
+fn is_special(byte: u8) -> bool {
+    matches!(byte, 0 | b'\\' | b'\n' | b':' | b'\r')
 }

@@ -19,7 +19,7 @@ use nom::{
 ///
 /// # Errors
 ///
-/// What is wrong, and at which octet of `input`.
+/// What is wrong, and at which byte of `input`.
 pub(crate) fn parse(input: &[u8]) -> Result<(Command, Entries), (DecodeErrorKind, usize)> {
     if let Some(at) = bare_carriage_return(input) {
         return Err((DecodeErrorKind::BareCarriageReturn, at));
@@ -134,7 +134,7 @@ fn bare_carriage_return(input: &[u8]) -> Option<usize> {
     memchr_iter(b'\r', input).find(|at| input.get(at + 1) != Some(&b'\n'))
 }
 
-/// What is wrong, and how many octets were left where it was found.
+/// What is wrong, and how many bytes were left where it was found.
 #[derive(Debug, Clone, Copy)]
 struct Fault {
     left: usize,

@@ -55,7 +55,7 @@ impl HeadSearch {
         self.scanned == 0
     }
 
-    /// The octets in the head, the empty line included, and its command; `None` if it goes on. Where its headers are is
+    /// The bytes in the head, the empty line included, and its command; `None` if it goes on. Where its headers are is
     /// noted in `headers`.
     pub(crate) fn go_on(
         &mut self,
@@ -63,7 +63,7 @@ impl HeadSearch {
         limits: &Limits,
         headers: &mut Headers,
     ) -> Result<Option<(usize, Command)>, DecodeError> {
-        // Octets before the last that an EOL may have, with room for the NUL behind the head.
+        // Bytes before the last that an EOL may have, with room for the NUL behind the head.
         let most = limits.head.min(limits.frame.saturating_sub(1));
         // At hand, and put back when more bytes are needed.
         let (mut start, mut lines, mut colon) = (self.line, self.lines, self.colon);
@@ -136,8 +136,8 @@ impl HeadSearch {
     ///
     /// Of several limits, the one that was exceeded first counts: so that the pieces make no difference.
     fn check_line(&self, line: &[u8], end: usize, limits: &Limits) -> Result<(), DecodeError> {
-        // Which octet exceeds a limit of a line. A CR does not: it may be half of the EOL.
-        let octet = |limit: usize| {
+        // Which byte exceeds a limit of a line. A CR does not: it may be half of the EOL.
+        let byte = |limit: usize| {
             (self.line + usize::from(line.get(limit) == Some(&b'\r'))).saturating_add(limit)
         };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -147,19 +147,19 @@ impl HeadSearch {
         let faults = [
             exceeded(
                 self.lines > limits.headers && !line.is_empty(),
-                octet(0),
+                byte(0),
                 Kind::TooManyHeaders(limits.headers),
                 self.line,
             ),
             exceeded(
                 self.lines == 0 && line.len() > Command::LONGEST,
-                octet(Command::LONGEST),
+                byte(Command::LONGEST),
                 Kind::UnknownCommand,
                 0,
             ),
             exceeded(
                 line.len() > limits.line,
-                octet(limits.line),
+                byte(limits.line),
                 Kind::LineTooLong(limits.line),
                 self.line,
             ),
@@ -197,7 +197,7 @@ mod tests {
         let places = |entries: Entries| {
             entries
                 .iter()
-                .map(|e| (e.value_octets(head).to_vec(), e.start()))
+                .map(|e| (e.value_bytes(head).to_vec(), e.start()))
                 .collect()
         };
         result.map(|(command, entries)| (command, places(entries)))
@@ -220,7 +220,7 @@ mod tests {
             if let Ok(Some((end, command))) = search.go_on(&head, &Limits::default(), &mut headers) {
                 let head = &head[..end];
                 let lines = head.strip_prefix(command.as_str().as_bytes()).unwrap_or_default();
-                let specials = lines.iter().filter(|octet| b":\\\r\n".contains(octet)).count();
+                let specials = lines.iter().filter(|byte| b":\\\r\n".contains(byte)).count();
                 prop_assert_eq!(search.is_plain(), specials == 2 * headers.len() + 2, "a colon and an LF each, two LFs");
                 prop_assert_eq!(shown(head, Ok((command, headers.entries().into()))), shown(head, grammar::parse(head)));
             }

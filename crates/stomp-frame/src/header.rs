@@ -4,7 +4,7 @@
 pub const ACCEPT_VERSION: &str = "accept-version";
 /// `ack`: the mode of a subscription (`SUBSCRIBE`), or the name of a delivery (`MESSAGE`, 1.2).
 pub const ACK: &str = "ack";
-/// `content-length`: the body's length in octets.
+/// `content-length`: the body's length in bytes.
 pub const CONTENT_LENGTH: &str = "content-length";
 /// `content-type`: the body's MIME type.
 pub const CONTENT_TYPE: &str = "content-type";

@@ -125,20 +125,20 @@ impl Headers {
             }
             end = entry.end() + 1;
         }
-        let octets = text.as_str().as_bytes();
-        let lines = octets.get(start..end)?;
+        let bytes = text.as_str().as_bytes();
+        let lines = bytes.get(start..end)?;
         // With a colon and an LF each, there is nothing else.
         let end_with_lf = || {
             entries
                 .iter()
-                .all(|entry| octets.get(entry.end()) == Some(&b'\n'))
+                .all(|entry| bytes.get(entry.end()) == Some(&b'\n'))
         };
         let are_plain = || escape::specials(lines) == 2 * entries.len() && end_with_lf();
         (matches!(text, Text::Shared { is_plain: true, .. }) || are_plain()).then_some(lines)
     }
 
-    /// At least how many octets all lines have.
-    pub(crate) fn octets(&self) -> usize {
+    /// At least how many bytes all lines have.
+    pub(crate) fn bytes(&self) -> usize {
         self.0
             .as_deref()
             .map_or(0, |content| content.text.as_str().len())
@@ -242,7 +242,7 @@ impl<N: AsRef<str>, V: AsRef<str>> Extend<(N, V)> for Headers {
 /// Where the headers of one frame stand. Eight fit without an allocation.
 pub(crate) type Entries = SmallVec<[Entry; 8]>;
 
-/// One header's place in the text: its name, one octet, its value. A text has less than 4 GiB: decoded heads are far
+/// One header's place in the text: its name, one byte, its value. A text has less than 4 GiB: decoded heads are far
 /// shorter, and see [`Text::push`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Entry {
@@ -295,18 +295,18 @@ impl Entry {
 
     #[inline]
     fn is_named(self, name: &str, text: &str) -> bool {
-        self.is_named_octets(name, text.as_bytes())
+        self.is_named_bytes(name, text.as_bytes())
     }
 
     /// Whether the name is this one. Most are told apart by their length.
     #[inline]
-    pub(crate) fn is_named_octets(self, name: &str, text: &[u8]) -> bool {
+    pub(crate) fn is_named_bytes(self, name: &str, text: &[u8]) -> bool {
         (self.colon - self.start) as usize == name.len()
             && text.get(self.start as usize..self.colon as usize) == Some(name.as_bytes())
     }
 
     /// The value, before it is known that the text is one.
-    pub(crate) fn value_octets(self, text: &[u8]) -> &[u8] {
+    pub(crate) fn value_bytes(self, text: &[u8]) -> &[u8] {
         text.get(self.colon as usize + 1..self.end as usize)
             .unwrap_or_default()
     }
@@ -316,8 +316,8 @@ impl Entry {
 pub(crate) fn raw_value<'a>(head: &'a [u8], entries: &[Entry], name: &str) -> Option<&'a [u8]> {
     entries
         .iter()
-        .find(|entry| entry.is_named_octets(name, head))
-        .map(|entry| entry.value_octets(head))
+        .find(|entry| entry.is_named_bytes(name, head))
+        .map(|entry| entry.value_bytes(head))
 }
 
 #[derive(Clone)]

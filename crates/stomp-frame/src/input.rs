@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// A queue of octets that gives slices without copying, as long as what is taken was fed in one piece.
+/// A queue of bytes that gives slices without copying, as long as what is taken was fed in one piece.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     /// What was fed last. Empty, or `gathered` is.
@@ -12,7 +12,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Adds octets to a frame of which `expected` tells how many it will have, if it is known.
+    /// Adds bytes to a frame of which `expected` tells how many it will have, if it is known.
     #[inline]
     pub(crate) fn feed(&mut self, bytes: Bytes, expected: impl FnOnce() -> Option<usize>) {
         if !self.gathered.is_empty() {
@@ -28,7 +28,7 @@ impl Input {
         }
     }
 
-    /// Makes room for so many octets in all, but never for more than four times those that are there: who promises much
+    /// Makes room for so many bytes in all, but never for more than four times those that are there: who promises much
     /// has to send much.
     #[cold]
     fn grow(&mut self, expected: Option<usize>) {
@@ -58,7 +58,7 @@ impl Input {
         self.fed.is_empty().then_some(&self.gathered)
     }
 
-    /// Drops the first `count` octets. There must be as many.
+    /// Drops the first `count` bytes. There must be as many.
     pub(crate) fn advance(&mut self, count: usize) {
         if self.gathered.is_empty() {
             self.fed.advance(count)
@@ -67,7 +67,7 @@ impl Input {
         }
     }
 
-    /// Takes the first `count` octets. There must be as many.
+    /// Takes the first `count` bytes. There must be as many.
     pub(crate) fn split_to(&mut self, count: usize) -> Bytes {
         if self.gathered.is_empty() {
             self.fed.split_to(count)

@@ -31,7 +31,7 @@
 //!
 //! A frame that arrives whole is a slice of what was fed: one allocation, for the place of its headers, and none if it
 //! has no headers. More than eight headers, escapes, and pieces that must be put together cost a few more. Writing a
-//! frame into a buffer with room costs none. Each octet is looked at a bounded number of times, however small the
+//! frame into a buffer with room costs none. Each byte is looked at a bounded number of times, however small the
 //! pieces. The tests count all of this.
 //!
 //! What this crate does not do: it knows no clock, no stream and no connection. What depends on earlier frames

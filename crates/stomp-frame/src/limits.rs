@@ -1,17 +1,17 @@
 //! How much a peer may send.
 
-/// The bounds of one frame. All are inclusive: a frame that reaches a limit passes, one octet more does not.
+/// The bounds of one frame. All are inclusive: a frame that reaches a limit passes, one byte more does not.
 ///
 /// STOMP 1.2, "Size Limits": "servers MAY place maximum limits on: the number of frame headers allowed in a single
 /// frame, the maximum length of header lines, the maximum size of a frame body".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Octets in a whole frame, from the command's first to the closing NUL. Default: 256 KiB.
+    /// Bytes in a whole frame, from the command's first to the closing NUL. Default: 256 KiB.
     pub frame: usize,
-    /// Octets in a head: command, headers and the empty line. Default: 16 KiB. At most 2 GiB; more counts as that.
+    /// Bytes in a head: command, headers and the empty line. Default: 16 KiB. At most 2 GiB; more counts as that.
     pub head: usize,
-    /// Octets in one header line, without its EOL. Default: 8 KiB.
+    /// Bytes in one header line, without its EOL. Default: 8 KiB.
     pub line: usize,
     /// Header lines in a frame, repeated ones counted too. Default: 64.
     pub headers: usize,
@@ -38,22 +38,22 @@ impl Limits {
 
     /// Sets [`Limits::frame`].
     #[must_use]
-    pub fn frame(mut self, octets: usize) -> Limits {
-        self.frame = octets;
+    pub fn frame(mut self, bytes: usize) -> Limits {
+        self.frame = bytes;
         self
     }
 
     /// Sets [`Limits::head`].
     #[must_use]
-    pub fn head(mut self, octets: usize) -> Limits {
-        self.head = octets;
+    pub fn head(mut self, bytes: usize) -> Limits {
+        self.head = bytes;
         self
     }
 
     /// Sets [`Limits::line`].
     #[must_use]
-    pub fn line(mut self, octets: usize) -> Limits {
-        self.line = octets;
+    pub fn line(mut self, bytes: usize) -> Limits {
+        self.line = bytes;
         self
     }
 

@@ -1,24 +1,24 @@
-//! The octets that give a head its shape.
+//! The bytes that give a head its shape.
 
-/// Finds colons, backslashes, and octets below 16, which line feeds, carriage returns and NULs are, 64 octets at a time.
+/// Finds colons, backslashes, and bytes below 16, which line feeds, carriage returns and NULs are, 64 bytes at a time.
 ///
 /// Lines are short. To begin a search anew behind each mark, as memchr would have to, costs more than to find them all;
-/// and so does a branch for every few octets, which no processor foresees.
+/// and so does a branch for every few bytes, which no processor foresees.
 pub(crate) struct Marks<'a> {
     /// What was not looked at, behind the block.
     rest: &'a [u8],
     /// Where the block stands.
     block: usize,
-    /// A bit for each octet of the block that is a mark and was not given.
+    /// A bit for each byte of the block that is a mark and was not given.
     found: u64,
 }
 
 impl<'a> Marks<'a> {
-    /// The marks of `octets`, of which the first stands at `start`.
+    /// The marks of `bytes`, of which the first stands at `start`.
     #[inline]
-    pub(crate) fn new(octets: &'a [u8], start: usize) -> Marks<'a> {
+    pub(crate) fn new(bytes: &'a [u8], start: usize) -> Marks<'a> {
         let mut marks = Marks {
-            rest: octets,
+            rest: bytes,
             block: start,
             found: 0,
         };
@@ -63,18 +63,18 @@ impl Iterator for Marks<'_> {
 const BLOCK: usize = u64::BITS as usize;
 const BYTE: usize = u8::BITS as usize;
 
-/// A bit for each octet that is a mark, the lowest for the first.
+/// A bit for each byte that is a mark, the lowest for the first.
 fn marked(block: &[u8; BLOCK]) -> u64 {
-    // Compilers do this for sixteen octets at a time.
+    // Compilers do this for sixteen bytes at a time.
     let mut bits = [0; BLOCK];
-    for (number, (bit, octet)) in bits.iter_mut().zip(block).enumerate() {
-        *bit = if is_mark(*octet) {
+    for (number, (bit, byte)) in bits.iter_mut().zip(block).enumerate() {
+        *bit = if is_mark(*byte) {
             1 << (number % BYTE)
         } else {
             0
         };
     }
-    // The highest octet of the product is the sum of all eight, which have no bit in common.
+    // The highest byte of the product is the sum of all eight, which have no bit in common.
     let gathered =
         |eight: [u8; BYTE]| u64::from_le_bytes(eight).wrapping_mul(0x0101_0101_0101_0101) >> 56;
     let eights = bits
@@ -87,8 +87,8 @@ fn marked(block: &[u8; BLOCK]) -> u64 {
 
 /// Without branches, for the loops that do many at a time.
 #[inline]
-pub(crate) fn is_mark(octet: u8) -> bool {
-    (octet < 16) | (octet == b':') | (octet == b'\\')
+pub(crate) fn is_mark(byte: u8) -> bool {
+    (byte < 16) | (byte == b':') | (byte == b'\\')
 }
 
 #[cfg(test)]
@@ -98,11 +98,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_mark_is_found_and_nothing_else(octets in vec(prop_oneof![any::<u8>(), 0..20u8, 0x38..0x3cu8, 0x5a..0x5eu8], 0..200)) {
-            let marks = |octet: &u8| matches!(octet, b':' | b'\\' | 0..16);
+        fn each_mark_is_found_and_nothing_else(bytes in vec(prop_oneof![any::<u8>(), 0..20u8, 0x38..0x3cu8, 0x5a..0x5eu8], 0..200)) {
+            let marks = |byte: &u8| matches!(byte, b':' | b'\\' | 0..16);
             let expected: Vec<usize> =
-                octets.iter().enumerate().filter(|(_, octet)| marks(octet)).map(|(at, _)| 7 + at).collect();
-            prop_assert_eq!(Marks::new(&octets, 7).collect::<Vec<_>>(), expected);
+                bytes.iter().enumerate().filter(|(_, byte)| marks(byte)).map(|(at, _)| 7 + at).collect();
+            prop_assert_eq!(Marks::new(&bytes, 7).collect::<Vec<_>>(), expected);
         }
     }
 }

@@ -153,15 +153,14 @@ fn more_pieces_cost_their_logarithm() {
         let (mut session, pieces) = (Session::new(), cut(size));
         let doublings = (text.len() / size).ilog2() + 1;
         let mut counted = 0;
-        let octets =
-            allocation_counter::measure(|| counted = session.decode(pieces, 1)).bytes_total;
+        let bytes = allocation_counter::measure(|| counted = session.decode(pieces, 1)).bytes_total;
         assert!(
             counted <= u64::from(doublings) + 4,
             "{counted} for pieces of {size}"
         );
         assert!(
-            octets < 5 * text.len() as u64,
-            "{octets} octets for pieces of {size}"
+            bytes < 5 * text.len() as u64,
+            "{bytes} bytes for pieces of {size}"
         );
     }
 }

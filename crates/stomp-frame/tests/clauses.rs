@@ -14,10 +14,10 @@ fn parse(version: Version, bytes: impl AsRef<[u8]>) -> Result<Frame, Kind> {
     Frame::parse(Bytes::copy_from_slice(bytes.as_ref()), version).map_err(|error| error.kind)
 }
 
-/// The octet that a version has no way to say, if that is why the frame was not written.
+/// The byte that a version has no way to say, if that is why the frame was not written.
 fn inexpressible(version: Version, frame: &Frame) -> Option<char> {
     match frame.to_bytes(version) {
-        Err(EncodeError::Inexpressible { octet, .. }) => Some(octet),
+        Err(EncodeError::Inexpressible { byte, .. }) => Some(byte),
         _ => None,
     }
 }
@@ -153,12 +153,12 @@ fn eols_may_stand_between_frames() {
 fn header_names_are_case_sensitive() {
     let frame = parse(
         V1_2,
-        "SEND\nDestination:/a\nContent-Length:1\n\nnot one octet\0",
+        "SEND\nDestination:/a\nContent-Length:1\n\nnot one byte\0",
     )
     .unwrap();
     assert_eq!(frame.headers.get("destination"), None);
     assert_eq!(frame.headers.get("Destination"), Some("/a"));
-    assert_eq!(frame.body, "not one octet");
+    assert_eq!(frame.body, "not one byte");
 }
 
 // "Value Encoding"
@@ -197,10 +197,10 @@ fn headers_are_utf_8_and_nothing_else() {
         b"\xf4\x90\x80\x80",
         b"\xe9t\xe9",
     ];
-    for (version, octets) in pairs(Version::ALL, wrong) {
-        for line in [[b"a:", octets].concat(), [octets, b":a"].concat()] {
-            let bytes = [b"SEND\n", &line[..], b"\n\n\0"].concat();
-            assert_eq!(parse(version, bytes), Err(Kind::NotUtf8), "{octets:x?}");
+    for (version, bytes) in pairs(Version::ALL, wrong) {
+        for line in [[b"a:", bytes].concat(), [bytes, b":a"].concat()] {
+            let frame = [b"SEND\n", &line[..], b"\n\n\0"].concat();
+            assert_eq!(parse(version, frame), Err(Kind::NotUtf8), "{bytes:x?}");
         }
     }
 }
@@ -326,13 +326,13 @@ fn what_opens_a_session_is_neither_escaped_nor_unescaped() {
         let text = format!("{command}\npass\\code:a\\n:\\t\\c\\\n\n\0");
         assert_eq!(frame.to_bytes(version).unwrap(), text);
         assert_eq!(parse(version, text), Ok(frame));
-        for octet in ['\r', '\n', '\0'] {
-            let value = Frame::new(command).with_header("a", &format!("b{octet}c"));
-            assert_eq!(inexpressible(version, &value), Some(octet));
+        for byte in ['\r', '\n', '\0'] {
+            let value = Frame::new(command).with_header("a", &format!("b{byte}c"));
+            assert_eq!(inexpressible(version, &value), Some(byte));
         }
-        for octet in ['\r', '\n', '\0', ':'] {
-            let name = Frame::new(command).with_header(&format!("a{octet}b"), "c");
-            assert_eq!(inexpressible(version, &name), Some(octet));
+        for byte in ['\r', '\n', '\0', ':'] {
+            let name = Frame::new(command).with_header(&format!("a{byte}b"), "c");
+            assert_eq!(inexpressible(version, &name), Some(byte));
         }
     }
 }
@@ -426,7 +426,7 @@ fn every_frame_may_state_that_it_is_empty() {
 
 /// "This header is an octet count for the length of the message body."
 #[test]
-fn octets_are_counted_and_not_characters() {
+fn bytes_are_counted_and_not_characters() {
     let frame = send().with_body("日本");
     let bytes = frame.to_bytes(V1_2).unwrap();
     assert_eq!(bytes, "SEND\ncontent-length:6\n\n日本\0");
@@ -493,10 +493,10 @@ fn every_body_is_written_with_its_length() {
 
 // "Header content-type": "its value MUST be a MIME type" is for who writes it. The codec passes on any.
 
-/// "All STOMP clients and servers MUST support UTF-8 encoding and decoding." A body is octets: no encoding is changed,
+/// "All STOMP clients and servers MUST support UTF-8 encoding and decoding." A body is bytes: no encoding is changed,
 /// nor asked for.
 #[test]
-fn a_body_may_be_any_octets() {
+fn a_body_may_be_any_bytes() {
     let body: Vec<u8> = (0..=255).chain("日本".bytes()).collect();
     for content_type in [
         "text/plain",
@@ -637,12 +637,12 @@ fn a_name_is_not_empty_but_a_value_may_be() {
 /// The same productions: what a name and a value may hold. NUL is an OCTET too, but one in a head is refused, for with
 /// it the end of a frame could be read in two ways.
 #[test]
-fn names_and_values_hold_any_octet_that_ends_nothing() {
-    for octet in (1..=0x7f)
+fn names_and_values_hold_any_byte_that_ends_nothing() {
+    for byte in (1..=0x7f)
         .map(char::from)
-        .filter(|octet| !"\r\n:\\".contains(*octet))
+        .filter(|byte| !"\r\n:\\".contains(*byte))
     {
-        let (name, value) = (format!("a{octet}b"), format!("c{octet}d"));
+        let (name, value) = (format!("a{byte}b"), format!("c{byte}d"));
         for version in Version::ALL {
             let frame = send().with_header(&name, &value);
             let text = format!("SEND\n{name}:{value}\n\n\0");

@@ -206,7 +206,7 @@ fn limits_are_exact() {
     assert_eq!(
         outcome(b"SEND\ncontent-length:35\n\n"),
         Ok(0),
-        "60 octets in all"
+        "60 bytes in all"
     );
     assert_eq!(
         outcome(b"SEND\ncontent-length:36\n\n"),

@@ -45,8 +45,8 @@ fn half_an_end_of_line_is_no_frame() {
         "\r\r\nSEND\ndestination:/a\n\n\0",
     ] {
         let mut decoder = negotiated();
-        for octet in wire.bytes() {
-            decoder.feed(vec![octet]);
+        for byte in wire.bytes() {
+            decoder.feed(vec![byte]);
             match decoder.decode() {
                 Ok(item) => assert_eq!(item, None, "{wire:?}"),
                 Err(_) => break,

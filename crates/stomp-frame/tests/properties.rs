@@ -35,7 +35,7 @@ proptest! {
                 prop_assert_eq!(Frame::parse(bytes, version).unwrap(), expected);
             }
             Err(EncodeError::EmptyHeaderName | EncodeError::UnexpectedBody(_)) => {}
-            Err(EncodeError::Inexpressible { octet, .. }) => prop_assert!("\r\n\0:".contains(octet)),
+            Err(EncodeError::Inexpressible { byte, .. }) => prop_assert!("\r\n\0:".contains(byte)),
             Err(other) => prop_assert!(false, "{other}"),
         }
     }

@@ -1,7 +1,7 @@
 //! A second decoder, slow and obvious, written from the specification; and the [`Decoder`] agrees with it on whatever
 //! it is fed.
 //!
-//! It looks at one octet after the other of a buffer that holds everything, and names all that is wrong with a head,
+//! It looks at one byte after the other of a buffer that holds everything, and names all that is wrong with a head,
 //! and with a body, where the [`Decoder`] stops at what it meets first. So they agree on the frames, on whether there
 //! is an error, on its kind where only one thing is wrong, and on the receipt. In pieces, all of it is the same.
 //!
@@ -97,14 +97,14 @@ fn read_frame(
         return None;
     }
 
-    // As many octets as stated, else up to the first NUL.
+    // As many bytes as stated, else up to the first NUL.
     let length = head
         .first("content-length")
         .map(|digits| number(&digits).unwrap());
     let rest = &bytes[body_start..];
     let length = length.unwrap_or_else(|| {
         rest.iter()
-            .position(|octet| *octet == 0)
+            .position(|byte| *byte == 0)
             .unwrap_or(rest.len())
     });
     let is_body_allowed = matches!(head.command(), b"SEND" | b"MESSAGE" | b"ERROR");
@@ -116,7 +116,7 @@ fn read_frame(
         reading.faults.push(Kind::FrameTooLong(limits.frame));
         reading.is_refused = true;
     }
-    if rest.get(length).is_some_and(|octet| *octet != 0) {
+    if rest.get(length).is_some_and(|byte| *byte != 0) {
         reading.faults.push(Kind::MissingNul);
     }
     let headers = head.texts(version, &mut reading.faults);
@@ -148,7 +148,7 @@ struct Head {
     lines: Vec<Vec<u8>>,
     /// The one that is not.
     last: Vec<u8>,
-    /// Octets up to where the bytes end, or the head does, or to a NUL.
+    /// Bytes up to where the bytes end, or the head does, or to a NUL.
     length: usize,
     /// Where the body begins, if the empty line was there.
     end: Option<usize>,
@@ -159,14 +159,14 @@ impl Head {
     /// EOL = [CR] LF
     fn read(bytes: &[u8]) -> Head {
         let mut head = Head::default();
-        for octet in bytes {
-            if *octet == 0 {
+        for byte in bytes {
+            if *byte == 0 {
                 head.has_nul = true;
                 break;
             }
             head.length += 1;
-            if *octet != b'\n' {
-                head.last.push(*octet);
+            if *byte != b'\n' {
+                head.last.push(*byte);
                 continue;
             }
             let line = without_cr(&std::mem::take(&mut head.last));
@@ -188,7 +188,7 @@ impl Head {
     /// header = header-name ":" header-value
     fn headers(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let split = |line: &Vec<u8>| {
-            let colon = line.iter().position(|octet| *octet == b':')?;
+            let colon = line.iter().position(|byte| *byte == b':')?;
             Some((line[..colon].to_vec(), line[colon + 1..].to_vec()))
         };
         self.lines.iter().skip(1).filter_map(split).collect()
@@ -256,8 +256,8 @@ impl Head {
 
     /// The headers as text, unless there are faults in it.
     fn texts(&self, version: Version, faults: &mut Vec<Kind>) -> Option<Vec<(String, String)>> {
-        let mut text = |octets| {
-            self.text(version, octets)
+        let mut text = |bytes| {
+            self.text(version, bytes)
                 .map_err(|kind| faults.push(kind))
                 .ok()
         };
@@ -273,10 +273,10 @@ impl Head {
     }
 
     /// A name or value, escapes undone.
-    fn text(&self, version: Version, octets: Vec<u8>) -> Result<String, Kind> {
+    fn text(&self, version: Version, bytes: Vec<u8>) -> Result<String, Kind> {
         let is_escaped =
             version != V1_0 && !matches!(self.command(), b"CONNECT" | b"STOMP" | b"CONNECTED");
-        let text = String::from_utf8(octets).map_err(|_| Kind::NotUtf8)?;
+        let text = String::from_utf8(bytes).map_err(|_| Kind::NotUtf8)?;
         if is_escaped {
             unescape(version, &text).ok_or(Kind::UndefinedEscape)
         } else {
@@ -289,7 +289,7 @@ fn without_cr(line: &[u8]) -> Vec<u8> {
     line.strip_suffix(b"\r").unwrap_or(line).to_vec()
 }
 
-/// A count of octets: one to ten digits.
+/// A count of bytes: one to ten digits.
 fn number(digits: &[u8]) -> Option<usize> {
     if digits.is_empty() || digits.len() > 10 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -464,7 +464,7 @@ fn what_is_generated_holds_frames_and_every_fault() {
     assert!(faults.values().all(|count| *count >= 10), "{faults:?}");
 }
 
-/// One to three frames, of which some octets were changed.
+/// One to three frames, of which some bytes were changed.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let changes = prop_oneof![1 => Just(Vec::new()), 3 => vec(change(), 1..4)];
     (vec(frame(), 1..4), changes).prop_map(|(frames, changes)| {
@@ -490,8 +490,8 @@ impl Change {
     fn apply(&self, bytes: &mut Vec<u8>) {
         match self {
             _ if bytes.is_empty() => {}
-            Change::Replace(at, octet) => *at.get_mut(bytes) = *octet,
-            Change::Insert(at, octet) => bytes.insert(at.index(bytes.len()), *octet),
+            Change::Replace(at, byte) => *at.get_mut(bytes) = *byte,
+            Change::Insert(at, byte) => bytes.insert(at.index(bytes.len()), *byte),
             Change::Delete(at) => drop(bytes.remove(at.index(bytes.len()))),
             Change::Cut(at) => bytes.truncate(at.index(bytes.len())),
             Change::Splice(at, line) => {
@@ -508,10 +508,10 @@ impl Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let octet = || prop_oneof![3 => select(&b"\0\r\n:\\ncrt05\xc3\xa9\xffS"[..]), 1 => any::<u8>()];
+    let byte = || prop_oneof![3 => select(&b"\0\r\n:\\ncrt05\xc3\xa9\xffS"[..]), 1 => any::<u8>()];
     prop_oneof![
-        2 => (any::<Index>(), octet()).prop_map(|(at, octet)| Change::Replace(at, octet)),
-        2 => (any::<Index>(), octet()).prop_map(|(at, octet)| Change::Insert(at, octet)),
+        2 => (any::<Index>(), byte()).prop_map(|(at, byte)| Change::Replace(at, byte)),
+        2 => (any::<Index>(), byte()).prop_map(|(at, byte)| Change::Insert(at, byte)),
         2 => any::<Index>().prop_map(Change::Delete),
         3 => (any::<Index>(), select(LINES)).prop_map(|(at, line)| Change::Splice(at, line)),
         1 => any::<Index>().prop_map(Change::Cut),

@@ -54,9 +54,9 @@ mod trace {
     struct Log(Arc<Mutex<Vec<u8>>>);
 
     impl io::Write for Log {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend(octets);
-            Ok(octets.len())
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -75,8 +75,8 @@ mod trace {
             .with_ansi(false)
             .finish();
         tracing::subscriber::with_default(subscriber, || call(&routes, request));
-        let octets = log.0.lock().unwrap().clone();
-        String::from_utf8(octets)
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes)
             .unwrap()
             .lines()
             .map(str::to_owned)

@@ -375,7 +375,7 @@ async fn a_text_must_be_utf_8_and_bytes_may_be_anything() {
 
     let error = refusal(&routes, send("/text", b"ab\xff")).await;
     assert_eq!(error.code(), "bad-request");
-    assert!(error.text().contains("octet 2"), "{error}");
+    assert!(error.text().contains("byte 2"), "{error}");
     assert!(bodies.try_recv().is_err());
 }
 

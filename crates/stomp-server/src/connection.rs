@@ -39,17 +39,17 @@ pub(crate) struct Entrance {
     refusals: Arc<Semaphore>,
 }
 
-/// The longest HTTP head, in octets. Cookies make it long.
+/// The longest HTTP head, in bytes. Cookies make it long.
 const LONGEST_HEAD: usize = 16 << 10;
 
 /// So many connections are told that they are refused at a time, as many as come out of one full queue. Others are closed
 /// without a word.
 const REFUSALS: usize = listener::QUEUE as usize;
 
-/// How long one that is refused is waited for, and how many octets of it are dropped, before it is closed: what is
+/// How long one that is refused is waited for, and how many bytes of it are dropped, before it is closed: what is
 /// unread then makes TCP reset the connection, and the answer may be lost.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_OCTETS: usize = 64 << 10;
+const LINGER_BYTES: usize = 64 << 10;
 
 /// All failures to accept share one line of the log.
 static UNACCEPTED: Burst = Burst::new();
@@ -114,10 +114,10 @@ impl Entrance {
         };
         tokio::spawn(timeout(LINGER, async move {
             let _permit = permit;
-            io.write_all(refusal.octets().as_bytes()).await?;
+            io.write_all(refusal.bytes().as_bytes()).await?;
             io.shutdown().await?;
             let (mut space, mut dropped) = ([0; 512], 0);
-            while dropped < LINGER_OCTETS {
+            while dropped < LINGER_BYTES {
                 match io.read(&mut space).await? {
                     0 => break,
                     count => dropped += count,
@@ -147,7 +147,7 @@ impl Entrance {
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (io, peer) = timeout(self.config.handshake_timeout, incoming.ready()).await??;
-        // One time for whatever is asked, so that neither single octets nor one request after the other prolong it.
+        // One time for whatever is asked, so that neither single bytes nor one request after the other prolong it.
         let handshake = timeout(self.config.handshake_timeout, self.shake_hands(io, &peer)).await?;
         let Some(handshake) = handshake? else {
             return Ok(());

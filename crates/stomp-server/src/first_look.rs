@@ -16,7 +16,7 @@ pub(crate) enum Language {
     Stomp,
 }
 
-/// A stream whose first octets are looked at. If they are of another language than is spoken here, the log says so.
+/// A stream whose first bytes are looked at. If they are of another language than is spoken here, the log says so.
 ///
 /// HTTP where STOMP is spoken is also answered, and the stream ends for us: an `ERROR` frame says nothing to `curl`.
 pub(crate) struct FirstLook<S> {
@@ -82,7 +82,7 @@ impl<S> FirstLook<S> {
     }
 }
 
-/// The language of a client's first octets, as far as they tell.
+/// The language of a client's first bytes, as far as they tell.
 fn language_of(first: &[u8]) -> Option<Language> {
     const METHODS: [&[u8]; 6] = [
         b"GET ",
@@ -123,9 +123,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FirstLook<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, octets)
+        Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_octets_tell_the_language() {
+    fn first_bytes_tell_the_language() {
         for (first, language) in [
             (&b"\x16\x03\x01\x02\x00"[..], Some(Language::Tls)),
             (b"GET /stomp HTTP/1.1\r\n", Some(Language::Http)),

@@ -26,7 +26,7 @@ use tokio::{
 /// }
 /// ```
 pub trait Listener: Send + 'static {
-    /// The stream of octets to and from a peer.
+    /// The stream of bytes to and from a peer.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Waits for the next connection. Dropping the future must lose nothing.

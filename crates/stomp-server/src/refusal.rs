@@ -53,8 +53,8 @@ impl Refusal {
         response
     }
 
-    /// The same as octets of HTTP/1.1, for a connection that is not worth an HTTP server.
-    pub(crate) fn octets(&self) -> String {
+    /// The same as bytes of HTTP/1.1, for a connection that is not worth an HTTP server.
+    pub(crate) fn bytes(&self) -> String {
         format!(
             "HTTP/1.1 {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nretry-after: 1\r\n\
              connection: close\r\n\r\n{}\n",

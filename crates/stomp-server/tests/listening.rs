@@ -88,13 +88,13 @@ async fn failures_to_accept_are_survived() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn octets_that_trickle_do_not_prolong_a_handshake() {
+async fn bytes_that_trickle_do_not_prolong_a_handshake() {
     let (listener, dial) = in_memory();
     let mut sockets = serve(listener, Config::default());
     let start = Instant::now();
     let mut slow = dial.connect();
-    for octet in HANDSHAKE.bytes() {
-        if slow.0.write_all(&[octet]).await.is_err() {
+    for byte in HANDSHAKE.bytes() {
+        if slow.0.write_all(&[byte]).await.is_err() {
             break;
         }
         sleep(Duration::from_millis(100)).await;

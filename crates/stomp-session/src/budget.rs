@@ -12,13 +12,13 @@ use std::{
     },
 };
 
-/// A session's account of the octets that wait for it.
+/// A session's account of the bytes that wait for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget(Arc<Account>);
 
 #[derive(Debug)]
 struct Account {
-    octets: AtomicUsize,
+    bytes: AtomicUsize,
     most: usize,
 }
 
@@ -29,7 +29,7 @@ thread_local! {
 impl Budget {
     pub(crate) fn new(most: usize) -> Budget {
         Budget(Arc::new(Account {
-            octets: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             most,
         }))
     }
@@ -51,20 +51,20 @@ impl Budget {
     }
 
     fn is_spent(&self) -> bool {
-        self.0.octets.load(Ordering::Relaxed) >= self.0.most
+        self.0.bytes.load(Ordering::Relaxed) >= self.0.most
     }
 }
 
-/// Octets that wait in one place, and count in a session's budget once it is known which.
+/// Bytes that wait in one place, and count in a session's budget once it is known which.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    octets: usize,
+    bytes: usize,
     budget: Option<Budget>,
 }
 
 impl Held {
-    pub(crate) fn octets(&self) -> usize {
-        self.octets
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn is_budget_spent(&self) -> bool {
@@ -76,28 +76,28 @@ impl Held {
     }
 
     pub(crate) fn set_budget(&mut self, budget: Budget) {
-        let octets = self.octets;
+        let bytes = self.bytes;
         self.clear();
         self.budget = Some(budget);
-        self.add(octets);
+        self.add(bytes);
     }
 
-    pub(crate) fn add(&mut self, octets: usize) {
-        self.octets += octets;
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
         if let Some(Budget(account)) = &self.budget {
-            account.octets.fetch_add(octets, Ordering::Relaxed);
+            account.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn sub(&mut self, octets: usize) {
-        self.octets -= octets;
+    pub(crate) fn sub(&mut self, bytes: usize) {
+        self.bytes -= bytes;
         if let Some(Budget(account)) = &self.budget {
-            account.octets.fetch_sub(octets, Ordering::Relaxed);
+            account.bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.sub(self.octets);
+        self.sub(self.bytes);
     }
 }
 

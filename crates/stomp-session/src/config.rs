@@ -16,39 +16,39 @@ use stomp_frame::{HeartBeat, Limits};
 pub struct Config {
     /// What a peer may send once it is connected. Default: [`Limits::default`].
     pub limits: Limits,
-    /// The longest destination, and the longest `id` of a subscription, in octets. Default: 255.
+    /// The longest destination, and the longest `id` of a subscription, in bytes. Default: 255.
     pub destination: usize,
     /// How many subscriptions a peer may have, and how many ended ones are remembered. Default: 256.
     pub subscriptions: usize,
     /// How many frames are read while a request is being handled. Then reading stops. Default: 32.
     pub inbox_frames: usize,
-    /// How many octets of frames are read while a request is being handled. Default: 256 KiB.
-    pub inbox_octets: usize,
+    /// How many bytes of frames are read while a request is being handled. Default: 256 KiB.
+    pub inbox_bytes: usize,
     /// How many messages of one subscription may wait to be acknowledged. Then its streams rest. A client may ask for
     /// fewer with the header `prefetch-count`. Default: 256.
     pub unacked: usize,
-    /// With as many octets waiting to be acknowledged, the streams of all subscriptions that are rest. Default: 1 MiB.
-    pub unacked_octets: usize,
+    /// With as many bytes waiting to be acknowledged, the streams of all subscriptions that are rest. Default: 1 MiB.
+    pub unacked_bytes: usize,
     /// How many transactions may be open. Default: 8.
     pub transactions: usize,
     /// How many frames a transaction may have. Default: 256.
     pub transaction_frames: usize,
-    /// How many octets of frames all open transactions may have; one frame always fits. Default: 1 MiB.
-    pub transaction_octets: usize,
-    /// With as many octets unsent, streams rest and nothing is read. Default: 512 KiB.
-    pub outbound_octets: usize,
+    /// How many bytes of frames all open transactions may have; one frame always fits. Default: 1 MiB.
+    pub transaction_bytes: usize,
+    /// With as many bytes unsent, streams rest and nothing is read. Default: 512 KiB.
+    pub outbound_bytes: usize,
     /// With as many frames unsent, the same. Default: 1,024.
     pub outbound_frames: usize,
     /// How long a peer may take nothing of what is sent to it. Default: 10 s.
     pub outbound_stall: Duration,
     /// How much of [`Session::message`](crate::Session::message) may wait. Default: 256 messages, 256 KiB.
     pub mailbox: crate::MailboxConfig,
-    /// With as many octets waiting in all mailboxes of the session, those of topics too, each counts as full that is not
+    /// With as many bytes waiting in all mailboxes of the session, those of topics too, each counts as full that is not
     /// empty. Default: 1 MiB.
-    pub mailbox_octets: usize,
-    /// How long `CONNECT` may take to come, to its last octet. Default: 10 s.
+    pub mailbox_bytes: usize,
+    /// How long `CONNECT` may take to come, to its last byte. Default: 10 s.
     pub connect_timeout: Duration,
-    /// How long a frame may take to come, from its first octet to its last. Default: 30 s.
+    /// How long a frame may take to come, from its first byte to its last. Default: 30 s.
     pub frame_timeout: Duration,
     /// How long a service may take for a request. Default: 60 s.
     pub handler_timeout: Duration,
@@ -78,17 +78,17 @@ impl Default for Config {
             destination: 255,
             subscriptions: 256,
             inbox_frames: 32,
-            inbox_octets: 256 << 10,
+            inbox_bytes: 256 << 10,
             unacked: 256,
-            unacked_octets: 1 << 20,
+            unacked_bytes: 1 << 20,
             transactions: 8,
             transaction_frames: 256,
-            transaction_octets: 1 << 20,
-            outbound_octets: 512 << 10,
+            transaction_bytes: 1 << 20,
+            outbound_bytes: 512 << 10,
             outbound_frames: 1_024,
             outbound_stall: Duration::from_secs(10),
             mailbox: crate::MailboxConfig::default(),
-            mailbox_octets: 1 << 20,
+            mailbox_bytes: 1 << 20,
             connect_timeout: Duration::from_secs(10),
             frame_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(60),
@@ -107,19 +107,19 @@ impl Default for Config {
 }
 
 impl Config {
-    /// About how many octets one session may make the process hold at most, if the largest message that it is sent has
-    /// `message` octets. What handlers and streams hold themselves is not in it.
+    /// About how many bytes one session may make the process hold at most, if the largest message that it is sent has
+    /// `message` bytes. What handlers and streams hold themselves is not in it.
     ///
     /// | what | at most |
     /// |---|---|
     /// | a frame that is being read, by the WebSocket and by the codec | 2 × (`limits.frame` + `limits.head`) |
     /// | the frame that is being handled | `limits.frame` |
-    /// | frames that wait to be | `inbox_octets` + `limits.frame` |
-    /// | frames in transactions | `transaction_octets` + `limits.frame` |
-    /// | what is not yet written | `outbound_octets` + `message` |
-    /// | what handles have sent | 2 × (`mailbox.octets` + `message`) |
-    /// | what was pushed to mailboxes | 2 × (`mailbox_octets` + `subscriptions` × `message`) |
-    /// | notes on what waits to be acknowledged | `unacked_octets` / 2 |
+    /// | frames that wait to be | `inbox_bytes` + `limits.frame` |
+    /// | frames in transactions | `transaction_bytes` + `limits.frame` |
+    /// | what is not yet written | `outbound_bytes` + `message` |
+    /// | what handles have sent | 2 × (`mailbox.bytes` + `message`) |
+    /// | what was pushed to mailboxes | 2 × (`mailbox_bytes` + `subscriptions` × `message`) |
+    /// | notes on what waits to be acknowledged | `unacked_bytes` / 2 |
     /// | subscriptions, and the names of ended ones | `subscriptions` × (5 × `destination` + 512) |
     ///
     /// Twice, because a mailbox may fill again while what was taken from it is being sent. Times the number of
@@ -127,15 +127,11 @@ impl Config {
     #[must_use]
     pub fn worst_case(&self, message: usize) -> usize {
         let Limits { frame, head, .. } = self.limits;
-        let read = 2 * (frame + head)
-            + frame
-            + self.inbox_octets
-            + frame
-            + self.transaction_octets
-            + frame;
-        let sent = self.outbound_octets + message + 2 * (self.mailbox.octets + message);
-        let pushed = 2 * (self.mailbox_octets + self.subscriptions * message);
-        let notes = self.unacked_octets / 2 + self.subscriptions * (5 * self.destination + 512);
+        let read =
+            2 * (frame + head) + frame + self.inbox_bytes + frame + self.transaction_bytes + frame;
+        let sent = self.outbound_bytes + message + 2 * (self.mailbox.bytes + message);
+        let pushed = 2 * (self.mailbox_bytes + self.subscriptions * message);
+        let notes = self.unacked_bytes / 2 + self.subscriptions * (5 * self.destination + 512);
         read + sent + pushed + notes
     }
 }

@@ -8,7 +8,7 @@ use stomp_frame::{Command, Frame};
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     waiting: VecDeque<Waiting>,
-    octets: usize,
+    bytes: usize,
     /// How many frames are not `SEND`.
     others: usize,
 }
@@ -22,8 +22,8 @@ pub(crate) enum Waiting {
 }
 
 impl Inbox {
-    pub(crate) fn is_full(&self, frames: usize, octets: usize) -> bool {
-        self.waiting.len() >= frames || self.octets >= octets
+    pub(crate) fn is_full(&self, frames: usize, bytes: usize) -> bool {
+        self.waiting.len() >= frames || self.bytes >= bytes
     }
 
     /// Whether an `ACK` may overtake all that waits.
@@ -32,14 +32,14 @@ impl Inbox {
     }
 
     pub(crate) fn push(&mut self, item: Waiting) {
-        self.octets += item.weight();
+        self.bytes += item.weight();
         self.others += usize::from(item.is_other());
         self.waiting.push_back(item);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Waiting> {
         let item = self.waiting.pop_front()?;
-        self.octets -= item.weight();
+        self.bytes -= item.weight();
         self.others -= usize::from(item.is_other());
         Some(item)
     }

@@ -19,8 +19,8 @@ use thiserror::Error;
 pub struct MailboxConfig {
     /// Messages. Default: 256.
     pub messages: usize,
-    /// Octets, about what the messages take on the wire. One message more than fits is taken. Default: 256 KiB.
-    pub octets: usize,
+    /// Bytes, about what the messages take on the wire. One message more than fits is taken. Default: 256 KiB.
+    pub bytes: usize,
     /// What happens when it is full. Default: [`Overflow::Disconnect`].
     pub overflow: Overflow,
 }
@@ -33,10 +33,10 @@ impl MailboxConfig {
         self
     }
 
-    /// Sets [`MailboxConfig::octets`].
+    /// Sets [`MailboxConfig::bytes`].
     #[must_use]
-    pub fn octets(mut self, octets: usize) -> MailboxConfig {
-        self.octets = octets;
+    pub fn bytes(mut self, bytes: usize) -> MailboxConfig {
+        self.bytes = bytes;
         self
     }
 
@@ -52,7 +52,7 @@ impl Default for MailboxConfig {
     fn default() -> Self {
         MailboxConfig {
             messages: 256,
-            octets: 256 << 10,
+            bytes: 256 << 10,
             overflow: Overflow::Disconnect,
         }
     }
@@ -268,7 +268,7 @@ mod tests {
         let (mailbox, mut messages) = Mailbox::new(config);
         assert!(mailbox.push(&numbered(4)));
         assert_eq!(drain(&mut messages), ["2, 2 dropped", "3"]);
-        let (mailbox, mut messages) = Mailbox::new(config.octets(1));
+        let (mailbox, mut messages) = Mailbox::new(config.bytes(1));
         assert!(mailbox.push(&numbered(4)));
         assert_eq!(drain(&mut messages), ["3, 3 dropped"], "one always fits");
     }

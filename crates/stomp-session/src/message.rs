@@ -147,7 +147,7 @@ impl Message {
         &self.0.body
     }
 
-    /// What the message counts against limits in octets: about its size on the wire.
+    /// What the message counts against limits in bytes: about its size on the wire.
     pub(crate) fn weight(&self) -> usize {
         const FRAME: usize = 128;
         let headers: usize = self
@@ -176,7 +176,7 @@ impl Content {
         let mut out = BytesMut::with_capacity(128 + self.body.len());
         let mut put = |name: &str, value: &str| {
             if let Err(error) = encoder.header(name, value, &mut out) {
-                // Only before 1.2, for octets that have no escape there. The rest of the message is still of use.
+                // Only before 1.2, for bytes that have no escape there. The rest of the message is still of use.
                 tracing::debug!(%error, "header left out");
             }
         };

@@ -49,7 +49,7 @@ struct State {
     members: Slab<Mailbox>,
     /// Published, and not yet on their way.
     waiting: VecDeque<Message>,
-    waiting_octets: usize,
+    waiting_bytes: usize,
     /// On their way: members below `reached` have them.
     current: Vec<Message>,
     reached: usize,
@@ -108,16 +108,14 @@ impl<T: IntoMessage> Topic<T> {
     pub fn publish(&self, payload: T) -> Result<(), BoxError> {
         let message = payload.into_message()?;
         let mut state = self.shared.lock();
-        state.waiting_octets += message.weight();
+        state.waiting_bytes += message.weight();
         state.waiting.push_back(message);
         // What is on its way and what waits come to a mailbox at once, and must fit into an empty one. With more than
         // that, the publisher helps out.
         let MailboxConfig {
-            messages, octets, ..
+            messages, bytes, ..
         } = self.shared.config;
-        if state.is_driven
-            && state.waiting.len() < messages / 2
-            && state.waiting_octets < octets / 2
+        if state.is_driven && state.waiting.len() < messages / 2 && state.waiting_bytes < bytes / 2
         {
             return Ok(());
         }
@@ -179,7 +177,7 @@ impl State {
     fn step(&mut self, most: usize) {
         if self.current.is_empty() {
             self.current.extend(self.waiting.drain(..));
-            self.waiting_octets = 0;
+            self.waiting_bytes = 0;
             self.reached = 0;
         }
         // Keys have gaps where members have left.

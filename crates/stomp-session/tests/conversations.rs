@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! C: FRAME                    the client sends a frame
-//! C: raw TEXT                 or these octets             C: beat    or an end of line
+//! C: raw TEXT                 or these bytes             C: beat    or an end of line
 //! C: end                      or ends its side            C: cut     or is gone
 //! S: FRAME                    the server sends this next
 //! S: beat                     or a heart-beat             S: ping    or a WebSocket ping

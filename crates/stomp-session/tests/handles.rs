@@ -98,9 +98,9 @@ fn connect() -> Frame {
     Frame::new(Command::Connect).with_header("accept-version", "1.2")
 }
 
-/// A session and its peer, with so many octets of room between them.
-fn pair(config: Config, octets: usize) -> (Session, Requests, Connection, Client) {
-    let (ours, theirs) = tokio::io::duplex(octets);
+/// A session and its peer, with so many bytes of room between them.
+fn pair(config: Config, bytes: usize) -> (Session, Requests, Connection, Client) {
+    let (ours, theirs) = tokio::io::duplex(bytes);
     let (session, requests, connection) = Session::new(
         Socket::over_bytes(ours, Peer::default(), &Default::default()),
         config,
@@ -521,7 +521,7 @@ async fn all_that_is_called_for_is_done_in_that_order() {
 #[tokio::test(start_paused = true)]
 async fn even_if_there_was_no_room_for_it_yet() {
     let mut config = Config::default();
-    config.outbound_octets = 16 << 10;
+    config.outbound_bytes = 16 << 10;
     let (session, mut client, _) = start(config, accept).await;
     client.subscribes("0", "/a").await;
     for _ in 0..100 {
@@ -796,11 +796,11 @@ async fn a_peer_that_does_not_read_is_sent_no_more_than_fits_and_then_left() {
     let started = Instant::now();
     tokio::time::sleep(Duration::from_secs(5)).await;
     let polled = polls.load(Ordering::Relaxed);
-    let room = BETWEEN + Config::default().outbound_octets;
+    let room = BETWEEN + Config::default().outbound_bytes;
     assert!(polled > 10, "{polled}");
     assert!(
         polled * MESSAGE < room + 2 * MESSAGE,
-        "{polled} messages of {MESSAGE} octets in {room}"
+        "{polled} messages of {MESSAGE} bytes in {room}"
     );
 
     ends(connection).await;
@@ -833,7 +833,7 @@ async fn nor_is_more_read_of_what_it_sends() {
     {
         sent += 1;
         assert!(
-            sent * receipt.len() < Config::default().outbound_octets + 3 * BETWEEN,
+            sent * receipt.len() < Config::default().outbound_bytes + 3 * BETWEEN,
             "{sent}"
         );
     }

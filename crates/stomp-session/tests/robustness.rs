@@ -32,11 +32,11 @@ fn roomy() -> Topic<String> {
     Topic::with_mailboxes(
         MailboxConfig::default()
             .messages(usize::MAX)
-            .octets(usize::MAX),
+            .bytes(usize::MAX),
     )
 }
 
-/// So many messages of a thousand octets.
+/// So many messages of a thousand bytes.
 fn publish(topic: &Topic<String>, count: usize) {
     (0..count).for_each(|_| topic.publish("x".repeat(1_000)).unwrap());
 }
@@ -54,14 +54,14 @@ fn serve(socket: Socket, config: Config, topic: &Topic<String>) -> Session {
     session
 }
 
-/// A subscriber over a WebSocket, with so many octets of room between it and the server.
+/// A subscriber over a WebSocket, with so many bytes of room between it and the server.
 async fn websocket(
-    octets: usize,
+    bytes: usize,
     config: Config,
     topic: &Topic<String>,
     connect: &str,
 ) -> WebSocketStream<DuplexStream> {
-    let (ours, theirs) = tokio::io::duplex(octets);
+    let (ours, theirs) = tokio::io::duplex(bytes);
     serve(
         Socket::over_websocket(ours, b"", Peer::default(), &Default::default()),
         config,
@@ -90,13 +90,13 @@ async fn gets(peer: &mut (impl Stream<Item = Result<Message, Error>> + Unpin), c
     }
 }
 
-/// A subscriber over a stream of octets.
+/// A subscriber over a stream of bytes.
 async fn byte_stream(
-    octets: usize,
+    bytes: usize,
     config: Config,
     topic: &Topic<String>,
 ) -> (Session, DuplexStream) {
-    let (ours, mut theirs) = tokio::io::duplex(octets);
+    let (ours, mut theirs) = tokio::io::duplex(bytes);
     let session = serve(
         Socket::over_bytes(ours, Peer::default(), &Default::default()),
         config,
@@ -169,7 +169,7 @@ async fn a_peer_that_beats_while_it_reads_slowly_is_not_silent() {
 
 /// As TLS does, a buffered stream takes more than it can pass on, and then wants to be flushed more than once.
 #[tokio::test(start_paused = true)]
-async fn what_a_stream_has_taken_is_flushed_to_the_last_octet() {
+async fn what_a_stream_has_taken_is_flushed_to_the_last_byte() {
     let (ours, mut theirs) = tokio::io::duplex(16);
     let socket = Socket::over_bytes(BufStream::new(ours), Peer::default(), &Default::default());
     serve(socket, Config::default(), &roomy());
@@ -222,7 +222,7 @@ async fn a_flood_keeps_no_heart_beats_back() {
     let beats = received
         .iter()
         .take(count)
-        .filter(|octet| **octet == b'\n')
+        .filter(|byte| **byte == b'\n')
         .count();
     assert!(beats >= 5, "{beats} in five times as long as one may take");
 }
@@ -240,7 +240,7 @@ async fn a_receipt_for_disconnect_arrives_behind_a_backlog() {
     let received = read_slowly(&mut peer, Config::default().linger / 10).await;
     assert!(
         received.contains("\nreceipt-id:7\n"),
-        "{} octets",
+        "{} bytes",
         received.len()
     );
 }
@@ -248,7 +248,7 @@ async fn a_receipt_for_disconnect_arrives_behind_a_backlog() {
 #[tokio::test(start_paused = true)]
 async fn so_does_what_was_sent_before_a_close() {
     let mut config = Config::default();
-    config.outbound_octets = 1_000;
+    config.outbound_bytes = 1_000;
     let (session, mut peer) = byte_stream(256, config, &roomy()).await;
     session.message("/a", "x".repeat(2_000)).unwrap();
     sleep(Duration::from_millis(1)).await;

@@ -16,7 +16,7 @@ fn roomy() -> Topic<String> {
     Topic::with_mailboxes(
         MailboxConfig::default()
             .messages(usize::MAX)
-            .octets(usize::MAX),
+            .bytes(usize::MAX),
     )
 }
 

@@ -225,7 +225,7 @@ async fn a_stream_that_wakes_itself_does_not_keep_the_thread() {
 #[test]
 fn nor_is_it_noted_each_time() {
     let mut config = Config::default();
-    config.outbound_octets = 16 << 10;
+    config.outbound_bytes = 16 << 10;
     let service = service_fn(|request: Request| {
         ready(Ok(match request.command() {
             Command::Subscribe => Response::Observe(
@@ -264,7 +264,7 @@ fn nor_is_it_noted_each_time() {
 async fn a_busy_stream_keeps_no_deadline_back() {
     let mut config = Config::default();
     // The stream never has to rest.
-    config.outbound_octets = usize::MAX;
+    config.outbound_bytes = usize::MAX;
     let late = config.handler_timeout * 2;
     let service = service_fn(|request: Request| async move {
         match request.command() {
@@ -417,7 +417,7 @@ async fn who_is_told_of_a_settlement_reads_without_the_sessions_budget() {
     });
     let stream = Mutex::new(Some(stream::iter([Ok(delivery)]).chain(stream::pending())));
     let mut config = Config::default();
-    config.mailbox_octets = 2000;
+    config.mailbox_bytes = 2000;
     let service = service_fn(move |request: Request| {
         ready(Ok::<_, BoxError>(match request.command() {
             Command::Subscribe => Response::Observe(stream.lock().unwrap().take().unwrap().boxed()),

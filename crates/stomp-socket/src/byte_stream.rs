@@ -1,4 +1,4 @@
-//! STOMP directly over a stream of octets: TCP, TLS, a pipe.
+//! STOMP directly over a stream of bytes: TCP, TLS, a pipe.
 
 use crate::{
     CloseCode, Config, End,
@@ -14,7 +14,7 @@ use std::{
 };
 use stomp_frame::{EncodeError, Limits};
 
-/// A stream of octets as a transport. Messages are glued together: STOMP frames end by themselves.
+/// A stream of bytes as a transport. Messages are glued together: STOMP frames end by themselves.
 pub(crate) struct ByteStream<S> {
     io: S,
     input: Input,

@@ -7,12 +7,12 @@ use stomp_frame::Limits;
 #[non_exhaustive]
 pub struct Config {
     /// What the peer may send before [`negotiated`](crate::Socket::negotiated): one frame within these limits, and in
-    /// all, with whatever is around it, no more octets than a frame and one read have. Default:
+    /// all, with whatever is around it, no more bytes than a frame and one read have. Default:
     /// [`Limits::before_login`].
     pub limits: Limits,
-    /// Octets read at once. Default: 4 KiB. A connection with nothing to read owns no buffer, whatever this is.
+    /// Bytes read at once. Default: 4 KiB. A connection with nothing to read owns no buffer, whatever this is.
     pub read_buffer: usize,
-    /// With more octets than this waiting to be written, nothing is read until some are gone. Default: 64 KiB.
+    /// With more bytes than this waiting to be written, nothing is read until some are gone. Default: 64 KiB.
     pub write_high_water: usize,
     /// Whether a WebSocket peer gets binary messages only. Default: no, those that are UTF-8 are text.
     pub always_binary: bool,

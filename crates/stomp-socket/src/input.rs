@@ -1,4 +1,4 @@
-//! Octets on their way in.
+//! Bytes on their way in.
 
 use crate::{Config, End, wire::Io};
 use std::{
@@ -10,17 +10,17 @@ use std::{
 use tokio::io::ReadBuf;
 
 thread_local! {
-    /// Where the octets of a read arrive: one buffer a thread, so that connections with nothing to read own none.
+    /// Where the bytes of a read arrive: one buffer a thread, so that connections with nothing to read own none.
     static SPACE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Reads, counts what has come, and bounds what may come before the negotiation.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// Octets read at once.
+    /// Bytes read at once.
     at_once: usize,
     received: u64,
-    /// With more octets than this received, nothing more is read.
+    /// With more bytes than this received, nothing more is read.
     most: u64,
 }
 
@@ -48,16 +48,16 @@ impl Input {
         self.received
     }
 
-    /// Counts octets that were read elsewhere.
-    pub(crate) fn count(&mut self, octets: usize) {
-        self.received += octets as u64;
+    /// Counts bytes that were read elsewhere.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.received += bytes as u64;
     }
 
     /// Fails if more has come than may.
     pub(crate) fn check(&self) -> Result<(), End> {
         match self.received > self.most {
             true => Err(End::too_big(
-                "more octets than may come before CONNECT is answered",
+                "more bytes than may come before CONNECT is answered",
             )),
             false => Ok(()),
         }

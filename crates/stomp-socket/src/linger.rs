@@ -8,7 +8,7 @@ use std::{
 };
 
 /// How much a peer that is being left may still send before it is cut.
-pub(crate) const LINGER_OCTETS: u64 = 64 << 10;
+pub(crate) const LINGER_BYTES: u64 = 64 << 10;
 
 /// How far the end of a stream has come.
 ///
@@ -18,7 +18,7 @@ pub(crate) const LINGER_OCTETS: u64 = 64 << 10;
 pub(crate) enum Linger {
     /// Our end of the stream is being written.
     Shutdown,
-    /// The peer's end is awaited; so many octets had come before.
+    /// The peer's end is awaited; so many bytes had come before.
     Drain(u64),
 }
 
@@ -36,7 +36,7 @@ impl Linger {
                     ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
                     Linger::Drain(input.received())
                 }
-                Linger::Drain(since) if input.received() - since > LINGER_OCTETS => {
+                Linger::Drain(since) if input.received() - since > LINGER_BYTES => {
                     return Poll::Ready(Ok(()));
                 }
                 Linger::Drain(since) => match ready!(input.poll_read(io, cx, <[u8]>::is_empty))? {

@@ -1,4 +1,4 @@
-//! Octets on their way out.
+//! Bytes on their way out.
 
 use crate::wire::Io;
 use bytes::{Buf, BytesMut};

@@ -75,9 +75,9 @@ pub struct Encoded {
 /// no item, and `flush` and `close` go on where they were. A dropped `send` or `feed` has put its item whole or not at
 /// all: not, if it was still waiting for room.
 ///
-/// **Bounds.** What a peer has sent of one frame is at most [`Limits::frame`] + [`Limits::head`] octets and one read, over
+/// **Bounds.** What a peer has sent of one frame is at most [`Limits::frame`] + [`Limits::head`] bytes and one read, over
 /// all messages, fragments and pieces of them; empty pieces count for 32. A peer that reads nothing costs, through `Sink`,
-/// [`Config::write_high_water`] octets and one frame, in a buffer that may be twice as large. A connection that has
+/// [`Config::write_high_water`] bytes and one frame, in a buffer that may be twice as large. A connection that has
 /// nothing to read and nothing to write owns no buffer.
 pub struct Socket {
     wire: Box<dyn Wire>,
@@ -97,7 +97,7 @@ pub struct Socket {
 impl Socket {
     /// A socket over the server's side of a WebSocket whose handshake is done.
     ///
-    /// `early` are octets that were read together with the handshake.
+    /// `early` are bytes that were read together with the handshake.
     pub fn over_websocket<S>(io: S, early: &[u8], peer: Peer, config: &Config) -> Socket
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -107,7 +107,7 @@ impl Socket {
 
     /// A socket over the client's side of a WebSocket whose handshake is done.
     ///
-    /// `early` are octets that were read together with the handshake.
+    /// `early` are bytes that were read together with the handshake.
     pub fn over_client_websocket<S>(io: S, early: &[u8], peer: Peer, config: &Config) -> Socket
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -115,7 +115,7 @@ impl Socket {
         Socket::new(Box::new(WebSocket::client(io, early, config)), peer, config)
     }
 
-    /// A socket over a stream of octets: TCP, TLS, a pipe.
+    /// A socket over a stream of bytes: TCP, TLS, a pipe.
     pub fn over_bytes<S>(io: S, peer: Peer, config: &Config) -> Socket
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -173,13 +173,13 @@ impl Socket {
         }
     }
 
-    /// How many octets have come, of any kind. As long as it grows, the peer is alive.
+    /// How many bytes have come, of any kind. As long as it grows, the peer is alive.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.wire.received()
     }
 
-    /// How many octets wait to be written.
+    /// How many bytes wait to be written.
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.wire.unsent()

@@ -9,18 +9,18 @@ use std::{
 use stomp_frame::{EncodeError, Limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A stream of octets under a transport: TCP, TLS, a pipe.
+/// A stream of bytes under a transport: TCP, TLS, a pipe.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
 
-/// A transport: octets in, messages out.
+/// A transport: bytes in, messages out.
 ///
 /// What is put is only collected; [`poll_flush`](Wire::poll_flush) writes it, in as few calls as the stream allows.
 pub(crate) trait Wire: Send {
-    /// The next octets of the inbound stream; none where a message has none. After an `Err` it is not called again.
+    /// The next bytes of the inbound stream; none where a message has none. After an `Err` it is not called again.
     ///
-    /// `held` octets of what came before still wait for the rest of their frame: a transport that holds octets too
+    /// `held` bytes of what came before still wait for the rest of their frame: a transport that holds bytes too
     /// bounds the sum.
     fn poll_read(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>>;
 
@@ -39,13 +39,13 @@ pub(crate) trait Wire: Send {
     /// Writes what was collected, closes with `code`, and waits until the peer has closed too.
     fn poll_close(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Octets that were collected and not yet written.
+    /// Bytes that were collected and not yet written.
     fn unsent(&self) -> usize;
 
     /// Whether everything that was collected is on its way.
     fn is_flushed(&self) -> bool;
 
-    /// Octets that have been read.
+    /// Bytes that have been read.
     fn received(&self) -> u64;
 
     /// Whether the beginning of a message has come and its end has not, as far as the transport tells. Where whole
@@ -70,11 +70,11 @@ pub(crate) enum Kind {
     Binary,
 }
 
-/// What an empty piece counts for against a bound on octets, so that endless ones end too.
+/// What an empty piece counts for against a bound on bytes, so that endless ones end too.
 pub(crate) const EMPTY_PIECE: usize = 32;
 
-/// Whether `octets` may be text. Most are ASCII, which is told many octets at a time.
-pub(crate) fn is_utf8(octets: &[u8]) -> bool {
-    let all = octets.iter().fold(0, |all, octet| all | octet);
-    all.is_ascii() || std::str::from_utf8(octets).is_ok()
+/// Whether `bytes` may be text. Most are ASCII, which is told many bytes at a time.
+pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
+    let all = bytes.iter().fold(0, |all, byte| all | byte);
+    all.is_ascii() || std::str::from_utf8(bytes).is_ok()
 }

@@ -33,7 +33,7 @@ fn message(body: usize) -> Frame {
         .with_body(vec![b'x'; body])
 }
 
-/// How many octets of `octets`, given again and again, a negotiated socket takes until it ends, and how it ends.
+/// How many bytes of `bytes`, given again and again, a negotiated socket takes until it ends, and how it ends.
 async fn taken_until_the_end(first: Vec<u8>, again: Vec<u8>) -> (u64, End) {
     let (ours, mut theirs) = pipe(1 << 10);
     let mut socket = negotiated(server(ours));
@@ -66,13 +66,9 @@ async fn endless_pieces_that_make_no_frame_end() {
             vec![],
             frame(FIN | TEXT, b""),
         ),
+        ("fragments of one byte", frame(BINARY, b"x"), fragment(b"x")),
         (
-            "fragments of one octet",
-            frame(BINARY, b"x"),
-            fragment(b"x"),
-        ),
-        (
-            "messages of one octet",
+            "messages of one byte",
             begin.clone(),
             frame(FIN | BINARY, b"x"),
         ),
@@ -84,7 +80,7 @@ async fn endless_pieces_that_make_no_frame_end() {
     ] {
         let (taken, end) = taken_until_the_end(first, again).await;
         assert_eq!(end.close_code(), CloseCode::TooBig, "{name}: {end:?}");
-        // Seven octets of a fragment hold one; an empty one has six, and counts for 32.
+        // Seven bytes of a fragment hold one; an empty one has six, and counts for 32.
         assert!(taken <= 7 * most() as u64 + 8_000, "{name}: {taken}");
     }
 }
@@ -133,9 +129,9 @@ async fn what_is_announced_counts_with_what_is_held() {
         (0, most() - head.len(), true),
         (0, most() - head.len() + 1, false),
     ] {
-        let octets = [&head[..], &vec![b'x'; piece]].concat();
+        let bytes = [&head[..], &vec![b'x'; piece]].concat();
         let reads = [
-            frame(FIN | BINARY, &octets),
+            frame(FIN | BINARY, &bytes),
             header(FIN | BINARY, announced as u64),
         ];
         let mut socket = negotiated(server(Script::new(reads.map(Ok)).0));
@@ -156,8 +152,8 @@ async fn what_is_announced_counts_with_what_is_held() {
 #[test]
 fn pieces_of_a_frame_take_no_more_than_twice_its_limits() {
     let half = most() / 2;
-    let octets = [b"SEND\ndestination:/a\n\n", &vec![b'x'; half][..]].concat();
-    let mut reads: Vec<_> = octets
+    let bytes = [b"SEND\ndestination:/a\n\n", &vec![b'x'; half][..]].concat();
+    let mut reads: Vec<_> = bytes
         .chunks(1000)
         .map(|piece| frame(FIN | BINARY, piece))
         .collect();
@@ -177,14 +173,14 @@ async fn before_the_negotiation_little_may_come_of_anything() {
     let limit = (Limits::before_login().frame + Config::default().read_buffer) as u64;
     let over_bytes = |io| Socket::over_bytes(io, Peer::default(), &Config::default());
     let eols = vec![b'\n'; 4000];
-    for (mut socket, mut theirs, octets) in [
+    for (mut socket, mut theirs, bytes) in [
         with(server, frame(FIN | TEXT, b"\n")),
         with(server, frame(FIN | PING, b"?")),
         with(over_bytes, eols),
     ] {
         let endless = async {
             for _ in 0..MANY {
-                if theirs.write_all(&octets).await.is_err() {
+                if theirs.write_all(&bytes).await.is_err() {
                     return;
                 }
             }
@@ -202,9 +198,9 @@ async fn before_the_negotiation_little_may_come_of_anything() {
     }
 }
 
-fn with(make: impl Fn(DuplexStream) -> Socket, octets: Vec<u8>) -> (Socket, DuplexStream, Vec<u8>) {
+fn with(make: impl Fn(DuplexStream) -> Socket, bytes: Vec<u8>) -> (Socket, DuplexStream, Vec<u8>) {
     let (ours, theirs) = pipe(1 << 10);
-    (make(ours), theirs, octets)
+    (make(ours), theirs, bytes)
 }
 
 /// The largest CONNECT there may be, which over WebSocket has a header too.
@@ -219,13 +215,13 @@ async fn a_connect_of_the_largest_size_passes() {
     assert_eq!(connect.len(), 1000);
     for split in [1000, 500] {
         let (one, two) = connect.split_at(split);
-        let octets = if two.is_empty() {
+        let bytes = if two.is_empty() {
             frame(FIN | TEXT, one)
         } else {
             [frame(TEXT, one), frame(FIN, two)].concat()
         };
         let mut socket =
-            Socket::over_websocket(Script::new([Ok(octets)]).0, b"", Peer::default(), &config);
+            Socket::over_websocket(Script::new([Ok(bytes)]).0, b"", Peer::default(), &config);
         assert!(
             matches!(socket.next().now_or_never(), Some(Some(Inbound::Frame(_)))),
             "{split}"
@@ -253,19 +249,19 @@ fn an_idle_socket_owns_no_buffer() {
     // The buffers of this thread.
     let mut warm = negotiated(server(Script::new([Ok(small.clone())]).0));
     echo(&mut warm, 1);
-    for (name, octets, frames) in [
+    for (name, bytes, frames) in [
         ("small", small.clone(), 1),
         ("large", large.clone(), 1),
         ("both", [large, small].concat(), 2),
     ] {
-        let (script, calls) = Script::new([Ok(octets)]);
+        let (script, calls) = Script::new([Ok(bytes)]);
         calls.lock().unwrap().writes.reserve(100);
         let mut socket = negotiated(server(script));
         let kept = measure(|| {
             echo(&mut socket, frames);
             calls.lock().unwrap().writes.clear();
         });
-        // The script's own octets were freed.
+        // The script's own bytes were freed.
         assert!(kept.bytes_current <= 0, "{name}: {kept:?}");
         assert!(kept.bytes_max >= 20, "{name}: {kept:?}");
     }
@@ -278,11 +274,11 @@ fn what_follows_a_large_message_is_held_without_its_buffer() {
         FIN | BINARY,
         &message(200_000).to_bytes(Version::V1_2).unwrap(),
     );
-    let octets = [large, vec![FIN | BINARY]].concat();
-    let length = octets.len() as i64;
-    let mut socket = negotiated(server(Script::new([Ok(octets)]).0));
+    let bytes = [large, vec![FIN | BINARY]].concat();
+    let length = bytes.len() as i64;
+    let mut socket = negotiated(server(Script::new([Ok(bytes)]).0));
     let kept = measure(|| echo(&mut socket, 1));
-    // Of the script's octets, those that came are freed, and those that went are noted.
+    // Of the script's bytes, those that came are freed, and those that went are noted.
     assert!(
         kept.bytes_current <= 2 * Config::default().read_buffer as i64 - length + 210_000,
         "{kept:?}"

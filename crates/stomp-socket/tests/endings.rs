@@ -37,10 +37,10 @@ fn kind(end: &End) -> Option<ErrorKind> {
 
 #[tokio::test]
 async fn a_byte_stream_may_end_between_frames() {
-    for octets in [&b""[..], SEND, b"\n", &[SEND, b"\n"].concat()] {
-        let reads = vec![Ok(octets.to_vec()), Ok(Vec::new())];
+    for bytes in [&b""[..], SEND, b"\n", &[SEND, b"\n"].concat()] {
+        let reads = vec![Ok(bytes.to_vec()), Ok(Vec::new())];
         let (frames, end) = end_of(over_bytes, reads).await;
-        assert_eq!(frames, octets.len() / SEND.len());
+        assert_eq!(frames, bytes.len() / SEND.len());
         assert!(matches!(end, End::HalfClosed), "{end:?}");
         assert_eq!(end.close_code(), CloseCode::Normal);
     }
@@ -76,18 +76,18 @@ async fn a_websocket_that_ends_without_a_close_is_cut() {
 
 #[tokio::test]
 async fn a_stream_that_fails_is_a_reset_or_timed_out() {
-    for (make, octets) in [
+    for (make, bytes) in [
         (server as fn(Script) -> Socket, frame(FIN | TEXT, SEND)),
         (over_bytes, SEND.to_vec()),
     ] {
         for in_a_frame in [false, true] {
             let rest = if in_a_frame {
-                octets[..9].to_vec()
+                bytes[..9].to_vec()
             } else {
                 Vec::new()
             };
             let reads =
-                |error: ErrorKind| vec![Ok([&octets[..], &rest].concat()), Err(Error::from(error))];
+                |error: ErrorKind| vec![Ok([&bytes[..], &rest].concat()), Err(Error::from(error))];
             let (frames, end) = end_of(make, reads(ErrorKind::ConnectionReset)).await;
             assert_eq!((frames, kind(&end)), (1, Some(ErrorKind::ConnectionReset)));
             let (frames, end) = end_of(make, reads(ErrorKind::TimedOut)).await;
@@ -130,7 +130,7 @@ async fn a_close_has_the_peers_code_and_is_answered_with_it() {
 async fn what_is_not_websocket_has_the_code_of_the_rfc() {
     let unmasked = vec![0x81, 1, b'\n'];
     let over = header(FIN | BINARY, 1 << 40);
-    for (octets, code) in [
+    for (bytes, code) in [
         (unmasked, CloseCode::Protocol),
         (frame(FIN | 0x40 | TEXT, b"\n"), CloseCode::Protocol),
         (frame(FIN | 3, b"\n"), CloseCode::Protocol),
@@ -149,22 +149,22 @@ async fn what_is_not_websocket_has_the_code_of_the_rfc() {
         ),
         (over, CloseCode::TooBig),
     ] {
-        let (_, end) = end_of(server, vec![Ok(octets.clone())]).await;
-        assert!(matches!(end, End::Violation { .. }), "{octets:x?}: {end:?}");
-        assert_eq!(end.close_code(), code, "{octets:x?}");
+        let (_, end) = end_of(server, vec![Ok(bytes.clone())]).await;
+        assert!(matches!(end, End::Violation { .. }), "{bytes:x?}: {end:?}");
+        assert_eq!(end.close_code(), code, "{bytes:x?}");
     }
 }
 
 /// It learns why, in STOMP and in WebSocket, and nothing more is read of it as STOMP.
 #[tokio::test]
 async fn who_breaks_a_rule_gets_the_last_word_and_the_code() {
-    for (octets, code) in [
+    for (bytes, code) in [
         (header(FIN | BINARY, 1 << 20), CloseCode::TooBig),
         (frame(FIN | TEXT, b"\xff"), CloseCode::NotUtf8),
         (frame(FIN | TEXT, b"SENT\n\n\0"), CloseCode::Protocol),
         (vec![0xff; 20], CloseCode::Protocol),
     ] {
-        let reads = [Ok(octets), Ok(frame(FIN | TEXT, SEND)), Ok(Vec::new())];
+        let reads = [Ok(bytes), Ok(frame(FIN | TEXT, SEND)), Ok(Vec::new())];
         let (script, calls) = Script::new(reads);
         let mut socket = negotiated(server(script));
         let Some(Inbound::End(end)) = socket.next().await else {

@@ -22,13 +22,13 @@ use tokio_tungstenite::{
 type Foreign = WebSocketStream<DuplexStream>;
 
 /// A socket over a foreign WebSocket of this role, and the one at the other end, with so much room between them.
-async fn pair(role: Role, octets: usize) -> (Socket, Foreign) {
+async fn pair(role: Role, bytes: usize) -> (Socket, Foreign) {
     let other = if role == Role::Server {
         Role::Client
     } else {
         Role::Server
     };
-    let (ours, theirs) = pipe(octets);
+    let (ours, theirs) = pipe(bytes);
     let ours = WebSocketStream::from_raw_socket(ours, role, None).await;
     let socket = Socket::from_websocket(ours, Peer::default(), &Config::default());
     (
@@ -66,7 +66,7 @@ async fn frames_go_both_ways_on_either_side() {
             matches!(other.next().await, Some(Ok(Message::Text(text))) if text.ends_with("\n\ntext\0"))
         );
         assert!(
-            matches!(other.next().await, Some(Ok(Message::Binary(octets))) if octets.ends_with(b"\n\n\xff\0"))
+            matches!(other.next().await, Some(Ok(Message::Binary(bytes))) if bytes.ends_with(b"\n\n\xff\0"))
         );
         assert_eq!(
             other.next().await.unwrap().unwrap(),

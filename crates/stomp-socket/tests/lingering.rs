@@ -55,18 +55,18 @@ fn error() -> Frame {
     Frame::new(Command::Error).with_header("message", "malformed-frame")
 }
 
-/// What a client reads that sends `octets`, all of them in flight before it reads anything, and `last` when it has read
+/// What a client reads that sends `bytes`, all of them in flight before it reads anything, and `last` when it has read
 /// so much.
 async fn last_words(
     make: impl Fn(TcpStream) -> Socket,
-    octets: &[u8],
+    bytes: &[u8],
     last: &[u8],
     heard: usize,
 ) -> Vec<u8> {
     let (mut client, accepted) = connection().await;
     let socket = negotiated(make(accepted));
     let client = async {
-        client.write_all(octets).await.unwrap();
+        client.write_all(bytes).await.unwrap();
         let mut words = vec![0; heard];
         client.read_exact(&mut words).await.unwrap();
         client.write_all(last).await.unwrap();
@@ -92,20 +92,20 @@ fn words_of_a_websocket() -> Vec<u8> {
 async fn an_error_arrives_over_a_websocket() {
     let (bad, expected) = (frame(FIN | TEXT, b"SENT\n\n\0"), words_of_a_websocket());
     for round in 0..TIMES {
-        // From nothing to all there may be, in messages of a thousand octets.
+        // From nothing to all there may be, in messages of a thousand bytes.
         let size = IN_FLIGHT * round / (TIMES - 1);
         let more = frame(FIN | TEXT, &[b'\n'; 992]).repeat(size / 1000);
-        let octets = [&bad[..], &more].concat();
+        let bytes = [&bad[..], &more].concat();
         let words = last_words(
             server,
-            &octets,
+            &bytes,
             &frame(FIN | CLOSE, b"\x03\xea"),
             expected.len(),
         )
         .await;
         assert!(
             words == expected,
-            "{size} octets in flight: {} octets",
+            "{size} bytes in flight: {} bytes",
             words.len()
         );
     }
@@ -119,17 +119,17 @@ async fn an_error_arrives_over_tcp() {
         .concat();
     for round in 0..TIMES {
         let size = IN_FLIGHT * round / (TIMES - 1);
-        let octets = [b"SENT\n\n\0", &vec![b'\n'; size][..]].concat();
-        let words = last_words(over_bytes, &octets, b"", expected.len()).await;
+        let bytes = [b"SENT\n\n\0", &vec![b'\n'; size][..]].concat();
+        let words = last_words(over_bytes, &bytes, b"", expected.len()).await;
         assert!(
             words == expected,
-            "{size} octets in flight: {} octets",
+            "{size} bytes in flight: {} bytes",
             words.len()
         );
     }
 }
 
-/// After what is no WebSocket, nothing can be read but octets.
+/// After what is no WebSocket, nothing can be read but bytes.
 #[tokio::test]
 async fn a_close_arrives_where_the_stream_is_garbage() {
     let expected = words_of_a_websocket();
@@ -138,7 +138,7 @@ async fn a_close_arrives_where_the_stream_is_garbage() {
         let words = last_words(server, &vec![0xff; 20 + size], b"", expected.len()).await;
         assert!(
             words == expected,
-            "{size} octets in flight: {} octets",
+            "{size} bytes in flight: {} bytes",
             words.len()
         );
     }

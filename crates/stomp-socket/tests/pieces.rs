@@ -18,9 +18,9 @@ fn expected() -> Vec<Frame> {
     vec![send.with_body("h\u{e9}\u{20ac}\u{1f600}"); 2]
 }
 
-/// The frames of a socket whose stream gives these octets in reads of `size`, then ends.
-async fn frames_of(make: fn(Script) -> Socket, octets: &[u8], size: usize) -> Vec<Frame> {
-    let reads = octets
+/// The frames of a socket whose stream gives these bytes in reads of `size`, then ends.
+async fn frames_of(make: fn(Script) -> Socket, bytes: &[u8], size: usize) -> Vec<Frame> {
+    let reads = bytes
         .chunks(size)
         .map(<[u8]>::to_vec)
         .chain([Vec::new()])
@@ -35,7 +35,7 @@ fn over_bytes(script: Script) -> Socket {
 }
 
 #[tokio::test]
-async fn reads_may_end_after_any_octet() {
+async fn reads_may_end_after_any_byte() {
     let ping = frame(FIN | PING, b"?");
     let message = [
         frame(TEXT, WIRE.as_bytes()),
@@ -55,13 +55,13 @@ async fn reads_may_end_after_any_octet() {
         assert_eq!(
             frames_of(over_bytes, WIRE.as_bytes(), size).await,
             expected(),
-            "octets, reads of {size}"
+            "bytes, reads of {size}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_stream_may_be_cut_into_binary_messages_after_any_octet() {
+async fn a_stream_may_be_cut_into_binary_messages_after_any_byte() {
     for cut in 0..=WIRE.len() {
         let (one, two) = WIRE.as_bytes().split_at(cut);
         let messages = [frame(FIN | BINARY, one), frame(FIN | BINARY, two)].concat();
@@ -73,13 +73,13 @@ async fn a_stream_may_be_cut_into_binary_messages_after_any_octet() {
     }
     let each: Vec<u8> = WIRE
         .bytes()
-        .flat_map(|octet| frame(FIN | BINARY, &[octet]))
+        .flat_map(|byte| frame(FIN | BINARY, &[byte]))
         .collect();
     assert_eq!(frames_of(server, &each, 4096).await, expected());
 }
 
 #[tokio::test]
-async fn a_text_message_may_be_cut_into_fragments_after_any_octet() {
+async fn a_text_message_may_be_cut_into_fragments_after_any_byte() {
     for kind in [TEXT, BINARY] {
         for cut in 0..=WIRE.len() {
             let (one, two) = WIRE.as_bytes().split_at(cut);
@@ -137,7 +137,7 @@ async fn messages_of_eols_only_are_heart_beats() {
 }
 
 #[tokio::test]
-async fn octets_that_came_with_the_handshake_are_read_first() {
+async fn bytes_that_came_with_the_handshake_are_read_first() {
     let message = frame(FIN | TEXT, WIRE.as_bytes());
     for cut in 0..=message.len() {
         let (early, late) = message.split_at(cut);
@@ -153,7 +153,7 @@ async fn octets_that_came_with_the_handshake_are_read_first() {
             Peer::default(),
             &Config::default(),
         ));
-        assert_eq!(read_all(&mut socket).await.0, expected(), "{cut} octets");
+        assert_eq!(read_all(&mut socket).await.0, expected(), "{cut} bytes");
         assert_eq!(socket.received(), message.len() as u64);
     }
 }
@@ -187,7 +187,7 @@ async fn between_connect_and_the_negotiation_nothing_is_read() {
     }
 }
 
-/// What a socket that reads so many octets at once makes of a stream: its frames, and the kind of its end.
+/// What a socket that reads so many bytes at once makes of a stream: its frames, and the kind of its end.
 async fn told(read_buffer: usize, stream: &[u8], size: usize) -> (Vec<Frame>, String) {
     let mut config = Config::default();
     config.read_buffer = read_buffer;
@@ -207,7 +207,7 @@ async fn told(read_buffer: usize, stream: &[u8], size: usize) -> (Vec<Frame>, St
 }
 
 /// Short messages in one frame are taken as they come, all others go through a context: nobody can tell. With reads of
-/// one octet all messages are others.
+/// one byte all messages are others.
 #[tokio::test]
 async fn the_way_that_a_message_takes_makes_no_difference() {
     let long = format!("SEND\ndestination:/a\n\n{}\0", "x".repeat(5000));

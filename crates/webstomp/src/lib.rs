@@ -223,18 +223,18 @@
 //! | `session.limits.head` | 16 KiB of command and headers | the same |
 //! | `session.limits.line` | 8 KiB a header line | the same |
 //! | `session.limits.headers` | 64 header lines | the same |
-//! | `session.destination` | 255 octets of a destination, and of a subscription's id | `ERROR` `too-large`, closed with 1009 |
+//! | `session.destination` | 255 bytes of a destination, and of a subscription's id | `ERROR` `too-large`, closed with 1009 |
 //! | `session.subscriptions` | 256 subscriptions | `ERROR` `too-many-subscriptions`, closed with 1002 |
-//! | `session.inbox_frames`, `inbox_octets` | 32 frames and 256 KiB, read while a request is handled | is not read from |
-//! | `session.outbound_octets`, `outbound_frames` | 512 KiB and 1,024 frames unsent | is not read from, and its streams rest |
+//! | `session.inbox_frames`, `inbox_bytes` | 32 frames and 256 KiB, read while a request is handled | is not read from |
+//! | `session.outbound_bytes`, `outbound_frames` | 512 KiB and 1,024 frames unsent | is not read from, and its streams rest |
 //! | `session.outbound_stall` | 10 s without taking anything | is cut |
 //! | `session.mailbox` | 256 messages and 256 KiB, pushed and not yet sent | `ERROR` `slow-consumer`, closed with 1008, or another policy |
-//! | `session.mailbox_octets` | 1 MiB in all mailboxes of the session | the same |
-//! | `session.unacked`, `unacked_octets` | 256 messages of a subscription and 1 MiB in all, sent and not acknowledged | gets no more of them until it acknowledges |
+//! | `session.mailbox_bytes` | 1 MiB in all mailboxes of the session | the same |
+//! | `session.unacked`, `unacked_bytes` | 256 messages of a subscription and 1 MiB in all, sent and not acknowledged | gets no more of them until it acknowledges |
 //! | `session.transactions` | 8 open transactions | `ERROR` `too-many-transactions`, closed with 1002 |
-//! | `session.transaction_frames`, `transaction_octets` | 256 frames in one, 1 MiB in all | `ERROR` `transaction-too-large`, closed with 1002 |
-//! | `session.frame_timeout` | 30 s from a frame's first octet to its last | `ERROR` `frame-timeout`, closed with 1008 |
-//! | `session.connect_timeout` | 10 s to the last octet of `CONNECT` | `ERROR` `connect-timeout`, closed with 1008 |
+//! | `session.transaction_frames`, `transaction_bytes` | 256 frames in one, 1 MiB in all | `ERROR` `transaction-too-large`, closed with 1002 |
+//! | `session.frame_timeout` | 30 s from a frame's first byte to its last | `ERROR` `frame-timeout`, closed with 1008 |
+//! | `session.connect_timeout` | 10 s to the last byte of `CONNECT` | `ERROR` `connect-timeout`, closed with 1008 |
 //! | `session.handler_timeout` | 60 s for a request | `ERROR` `timeout`; `overloaded` and closed with 1011 if no service was ready |
 //! | `session.heart_beat` | 1,000 ms each way, or what the client wishes if that is longer | `ERROR` `heart-beat-timeout` after twice that and 1 s, closed with 1008 |
 //! | `session.ping_interval`, `ping_patience` | 25 s and 10 s, for WebSockets that promise no heart-beats | the same after both |

@@ -287,7 +287,7 @@ fn nothing_stays_behind() {
     assert!(told(&works.acked) > 0 && told(&works.acked) < told(&works.made));
     println!(
         "{} connects, of which {} were let in, and {} deliveries; of the last {count}, {} allocations of {} MB; {} stay, \
-         and {} octets",
+         and {} bytes",
         WARM_UP + count,
         told(&works.arrivals),
         told(&works.made),

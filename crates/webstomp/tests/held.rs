@@ -60,14 +60,14 @@ impl Flood {
     }
 }
 
-/// Floods of octets, and floods of WebSocket frames; `command` begins a frame.
+/// Floods of bytes, and floods of WebSocket frames; `command` begins a frame.
 fn floods(command: &str, is_connected: bool) -> Vec<Flood> {
     let many = soak(1_000_000, 20_000);
     let line = format!("{command}\na:");
-    let message = |octets: &[u8]| websocket_frame(FIN | BINARY, octets);
+    let message = |bytes: &[u8]| websocket_frame(FIN | BINARY, bytes);
     let (part, more) = (
-        |octets: &[u8]| websocket_frame(BINARY, octets),
-        |octets: &[u8]| websocket_frame(CONTINUATION, octets),
+        |bytes: &[u8]| websocket_frame(BINARY, bytes),
+        |bytes: &[u8]| websocket_frame(CONTINUATION, bytes),
     );
     vec![
         flood(
@@ -150,7 +150,7 @@ fn reach(is_websocket: bool, is_connected: bool) -> (Runtime, Client) {
     (runtime, client)
 }
 
-/// The most octets that a flood makes the server hold.
+/// The most bytes that a flood makes the server hold.
 fn pour(flood: &Flood, runtime: &Runtime, client: &mut Client) -> usize {
     let counted = allocation_counter::measure(|| {
         runtime.block_on(async {
@@ -188,7 +188,7 @@ fn what_never_becomes_a_frame_is_held_within_bounds() {
             // at once.
             assert!(
                 most <= 3 * limit + (8 << 10),
-                "{}: {most} octets for a limit of {limit}",
+                "{}: {most} bytes for a limit of {limit}",
                 flood.name
             );
             assert_eq!(
@@ -198,7 +198,7 @@ fn what_never_becomes_a_frame_is_held_within_bounds() {
                 flood.name
             );
             println!(
-                "{} {} times: {most} octets at most, of {limit} that are allowed",
+                "{} {} times: {most} bytes at most, of {limit} that are allowed",
                 flood.name, flood.times
             );
         }
@@ -208,7 +208,7 @@ fn what_never_becomes_a_frame_is_held_within_bounds() {
 /// They are answered, and nobody reads the answers.
 #[test]
 fn pings_are_answered_within_bounds() {
-    let limit = Config::default().outbound_octets;
+    let limit = Config::default().outbound_bytes;
     for is_connected in [false, true] {
         let flood = flood(
             "pings",
@@ -219,9 +219,9 @@ fn pings_are_answered_within_bounds() {
         );
         let (runtime, mut client) = reach(true, is_connected);
         let most = pour(&flood, &runtime, &mut client);
-        assert!(most <= limit, "{most} octets for a limit of {limit}");
+        assert!(most <= limit, "{most} bytes for a limit of {limit}");
         println!(
-            "{} pings: {most} octets at most, of {limit} that are allowed",
+            "{} pings: {most} bytes at most, of {limit} that are allowed",
             flood.times
         );
     }

@@ -49,7 +49,7 @@ struct Office {
 impl Office {
     fn new() -> Office {
         Office {
-            news: Topic::with_mailboxes(MailboxConfig::default().messages(1 << 20).octets(1 << 30)),
+            news: Topic::with_mailboxes(MailboxConfig::default().messages(1 << 20).bytes(1 << 30)),
             trespasses: Arc::default(),
         }
     }
@@ -90,7 +90,7 @@ impl Office {
         config.subscriptions = 4;
         config.transactions = 2;
         config.transaction_frames = 4;
-        config.transaction_octets = 3_000;
+        config.transaction_bytes = 3_000;
         Server::start(|| self.router(), config).await
     }
 }
@@ -181,15 +181,15 @@ async fn offend(
         }
     }
     // What comes behind it is not listened to.
-    let octets = [
-        &kind.octets()[..],
+    let bytes = [
+        &kind.bytes()[..],
         b"\nSEND\ndestination:/forbidden\nreceipt:no\n\n\0",
     ]
     .concat();
     if random.below(2) == 0 {
-        client.say(&octets).await;
+        client.say(&bytes).await;
     } else {
-        client.say_in_pieces(&octets, random).await;
+        client.say_in_pieces(&bytes, random).await;
     }
     let error = client.is_told(kind.code).await;
     assert_eq!(
@@ -288,11 +288,11 @@ async fn every_malformed_frame_is_answered_and_closed() {
     );
 }
 
-/// What is no WebSocket, or not as RFC 6455 wants it: octets, the code of `ERROR`, the code of the close.
+/// What is no WebSocket, or not as RFC 6455 wants it: bytes, the code of `ERROR`, the code of the close.
 fn violations() -> Vec<(&'static str, Vec<u8>, Option<&'static str>, u16)> {
     const MALFORMED: Option<&str> = Some("malformed-message");
     let frame = wire::websocket_frame;
-    let text = |octets: &[u8]| frame(FIN | TEXT, octets);
+    let text = |bytes: &[u8]| frame(FIN | TEXT, bytes);
     let unmasked = [&[FIN | TEXT, 1][..], b"\n"].concat();
     let reserved = |bit: u8| frame(FIN | bit | TEXT, b"\n");
     let declared =
@@ -322,7 +322,7 @@ fn violations() -> Vec<(&'static str, Vec<u8>, Option<&'static str>, u16)> {
             1002,
         ),
         (
-            "a close of one octet",
+            "a close of one byte",
             frame(FIN | CLOSE, &[3]),
             MALFORMED,
             1002,
@@ -415,11 +415,11 @@ async fn so_is_every_violation_of_the_websocket() {
     stream::iter(0..count)
         .for_each_concurrent(AT_ONCE, |number| {
             let (server, tick, misses) = (&server, &tick, &misses);
-            let (name, octets, code, close) = &violations[number % violations.len()];
+            let (name, bytes, code, close) = &violations[number % violations.len()];
             let way = [Way::PipeWebSocket, Way::TcpWebSocket][number / violations.len() % 2];
             let offence = async move {
                 let mut client = server.connect(way, number).await;
-                client.say_raw(octets).await;
+                client.say_raw(bytes).await;
                 if let Some(code) = code {
                     client.is_told(code).await;
                 }

@@ -74,10 +74,10 @@ async fn handshake(
     soon(client_async(request, stream)).await
 }
 
-/// Sends these octets and reads until the server closes.
-async fn exchange(address: SocketAddr, octets: &str) -> String {
+/// Sends these bytes and reads until the server closes.
+async fn exchange(address: SocketAddr, bytes: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(octets.as_bytes()).await.unwrap();
+    stream.write_all(bytes.as_bytes()).await.unwrap();
     let mut answer = String::new();
     soon(stream.read_to_string(&mut answer)).await.unwrap();
     answer
@@ -99,9 +99,9 @@ impl Client {
     }
 
     async fn send(&mut self, frame: Frame) {
-        let octets = frame.to_bytes(Version::V1_2).unwrap();
+        let bytes = frame.to_bytes(Version::V1_2).unwrap();
         self.0
-            .send(Message::text(String::from_utf8(octets.to_vec()).unwrap()))
+            .send(Message::text(String::from_utf8(bytes.to_vec()).unwrap()))
             .await
             .unwrap();
     }

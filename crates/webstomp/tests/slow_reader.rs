@@ -36,7 +36,7 @@ use wire::{Client, Heard, soak};
 /// Messages a millisecond.
 const RATE: usize = 10;
 
-/// The octets between a session and its peer.
+/// The bytes between a session and its peer.
 const PIPE: usize = 64 << 10;
 
 /// So many are published before what is held is counted, and so many in all.
@@ -206,13 +206,13 @@ async fn read(mut client: Client, beside: Beside) -> Got {
 
 /// What happened.
 struct Outcome {
-    /// Octets that were held when the first messages had been published, and the most that were until then.
+    /// Bytes that were held when the first messages had been published, and the most that were until then.
     held: i64,
     most: u64,
     got: Option<Got>,
     /// Why and how soon the one beside was left, if it was.
     left: Option<(DisconnectReason, Duration)>,
-    /// Octets that were held at the end.
+    /// Bytes that were held at the end.
     stay: i64,
 }
 
@@ -319,7 +319,7 @@ fn outcome(
     let mut outcome = play(overflow, beside, is_websocket);
     let (config, mailbox) = (Config::default(), MailboxConfig::default());
     // What is unsent, what waits in the mailbox, and as much that its stream has taken from there.
-    let documented = config.outbound_octets + 2 * mailbox.octets;
+    let documented = config.outbound_bytes + 2 * mailbox.bytes;
     let held = outcome.held - nobody.held;
     assert!(
         held > i64::try_from(documented).unwrap() / 2,
@@ -334,19 +334,19 @@ fn outcome(
     };
     assert!(
         held <= i64::try_from(allowed).unwrap(),
-        "{held} octets are held for {beside:?}"
+        "{held} bytes are held for {beside:?}"
     );
     // While a buffer grows, the smaller one is there as well.
     let most = outcome.most - nobody.most;
     assert!(
         most <= u64::try_from(3 * documented).unwrap(),
-        "{most} octets at most are held for {beside:?}"
+        "{most} bytes at most are held for {beside:?}"
     );
     // A thread keeps one buffer for whoever writes next.
-    assert!(outcome.stay <= 64 << 10, "{} octets stay", outcome.stay);
+    assert!(outcome.stay <= 64 << 10, "{} bytes stay", outcome.stay);
     let got = outcome.got.take().unwrap();
     println!(
-        "{overflow:?}, {beside:?}: {held} octets held, {most} at most, of which {documented} are documented; of {} \
+        "{overflow:?}, {beside:?}: {held} bytes held, {most} at most, of which {documented} are documented; of {} \
          messages {} came and {} were told to be dropped; left {:?}, told {:?}",
         all(),
         got.messages,

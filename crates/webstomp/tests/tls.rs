@@ -121,7 +121,7 @@ async fn who(session: Session) -> Result<String, ClientError> {
 fn answer(certificates: &[&CertificateDer<'_>]) -> String {
     let hexadecimal = |der: &&CertificateDer<'_>| {
         der.iter()
-            .map(|octet| format!("{octet:02x}"))
+            .map(|byte| format!("{byte:02x}"))
             .collect::<String>()
     };
     let certificates: Vec<String> = certificates.iter().map(hexadecimal).collect();
@@ -185,7 +185,7 @@ async fn ask_websocket(stream: impl AsyncRead + AsyncWrite + Unpin) -> String {
 async fn ask_stream(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> String {
     stream.write_all(ASK.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    while answer.iter().filter(|octet| **octet == 0).count() < 2 {
+    while answer.iter().filter(|byte| **byte == 0).count() < 2 {
         assert_ne!(soon(stream.read_buf(&mut answer)).await.unwrap(), 0);
     }
     let answer = String::from_utf8(answer).unwrap();

@@ -89,7 +89,7 @@ fn app(shared: &Shared) -> App {
 fn session(shared: &Shared) -> webstomp::session::Config {
     let mut config = webstomp::session::Config::default();
     config.limits.frame = shared.options.max_frame;
-    config.mailbox_octets = mailbox(&shared.options).octets;
+    config.mailbox_bytes = mailbox(&shared.options).bytes;
     config.heart_beat = HeartBeat {
         send: 500,
         receive: 500,
@@ -102,7 +102,7 @@ fn session(shared: &Shared) -> webstomp::session::Config {
 
 /// A subscriber may be a few of the largest messages behind.
 fn mailbox(options: &Options) -> MailboxConfig {
-    MailboxConfig::default().octets(4 * options.max_frame)
+    MailboxConfig::default().bytes(4 * options.max_frame)
 }
 
 /// CONNECT

@@ -14,7 +14,7 @@ pub(crate) struct Options {
     /// Who may come in.
     pub(crate) login: String,
     pub(crate) passcode: String,
-    /// The longest frame, in octets.
+    /// The longest frame, in bytes.
     pub(crate) max_frame: usize,
 }
 

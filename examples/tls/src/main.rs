@@ -27,7 +27,7 @@ async fn connect(session: Session) -> Result<Principal, ClientError> {
     Ok(match tls.certificates.first() {
         // The verifier has accepted it. An application looks the client up by it.
         Some(certificate) => {
-            Principal::new(format!("a certificate of {} octets", certificate.len()))
+            Principal::new(format!("a certificate of {} bytes", certificate.len()))
         }
         None => Principal::new("a stranger"),
     })

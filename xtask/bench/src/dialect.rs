@@ -83,11 +83,11 @@ pub(crate) fn request(number: usize) -> String {
     frame("SEND", &headers, JSON)
 }
 
-/// A request of so many octets.
-pub(crate) fn large_request(octets: usize) -> String {
+/// A request of so many bytes.
+pub(crate) fn large_request(bytes: usize) -> String {
     let frame = |body: usize| frame("SEND", &[("destination", "/echo")], &"x".repeat(body));
     // The head's length depends on the body's only where that has another digit.
-    frame(octets - (frame(octets).len() - octets))
+    frame(bytes - (frame(bytes).len() - bytes))
 }
 
 /// What is published to webstomp.

@@ -57,10 +57,10 @@ impl Row {
             name,
             cells: vec![("memory", Ratio::of(rounds, |bytes| *bytes))],
             note: format!(
-                "lower is better; {} connections after a message of {} octets and {:?} of rest, \
+                "lower is better; {} connections after a message of {} bytes and {:?} of rest, \
                  to as many that have only connected to the floor; {} rounds of fresh processes",
                 rest::connections(),
-                rest::OCTETS,
+                rest::BYTES,
                 rest::REST,
                 rest::ROUNDS,
             ),
@@ -98,9 +98,9 @@ pub(crate) fn print(row: &Row) {
 }
 
 pub(crate) fn print_writes(calls: usize) {
-    let (frames, octets) = (writes::FRAMES, writes::OCTETS);
+    let (frames, bytes) = (writes::FRAMES, writes::BYTES);
     println!(
-        "{:<16}  {calls} for {frames} frames of {octets} octets that are fed and then flushed",
+        "{:<16}  {calls} for {frames} frames of {bytes} bytes that are fed and then flushed",
         "write calls"
     );
 }

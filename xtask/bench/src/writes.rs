@@ -12,7 +12,7 @@ use webstomp::frame::{Command, Frame, Limits, Version};
 use webstomp::socket::{Config, Outbound, Peer, Socket};
 
 pub(crate) const FRAMES: usize = 1_000;
-pub(crate) const OCTETS: usize = 40;
+pub(crate) const BYTES: usize = 40;
 
 /// The calls in which so many frames are written that were fed and then flushed.
 pub(crate) async fn count() -> io::Result<usize> {
@@ -29,8 +29,8 @@ pub(crate) async fn count() -> io::Result<usize> {
         .to_bytes(Version::V1_2)
         .map_err(io::Error::other)?
         .len();
-    if length != OCTETS {
-        return Err(io::Error::other(format!("the frame has {length} octets")));
+    if length != BYTES {
+        return Err(io::Error::other(format!("the frame has {length} bytes")));
     }
     for _ in 0..FRAMES {
         socket
@@ -59,10 +59,10 @@ impl AsyncWrite for Sink {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Poll::Ready(Ok(octets.len()))
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -8,7 +8,7 @@ import { consume, expectLeft, fresh, sendAll, text, texts } from './scenes.mjs';
 import { TRANSACTIONS } from './transactions.mjs';
 
 const MIB = 1 << 20;
-const OCTETS = Buffer.from(Array.from({ length: 256 }, (_, octet) => octet));
+const BYTES = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
 
 /** Those that wait for time to pass, and do so side by side. */
 export const PATIENT = [
@@ -156,7 +156,7 @@ export const PLAIN = [
   {
     name: 'a binary body arrives whole',
     needs: 'binary bodies',
-    body: (connect) => arrivesWhole(() => connect({ binary: true }), OCTETS),
+    body: (connect) => arrivesWhole(() => connect({ binary: true }), BYTES),
   },
   {
     name: 'a text of 1 MiB arrives whole',
@@ -165,7 +165,7 @@ export const PLAIN = [
   {
     name: 'a binary body of 1 MiB arrives whole',
     needs: 'binary bodies',
-    body: (connect) => arrivesWhole(() => connect({ binary: true }), Buffer.concat(Array(MIB / 256).fill(OCTETS))),
+    body: (connect) => arrivesWhole(() => connect({ binary: true }), Buffer.concat(Array(MIB / 256).fill(BYTES))),
   },
   {
     name: 'a text of 1 MiB in binary messages arrives whole',
@@ -272,5 +272,5 @@ async function arrivesWhole(connect, body) {
   const inbox = await peer.subscribe(topic);
   await peer.send(topic, body);
   const { body: received } = await inbox.next();
-  assert(received.equals(Buffer.from(body)), `${received.length} octets, or others, came`);
+  assert(received.equals(Buffer.from(body)), `${received.length} bytes, or others, came`);
 }

@@ -26,7 +26,7 @@ struct Run {
 const RUNS: &[Run] = &[
     Run {
         name: "slow",
-        about: "2,000 sockets that send an octet a second",
+        about: "2,000 sockets that send a byte a second",
         start: || Box::pin(slow::run()),
     },
     Run {

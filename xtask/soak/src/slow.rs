@@ -1,4 +1,4 @@
-//! Sockets that send an octet a second: in the HTTP head, and before `CONNECT` is whole.
+//! Sockets that send a byte a second: in the HTTP head, and before `CONNECT` is whole.
 
 use crate::{
     Result, claim,
@@ -104,7 +104,7 @@ async fn gone_in_time() -> Result {
     )
 }
 
-/// Sends an octet a second, and gives how long the server put up with it.
+/// Sends a byte a second, and gives how long the server put up with it.
 async fn dribble(address: SocketAddr, kind: Slow) -> Result<Duration> {
     let mut stream = TcpStream::connect(address)
         .await
@@ -126,14 +126,14 @@ async fn dribble(address: SocketAddr, kind: Slow) -> Result<Duration> {
             if answer != *b"HTTP/1.1 101" {
                 return Err(format!("{}, and no 101", answer.escape_ascii()));
             }
-            // A message of 1,000 octets under a mask of zeros.
+            // A message of 1,000 bytes under a mask of zeros.
             b"\x81\xfe\x03\xe8\0\0\0\0CONNECT\n"
         }
     };
     let (mut reader, mut writer) = stream.into_split();
     let dribbling = async {
-        for octet in what.iter().chain(std::iter::repeat(&b'a')) {
-            if writer.write_all(&[*octet]).await.is_err() {
+        for byte in what.iter().chain(std::iter::repeat(&b'a')) {
+            if writer.write_all(&[*byte]).await.is_err() {
                 break;
             }
             sleep(Duration::from_secs(1)).await;

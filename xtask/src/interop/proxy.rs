@@ -157,9 +157,9 @@ fn ask(address: SocketAddr, request: &str) -> std::io::Result<String> {
         .filter_map(|c| u8::try_from(c).ok())
         .collect();
     stream.write_all(&request)?;
-    let (mut answer, mut octet) = (Vec::new(), [0]);
-    while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut octet)? > 0 {
-        answer.extend(octet);
+    let (mut answer, mut byte) = (Vec::new(), [0]);
+    while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? > 0 {
+        answer.extend(byte);
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }

@@ -96,13 +96,13 @@ impl fmt::Debug for Memory {
     }
 }
 
-/// What a message counts against limits in octets: about its size on the wire.
+/// What a message counts against limits in bytes: about its size on the wire.
 fn weight(message: &Message) -> usize {
     const FRAME: usize = 128;
-    FRAME + octets(message.headers()) + message.body().len()
+    FRAME + bytes(message.headers()) + message.body().len()
 }
 
-fn octets(headers: &Headers) -> usize {
+fn bytes(headers: &Headers) -> usize {
     headers
         .iter()
         .map(|(name, value)| name.len() + value.len() + 2)

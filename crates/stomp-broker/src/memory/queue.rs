@@ -31,7 +31,7 @@ pub(super) struct State {
     /// How many have room, but do not wait yet.
     reserved: usize,
     /// Of all these.
-    octets: usize,
+    bytes: usize,
     /// The position of the next message.
     next: u64,
     /// When something happened last.
@@ -42,7 +42,7 @@ pub(super) struct State {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     messages: usize,
-    octets: usize,
+    bytes: usize,
     overflow: QueueOverflow,
 }
 
@@ -50,7 +50,7 @@ impl Bounds {
     pub(super) fn of(config: &Config, overflow: QueueOverflow) -> Bounds {
         Bounds {
             messages: config.queue_messages,
-            octets: config.queue_octets,
+            bytes: config.queue_bytes,
             overflow,
         }
     }
@@ -74,7 +74,7 @@ impl Queue {
             line: Line::default(),
             unsettled: 0,
             reserved: 0,
-            octets: 0,
+            bytes: 0,
             next: 0,
             active: Instant::now(),
         };
@@ -92,22 +92,22 @@ impl Queue {
 
 impl State {
     /// Makes room for one more message, and says whether there is any.
-    pub(super) fn reserve(&mut self, octets: usize, bounds: Bounds, left: &mut Leftovers) -> bool {
+    pub(super) fn reserve(&mut self, bytes: usize, bounds: Bounds, left: &mut Leftovers) -> bool {
         self.expire(left);
-        let is_full = self.is_full(1, octets, bounds);
+        let is_full = self.is_full(1, bytes, bounds);
         let may_push_out = bounds.overflow == QueueOverflow::DropOldest && !self.waiting.is_empty();
         if is_full && !may_push_out {
             return false;
         }
         self.reserved += 1;
-        self.octets += octets;
+        self.bytes += bytes;
         true
     }
 
     /// Gives back room that is not needed.
     pub(super) fn release(&mut self, room: &Room) {
         self.reserved -= 1;
-        self.octets -= room.octets;
+        self.bytes -= room.bytes;
         self.active = Instant::now();
     }
 
@@ -123,15 +123,15 @@ impl State {
             let Some((_, oldest)) = self.waiting.take(|_| true) else {
                 return;
             };
-            self.octets -= oldest.room.octets;
+            self.bytes -= oldest.room.bytes;
             left.pushed_out.push(oldest);
         }
     }
 
     /// One message always fits.
-    fn is_full(&self, messages: usize, octets: usize, bounds: Bounds) -> bool {
+    fn is_full(&self, messages: usize, bytes: usize, bounds: Bounds) -> bool {
         let held = self.waiting.len() + self.unsettled + self.reserved;
-        held > 0 && (held + messages > bounds.messages || self.octets + octets > bounds.octets)
+        held > 0 && (held + messages > bounds.messages || self.bytes + bytes > bounds.bytes)
     }
 
     /// Gives out the next message for a consumer, with its position.
@@ -163,7 +163,7 @@ impl State {
     /// What was given out does not come back.
     pub(super) fn settle(&mut self, room: &Room) {
         self.unsettled -= 1;
-        self.octets -= room.octets;
+        self.bytes -= room.bytes;
         self.active = Instant::now();
     }
 
@@ -184,9 +184,9 @@ impl State {
         // Without deadlines this looks at nothing, not even at the clock.
         if self.waiting.has_deadlines() {
             let expired = self.waiting.take_expired(Instant::now());
-            self.octets -= expired
+            self.bytes -= expired
                 .iter()
-                .map(|letter| letter.room.octets)
+                .map(|letter| letter.room.bytes)
                 .sum::<usize>();
             left.expired.extend(expired);
         }

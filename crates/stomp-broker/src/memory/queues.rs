@@ -32,7 +32,7 @@ pub(super) struct Shared {
     pub(super) counts: Arc<Counts>,
     queues: RwLock<BTreeMap<Destination, Arc<Queue>>>,
     /// What all of them hold.
-    octets: Arc<AtomicUsize>,
+    bytes: Arc<AtomicUsize>,
     /// The queue of dead letters.
     dead_letters: Option<Destination>,
     /// A task sweeps.
@@ -48,7 +48,7 @@ impl Queues {
             config,
             counts,
             queues: RwLock::default(),
-            octets: Arc::default(),
+            bytes: Arc::default(),
             dead_letters,
             is_swept: AtomicBool::new(false),
         }))
@@ -81,7 +81,7 @@ impl Queues {
         let Shared {
             config,
             counts,
-            octets: all,
+            bytes: all,
             ..
         } = &*self.0;
         let expires = expiry(&message)?;
@@ -90,13 +90,13 @@ impl Queues {
             counts.expired.add(1);
             return Ok(None);
         }
-        let octets = weight(&message);
-        let room = Room::take(all, octets, config.all_queues_octets);
+        let bytes = weight(&message);
+        let room = Room::take(all, bytes, config.all_queues_bytes);
         let room = room.ok_or_else(|| full("All queues together hold no more."))?;
         let (bounds, mut left) = (self.0.bounds(to), Leftovers::default());
         let reserved = self.0.with_queue(to, |queue, state| {
             state
-                .reserve(octets, bounds, &mut left)
+                .reserve(bytes, bounds, &mut left)
                 .then(|| Arc::clone(queue))
         })?;
         self.0.deal_with(left, to);
@@ -250,8 +250,8 @@ impl Shared {
         let (letter, bounds) = (letter.into_dead(reason, &from.to_string()), self.bounds(to));
         let (mut letter, mut left) = (Some(letter), Leftovers::default());
         let pushed = self.with_queue(to, |queue, state| {
-            let octets = letter.as_ref().map_or(0, |letter| letter.room.octets);
-            let has_room = state.reserve(octets, bounds, &mut left);
+            let bytes = letter.as_ref().map_or(0, |letter| letter.room.bytes);
+            let has_room = state.reserve(bytes, bounds, &mut left);
             if let Some(letter) = letter.take().filter(|_| has_room) {
                 queue.published.add(1);
                 state.push(letter, bounds, &mut left);

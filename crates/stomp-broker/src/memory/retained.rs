@@ -32,7 +32,7 @@ pub(super) struct Retained {
     values: BTreeMap<Destination, Value>,
     /// By when they were set.
     ages: BTreeMap<u64, Destination>,
-    octets: usize,
+    bytes: usize,
     next: u64,
 }
 
@@ -44,20 +44,14 @@ struct Value {
 
 impl Retained {
     /// Keeps a message as its topic's last value, and forgets the oldest of those for which there is no room.
-    pub(super) fn set(
-        &mut self,
-        topic: &Destination,
-        message: Message,
-        most: usize,
-        octets: usize,
-    ) {
+    pub(super) fn set(&mut self, topic: &Destination, message: Message, most: usize, bytes: usize) {
         self.remove(topic);
         let (topic, age) = (topic.canonical(), self.next);
         self.next += 1;
-        self.octets += weight(&message);
+        self.bytes += weight(&message);
         self.ages.insert(age, topic.clone());
         self.values.insert(topic, Value { age, message });
-        while self.values.len() > most || (self.octets > octets && self.values.len() > 1) {
+        while self.values.len() > most || (self.bytes > bytes && self.values.len() > 1) {
             let Some((_, oldest)) = self.ages.pop_first() else {
                 return;
             };
@@ -68,7 +62,7 @@ impl Retained {
     pub(super) fn remove(&mut self, topic: &Destination) {
         if let Some(Value { age, message }) = self.values.remove(&topic.canonical()) {
             self.ages.remove(&age);
-            self.octets -= weight(&message);
+            self.bytes -= weight(&message);
         }
     }
 
@@ -117,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn within_so_many_octets() {
+    fn within_so_many_bytes() {
         let mut values = Retained::default();
         for path in ["a", "b", "c"] {
             values.set(
@@ -136,6 +130,6 @@ mod tests {
         );
         assert_eq!(values.values.len(), 1, "one is always kept");
         values.remove(&Destination::topic("d"));
-        assert_eq!(values.octets, 0);
+        assert_eq!(values.bytes, 0);
     }
 }

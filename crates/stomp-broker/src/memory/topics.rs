@@ -60,7 +60,7 @@ impl Topics {
     pub(super) fn publish(&self, to: &Destination, message: Message) -> FanOut {
         let Config {
             retained,
-            retained_octets,
+            retained_bytes,
             ..
         } = *self.0.config;
         let retain = if retained > 0 {
@@ -76,7 +76,7 @@ impl Topics {
             match retain {
                 Retain::Set => state
                     .retained
-                    .set(to, message.clone(), retained, retained_octets),
+                    .set(to, message.clone(), retained, retained_bytes),
                 _ => state.retained.remove(to),
             }
             state.subscribers(to)

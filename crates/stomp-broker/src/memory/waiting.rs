@@ -22,21 +22,21 @@ pub(super) struct Letter {
     pub(super) expires: Option<Instant>,
 }
 
-/// Octets of all that queues may hold, given back when this is dropped.
+/// Bytes of all that queues may hold, given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Room {
-    pub(super) octets: usize,
+    pub(super) bytes: usize,
     all: Arc<AtomicUsize>,
 }
 
 impl Room {
-    /// Takes so many octets, if no more than `most` are taken then.
-    pub(super) fn take(all: &Arc<AtomicUsize>, octets: usize, most: usize) -> Option<Room> {
-        let fits = |taken: usize| taken.checked_add(octets).filter(|sum| *sum <= most);
+    /// Takes so many bytes, if no more than `most` are taken then.
+    pub(super) fn take(all: &Arc<AtomicUsize>, bytes: usize, most: usize) -> Option<Room> {
+        let fits = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= most);
         all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
             .ok()?;
         Some(Room {
-            octets,
+            bytes,
             all: Arc::clone(all),
         })
     }
@@ -44,7 +44,7 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.all.fetch_sub(self.octets, Ordering::Relaxed);
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -8,7 +8,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let allowed = 4096 + 16 * input.len() as u64;
     assert!(
         used.bytes_total <= allowed,
-        "{} octets allocated for {}",
+        "{} bytes allocated for {}",
         used.bytes_total,
         input.len()
     );

@@ -1,4 +1,4 @@
-//! How a fuzz input decides things: an octet each, then texts, then the rest.
+//! How a fuzz input decides things: a byte each, then texts, then the rest.
 //!
 //! Any input means something, and what tells versions, counts and limits can be typed, so that seeds are text files.
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use stomp_frame::{Command, Limits, Version};
 
-/// What ends a text: an octet that no UTF-8 holds.
+/// What ends a text: a byte that no UTF-8 holds.
 const END: u8 = 0xff;
 
 /// What is left of an input.
@@ -17,8 +17,8 @@ impl<'a> Choices<'a> {
         Choices(input)
     }
 
-    /// The next octet; zero for ever after the last.
-    pub(crate) fn octet(&mut self) -> u8 {
+    /// The next byte; zero for ever after the last.
+    pub(crate) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else {
             return 0;
         };
@@ -38,15 +38,15 @@ impl<'a> Choices<'a> {
 
     /// Below eight: a digit stands for itself.
     pub(crate) fn count(&mut self) -> usize {
-        usize::from(self.octet() % 8)
+        usize::from(self.byte() % 8)
     }
 
     /// Small limits for frame, head, line and headers; `-` is the default.
     pub(crate) fn limits(&mut self) -> Limits {
         let default = Limits::default();
-        let mut limit = |unit: usize, default: usize| match self.octet() {
+        let mut limit = |unit: usize, default: usize| match self.byte() {
             b'-' => default,
-            octet => usize::from(octet) * unit,
+            byte => usize::from(byte) * unit,
         };
         let limits = default
             .frame(limit(4, default.frame))
@@ -56,9 +56,9 @@ impl<'a> Choices<'a> {
             .headers(limit(1, default.headers) % 65)
     }
 
-    /// The octets before the next [`END`], which is dropped, or all that are left.
+    /// The bytes before the next [`END`], which is dropped, or all that are left.
     pub(crate) fn text(&mut self) -> Cow<'a, str> {
-        let mut parts = self.0.splitn(2, |octet| *octet == END);
+        let mut parts = self.0.splitn(2, |byte| *byte == END);
         let text = parts.next().unwrap_or_default();
         self.0 = parts.next().unwrap_or_default();
         String::from_utf8_lossy(text)
@@ -69,7 +69,7 @@ impl<'a> Choices<'a> {
     }
 
     fn one_of<T: Copy, const N: usize>(&mut self, all: [T; N], first: u8) -> T {
-        let at = usize::from(self.octet().wrapping_sub(first)) % N;
+        let at = usize::from(self.byte().wrapping_sub(first)) % N;
         all.get(at).copied().unwrap_or(all[0])
     }
 }

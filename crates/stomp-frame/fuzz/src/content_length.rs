@@ -9,7 +9,7 @@ use super::reference;
 
 /// Checks a `content-length` and the body after it, which comes as a second piece.
 pub fn check(input: &[u8]) {
-    let mut parts = input.splitn(2, |octet| *octet == b'\n');
+    let mut parts = input.splitn(2, |byte| *byte == b'\n');
     let value = parts.next().unwrap_or_default();
     let head = [b"SEND\ncontent-length:", value, b"\n\n"].concat();
     let rest = [parts.next().unwrap_or_default(), b"\0"].concat();

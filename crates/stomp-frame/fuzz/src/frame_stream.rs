@@ -20,7 +20,7 @@ pub fn check(input: &[u8]) {
     };
     let count = choices.count();
     let sizes: Vec<usize> = (0..count)
-        .map(|_| usize::from(choices.octet() % 32) + 1)
+        .map(|_| usize::from(choices.byte() % 32) + 1)
         .collect();
     let stream = choices.rest();
     let whole = session.read(&[stream]);
@@ -30,7 +30,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// The stream in pieces of these sizes, over and over; of one octet if there are none.
+/// The stream in pieces of these sizes, over and over; of one byte if there are none.
 fn pieces<'a>(mut stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     let mut sizes = sizes.iter().copied().cycle();
     let mut pieces = Vec::new();
@@ -58,7 +58,7 @@ struct Session {
 struct Outcome {
     /// The frames, and the version they were read in.
     frames: Vec<(Frame, Version)>,
-    /// How many octets are left, or the error.
+    /// How many bytes are left, or the error.
     end: Result<usize, DecodeError>,
     is_stopped: bool,
 }
@@ -79,7 +79,7 @@ impl Session {
                 pieces.iter().map(|piece| piece.len()).sum::<usize>(),
             );
             // Half an EOL is kept even where no frame is allowed.
-            assert!(held <= self.limits.frame.max(1) + new, "{held} octets kept");
+            assert!(held <= self.limits.frame.max(1) + new, "{held} bytes kept");
             let result = loop {
                 match decoder.decode() {
                     Ok(Some(Decoded::Frame(frame))) => {

@@ -16,7 +16,7 @@ pub fn check(input: &[u8]) {
 
 fn expected(text: &str) -> Option<HeartBeat> {
     let mut runs = text.split(',').map(|run| {
-        let is_number = !run.is_empty() && run.bytes().all(|octet| octet.is_ascii_digit());
+        let is_number = !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_digit());
         // Of digits alone, only too many are no number.
         is_number.then(|| run.parse().unwrap_or(u32::MAX))
     });

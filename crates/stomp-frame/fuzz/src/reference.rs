@@ -8,7 +8,7 @@ pub(crate) fn frame(bytes: &[u8], version: Version) -> Option<Frame> {
     let (command, headers) = read(&lines, version)?;
     let length = match headers.get("content-length") {
         Some(stated) => content_length(stated)?,
-        None => rest.iter().position(|octet| *octet == 0)?,
+        None => rest.iter().position(|byte| *byte == 0)?,
     };
     let (body, end) = rest.split_at_checked(length)?;
     let (lines_after, rest_after) = head(end.strip_prefix(b"\0")?);
@@ -29,7 +29,7 @@ pub(crate) fn frame(bytes: &[u8], version: Version) -> Option<Frame> {
 /// The lines of the head that `bytes` begin with, after any EOLs, without their own; and what follows the head.
 pub(crate) fn head(mut bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     let mut lines = Vec::new();
-    while let Some(end) = bytes.iter().position(|octet| *octet == b'\n') {
+    while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
         let (line, rest) = bytes.split_at(end);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         bytes = rest.strip_prefix(b"\n").unwrap_or(rest);
@@ -92,7 +92,7 @@ pub(crate) fn is_expressible(frame: &Frame, version: Version) -> bool {
 /// A `content-length`: one to ten digits.
 pub(crate) fn content_length(text: &str) -> Option<usize> {
     let is_number =
-        (1..=10).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_digit());
+        (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_number)
 }
 

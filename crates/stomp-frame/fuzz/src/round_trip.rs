@@ -13,7 +13,7 @@ pub fn check(input: &[u8]) {
     let (version, command, count) = (choices.version(), choices.command(), choices.count());
     let (mut headers, mut expected) = (Headers::new(), Vec::new());
     for _ in 0..count {
-        let kind = choices.octet();
+        let kind = choices.byte();
         let header = (choices.text().into_owned(), choices.text().into_owned());
         change(&mut headers, kind, &header);
         change_plainly(&mut expected, kind, header);

@@ -17,7 +17,7 @@ impl<S> FromRequest<S> for String {
         match std::str::from_utf8(request.body()) {
             Ok(text) => Ok(text.to_owned()),
             Err(error) => Err(bad_request(&format!(
-                "The body is not UTF-8 from octet {} on.",
+                "The body is not UTF-8 from byte {} on.",
                 error.valid_up_to()
             ))),
         }

@@ -102,7 +102,7 @@ impl Client {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             match soon(self.0.read_u8()).await {
-                Ok(octet) => head.push(octet),
+                Ok(byte) => head.push(byte),
                 Err(_) => break,
             }
         }

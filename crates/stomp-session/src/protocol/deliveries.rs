@@ -77,7 +77,7 @@ impl Protocol {
 fn without_message_id(tail: &[u8]) -> &[u8] {
     let line = tail
         .iter()
-        .position(|octet| *octet == b'\n')
+        .position(|byte| *byte == b'\n')
         .map_or(0, |end| end + 1);
     tail.get(line..).unwrap_or_default()
 }

@@ -12,7 +12,7 @@ pub(super) struct Ledger {
     /// The number of the last delivery.
     issued: u64,
     /// What all unsettled deliveries weigh.
-    octets: usize,
+    bytes: usize,
     /// The last deliveries that an `ACK` or `NACK` of their own has settled, the oldest first.
     acknowledged: VecDeque<u64>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Account {
 #[derive(Debug)]
 struct Unsettled {
     number: u64,
-    octets: usize,
+    bytes: usize,
     settle: Settle,
     /// An open transaction has it.
     is_staged: bool,
@@ -94,13 +94,13 @@ impl Account {
 
 impl Ledger {
     /// Enters a delivery, and gives its number.
-    pub(super) fn enter(&mut self, account: &mut Account, octets: usize, settle: Settle) -> u64 {
+    pub(super) fn enter(&mut self, account: &mut Account, bytes: usize, settle: Settle) -> u64 {
         self.issued += 1;
-        self.octets += octets;
+        self.bytes += bytes;
         let number = self.issued;
         account.unsettled.push_back(Unsettled {
             number,
-            octets,
+            bytes,
             settle: settle.sent(),
             is_staged: false,
         });
@@ -108,8 +108,8 @@ impl Ledger {
     }
 
     /// Whether there is room for one more.
-    pub(super) fn has_room(&self, account: &Account, octets: usize) -> bool {
-        account.unsettled.len() < account.credit && self.octets < octets
+    pub(super) fn has_room(&self, account: &Account, bytes: usize) -> bool {
+        account.unsettled.len() < account.credit && self.bytes < bytes
     }
 
     /// Ends a subscription: its deliveries can no longer be settled by the peer.
@@ -118,7 +118,7 @@ impl Ledger {
     /// the server will assume the message has not been processed and MAY redeliver the message to another client."
     pub(super) fn close(&mut self, account: Account) {
         for delivery in account.unsettled {
-            self.octets -= delivery.octets;
+            self.bytes -= delivery.bytes;
             delivery.settle.settle(Settlement::Unsettled);
         }
     }
@@ -130,7 +130,7 @@ impl Ledger {
         else {
             return;
         };
-        self.octets -= delivery.octets;
+        self.bytes -= delivery.bytes;
         delivery.settle.settle(settlement);
     }
 

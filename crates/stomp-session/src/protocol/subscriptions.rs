@@ -321,7 +321,7 @@ impl Protocol {
             .subscriptions
             .get(key)
             .and_then(|subscription| subscription.account.as_ref());
-        account.is_none_or(|account| self.ledger.has_room(account, self.config.unacked_octets))
+        account.is_none_or(|account| self.ledger.has_room(account, self.config.unacked_bytes))
     }
 
     /// Destinations and ids are opaque, but not endless.
@@ -331,7 +331,7 @@ impl Protocol {
             Some(value) if value.len() > limit => {
                 let fault = Fault::new(
                     "too-large",
-                    format!("The header {name} has at most {limit} octets."),
+                    format!("The header {name} has at most {limit} bytes."),
                 );
                 Err(Fault {
                     code_of_close: CloseCode::TooBig,

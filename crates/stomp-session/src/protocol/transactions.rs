@@ -22,7 +22,7 @@ struct Transaction {
     id: ByteString,
     steps: VecDeque<Step>,
     /// What the steps weigh.
-    octets: usize,
+    bytes: usize,
 }
 
 /// One frame of a transaction.
@@ -80,7 +80,7 @@ impl Protocol {
         self.transactions.open.push(Transaction {
             id,
             steps: VecDeque::new(),
-            octets: 0,
+            bytes: 0,
         });
         self.receipt(frame.headers.share(header::RECEIPT));
         Ok(())
@@ -196,9 +196,9 @@ impl Protocol {
             .transactions
             .open
             .iter()
-            .map(|transaction| transaction.octets)
+            .map(|transaction| transaction.bytes)
             .sum();
-        let octets = weight(frame);
+        let bytes = weight(frame);
         let Some(transaction) = self.transactions.open.get_mut(transaction) else {
             return Ok(());
         };
@@ -210,13 +210,13 @@ impl Protocol {
             ));
         }
         // One frame always fits.
-        if held > 0 && held + octets > self.config.transaction_octets {
+        if held > 0 && held + bytes > self.config.transaction_bytes {
             return fault(format!(
-                "Open transactions have at most {} octets.",
-                self.config.transaction_octets
+                "Open transactions have at most {} bytes.",
+                self.config.transaction_bytes
             ));
         }
-        transaction.octets += octets;
+        transaction.bytes += bytes;
         transaction.steps.push_back(step);
         Ok(())
     }

@@ -64,7 +64,7 @@ impl Work {
             received: socket.received(),
             observers: Observers::new(
                 Arc::clone(session.shared().task()),
-                Budget::new(config.mailbox_octets),
+                Budget::new(config.mailbox_bytes),
             ),
             protocol: Protocol::new(Arc::clone(&config), session.id(), socket.has_pings(), now),
             socket: Some(socket),
@@ -142,7 +142,7 @@ impl Work {
     fn poll_frame_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         if self
             .inbox
-            .is_full(self.config.inbox_frames, self.config.inbox_octets)
+            .is_full(self.config.inbox_frames, self.config.inbox_bytes)
         {
             return false;
         }
@@ -318,7 +318,7 @@ impl Work {
     /// Whether more may be collected for the peer.
     fn has_room(&self) -> bool {
         self.socket.as_ref().is_none_or(|socket| {
-            socket.unsent() < self.config.outbound_octets
+            socket.unsent() < self.config.outbound_bytes
                 && self.unsent_frames < self.config.outbound_frames
         })
     }
@@ -327,7 +327,7 @@ impl Work {
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
         let is_full = self
             .inbox
-            .is_full(self.config.inbox_frames, self.config.inbox_octets);
+            .is_full(self.config.inbox_frames, self.config.inbox_bytes);
         let is_paused = is_full || !self.has_room() || self.end.is_some() || self.is_draining;
         let received = self.socket.as_ref().map_or(0, Socket::received);
         if received != self.received || (self.is_paused && !is_paused) {

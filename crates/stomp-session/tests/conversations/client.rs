@@ -23,7 +23,7 @@ pub(crate) struct Client {
 }
 
 enum Wire {
-    Octets(DuplexStream),
+    Bytes(DuplexStream),
     WebSocket(Box<WebSocketStream<DuplexStream>>),
 }
 
@@ -43,13 +43,13 @@ pub(crate) enum Received {
 pub(crate) struct Transport {
     pub(crate) is_websocket: bool,
     pub(crate) subprotocol: Option<Version>,
-    /// How many octets one end can write before the other must read.
-    pub(crate) octets: usize,
+    /// How many bytes one end can write before the other must read.
+    pub(crate) bytes: usize,
 }
 
 impl Client {
     pub(crate) async fn start(transport: Transport) -> (Client, Socket) {
-        let (theirs, ours) = tokio::io::duplex(transport.octets);
+        let (theirs, ours) = tokio::io::duplex(transport.bytes);
         let (peer, config) = (
             Peer::default().with_subprotocol(transport.subprotocol),
             Default::default(),
@@ -61,10 +61,7 @@ impl Client {
                 Socket::over_websocket(ours, b"", peer, &config),
             )
         } else {
-            (
-                Wire::Octets(theirs),
-                Socket::over_bytes(ours, peer, &config),
-            )
+            (Wire::Bytes(theirs), Socket::over_bytes(ours, peer, &config))
         };
         let decoder = Decoder::new(Limits::default());
         let received = VecDeque::new();
@@ -95,14 +92,14 @@ impl Client {
         Ok(())
     }
 
-    async fn write(&mut self, octets: Vec<u8>) -> Result<(), String> {
+    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), String> {
         match self.wire.as_mut().ok_or("it has cut the connection")? {
-            Wire::Octets(stream) => stream
-                .write_all(&octets)
+            Wire::Bytes(stream) => stream
+                .write_all(&bytes)
                 .await
                 .map_err(|error| error.to_string()),
             Wire::WebSocket(stream) => {
-                let message = String::from_utf8(octets)
+                let message = String::from_utf8(bytes)
                     .map_or_else(|error| error.into_bytes().into(), Message::text);
                 stream
                     .send(message)
@@ -114,7 +111,7 @@ impl Client {
 
     async fn end(&mut self) -> Result<(), String> {
         match self.wire.as_mut().ok_or("it has cut the connection")? {
-            Wire::Octets(stream) => stream.shutdown().await.map_err(|error| error.to_string()),
+            Wire::Bytes(stream) => stream.shutdown().await.map_err(|error| error.to_string()),
             Wire::WebSocket(stream) => stream.close().await.map_err(|error| error.to_string()),
         }
     }
@@ -148,7 +145,7 @@ impl Client {
                 return item;
             }
             match self.read() {
-                Ok(octets) => self.decode(octets),
+                Ok(bytes) => self.decode(bytes),
                 Err(other) => return other,
             }
         }
@@ -156,12 +153,12 @@ impl Client {
 
     fn read(&mut self) -> Result<Vec<u8>, Received> {
         match self.wire.as_mut().ok_or(Received::Nothing)? {
-            Wire::Octets(stream) => {
-                let mut octets = Vec::new();
-                match stream.read_buf(&mut octets).now_or_never() {
+            Wire::Bytes(stream) => {
+                let mut bytes = Vec::new();
+                match stream.read_buf(&mut bytes).now_or_never() {
                     None => Err(Received::Nothing),
                     Some(Ok(0) | Err(_)) => Err(Received::End(None)),
-                    Some(Ok(_)) => Ok(octets),
+                    Some(Ok(_)) => Ok(bytes),
                 }
             }
             Wire::WebSocket(stream) => match stream.next().now_or_never() {
@@ -178,10 +175,10 @@ impl Client {
         }
     }
 
-    fn decode(&mut self, octets: Vec<u8>) {
+    fn decode(&mut self, bytes: Vec<u8>) {
         // One by one, so that each heart-beat is seen.
-        for octet in octets {
-            self.decoder.feed(vec![octet]);
+        for byte in bytes {
+            self.decoder.feed(vec![byte]);
             while let Some(item) = self.decoder.decode().expect("the server sends frames") {
                 let item = self.note(item);
                 self.received.push_back(item);

@@ -131,7 +131,7 @@ impl Default for Settings {
         let transport = Transport {
             is_websocket: false,
             subprotocol: None,
-            octets: 1 << 20,
+            bytes: 1 << 20,
         };
         Settings {
             transport,
@@ -157,18 +157,18 @@ impl Settings {
                 transport.is_websocket = true;
                 transport.subprotocol = value.parse::<Version>().ok();
             }
-            "pipe" => transport.octets = number()?,
+            "pipe" => transport.bytes = number()?,
             "app_errors" if value == "close" => config.app_errors = AppErrors::Close,
             "frame" => config.limits = Limits::default().frame(number()?),
             "line" => config.limits = Limits::default().line(number()?),
             "headers" => config.limits = Limits::default().headers(number()?),
             "head" => config.limits = Limits::default().head(number()?),
             "subscriptions" => config.subscriptions = number()?,
-            "outbound" => config.outbound_octets = number()?,
+            "outbound" => config.outbound_bytes = number()?,
             "inbox" => config.inbox_frames = number()?,
             "heart-beat" => config.heart_beat = value.parse().map_err(|_| "no heart-beat")?,
             "unacked" => config.unacked = number()?,
-            "unacked_octets" => config.unacked_octets = number()?,
+            "unacked_bytes" => config.unacked_bytes = number()?,
             "mailbox" => match value {
                 "disconnect" => mailbox(config, Overflow::Disconnect),
                 "drop-oldest" => mailbox(config, Overflow::DropOldest),

@@ -110,7 +110,7 @@ pub(crate) fn unescaped(text: &str) -> String {
     String::from_utf8(unescape(text)).expect("text")
 }
 
-/// The octets that are meant: `\n`, `\r`, `\0`, `\s` for a space, `\c` for a colon, `\\`, `\xff` for any octet, and
+/// The bytes that are meant: `\n`, `\r`, `\0`, `\s` for a space, `\c` for a colon, `\\`, `\xff` for any byte, and
 /// `\{9}` for nine times an x. Any other backslash is one.
 pub(crate) fn unescape(mut text: &str) -> Vec<u8> {
     const MEANT: [(&str, u8); 6] = [
@@ -121,24 +121,24 @@ pub(crate) fn unescape(mut text: &str) -> Vec<u8> {
         ("\\c", b':'),
         ("\\\\", b'\\'),
     ];
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     while let Some(first) = text.chars().next() {
-        if let Some((escape, octet)) = MEANT.iter().find(|(escape, _)| text.starts_with(escape)) {
-            octets.push(*octet);
+        if let Some((escape, byte)) = MEANT.iter().find(|(escape, _)| text.starts_with(escape)) {
+            bytes.push(*byte);
             text = &text[escape.len()..];
         } else if let Some((number, rest)) = text
             .strip_prefix("\\{")
             .and_then(|rest| rest.split_once('}'))
         {
-            octets.extend(iter::repeat_n(b'x', number.parse().expect("how many")));
+            bytes.extend(iter::repeat_n(b'x', number.parse().expect("how many")));
             text = rest;
         } else if let Some(rest) = text.strip_prefix("\\x") {
-            octets.push(u8::from_str_radix(&rest[..2], 16).expect("an octet"));
+            bytes.push(u8::from_str_radix(&rest[..2], 16).expect("a byte"));
             text = &rest[2..];
         } else {
-            octets.extend(first.to_string().bytes());
+            bytes.extend(first.to_string().bytes());
             text = &text[first.len_utf8()..];
         }
     }
-    octets
+    bytes
 }

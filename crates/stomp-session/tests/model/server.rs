@@ -155,11 +155,11 @@ impl Server {
 
     /// What the client has been sent.
     pub(crate) fn frames(&mut self) -> Vec<Frame> {
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         if let Some(client) = &mut self.client {
-            while let Some(Ok(1..)) = client.read_buf(&mut octets).now_or_never() {}
+            while let Some(Ok(1..)) = client.read_buf(&mut bytes).now_or_never() {}
         }
-        self.decoder.feed(octets);
+        self.decoder.feed(bytes);
         let mut frames = Vec::new();
         while let Some(item) = self.decoder.decode().unwrap() {
             if let Decoded::Frame(frame) = item {

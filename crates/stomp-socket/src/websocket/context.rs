@@ -9,7 +9,7 @@ use super::{
 use crate::{
     CloseCode, Config, End,
     input::Input,
-    linger::{LINGER_OCTETS, Linger},
+    linger::{LINGER_BYTES, Linger},
     output::Output,
     wire::{Io, Wire, Write},
 };
@@ -28,7 +28,7 @@ use tokio_tungstenite::tungstenite::{
 /// A WebSocket that reads through tungstenite's sans-I/O context and writes its own frames.
 ///
 /// Plain messages, which nearly all are, are taken from what has come, see [`plain`]. At anything else a context is made
-/// of the octets, and dropped when all messages in them were taken: between messages there is neither a context nor a
+/// of the bytes, and dropped when all messages in them were taken: between messages there is neither a context nor a
 /// buffer, however large the last one was. That this is so, [`Frames`] knows.
 ///
 /// The context sees the stream through [`Adapter`], whose writes go to the same buffer as our frames: so pongs and
@@ -40,7 +40,7 @@ pub(crate) struct WebSocket<S> {
     io: S,
     role: Role,
     /// What has come and was not yet taken; nothing where there is a context.
-    octets: BytesMut,
+    bytes: BytesMut,
     context: Option<WebSocketContext>,
     /// What the context holds.
     frames: Frames,
@@ -48,7 +48,7 @@ pub(crate) struct WebSocket<S> {
     output: Output,
     /// What a message may have, and all that is held of the peer's frame.
     most: usize,
-    /// With more octets than this unsent, pings wait.
+    /// With more bytes than this unsent, pings wait.
     high_water: usize,
     closing: Closing,
     /// The peer has closed, or the context failed: nothing more is read.
@@ -59,9 +59,9 @@ pub(crate) struct WebSocket<S> {
 enum Closing {
     /// Not yet.
     No,
-    /// The close is collected, and the peer's is awaited; so many octets had come before.
+    /// The close is collected, and the peer's is awaited; so many bytes had come before.
     Await(u64),
-    /// The last of our octets are being written.
+    /// The last of our bytes are being written.
     Flush,
     /// The end of the stream is being written, and the peer's awaited.
     Linger(Linger),
@@ -69,7 +69,7 @@ enum Closing {
 }
 
 impl<S: Io> WebSocket<S> {
-    /// A server's WebSocket whose handshake is done. `early` are octets that were read together with it.
+    /// A server's WebSocket whose handshake is done. `early` are bytes that were read together with it.
     pub(crate) fn server(io: S, early: &[u8], config: &Config) -> Self {
         WebSocket::new(io, Role::Server, early, config)
     }
@@ -83,7 +83,7 @@ impl<S: Io> WebSocket<S> {
         let mut socket = WebSocket {
             io,
             role,
-            octets: BytesMut::from(early),
+            bytes: BytesMut::from(early),
             context: None,
             frames: Frames::default(),
             input: Input::new(config),
@@ -97,7 +97,7 @@ impl<S: Io> WebSocket<S> {
         socket
     }
 
-    /// Lets `act` use the context, made of what has come, on the stream, while `held` octets are held elsewhere.
+    /// Lets `act` use the context, made of what has come, on the stream, while `held` bytes are held elsewhere.
     fn with<T>(
         &mut self,
         held: usize,
@@ -107,7 +107,7 @@ impl<S: Io> WebSocket<S> {
         let WebSocket {
             io,
             role,
-            octets,
+            bytes,
             context,
             frames,
             input,
@@ -117,7 +117,7 @@ impl<S: Io> WebSocket<S> {
         } = self;
         let context = context.get_or_insert_with(|| {
             context_of(
-                mem::take(octets).into(),
+                mem::take(bytes).into(),
                 *role,
                 frames,
                 input.at_once(),
@@ -199,7 +199,7 @@ impl<S: Io> WebSocket<S> {
     ) -> Poll<Result<Option<Bytes>, End>> {
         loop {
             match plain::take(
-                &mut self.octets,
+                &mut self.bytes,
                 self.role,
                 self.input.at_once().min(self.most),
             ) {
@@ -209,10 +209,10 @@ impl<S: Io> WebSocket<S> {
                 First::NotUtf8 => return Poll::Ready(Err(End::not_utf8())),
             }
             let WebSocket {
-                io, octets, input, ..
+                io, bytes, input, ..
             } = self;
             let take = |new: &[u8]| {
-                octets.extend_from_slice(new);
+                bytes.extend_from_slice(new);
                 new.is_empty()
             };
             if ready!(input.poll_read(io, cx, take)).map_err(End::of)? {
@@ -279,7 +279,7 @@ impl<S: Io> WebSocket<S> {
             Closing::Await(since) => {
                 let flushed = self.output.poll_write(&mut self.io, cx)?;
                 // Whatever is still said is too late.
-                while !self.ended && self.input.received() - since <= LINGER_OCTETS {
+                while !self.ended && self.input.received() - since <= LINGER_BYTES {
                     self.ended = ready!(self.poll_message(0, cx)).is_err();
                 }
                 ready!(flushed);
@@ -342,7 +342,7 @@ impl<S: Io> Wire for WebSocket<S> {
     }
 
     fn is_mid_message(&self) -> bool {
-        !self.frames.is_between_messages() || plain::is_part(&self.octets)
+        !self.frames.is_between_messages() || plain::is_part(&self.bytes)
     }
 
     fn received(&self) -> u64 {
@@ -361,22 +361,22 @@ impl<S: Io> Wire for WebSocket<S> {
     }
 }
 
-/// A context that has read `octets`, which `frames` learns of.
+/// A context that has read `bytes`, which `frames` learns of.
 fn context_of(
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     role: Role,
     frames: &mut Frames,
     at_once: usize,
     most: usize,
 ) -> WebSocketContext {
-    frames.follow(&octets);
+    frames.follow(&bytes);
     // A buffer with room for more only if more is needed.
-    let read_buffer = if octets.is_empty() || !frames.is_between_messages() {
+    let read_buffer = if bytes.is_empty() || !frames.is_between_messages() {
         at_once
     } else {
         0
     };
-    WebSocketContext::from_partially_read(octets, role, Some(sizes(read_buffer, most)))
+    WebSocketContext::from_partially_read(bytes, role, Some(sizes(read_buffer, most)))
 }
 
 fn sizes(read_buffer: usize, most: usize) -> WebSocketConfig {

@@ -4,7 +4,7 @@ use super::{close_frame, end_of};
 use crate::{
     CloseCode, Config, End, Peer, Socket,
     input::Input,
-    linger::{LINGER_OCTETS, Linger},
+    linger::{LINGER_BYTES, Linger},
     wire::{Io, Kind, Wire, Write},
 };
 use bytes::{Bytes, BytesMut};
@@ -49,7 +49,7 @@ struct Foreign<S> {
     input: Input,
     /// What was collected.
     queue: VecDeque<Message>,
-    /// Octets in the queue, and octets the WebSocket was given since it was last flushed.
+    /// Bytes in the queue, and bytes the WebSocket was given since it was last flushed.
     queued: usize,
     given: usize,
     closing: Closing,
@@ -62,7 +62,7 @@ struct Foreign<S> {
 #[derive(Debug, Clone, Copy)]
 enum Closing {
     No,
-    /// The close is collected, and the peer's is awaited; so many octets had come before.
+    /// The close is collected, and the peer's is awaited; so many bytes had come before.
     Await(u64),
     Linger(Linger),
 }
@@ -181,7 +181,7 @@ impl<S: Io> Wire for Foreign<S> {
                     let since = *since;
                     // It fails only where the peer is gone, which reading shows too.
                     let written = self.poll_write(cx);
-                    while !self.ended && self.input.received() - since <= LINGER_OCTETS {
+                    while !self.ended && self.input.received() - since <= LINGER_BYTES {
                         self.ended = ready!(self.poll_message(cx)).is_err();
                     }
                     let _ = ready!(written);
@@ -211,7 +211,7 @@ impl<S: Io> Wire for Foreign<S> {
     }
 }
 
-/// What a message counts for: its octets and those of a short header, so that every one is life.
+/// What a message counts for: its bytes and those of a short header, so that every one is life.
 fn cost(message: &Message) -> usize {
     2 + message.len()
 }

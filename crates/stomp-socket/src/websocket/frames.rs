@@ -19,7 +19,7 @@ pub(super) struct Frames {
     ready: usize,
 }
 
-/// Two octets, a long length, a mask.
+/// Two bytes, a long length, a mask.
 const LONGEST_HEADER: usize = 2 + 8 + 4;
 
 /// What the payload of a frame ends.
@@ -40,9 +40,9 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The header at the beginning of `octets`, if all of it is there.
-    pub(super) fn parse(octets: &[u8]) -> Option<Header> {
-        let [first, second, extended @ ..] = octets else {
+    /// The header at the beginning of `bytes`, if all of it is there.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Header> {
+        let [first, second, extended @ ..] = bytes else {
             return None;
         };
         let (payload, size) = match (second & 0x7f, extended) {
@@ -59,7 +59,7 @@ impl Header {
             (0, _) => Ends::Message,
             _ => Ends::Control,
         };
-        (octets.len() >= size).then_some(Header {
+        (bytes.len() >= size).then_some(Header {
             ends,
             payload,
             size,
@@ -68,20 +68,20 @@ impl Header {
 }
 
 impl Frames {
-    /// Learns of octets that the context is given.
-    pub(super) fn follow(&mut self, mut octets: &[u8]) {
-        while let [first, after @ ..] = octets {
+    /// Learns of bytes that the context is given.
+    pub(super) fn follow(&mut self, mut bytes: &[u8]) {
+        while let [first, after @ ..] = bytes {
             if self.rest > 0 {
                 let here = usize::try_from(self.rest)
                     .unwrap_or(usize::MAX)
-                    .min(octets.len());
-                octets = octets.get(here..).unwrap_or_default();
+                    .min(bytes.len());
+                bytes = bytes.get(here..).unwrap_or_default();
                 self.rest -= here as u64;
-            } else if let (0, Some(header)) = (self.header_length, Header::parse(octets)) {
-                octets = octets.get(header.size..).unwrap_or_default();
+            } else if let (0, Some(header)) = (self.header_length, Header::parse(bytes)) {
+                bytes = bytes.get(header.size..).unwrap_or_default();
                 self.begin(&header);
             } else {
-                octets = after;
+                bytes = after;
                 match self.gather(*first) {
                     Some(header) => self.begin(&header),
                     None => continue,
@@ -93,9 +93,9 @@ impl Frames {
         }
     }
 
-    /// Adds an octet to a header that comes in pieces.
-    fn gather(&mut self, octet: u8) -> Option<Header> {
-        *self.header.get_mut(self.header_length)? = octet;
+    /// Adds a byte to a header that comes in pieces.
+    fn gather(&mut self, byte: u8) -> Option<Header> {
+        *self.header.get_mut(self.header_length)? = byte;
         self.header_length += 1;
         let header = Header::parse(self.header.get(..self.header_length)?)?;
         self.header_length = 0;
@@ -133,7 +133,7 @@ impl Frames {
         self.ready
     }
 
-    /// What the message that is coming counts for, in octets.
+    /// What the message that is coming counts for, in bytes.
     pub(super) fn pending(&self) -> u64 {
         self.pending
     }
@@ -143,7 +143,7 @@ impl Frames {
         self.pending == 0 && self.header_length == 0 && self.rest == 0
     }
 
-    /// Octets of the payload that is coming which have not come.
+    /// Bytes of the payload that is coming which have not come.
     pub(super) fn rest(&self) -> Option<usize> {
         (self.rest > 0).then(|| usize::try_from(self.rest).unwrap_or(usize::MAX))
     }
@@ -151,7 +151,7 @@ impl Frames {
 
 /// Masks a payload, or takes its mask off.
 ///
-/// RFC 6455, section 5.3: octet i of the payload is XORed with octet i modulo 4 of the key.
+/// RFC 6455, section 5.3: byte i of the payload is XORed with byte i modulo 4 of the key.
 pub(super) fn mask(payload: &mut [u8], key: [u8; 4]) {
     // As many at a time as compilers do at once.
     let mut parts = payload.chunks_exact_mut(16);
@@ -160,13 +160,13 @@ pub(super) fn mask(payload: &mut [u8], key: [u8; 4]) {
     for part in &mut parts {
         part.iter_mut()
             .zip(keys)
-            .for_each(|(octet, key)| *octet ^= key);
+            .for_each(|(byte, key)| *byte ^= key);
     }
     parts
         .into_remainder()
         .iter_mut()
         .zip(keys)
-        .for_each(|(octet, key)| *octet ^= key);
+        .for_each(|(byte, key)| *byte ^= key);
 }
 
 #[cfg(test)]
@@ -228,12 +228,12 @@ mod tests {
         ];
         let ends = [stream[0].len(), stream.concat().len()];
         let mut frames = Frames::default();
-        for (at, octet) in stream.concat().iter().enumerate() {
-            frames.follow(&[*octet]);
+        for (at, byte) in stream.concat().iter().enumerate() {
+            frames.follow(&[*byte]);
             assert_eq!(
                 frames.is_between_messages(),
                 ends.contains(&(at + 1)),
-                "after octet {at}"
+                "after byte {at}"
             );
         }
     }

@@ -5,10 +5,10 @@ use crate::wire::is_utf8;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-/// What stands first in octets that begin with a frame.
+/// What stands first in bytes that begin with a frame.
 #[derive(Debug, PartialEq)]
 pub(super) enum First {
-    /// A message, which the octets have no more.
+    /// A message, which the bytes have no more.
     Message(Bytes),
     /// The beginning of one, or nothing.
     Part,
@@ -18,10 +18,10 @@ pub(super) enum First {
     Other,
 }
 
-/// Takes the first message of `octets`, if its frame has no more than `most`.
+/// Takes the first message of `bytes`, if its frame has no more than `most`.
 #[inline]
-pub(super) fn take(octets: &mut BytesMut, role: Role, most: usize) -> First {
-    let (is_text, second) = match **octets {
+pub(super) fn take(bytes: &mut BytesMut, role: Role, most: usize) -> First {
+    let (is_text, second) = match **bytes {
         [] | [TEXT | BINARY] => return First::Part,
         [first @ (TEXT | BINARY), second, ..] => (first == TEXT, second),
         _ => return First::Other,
@@ -30,7 +30,7 @@ pub(super) fn take(octets: &mut BytesMut, role: Role, most: usize) -> First {
     if (second & MASKED != 0) != (role == Role::Server) {
         return First::Other;
     }
-    let Some(Header { payload, size, .. }) = Header::parse(octets) else {
+    let Some(Header { payload, size, .. }) = Header::parse(bytes) else {
         return First::Part;
     };
     let room = most.checked_sub(size);
@@ -40,10 +40,10 @@ pub(super) fn take(octets: &mut BytesMut, role: Role, most: usize) -> First {
     else {
         return First::Other;
     };
-    if octets.len() < size + length {
+    if bytes.len() < size + length {
         return First::Part;
     }
-    let (header, rest) = octets.split_at_mut(size);
+    let (header, rest) = bytes.split_at_mut(size);
     let payload = rest.get_mut(..length).unwrap_or_default();
     if let (Role::Server, [.., a, b, c, d]) = (role, header) {
         mask(payload, [*a, *b, *c, *d]);
@@ -51,12 +51,12 @@ pub(super) fn take(octets: &mut BytesMut, role: Role, most: usize) -> First {
     if is_text && !is_utf8(payload) {
         return First::NotUtf8;
     }
-    octets.advance(size);
+    bytes.advance(size);
     // The last message takes all there is, so that nothing is left to share it with.
-    let message = if octets.len() == length {
-        std::mem::take(octets)
+    let message = if bytes.len() == length {
+        std::mem::take(bytes)
     } else {
-        octets.split_to(length)
+        bytes.split_to(length)
     };
     First::Message(message.freeze())
 }
@@ -65,11 +65,11 @@ const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 const MASKED: u8 = 0x80;
 
-/// Whether `octets` begin with a frame that is not whole.
-pub(super) fn is_part(octets: &[u8]) -> bool {
+/// Whether `bytes` begin with a frame that is not whole.
+pub(super) fn is_part(bytes: &[u8]) -> bool {
     let whole =
-        |header: Header| header.payload.saturating_add(header.size as u64) <= octets.len() as u64;
-    !octets.is_empty() && !Header::parse(octets).is_some_and(whole)
+        |header: Header| header.payload.saturating_add(header.size as u64) <= bytes.len() as u64;
+    !bytes.is_empty() && !Header::parse(bytes).is_some_and(whole)
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
             payload
                 .iter()
                 .zip(KEY.iter().cycle())
-                .map(|(octet, by)| octet ^ if masked == 0 { 0 } else { *by }),
+                .map(|(byte, by)| byte ^ if masked == 0 { 0 } else { *by }),
         );
         frame
     }
@@ -105,20 +105,20 @@ mod tests {
         for role in [Role::Server, Role::Client] {
             for length in [0, 1, 15, 16, 17, 125, 126, 1000] {
                 let payload: Vec<u8> = (0..length).map(|at| (at % 127) as u8).collect();
-                let mut octets = frame(TEXT, &payload, role);
-                octets.unsplit(frame(BINARY, b"\xff", role));
+                let mut bytes = frame(TEXT, &payload, role);
+                bytes.unsplit(frame(BINARY, b"\xff", role));
                 assert_eq!(
-                    take(&mut octets, role, MOST),
+                    take(&mut bytes, role, MOST),
                     First::Message(payload.into()),
                     "{length}"
                 );
-                assert!(!is_part(&octets));
+                assert!(!is_part(&bytes));
                 assert_eq!(
-                    take(&mut octets, role, MOST),
+                    take(&mut bytes, role, MOST),
                     First::Message(Bytes::from_static(b"\xff"))
                 );
-                assert_eq!(take(&mut octets, role, MOST), First::Part);
-                assert_eq!(octets.capacity(), 0, "nothing is kept for nothing");
+                assert_eq!(take(&mut bytes, role, MOST), First::Part);
+                assert_eq!(bytes.capacity(), 0, "nothing is kept for nothing");
             }
         }
     }
@@ -127,10 +127,10 @@ mod tests {
     fn parts_are_left_as_they_are() {
         let whole = frame(BINARY, &[7; 200], Role::Server);
         for here in 0..whole.len() {
-            let mut octets = BytesMut::from(&whole[..here]);
-            assert_eq!(take(&mut octets, Role::Server, MOST), First::Part, "{here}");
-            assert_eq!(octets, whole[..here]);
-            assert_eq!(is_part(&octets), here > 0);
+            let mut bytes = BytesMut::from(&whole[..here]);
+            assert_eq!(take(&mut bytes, Role::Server, MOST), First::Part, "{here}");
+            assert_eq!(bytes, whole[..here]);
+            assert_eq!(is_part(&bytes), here > 0);
         }
     }
 
@@ -142,14 +142,14 @@ mod tests {
         let longer = frame(BINARY, &[0; MOST - 7], Role::Server);
         let in_64_bits =
             BytesMut::from(&[TEXT, MASKED | 127, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4][..]);
-        for mut octets in odd.chain([unmasked, longer, in_64_bits]) {
-            let before = octets.clone();
+        for mut bytes in odd.chain([unmasked, longer, in_64_bits]) {
+            let before = bytes.clone();
             assert_eq!(
-                take(&mut octets, Role::Server, MOST),
+                take(&mut bytes, Role::Server, MOST),
                 First::Other,
                 "{before:?}"
             );
-            assert_eq!(octets, before);
+            assert_eq!(bytes, before);
         }
         assert_eq!(
             take(&mut frame(TEXT, b"", Role::Server), Role::Server, 1),

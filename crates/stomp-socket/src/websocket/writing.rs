@@ -5,7 +5,7 @@ use crate::wire::{Kind, Write};
 use bytes::{BufMut, BytesMut};
 use stomp_frame::EncodeError;
 
-/// The length of most headers: those of 126 to 65,535 octets.
+/// The length of most headers: those of 126 to 65,535 bytes.
 const USUAL: usize = 4;
 const LONGEST: usize = 10;
 
@@ -66,7 +66,7 @@ pub(super) fn mask_message(out: &mut BytesMut, start: usize, key: [u8; 4]) {
     }
 }
 
-/// The header of a payload of so many octets, and its length.
+/// The header of a payload of so many bytes, and its length.
 fn header(first: u8, length: usize) -> ([u8; LONGEST], usize) {
     let [.., high, low] = length.to_be_bytes();
     let [a, b, c, d, e, f, g, h] = (length as u64).to_be_bytes();
@@ -122,7 +122,7 @@ mod tests {
             let masked: Vec<u8> = payload(length)
                 .iter()
                 .zip(key.iter().cycle())
-                .map(|(octet, key)| octet ^ key)
+                .map(|(byte, key)| byte ^ key)
                 .collect();
             let mut out = put(length);
             mask_message(&mut out, b"before".len(), key);

@@ -33,12 +33,12 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         payload
             .iter()
             .zip(KEY.iter().cycle())
-            .map(|(octet, key)| octet ^ key),
+            .map(|(byte, key)| byte ^ key),
     );
     frame
 }
 
-/// The header of a client's frame that announces so many octets.
+/// The header of a client's frame that announces so many bytes.
 pub(crate) fn header(first: u8, length: u64) -> Vec<u8> {
     let mut header = vec![first];
     match length {
@@ -70,8 +70,8 @@ pub(crate) fn negotiated(mut socket: Socket) -> Socket {
 }
 
 /// Two ends of a pipe with so much room.
-pub(crate) fn pipe(octets: usize) -> (DuplexStream, DuplexStream) {
-    tokio::io::duplex(octets)
+pub(crate) fn pipe(bytes: usize) -> (DuplexStream, DuplexStream) {
+    tokio::io::duplex(bytes)
 }
 
 /// All frames until the end, and how it ended.
@@ -124,11 +124,11 @@ impl AsyncRead for Script {
         match self.reads.pop_front() {
             None => Poll::Pending,
             Some(Err(error)) => Poll::Ready(Err(error)),
-            Some(Ok(mut octets)) => {
-                let rest = octets.split_off(octets.len().min(space.remaining()));
-                space.put_slice(&octets);
+            Some(Ok(mut bytes)) => {
+                let rest = bytes.split_off(bytes.len().min(space.remaining()));
+                space.put_slice(&bytes);
                 // An end stays one.
-                if !rest.is_empty() || octets.is_empty() {
+                if !rest.is_empty() || bytes.is_empty() {
                     self.reads.push_front(Ok(rest));
                 }
                 Poll::Ready(Ok(()))
@@ -141,10 +141,10 @@ impl AsyncWrite for Script {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.calls.lock().unwrap().writes.push(octets.to_vec());
-        Poll::Ready(Ok(octets.len()))
+        self.calls.lock().unwrap().writes.push(bytes.to_vec());
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

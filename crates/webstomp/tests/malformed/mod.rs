@@ -15,7 +15,7 @@ pub(crate) struct Kind {
     /// What is said then, and how many messages that brings.
     pub(crate) then: &'static str,
     pub(crate) more_messages: usize,
-    frame: Octets,
+    frame: Bytes,
     /// The code of the `ERROR`, and the receipt that it names.
     pub(crate) code: &'static str,
     pub(crate) receipt: Option<&'static str>,
@@ -23,22 +23,22 @@ pub(crate) struct Kind {
     pub(crate) close: u16,
 }
 
-enum Octets {
+enum Bytes {
     Are(&'static [u8]),
     /// Some, and others so many times, and others.
     Repeat(&'static str, &'static str, usize, &'static str),
-    /// A command, and so many headers of so many octets.
+    /// A command, and so many headers of so many bytes.
     Lines(&'static str, usize, usize),
 }
 
 impl Kind {
-    pub(crate) fn octets(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         match self.frame {
-            Octets::Are(octets) => octets.to_vec(),
-            Octets::Repeat(start, again, times, end) => {
+            Bytes::Are(bytes) => bytes.to_vec(),
+            Bytes::Repeat(start, again, times, end) => {
                 [start, &again.repeat(times), end].concat().into_bytes()
             }
-            Octets::Lines(command, count, length) => {
+            Bytes::Lines(command, count, length) => {
                 let line = format!("a:{}\n", "x".repeat(length - 3));
                 format!("{command}\n{}\n\0", line.repeat(count)).into_bytes()
             }
@@ -84,7 +84,7 @@ const NOT_1_0: &[Option<Version>] = &[Some(Version::V1_1), Some(Version::V1_2)];
 const fn of(
     name: &'static str,
     versions: &'static [Option<Version>],
-    frame: Octets,
+    frame: Bytes,
     code: &'static str,
 ) -> Kind {
     Kind {
@@ -107,11 +107,11 @@ const fn malformed(
     versions: &'static [Option<Version>],
     frame: &'static [u8],
 ) -> Kind {
-    of(name, versions, Octets::Are(frame), "malformed-frame")
+    of(name, versions, Bytes::Are(frame), "malformed-frame")
 }
 
 /// More than is allowed.
-const fn large(name: &'static str, versions: &'static [Option<Version>], frame: Octets) -> Kind {
+const fn large(name: &'static str, versions: &'static [Option<Version>], frame: Bytes) -> Kind {
     let kind = of(name, versions, frame, "too-large");
     Kind {
         close: 1009,
@@ -126,7 +126,7 @@ const fn wrong(
     code: &'static str,
     frame: &'static str,
 ) -> Kind {
-    of(name, versions, Octets::Are(frame.as_bytes()), code)
+    of(name, versions, Bytes::Are(frame.as_bytes()), code)
 }
 
 const fn missing(
@@ -175,13 +175,13 @@ pub(crate) const KINDS: &[Kind] = &[
     unexpected("DISCONNECT at first", NONE, "DISCONNECT\nreceipt:9\n\n\0"),
     unexpected("CONNECTED at first", NONE, "CONNECTED\nreceipt:9\nversion:1.2\n\n\0"),
     unexpected("ERROR at first", NONE, "ERROR\nreceipt:9\nmessage:no\n\n\0"),
-    large("CONNECT with too many headers", NONE, Octets::Repeat("CONNECT\nreceipt:9\n", "a:b\n", 64, "\n\0")),
-    large("CONNECT with a line too long", NONE, Octets::Repeat("CONNECT\nreceipt:9\nlogin:", "x", 8_187, "\n\n\0")),
-    large("CONNECT with a line too long and no end", NONE, Octets::Repeat("CONNECT\nreceipt:9\n", "x", 10_000, "")),
-    large("CONNECT with a head too long", NONE, Octets::Lines("CONNECT", 17, 1_000)).untold(),
+    large("CONNECT with too many headers", NONE, Bytes::Repeat("CONNECT\nreceipt:9\n", "a:b\n", 64, "\n\0")),
+    large("CONNECT with a line too long", NONE, Bytes::Repeat("CONNECT\nreceipt:9\nlogin:", "x", 8_187, "\n\n\0")),
+    large("CONNECT with a line too long and no end", NONE, Bytes::Repeat("CONNECT\nreceipt:9\n", "x", 10_000, "")),
+    large("CONNECT with a head too long", NONE, Bytes::Lines("CONNECT", 17, 1_000)).untold(),
     // What is no frame.
     malformed("a command that there is not", ALL, b"SENT\nreceipt:9\ndestination:/sink\n\n\0"),
-    malformed("a command with an octet of no text", ALL, b"SE\xffND\nreceipt:9\n\n\0"),
+    malformed("a command with a byte of no text", ALL, b"SE\xffND\nreceipt:9\n\n\0"),
     malformed("a NUL in the command", ALL, b"SE\0ND\nreceipt:9\ndestination:/sink\n\n\0").untold(),
     malformed("a command without an EOL", ALL, b"SEND\0").untold(),
     malformed("a NUL in a header", ALL, b"SEND\nreceipt:9\ndestination:/si\0nk\n\n\0"),
@@ -219,13 +219,13 @@ pub(crate) const KINDS: &[Kind] = &[
     malformed("DISCONNECT with a body", ALL, b"DISCONNECT\nreceipt:9\n\nx\0"),
     malformed("RECEIPT with a body", ALL, b"RECEIPT\nreceipt:9\ncontent-length:1\n\nx\0"),
     // What is too much.
-    large("too many headers", ALL, Octets::Repeat("SEND\nreceipt:9\ndestination:/sink\n", "a:b\n", 15, "\n\0")),
-    large("the same header too often", ALL, Octets::Repeat("SEND\nreceipt:9\n", "destination:/sink\n", 16, "\n\0")),
-    large("a line too long", ALL, Octets::Repeat("SEND\nreceipt:9\ndestination:/sink\na:", "x", 511, "\n\n\0")),
-    large("a head too long", ALL, Octets::Lines("SEND\nreceipt:9", 11, 100)),
-    large("a body too long", ALL, Octets::Repeat("SEND\nreceipt:9\ndestination:/sink\n\n", "x", 4_096, "\0")),
-    large("a length over the limit", ALL, Octets::Are(b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:4096\n\n")),
-    large("the greatest length", ALL, Octets::Are(b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:9999999999\n\n")),
+    large("too many headers", ALL, Bytes::Repeat("SEND\nreceipt:9\ndestination:/sink\n", "a:b\n", 15, "\n\0")),
+    large("the same header too often", ALL, Bytes::Repeat("SEND\nreceipt:9\n", "destination:/sink\n", 16, "\n\0")),
+    large("a line too long", ALL, Bytes::Repeat("SEND\nreceipt:9\ndestination:/sink\na:", "x", 511, "\n\n\0")),
+    large("a head too long", ALL, Bytes::Lines("SEND\nreceipt:9", 11, 100)),
+    large("a body too long", ALL, Bytes::Repeat("SEND\nreceipt:9\ndestination:/sink\n\n", "x", 4_096, "\0")),
+    large("a length over the limit", ALL, Bytes::Are(b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:4096\n\n")),
+    large("the greatest length", ALL, Bytes::Are(b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:9999999999\n\n")),
     // Frames that lack something, or have what makes no sense.
     missing("SEND to nowhere", ALL, "SEND\nreceipt:9\n\nhello\0"),
     missing("SEND to an empty destination", ALL, "SEND\nreceipt:9\ndestination:\n\nhello\0"),
@@ -249,9 +249,9 @@ pub(crate) const KINDS: &[Kind] = &[
     ),
     malformed("a credit of nothing", ALL, b"SUBSCRIBE\nreceipt:9\nid:0\ndestination:/news\nprefetch-count:0\n\n\0"),
     malformed("a credit in words", ALL, b"SUBSCRIBE\nreceipt:9\nid:0\ndestination:/news\nprefetch-count:ten\n\n\0"),
-    large("a destination too long", ALL, Octets::Repeat("SEND\nreceipt:9\ndestination:", "x", 256, "\n\n\0")),
-    large("an id too long", ALL, Octets::Repeat("SUBSCRIBE\nreceipt:9\ndestination:/news\nid:", "x", 256, "\n\n\0")),
-    large("a transaction's name too long", ALL, Octets::Repeat("BEGIN\nreceipt:9\ntransaction:", "x", 256, "\n\n\0")),
+    large("a destination too long", ALL, Bytes::Repeat("SEND\nreceipt:9\ndestination:", "x", 256, "\n\n\0")),
+    large("an id too long", ALL, Bytes::Repeat("SUBSCRIBE\nreceipt:9\ndestination:/news\nid:", "x", 256, "\n\n\0")),
+    large("a transaction's name too long", ALL, Bytes::Repeat("BEGIN\nreceipt:9\ntransaction:", "x", 256, "\n\n\0")),
     // Frames at the wrong time.
     unexpected("CONNECT again", ALL, "CONNECT\nreceipt:9\naccept-version:1.2\n\n\0"),
     unexpected("STOMP again", ALL, "STOMP\nreceipt:9\naccept-version:1.2\n\n\0"),
@@ -314,9 +314,9 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind {
         before: "BEGIN\ntransaction:t\n\n\0SEND\ndestination:/sink\ntransaction:t\n\n1\0",
         ..of(
-            "a transaction of too many octets",
+            "a transaction of too many bytes",
             ALL,
-            Octets::Repeat("SEND\nreceipt:9\ndestination:/sink\ntransaction:t\n\n", "x", 3_000, "\0"),
+            Bytes::Repeat("SEND\nreceipt:9\ndestination:/sink\ntransaction:t\n\n", "x", 3_000, "\0"),
             "transaction-too-large",
         )
     },

@@ -58,9 +58,9 @@ pub(crate) struct Client(WebSocketStream<DuplexStream>);
 
 impl Client {
     pub(crate) async fn send(&mut self, frame: Frame) {
-        let octets = frame.to_bytes(Version::V1_2).unwrap();
+        let bytes = frame.to_bytes(Version::V1_2).unwrap();
         self.0
-            .send(Message::text(String::from_utf8(octets.to_vec()).unwrap()))
+            .send(Message::text(String::from_utf8(bytes.to_vec()).unwrap()))
             .await
             .unwrap();
     }

@@ -1,4 +1,4 @@
-//! A server in this process, and clients that can say any octets to it and read what they are answered.
+//! A server in this process, and clients that can say any bytes to it and read what they are answered.
 
 #![allow(
     dead_code,
@@ -75,11 +75,11 @@ impl Random {
 /// How a client reaches the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// Octets through a pipe in memory.
+    /// Bytes through a pipe in memory.
     Pipe,
     /// A WebSocket through a pipe in memory.
     PipeWebSocket,
-    /// Octets over TCP.
+    /// Bytes over TCP.
     Tcp,
     /// A WebSocket over TCP, with its handshake.
     TcpWebSocket,
@@ -97,7 +97,7 @@ impl Way {
 pub(crate) struct Server {
     routes: Routes,
     config: Arc<Config>,
-    octets: SocketAddr,
+    bytes: SocketAddr,
     websockets: SocketAddr,
 }
 
@@ -105,9 +105,9 @@ impl Server {
     /// A server of these routes, which are made twice.
     pub(crate) async fn start(router: impl Fn() -> Router, mut config: Config) -> Server {
         config.describe = Some(describe);
-        let (octets, websockets) = (listen().await, listen().await);
+        let (bytes, websockets) = (listen().await, listen().await);
         let addresses = (
-            octets.local_addr().unwrap(),
+            bytes.local_addr().unwrap(),
             websockets.local_addr().unwrap(),
         );
         tokio::spawn(
@@ -116,11 +116,11 @@ impl Server {
                 .serve(websockets),
         );
         let (routes, config) = (router().build().unwrap(), Arc::new(config));
-        tokio::spawn(accept(octets, routes.clone(), Arc::clone(&config)));
+        tokio::spawn(accept(bytes, routes.clone(), Arc::clone(&config)));
         Server {
             routes,
             config,
-            octets: addresses.0,
+            bytes: addresses.0,
             websockets: addresses.1,
         }
     }
@@ -152,7 +152,7 @@ impl Server {
                 Client::new(Box::new(theirs), true)
             }
             Way::Tcp => Client::new(
-                Box::new(dial(self.octets, number, Leaving::Fin).await),
+                Box::new(dial(self.bytes, number, Leaving::Fin).await),
                 false,
             ),
             Way::TcpWebSocket => {
@@ -171,7 +171,7 @@ impl Server {
         let address = if is_websocket {
             self.websockets
         } else {
-            self.octets
+            self.bytes
         };
         let mut client = Client::new(
             Box::new(dial(address, number, Leaving::Reset).await),
@@ -237,7 +237,7 @@ async fn dial(address: SocketAddr, number: usize, leaving: Leaving) -> tokio::ne
     stream
 }
 
-/// Octets both ways.
+/// Bytes both ways.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -254,7 +254,7 @@ pub(crate) enum Heard {
     Reset,
 }
 
-/// A client that can say any octets.
+/// A client that can say any bytes.
 pub(crate) struct Client {
     io: Box<dyn Stream>,
     is_websocket: bool,
@@ -294,31 +294,31 @@ impl Client {
         assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
     }
 
-    /// Says these octets as they are, even over a WebSocket. Whether they are taken, the answer shows.
-    pub(crate) async fn say_raw(&mut self, octets: &[u8]) {
-        let _ = soon(self.io.write_all(octets)).await;
+    /// Says these bytes as they are, even over a WebSocket. Whether they are taken, the answer shows.
+    pub(crate) async fn say_raw(&mut self, bytes: &[u8]) {
+        let _ = soon(self.io.write_all(bytes)).await;
         let _ = self.io.flush().await;
     }
 
-    /// Says these octets, over a WebSocket in one message.
-    pub(crate) async fn say(&mut self, octets: impl AsRef<[u8]>) {
-        let octets = octets.as_ref();
+    /// Says these bytes, over a WebSocket in one message.
+    pub(crate) async fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
         if self.is_websocket {
-            let kind = if std::str::from_utf8(octets).is_ok() {
+            let kind = if std::str::from_utf8(bytes).is_ok() {
                 TEXT
             } else {
                 BINARY
             };
-            self.say_raw(&websocket_frame(FIN | kind, octets)).await;
+            self.say_raw(&websocket_frame(FIN | kind, bytes)).await;
         } else {
-            self.say_raw(octets).await;
+            self.say_raw(bytes).await;
         }
     }
 
-    /// Says these octets in some pieces: writes, or messages, or fragments of one message.
-    pub(crate) async fn say_in_pieces(&mut self, octets: &[u8], random: &mut Random) {
+    /// Says these bytes in some pieces: writes, or messages, or fragments of one message.
+    pub(crate) async fn say_in_pieces(&mut self, bytes: &[u8], random: &mut Random) {
         let (pieces, is_one_message) = (1 + random.below(4), random.below(2) == 0);
-        let mut rest = octets;
+        let mut rest = bytes;
         for number in 0..pieces {
             let is_last = number + 1 == pieces;
             let at = if is_last {
@@ -447,7 +447,7 @@ impl Client {
     }
 }
 
-/// The first octet of a WebSocket frame (RFC 6455, section 5.2).
+/// The first byte of a WebSocket frame (RFC 6455, section 5.2).
 pub(crate) const FIN: u8 = 0x80;
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;

@@ -13,7 +13,7 @@ use crate::server::Server;
 use crate::wire;
 
 pub(crate) const ROUNDS: usize = 3;
-pub(crate) const OCTETS: usize = 64 << 10;
+pub(crate) const BYTES: usize = 64 << 10;
 pub(crate) const REST: Duration = Duration::from_secs(5);
 const CONNECTIONS: u64 = 5_000;
 /// These are not counted: they pay for what a server sets up only once.
@@ -21,7 +21,7 @@ const FIRST: u64 = 50;
 
 /// Bytes for each connection; nothing where memory cannot be read.
 pub(crate) async fn run(server: &Server) -> io::Result<Option<f64>> {
-    let large = wire::message(&dialect::large_request(OCTETS));
+    let large = wire::message(&dialect::large_request(BYTES));
     let connect = async || match server.dialect {
         Dialect::Raw => server.requester().await,
         Dialect::Stomp | Dialect::Frames => after(server.requester().await?, &large).await,
