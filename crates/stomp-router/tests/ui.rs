@@ -85,7 +85,7 @@ fn manifest(crates: &Path, cases: &[PathBuf]) -> String {
     });
     format!(
         "[package]\nname = \"ui\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\nstomp-router.path = {:?}\n\
-         futures-util.version = \"*\"\ntower.version = \"*\"\ntower.features = [\"limit\"]\n\n{}",
+         futures-util.version = \"*\"\nfutures-util.default-features = false\ntower.version = \"*\"\ntower.features = [\"limit\"]\n\n{}",
         crates.join("stomp-router"),
         programs.collect::<String>()
     )
