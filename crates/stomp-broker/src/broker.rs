@@ -1,7 +1,7 @@
 //! The broker, as a service and as a handle.
 
 use crate::{
-    Answer, Config, Destination, Engine, Memory, Statistics, destination::prefix, sending,
+    Config, Destination, Engine, EngineFuture, Memory, Statistics, destination::prefix, sending,
     temporary,
 };
 use bytestring::ByteString;
@@ -12,8 +12,8 @@ use std::{
 };
 use stomp_frame::Command;
 use stomp_session::{
-    BoxError, ClientError, IntoMessage, Message, MessageStream, Principal, Request, Response,
-    Session,
+    BoxError, ClientError, IntoMessage, InvalidConfig, Message, MessageStream, Principal, Request,
+    Response, Session,
 };
 use tower_service::Service;
 
@@ -29,7 +29,7 @@ use tower_service::Service;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), stomp_session::BoxError> {
-/// let broker = Broker::new(Config::default());
+/// let broker = Broker::new(Config::default())?;
 /// let mut stocks = broker.subscribe("/topic/stocks.*").await?;
 /// broker.publish("/topic/stocks.abc", "42").await?;
 /// assert_eq!(stocks.next().await.unwrap()?.body(), "42");
@@ -46,18 +46,26 @@ struct Shared {
 
 impl Broker {
     /// A broker in memory.
-    #[must_use]
-    pub fn new(config: Config) -> Broker {
+    ///
+    /// # Errors
+    ///
+    /// See [`Config::validate`].
+    pub fn new(config: Config) -> Result<Broker, InvalidConfig> {
         let engine = Memory::new(config.clone());
         Broker::with_engine(config, engine)
     }
 
     /// A broker over another engine.
-    pub fn with_engine(config: Config, engine: impl Engine) -> Broker {
-        Broker(Arc::new(Shared {
+    ///
+    /// # Errors
+    ///
+    /// See [`Config::validate`].
+    pub fn with_engine(config: Config, engine: impl Engine) -> Result<Broker, InvalidConfig> {
+        config.validate()?;
+        Ok(Broker(Arc::new(Shared {
             config,
             engine: Box::new(engine),
-        }))
+        })))
     }
 
     /// Publishes a message to `/topic/…`, `/queue/…`, or a reply's `/temp-queue/…`. [`Config::send`] is only about clients.
@@ -69,7 +77,7 @@ impl Broker {
     ///
     /// The answer is an error if the destination does not exist or takes no more, see the [crate's documentation](crate),
     /// or that of [`IntoMessage::into_message`].
-    pub fn publish(&self, destination: &str, message: impl IntoMessage) -> Answer<()> {
+    pub fn publish(&self, destination: &str, message: impl IntoMessage) -> EngineFuture<()> {
         self.send_to(self.destination(destination), message)
     }
 
@@ -84,7 +92,7 @@ impl Broker {
         principal: &Principal,
         destination: &str,
         message: impl IntoMessage,
-    ) -> Answer<()> {
+    ) -> EngineFuture<()> {
         let path = destination.trim_start_matches('/');
         let to = Destination::user(principal.clone(), path.to_owned());
         self.send_to(Ok(to), message)
@@ -94,13 +102,13 @@ impl Broker {
         &self,
         to: Result<Destination, ClientError>,
         message: impl IntoMessage,
-    ) -> Answer<()> {
+    ) -> EngineFuture<()> {
         let prepared = to
             .and_then(|to| to.check_for_sending(&self.0.config).map(|()| to))
             .map_err(BoxError::from);
         match prepared.and_then(|to| Ok((message.into_message()?, to))) {
             Ok((message, to)) => self.0.engine.publish(&to, to.stamp(message)),
-            Err(error) => Answer::now(Err(error)),
+            Err(error) => EngineFuture::ready(Err(error)),
         }
     }
 
@@ -110,13 +118,13 @@ impl Broker {
     /// # Errors
     ///
     /// The answer is an error if there is no such destination, or there are too many.
-    pub fn subscribe(&self, destination: &str) -> Answer<MessageStream> {
+    pub fn subscribe(&self, destination: &str) -> EngineFuture<MessageStream> {
         let to = self
             .destination(destination)
             .and_then(|to| to.check(&self.0.config).map(|()| to));
         match to {
             Ok(to) => self.0.engine.subscribe(&to),
-            Err(error) => Answer::now(Err(error)),
+            Err(error) => EngineFuture::ready(Err(error)),
         }
     }
 
@@ -158,15 +166,15 @@ impl Broker {
             return Ok(Destination::temporary(temporary::name_of(
                 own,
                 session,
-                self.0.config.temporaries,
+                self.0.config.max_temporary_queues,
             )?));
         }
         Ok(self.destination(text)?)
     }
 
-    fn send(&self, request: &Request) -> Answer<Response> {
+    fn send(&self, request: &Request) -> EngineFuture<Response> {
         match self.prepare(request) {
-            Err(error) => Answer::now(Err(error)),
+            Err(error) => EngineFuture::ready(Err(error)),
             Ok((to, message)) => match request.transaction().cloned() {
                 None => self.0.engine.publish(&to, message).map(|()| Response::Done),
                 Some(staging) => self.0.engine.reserve(&to, message).map(move |effect| {
@@ -193,15 +201,15 @@ impl Broker {
             self.destination_of(text, request.session())?
         };
         to.check_for_sending(config)?;
-        let message = to.stamp(sending::message(request, config.temporaries)?);
+        let message = to.stamp(sending::message(request, config.max_temporary_queues)?);
         Ok((to, message))
     }
 
-    fn observe(&self, request: &Request) -> Answer<Response> {
+    fn observe(&self, request: &Request) -> EngineFuture<Response> {
         let to = self.destination_of(request.destination(), request.session());
         match to.and_then(|to| to.check(&self.0.config).map(|()| to).map_err(Into::into)) {
             Ok(to) => self.0.engine.subscribe(&to).map(Response::Observe),
-            Err(error) => Answer::now(Err(error)),
+            Err(error) => EngineFuture::ready(Err(error)),
         }
     }
 }
@@ -209,18 +217,18 @@ impl Broker {
 impl Service<Request> for Broker {
     type Response = Response;
     type Error = BoxError;
-    type Future = Answer<Response>;
+    type Future = EngineFuture<Response>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Answer<Response> {
+    fn call(&mut self, request: Request) -> EngineFuture<Response> {
         match request.command() {
             Command::Send => self.send(&request),
             Command::Subscribe => self.observe(&request),
             // The streams of a subscription or a session end with it, and tell the engine.
-            _ => Answer::now(Ok::<_, BoxError>(Response::Done)),
+            _ => EngineFuture::ready(Ok::<_, BoxError>(Response::Done)),
         }
     }
 }

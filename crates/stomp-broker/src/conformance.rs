@@ -222,9 +222,9 @@ impl Run<'_> {
         }
         drop(consumer);
         for (delivery, settlement) in taken.into_iter().zip([
-            Settlement::Unsettled,
+            Settlement::Abandoned,
             Settlement::Unsent,
-            Settlement::Unsettled,
+            Settlement::Abandoned,
         ]) {
             delivery.settle(settlement);
         }

@@ -136,16 +136,16 @@ impl Destination {
             self.segments().count(),
             self.segments().filter(|it| is_wildcard(it)).count(),
         );
-        if count > config.segments {
+        if count > config.max_segments {
             return Err(bad(format!(
                 "A topic has at most {} segments.",
-                config.segments
+                config.max_segments
             )));
         }
-        if wildcards > config.wildcards {
+        if wildcards > config.max_wildcards {
             return Err(bad(format!(
                 "A pattern has at most {} wildcards.",
-                config.wildcards
+                config.max_wildcards
             )));
         }
         if self.segments().take(count - 1).any(is_rest) {

@@ -8,13 +8,13 @@
 //! use stomp_session::Session;
 //! # use stomp_socket::Socket;
 //!
-//! # fn example(socket: Socket) {
-//! let mut config = Config::default();
-//! config.send = Allow::when(|request| request.principal().is_some());
-//! let broker = Broker::new(config);
+//! # fn example(socket: Socket) -> Result<(), stomp_session::InvalidConfig> {
+//! let config = Config::default().send(Allow::when(|request| request.principal().is_some()));
+//! let broker = Broker::new(config)?;
 //!
 //! let (_, _, connection) = Session::new(socket, stomp_session::Config::default());
 //! tokio::spawn(connection.run(broker.clone()));
+//! # Ok(())
 //! # }
 //! ```
 //!
@@ -35,7 +35,7 @@
 //! # Topics
 //!
 //! What one session sends to one topic arrives in that order. Each subscription has a mailbox, see [`Config::mailbox`];
-//! who does not keep up meets its policy and hinders nobody. Where [`Config::retained`] allows it, a message with the header
+//! who does not keep up meets its policy and hinders nobody. Where [`Config::max_retained_messages`] allows it, a message with the header
 //! `retain:set` is kept as its topic's last value, which those that subscribe later get first; one with `retain:remove` has
 //! it forgotten.
 //!
@@ -43,8 +43,8 @@
 //!
 //! A queue gives each message to one consumer, to each in turn, as far as they have credit. `ACK` removes it. After a
 //! `NACK`, and where its consumer goes away, it is given out again, with `redelivered:true`, before those that came after
-//! it; after a `NACK` preferably to another consumer. What was given out [`Config::attempts`] times in vain goes to
-//! [`Config::dead_letter`], with the headers `original-destination` and `dead-letter-reason`: `rejected`, or `overflow`. A
+//! it; after a `NACK` preferably to another consumer. What was given out [`Config::max_delivery_attempts`] times in vain goes to
+//! [`Config::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`: `rejected`, or `overflow`. A
 //! message with the header `expires`, in milliseconds since 1970, is given to nobody after that time.
 //!
 //! # Replies
@@ -70,7 +70,7 @@
 //! | the service, and sending from anywhere | [`Broker`] |
 //! | settings | [`Config`], [`Allow`], [`QueueOverflow`] |
 //! | what there is | [`Statistics`] |
-//! | other engines | [`Engine`], [`Answer`], [`Destination`], [`conformance`] |
+//! | other engines | [`Engine`], [`EngineFuture`], [`Destination`], [`conformance`] |
 
 #![forbid(unsafe_code)]
 
@@ -79,8 +79,8 @@ mod config;
 mod destination;
 mod statistics;
 
-mod answer;
 mod engine;
+mod engine_future;
 
 mod memory;
 mod sending;
@@ -88,10 +88,10 @@ mod temporary;
 
 pub mod conformance;
 
-pub use answer::Answer;
 pub use broker::Broker;
 pub use config::{Allow, Config, QueueOverflow};
 pub use destination::{Destination, Scope};
 pub use engine::{Effect, Engine};
+pub use engine_future::EngineFuture;
 pub use memory::Memory;
 pub use statistics::{DestinationStatistics, Statistics};

@@ -19,7 +19,7 @@ const OF_THE_FRAME: [&str; 4] = [
 /// Bodies from this length on have buffers of their own.
 const LARGE: usize = 4 << 10;
 
-/// The message that a `SEND` asks to have published. `temporaries` is [`Config::temporaries`](crate::Config::temporaries).
+/// The message that a `SEND` asks to have published. `temporaries` is [`Config::max_temporary_queues`](crate::Config::max_temporary_queues).
 ///
 /// It is a copy: what is kept must not keep the buffer alive that its frame was read into.
 pub(crate) fn message(request: &Request, temporaries: usize) -> Result<Message, BoxError> {

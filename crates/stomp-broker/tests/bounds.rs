@@ -56,8 +56,8 @@ fn destinations_that_are_abandoned_leave_nothing_behind() {
         .build()
         .unwrap();
     let mut config = Config::default();
-    (config.idle, config.destinations) = (Duration::from_secs(10), count);
-    let broker = Broker::new(config);
+    (config.idle_timeout, config.max_destinations) = (Duration::from_secs(10), count);
+    let broker = Broker::new(config).unwrap();
     let leaks = RefCell::new(0);
     let info = allocation_counter::measure(|| {
         runtime.block_on(async {
@@ -96,8 +96,8 @@ fn destinations_that_are_abandoned_leave_nothing_behind() {
 #[test]
 fn there_are_no_more_destinations_than_there_may_be() {
     let mut config = Config::default();
-    config.destinations = 3;
-    let broker = Broker::new(config);
+    config.max_destinations = 3;
+    let broker = Broker::new(config).unwrap();
     let mut streams: Vec<_> = ["/topic/a", "/topic/b.*", "/topic/>"]
         .map(|destination| subscribed(&broker, destination))
         .into();
@@ -132,7 +132,7 @@ fn there_are_no_more_destinations_than_there_may_be() {
 #[tokio::test(start_paused = true)]
 async fn many_subscribers_of_one_topic_are_served_in_steps() {
     let count = size(1_000, 10_000);
-    let broker = Broker::new(Config::default());
+    let broker = Broker::new(Config::default()).unwrap();
     let mut streams: Vec<_> = (0..count)
         .map(|_| subscribed(&broker, "/topic/a"))
         .collect();
@@ -161,7 +161,7 @@ async fn many_subscribers_of_one_topic_are_served_in_steps() {
 #[tokio::test(start_paused = true)]
 async fn many_clients_of_one_topic_all_get_everything() {
     let count = size(300, 10_000);
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let mut clients = Vec::new();
     for _ in 0..count {
         let mut client = Client::of(&broker).await;
@@ -189,7 +189,7 @@ async fn many_clients_of_one_topic_all_get_everything() {
 #[test]
 fn wildcards_cost_each_message_no_more_than_they_may() {
     let (segments, most) = (16u32, 3);
-    let broker = Broker::new(Config::default());
+    let broker = Broker::new(Config::default()).unwrap();
     let pattern = |places: u32| -> String {
         let segments: Vec<_> = (0..segments)
             .map(|at| if places >> at & 1 == 1 { "*" } else { "a" })
@@ -230,7 +230,7 @@ fn wildcards_cost_each_message_no_more_than_they_may() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_may_publish_to_the_topic_that_its_own_session_is_subscribed_to() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let inner = broker.clone();
     let service = tower::service_fn(move |request: Request| {
         let mut broker = inner.clone();
@@ -296,7 +296,7 @@ impl Wake for Meddler {
 /// A lock that was held while something is woken would be waited for here for ever.
 #[test]
 fn no_lock_is_held_while_somebody_is_woken() {
-    let broker = Broker::new(Config::default());
+    let broker = Broker::new(Config::default()).unwrap();
     let meddler = Arc::new(Meddler {
         broker: broker.clone(),
         woken: AtomicUsize::new(0),
@@ -325,7 +325,7 @@ fn no_lock_is_held_while_somebody_is_woken() {
 
 #[tokio::test(start_paused = true)]
 async fn one_client_cannot_subscribe_without_end() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let mut client = Client::of(&broker).await;
     for number in 0..256 {
         client

@@ -258,18 +258,18 @@ impl Subscriber {
 /// Mailboxes and queues in which no policy acts.
 fn roomy() -> (Config, Arc<stomp_session::Config>) {
     let mut config = open();
-    (config.queue_messages, config.queue_bytes) = (usize::MAX, usize::MAX);
+    (config.max_queue_messages, config.max_queue_bytes) = (usize::MAX, usize::MAX);
     config.mailbox = MailboxConfig::default()
-        .messages(usize::MAX)
-        .bytes(usize::MAX);
+        .max_messages(usize::MAX)
+        .max_bytes(usize::MAX);
     let mut session = stomp_session::Config::default();
-    session.mailbox_bytes = usize::MAX;
+    session.max_total_mailbox_bytes = usize::MAX;
     (config, Arc::new(session))
 }
 
 async fn topics_deliver(delays: Delays, messages: usize) -> usize {
     let (config, session) = roomy();
-    let broker = Broker::new(config);
+    let broker = Broker::new(config).unwrap();
     let progress = Arc::new(Progress::new());
     let mut subscribers = Vec::new();
     for number in 0..SUBSCRIBERS {
@@ -326,7 +326,7 @@ async fn every_message_that_is_dropped_is_counted_and_told() {
     let messages = size(2_000, 100_000);
     let mut config = Config::default();
     config.mailbox = MailboxConfig::default().overflow(Overflow::DropOldest);
-    let broker = Broker::new(config);
+    let broker = Broker::new(config).unwrap();
     let mut readers = Vec::new();
     for number in 0..SUBSCRIBERS as u64 {
         let mut client = Client::of(&broker).await;
@@ -394,7 +394,7 @@ async fn every_message_that_is_dropped_is_counted_and_told() {
 /// At the defaults nothing is dropped: who does not keep up is told, and until then misses nothing.
 #[tokio::test(start_paused = true)]
 async fn who_is_left_behind_is_told() {
-    let broker = Broker::new(Config::default());
+    let broker = Broker::new(Config::default()).unwrap();
     let (mut slow, mut quick) = (Client::of(&broker).await, Client::of(&broker).await);
     slow.subscribes("0", "/topic/>").await;
     quick.subscribes("0", "/topic/>").await;
@@ -517,8 +517,8 @@ impl Client {
 async fn a_queue_whose_consumers_are_killed_loses_nothing() {
     const PRODUCERS: usize = 4;
     let (each, (mut config, _)) = (size(200, 20_000), roomy());
-    config.attempts = u32::MAX;
-    let broker = Broker::new(config);
+    config.max_delivery_attempts = u32::MAX;
+    let broker = Broker::new(config).unwrap();
     let ledger = Arc::new(Ledger::default());
     let producers = (0..PRODUCERS).map(|number| {
         let broker = broker.clone();
@@ -612,7 +612,7 @@ async fn transacts(broker: Broker, number: u64, transactions: usize) -> HashMap<
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_transaction_is_seen_whole_or_not_at_all() {
     let (transactions, (config, session)) = (size(100, 5_000), roomy());
-    let broker = Broker::new(config);
+    let broker = Broker::new(config).unwrap();
     let mut watcher = Client::with(broker.clone(), session).await;
     watcher.subscribes("topic", "/topic/t").await;
     watcher.subscribes("queue", "/queue/t").await;

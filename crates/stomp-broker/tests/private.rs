@@ -9,7 +9,7 @@ use stomp_session::Principal;
 
 #[tokio::test(start_paused = true)]
 async fn a_principal_gets_its_own_in_all_its_sessions() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let mut anns = [
         Client::named(&broker, "ann").await,
         Client::named(&broker, "ann").await,
@@ -44,7 +44,7 @@ async fn a_principal_gets_its_own_in_all_its_sessions() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_gets_at_what_is_anothers() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let mut eve = Client::named(&broker, "eve").await;
     for (id, destination) in [
         "/topic/user/ann/queue/news",
@@ -88,7 +88,7 @@ async fn nobody_gets_at_what_is_anothers() {
 /// Names are no patterns, and are not split.
 #[tokio::test(start_paused = true)]
 async fn a_principal_may_have_any_name() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let names = ["*", ">", "#", "a.b", "a/b", "a", ""];
     let mut clients = Vec::new();
     for name in names {
@@ -121,7 +121,7 @@ async fn question(client: &mut Client, service: &mut Client) -> Frame {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_finds_the_session_that_asked() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let (mut ann, mut bob, mut service) = (
         Client::of(&broker).await,
         Client::of(&broker).await,
@@ -156,7 +156,7 @@ async fn a_reply_finds_the_session_that_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_temporary_queue_is_its_sessions_own_and_ends_with_it() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let (mut ann, mut eve, mut service) = (
         Client::of(&broker).await,
         Client::of(&broker).await,
@@ -186,15 +186,15 @@ async fn a_temporary_queue_is_its_sessions_own_and_ends_with_it() {
 
 #[tokio::test(start_paused = true)]
 async fn who_has_the_name_of_a_reply_may_send_there_and_only_there() {
-    let broker = Broker::new(Config::default());
+    let broker = Broker::new(Config::default()).unwrap();
     let (mut ann, mut service) = (Client::of(&broker).await, Client::of(&broker).await);
     ann.subscribes("0", "/temp-queue/replies").await;
     ann.is_refused(send("/temp-queue/replies", "1"), "forbidden")
         .await;
     // In a test, the name is told by an application that may send.
     let mut open = open();
-    open.temporaries = 2;
-    let other = Broker::new(open);
+    open.max_temporary_queues = 2;
+    let other = Broker::new(open).unwrap();
     let mut questions = other.subscribe("/topic/questions").await.unwrap();
     let mut ann = Client::of(&other).await;
     ann.consumes("0", "/temp-queue/replies").await;

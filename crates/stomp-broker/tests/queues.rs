@@ -15,7 +15,7 @@ use tokio::time::{Instant, advance};
 
 /// A broker, and two clients of it.
 async fn two_clients(config: Config) -> (Broker, Client, Client) {
-    let broker = Broker::new(config);
+    let broker = Broker::new(config).unwrap();
     let (one, two) = (Client::of(&broker).await, Client::of(&broker).await);
     (broker, one, two)
 }
@@ -129,7 +129,7 @@ async fn who_has_no_credit_gets_nothing() {
 async fn who_is_called_and_does_not_come_is_passed_over() {
     let (broker, mut producer, mut other) = two_clients(open()).await;
     let mut config = stomp_session::Config::default();
-    config.unacked_bytes = 1;
+    config.max_unacked_bytes = 1;
     let mut spent = Client::with(broker.clone(), config.into()).await;
     spent.consumes("0", "/queue/q").await;
     spent.consumes("1", "/queue/other").await;
@@ -202,7 +202,7 @@ async fn what_one_refuses_is_for_another() {
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_too_often_is_a_dead_letter() {
     let mut config = open();
-    config.attempts = 3;
+    config.max_delivery_attempts = 3;
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     consumer.consumes("0", "/queue/q").await;
     producer
@@ -241,7 +241,7 @@ async fn what_is_refused_too_often_is_a_dead_letter() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_kills_its_consumers_is_a_dead_letter_too() {
     let mut config = open();
-    (config.attempts, config.dead_letter) = (2, None);
+    (config.max_delivery_attempts, config.dead_letter_queue) = (2, None);
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     producer.sends_numbers(0..2).await;
     for is_redelivered in [false, true] {
@@ -264,7 +264,7 @@ async fn a_message_that_kills_its_consumers_is_a_dead_letter_too() {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_refuses_whoever_sends() {
     let mut config = open();
-    config.queue_messages = 2;
+    config.max_queue_messages = 2;
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     producer.sends_numbers(0..2).await;
     producer
@@ -294,7 +294,7 @@ async fn a_full_queue_refuses_whoever_sends() {
 async fn it_is_full_of_bytes_too_and_so_may_be_all_together() {
     let large = "x".repeat(1_000);
     let mut config = open();
-    (config.queue_bytes, config.all_queues_bytes) = (2_500, 4_000);
+    (config.max_queue_bytes, config.max_total_queue_bytes) = (2_500, 4_000);
     let (_, mut producer, mut consumer) = two_clients(config).await;
     for queue in ["/queue/a", "/queue/a", "/queue/b"] {
         producer.sends(queue, &large).await;
@@ -320,7 +320,7 @@ async fn it_is_full_of_bytes_too_and_so_may_be_all_together() {
 #[tokio::test(start_paused = true)]
 async fn or_the_oldest_are_dead_letters() {
     let mut config = open();
-    (config.queue_messages, config.queue_overflow) = (2, QueueOverflow::DropOldest);
+    (config.max_queue_messages, config.queue_overflow) = (2, QueueOverflow::DropOldest);
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     producer.sends_numbers(0..5).await;
     consumer.consumes("0", "/queue/dead-letters").await;
@@ -351,7 +351,7 @@ fn in_millis(millis: i64) -> String {
 #[tokio::test(start_paused = true)]
 async fn what_has_expired_is_given_to_nobody() {
     let mut config = open();
-    config.queue_messages = 4;
+    config.max_queue_messages = 4;
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     for expires in [
         in_millis(-1),
@@ -383,7 +383,7 @@ async fn what_has_expired_is_given_to_nobody() {
 #[tokio::test(start_paused = true)]
 async fn what_has_expired_takes_no_room() {
     let mut config = open();
-    config.queue_messages = 1;
+    config.max_queue_messages = 1;
     let (broker, mut producer, _) = two_clients(config).await;
     producer
         .asks(send("/queue/q", "0").with_header("expires", &in_millis(500)))
@@ -403,7 +403,7 @@ async fn what_has_expired_takes_no_room() {
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_is_empty_and_idle_is_gone() {
     let mut config = open();
-    config.idle = Duration::from_secs(10);
+    config.idle_timeout = Duration::from_secs(10);
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     let queues = || broker.statistics().destinations.len();
     let pass = async |seconds| {

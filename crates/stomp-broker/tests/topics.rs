@@ -9,7 +9,7 @@ use stomp_session::{MailboxConfig, Message, Overflow};
 
 #[tokio::test(start_paused = true)]
 async fn everybody_who_is_subscribed_gets_a_message_its_sender_too() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
     ann.sends("/topic/a", "for nobody").await;
     ann.subscribes("0", "/topic/a").await;
@@ -41,7 +41,7 @@ async fn everybody_who_is_subscribed_gets_a_message_its_sender_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_tells_subscribers_of_patterns_where_it_was_sent_to() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let mut client = Client::of(&broker).await;
     client.subscribes("0", "/topic/stocks.*").await;
     client
@@ -64,7 +64,7 @@ async fn a_message_tells_subscribers_of_patterns_where_it_was_sent_to() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_may_send_unless_it_is_allowed() {
-    let broker = Broker::new(Config::default());
+    let broker = Broker::new(Config::default()).unwrap();
     let mut client = Client::named(&broker, "ann").await;
     for destination in ["/topic/a", "/queue/a", "/user/a", "/temp-queue/a"] {
         client.is_refused(send(destination, "1"), "forbidden").await;
@@ -75,14 +75,14 @@ async fn nobody_may_send_unless_it_is_allowed() {
         .unwrap();
     let mut config = Config::default();
     config.send = Allow::when(|request| request.destination() == "/topic/open");
-    let mut client = Client::of(&Broker::new(config)).await;
+    let mut client = Client::of(&Broker::new(config).unwrap()).await;
     client.is_refused(send("/topic/a", "1"), "forbidden").await;
     client.sends("/topic/open", "1").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_destination_is_refused_and_the_session_goes_on() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let mut client = Client::of(&broker).await;
     for (destination, code) in [
         ("/elsewhere/a", "not-found"),
@@ -111,8 +111,8 @@ async fn what_is_no_destination_is_refused_and_the_session_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn the_last_value_of_a_topic_is_kept_for_those_who_come_later() {
     let mut config = open();
-    config.retained = 2;
-    let broker = Broker::new(config);
+    config.max_retained_messages = 2;
+    let broker = Broker::new(config).unwrap();
     let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
     bob.subscribes("0", "/topic/a").await;
     for (destination, body) in [("/topic/a", "1"), ("/topic/a", "2"), ("/topic/b", "3")] {
@@ -137,7 +137,7 @@ async fn the_last_value_of_a_topic_is_kept_for_those_who_come_later() {
 
 #[tokio::test(start_paused = true)]
 async fn without_room_no_last_value_is_kept() {
-    let broker = Broker::new(Config::default());
+    let broker = Broker::new(Config::default()).unwrap();
     broker
         .publish("/topic/a", Message::new("1").with_header("retain", "set"))
         .await
@@ -155,8 +155,8 @@ async fn who_does_not_keep_up_is_told_and_hinders_nobody() {
     ];
     for (overflow, dropped) in told {
         let mut config = open();
-        config.mailbox = MailboxConfig::default().messages(4).overflow(overflow);
-        let broker = Broker::new(config);
+        config.mailbox = MailboxConfig::default().max_messages(4).overflow(overflow);
+        let broker = Broker::new(config).unwrap();
         let mut slow = Client::of(&broker).await;
         let mut quick = broker.subscribe("/topic/a").await.unwrap();
         slow.subscribes("0", "/topic/a").await;
@@ -185,7 +185,7 @@ async fn who_does_not_keep_up_is_told_and_hinders_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn statistics_tell_what_there_is() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let mut client = Client::named(&broker, "ann").await;
     client.subscribes("0", "/topic/a").await;
     client.subscribes("1", "/topic/a").await;

@@ -8,7 +8,7 @@ use stomp_frame::Command;
 
 #[tokio::test(start_paused = true)]
 async fn what_is_committed_arrives_in_order_and_what_is_aborted_does_not() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
     bob.subscribes("0", "/topic/a").await;
     bob.consumes("1", "/queue/a").await;
@@ -46,8 +46,8 @@ async fn what_is_committed_arrives_in_order_and_what_is_aborted_does_not() {
 #[tokio::test(start_paused = true)]
 async fn if_one_is_refused_none_arrives_and_no_room_is_lost() {
     let mut config = open();
-    config.queue_messages = 3;
-    let broker = Broker::new(config);
+    config.max_queue_messages = 3;
+    let broker = Broker::new(config).unwrap();
     let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
     bob.subscribes("0", "/topic/a").await;
     for refused in [
@@ -78,7 +78,7 @@ async fn if_one_is_refused_none_arrives_and_no_room_is_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn to_take_and_to_send_may_be_one() {
-    let broker = Broker::new(open());
+    let broker = Broker::new(open()).unwrap();
     let (mut ann, mut worker) = (Client::of(&broker).await, Client::of(&broker).await);
     ann.sends("/queue/in", "job").await;
     worker.consumes("0", "/queue/in").await;
@@ -114,8 +114,8 @@ async fn to_take_and_to_send_may_be_one() {
 #[tokio::test(start_paused = true)]
 async fn the_oldest_are_pushed_out_only_when_it_is_committed() {
     let mut config = open();
-    (config.queue_messages, config.queue_overflow) = (2, QueueOverflow::DropOldest);
-    let broker = Broker::new(config);
+    (config.max_queue_messages, config.queue_overflow) = (2, QueueOverflow::DropOldest);
+    let broker = Broker::new(config).unwrap();
     let mut ann = Client::of(&broker).await;
     ann.sends("/queue/a", "1").await;
     ann.sends("/queue/a", "2").await;

@@ -25,9 +25,9 @@ pub(crate) fn floor_decodes(Workload { pieces, frames }: Workload) -> Repeat {
 
 /// Fed until it is empty, as a connection feeds it; each frame is dropped at once.
 pub(crate) fn ours_decodes(Workload { pieces, frames }: Workload) -> Repeat {
-    let limits = Limits::default().frame(2 << 20);
+    let limits = Limits::default().max_frame_bytes(2 << 20);
     let mut decoder = Decoder::new(limits);
-    decoder.negotiated(Version::V1_2, limits);
+    decoder.resume(Version::V1_2, limits);
     Box::new(move |times| {
         for _ in 0..times {
             let mut found = 0;

@@ -60,7 +60,7 @@ impl BodySearch {
         // A body's first byte shows whether there may be one.
         if self.scanned == self.head
             || new.len() > FEW
-            || bytes.len() >= limits.frame
+            || bytes.len() >= limits.max_frame_bytes
             || new.contains(&0)
         {
             return false;
@@ -98,7 +98,9 @@ impl BodySearch {
         self.scanned = nul;
         match bytes.get(nul) {
             // The NUL is the frame's last byte.
-            _ if nul >= limits.frame => Err(Kind::FrameTooLong(limits.frame).at(limits.frame)),
+            _ if nul >= limits.max_frame_bytes => {
+                Err(Kind::FrameTooLong(limits.max_frame_bytes).at(limits.max_frame_bytes))
+            }
             None => Ok(None),
             Some(0) => Ok(Some(nul)),
             Some(_) => Err(Kind::MissingNul.at(nul)),

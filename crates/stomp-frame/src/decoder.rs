@@ -30,7 +30,7 @@ pub enum Decoded {
 ///
 /// After a `CONNECT`, `STOMP` or `CONNECTED` frame the decoder **stops by itself**: how the following bytes are to be
 /// read depends on the version, and whether they may be read at all on the answer. They are kept until
-/// [`negotiated`](Decoder::negotiated) is called, within [`Limits::frame`].
+/// [`resume`](Decoder::resume) is called, within [`Limits::max_frame_bytes`].
 ///
 /// ```
 /// use stomp_frame::{Decoded, Decoder, Limits, Version};
@@ -40,7 +40,7 @@ pub enum Decoded {
 /// assert!(matches!(decoder.decode()?, Some(Decoded::Frame(_))));
 /// assert_eq!(decoder.decode()?, None);
 ///
-/// decoder.negotiated(Version::V1_2, Limits::default());
+/// decoder.resume(Version::V1_2, Limits::default());
 /// decoder.feed("nation:/a\n\nhello\0");
 /// let Some(Decoded::Frame(send)) = decoder.decode()? else { panic!() };
 /// assert_eq!(send.body, "hello");
@@ -56,7 +56,7 @@ pub enum Decoded {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let mut stream: &[u8] = b"SEND\ndestination:/a\n\nhello\0\n";
 /// let mut decoder = Decoder::new(Limits::default());
-/// decoder.negotiated(Version::V1_2, Limits::default());
+/// decoder.resume(Version::V1_2, Limits::default());
 ///
 /// let mut buffer = [0; 4096];
 /// # let mut frames = 0;
@@ -104,7 +104,7 @@ impl Decoder {
     }
 
     /// Lets the decoder go on after `CONNECT`, `STOMP` or `CONNECTED`, in this version and with these limits.
-    pub fn negotiated(&mut self, version: Version, limits: Limits) {
+    pub fn resume(&mut self, version: Version, limits: Limits) {
         self.version = version;
         self.limits = limits.indexable();
         if self.is_stopped() {
@@ -118,7 +118,7 @@ impl Decoder {
         &self.limits
     }
 
-    /// Whether the decoder waits for [`negotiated`](Decoder::negotiated).
+    /// Whether the decoder waits for [`resume`](Decoder::resume).
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, State::Stopped)
@@ -126,7 +126,7 @@ impl Decoder {
 
     /// How many bytes are kept: fed, and not yet part of what [`decode`](Decoder::decode) gave.
     #[must_use]
-    pub fn held(&self) -> usize {
+    pub fn buffered_bytes(&self) -> usize {
         self.input.as_slice().len()
     }
 
@@ -197,8 +197,8 @@ impl Decoder {
                 BodySearch::after(head, command, search.is_plain(), headers.entries())?
             }
             State::Body(search) => *search,
-            State::Stopped if bytes.len() > limits.frame => {
-                return Err(Kind::FrameTooLong(limits.frame).at(limits.frame));
+            State::Stopped if bytes.len() > limits.max_frame_bytes => {
+                return Err(Kind::FrameTooLong(limits.max_frame_bytes).at(limits.max_frame_bytes));
             }
             State::Stopped => return Ok(None),
             State::Failed(error) => return Err(error.clone()),

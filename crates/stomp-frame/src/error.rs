@@ -51,16 +51,16 @@ pub enum DecodeErrorKind {
     /// The command allows no body.
     #[error("body on a frame that must not have one")]
     UnexpectedBody,
-    /// The frame is longer than [`Limits::frame`](crate::Limits::frame).
+    /// The frame is longer than [`Limits::max_frame_bytes`](crate::Limits::frame).
     #[error("frame longer than {0} bytes")]
     FrameTooLong(usize),
-    /// The head is longer than [`Limits::head`](crate::Limits::head).
+    /// The head is longer than [`Limits::max_head_bytes`](crate::Limits::head).
     #[error("head longer than {0} bytes")]
     HeadTooLong(usize),
-    /// A header line is longer than [`Limits::line`](crate::Limits::line).
+    /// A header line is longer than [`Limits::max_line_bytes`](crate::Limits::line).
     #[error("header line longer than {0} bytes")]
     LineTooLong(usize),
-    /// There are more header lines than [`Limits::headers`](crate::Limits::headers).
+    /// There are more header lines than [`Limits::max_headers`](crate::Limits::headers).
     #[error("more than {0} header lines")]
     TooManyHeaders(usize),
     /// The bytes end before the frame does ([`Frame::parse`](crate::Frame::parse) only).

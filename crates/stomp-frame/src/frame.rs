@@ -69,19 +69,19 @@ impl Frame {
         let bytes = bytes.into();
         let (length, all) = (bytes.len(), usize::MAX);
         let mut decoder = Decoder::new(Limits {
-            frame: all,
-            head: all,
-            line: all,
-            headers: all,
+            max_frame_bytes: all,
+            max_head_bytes: all,
+            max_line_bytes: all,
+            max_headers: all,
         });
-        decoder.negotiated(version, *decoder.limits());
+        decoder.resume(version, *decoder.limits());
         decoder.feed(bytes);
         let mut found = None;
         while let Some(item) = decoder.decode()? {
             match (item, &found) {
                 (Decoded::Frame(frame), None) => {
                     found = Some(frame);
-                    decoder.negotiated(version, *decoder.limits());
+                    decoder.resume(version, *decoder.limits());
                 }
                 (Decoded::Frame(_), Some(_)) => {
                     return Err(DecodeErrorKind::TrailingBytes.at(length));
@@ -90,8 +90,8 @@ impl Frame {
             }
         }
         match found {
-            Some(_) if decoder.held() > 0 => {
-                Err(DecodeErrorKind::TrailingBytes.at(length - decoder.held()))
+            Some(_) if decoder.buffered_bytes() > 0 => {
+                Err(DecodeErrorKind::TrailingBytes.at(length - decoder.buffered_bytes()))
             }
             Some(frame) => Ok(frame),
             None => Err(DecodeErrorKind::Incomplete.at(length)),

@@ -64,13 +64,15 @@ impl HeadSearch {
         headers: &mut Headers,
     ) -> Result<Option<(usize, Command)>, DecodeError> {
         // Bytes before the last that an EOL may have, with room for the NUL behind the head.
-        let most = limits.head.min(limits.frame.saturating_sub(1));
+        let most = limits
+            .max_head_bytes
+            .min(limits.max_frame_bytes.saturating_sub(1));
         // At hand, and put back when more bytes are needed.
         let (mut start, mut lines, mut colon) = (self.line, self.lines, self.colon);
         let mut longest = if lines == 0 {
-            limits.line.min(Command::LONGEST)
+            limits.max_line_bytes.min(Command::LONGEST)
         } else {
-            limits.line
+            limits.max_line_bytes
         };
         let mut entries: Option<&mut Entries> = None;
         for at in Marks::new(bytes.get(self.scanned..).unwrap_or_default(), self.scanned) {
@@ -85,7 +87,7 @@ impl HeadSearch {
                 self.is_bare &= mark != b'\\';
                 continue;
             }
-            if at - start > longest || at >= most || lines > limits.headers {
+            if at - start > longest || at >= most || lines > limits.max_headers {
                 (self.line, self.lines) = (start, lines);
                 self.check_line(bytes.get(start..at).unwrap_or_default(), at, limits)?;
             }
@@ -101,7 +103,7 @@ impl HeadSearch {
             if lines == 0 {
                 let line = bytes.get(start..at).unwrap_or_default();
                 self.command = Command::from_bytes(line.strip_suffix(b"\r").unwrap_or(line));
-                longest = limits.line;
+                longest = limits.max_line_bytes;
             } else if colon > start {
                 let noted = match entries.take() {
                     Some(noted) => noted,
@@ -146,9 +148,9 @@ impl HeadSearch {
         };
         let faults = [
             exceeded(
-                self.lines > limits.headers && !line.is_empty(),
+                self.lines > limits.max_headers && !line.is_empty(),
                 byte(0),
-                Kind::TooManyHeaders(limits.headers),
+                Kind::TooManyHeaders(limits.max_headers),
                 self.line,
             ),
             exceeded(
@@ -158,23 +160,23 @@ impl HeadSearch {
                 0,
             ),
             exceeded(
-                line.len() > limits.line,
-                byte(limits.line),
-                Kind::LineTooLong(limits.line),
+                line.len() > limits.max_line_bytes,
+                byte(limits.max_line_bytes),
+                Kind::LineTooLong(limits.max_line_bytes),
                 self.line,
             ),
             // With the EOL that must come, and behind the head a NUL.
             exceeded(
-                end >= limits.head,
-                limits.head.saturating_sub(1),
-                Kind::HeadTooLong(limits.head),
-                limits.head,
+                end >= limits.max_head_bytes,
+                limits.max_head_bytes.saturating_sub(1),
+                Kind::HeadTooLong(limits.max_head_bytes),
+                limits.max_head_bytes,
             ),
             exceeded(
-                end.saturating_add(1) >= limits.frame,
-                limits.frame.saturating_sub(2),
-                Kind::FrameTooLong(limits.frame),
-                limits.frame,
+                end.saturating_add(1) >= limits.max_frame_bytes,
+                limits.max_frame_bytes.saturating_sub(2),
+                Kind::FrameTooLong(limits.max_frame_bytes),
+                limits.max_frame_bytes,
             ),
         ];
         match faults.into_iter().flatten().min_by_key(|(at, _)| *at) {

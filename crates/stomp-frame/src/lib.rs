@@ -52,6 +52,7 @@ mod escape;
 mod grammar;
 mod head;
 mod input;
+mod invalid_config;
 mod limits;
 mod marks;
 
@@ -65,6 +66,7 @@ pub use encoder::Encoder;
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, InvalidFrame, InvalidValue};
 pub use frame::Frame;
 pub use headers::Headers;
+pub use invalid_config::InvalidConfig;
 pub use limits::Limits;
 pub use value::{AckMode, HeartBeat};
 pub use version::Version;

@@ -1,4 +1,6 @@
-//! How much a peer may send.
+//! Limits of one frame.
+
+use crate::InvalidConfig;
 
 /// The bounds of one frame. All are inclusive: a frame that reaches a limit passes, one byte more does not.
 ///
@@ -8,13 +10,13 @@
 #[non_exhaustive]
 pub struct Limits {
     /// Bytes in a whole frame, from the command's first to the closing NUL. Default: 256 KiB.
-    pub frame: usize,
+    pub max_frame_bytes: usize,
     /// Bytes in a head: command, headers and the empty line. Default: 16 KiB. At most 2 GiB; more counts as that.
-    pub head: usize,
+    pub max_head_bytes: usize,
     /// Bytes in one header line, without its EOL. Default: 8 KiB.
-    pub line: usize,
+    pub max_line_bytes: usize,
     /// Header lines in a frame, repeated ones counted too. Default: 64.
-    pub headers: usize,
+    pub max_headers: usize,
 }
 
 impl Limits {
@@ -22,7 +24,7 @@ impl Limits {
     #[must_use]
     pub fn before_login() -> Limits {
         Limits {
-            frame: 16 << 10,
+            max_frame_bytes: 16 << 10,
             ..Limits::default()
         }
     }
@@ -31,47 +33,61 @@ impl Limits {
     /// added there, and is no longer than they are.
     pub(crate) fn indexable(self) -> Limits {
         Limits {
-            head: self.head.min(u32::MAX as usize / 2),
+            max_head_bytes: self.max_head_bytes.min(u32::MAX as usize / 2),
             ..self
         }
     }
 
-    /// Sets [`Limits::frame`].
+    /// Sets [`Limits::max_frame_bytes`].
     #[must_use]
-    pub fn frame(mut self, bytes: usize) -> Limits {
-        self.frame = bytes;
+    pub fn max_frame_bytes(mut self, bytes: usize) -> Limits {
+        self.max_frame_bytes = bytes;
         self
     }
 
-    /// Sets [`Limits::head`].
+    /// Sets [`Limits::max_head_bytes`].
     #[must_use]
-    pub fn head(mut self, bytes: usize) -> Limits {
-        self.head = bytes;
+    pub fn max_head_bytes(mut self, bytes: usize) -> Limits {
+        self.max_head_bytes = bytes;
         self
     }
 
-    /// Sets [`Limits::line`].
+    /// Sets [`Limits::max_line_bytes`].
     #[must_use]
-    pub fn line(mut self, bytes: usize) -> Limits {
-        self.line = bytes;
+    pub fn max_line_bytes(mut self, bytes: usize) -> Limits {
+        self.max_line_bytes = bytes;
         self
     }
 
-    /// Sets [`Limits::headers`].
+    /// Sets [`Limits::max_headers`].
     #[must_use]
-    pub fn headers(mut self, lines: usize) -> Limits {
-        self.headers = lines;
+    pub fn max_headers(mut self, lines: usize) -> Limits {
+        self.max_headers = lines;
         self
+    }
+}
+
+impl Limits {
+    /// Checks that a frame can pass these limits.
+    ///
+    /// # Errors
+    ///
+    /// If a limit is 0.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::reject_zero("max_frame_bytes", self.max_frame_bytes)?;
+        InvalidConfig::reject_zero("max_head_bytes", self.max_head_bytes)?;
+        InvalidConfig::reject_zero("max_line_bytes", self.max_line_bytes)?;
+        InvalidConfig::reject_zero("max_headers", self.max_headers)
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            frame: 256 << 10,
-            head: 16 << 10,
-            line: 8 << 10,
-            headers: 64,
+            max_frame_bytes: 256 << 10,
+            max_head_bytes: 16 << 10,
+            max_line_bytes: 8 << 10,
+            max_headers: 64,
         }
     }
 }

@@ -14,7 +14,7 @@ struct Session(Decoder);
 impl Session {
     fn new() -> Session {
         let mut decoder = Decoder::new(Limits::default());
-        decoder.negotiated(Version::V1_2, Limits::default());
+        decoder.resume(Version::V1_2, Limits::default());
         Session(decoder)
     }
 

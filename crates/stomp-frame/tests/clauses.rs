@@ -128,7 +128,7 @@ fn eols_may_stand_between_frames() {
     for eols in ["", "\n", "\r\n", "\n\r\n\n", &"\r\n".repeat(10_000)] {
         let text = format!("{eols}ACK\nid:1\n\n\0{eols}SEND\n\nhi\0{eols}");
         let mut decoder = Decoder::new(Limits::default());
-        decoder.negotiated(V1_2, Limits::default());
+        decoder.resume(V1_2, Limits::default());
         decoder.feed(text);
         let mut frames = Vec::new();
         while let Some(item) = decoder.decode().unwrap() {
@@ -143,7 +143,7 @@ fn eols_may_stand_between_frames() {
                 send().with_body("hi")
             ]
         );
-        assert_eq!(decoder.held(), 0);
+        assert_eq!(decoder.buffered_bytes(), 0);
     }
 }
 
@@ -553,7 +553,11 @@ fn the_first_content_length_counts() {
 /// "If these limits are exceeded the server SHOULD send the client an ERROR frame": it can tell that this is why.
 #[test]
 fn a_limit_is_told_from_a_fault() {
-    let limits = Limits::default().frame(64).head(48).line(20).headers(2);
+    let limits = Limits::default()
+        .max_frame_bytes(64)
+        .max_head_bytes(48)
+        .max_line_bytes(20)
+        .max_headers(2);
     let refused = |text: String| {
         let mut decoder = Decoder::new(limits);
         decoder.feed(text);

@@ -11,13 +11,13 @@ fn decode(version: Version, bytes: &[u8]) -> Result<Vec<Frame>, Kind> {
 
 fn decode_within(limits: Limits, version: Version, bytes: &[u8]) -> Result<Vec<Frame>, Kind> {
     let mut decoder = Decoder::new(limits);
-    decoder.negotiated(version, limits);
+    decoder.resume(version, limits);
     decoder.feed(bytes.to_vec());
     let mut frames = Vec::new();
     while let Some(item) = decoder.decode().map_err(|error| error.kind)? {
         if let Decoded::Frame(frame) = item {
             frames.push(frame);
-            decoder.negotiated(version, limits);
+            decoder.resume(version, limits);
         }
     }
     Ok(frames)
@@ -162,7 +162,7 @@ fn malformed_heads_are_refused() {
 #[test]
 fn a_refused_frame_still_tells_its_receipt() {
     let mut decoder = Decoder::new(Limits::default());
-    decoder.negotiated(Version::V1_2, Limits::default());
+    decoder.resume(Version::V1_2, Limits::default());
     decoder.feed("SEND\nreceipt:a\\c7\nx:\\t\n\n\0");
     let error = decoder.decode().unwrap_err();
     assert_eq!(
@@ -174,7 +174,11 @@ fn a_refused_frame_still_tells_its_receipt() {
 
 #[test]
 fn limits_are_exact() {
-    let limits = Limits::default().frame(60).head(40).line(20).headers(2);
+    let limits = Limits::default()
+        .max_frame_bytes(60)
+        .max_head_bytes(40)
+        .max_line_bytes(20)
+        .max_headers(2);
     let outcome =
         |bytes: &[u8]| decode_within(limits, Version::V1_2, bytes).map(|frames| frames.len());
     let line = |length: usize| format!("SEND\na:{}\n\n\0", "x".repeat(length - 2)).into_bytes();
@@ -216,18 +220,18 @@ fn limits_are_exact() {
 
 #[test]
 fn after_connect_the_decoder_waits() {
-    let mut decoder = Decoder::new(Limits::default().frame(64));
+    let mut decoder = Decoder::new(Limits::default().max_frame_bytes(64));
     decoder.feed("CONNECT\n\n\0\n\nSEND\ndestination:/a\n\n\0");
     assert!(matches!(decoder.decode(), Ok(Some(Decoded::Frame(_)))));
     assert_eq!(decoder.decode(), Ok(None));
-    decoder.negotiated(Version::V1_2, Limits::default());
+    decoder.resume(Version::V1_2, Limits::default());
     assert_eq!(decoder.decode(), Ok(Some(Decoded::HeartBeat)));
     assert_eq!(decoder.decode(), Ok(Some(Decoded::Frame(send()))));
 }
 
 #[test]
 fn what_waits_behind_connect_is_bounded() {
-    let mut decoder = Decoder::new(Limits::default().frame(64));
+    let mut decoder = Decoder::new(Limits::default().max_frame_bytes(64));
     decoder.feed("CONNECT\n\n\0");
     assert!(matches!(decoder.decode(), Ok(Some(Decoded::Frame(_)))));
     decoder.feed(vec![b'\n'; 64]);
@@ -245,7 +249,7 @@ fn decoded_in_pieces(
     pieces: &mut dyn Iterator<Item = &[u8]>,
 ) -> Result<usize, DecodeError> {
     let mut decoder = Decoder::new(limits);
-    decoder.negotiated(Version::V1_2, limits);
+    decoder.resume(Version::V1_2, limits);
     let mut items = 0;
     for piece in pieces {
         decoder.feed(piece.to_vec());
@@ -286,10 +290,10 @@ fn the_pieces_make_no_difference_to_which_limit_is_told() {
                 (9, 9),
             ] {
                 let limits = Limits::default()
-                    .frame(frame)
-                    .head(head)
-                    .line(line)
-                    .headers(headers);
+                    .max_frame_bytes(frame)
+                    .max_head_bytes(head)
+                    .max_line_bytes(line)
+                    .max_headers(headers);
                 let whole = decoded_in_pieces(limits, &mut [&stream[..]].into_iter());
                 let pieces = decoded_in_pieces(limits, &mut stream.chunks(1));
                 assert_eq!(

@@ -9,7 +9,7 @@ use stomp_frame::{Decoded, Decoder, Limits, Version};
 
 fn negotiated() -> Decoder {
     let mut decoder = Decoder::new(Limits::default());
-    decoder.negotiated(Version::V1_2, Limits::default());
+    decoder.resume(Version::V1_2, Limits::default());
     decoder
 }
 
@@ -22,7 +22,7 @@ fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
             found.push(if item == Decoded::HeartBeat { '.' } else { 'F' });
         }
     }
-    assert_eq!(decoder.held(), 0);
+    assert_eq!(decoder.buffered_bytes(), 0);
     found
 }
 

@@ -51,14 +51,14 @@ fn decode<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Vec<Frame>, String> {
     let mut decoder = Decoder::new(Limits::default());
-    decoder.negotiated(version, Limits::default());
+    decoder.resume(version, Limits::default());
     let mut frames = Vec::new();
     for piece in pieces {
         decoder.feed(piece.to_vec());
         while let Some(item) = decoder.decode().map_err(|error| error.to_string())? {
             if let Decoded::Frame(frame) = item {
                 frames.push(frame);
-                decoder.negotiated(version, Limits::default());
+                decoder.resume(version, Limits::default());
             }
         }
     }

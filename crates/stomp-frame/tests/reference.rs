@@ -112,8 +112,10 @@ fn read_frame(
     if length > 0 && !is_body_allowed && !is_body_ignored {
         reading.faults.push(Kind::UnexpectedBody);
     }
-    if body_start + length + 1 > limits.frame {
-        reading.faults.push(Kind::FrameTooLong(limits.frame));
+    if body_start + length + 1 > limits.max_frame_bytes {
+        reading
+            .faults
+            .push(Kind::FrameTooLong(limits.max_frame_bytes));
         reading.is_refused = true;
     }
     if rest.get(length).is_some_and(|byte| *byte != 0) {
@@ -238,19 +240,28 @@ impl Head {
             self.last.len()
         };
         check(
-            headers.len() + usize::from(last > 0) > limits.headers,
-            Kind::TooManyHeaders(limits.headers),
+            headers.len() + usize::from(last > 0) > limits.max_headers,
+            Kind::TooManyHeaders(limits.max_headers),
         );
         let longest = headers.iter().map(Vec::len).max().unwrap_or(0).max(last);
-        check(longest > limits.line, Kind::LineTooLong(limits.line));
+        check(
+            longest > limits.max_line_bytes,
+            Kind::LineTooLong(limits.max_line_bytes),
+        );
         // Of a head that goes on, an LF is to come at least; of a frame, a NUL.
         let length = if self.end.is_some() {
             self.length
         } else {
             self.length + 1
         };
-        check(length > limits.head, Kind::HeadTooLong(limits.head));
-        check(length + 1 > limits.frame, Kind::FrameTooLong(limits.frame));
+        check(
+            length > limits.max_head_bytes,
+            Kind::HeadTooLong(limits.max_head_bytes),
+        );
+        check(
+            length + 1 > limits.max_frame_bytes,
+            Kind::FrameTooLong(limits.max_frame_bytes),
+        );
         faults
     }
 
@@ -339,7 +350,7 @@ const COMMANDS: [&str; 15] = [
 /// What the decoder makes of the same, in these pieces.
 fn decode(version: Version, limits: Limits, pieces: &[&[u8]]) -> (Vec<Plain>, Option<DecodeError>) {
     let mut decoder = Decoder::new(limits);
-    decoder.negotiated(version, limits);
+    decoder.resume(version, limits);
     let mut frames = Vec::new();
     for piece in pieces {
         decoder.feed(Bytes::copy_from_slice(piece));
@@ -356,7 +367,7 @@ fn decode(version: Version, limits: Limits, pieces: &[&[u8]]) -> (Vec<Plain>, Op
                         headers,
                         body: frame.body.to_vec(),
                     });
-                    decoder.negotiated(version, limits);
+                    decoder.resume(version, limits);
                 }
             }
         }
@@ -614,10 +625,10 @@ fn limits() -> impl Strategy<Value = Limits> {
     (limit(7..150), limit(6..100), limit(11..40), limit(0..8)).prop_map(
         |(frame, head, line, headers)| {
             Limits::default()
-                .frame(frame)
-                .head(head)
-                .line(line)
-                .headers(headers)
+                .max_frame_bytes(frame)
+                .max_head_bytes(head)
+                .max_line_bytes(line)
+                .max_headers(headers)
         },
     )
 }

@@ -13,7 +13,7 @@ use stomp_session::{
     message = "a connect handler cannot return `{Self}`",
     note = "it returns `()`, a `Principal`, a `Connected`, or a `Result` of these"
 )]
-pub trait ConnectAnswer {
+pub trait IntoConnectResponse {
     /// The service's response.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ pub trait ConnectAnswer {
     message = "a handler of SEND, UNSUBSCRIBE or DISCONNECT cannot return `{Self}`",
     note = "it returns `()`, for SEND also `Reply(value)`, or a `Result` of these"
 )]
-pub trait SendAnswer: Sized {
+pub trait IntoSendResponse: Sized {
     /// What of the request is needed to answer it: `()` but for replies.
     type Context: Send + 'static;
 
@@ -52,7 +52,7 @@ pub trait SendAnswer: Sized {
     note = "it returns `()`, one message (`String`, `Bytes`, `Json`, `Message`), `Observe(stream)`, or a `Result` of these",
     note = "`Observe` takes a `Stream` that is `Send + 'static`, of items that can be sent as messages"
 )]
-pub trait SubscribeAnswer {
+pub trait IntoSubscribeResponse {
     /// The service's response.
     ///
     /// # Errors
@@ -71,9 +71,9 @@ pub trait SubscribeAnswer {
 ///
 /// ```
 /// use futures_util::stream;
-/// use stomp_router::{Observe, Router, SubscribeAnswer};
+/// use stomp_router::{Observe, Router, IntoSubscribeResponse};
 ///
-/// async fn count() -> impl SubscribeAnswer {
+/// async fn count() -> impl IntoSubscribeResponse {
 ///     Observe(stream::unfold(1, async |number: u64| Some((number.to_string(), number + 1))))
 /// }
 ///
@@ -91,13 +91,13 @@ where
     /// Begin to listen before you look at what there is, and nothing is missed in between.
     ///
     /// ```
-    /// use stomp_router::{Json, Observe, State, SubscribeAnswer};
+    /// use stomp_router::{Json, Observe, State, IntoSubscribeResponse};
     /// use stomp_session::Topic;
     /// # #[derive(Clone)]
     /// # struct Price { changes: Topic<Json<f64>> }
     /// # impl Price { fn now(&self) -> f64 { 12.5 } }
     ///
-    /// async fn watch(State(price): State<Price>) -> impl SubscribeAnswer {
+    /// async fn watch(State(price): State<Price>) -> impl IntoSubscribeResponse {
     ///     let changes = price.changes.subscribe();
     ///     Observe(changes).starting_with([Json(price.now())])
     /// }
@@ -114,7 +114,7 @@ where
     }
 }
 
-impl<S> SubscribeAnswer for Observe<S>
+impl<S> IntoSubscribeResponse for Observe<S>
 where
     S: Stream<Item: IntoDelivery> + Send + 'static,
 {
@@ -123,13 +123,13 @@ where
     }
 }
 
-impl ConnectAnswer for Principal {
+impl IntoConnectResponse for Principal {
     fn into_response(self) -> Result<Response, BoxError> {
         Ok(Response::Connected(self.into()))
     }
 }
 
-impl ConnectAnswer for Connected {
+impl IntoConnectResponse for Connected {
     fn into_response(self) -> Result<Response, BoxError> {
         Ok(Response::Connected(self))
     }
@@ -152,9 +152,9 @@ macro_rules! plain {
     )*};
 }
 
-plain!(ConnectAnswer, SubscribeAnswer);
+plain!(IntoConnectResponse, IntoSubscribeResponse);
 
-impl SendAnswer for () {
+impl IntoSendResponse for () {
     type Context = ();
 
     fn context(_: &Request) -> Result<(), ClientError> {
@@ -166,7 +166,7 @@ impl SendAnswer for () {
     }
 }
 
-impl<T: SendAnswer, E: Into<BoxError>> SendAnswer for Result<T, E> {
+impl<T: IntoSendResponse, E: Into<BoxError>> IntoSendResponse for Result<T, E> {
     type Context = T::Context;
 
     fn context(request: &Request) -> Result<T::Context, ClientError> {
@@ -183,25 +183,25 @@ fn one(message: impl IntoMessage) -> Result<Response, BoxError> {
     Ok(Response::observe(stream::iter([message.into_message()?])))
 }
 
-impl<T: serde::Serialize> SubscribeAnswer for Json<T> {
+impl<T: serde::Serialize> IntoSubscribeResponse for Json<T> {
     fn into_response(self) -> Result<Response, BoxError> {
         one(self)
     }
 }
 
-impl SubscribeAnswer for Message {
+impl IntoSubscribeResponse for Message {
     fn into_response(self) -> Result<Response, BoxError> {
         one(self)
     }
 }
 
-impl SubscribeAnswer for String {
+impl IntoSubscribeResponse for String {
     fn into_response(self) -> Result<Response, BoxError> {
         one(self)
     }
 }
 
-impl SubscribeAnswer for Bytes {
+impl IntoSubscribeResponse for Bytes {
     fn into_response(self) -> Result<Response, BoxError> {
         one(self)
     }
@@ -215,7 +215,7 @@ pub struct Answering<T, C> {
     pub(crate) respond: fn(T, C) -> Result<Response, BoxError>,
 }
 
-impl<T: ConnectAnswer> Answering<T, ()> {
+impl<T: IntoConnectResponse> Answering<T, ()> {
     pub(crate) fn connect() -> Answering<T, ()> {
         Answering {
             context: |_| Ok(()),
@@ -224,7 +224,7 @@ impl<T: ConnectAnswer> Answering<T, ()> {
     }
 }
 
-impl<T: SendAnswer> Answering<T, T::Context> {
+impl<T: IntoSendResponse> Answering<T, T::Context> {
     pub(crate) fn send() -> Answering<T, T::Context> {
         Answering {
             context: T::context,
@@ -233,7 +233,7 @@ impl<T: SendAnswer> Answering<T, T::Context> {
     }
 }
 
-impl<T: SubscribeAnswer> Answering<T, ()> {
+impl<T: IntoSubscribeResponse> Answering<T, ()> {
     pub(crate) fn subscribe() -> Answering<T, ()> {
         Answering {
             context: |_| Ok(()),

@@ -10,7 +10,7 @@
 //! use futures_util::{StreamExt, stream};
 //! use std::{task::{Context, Poll}, time::Duration};
 //! use stomp_frame::{Command, Frame};
-//! use stomp_router::{Extension, Handler, Observe, Path, Router, State, SubscribeAnswer};
+//! use stomp_router::{Extension, Handler, Observe, Path, Router, State, IntoSubscribeResponse};
 //! use stomp_session::{Request, Response};
 //! use tower::{Layer, Service, ServiceExt, timeout::TimeoutLayer};
 //!
@@ -20,7 +20,7 @@
 //! }
 //!
 //! // SUBSCRIBE /count: ever larger numbers, as fast as the client takes them.
-//! async fn count(Extension(StartAt(first)): Extension<StartAt>) -> impl SubscribeAnswer {
+//! async fn count(Extension(StartAt(first)): Extension<StartAt>) -> impl IntoSubscribeResponse {
 //!     Observe(stream::unfold(first, async |number| Some((number.to_string(), number + 1))))
 //! }
 //!
@@ -82,9 +82,9 @@
 //! | routes and patterns | [`Router`], [`Routes`], [`RouteErrors`] |
 //! | handlers | [`Handler`], [`Layered`] |
 //! | their arguments | [`FromRequest`], [`Path`], [`Json`], [`State`], [`FromRef`], [`Extension`] |
-//! | their answers | [`ConnectAnswer`], [`SendAnswer`], [`Reply`], [`SubscribeAnswer`], [`Observe`] |
+//! | their answers | [`IntoConnectResponse`], [`IntoSendResponse`], [`Reply`], [`IntoSubscribeResponse`], [`Observe`] |
 //! | middleware | [`middleware`], [`Route`], [`RouteService`], [`SessionRoutes`] |
-//! | what clients are told of errors | [`describe`], [`ClientError`](stomp_session::ClientError) |
+//! | what clients are told of errors | [`map_error`], [`ClientError`](stomp_session::ClientError) |
 
 #![forbid(unsafe_code)]
 
@@ -99,17 +99,17 @@ mod reply;
 
 pub mod middleware;
 
-mod describe;
 mod errors;
+mod map_error;
 mod path;
 mod route;
 mod table;
 
-pub use answer::{ConnectAnswer, Observe, SendAnswer, SubscribeAnswer};
-pub use describe::describe;
+pub use answer::{IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, Observe};
 pub use errors::{RouteError, RouteErrors};
 pub use extract::{Extension, FromRef, FromRequest, OptionalFromRequest, Path, State};
 pub use handler::{Handler, Layered};
+pub use map_error::map_error;
 pub use reply::Reply;
 pub use route::{Route, RouteService};
 pub use router::{Complete, Router};

@@ -1,6 +1,6 @@
 //! Replies: a message to the session that has sent one.
 
-use crate::{SendAnswer, describe::bad_request};
+use crate::{IntoSendResponse, map_error::bad_request};
 use stomp_frame::Headers;
 use stomp_session::{BoxError, ClientError, IntoMessage, Request, Response, Session};
 
@@ -35,7 +35,7 @@ pub struct Asker {
     headers: Headers,
 }
 
-impl<T: IntoMessage> SendAnswer for Reply<T> {
+impl<T: IntoMessage> IntoSendResponse for Reply<T> {
     type Context = Asker;
 
     fn context(request: &Request) -> Result<Asker, ClientError> {

@@ -1,7 +1,7 @@
 //! Collecting routes.
 
 use crate::{
-    ConnectAnswer, Handler, RouteErrors, Routes, SendAnswer, SubscribeAnswer,
+    Handler, IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, RouteErrors, Routes,
     answer::Answering,
     errors::{Origin, Problem, RouteError},
     path,
@@ -47,7 +47,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     #[track_caller]
     pub fn connect<A, H>(self, handler: H) -> Router<S>
     where
-        H: Handler<A, S, Output: ConnectAnswer>,
+        H: Handler<A, S, Output: IntoConnectResponse>,
     {
         self.add(Some(Command::Connect), "", |state| {
             handler.into_route(state, Answering::connect())
@@ -58,7 +58,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     #[track_caller]
     pub fn send<A, H>(self, pattern: &str, handler: H) -> Router<S>
     where
-        H: Handler<A, S, Output: SendAnswer>,
+        H: Handler<A, S, Output: IntoSendResponse>,
     {
         self.add(Some(Command::Send), pattern, |state| {
             handler.into_route(state, Answering::send())
@@ -70,7 +70,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     #[track_caller]
     pub fn subscribe<A, H>(self, pattern: &str, handler: H) -> Router<S>
     where
-        H: Handler<A, S, Output: SubscribeAnswer>,
+        H: Handler<A, S, Output: IntoSubscribeResponse>,
     {
         self.add(Some(Command::Subscribe), pattern, |state| {
             handler.into_route(state, Answering::subscribe())
@@ -81,7 +81,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     #[track_caller]
     pub fn unsubscribe<A, H>(self, pattern: &str, handler: H) -> Router<S>
     where
-        H: Handler<A, S, Output: SendAnswer<Context = ()>>,
+        H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
     {
         self.add(Some(Command::Unsubscribe), pattern, |state| {
             handler.into_route(state, Answering::send())
@@ -92,7 +92,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     #[track_caller]
     pub fn disconnect<A, H>(self, handler: H) -> Router<S>
     where
-        H: Handler<A, S, Output: SendAnswer<Context = ()>>,
+        H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
     {
         self.add(Some(Command::Disconnect), "", |state| {
             handler.into_route(state, Answering::send())
@@ -117,7 +117,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     #[track_caller]
     pub fn fallback<A, H>(self, handler: H) -> Router<S>
     where
-        H: Handler<A, S, Output: SendAnswer<Context = ()>>,
+        H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
     {
         self.add(None, "", |state| {
             handler.into_route(state, Answering::send())

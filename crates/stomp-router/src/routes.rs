@@ -1,6 +1,6 @@
 //! Routes, ready to be called.
 
-use crate::{RouteService, describe::not_found, table::Table};
+use crate::{RouteService, map_error::not_found, table::Table};
 use futures_util::future::BoxFuture;
 use std::{
     fmt,

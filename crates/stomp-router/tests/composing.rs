@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use std::collections::HashMap;
 use stomp_frame::{Command, Frame};
 use stomp_router::{
-    Handler, Path, Router, Routes, SessionRoutes, State, describe,
+    Handler, Path, Router, Routes, SessionRoutes, State, map_error,
     middleware::{Next, RequirePrincipalLayer, TraceLayer, from_fn},
 };
 use stomp_session::{ClientError, Principal, Request, Response};
@@ -31,7 +31,7 @@ async fn ask(routes: &Routes, destination: &str) -> String {
             String::from_utf8(messages.next().await.unwrap().unwrap().body().to_vec()).unwrap()
         }
         Ok(other) => format!("{other:?}"),
-        Err(error) => describe(&*error).code().to_owned(),
+        Err(error) => map_error(&*error).code().to_owned(),
     }
 }
 
@@ -357,7 +357,7 @@ async fn a_principal_is_required() {
         .oneshot(request(Command::Send, "/orders"))
         .await
         .unwrap_err();
-    assert_eq!(describe(&*error).code(), "login-required");
+    assert_eq!(map_error(&*error).code(), "login-required");
     let named = request(Command::Send, "/orders").with_principal(Principal::new("ann"));
     assert!(routes.clone().oneshot(named).await.is_ok());
     for command in [Command::Connect, Command::Unsubscribe, Command::Disconnect] {

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 use stomp_frame::{Command, Frame};
-use stomp_router::{FromRequest, Handler, Router, Routes, describe};
+use stomp_router::{FromRequest, Handler, Router, Routes, map_error};
 use stomp_session::{BoxError, ClientError, Request, Response};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
 
@@ -28,7 +28,7 @@ async fn code(routes: &Routes, destination: &str) -> String {
         .oneshot(request(Command::Send, destination))
         .await
         .unwrap_err();
-    describe(&*error).code().to_owned()
+    map_error(&*error).code().to_owned()
 }
 
 /// A layer that leaves its name on each request, and refuses those that `refuse` is about.

@@ -56,7 +56,8 @@ static UNACCEPTED: Burst = Burst::new();
 
 impl Entrance {
     pub(crate) fn new(config: Config, sockets: mpsc::Sender<Socket>) -> Entrance {
-        let connections = Connections::new(config.connections.clone(), config.shutdown.clone());
+        let connections =
+            Connections::new(config.connection_limits.clone(), config.shutdown.clone());
         let mut http = http1::Builder::new();
         http.max_buf_size(LONGEST_HEAD);
         Entrance {
@@ -93,7 +94,7 @@ impl Entrance {
     }
 
     fn spawn(&self, handshake: impl Future<Output = io::Result<()>> + Send + 'static) {
-        tokio::spawn(self.config.shutdown.until_cut(async {
+        tokio::spawn(self.config.shutdown.abortable(async {
             if let Err(error) = handshake.await {
                 tracing::debug!(%error, "a connection ended before it was a socket");
             }
@@ -133,7 +134,7 @@ impl Entrance {
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (io, peer) = timeout(self.config.handshake_timeout, incoming.ready()).await??;
-        let socket = Socket::over_bytes(
+        let socket = Socket::over_byte_stream(
             FirstLook::new(io, Language::Stomp),
             peer,
             &self.config.socket,
@@ -183,7 +184,7 @@ impl Entrance {
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
         let served = tokio::select! {
             served = connection.as_mut() => served,
-            () = self.config.shutdown.begun() => {
+            () = self.config.shutdown.started() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -200,7 +201,7 @@ impl Entrance {
         handshake: &Mutex<Option<Handshake>>,
     ) -> Response<Full<Bytes>> {
         match Handshake::of(request, &self.config.origins) {
-            Ok(_) if self.config.shutdown.has_begun() => Refusal::AWAY.response(),
+            Ok(_) if self.config.shutdown.has_started() => Refusal::AWAY.response(),
             Ok((response, accepted)) => {
                 *handshake.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepted);
                 response

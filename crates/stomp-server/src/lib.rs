@@ -7,8 +7,8 @@
 //! use futures_util::StreamExt;
 //! use stomp_server::{Config, Server, bind};
 //!
-//! # async fn example() -> std::io::Result<()> {
-//! let mut server = Server::new(bind("127.0.0.1:8000").await?, Config::default());
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut server = Server::new(bind("127.0.0.1:8000").await?, Config::default())?;
 //! while let Some(mut socket) = server.accept().await {
 //!     tokio::spawn(async move { while let Some(item) = socket.next().await {} });
 //! }
@@ -50,7 +50,7 @@ pub use listener::{Incoming, Listener, bind};
 pub use listeners::Listeners;
 pub use origin::Origins;
 pub use server::Server;
-pub use shutdown::{Shutdown, UntilCut};
+pub use shutdown::{Abortable, Shutdown};
 pub use upgrade::Upgrade;
 
-pub use stomp_socket::Peer;
+pub use stomp_socket::{InvalidConfig, Peer};

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
-use stomp_socket::Permit;
+use stomp_socket::{InvalidConfig, Permit};
 use tokio::time::Instant;
 
 /// How many connections a [`Server`](crate::Server) or an [`Upgrade`](crate::Upgrade) takes at a time.
@@ -18,24 +18,72 @@ use tokio::time::Instant;
 #[non_exhaustive]
 pub struct ConnectionLimits {
     /// In all. Default: 16,384.
-    pub total: usize,
+    pub max_connections: usize,
     /// Of these, not yet connected in STOMP: from being accepted until `CONNECT` was answered with `CONNECTED`.
     /// Default: 1,024.
-    pub unauthenticated: usize,
+    pub max_unauthenticated: usize,
     /// From one address; of IPv6, from one /64 network. Connections whose address is not known are not counted.
     /// Default: none, for behind a proxy or a NAT many share one.
-    pub per_address: Option<usize>,
+    pub max_per_address: Option<usize>,
     /// New ones a second, in all. So many may also come at once. Default: none.
-    pub per_second: Option<u32>,
+    pub max_per_second: Option<u32>,
+}
+
+impl ConnectionLimits {
+    /// Sets [`ConnectionLimits::max_connections`].
+    #[must_use]
+    pub fn max_connections(mut self, max_connections: usize) -> ConnectionLimits {
+        self.max_connections = max_connections;
+        self
+    }
+
+    /// Sets [`ConnectionLimits::max_unauthenticated`].
+    #[must_use]
+    pub fn max_unauthenticated(mut self, max_unauthenticated: usize) -> ConnectionLimits {
+        self.max_unauthenticated = max_unauthenticated;
+        self
+    }
+
+    /// Sets [`ConnectionLimits::max_per_address`].
+    #[must_use]
+    pub fn max_per_address(
+        mut self,
+        max_per_address: impl Into<Option<usize>>,
+    ) -> ConnectionLimits {
+        self.max_per_address = max_per_address.into();
+        self
+    }
+
+    /// Sets [`ConnectionLimits::max_per_second`].
+    #[must_use]
+    pub fn max_per_second(mut self, max_per_second: impl Into<Option<u32>>) -> ConnectionLimits {
+        self.max_per_second = max_per_second.into();
+        self
+    }
+
+    /// Checks that these limits admit a connection.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is 0.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::reject_zero("max_connections", self.max_connections)?;
+        InvalidConfig::reject_zero("max_unauthenticated", self.max_unauthenticated)?;
+        InvalidConfig::reject_zero("max_per_address", self.max_per_address.unwrap_or(1))?;
+        InvalidConfig::reject_zero(
+            "max_per_second",
+            self.max_per_second.map_or(1, |most| most as usize),
+        )
+    }
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
         ConnectionLimits {
-            total: 16_384,
-            unauthenticated: 1_024,
-            per_address: None,
-            per_second: None,
+            max_connections: 16_384,
+            max_unauthenticated: 1_024,
+            max_per_address: None,
+            max_per_second: None,
         }
     }
 }
@@ -71,7 +119,7 @@ static REFUSED: Burst = Burst::new();
 
 impl Connections {
     pub(crate) fn new(limits: ConnectionLimits, shutdown: Shutdown) -> Arc<Connections> {
-        let admissible = (limits.per_second.map_or(0.0, f64::from), Instant::now());
+        let admissible = (limits.max_per_second.map_or(0.0, f64::from), Instant::now());
         let state = State {
             counts: ConnectionCounts::default(),
             by_address: HashMap::new(),
@@ -96,7 +144,7 @@ impl Connections {
     pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Place, Refusal> {
         let waiter = Waiter::enter(&self.shutdown).ok_or(Refusal::AWAY)?;
         let address = address
-            .filter(|_| self.limits.per_address.is_some())
+            .filter(|_| self.limits.max_per_address.is_some())
             .map(network_of);
         let mut state = self.state();
         if let Some(limit) = state.exceeded(&self.limits, address) {
@@ -106,7 +154,7 @@ impl Connections {
                 tracing::warn!(
                     count,
                     limit,
-                    "connections are refused: `Config::connections` limits them"
+                    "connections are refused: `Config::connection_limits` limits them"
                 );
             }
             return Err(Refusal::FULL);
@@ -142,17 +190,20 @@ impl State {
             .and_then(|address| self.by_address.get(&address))
             .copied()
             .unwrap_or(0);
-        if self.counts.open >= limits.total {
+        if self.counts.open >= limits.max_connections {
             Some("total")
-        } else if self.counts.unauthenticated >= limits.unauthenticated {
+        } else if self.counts.unauthenticated >= limits.max_unauthenticated {
             Some("unauthenticated")
-        } else if limits.per_address.is_some_and(|most| of_address >= most) {
-            Some("per_address")
         } else if limits
-            .per_second
+            .max_per_address
+            .is_some_and(|most| of_address >= most)
+        {
+            Some("max_per_address")
+        } else if limits
+            .max_per_second
             .is_some_and(|rate| self.refill(f64::from(rate)) < 1.0)
         {
-            Some("per_second")
+            Some("max_per_second")
         } else {
             None
         }

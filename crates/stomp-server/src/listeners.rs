@@ -8,11 +8,11 @@ use std::{fmt, pin::Pin, sync::Arc};
 /// ```no_run
 /// use stomp_server::{Config, Listeners, Server, bind};
 ///
-/// # async fn example() -> std::io::Result<()> {
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let web = bind("0.0.0.0:8080").await?;
 /// let services = bind("127.0.0.1:61613").await?;
-/// let both = Listeners::new().websocket(web).stomp(services);
-/// let server = Server::new(both, Config::default());
+/// let both = Listeners::new().websocket(web).byte_stream(services);
+/// let server = Server::new(both, Config::default())?;
 /// # Ok(())
 /// # }
 /// ```
@@ -38,7 +38,7 @@ impl Listeners {
     }
 
     /// Adds a listener for STOMP without HTTP, as message brokers speak it over TCP.
-    pub fn stomp(mut self, listener: impl Listener) -> Listeners {
+    pub fn byte_stream(mut self, listener: impl Listener) -> Listeners {
         self.0.push(Box::new(|entrance| {
             Box::pin(entrance.accept_streams(listener))
         }));

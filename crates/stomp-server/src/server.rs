@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use stomp_socket::Socket;
+use stomp_socket::{InvalidConfig, Socket};
 use tokio::sync::mpsc;
 
 /// Listens for connections, and gives their sockets.
@@ -30,21 +30,25 @@ const BACKLOG: usize = 64;
 
 impl Server {
     /// A server on these listeners.
-    #[must_use]
-    pub fn new(listeners: impl Into<Listeners>, config: Config) -> Server {
+    ///
+    /// # Errors
+    ///
+    /// See [`Config::validate`].
+    pub fn new(listeners: impl Into<Listeners>, config: Config) -> Result<Server, InvalidConfig> {
+        config.validate()?;
         let (sender, sockets) = mpsc::channel(BACKLOG);
-        let going_down = Box::pin(config.shutdown.begun());
+        let going_down = Box::pin(config.shutdown.started());
         let entrance = Arc::new(Entrance::new(config, sender));
         let connections = Arc::clone(&entrance.connections);
-        Server {
+        Ok(Server {
             accepting: listeners.into().start(&entrance),
             going_down,
             sockets,
             connections,
-        }
+        })
     }
 
-    /// The next socket whose handshake is done, or none when the server has [gone down](crate::Shutdown::begin) and no
+    /// The next socket whose handshake is done, or none when the server has [gone down](crate::Shutdown::start) and no
     /// handshake is left.
     ///
     /// Connections are taken in while this is polled; their handshakes go on in tasks of their own. Dropping the future

@@ -18,11 +18,11 @@ use tokio::time::{Instant, timeout_at};
 
 /// The handle by which a server is told to go down, and which tells when it is down. Clones are the same handle.
 ///
-/// 1. [`begin`](Shutdown::begin): servers stop listening and upgrades are refused with 503. Sessions read nothing more,
+/// 1. [`begin`](Shutdown::start): servers stop listening and upgrades are refused with 503. Sessions read nothing more,
 ///    finish the request that is being handled and those that were read already, send their receipts, and close with
 ///    1001.
-/// 2. What is still there when the time for that is over is cut; so is everything by [`cut`](Shutdown::cut).
-/// 3. [`ended`](Shutdown::ended) is over when all connections are gone, upgraded ones too, for which the HTTP servers
+/// 2. What is still there when the time for that is over is cut; so is everything by [`cut`](Shutdown::abort).
+/// 3. [`ended`](Shutdown::finished) is over when all connections are gone, upgraded ones too, for which the HTTP servers
 ///    themselves do not wait.
 ///
 /// A server gets it as [`Config::shutdown`](crate::Config::shutdown). Under axum:
@@ -30,13 +30,12 @@ use tokio::time::{Instant, timeout_at};
 /// ```no_run
 /// use stomp_server::{Config, Shutdown, Upgrade};
 ///
-/// # async fn example(http: axum::Router, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+/// # async fn example(http: axum::Router, listener: tokio::net::TcpListener) -> Result<(), Box<dyn std::error::Error>> {
 /// let shutdown = Shutdown::on_signals()?;
-/// let mut config = Config::default();
-/// config.shutdown = shutdown.clone();
-/// let http = http.route_service("/stomp", Upgrade::new(config, |socket| async { drop(socket) }));
-/// axum::serve(listener, http).with_graceful_shutdown(shutdown.begun()).await?;
-/// shutdown.ended().await;
+/// let config = Config::default().shutdown(shutdown.clone());
+/// let http = http.route_service("/stomp", Upgrade::new(config, |socket| async { drop(socket) })?);
+/// axum::serve(listener, http).with_graceful_shutdown(shutdown.started()).await?;
+/// shutdown.finished().await;
 /// # Ok(())
 /// # }
 /// ```
@@ -94,15 +93,15 @@ impl Shutdown {
         tokio::spawn(async move {
             signals.next().await;
             tracing::info!("going down; another signal cuts all connections");
-            told.begin();
+            told.start();
             signals.next().await;
-            told.cut();
+            told.abort();
         });
         Ok(shutdown)
     }
 
     /// Begins to go down. Again has no effect.
-    pub fn begin(&self) {
+    pub fn start(&self) {
         let mut state = self.0.state();
         if state.begun.is_none() {
             state.begun = Some(Instant::now());
@@ -111,19 +110,19 @@ impl Shutdown {
     }
 
     /// Cuts all connections, without a word to them.
-    pub fn cut(&self) {
-        self.begin();
+    pub fn abort(&self) {
+        self.start();
         self.0.advance(Phase::Cut, self.0.state());
     }
 
     /// Whether it has begun.
     #[must_use]
-    pub fn has_begun(&self) -> bool {
+    pub fn has_started(&self) -> bool {
         self.0.is_at(Phase::Draining)
     }
 
     /// Waits until it has begun.
-    pub fn begun(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+    pub fn started(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let mut waiter = Waiter::new(self, false);
         async move { poll_fn(|cx| waiter.poll(Phase::Draining, cx)).await }
     }
@@ -131,7 +130,7 @@ impl Shutdown {
     /// Waits until it has begun and all connections are gone, and cuts those that take too long.
     ///
     /// The time that connections have is measured here: somebody has to wait for this.
-    pub async fn ended(&self) {
+    pub async fn finished(&self) {
         let mut waiter = Waiter::new(self, false);
         poll_fn(|cx| waiter.poll(Phase::Draining, cx)).await;
         let begun = self.0.state().begun.unwrap_or_else(Instant::now);
@@ -145,15 +144,15 @@ impl Shutdown {
                 open = self.0.state().open,
                 "connections that are still there are cut"
             );
-            self.cut();
+            self.abort();
             poll_fn(|cx| waiter.poll(Phase::Ended, cx)).await;
         }
     }
 
-    /// Runs what serves a connection until it ends or is cut. This is waited for by [`ended`](Shutdown::ended), also
+    /// Runs what serves a connection until it ends or is cut. This is waited for by [`ended`](Shutdown::finished), also
     /// when the connection itself is gone.
-    pub fn until_cut<F: Future<Output = ()>>(&self, future: F) -> UntilCut<F> {
-        UntilCut {
+    pub fn abortable<F: Future<Output = ()>>(&self, future: F) -> Abortable<F> {
+        Abortable {
             waiter: Waiter::new(self, true),
             future: Some(future),
         }
@@ -169,7 +168,7 @@ impl Default for Shutdown {
 impl fmt::Debug for Shutdown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shutdown")
-            .field("has_begun", &self.has_begun())
+            .field("has_started", &self.has_started())
             .finish_non_exhaustive()
     }
 }
@@ -224,7 +223,7 @@ impl Waiter {
     /// One who is waited for, unless it has begun already.
     pub(crate) fn enter(shutdown: &Shutdown) -> Option<Waiter> {
         let waiter = Waiter::new(shutdown, true);
-        (!shutdown.has_begun()).then_some(waiter)
+        (!shutdown.has_started()).then_some(waiter)
     }
 
     pub(crate) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -269,9 +268,9 @@ impl Drop for Waiter {
 }
 
 pin_project! {
-    /// See [`Shutdown::until_cut`].
+    /// See [`Shutdown::abortable`].
     #[must_use = "nothing happens unless it is polled"]
-    pub struct UntilCut<F> {
+    pub struct Abortable<F> {
         #[pin]
         future: Option<F>,
         // Dropped after what is waited for.
@@ -279,7 +278,7 @@ pin_project! {
     }
 }
 
-impl<F: Future<Output = ()>> Future for UntilCut<F> {
+impl<F: Future<Output = ()>> Future for Abortable<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -293,9 +292,9 @@ impl<F: Future<Output = ()>> Future for UntilCut<F> {
     }
 }
 
-impl<F> fmt::Debug for UntilCut<F> {
+impl<F> fmt::Debug for Abortable<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UntilCut").finish_non_exhaustive()
+        f.debug_struct("Abortable").finish_non_exhaustive()
     }
 }
 

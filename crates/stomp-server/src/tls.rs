@@ -27,9 +27,9 @@ pub use tokio_rustls::rustls;
 /// use std::sync::Arc;
 /// use stomp_server::{Config, Server, bind, tls::{Tls, rustls}};
 ///
-/// # async fn example(tls: rustls::ServerConfig) -> std::io::Result<()> {
+/// # async fn example(tls: rustls::ServerConfig) -> Result<(), Box<dyn std::error::Error>> {
 /// let port = bind("0.0.0.0:8443").await?;
-/// let server = Server::new(Tls::new(port, tls), Config::default());
+/// let server = Server::new(Tls::new(port, tls), Config::default())?;
 /// # Ok(())
 /// # }
 /// ```

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use stomp_socket::{Peer, Permit, Socket, TlsIdentity};
+use stomp_socket::{InvalidConfig, Peer, Permit, Socket, TlsIdentity};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -39,35 +39,45 @@ use tower_service::Service;
 ///
 /// Cloning is cheap.
 #[derive(Clone)]
-pub struct Upgrade(Arc<Shared>);
+pub struct Upgrade {
+    shared: Arc<Shared>,
+    peer_addr: Arc<PeerAddr>,
+}
 
 struct Shared {
     config: Config,
     connections: Arc<Connections>,
     serve: Box<dyn Fn(Socket) -> BoxFuture + Send + Sync>,
-    peer_addr: PeerAddr,
 }
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Finds a peer's address among a request's extensions.
-type PeerAddr = fn(&Extensions) -> Option<SocketAddr>;
+type PeerAddr = dyn Fn(&Extensions) -> Option<SocketAddr> + Send + Sync;
 
 impl Upgrade {
     /// A service that runs `serve`, in a task of its own, with every socket.
-    pub fn new<F, R>(config: Config, serve: F) -> Upgrade
+    ///
+    /// # Errors
+    ///
+    /// See [`Config::validate`].
+    pub fn new<F, R>(config: Config, serve: F) -> Result<Upgrade, InvalidConfig>
     where
         F: Fn(Socket) -> R + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
+        config.validate()?;
         let serve = Box::new(move |socket| Box::pin(serve(socket)) as BoxFuture);
-        let connections = Connections::new(config.connections.clone(), config.shutdown.clone());
-        Upgrade(Arc::new(Shared {
-            config,
-            connections,
-            serve,
-            peer_addr: |extensions| extensions.get().copied(),
-        }))
+        let connections =
+            Connections::new(config.connection_limits.clone(), config.shutdown.clone());
+        Ok(Upgrade {
+            shared: Arc::new(Shared {
+                config,
+                connections,
+                serve,
+            }),
+            peer_addr: Arc::new(|extensions| extensions.get().copied()),
+        })
     }
 
     /// Says where the HTTP server put the peer's address. Without this, a `SocketAddr` among the request's extensions
@@ -76,33 +86,36 @@ impl Upgrade {
     /// With axum's `into_make_service_with_connect_info::<SocketAddr>()` it is
     /// `|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)`.
     ///
-    /// This is to be called before the service is cloned; later it has no effect.
+    /// Clones made before keep the function that they have.
     #[must_use]
-    pub fn peer_addr(mut self, find: fn(&Extensions) -> Option<SocketAddr>) -> Upgrade {
-        if let Some(shared) = Arc::get_mut(&mut self.0) {
-            shared.peer_addr = find;
+    pub fn peer_addr(
+        self,
+        find: impl Fn(&Extensions) -> Option<SocketAddr> + Send + Sync + 'static,
+    ) -> Upgrade {
+        Upgrade {
+            peer_addr: Arc::new(find),
+            ..self
         }
-        self
     }
 
     /// How many connections there are now.
     #[must_use]
     pub fn connections(&self) -> ConnectionCounts {
-        self.0.connections.counts()
+        self.shared.connections.counts()
     }
 
     fn answer<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, Refusal> {
-        let address = (self.0.peer_addr)(request.extensions());
+        let address = (self.peer_addr)(request.extensions());
         let identity = request.extensions().get::<TlsIdentity>().cloned();
         let (response, Handshake { upgrade, peer }) =
-            Handshake::of(request, &self.0.config.origins)?;
+            Handshake::of(request, &self.shared.config.origins)?;
         let place = self
-            .0
+            .shared
             .connections
             .enter(address.map(|address| address.ip()))?;
         let peer = peer.with_address(address).with_tls(identity);
-        let upgraded = Arc::clone(&self.0).upgrade(upgrade, peer, Box::new(place));
-        tokio::spawn(self.0.config.shutdown.until_cut(upgraded));
+        let upgraded = Arc::clone(&self.shared).upgrade(upgrade, peer, Box::new(place));
+        tokio::spawn(self.shared.config.shutdown.abortable(upgraded));
         Ok(response)
     }
 }
@@ -113,7 +126,7 @@ impl Shared {
             Ok(Ok(upgraded)) => {
                 let socket = self.socket(upgraded, peer).with_permit(permit);
                 // In a task of its own: this one has room for a handshake, which would be kept for the session's life.
-                tokio::spawn(self.config.shutdown.until_cut((self.serve)(socket)));
+                tokio::spawn(self.config.shutdown.abortable((self.serve)(socket)));
             }
             Ok(Err(error)) => tracing::debug!(%error, "a connection ended in its handshake"),
             Err(_) => tracing::debug!("a connection was not upgraded in time"),
@@ -164,7 +177,7 @@ impl<B> Service<Request<B>> for Upgrade {
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrade")
-            .field("config", &self.0.config)
+            .field("config", &self.shared.config)
             .finish_non_exhaustive()
     }
 }

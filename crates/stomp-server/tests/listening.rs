@@ -30,7 +30,7 @@ async fn command(socket: &mut Socket) -> Command {
 async fn a_server_may_have_several_listeners() {
     let ((web, web_dial), (raw, raw_dial)) = (in_memory(), in_memory());
     let mut sockets = serve(
-        Listeners::new().websocket(web).stomp(raw),
+        Listeners::new().websocket(web).byte_stream(raw),
         Config::default(),
     );
 
@@ -169,7 +169,7 @@ async fn nobody_waits_for_a_slow_handshake_below_http() {
 async fn a_client_at_the_wrong_port_learns_it() {
     let ((web, web_dial), (raw, raw_dial)) = (in_memory(), in_memory());
     let mut sockets = serve(
-        Listeners::new().websocket(web).stomp(raw),
+        Listeners::new().websocket(web).byte_stream(raw),
         Config::default(),
     );
     tokio::spawn(async move {
@@ -204,7 +204,7 @@ async fn a_client_at_the_wrong_port_learns_it() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_dropped_listens_no_more() {
     let (listener, dial) = in_memory();
-    let mut server = Server::new(listener, Config::default());
+    let mut server = Server::new(listener, Config::default()).unwrap();
     let mut early = dial.connect();
     early.send(HANDSHAKE).await;
     assert!(soon(server.accept()).await.is_some());

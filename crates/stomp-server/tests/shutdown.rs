@@ -33,7 +33,7 @@ fn config(shutdown: &Shutdown) -> Config {
 fn wait(shutdown: &Shutdown) -> JoinHandle<Duration> {
     let (shutdown, start) = (shutdown.clone(), Instant::now());
     tokio::spawn(async move {
-        shutdown.ended().await;
+        shutdown.finished().await;
         start.elapsed()
     })
 }
@@ -48,27 +48,27 @@ async fn work(mut socket: Socket, time: Duration) {
 async fn a_server_that_goes_down_takes_nobody_in() {
     let (listener, dial) = in_memory();
     let shutdown = Shutdown::default();
-    let mut server = Server::new(listener, config(&shutdown));
-    assert!(!shutdown.has_begun());
-    shutdown.begin();
-    shutdown.begin();
-    assert!(shutdown.has_begun());
+    let mut server = Server::new(listener, config(&shutdown)).unwrap();
+    assert!(!shutdown.has_started());
+    shutdown.start();
+    shutdown.start();
+    assert!(shutdown.has_started());
     assert!(soon(server.accept()).await.is_none());
     assert!(soon(server.accept()).await.is_none());
     assert_eq!(dial.connect().rest().await, "", "the listener is gone");
-    soon(shutdown.ended()).await;
+    soon(shutdown.finished()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_in_accept_is_told() {
     let (listener, _dial) = in_memory();
     let shutdown = Shutdown::default();
-    let mut server = Server::new(listener, config(&shutdown));
-    let (begun, ended) = (tokio::spawn(shutdown.begun()), wait(&shutdown));
+    let mut server = Server::new(listener, config(&shutdown)).unwrap();
+    let (begun, ended) = (tokio::spawn(shutdown.started()), wait(&shutdown));
     let accepting = tokio::spawn(async move { server.accept().await.is_none() });
     settle().await;
     assert!(!begun.is_finished() && !ended.is_finished() && !accepting.is_finished());
-    shutdown.begin();
+    shutdown.start();
     assert!(soon(accepting).await.unwrap());
     soon(begun).await.unwrap();
     soon(ended).await.unwrap();
@@ -82,14 +82,14 @@ async fn a_handshake_that_comes_too_late_gets_503() {
     let (mut early, mut idle) = (dial.connect(), dial.connect());
     early.send(&HANDSHAKE[..40]).await;
     settle().await;
-    shutdown.begin();
+    shutdown.start();
     settle().await;
     early.send(&HANDSHAKE[40..]).await;
     let head = early.head().await;
     assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
     assert_eq!(early.rest().await, "The server is going down.\n");
     assert_eq!(idle.rest().await, "");
-    soon(shutdown.ended()).await;
+    soon(shutdown.finished()).await;
     assert!(soon(sockets.recv()).await.is_none());
 }
 
@@ -108,7 +108,7 @@ async fn sockets_are_told_and_waited_for() {
         ));
     }
     settle().await;
-    shutdown.begin();
+    shutdown.start();
     assert_eq!(soon(ended).await.unwrap().as_secs(), 7);
 }
 
@@ -117,12 +117,12 @@ async fn what_serves_a_connection_is_waited_for_after_it_and_cut_at_the_deadline
     for (work, expected) in [(20, 20), (40, 30)] {
         let shutdown = Shutdown::default();
         let (sender, dropped) = oneshot::channel::<()>();
-        tokio::spawn(shutdown.until_cut(async move {
+        tokio::spawn(shutdown.abortable(async move {
             let _held_by_the_session = sender;
             sleep(Duration::from_secs(work)).await;
         }));
         settle().await;
-        shutdown.begin();
+        shutdown.start();
         assert_eq!(soon(wait(&shutdown)).await.unwrap().as_secs(), expected);
         soon(dropped).await.unwrap_err();
     }
@@ -131,8 +131,8 @@ async fn what_serves_a_connection_is_waited_for_after_it_and_cut_at_the_deadline
 #[tokio::test(start_paused = true)]
 async fn the_patience_is_the_users_and_begins_with_the_shutdown() {
     let shutdown = Shutdown::new(Duration::from_secs(8));
-    tokio::spawn(shutdown.until_cut(pending()));
-    shutdown.begin();
+    tokio::spawn(shutdown.abortable(pending()));
+    shutdown.start();
     sleep(Duration::from_secs(5)).await;
     assert_eq!(soon(wait(&shutdown)).await.unwrap().as_secs(), 3);
 }
@@ -141,12 +141,12 @@ async fn the_patience_is_the_users_and_begins_with_the_shutdown() {
 async fn a_second_word_cuts_at_once() {
     let (listener, dial) = in_memory();
     let shutdown = Shutdown::default();
-    let mut server = Server::new(listener, config(&shutdown));
+    let mut server = Server::new(listener, config(&shutdown)).unwrap();
     let serving = tokio::spawn({
         let shutdown = shutdown.clone();
         async move {
             while let Some(socket) = server.accept().await {
-                tokio::spawn(shutdown.until_cut(async move {
+                tokio::spawn(shutdown.abortable(async move {
                     let _held = socket;
                     pending().await
                 }));
@@ -156,10 +156,10 @@ async fn a_second_word_cuts_at_once() {
     let (mut client, _) = dial.shake_hands().await;
     let ended = wait(&shutdown);
     settle().await;
-    shutdown.begin();
+    shutdown.start();
     settle().await;
     assert!(!ended.is_finished());
-    shutdown.cut();
+    shutdown.abort();
     assert_eq!(soon(ended).await.unwrap(), Duration::ZERO);
     assert_eq!(client.rest().await, "");
     soon(serving).await.unwrap();
@@ -170,12 +170,13 @@ async fn a_mounted_service_goes_down_with_its_sockets() {
     let shutdown = Shutdown::default();
     let upgrade = Upgrade::new(config(&shutdown), |socket| {
         work(socket, Duration::from_millis(50))
-    });
+    })
+    .unwrap();
     let http = axum::Router::new().route_service("/stomp", upgrade.clone());
     let mut addresses = Vec::new();
     let mut serving = Vec::new();
     // The second server does not know that it is to go down.
-    for signal in [shutdown.begun().boxed(), pending().boxed()] {
+    for signal in [shutdown.started().boxed(), pending().boxed()] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         addresses.push(listener.local_addr().unwrap());
         let server = axum::serve(listener, http.clone()).with_graceful_shutdown(signal);
@@ -191,10 +192,10 @@ async fn a_mounted_service_goes_down_with_its_sockets() {
     };
     let (_upgraded, answer) = ask(addresses[0]).await;
     assert_eq!(answer, "HTTP/1.1 101");
-    shutdown.begin();
+    shutdown.start();
     assert_eq!(ask(addresses[1]).await.1, "HTTP/1.1 503");
     soon(serving.remove(0)).await.unwrap().unwrap();
     // The HTTP server has ended; the socket is what is still waited for.
-    soon(shutdown.ended()).await;
+    soon(shutdown.finished()).await;
     assert_eq!(upgrade.connections().open, 0);
 }

@@ -1,15 +1,19 @@
 //! How sessions behave.
 
-use crate::{ClientError, Sessions};
+use crate::{ClientError, ErrorMapper, MailboxConfig, Sessions};
 use std::{error::Error, time::Duration};
-use stomp_frame::{HeartBeat, Limits};
+use stomp_frame::{HeartBeat, InvalidConfig, Limits};
 
 /// The settings of a session. All durations and bounds are per session.
 ///
 /// ```
-/// let mut config = stomp_session::Config::default();
-/// config.subscriptions = 16;
-/// config.handler_timeout = std::time::Duration::from_secs(10);
+/// use std::time::Duration;
+/// use stomp_session::Config;
+///
+/// let config = Config::default()
+///     .max_subscriptions(16)
+///     .handler_timeout(Duration::from_secs(10));
+/// assert!(config.validate().is_ok());
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -17,35 +21,35 @@ pub struct Config {
     /// What a peer may send once it is connected. Default: [`Limits::default`].
     pub limits: Limits,
     /// The longest destination, and the longest `id` of a subscription, in bytes. Default: 255.
-    pub destination: usize,
+    pub max_destination_bytes: usize,
     /// How many subscriptions a peer may have, and how many ended ones are remembered. Default: 256.
-    pub subscriptions: usize,
+    pub max_subscriptions: usize,
     /// How many frames are read while a request is being handled. Then reading stops. Default: 32.
-    pub inbox_frames: usize,
+    pub max_inbox_frames: usize,
     /// How many bytes of frames are read while a request is being handled. Default: 256 KiB.
-    pub inbox_bytes: usize,
+    pub max_inbox_bytes: usize,
     /// How many messages of one subscription may wait to be acknowledged. Then its streams rest. A client may ask for
     /// fewer with the header `prefetch-count`. Default: 256.
-    pub unacked: usize,
+    pub max_unacked_messages: usize,
     /// With as many bytes waiting to be acknowledged, the streams of all subscriptions that are rest. Default: 1 MiB.
-    pub unacked_bytes: usize,
+    pub max_unacked_bytes: usize,
     /// How many transactions may be open. Default: 8.
-    pub transactions: usize,
+    pub max_transactions: usize,
     /// How many frames a transaction may have. Default: 256.
-    pub transaction_frames: usize,
+    pub max_transaction_frames: usize,
     /// How many bytes of frames all open transactions may have; one frame always fits. Default: 1 MiB.
-    pub transaction_bytes: usize,
+    pub max_transaction_bytes: usize,
     /// With as many bytes unsent, streams rest and nothing is read. Default: 512 KiB.
-    pub outbound_bytes: usize,
+    pub max_outbound_bytes: usize,
     /// With as many frames unsent, the same. Default: 1,024.
-    pub outbound_frames: usize,
+    pub max_outbound_frames: usize,
     /// How long a peer may take nothing of what is sent to it. Default: 10 s.
-    pub outbound_stall: Duration,
+    pub write_timeout: Duration,
     /// How much of [`Session::message`](crate::Session::message) may wait. Default: 256 messages, 256 KiB.
-    pub mailbox: crate::MailboxConfig,
+    pub mailbox: MailboxConfig,
     /// With as many bytes waiting in all mailboxes of the session, those of topics too, each counts as full that is not
     /// empty. Default: 1 MiB.
-    pub mailbox_bytes: usize,
+    pub max_total_mailbox_bytes: usize,
     /// How long `CONNECT` may take to come, to its last byte. Default: 10 s.
     pub connect_timeout: Duration,
     /// How long a frame may take to come, from its first byte to its last. Default: 30 s.
@@ -53,7 +57,7 @@ pub struct Config {
     /// How long a service may take for a request. Default: 60 s.
     pub handler_timeout: Duration,
     /// How long a peer is waited for after the last frame to it. Default: 1 s.
-    pub linger: Duration,
+    pub linger_timeout: Duration,
     /// What is offered as heart-beats, in milliseconds. Both numbers are floors: where the peer wishes for fewer, its
     /// wish decides. Default: 1,000 each way.
     pub heart_beat: HeartBeat,
@@ -61,77 +65,176 @@ pub struct Config {
     /// Default: 25 s.
     pub ping_interval: Duration,
     /// How long the answer to such a ping may take. Default: 10 s.
-    pub ping_patience: Duration,
+    pub ping_timeout: Duration,
     /// Where connected sessions are found, by id or by principal. Default: a registry of this configuration's own.
     pub sessions: Sessions,
     /// What happens to the session after an error of the application. Default: [`AppErrors::KeepOpen`].
     pub app_errors: AppErrors,
-    /// What a client is shown of a service's error. Default: none, which is [`ClientError::of`]; in a `webstomp::App`,
-    /// `stomp_router::describe`.
-    pub describe: Option<fn(&(dyn Error + 'static)) -> ClientError>,
+    /// What a client is shown of a service's error. Default: none, which is [`ClientError::from_error`]; in a `webstomp::App`,
+    /// `stomp_router::map_error`.
+    pub error_mapper: Option<ErrorMapper>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Config {
             limits: Limits::default(),
-            destination: 255,
-            subscriptions: 256,
-            inbox_frames: 32,
-            inbox_bytes: 256 << 10,
-            unacked: 256,
-            unacked_bytes: 1 << 20,
-            transactions: 8,
-            transaction_frames: 256,
-            transaction_bytes: 1 << 20,
-            outbound_bytes: 512 << 10,
-            outbound_frames: 1_024,
-            outbound_stall: Duration::from_secs(10),
-            mailbox: crate::MailboxConfig::default(),
-            mailbox_bytes: 1 << 20,
+            max_destination_bytes: 255,
+            max_subscriptions: 256,
+            max_inbox_frames: 32,
+            max_inbox_bytes: 256 << 10,
+            max_unacked_messages: 256,
+            max_unacked_bytes: 1 << 20,
+            max_transactions: 8,
+            max_transaction_frames: 256,
+            max_transaction_bytes: 1 << 20,
+            max_outbound_bytes: 512 << 10,
+            max_outbound_frames: 1_024,
+            write_timeout: Duration::from_secs(10),
+            mailbox: MailboxConfig::default(),
+            max_total_mailbox_bytes: 1 << 20,
             connect_timeout: Duration::from_secs(10),
             frame_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(60),
-            linger: Duration::from_secs(1),
+            linger_timeout: Duration::from_secs(1),
             heart_beat: HeartBeat {
                 send: 1_000,
                 receive: 1_000,
             },
             ping_interval: Duration::from_secs(25),
-            ping_patience: Duration::from_secs(10),
+            ping_timeout: Duration::from_secs(10),
             sessions: Sessions::default(),
             app_errors: AppErrors::KeepOpen,
-            describe: None,
+            error_mapper: None,
         }
     }
 }
 
+/// Defines setters by value, named after the fields of [`Config`].
+macro_rules! setters {
+    ($($field:ident: $type:ty,)*) => {
+        $(
+            #[doc = concat!("Sets [`Config::", stringify!($field), "`].")]
+            #[must_use]
+            pub fn $field(mut self, $field: $type) -> Config {
+                self.$field = $field;
+                self
+            }
+        )*
+    };
+}
+
 impl Config {
+    setters! {
+        limits: Limits,
+        max_destination_bytes: usize,
+        max_subscriptions: usize,
+        max_inbox_frames: usize,
+        max_inbox_bytes: usize,
+        max_unacked_messages: usize,
+        max_unacked_bytes: usize,
+        max_transactions: usize,
+        max_transaction_frames: usize,
+        max_transaction_bytes: usize,
+        max_outbound_bytes: usize,
+        max_outbound_frames: usize,
+        write_timeout: Duration,
+        mailbox: MailboxConfig,
+        max_total_mailbox_bytes: usize,
+        connect_timeout: Duration,
+        frame_timeout: Duration,
+        handler_timeout: Duration,
+        linger_timeout: Duration,
+        heart_beat: HeartBeat,
+        ping_interval: Duration,
+        ping_timeout: Duration,
+        sessions: Sessions,
+        app_errors: AppErrors,
+    }
+
+    /// Sets [`Config::error_mapper`].
+    #[must_use]
+    pub fn error_mapper(
+        mut self,
+        map: impl Fn(&(dyn Error + 'static)) -> ClientError + Send + Sync + 'static,
+    ) -> Config {
+        self.error_mapper = Some(ErrorMapper::new(map));
+        self
+    }
+
+    /// Checks that sessions can run with these values.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is impossible: a timeout or an interval of zero, or a bound of 0 under which nothing could be
+    /// sent, received or acknowledged.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        self.limits
+            .validate()
+            .map_err(|invalid| invalid.within("limits"))?;
+        for (setting, value) in [
+            ("max_destination_bytes", self.max_destination_bytes),
+            ("max_inbox_frames", self.max_inbox_frames),
+            ("max_inbox_bytes", self.max_inbox_bytes),
+            ("max_unacked_messages", self.max_unacked_messages),
+            ("max_unacked_bytes", self.max_unacked_bytes),
+            ("max_outbound_bytes", self.max_outbound_bytes),
+            ("max_outbound_frames", self.max_outbound_frames),
+            ("mailbox.max_messages", self.mailbox.max_messages),
+            ("mailbox.max_bytes", self.mailbox.max_bytes),
+            ("max_total_mailbox_bytes", self.max_total_mailbox_bytes),
+        ] {
+            InvalidConfig::reject_zero(setting, value)?;
+        }
+        for (setting, duration) in [
+            ("write_timeout", self.write_timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("frame_timeout", self.frame_timeout),
+            ("handler_timeout", self.handler_timeout),
+            ("ping_interval", self.ping_interval),
+            ("ping_timeout", self.ping_timeout),
+        ] {
+            if duration.is_zero() {
+                return Err(InvalidConfig::new(setting, "is zero, but must be longer"));
+            }
+        }
+        Ok(())
+    }
+
     /// About how many bytes one session may make the process hold at most, if the largest message that it is sent has
     /// `message` bytes. What handlers and streams hold themselves is not in it.
     ///
     /// | what | at most |
     /// |---|---|
-    /// | a frame that is being read, by the WebSocket and by the codec | 2 × (`limits.frame` + `limits.head`) |
-    /// | the frame that is being handled | `limits.frame` |
-    /// | frames that wait to be | `inbox_bytes` + `limits.frame` |
-    /// | frames in transactions | `transaction_bytes` + `limits.frame` |
-    /// | what is not yet written | `outbound_bytes` + `message` |
-    /// | what handles have sent | 2 × (`mailbox.bytes` + `message`) |
-    /// | what was pushed to mailboxes | 2 × (`mailbox_bytes` + `subscriptions` × `message`) |
-    /// | notes on what waits to be acknowledged | `unacked_bytes` / 2 |
-    /// | subscriptions, and the names of ended ones | `subscriptions` × (5 × `destination` + 512) |
+    /// | a frame that is being read, by the WebSocket and by the codec | 2 × (`limits.max_frame_bytes` + `limits.max_head_bytes`) |
+    /// | the frame that is being handled | `limits.max_frame_bytes` |
+    /// | frames that wait to be | `max_inbox_bytes` + `limits.max_frame_bytes` |
+    /// | frames in transactions | `max_transaction_bytes` + `limits.max_frame_bytes` |
+    /// | what is not yet written | `max_outbound_bytes` + `message` |
+    /// | what handles have sent | 2 × (`mailbox.max_bytes` + `message`) |
+    /// | what was pushed to mailboxes | 2 × (`max_total_mailbox_bytes` + `max_subscriptions` × `message`) |
+    /// | notes on what waits to be acknowledged | `max_unacked_bytes` / 2 |
+    /// | subscriptions, and the names of ended ones | `max_subscriptions` × (5 × `max_destination_bytes` + 512) |
     ///
     /// Twice, because a mailbox may fill again while what was taken from it is being sent. Times the number of
     /// connections it is what a process needs if all peers are hostile at once; an idle session holds a few KiB.
     #[must_use]
     pub fn worst_case(&self, message: usize) -> usize {
-        let Limits { frame, head, .. } = self.limits;
-        let read =
-            2 * (frame + head) + frame + self.inbox_bytes + frame + self.transaction_bytes + frame;
-        let sent = self.outbound_bytes + message + 2 * (self.mailbox.bytes + message);
-        let pushed = 2 * (self.mailbox_bytes + self.subscriptions * message);
-        let notes = self.unacked_bytes / 2 + self.subscriptions * (5 * self.destination + 512);
+        let Limits {
+            max_frame_bytes: frame,
+            max_head_bytes: head,
+            ..
+        } = self.limits;
+        let read = 2 * (frame + head)
+            + frame
+            + self.max_inbox_bytes
+            + frame
+            + self.max_transaction_bytes
+            + frame;
+        let sent = self.max_outbound_bytes + message + 2 * (self.mailbox.max_bytes + message);
+        let pushed = 2 * (self.max_total_mailbox_bytes + self.max_subscriptions * message);
+        let notes = self.max_unacked_bytes / 2
+            + self.max_subscriptions * (5 * self.max_destination_bytes + 512);
         read + sent + pushed + notes
     }
 }

@@ -42,7 +42,7 @@ pub enum Settlement {
     /// The peer refused it.
     Nacked,
     /// It was sent, and its subscription ended before the peer said anything. The peer may have seen it.
-    Unsettled,
+    Abandoned,
     /// It was never sent. The peer has not seen it.
     Unsent,
 }
@@ -59,7 +59,7 @@ impl Delivery {
     }
 
     /// Tells the peer, with `redelivered:true`, that it or another may have seen this message before.
-    pub fn redelivered(mut self) -> Delivery {
+    pub fn with_redelivered(mut self) -> Delivery {
         self.is_redelivered = true;
         self
     }
@@ -174,7 +174,7 @@ impl Settle {
 impl Drop for Settle {
     fn drop(&mut self) {
         self.tell(if self.is_sent {
-            Settlement::Unsettled
+            Settlement::Abandoned
         } else {
             Settlement::Unsent
         });

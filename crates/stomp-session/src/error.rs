@@ -1,6 +1,6 @@
 //! What a client is told when something goes wrong.
 
-use std::{borrow::Cow, error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 use thiserror::Error;
 
 /// Any error of a service.
@@ -53,10 +53,10 @@ impl ClientError {
         ClientError::new("internal-error", "The server failed to handle this frame.")
     }
 
-    /// The default of [`Config::describe`](crate::Config::describe): a `ClientError` anywhere in the chain of sources
+    /// The default of [`Config::error_mapper`](crate::Config::error_mapper): a `ClientError` anywhere in the chain of sources
     /// is shown as it is, anything else as `internal-error`.
     #[must_use]
-    pub fn of(error: &(dyn Error + 'static)) -> ClientError {
+    pub fn from_error(error: &(dyn Error + 'static)) -> ClientError {
         let mut next = Some(error);
         while let Some(error) = next {
             if let Some(shown) = error.downcast_ref::<ClientError>() {
@@ -66,6 +66,35 @@ impl ClientError {
         }
         tracing::error!(error = %Chain(error), "a handler failed");
         ClientError::internal()
+    }
+}
+
+/// Function that turns the error of a service into the [`ClientError`] that the client gets.
+///
+/// See [`Config::error_mapper`](crate::Config::error_mapper). Clones share the function.
+#[derive(Clone)]
+pub struct ErrorMapper(Arc<MapError>);
+
+type MapError = dyn Fn(&(dyn Error + 'static)) -> ClientError + Send + Sync;
+
+impl ErrorMapper {
+    /// Wraps a function or a closure.
+    pub fn new(
+        map: impl Fn(&(dyn Error + 'static)) -> ClientError + Send + Sync + 'static,
+    ) -> ErrorMapper {
+        ErrorMapper(Arc::new(map))
+    }
+
+    /// Calls the function.
+    #[must_use]
+    pub fn map(&self, error: &(dyn Error + 'static)) -> ClientError {
+        (self.0)(error)
+    }
+}
+
+impl fmt::Debug for ErrorMapper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorMapper").finish_non_exhaustive()
     }
 }
 

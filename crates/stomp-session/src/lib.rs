@@ -28,7 +28,7 @@
 //!
 //! # Acknowledgments
 //!
-//! A subscription with `ack:client` or `ack:client-individual` gets no more than [`Config::unacked`] messages that it has
+//! A subscription with `ack:client` or `ack:client-individual` gets no more than [`Config::max_unacked_messages`] messages that it has
 //! not acknowledged, or fewer if its `SUBSCRIBE` says so in `prefetch-count`; then its streams rest. The items of its
 //! streams are [`Delivery`]s, each of which is told once what became of it. `ACK` and `NACK` are no requests: the session
 //! handles them.
@@ -44,7 +44,7 @@
 //! | code | what the peer did |
 //! |---|---|
 //! | `malformed-frame`, `malformed-message` | it sent what is not STOMP, or not WebSocket |
-//! | `too-large` | it exceeded a limit of [`Config::limits`] or [`Config::destination`] |
+//! | `too-large` | it exceeded a limit of [`Config::limits`] or [`Config::max_destination_bytes`] |
 //! | `missing-header`, `unexpected-frame` | a frame lacks what it must have, or may not be sent, or not now |
 //! | `version-not-supported` | it speaks no version of ours |
 //! | `connect-timeout`, `frame-timeout`, `heart-beat-timeout` | it was too slow, or silent |
@@ -98,7 +98,7 @@ mod work;
 pub use config::{AppErrors, Config};
 pub use connection::{Connection, Run};
 pub use delivery::{Delivery, IntoDelivery, Settlement};
-pub use error::{BoxError, ClientError, NotSubscribed};
+pub use error::{BoxError, ClientError, ErrorMapper, NotSubscribed};
 pub use json::Json;
 pub use mailbox::{Mailbox, MailboxConfig, Messages, Overflow, SlowConsumer};
 pub use message::{IntoMessage, Message};
@@ -111,4 +111,5 @@ pub use sessions::{SessionId, Sessions};
 pub use staging::Staging;
 pub use topic::{Subscriber, Topic};
 
+pub use stomp_frame::InvalidConfig;
 pub use stomp_socket::{CloseCode, Peer};

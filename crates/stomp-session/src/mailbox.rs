@@ -18,25 +18,25 @@ use thiserror::Error;
 #[non_exhaustive]
 pub struct MailboxConfig {
     /// Messages. Default: 256.
-    pub messages: usize,
+    pub max_messages: usize,
     /// Bytes, about what the messages take on the wire. One message more than fits is taken. Default: 256 KiB.
-    pub bytes: usize,
+    pub max_bytes: usize,
     /// What happens when it is full. Default: [`Overflow::Disconnect`].
     pub overflow: Overflow,
 }
 
 impl MailboxConfig {
-    /// Sets [`MailboxConfig::messages`].
+    /// Sets [`MailboxConfig::max_messages`].
     #[must_use]
-    pub fn messages(mut self, messages: usize) -> MailboxConfig {
-        self.messages = messages;
+    pub fn max_messages(mut self, messages: usize) -> MailboxConfig {
+        self.max_messages = messages;
         self
     }
 
-    /// Sets [`MailboxConfig::bytes`].
+    /// Sets [`MailboxConfig::max_bytes`].
     #[must_use]
-    pub fn bytes(mut self, bytes: usize) -> MailboxConfig {
-        self.bytes = bytes;
+    pub fn max_bytes(mut self, bytes: usize) -> MailboxConfig {
+        self.max_bytes = bytes;
         self
     }
 
@@ -51,8 +51,8 @@ impl MailboxConfig {
 impl Default for MailboxConfig {
     fn default() -> Self {
         MailboxConfig {
-            messages: 256,
-            bytes: 256 << 10,
+            max_messages: 256,
+            max_bytes: 256 << 10,
             overflow: Overflow::Disconnect,
         }
     }
@@ -263,12 +263,12 @@ mod tests {
     #[test]
     fn a_full_mailbox_drops_the_oldest() {
         let config = MailboxConfig::default()
-            .messages(2)
+            .max_messages(2)
             .overflow(Overflow::DropOldest);
         let (mailbox, mut messages) = Mailbox::new(config);
         assert!(mailbox.push(&numbered(4)));
         assert_eq!(drain(&mut messages), ["2, 2 dropped", "3"]);
-        let (mailbox, mut messages) = Mailbox::new(config.bytes(1));
+        let (mailbox, mut messages) = Mailbox::new(config.max_bytes(1));
         assert!(mailbox.push(&numbered(4)));
         assert_eq!(drain(&mut messages), ["3, 3 dropped"], "one always fits");
     }
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn or_keeps_the_latest_of_each_key() {
         let config = MailboxConfig::default()
-            .messages(2)
+            .max_messages(2)
             .overflow(Overflow::Conflate);
         let (mailbox, mut messages) = Mailbox::new(config);
         let priced =
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn or_it_ends() {
-        let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default().messages(2));
+        let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default().max_messages(2));
         assert!(mailbox.push(&numbered(2)));
         assert!(mailbox.push(&numbered(1)));
         assert_eq!(drain(&mut messages), [SlowConsumer.to_string()]);

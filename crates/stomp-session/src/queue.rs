@@ -114,7 +114,7 @@ impl<T: Item> Queue<T> {
 
     /// One letter always fits.
     fn is_full(&self, config: &MailboxConfig) -> bool {
-        let is_over = self.letters >= config.messages || self.held.bytes() >= config.bytes;
+        let is_over = self.letters >= config.max_messages || self.held.bytes() >= config.max_bytes;
         self.letters > 0 && (is_over || self.held.is_budget_spent())
     }
 

@@ -23,7 +23,7 @@ use stomp_socket::CloseCode;
 /// let sessions = config.sessions.clone();
 /// // … run connections with `config`, and anywhere in the application:
 /// sessions.send(&Principal::new("ann"), "/notices", "Your order has left.").ok();
-/// for session in sessions.of(&Principal::new("mallory")) {
+/// for session in sessions.for_principal(&Principal::new("mallory")) {
 ///     session.close(CloseCode::Policy);
 /// }
 /// assert!(sessions.is_empty());
@@ -59,7 +59,7 @@ impl Sessions {
 
     /// All sessions of a principal, in the order in which they connected.
     #[must_use]
-    pub fn of(&self, principal: &Principal) -> Vec<Session> {
+    pub fn for_principal(&self, principal: &Principal) -> Vec<Session> {
         let registry = self.lock();
         let ids = registry
             .principals
@@ -90,7 +90,7 @@ impl Sessions {
     ) -> Result<(), BoxError> {
         let message = message.into_message()?;
         let sent = self
-            .of(principal)
+            .for_principal(principal)
             .iter()
             .filter(|s| s.message(destination, message.clone()).is_ok())
             .count();
@@ -103,7 +103,7 @@ impl Sessions {
 
     /// Closes all sessions of a principal, and says how many they were.
     pub fn close(&self, principal: &Principal, code: CloseCode) -> usize {
-        let sessions = self.of(principal);
+        let sessions = self.for_principal(principal);
         sessions.iter().for_each(|session| session.close(code));
         sessions.len()
     }

@@ -113,9 +113,13 @@ impl<T: IntoMessage> Topic<T> {
         // What is on its way and what waits come to a mailbox at once, and must fit into an empty one. With more than
         // that, the publisher helps out.
         let MailboxConfig {
-            messages, bytes, ..
+            max_messages,
+            max_bytes,
+            ..
         } = self.shared.config;
-        if state.is_driven && state.waiting.len() < messages / 2 && state.waiting_bytes < bytes / 2
+        if state.is_driven
+            && state.waiting.len() < max_messages / 2
+            && state.waiting_bytes < max_bytes / 2
         {
             return Ok(());
         }

@@ -13,7 +13,7 @@
 //! app: FRAME ANSWER           the application is asked this, and answers
 //! app: idle                   it is asked nothing         app: busy | ready    its service is not ready, or is again
 //! app: given-up               nobody waits for its answer any more
-//! app: settled TEXT acked     this became of a delivery (or nacked, unsettled, unsent)
+//! app: settled TEXT acked     this became of a delivery (or nacked, abandoned, unsent)
 //! app: ran | dropped NAME     this became of a staged effect
 //! app: deliver TEXT           a queue delivers: to ID, redelivered, and headers may follow
 //! app: end | fail CODE        a queue ends, or fails      app: publish TEXT    the topic has a message

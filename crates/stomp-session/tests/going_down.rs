@@ -155,7 +155,7 @@ async fn answer_all(requests: &mut Requests) -> Vec<Command> {
 async fn what_was_read_is_answered_and_nothing_more_is_read() {
     let server = Server::default();
     let mut config = Config::default();
-    config.inbox_frames = 2;
+    config.max_inbox_frames = 2;
     let (mut client, mut requests, connection) = connected(&server, config).await;
     // One is being handled, two wait, and the fourth has not been read.
     for receipt in 1..=4 {

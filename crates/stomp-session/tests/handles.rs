@@ -102,11 +102,11 @@ fn connect() -> Frame {
 fn pair(config: Config, bytes: usize) -> (Session, Requests, Connection, Client) {
     let (ours, theirs) = tokio::io::duplex(bytes);
     let (session, requests, connection) = Session::new(
-        Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
         config,
     );
-    let mut client = Socket::over_bytes(theirs, Peer::default(), &Default::default());
-    client.negotiated(Version::V1_2, Limits::default());
+    let mut client = Socket::over_byte_stream(theirs, Peer::default(), &Default::default());
+    client.resume(Version::V1_2, Limits::default());
     (session, requests, connection, Client(client))
 }
 
@@ -126,7 +126,7 @@ async fn start(
     let connection = tokio::spawn(connection.run(service));
     client.send(connect()).await;
     client.gets(Command::Connected).await;
-    client.0.negotiated(Version::V1_2, Limits::default());
+    client.0.resume(Version::V1_2, Limits::default());
     (session, client, connection)
 }
 
@@ -137,7 +137,7 @@ async fn start_asking() -> (Session, Requests, Client, JoinHandle<()>) {
     client.send(connect()).await;
     requests.next().await.unwrap().1.ok();
     client.gets(Command::Connected).await;
-    client.0.negotiated(Version::V1_2, Limits::default());
+    client.0.resume(Version::V1_2, Limits::default());
     (session, requests, client, connection)
 }
 
@@ -216,7 +216,7 @@ async fn a_delivery_may_be_settled_without_a_session() {
             .on_settled(move |settlement| settled.lock().unwrap().push(settlement))
     };
     delivery().settle(Settlement::Nacked);
-    let again = delivery().redelivered();
+    let again = delivery().with_redelivered();
     assert!(again.is_redelivered() && !delivery().is_redelivered());
     again.settle(Settlement::Acked);
     assert_eq!(
@@ -521,7 +521,7 @@ async fn all_that_is_called_for_is_done_in_that_order() {
 #[tokio::test(start_paused = true)]
 async fn even_if_there_was_no_room_for_it_yet() {
     let mut config = Config::default();
-    config.outbound_bytes = 16 << 10;
+    config.max_outbound_bytes = 16 << 10;
     let (session, mut client, _) = start(config, accept).await;
     client.subscribes("0", "/a").await;
     for _ in 0..100 {
@@ -796,7 +796,7 @@ async fn a_peer_that_does_not_read_is_sent_no_more_than_fits_and_then_left() {
     let started = Instant::now();
     tokio::time::sleep(Duration::from_secs(5)).await;
     let polled = polls.load(Ordering::Relaxed);
-    let room = BETWEEN + Config::default().outbound_bytes;
+    let room = BETWEEN + Config::default().max_outbound_bytes;
     assert!(polled > 10, "{polled}");
     assert!(
         polled * MESSAGE < room + 2 * MESSAGE,
@@ -806,7 +806,7 @@ async fn a_peer_that_does_not_read_is_sent_no_more_than_fits_and_then_left() {
     ends(connection).await;
     assert_eq!(
         started.elapsed().as_secs(),
-        Config::default().outbound_stall.as_secs()
+        Config::default().write_timeout.as_secs()
     );
     assert_eq!(polls.load(Ordering::Relaxed), polled);
     assert_eq!(Arc::strong_count(&polls), 1, "the stream is dropped");
@@ -833,7 +833,7 @@ async fn nor_is_more_read_of_what_it_sends() {
     {
         sent += 1;
         assert!(
-            sent * receipt.len() < Config::default().outbound_bytes + 3 * BETWEEN,
+            sent * receipt.len() < Config::default().max_outbound_bytes + 3 * BETWEEN,
             "{sent}"
         );
     }
@@ -862,7 +862,7 @@ async fn a_peer_that_reads_slowly_is_kept() {
 async fn a_peer_that_is_pushed_too_much_is_closed_and_told_why() {
     let (session, mut client, connection) = start(Config::default(), accept).await;
     client.subscribes("0", "/a").await;
-    for number in 0..=Config::default().mailbox.messages {
+    for number in 0..=Config::default().mailbox.max_messages {
         session.message("/a", number.to_string()).unwrap();
     }
     assert_eq!(
@@ -876,7 +876,7 @@ async fn a_peer_that_is_pushed_too_much_is_closed_and_told_why() {
 
 #[tokio::test(start_paused = true)]
 async fn as_is_one_that_a_topic_is_too_fast_for() {
-    let topic = Topic::with_mailboxes(MailboxConfig::default().messages(4));
+    let topic = Topic::with_mailboxes(MailboxConfig::default().max_messages(4));
     let shared = topic.clone();
     let streams = move |_: &str| shared.subscribe().boxed();
     let (_, mut client, connection) = start(Config::default(), streaming(streams)).await;
@@ -919,7 +919,7 @@ async fn a_peer_may_be_let_in_before_connect_is_answered() {
             .collect::<Vec<_>>(),
         [("version", "1.2")]
     );
-    client.0.negotiated(Version::V1_2, Limits::default());
+    client.0.resume(Version::V1_2, Limits::default());
     responder.ok();
     client.send(send("/a").with_header("receipt", "1")).await;
     requests.next().await.unwrap().1.ok();

@@ -31,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(100);
 fn roomy() -> Topic<String> {
     Topic::with_mailboxes(
         MailboxConfig::default()
-            .messages(usize::MAX)
-            .bytes(usize::MAX),
+            .max_messages(usize::MAX)
+            .max_bytes(usize::MAX),
     )
 }
 
@@ -98,7 +98,7 @@ async fn byte_stream(
 ) -> (Session, DuplexStream) {
     let (ours, mut theirs) = tokio::io::duplex(bytes);
     let session = serve(
-        Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
         config,
         topic,
     );
@@ -130,7 +130,7 @@ async fn a_peer_that_reads_steadily_is_not_cut() {
     publish(&topic, 300);
     // This takes three times as long as it may take nothing.
     for _ in 0..300 {
-        sleep(Config::default().outbound_stall / 100).await;
+        sleep(Config::default().write_timeout / 100).await;
         gets(&mut peer, "MESSAGE\n").await;
     }
 }
@@ -143,7 +143,7 @@ async fn a_peer_that_has_taken_everything_may_rest() {
     for _ in 0..180 {
         gets(&mut peer, "MESSAGE\n").await;
     }
-    sleep(Config::default().outbound_stall * 2).await;
+    sleep(Config::default().write_timeout * 2).await;
     publish(&topic, 1);
     gets(&mut peer, "MESSAGE\n").await;
 }
@@ -152,7 +152,7 @@ async fn a_peer_that_has_taken_everything_may_rest() {
 async fn a_peer_that_beats_while_it_reads_slowly_is_not_silent() {
     let topic = roomy();
     let mut config = Config::default();
-    config.outbound_stall = PATIENCE;
+    config.write_timeout = PATIENCE;
     let connect = "CONNECT\naccept-version:1.2\nheart-beat:1000,0\n\n\0";
     let (mut beats, mut messages) = websocket(4_096, config, &topic, connect).await.split();
     publish(&topic, 300);
@@ -171,7 +171,8 @@ async fn a_peer_that_beats_while_it_reads_slowly_is_not_silent() {
 #[tokio::test(start_paused = true)]
 async fn what_a_stream_has_taken_is_flushed_to_the_last_byte() {
     let (ours, mut theirs) = tokio::io::duplex(16);
-    let socket = Socket::over_bytes(BufStream::new(ours), Peer::default(), &Default::default());
+    let socket =
+        Socket::over_byte_stream(BufStream::new(ours), Peer::default(), &Default::default());
     serve(socket, Config::default(), &roomy());
     theirs.write_all(CONNECT.as_bytes()).await.unwrap();
     let mut received = Vec::new();
@@ -192,7 +193,7 @@ async fn a_flood_keeps_no_heart_beats_back() {
         receive: 0,
     };
     serve(
-        Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
         config,
         &roomy(),
     );
@@ -237,7 +238,7 @@ async fn a_receipt_for_disconnect_arrives_behind_a_backlog() {
         .await
         .unwrap();
     // Longer than the server waits for a peer that has got everything.
-    let received = read_slowly(&mut peer, Config::default().linger / 10).await;
+    let received = read_slowly(&mut peer, Config::default().linger_timeout / 10).await;
     assert!(
         received.contains("\nreceipt-id:7\n"),
         "{} bytes",
@@ -248,7 +249,7 @@ async fn a_receipt_for_disconnect_arrives_behind_a_backlog() {
 #[tokio::test(start_paused = true)]
 async fn so_does_what_was_sent_before_a_close() {
     let mut config = Config::default();
-    config.outbound_bytes = 1_000;
+    config.max_outbound_bytes = 1_000;
     let (session, mut peer) = byte_stream(256, config, &roomy()).await;
     session.message("/a", "x".repeat(2_000)).unwrap();
     sleep(Duration::from_millis(1)).await;
@@ -263,10 +264,10 @@ async fn a_time_that_does_not_end_is_no_deadline() {
     let mut config = Config::default();
     config.connect_timeout = Duration::MAX;
     config.handler_timeout = Duration::MAX;
-    config.outbound_stall = Duration::MAX;
-    config.linger = Duration::MAX;
+    config.write_timeout = Duration::MAX;
+    config.linger_timeout = Duration::MAX;
     config.ping_interval = Duration::MAX;
-    config.ping_patience = Duration::MAX;
+    config.ping_timeout = Duration::MAX;
     let topic = roomy();
     let mut peer = websocket(4_096, config, &topic, CONNECT).await;
     publish(&topic, 10);

@@ -36,17 +36,17 @@ impl Client {
             },
         );
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        let socket = Socket::over_bytes(ours, Peer::default(), &Default::default());
+        let socket = Socket::over_byte_stream(ours, Peer::default(), &Default::default());
         let (_, _, connection) = Session::new(socket, config);
         let connection = tokio::spawn(connection.run(service));
-        let socket = Socket::over_bytes(theirs, Peer::default(), &Default::default());
+        let socket = Socket::over_byte_stream(theirs, Peer::default(), &Default::default());
         let mut client = Client { socket, connection };
         let connect = Frame::new(Command::Connect)
             .with_header("accept-version", "1.2")
             .with_header("login", login);
         client.send(connect).await;
         assert_eq!(client.next().await.unwrap().command, Command::Connected);
-        client.socket.negotiated(Version::V1_2, Limits::default());
+        client.socket.resume(Version::V1_2, Limits::default());
         client
     }
 
@@ -86,7 +86,7 @@ async fn sessions_are_found_while_they_are_connected() {
     let bob = Client::connect(Arc::clone(&config), "bob").await;
     assert_eq!(sessions.len(), 3);
     assert_eq!(sessions.all().len(), 3);
-    let anns = sessions.of(&Principal::new("ann"));
+    let anns = sessions.for_principal(&Principal::new("ann"));
     assert_eq!(anns.len(), 2);
     let [first, second] = [anns[0].id(), anns[1].id()];
     assert_ne!(first, second);
@@ -94,7 +94,7 @@ async fn sessions_are_found_while_they_are_connected() {
         sessions.get(first).unwrap().principal(),
         Some(&Principal::new("ann"))
     );
-    assert!(sessions.of(&Principal::new("eve")).is_empty());
+    assert!(sessions.for_principal(&Principal::new("eve")).is_empty());
 
     assert!(
         sessions
@@ -115,7 +115,7 @@ async fn sessions_are_found_while_they_are_connected() {
     }
     assert_eq!(sessions.len(), 1);
     assert!(sessions.get(first).is_none());
-    assert!(sessions.of(&Principal::new("ann")).is_empty());
+    assert!(sessions.for_principal(&Principal::new("ann")).is_empty());
     bob.connection.abort();
     assert!(bob.connection.await.unwrap_err().is_cancelled());
     assert!(sessions.is_empty(), "dropping a connection is an end, too");
@@ -129,12 +129,12 @@ async fn whoever_is_not_let_in_is_in_no_registry() {
     let service = service_fn(async |_| Err::<Response, BoxError>("nobody".into()));
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let (_, _, connection) = Session::new(
-        Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
         config,
     );
     let connection = tokio::spawn(connection.run(service));
     let mut client = Client {
-        socket: Socket::over_bytes(theirs, Peer::default(), &Default::default()),
+        socket: Socket::over_byte_stream(theirs, Peer::default(), &Default::default()),
         connection,
     };
     client.send(Frame::new(Command::Connect)).await;
@@ -153,11 +153,11 @@ async fn the_id_is_told_to_the_client() {
     assert_eq!(client.next().await.unwrap().command, Command::Receipt);
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let (session, mut requests, connection) = Session::new(
-        Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
         config,
     );
     tokio::spawn(connection);
-    let mut socket = Socket::over_bytes(theirs, Peer::default(), &Default::default());
+    let mut socket = Socket::over_byte_stream(theirs, Peer::default(), &Default::default());
     socket
         .send(Outbound::Frame(Frame::new(Command::Connect)))
         .await
@@ -215,18 +215,18 @@ async fn settlements(
         }
     });
     let (ours, theirs) = tokio::io::duplex(1 << 16);
-    let socket = Socket::over_bytes(ours, Peer::default(), &Default::default());
+    let socket = Socket::over_byte_stream(ours, Peer::default(), &Default::default());
     let (session, _, connection) = Session::new(socket, Config::default());
     let connection = tokio::spawn(connection.run(streams));
     let mut client = Client {
-        socket: Socket::over_bytes(theirs, Peer::default(), &Default::default()),
+        socket: Socket::over_byte_stream(theirs, Peer::default(), &Default::default()),
         connection,
     };
     client
         .send(Frame::new(Command::Connect).with_header("accept-version", "1.2"))
         .await;
     assert_eq!(client.next().await.unwrap().command, Command::Connected);
-    client.socket.negotiated(Version::V1_2, Limits::default());
+    client.socket.resume(Version::V1_2, Limits::default());
     let subscribe = Frame::new(Command::Subscribe)
         .with_header("id", "0")
         .with_header("destination", "/queue");
@@ -257,8 +257,8 @@ async fn settlements(
 
 #[tokio::test(start_paused = true)]
 async fn each_delivery_is_settled_once_however_its_session_ends() {
-    use Settlement::{Acked, Unsettled};
-    let expected = [(0, Acked), (1, Unsettled), (2, Unsettled), (3, Unsettled)];
+    use Settlement::{Abandoned, Acked};
+    let expected = [(0, Acked), (1, Abandoned), (2, Abandoned), (3, Abandoned)];
     let closed = settlements(1, async |client, session| {
         session.close(CloseCode::Normal);
         drop(client.socket);
@@ -280,7 +280,7 @@ async fn each_delivery_is_settled_once_however_its_session_ends() {
 #[tokio::test(start_paused = true)]
 async fn what_handles_send_waits_for_credit_too() {
     let mut config = Config::default();
-    config.unacked = 1;
+    config.max_unacked_messages = 1;
     let config = Arc::new(config);
     let mut client = Client::connect(Arc::clone(&config), "ann").await;
     client.subscribe("/a", "client").await;

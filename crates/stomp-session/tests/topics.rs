@@ -15,8 +15,8 @@ use tokio::{task::yield_now, time::timeout};
 fn roomy() -> Topic<String> {
     Topic::with_mailboxes(
         MailboxConfig::default()
-            .messages(usize::MAX)
-            .bytes(usize::MAX),
+            .max_messages(usize::MAX)
+            .max_bytes(usize::MAX),
     )
 }
 
@@ -79,7 +79,7 @@ async fn a_burst_may_be_of_any_length() {
 /// Whatever comes together for a mailbox fits into an empty one.
 #[tokio::test(start_paused = true)]
 async fn who_keeps_up_is_not_left() {
-    let topic = Topic::<String>::with_mailboxes(MailboxConfig::default().messages(16));
+    let topic = Topic::<String>::with_mailboxes(MailboxConfig::default().max_messages(16));
     let mut readers = subscribe(&topic, 1_000);
     for burst in 0..20 {
         // The first is on its way to some when the others come.
@@ -159,7 +159,7 @@ async fn who_leaves_is_gone_and_hinders_nobody() {
 #[tokio::test(start_paused = true)]
 async fn one_that_is_slow_overflows_alone() {
     for count in [2, 64, 65, 200] {
-        let topic = Topic::with_mailboxes(MailboxConfig::default().messages(4));
+        let topic = Topic::with_mailboxes(MailboxConfig::default().max_messages(4));
         let mut subscribers = subscribe(&topic, count);
         let mut slow = topic.subscribe();
         let mut just_in_time = topic.subscribe();
@@ -187,7 +187,7 @@ async fn one_that_is_slow_overflows_alone() {
 #[tokio::test(start_paused = true)]
 async fn or_loses_the_oldest_where_that_is_the_policy() {
     let config = MailboxConfig::default()
-        .messages(4)
+        .max_messages(4)
         .overflow(Overflow::DropOldest);
     for count in [0, 100] {
         let topic = Topic::with_mailboxes(config);

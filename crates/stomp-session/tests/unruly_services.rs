@@ -67,7 +67,7 @@ impl Client {
         self.send(Frame::new(Command::Connect).with_header("accept-version", version.as_str()))
             .await;
         let connected = self.gets(Command::Connected).await;
-        self.0.negotiated(version, Limits::default());
+        self.0.resume(version, Limits::default());
         connected
     }
 }
@@ -86,7 +86,7 @@ fn send(destination: &str) -> Frame {
 fn pair() -> (Socket, Client) {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let [ours, theirs] =
-        [ours, theirs].map(|io| Socket::over_bytes(io, Peer::default(), &Default::default()));
+        [ours, theirs].map(|io| Socket::over_byte_stream(io, Peer::default(), &Default::default()));
     (ours, Client(theirs))
 }
 
@@ -225,7 +225,7 @@ async fn a_stream_that_wakes_itself_does_not_keep_the_thread() {
 #[test]
 fn nor_is_it_noted_each_time() {
     let mut config = Config::default();
-    config.outbound_bytes = 16 << 10;
+    config.max_outbound_bytes = 16 << 10;
     let service = service_fn(|request: Request| {
         ready(Ok(match request.command() {
             Command::Subscribe => Response::Observe(
@@ -264,7 +264,7 @@ fn nor_is_it_noted_each_time() {
 async fn a_busy_stream_keeps_no_deadline_back() {
     let mut config = Config::default();
     // The stream never has to rest.
-    config.outbound_bytes = usize::MAX;
+    config.max_outbound_bytes = usize::MAX;
     let late = config.handler_timeout * 2;
     let service = service_fn(|request: Request| async move {
         match request.command() {
@@ -417,7 +417,7 @@ async fn who_is_told_of_a_settlement_reads_without_the_sessions_budget() {
     });
     let stream = Mutex::new(Some(stream::iter([Ok(delivery)]).chain(stream::pending())));
     let mut config = Config::default();
-    config.mailbox_bytes = 2000;
+    config.max_total_mailbox_bytes = 2000;
     let service = service_fn(move |request: Request| {
         ready(Ok::<_, BoxError>(match request.command() {
             Command::Subscribe => Response::Observe(stream.lock().unwrap().take().unwrap().boxed()),

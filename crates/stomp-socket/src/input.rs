@@ -27,11 +27,11 @@ pub(crate) struct Input {
 impl Input {
     /// An input whose peer may send one frame, and what is read together with its end, before the negotiation.
     pub(crate) fn new(config: &Config) -> Input {
-        let at_once = config.read_buffer.max(1);
+        let at_once = config.read_buffer_bytes.max(1);
         Input {
             at_once,
             received: 0,
-            most: config.limits.frame.saturating_add(at_once) as u64,
+            most: config.limits.max_frame_bytes.saturating_add(at_once) as u64,
         }
     }
 

@@ -11,15 +11,15 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (ours, theirs) = tokio::io::duplex(1024);
-//! let mut server = Socket::over_bytes(ours, Peer::default(), &Config::default());
-//! let mut client = Socket::over_bytes(theirs, Peer::default(), &Config::default());
+//! let mut server = Socket::over_byte_stream(ours, Peer::default(), &Config::default());
+//! let mut client = Socket::over_byte_stream(theirs, Peer::default(), &Config::default());
 //!
 //! client.send(Outbound::Frame(Frame::new(Command::Connect))).await?;
 //! let Some(Inbound::Frame(connect)) = server.next().await else { panic!() };
 //! assert_eq!(connect.command, Command::Connect);
 //!
 //! // Nothing is read beyond CONNECT until the version is known.
-//! server.negotiated(Version::V1_2, Limits::default());
+//! server.resume(Version::V1_2, Limits::default());
 //! # Ok(())
 //! # }
 //! ```
@@ -53,3 +53,5 @@ pub use peer::{Peer, TlsIdentity};
 pub use permit::Permit;
 pub use socket::{Encoded, Inbound, Outbound, Socket};
 pub use websocket::handshake;
+
+pub use stomp_frame::InvalidConfig;

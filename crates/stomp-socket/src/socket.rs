@@ -63,7 +63,7 @@ pub struct Encoded {
 /// One connection as a stream of [`Inbound`] items and a sink of [`Outbound`] ones.
 ///
 /// - **Reading.** A WebSocket message may hold several frames or a piece of one; text and binary are the same. After
-///   `CONNECT` nothing more is read until [`negotiated`](Socket::negotiated) is called. The last item is
+///   `CONNECT` nothing more is read until [`resume`](Socket::resume) is called. The last item is
 ///   [`Inbound::End`].
 /// - **Writing.** One frame is one WebSocket message, text where it is UTF-8. Messages are collected and written when
 ///   the sink is flushed: put many, flush once.
@@ -75,9 +75,9 @@ pub struct Encoded {
 /// no item, and `flush` and `close` go on where they were. A dropped `send` or `feed` has put its item whole or not at
 /// all: not, if it was still waiting for room.
 ///
-/// **Bounds.** What a peer has sent of one frame is at most [`Limits::frame`] + [`Limits::head`] bytes and one read, over
+/// **Bounds.** What a peer has sent of one frame is at most [`Limits::max_frame_bytes`] + [`Limits::max_head_bytes`] bytes and one read, over
 /// all messages, fragments and pieces of them; empty pieces count for 32. A peer that reads nothing costs, through `Sink`,
-/// [`Config::write_high_water`] bytes and one frame, in a buffer that may be twice as large. A connection that has
+/// [`Config::max_write_buffer_bytes`] bytes and one frame, in a buffer that may be twice as large. A connection that has
 /// nothing to read and nothing to write owns no buffer.
 pub struct Socket {
     wire: Box<dyn Wire>,
@@ -87,7 +87,7 @@ pub struct Socket {
     ended: bool,
     peer: Arc<Peer>,
     permit: Option<Box<dyn Permit>>,
-    write_high_water: usize,
+    max_write_buffer_bytes: usize,
     /// What messages are that are UTF-8.
     text: Kind,
     /// What the empty messages since the last item count for.
@@ -116,7 +116,7 @@ impl Socket {
     }
 
     /// A socket over a stream of bytes: TCP, TLS, a pipe.
-    pub fn over_bytes<S>(io: S, peer: Peer, config: &Config) -> Socket
+    pub fn over_byte_stream<S>(io: S, peer: Peer, config: &Config) -> Socket
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -133,7 +133,7 @@ impl Socket {
             ended: false,
             peer: Arc::new(peer),
             permit: None,
-            write_high_water: config.write_high_water,
+            max_write_buffer_bytes: config.max_write_buffer_bytes,
             text: if config.always_binary {
                 Kind::Binary
             } else {
@@ -164,9 +164,9 @@ impl Socket {
     }
 
     /// Goes on reading after `CONNECT`, in this version and with these limits, and writes in this version.
-    pub fn negotiated(&mut self, version: Version, limits: Limits) {
+    pub fn resume(&mut self, version: Version, limits: Limits) {
         self.encoder = Encoder::new(version);
-        self.decoder.negotiated(version, limits);
+        self.decoder.resume(version, limits);
         self.wire.set_limits(&limits);
         if let Some(permit) = &mut self.permit {
             permit.negotiated();
@@ -175,13 +175,13 @@ impl Socket {
 
     /// How many bytes have come, of any kind. As long as it grows, the peer is alive.
     #[must_use]
-    pub fn received(&self) -> u64 {
+    pub fn received_bytes(&self) -> u64 {
         self.wire.received()
     }
 
     /// How many bytes wait to be written.
     #[must_use]
-    pub fn unsent(&self) -> usize {
+    pub fn unsent_bytes(&self) -> usize {
         self.wire.unsent()
     }
 
@@ -195,7 +195,7 @@ impl Socket {
     /// messages is known.
     #[must_use]
     pub fn is_mid_frame(&self) -> bool {
-        self.decoder.held() > 0 || self.wire.is_mid_message()
+        self.decoder.buffered_bytes() > 0 || self.wire.is_mid_message()
     }
 
     /// Whether [`Outbound::Ping`] makes the peer answer: on a WebSocket.
@@ -271,7 +271,7 @@ impl Socket {
 
     /// As [`Stream::poll_next`], which also writes: what there is when there is much of it or nothing to read. Here the
     /// caller does, for [`unsent`](Socket::unsent) grows even by reading: every ping of the peer's is answered, but
-    /// beyond [`Config::write_high_water`] none is read before something was written.
+    /// beyond [`Config::max_write_buffer_bytes`] none is read before something was written.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
         if self.ended {
             return Poll::Ready(None);
@@ -292,7 +292,7 @@ impl Socket {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Inbound::End(End::Malformed(error))),
             }
-            let held = self.decoder.held();
+            let held = self.decoder.buffered_bytes();
             match ready!(self.wire.poll_read(held + self.empty_pieces, cx)) {
                 Ok(bytes) if bytes.is_empty() => self.empty_pieces += EMPTY_PIECE,
                 Ok(bytes) => self.decoder.feed(bytes),
@@ -307,7 +307,7 @@ impl Stream for Socket {
     type Item = Inbound;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
-        if self.unsent() > self.write_high_water {
+        if self.unsent_bytes() > self.max_write_buffer_bytes {
             if let Err(error) = ready!(self.poll_write(cx)) {
                 self.ended = true;
                 return Poll::Ready(Some(Inbound::End(End::of(error))));
@@ -329,7 +329,7 @@ impl Sink<Outbound> for Socket {
     type Error = SendError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if self.unsent() > self.write_high_water {
+        if self.unsent_bytes() > self.max_write_buffer_bytes {
             ready!(self.poll_write(cx))?;
         }
         Poll::Ready(Ok(()))

@@ -24,7 +24,7 @@ const MANY: usize = 1_000_000;
 
 /// What a message may have after the negotiation.
 fn most() -> usize {
-    Limits::default().frame + Limits::default().head
+    Limits::default().max_frame_bytes + Limits::default().max_head_bytes
 }
 
 fn message(body: usize) -> Frame {
@@ -48,7 +48,7 @@ async fn taken_until_the_end(first: Vec<u8>, again: Vec<u8>) -> (u64, End) {
     tokio::select! {
         (frames, end) = read_all(&mut socket) => {
             assert_eq!(frames, []);
-            (socket.received(), end.unwrap())
+            (socket.received_bytes(), end.unwrap())
         }
         () = endless => panic!("it is taken without end"),
     }
@@ -170,13 +170,14 @@ fn pieces_of_a_frame_take_no_more_than_twice_its_limits() {
 
 #[tokio::test]
 async fn before_the_negotiation_little_may_come_of_anything() {
-    let limit = (Limits::before_login().frame + Config::default().read_buffer) as u64;
-    let over_bytes = |io| Socket::over_bytes(io, Peer::default(), &Config::default());
+    let limit =
+        (Limits::before_login().max_frame_bytes + Config::default().read_buffer_bytes) as u64;
+    let over_byte_stream = |io| Socket::over_byte_stream(io, Peer::default(), &Config::default());
     let eols = vec![b'\n'; 4000];
     for (mut socket, mut theirs, bytes) in [
         with(server, frame(FIN | TEXT, b"\n")),
         with(server, frame(FIN | PING, b"?")),
-        with(over_bytes, eols),
+        with(over_byte_stream, eols),
     ] {
         let endless = async {
             for _ in 0..MANY {
@@ -191,9 +192,9 @@ async fn before_the_negotiation_little_may_come_of_anything() {
         };
         assert_eq!(end.close_code(), CloseCode::TooBig, "{end:?}");
         assert!(
-            (limit..=limit + 4096).contains(&socket.received()),
+            (limit..=limit + 4096).contains(&socket.received_bytes()),
             "{}",
-            socket.received()
+            socket.received_bytes()
         );
     }
 }
@@ -206,9 +207,9 @@ fn with(make: impl Fn(DuplexStream) -> Socket, bytes: Vec<u8>) -> (Socket, Duple
 /// The largest CONNECT there may be, which over WebSocket has a header too.
 #[tokio::test]
 async fn a_connect_of_the_largest_size_passes() {
-    let limits = Limits::before_login().frame(1000);
+    let limits = Limits::before_login().max_frame_bytes(1000);
     let mut config = Config::default();
-    (config.limits, config.read_buffer) = (limits, 16);
+    (config.limits, config.read_buffer_bytes) = (limits, 16);
     let connect = Frame::new(Command::Connect)
         .with_header("a", &"x".repeat(1000 - b"CONNECT\na:\n\n\0".len()));
     let connect = connect.to_bytes(Version::V1_0).unwrap();
@@ -227,7 +228,7 @@ async fn a_connect_of_the_largest_size_passes() {
             "{split}"
         );
     }
-    let mut socket = Socket::over_bytes(
+    let mut socket = Socket::over_byte_stream(
         Script::new([Ok(connect.to_vec())]).0,
         Peer::default(),
         &config,
@@ -280,7 +281,7 @@ fn what_follows_a_large_message_is_held_without_its_buffer() {
     let kept = measure(|| echo(&mut socket, 1));
     // Of the script's bytes, those that came are freed, and those that went are noted.
     assert!(
-        kept.bytes_current <= 2 * Config::default().read_buffer as i64 - length + 210_000,
+        kept.bytes_current <= 2 * Config::default().read_buffer_bytes as i64 - length + 210_000,
         "{kept:?}"
     );
     assert!(kept.bytes_max > 200_000, "{kept:?}");
@@ -290,7 +291,11 @@ fn what_follows_a_large_message_is_held_without_its_buffer() {
 fn connections_share_the_buffer_they_write_from() {
     let make = || {
         let io = tokio::io::join(tokio::io::empty(), tokio::io::sink());
-        negotiated(Socket::over_bytes(io, Peer::default(), &Config::default()))
+        negotiated(Socket::over_byte_stream(
+            io,
+            Peer::default(),
+            &Config::default(),
+        ))
     };
     let (mut one, mut two) = (make(), make());
     let write = |socket: &mut Socket| {
@@ -317,7 +322,7 @@ fn echo(socket: &mut Socket, frames: usize) {
 fn a_stuck_reader_holds_at_most_twice_the_high_water_and_a_frame() {
     let config = Config::default();
     let body = 10_000;
-    let bound = 2 * (config.write_high_water + body + 1_000) as u64;
+    let bound = 2 * (config.max_write_buffer_bytes + body + 1_000) as u64;
     let (ours, theirs) = pipe(64);
     let mut socket = negotiated(server(ours));
     let frame = message(body);
@@ -328,14 +333,14 @@ fn a_stuck_reader_holds_at_most_twice_the_high_water_and_a_frame() {
             .is_some()
         {}
     });
-    assert!(socket.unsent() > config.write_high_water);
+    assert!(socket.unsent_bytes() > config.max_write_buffer_bytes);
     assert!(held.bytes_max <= bound, "{held:?}");
     drop(theirs);
 
     let (script, _) = Script::new((0..100_000).map(|_| Ok(support::frame(FIN | PING, &[0; 125]))));
     let mut socket = negotiated(server(Stuck(script)));
     let held = measure(|| assert!(socket.next().now_or_never().is_none()));
-    assert!(socket.unsent() > config.write_high_water);
+    assert!(socket.unsent_bytes() > config.max_write_buffer_bytes);
     assert!(held.bytes_max <= bound, "{held:?}");
 }
 
@@ -423,7 +428,7 @@ fn what_is_put_is_bounded_by_the_caller_alone() {
     let mut socket = negotiated(server(Stuck(script)));
     for count in 1..=100 {
         socket.put(&Outbound::HeartBeat).unwrap();
-        assert_eq!(socket.unsent(), 3 * count);
+        assert_eq!(socket.unsent_bytes(), 3 * count);
     }
     assert!(matches!(
         socket.poll_write(&mut Context::from_waker(Waker::noop())),

@@ -31,7 +31,7 @@ fn pairs() -> [(Socket, Socket); 2] {
     let server = |io, config: &Config| Socket::over_websocket(io, b"", Peer::default(), config);
     let client =
         |io, config: &Config| Socket::over_client_websocket(io, b"", Peer::default(), config);
-    let bytes = |io, config: &Config| Socket::over_bytes(io, Peer::default(), config);
+    let bytes = |io, config: &Config| Socket::over_byte_stream(io, Peer::default(), config);
     [make(server, client), make(bytes, bytes)]
 }
 
@@ -109,10 +109,10 @@ async fn a_dropped_flush_or_close_goes_on_where_it_was() {
 #[tokio::test]
 async fn a_dropped_send_has_sent_all_or_nothing() {
     let mut config = Config::default();
-    config.write_high_water = 0;
+    config.max_write_buffer_bytes = 0;
     let (ours, theirs) = pipe(7);
     let mut one = Socket::over_websocket(ours, b"", Peer::default(), &config);
-    one.negotiated(Version::V1_2, Limits::default());
+    one.resume(Version::V1_2, Limits::default());
     let mut two = negotiated(Socket::over_client_websocket(
         theirs,
         b"",
@@ -121,12 +121,12 @@ async fn a_dropped_send_has_sent_all_or_nothing() {
     ));
 
     assert!(one.send(Outbound::Frame(send(0))).now_or_never().is_none());
-    let unsent = one.unsent();
+    let unsent = one.unsent_bytes();
     assert!(
         one.send(Outbound::Frame(send(1))).now_or_never().is_none(),
         "there is no room"
     );
-    assert_eq!(one.unsent(), unsent, "nothing of it was put");
+    assert_eq!(one.unsent_bytes(), unsent, "nothing of it was put");
     let ready = poll_fn(|cx| Sink::poll_ready(std::pin::Pin::new(&mut one), cx)).now_or_never();
     assert!(ready.is_none());
     let (sent, item) = tokio::join!(one.send(Outbound::Frame(send(2))), async {

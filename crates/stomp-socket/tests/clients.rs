@@ -67,9 +67,9 @@ async fn what_a_client_sends_is_masked_as_servers_insist() {
         Message::Ping("".into())
     );
     server.flush().await.unwrap();
-    let before = client.received();
+    let before = client.received_bytes();
     assert!(client.next().now_or_never().is_none());
-    assert_eq!(client.received() - before, 2, "the pong");
+    assert_eq!(client.received_bytes() - before, 2, "the pong");
 }
 
 /// RFC 6455, section 5.3: "The masking key is a 32-bit value chosen at random by the client."
@@ -165,7 +165,7 @@ async fn both_sides_are_ours() {
         .await
         .unwrap();
     assert!(matches!(server.next().await, Some(Inbound::Frame(_))));
-    server.negotiated(Version::V1_2, Limits::default());
+    server.resume(Version::V1_2, Limits::default());
     server
         .send(Outbound::Frame(
             Frame::new(Command::Connected).with_header("version", "1.2"),
@@ -173,7 +173,7 @@ async fn both_sides_are_ours() {
         .await
         .unwrap();
     assert!(matches!(client.next().await, Some(Inbound::Frame(_))));
-    client.negotiated(Version::V1_2, Limits::default());
+    client.resume(Version::V1_2, Limits::default());
     let large = send(&vec![b'x'; 100_000]);
     let (sent, item) = tokio::join!(server.send(Outbound::Frame(large.clone())), client.next());
     sent.unwrap();
@@ -235,7 +235,7 @@ async fn what_a_version_cannot_express_is_not_put() {
     let mut socket = negotiated(server(script));
     let odd = Frame::new(Command::Send).with_header("a\0", "b");
     assert!(socket.put(&Outbound::Frame(odd)).is_err());
-    assert_eq!(socket.unsent(), 0);
+    assert_eq!(socket.unsent_bytes(), 0);
     socket.send(Outbound::HeartBeat).await.unwrap();
     assert_eq!(calls.lock().unwrap().writes.concat(), [0x81, 1, b'\n']);
 }

@@ -16,8 +16,8 @@ use support::{BINARY, CLOSE, FIN, Script, TEXT, frame, header, negotiated, read_
 
 const SEND: &[u8] = b"SEND\ndestination:/a\n\nhello\0";
 
-fn over_bytes(script: Script) -> Socket {
-    Socket::over_bytes(script, Peer::default(), &Config::default())
+fn over_byte_stream(script: Script) -> Socket {
+    Socket::over_byte_stream(script, Peer::default(), &Config::default())
 }
 
 /// How many frames came over a stream that gives these reads, and how it ended.
@@ -39,7 +39,7 @@ fn kind(end: &End) -> Option<ErrorKind> {
 async fn a_byte_stream_may_end_between_frames() {
     for bytes in [&b""[..], SEND, b"\n", &[SEND, b"\n"].concat()] {
         let reads = vec![Ok(bytes.to_vec()), Ok(Vec::new())];
-        let (frames, end) = end_of(over_bytes, reads).await;
+        let (frames, end) = end_of(over_byte_stream, reads).await;
         assert_eq!(frames, bytes.len() / SEND.len());
         assert!(matches!(end, End::HalfClosed), "{end:?}");
         assert_eq!(end.close_code(), CloseCode::Normal);
@@ -50,7 +50,7 @@ async fn a_byte_stream_may_end_between_frames() {
 async fn a_byte_stream_that_ends_in_a_frame_is_cut() {
     for cut in 1..SEND.len() {
         let reads = vec![Ok(SEND.to_vec()), Ok(SEND[..cut].to_vec()), Ok(Vec::new())];
-        let (frames, end) = end_of(over_bytes, reads).await;
+        let (frames, end) = end_of(over_byte_stream, reads).await;
         assert_eq!(
             (frames, kind(&end)),
             (1, Some(ErrorKind::UnexpectedEof)),
@@ -78,7 +78,7 @@ async fn a_websocket_that_ends_without_a_close_is_cut() {
 async fn a_stream_that_fails_is_a_reset_or_timed_out() {
     for (make, bytes) in [
         (server as fn(Script) -> Socket, frame(FIN | TEXT, SEND)),
-        (over_bytes, SEND.to_vec()),
+        (over_byte_stream, SEND.to_vec()),
     ] {
         for in_a_frame in [false, true] {
             let rest = if in_a_frame {
@@ -192,9 +192,9 @@ async fn a_half_open_connection_shows_no_life() {
     let mut socket = negotiated(server(script));
     assert!(socket.has_pings());
     assert!(matches!(socket.next().await, Some(Inbound::Frame(_))));
-    let before = socket.received();
+    let before = socket.received_bytes();
     socket.send(Outbound::Ping).await.unwrap();
     assert_eq!(calls.lock().unwrap().writes, [b"\x89\x00"]);
     assert!(socket.next().now_or_never().is_none());
-    assert_eq!(socket.received(), before);
+    assert_eq!(socket.received_bytes(), before);
 }

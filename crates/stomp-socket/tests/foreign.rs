@@ -54,14 +54,14 @@ async fn frames_go_both_ways_on_either_side() {
             .unwrap();
         other.send(Message::binary(&b"i\0"[..])).await.unwrap();
         assert!(matches!(socket.next().await, Some(Inbound::Frame(frame)) if frame == send(b"hi")));
-        assert_eq!(socket.received(), (2 + 22) + (2 + 2));
+        assert_eq!(socket.received_bytes(), (2 + 22) + (2 + 2));
 
         socket.feed(Outbound::Frame(send(b"text"))).await.unwrap();
         socket.feed(Outbound::Frame(send(b"\xff"))).await.unwrap();
         socket.feed(Outbound::Ping).await.unwrap();
-        assert!(socket.unsent() > 80 && !socket.is_flushed());
+        assert!(socket.unsent_bytes() > 80 && !socket.is_flushed());
         socket.send(Outbound::HeartBeat).await.unwrap();
-        assert!(socket.unsent() == 0 && socket.is_flushed());
+        assert!(socket.unsent_bytes() == 0 && socket.is_flushed());
         assert!(
             matches!(other.next().await, Some(Ok(Message::Text(text))) if text.ends_with("\n\ntext\0"))
         );
@@ -105,7 +105,7 @@ async fn either_side_may_close() {
             (_, Some(End::Closed(None)))
         ));
         socket.put(&Outbound::HeartBeat).unwrap();
-        assert_eq!(socket.unsent(), 0, "it would come too late");
+        assert_eq!(socket.unsent_bytes(), 0, "it would come too late");
         let (closed, ()) = tokio::join!(socket.close(), async {
             while other.next().await.is_some() {}
             drop(other);
@@ -132,7 +132,7 @@ async fn a_slow_reader_is_seen_to_read() {
     let (mut steps, mut received) = (Vec::new(), 0);
     while !socket.is_flushed() {
         let _ = socket.flush().now_or_never();
-        steps.push(socket.unsent());
+        steps.push(socket.unsent_bytes());
         received += std::iter::from_fn(|| other.next().now_or_never()).count();
         // Which gives the task a new budget.
         yield_now().await;
@@ -149,7 +149,7 @@ async fn a_slow_reader_is_seen_to_read() {
 #[tokio::test]
 async fn before_the_negotiation_little_may_come() {
     let (mut socket, mut other) = pair(Role::Server, 1 << 20).await;
-    let limit = Limits::before_login().frame + Config::default().read_buffer;
+    let limit = Limits::before_login().max_frame_bytes + Config::default().read_buffer_bytes;
     for _ in 0..=limit / 3 {
         other.feed(Message::text("\n")).await.unwrap();
     }

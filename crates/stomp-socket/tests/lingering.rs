@@ -113,14 +113,15 @@ async fn an_error_arrives_over_a_websocket() {
 
 #[tokio::test]
 async fn an_error_arrives_over_tcp() {
-    let over_bytes = |stream| Socket::over_bytes(stream, Peer::default(), &Config::default());
+    let over_byte_stream =
+        |stream| Socket::over_byte_stream(stream, Peer::default(), &Config::default());
     let expected = [unread(), error()]
         .map(|frame| frame.to_bytes(Version::V1_2).unwrap())
         .concat();
     for round in 0..TIMES {
         let size = IN_FLIGHT * round / (TIMES - 1);
         let bytes = [b"SENT\n\n\0", &vec![b'\n'; size][..]].concat();
-        let words = last_words(over_bytes, &bytes, b"", expected.len()).await;
+        let words = last_words(over_byte_stream, &bytes, b"", expected.len()).await;
         assert!(
             words == expected,
             "{size} bytes in flight: {} bytes",

@@ -30,8 +30,8 @@ async fn frames_of(make: fn(Script) -> Socket, bytes: &[u8], size: usize) -> Vec
         .0
 }
 
-fn over_bytes(script: Script) -> Socket {
-    Socket::over_bytes(script, Peer::default(), &Config::default())
+fn over_byte_stream(script: Script) -> Socket {
+    Socket::over_byte_stream(script, Peer::default(), &Config::default())
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn reads_may_end_after_any_byte() {
     }
     for size in 1..=WIRE.len() {
         assert_eq!(
-            frames_of(over_bytes, WIRE.as_bytes(), size).await,
+            frames_of(over_byte_stream, WIRE.as_bytes(), size).await,
             expected(),
             "bytes, reads of {size}"
         );
@@ -154,7 +154,7 @@ async fn bytes_that_came_with_the_handshake_are_read_first() {
             &Config::default(),
         ));
         assert_eq!(read_all(&mut socket).await.0, expected(), "{cut} bytes");
-        assert_eq!(socket.received(), message.len() as u64);
+        assert_eq!(socket.received_bytes(), message.len() as u64);
     }
 }
 
@@ -169,7 +169,7 @@ async fn between_connect_and_the_negotiation_nothing_is_read() {
             websocket,
             frame(FIN | TEXT, WIRE.as_bytes()),
         ),
-        (over_bytes, bytes, WIRE.as_bytes().to_vec()),
+        (over_byte_stream, bytes, WIRE.as_bytes().to_vec()),
     ] {
         let (script, calls) = Script::new([
             Ok(connect),
@@ -188,9 +188,9 @@ async fn between_connect_and_the_negotiation_nothing_is_read() {
 }
 
 /// What a socket that reads so many bytes at once makes of a stream: its frames, and the kind of its end.
-async fn told(read_buffer: usize, stream: &[u8], size: usize) -> (Vec<Frame>, String) {
+async fn told(read_buffer_bytes: usize, stream: &[u8], size: usize) -> (Vec<Frame>, String) {
     let mut config = Config::default();
-    config.read_buffer = read_buffer;
+    config.read_buffer_bytes = read_buffer_bytes;
     let reads = stream
         .chunks(size)
         .map(<[u8]>::to_vec)
@@ -236,11 +236,13 @@ async fn the_way_that_a_message_takes_makes_no_difference() {
             for third in &parts {
                 let stream = [&first[..], second, third].concat();
                 let expected = told(1, &stream, stream.len()).await;
-                for (read_buffer, size) in [(4096, stream.len()), (64, stream.len()), (4096, 61)] {
+                for (read_buffer_bytes, size) in
+                    [(4096, stream.len()), (64, stream.len()), (4096, 61)]
+                {
                     assert_eq!(
-                        told(read_buffer, &stream, size).await,
+                        told(read_buffer_bytes, &stream, size).await,
                         expected,
-                        "{read_buffer} at once, in {size}"
+                        "{read_buffer_bytes} at once, in {size}"
                     );
                 }
             }
@@ -251,14 +253,14 @@ async fn the_way_that_a_message_takes_makes_no_difference() {
 /// What follows a frame in one read does not count against it.
 #[tokio::test]
 async fn a_message_may_hold_the_end_of_one_long_frame_and_the_beginning_of_the_next() {
-    let limits = Limits::default().frame(5000).head(100);
+    let limits = Limits::default().max_frame_bytes(5000).max_head_bytes(100);
     let frames = format!("SEND\ndestination:/a\n\n{}\0", "x".repeat(4900)).repeat(3);
     let reads = frames
         .as_bytes()
         .chunks(4000)
         .map(|piece| Ok(frame(FIN | BINARY, piece)));
     let mut socket = server(Script::new(reads).0);
-    socket.negotiated(Version::V1_2, limits);
+    socket.resume(Version::V1_2, limits);
     for _ in 0..3 {
         assert!(matches!(
             socket.next().now_or_never(),
@@ -278,7 +280,7 @@ async fn what_came_with_the_handshake_is_read_before_anything_is_refused() {
         socket.next().now_or_never(),
         Some(Some(Inbound::Frame(_)))
     ));
-    socket.negotiated(Version::V1_2, Limits::default());
+    socket.resume(Version::V1_2, Limits::default());
     let mut frames = 0;
     while let Some(Some(item)) = socket.next().now_or_never() {
         frames += usize::from(matches!(item, Inbound::Frame(_)));

@@ -14,7 +14,10 @@ fn debug_shows_no_cookies_and_no_query() {
     let (ours, _theirs) = tokio::io::duplex(64);
     let shown = [
         format!("{peer:?}"),
-        format!("{:?}", Socket::over_bytes(ours, peer, &Config::default())),
+        format!(
+            "{:?}",
+            Socket::over_byte_stream(ours, peer, &Config::default())
+        ),
     ];
     for shown in shown {
         assert!(!shown.contains("secret"), "{shown}");

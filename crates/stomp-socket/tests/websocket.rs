@@ -24,7 +24,7 @@ type Client = WebSocketStream<DuplexStream>;
 async fn pair() -> (Socket, Client) {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let mut socket = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
-    socket.negotiated(Version::V1_2, Limits::default());
+    socket.resume(Version::V1_2, Limits::default());
     (
         socket,
         WebSocketStream::from_raw_socket(theirs, Role::Client, None).await,
@@ -93,11 +93,11 @@ async fn a_frame_is_one_message_text_where_it_is_utf_8() {
 #[tokio::test]
 async fn a_ping_is_answered_and_counts_as_life() {
     let (mut socket, mut client) = pair().await;
-    let before = socket.received();
+    let before = socket.received_bytes();
     client.feed(Message::Ping("x".into())).await.unwrap();
     client.send(Message::text("\n")).await.unwrap();
     assert!(matches!(socket.next().await, Some(Inbound::HeartBeat)));
-    assert!(socket.received() > before);
+    assert!(socket.received_bytes() > before);
     socket.flush().await.unwrap();
     assert_eq!(
         client.next().await.unwrap().unwrap(),
@@ -164,7 +164,10 @@ async fn after_a_malformed_frame_the_last_word_arrives_before_the_close() {
 #[tokio::test]
 async fn a_message_over_the_limit_is_too_big() {
     let (mut socket, mut client) = pair().await;
-    socket.negotiated(Version::V1_2, Limits::default().frame(100).head(50));
+    socket.resume(
+        Version::V1_2,
+        Limits::default().max_frame_bytes(100).max_head_bytes(50),
+    );
     client
         .send(Message::binary(vec![b'\n'; 151]))
         .await

@@ -1,11 +1,11 @@
 //! A whole server.
 
-use std::{fmt, io};
+use std::fmt;
 use stomp_broker::Broker;
 use stomp_frame::Command;
 use stomp_router::{
-    ConnectAnswer, Handler, RouteErrors, RouteService, Router, Routes, SendAnswer, SessionRoutes,
-    SessionService, SubscribeAnswer,
+    Handler, IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, RouteService, Router,
+    Routes, SessionRoutes, SessionService,
 };
 use tower::Layer;
 
@@ -31,13 +31,13 @@ impl<S: Clone + Send + 'static> App<S> {
     }
 
     /// Sets how sessions behave: limits, heart-beats, deadlines.
-    pub fn session(mut self, config: stomp_session::Config) -> App<S> {
+    pub fn session_config(mut self, config: stomp_session::Config) -> App<S> {
         self.session = config;
         self
     }
 
     /// Sets how connections are taken in: origins, handshakes.
-    pub fn server(mut self, config: stomp_server::Config) -> App<S> {
+    pub fn server_config(mut self, config: stomp_server::Config) -> App<S> {
         self.server = config;
         self
     }
@@ -46,7 +46,7 @@ impl<S: Clone + Send + 'static> App<S> {
     #[track_caller]
     pub fn connect<A, H>(self, handler: H) -> App<S>
     where
-        H: Handler<A, S, Output: ConnectAnswer>,
+        H: Handler<A, S, Output: IntoConnectResponse>,
     {
         App {
             router: self.router.connect(handler),
@@ -58,7 +58,7 @@ impl<S: Clone + Send + 'static> App<S> {
     #[track_caller]
     pub fn send<A, H>(self, pattern: &str, handler: H) -> App<S>
     where
-        H: Handler<A, S, Output: SendAnswer>,
+        H: Handler<A, S, Output: IntoSendResponse>,
     {
         App {
             router: self.router.send(pattern, handler),
@@ -70,7 +70,7 @@ impl<S: Clone + Send + 'static> App<S> {
     #[track_caller]
     pub fn subscribe<A, H>(self, pattern: &str, handler: H) -> App<S>
     where
-        H: Handler<A, S, Output: SubscribeAnswer>,
+        H: Handler<A, S, Output: IntoSubscribeResponse>,
     {
         App {
             router: self.router.subscribe(pattern, handler),
@@ -82,7 +82,7 @@ impl<S: Clone + Send + 'static> App<S> {
     #[track_caller]
     pub fn unsubscribe<A, H>(self, pattern: &str, handler: H) -> App<S>
     where
-        H: Handler<A, S, Output: SendAnswer<Context = ()>>,
+        H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
     {
         App {
             router: self.router.unsubscribe(pattern, handler),
@@ -94,7 +94,7 @@ impl<S: Clone + Send + 'static> App<S> {
     #[track_caller]
     pub fn disconnect<A, H>(self, handler: H) -> App<S>
     where
-        H: Handler<A, S, Output: SendAnswer<Context = ()>>,
+        H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
     {
         App {
             router: self.router.disconnect(handler),
@@ -106,7 +106,7 @@ impl<S: Clone + Send + 'static> App<S> {
     #[track_caller]
     pub fn fallback<A, H>(self, handler: H) -> App<S>
     where
-        H: Handler<A, S, Output: SendAnswer<Context = ()>>,
+        H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
     {
         App {
             router: self.router.fallback(handler),
@@ -136,13 +136,16 @@ impl<S: Clone + Send + 'static> App<S> {
     /// ```
     /// use webstomp::{App, broker::Broker};
     ///
-    /// let broker = Broker::new(Default::default());
+    /// # fn main() -> Result<(), webstomp::BoxError> {
+    /// let broker = Broker::new(Default::default())?;
     /// // Clients subscribe, and only the application sends, from anywhere.
     /// let app: App = App::new().broker(&broker);
     /// # let _ = async {
     /// broker.publish("/topic/news", "It works.").await?;
     /// # Ok::<_, webstomp::BoxError>(())
     /// # };
+    /// # Ok(())
+    /// # }
     /// ```
     #[track_caller]
     pub fn broker(mut self, broker: &Broker) -> App<S> {
@@ -237,16 +240,4 @@ impl<S> fmt::Debug for App<S> {
             .field("server", &self.server)
             .finish_non_exhaustive()
     }
-}
-
-/// Why an app cannot listen.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Its routes exclude each other, or are malformed.
-    #[error(transparent)]
-    Routes(#[from] RouteErrors),
-    /// The address cannot be listened on.
-    #[error("cannot listen: {0}")]
-    Io(#[from] io::Error),
 }

@@ -5,12 +5,12 @@
 //! tower `Layer` as middleware, on a port of its own or mounted on the HTTP server that is there already.
 //!
 //! ```no_run
-//! use webstomp::{App, BoxError, Json, Observe, Path, State, SubscribeAnswer, Topic};
+//! use webstomp::{App, BoxError, Json, Observe, Path, State, IntoSubscribeResponse, Topic};
 //!
 //! type Prices = Topic<Json<f64>>;
 //!
 //! // SUBSCRIBE /prices: everything that is published from now on.
-//! async fn watch(State(prices): State<Prices>) -> impl SubscribeAnswer {
+//! async fn watch(State(prices): State<Prices>) -> impl IntoSubscribeResponse {
 //!     Observe(prices.subscribe())
 //! }
 //!
@@ -81,9 +81,9 @@
 //!
 //! ```
 //! use futures_util::stream;
-//! use webstomp::{App, Observe, SubscribeAnswer};
+//! use webstomp::{App, Observe, IntoSubscribeResponse};
 //!
-//! async fn count() -> impl SubscribeAnswer {
+//! async fn count() -> impl IntoSubscribeResponse {
 //!     Observe(stream::unfold(1, async |number: u64| Some((number.to_string(), number + 1))))
 //! }
 //!
@@ -128,13 +128,13 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), BoxError> {
-//!     let listeners = Listeners::new().websocket(bind("0.0.0.0:8080").await?).stomp(bind("127.0.0.1:61613").await?);
+//!     let listeners = Listeners::new().websocket(bind("0.0.0.0:8080").await?).byte_stream(bind("127.0.0.1:61613").await?);
 //!     Ok(App::new().shutdown(Shutdown::on_signals()?).serve(listeners).await?)
 //! }
 //! ```
 //!
-//! Mounted, the HTTP server is told by [`begun`](server::Shutdown::begun), and does not wait for WebSockets: await
-//! [`ended`](server::Shutdown::ended) after it. The example `tls` of the repository has certificates, the server's and
+//! Mounted, the HTTP server is told by [`begun`](server::Shutdown::started), and does not wait for WebSockets: await
+//! [`ended`](server::Shutdown::finished) after it. The example `tls` of the repository has certificates, the server's and
 //! the clients'.
 //!
 //! # Middleware
@@ -204,40 +204,40 @@
 //!
 //! # Limits
 //!
-//! All are fields of the configurations that [`App::server`] and [`App::session`] take: [`server::Config`],
+//! All are fields of the configurations that [`App::server_config`] and [`App::session_config`] take: [`server::Config`],
 //! [`server::ConnectionLimits`] as its `connections`, [`socket::Config`] as its `socket`, [`session::Config`]. They
 //! hold for each session, where nothing else is said. "Closed" is by the WebSocket close code; without HTTP, the
 //! connection just ends.
 //!
 //! | limit | default | beyond it, the peer |
 //! |---|---|---|
-//! | `server.connections.total` | 16,384 connections of a server | gets 503; with TLS or without HTTP, is closed |
-//! | `server.connections.unauthenticated` | 1,024 connections, from accept to `CONNECTED` | the same |
-//! | `server.connections.per_address` | off; connections of one address | the same |
+//! | `server.connections.max_connections` | 16,384 connections of a server | gets 503; with TLS or without HTTP, is closed |
+//! | `server.connections.max_unauthenticated` | 1,024 connections, from accept to `CONNECTED` | the same |
+//! | `server.connections.max_per_address` | off; connections of one address | the same |
 //! | `server.connections.per_second` | off; new connections a second | the same |
 //! | `server.handshake_timeout` | 5 s for TLS, then 5 s for HTTP | is cut |
 //! | the HTTP head | 16 KiB; under an HTTP server of your own, its own | gets 431 |
 //! | `server.shutdown` | 30 s to end well | is closed with 1001; after the time, is cut |
 //! | `server.socket.limits` | 16 KiB a frame before `CONNECTED`, and otherwise as below | as below |
-//! | `session.limits.frame` | 256 KiB a frame | `ERROR` `too-large`, closed with 1009 |
-//! | `session.limits.head` | 16 KiB of command and headers | the same |
-//! | `session.limits.line` | 8 KiB a header line | the same |
-//! | `session.limits.headers` | 64 header lines | the same |
+//! | `session.limits.max_frame_bytes` | 256 KiB a frame | `ERROR` `too-large`, closed with 1009 |
+//! | `session.limits.max_head_bytes` | 16 KiB of command and headers | the same |
+//! | `session.limits.max_line_bytes` | 8 KiB a header line | the same |
+//! | `session.limits.max_headers` | 64 header lines | the same |
 //! | `session.destination` | 255 bytes of a destination, and of a subscription's id | `ERROR` `too-large`, closed with 1009 |
 //! | `session.subscriptions` | 256 subscriptions | `ERROR` `too-many-subscriptions`, closed with 1002 |
-//! | `session.inbox_frames`, `inbox_bytes` | 32 frames and 256 KiB, read while a request is handled | is not read from |
-//! | `session.outbound_bytes`, `outbound_frames` | 512 KiB and 1,024 frames unsent | is not read from, and its streams rest |
-//! | `session.outbound_stall` | 10 s without taking anything | is cut |
+//! | `session.max_inbox_frames`, `max_inbox_bytes` | 32 frames and 256 KiB, read while a request is handled | is not read from |
+//! | `session.max_outbound_bytes`, `max_outbound_frames` | 512 KiB and 1,024 frames unsent | is not read from, and its streams rest |
+//! | `session.write_timeout` | 10 s without taking anything | is cut |
 //! | `session.mailbox` | 256 messages and 256 KiB, pushed and not yet sent | `ERROR` `slow-consumer`, closed with 1008, or another policy |
-//! | `session.mailbox_bytes` | 1 MiB in all mailboxes of the session | the same |
-//! | `session.unacked`, `unacked_bytes` | 256 messages of a subscription and 1 MiB in all, sent and not acknowledged | gets no more of them until it acknowledges |
+//! | `session.max_total_mailbox_bytes` | 1 MiB in all mailboxes of the session | the same |
+//! | `session.unacked`, `max_unacked_bytes` | 256 messages of a subscription and 1 MiB in all, sent and not acknowledged | gets no more of them until it acknowledges |
 //! | `session.transactions` | 8 open transactions | `ERROR` `too-many-transactions`, closed with 1002 |
-//! | `session.transaction_frames`, `transaction_bytes` | 256 frames in one, 1 MiB in all | `ERROR` `transaction-too-large`, closed with 1002 |
+//! | `session.max_transaction_frames`, `max_transaction_bytes` | 256 frames in one, 1 MiB in all | `ERROR` `transaction-too-large`, closed with 1002 |
 //! | `session.frame_timeout` | 30 s from a frame's first byte to its last | `ERROR` `frame-timeout`, closed with 1008 |
 //! | `session.connect_timeout` | 10 s to the last byte of `CONNECT` | `ERROR` `connect-timeout`, closed with 1008 |
 //! | `session.handler_timeout` | 60 s for a request | `ERROR` `timeout`; `overloaded` and closed with 1011 if no service was ready |
 //! | `session.heart_beat` | 1,000 ms each way, or what the client wishes if that is longer | `ERROR` `heart-beat-timeout` after twice that and 1 s, closed with 1008 |
-//! | `session.ping_interval`, `ping_patience` | 25 s and 10 s, for WebSockets that promise no heart-beats | the same after both |
+//! | `session.ping_interval`, `ping_timeout` | 25 s and 10 s, for WebSockets that promise no heart-beats | the same after both |
 //! | `session.linger` | 1 s and 64 KiB, to take the last frame | is cut |
 //!
 //! # The layers beneath
@@ -261,8 +261,10 @@
 
 mod app;
 mod serve;
+mod startup_error;
 
-pub use app::{App, Error};
+pub use app::App;
+pub use startup_error::StartupError;
 
 pub use stomp_broker as broker;
 pub use stomp_frame as frame;
@@ -273,8 +275,9 @@ pub use stomp_socket as socket;
 
 #[doc(no_inline)]
 pub use stomp_router::{
-    ConnectAnswer, Extension, FromRef, FromRequest, Handler, Json, Observe, OptionalFromRequest,
-    Path, Reply, Router, SendAnswer, State, SubscribeAnswer, middleware,
+    Extension, FromRef, FromRequest, Handler, IntoConnectResponse, IntoSendResponse,
+    IntoSubscribeResponse, Json, Observe, OptionalFromRequest, Path, Reply, Router, State,
+    middleware,
 };
 #[doc(no_inline)]
 pub use stomp_session::{

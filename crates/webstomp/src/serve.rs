@@ -1,10 +1,10 @@
 //! An app at work: on ports of its own, or mounted.
 
-use crate::{App, Error, app::SessionLayer};
-use std::sync::Arc;
-use stomp_router::{Complete, RouteErrors, Router, Routes, SessionRoutes, describe};
+use crate::{App, StartupError, app::SessionLayer};
+use std::{fmt, sync::Arc};
+use stomp_router::{Complete, Router, Routes, SessionRoutes, map_error};
 use stomp_server::{Listeners, Server, Shutdown, Upgrade, bind};
-use stomp_session::Session;
+use stomp_session::{ErrorMapper, InvalidConfig, Session};
 use stomp_socket::Socket;
 use tokio::net::ToSocketAddrs;
 
@@ -32,12 +32,12 @@ impl<S> App<S> {
     /// # Errors
     ///
     /// See [`Router::build`](crate::Router::build).
-    pub fn into_service(self) -> Result<Upgrade, RouteErrors>
+    pub fn into_service(self) -> Result<Upgrade, StartupError>
     where
         Router<S>: Complete,
     {
         let (sessions, config) = self.sessions()?;
-        Ok(Upgrade::new(config, move |socket| sessions.run(socket)))
+        Ok(Upgrade::new(config, move |socket| sessions.run(socket)).map_err(within_server)?)
     }
 
     /// Listens on an address, for WebSocket connections on any path, until the future is dropped or the app's
@@ -46,12 +46,16 @@ impl<S> App<S> {
     /// # Errors
     ///
     /// See [`Router::build`](crate::Router::build), or if it is not possible to listen there.
-    pub async fn listen(self, address: impl ToSocketAddrs) -> Result<(), Error>
+    pub async fn listen(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<(), StartupError>
     where
         Router<S>: Complete,
     {
-        let listener = bind(address).await?;
-        Ok(self.serve(listener).await?)
+        let text = format!("{address:?}");
+        let listener = bind(address).await.map_err(|error| StartupError::Listen {
+            address: text,
+            error,
+        })?;
+        self.serve(listener).await
     }
 
     /// As [`App::listen`], on any listeners: one for WebSockets on a port that the system has chosen, several, with TLS,
@@ -60,24 +64,27 @@ impl<S> App<S> {
     /// # Errors
     ///
     /// See [`Router::build`](crate::Router::build).
-    pub async fn serve(self, listeners: impl Into<Listeners>) -> Result<(), RouteErrors>
+    pub async fn serve(self, listeners: impl Into<Listeners>) -> Result<(), StartupError>
     where
         Router<S>: Complete,
     {
         let (sessions, config) = self.sessions()?;
         let shutdown = config.shutdown.clone();
-        let mut server = Server::new(listeners, config);
+        let mut server = Server::new(listeners, config).map_err(within_server)?;
         while let Some(socket) = server.accept().await {
-            tokio::spawn(shutdown.until_cut(sessions.run(socket)));
+            tokio::spawn(shutdown.abortable(sessions.run(socket)));
         }
-        shutdown.ended().await;
+        shutdown.finished().await;
         Ok(())
     }
 
-    fn sessions(self) -> Result<(Sessions, stomp_server::Config), RouteErrors>
+    fn sessions(self) -> Result<(Sessions, stomp_server::Config), StartupError>
     where
         Router<S>: Complete,
     {
+        self.session
+            .validate()
+            .map_err(|invalid| invalid.within("session"))?;
         let routes = self.router.build()?;
         let routes = self
             .layers
@@ -88,6 +95,10 @@ impl<S> App<S> {
             self.server,
         ))
     }
+}
+
+fn within_server(invalid: InvalidConfig) -> InvalidConfig {
+    invalid.within("server")
 }
 
 /// What every connection is given.
@@ -104,7 +115,9 @@ impl Sessions {
         mut config: stomp_session::Config,
     ) -> Sessions {
         // The router's knows the errors of tower's layers.
-        config.describe.get_or_insert(describe);
+        config
+            .error_mapper
+            .get_or_insert_with(|| ErrorMapper::new(map_error));
         Sessions {
             routes,
             layers: layers.into(),

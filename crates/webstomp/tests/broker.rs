@@ -33,7 +33,7 @@ async fn say(
 fn server() -> (Broker, Server) {
     let mut config = Config::default();
     config.send = Allow::when(|request| request.destination().starts_with("/queue/"));
-    let broker = Broker::new(config);
+    let broker = Broker::new(config).unwrap();
     let app = App::new()
         .connect(log_in)
         .broker(&broker)

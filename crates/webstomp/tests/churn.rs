@@ -18,7 +18,7 @@ use std::sync::{
 };
 use tokio::{runtime::Handle, task::yield_now};
 use webstomp::{
-    BoxError, Observe, Router, State, SubscribeAnswer, Topic,
+    BoxError, IntoSubscribeResponse, Observe, Router, State, Topic,
     frame::{Command, Version},
     session::{Config, Delivery, Message, Settlement},
 };
@@ -52,24 +52,24 @@ impl Works {
         async fn depart(State(works): State<Works>) {
             works.departures.fetch_add(1, Ordering::Relaxed);
         }
-        async fn read(State(works): State<Works>) -> impl SubscribeAnswer {
+        async fn read(State(works): State<Works>) -> impl IntoSubscribeResponse {
             Observe(works.news.subscribe())
         }
         // Whoever asks may be gone before it is answered.
-        async fn read_slowly(State(works): State<Works>) -> impl SubscribeAnswer {
+        async fn read_slowly(State(works): State<Works>) -> impl IntoSubscribeResponse {
             for _ in 0..20 {
                 yield_now().await;
             }
             Observe(works.news.subscribe())
         }
-        async fn jobs(State(works): State<Works>) -> impl SubscribeAnswer {
+        async fn jobs(State(works): State<Works>) -> impl IntoSubscribeResponse {
             Observe(
                 stream::repeat_with(move || works.job())
                     .take(1_000)
                     .chain(stream::pending()),
             )
         }
-        async fn flood() -> impl SubscribeAnswer {
+        async fn flood() -> impl IntoSubscribeResponse {
             Observe(stream::repeat_with(|| Message::new(vec![b'x'; 1_000])))
         }
         async fn tell(State(works): State<Works>, text: String) -> Result<(), BoxError> {

@@ -39,7 +39,7 @@ fn app(app_errors: AppErrors) -> App {
     let mut config = Config::default();
     config.app_errors = app_errors;
     App::new()
-        .session(config)
+        .session_config(config)
         .send("/refused", refuse)
         .subscribe("/refused", refuse)
         .send("/failed", fail)
@@ -142,15 +142,14 @@ async fn an_app_maps_errors_as_it_likes() {
             Some(OutOfStock(article)) => {
                 ClientError::new("out-of-stock", format!("Order less of {article}."))
             }
-            None => webstomp::router::describe(error),
+            None => webstomp::router::map_error(error),
         }
     }
     async fn order() -> Result<(), OutOfStock> {
         Err(OutOfStock(7))
     }
-    let mut config = Config::default();
-    config.describe = Some(shown);
-    let mut client = Server::new(App::new().session(config).send("/orders", order))
+    let config = Config::default().error_mapper(shown);
+    let mut client = Server::new(App::new().session_config(config).send("/orders", order))
         .client()
         .await;
     assert_eq!(

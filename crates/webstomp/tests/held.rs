@@ -136,7 +136,7 @@ fn reach(is_websocket: bool, is_connected: bool) -> (Runtime, Client) {
         let (ours, theirs) = tokio::io::duplex(4 << 10);
         let socket = match is_websocket {
             true => Socket::over_websocket(ours, b"", Peer::default(), &Default::default()),
-            false => Socket::over_bytes(ours, Peer::default(), &Default::default()),
+            false => Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
         };
         let (_, _, connection) = Session::new(socket, Config::default());
         async fn sink() {}
@@ -178,8 +178,8 @@ fn told(runtime: &Runtime, client: &mut Client) -> Option<String> {
 fn what_never_becomes_a_frame_is_held_within_bounds() {
     let (before, after) = (Limits::before_login(), Limits::default());
     for (is_connected, command, limit) in [
-        (false, "CONNECT", before.frame),
-        (true, "SEND", after.frame + after.head),
+        (false, "CONNECT", before.max_frame_bytes),
+        (true, "SEND", after.max_frame_bytes + after.max_head_bytes),
     ] {
         for flood in floods(command, is_connected) {
             let (runtime, mut client) = reach(flood.is_websocket, is_connected);
@@ -208,7 +208,7 @@ fn what_never_becomes_a_frame_is_held_within_bounds() {
 /// They are answered, and nobody reads the answers.
 #[test]
 fn pings_are_answered_within_bounds() {
-    let limit = Config::default().outbound_bytes;
+    let limit = Config::default().max_outbound_bytes;
     for is_connected in [false, true] {
         let flood = flood(
             "pings",

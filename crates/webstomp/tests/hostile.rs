@@ -25,7 +25,7 @@ use std::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 use webstomp::{
-    BoxError, Observe, Router, State, SubscribeAnswer, Topic,
+    BoxError, IntoSubscribeResponse, Observe, Router, State, Topic,
     frame::{Command, Limits, Version},
     session::{Config, MailboxConfig},
 };
@@ -49,19 +49,23 @@ struct Office {
 impl Office {
     fn new() -> Office {
         Office {
-            news: Topic::with_mailboxes(MailboxConfig::default().messages(1 << 20).bytes(1 << 30)),
+            news: Topic::with_mailboxes(
+                MailboxConfig::default()
+                    .max_messages(1 << 20)
+                    .max_bytes(1 << 30),
+            ),
             trespasses: Arc::default(),
         }
     }
 
     fn router(&self) -> Router {
-        async fn read(State(office): State<Office>) -> impl SubscribeAnswer {
+        async fn read(State(office): State<Office>) -> impl IntoSubscribeResponse {
             Observe(office.news.subscribe())
         }
         async fn tell(State(office): State<Office>, text: String) -> Result<(), BoxError> {
             office.news.publish(text)
         }
-        async fn jobs() -> impl SubscribeAnswer {
+        async fn jobs() -> impl IntoSubscribeResponse {
             Observe(stream::iter(["one".to_owned(), "two".to_owned()]).chain(stream::pending()))
         }
         async fn trespass(State(office): State<Office>) {
@@ -83,14 +87,14 @@ impl Office {
         let mut config = Config::default();
         // Small, so that what is too large can be said often.
         config.limits = Limits::default()
-            .frame(4_096)
-            .head(1_024)
-            .line(512)
-            .headers(16);
-        config.subscriptions = 4;
-        config.transactions = 2;
-        config.transaction_frames = 4;
-        config.transaction_bytes = 3_000;
+            .max_frame_bytes(4_096)
+            .max_head_bytes(1_024)
+            .max_line_bytes(512)
+            .max_headers(16);
+        config.max_subscriptions = 4;
+        config.max_transactions = 2;
+        config.max_transaction_frames = 4;
+        config.max_transaction_bytes = 3_000;
         Server::start(|| self.router(), config).await
     }
 }

@@ -80,7 +80,7 @@ async fn a_session_that_idles_holds_no_permit() {
         let is_websocket = number % 2 == 0;
         let socket = match is_websocket {
             true => Socket::over_websocket(ours, b"", Peer::default(), &Default::default()),
-            false => Socket::over_bytes(ours, Peer::default(), &Default::default()),
+            false => Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
         };
         let (_, _, connection) = Session::new(socket, Arc::clone(&config));
         tokio::spawn(connection.run(service.clone()));

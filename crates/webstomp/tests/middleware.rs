@@ -17,7 +17,7 @@ use webstomp::{
     App, BoxError, ClientError, Connected, DisconnectReason, Handler, Peer, Principal, Request,
     Response, Router, State,
     frame::{Command, Frame, Headers},
-    middleware::{Next, RateLimitLayer, RequirePrincipalLayer, from_fn},
+    middleware::{Next, RejectOverRateLayer, RequirePrincipalLayer, from_fn},
 };
 
 async fn sink() {}
@@ -96,7 +96,7 @@ async fn require_principal() {
 
 #[tokio::test(start_paused = true)]
 async fn rate_limit() {
-    let layer = || RateLimitLayer::new(2, Duration::from_secs(3_600));
+    let layer = || RejectOverRateLayer::new(2, Duration::from_secs(3_600));
     for (app, other_is_free) in [
         (
             App::new()
@@ -158,9 +158,12 @@ async fn the_end_is_told_through_all_layers() {
         .disconnect(note)
         .send("/notes", note_maybe)
         .with_state(Arc::clone(&ends))
-        .layer(RateLimitLayer::new(1, Duration::from_secs(3_600)))
+        .layer(RejectOverRateLayer::new(1, Duration::from_secs(3_600)))
         .layer_per_session(RequirePrincipalLayer)
-        .layer_per_session(RateLimitLayer::new(100, Duration::from_secs(1)));
+        .layer_per_session(tower::limit::RateLimitLayer::new(
+            100,
+            Duration::from_secs(1),
+        ));
     let server = Server::new(app);
 
     let mut client = server.client_as("ann").await;

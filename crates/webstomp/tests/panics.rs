@@ -20,10 +20,10 @@ use std::{
 use tokio::task::yield_now;
 use tower::{Layer, Service};
 use webstomp::{
-    BoxError, ClientError, FromRequest, Handler, Observe, Peer, Request, Router, Session, State,
-    SubscribeAnswer, Topic,
+    BoxError, ClientError, FromRequest, Handler, IntoSubscribeResponse, Observe, Peer, Request,
+    Router, Session, State, Topic,
     frame::{Command, Frame, Headers, Version},
-    router::{Routes, describe},
+    router::{Routes, map_error},
     session::{Config, Delivery, Message},
     socket::Socket,
 };
@@ -123,7 +123,7 @@ impl<S: Service<Request>> Service<Request> for Breaking<S> {
 
 /// What goes well: a room, and nothing else.
 fn sound(router: Router<Topic<String>>) -> Router<Topic<String>> {
-    async fn join(State(room): State<Topic<String>>) -> impl SubscribeAnswer {
+    async fn join(State(room): State<Topic<String>>) -> impl IntoSubscribeResponse {
         Observe(room.subscribe())
     }
     async fn say(State(room): State<Topic<String>>, text: String) -> Result<(), BoxError> {
@@ -168,13 +168,13 @@ fn unsound(router: Router<Topic<String>>) -> Router<Topic<String>> {
 
 /// Streams that panic, and a delivery that does when it is settled.
 fn unsound_streams(router: Router<Topic<String>>) -> Router<Topic<String>> {
-    async fn never() -> impl SubscribeAnswer {
+    async fn never() -> impl IntoSubscribeResponse {
         Observe(stream::poll_fn(|_| {
             panic();
             Poll::Ready(None::<String>)
         }))
     }
-    async fn twice() -> impl SubscribeAnswer {
+    async fn twice() -> impl IntoSubscribeResponse {
         Observe(stream::iter(0..).map(|number| {
             if number == 2 {
                 panic();
@@ -182,7 +182,7 @@ fn unsound_streams(router: Router<Topic<String>>) -> Router<Topic<String>> {
             number.to_string()
         }))
     }
-    async fn settle() -> impl SubscribeAnswer {
+    async fn settle() -> impl IntoSubscribeResponse {
         Observe(
             stream::iter([
                 Delivery::new(Message::new("to be acknowledged")).on_settled(|_| panic())
@@ -237,7 +237,7 @@ impl Server {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let socket = match is_websocket {
             true => Socket::over_websocket(ours, b"", Peer::default(), &Default::default()),
-            false => Socket::over_bytes(ours, Peer::default(), &Default::default()),
+            false => Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
         };
         let (_, _, connection) = Session::new(socket, Arc::clone(&self.config));
         tokio::spawn(connection.run(self.service.clone()));
@@ -406,7 +406,7 @@ async fn whoever_panics_nobody_else_notices() {
     quieten();
     let room = Topic::new();
     let mut config = Config::default();
-    config.describe = Some(describe);
+    config.error_mapper = Some(webstomp::session::ErrorMapper::new(map_error));
     let sessions = config.sessions.clone();
     let service = Break::Asked.layer(routes(room.clone()));
     let server = Server {
@@ -463,14 +463,14 @@ fn bombs() -> Routes {
         let _bomb = Bomb;
         pending::<()>().await;
     }
-    async fn fragile() -> impl SubscribeAnswer {
+    async fn fragile() -> impl IntoSubscribeResponse {
         let bomb = Bomb;
         Observe(stream::poll_fn(move |_| {
             let _held = &bomb;
             Poll::<Option<String>>::Pending
         }))
     }
-    async fn broken() -> impl SubscribeAnswer {
+    async fn broken() -> impl IntoSubscribeResponse {
         let bomb = Bomb;
         Observe(stream::poll_fn(move |_| {
             let _held = &bomb;
@@ -478,7 +478,7 @@ fn bombs() -> Routes {
             Poll::<Option<String>>::Pending
         }))
     }
-    async fn ended() -> impl SubscribeAnswer {
+    async fn ended() -> impl IntoSubscribeResponse {
         let bomb = Bomb;
         Observe(stream::poll_fn(move |_| {
             let _held = &bomb;
@@ -510,7 +510,7 @@ fn bombs() -> Routes {
 async fn what_is_dropped_may_panic_as_well() {
     quieten();
     let mut config = Config::default();
-    config.describe = Some(describe);
+    config.error_mapper = Some(webstomp::session::ErrorMapper::new(map_error));
     let server = Server {
         service: Break::Asked.layer(bombs()),
         config: Arc::new(config),

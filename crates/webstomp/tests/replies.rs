@@ -14,7 +14,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 use support::{Server, send, subscribe};
-use webstomp::{App, ClientError, Json, Observe, Reply, State, SubscribeAnswer, frame::Command};
+use webstomp::{
+    App, ClientError, IntoSubscribeResponse, Json, Observe, Reply, State, frame::Command,
+};
 
 async fn add(
     State(calls): State<Arc<AtomicUsize>>,
@@ -98,7 +100,7 @@ async fn what_cannot_be_replied_to_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscription_begins_with_what_there_is() {
-    async fn watch() -> impl SubscribeAnswer {
+    async fn watch() -> impl IntoSubscribeResponse {
         Observe(stream::iter(["new", "newer"])).starting_with([Json(1), Json(2)])
     }
     let mut client = Server::new(App::new().subscribe("/changes", watch))

@@ -27,8 +27,8 @@ use tokio_tungstenite::{
 };
 use tower::timeout::TimeoutLayer;
 use webstomp::{
-    App, BoxError, ClientError, FromRequest, Json, Observe, Path, Principal, Request, State,
-    SubscribeAnswer, Topic,
+    App, BoxError, ClientError, FromRequest, IntoSubscribeResponse, Json, Observe, Path, Principal,
+    Request, StartupError, State, Topic,
     frame::{Command, Frame, HeartBeat, Version},
     session::{Config, DisconnectReason},
 };
@@ -186,7 +186,7 @@ fn message_of(error: &Frame) -> Option<&str> {
 
 type Prices = Topic<Json<f64>>;
 
-async fn watch(State(prices): State<Prices>) -> impl SubscribeAnswer {
+async fn watch(State(prices): State<Prices>) -> impl IntoSubscribeResponse {
     Observe(prices.subscribe())
 }
 
@@ -308,7 +308,7 @@ async fn what_one_client_publishes_the_subscribers_get() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_crowd_everybody_hears_the_same() {
     const CROWD: usize = 100;
-    async fn join(State(room): State<Topic<String>>) -> impl SubscribeAnswer {
+    async fn join(State(room): State<Topic<String>>) -> impl IntoSubscribeResponse {
         Observe(room.subscribe())
     }
     async fn say(State(room): State<Topic<String>>, text: String) -> Result<(), BoxError> {
@@ -611,7 +611,7 @@ async fn a_layer_of_the_app_is_around_its_handlers() {
         // What is ready at once is in time for any limit.
         .layer(TimeoutLayer::new(Duration::from_millis(1)))
         // Settings of one's own do not change what is told of a layer's error.
-        .session(Config::default());
+        .session_config(Config::default());
     let mut client = Client::connect(serve(app).await).await;
     assert_eq!(
         message_of(&client.is_refused(send("/never", "")).await),
@@ -629,7 +629,7 @@ async fn heart_beats_are_agreed_on() {
     };
     for (app, offer) in [
         (App::new(), "1000,1000"),
-        (App::new().session(config), "5000,7000"),
+        (App::new().session_config(config), "5000,7000"),
     ] {
         let address = serve(app).await;
         for (wish, expected) in [
@@ -661,17 +661,20 @@ async fn routes_that_exclude_each_other_are_not_served() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let errors = soon(app().serve(listener)).await.unwrap_err();
     assert!(errors.to_string().contains("/a/{id}"), "{errors}");
-    assert!(
-        matches!(soon(app().listen("127.0.0.1:0")).await, Err(webstomp::Error::Routes(found)) if found == errors)
-    );
-    assert_eq!(app().into_service().unwrap_err(), errors);
+    assert!(matches!(
+        soon(app().listen("127.0.0.1:0")).await,
+        Err(StartupError::Routes(_))
+    ));
+    let mounted = app().into_service().unwrap_err();
+    assert_eq!(mounted.to_string(), errors.to_string());
 }
 
 #[tokio::test]
 async fn an_address_that_is_taken_is_an_error() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let error = soon(App::new().listen(taken.local_addr().unwrap()))
-        .await
-        .unwrap_err();
-    assert!(matches!(error, webstomp::Error::Io(_)), "{error}");
+    let address = taken.local_addr().unwrap();
+    let error = soon(App::new().listen(address)).await.unwrap_err();
+    assert!(matches!(error, StartupError::Listen { .. }), "{error}");
+    let expected = format!("cannot listen on {address}: ");
+    assert!(error.to_string().starts_with(&expected), "{error}");
 }

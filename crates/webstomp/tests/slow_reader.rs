@@ -24,10 +24,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 use webstomp::{
-    ClientError, FromRequest, Message, Observe, Peer, Request, Router, Session, State,
-    SubscribeAnswer, Topic,
+    ClientError, FromRequest, IntoSubscribeResponse, Message, Observe, Peer, Request, Router,
+    Session, State, Topic,
     frame::{Command, Frame, Version},
-    router::{Routes, describe},
+    router::{Routes, map_error},
     session::{Config, DisconnectReason, MailboxConfig, Overflow},
     socket::Socket,
 };
@@ -78,7 +78,7 @@ impl<S> FromRequest<S> for Why {
 
 impl Stand {
     fn routes(&self) -> Routes {
-        async fn read(State(stand): State<Stand>) -> impl SubscribeAnswer {
+        async fn read(State(stand): State<Stand>) -> impl IntoSubscribeResponse {
             Observe(stand.news.subscribe())
         }
         async fn end(State(stand): State<Stand>, Why(reason): Why) {
@@ -111,7 +111,7 @@ async fn subscriber(routes: &Routes, config: &Arc<Config>, is_websocket: bool) -
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let socket = match is_websocket {
         true => Socket::over_websocket(ours, b"", Peer::default(), &Default::default()),
-        false => Socket::over_bytes(ours, Peer::default(), &Default::default()),
+        false => Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
     };
     let (_, _, connection) = Session::new(socket, Arc::clone(config));
     tokio::spawn(connection.run(routes.clone()));
@@ -234,7 +234,7 @@ fn play_here(overflow: Overflow, beside: Beside, is_websocket: bool) -> Outcome 
         ended: Arc::default(),
     };
     let mut config = Config::default();
-    config.describe = Some(describe);
+    config.error_mapper = Some(webstomp::session::ErrorMapper::new(map_error));
     let config = Arc::new(config);
     let (start, healthy, other) = runtime.block_on(join(&stand, &config, beside, is_websocket));
     let mut got = None;
@@ -319,7 +319,7 @@ fn outcome(
     let mut outcome = play(overflow, beside, is_websocket);
     let (config, mailbox) = (Config::default(), MailboxConfig::default());
     // What is unsent, what waits in the mailbox, and as much that its stream has taken from there.
-    let documented = config.outbound_bytes + 2 * mailbox.bytes;
+    let documented = config.max_outbound_bytes + 2 * mailbox.max_bytes;
     let held = outcome.held - nobody.held;
     assert!(
         held > i64::try_from(documented).unwrap() / 2,
@@ -363,7 +363,7 @@ fn a_stuck_one_is_cut(overflow: Overflow, nobody: &Outcome) {
         let (got, Outcome { left, .. }) = outcome(overflow, Beside::Stuck, is_websocket, nobody);
         let (reason, after) = left.expect("it is cut");
         assert_eq!(reason, DisconnectReason::Timeout);
-        let stall = Config::default().outbound_stall;
+        let stall = Config::default().write_timeout;
         assert!(
             after >= stall && after <= stall + Duration::from_secs(1),
             "{after:?}"

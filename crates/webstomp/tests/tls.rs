@@ -142,7 +142,7 @@ async fn serve(authority: &Authority) -> [SocketAddr; 2] {
     let tls = authority.server();
     let listeners = Listeners::new()
         .websocket(Tls::new(web, Arc::clone(&tls)))
-        .stomp(Tls::new(raw, tls));
+        .byte_stream(Tls::new(raw, tls));
     tokio::spawn(App::new().subscribe("/who", who).serve(listeners));
     addresses
 }

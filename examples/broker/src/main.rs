@@ -12,11 +12,12 @@ use options::Options;
 use overview::{Overview, Since};
 use std::{net::SocketAddr, time::Instant};
 use webstomp::{
-    App, BoxError, ClientError, Json, Observe, Principal, Session, State, SubscribeAnswer, Topic,
+    App, BoxError, ClientError, IntoSubscribeResponse, Json, Observe, Principal, Session, State,
+    Topic,
     broker::{Allow, Broker},
     frame::{Headers, HeartBeat},
     server::{Listeners, Shutdown, bind},
-    session::{AppErrors, MailboxConfig, Sessions},
+    session::{AppErrors, InvalidConfig, MailboxConfig, Sessions},
 };
 
 /// What all connections share, whichever way they come.
@@ -37,7 +38,7 @@ async fn main() -> Result<(), BoxError> {
     let options = Options::from_command_line()?;
     let (ws, tcp) = (bind(&options.ws).await?, bind(&options.tcp).await?);
     let shared = Shared {
-        broker: broker(&options),
+        broker: broker(&options)?,
         options,
         sessions: Sessions::default(),
         overviews: overview::topic(),
@@ -61,17 +62,17 @@ async fn main() -> Result<(), BoxError> {
     println!("STOMP over TCP at {}", tcp.local_addr()?);
     println!("What happens: http://{}/", ws.local_addr()?);
     let http = axum::serve(ws, http.into_make_service_with_connect_info::<SocketAddr>());
-    let stomp = app(&shared).serve(Listeners::new().stomp(tcp));
-    let (http, stomp) = tokio::join!(http.with_graceful_shutdown(shutdown.begun()), stomp);
-    shutdown.ended().await;
+    let stomp = app(&shared).serve(Listeners::new().byte_stream(tcp));
+    let (http, stomp) = tokio::join!(http.with_graceful_shutdown(shutdown.started()), stomp);
+    shutdown.finished().await;
     Ok(http.and(Ok(stomp?))?)
 }
 
 /// Topics and queues, to which every client that is let in may send.
-fn broker(options: &Options) -> Broker {
-    let mut config = webstomp::broker::Config::default();
-    config.send = Allow::Everybody;
-    config.mailbox = mailbox(options);
+fn broker(options: &Options) -> Result<Broker, InvalidConfig> {
+    let config = webstomp::broker::Config::default()
+        .send(Allow::Everybody)
+        .mailbox(mailbox(options));
     Broker::new(config)
 }
 
@@ -82,14 +83,14 @@ fn app(shared: &Shared) -> App {
         .connect(login)
         .subscribe("/broker/overview", overview)
         .with_state(shared.clone())
-        .session(session(shared))
+        .session_config(session(shared))
         .shutdown(shared.shutdown.clone())
 }
 
 fn session(shared: &Shared) -> webstomp::session::Config {
     let mut config = webstomp::session::Config::default();
-    config.limits.frame = shared.options.max_frame;
-    config.mailbox_bytes = mailbox(&shared.options).bytes;
+    config.limits.max_frame_bytes = shared.options.max_frame;
+    config.max_total_mailbox_bytes = mailbox(&shared.options).max_bytes;
     config.heart_beat = HeartBeat {
         send: 500,
         receive: 500,
@@ -102,7 +103,7 @@ fn session(shared: &Shared) -> webstomp::session::Config {
 
 /// A subscriber may be a few of the largest messages behind.
 fn mailbox(options: &Options) -> MailboxConfig {
-    MailboxConfig::default().bytes(4 * options.max_frame)
+    MailboxConfig::default().max_bytes(4 * options.max_frame)
 }
 
 /// CONNECT
@@ -126,6 +127,6 @@ async fn login(
 }
 
 /// SUBSCRIBE /broker/overview
-async fn overview(State(shared): State<Shared>) -> impl SubscribeAnswer {
+async fn overview(State(shared): State<Shared>) -> impl IntoSubscribeResponse {
     Observe(shared.overviews.subscribe())
 }

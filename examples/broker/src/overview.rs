@@ -70,7 +70,7 @@ pub(crate) async fn publish(broker: Broker, sessions: Sessions, overviews: Topic
 pub(crate) fn topic() -> Topic<Json<Overview>> {
     Topic::with_mailboxes(
         MailboxConfig::default()
-            .messages(2)
+            .max_messages(2)
             .overflow(Overflow::DropOldest),
     )
 }

@@ -53,7 +53,7 @@ async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let broker = Broker::new(Default::default());
+    let broker = Broker::new(Default::default())?;
     let stomp = App::new()
         .connect(login)
         .broker(&broker)

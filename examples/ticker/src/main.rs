@@ -18,7 +18,7 @@ async fn main() -> Result<(), BoxError> {
         .unwrap_or_else(|| "127.0.0.1:8001".to_owned());
     let listener = TcpListener::bind(&address).await?;
     println!("ws://{}/ ticks", listener.local_addr()?);
-    let mut server = Server::new(listener, Config::default());
+    let mut server = Server::new(listener, Config::default())?;
     while let Some(socket) = server.accept().await {
         tokio::spawn(converse(socket));
     }

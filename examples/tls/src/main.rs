@@ -62,7 +62,7 @@ async fn main() -> Result<(), BoxError> {
     );
     let listeners = Listeners::new()
         .websocket(Tls::new(pages, Arc::clone(&tls)))
-        .stomp(Tls::new(services, tls));
+        .byte_stream(Tls::new(services, tls));
     let app = App::new()
         .connect(connect)
         .subscribe("/me", me)

@@ -23,7 +23,7 @@ pub(crate) async fn count() -> io::Result<usize> {
         Peer::default(),
         &Config::default(),
     );
-    socket.negotiated(Version::V1_2, Limits::default());
+    socket.resume(Version::V1_2, Limits::default());
     let frame = Frame::new(Command::Receipt).with_header("receipt-id", "012345678901234567");
     let length = frame
         .to_bytes(Version::V1_2)

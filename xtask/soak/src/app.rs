@@ -32,7 +32,8 @@ async fn echo() {}
 pub(crate) async fn serve(unauthenticated: &str) -> Result {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let mut config = Config::default();
-    config.connections.unauthenticated = unauthenticated.parse().map_err(|error| text(&error))?;
+    config.connection_limits.max_unauthenticated =
+        unauthenticated.parse().map_err(|error| text(&error))?;
     config.shutdown = Shutdown::on_signals().map_err(|error| text(&error))?;
     let web = bind("127.0.0.1:0").await.map_err(|error| text(&error))?;
     let raw = bind("127.0.0.1:0").await.map_err(|error| text(&error))?;
@@ -44,9 +45,9 @@ pub(crate) async fn serve(unauthenticated: &str) -> Result {
         .send("/job/{client}", work)
         .send("/echo", echo)
         .send("/never", std::future::pending::<()>)
-        .server(config)
+        .server_config(config)
         .with_state(Arc::clone(&handled));
-    app.serve(Listeners::new().websocket(web).stomp(raw))
+    app.serve(Listeners::new().websocket(web).byte_stream(raw))
         .await
         .map_err(|error| text(&error))?;
     for (client, count) in &*handled.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -30,7 +30,7 @@ impl Consumer {
     fn deliver(&self, position: u64, letter: Letter) -> Delivery {
         let delivery = Delivery::new(letter.message.clone());
         let delivery = if letter.attempts > 0 {
-            delivery.redelivered()
+            delivery.with_redelivered()
         } else {
             delivery
         };
@@ -97,7 +97,7 @@ impl Given {
             letter.attempts += 1;
         }
         letter.refused_by = (settlement == Settlement::Nacked).then_some(self.consumer);
-        if letter.attempts >= shared.config.attempts {
+        if letter.attempts >= shared.config.max_delivery_attempts {
             queue.lock().settle(&letter.room);
             return shared.bury(letter, "rejected", &queue.destination);
         }

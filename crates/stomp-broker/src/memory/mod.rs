@@ -12,7 +12,7 @@ mod topics;
 mod trie;
 mod waiting;
 
-use crate::{Answer, Config, Destination, Effect, Engine, Statistics};
+use crate::{Config, Destination, Effect, Engine, EngineFuture, Statistics};
 use counts::Counts;
 use queues::Queues;
 use std::{fmt, sync::Arc};
@@ -45,37 +45,37 @@ impl Memory {
 }
 
 impl Engine for Memory {
-    fn publish(&self, to: &Destination, message: Message) -> Answer<()> {
+    fn publish(&self, to: &Destination, message: Message) -> EngineFuture<()> {
         if to.is_queue() {
-            return Answer::now(self.queues.publish(to, message));
+            return EngineFuture::ready(self.queues.publish(to, message));
         }
         let mut fan_out = self.topics.publish(to, message);
         // Most topics have few subscribers, and need no task's time but this one's.
         if fan_out.step() {
-            Answer::later(fan_out)
+            EngineFuture::from_future(fan_out)
         } else {
-            Answer::now(Ok::<_, BoxError>(()))
+            EngineFuture::ready(Ok::<_, BoxError>(()))
         }
     }
 
-    fn reserve(&self, to: &Destination, message: Message) -> Answer<Effect> {
+    fn reserve(&self, to: &Destination, message: Message) -> EngineFuture<Effect> {
         if to.is_queue() {
-            return Answer::now(self.queues.reserve(to, message));
+            return EngineFuture::ready(self.queues.reserve(to, message));
         }
         let (topics, to) = (self.topics.clone(), to.clone());
         let effect: Effect = Box::new(move || drop(topics.publish(&to, message)));
-        Answer::now(Ok::<_, BoxError>(effect))
+        EngineFuture::ready(Ok::<_, BoxError>(effect))
     }
 
-    fn subscribe(&self, to: &Destination) -> Answer<MessageStream> {
+    fn subscribe(&self, to: &Destination) -> EngineFuture<MessageStream> {
         if to.is_queue() {
-            return Answer::now(
+            return EngineFuture::ready(
                 self.queues
                     .subscribe(to)
                     .map(|consumer| Box::pin(consumer) as MessageStream),
             );
         }
-        Answer::now(
+        EngineFuture::ready(
             self.topics
                 .subscribe(to)
                 .map(|subscription| Box::pin(subscription) as MessageStream),

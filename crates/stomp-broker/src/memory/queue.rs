@@ -49,8 +49,8 @@ pub(super) struct Bounds {
 impl Bounds {
     pub(super) fn of(config: &Config, overflow: QueueOverflow) -> Bounds {
         Bounds {
-            messages: config.queue_messages,
-            bytes: config.queue_bytes,
+            messages: config.max_queue_messages,
+            bytes: config.max_queue_bytes,
             overflow,
         }
     }

@@ -41,7 +41,7 @@ pub(super) struct Shared {
 
 impl Queues {
     pub(super) fn new(config: Arc<Config>, counts: Arc<Counts>) -> Queues {
-        let path = config.dead_letter.as_deref();
+        let path = config.dead_letter_queue.as_deref();
         let dead_letters =
             path.map(|path| Destination::queue(path.trim_start_matches(prefix::QUEUE).to_owned()));
         Queues(Arc::new(Shared {
@@ -91,7 +91,7 @@ impl Queues {
             return Ok(None);
         }
         let bytes = weight(&message);
-        let room = Room::take(all, bytes, config.all_queues_bytes);
+        let room = Room::take(all, bytes, config.max_total_queue_bytes);
         let room = room.ok_or_else(|| full("All queues together hold no more."))?;
         let (bounds, mut left) = (self.0.bounds(to), Leftovers::default());
         let reserved = self.0.with_queue(to, |queue, state| {
@@ -192,7 +192,7 @@ impl Shared {
 
     fn make(self: &Arc<Self>, to: &Destination) -> Result<Arc<Queue>, ClientError> {
         let mut queues = self.write();
-        let most = self.config.destinations;
+        let most = self.config.max_destinations;
         if queues.len() >= most
             && !queues.contains_key(to)
             && self.dead_letters.as_ref() != Some(to)

@@ -59,7 +59,7 @@ impl Drop for Sweeper {
 
 async fn sweep(shared: &Arc<Shared>) {
     let queues: Vec<_> = shared.read().values().cloned().collect();
-    let idle_before = Instant::now().checked_sub(shared.config.idle);
+    let idle_before = Instant::now().checked_sub(shared.config.idle_timeout);
     for chunk in queues.chunks(CHUNK) {
         chunk
             .iter()

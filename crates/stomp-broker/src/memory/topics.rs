@@ -59,8 +59,8 @@ impl Topics {
     /// Who gets a message. It is theirs with the next step of the fan-out, or when that is dropped.
     pub(super) fn publish(&self, to: &Destination, message: Message) -> FanOut {
         let Config {
-            retained,
-            retained_bytes,
+            max_retained_messages: retained,
+            max_retained_bytes,
             ..
         } = *self.0.config;
         let retain = if retained > 0 {
@@ -74,9 +74,11 @@ impl Topics {
             // Whoever subscribes gets it either as the last value or as one of the subscribers, so both are one step.
             let mut state = self.write();
             match retain {
-                Retain::Set => state
-                    .retained
-                    .set(to, message.clone(), retained, retained_bytes),
+                Retain::Set => {
+                    state
+                        .retained
+                        .set(to, message.clone(), retained, max_retained_bytes)
+                }
                 _ => state.retained.remove(to),
             }
             state.subscribers(to)
@@ -90,7 +92,7 @@ impl Topics {
     pub(super) fn subscribe(&self, to: &Destination) -> Result<Subscription, ClientError> {
         let (mailbox, messages) = Mailbox::new(self.0.config.mailbox);
         let mut state = self.write();
-        let (chunk, id) = state.join(to, mailbox, self.0.config.destinations)?;
+        let (chunk, id) = state.join(to, mailbox, self.0.config.max_destinations)?;
         let retained = state.retained.matching(to).into_iter();
         drop(state);
         Ok(Subscription {

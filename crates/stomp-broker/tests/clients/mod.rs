@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use stomp_broker::{Allow, Answer, Broker, Config};
+use stomp_broker::{Allow, Broker, Config, EngineFuture};
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_session::{BoxError, Connected, Peer, Principal, Request, Response, Session};
 use stomp_socket::{Inbound, Outbound, Socket};
@@ -51,11 +51,11 @@ impl Client {
     {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let (_, _, connection) = Session::new(
-            Socket::over_bytes(ours, Peer::default(), &Default::default()),
+            Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
             config,
         );
         let connection = tokio::spawn(connection.run(service));
-        let socket = Socket::over_bytes(theirs, Peer::default(), &Default::default());
+        let socket = Socket::over_byte_stream(theirs, Peer::default(), &Default::default());
         let mut client = Client {
             socket,
             connection,
@@ -65,7 +65,7 @@ impl Client {
             .send(Frame::new(Command::Connect).with_header("accept-version", "1.2"))
             .await;
         client.gets(Command::Connected).await;
-        client.socket.negotiated(Version::V1_2, Limits::default());
+        client.socket.resume(Version::V1_2, Limits::default());
         client
     }
 
@@ -214,15 +214,15 @@ struct Named(Broker, Principal);
 impl Service<Request> for Named {
     type Response = Response;
     type Error = BoxError;
-    type Future = Answer<Response>;
+    type Future = EngineFuture<Response>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Answer<Response> {
+    fn call(&mut self, request: Request) -> EngineFuture<Response> {
         match request.command() {
-            Command::Connect => Answer::now(Ok::<_, BoxError>(Response::Connected(
+            Command::Connect => EngineFuture::ready(Ok::<_, BoxError>(Response::Connected(
                 Connected::from(self.1.clone()),
             ))),
             _ => self.0.call(request),

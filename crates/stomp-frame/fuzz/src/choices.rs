@@ -49,11 +49,11 @@ impl<'a> Choices<'a> {
             byte => usize::from(byte) * unit,
         };
         let limits = default
-            .frame(limit(4, default.frame))
-            .head(limit(2, default.head));
+            .max_frame_bytes(limit(4, default.max_frame_bytes))
+            .max_head_bytes(limit(2, default.max_head_bytes));
         limits
-            .line(limit(1, default.line))
-            .headers(limit(1, default.headers) % 65)
+            .max_line_bytes(limit(1, default.max_line_bytes))
+            .max_headers(limit(1, default.max_headers) % 65)
     }
 
     /// The bytes before the next [`END`], which is dropped, or all that are left.

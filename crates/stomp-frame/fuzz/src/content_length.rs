@@ -16,22 +16,24 @@ pub fn check(input: &[u8]) {
 
     let limits = Limits::default();
     let mut decoder = Decoder::new(limits);
-    decoder.negotiated(Version::V1_2, limits);
+    decoder.resume(Version::V1_2, limits);
     decoder.feed(head.clone());
     if let Ok(item) = decoder.decode() {
         assert_eq!(item, None, "a frame before its NUL");
-        assert_eq!(decoder.held(), head.len());
+        assert_eq!(decoder.buffered_bytes(), head.len());
     }
     decoder.feed(rest.clone());
     let result = decoder.decode().map_err(|error| error.kind);
-    assert!(decoder.held() <= head.len() + rest.len());
+    assert!(decoder.buffered_bytes() <= head.len() + rest.len());
 
     let Some(length) = stated(value) else {
         assert!(result.is_err(), "{value:?}: {result:?}");
         return;
     };
     let expected = match rest.get(length) {
-        _ if head.len() + length >= limits.frame => Err(Kind::FrameTooLong(limits.frame)),
+        _ if head.len() + length >= limits.max_frame_bytes => {
+            Err(Kind::FrameTooLong(limits.max_frame_bytes))
+        }
         None => Ok(None),
         Some(0) => Ok(rest.get(..length)),
         Some(_) => Err(Kind::MissingNul),

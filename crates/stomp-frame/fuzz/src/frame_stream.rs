@@ -69,17 +69,20 @@ impl Session {
         let mut version = Version::V1_0;
         if self.is_open {
             version = self.version;
-            decoder.negotiated(version, self.limits);
+            decoder.resume(version, self.limits);
         }
         let (mut frames, mut end) = (Vec::new(), Ok(0));
         for pieces in pieces.chunks(self.fed_at_once) {
             pieces.iter().for_each(|piece| decoder.feed(piece.to_vec()));
             let (held, new) = (
-                decoder.held(),
+                decoder.buffered_bytes(),
                 pieces.iter().map(|piece| piece.len()).sum::<usize>(),
             );
             // Half an EOL is kept even where no frame is allowed.
-            assert!(held <= self.limits.frame.max(1) + new, "{held} bytes kept");
+            assert!(
+                held <= self.limits.max_frame_bytes.max(1) + new,
+                "{held} bytes kept"
+            );
             let result = loop {
                 match decoder.decode() {
                     Ok(Some(Decoded::Frame(frame))) => {
@@ -87,12 +90,12 @@ impl Session {
                         frames.push((frame, version));
                     }
                     Ok(Some(Decoded::HeartBeat)) => {}
-                    Ok(None) => break Ok(decoder.held()),
+                    Ok(None) => break Ok(decoder.buffered_bytes()),
                     Err(error) => break Err(error),
                 }
                 if decoder.is_stopped() && self.goes_on {
                     version = self.version;
-                    decoder.negotiated(version, self.limits);
+                    decoder.resume(version, self.limits);
                 }
             };
             assert!(end.is_ok() || end == result, "{end:?} became {result:?}");

@@ -1,7 +1,7 @@
 //! The body as an argument.
 
 use super::FromRequest;
-use crate::describe::bad_request;
+use crate::map_error::bad_request;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use stomp_session::{ClientError, Json, Request};

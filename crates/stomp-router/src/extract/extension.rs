@@ -1,7 +1,7 @@
 //! What layers have added, as an argument.
 
 use super::FromRequest;
-use crate::describe::missing;
+use crate::map_error::missing;
 use std::any::type_name;
 use stomp_session::{ClientError, Request};
 

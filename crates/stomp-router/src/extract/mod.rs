@@ -11,7 +11,7 @@ pub use optional::OptionalFromRequest;
 pub use path::Path;
 pub use state::{FromRef, State};
 
-use crate::describe::missing;
+use crate::map_error::missing;
 use stomp_frame::Headers;
 use stomp_session::{ClientError, DisconnectReason, Peer, Principal, Request, Session};
 

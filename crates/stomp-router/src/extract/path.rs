@@ -1,7 +1,7 @@
 //! A pattern's parameters as typed values.
 
 use super::FromRequest;
-use crate::describe::bad_request;
+use crate::map_error::bad_request;
 use serde::{
     de::{
         DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor,

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | go on or halt, in a function of your own | [`from_fn`] |
 //! | let in only those who have logged in | [`RequirePrincipalLayer`] |
-//! | refuse a session's frames when there are too many | [`RateLimitLayer`] |
+//! | refuse a session's frames when there are too many | [`RejectOverRateLayer`] |
 //! | have a `tracing` span for each request | [`TraceLayer`] |
 //! | count and time requests | `MetricsLayer`, with the feature `metrics` |
 //!
@@ -22,14 +22,14 @@
 mod from_fn;
 #[cfg(feature = "metrics")]
 mod metrics;
-mod rate_limit;
+mod reject_over_rate;
 mod require_principal;
 mod trace;
 
 pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
 #[cfg(feature = "metrics")]
 pub use metrics::{Metrics, MetricsFuture, MetricsLayer};
-pub use rate_limit::{RateLimit, RateLimitLayer};
+pub use reject_over_rate::{RejectOverRate, RejectOverRateLayer};
 pub use require_principal::{RequirePrincipal, RequirePrincipalLayer};
 pub use trace::{Trace, TraceFuture, TraceLayer};
 
@@ -41,9 +41,9 @@ use stomp_frame::Command;
 use stomp_session::{BoxError, ClientError, Request, Response};
 
 /// What a service answers that either goes on to another or refuses.
-pub type GoOrRefuse<F> = Either<ErrInto<F, BoxError>, Ready<Result<Response, BoxError>>>;
+pub type GuardFuture<F> = Either<ErrInto<F, BoxError>, Ready<Result<Response, BoxError>>>;
 
-fn go<F, E>(future: F) -> GoOrRefuse<F>
+fn go<F, E>(future: F) -> GuardFuture<F>
 where
     F: Future<Output = Result<Response, E>>,
     E: Into<BoxError>,
@@ -51,7 +51,7 @@ where
     Either::Left(future.err_into())
 }
 
-fn refuse<F>(error: ClientError) -> GoOrRefuse<F> {
+fn refuse<F>(error: ClientError) -> GuardFuture<F> {
     Either::Right(ready(Err(error.into())))
 }
 

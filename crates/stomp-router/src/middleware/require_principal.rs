@@ -1,6 +1,6 @@
 //! No entry without a name.
 
-use super::{GoOrRefuse, go, may_be_refused, refuse};
+use super::{GuardFuture, go, may_be_refused, refuse};
 use std::task::{Context, Poll};
 use stomp_session::{BoxError, ClientError, Request, Response};
 use tower::{Layer, Service};
@@ -39,7 +39,7 @@ where
 {
     type Response = Response;
     type Error = BoxError;
-    type Future = GoOrRefuse<S::Future>;
+    type Future = GuardFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)

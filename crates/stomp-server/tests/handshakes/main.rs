@@ -30,13 +30,13 @@ async fn listener() -> (TcpListener, SocketAddr) {
 
 async fn alone() -> SocketAddr {
     let (listener, address) = listener().await;
-    let mut server = Server::new(listener, Config::default());
+    let mut server = Server::new(listener, Config::default()).unwrap();
     tokio::spawn(async move { while server.accept().await.is_some() {} });
     address
 }
 
 fn upgrade() -> Upgrade {
-    Upgrade::new(Config::default(), |socket| async { drop(socket) })
+    Upgrade::new(Config::default(), |socket| async { drop(socket) }).unwrap()
 }
 
 async fn on_axum() -> SocketAddr {

@@ -126,7 +126,7 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 /// Runs a server, and gives its sockets.
 pub fn serve(listeners: impl Into<Listeners>, config: Config) -> mpsc::UnboundedReceiver<Socket> {
-    let mut server = Server::new(listeners, config);
+    let mut server = Server::new(listeners, config).unwrap();
     let (sender, sockets) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(socket) = server.accept().await {

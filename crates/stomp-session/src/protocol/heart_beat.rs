@@ -100,7 +100,7 @@ impl Protocol {
             self.timers.clear(Timer::Stall);
         } else if !self.timers.is_set(Timer::Stall) {
             self.timers
-                .set(Timer::Stall, now, self.config.outbound_stall);
+                .set(Timer::Stall, now, self.config.write_timeout);
         }
     }
 
@@ -187,7 +187,8 @@ impl Protocol {
     /// Everything is on its way to a peer that is being left: it is given some time to take it.
     pub(crate) fn handle_flushed(&mut self, now: Instant) {
         if !self.is_reading() && !self.timers.is_set(Timer::Linger) {
-            self.timers.set(Timer::Linger, now, self.config.linger);
+            self.timers
+                .set(Timer::Linger, now, self.config.linger_timeout);
         }
     }
 
@@ -210,6 +211,6 @@ impl Protocol {
         self.heart_beats.pinged = true;
         self.output.push_back(Output::Write(Outbound::Ping));
         self.timers
-            .set(Timer::BeatIn, now, self.config.ping_patience);
+            .set(Timer::BeatIn, now, self.config.ping_timeout);
     }
 }

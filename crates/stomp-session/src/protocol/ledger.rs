@@ -119,7 +119,7 @@ impl Ledger {
     pub(super) fn close(&mut self, account: Account) {
         for delivery in account.unsettled {
             self.bytes -= delivery.bytes;
-            delivery.settle.settle(Settlement::Unsettled);
+            delivery.settle.settle(Settlement::Abandoned);
         }
     }
 
@@ -282,7 +282,8 @@ impl Protocol {
             .for_each(|number| self.ledger.settle(account, *number, *settlement));
         // The last is the one that was named.
         if let Some(named) = numbers.last() {
-            self.ledger.remember(*named, self.config.unacked);
+            self.ledger
+                .remember(*named, self.config.max_unacked_messages);
         }
         if account.is_done() {
             self.retire(*key);

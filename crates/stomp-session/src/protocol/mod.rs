@@ -110,7 +110,7 @@ impl Protocol {
             request: None,
             reason: None,
             disconnect_called: false,
-            subscriptions: Subscriptions::new(config.subscriptions),
+            subscriptions: Subscriptions::new(config.max_subscriptions),
             ledger: Ledger::default(),
             transactions: Transactions::default(),
             commit: None,

@@ -297,8 +297,8 @@ impl Protocol {
             ));
         }
         let credit = match frame.headers.get(PREFETCH_COUNT).map(str::parse::<usize>) {
-            None => self.config.unacked,
-            Some(Ok(count)) if count > 0 => count.min(self.config.unacked),
+            None => self.config.max_unacked_messages,
+            Some(Ok(count)) if count > 0 => count.min(self.config.max_unacked_messages),
             Some(_) => {
                 return Err(malformed(format!(
                     "The header {PREFETCH_COUNT} is a number above 0."
@@ -321,12 +321,12 @@ impl Protocol {
             .subscriptions
             .get(key)
             .and_then(|subscription| subscription.account.as_ref());
-        account.is_none_or(|account| self.ledger.has_room(account, self.config.unacked_bytes))
+        account.is_none_or(|account| self.ledger.has_room(account, self.config.max_unacked_bytes))
     }
 
     /// Destinations and ids are opaque, but not endless.
     pub(super) fn check_length(&self, name: &str, frame: &Frame) -> Result<(), Fault> {
-        let limit = self.config.destination;
+        let limit = self.config.max_destination_bytes;
         match frame.headers.get(name) {
             Some(value) if value.len() > limit => {
                 let fault = Fault::new(

@@ -69,10 +69,10 @@ impl Protocol {
             )
             .about(frame));
         }
-        if self.transactions.open.len() >= self.config.transactions {
+        if self.transactions.open.len() >= self.config.max_transactions {
             let text = format!(
                 "A session has at most {} open transactions.",
-                self.config.transactions
+                self.config.max_transactions
             );
             return Err(Fault::new("too-many-transactions", text).about(frame));
         }
@@ -203,17 +203,17 @@ impl Protocol {
             return Ok(());
         };
         let fault = |text: String| Err(Fault::new("transaction-too-large", text).about(frame));
-        if transaction.steps.len() >= self.config.transaction_frames {
+        if transaction.steps.len() >= self.config.max_transaction_frames {
             return fault(format!(
                 "A transaction has at most {} frames.",
-                self.config.transaction_frames
+                self.config.max_transaction_frames
             ));
         }
         // One frame always fits.
-        if held > 0 && held + bytes > self.config.transaction_bytes {
+        if held > 0 && held + bytes > self.config.max_transaction_bytes {
             return fault(format!(
                 "Open transactions have at most {} bytes.",
-                self.config.transaction_bytes
+                self.config.max_transaction_bytes
             ));
         }
         transaction.bytes += bytes;

@@ -48,7 +48,7 @@ pub(crate) struct Work {
     is_served: bool,
     /// The time of this wake.
     now: Instant,
-    /// [`Socket::received`] at the last wake.
+    /// [`Socket::received_bytes`] at the last wake.
     received: u64,
     is_paused: bool,
     /// The server goes down: what was read is handled, and nothing more is read.
@@ -61,10 +61,10 @@ impl Work {
     pub(crate) fn new(socket: Socket, config: Arc<Config>, session: Session) -> Work {
         let now = now();
         Work {
-            received: socket.received(),
+            received: socket.received_bytes(),
             observers: Observers::new(
                 Arc::clone(session.shared().task()),
-                Budget::new(config.mailbox_bytes),
+                Budget::new(config.max_total_mailbox_bytes),
             ),
             protocol: Protocol::new(Arc::clone(&config), session.id(), socket.has_pings(), now),
             socket: Some(socket),
@@ -142,7 +142,7 @@ impl Work {
     fn poll_frame_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         if self
             .inbox
-            .is_full(self.config.inbox_frames, self.config.inbox_bytes)
+            .is_full(self.config.max_inbox_frames, self.config.max_inbox_bytes)
         {
             return false;
         }
@@ -219,7 +219,7 @@ impl Work {
                     .handle_answer(Err(ClientError::internal()), self.now);
             }
             Err(error) => {
-                let shown = self.describe(&*error);
+                let shown = self.map_error(&*error);
                 self.protocol.handle_answer(Err(shown), self.now);
                 if error.is::<NobodyAsks>() {
                     self.protocol.handle_close(CloseCode::Away, self.now);
@@ -231,8 +231,11 @@ impl Work {
         }
     }
 
-    fn describe(&self, error: &(dyn Error + 'static)) -> ClientError {
-        self.config.describe.unwrap_or(ClientError::of)(error)
+    fn map_error(&self, error: &(dyn Error + 'static)) -> ClientError {
+        match &self.config.error_mapper {
+            Some(mapper) => mapper.map(error),
+            None => ClientError::from_error(error),
+        }
     }
 
     /// Does what the protocol wants done.
@@ -249,7 +252,7 @@ impl Work {
                     {
                         tracing::debug!(%subprotocol, %version, "accept-version differs from the sub-protocol");
                     }
-                    socket.negotiated(version, self.config.limits);
+                    socket.resume(version, self.config.limits);
                 }
                 self.config.sessions.enter(&self.session);
             }
@@ -291,10 +294,10 @@ impl Work {
         let Some(socket) = self.socket.as_mut().filter(|socket| !socket.is_flushed()) else {
             return false;
         };
-        let before = socket.unsent();
+        let before = socket.unsent_bytes();
         let result = socket.poll_write(cx);
-        let has_progressed = socket.unsent() < before;
-        if socket.unsent() == 0 {
+        let has_progressed = socket.unsent_bytes() < before;
+        if socket.unsent_bytes() == 0 {
             self.unsent_frames = 0;
         }
         if has_progressed {
@@ -318,8 +321,8 @@ impl Work {
     /// Whether more may be collected for the peer.
     fn has_room(&self) -> bool {
         self.socket.as_ref().is_none_or(|socket| {
-            socket.unsent() < self.config.outbound_bytes
-                && self.unsent_frames < self.config.outbound_frames
+            socket.unsent_bytes() < self.config.max_outbound_bytes
+                && self.unsent_frames < self.config.max_outbound_frames
         })
     }
 
@@ -327,9 +330,9 @@ impl Work {
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
         let is_full = self
             .inbox
-            .is_full(self.config.inbox_frames, self.config.inbox_bytes);
+            .is_full(self.config.max_inbox_frames, self.config.max_inbox_bytes);
         let is_paused = is_full || !self.has_room() || self.end.is_some() || self.is_draining;
-        let received = self.socket.as_ref().map_or(0, Socket::received);
+        let received = self.socket.as_ref().map_or(0, Socket::received_bytes);
         if received != self.received || (self.is_paused && !is_paused) {
             self.protocol.handle_received(self.now);
         }

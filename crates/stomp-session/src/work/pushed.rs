@@ -127,7 +127,7 @@ impl Work {
                     self.protocol.handle_overflow(self.now)
                 }
                 Some(Said::Failed(key, error)) => {
-                    let shown = self.describe(&*error);
+                    let shown = self.map_error(&*error);
                     self.protocol.handle_stream_error(key, shown, self.now);
                 }
             }

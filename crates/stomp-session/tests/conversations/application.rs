@@ -256,7 +256,7 @@ impl Application {
         });
         self.push(
             if is_redelivered {
-                delivery.redelivered()
+                delivery.with_redelivered()
             } else {
                 delivery
             },

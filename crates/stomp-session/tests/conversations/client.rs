@@ -61,7 +61,10 @@ impl Client {
                 Socket::over_websocket(ours, b"", peer, &config),
             )
         } else {
-            (Wire::Bytes(theirs), Socket::over_bytes(ours, peer, &config))
+            (
+                Wire::Bytes(theirs),
+                Socket::over_byte_stream(ours, peer, &config),
+            )
         };
         let decoder = Decoder::new(Limits::default());
         let received = VecDeque::new();
@@ -192,7 +195,7 @@ impl Client {
         };
         if frame.command == Command::Connected {
             self.version = frame.headers.get("version").unwrap().parse().unwrap();
-            self.decoder.negotiated(self.version, Limits::default());
+            self.decoder.resume(self.version, Limits::default());
         }
         Received::Frame(frame)
     }

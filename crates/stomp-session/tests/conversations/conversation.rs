@@ -150,7 +150,7 @@ impl Settings {
                 .map_err(|_| format!("{value}: no number"))
         };
         let mailbox = |config: &mut Config, overflow| {
-            config.mailbox = MailboxConfig::default().messages(2).overflow(overflow)
+            config.mailbox = MailboxConfig::default().max_messages(2).overflow(overflow)
         };
         match name {
             "websocket" => {
@@ -159,16 +159,16 @@ impl Settings {
             }
             "pipe" => transport.bytes = number()?,
             "app_errors" if value == "close" => config.app_errors = AppErrors::Close,
-            "frame" => config.limits = Limits::default().frame(number()?),
-            "line" => config.limits = Limits::default().line(number()?),
-            "headers" => config.limits = Limits::default().headers(number()?),
-            "head" => config.limits = Limits::default().head(number()?),
-            "subscriptions" => config.subscriptions = number()?,
-            "outbound" => config.outbound_bytes = number()?,
-            "inbox" => config.inbox_frames = number()?,
+            "frame" => config.limits = Limits::default().max_frame_bytes(number()?),
+            "line" => config.limits = Limits::default().max_line_bytes(number()?),
+            "headers" => config.limits = Limits::default().max_headers(number()?),
+            "head" => config.limits = Limits::default().max_head_bytes(number()?),
+            "subscriptions" => config.max_subscriptions = number()?,
+            "outbound" => config.max_outbound_bytes = number()?,
+            "inbox" => config.max_inbox_frames = number()?,
             "heart-beat" => config.heart_beat = value.parse().map_err(|_| "no heart-beat")?,
-            "unacked" => config.unacked = number()?,
-            "unacked_bytes" => config.unacked_bytes = number()?,
+            "unacked" => config.max_unacked_messages = number()?,
+            "unacked_bytes" => config.max_unacked_bytes = number()?,
             "mailbox" => match value {
                 "disconnect" => mailbox(config, Overflow::Disconnect),
                 "drop-oldest" => mailbox(config, Overflow::DropOldest),

@@ -81,7 +81,7 @@ impl Server {
     pub(crate) fn connected(version: Version, config: Config) -> Server {
         let (client, ours) = tokio::io::duplex(1 << 20);
         let (session, _, connection) = Session::new(
-            Socket::over_bytes(ours, Peer::default(), &Default::default()),
+            Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
             config,
         );
         let calls = Calls::default();
@@ -164,7 +164,7 @@ impl Server {
         while let Some(item) = self.decoder.decode().unwrap() {
             if let Decoded::Frame(frame) = item {
                 if frame.command == Command::Connected {
-                    self.decoder.negotiated(self.version, Limits::default());
+                    self.decoder.resume(self.version, Limits::default());
                 }
                 frames.push(frame);
             }
@@ -239,7 +239,7 @@ impl Server {
             drop(held);
         });
         let delivery = if is_redelivered {
-            delivery.redelivered()
+            delivery.with_redelivered()
         } else {
             delivery
         };

@@ -268,7 +268,7 @@ impl Reference {
                     "unsettled"
                 });
                 delivered.fate = Fate::Settled;
-                self.log.push(format!("{} Unsettled", delivered.body));
+                self.log.push(format!("{} Abandoned", delivered.body));
             }
         }
         for Item { body, .. } in &subscription.queue {

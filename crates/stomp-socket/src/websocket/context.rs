@@ -88,8 +88,8 @@ impl<S: Io> WebSocket<S> {
             frames: Frames::default(),
             input: Input::new(config),
             output: Output::default(),
-            most: config.limits.frame,
-            high_water: config.write_high_water,
+            most: config.limits.max_frame_bytes,
+            high_water: config.max_write_buffer_bytes,
             closing: Closing::No,
             ended: false,
         };
@@ -352,7 +352,7 @@ impl<S: Io> Wire for WebSocket<S> {
     /// A message holds at most one frame's worth, and EOLs. tungstenite reserves a declared length at once, so this
     /// also bounds what a peer can reserve.
     fn set_limits(&mut self, limits: &Limits) {
-        self.most = limits.frame.saturating_add(limits.head);
+        self.most = limits.max_frame_bytes.saturating_add(limits.max_head_bytes);
         self.input.unbound();
         if let Some(context) = &mut self.context {
             let at_once = context.get_config().read_buffer_size;

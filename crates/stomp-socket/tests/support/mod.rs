@@ -65,7 +65,7 @@ where
 }
 
 pub(crate) fn negotiated(mut socket: Socket) -> Socket {
-    socket.negotiated(Version::V1_2, Limits::default());
+    socket.resume(Version::V1_2, Limits::default());
     socket
 }
 

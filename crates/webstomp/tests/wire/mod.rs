@@ -17,7 +17,7 @@ use tokio::{
 use webstomp::{
     App, Peer, Router, Session,
     frame::{Command, Decoded, Decoder, Frame, Limits, Version},
-    router::{Routes, describe},
+    router::{Routes, map_error},
     session::{Config, Sessions},
     socket::Socket,
 };
@@ -104,7 +104,7 @@ pub(crate) struct Server {
 impl Server {
     /// A server of these routes, which are made twice.
     pub(crate) async fn start(router: impl Fn() -> Router, mut config: Config) -> Server {
-        config.describe = Some(describe);
+        config.error_mapper = Some(webstomp::session::ErrorMapper::new(map_error));
         let (bytes, websockets) = (listen().await, listen().await);
         let addresses = (
             bytes.local_addr().unwrap(),
@@ -112,7 +112,7 @@ impl Server {
         );
         tokio::spawn(
             App::from(router())
-                .session(config.clone())
+                .session_config(config.clone())
                 .serve(websockets),
         );
         let (routes, config) = (router().build().unwrap(), Arc::new(config));
@@ -136,7 +136,7 @@ impl Server {
             Way::Pipe => {
                 let (ours, theirs) = tokio::io::duplex(64 << 10);
                 run(
-                    Socket::over_bytes(ours, Peer::default(), &Default::default()),
+                    Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
                     &self.routes,
                     &self.config,
                 );
@@ -210,7 +210,7 @@ async fn accept(listener: TcpListener, routes: Routes, config: Arc<Config>) {
         if let Ok((stream, address)) = listener.accept().await {
             stream.set_nodelay(true).ok();
             run(
-                Socket::over_bytes(stream, Peer::at(address), &Default::default()),
+                Socket::over_byte_stream(stream, Peer::at(address), &Default::default()),
                 &routes,
                 &config,
             );
@@ -355,7 +355,7 @@ impl Client {
                             .get("version")
                             .map_or(Version::V1_0, |text| text.parse().unwrap());
                         self.decoder
-                            .negotiated(self.version, Limits::default().frame(1 << 20));
+                            .resume(self.version, Limits::default().max_frame_bytes(1 << 20));
                     }
                     return Heard::Frame(frame);
                 }

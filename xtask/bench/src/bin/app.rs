@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
-use webstomp::{App, BoxError, Observe, State, SubscribeAnswer, Topic};
+use webstomp::{App, BoxError, IntoSubscribeResponse, Observe, State, Topic};
 
 type Fan = Topic<Bytes>;
 
@@ -27,7 +27,7 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
 
 async fn echo() {}
 
-async fn subscribe(State(fan): State<Fan>) -> impl SubscribeAnswer {
+async fn subscribe(State(fan): State<Fan>) -> impl IntoSubscribeResponse {
     Observe(fan.subscribe())
 }
 

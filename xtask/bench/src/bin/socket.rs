@@ -33,7 +33,7 @@ async fn handshake(stream: TcpStream) -> Result<Socket> {
     stream.set_nodelay(true)?;
     let stream = tokio_tungstenite::accept_async(stream).await?.into_inner();
     let mut socket = Socket::over_websocket(stream, b"", Peer::default(), &Config::default());
-    socket.negotiated(Version::V1_2, Limits::default());
+    socket.resume(Version::V1_2, Limits::default());
     Ok(socket)
 }
 

@@ -1,6 +1,6 @@
 //! The client's side of a handshake.
 
-use super::{list, name_of, version_of};
+use super::{list, subprotocol_name, version_of};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use stomp_frame::Version;
 use thiserror::Error;
@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_acc
 /// An answer that does not open a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum Unconfirmed {
+pub enum HandshakeError {
     /// The server answers something else, such as a redirection or a refusal.
     #[error("the answer is {0}, not 101 Switching Protocols")]
     Status(StatusCode),
@@ -38,7 +38,7 @@ pub enum Unconfirmed {
 /// let request = handshake::request(&"ws://example.org/stomp".parse()?, &Version::ALL);
 /// let accepted = handshake::accept(&request).unwrap();
 /// assert_eq!(accepted.subprotocol, Some(Version::V1_2));
-/// assert_eq!(handshake::confirm(&request, &accepted.response), Ok(Some(Version::V1_2)));
+/// assert_eq!(handshake::verify(&request, &accepted.response), Ok(Some(Version::V1_2)));
 /// # Ok::<(), http::uri::InvalidUri>(())
 /// ```
 #[must_use]
@@ -48,7 +48,7 @@ pub fn request(uri: &Uri, versions: &[Version]) -> Request<()> {
     let names: Vec<&str> = versions
         .iter()
         .rev()
-        .map(|version| name_of(*version))
+        .map(|version| subprotocol_name(*version))
         .collect();
     // Where `Host` is of use, it is the authority without a user.
     let host = uri
@@ -83,17 +83,17 @@ pub fn request(uri: &Uri, versions: &[Version]) -> Request<()> {
 /// # Errors
 ///
 /// If the answer does not open a WebSocket. The connection is then of no use.
-pub fn confirm<A, B>(
+pub fn verify<A, B>(
     request: &Request<A>,
     response: &Response<B>,
-) -> Result<Option<Version>, Unconfirmed> {
+) -> Result<Option<Version>, HandshakeError> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Unconfirmed::Status(response.status()));
+        return Err(HandshakeError::Status(response.status()));
     }
     let headers = response.headers();
     let names = |name, word: &str| list(headers, name).any(|item| item.eq_ignore_ascii_case(word));
     if !names(header::UPGRADE, "websocket") || !names(header::CONNECTION, "upgrade") {
-        return Err(Unconfirmed::NoUpgrade);
+        return Err(HandshakeError::NoUpgrade);
     }
     let key = request
         .headers()
@@ -104,10 +104,10 @@ pub fn confirm<A, B>(
         .get(header::SEC_WEBSOCKET_ACCEPT)
         .map(HeaderValue::as_bytes);
     if proof.map(<[u8]>::trim_ascii) != Some(derive_accept_key(key).as_bytes()) {
-        return Err(Unconfirmed::WrongKey);
+        return Err(HandshakeError::WrongKey);
     }
     if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-        return Err(Unconfirmed::Extension);
+        return Err(HandshakeError::Extension);
     }
     let Some(chosen) = headers.get(header::SEC_WEBSOCKET_PROTOCOL) else {
         return Ok(None);
@@ -115,7 +115,7 @@ pub fn confirm<A, B>(
     let chosen = chosen.to_str().unwrap_or_default();
     match list(request.headers(), header::SEC_WEBSOCKET_PROTOCOL).any(|offer| offer == chosen) {
         true => Ok(version_of(chosen)),
-        false => Err(Unconfirmed::Subprotocol),
+        false => Err(HandshakeError::Subprotocol),
     }
 }
 
@@ -151,11 +151,13 @@ mod tests {
     }
 
     /// What the answer to an offer of all versions comes to, after `change`.
-    fn confirmed(change: impl FnOnce(&mut Response<()>)) -> Result<Option<Version>, Unconfirmed> {
+    fn confirmed(
+        change: impl FnOnce(&mut Response<()>),
+    ) -> Result<Option<Version>, HandshakeError> {
         let request = offer();
         let mut response = accept(&request).unwrap().response;
         change(&mut response);
-        confirm(&request, &response)
+        verify(&request, &response)
     }
 
     fn set(response: &mut Response<()>, name: &'static str, value: &'static str) {
@@ -186,32 +188,32 @@ mod tests {
         let status = StatusCode::FORBIDDEN;
         assert_eq!(
             confirmed(|r| *r.status_mut() = status),
-            Err(Unconfirmed::Status(status))
+            Err(HandshakeError::Status(status))
         );
         assert_eq!(
             confirmed(|r| set(r, "upgrade", "h2c")),
-            Err(Unconfirmed::NoUpgrade)
+            Err(HandshakeError::NoUpgrade)
         );
         assert_eq!(
             confirmed(|r| drop(r.headers_mut().remove("connection"))),
-            Err(Unconfirmed::NoUpgrade)
+            Err(HandshakeError::NoUpgrade)
         );
         assert_eq!(
             confirmed(|r| drop(r.headers_mut().remove("sec-websocket-accept"))),
-            Err(Unconfirmed::WrongKey)
+            Err(HandshakeError::WrongKey)
         );
         let other = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
         assert_eq!(
             confirmed(|r| set(r, "sec-websocket-accept", other)),
-            Err(Unconfirmed::WrongKey)
+            Err(HandshakeError::WrongKey)
         );
         assert_eq!(
             confirmed(|r| set(r, "sec-websocket-protocol", "mqtt")),
-            Err(Unconfirmed::Subprotocol)
+            Err(HandshakeError::Subprotocol)
         );
         assert_eq!(
             confirmed(|r| set(r, "sec-websocket-extensions", "x")),
-            Err(Unconfirmed::Extension)
+            Err(HandshakeError::Extension)
         );
     }
 }

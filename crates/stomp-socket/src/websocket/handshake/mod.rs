@@ -6,15 +6,15 @@
 mod client;
 mod server;
 
-pub use client::{Unconfirmed, confirm, request};
-pub use server::{Accepted, Refused, accept};
+pub use client::{HandshakeError, request, verify};
+pub use server::{Accepted, Rejection, accept};
 
 use http::{HeaderMap, header};
 use stomp_frame::Version;
 
 /// The sub-protocol's name for a version.
 #[must_use]
-pub const fn name_of(version: Version) -> &'static str {
+pub const fn subprotocol_name(version: Version) -> &'static str {
     match version {
         Version::V1_0 => "v10.stomp",
         Version::V1_1 => "v11.stomp",
@@ -26,7 +26,7 @@ pub const fn name_of(version: Version) -> &'static str {
 fn version_of(name: &str) -> Option<Version> {
     Version::ALL
         .into_iter()
-        .find(|version| name_of(*version) == name)
+        .find(|version| subprotocol_name(*version) == name)
 }
 
 /// The items of a header that is a list, however many lines it has.

@@ -1,6 +1,6 @@
 //! The server's side of a handshake.
 
-use super::{list, name_of, version_of};
+use super::{list, subprotocol_name, version_of};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use stomp_frame::Version;
 use tokio_tungstenite::tungstenite::{
@@ -21,7 +21,7 @@ pub struct Accepted {
 /// A handshake that must be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Refused {
+pub struct Rejection {
     /// The answer's status: 400, 405 or 426.
     pub status: StatusCode,
     /// What is wrong, in a sentence.
@@ -36,13 +36,13 @@ pub struct Refused {
 /// # Errors
 ///
 /// If the request is not a WebSocket handshake.
-pub fn accept<B>(request: &Request<B>) -> Result<Accepted, Refused> {
+pub fn accept<B>(request: &Request<B>) -> Result<Accepted, Rejection> {
     let mut response =
         create_response_with_body(request, || ()).map_err(|error| refusal(&error))?;
     let offers = list(request.headers(), header::SEC_WEBSOCKET_PROTOCOL);
     let subprotocol = offers.filter_map(version_of).max();
     if let Some(version) = subprotocol {
-        let name = HeaderValue::from_static(name_of(version));
+        let name = HeaderValue::from_static(subprotocol_name(version));
         response
             .headers_mut()
             .insert(header::SEC_WEBSOCKET_PROTOCOL, name);
@@ -53,8 +53,8 @@ pub fn accept<B>(request: &Request<B>) -> Result<Accepted, Refused> {
     })
 }
 
-fn refusal(error: &Error) -> Refused {
-    let refused = |status, reason| Refused { status, reason };
+fn refusal(error: &Error) -> Rejection {
+    let refused = |status, reason| Rejection { status, reason };
     let Error::Protocol(error) = error else {
         return refused(
             StatusCode::BAD_REQUEST,
@@ -122,7 +122,7 @@ mod tests {
                 .cloned();
             assert_eq!(
                 echoed.as_ref().map(|value| value.to_str().unwrap()),
-                accepted.subprotocol.map(name_of)
+                accepted.subprotocol.map(subprotocol_name)
             );
             accepted.subprotocol
         };

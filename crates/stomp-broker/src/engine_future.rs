@@ -10,7 +10,7 @@ use stomp_session::BoxError;
 
 /// What will be answered: a future that often is ready, and then costs no allocation.
 #[must_use = "whether it went well is known when this is awaited"]
-pub struct Answer<T>(State<T>);
+pub struct EngineFuture<T>(State<T>);
 
 enum State<T> {
     Now(Ready<Result<T, BoxError>>),
@@ -19,15 +19,17 @@ enum State<T> {
 
 type Later<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
-impl<T> Answer<T> {
+impl<T> EngineFuture<T> {
     /// An answer that is there.
-    pub fn now<E: Into<BoxError>>(result: Result<T, E>) -> Answer<T> {
-        Answer(State::Now(ready(result.map_err(Into::into))))
+    pub fn ready<E: Into<BoxError>>(result: Result<T, E>) -> EngineFuture<T> {
+        EngineFuture(State::Now(ready(result.map_err(Into::into))))
     }
 
     /// An answer that somebody has to be waited for.
-    pub fn later(future: impl Future<Output = Result<T, BoxError>> + Send + 'static) -> Answer<T> {
-        Answer(State::Later(Box::pin(future)))
+    pub fn from_future(
+        future: impl Future<Output = Result<T, BoxError>> + Send + 'static,
+    ) -> EngineFuture<T> {
+        EngineFuture(State::Later(Box::pin(future)))
     }
 
     /// The answer, changed where it is a good one.
@@ -35,20 +37,20 @@ impl<T> Answer<T> {
     /// # Panics
     ///
     /// After it was ready.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Answer<U>
+    pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'static) -> EngineFuture<U>
     where
         T: 'static,
     {
         match self.0 {
-            State::Now(result) => Answer(State::Now(ready(result.into_inner().map(change)))),
-            State::Later(future) => Answer::later(async { future.await.map(change) }),
+            State::Now(result) => EngineFuture(State::Now(ready(result.into_inner().map(change)))),
+            State::Later(future) => EngineFuture::from_future(async { future.await.map(change) }),
         }
     }
 }
 
-impl<T> Unpin for Answer<T> {}
+impl<T> Unpin for EngineFuture<T> {}
 
-impl<T> Future for Answer<T> {
+impl<T> Future for EngineFuture<T> {
     type Output = Result<T, BoxError>;
 
     /// # Panics
@@ -62,11 +64,11 @@ impl<T> Future for Answer<T> {
     }
 }
 
-impl<T> fmt::Debug for Answer<T> {
+impl<T> fmt::Debug for EngineFuture<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            State::Now(_) => "Answer(now)",
-            State::Later(_) => "Answer(later)",
+            State::Now(_) => "EngineFuture(now)",
+            State::Later(_) => "EngineFuture(later)",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! So many frames of a session in a time.
 
-use super::{GoOrRefuse, go, may_be_refused, refuse};
+use super::{GuardFuture, go, may_be_refused, refuse};
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,19 +18,19 @@ use tower::{Layer, Service};
 /// Each session is counted for itself, and clones of a layer count together: around a router, a session may send so
 /// many frames to all of its routes.
 ///
-/// Tower's `RateLimitLayer` in `layer_per_session` does not refuse but holds back: the session is not read from until
+/// Tower's `RejectOverRateLayer` in `layer_per_session` does not refuse but holds back: the session is not read from until
 /// there is room. Prefer that where it does not matter which frames are meant.
 ///
 /// ```
 /// use std::time::Duration;
-/// use stomp_router::{Handler, Router, middleware::RateLimitLayer};
+/// use stomp_router::{Handler, Router, middleware::RejectOverRateLayer};
 ///
 /// async fn search(_query: String) {}
 ///
-/// let router: Router = Router::new().send("/search", search.layer(RateLimitLayer::new(5, Duration::from_secs(1))));
+/// let router: Router = Router::new().send("/search", search.layer(RejectOverRateLayer::new(5, Duration::from_secs(1))));
 /// ```
 #[derive(Debug, Clone, Copy)]
-pub struct RateLimitLayer {
+pub struct RejectOverRateLayer {
     /// Which one: sessions keep the time for each.
     id: u64,
     /// How long one frame counts.
@@ -40,15 +40,15 @@ pub struct RateLimitLayer {
     clock: fn() -> Instant,
 }
 
-impl RateLimitLayer {
+impl RejectOverRateLayer {
     /// Lets `frames` pass at once, and the next whenever a part of `per` has gone by in which one more fits. At least one
     /// frame passes.
     #[must_use]
-    pub fn new(frames: u32, per: Duration) -> RateLimitLayer {
+    pub fn new(frames: u32, per: Duration) -> RejectOverRateLayer {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let interval = per / frames.max(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        RateLimitLayer {
+        RejectOverRateLayer {
             id,
             interval,
             ahead: per.saturating_sub(interval),
@@ -95,7 +95,7 @@ struct Count {
 }
 
 impl Count {
-    fn admits(&mut self, layer: &RateLimitLayer, now: Instant) -> bool {
+    fn admits(&mut self, layer: &RejectOverRateLayer, now: Instant) -> bool {
         self.ahead = self
             .ahead
             .saturating_sub(now.saturating_duration_since(self.since));
@@ -108,31 +108,31 @@ impl Count {
     }
 }
 
-impl<S> Layer<S> for RateLimitLayer {
-    type Service = RateLimit<S>;
+impl<S> Layer<S> for RejectOverRateLayer {
+    type Service = RejectOverRate<S>;
 
-    fn layer(&self, inner: S) -> RateLimit<S> {
-        RateLimit {
+    fn layer(&self, inner: S) -> RejectOverRate<S> {
+        RejectOverRate {
             inner,
             layer: *self,
         }
     }
 }
 
-/// The service of [`RateLimitLayer`].
+/// The service of [`RejectOverRateLayer`].
 #[derive(Debug, Clone, Copy)]
-pub struct RateLimit<S> {
+pub struct RejectOverRate<S> {
     inner: S,
-    layer: RateLimitLayer,
+    layer: RejectOverRateLayer,
 }
 
-impl<S> Service<Request> for RateLimit<S>
+impl<S> Service<Request> for RejectOverRate<S>
 where
     S: Service<Request, Response = Response, Error: Into<BoxError>>,
 {
     type Response = Response;
     type Error = BoxError;
-    type Future = GoOrRefuse<S::Future>;
+    type Future = GuardFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
@@ -170,9 +170,9 @@ mod tests {
 
     #[test]
     fn room_comes_back_with_time() {
-        let layer = RateLimitLayer {
+        let layer = RejectOverRateLayer {
             clock,
-            ..RateLimitLayer::new(2, Duration::from_secs(10))
+            ..RejectOverRateLayer::new(2, Duration::from_secs(10))
         };
         let (session, other) = (session(), session());
         let admitted = |at| {
@@ -192,9 +192,9 @@ mod tests {
 
     #[test]
     fn clones_count_together_and_layers_apart() {
-        let [one, other] = [1, 1].map(|frames| RateLimitLayer {
+        let [one, other] = [1, 1].map(|frames| RejectOverRateLayer {
             clock,
-            ..RateLimitLayer::new(frames, Duration::MAX)
+            ..RejectOverRateLayer::new(frames, Duration::MAX)
         });
         let session = session();
         PASSED.set(Duration::ZERO);

@@ -5,7 +5,7 @@ use stomp_frame::Command;
 use stomp_session::{ClientError, NotSubscribed};
 use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 
-/// What a client is shown of an error: the session's `Config::describe` for services of tower layers.
+/// What a client is shown of an error: the session's `Config::error_mapper` for services of tower layers.
 ///
 /// The first of these in the chain of the error's sources decides:
 ///
@@ -19,7 +19,7 @@ use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 ///
 /// An app with errors of its own sets another function, which may fall back to this one.
 #[must_use]
-pub fn describe(error: &(dyn Error + 'static)) -> ClientError {
+pub fn map_error(error: &(dyn Error + 'static)) -> ClientError {
     let mut next = Some(error);
     while let Some(one) = next {
         if let Some(known) = known(one) {
@@ -27,7 +27,7 @@ pub fn describe(error: &(dyn Error + 'static)) -> ClientError {
         }
         next = one.source();
     }
-    ClientError::of(error)
+    ClientError::from_error(error)
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<ClientError> {
@@ -114,7 +114,7 @@ mod tests {
         ] {
             let error: stomp_session::BoxError = error;
             let wrapped = Wrapped(Wrapped(error).into());
-            assert_eq!(describe(&wrapped).code(), code);
+            assert_eq!(map_error(&wrapped).code(), code);
         }
     }
 

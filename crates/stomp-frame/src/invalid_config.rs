@@ -1,0 +1,59 @@
+//! A setting with an impossible value.
+
+use std::borrow::Cow;
+use thiserror::Error;
+
+/// A setting with a value that no server can run with: it names the setting and says what is wrong with it.
+///
+/// `validate` of each configuration returns it, before the first connection.
+///
+/// ```
+/// use stomp_frame::Limits;
+///
+/// let invalid = Limits::default().max_headers(0).validate().unwrap_err();
+/// assert_eq!(invalid.to_string(), "max_headers is 0, but must be at least 1");
+/// assert_eq!(invalid.within("limits").setting(), "limits.max_headers");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{setting} {problem}")]
+pub struct InvalidConfig {
+    setting: Cow<'static, str>,
+    problem: Cow<'static, str>,
+}
+
+impl InvalidConfig {
+    /// An error about `setting`; `problem` completes the sentence that begins with the setting's name.
+    pub fn new(setting: &'static str, problem: impl Into<Cow<'static, str>>) -> InvalidConfig {
+        InvalidConfig {
+            setting: Cow::Borrowed(setting),
+            problem: problem.into(),
+        }
+    }
+
+    /// Checks that the value of `setting` is at least 1.
+    ///
+    /// # Errors
+    ///
+    /// If it is 0.
+    pub fn reject_zero(setting: &'static str, value: usize) -> Result<(), InvalidConfig> {
+        if value > 0 {
+            return Ok(());
+        }
+        Err(InvalidConfig::new(setting, "is 0, but must be at least 1"))
+    }
+
+    /// The name of the setting, as a path of field names.
+    #[must_use]
+    pub fn setting(&self) -> &str {
+        &self.setting
+    }
+
+    /// Prefixes the setting with the name of the field that holds its configuration.
+    #[must_use]
+    pub fn within(self, parent: &str) -> InvalidConfig {
+        InvalidConfig {
+            setting: format!("{parent}.{}", self.setting).into(),
+            ..self
+        }
+    }
+}
