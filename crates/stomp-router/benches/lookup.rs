@@ -1,17 +1,17 @@
-//! What finding a route costs with few and with many routes, as ratios of one run.
+//! Cost of a lookup with few and with many routes, as ratios within one run.
 //!
 //! ```text
 //! cargo bench -p stomp-router                    # time
 //! cargo bench -p stomp-router -- instructions    # instructions, counted by valgrind
 //! ```
 //!
-//! No destination is asked for twice in a row, so what a session keeps of its last one is of no use. Requests go either
-//! to ten of the routes, or all over them: then more routes are also more memory, which the caches may not hold.
+//! No destination is used twice in a row, so that the cache of the last match never helps. Requests go either to ten of
+//! the routes or to all of them. In the second case, more routes also touch more memory, with more cache misses.
 
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "nothing here reads what a peer sends; a bug should stop it"
+    reason = "the benchmark has no peer, and a bug should stop it"
 )]
 
 use futures_util::FutureExt;
@@ -26,9 +26,9 @@ use tower::Service;
 
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 const ROUNDS: usize = 1_001;
-/// Few at a time, so that what prepares them leaves the caches alone.
+/// Requests per measurement. Few, so that their preparation does not evict the routes from the caches.
 const REQUESTS: usize = 200;
-/// The word that makes the bench a program to be counted.
+/// The argument with which the benchmark runs itself under valgrind.
 const REPEAT: &str = "repeat";
 
 fn main() -> ExitCode {
@@ -41,19 +41,19 @@ fn main() -> ExitCode {
         .collect();
     match words[..] {
         [] if is_bench => print_times(),
-        // So runs `cargo test --benches`.
+        // The case of `cargo test --benches`.
         [] => SIZES.iter().for_each(|size| work(*size, 1)),
         ["instructions"] => print_instructions(),
         [REPEAT, size, times] => work(size.parse().unwrap(), times.parse().unwrap()),
         _ => {
-            eprintln!("the only argument there is: instructions");
+            eprintln!("The only valid argument is `instructions`.");
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
 }
 
-/// Half of the routes are fixed, half have a parameter.
+/// Creates `size` routes. Half of them are literal text, half have a parameter.
 fn routes(size: usize) -> Routes {
     async fn sink() {}
     let router = (0..size / 2).fold(Router::new(), |router, number| {
@@ -64,10 +64,10 @@ fn routes(size: usize) -> Routes {
     router.build().unwrap()
 }
 
-/// Ever other destinations, at so many of the routes.
-fn requests(asked: usize) -> impl Iterator<Item = Request> {
+/// Returns requests to the first `used` routes. Subsequent destinations differ.
+fn requests(used: usize) -> impl Iterator<Item = Request> {
     (0..).map(move |turn: usize| {
-        let number = (turn * 7_919) % (asked / 2);
+        let number = (turn * 7_919) % (used / 2);
         let destination = if turn % 2 == 0 {
             format!("/fixed/{number}/news")
         } else {
@@ -83,7 +83,7 @@ fn call(routes: &mut Routes, requests: Vec<Request>) {
             routes
                 .call(request)
                 .now_or_never()
-                .is_some_and(|answer| answer.is_ok())
+                .is_some_and(|response| response.is_ok())
         );
     }
 }
@@ -97,7 +97,7 @@ fn work(size: usize, times: usize) {
 
 fn print_times() {
     println!(
-        "a call with so many routes / with {}, to ten of them and to all; {ROUNDS} interleaved rounds",
+        "time of a call, relative to {} routes; columns: routes, requests to ten of them, requests to all; {ROUNDS} rounds",
         SIZES[0]
     );
     let [ten, all] = [times(|_| SIZES[0]), times(|size| size)];
@@ -106,9 +106,10 @@ fn print_times() {
     }
 }
 
-/// The ratios of the medians, where so many of a number of routes are asked for.
-fn times(asked: impl Fn(usize) -> usize) -> Vec<f64> {
-    let side = |size: &usize| (routes(*size), requests(asked(*size)), Vec::new());
+/// Measures the median times and returns their ratios to the first. `used` maps the number of routes to the number of
+/// routes that get requests.
+fn times(used: impl Fn(usize) -> usize) -> Vec<f64> {
+    let side = |size: &usize| (routes(*size), requests(used(*size)), Vec::new());
     let mut sides: Vec<_> = SIZES.iter().map(side).collect();
     for _ in 0..ROUNDS {
         for (routes, requests, times) in &mut sides {
@@ -131,10 +132,10 @@ fn ratios(figures: Vec<f64>) -> Vec<f64> {
 
 fn print_instructions() {
     println!(
-        "instructions of a call with so many routes / with {}, its request included",
+        "instructions of a call and its request, relative to {} routes; columns: routes, requests to all",
         SIZES[0]
     );
-    // What differs is the work alone: preparing is in both counts.
+    // The difference of two runs excludes the setup.
     let count = |size: usize| (collected(size, 30) - collected(size, 10)) / (20 * REQUESTS) as f64;
     for (size, ratio) in SIZES.iter().zip(ratios(SIZES.map(count).to_vec())) {
         println!("{size:>6} {ratio:5.2}");
@@ -147,8 +148,8 @@ fn collected(size: usize, times: usize) -> f64 {
         .arg(std::env::current_exe().unwrap())
         .args([REPEAT, &size.to_string(), &times.to_string()])
         .output()
-        .expect("instructions are counted by valgrind");
-    // `==1234== Collected : 5678`, on stderr.
+        .expect("valgrind must be installed, since it counts the instructions");
+    // On stderr: `==1234== Collected : 5678`.
     let report = String::from_utf8_lossy(&output.stderr);
     report
         .lines()
