@@ -1,8 +1,8 @@
-//! Async functions as routes.
+//! Handlers: async functions as routes.
 
 use crate::{
     FromRequest,
-    answer::Answering,
+    into_response::ResponseConverter,
     route::{Endpoint, Route, RouteService},
 };
 use futures_util::future::{BoxFuture, ready};
@@ -23,30 +23,30 @@ use tower::Layer;
 /// let router: Router = Router::new().send("/items/{id}", add).with_state(3);
 /// ```
 ///
-/// Where the compiler says that a function has no method `layer`, an argument of it is not `FromRequest`: give the bare
-/// function to a route, and it says more.
+/// If the compiler reports that a function has no method `layer`, one of the arguments does not implement `FromRequest`.
+/// Pass the function to a route without a layer to get a better error message.
 ///
-/// `A` are the arguments and `S` the state of the router; neither is of interest to callers.
+/// `A` is the tuple of the arguments and `S` the router's state. Both are inferred.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no handler",
-    note = "a handler is an `async fn` of up to 8 arguments that are all `FromRequest` and `'static`, \
+    message = "`{Self}` is not a handler",
+    note = "a handler is an `async fn` of up to 8 arguments that all implement `FromRequest` and are `'static`, \
             and its future is `Send`",
-    note = "an argument of the router's state is `State<T>`, and `T` is the type that `with_state` is given, or `FromRef` \
-            of it"
+    note = "to take the router's state, use an argument `State<T>`, where `T` is the type passed to `with_state` or \
+            implements `FromRef` for that type"
 )]
 pub trait Handler<A, S>: Sized + Send + 'static {
-    /// What it returns in the end.
+    /// The value that the function returns.
     type Output: 'static;
 
-    /// Makes a route of it.
+    /// Converts the handler into a route.
     #[doc(hidden)]
     fn into_route<C: Send + 'static>(
         self,
         state: S,
-        answering: Answering<Self::Output, C>,
+        converter: ResponseConverter<Self::Output, C>,
     ) -> Route;
 
-    /// Wraps the handler in a tower layer, for one route.
+    /// Wraps the handler in a tower layer.
     fn layer<L>(self, layer: L) -> Layered<Self, L, A, S>
     where
         L: Layer<Route, Service: RouteService>,
@@ -59,7 +59,9 @@ pub trait Handler<A, S>: Sized + Send + 'static {
         }
     }
 
-    /// As [`layer`](Handler::layer), for a layer that says who may use the route: see
+    /// Wraps the handler in a tower layer that decides who may use it.
+    ///
+    /// This is [`layer`](Handler::layer), and it also marks the route as having a policy, see
     /// [`Router::require_policies`](crate::Router::require_policies).
     fn policy<L>(self, layer: L) -> Layered<Self, L, A, S>
     where
@@ -74,7 +76,7 @@ pub trait Handler<A, S>: Sized + Send + 'static {
     }
 }
 
-/// A [`Handler`] in a layer.
+/// A [`Handler`] wrapped in a layer, returned by [`Handler::layer`] and [`Handler::policy`].
 #[derive(Debug, Clone, Copy)]
 pub struct Layered<H, L, A, S> {
     handler: H,
@@ -92,8 +94,12 @@ where
 {
     type Output = H::Output;
 
-    fn into_route<C: Send + 'static>(self, state: S, answering: Answering<H::Output, C>) -> Route {
-        let route = self.handler.into_route(state, answering).layer(&self.layer);
+    fn into_route<C: Send + 'static>(
+        self,
+        state: S,
+        converter: ResponseConverter<H::Output, C>,
+    ) -> Route {
+        let route = self.handler.into_route(state, converter).layer(&self.layer);
         if self.is_policy {
             route.with_policy()
         } else {
@@ -102,11 +108,11 @@ where
     }
 }
 
-/// A function with its state.
-struct Function<F, A, S, T, C> {
+/// A handler function with its state.
+struct FunctionEndpoint<F, A, S, T, C> {
     function: F,
     state: S,
-    answering: Answering<T, C>,
+    converter: ResponseConverter<T, C>,
     arguments: PhantomData<fn(A)>,
 }
 
@@ -121,13 +127,13 @@ macro_rules! handler {
         {
             type Output = R::Output;
 
-            fn into_route<C: Send + 'static>(self, state: S, answering: Answering<R::Output, C>) -> Route {
+            fn into_route<C: Send + 'static>(self, state: S, converter: ResponseConverter<R::Output, C>) -> Route {
                 let arguments = PhantomData::<fn(($($argument,)*))>;
-                Route::new(Function { function: self, state, answering, arguments })
+                Route::new(FunctionEndpoint { function: self, state, converter, arguments })
             }
         }
 
-        impl<F, R, S, C, $($argument),*> Endpoint for Function<F, ($($argument,)*), S, R::Output, C>
+        impl<F, R, S, C, $($argument),*> Endpoint for FunctionEndpoint<F, ($($argument,)*), S, R::Output, C>
         where
             F: Fn($($argument),*) -> R + Send + Sync + 'static,
             R: Future<Output: 'static> + Send + 'static,
@@ -136,16 +142,17 @@ macro_rules! handler {
             $($argument: FromRequest<S>,)*
         {
             fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
-                let Answering { context, respond } = self.answering;
+                let ResponseConverter { context, convert } = self.converter;
                 let start = || {
+                    // First, so that a handler does not run if its reply could not be sent.
                     let context = context(&request)?;
                     Ok(((self.function)($($argument::from_request(&request, &self.state)?),*), context))
                 };
                 let started: Result<(R, C), ClientError> = start();
-                // What the handler has not taken of the request is let go.
+                // The handler has taken its arguments; do not keep the rest while it runs.
                 drop(request);
                 match started {
-                    Ok((future, context)) => Box::pin(async move { respond(future.await, context) }),
+                    Ok((future, context)) => Box::pin(async move { convert(future.await, context) }),
                     Err(error) => Box::pin(ready(Err(error.into()))),
                 }
             }

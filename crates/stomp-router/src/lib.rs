@@ -1,48 +1,49 @@
-//! STOMP destinations routed to handlers, as tower Services.
+//! A router for STOMP: handlers by command and destination, as tower Services.
 //!
-//! A [`Router`] collects handlers by command and destination; [`Router::build`] makes [`Routes`] of them, a
-//! `tower::Service<Request>` that a session's connection runs. Handlers are async functions of
-//! [extractors](FromRequest); middleware is any tower `Layer`.
+//! A [`Router`] collects handlers by command and destination. [`Router::build`] turns it into [`Routes`], a
+//! `tower::Service<Request>` that a session's connection calls with each request. Handlers are async functions whose
+//! arguments are taken from the request, see [`FromRequest`]. Middleware is any tower `Layer`.
 //!
-//! A whole program: a handler that takes, one that gives a stream, a layer, and how they are tested without a connection.
+//! The following program has a handler for `SEND`, a handler that returns a stream, and a layer. It calls them without
+//! a connection, as tests do.
 //!
 //! ```
 //! use futures_util::{StreamExt, stream};
 //! use std::{task::{Context, Poll}, time::Duration};
 //! use stomp_frame::{Command, Frame};
-//! use stomp_router::{Extension, Handler, Observe, Path, Router, State, IntoSubscribeResponse};
+//! use stomp_router::{Extension, Handler, IntoSubscribeResponse, Observe, Path, Router, State};
 //! use stomp_session::{Request, Response};
 //! use tower::{Layer, Service, ServiceExt, timeout::TimeoutLayer};
 //!
-//! // SEND /rooms/{room}
+//! // SEND to /rooms/{room}
 //! async fn post(State(house): State<&'static str>, Path(room): Path<String>, text: String) {
 //!     println!("{house}, {room}: {text}");
 //! }
 //!
-//! // SUBSCRIBE /count: ever larger numbers, as fast as the client takes them.
+//! // SUBSCRIBE to /count: increasing numbers, as fast as the client reads them.
 //! async fn count(Extension(StartAt(first)): Extension<StartAt>) -> impl IntoSubscribeResponse {
 //!     Observe(stream::unfold(first, async |number| Some((number.to_string(), number + 1))))
 //! }
 //!
-//! // A layer, as one writes it for tower: this one leaves something for the handler.
+//! // An ordinary tower layer. It passes a value to the handler.
 //! #[derive(Clone, Copy)]
 //! struct StartAt(u64);
 //!
 //! impl<S> Layer<S> for StartAt {
-//!     type Service = Starting<S>;
+//!     type Service = StartAtService<S>;
 //!
-//!     fn layer(&self, inner: S) -> Starting<S> {
-//!         Starting { inner, start: *self }
+//!     fn layer(&self, inner: S) -> StartAtService<S> {
+//!         StartAtService { inner, start: *self }
 //!     }
 //! }
 //!
 //! #[derive(Clone)]
-//! struct Starting<S> {
+//! struct StartAtService<S> {
 //!     inner: S,
 //!     start: StartAt,
 //! }
 //!
-//! impl<S: Service<Request, Response = Response>> Service<Request> for Starting<S> {
+//! impl<S: Service<Request, Response = Response>> Service<Request> for StartAtService<S> {
 //!     type Response = Response;
 //!     type Error = S::Error;
 //!     type Future = S::Future;
@@ -62,7 +63,7 @@
 //! let routes = Router::new()
 //!     .send("/rooms/{room}", post.layer(TimeoutLayer::new(Duration::from_secs(5))))
 //!     .subscribe("/count", count.layer(StartAt(7)))
-//!     // Handlers that take `State` need this, or `build` does not compile.
+//!     // Required by the handler with a `State` argument: without it, `build` does not compile.
 //!     .with_state("The tea house")
 //!     .build()?;
 //!
@@ -77,14 +78,22 @@
 //! # }
 //! ```
 //!
-//! | to read about | see |
+//! # Where to read on
+//!
+//! | topic | items |
 //! |---|---|
 //! | routes and patterns | [`Router`], [`Routes`], [`RouteErrors`] |
 //! | handlers | [`Handler`], [`Layered`] |
-//! | their arguments | [`FromRequest`], [`Path`], [`Json`], [`State`], [`FromRef`], [`Extension`] |
-//! | their answers | [`IntoConnectResponse`], [`IntoSendResponse`], [`Reply`], [`IntoSubscribeResponse`], [`Observe`] |
+//! | handler arguments | [`FromRequest`], [`Path`], [`Json`], [`State`], [`FromRef`], [`Extension`] |
+//! | handler return types | [`IntoConnectResponse`], [`IntoSendResponse`], [`Reply`], [`IntoSubscribeResponse`], [`Observe`] |
 //! | middleware | [`middleware`], [`Route`], [`RouteService`], [`SessionRoutes`] |
-//! | what clients are told of errors | [`map_error`], [`ClientError`](stomp_session::ClientError) |
+//! | errors that clients see | [`map_error`], [`ClientError`](stomp_session::ClientError) |
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `metrics` | no | `middleware::MetricsLayer`, which counts and times requests through the crate `metrics` |
 
 #![forbid(unsafe_code)]
 
@@ -92,28 +101,36 @@ mod router;
 mod routes;
 mod session_routes;
 
-mod answer;
 mod extract;
 mod handler;
+mod into_response;
+mod observe;
 mod reply;
 
 pub mod middleware;
 
-mod errors;
+mod client_errors;
 mod map_error;
 mod path;
 mod route;
+mod route_error;
 mod table;
 
-pub use answer::{IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, Observe};
-pub use errors::{RouteError, RouteErrors};
 pub use extract::{Extension, FromRef, FromRequest, OptionalFromRequest, Path, State};
 pub use handler::{Handler, Layered};
+pub use into_response::{IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse};
 pub use map_error::map_error;
+pub use observe::Observe;
 pub use reply::Reply;
-pub use route::{Route, RouteService};
-pub use router::{Complete, Router};
-pub use routes::Routes;
+pub use route::{Route, RouteFuture, RouteService};
+pub use route_error::{RouteError, RouteErrors};
+pub use router::{Buildable, Router};
+pub use routes::{ResponseFuture, Routes};
 pub use session_routes::{SessionRoutes, SessionService};
 
 pub use stomp_session::Json;
+
+/// The code in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,11 +1,11 @@
-//! Patterns of destinations.
+//! Patterns of destinations, and a search tree of them.
 
 use std::{ops::Range, sync::Arc};
 use stomp_session::{Params, Pattern};
 
-/// Values by pattern.
+/// Values by pattern. The cost of a lookup does not depend on the number of patterns, apart from cache misses.
 #[derive(Debug)]
-pub(crate) struct Paths<T> {
+pub(crate) struct PatternTree<T> {
     tree: matchit::Router<usize>,
     entries: Vec<Entry<T>>,
 }
@@ -16,50 +16,51 @@ struct Entry<T> {
     pattern: Arc<Pattern>,
 }
 
-/// Why a pattern cannot be added.
+/// The reason why a pattern cannot be added.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// It and the pattern of this number exclude each other.
+pub(crate) enum InsertError {
+    /// The pattern with this number matches the same destinations.
     Conflict(usize),
+    /// The pattern cannot be read, for this reason.
     Malformed(String),
 }
 
-impl<T> Paths<T> {
-    pub(crate) fn new() -> Paths<T> {
-        Paths {
+impl<T> PatternTree<T> {
+    pub(crate) fn new() -> PatternTree<T> {
+        PatternTree {
             tree: matchit::Router::new(),
             entries: Vec::new(),
         }
     }
 
-    /// Adds a value for the destinations that are like a pattern.
-    pub(crate) fn insert(&mut self, pattern: &str, value: T) -> Result<(), Refusal> {
-        let pattern = braced(pattern);
+    /// Adds a value for the destinations that match a pattern.
+    pub(crate) fn insert(&mut self, pattern: &str, value: T) -> Result<(), InsertError> {
+        let pattern = braced(pattern)?;
         let names = names(&pattern);
         self.add(pattern, names, value)
     }
 
-    /// Adds a value for all destinations that begin with the segments of a pattern.
-    pub(crate) fn insert_below(&mut self, prefix: &str, value: T) -> Result<(), Refusal>
+    /// Adds a value for the destinations that match a prefix, and for all destinations below them.
+    pub(crate) fn insert_below(&mut self, prefix: &str, value: T) -> Result<(), InsertError>
     where
         T: Clone,
     {
-        let prefix = braced(prefix);
+        let prefix = braced(prefix)?;
         let names = names(&prefix);
         self.add(format!("{prefix}/{{*rest}}"), names.clone(), value.clone())?;
         self.add(prefix, names, value)
     }
 
-    fn add(&mut self, pattern: String, names: Vec<Box<str>>, value: T) -> Result<(), Refusal> {
+    fn add(&mut self, pattern: String, names: Vec<Box<str>>, value: T) -> Result<(), InsertError> {
         let number = self.entries.len();
         self.tree
             .insert(&*pattern, number)
             .map_err(|error| match &error {
                 matchit::InsertError::Conflict { with } => match self.number(with) {
-                    Some(number) => Refusal::Conflict(number),
-                    None => Refusal::Malformed(error.to_string()),
+                    Some(number) => InsertError::Conflict(number),
+                    None => InsertError::Malformed(error.to_string()),
                 },
-                _ => Refusal::Malformed(error.to_string()),
+                _ => InsertError::Malformed(error.to_string()),
             })?;
         let pattern = Pattern {
             text: pattern.into(),
@@ -79,12 +80,12 @@ impl<T> Paths<T> {
             .position(|entry| *entry.pattern.text == *pattern)
     }
 
-    /// The value of the pattern of this number.
+    /// The value of the pattern with this number.
     pub(crate) fn numbered(&self, number: usize) -> Option<&T> {
         self.entries.get(number).map(|entry| &entry.value)
     }
 
-    /// The pattern that fits `destination`, and its parameters there.
+    /// Finds the pattern that matches `destination`, and the values of its parameters.
     pub(crate) fn find(&self, destination: &str) -> Option<Params> {
         let found = self.tree.at(destination).ok()?;
         let pattern = &self.entries.get(*found.value)?.pattern;
@@ -95,14 +96,14 @@ impl<T> Paths<T> {
         Some(Params::new(Arc::clone(pattern), places))
     }
 
-    /// The value of a pattern that was found here, and not among other patterns.
+    /// The value of a pattern, if the pattern was found in this tree.
     pub(crate) fn get(&self, pattern: &Arc<Pattern>) -> Option<&T> {
         let entry = self.entries.get(pattern.number)?;
         Arc::ptr_eq(&entry.pattern, pattern).then_some(&entry.value)
     }
 }
 
-/// A pattern behind a prefix, with one `/` between them; nothing behind it is the prefix itself.
+/// Joins a prefix and a pattern with exactly one `/`. The empty pattern becomes the prefix itself.
 pub(crate) fn join(prefix: &str, pattern: &str) -> String {
     let (prefix, pattern) = (
         prefix.trim_end_matches('/'),
@@ -115,27 +116,39 @@ pub(crate) fn join(prefix: &str, pattern: &str) -> String {
     }
 }
 
-/// Where `part` stands in `whole`, which it is a part of.
+/// The byte range of `part` in `whole`, of which it is a subslice.
 fn place(whole: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
     start..start + part.len()
 }
 
-/// `/users/:id` as `/users/{id}`.
-fn braced(pattern: &str) -> String {
+/// Rewrites `/users/:id` as `/users/{id}`.
+///
+/// Rejects `/files/*rest`: as literal text it would hardly ever match, and other routers mean `/files/{*rest}` by it. A
+/// `*` elsewhere is literal text.
+fn braced(pattern: &str) -> Result<String, InsertError> {
+    let last = pattern.rsplit_once('/').map_or("", |(_, last)| last);
+    if let Some(name) = last.strip_prefix('*').filter(|name| is_identifier(name)) {
+        let cure = format!("write `{{*{name}}}` instead of `*{name}` to match all the rest");
+        return Err(InsertError::Malformed(cure));
+    }
     let segments = pattern
         .split('/')
         .map(|segment| match segment.strip_prefix(':') {
             Some(name) => format!("{{{name}}}"),
             None => segment.to_owned(),
         });
-    segments.collect::<Vec<_>>().join("/")
+    Ok(segments.collect::<Vec<_>>().join("/"))
 }
 
-/// The parameters' names, in order. In fixed text braces are doubled.
+fn is_identifier(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// The names of the parameters, in order. Doubled braces are literal text and name no parameter.
 fn names(pattern: &str) -> Vec<Box<str>> {
-    let fixed = pattern.replace("{{", "").replace("}}", "");
-    let braced = fixed
+    let unescaped = pattern.replace("{{", "").replace("}}", "");
+    let braced = unescaped
         .split('{')
         .skip(1)
         .filter_map(|after| after.split_once('}'));
@@ -149,16 +162,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_found() {
-        let mut paths = Paths::new();
-        paths.insert("/users/:id/messages", 0).unwrap();
-        paths.insert("/stats/{metric}.{{raw}}", 1).unwrap();
-        paths.insert("/files/{*rest}", 2).unwrap();
-        paths.insert("/plain", 3).unwrap();
+    fn destinations_match_patterns_and_yield_parameters() {
+        let mut tree = PatternTree::new();
+        tree.insert("/users/:id/messages", 0).unwrap();
+        tree.insert("/stats/{metric}.{{raw}}", 1).unwrap();
+        tree.insert("/files/{*rest}", 2).unwrap();
+        tree.insert("/plain", 3).unwrap();
         let check = |destination: &str, value, params: &[(&str, &str)]| {
-            let found = paths.find(destination).unwrap();
+            let found = tree.find(destination).unwrap();
             assert_eq!(
-                paths.get(found.pattern().unwrap()),
+                tree.get(found.pattern().unwrap()),
                 Some(&value),
                 "{destination}"
             );
@@ -172,39 +185,39 @@ mod tests {
         check("/stats/load.{raw}", 1, &[("metric", "load")]);
         check("/files/a/b", 2, &[("rest", "a/b")]);
         check("/plain", 3, &[]);
-        assert!(paths.find("/users//messages").is_none());
-        assert!(paths.find("/").is_none());
+        assert!(tree.find("/users//messages").is_none());
+        assert!(tree.find("/").is_none());
     }
 
     #[test]
-    fn what_lies_below_a_prefix_has_the_prefixs_parameters_only() {
-        let mut paths = Paths::new();
-        paths.insert_below("/rooms/:room", 0).unwrap();
+    fn destinations_below_a_prefix_yield_only_the_parameters_of_the_prefix() {
+        let mut tree = PatternTree::new();
+        tree.insert_below("/rooms/:room", 0).unwrap();
         for destination in ["/rooms/blue", "/rooms/blue/a", "/rooms/blue/a/b"] {
-            let found = paths.find(destination).unwrap();
+            let found = tree.find(destination).unwrap();
             assert_eq!(
                 found.iter(destination).collect::<Vec<_>>(),
                 [("room", "blue")],
                 "{destination}"
             );
         }
-        assert!(paths.find("/rooms").is_none());
+        assert!(tree.find("/rooms").is_none());
         assert_eq!(
-            paths.insert_below("/rooms/{name}", 1),
-            Err(Refusal::Conflict(0))
+            tree.insert_below("/rooms/{name}", 1),
+            Err(InsertError::Conflict(0))
         );
     }
 
     #[test]
-    fn conflicts_name_the_other() {
-        let mut paths = Paths::new();
-        paths.insert("/a/{id}", 0).unwrap();
-        assert_eq!(paths.insert("/a/:name", 1), Err(Refusal::Conflict(0)));
+    fn a_conflict_names_the_other_pattern() {
+        let mut tree = PatternTree::new();
+        tree.insert("/a/{id}", 0).unwrap();
+        assert_eq!(tree.insert("/a/:name", 1), Err(InsertError::Conflict(0)));
     }
 
     #[test]
-    fn a_pattern_of_other_paths_is_not_known() {
-        let [mut one, mut other] = [Paths::new(), Paths::new()];
+    fn a_pattern_of_another_tree_has_no_value() {
+        let [mut one, mut other] = [PatternTree::new(), PatternTree::new()];
         one.insert("/a", 0).unwrap();
         other.insert("/a", 0).unwrap();
         let found = one.find("/a").unwrap();
@@ -213,7 +226,23 @@ mod tests {
     }
 
     #[test]
-    fn one_slash_stands_between_a_prefix_and_a_pattern() {
+    fn a_catch_all_without_braces_is_rejected_and_other_stars_are_literal() {
+        let mut tree = PatternTree::new();
+        for pattern in ["/a/*rest", "/*rest", "/{a}/*rest_2"] {
+            let Err(InsertError::Malformed(reason)) = tree.insert(pattern, 0) else {
+                panic!("{pattern} is accepted")
+            };
+            assert!(reason.contains("write `{*rest"), "{pattern}: {reason}");
+        }
+        for pattern in ["/a/*", "/a/*b/c", "/a/**", "/a/*.b", "a*b", "*"] {
+            tree.insert(pattern, 0).unwrap();
+            assert!(tree.find(pattern).is_some(), "{pattern}");
+            assert!(tree.find(&pattern.replace('*', "x")).is_none(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn prefix_and_pattern_are_joined_with_one_slash() {
         for (prefix, pattern, joined) in [
             ("/a", "/b", "/a/b"),
             ("/a/", "/b", "/a/b"),

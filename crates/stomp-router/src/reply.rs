@@ -1,17 +1,17 @@
-//! Replies: a message to the session that has sent one.
+//! Replies: a message back to the session that sent the request.
 
-use crate::{IntoSendResponse, map_error::bad_request};
+use crate::{IntoSendResponse, client_errors::bad_request};
 use stomp_frame::Headers;
 use stomp_session::{BoxError, ClientError, IntoMessage, Request, Response, Session};
 
-/// A reply to a `SEND`, as a handler's answer.
+/// A reply to a `SEND`, returned by its handler.
 ///
-/// It is sent to the destination in the request's `reply-to` header, to which the client has subscribed, with the
-/// request's `correlation-id` if it has one. It goes to the session that has asked and to no other, whatever the
-/// destination, and before the receipt.
+/// The reply is sent to the destination in the request's `reply-to` header, to which the client must have a
+/// subscription. It carries the request's `correlation-id` header, if there is one. Only the session that sent the
+/// request gets it, even if other sessions have subscribed to the same destination. It is sent before the receipt.
 ///
-/// A request without `reply-to` is refused with `bad-request`, before the handler is called; one whose client has no
-/// subscription to it gets `not-subscribed`, after.
+/// A request without `reply-to` is rejected with `bad-request`, before the handler is called. If the session has no
+/// subscription to the destination, the client gets `not-subscribed`, after the handler has run.
 ///
 /// ```
 /// use stomp_router::{Json, Reply, Router};
@@ -28,36 +28,35 @@ pub struct Reply<T>(pub T);
 const REPLY_TO: &str = "reply-to";
 const CORRELATION_ID: &str = "correlation-id";
 
-/// Who asks, and with what headers.
+/// The receiver of a reply: the session and headers of its request.
 #[derive(Debug)]
-pub struct Asker {
+pub struct ReplyTo {
     session: Session,
     headers: Headers,
 }
 
 impl<T: IntoMessage> IntoSendResponse for Reply<T> {
-    type Context = Asker;
+    type Context = ReplyTo;
 
-    fn context(request: &Request) -> Result<Asker, ClientError> {
+    fn context(request: &Request) -> Result<ReplyTo, ClientError> {
         if !request.headers().contains(REPLY_TO) {
             return Err(bad_request(
-                "The header \"reply-to\" is missing: the destination of the answer.",
+                "The header \"reply-to\" is missing: it names the destination of the reply.",
             ));
         }
-        Ok(Asker {
+        Ok(ReplyTo {
             session: request.session().clone(),
             headers: request.headers().clone(),
         })
     }
 
-    fn into_response(self, asker: Asker) -> Result<Response, BoxError> {
+    fn into_response(self, reply_to: ReplyTo) -> Result<Response, BoxError> {
+        let ReplyTo { session, headers } = reply_to;
         let mut message = self.0.into_message()?;
-        if let Some(id) = asker.headers.get(CORRELATION_ID) {
+        if let Some(id) = headers.get(CORRELATION_ID) {
             message = message.with_header(CORRELATION_ID, id);
         }
-        asker
-            .session
-            .message(asker.headers.get(REPLY_TO).unwrap_or_default(), message)?;
+        session.message(headers.get(REPLY_TO).unwrap_or_default(), message)?;
         Ok(Response::Done)
     }
 }

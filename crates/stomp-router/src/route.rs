@@ -1,26 +1,28 @@
-//! One route: the place where handlers and layers lose their types.
+//! A single route: a handler and its layers behind one type.
 
 use futures_util::{TryFutureExt, future::BoxFuture};
 use std::{
     any::Any,
     fmt,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 use stomp_session::{BoxError, Request, Response};
 use tower::{Layer, Service, ServiceExt};
 
-/// What layers are wrapped around: a handler, or a handler in other layers.
+/// A handler, possibly wrapped in layers. This is the service that the layers of a route wrap.
 ///
-/// It is always ready. Readiness of layers is awaited in the call; so a layer that sheds load when what is inside it
-/// is not ready, and the limit that it looks at, belong into one `ServiceBuilder`.
+/// A route is always ready: it is shared by all sessions and cloned for each call, and the call waits until its layers
+/// are ready. A load-shedding layer can therefore not see that a limit around the same route is exhausted, unless both
+/// are in one `ServiceBuilder`.
 #[derive(Clone)]
 pub struct Route {
     endpoint: Arc<dyn Endpoint>,
     has_policy: bool,
 }
 
-/// A handler with its state, or a service. Calling it costs one allocation.
+/// The innermost part of a route: a handler with its state, or a service. A call costs one allocation.
 pub(crate) trait Endpoint: Send + Sync {
     fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>>;
 }
@@ -33,11 +35,12 @@ impl Route {
         }
     }
 
-    /// A service as a route; a route as itself.
-    pub(crate) fn of(service: impl RouteService) -> Route {
+    /// Makes a route of a service. A service that is a route already is returned unchanged, to save an allocation per
+    /// call.
+    pub(crate) fn from_service(service: impl RouteService) -> Route {
         match (&service as &dyn Any).downcast_ref::<Route>() {
             Some(route) => route.clone(),
-            None => Route::new(Called(service)),
+            None => Route::new(ServiceEndpoint(service)),
         }
     }
 
@@ -48,11 +51,11 @@ impl Route {
         let has_policy = self.has_policy;
         Route {
             has_policy,
-            ..Route::of(layer.layer(self))
+            ..Route::from_service(layer.layer(self))
         }
     }
 
-    /// Notes that who may use it is taken care of.
+    /// Marks the route as having a policy.
     pub(crate) fn with_policy(self) -> Route {
         Route {
             has_policy: true,
@@ -72,14 +75,14 @@ impl Route {
 impl Service<Request> for Route {
     type Response = Response;
     type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Response, BoxError>>;
+    type Future = RouteFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        Route::call(self, request)
+    fn call(&mut self, request: Request) -> RouteFuture {
+        RouteFuture(Route::call(self, request))
     }
 }
 
@@ -91,22 +94,42 @@ impl fmt::Debug for Route {
     }
 }
 
-/// A service, a clone of which is called.
-struct Called<T>(T);
+/// The future of a call to a [`Route`].
+#[must_use = "futures do nothing unless polled"]
+pub struct RouteFuture(BoxFuture<'static, Result<Response, BoxError>>);
 
-impl<T: RouteService> Endpoint for Called<T> {
+impl Future for RouteFuture {
+    type Output = Result<Response, BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for RouteFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteFuture").finish_non_exhaustive()
+    }
+}
+
+/// A service that is cloned for each call.
+struct ServiceEndpoint<T>(T);
+
+impl<T: RouteService> Endpoint for ServiceEndpoint<T> {
     fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
         Box::pin(self.0.clone().oneshot(request).err_into())
     }
 }
 
-/// What can be a route, and what a layer must make of one. Implemented for every service that fits.
+/// A service that can be used as a route, or that a layer makes of a route.
+///
+/// Implemented for every type that fulfils the bounds.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the service of a route",
-    note = "a layer must make a `tower::Service<Request, Response = Response>` that is `Clone + Send + Sync`, \
-            with an error that is `Into<BoxError>`",
-    note = "tower's `RateLimit` is not `Clone`: put `buffer` around it in one `ServiceBuilder`, or give each session \
-            its own with `layer_per_session`"
+    message = "`{Self}` cannot be used as a route",
+    note = "a route, or what a layer makes of it, must be a `tower::Service<Request, Response = Response>` that is \
+            `Clone + Send + Sync + 'static`, with an error that is `Into<BoxError>`",
+    note = "tower's `RateLimit` is not `Clone`: add `buffer` before it in one `ServiceBuilder`, or give each session \
+            its own limit with `layer_per_session`"
 )]
 pub trait RouteService:
     Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static>

@@ -1,11 +1,11 @@
-//! Collecting routes.
+//! The router: it collects routes until they are built.
 
 use crate::{
     Handler, IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, RouteErrors, Routes,
-    answer::Answering,
-    errors::{Origin, Problem, RouteError},
+    into_response::ResponseConverter,
     path,
     route::{Route, RouteService},
+    route_error::{Declaration, Problem, RouteError},
     table::Table,
 };
 use std::panic::Location;
@@ -14,28 +14,48 @@ use tower::Layer;
 
 /// Handlers by command and destination.
 ///
-/// A pattern is a destination in which `{name}` stands for one segment, up to the next `/`, and `{*name}` at the end
-/// for all the rest. `:name` means the same as `{name}`. Fixed text goes before parameters where both would fit, and
-/// `{*all}` alone fits every destination that no other pattern does.
+/// # Patterns
 ///
-/// What no handler is given for is answered like this: any `CONNECT` is let in; `SEND` and `SUBSCRIBE` get the error
-/// `not-found`, if there is no [`fallback`](Router::fallback); `UNSUBSCRIBE` and `DISCONNECT` succeed.
+/// A pattern is a destination with parameters:
 ///
-/// `S` is the state that is still missing: see [`Router::with_state`].
+/// - `{name}` matches one segment, that is, the text up to the next `/`. Literal text may stand beside it in the same
+///   segment, as in `/prices/{article}.eur`.
+/// - `:name` as a whole segment means the same as `{name}`.
+/// - `{*name}` at the end matches all the rest, across segments.
+/// - `{{` and `}}` are literal braces.
+/// - A `*` outside braces is literal text. But a last segment `*name` is an error, since it looks like `{*name}`.
+///
+/// A parameter never matches the empty text. Values are not decoded.
+///
+/// Where several patterns match, literal text takes precedence over parameters, whatever the order in which the routes
+/// were added. The pattern `{*all}` matches every destination that no other pattern matches.
+///
+/// # Requests without a handler
+///
+/// | command | response if no handler matches |
+/// |---|---|
+/// | `CONNECT` | success: every client may connect |
+/// | `SEND`, `SUBSCRIBE` | that of the [`fallback`](Router::fallback); without one, the error `not-found` |
+/// | `UNSUBSCRIBE`, `DISCONNECT` | success |
+///
+/// # State
+///
+/// `S` is the type of the state that handlers take with [`State`](crate::State), and that
+/// [`with_state`](Router::with_state) still has to provide.
 #[must_use = "routes do nothing until they are built and run"]
 pub struct Router<S = ()> {
     entries: Vec<Entry<S>>,
     needs_policies: bool,
 }
 
-/// A route to be, once there is a state.
+/// A route that can be made as soon as the state is known.
 struct Entry<S> {
-    origin: Origin,
+    declaration: Declaration,
     make: Box<dyn FnOnce(S) -> Route + Send>,
 }
 
 impl<S: Clone + Send + 'static> Router<S> {
-    /// No routes.
+    /// Creates a router without routes.
     pub fn new() -> Router<S> {
         Router {
             entries: Vec::new(),
@@ -43,65 +63,67 @@ impl<S: Clone + Send + 'static> Router<S> {
         }
     }
 
-    /// Calls `handler` with `CONNECT` and `STOMP` frames. Its error refuses the peer.
+    /// Calls `handler` for `CONNECT` and `STOMP` frames. An error from it rejects the client.
     #[track_caller]
     pub fn connect<A, H>(self, handler: H) -> Router<S>
     where
         H: Handler<A, S, Output: IntoConnectResponse>,
     {
         self.add(Some(Command::Connect), "", |state| {
-            handler.into_route(state, Answering::connect())
+            handler.into_route(state, ResponseConverter::for_connect())
         })
     }
 
-    /// Calls `handler` with `SEND` frames to destinations like `pattern`.
+    /// Calls `handler` for `SEND` frames whose destination matches `pattern`.
     #[track_caller]
     pub fn send<A, H>(self, pattern: &str, handler: H) -> Router<S>
     where
         H: Handler<A, S, Output: IntoSendResponse>,
     {
         self.add(Some(Command::Send), pattern, |state| {
-            handler.into_route(state, Answering::send())
+            handler.into_route(state, ResponseConverter::for_send())
         })
     }
 
-    /// Calls `handler` with `SUBSCRIBE` frames to destinations like `pattern`. Its answer is what is sent to the
-    /// subscription; its error refuses the subscription.
+    /// Calls `handler` for `SUBSCRIBE` frames whose destination matches `pattern`.
+    ///
+    /// The subscription gets the messages that the handler returns. An error from the handler rejects the subscription.
     #[track_caller]
     pub fn subscribe<A, H>(self, pattern: &str, handler: H) -> Router<S>
     where
         H: Handler<A, S, Output: IntoSubscribeResponse>,
     {
         self.add(Some(Command::Subscribe), pattern, |state| {
-            handler.into_route(state, Answering::subscribe())
+            handler.into_route(state, ResponseConverter::for_subscribe())
         })
     }
 
-    /// Calls `handler` when a subscription to a destination like `pattern` was ended by its client.
+    /// Calls `handler` when a client has ended a subscription whose destination matches `pattern`.
     #[track_caller]
     pub fn unsubscribe<A, H>(self, pattern: &str, handler: H) -> Router<S>
     where
         H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
     {
         self.add(Some(Command::Unsubscribe), pattern, |state| {
-            handler.into_route(state, Answering::send())
+            handler.into_route(state, ResponseConverter::for_send())
         })
     }
 
-    /// Calls `handler` at the end of every session that was connected.
+    /// Calls `handler` once at the end of each session that was connected, however it ended.
     #[track_caller]
     pub fn disconnect<A, H>(self, handler: H) -> Router<S>
     where
         H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
     {
         self.add(Some(Command::Disconnect), "", |state| {
-            handler.into_route(state, Answering::send())
+            handler.into_route(state, ResponseConverter::for_send())
         })
     }
 
-    /// Calls a tower service with frames of one command: for what is no handler, such as another router's [`Routes`].
+    /// Calls a tower service for frames of one command whose destination matches `pattern`.
     ///
-    /// `pattern` is empty for `CONNECT` and `DISCONNECT`.
+    /// This is for services that are not handlers, such as another router's [`Routes`]. `pattern` is empty for `CONNECT`
+    /// and `DISCONNECT`, which have no destination.
     #[track_caller]
     pub fn route_service(
         self,
@@ -109,77 +131,84 @@ impl<S: Clone + Send + 'static> Router<S> {
         pattern: &str,
         service: impl RouteService,
     ) -> Router<S> {
-        self.add(Some(command), pattern, |_| Route::of(service))
+        self.add(Some(command), pattern, |_| Route::from_service(service))
     }
 
-    /// Calls `handler` with `SEND` and `SUBSCRIBE` frames to destinations that have no route. Without an error from it
-    /// they succeed, and the subscription stays, without messages of its own.
+    /// Calls `handler` for `SEND` and `SUBSCRIBE` frames whose destination no route matches.
+    ///
+    /// If it returns no error, the frame succeeds: a subscription stays open, without messages of its own.
     #[track_caller]
     pub fn fallback<A, H>(self, handler: H) -> Router<S>
     where
         H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
     {
         self.add(None, "", |state| {
-            handler.into_route(state, Answering::send())
+            handler.into_route(state, ResponseConverter::for_send())
         })
     }
 
-    /// Adds another router's routes behind a prefix, which may have parameters of its own.
+    /// Adds the routes of another router below a prefix.
     ///
-    /// One `/` stands between the prefix and their patterns, and an empty pattern is the prefix itself. Handlers see
-    /// the whole destination. The other's fallback is for what has no route behind the prefix; its connect and
-    /// disconnect handlers have no destination and are added as they are.
+    /// The prefix may have parameters. Prefix and pattern are joined with exactly one `/`; the empty pattern becomes the
+    /// prefix itself. Handlers see the whole destination. The other router's fallback gets the requests below the prefix
+    /// that no route matches. Its connect and disconnect handlers are added without the prefix, as they have no
+    /// destination.
     pub fn nest(self, prefix: &str, router: Router<S>) -> Router<S> {
-        let nested = router.map(|mut entry| {
+        let nested = router.map_entries(|mut entry| {
             if !matches!(
-                entry.origin.command,
+                entry.declaration.command,
                 Some(Command::Connect | Command::Disconnect)
             ) {
-                entry.origin.pattern = path::join(prefix, &entry.origin.pattern);
+                entry.declaration.pattern = path::join(prefix, &entry.declaration.pattern);
             }
             entry
         });
         self.merge(nested)
     }
 
-    /// Adds another router's routes.
+    /// Adds the routes of another router.
     pub fn merge(mut self, router: Router<S>) -> Router<S> {
         self.entries.extend(router.entries);
         self.needs_policies |= router.needs_policies;
         self
     }
 
-    /// Wraps each route added so far in a tower layer, and the fallback as well. What has no route and no fallback
-    /// passes it by: for a layer around everything, see [`Routes::layer`].
+    /// Wraps each route added so far, and the fallback, in a tower layer.
+    ///
+    /// The layer does not see requests that have neither a route nor a fallback. For a layer around all requests, see
+    /// [`Routes::layer`].
     pub fn layer<L>(self, layer: L) -> Router<S>
     where
         L: Layer<Route, Service: RouteService> + Clone + Send + 'static,
     {
-        self.wrap(|_| true, move |route| route.layer(&layer))
+        self.map_routes(|_| true, move |route| route.layer(&layer))
     }
 
-    /// Wraps each route added so far in a tower layer, and not the fallback.
+    /// Wraps each route added so far in a tower layer, but not the fallback.
     pub fn route_layer<L>(self, layer: L) -> Router<S>
     where
         L: Layer<Route, Service: RouteService> + Clone + Send + 'static,
     {
-        self.wrap(
-            |origin| origin.command.is_some(),
+        self.map_routes(
+            |declaration| declaration.command.is_some(),
             move |route| route.layer(&layer),
         )
     }
 
-    /// As [`layer`](Router::layer), for a layer that says who may use the routes: see
+    /// Wraps each route added so far, and the fallback, in a tower layer that decides who may use them.
+    ///
+    /// This is [`layer`](Router::layer), and it also marks the routes as having a policy, see
     /// [`require_policies`](Router::require_policies).
     pub fn policy<L>(self, layer: L) -> Router<S>
     where
         L: Layer<Route, Service: RouteService> + Clone + Send + 'static,
     {
-        self.wrap(|_| true, move |route| route.layer(&layer).with_policy())
+        self.map_routes(|_| true, move |route| route.layer(&layer).with_policy())
     }
 
-    /// Denies by default: routes of `SEND` and `SUBSCRIBE`, and fallbacks, that no [`policy`](Router::policy) is around
-    /// are errors, and [`build`](Router::build) names them.
+    /// Makes it an error if a route for `SEND` or `SUBSCRIBE`, or a fallback, has no [`policy`](Router::policy).
+    ///
+    /// [`build`](Router::build) reports all such routes, so that no destination stays open by mistake.
     ///
     /// ```
     /// use stomp_router::{Handler, Router, middleware::RequirePrincipalLayer};
@@ -190,7 +219,7 @@ impl<S: Clone + Send + 'static> Router<S> {
     /// let router = Router::new()
     ///     .send("/orders", handler)
     ///     .policy(RequirePrincipalLayer)
-    ///     // Open to all, and that is meant.
+    ///     // Deliberately open to everyone.
     ///     .send("/hello", handler.policy(Identity::new()))
     ///     .require_policies();
     /// assert!(router.build().is_ok());
@@ -203,14 +232,15 @@ impl<S: Clone + Send + 'static> Router<S> {
         self
     }
 
-    /// Provides the state that handlers take parts of with [`State`](crate::State).
+    /// Provides the state that handlers take with [`State`](crate::State).
     ///
-    /// `S2` is what is missing then: `()` for nothing, which is what [`build`](Router::build) needs.
+    /// `S2` is the type of the state that is missing afterwards. It is inferred: `()` where the router is built, since
+    /// [`build`](Router::build) requires a router without missing state.
     pub fn with_state<S2>(self, state: S) -> Router<S2> {
-        self.map(|Entry { origin, make }| {
+        self.map_entries(|Entry { declaration, make }| {
             let route = make(state.clone());
             Entry {
-                origin,
+                declaration,
                 make: Box::new(|_| route),
             }
         })
@@ -218,32 +248,36 @@ impl<S: Clone + Send + 'static> Router<S> {
 }
 
 impl<S> Router<S> {
-    /// Makes a service of the routes.
+    /// Builds a service of the routes.
     ///
     /// # Errors
     ///
-    /// All patterns that are malformed, all routes that exclude each other, and all that lack a policy where these are
-    /// required.
+    /// Returns all errors at once: malformed patterns, routes that conflict with each other, and routes without a policy
+    /// if [`require_policies`](Router::require_policies) was called.
     pub fn build(self) -> Result<Routes, RouteErrors>
     where
-        Self: Complete,
+        Self: Buildable,
     {
         let Router {
             entries,
             needs_policies,
-        } = self.complete();
+        } = self.into_buildable();
         let mut table = Table::new();
         let mut errors = Vec::new();
-        for Entry { origin, make } in entries {
+        for Entry { declaration, make } in entries {
             let route = make(());
-            if needs_policies && origin.needs_policy() && !route.has_policy() {
+            // Checked here and not per request, so that an application with an unprotected route does not start.
+            if needs_policies && declaration.needs_policy() && !route.has_policy() {
                 errors.push(RouteError {
-                    origin: origin.clone(),
-                    problem: Problem::NoPolicy,
+                    declaration: declaration.clone(),
+                    problem: Problem::MissingPolicy,
                 });
             }
-            if let Err(problem) = table.add(origin.clone(), route) {
-                errors.push(RouteError { origin, problem });
+            if let Err(problem) = table.add(declaration.clone(), route) {
+                errors.push(RouteError {
+                    declaration,
+                    problem,
+                });
             }
         }
         RouteErrors::check(errors)?;
@@ -257,25 +291,26 @@ impl<S> Router<S> {
     where
         F: FnOnce(S) -> Route + Send + 'static,
     {
-        let origin = Origin {
+        let declaration = Declaration {
             command,
             pattern: pattern.to_owned(),
-            place: Location::caller(),
+            location: Location::caller(),
         };
         self.entries.push(Entry {
-            origin,
+            declaration,
             make: Box::new(make),
         });
         self
     }
 
-    fn wrap<F>(self, concerns: impl Fn(&Origin) -> bool, change: F) -> Router<S>
+    /// Changes the routes whose declarations fulfil a condition.
+    fn map_routes<F>(self, applies_to: impl Fn(&Declaration) -> bool, change: F) -> Router<S>
     where
         S: 'static,
         F: FnOnce(Route) -> Route + Clone + Send + 'static,
     {
-        self.map(|entry| {
-            if !concerns(&entry.origin) {
+        self.map_entries(|entry| {
+            if !applies_to(&entry.declaration) {
                 return entry;
             }
             let change = change.clone();
@@ -286,7 +321,7 @@ impl<S> Router<S> {
         })
     }
 
-    fn map<S2>(self, change: impl FnMut(Entry<S>) -> Entry<S2>) -> Router<S2> {
+    fn map_entries<S2>(self, change: impl FnMut(Entry<S>) -> Entry<S2>) -> Router<S2> {
         Router {
             entries: self.entries.into_iter().map(change).collect(),
             needs_policies: self.needs_policies,
@@ -303,23 +338,28 @@ impl<S: Clone + Send + 'static> Default for Router<S> {
 impl<S> std::fmt::Debug for Router<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list()
-            .entries(self.entries.iter().map(|entry| entry.origin.to_string()))
+            .entries(
+                self.entries
+                    .iter()
+                    .map(|entry| entry.declaration.to_string()),
+            )
             .finish()
     }
 }
 
-/// A router that misses no state: `Router<()>`.
+/// A router that has all its state: `Router<()>`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` still misses its state",
-    note = "call `.with_state(..)`, with what its handlers take as `State`, before it is built, listened with or mounted"
+    message = "the state of `{Self}` is missing",
+    note = "call `.with_state(..)` with the value that handlers take as `State`, before the router is built, served or \
+            mounted"
 )]
-pub trait Complete: sealed::Sealed {
+pub trait Buildable: sealed::Sealed {
     #[doc(hidden)]
-    fn complete(self) -> Router;
+    fn into_buildable(self) -> Router;
 }
 
-impl Complete for Router {
-    fn complete(self) -> Router {
+impl Buildable for Router {
+    fn into_buildable(self) -> Router {
         self
     }
 }

@@ -1,6 +1,6 @@
-//! Routes, ready to be called.
+//! The built routes: a service that finds the route of each request and calls it.
 
-use crate::{RouteService, map_error::not_found, table::Table};
+use crate::{RouteService, client_errors::not_found, table::Table};
 use futures_util::future::BoxFuture;
 use std::{
     fmt,
@@ -13,20 +13,20 @@ use stomp_frame::Command;
 use stomp_session::{BoxError, Params, Request, Response};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
-/// A router's routes as a service, with or without layers around them. Clones share them.
+/// The routes of a router as a service, possibly wrapped in layers. Clones share the routes.
 ///
-/// The route is found before the layers are called, so that they can ask for its pattern:
-/// [`request.params().pattern()`](stomp_session::Params::pattern).
+/// The pattern that matches a request is found before the layers are called, so that layers for tracing, metrics and
+/// policies can use it: [`request.params().pattern()`](stomp_session::Params::pattern).
 #[derive(Clone)]
 pub struct Routes {
-    finder: Finder,
+    matcher: Matcher,
     layered: Option<BoxCloneSyncService<Request, Response, BoxError>>,
 }
 
 impl Routes {
     pub(crate) fn new(table: Table) -> Routes {
         Routes {
-            finder: Finder {
+            matcher: Matcher {
                 table: Arc::new(table),
                 last: None,
             },
@@ -34,30 +34,30 @@ impl Routes {
         }
     }
 
-    /// Wraps a tower layer around all of it, once: it sees every request, whether there is a route or not.
+    /// Wraps all routes in a tower layer. The layer sees every request, also those without a route.
     ///
-    /// Unlike a [`Route`](crate::Route), routes in layers are ready when these are. Each call of this costs one
-    /// allocation a frame, however many layers a `ServiceBuilder` has put into one.
+    /// Unlike a [`Route`](crate::Route), the result is ready only when the layer's service is ready. Each call of this
+    /// method costs one allocation per request. Combine several layers with a `ServiceBuilder` to pay for one only.
     #[must_use]
     pub fn layer<L>(self, layer: L) -> Routes
     where
         L: Layer<Routes, Service: RouteService>,
     {
-        // What is inside does not look for what was found outside.
-        let finder = Finder {
-            table: Arc::clone(&self.finder.table),
+        // From now on the outer routes match each request. The inner ones see that and do not search again.
+        let matcher = Matcher {
+            table: Arc::clone(&self.matcher.table),
             last: None,
         };
         Routes {
-            finder,
+            matcher,
             layered: Some(BoxCloneSyncService::new(
                 layer.layer(self).map_err(Into::into),
             )),
         }
     }
 
-    pub(crate) fn finder(&self) -> Finder {
-        self.finder.clone()
+    pub(crate) fn matcher(&self) -> Matcher {
+        self.matcher.clone()
     }
 }
 
@@ -73,12 +73,12 @@ impl Service<Request> for Routes {
     }
 
     fn call(&mut self, mut request: Request) -> ResponseFuture {
-        self.finder.locate(&mut request);
+        self.matcher.match_request(&mut request);
         if let Some(service) = &mut self.layered {
-            return ResponseFuture(State::Called(service.call(request)));
+            return ResponseFuture::called(service.call(request));
         }
-        if let Some(route) = self.finder.table.route(&request) {
-            return ResponseFuture(State::Called(route.call(request)));
+        if let Some(route) = self.matcher.table.route(&request) {
+            return ResponseFuture::called(route.call(request));
         }
         let command = request.command();
         ResponseFuture(State::Ready(ready(match command {
@@ -96,30 +96,27 @@ impl fmt::Debug for Routes {
     }
 }
 
-/// Finds the pattern for a request.
+/// Finds the pattern that matches a request.
 #[derive(Clone)]
-pub(crate) struct Finder {
+pub(crate) struct Matcher {
     table: Arc<Table>,
-    /// What was found last: peers tend to talk to one destination for a while.
-    last: Option<Last>,
+    /// The last match. Clients often use one destination several times in a row.
+    last: Option<Match>,
 }
 
 #[derive(Clone)]
-struct Last {
+struct Match {
     command: Command,
     destination: String,
     params: Params,
 }
 
-impl Finder {
-    /// Notes in the request what is found, unless that is done.
-    pub(crate) fn locate(&mut self, request: &mut Request) {
+impl Matcher {
+    /// Sets the request's parameters, unless routes further outside with the same table have done so.
+    pub(crate) fn match_request(&mut self, request: &mut Request) {
         let command = request.command();
-        if request
-            .params()
-            .pattern()
-            .is_some_and(|pattern| self.table.knows(command, pattern))
-        {
+        let pattern = request.params().pattern();
+        if pattern.is_some_and(|pattern| self.table.contains(command, pattern)) {
             return;
         }
         let params = self
@@ -135,13 +132,14 @@ impl Finder {
             }
         }
         let params = self.table.find(command, destination)?;
+        // Reuses the allocation of the previous destination.
         let mut text = self
             .last
             .take()
             .map_or_else(String::new, |last| last.destination);
         text.clear();
         text.push_str(destination);
-        self.last = Some(Last {
+        self.last = Some(Match {
             command,
             destination: text,
             params: params.clone(),
@@ -150,17 +148,19 @@ impl Finder {
     }
 }
 
-/// What a route will answer.
+/// The future of a call to [`Routes`] or [`SessionRoutes`](crate::SessionRoutes).
+#[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture(State);
 
 enum State {
     Called(BoxFuture<'static, Result<Response, BoxError>>),
+    /// No route was called. Not boxed, so that this costs no allocation.
     Ready(Ready<Result<Response, BoxError>>),
 }
 
 impl ResponseFuture {
-    pub(crate) fn of(called: BoxFuture<'static, Result<Response, BoxError>>) -> ResponseFuture {
-        ResponseFuture(State::Called(called))
+    pub(crate) fn called(future: BoxFuture<'static, Result<Response, BoxError>>) -> ResponseFuture {
+        ResponseFuture(State::Called(future))
     }
 }
 

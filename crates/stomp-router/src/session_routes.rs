@@ -1,8 +1,8 @@
-//! Routes in layers that each session has for itself.
+//! The routes of one session, in layers that no other session shares.
 
 use crate::{
     Routes,
-    routes::{Finder, ResponseFuture},
+    routes::{Matcher, ResponseFuture},
 };
 use std::{
     fmt,
@@ -11,10 +11,13 @@ use std::{
 use stomp_session::{BoxError, Request, Response};
 use tower::{Layer, Service, ServiceExt, util::BoxService};
 
-/// The [`Routes`] of one session, in layers that are its own.
+/// The [`Routes`] of one session, wrapped in layers that belong to this session only.
 ///
-/// The services of such layers need not be `Clone`, and what they count is one session's: a tower `RateLimit` here is a
-/// limit for each session, and holds back one that is too fast, down to its TCP connection.
+/// The services of such layers need not be `Clone`, and they count the requests of one session. A tower `RateLimit` here
+/// limits each session separately: reading from a session that is too fast pauses, down to its TCP connection.
+///
+/// These layers are outside those of [`Routes::layer`]. Some tower layers clone their inner service for each call, which
+/// would restart the count of a session's layer inside them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,31 +26,31 @@ use tower::{Layer, Service, ServiceExt, util::BoxService};
 ///
 /// # fn example() -> Result<(), stomp_router::RouteErrors> {
 /// let routes = Router::new().build()?;
-/// // For each connection:
+/// // Once for each connection:
 /// let service = SessionRoutes::from(routes.clone()).layer(&RateLimitLayer::new(10, Duration::from_secs(1)));
 /// # Ok(())
 /// # }
 /// ```
-pub struct SessionRoutes(Kind);
+pub struct SessionRoutes(Inner);
 
-enum Kind {
+enum Inner {
     Shared(Routes),
-    Layered(Finder, BoxService<Request, Response, BoxError>),
+    Layered(Matcher, BoxService<Request, Response, BoxError>),
 }
 
 impl SessionRoutes {
-    /// Wraps a tower layer around all of it. The last one is the outermost.
+    /// Wraps the routes in a tower layer. The layer added last is the outermost.
     #[must_use]
     pub fn layer<L>(self, layer: &L) -> SessionRoutes
     where
         L: Layer<SessionRoutes, Service: SessionService>,
     {
-        let finder = match &self.0 {
-            Kind::Shared(routes) => routes.finder(),
-            Kind::Layered(finder, _) => finder.clone(),
+        let matcher = match &self.0 {
+            Inner::Shared(routes) => routes.matcher(),
+            Inner::Layered(matcher, _) => matcher.clone(),
         };
-        SessionRoutes(Kind::Layered(
-            finder,
+        SessionRoutes(Inner::Layered(
+            matcher,
             BoxService::new(layer.layer(self).map_err(Into::into)),
         ))
     }
@@ -55,7 +58,7 @@ impl SessionRoutes {
 
 impl From<Routes> for SessionRoutes {
     fn from(routes: Routes) -> SessionRoutes {
-        SessionRoutes(Kind::Shared(routes))
+        SessionRoutes(Inner::Shared(routes))
     }
 }
 
@@ -66,17 +69,17 @@ impl Service<Request> for SessionRoutes {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match &mut self.0 {
-            Kind::Shared(routes) => routes.poll_ready(cx),
-            Kind::Layered(_, service) => service.poll_ready(cx),
+            Inner::Shared(routes) => routes.poll_ready(cx),
+            Inner::Layered(_, service) => service.poll_ready(cx),
         }
     }
 
     fn call(&mut self, mut request: Request) -> ResponseFuture {
         match &mut self.0 {
-            Kind::Shared(routes) => routes.call(request),
-            Kind::Layered(finder, service) => {
-                finder.locate(&mut request);
-                ResponseFuture::of(service.call(request))
+            Inner::Shared(routes) => routes.call(request),
+            Inner::Layered(matcher, service) => {
+                matcher.match_request(&mut request);
+                ResponseFuture::called(service.call(request))
             }
         }
     }
@@ -88,11 +91,13 @@ impl fmt::Debug for SessionRoutes {
     }
 }
 
-/// What a layer of a session must make of its routes. Implemented for every service that fits.
+/// A service that a layer can make of [`SessionRoutes`].
+///
+/// Implemented for every type that fulfils the bounds.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the service of a session",
-    note = "a layer must make a `tower::Service<Request, Response = Response>` that is `Send`, with an error that is \
-            `Into<BoxError>`"
+    message = "`{Self}` cannot be used as the service of a session",
+    note = "what a layer makes of a session's routes must be a `tower::Service<Request, Response = Response>` that is \
+            `Send + 'static`, with an error that is `Into<BoxError>`"
 )]
 pub trait SessionService:
     Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static>

@@ -1,90 +1,92 @@
-//! Routes by command and destination.
+//! The table of all routes, by command and pattern.
 
 use crate::{
-    errors::{Origin, Problem},
-    path::{Paths, Refusal},
+    path::{InsertError, PatternTree},
     route::Route,
+    route_error::{Declaration, Problem},
 };
 use std::sync::Arc;
 use stomp_frame::Command;
 use stomp_session::{Params, Pattern, Request};
 
-/// All routes, to be shared.
+/// All routes of a router. Immutable once built, and shared by all sessions.
 pub(crate) struct Table {
     connect: Option<Entry>,
-    send: Paths<Entry>,
-    subscribe: Paths<Entry>,
-    unsubscribe: Paths<Entry>,
+    send: PatternTree<Entry>,
+    subscribe: PatternTree<Entry>,
+    unsubscribe: PatternTree<Entry>,
     disconnect: Option<Entry>,
-    /// For what has no route, below a prefix and anywhere.
-    fallbacks: Paths<Entry>,
+    /// Fallbacks of nested routers, by prefix.
+    nested_fallbacks: PatternTree<Entry>,
     fallback: Option<Entry>,
 }
 
 #[derive(Clone)]
 struct Entry {
     route: Route,
-    /// Apart, as nobody asks for it after the table is made.
-    origin: Box<Origin>,
+    /// Boxed to keep entries small: only conflict errors need it.
+    declaration: Box<Declaration>,
 }
 
 impl Table {
     pub(crate) fn new() -> Table {
         Table {
             connect: None,
-            send: Paths::new(),
-            subscribe: Paths::new(),
-            unsubscribe: Paths::new(),
+            send: PatternTree::new(),
+            subscribe: PatternTree::new(),
+            unsubscribe: PatternTree::new(),
             disconnect: None,
-            fallbacks: Paths::new(),
+            nested_fallbacks: PatternTree::new(),
             fallback: None,
         }
     }
 
-    /// Adds a route, or says why it cannot be.
-    pub(crate) fn add(&mut self, origin: Origin, route: Route) -> Result<(), Problem> {
+    /// Adds a route.
+    pub(crate) fn add(&mut self, declaration: Declaration, route: Route) -> Result<(), Problem> {
         let entry = Entry {
             route,
-            origin: Box::new(origin.clone()),
+            declaration: Box::new(declaration.clone()),
         };
-        match origin.command {
-            Some(Command::Connect | Command::Stomp) => fill(&mut self.connect, entry),
+        match declaration.command {
+            Some(Command::Connect | Command::Stomp) => set_once(&mut self.connect, entry),
             Some(Command::Send) => insert(&mut self.send, entry),
             Some(Command::Subscribe) => insert(&mut self.subscribe, entry),
             Some(Command::Unsubscribe) => insert(&mut self.unsubscribe, entry),
-            Some(Command::Disconnect) => fill(&mut self.disconnect, entry),
-            Some(_) => Err(Problem::NotRouted),
-            None if origin.pattern.is_empty() => fill(&mut self.fallback, entry),
+            Some(Command::Disconnect) => set_once(&mut self.disconnect, entry),
+            Some(_) => Err(Problem::UnroutableCommand),
+            None if declaration.pattern.is_empty() => set_once(&mut self.fallback, entry),
             None => {
-                let result = self.fallbacks.insert_below(&origin.pattern, entry);
-                result.map_err(|refusal| problem(&self.fallbacks, refusal))
+                let result = self
+                    .nested_fallbacks
+                    .insert_below(&declaration.pattern, entry);
+                result.map_err(|error| problem(&self.nested_fallbacks, error))
             }
         }
     }
 
-    /// The pattern that fits a destination, and its parameters there.
+    /// Finds the pattern that matches a destination, and the values of its parameters.
     pub(crate) fn find(&self, command: Command, destination: &str) -> Option<Params> {
-        let found = self.paths(command)?.find(destination);
+        let found = self.tree(command)?.find(destination);
         if found.is_none() && has_fallback(command) {
-            self.fallbacks.find(destination)
+            self.nested_fallbacks.find(destination)
         } else {
             found
         }
     }
 
-    /// Whether a pattern was found here, for this command.
-    pub(crate) fn knows(&self, command: Command, pattern: &Arc<Pattern>) -> bool {
-        self.located(command, pattern).is_some()
+    /// Returns true if the pattern is from this table and belongs to this command.
+    pub(crate) fn contains(&self, command: Command, pattern: &Arc<Pattern>) -> bool {
+        self.entry(command, pattern).is_some()
     }
 
-    /// The route of a request whose pattern has been found.
+    /// The route for a request whose parameters have been set by [`find`](Table::find).
     pub(crate) fn route(&self, request: &Request) -> Option<&Route> {
         let command = request.command();
-        let located = request
+        let matched = request
             .params()
             .pattern()
-            .and_then(|pattern| self.located(command, pattern));
-        let entry = located.or(match command {
+            .and_then(|pattern| self.entry(command, pattern));
+        let entry = matched.or(match command {
             Command::Connect | Command::Stomp => self.connect.as_ref(),
             Command::Disconnect => self.disconnect.as_ref(),
             command if has_fallback(command) => self.fallback.as_ref(),
@@ -93,14 +95,14 @@ impl Table {
         entry.map(|entry| &entry.route)
     }
 
-    fn located(&self, command: Command, pattern: &Arc<Pattern>) -> Option<&Entry> {
-        let fallbacks = has_fallback(command).then_some(&self.fallbacks);
-        self.paths(command)?
+    fn entry(&self, command: Command, pattern: &Arc<Pattern>) -> Option<&Entry> {
+        let fallbacks = has_fallback(command).then_some(&self.nested_fallbacks);
+        self.tree(command)?
             .get(pattern)
             .or_else(|| fallbacks?.get(pattern))
     }
 
-    fn paths(&self, command: Command) -> Option<&Paths<Entry>> {
+    fn tree(&self, command: Command) -> Option<&PatternTree<Entry>> {
         match command {
             Command::Send => Some(&self.send),
             Command::Subscribe => Some(&self.subscribe),
@@ -110,14 +112,14 @@ impl Table {
     }
 }
 
-/// Clients unsubscribe from whatever they had, so that needs no route.
+/// Returns true if fallbacks apply to the command. A client may always unsubscribe, so that needs no route.
 fn has_fallback(command: Command) -> bool {
     matches!(command, Command::Send | Command::Subscribe)
 }
 
-fn fill(slot: &mut Option<Entry>, entry: Entry) -> Result<(), Problem> {
+fn set_once(slot: &mut Option<Entry>, entry: Entry) -> Result<(), Problem> {
     match slot {
-        Some(other) => Err(Problem::Conflict((*other.origin).clone())),
+        Some(other) => Err(Problem::Conflict((*other.declaration).clone())),
         None => {
             *slot = Some(entry);
             Ok(())
@@ -125,19 +127,18 @@ fn fill(slot: &mut Option<Entry>, entry: Entry) -> Result<(), Problem> {
     }
 }
 
-fn insert(paths: &mut Paths<Entry>, entry: Entry) -> Result<(), Problem> {
-    let pattern = entry.origin.pattern.clone();
-    paths
-        .insert(&pattern, entry)
-        .map_err(|refusal| problem(paths, refusal))
+fn insert(tree: &mut PatternTree<Entry>, entry: Entry) -> Result<(), Problem> {
+    let pattern = entry.declaration.pattern.clone();
+    tree.insert(&pattern, entry)
+        .map_err(|error| problem(tree, error))
 }
 
-fn problem(paths: &Paths<Entry>, refusal: Refusal) -> Problem {
-    match refusal {
-        Refusal::Malformed(reason) => Problem::Malformed(reason),
-        Refusal::Conflict(number) => match paths.numbered(number) {
-            Some(other) => Problem::Conflict((*other.origin).clone()),
-            None => Problem::Malformed("is in conflict with another".to_owned()),
+fn problem(tree: &PatternTree<Entry>, error: InsertError) -> Problem {
+    match error {
+        InsertError::Malformed(reason) => Problem::MalformedPattern(reason),
+        InsertError::Conflict(number) => match tree.numbered(number) {
+            Some(other) => Problem::Conflict((*other.declaration).clone()),
+            None => Problem::MalformedPattern("it conflicts with another pattern".to_owned()),
         },
     }
 }

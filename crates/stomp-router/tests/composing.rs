@@ -1,4 +1,4 @@
-//! Routers out of routers: nesting, merging, fallbacks, services as routes, and policies.
+//! Routers composed of routers: nesting, merging, fallbacks, services as routes, and policies.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,8 +20,8 @@ fn request(command: Command, destination: &str) -> Request {
     Request::new(Frame::new(command).with_header("destination", destination))
 }
 
-/// The message that a subscription gets, or the code of the error.
-async fn ask(routes: &Routes, destination: &str) -> String {
+/// The body of the message that a subscription to `destination` gets, or the code of the error.
+async fn response(routes: &Routes, destination: &str) -> String {
     match routes
         .clone()
         .oneshot(request(Command::Subscribe, destination))
@@ -35,6 +35,7 @@ async fn ask(routes: &Routes, destination: &str) -> String {
     }
 }
 
+/// A subscribe handler that returns its parameters.
 async fn names(Path(names): Path<HashMap<String, String>>) -> String {
     let mut names: Vec<_> = names
         .into_iter()
@@ -44,19 +45,20 @@ async fn names(Path(names): Path<HashMap<String, String>>) -> String {
     names.join(" ")
 }
 
-async fn told(State(what): State<&'static str>) -> String {
-    what.to_owned()
+/// A subscribe handler that returns the state.
+async fn state(State(state): State<&'static str>) -> String {
+    state.to_owned()
 }
 
-/// A fallback that says whose it is.
-fn refuse(code: &'static str) -> impl Fn() -> std::future::Ready<Result<(), ClientError>> {
+/// A fallback that is recognized by the code of its error.
+fn reject(code: &'static str) -> impl Fn() -> std::future::Ready<Result<(), ClientError>> {
     move || std::future::ready(Err(ClientError::new(code, "")))
 }
 
 async fn sink() {}
 
 #[tokio::test]
-async fn nested_routes_lie_behind_the_prefix() {
+async fn nested_routes_match_below_the_prefix() {
     let inner = Router::new()
         .subscribe("/c/:c", names)
         .subscribe("", names)
@@ -67,10 +69,10 @@ async fn nested_routes_lie_behind_the_prefix() {
         .subscribe("/plain/{x}", names)
         .build()
         .unwrap();
-    assert_eq!(ask(&routes, "/a/1/2/c/3").await, "a=1 b=2 c=3");
-    assert_eq!(ask(&routes, "/a/1/2").await, "a=1 b=2");
-    assert_eq!(ask(&routes, "/plain/4").await, "x=4");
-    assert_eq!(ask(&routes, "/c/3").await, "not-found");
+    assert_eq!(response(&routes, "/a/1/2/c/3").await, "a=1 b=2 c=3");
+    assert_eq!(response(&routes, "/a/1/2").await, "a=1 b=2");
+    assert_eq!(response(&routes, "/plain/4").await, "x=4");
+    assert_eq!(response(&routes, "/c/3").await, "not-found");
     let sent = routes
         .clone()
         .oneshot(request(Command::Send, "/a/1/2/sink"))
@@ -83,7 +85,7 @@ async fn nested_routes_lie_behind_the_prefix() {
 }
 
 #[test]
-fn nested_connect_handlers_are_the_apps() {
+fn connect_handlers_of_nested_routers_apply_to_the_whole_router() {
     let login = Router::new().connect(sink);
     assert!(
         Router::new()
@@ -100,22 +102,22 @@ fn nested_connect_handlers_are_the_apps() {
         .unwrap_err()
         .to_string();
     assert!(
-        errors.starts_with("CONNECT (") && errors.contains("in conflict with CONNECT ("),
+        errors.starts_with("CONNECT (") && errors.contains("conflicts with CONNECT ("),
         "{errors}"
     );
 }
 
 #[tokio::test]
-async fn merged_routers_have_their_own_states() {
-    let tea = Router::new().subscribe("/tea", told).with_state("green");
-    let milk = Router::new().subscribe("/milk", told).with_state("oat");
+async fn merged_and_nested_routers_keep_their_own_states() {
+    let tea = Router::new().subscribe("/tea", state).with_state("green");
+    let milk = Router::new().subscribe("/milk", state).with_state("oat");
     let routes = Router::new().merge(tea).nest("/x", milk).build().unwrap();
-    assert_eq!(ask(&routes, "/tea").await, "green");
-    assert_eq!(ask(&routes, "/x/milk").await, "oat");
+    assert_eq!(response(&routes, "/tea").await, "green");
+    assert_eq!(response(&routes, "/x/milk").await, "oat");
 }
 
 #[tokio::test]
-async fn the_nearest_fallback_answers() {
+async fn the_fallback_of_the_innermost_matching_prefix_is_called() {
     async fn room(Path(room): Path<String>) -> Result<(), ClientError> {
         Err(ClientError::new(room, ""))
     }
@@ -124,15 +126,15 @@ async fn the_nearest_fallback_answers() {
         .nest("/rooms/{room}", rooms)
         .subscribe("/here", names)
         .connect(sink)
-        .fallback(refuse("outer"))
+        .fallback(reject("outer"))
         .build()
         .unwrap();
-    assert_eq!(ask(&routes, "/rooms/blue/known").await, "room=blue");
-    assert_eq!(ask(&routes, "/rooms/blue/unknown/thing").await, "blue");
-    assert_eq!(ask(&routes, "/rooms/green").await, "green");
-    assert_eq!(ask(&routes, "/rooms").await, "outer");
-    assert_eq!(ask(&routes, "/here").await, "");
-    for (command, is_refused) in [
+    assert_eq!(response(&routes, "/rooms/blue/known").await, "room=blue");
+    assert_eq!(response(&routes, "/rooms/blue/unknown/thing").await, "blue");
+    assert_eq!(response(&routes, "/rooms/green").await, "green");
+    assert_eq!(response(&routes, "/rooms").await, "outer");
+    assert_eq!(response(&routes, "/here").await, "");
+    for (command, is_rejected) in [
         (Command::Send, true),
         (Command::Subscribe, true),
         (Command::Unsubscribe, false),
@@ -140,61 +142,63 @@ async fn the_nearest_fallback_answers() {
         (Command::Disconnect, false),
     ] {
         for destination in ["/nowhere", "/rooms/x"] {
-            let answer = routes.clone().oneshot(request(command, destination)).await;
-            assert_eq!(answer.is_err(), is_refused, "{command} {destination}");
+            let result = routes.clone().oneshot(request(command, destination)).await;
+            assert_eq!(result.is_err(), is_rejected, "{command} {destination}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_layer_is_around_the_fallback_and_a_route_layer_is_not() {
-    let halt = || {
-        from_fn(|_, _: Next| std::future::ready(Err::<Response, _>(ClientError::new("halted", ""))))
+async fn a_layer_wraps_the_fallback_and_a_route_layer_does_not() {
+    let stop = || {
+        from_fn(|_, _: Next| {
+            std::future::ready(Err::<Response, _>(ClientError::new("stopped", "")))
+        })
     };
     let router = || {
         Router::new()
             .subscribe("/here", names)
-            .fallback(refuse("fallback"))
+            .fallback(reject("fallback"))
     };
-    let routes = router().layer(halt()).build().unwrap();
+    let routes = router().layer(stop()).build().unwrap();
     assert_eq!(
         (
-            &*ask(&routes, "/here").await,
-            &*ask(&routes, "/nowhere").await
+            &*response(&routes, "/here").await,
+            &*response(&routes, "/nowhere").await
         ),
-        ("halted", "halted")
+        ("stopped", "stopped")
     );
-    let routes = router().route_layer(halt()).build().unwrap();
+    let routes = router().route_layer(stop()).build().unwrap();
     assert_eq!(
         (
-            &*ask(&routes, "/here").await,
-            &*ask(&routes, "/nowhere").await
+            &*response(&routes, "/here").await,
+            &*response(&routes, "/nowhere").await
         ),
-        ("halted", "fallback")
+        ("stopped", "fallback")
     );
     let routes = Router::new()
-        .nest("/p", router().layer(halt()))
+        .nest("/p", router().layer(stop()))
         .build()
         .unwrap();
     assert_eq!(
         (
-            &*ask(&routes, "/p/here").await,
-            &*ask(&routes, "/p/nowhere").await
+            &*response(&routes, "/p/here").await,
+            &*response(&routes, "/p/nowhere").await
         ),
-        ("halted", "halted")
+        ("stopped", "stopped")
     );
-    assert_eq!(ask(&routes, "/nowhere").await, "not-found");
-    // Around everything, what has no route is met too.
-    let routes = Router::new().build().unwrap().layer(halt());
-    assert_eq!(ask(&routes, "/nowhere").await, "halted");
+    assert_eq!(response(&routes, "/nowhere").await, "not-found");
+    // A layer around all requests sees those without a route too.
+    let routes = Router::new().build().unwrap().layer(stop());
+    assert_eq!(response(&routes, "/nowhere").await, "stopped");
 }
 
 #[tokio::test]
-async fn a_pattern_may_fit_every_destination() {
+async fn a_catch_all_pattern_matches_every_destination_without_another_match() {
     let routes = Router::new()
         .subscribe("{*all}", names)
         .subscribe("/rooms/{room}", names)
-        .subscribe("/rooms/lobby", told)
+        .subscribe("/rooms/lobby", state)
         .with_state("lobby")
         .build()
         .unwrap();
@@ -206,16 +210,16 @@ async fn a_pattern_may_fit_every_destination() {
         ("/rooms/blue", "room=blue"),
         ("/rooms/lobby", "lobby"),
     ] {
-        assert_eq!(ask(&routes, destination).await, expected);
+        assert_eq!(response(&routes, destination).await, expected);
     }
 }
 
-/// Routes as a route: both look for the pattern, each among its own.
+/// `Routes` as a route of other `Routes`. Both look for a pattern, each in its own table.
 #[tokio::test]
-async fn a_service_is_a_route() {
+async fn a_service_can_be_a_route() {
     let inner = Router::new()
         .subscribe("/a/{inner}", names)
-        .fallback(refuse("inner"))
+        .fallback(reject("inner"))
         .build()
         .unwrap();
     let routes = Router::new()
@@ -227,8 +231,8 @@ async fn a_service_is_a_route() {
         )
         .build()
         .unwrap();
-    assert_eq!(ask(&routes, "/a/1").await, "inner=1");
-    assert_eq!(ask(&routes, "/a/1/2").await, "inner");
+    assert_eq!(response(&routes, "/a/1").await, "inner=1");
+    assert_eq!(response(&routes, "/a/1/2").await, "inner");
     let error = routes
         .oneshot(request(Command::Connect, ""))
         .await
@@ -236,9 +240,9 @@ async fn a_service_is_a_route() {
     assert_eq!(error.to_string(), "closed");
 }
 
-/// Where layers around everything look for the pattern, it is there.
+/// Layers around all requests see the pattern, too.
 #[tokio::test]
-async fn layers_know_the_pattern() {
+async fn layers_see_the_pattern_of_the_route() {
     let show = || {
         from_fn(async |request: Request, _: Next| {
             let pattern = request
@@ -258,12 +262,12 @@ async fn layers_know_the_pattern() {
         router().layer(show()).build().unwrap(),
         router().build().unwrap().layer(show()),
     ] {
-        assert_eq!(ask(&routes, "/users/7").await, "/users/{id}");
-        assert_eq!(ask(&routes, "/users/8").await, "/users/{id}");
-        assert_eq!(ask(&routes, "/p/1/2").await, "/p/{q}/{*rest}");
+        assert_eq!(response(&routes, "/users/7").await, "/users/{id}");
+        assert_eq!(response(&routes, "/users/8").await, "/users/{id}");
+        assert_eq!(response(&routes, "/p/1/2").await, "/p/{q}/{*rest}");
     }
     assert_eq!(
-        ask(&router().build().unwrap().layer(show()), "/nowhere").await,
+        response(&router().build().unwrap().layer(show()), "/nowhere").await,
         "none"
     );
 
@@ -289,7 +293,7 @@ async fn layers_know_the_pattern() {
 }
 
 #[test]
-fn what_lacks_a_policy_is_named() {
+fn build_names_all_routes_without_a_required_policy() {
     let members = || {
         Router::new()
             .send("/orders", sink)
@@ -302,10 +306,10 @@ fn what_lacks_a_policy_is_named() {
         .connect(sink)
         .unsubscribe("/hello", sink)
         .disconnect(sink);
-    // A layer around it changes nothing about that.
+    // A layer around routes with a policy does not remove the mark.
     assert!(
         complete
-            .layer(TraceLayer)
+            .layer(TraceLayer::new())
             .require_policies()
             .build()
             .is_ok()
@@ -329,23 +333,24 @@ fn what_lacks_a_policy_is_named() {
     assert_eq!(shown.len(), expected.len(), "{shown:#?}");
     for (shown, expected) in shown.iter().zip(expected) {
         assert!(
-            shown.starts_with(expected) && shown.ends_with("has no policy"),
+            shown.starts_with(expected)
+                && shown.ends_with("has no policy, but policies are required"),
             "{shown}"
         );
     }
-    // Whoever takes in a router that requires them, requires them.
-    let demanding = Router::new().require_policies();
+    // A router that contains a router with this requirement has the requirement as well.
+    let requiring = Router::new().require_policies();
     assert!(
         Router::new()
             .send("/a", sink)
-            .nest("/b", demanding)
+            .nest("/b", requiring)
             .build()
             .is_err()
     );
 }
 
 #[tokio::test]
-async fn a_principal_is_required() {
+async fn require_principal_rejects_send_and_subscribe_without_a_principal() {
     let routes = Router::new()
         .send("/orders", sink)
         .connect(sink)
@@ -358,8 +363,8 @@ async fn a_principal_is_required() {
         .await
         .unwrap_err();
     assert_eq!(map_error(&*error).code(), "login-required");
-    let named = request(Command::Send, "/orders").with_principal(Principal::new("ann"));
-    assert!(routes.clone().oneshot(named).await.is_ok());
+    let logged_in = request(Command::Send, "/orders").with_principal(Principal::new("ann"));
+    assert!(routes.clone().oneshot(logged_in).await.is_ok());
     for command in [Command::Connect, Command::Unsubscribe, Command::Disconnect] {
         assert!(
             routes

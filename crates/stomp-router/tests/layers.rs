@@ -1,4 +1,4 @@
-//! Tower layers around handlers: what they see, in which order, and what clients are told of their errors.
+//! Tower layers around handlers: their order, the values they pass, and the errors that clients get for theirs.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ fn request(command: Command, destination: &str) -> Request {
     Request::new(Frame::new(command).with_header("destination", destination))
 }
 
-/// The code that a client is shown of a `SEND` that fails.
+/// The code of the error that a client gets for a `SEND`.
 async fn code(routes: &Routes, destination: &str) -> String {
     let error = routes
         .clone()
@@ -31,25 +31,25 @@ async fn code(routes: &Routes, destination: &str) -> String {
     map_error(&*error).code().to_owned()
 }
 
-/// A layer that leaves its name on each request, and refuses those that `refuse` is about.
+/// A layer that adds its name to each request, and rejects requests with one command.
 #[derive(Clone, Copy)]
-struct Named {
+struct NameLayer {
     name: &'static str,
-    refuses: Option<Command>,
+    rejects: Option<Command>,
 }
 
-fn named(name: &'static str) -> Named {
-    Named {
+fn named(name: &'static str) -> NameLayer {
+    NameLayer {
         name,
-        refuses: None,
+        rejects: None,
     }
 }
 
-impl<S> Layer<S> for Named {
-    type Service = Naming<S>;
+impl<S> Layer<S> for NameLayer {
+    type Service = NameService<S>;
 
-    fn layer(&self, inner: S) -> Naming<S> {
-        Naming {
+    fn layer(&self, inner: S) -> NameService<S> {
+        NameService {
             inner,
             layer: *self,
         }
@@ -57,12 +57,12 @@ impl<S> Layer<S> for Named {
 }
 
 #[derive(Clone)]
-struct Naming<S> {
+struct NameService<S> {
     inner: S,
-    layer: Named,
+    layer: NameLayer,
 }
 
-impl<S> Service<Request> for Naming<S>
+impl<S> Service<Request> for NameService<S>
 where
     S: Service<Request, Response = Response, Error = BoxError, Future: Send + 'static>,
 {
@@ -75,8 +75,8 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        if self.layer.refuses == Some(request.command()) {
-            let error = ClientError::new("refused", self.layer.name);
+        if self.layer.rejects == Some(request.command()) {
+            let error = ClientError::new("rejected", self.layer.name);
             return async { Err(error.into()) }.boxed();
         }
         request
@@ -88,7 +88,7 @@ where
     }
 }
 
-/// The layers a request went through, outermost first.
+/// The names of the layers that a request has passed, outermost first.
 #[derive(Clone, Default)]
 struct Names(Vec<&'static str>);
 
@@ -102,21 +102,21 @@ async fn names(Names(names): Names) -> String {
     names.join(" ")
 }
 
-/// The layers around the handler of `destination`, outermost first.
-async fn around(routes: &Routes, destination: &str) -> String {
+/// The names of the layers around the handler for `destination`, outermost first.
+async fn layers_around(routes: &Routes, destination: &str) -> String {
     let Response::Observe(mut messages) = routes
         .clone()
         .oneshot(request(Command::Subscribe, destination))
         .await
         .unwrap()
     else {
-        panic!("no message")
+        panic!("the response has no messages")
     };
     String::from_utf8(messages.next().await.unwrap().unwrap().body().to_vec()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_ends_a_handler_that_does_not() {
+async fn a_timeout_layer_ends_a_slow_handler() {
     async fn slow() {
         tokio::time::sleep(Duration::from_secs(100)).await;
     }
@@ -139,7 +139,7 @@ async fn a_timeout_ends_a_handler_that_does_not() {
             .oneshot(request(Command::Send, "/slow"))
             .await
             .is_ok(),
-        "it is not in the layer"
+        "a handler outside the layer has no timeout"
     );
     assert!(
         routes
@@ -151,7 +151,7 @@ async fn a_timeout_ends_a_handler_that_does_not() {
 }
 
 #[tokio::test]
-async fn a_limit_that_sheds_load_lets_in_as_many_as_it_says() {
+async fn a_load_shedding_limit_rejects_calls_above_it() {
     let limit = || ServiceBuilder::new().load_shed().concurrency_limit(2);
     let routes = Router::new()
         .send("/a", pending::<()>.layer(limit()))
@@ -162,29 +162,29 @@ async fn a_limit_that_sheds_load_lets_in_as_many_as_it_says() {
         let mut call = Box::pin(routes.clone().oneshot(request(Command::Send, destination)));
         (&mut call).now_or_never().map_or(Ok(call), Err)
     };
-    let first = start("/a").expect("there is room");
-    let _second = start("/a").expect("there is room still");
+    let first = start("/a").expect("the first call is below the limit");
+    let _second = start("/a").expect("the second call is below the limit");
     assert_eq!(code(&routes, "/a").await, "overloaded");
-    let _other = start("/b").expect("this route has a limit of its own");
+    let _other = start("/b").expect("each route has its own limit");
 
     drop(first);
-    let _third = start("/a").expect("there is room again");
+    let _third = start("/a").expect("a dropped call no longer counts");
     assert_eq!(code(&routes, "/a").await, "overloaded");
 }
 
 #[tokio::test]
-async fn a_layer_hands_something_to_the_handlers_inside_it() {
+async fn a_layer_passes_a_value_to_the_handlers_inside_it() {
     let routes = Router::new()
         .subscribe("/inside", names.layer(named("a")))
         .subscribe("/outside", names)
         .build()
         .unwrap();
-    assert_eq!(around(&routes, "/inside").await, "a");
-    assert_eq!(around(&routes, "/outside").await, "");
+    assert_eq!(layers_around(&routes, "/inside").await, "a");
+    assert_eq!(layers_around(&routes, "/outside").await, "");
 }
 
 #[tokio::test]
-async fn a_layer_of_the_router_is_around_the_routes_before_it() {
+async fn a_router_layer_wraps_only_the_routes_added_before_it() {
     let routes = Router::new()
         .subscribe("/first", names)
         .layer(named("a"))
@@ -194,19 +194,19 @@ async fn a_layer_of_the_router_is_around_the_routes_before_it() {
         .build()
         .unwrap();
     assert_eq!(
-        around(&routes, "/first").await,
+        layers_around(&routes, "/first").await,
         "b a",
-        "the last added is the outermost"
+        "the layer added last is the outermost"
     );
-    assert_eq!(around(&routes, "/second").await, "b");
-    assert_eq!(around(&routes, "/third").await, "");
+    assert_eq!(layers_around(&routes, "/second").await, "b");
+    assert_eq!(layers_around(&routes, "/third").await, "");
 }
 
 #[tokio::test]
-async fn the_last_layer_is_the_outermost() {
+async fn the_layer_added_last_is_the_outermost() {
     let routes = Router::new()
         .subscribe("/one/by/one", names.layer(named("a")).layer(named("b")))
-        // In a builder it is the first.
+        // In a `ServiceBuilder`, the first layer is the outermost.
         .subscribe(
             "/built",
             names.layer(ServiceBuilder::new().layer(named("b")).layer(named("a"))),
@@ -215,12 +215,12 @@ async fn the_last_layer_is_the_outermost() {
         .layer(named("d"))
         .build()
         .unwrap();
-    assert_eq!(around(&routes, "/one/by/one").await, "d c b a");
-    assert_eq!(around(&routes, "/built").await, "d c b a");
+    assert_eq!(layers_around(&routes, "/one/by/one").await, "d c b a");
+    assert_eq!(layers_around(&routes, "/built").await, "d c b a");
 }
 
 #[tokio::test]
-async fn state_and_layers_may_come_in_any_order() {
+async fn state_and_layers_can_be_added_in_any_order() {
     async fn both(
         Names(names): Names,
         stomp_router::State(state): stomp_router::State<&'static str>,
@@ -239,12 +239,12 @@ async fn state_and_layers_may_come_in_any_order() {
         .with_state("s")
         .build()
         .unwrap();
-    assert_eq!(around(&before, "/a").await, "s a");
-    assert_eq!(around(&after, "/a").await, "s a");
+    assert_eq!(layers_around(&before, "/a").await, "s a");
+    assert_eq!(layers_around(&after, "/a").await, "s a");
 }
 
 #[tokio::test]
-async fn routes_of_every_command_are_layered() {
+async fn a_router_layer_wraps_the_routes_of_every_command() {
     async fn sink() {}
     for command in [
         Command::Connect,
@@ -259,9 +259,9 @@ async fn routes_of_every_command_are_layered() {
             .subscribe("/a", sink)
             .unsubscribe("/a", sink)
             .disconnect(sink)
-            .layer(Named {
+            .layer(NameLayer {
                 name: "a",
-                refuses: Some(command),
+                rejects: Some(command),
             })
             .build()
             .unwrap();
@@ -272,19 +272,19 @@ async fn routes_of_every_command_are_layered() {
             Command::Unsubscribe,
             Command::Disconnect,
         ] {
-            let answer = routes.clone().oneshot(request(other, "/a")).await;
+            let result = routes.clone().oneshot(request(other, "/a")).await;
             assert_eq!(
-                answer.is_err(),
+                result.is_err(),
                 other == command,
-                "{other} where {command} is refused"
+                "{other} while the layer rejects {command}"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn errors_pass_through_layers_as_what_they_are() {
-    async fn refuse() -> Result<(), ClientError> {
+async fn errors_keep_their_type_through_layers() {
+    async fn reject() -> Result<(), ClientError> {
         Err(ClientError::new("out-of-stock", "There is none left."))
     }
     async fn fail() -> Result<(), std::fmt::Error> {
@@ -292,29 +292,29 @@ async fn errors_pass_through_layers_as_what_they_are() {
     }
     async fn sink() {}
     let routes = Router::new()
-        .send("/refused", refuse)
+        .send("/rejected", reject)
         .send("/failed", fail)
         .send(
             "/sink",
-            sink.layer(Named {
+            sink.layer(NameLayer {
                 name: "a",
-                refuses: Some(Command::Send),
+                rejects: Some(Command::Send),
             }),
         )
         .layer(ServiceBuilder::new().load_shed().concurrency_limit(1))
         .layer(TimeoutLayer::new(Duration::from_secs(10)))
         .build()
         .unwrap();
-    assert_eq!(code(&routes, "/refused").await, "out-of-stock");
+    assert_eq!(code(&routes, "/rejected").await, "out-of-stock");
     assert_eq!(
         code(&routes, "/sink").await,
-        "refused",
-        "a layer's own error"
+        "rejected",
+        "a layer's own error reaches the client"
     );
     assert_eq!(
         code(&routes, "/failed").await,
         "internal-error",
-        "this is not meant for clients"
+        "other errors are hidden from clients"
     );
     let error = routes
         .oneshot(request(Command::Send, "/failed"))

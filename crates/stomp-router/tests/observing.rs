@@ -1,4 +1,4 @@
-//! What the layers for tracing and metrics tell of requests.
+//! The spans, log events and metrics of `TraceLayer` and `MetricsLayer`.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,22 +14,23 @@ use stomp_session::{ClientError, Principal, Request};
 use tower::ServiceExt;
 
 async fn greet() {
-    tracing::info!("inside");
+    tracing::info!("inside the handler");
 }
 
-async fn refuse() -> Result<(), ClientError> {
+async fn reject() -> Result<(), ClientError> {
     Err(ClientError::new("out-of-stock", "There is none left."))
 }
 
 fn routes() -> Routes {
     Router::new()
         .send("/greetings/{name}", greet)
-        .send("/refused", refuse)
+        .send("/rejected", reject)
         .build()
         .unwrap()
 }
 
-/// Whether anybody listens is known to all threads, and would be in the way of another test.
+/// Serializes the tests: `tracing` caches for all threads whether a subscriber is interested, so that a test without a
+/// subscriber could disable the spans of another.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn call(routes: &Routes, request: Request) {
@@ -67,7 +68,7 @@ mod trace {
     /// The lines that a request leaves in the log.
     fn logged(level: Level, request: Request) -> Vec<String> {
         let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let (log, routes) = (Log::default(), routes().layer(TraceLayer));
+        let (log, routes) = (Log::default(), routes().layer(TraceLayer::new()));
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || writer.clone())
@@ -84,14 +85,15 @@ mod trace {
     }
 
     #[test]
-    fn a_request_has_a_span() {
+    fn events_of_a_request_are_in_a_span_with_its_fields() {
         let request = send("/greetings/\u{1b}x").with_principal(Principal::new("ann"));
         let lines = logged(Level::DEBUG, request);
-        let [inside, handled] = &lines[..] else {
+        let [inside, success] = &lines[..] else {
             panic!("{lines:#?}")
         };
         assert!(
-            inside.contains("inside") && handled.contains("handled elapsed="),
+            inside.contains("inside the handler")
+                && success.contains("The request succeeded. elapsed="),
             "{lines:#?}"
         );
         for line in &lines {
@@ -102,7 +104,7 @@ mod trace {
                 "principal=\"ann\"",
                 "destination=\"/greetings/",
             ] {
-                assert!(line.contains(part), "no {part} in {line}");
+                assert!(line.contains(part), "{part} is missing in {line}");
             }
             assert!(
                 !line.contains('\u{1b}') && !line.contains("secret"),
@@ -112,19 +114,21 @@ mod trace {
     }
 
     #[test]
-    fn an_error_is_told_at_info() {
-        let lines = logged(Level::INFO, send("/refused"));
+    fn an_error_is_logged_at_info_and_success_is_not() {
+        let lines = logged(Level::INFO, send("/rejected"));
         let [line] = &lines[..] else {
             panic!("{lines:#?}")
         };
         assert!(
-            line.contains("INFO") && line.contains("refused") && line.contains("out-of-stock"),
+            line.contains("INFO")
+                && line.contains("The request failed.")
+                && line.contains("out-of-stock"),
             "{line}"
         );
         assert_eq!(
             logged(Level::INFO, send("/greetings/x")).len(),
             1,
-            "success is told at debug"
+            "success is logged at debug"
         );
     }
 }
@@ -139,7 +143,7 @@ mod metrics {
     use std::collections::BTreeMap;
     use stomp_router::middleware::MetricsLayer;
 
-    /// How often each metric was counted or measured, by its name and labels.
+    /// The number of times each metric was incremented or recorded, by name and labels.
     #[derive(Clone, Default)]
     struct Counts(Arc<Mutex<BTreeMap<String, u64>>>);
 
@@ -192,14 +196,14 @@ mod metrics {
     }
 
     #[test]
-    fn requests_are_counted_by_pattern() {
+    fn requests_are_counted_and_timed_by_pattern() {
         let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let (counts, routes) = (Counts::default(), routes().layer(MetricsLayer));
+        let (counts, routes) = (Counts::default(), routes().layer(MetricsLayer::new()));
         with_local_recorder(&counts, || {
             for destination in [
                 "/greetings/a",
                 "/greetings/b",
-                "/refused",
+                "/rejected",
                 "/nowhere/1",
                 "/nowhere/2",
             ] {
@@ -218,11 +222,11 @@ mod metrics {
                 "stomp_request_duration_seconds command=CONNECT route= 1",
                 "stomp_request_duration_seconds command=SEND route= 2",
                 "stomp_request_duration_seconds command=SEND route=/greetings/{name} 2",
-                "stomp_request_duration_seconds command=SEND route=/refused 1",
+                "stomp_request_duration_seconds command=SEND route=/rejected 1",
                 "stomp_requests_total command=CONNECT route= outcome=ok 1",
                 "stomp_requests_total command=SEND route= outcome=error 2",
                 "stomp_requests_total command=SEND route=/greetings/{name} outcome=ok 2",
-                "stomp_requests_total command=SEND route=/refused outcome=error 1",
+                "stomp_requests_total command=SEND route=/rejected outcome=error 1",
             ]
         );
     }

@@ -1,5 +1,7 @@
-//! What the compiler says of mistakes: of each file in `tests/ui`, it must say what the file's first lines say. Its own
-//! words, which change from version to version, are not looked at.
+//! Error messages of the compiler for common mistakes.
+//!
+//! The messages for each file in `tests/ui` must contain the sentences in the first lines of the file. Only the texts of
+//! this project are compared, since the compiler's own change from version to version.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,17 +16,19 @@ use std::{
 };
 
 #[test]
-fn mistakes_are_explained() {
+fn the_compiler_explains_common_mistakes() {
     let cases = cases();
-    let said = check(&cases);
+    let messages = check(&cases);
     for case in &cases {
         let name = case.file_stem().unwrap().to_str().unwrap();
-        let said = said.get(name).unwrap_or_else(|| panic!("{name} compiles"));
+        let messages = messages
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} compiles, but must not"));
         let source = fs::read_to_string(case).unwrap();
         for sentence in source.lines().map_while(|line| line.strip_prefix("//! ")) {
             assert!(
-                said.contains(sentence),
-                "{name}: not a word of {sentence:?} in\n{said}"
+                messages.contains(sentence),
+                "{name}: {sentence:?} is missing in\n{messages}"
             );
         }
     }
@@ -41,13 +45,13 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// Checks the files as programs of one package, and gives what is said of each.
+/// Compiles the files as programs of one package, and returns the messages for each by name.
 fn check(cases: &[PathBuf]) -> HashMap<String, String> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
     fs::create_dir_all(&package).unwrap();
     fs::write(package.join("Cargo.toml"), manifest(crates, cases)).unwrap();
-    // The same versions as here, so that nothing is fetched.
+    // The workspace's lock file, so that cargo downloads nothing.
     fs::copy(
         crates.with_file_name("Cargo.lock"),
         package.join("Cargo.lock"),
@@ -65,17 +69,20 @@ fn check(cases: &[PathBuf]) -> HashMap<String, String> {
         .current_dir(&package)
         .output()
         .unwrap();
-    let mut said: HashMap<String, String> = HashMap::new();
+    let mut messages: HashMap<String, String> = HashMap::new();
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         let message: serde_json::Value = serde_json::from_str(line).unwrap();
         let text = |pointer| message.pointer(pointer).and_then(serde_json::Value::as_str);
         if let (Some(name), Some(text)) = (text("/target/name"), text("/message/rendered")) {
-            said.entry(name.to_owned()).or_default().push_str(text);
+            messages.entry(name.to_owned()).or_default().push_str(text);
         }
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(!said.is_empty(), "the files were not looked at: {errors}");
-    said
+    assert!(
+        !messages.is_empty(),
+        "cargo compiled none of the files: {errors}"
+    );
+    messages
 }
 
 fn manifest(crates: &Path, cases: &[PathBuf]) -> String {

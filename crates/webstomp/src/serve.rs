@@ -2,7 +2,7 @@
 
 use crate::{App, StartupError, app::SessionLayer};
 use std::{fmt, sync::Arc};
-use stomp_router::{Complete, Router, Routes, SessionRoutes, map_error};
+use stomp_router::{Buildable, Router, Routes, SessionRoutes, map_error};
 use stomp_server::{Listeners, Server, Shutdown, Upgrade, bind};
 use stomp_session::{ErrorMapper, InvalidConfig, Session};
 use stomp_socket::Socket;
@@ -34,7 +34,7 @@ impl<S> App<S> {
     /// See [`Router::build`](crate::Router::build).
     pub fn into_service(self) -> Result<Upgrade, StartupError>
     where
-        Router<S>: Complete,
+        Router<S>: Buildable,
     {
         let (sessions, config) = self.sessions()?;
         Ok(Upgrade::new(config, move |socket| sessions.run(socket)).map_err(within_server)?)
@@ -48,7 +48,7 @@ impl<S> App<S> {
     /// See [`Router::build`](crate::Router::build), or if it is not possible to listen there.
     pub async fn listen(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<(), StartupError>
     where
-        Router<S>: Complete,
+        Router<S>: Buildable,
     {
         let text = format!("{address:?}");
         let listener = bind(address).await.map_err(|error| StartupError::Listen {
@@ -66,7 +66,7 @@ impl<S> App<S> {
     /// See [`Router::build`](crate::Router::build).
     pub async fn serve(self, listeners: impl Into<Listeners>) -> Result<(), StartupError>
     where
-        Router<S>: Complete,
+        Router<S>: Buildable,
     {
         let (sessions, config) = self.sessions()?;
         let shutdown = config.shutdown.clone();
@@ -80,7 +80,7 @@ impl<S> App<S> {
 
     fn sessions(self) -> Result<(Sessions, stomp_server::Config), StartupError>
     where
-        Router<S>: Complete,
+        Router<S>: Buildable,
     {
         self.session
             .validate()

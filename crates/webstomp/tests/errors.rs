@@ -85,23 +85,22 @@ fn cases() -> Vec<(Frame, &'static str, &'static str)> {
         (
             send("/nowhere", ""),
             "not-found",
-            "There is nothing to SEND at /nowhere.",
+            "No SEND route matches the destination \"/nowhere\".",
         ),
         (
             subscribe("s", "/nowhere"),
             "not-found",
-            "There is nothing to SUBSCRIBE at /nowhere.",
+            "No SUBSCRIBE route matches the destination \"/nowhere\".",
         ),
         (
             send("/rooms/x", ""),
             "bad-request",
-            "In the destination, \"x\" is no number for \"room\".",
+            "The parameters in the destination are invalid: \"room\" must be an integer from 0 to 255, but is \"x\".",
         ),
         (
             send("/orders", r#"[["tea",1],["milk","x"]]"#),
             "bad-request",
-            "The body is not the JSON that is expected, at [1][1]: invalid type: string \"x\", expected u8 at line 1 \
-             column 22.",
+            "The body is not the expected JSON, at [1][1]: invalid type: string \"x\", expected u8 at line 1 column 22.",
         ),
     ]
 }

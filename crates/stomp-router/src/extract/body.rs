@@ -1,7 +1,7 @@
-//! The body as an argument.
+//! The body of a frame as a handler argument.
 
 use super::FromRequest;
-use crate::map_error::bad_request;
+use crate::client_errors::bad_request;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use stomp_session::{ClientError, Json, Request};
@@ -17,7 +17,7 @@ impl<S> FromRequest<S> for String {
         match std::str::from_utf8(request.body()) {
             Ok(text) => Ok(text.to_owned()),
             Err(error) => Err(bad_request(&format!(
-                "The body is not UTF-8 from byte {} on.",
+                "The body is not valid UTF-8 at byte {}.",
                 error.valid_up_to()
             ))),
         }
@@ -28,21 +28,23 @@ impl<T: DeserializeOwned, S> FromRequest<S> for Json<T> {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         match serde_json::from_slice(request.body()) {
             Ok(value) => Ok(Json(value)),
-            Err(error) => Err(rejection::<T>(request.body(), &error)),
+            Err(error) => Err(invalid_json::<T>(request.body(), &error)),
         }
     }
 }
 
-/// Says in which field the error is, for which the body is read once more: only those who send bad JSON pay for it.
-fn rejection<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> ClientError {
-    let again: Result<T, _> =
+/// The error for a body that cannot be deserialized. It names the field with the error.
+///
+/// To find the field, this deserializes the body a second time, so that valid bodies do not pay for the tracking.
+fn invalid_json<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> ClientError {
+    let tracked: Result<T, _> =
         serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body));
-    let field = again
+    let field = tracked
         .err()
         .map(|error| error.path().to_string())
         .filter(|path| path != ".");
     let field = field.map_or_else(String::new, |path| format!(", at {path}"));
     bad_request(&format!(
-        "The body is not the JSON that is expected{field}: {error}."
+        "The body is not the expected JSON{field}: {error}."
     ))
 }

@@ -1,14 +1,14 @@
-//! What layers have added, as an argument.
+//! A request extension as a handler argument.
 
 use super::FromRequest;
-use crate::map_error::missing;
+use crate::client_errors::missing_argument;
 use std::any::type_name;
 use stomp_session::{ClientError, Request};
 
-/// What a layer has added to the request's [extensions](Request::extensions_mut).
+/// A value that a layer has inserted into the request's [extensions](Request::extensions_mut).
 ///
-/// Where none has, the client is told of an `internal-error`, and the log says what is missing. Where that may be,
-/// write `Option<Extension<T>>`.
+/// If no layer has inserted a `T`, the client gets an `internal-error`, and the log names the missing type. If that is
+/// expected, use `Option<Extension<T>>`.
 ///
 /// ```
 /// use stomp_router::{Extension, Handler, Router};
@@ -19,12 +19,12 @@ use stomp_session::{ClientError, Request};
 /// struct Tenant(String);
 ///
 /// async fn order(Extension(Tenant(name)): Extension<Tenant>) {
-///     println!("An order of {name}.");
+///     println!("An order from {name}.");
 /// }
 ///
 /// let tenant = MapRequestLayer::new(|mut request: Request| {
-///     let host = request.headers().get("tenant").unwrap_or("nobody").to_owned();
-///     request.extensions_mut().insert(Tenant(host));
+///     let name = request.headers().get("tenant").unwrap_or("nobody").to_owned();
+///     request.extensions_mut().insert(Tenant(name));
 ///     request
 /// });
 /// let router: Router = Router::new().send("/orders", order.layer(tenant));
@@ -37,6 +37,6 @@ impl<T: Clone + Send + Sync + 'static, S> FromRequest<S> for Extension<T> {
         let value = request.extensions().get().cloned();
         value
             .map(Extension)
-            .ok_or_else(|| missing(type_name::<Self>(), "no layer around it has added one"))
+            .ok_or_else(|| missing_argument(type_name::<Self>(), "no layer has inserted one"))
     }
 }

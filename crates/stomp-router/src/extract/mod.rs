@@ -1,4 +1,4 @@
-//! A handler's arguments, out of a request.
+//! Handler arguments, taken from a request.
 
 mod body;
 mod extension;
@@ -11,30 +11,32 @@ pub use optional::OptionalFromRequest;
 pub use path::Path;
 pub use state::{FromRef, State};
 
-use crate::map_error::missing;
+use crate::client_errors::{login_required, missing_argument};
 use stomp_frame::Headers;
 use stomp_session::{ClientError, DisconnectReason, Peer, Principal, Request, Session};
 
-/// What can be a handler's argument.
+/// A type that can be a handler argument: an extractor.
 ///
-/// | argument | is | `Option` of it is `None` |
+/// | argument | value | `Option` of it is `None` |
 /// |---|---|---|
-/// | [`Path<T>`](Path) | the pattern's parameters | |
-/// | [`Json<T>`](crate::Json) | the body, as JSON | for an empty body |
-/// | `String`, [`Bytes`](bytes::Bytes) | the body | |
-/// | [`Headers`] | the frame's headers | |
-/// | [`State<T>`](State) | the router's state, or a part of it | |
-/// | [`Extension<T>`](Extension) | what a layer has added | where none has |
-/// | [`Session`] | the session that asks | |
-/// | [`Principal`] | who asks; an error where nobody is known | where nobody is known |
-/// | [`Peer`] | the other end of the connection, with the head of its HTTP request | |
-/// | [`DisconnectReason`] | why the session ends, for `DISCONNECT` | for other commands |
+/// | [`Path<T>`](Path) | parameters of the pattern | – |
+/// | [`Json<T>`](crate::Json) | body, deserialized from JSON | if the body is empty |
+/// | `String`, [`Bytes`](bytes::Bytes) | body | – |
+/// | [`Headers`] | headers of the frame | – |
+/// | [`State<T>`](State) | state of the router, or a part of it | – |
+/// | [`Extension<T>`](Extension) | value inserted by a layer | if no layer has inserted one |
+/// | [`Session`] | session that sent the frame | – |
+/// | [`Principal`] | user of the session; otherwise the error `login-required` | if the client has not logged in |
+/// | [`Peer`] | other end of the connection, with the head of its HTTP request | – |
+/// | [`DisconnectReason`] | reason for the end of the session, in disconnect handlers | in other handlers |
 ///
-/// Where one cannot be had from what the client has sent, the client gets the error `bad-request`, which says where the
-/// trouble is: which parameter of the destination, which field of the JSON.
+/// If an argument cannot be taken from what the client has sent, the handler is not called and the client gets the error
+/// `bad-request`. Its text names the place: the parameter of the destination, or the field of the JSON.
 ///
-/// It does not wait: the request is there as a whole. What has to be awaited, such as a look-up of a user, belongs
-/// into the handler or a layer. An argument of your own:
+/// Extraction is not async, since the whole request is available. Do async work, such as a database query, in the
+/// handler or in a layer.
+///
+/// An extractor of your own:
 ///
 /// ```
 /// use stomp_router::{FromRequest, Router};
@@ -45,8 +47,8 @@ use stomp_session::{ClientError, DisconnectReason, Peer, Principal, Request, Ses
 /// impl<S> FromRequest<S> for Priority {
 ///     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
 ///         let text = request.headers().get("priority").unwrap_or("4");
-///         let wrong = |_| ClientError::new("bad-request", "The header \"priority\" is no number up to 255.");
-///         text.parse().map(Priority).map_err(wrong)
+///         let invalid = |_| ClientError::new("bad-request", "The header \"priority\" must be a number from 0 to 255.");
+///         text.parse().map(Priority).map_err(invalid)
 ///     }
 /// }
 ///
@@ -56,14 +58,14 @@ use stomp_session::{ClientError, DisconnectReason, Peer, Principal, Request, Ses
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler's argument",
-    note = "see the table at `FromRequest`; for state, write `State<{Self}>`"
+    note = "see the table in the documentation of `FromRequest`; for state, write `State<{Self}>`"
 )]
 pub trait FromRequest<S>: Sized {
-    /// Takes it out of a request.
+    /// Takes the value from a request.
     ///
     /// # Errors
     ///
-    /// What the client is told if it is not there.
+    /// Returns the error that the client gets if the value is absent or invalid.
     fn from_request(request: &Request, state: &S) -> Result<Self, ClientError>;
 }
 
@@ -79,7 +81,7 @@ impl<S> FromRequest<S> for Session {
     }
 }
 
-/// A copy, with the whole head of the HTTP request. [`Session::peer`] lends it.
+/// Clones the whole head of the HTTP request. To avoid this, take [`Session`] and borrow [`Session::peer`].
 impl<S> FromRequest<S> for Peer {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         Ok(request.peer().clone())
@@ -89,7 +91,7 @@ impl<S> FromRequest<S> for Peer {
 impl<S> FromRequest<S> for Principal {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         let principal = request.principal().cloned();
-        principal.ok_or_else(|| ClientError::new("login-required", "This needs a login."))
+        principal.ok_or_else(login_required)
     }
 }
 
@@ -97,6 +99,6 @@ impl<S> FromRequest<S> for DisconnectReason {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         request
             .reason()
-            .ok_or_else(|| missing("the reason of a DISCONNECT", "this is another frame"))
+            .ok_or_else(|| missing_argument("DisconnectReason", "the request is not a DISCONNECT"))
     }
 }

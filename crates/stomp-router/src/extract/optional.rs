@@ -1,22 +1,22 @@
-//! Arguments that may be missing.
+//! Handler arguments that may be absent.
 
 use super::{Extension, FromRequest};
 use serde::de::DeserializeOwned;
 use stomp_session::{ClientError, DisconnectReason, Json, Principal, Request};
 
-/// What can be a handler's argument as an `Option`: where its absence has a meaning, which is not that of an error.
+/// A type that can be a handler argument as an `Option`, because its absence is not an error.
 ///
-/// What is there and is wrong is still an error.
+/// A value that is present but invalid is still an error.
 #[diagnostic::on_unimplemented(
     message = "`Option<{Self}>` cannot be a handler's argument",
-    note = "absence has a meaning for `Principal`, `Extension<T>`, `Json<T>` and `DisconnectReason`, see `FromRequest`"
+    note = "`Principal`, `Extension<T>`, `Json<T>` and `DisconnectReason` can be optional, see `FromRequest`"
 )]
 pub trait OptionalFromRequest<S>: Sized {
-    /// Takes it out of a request, if it is there.
+    /// Takes the value from a request, or returns `None` if it is absent.
     ///
     /// # Errors
     ///
-    /// What the client is told if it is there and wrong.
+    /// Returns the error that the client gets if the value is present but invalid.
     fn from_request(request: &Request, state: &S) -> Result<Option<Self>, ClientError>;
 }
 

@@ -1,7 +1,7 @@
-//! A pattern's parameters as typed values.
+//! The parameters of a pattern as a typed handler argument.
 
 use super::FromRequest;
-use crate::map_error::bad_request;
+use crate::client_errors::bad_request;
 use serde::{
     de::{
         DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor,
@@ -9,13 +9,19 @@ use serde::{
     },
     forward_to_deserialize_any,
 };
+use std::{fmt, str::FromStr};
 use stomp_session::{ClientError, Request};
 
 /// The parameters of a route's pattern.
 ///
-/// `T` is one value, for a pattern with one parameter; a tuple, in the pattern's order; or a struct or map, by name.
-/// Values are strings, numbers, booleans, chars, and enums without fields. They are as in the destination: nothing is
-/// decoded.
+/// `T` is one of these:
+///
+/// - a single value, for a pattern with one parameter;
+/// - a tuple with one value for each parameter, in the order of the pattern;
+/// - a struct or map, by the names of the parameters.
+///
+/// A value is a string, number, boolean, `char`, or an enum without fields. It is read as it stands in the destination,
+/// without any decoding. If a value cannot be read, the client gets the error `bad-request`, which names the parameter.
 ///
 /// ```
 /// use stomp_router::{Path, Router};
@@ -31,13 +37,15 @@ pub struct Path<T>(pub T);
 impl<T: DeserializeOwned, S> FromRequest<S> for Path<T> {
     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
         let parameters = Parameters { request };
-        T::deserialize(parameters)
-            .map(Path)
-            .map_err(|error| bad_request(&format!("In the destination, {error}.")))
+        T::deserialize(parameters).map(Path).map_err(|error| {
+            bad_request(&format!(
+                "The parameters in the destination are invalid: {error}."
+            ))
+        })
     }
 }
 
-/// All parameters.
+/// A deserializer for all parameters together.
 #[derive(Clone, Copy)]
 struct Parameters<'a> {
     request: &'a Request,
@@ -45,27 +53,33 @@ struct Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     fn values(self) -> impl Iterator<Item = Value<'a>> + Clone {
-        let found = self.request.params().iter(self.request.destination());
-        found.map(|(name, text)| Value { name, text })
+        let params = self.request.params().iter(self.request.destination());
+        params.map(|(name, text)| Value { name, text })
     }
 
-    fn one(self) -> Result<Value<'a>, Error> {
+    fn single(self) -> Result<Value<'a>, Error> {
         let mut values = self.values();
         match (values.next(), values.next()) {
             (Some(value), None) => Ok(value),
-            _ => Err(Error::custom(format!(
-                "{} values stand where one is expected",
-                self.values().count()
-            ))),
+            _ => Err(self.wrong_count(1)),
         }
+    }
+
+    /// The error for a handler that expects another number of parameters than its pattern has.
+    fn wrong_count(self, expected: usize) -> Error {
+        let count = self.values().count();
+        let verb = if count == 1 { "is" } else { "are" };
+        Error::custom(format!(
+            "there {verb} {count}, but the handler expects {expected}"
+        ))
     }
 }
 
-/// A value of its own is the only parameter's.
-macro_rules! one {
+/// Deserializes a type that is not a collection from the only parameter.
+macro_rules! single {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            self.one()?.$method(visitor)
+            self.single()?.$method(visitor)
         }
     )*};
 }
@@ -73,7 +87,7 @@ macro_rules! one {
 impl<'de> Deserializer<'de> for Parameters<'de> {
     type Error = Error;
 
-    one! {
+    single! {
         deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
         deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
         deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_option
@@ -98,11 +112,8 @@ impl<'de> Deserializer<'de> for Parameters<'de> {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let found = self.values().count();
-        if found != length {
-            return Err(Error::custom(format!(
-                "{found} values stand where {length} are expected"
-            )));
+        if self.values().count() != length {
+            return Err(self.wrong_count(length));
         }
         self.deserialize_seq(visitor)
     }
@@ -146,25 +157,23 @@ impl<'de> Deserializer<'de> for Parameters<'de> {
     where
         V: Visitor<'de>,
     {
-        self.one()?.deserialize_enum(name, variants, visitor)
+        self.single()?.deserialize_enum(name, variants, visitor)
     }
 }
 
-/// One parameter.
+/// A deserializer for one parameter.
 #[derive(Clone, Copy)]
 struct Value<'a> {
     name: &'a str,
     text: &'a str,
 }
 
-/// Numbers and booleans are read as Rust writes them.
-macro_rules! parsed {
-    ($($method:ident $visit:ident $kind:literal)*) => {$(
+/// Deserializes types with the syntax of their `FromStr`.
+macro_rules! parse {
+    ($($method:ident $visit:ident $expected:expr;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            match self.text.parse() {
-                Ok(value) => visitor.$visit(value),
-                Err(_) => Err(Error::custom(format!("{:?} is no {} for {:?}", self.text, $kind, self.name))),
-            }
+            let value = self.parse($expected)?;
+            visitor.$visit(value).map_err(|error: Error| self.invalid(&error))
         }
     )*};
 }
@@ -172,21 +181,21 @@ macro_rules! parsed {
 impl<'de> Deserializer<'de> for Value<'de> {
     type Error = Error;
 
-    parsed! {
-        deserialize_bool visit_bool "boolean"
-        deserialize_i8 visit_i8 "number"
-        deserialize_i16 visit_i16 "number"
-        deserialize_i32 visit_i32 "number"
-        deserialize_i64 visit_i64 "number"
-        deserialize_i128 visit_i128 "number"
-        deserialize_u8 visit_u8 "number"
-        deserialize_u16 visit_u16 "number"
-        deserialize_u32 visit_u32 "number"
-        deserialize_u64 visit_u64 "number"
-        deserialize_u128 visit_u128 "number"
-        deserialize_f32 visit_f32 "number"
-        deserialize_f64 visit_f64 "number"
-        deserialize_char visit_char "single character"
+    parse! {
+        deserialize_bool visit_bool "true or false";
+        deserialize_i8 visit_i8 Integer(i8::MIN, i8::MAX);
+        deserialize_i16 visit_i16 Integer(i16::MIN, i16::MAX);
+        deserialize_i32 visit_i32 Integer(i32::MIN, i32::MAX);
+        deserialize_i64 visit_i64 Integer(i64::MIN, i64::MAX);
+        deserialize_i128 visit_i128 Integer(i128::MIN, i128::MAX);
+        deserialize_u8 visit_u8 Integer(u8::MIN, u8::MAX);
+        deserialize_u16 visit_u16 Integer(u16::MIN, u16::MAX);
+        deserialize_u32 visit_u32 Integer(u32::MIN, u32::MAX);
+        deserialize_u64 visit_u64 Integer(u64::MIN, u64::MAX);
+        deserialize_u128 visit_u128 Integer(u128::MIN, u128::MAX);
+        deserialize_f32 visit_f32 "a number";
+        deserialize_f64 visit_f64 "a number";
+        deserialize_char visit_char "a single character";
     }
 
     forward_to_deserialize_any! {
@@ -196,7 +205,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor
             .visit_borrowed_str(self.text)
-            .map_err(|error: Error| self.wrong(&error))
+            .map_err(|error: Error| self.invalid(&error))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -221,17 +230,30 @@ impl<'de> Deserializer<'de> for Value<'de> {
     {
         visitor
             .visit_enum(self.text.into_deserializer())
-            .map_err(|error| self.wrong(&error))
+            .map_err(|error| self.invalid(&error))
+    }
+}
+
+/// The expected integers, from and to, as errors describe them. Clients see this text, so it names no Rust type.
+struct Integer<T>(T, T);
+
+impl<T: fmt::Display> fmt::Display for Integer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an integer from {} to {}", self.0, self.1)
     }
 }
 
 impl Value<'_> {
-    /// Says of which parameter an error is.
-    fn wrong(self, error: &Error) -> Error {
-        Error::custom(format!(
-            "{:?} is wrong for {:?}: {error}",
-            self.text, self.name
-        ))
+    fn parse<T: FromStr>(self, expected: impl fmt::Display) -> Result<T, Error> {
+        let Value { name, text } = self;
+        text.parse()
+            .map_err(|_| Error::custom(format!("{name:?} must be {expected}, but is {text:?}")))
+    }
+
+    /// Adds the parameter's name and value to an error.
+    fn invalid(self, error: &Error) -> Error {
+        let Value { name, text } = self;
+        Error::custom(format!("{name:?} cannot be {text:?}: {error}"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The router's state as an argument.
+//! The router's state as a handler argument.
 
 use super::FromRequest;
 use stomp_session::{ClientError, Request};
@@ -13,7 +13,7 @@ use stomp_session::{ClientError, Request};
 /// }
 ///
 /// # fn main() -> Result<(), stomp_router::RouteErrors> {
-/// // Without `with_state`, this does not compile: the router still misses its state.
+/// // Without `with_state`, this does not compile.
 /// let routes = Router::new().send("/greetings", greet).with_state("the tea house").build()?;
 /// # Ok(())
 /// # }
@@ -27,7 +27,9 @@ impl<T: FromRef<S>, S> FromRequest<S> for State<T> {
     }
 }
 
-/// What is a part of a state `S`. Every state is a part of itself.
+/// A part of a state `S`, which handlers can take as [`State<Self>`](State).
+///
+/// Every `Clone` type is a part of itself.
 ///
 /// ```
 /// use stomp_router::FromRef;
@@ -48,11 +50,11 @@ impl<T: FromRef<S>, S> FromRequest<S> for State<T> {
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no part of the state `{S}`",
-    note = "give the router a `{Self}` with `with_state`, or write `impl FromRef<{S}> for {Self}`"
+    message = "`{Self}` is not part of the state `{S}`",
+    note = "pass a `{Self}` to `with_state`, or write `impl FromRef<{S}> for {Self}`"
 )]
 pub trait FromRef<S> {
-    /// A copy of the part.
+    /// Clones the part from the state.
     fn from_ref(state: &S) -> Self;
 }
 

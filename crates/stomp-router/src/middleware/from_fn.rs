@@ -1,4 +1,4 @@
-//! Middleware as a function.
+//! Middleware written as an async function.
 
 use crate::route::{Route, RouteService};
 use std::{
@@ -8,8 +8,10 @@ use std::{
 use stomp_session::{BoxError, Request, Response};
 use tower::{Layer, Service};
 
-/// A layer out of an async function: it goes on with [`Next::run`], or halts with an error that the client sees if it is
-/// a [`ClientError`](stomp_session::ClientError).
+/// Creates a layer from an async function.
+///
+/// The function forwards the request with [`Next::run`], or rejects it by returning an error. If the error is a
+/// [`ClientError`](stomp_session::ClientError), the client sees it; otherwise see [`map_error`](crate::map_error).
 ///
 /// ```
 /// use stomp_frame::Command;
@@ -28,14 +30,16 @@ use tower::{Layer, Service};
 /// let router: Router = Router::new().send("/walls", paint).layer(from_fn(match_colours));
 /// ```
 ///
-/// What the function needs besides, a closure captures: `from_fn(move |request, next| check(rules.clone(), request,
-/// next))`. Readiness of layers inside is awaited in `run`. As the way on is cloned for each request, this is not for
-/// layers of one session.
+/// To pass more to the function, capture it in a closure: `from_fn(move |request, next| check(rules.clone(), request,
+/// next))`. [`Next::run`] waits until the layers inside are ready.
+///
+/// The inner service is cloned for each request and must be `Clone`. For this reason, the layer cannot wrap
+/// [`SessionRoutes`](crate::SessionRoutes).
 pub fn from_fn<F>(function: F) -> FromFnLayer<F> {
     FromFnLayer { function }
 }
 
-/// The layer of [`from_fn`].
+/// The layer that [`from_fn`] creates.
 #[derive(Clone, Copy)]
 pub struct FromFnLayer<F> {
     function: F,
@@ -47,12 +51,12 @@ impl<F: Clone, S: RouteService> Layer<S> for FromFnLayer<F> {
     fn layer(&self, inner: S) -> FromFn<F> {
         FromFn {
             function: self.function.clone(),
-            inner: Route::of(inner),
+            inner: Route::from_service(inner),
         }
     }
 }
 
-/// The service of [`from_fn`].
+/// The service of [`FromFnLayer`].
 #[derive(Clone)]
 pub struct FromFn<F> {
     function: F,
@@ -77,16 +81,16 @@ where
     }
 }
 
-/// The rest of the way to the handler.
+/// The rest of the layers, and the handler.
 #[derive(Debug, Clone)]
 pub struct Next(Route);
 
 impl Next {
-    /// Goes on.
+    /// Forwards the request and returns the response.
     ///
     /// # Errors
     ///
-    /// Those of the layers inside, and of the handler.
+    /// Returns the error of a layer inside, or of the handler.
     pub async fn run(self, request: Request) -> Result<Response, BoxError> {
         self.0.call(request).await
     }

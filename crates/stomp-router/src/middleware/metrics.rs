@@ -1,4 +1,4 @@
-//! Counts and times of requests.
+//! Middleware that counts and times requests.
 
 use metrics::{counter, histogram};
 use pin_project_lite::pin_project;
@@ -12,17 +12,27 @@ use stomp_frame::Command;
 use stomp_session::{Pattern, Request, Response};
 use tower::{Layer, Service};
 
-/// Counts and times requests, through the facade of the crate [`metrics`].
+/// Counts and times requests, through the recorder of the crate [`metrics`].
 ///
-/// | metric | is | labels |
-/// |---|---|---|
-/// | `stomp_requests_total` | a counter of answered requests | `command`, `route`, `outcome` (`ok` or `error`) |
-/// | `stomp_request_duration_seconds` | a histogram of the time until the answer | `command`, `route` |
+/// | metric | type | value | labels |
+/// |---|---|---|---|
+/// | `stomp_requests_total` | counter | completed requests | `command`, `route`, `outcome` (`ok` or `error`) |
+/// | `stomp_request_duration_seconds` | histogram | time from call to response | `command`, `route` |
 ///
-/// `route` is the route's pattern, not the destination, so that clients cannot make up labels; it is empty where there
-/// is none. Around a whole app this counts all requests, those without a route as well.
+/// `route` is the pattern of the route and not the destination, so that clients cannot create labels. It is empty for
+/// requests without a pattern. With [`Routes::layer`](crate::Routes::layer), all requests count, including those
+/// without a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct MetricsLayer;
+
+impl MetricsLayer {
+    /// Creates the layer.
+    #[must_use]
+    pub fn new() -> MetricsLayer {
+        MetricsLayer
+    }
+}
 
 impl<S> Layer<S> for MetricsLayer {
     type Service = Metrics<S>;
@@ -65,6 +75,7 @@ where
 pin_project! {
     /// The future of [`Metrics`].
     #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
     pub struct MetricsFuture<F> {
         #[pin]
         future: F,

@@ -1,24 +1,28 @@
-//! Layers for STOMP requests, and how to write one.
+//! Layers for STOMP requests, and a function to write your own.
 //!
-//! Any tower `Layer` is middleware here, and needs no adapter: tower's own `TimeoutLayer`, `ConcurrencyLimitLayer`,
-//! `LoadShedLayer`, `BufferLayer` and so on. Those of this module know what tower cannot: commands, destinations,
-//! principals and sessions.
+//! Every tower `Layer` works as middleware without an adapter: tower's own `TimeoutLayer`, `ConcurrencyLimitLayer`,
+//! `LoadShedLayer`, `BufferLayer` and so on. The layers of this module use what tower does not know: commands,
+//! destinations, principals and sessions.
 //!
 //! | to | use |
 //! |---|---|
-//! | go on or halt, in a function of your own | [`from_fn`] |
-//! | let in only those who have logged in | [`RequirePrincipalLayer`] |
-//! | refuse a session's frames when there are too many | [`RejectOverRateLayer`] |
-//! | have a `tracing` span for each request | [`TraceLayer`] |
+//! | forward or reject requests in a function of your own | [`from_fn`] |
+//! | reject clients that have not logged in | [`RequirePrincipalLayer`] |
+//! | reject a session's frames above a rate | [`RejectOverRateLayer`] |
+//! | open a `tracing` span for each request | [`TraceLayer`] |
 //! | count and time requests | `MetricsLayer`, with the feature `metrics` |
 //!
-//! A layer goes around one handler with [`Handler::layer`](crate::Handler::layer), around the routes of a router with
-//! [`Router::layer`](crate::Router::layer), around everything with [`Routes::layer`](crate::Routes::layer), and around
-//! what each session does with [`SessionRoutes::layer`](crate::SessionRoutes::layer).
+//! A layer can wrap
 //!
-//! A layer around everything meets `DISCONNECT` too, once for each session, however that ended. Let it pass: an error
-//! does not keep the session from ending, but the application is not told of it then.
+//! - one handler: [`Handler::layer`](crate::Handler::layer),
+//! - the routes of a router: [`Router::layer`](crate::Router::layer),
+//! - all requests of an application: [`Routes::layer`](crate::Routes::layer),
+//! - all requests of one session: [`SessionRoutes::layer`](crate::SessionRoutes::layer).
+//!
+//! A layer around all requests also sees `DISCONNECT`, once for each session, however the session ended. Forward it: an
+//! error does not keep the session open, but the application's disconnect handler is not called then.
 
+mod forward_or_reject;
 mod from_fn;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -26,36 +30,10 @@ mod reject_over_rate;
 mod require_principal;
 mod trace;
 
+pub use forward_or_reject::ForwardOrRejectFuture;
 pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
 #[cfg(feature = "metrics")]
 pub use metrics::{Metrics, MetricsFuture, MetricsLayer};
 pub use reject_over_rate::{RejectOverRate, RejectOverRateLayer};
 pub use require_principal::{RequirePrincipal, RequirePrincipalLayer};
 pub use trace::{Trace, TraceFuture, TraceLayer};
-
-use futures_util::{
-    TryFutureExt,
-    future::{Either, ErrInto, Ready, ready},
-};
-use stomp_frame::Command;
-use stomp_session::{BoxError, ClientError, Request, Response};
-
-/// What a service answers that either goes on to another or refuses.
-pub type GuardFuture<F> = Either<ErrInto<F, BoxError>, Ready<Result<Response, BoxError>>>;
-
-fn go<F, E>(future: F) -> GuardFuture<F>
-where
-    F: Future<Output = Result<Response, E>>,
-    E: Into<BoxError>,
-{
-    Either::Left(future.err_into())
-}
-
-fn refuse<F>(error: ClientError) -> GuardFuture<F> {
-    Either::Right(ready(Err(error.into())))
-}
-
-/// Whether a request can be refused and nothing else is upset: a client may always come, unsubscribe and go.
-fn may_be_refused(request: &Request) -> bool {
-    matches!(request.command(), Command::Send | Command::Subscribe)
-}

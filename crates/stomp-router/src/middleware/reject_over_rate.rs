@@ -1,6 +1,6 @@
-//! So many frames of a session in a time.
+//! Middleware that limits the rate of a session's frames.
 
-use super::{GuardFuture, go, may_be_refused, refuse};
+use super::forward_or_reject::{ForwardOrRejectFuture, is_rejectable};
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -12,14 +12,15 @@ use std::{
 use stomp_session::{BoxError, ClientError, Request, Response, Session};
 use tower::{Layer, Service};
 
-/// Refuses a session's `SEND` and `SUBSCRIBE` frames with `rate-limited` when there are too many of them. Other frames
-/// pass, and are not counted.
+/// Rejects a session's `SEND` and `SUBSCRIBE` frames above a rate, where tower's `RateLimitLayer` delays them.
 ///
-/// Each session is counted for itself, and clones of a layer count together: around a router, a session may send so
-/// many frames to all of its routes.
+/// Rejected frames get the error `rate-limited`. Frames with other commands pass and do not count.
 ///
-/// Tower's `RejectOverRateLayer` in `layer_per_session` does not refuse but holds back: the session is not read from until
-/// there is room. Prefer that where it does not matter which frames are meant.
+/// Each session is counted separately. Clones of a layer share the count: around a router, the limit applies to a
+/// session's frames to all routes together.
+///
+/// Tower's `RateLimitLayer` as a layer of a session, see [`SessionRoutes`](crate::SessionRoutes), pauses reading from
+/// the client instead. Prefer it if the limit need not distinguish between destinations.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,83 +28,93 @@ use tower::{Layer, Service};
 ///
 /// async fn search(_query: String) {}
 ///
-/// let router: Router = Router::new().send("/search", search.layer(RejectOverRateLayer::new(5, Duration::from_secs(1))));
+/// let limit = RejectOverRateLayer::new(5, Duration::from_secs(1));
+/// let router: Router = Router::new().send("/search", search.layer(limit));
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct RejectOverRateLayer {
-    /// Which one: sessions keep the time for each.
+    /// Distinguishes layers: a session keeps one bucket for each.
     id: u64,
-    /// How long one frame counts.
+    frames: u32,
+    per: Duration,
+    /// The time that one frame takes from the budget: `per / frames`.
     interval: Duration,
-    /// How far ahead of its time a session may be.
-    ahead: Duration,
     clock: fn() -> Instant,
 }
 
 impl RejectOverRateLayer {
-    /// Lets `frames` pass at once, and the next whenever a part of `per` has gone by in which one more fits. At least one
-    /// frame passes.
+    /// Allows `frames` frames per `per` on average, and bursts of as many.
+    ///
+    /// 0 frames mean 1.
     #[must_use]
     pub fn new(frames: u32, per: Duration) -> RejectOverRateLayer {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let interval = per / frames.max(1);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let frames = frames.max(1);
         RejectOverRateLayer {
-            id,
-            interval,
-            ahead: per.saturating_sub(interval),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            frames,
+            per,
+            interval: per / frames,
             clock: Instant::now,
         }
     }
 
-    /// Counts a frame, if there is room for it.
+    /// Counts a frame of the session, or returns false if it exceeds the limit.
     fn admits(&self, session: &Session) -> bool {
-        let counts = session.get::<Counts>().unwrap_or_else(|| {
-            let counts = Counts::default();
-            session.insert(counts.clone());
-            counts
+        let buckets = session.get::<Buckets>().unwrap_or_else(|| {
+            let buckets = Buckets::default();
+            session.insert(buckets.clone());
+            buckets
         });
-        let mut counts = counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = buckets.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = (self.clock)();
-        let at = counts
+        let index = buckets
             .iter()
-            .position(|count| count.id == self.id)
+            .position(|bucket| bucket.layer_id == self.id)
             .unwrap_or_else(|| {
-                counts.push(Count {
-                    id: self.id,
-                    ahead: Duration::ZERO,
-                    since: now,
+                buckets.push(Bucket {
+                    layer_id: self.id,
+                    debt: Duration::ZERO,
+                    updated: now,
                 });
-                counts.len() - 1
+                buckets.len() - 1
             });
-        counts
-            .get_mut(at)
-            .is_some_and(|count| count.admits(self, now))
+        buckets
+            .get_mut(index)
+            .is_some_and(|bucket| bucket.admits(self, now))
+    }
+
+    fn rejection(&self) -> ClientError {
+        let RejectOverRateLayer { frames, per, .. } = self;
+        ClientError::new(
+            "rate-limited",
+            format!("The session sends too many frames: the limit is {frames} per {per:?}."),
+        )
     }
 }
 
-/// In a session: what the layers have counted.
+/// The buckets of one session, stored in the session.
 #[derive(Debug, Clone, Default)]
-struct Counts(Arc<Mutex<Vec<Count>>>);
+struct Buckets(Arc<Mutex<Vec<Bucket>>>);
 
+/// A leaky bucket: each frame adds `interval` to the debt, and the debt decreases with time.
 #[derive(Debug)]
-struct Count {
-    id: u64,
-    /// How far ahead of their time the frames are that have passed, as of `since`.
-    ahead: Duration,
-    since: Instant,
+struct Bucket {
+    layer_id: u64,
+    /// The debt at the time `updated`.
+    debt: Duration,
+    updated: Instant,
 }
 
-impl Count {
+impl Bucket {
     fn admits(&mut self, layer: &RejectOverRateLayer, now: Instant) -> bool {
-        self.ahead = self
-            .ahead
-            .saturating_sub(now.saturating_duration_since(self.since));
-        self.since = now;
-        if self.ahead > layer.ahead {
+        let elapsed = now.saturating_duration_since(self.updated);
+        self.debt = self.debt.saturating_sub(elapsed);
+        self.updated = now;
+        if self.debt > layer.per.saturating_sub(layer.interval) {
             return false;
         }
-        self.ahead = self.ahead.saturating_add(layer.interval);
+        self.debt = self.debt.saturating_add(layer.interval);
         true
     }
 }
@@ -132,20 +143,17 @@ where
 {
     type Response = Response;
     type Error = BoxError;
-    type Future = GuardFuture<S::Future>;
+    type Future = ForwardOrRejectFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if may_be_refused(&request) && !self.layer.admits(request.session()) {
-            return refuse(ClientError::new(
-                "rate-limited",
-                "These frames come too fast.",
-            ));
+        if is_rejectable(&request) && !self.layer.admits(request.session()) {
+            return ForwardOrRejectFuture::reject(self.layer.rejection());
         }
-        go(self.inner.call(request))
+        ForwardOrRejectFuture::forward(self.inner.call(request))
     }
 }
 
@@ -156,12 +164,12 @@ mod tests {
     use stomp_frame::{Command, Frame};
 
     thread_local! {
-        static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+        static ELAPSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
         static START: Instant = Instant::now();
     }
 
     fn clock() -> Instant {
-        START.with(|start| *start) + PASSED.get()
+        START.with(|start| *start) + ELAPSED.get()
     }
 
     fn session() -> Session {
@@ -169,14 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn room_comes_back_with_time() {
+    fn frames_are_admitted_again_as_time_passes() {
         let layer = RejectOverRateLayer {
             clock,
             ..RejectOverRateLayer::new(2, Duration::from_secs(10))
         };
         let (session, other) = (session(), session());
-        let admitted = |at| {
-            PASSED.set(Duration::from_secs(at));
+        let admitted = |seconds| {
+            ELAPSED.set(Duration::from_secs(seconds));
             layer.admits(&session)
         };
         assert_eq!(
@@ -191,16 +199,23 @@ mod tests {
     }
 
     #[test]
-    fn clones_count_together_and_layers_apart() {
-        let [one, other] = [1, 1].map(|frames| RejectOverRateLayer {
+    fn clones_of_a_layer_share_a_count_and_other_layers_do_not() {
+        let [layer, other] = [1, 1].map(|frames| RejectOverRateLayer {
             clock,
             ..RejectOverRateLayer::new(frames, Duration::MAX)
         });
         let session = session();
-        PASSED.set(Duration::ZERO);
-        let clone = one;
-        assert!(one.admits(&session));
+        ELAPSED.set(Duration::ZERO);
+        let clone = layer;
+        assert!(layer.admits(&session));
         assert!(!clone.admits(&session));
         assert!(other.admits(&session));
+    }
+
+    #[test]
+    fn the_rejection_names_the_limit() {
+        let layer = RejectOverRateLayer::new(5, Duration::from_secs(1));
+        let text = layer.rejection().text().to_owned();
+        assert!(text.contains("5 per 1s"), "{text}");
     }
 }

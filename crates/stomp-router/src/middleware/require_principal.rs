@@ -1,12 +1,14 @@
-//! No entry without a name.
+//! Middleware that requires a login.
 
-use super::{GuardFuture, go, may_be_refused, refuse};
+use super::forward_or_reject::{ForwardOrRejectFuture, is_rejectable};
+use crate::client_errors::login_required;
 use std::task::{Context, Poll};
-use stomp_session::{BoxError, ClientError, Request, Response};
+use stomp_session::{BoxError, Request, Response};
 use tower::{Layer, Service};
 
-/// Refuses `SEND` and `SUBSCRIBE` with `login-required` where the connect handler has not said who the peer is. Other
-/// frames pass.
+/// Rejects `SEND` and `SUBSCRIBE` frames of sessions without a principal, with the error `login-required`.
+///
+/// A session has a principal if the connect handler returned one. Frames with other commands pass.
 ///
 /// ```
 /// use stomp_router::{Router, middleware::RequirePrincipalLayer};
@@ -39,16 +41,16 @@ where
 {
     type Response = Response;
     type Error = BoxError;
-    type Future = GuardFuture<S::Future>;
+    type Future = ForwardOrRejectFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if may_be_refused(&request) && request.principal().is_none() {
-            return refuse(ClientError::new("login-required", "This needs a login."));
+        if is_rejectable(&request) && request.principal().is_none() {
+            return ForwardOrRejectFuture::reject(login_required());
         }
-        go(self.inner.call(request))
+        ForwardOrRejectFuture::forward(self.inner.call(request))
     }
 }

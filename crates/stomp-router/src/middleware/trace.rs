@@ -1,4 +1,4 @@
-//! A span for each request.
+//! Middleware that opens a `tracing` span for each request.
 
 use pin_project_lite::pin_project;
 use std::{
@@ -14,13 +14,23 @@ use tracing::{
     instrument::{Instrument, Instrumented},
 };
 
-/// Puts each request into a `tracing` span, and notes in it how it went.
+/// Opens a `tracing` span for each request, and logs the outcome in it.
 ///
-/// The span is `request`, at `INFO`, with the fields `command`, `destination`, `route` (the pattern), `principal` and
-/// `peer` (the address), as far as there are any; no header but the destination is in it. In the span, an event at `DEBUG`
-/// says how long a request that succeeded took, and one at `INFO` what the error was.
+/// The span is named `request` and has the level `INFO`. Its fields are `command`, `destination`, `route` (the pattern),
+/// `principal` (the name) and `peer` (the address); fields without a value are omitted. No other header is recorded.
+///
+/// Success is logged at `DEBUG` with the field `elapsed`, an error at `INFO` with the fields `elapsed` and `error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct TraceLayer;
+
+impl TraceLayer {
+    /// Creates the layer.
+    #[must_use]
+    pub fn new() -> TraceLayer {
+        TraceLayer
+    }
+}
 
 impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
@@ -89,6 +99,7 @@ fn span(request: &Request) -> Span {
 pin_project! {
     /// The future of [`Trace`].
     #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
     pub struct TraceFuture<F> {
         #[pin]
         future: Instrumented<F>,
@@ -108,8 +119,8 @@ where
         let result = ready!(this.future.as_mut().poll(cx)).map_err(Into::into);
         let elapsed = this.start.elapsed();
         this.future.span().in_scope(|| match &result {
-            Ok(_) => tracing::debug!(?elapsed, "handled"),
-            Err(error) => tracing::info!(?elapsed, %error, "refused"),
+            Ok(_) => tracing::debug!(?elapsed, "The request succeeded."),
+            Err(error) => tracing::info!(?elapsed, %error, "The request failed."),
         });
         Poll::Ready(result)
     }

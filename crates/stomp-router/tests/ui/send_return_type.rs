@@ -1,5 +1,5 @@
 //! a handler of SEND, UNSUBSCRIBE or DISCONNECT cannot return `String`
-//! it returns `()`, for SEND also `Reply(value)`, or a `Result` of these
+//! it can return `()`, for SEND also `Reply(value)`, or a `Result` of these
 
 async fn post() -> String {
     String::new()

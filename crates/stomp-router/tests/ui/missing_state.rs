@@ -1,4 +1,4 @@
-//! `Router<Prices>` still misses its state
+//! the state of `Router<Prices>` is missing
 //! call `.with_state(..)`
 
 use stomp_router::{Router, State};

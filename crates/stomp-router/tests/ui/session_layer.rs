@@ -1,4 +1,4 @@
-//! `Rc<()>` cannot be the service of a session
+//! `Rc<()>` cannot be used as the service of a session
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! `Prices` is no part of the state `Shop`
+//! `Prices` is not part of the state `Shop`
 //! write `impl FromRef<Shop> for Prices`
 
 #[derive(Clone)]

@@ -1,5 +1,5 @@
-//! cannot be the service of a route
-//! tower's `RateLimit` is not `Clone`: put `buffer` around it in one `ServiceBuilder`
+//! cannot be used as a route
+//! tower's `RateLimit` is not `Clone`: add `buffer` before it in one `ServiceBuilder`
 
 use std::time::Duration;
 use tower::limit::RateLimitLayer;

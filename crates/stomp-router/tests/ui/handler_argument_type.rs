@@ -1,5 +1,5 @@
-//! is no handler
-//! a handler is an `async fn` of up to 8 arguments that are all `FromRequest` and `'static`
+//! is not a handler
+//! a handler is an `async fn` of up to 8 arguments that all implement `FromRequest` and are `'static`
 
 async fn post(_: u32) {}
 

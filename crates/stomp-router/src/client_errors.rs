@@ -1,0 +1,82 @@
+//! The errors with which the router itself rejects requests.
+
+use std::fmt;
+use stomp_frame::Command;
+use stomp_session::ClientError;
+
+/// Characters of a destination that an error quotes.
+const MAX_DESTINATION_CHARS: usize = 64;
+/// Characters of an error's text, which may quote the client's body or destination.
+const MAX_TEXT_CHARS: usize = 400;
+
+/// The error for a `SEND` or `SUBSCRIBE` whose destination no route matches.
+pub(crate) fn not_found(command: Command, destination: &str) -> ClientError {
+    let destination = Excerpt::new(destination, MAX_DESTINATION_CHARS);
+    ClientError::new(
+        "not-found",
+        format!("No {command} route matches the destination \"{destination}\"."),
+    )
+}
+
+/// The error for a request that a handler's arguments cannot be taken from.
+pub(crate) fn bad_request(text: &str) -> ClientError {
+    let text = Excerpt::new(text, MAX_TEXT_CHARS);
+    ClientError::new("bad-request", text.to_string())
+}
+
+/// The error for a request or argument that needs a principal.
+pub(crate) fn login_required() -> ClientError {
+    ClientError::new("login-required", "This request requires a login.")
+}
+
+/// The error for an argument that only the application could have provided.
+///
+/// This is a bug of the application, which the client cannot correct: the client gets `internal-error`, and the log
+/// names the argument and the reason.
+pub(crate) fn missing_argument(argument: &str, reason: &str) -> ClientError {
+    tracing::error!("A handler's argument `{argument}` is not available: {reason}.");
+    ClientError::internal()
+}
+
+/// The beginning of a text that a client has sent: a limited number of characters, with control characters escaped so
+/// that they do not affect a terminal.
+struct Excerpt<'a> {
+    text: &'a str,
+    max_chars: usize,
+}
+
+impl<'a> Excerpt<'a> {
+    fn new(text: &'a str, max_chars: usize) -> Excerpt<'a> {
+        Excerpt { text, max_chars }
+    }
+}
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text
+            .chars()
+            .take(self.max_chars)
+            .try_for_each(|char| match char.is_control() {
+                true => write!(f, "{}", char.escape_debug()),
+                false => write!(f, "{char}"),
+            })?;
+        if self.text.chars().nth(self.max_chars).is_some() {
+            f.write_str("…")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_are_shortened_and_control_characters_escaped() {
+        let excerpt = |text| Excerpt::new(text, 3).to_string();
+        assert_eq!(excerpt("a\u{1b}b"), "a\\u{1b}b");
+        assert_eq!(excerpt("abcd"), "abc…");
+        assert_eq!(excerpt("\"é\""), "\"é\"");
+    }
+}

@@ -1,0 +1,192 @@
+//! Conversion of a handler's return value into the response to its request.
+//!
+//! There is one trait for each kind of command, so that a return value which does not fit the command does not compile.
+
+use bytes::Bytes;
+use futures_util::stream;
+use stomp_session::{
+    BoxError, ClientError, Connected, IntoMessage, Json, Message, Principal, Request, Response,
+};
+
+/// A return value of a connect handler.
+///
+/// Implemented for `()`, [`Principal`], [`Connected`], and a `Result` of these with any error.
+#[diagnostic::on_unimplemented(
+    message = "a connect handler cannot return `{Self}`",
+    note = "it can return `()`, a `Principal`, a `Connected`, or a `Result` of these"
+)]
+pub trait IntoConnectResponse {
+    /// Converts the value into the service's response.
+    ///
+    /// # Errors
+    ///
+    /// Returns the handler's error.
+    fn into_response(self) -> Result<Response, BoxError>;
+}
+
+/// A return value of a handler for `SEND`, `UNSUBSCRIBE` or `DISCONNECT`.
+///
+/// Implemented for `()`, for [`Reply`](crate::Reply) (`SEND` only), and for a `Result` of these with any error.
+#[diagnostic::on_unimplemented(
+    message = "a handler of SEND, UNSUBSCRIBE or DISCONNECT cannot return `{Self}`",
+    note = "it can return `()`, for SEND also `Reply(value)`, or a `Result` of these"
+)]
+pub trait IntoSendResponse: Sized {
+    /// The parts of the request that the conversion needs. `()` except for replies.
+    type Context: Send + 'static;
+
+    /// Takes these parts from the request, before the handler is called.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error that the client gets if the request lacks a part. The handler is not called then, so that no
+    /// work is done which cannot be answered.
+    fn context(request: &Request) -> Result<Self::Context, ClientError>;
+
+    /// Converts the value into the service's response.
+    ///
+    /// # Errors
+    ///
+    /// Returns the handler's error, or an error of sending the reply.
+    fn into_response(self, context: Self::Context) -> Result<Response, BoxError>;
+}
+
+/// A return value of a subscribe handler.
+///
+/// Implemented for `()`, which keeps the subscription open without messages of its own; for one message (`String`,
+/// [`Bytes`], [`Json`], [`Message`]), after which the subscription ends; for [`Observe`](crate::Observe); and for a
+/// `Result` of these with any error.
+#[diagnostic::on_unimplemented(
+    message = "a subscribe handler cannot return `{Self}`",
+    note = "it can return `()`, one message (`String`, `Bytes`, `Json`, `Message`), `Observe(stream)`, or a `Result` of \
+            these",
+    note = "`Observe` takes a `Stream` that is `Send + 'static` and whose items can be sent as messages"
+)]
+pub trait IntoSubscribeResponse {
+    /// Converts the value into the service's response.
+    ///
+    /// # Errors
+    ///
+    /// Returns the handler's error, or an error of encoding the message.
+    fn into_response(self) -> Result<Response, BoxError>;
+}
+
+impl IntoConnectResponse for Principal {
+    fn into_response(self) -> Result<Response, BoxError> {
+        Ok(Response::Connected(self.into()))
+    }
+}
+
+impl IntoConnectResponse for Connected {
+    fn into_response(self) -> Result<Response, BoxError> {
+        Ok(Response::Connected(self))
+    }
+}
+
+/// Implements a trait for `()` and for results.
+macro_rules! unit_and_result {
+    ($($trait:ident),*) => {$(
+        impl $trait for () {
+            fn into_response(self) -> Result<Response, BoxError> {
+                Ok(Response::Done)
+            }
+        }
+
+        impl<T: $trait, E: Into<BoxError>> $trait for Result<T, E> {
+            fn into_response(self) -> Result<Response, BoxError> {
+                self.map_err(Into::into)?.into_response()
+            }
+        }
+    )*};
+}
+
+unit_and_result!(IntoConnectResponse, IntoSubscribeResponse);
+
+impl IntoSendResponse for () {
+    type Context = ();
+
+    fn context(_: &Request) -> Result<(), ClientError> {
+        Ok(())
+    }
+
+    fn into_response(self, (): ()) -> Result<Response, BoxError> {
+        Ok(Response::Done)
+    }
+}
+
+impl<T: IntoSendResponse, E: Into<BoxError>> IntoSendResponse for Result<T, E> {
+    type Context = T::Context;
+
+    fn context(request: &Request) -> Result<T::Context, ClientError> {
+        T::context(request)
+    }
+
+    fn into_response(self, context: T::Context) -> Result<Response, BoxError> {
+        self.map_err(Into::into)?.into_response(context)
+    }
+}
+
+/// Sends one message, then ends the subscription.
+fn single_message(message: impl IntoMessage) -> Result<Response, BoxError> {
+    Ok(Response::observe(stream::iter([message.into_message()?])))
+}
+
+impl<T: serde::Serialize> IntoSubscribeResponse for Json<T> {
+    fn into_response(self) -> Result<Response, BoxError> {
+        single_message(self)
+    }
+}
+
+impl IntoSubscribeResponse for Message {
+    fn into_response(self) -> Result<Response, BoxError> {
+        single_message(self)
+    }
+}
+
+impl IntoSubscribeResponse for String {
+    fn into_response(self) -> Result<Response, BoxError> {
+        single_message(self)
+    }
+}
+
+impl IntoSubscribeResponse for Bytes {
+    fn into_response(self) -> Result<Response, BoxError> {
+        single_message(self)
+    }
+}
+
+/// The conversion for the handlers of one command, in two steps: before and after the call.
+#[derive(Debug)]
+pub struct ResponseConverter<T, C> {
+    /// Takes from the request what `convert` needs, before the handler is called.
+    pub(crate) context: fn(&Request) -> Result<C, ClientError>,
+    /// Converts the handler's output.
+    pub(crate) convert: fn(T, C) -> Result<Response, BoxError>,
+}
+
+impl<T: IntoConnectResponse> ResponseConverter<T, ()> {
+    pub(crate) fn for_connect() -> ResponseConverter<T, ()> {
+        ResponseConverter {
+            context: |_| Ok(()),
+            convert: |output, ()| output.into_response(),
+        }
+    }
+}
+
+impl<T: IntoSendResponse> ResponseConverter<T, T::Context> {
+    pub(crate) fn for_send() -> ResponseConverter<T, T::Context> {
+        ResponseConverter {
+            context: T::context,
+            convert: T::into_response,
+        }
+    }
+}
+
+impl<T: IntoSubscribeResponse> ResponseConverter<T, ()> {
+    pub(crate) fn for_subscribe() -> ResponseConverter<T, ()> {
+        ResponseConverter {
+            context: |_| Ok(()),
+            convert: |output, ()| output.into_response(),
+        }
+    }
+}
