@@ -39,8 +39,8 @@ pub trait IntoSendResponse: Sized {
     ///
     /// # Errors
     ///
-    /// Returns the error that the client gets if the request lacks a part. The handler is not called then, so that no
-    /// work is done which cannot be answered.
+    /// Returns the error that the client gets if a part is missing. The handler is not called then: it would do its work,
+    /// but the reply could not be sent.
     fn context(request: &Request) -> Result<Self::Context, ClientError>;
 
     /// Converts the value into the service's response.

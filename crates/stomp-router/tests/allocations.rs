@@ -85,14 +85,14 @@ fn layers_around_a_route_cost_one_allocation_more() {
         allocations(router(1).layer(layer()).with_state(7).build().unwrap(), 1),
         2.0
     );
-    let several = ServiceBuilder::new()
+    let combined = ServiceBuilder::new()
         .concurrency_limit(5)
         .layer(RequirePrincipalLayer)
         .layer(TraceLayer::new());
     assert_eq!(
         allocations(
             router(1)
-                .layer(several.layer(layer()))
+                .layer(combined.layer(layer()))
                 .with_state(7)
                 .build()
                 .unwrap(),

@@ -322,7 +322,7 @@ fn build_names_all_routes_without_a_required_policy() {
         .connect(sink)
         .nest("/members", members());
     let errors = lacking.build().unwrap_err();
-    let shown: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
     let expected = [
         "SEND \"/a\"",
         "SUBSCRIBE \"/b\"",
@@ -330,12 +330,12 @@ fn build_names_all_routes_without_a_required_policy() {
         "SUBSCRIBE \"/members/orders\"",
         "fallback \"/members\"",
     ];
-    assert_eq!(shown.len(), expected.len(), "{shown:#?}");
-    for (shown, expected) in shown.iter().zip(expected) {
+    assert_eq!(texts.len(), expected.len(), "{texts:#?}");
+    for (text, expected) in texts.iter().zip(expected) {
         assert!(
-            shown.starts_with(expected)
-                && shown.ends_with("has no policy, but policies are required"),
-            "{shown}"
+            text.starts_with(expected)
+                && text.ends_with("has no policy, but policies are required"),
+            "{text}"
         );
     }
     // A router that contains a router with this requirement has the requirement as well.

@@ -212,12 +212,12 @@ mod metrics {
             call(&routes, Request::new(Frame::new(Command::Connect)));
         });
         let counts = counts.0.lock().unwrap();
-        let shown: Vec<_> = counts
+        let lines: Vec<_> = counts
             .iter()
             .map(|(metric, count)| format!("{metric} {count}"))
             .collect();
         assert_eq!(
-            shown,
+            lines,
             [
                 "stomp_request_duration_seconds command=CONNECT route= 1",
                 "stomp_request_duration_seconds command=SEND route= 2",

@@ -44,10 +44,10 @@ async fn other_commands_succeed_without_a_handler() {
         Command::Unsubscribe,
         Command::Disconnect,
     ] {
-        let answer = routes.clone().oneshot(request(command, "/a", b"")).await;
+        let result = routes.clone().oneshot(request(command, "/a", b"")).await;
         assert!(
-            matches!(answer, Ok(Response::Done)),
-            "{command}: {answer:?}"
+            matches!(result, Ok(Response::Done)),
+            "{command}: {result:?}"
         );
     }
 }

@@ -109,7 +109,7 @@ async fn an_optional_argument_is_none_if_its_value_is_absent() {
         )
     }
     let routes = Router::new().subscribe("/a", show).build().unwrap();
-    let shown = async |request: Request| match routes.clone().oneshot(request).await.unwrap() {
+    let response = async |request: Request| match routes.clone().oneshot(request).await.unwrap() {
         Response::Observe(messages) => messages
             .collect::<Vec<_>>()
             .await
@@ -119,10 +119,10 @@ async fn an_optional_argument_is_none_if_its_value_is_absent() {
             .clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(shown(subscribe("/a")).await, "None None None None");
+    assert_eq!(response(subscribe("/a")).await, "None None None None");
     let mut full = request(Command::Subscribe, "/a", b"7").with_principal(Principal::new("ann"));
     full.extensions_mut().insert(8_u8);
-    assert_eq!(shown(full).await, "Some(\"ann\") Some(8) None Some(7)");
+    assert_eq!(response(full).await, "Some(\"ann\") Some(8) None Some(7)");
     let error = rejection(&routes, request(Command::Subscribe, "/a", b"x")).await;
     assert_eq!(
         error.code(),

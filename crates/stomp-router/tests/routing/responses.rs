@@ -112,13 +112,13 @@ async fn a_handlers_error_keeps_its_type() {
     async fn boxed() -> Result<(), BoxError> {
         Err(OutOfStock(8).into())
     }
-    async fn shown() -> Result<String, ClientError> {
+    async fn client_error() -> Result<String, ClientError> {
         Err(ClientError::new("out-of-stock", "There is none left."))
     }
     let routes = Router::new()
         .send("/own", own)
         .send("/boxed", boxed)
-        .subscribe("/shown", shown)
+        .subscribe("/client-error", client_error)
         .build()
         .unwrap();
     let error = async |request| routes.clone().oneshot(request).await.unwrap_err();
@@ -137,7 +137,7 @@ async fn a_handlers_error_keeps_its_type() {
         OutOfStock(8)
     );
     assert_eq!(
-        error(subscribe("/shown"))
+        error(subscribe("/client-error"))
             .await
             .downcast::<ClientError>()
             .unwrap()

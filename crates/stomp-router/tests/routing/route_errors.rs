@@ -23,7 +23,7 @@ fn build_reports_all_errors_with_their_source_locations() {
         .fallback(sink)
         .fallback(sink);
     let errors = router.build().unwrap_err();
-    let shown: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
     let at = |line| format!("({}:{}:", file!(), before + line);
     let expected = [
         [
@@ -49,16 +49,16 @@ fn build_reports_all_errors_with_their_source_locations() {
         ["ACK \"/prices\"", &at(13), "cannot have a route", ""],
         ["fallback", &at(15), "conflicts with fallback", &at(14)],
     ];
-    assert_eq!(shown.len(), expected.len(), "{shown:#?}");
-    for (shown, parts) in shown.iter().zip(expected) {
-        let mut rest = shown.as_str();
+    assert_eq!(texts.len(), expected.len(), "{texts:#?}");
+    for (text, parts) in texts.iter().zip(expected) {
+        let mut rest = text.as_str();
         for part in parts {
             rest = rest
                 .split_once(part)
-                .unwrap_or_else(|| panic!("{shown} does not contain {part:?}"))
+                .unwrap_or_else(|| panic!("{text} does not contain {part:?}"))
                 .1;
         }
-        assert!(errors.to_string().contains(shown.as_str()), "{errors}");
+        assert!(errors.to_string().contains(text.as_str()), "{errors}");
     }
 }
 
