@@ -1,6 +1,6 @@
 //! Whether a request becomes a WebSocket.
 
-use crate::{Origins, burst::Burst, refusal::Refusal};
+use crate::{Origins, log_throttle::LogThrottle, refusal::Refusal};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -15,7 +15,7 @@ pub(crate) struct Handshake {
 }
 
 /// All foreign pages share one line of the log.
-static FOREIGN: Burst = Burst::new();
+static FOREIGN: LogThrottle = LogThrottle::new();
 
 impl Handshake {
     /// Looks at a request: the answer 101 and the handshake, if it is one that is welcome.

@@ -38,11 +38,11 @@ mod shutdown;
 pub mod tls;
 mod upgrade;
 
-mod burst;
-mod connection;
-mod first_look;
+mod acceptor;
 mod handshake;
+mod log_throttle;
 mod refusal;
+mod sniff;
 
 pub use config::Config;
 pub use limits::{ConnectionCounts, ConnectionLimits};

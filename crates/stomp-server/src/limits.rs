@@ -1,6 +1,6 @@
 //! How many connections there may be.
 
-use crate::{Shutdown, burst::Burst, refusal::Refusal, shutdown::Waiter};
+use crate::{Shutdown, log_throttle::LogThrottle, refusal::Refusal, shutdown::Waiter};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -115,7 +115,7 @@ struct State {
 }
 
 /// All refusals of the process share one line of the log.
-static REFUSED: Burst = Burst::new();
+static REFUSED: LogThrottle = LogThrottle::new();
 
 impl Connections {
     pub(crate) fn new(limits: ConnectionLimits, shutdown: Shutdown) -> Arc<Connections> {
@@ -141,7 +141,10 @@ impl Connections {
     /// # Errors
     ///
     /// If there is none, or the server goes down.
-    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Place, Refusal> {
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        address: Option<IpAddr>,
+    ) -> Result<ConnectionPermit, Refusal> {
         let waiter = Waiter::enter(&self.shutdown).ok_or(Refusal::AWAY)?;
         let address = address
             .filter(|_| self.limits.max_per_address.is_some())
@@ -166,7 +169,7 @@ impl Connections {
             *state.by_address.entry(address).or_default() += 1;
         }
         drop(state);
-        Ok(Place {
+        Ok(ConnectionPermit {
             connections: Arc::clone(self),
             waiter,
             address,
@@ -219,15 +222,15 @@ impl State {
 }
 
 /// A connection's place among those of its server.
-pub(crate) struct Place {
+pub(crate) struct ConnectionPermit {
     connections: Arc<Connections>,
     waiter: Waiter,
     address: Option<IpAddr>,
     is_negotiated: bool,
 }
 
-impl Permit for Place {
-    fn negotiated(&mut self) {
+impl Permit for ConnectionPermit {
+    fn connected(&mut self) {
         if !self.is_negotiated {
             self.is_negotiated = true;
             self.connections.state().counts.unauthenticated -= 1;
@@ -239,7 +242,7 @@ impl Permit for Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut state = self.connections.state();
         state.counts.open -= 1;

@@ -158,7 +158,7 @@ impl Listener for TcpListener {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        Ok(Incoming::new(stream, Peer::at(address)))
+        Ok(Incoming::new(stream, Peer::from_address(address)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a server listens, and for what.
 
-use crate::{Listener, connection::Entrance};
+use crate::{Listener, acceptor::Acceptor};
 use std::{fmt, pin::Pin, sync::Arc};
 
 /// The listeners of one server. Any one [`Listener`] is such a list, for WebSockets:
@@ -18,7 +18,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 /// ```
 #[derive(Default)]
 #[must_use = "nothing listens yet"]
-pub struct Listeners(Vec<Box<dyn FnOnce(Arc<Entrance>) -> Accepting + Send>>);
+pub struct Listeners(Vec<Box<dyn FnOnce(Arc<Acceptor>) -> Accepting + Send>>);
 
 /// Takes in connections of one listener, without end.
 pub(crate) type Accepting = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -31,24 +31,24 @@ impl Listeners {
 
     /// Adds a listener for WebSockets, on any path.
     pub fn websocket(mut self, listener: impl Listener) -> Listeners {
-        self.0.push(Box::new(|entrance| {
-            Box::pin(entrance.accept_websockets(listener))
+        self.0.push(Box::new(|acceptor| {
+            Box::pin(acceptor.accept_websockets(listener))
         }));
         self
     }
 
     /// Adds a listener for STOMP without HTTP, as message brokers speak it over TCP.
     pub fn byte_stream(mut self, listener: impl Listener) -> Listeners {
-        self.0.push(Box::new(|entrance| {
-            Box::pin(entrance.accept_streams(listener))
+        self.0.push(Box::new(|acceptor| {
+            Box::pin(acceptor.accept_streams(listener))
         }));
         self
     }
 
-    pub(crate) fn start(self, entrance: &Arc<Entrance>) -> Vec<Accepting> {
+    pub(crate) fn start(self, acceptor: &Arc<Acceptor>) -> Vec<Accepting> {
         self.0
             .into_iter()
-            .map(|start| start(Arc::clone(entrance)))
+            .map(|start| start(Arc::clone(acceptor)))
             .collect()
     }
 }

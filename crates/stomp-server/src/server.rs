@@ -1,7 +1,7 @@
 //! Listeners of one's own.
 
 use crate::{
-    Config, ConnectionCounts, Listeners, connection::Entrance, limits::Connections,
+    Config, ConnectionCounts, Listeners, acceptor::Acceptor, limits::Connections,
     listeners::Accepting,
 };
 use std::{
@@ -38,10 +38,10 @@ impl Server {
         config.validate()?;
         let (sender, sockets) = mpsc::channel(BACKLOG);
         let going_down = Box::pin(config.shutdown.started());
-        let entrance = Arc::new(Entrance::new(config, sender));
-        let connections = Arc::clone(&entrance.connections);
+        let acceptor = Arc::new(Acceptor::new(config, sender));
+        let connections = Arc::clone(&acceptor.connections);
         Ok(Server {
-            accepting: listeners.into().start(&entrance),
+            accepting: listeners.into().start(&acceptor),
             going_down,
             sockets,
             connections,

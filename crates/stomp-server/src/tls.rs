@@ -2,7 +2,7 @@
 
 use crate::{
     Incoming, Listener,
-    first_look::{FirstLook, Language},
+    sniff::{Protocol, Sniff},
 };
 use bytes::Bytes;
 use std::{
@@ -57,7 +57,7 @@ impl<L: Listener> Listener for Tls<L> {
         let acceptor = self.acceptor.clone();
         let incoming = self.listener.accept().await?;
         Ok(incoming.then(|io, peer| async move {
-            let stream = acceptor.accept(FirstLook::new(io, Language::Tls)).await?;
+            let stream = acceptor.accept(Sniff::new(io, Protocol::Tls)).await?;
             let identity = identity_of(stream.get_ref().1);
             Ok((TlsStream(stream), peer.with_tls(Some(identity))))
         }))
@@ -83,7 +83,7 @@ impl<L> fmt::Debug for Tls<L> {
 }
 
 /// A stream of bytes within TLS.
-pub struct TlsStream<S>(tokio_rustls::server::TlsStream<FirstLook<S>>);
+pub struct TlsStream<S>(tokio_rustls::server::TlsStream<Sniff<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
     fn poll_read(

@@ -109,12 +109,12 @@ impl Upgrade {
         let identity = request.extensions().get::<TlsIdentity>().cloned();
         let (response, Handshake { upgrade, peer }) =
             Handshake::of(request, &self.shared.config.origins)?;
-        let place = self
+        let permit = self
             .shared
             .connections
             .enter(address.map(|address| address.ip()))?;
         let peer = peer.with_address(address).with_tls(identity);
-        let upgraded = Arc::clone(&self.shared).upgrade(upgrade, peer, Box::new(place));
+        let upgraded = Arc::clone(&self.shared).upgrade(upgrade, peer, Box::new(permit));
         tokio::spawn(self.shared.config.shutdown.abortable(upgraded));
         Ok(response)
     }

@@ -38,7 +38,7 @@ async fn a_server_may_have_several_listeners() {
     service.send("STOMP\naccept-version:1.2\n\n\0").await;
     let mut socket = soon(sockets.recv()).await.unwrap();
     assert_eq!(command(&mut socket).await, Command::Stomp);
-    assert!(!socket.has_pings(), "it is no WebSocket");
+    assert!(!socket.supports_ping(), "it is no WebSocket");
     assert_eq!(socket.peer().address.unwrap().to_string(), "192.0.2.1:4711");
     assert!(socket.peer().request.is_none());
 

@@ -55,7 +55,7 @@ impl Server {
 struct Place(Server);
 
 impl Permit for Place {
-    fn negotiated(&mut self) {
+    fn connected(&mut self) {
         self.0.0.negotiated.fetch_add(1, Ordering::Relaxed);
     }
 

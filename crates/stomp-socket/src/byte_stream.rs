@@ -5,7 +5,7 @@ use crate::{
     input::Input,
     linger::Linger,
     output::Output,
-    wire::{Io, Wire, Write},
+    transport::{EncodePayload, Io, Transport},
 };
 use bytes::Bytes;
 use std::{
@@ -14,12 +14,12 @@ use std::{
 };
 use stomp_frame::{EncodeError, Limits};
 
-/// A stream of bytes as a transport. Messages are glued together: STOMP frames end by themselves.
+/// A stream of bytes as a transport. Needs no message boundaries, because STOMP frames mark their own end.
 pub(crate) struct ByteStream<S> {
     io: S,
     input: Input,
     output: Output,
-    /// Once everything was written that was collected before the close.
+    /// Set once all bytes that were buffered before the close are written.
     linger: Option<Linger>,
 }
 
@@ -34,15 +34,14 @@ impl<S: Io> ByteStream<S> {
     }
 }
 
-impl<S: Io> Wire for ByteStream<S> {
-    /// The decoder bounds what it holds, and nothing is held here.
+impl<S: Io> Transport for ByteStream<S> {
+    /// Ignores `held`: the decoder limits the bytes that it holds, and this transport holds none.
     fn poll_read(&mut self, _: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
-        self.input.check()?;
+        self.input.check_limit()?;
         let bytes = ready!(
             self.input
                 .poll_read(&mut self.io, cx, Bytes::copy_from_slice)
-        )
-        .map_err(End::of)?;
+        )?;
         Poll::Ready(if bytes.is_empty() {
             Err(End::HalfClosed)
         } else {
@@ -50,16 +49,16 @@ impl<S: Io> Wire for ByteStream<S> {
         })
     }
 
-    fn put(&mut self, write: Write<'_>) -> Result<(), EncodeError> {
+    fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError> {
         let start = self.output.len();
-        let result = write(self.output.buffer());
+        let result = encode(self.output.buffer());
         if result.is_err() {
             self.output.buffer().truncate(start);
         }
         result.map(|_| ())
     }
 
-    fn has_pings(&self) -> bool {
+    fn supports_ping(&self) -> bool {
         false
     }
 
@@ -91,6 +90,6 @@ impl<S: Io> Wire for ByteStream<S> {
     }
 
     fn set_limits(&mut self, _: &Limits) {
-        self.input.unbound();
+        self.input.remove_limit();
     }
 }

@@ -1,4 +1,4 @@
-//! How a socket behaves.
+//! The settings of a socket.
 
 use stomp_frame::{InvalidConfig, Limits};
 
@@ -6,15 +6,19 @@ use stomp_frame::{InvalidConfig, Limits};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// What the peer may send before [`resume`](crate::Socket::resume): one frame within these limits, and in
-    /// all, with whatever is around it, no more bytes than a frame and one read have. Default:
-    /// [`Limits::before_login`].
+    /// Limits of the one frame that the peer may send before [`resume`](crate::Socket::resume).
+    ///
+    /// Until then, the peer may send [`Limits::max_frame_bytes`] + [`Config::read_buffer_bytes`] bytes in all, of any
+    /// kind. Default: [`Limits::before_login`].
     pub limits: Limits,
-    /// Bytes read at once. Default: 4 KiB. A connection with nothing to read owns no buffer, whatever this is.
+    /// Maximum bytes per read. The buffer is shared by all connections of a thread, so an idle connection owns none.
+    /// Default: 4 KiB.
     pub read_buffer_bytes: usize,
-    /// With more bytes than this waiting to be written, nothing is read until some are gone. Default: 64 KiB.
+    /// Bytes that may wait to be written. Above it, the socket first writes before it reads or accepts another frame.
+    /// Default: 64 KiB.
     pub max_write_buffer_bytes: usize,
-    /// Whether a WebSocket peer gets binary messages only. Default: no, those that are UTF-8 are text.
+    /// If true, a WebSocket peer receives binary messages only. If false, messages that are UTF-8 are sent as text.
+    /// Default: false.
     pub always_binary: bool,
 }
 
@@ -51,12 +55,23 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If [`Config::read_buffer_bytes`], [`Config::max_write_buffer_bytes`] or a limit is 0.
+    /// If [`Config::read_buffer_bytes`], [`Config::max_write_buffer_bytes`] or a limit is 0, or if
+    /// [`Config::read_buffer_bytes`] exceeds `isize::MAX`, the largest buffer that can be allocated.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         self.limits
             .validate()
             .map_err(|invalid| invalid.within("limits"))?;
         InvalidConfig::reject_zero("read_buffer_bytes", self.read_buffer_bytes)?;
+        if isize::try_from(self.read_buffer_bytes).is_err() {
+            return Err(InvalidConfig::new(
+                "read_buffer_bytes",
+                format!(
+                    "is {}, but must be at most {}",
+                    self.read_buffer_bytes,
+                    isize::MAX
+                ),
+            ));
+        }
         InvalidConfig::reject_zero("max_write_buffer_bytes", self.max_write_buffer_bytes)
     }
 }
@@ -69,5 +84,32 @@ impl Default for Config {
             max_write_buffer_bytes: 64 << 10,
             always_binary: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validate_names_the_setting_that_is_impossible() {
+        let zero = Limits::default().max_headers(0);
+        for (config, setting) in [
+            (Config::default().limits(zero), "limits.max_headers"),
+            (Config::default().read_buffer_bytes(0), "read_buffer_bytes"),
+            (
+                Config::default().read_buffer_bytes(usize::MAX),
+                "read_buffer_bytes",
+            ),
+            (
+                Config::default().max_write_buffer_bytes(0),
+                "max_write_buffer_bytes",
+            ),
+        ] {
+            let error = config.validate().unwrap_err();
+            assert_eq!(error.setting(), setting);
+            assert!(error.to_string().starts_with(setting), "{error}");
+        }
+        assert_eq!(Config::default().validate(), Ok(()));
     }
 }

@@ -1,41 +1,41 @@
-//! How a connection ends.
+//! The end of a connection: reasons for it, and the codes to close with.
 
-use std::io;
+use std::{borrow::Cow, io};
 use stomp_frame::{DecodeError, EncodeError};
 use thiserror::Error;
 
-/// Why nothing more can be read from a peer.
+/// The reason why nothing more can be read from a peer.
 ///
-/// Endings are values, not errors. After [`End::Malformed`] and [`End::Violation`] the peer may still be written to,
-/// so that it learns why it is left.
+/// An end is a value, not an error. After [`End::Malformed`] and [`End::Violation`], the socket can still write, so that
+/// the peer learns the reason.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum End {
-    /// The peer closed its WebSocket, with a code where it sent one.
+    /// The peer closed its WebSocket. Holds the peer's close code, if it sent one.
     Closed(Option<u16>),
     /// The peer ended its half of a byte stream, between two frames. It may still read.
     HalfClosed,
-    /// The connection broke: the stream failed, or ended in the middle of a frame or without a WebSocket close.
-    Reset(io::Error),
-    /// The stream says that the peer is not there any more: TCP had no answer from it for too long.
+    /// The connection was lost: the stream failed, or it ended in the middle of a frame or without a WebSocket close.
+    Lost(io::Error),
+    /// The stream reported a timeout: TCP received no answer from the peer for too long.
     TimedOut,
-    /// What the peer sent is not STOMP, or over the limits.
+    /// The peer sent bytes that are not valid STOMP, or a frame that exceeds the limits.
     Malformed(DecodeError),
-    /// What the peer sent is not WebSocket, or over the limits of a message or of what may come before the negotiation.
+    /// The peer violated the WebSocket protocol, or exceeded the limit of a message or of all bytes before login.
     Violation {
-        /// What the peer is told as it is closed.
+        /// The code to close with.
         code: CloseCode,
-        /// What is wrong.
+        /// A description of the violation.
         reason: String,
     },
 }
 
 impl End {
-    /// The code the peer is closed with after this.
+    /// The code to close with after this end.
     #[must_use]
     pub fn close_code(&self) -> CloseCode {
         match self {
-            End::Closed(_) | End::HalfClosed | End::Reset(_) => CloseCode::Normal,
+            End::Closed(_) | End::HalfClosed | End::Lost(_) => CloseCode::Normal,
             End::TimedOut => CloseCode::Policy,
             End::Malformed(error) if error.kind.is_limit() => CloseCode::TooBig,
             End::Malformed(_) => CloseCode::Protocol,
@@ -43,59 +43,62 @@ impl End {
         }
     }
 
-    /// How a stream ended that failed so.
-    pub(crate) fn of(error: io::Error) -> End {
-        match error.kind() {
-            io::ErrorKind::TimedOut => End::TimedOut,
-            _ => End::Reset(error),
-        }
+    /// The stream ended in the middle of a frame, or without a WebSocket close.
+    pub(crate) fn unexpected_eof() -> End {
+        End::Lost(io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// The stream ended where it may not.
-    pub(crate) fn cut() -> End {
-        End::Reset(io::ErrorKind::UnexpectedEof.into())
-    }
-
-    /// A text message is not text.
+    /// A WebSocket text message is not UTF-8.
     pub(crate) fn not_utf8() -> End {
         End::Violation {
             code: CloseCode::NotUtf8,
-            reason: "a text message that is not UTF-8".to_owned(),
+            reason: "a WebSocket text message is not UTF-8".to_owned(),
         }
     }
 
-    /// The peer sent more than it may.
-    pub(crate) fn too_big(reason: &str) -> End {
+    /// The peer exceeded a limit.
+    pub(crate) fn too_big(reason: impl Into<Cow<'static, str>>) -> End {
         End::Violation {
             code: CloseCode::TooBig,
-            reason: reason.to_owned(),
+            reason: reason.into().into_owned(),
         }
     }
 }
 
-/// Why this side closes, as WebSocket peers are told (RFC 6455, section 7.4.1). Byte streams just end.
+/// [`End::TimedOut`] if the stream timed out, else [`End::Lost`].
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> End {
+        match error.kind() {
+            io::ErrorKind::TimedOut => End::TimedOut,
+            _ => End::Lost(error),
+        }
+    }
+}
+
+/// The reason why this side closes, as sent to WebSocket peers (RFC 6455, section 7.4.1). A byte stream ends without a
+/// code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CloseCode {
-    /// 1000: the conversation is over.
+    /// 1000: the session is over.
     #[default]
     Normal,
-    /// 1001: the server is going down.
+    /// 1001: the server shuts down.
     Away,
-    /// 1002: what the peer sent is not STOMP, or not WebSocket.
+    /// 1002: the peer violated STOMP or the WebSocket protocol.
     Protocol,
     /// 1007: a text message is not UTF-8.
     NotUtf8,
-    /// 1008: the peer may not do this, or has been silent or slow for too long.
+    /// 1008: the peer is not allowed to do this, or was silent or slow for too long.
     Policy,
-    /// 1009: what the peer sent is too big.
+    /// 1009: a message, a frame or a part of one exceeds its limit.
     TooBig,
     /// 1011: this side failed.
     Internal,
 }
 
 impl CloseCode {
-    /// The number on the wire.
+    /// The number that is sent.
     #[must_use]
     pub const fn as_u16(self) -> u16 {
         match self {
@@ -110,14 +113,14 @@ impl CloseCode {
     }
 }
 
-/// Why a frame could not be sent.
+/// The reason why a frame could not be sent.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The version of the session cannot express it. Nothing was written, and the socket goes on.
+    /// The STOMP version of the session cannot express the frame. Nothing was written, and the socket stays usable.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The connection broke.
+    /// The connection was lost.
     #[error(transparent)]
     Io(#[from] io::Error),
 }

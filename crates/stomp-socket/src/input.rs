@@ -1,6 +1,6 @@
-//! Bytes on their way in.
+//! Reading from a stream, with a limit before login.
 
-use crate::{Config, End, wire::Io};
+use crate::{Config, End, transport::Io};
 use std::{
     cell::Cell,
     io,
@@ -10,38 +10,40 @@ use std::{
 use tokio::io::ReadBuf;
 
 thread_local! {
-    /// Where the bytes of a read arrive: one buffer a thread, so that connections with nothing to read own none.
+    /// The buffer for reads, one per thread, so that idle connections own none.
     static SPACE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Reads, counts what has come, and bounds what may come before the negotiation.
+/// Reads from a stream, counts the bytes, and limits them until the peer has logged in.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// Bytes read at once.
-    at_once: usize,
+    /// Bytes per read.
+    read_size: usize,
     received: u64,
-    /// With more bytes than this received, nothing more is read.
-    most: u64,
+    /// Reading fails once more bytes than this were received.
+    max_received: u64,
 }
 
 impl Input {
-    /// An input whose peer may send one frame, and what is read together with its end, before the negotiation.
+    /// An input whose peer may send one frame, and the rest of the read that contains its end, before login.
+    ///
+    /// Before login, all bytes count, of any kind: otherwise pings or empty messages would be free.
     pub(crate) fn new(config: &Config) -> Input {
-        let at_once = config.read_buffer_bytes.max(1);
+        let read_size = config.read_buffer_bytes.max(1);
         Input {
-            at_once,
+            read_size,
             received: 0,
-            most: config.limits.max_frame_bytes.saturating_add(at_once) as u64,
+            max_received: config.limits.max_frame_bytes.saturating_add(read_size) as u64,
         }
     }
 
-    /// Lets the peer send as much as it likes.
-    pub(crate) fn unbound(&mut self) {
-        self.most = u64::MAX;
+    /// Removes the limit on received bytes, after login.
+    pub(crate) fn remove_limit(&mut self) {
+        self.max_received = u64::MAX;
     }
 
-    pub(crate) fn at_once(&self) -> usize {
-        self.at_once
+    pub(crate) fn read_size(&self) -> usize {
+        self.read_size
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -53,17 +55,18 @@ impl Input {
         self.received += bytes as u64;
     }
 
-    /// Fails if more has come than may.
-    pub(crate) fn check(&self) -> Result<(), End> {
-        match self.received > self.most {
-            true => Err(End::too_big(
-                "more bytes than may come before CONNECT is answered",
-            )),
+    /// Fails if the peer has sent more bytes than it may before login.
+    pub(crate) fn check_limit(&self) -> Result<(), End> {
+        match self.received > self.max_received {
+            true => Err(End::too_big(format!(
+                "more than {} bytes were received before CONNECT was answered",
+                self.max_received
+            ))),
             false => Ok(()),
         }
     }
 
-    /// Reads into `space`; 0 at the end of the stream.
+    /// Reads into `space` and returns the number of bytes: 0 at the end of the stream.
     pub(crate) fn poll_fill(
         &mut self,
         io: &mut impl Io,
@@ -77,19 +80,19 @@ impl Input {
         Poll::Ready(Ok(count))
     }
 
-    /// Reads once and gives `take` what has come, which is nothing at the end of the stream.
+    /// Reads once and passes the bytes to `take`: none at the end of the stream.
     pub(crate) fn poll_read<T>(
         &mut self,
         io: &mut impl Io,
         cx: &mut Context<'_>,
         take: impl FnOnce(&[u8]) -> T,
     ) -> Poll<io::Result<T>> {
-        // Taken, not borrowed: a stream may itself read through a socket.
+        // Taken instead of borrowed, because a stream may itself read through another socket.
         let mut space = SPACE.take();
-        if space.len() < self.at_once {
-            space.resize(self.at_once, 0);
+        if space.len() < self.read_size {
+            space.resize(self.read_size, 0);
         }
-        let window = space.get_mut(..self.at_once).unwrap_or_default();
+        let window = space.get_mut(..self.read_size).unwrap_or_default();
         let result = self
             .poll_fill(io, cx, window)
             .map_ok(|count| take(space.get(..count).unwrap_or_default()));

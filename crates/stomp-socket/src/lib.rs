@@ -1,7 +1,7 @@
 //! STOMP frames over one WebSocket or byte stream.
 //!
-//! A [`Socket`] gives the frames a peer sends and takes the frames it is to get. It knows how bytes become frames and
-//! how a connection ends, and nothing of what the frames mean.
+//! A [`Socket`] reads and writes frames over one connection. It turns bytes into frames and reports how the connection
+//! ends; it does not interpret the frames.
 //!
 //! ```
 //! use futures_util::{SinkExt, StreamExt};
@@ -18,19 +18,26 @@
 //! let Some(Inbound::Frame(connect)) = server.next().await else { panic!() };
 //! assert_eq!(connect.command, Command::Connect);
 //!
-//! // Nothing is read beyond CONNECT until the version is known.
+//! // After CONNECT, the socket reads nothing more until it knows the version.
 //! server.resume(Version::V1_2, Limits::default());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! | to read about | see |
+//! | topic | items |
 //! |---|---|
-//! | reading and writing | [`Socket`], [`Inbound`], [`Outbound`], [`Encoded`] |
-//! | how it ends | [`End`], [`CloseCode`] |
-//! | who is at the other end | [`Peer`], [`TlsIdentity`] |
-//! | a server's hold on it | [`Permit`] |
-//! | answering a WebSocket handshake | [`handshake`] |
+//! | reading and writing | [`Socket`], [`Inbound`], [`Outbound`], [`EncodedFrame`] |
+//! | the end of a connection | [`End`], [`CloseCode`], [`SendError`] |
+//! | the other end | [`Peer`], [`TlsIdentity`] |
+//! | limits and settings | [`Config`], [`InvalidConfig`] |
+//! | counting and shutting down connections in a server | [`Permit`] |
+//! | answering or starting a WebSocket handshake | [`handshake`] |
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `tungstenite` | no | `Socket::from_websocket`, over a `WebSocketStream` of `tokio-tungstenite`, whose version then is part of this API |
 
 #![forbid(unsafe_code)]
 
@@ -44,14 +51,14 @@ mod byte_stream;
 mod input;
 mod linger;
 mod output;
+mod transport;
 mod websocket;
-mod wire;
 
 pub use config::Config;
 pub use end::{CloseCode, End, SendError};
 pub use peer::{Peer, TlsIdentity};
 pub use permit::Permit;
-pub use socket::{Encoded, Inbound, Outbound, Socket};
+pub use socket::{EncodedFrame, Inbound, Outbound, Socket};
 pub use websocket::handshake;
 
 pub use stomp_frame::InvalidConfig;

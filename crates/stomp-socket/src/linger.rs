@@ -1,29 +1,29 @@
-//! The last that is done with a stream: its end is written, and what the peer still sends is dropped.
+//! The end of a stream: sends our end, then reads and drops bytes until the peer ends the stream too.
 
-use crate::{input::Input, wire::Io};
+use crate::{input::Input, transport::Io};
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-/// How much a peer that is being left may still send before it is cut.
+/// Bytes that a peer may still send after this side has ended the stream, before the connection is dropped.
 pub(crate) const LINGER_BYTES: u64 = 64 << 10;
 
-/// How far the end of a stream has come.
+/// The progress of ending a stream.
 ///
-/// STOMP 1.2, "Connection Lingering": what is unread when a connection is dropped makes TCP reset it, and the peer may
-/// lose the last frame. So what the peer still sends is read and dropped, up to a bound.
+/// STOMP 1.2, "Connection Lingering": if a connection is dropped while received bytes are unread, TCP resets it, and
+/// the peer may lose the last frame. So this reads and drops bytes from the peer, up to [`LINGER_BYTES`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Linger {
-    /// Our end of the stream is being written.
+    /// Our end of the stream is being sent.
     Shutdown,
-    /// The peer's end is awaited; so many bytes had come before.
+    /// The peer's end is awaited. Holds the value of [`Input::received`] at the beginning.
     Drain(u64),
 }
 
 impl Linger {
-    /// Ready when the peer has ended the stream too, or has sent too much.
+    /// Ready when the peer has ended the stream too, or has sent more than [`LINGER_BYTES`].
     pub(crate) fn poll(
         &mut self,
         io: &mut impl Io,

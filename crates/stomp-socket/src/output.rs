@@ -1,6 +1,6 @@
-//! Bytes on their way out.
+//! Buffering and writing to a stream.
 
-use crate::wire::Io;
+use crate::transport::Io;
 use bytes::{Buf, BytesMut};
 use std::{
     cell::Cell,
@@ -10,18 +10,18 @@ use std::{
 };
 
 thread_local! {
-    /// The buffer that was emptied last, for whoever writes next: connections with nothing to write own none.
+    /// The last emptied buffer, for the next connection that writes, so that connections with nothing to write own none.
     static SPARE: Cell<Option<BytesMut>> = const { Cell::new(None) };
 }
 
-/// Buffers that grew beyond this are not kept as a spare.
-const KEPT: usize = 64 << 10;
+/// Capacity in bytes up to which an emptied buffer is kept as the spare.
+const MAX_SPARE: usize = 64 << 10;
 
-/// What has been collected and not yet written.
+/// Bytes that are buffered and not yet written.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     buffer: BytesMut,
-    /// Streams with buffers of their own, such as TLS, may have taken what they have not yet sent.
+    /// True if the stream may hold written bytes in a buffer of its own, as TLS does.
     needs_flush: bool,
 }
 
@@ -30,7 +30,7 @@ impl Output {
         self.buffer.len()
     }
 
-    /// Whether everything is on its way.
+    /// True if all bytes are written and flushed.
     pub(crate) fn is_flushed(&self) -> bool {
         self.buffer.is_empty() && !self.needs_flush
     }
@@ -44,7 +44,7 @@ impl Output {
         &mut self.buffer
     }
 
-    /// Writes everything, in as few calls as `io` allows.
+    /// Writes and flushes all bytes, in as few calls as `io` allows.
     pub(crate) fn poll_write(
         &mut self,
         io: &mut impl Io,
@@ -54,20 +54,21 @@ impl Output {
             match ready!(Pin::new(&mut *io).poll_write(cx, &self.buffer))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written if written < self.buffer.len() => self.buffer.advance(written),
-                // Unlike advancing, this keeps the whole buffer for what comes next.
+                // Unlike `advance`, `clear` keeps the whole capacity for the next bytes.
                 _ => self.buffer.clear(),
             }
         }
-        self.give_back();
+        self.release_buffer();
         ready!(Pin::new(io).poll_flush(cx))?;
         self.needs_flush = false;
         Poll::Ready(Ok(()))
     }
 
-    fn give_back(&mut self) {
+    /// Makes the empty buffer the thread's spare, or frees it if it is too large.
+    fn release_buffer(&mut self) {
         let mut buffer = mem::take(&mut self.buffer);
-        // What was written from its beginning does not count in `capacity`, and can be reclaimed.
-        if buffer.capacity() > 0 && !buffer.try_reclaim(KEPT + 1) {
+        // `try_reclaim` and not `capacity`, which does not include the part that was advanced over.
+        if buffer.capacity() > 0 && !buffer.try_reclaim(MAX_SPARE + 1) {
             SPARE.set(Some(buffer));
         }
     }

@@ -1,29 +1,29 @@
-//! Who is at the other end.
+//! The other end of a socket.
 
 use bytes::Bytes;
 use std::{fmt, net::SocketAddr};
 use stomp_frame::Version;
 
-/// What is known of a peer before it says anything in STOMP.
+/// Facts about a peer that are known before its first STOMP frame.
 ///
-/// `Debug` leaves out the request's headers and query, which may hold secrets.
+/// `Debug` omits the request's headers and query, which may hold secrets.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Peer {
-    /// The peer's address, where the transport has one and the HTTP server passed it on.
+    /// The peer's address, if the transport has one and the HTTP server passed it on.
     pub address: Option<SocketAddr>,
-    /// The version that was chosen as a WebSocket sub-protocol.
+    /// The STOMP version that the WebSocket handshake selected as a sub-protocol.
     pub subprotocol: Option<Version>,
-    /// What TLS tells of the peer, where this server ends TLS itself.
+    /// The results of the TLS handshake, if this server terminates TLS itself.
     pub tls: Option<TlsIdentity>,
-    /// The head of the HTTP request that became this WebSocket, with its extensions.
+    /// The head of the HTTP request that was upgraded to this WebSocket, with its extensions.
     pub request: Option<http::request::Parts>,
 }
 
 impl Peer {
     /// A peer with this address.
     #[must_use]
-    pub fn at(address: SocketAddr) -> Peer {
+    pub fn from_address(address: SocketAddr) -> Peer {
         Peer {
             address: Some(address),
             ..Peer::default()
@@ -70,18 +70,18 @@ impl fmt::Debug for Peer {
     }
 }
 
-/// What a TLS handshake tells of a peer.
+/// The results of a TLS handshake with a peer.
 ///
-/// `Debug` counts the certificates, and leaves out what is in them.
+/// `Debug` shows the number of certificates, but not their contents.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct TlsIdentity {
-    /// The client's certificates in DER, its own first, as the server's verifier has accepted them. Empty where none
-    /// was asked for, or none was sent.
+    /// The client's certificate chain in DER, the client's own certificate first, as accepted by the server's verifier.
+    /// Empty if the server requested no certificate or the client sent none.
     pub certificates: Vec<Bytes>,
-    /// The name that the client wants to speak to (SNI).
+    /// The host name that the client asked for (SNI).
     pub server_name: Option<String>,
-    /// The protocol that was agreed on (ALPN), such as `http/1.1`.
+    /// The application protocol that both sides agreed on (ALPN), such as `http/1.1`.
     pub alpn: Option<Bytes>,
 }
 

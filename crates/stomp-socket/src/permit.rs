@@ -1,13 +1,16 @@
-//! A connection's place in the server that took it in.
+//! The permit of a connection, lent by the server that accepted it.
 
 use std::task::{Context, Poll};
 
-/// What a server lends to a connection for as long as its [`Socket`](crate::Socket) lives: a place among those that it
-/// counts, and the word when it goes down. Dropping it gives the place back.
+/// A server's permit for one connection, held by its [`Socket`](crate::Socket).
+///
+/// It counts the connection in the server's limits, and reports the server's shutdown to the connection. Dropping it
+/// releases the place, so the server counts connections without knowing STOMP.
 pub trait Permit: Send {
-    /// The peer was let in: see [`Socket::resume`](crate::Socket::resume).
-    fn negotiated(&mut self);
+    /// Called when the peer has logged in: `CONNECT` was accepted, and [`Socket::resume`](crate::Socket::resume) was
+    /// called. The server no longer counts the connection as unauthenticated. Further calls have no effect.
+    fn connected(&mut self);
 
-    /// Ready, from then on, when the conversation is to end soon because the server goes down.
+    /// Ready as soon as the server shuts down and the connection should end, and on every later call.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }

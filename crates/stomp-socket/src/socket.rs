@@ -1,10 +1,10 @@
-//! One connection, as frames.
+//! One connection as a stream and sink of frames.
 
 use crate::{
     CloseCode, Config, End, Peer, Permit, SendError,
     byte_stream::ByteStream,
+    transport::{EMPTY_PIECE_COST, MessageKind, Transport, is_utf8},
     websocket::WebSocket,
-    wire::{EMPTY_PIECE, Kind, Wire, is_utf8},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -21,7 +21,7 @@ use stomp_frame::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// What a peer sends.
+/// An item received from a peer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Inbound {
@@ -29,58 +29,59 @@ pub enum Inbound {
     Frame(Frame),
     /// One or more EOLs between frames.
     HeartBeat,
-    /// The last item.
+    /// The end of the connection: the last item.
     End(End),
 }
 
-/// What a peer is sent.
+/// An item to send to a peer.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Outbound {
-    /// A frame, in the version of the session.
+    /// A frame, encoded in the STOMP version of the session.
     Frame(Frame),
-    /// A frame that was encoded before, and is not checked again.
-    Encoded(Encoded),
-    /// `RECEIPT` for the `receipt` of a frame: what is sent most is written without being built.
+    /// A frame that is already encoded. It is not validated again.
+    Encoded(EncodedFrame),
+    /// A `RECEIPT` with this `receipt-id`. Encoded without building a [`Frame`], because it is the most frequent frame.
     Receipt(ByteString),
     /// One EOL.
     HeartBeat,
-    /// A WebSocket ping, which browsers answer by themselves. Nothing on a byte stream.
+    /// A WebSocket ping, which every peer answers, browsers too. Sends nothing on a byte stream.
     Ping,
 }
 
-/// A frame's bytes in two parts, so that many receivers can share the second.
+/// An encoded frame in two parts, so that many receivers can share the second part.
 #[derive(Debug, Clone)]
-pub struct Encoded {
-    /// What is this receiver's own.
+pub struct EncodedFrame {
+    /// The beginning, specific to this receiver.
     pub prefix: Bytes,
-    /// What is the same for all.
+    /// The rest, shared by all receivers.
     pub tail: Bytes,
-    /// Whether the whole is UTF-8: a WebSocket peer then gets a text message, else a binary one.
+    /// True if both parts together are UTF-8: a WebSocket peer then receives a text message, else a binary one.
     pub is_text: bool,
 }
 
-/// One connection as a stream of [`Inbound`] items and a sink of [`Outbound`] ones.
+/// One connection as a [`Stream`] of [`Inbound`] items and a [`Sink`] of [`Outbound`] items.
 ///
-/// - **Reading.** A WebSocket message may hold several frames or a piece of one; text and binary are the same. After
-///   `CONNECT` nothing more is read until [`resume`](Socket::resume) is called. The last item is
-///   [`Inbound::End`].
-/// - **Writing.** One frame is one WebSocket message, text where it is UTF-8. Messages are collected and written when
-///   the sink is flushed: put many, flush once.
-/// - **Closing.** [`poll_close`](Sink::poll_close) flushes, closes, and waits for the peer to close too, dropping what
-///   it still sends, up to 64 KiB. So the last frame arrives. How long to wait is the caller's to decide: drop the
-///   socket to cut it.
+/// - **Reading.** A WebSocket message may contain several frames or a piece of one; text and binary messages are
+///   equivalent. After `CONNECT`, the socket reads nothing more until [`resume`](Socket::resume) is called. The last
+///   item is [`Inbound::End`].
+/// - **Writing.** Each frame becomes one WebSocket message: text if it is UTF-8, else binary. The socket buffers
+///   messages and writes them when the sink is flushed: put many, flush once.
+/// - **Closing.** [`poll_close`](Sink::poll_close) flushes, closes, and waits until the peer closes too. Meanwhile it
+///   drops bytes from the peer, up to 64 KiB. Without this, TCP could reset the connection and the peer could lose the
+///   last frame. The caller decides how long to wait, and drops the socket to abort.
 ///
-/// **Cancellation.** All state is in the socket, so any future over it may be dropped at any time. `next` then has lost
-/// no item, and `flush` and `close` go on where they were. A dropped `send` or `feed` has put its item whole or not at
-/// all: not, if it was still waiting for room.
+/// **Cancellation.** All state is in the socket, so futures over it may be dropped at any time. A dropped `next` loses
+/// no item; `flush` and `close` can be called again and continue. A dropped `send` or `feed` has buffered its item
+/// completely, or not at all if it was still waiting for room.
 ///
-/// **Bounds.** What a peer has sent of one frame is at most [`Limits::max_frame_bytes`] + [`Limits::max_head_bytes`] bytes and one read, over
-/// all messages, fragments and pieces of them; empty pieces count for 32. A peer that reads nothing costs, through `Sink`,
-/// [`Config::max_write_buffer_bytes`] bytes and one frame, in a buffer that may be twice as large. A connection that has
-/// nothing to read and nothing to write owns no buffer.
+/// **Memory.** The socket holds, of one incomplete frame, at most [`Limits::max_frame_bytes`] +
+/// [`Limits::max_head_bytes`] bytes and one read, summed over all messages and fragments; an empty message or fragment
+/// counts for 32 bytes. For a peer that reads nothing, the `Sink` buffers [`Config::max_write_buffer_bytes`] bytes and
+/// one frame, in a buffer of up to twice that size. A connection with nothing to read and nothing to write owns no
+/// buffer.
 pub struct Socket {
-    wire: Box<dyn Wire>,
+    transport: Box<dyn Transport>,
     decoder: Decoder,
     encoder: Encoder,
     close_code: CloseCode,
@@ -88,16 +89,16 @@ pub struct Socket {
     peer: Arc<Peer>,
     permit: Option<Box<dyn Permit>>,
     max_write_buffer_bytes: usize,
-    /// What messages are that are UTF-8.
-    text: Kind,
-    /// What the empty messages since the last item count for.
+    /// The kind of messages that are UTF-8.
+    text: MessageKind,
+    /// The cost of the empty messages since the last item: see [`EMPTY_PIECE_COST`].
     empty_pieces: usize,
 }
 
 impl Socket {
-    /// A socket over the server's side of a WebSocket whose handshake is done.
+    /// A socket over the server's side of a WebSocket, after the handshake.
     ///
-    /// `early` are bytes that were read together with the handshake.
+    /// `early` are bytes that were received together with the handshake.
     pub fn over_websocket<S>(io: S, early: &[u8], peer: Peer, config: &Config) -> Socket
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -105,9 +106,9 @@ impl Socket {
         Socket::new(Box::new(WebSocket::server(io, early, config)), peer, config)
     }
 
-    /// A socket over the client's side of a WebSocket whose handshake is done.
+    /// A socket over the client's side of a WebSocket, after the handshake.
     ///
-    /// `early` are bytes that were read together with the handshake.
+    /// `early` are bytes that were received together with the handshake.
     pub fn over_client_websocket<S>(io: S, early: &[u8], peer: Peer, config: &Config) -> Socket
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -123,11 +124,11 @@ impl Socket {
         Socket::new(Box::new(ByteStream::new(io, config)), peer, config)
     }
 
-    pub(crate) fn new(wire: Box<dyn Wire>, peer: Peer, config: &Config) -> Socket {
+    pub(crate) fn new(transport: Box<dyn Transport>, peer: Peer, config: &Config) -> Socket {
         Socket {
-            wire,
+            transport,
             decoder: Decoder::new(config.limits),
-            // The frames before the negotiation are those that every version writes alike.
+            // All versions encode the frames before login in the same way.
             encoder: Encoder::new(Version::V1_0),
             close_code: CloseCode::Normal,
             ended: false,
@@ -135,95 +136,104 @@ impl Socket {
             permit: None,
             max_write_buffer_bytes: config.max_write_buffer_bytes,
             text: if config.always_binary {
-                Kind::Binary
+                MessageKind::Binary
             } else {
-                Kind::Text
+                MessageKind::Text
             },
             empty_pieces: 0,
         }
     }
 
-    /// Keeps a server's permit for as long as this socket lives.
+    /// Attaches a server's permit, which is released when this socket is dropped.
     #[must_use]
     pub fn with_permit(mut self, permit: Box<dyn Permit>) -> Socket {
         self.permit = Some(permit);
         self
     }
 
-    /// Ready when the server goes down, and the conversation is to end soon. Without a permit it never is.
+    /// Ready when the server shuts down and the session should end. Always pending without a [`Permit`].
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.permit
             .as_mut()
             .map_or(Poll::Pending, |permit| permit.poll_shutdown(cx))
     }
 
-    /// Who is at the other end.
+    /// The other end of this socket.
     #[must_use]
     pub fn peer(&self) -> &Arc<Peer> {
         &self.peer
     }
 
-    /// Goes on reading after `CONNECT`, in this version and with these limits, and writes in this version.
+    /// Continues after `CONNECT`, in this STOMP version and with these limits.
+    ///
+    /// The bytes after `CONNECT` are not decoded before, because their decoding depends on both.
     pub fn resume(&mut self, version: Version, limits: Limits) {
         self.encoder = Encoder::new(version);
         self.decoder.resume(version, limits);
-        self.wire.set_limits(&limits);
+        self.transport.set_limits(&limits);
         if let Some(permit) = &mut self.permit {
-            permit.negotiated();
+            permit.connected();
         }
     }
 
-    /// How many bytes have come, of any kind. As long as it grows, the peer is alive.
+    /// Bytes received so far, of any kind. As long as this number grows, the peer is alive.
     #[must_use]
     pub fn received_bytes(&self) -> u64 {
-        self.wire.received()
+        self.transport.received()
     }
 
-    /// How many bytes wait to be written.
+    /// Bytes that are buffered and not yet written.
     #[must_use]
     pub fn unsent_bytes(&self) -> usize {
-        self.wire.unsent()
+        self.transport.unsent()
     }
 
-    /// Whether everything that was put is on its way, so that [`poll_write`](Socket::poll_write) has nothing to do.
+    /// True if everything that was put is written, so that [`poll_write`](Socket::poll_write) has nothing to do.
     #[must_use]
     pub fn is_flushed(&self) -> bool {
-        self.wire.is_flushed()
+        self.transport.is_flushed()
     }
 
-    /// Whether the beginning of a frame has come and its end has not. Of a foreign WebSocket, only what came in whole
-    /// messages is known.
+    /// True if the beginning of a frame was received and its end was not. A WebSocket that was passed to
+    /// `from_websocket` does not report incomplete messages, so they are not included.
     #[must_use]
     pub fn is_mid_frame(&self) -> bool {
-        self.decoder.buffered_bytes() > 0 || self.wire.is_mid_message()
+        self.decoder.buffered_bytes() > 0 || self.transport.is_mid_message()
     }
 
-    /// Whether [`Outbound::Ping`] makes the peer answer: on a WebSocket.
+    /// True on a WebSocket, where the peer answers [`Outbound::Ping`].
     #[must_use]
-    pub fn has_pings(&self) -> bool {
-        self.wire.has_pings()
+    pub fn supports_ping(&self) -> bool {
+        self.transport.supports_ping()
     }
 
-    /// What a WebSocket peer is told when this side closes. Default: [`CloseCode::Normal`].
+    /// Sets the code that a WebSocket peer receives when this side closes. Default: [`CloseCode::Normal`].
     pub fn set_close_code(&mut self, code: CloseCode) {
         self.close_code = code;
     }
 
-    /// Collects `item`, to be written by the next flush. It is the caller who bounds [`unsent`](Socket::unsent).
+    /// Buffers `item` for the next flush, without a limit: the caller must watch
+    /// [`unsent_bytes`](Socket::unsent_bytes).
     ///
     /// # Errors
     ///
-    /// If the version of the session cannot express the frame. Nothing was collected then.
+    /// If the STOMP version of the session cannot express the frame. Nothing is buffered then.
     pub fn put(&mut self, item: &Outbound) -> Result<(), EncodeError> {
         let encoder = self.encoder;
-        let kind = |is_text| if is_text { self.text } else { Kind::Binary };
+        let kind = |is_text| {
+            if is_text {
+                self.text
+            } else {
+                MessageKind::Binary
+            }
+        };
         match item {
-            Outbound::Frame(frame) => self.wire.put(&mut |out| {
+            Outbound::Frame(frame) => self.transport.put(&mut |out| {
                 encoder.encode(frame, out)?;
-                // The head is UTF-8 in any case.
-                Ok(kind(self.text == Kind::Text && is_utf8(&frame.body)))
+                // The head is always UTF-8.
+                Ok(kind(self.text == MessageKind::Text && is_utf8(&frame.body)))
             }),
-            Outbound::Encoded(Encoded {
+            Outbound::Encoded(EncodedFrame {
                 prefix,
                 tail,
                 is_text,
@@ -231,47 +241,54 @@ impl Socket {
                 self.put_encoded(prefix, tail, *is_text);
                 Ok(())
             }
-            Outbound::Receipt(id) => self.wire.put(&mut |out| {
+            Outbound::Receipt(id) => self.transport.put(&mut |out| {
                 encoder.command(Command::Receipt, out);
                 encoder.header(header::RECEIPT_ID, id, out)?;
                 encoder.body(b"", out);
                 Ok(kind(true))
             }),
-            Outbound::HeartBeat => self.wire.put(&mut |out: &mut BytesMut| {
+            Outbound::HeartBeat => self.transport.put(&mut |out: &mut BytesMut| {
                 out.put_u8(b'\n');
                 Ok(kind(true))
             }),
             Outbound::Ping => {
-                self.wire.put_ping();
+                self.transport.put_ping();
                 Ok(())
             }
         }
     }
 
-    /// Collects a frame that was encoded before, in two parts, as [`put`](Socket::put) does with
-    /// [`Outbound::Encoded`].
+    /// Buffers an encoded frame in two parts, like [`put`](Socket::put) with [`Outbound::Encoded`], but from borrowed
+    /// bytes.
     pub fn put_encoded(&mut self, prefix: &[u8], tail: &[u8], is_text: bool) {
-        let kind = if is_text { self.text } else { Kind::Binary };
-        let written = self.wire.put(&mut |out| {
+        let kind = if is_text {
+            self.text
+        } else {
+            MessageKind::Binary
+        };
+        let written = self.transport.put(&mut |out| {
             out.put_slice(prefix);
             out.put_slice(tail);
             Ok(kind)
         });
-        debug_assert!(written.is_ok(), "nothing was encoded");
+        debug_assert!(written.is_ok(), "copying bytes cannot fail");
     }
 
-    /// As [`Sink::poll_flush`].
+    /// Writes and flushes all buffered bytes, like [`Sink::poll_flush`].
     ///
     /// # Errors
     ///
-    /// If the connection broke.
+    /// If the connection was lost.
     pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.wire.poll_flush(cx)
+        self.transport.poll_flush(cx)
     }
 
-    /// As [`Stream::poll_next`], which also writes: what there is when there is much of it or nothing to read. Here the
-    /// caller does, for [`unsent`](Socket::unsent) grows even by reading: every ping of the peer's is answered, but
-    /// beyond [`Config::max_write_buffer_bytes`] none is read before something was written.
+    /// Reads the next item, like [`Stream::poll_next`], but leaves writing to the caller.
+    ///
+    /// `poll_next` also writes: when more than [`Config::max_write_buffer_bytes`] bytes are buffered, and when there is
+    /// nothing to read. Callers of this function must do that themselves, because reading also adds to
+    /// [`unsent_bytes`](Socket::unsent_bytes): each ping is answered with a pong. Above
+    /// [`Config::max_write_buffer_bytes`], pings are only read after some bytes were written.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
         if self.ended {
             return Poll::Ready(None);
@@ -287,16 +304,18 @@ impl Socket {
             match self.decoder.decode() {
                 Ok(Some(Decoded::Frame(frame))) => return Poll::Ready(Inbound::Frame(frame)),
                 Ok(Some(Decoded::HeartBeat)) => return Poll::Ready(Inbound::HeartBeat),
-                // Only `negotiated` ends this, and whoever calls it polls again.
+                // Needs no waker: only `resume` ends this state, and its caller polls again.
                 Ok(None) if self.decoder.is_stopped() => return Poll::Pending,
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Inbound::End(End::Malformed(error))),
             }
             let held = self.decoder.buffered_bytes();
-            match ready!(self.wire.poll_read(held + self.empty_pieces, cx)) {
-                Ok(bytes) if bytes.is_empty() => self.empty_pieces += EMPTY_PIECE,
+            match ready!(self.transport.poll_read(held + self.empty_pieces, cx)) {
+                Ok(bytes) if bytes.is_empty() => self.empty_pieces += EMPTY_PIECE_COST,
                 Ok(bytes) => self.decoder.feed(bytes),
-                Err(End::HalfClosed) if held > 0 => return Poll::Ready(Inbound::End(End::cut())),
+                Err(End::HalfClosed) if held > 0 => {
+                    return Poll::Ready(Inbound::End(End::unexpected_eof()));
+                }
                 Err(end) => return Poll::Ready(Inbound::End(end)),
             }
         }
@@ -310,15 +329,15 @@ impl Stream for Socket {
         if self.unsent_bytes() > self.max_write_buffer_bytes {
             if let Err(error) = ready!(self.poll_write(cx)) {
                 self.ended = true;
-                return Poll::Ready(Some(Inbound::End(End::of(error))));
+                return Poll::Ready(Some(Inbound::End(End::from(error))));
             }
         }
         let item = self.poll_read(cx);
-        // Who only reads must not be silent: pings and closes are answered.
+        // A caller that only reads must still answer pings and closes.
         if item.is_pending() && !self.is_flushed() {
             if let Poll::Ready(Err(error)) = self.poll_write(cx) {
                 self.ended = true;
-                return Poll::Ready(Some(Inbound::End(End::of(error))));
+                return Poll::Ready(Some(Inbound::End(End::from(error))));
             }
         }
         item
@@ -345,7 +364,7 @@ impl Sink<Outbound> for Socket {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let code = self.close_code;
-        self.wire.poll_close(code, cx).map_err(SendError::from)
+        self.transport.poll_close(code, cx).map_err(SendError::from)
     }
 }
 

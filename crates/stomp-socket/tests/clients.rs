@@ -10,7 +10,7 @@ mod support;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use stomp_frame::{Command, Frame, Limits, Version};
-use stomp_socket::{CloseCode, Config, Encoded, End, Inbound, Outbound, Peer, Socket};
+use stomp_socket::{CloseCode, Config, EncodedFrame, End, Inbound, Outbound, Peer, Socket};
 use support::{Script, negotiated, pipe, read_all, server};
 use tokio::io::DuplexStream;
 use tokio_tungstenite::{
@@ -197,7 +197,7 @@ async fn messages_are_text_or_binary() {
     const TEXT: u8 = 0x81;
     const BINARY: u8 = 0x82;
     let encoded = |is_text| {
-        Outbound::Encoded(Encoded {
+        Outbound::Encoded(EncodedFrame {
             prefix: "SEND\n".into(),
             tail: "\n\0".into(),
             is_text,

@@ -30,7 +30,7 @@ async fn end_of(make: fn(Script) -> Socket, reads: Vec<Result<Vec<u8>>>) -> (usi
 
 fn kind(end: &End) -> Option<ErrorKind> {
     match end {
-        End::Reset(error) => Some(error.kind()),
+        End::Lost(error) => Some(error.kind()),
         _ => None,
     }
 }
@@ -190,7 +190,7 @@ async fn who_breaks_a_rule_gets_the_last_word_and_the_code() {
 async fn a_half_open_connection_shows_no_life() {
     let (script, calls) = Script::new([Ok(frame(FIN | TEXT, SEND))]);
     let mut socket = negotiated(server(script));
-    assert!(socket.has_pings());
+    assert!(socket.supports_ping());
     assert!(matches!(socket.next().await, Some(Inbound::Frame(_))));
     let before = socket.received_bytes();
     socket.send(Outbound::Ping).await.unwrap();

@@ -10,7 +10,7 @@ fn debug_shows_no_cookies_and_no_query() {
         .header("authorization", "Bearer secret-3")
         .extension("secret-4");
     let (head, ()) = request.body(()).unwrap().into_parts();
-    let peer = Peer::at("192.0.2.1:5000".parse().unwrap()).with_request(head);
+    let peer = Peer::from_address("192.0.2.1:5000".parse().unwrap()).with_request(head);
     let (ours, _theirs) = tokio::io::duplex(64);
     let shown = [
         format!("{peer:?}"),

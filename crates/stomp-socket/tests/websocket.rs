@@ -122,7 +122,7 @@ async fn a_cut_is_told_from_a_close() {
     drop(client);
     assert!(matches!(
         socket.next().await,
-        Some(Inbound::End(End::Reset(_)))
+        Some(Inbound::End(End::Lost(_)))
     ));
 }
 

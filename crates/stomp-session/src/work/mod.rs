@@ -66,7 +66,7 @@ impl Work {
                 Arc::clone(session.shared().task()),
                 Budget::new(config.max_total_mailbox_bytes),
             ),
-            protocol: Protocol::new(Arc::clone(&config), session.id(), socket.has_pings(), now),
+            protocol: Protocol::new(Arc::clone(&config), session.id(), socket.supports_ping(), now),
             socket: Some(socket),
             inbox: Inbox::default(),
             end: None,
@@ -310,7 +310,7 @@ impl Work {
             Poll::Pending => self.protocol.handle_stalled(true, self.now),
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => {
-                self.protocol.handle_end(&End::Reset(error), self.now);
+                self.protocol.handle_end(&End::Lost(error), self.now);
                 self.socket = None;
                 return true;
             }

@@ -1,14 +1,16 @@
-//! STOMP over a WebSocket. The only place that knows tungstenite.
+//! STOMP over a WebSocket. The only module that uses tungstenite.
 
-mod context;
+mod encode;
 #[cfg(feature = "tungstenite")]
-mod foreign;
-mod frames;
+mod external;
+mod fast_path;
+mod frame;
+mod frame_tracker;
 pub mod handshake;
-mod plain;
-mod writing;
+#[expect(clippy::module_inception, reason = "the module holds `WebSocket`")]
+mod websocket;
 
-pub(crate) use context::WebSocket;
+pub(crate) use websocket::WebSocket;
 
 use crate::{CloseCode, End};
 use tokio_tungstenite::tungstenite::{
@@ -24,7 +26,7 @@ fn close_frame(code: CloseCode) -> CloseFrame {
     }
 }
 
-/// How a WebSocket ended that failed so.
+/// The end of a WebSocket that failed with `error`.
 fn end_of(error: Error) -> End {
     let violation = |code, error: Error| End::Violation {
         code,
@@ -32,8 +34,8 @@ fn end_of(error: Error) -> End {
     };
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => End::Closed(None),
-        Error::Io(error) => End::of(error),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::cut(),
+        Error::Io(error) => End::from(error),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::unexpected_eof(),
         Error::Capacity(_) => violation(CloseCode::TooBig, error),
         Error::Utf8(_) => violation(CloseCode::NotUtf8, error),
         _ => violation(CloseCode::Protocol, error),

@@ -210,7 +210,7 @@ async fn accept(listener: TcpListener, routes: Routes, config: Arc<Config>) {
         if let Ok((stream, address)) = listener.accept().await {
             stream.set_nodelay(true).ok();
             run(
-                Socket::over_byte_stream(stream, Peer::at(address), &Default::default()),
+                Socket::over_byte_stream(stream, Peer::from_address(address), &Default::default()),
                 &routes,
                 &config,
             );

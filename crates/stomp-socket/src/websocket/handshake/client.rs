@@ -1,4 +1,4 @@
-//! The client's side of a handshake.
+//! The client's side of the handshake.
 
 use super::{list, subprotocol_name, version_of};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -6,30 +6,30 @@ use stomp_frame::Version;
 use thiserror::Error;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
-/// An answer that does not open a WebSocket.
+/// A response that does not open a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The server answers something else, such as a redirection or a refusal.
-    #[error("the answer is {0}, not 101 Switching Protocols")]
+    /// The status is not 101, for example a redirect or an error.
+    #[error("the server responded {0} instead of 101 Switching Protocols")]
     Status(StatusCode),
-    /// `Upgrade` or `Connection` does not say that this is a WebSocket now.
-    #[error("the answer does not upgrade to WebSocket")]
+    /// `Upgrade` is not `websocket`, or `Connection` does not contain `upgrade`.
+    #[error("the response lacks `Upgrade: websocket` or `Connection: Upgrade`")]
     NoUpgrade,
-    /// `Sec-WebSocket-Accept` does not prove that the request was understood.
-    #[error("the answer's Sec-WebSocket-Accept is missing or wrong")]
+    /// `Sec-WebSocket-Accept` is missing or does not match the request's key.
+    #[error("the response's Sec-WebSocket-Accept is missing or does not match the request's key")]
     WrongKey,
-    /// The server chose a sub-protocol that was not offered.
-    #[error("the answer's sub-protocol was not offered")]
+    /// The server selected a sub-protocol that was not offered.
+    #[error("the response's Sec-WebSocket-Protocol was not offered by the request")]
     Subprotocol,
-    /// The server uses an extension; none was offered.
-    #[error("the answer has an extension that was not offered")]
+    /// The server selected an extension, but the request offered none.
+    #[error("the response has Sec-WebSocket-Extensions, but the request offered none")]
     Extension,
 }
 
-/// The head of a handshake request for `uri`, with a new random key, which offers `versions` as sub-protocols.
+/// Creates the head of a handshake request for `uri`, with a new random key, that offers `versions` as sub-protocols.
 ///
-/// The uri's authority becomes `Host`. Headers may be added, such as `Origin` or `Authorization`.
+/// `Host` is the authority of `uri`. Add further headers, such as `Origin` or `Authorization`, to the result.
 ///
 /// ```
 /// use stomp_frame::Version;
@@ -50,7 +50,7 @@ pub fn request(uri: &Uri, versions: &[Version]) -> Request<()> {
         .rev()
         .map(|version| subprotocol_name(*version))
         .collect();
-    // Where `Host` is of use, it is the authority without a user.
+    // RFC 9110, section 7.2: `Host` is the authority without userinfo.
     let host = uri
         .authority()
         .map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default());
@@ -77,12 +77,12 @@ pub fn request(uri: &Uri, versions: &[Version]) -> Request<()> {
     request
 }
 
-/// Checks the answer to a `request` (RFC 6455, section 4.1), and gives the version that was chosen as a sub-protocol.
-/// Without one, the version is left to `accept-version`.
+/// Checks the response to `request` (RFC 6455, section 4.1), and returns the STOMP version that the server selected as a
+/// sub-protocol. If it is `None`, the `accept-version` header of `CONNECT` decides.
 ///
 /// # Errors
 ///
-/// If the answer does not open a WebSocket. The connection is then of no use.
+/// If the response does not open a WebSocket. Close the connection then.
 pub fn verify<A, B>(
     request: &Request<A>,
     response: &Response<B>,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_one_that_servers_accept() {
+    fn a_client_request_is_accepted_by_a_server() {
         let request = offer();
         assert_eq!(request.headers()["host"], "example.org:8080");
         assert_eq!(
@@ -150,8 +150,8 @@ mod tests {
         assert_eq!(accept(&plain).unwrap().subprotocol, None);
     }
 
-    /// What the answer to an offer of all versions comes to, after `change`.
-    fn confirmed(
+    /// Verifies the response to an offer of all versions, after `change`.
+    fn verify_changed(
         change: impl FnOnce(&mut Response<()>),
     ) -> Result<Option<Version>, HandshakeError> {
         let request = offer();
@@ -167,52 +167,52 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_choice_is_the_version() {
-        assert_eq!(confirmed(|_| ()), Ok(Some(Version::V1_2)));
+    fn the_selected_subprotocol_determines_the_version() {
+        assert_eq!(verify_changed(|_| ()), Ok(Some(Version::V1_2)));
         assert_eq!(
-            confirmed(|r| set(r, "sec-websocket-protocol", "v10.stomp")),
+            verify_changed(|r| set(r, "sec-websocket-protocol", "v10.stomp")),
             Ok(Some(Version::V1_0))
         );
         assert_eq!(
-            confirmed(|r| drop(r.headers_mut().remove("sec-websocket-protocol"))),
+            verify_changed(|r| drop(r.headers_mut().remove("sec-websocket-protocol"))),
             Ok(None)
         );
         assert_eq!(
-            confirmed(|r| set(r, "connection", "keep-alive, upgrade")),
+            verify_changed(|r| set(r, "connection", "keep-alive, upgrade")),
             Ok(Some(Version::V1_2))
         );
     }
 
     #[test]
-    fn other_answers_open_nothing() {
+    fn each_invalid_response_has_its_own_error() {
         let status = StatusCode::FORBIDDEN;
         assert_eq!(
-            confirmed(|r| *r.status_mut() = status),
+            verify_changed(|r| *r.status_mut() = status),
             Err(HandshakeError::Status(status))
         );
         assert_eq!(
-            confirmed(|r| set(r, "upgrade", "h2c")),
+            verify_changed(|r| set(r, "upgrade", "h2c")),
             Err(HandshakeError::NoUpgrade)
         );
         assert_eq!(
-            confirmed(|r| drop(r.headers_mut().remove("connection"))),
+            verify_changed(|r| drop(r.headers_mut().remove("connection"))),
             Err(HandshakeError::NoUpgrade)
         );
         assert_eq!(
-            confirmed(|r| drop(r.headers_mut().remove("sec-websocket-accept"))),
+            verify_changed(|r| drop(r.headers_mut().remove("sec-websocket-accept"))),
             Err(HandshakeError::WrongKey)
         );
         let other = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
         assert_eq!(
-            confirmed(|r| set(r, "sec-websocket-accept", other)),
+            verify_changed(|r| set(r, "sec-websocket-accept", other)),
             Err(HandshakeError::WrongKey)
         );
         assert_eq!(
-            confirmed(|r| set(r, "sec-websocket-protocol", "mqtt")),
+            verify_changed(|r| set(r, "sec-websocket-protocol", "mqtt")),
             Err(HandshakeError::Subprotocol)
         );
         assert_eq!(
-            confirmed(|r| set(r, "sec-websocket-extensions", "x")),
+            verify_changed(|r| set(r, "sec-websocket-extensions", "x")),
             Err(HandshakeError::Extension)
         );
     }

@@ -1,7 +1,7 @@
-//! A WebSocket handshake (RFC 6455, section 4), as functions of the heads of requests and responses.
+//! The WebSocket handshake (RFC 6455, section 4), as functions over the heads of requests and responses.
 //!
-//! A server answers a request with [`accept`]; a client makes one with [`request`] and looks at the answer with
-//! [`confirm`]. Who carries the heads, such as hyper, is not of interest here.
+//! A server answers a request with [`accept`]. A client creates a request with [`request`] and checks the response with
+//! [`verify`]. Sending and receiving the heads is left to an HTTP library such as hyper.
 
 mod client;
 mod server;
@@ -12,7 +12,7 @@ pub use server::{Accepted, Rejection, accept};
 use http::{HeaderMap, header};
 use stomp_frame::Version;
 
-/// The sub-protocol's name for a version.
+/// The name of a STOMP version as a WebSocket sub-protocol.
 #[must_use]
 pub const fn subprotocol_name(version: Version) -> &'static str {
     match version {
@@ -22,14 +22,14 @@ pub const fn subprotocol_name(version: Version) -> &'static str {
     }
 }
 
-/// The version that a sub-protocol's name stands for.
+/// The STOMP version with this sub-protocol name.
 fn version_of(name: &str) -> Option<Version> {
     Version::ALL
         .into_iter()
         .find(|version| subprotocol_name(*version) == name)
 }
 
-/// The items of a header that is a list, however many lines it has.
+/// The items of a comma-separated header, from all of its lines.
 fn list(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
     let lines = headers
         .get_all(name)

@@ -1,4 +1,4 @@
-//! The server's side of a handshake.
+//! The server's side of the handshake.
 
 use super::{list, subprotocol_name, version_of};
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -7,38 +7,39 @@ use tokio_tungstenite::tungstenite::{
     Error, error::ProtocolError, handshake::server::create_response_with_body,
 };
 
-/// A handshake that can be answered with success.
+/// The result of accepting a handshake.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Accepted {
-    /// The answer: 101, with the chosen sub-protocol.
+    /// The response: 101, with the selected sub-protocol.
     pub response: Response<()>,
-    /// The STOMP version that the client offered as a sub-protocol, the highest if several. Without one, the version
-    /// is left to `accept-version`.
+    /// The highest STOMP version that the client offered as a sub-protocol. If it is `None`, the `accept-version` header
+    /// of `CONNECT` decides.
     pub subprotocol: Option<Version>,
 }
 
-/// A handshake that must be refused.
+/// The reason why a request is not a valid handshake, and the status to respond with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejection {
-    /// The answer's status: 400, 405 or 426.
+    /// The status of the response: 400, 405 or 426.
     pub status: StatusCode,
-    /// What is wrong, in a sentence.
+    /// The reason, as a sentence for the client.
     pub reason: &'static str,
 }
 
 /// Answers a WebSocket handshake (RFC 6455, section 4.2).
 ///
-/// Of the sub-protocols offered, the highest of `v12.stomp`, `v11.stomp` and `v10.stomp` is chosen; an unknown one is
-/// never echoed.
+/// Selects the highest of the sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp` that the client offers. If it offers
+/// only unknown ones, the response selects none, as RFC 6455 allows: the client then decides whether to continue, and
+/// STOMP's own version negotiation applies.
 ///
 /// # Errors
 ///
 /// If the request is not a WebSocket handshake.
 pub fn accept<B>(request: &Request<B>) -> Result<Accepted, Rejection> {
     let mut response =
-        create_response_with_body(request, || ()).map_err(|error| refusal(&error))?;
+        create_response_with_body(request, || ()).map_err(|error| rejection(&error))?;
     let offers = list(request.headers(), header::SEC_WEBSOCKET_PROTOCOL);
     let subprotocol = offers.filter_map(version_of).max();
     if let Some(version) = subprotocol {
@@ -53,35 +54,35 @@ pub fn accept<B>(request: &Request<B>) -> Result<Accepted, Rejection> {
     })
 }
 
-fn refusal(error: &Error) -> Rejection {
-    let refused = |status, reason| Rejection { status, reason };
+fn rejection(error: &Error) -> Rejection {
+    let reject = |status, reason| Rejection { status, reason };
     let Error::Protocol(error) = error else {
-        return refused(
+        return reject(
             StatusCode::BAD_REQUEST,
-            "This is not a WebSocket handshake.",
+            "The request is not a WebSocket handshake.",
         );
     };
     match error {
-        ProtocolError::WrongHttpMethod => refused(
+        ProtocolError::WrongHttpMethod => reject(
             StatusCode::METHOD_NOT_ALLOWED,
-            "A WebSocket handshake is a GET request.",
+            "A WebSocket handshake must be a GET request.",
         ),
         ProtocolError::MissingConnectionUpgradeHeader
-        | ProtocolError::MissingUpgradeWebSocketHeader => refused(
+        | ProtocolError::MissingUpgradeWebSocketHeader => reject(
             StatusCode::UPGRADE_REQUIRED,
             "This address speaks STOMP over WebSocket.",
         ),
-        ProtocolError::MissingSecWebSocketVersionHeader => refused(
+        ProtocolError::MissingSecWebSocketVersionHeader => reject(
             StatusCode::UPGRADE_REQUIRED,
-            "This server speaks WebSocket version 13 only.",
+            "This server supports only Sec-WebSocket-Version 13.",
         ),
-        ProtocolError::WrongHttpVersion => refused(
+        ProtocolError::WrongHttpVersion => reject(
             StatusCode::BAD_REQUEST,
-            "A WebSocket handshake needs HTTP/1.1.",
+            "A WebSocket handshake requires HTTP/1.1.",
         ),
-        _ => refused(
+        _ => reject(
             StatusCode::BAD_REQUEST,
-            "Sec-WebSocket-Key is missing or malformed.",
+            "The header Sec-WebSocket-Key is missing or malformed.",
         ),
     }
 }
@@ -107,8 +108,8 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_known_subprotocol_is_chosen() {
-        let chosen = |offer: &'static str| {
+    fn the_highest_known_subprotocol_is_selected() {
+        let selected = |offer: &'static str| {
             let request = request(|request| {
                 request
                     .headers_mut()
@@ -127,16 +128,16 @@ mod tests {
             accepted.subprotocol
         };
         assert_eq!(
-            chosen("v10.stomp, v12.stomp,v11.stomp"),
+            selected("v10.stomp, v12.stomp,v11.stomp"),
             Some(Version::V1_2)
         );
-        assert_eq!(chosen("mqtt, v10.stomp"), Some(Version::V1_0));
-        assert_eq!(chosen("mqtt"), None);
-        assert_eq!(chosen("xv12.stomp"), None);
+        assert_eq!(selected("mqtt, v10.stomp"), Some(Version::V1_0));
+        assert_eq!(selected("mqtt"), None);
+        assert_eq!(selected("xv12.stomp"), None);
     }
 
     #[test]
-    fn the_answer_proves_the_key() {
+    fn the_response_contains_the_hash_of_the_key() {
         let accepted = accept(&request(|_| ())).unwrap();
         assert_eq!(accepted.response.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn other_requests_are_refused_with_the_right_status() {
+    fn each_invalid_request_is_rejected_with_its_status() {
         let status = |change: fn(&mut Request<()>)| {
             accept(&request(change))
                 .map(|_| ())

@@ -1,6 +1,6 @@
 //! Clients at the wrong port, who otherwise would make a riddle of it.
 
-use crate::burst::Burst;
+use crate::log_throttle::LogThrottle;
 use std::{
     io,
     pin::Pin,
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What is spoken on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Language {
+pub(crate) enum Protocol {
     Tls,
     Http,
     Stomp,
@@ -19,9 +19,9 @@ pub(crate) enum Language {
 /// A stream whose first bytes are looked at. If they are of another language than is spoken here, the log says so.
 ///
 /// HTTP where STOMP is spoken is also answered, and the stream ends for us: an `ERROR` frame says nothing to `curl`.
-pub(crate) struct FirstLook<S> {
+pub(crate) struct Sniff<S> {
     io: S,
-    spoken: Language,
+    spoken: Protocol,
     is_over: bool,
     /// What of the answer is still to be written.
     answer: &'static [u8],
@@ -31,14 +31,14 @@ const NO_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; c
     connection: close\r\n\r\nThis port speaks STOMP over TCP, without HTTP.\r\n";
 
 /// All that make the same mistake share one line of the log.
-static TLS: Burst = Burst::new();
-static NO_TLS: Burst = Burst::new();
-static STOMP: Burst = Burst::new();
-static HTTP: Burst = Burst::new();
+static TLS: LogThrottle = LogThrottle::new();
+static NO_TLS: LogThrottle = LogThrottle::new();
+static STOMP: LogThrottle = LogThrottle::new();
+static HTTP: LogThrottle = LogThrottle::new();
 
-impl<S> FirstLook<S> {
-    pub(crate) fn new(io: S, spoken: Language) -> FirstLook<S> {
-        FirstLook {
+impl<S> Sniff<S> {
+    pub(crate) fn new(io: S, spoken: Protocol) -> Sniff<S> {
+        Sniff {
             io,
             spoken,
             is_over: false,
@@ -57,24 +57,24 @@ impl<S> FirstLook<S> {
             return false;
         };
         let (burst, what) = match (heard, self.spoken) {
-            (Language::Tls, _) => (
+            (Protocol::Tls, _) => (
                 &TLS,
                 "a client speaks TLS on a port without it: is its URL `ws://`?",
             ),
-            (_, Language::Tls) => (
+            (_, Protocol::Tls) => (
                 &NO_TLS,
                 "a client speaks no TLS on a port that needs it: is its URL `wss://`?",
             ),
-            (Language::Stomp, _) => (
+            (Protocol::Stomp, _) => (
                 &STOMP,
                 "a client speaks STOMP over TCP on a port for WebSockets",
             ),
-            (Language::Http, _) => (&HTTP, "a client speaks HTTP on a port for STOMP over TCP"),
+            (Protocol::Http, _) => (&HTTP, "a client speaks HTTP on a port for STOMP over TCP"),
         };
         if let Some(count) = burst.note() {
             tracing::warn!(count, "{what}");
         }
-        let is_answered = (heard, self.spoken) == (Language::Http, Language::Stomp);
+        let is_answered = (heard, self.spoken) == (Protocol::Http, Protocol::Stomp);
         if is_answered {
             self.answer = NO_HTTP;
         }
@@ -83,7 +83,7 @@ impl<S> FirstLook<S> {
 }
 
 /// The language of a client's first bytes, as far as they tell.
-fn language_of(first: &[u8]) -> Option<Language> {
+fn language_of(first: &[u8]) -> Option<Protocol> {
     const METHODS: [&[u8]; 6] = [
         b"GET ",
         b"HEAD ",
@@ -96,14 +96,14 @@ fn language_of(first: &[u8]) -> Option<Language> {
     let begins = |words: &[&[u8]]| words.iter().any(|word| first.starts_with(word));
     match first {
         // A handshake record of any version since SSL 3: RFC 8446, section 5.1.
-        [0x16, 0x03, ..] => Some(Language::Tls),
-        _ if begins(&METHODS) => Some(Language::Http),
-        _ if begins(&COMMANDS) => Some(Language::Stomp),
+        [0x16, 0x03, ..] => Some(Protocol::Tls),
+        _ if begins(&METHODS) => Some(Protocol::Http),
+        _ if begins(&COMMANDS) => Some(Protocol::Stomp),
         _ => None,
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for FirstLook<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Sniff<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -119,7 +119,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FirstLook<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for FirstLook<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Sniff<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -149,11 +149,11 @@ mod tests {
     #[test]
     fn first_bytes_tell_the_language() {
         for (first, language) in [
-            (&b"\x16\x03\x01\x02\x00"[..], Some(Language::Tls)),
-            (b"GET /stomp HTTP/1.1\r\n", Some(Language::Http)),
-            (b"OPTIONS * HTTP/1.1\r\n", Some(Language::Http)),
-            (b"CONNECT\naccept-version:1.2\n", Some(Language::Stomp)),
-            (b"STOMP\r\n", Some(Language::Stomp)),
+            (&b"\x16\x03\x01\x02\x00"[..], Some(Protocol::Tls)),
+            (b"GET /stomp HTTP/1.1\r\n", Some(Protocol::Http)),
+            (b"OPTIONS * HTTP/1.1\r\n", Some(Protocol::Http)),
+            (b"CONNECT\naccept-version:1.2\n", Some(Protocol::Stomp)),
+            (b"STOMP\r\n", Some(Protocol::Stomp)),
             (b"\n", None),
             (b"C", None),
             (b"", None),

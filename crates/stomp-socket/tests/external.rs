@@ -116,7 +116,7 @@ async fn either_side_may_close() {
         drop(other);
         assert!(matches!(
             read_all(&mut socket).await,
-            (_, Some(End::Reset(_)))
+            (_, Some(End::Lost(_)))
         ));
     }
 }

@@ -1,24 +1,28 @@
-//! The WebSocket frames this side writes (RFC 6455, section 5.2): whole messages.
+//! Encoding of WebSocket messages, each in one frame (RFC 6455, section 5.2).
 
-use super::frames::mask;
-use crate::wire::{Kind, Write};
+use super::frame::mask;
+use crate::transport::{EncodePayload, MessageKind};
 use bytes::{BufMut, BytesMut};
 use stomp_frame::EncodeError;
 
-/// The length of most headers: those of 126 to 65,535 bytes.
+/// Length of the usual header, for payloads of 126 to 65,535 bytes.
 const USUAL: usize = 4;
+/// Length of the longest header.
 const LONGEST: usize = 10;
 
-/// Appends a message whose payload `write` appends. If `write` fails, `out` is as before.
+/// Appends a message whose payload `encode` appends. If `encode` fails, `out` is unchanged.
 ///
-/// The header's length depends on the payload's, which is known only afterwards: the payload is written where it would
-/// stand behind a usual header, and moved if that was wrong.
-pub(super) fn put_message(out: &mut BytesMut, write: Write<'_>) -> Result<(), EncodeError> {
+/// The length of the header depends on the length of the payload, which is known only afterwards. So this leaves room
+/// for a usual header, and moves the payload if the header turns out to be shorter or longer.
+pub(super) fn put_message(
+    out: &mut BytesMut,
+    encode: EncodePayload<'_>,
+) -> Result<(), EncodeError> {
     let start = out.len();
     out.put_slice(&[0; USUAL]);
-    let first = match write(out) {
-        Ok(Kind::Text) => 0x81,
-        Ok(Kind::Binary) => 0x82,
+    let first = match encode(out) {
+        Ok(MessageKind::Text) => 0x81,
+        Ok(MessageKind::Binary) => 0x82,
         Err(error) => {
             out.truncate(start);
             return Err(error);
@@ -37,13 +41,13 @@ pub(super) fn put_message(out: &mut BytesMut, write: Write<'_>) -> Result<(), En
     Ok(())
 }
 
-/// Appends a ping without payload.
+/// Appends a ping without a payload.
 pub(super) fn put_ping(out: &mut BytesMut) {
     // FIN and opcode 9.
     out.put_slice(&[0x89, 0]);
 }
 
-/// Masks the message that stands at `start` and ends `out`, as a client has to, with the key before its payload.
+/// Masks the message from `start` to the end of `out`, as clients must, and inserts the key before the payload.
 pub(super) fn mask_message(out: &mut BytesMut, start: usize, key: [u8; 4]) {
     let Some([_, second, ..]) = out.get_mut(start..) else {
         return;
@@ -66,7 +70,7 @@ pub(super) fn mask_message(out: &mut BytesMut, start: usize, key: [u8; 4]) {
     }
 }
 
-/// The header of a payload of so many bytes, and its length.
+/// The header of a payload of `length` bytes, and the length of the header.
 fn header(first: u8, length: usize) -> ([u8; LONGEST], usize) {
     let [.., high, low] = length.to_be_bytes();
     let [a, b, c, d, e, f, g, h] = (length as u64).to_be_bytes();
@@ -97,14 +101,14 @@ mod tests {
         let mut out = BytesMut::from(&b"before"[..]);
         put_message(&mut out, &mut |out| {
             out.put_slice(&payload(length));
-            Ok(Kind::Text)
+            Ok(MessageKind::Text)
         })
         .unwrap();
         out
     }
 
     #[test]
-    fn headers_are_as_short_as_they_can_be() {
+    fn headers_have_the_shortest_possible_form() {
         for (length, header) in LENGTHS {
             assert!(
                 put(length) == [b"before", header, &payload(length)].concat(),
@@ -114,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clients_payload_is_masked_with_the_key_that_stands_before_it() {
+    fn a_clients_payload_is_masked_with_the_key_before_it() {
         let key = [0x11, 0x22, 0x33, 0x44];
         for (length, header) in LENGTHS {
             let mut header = header.to_vec();
@@ -134,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_leaves_nothing() {
+    fn a_payload_that_cannot_be_encoded_leaves_the_buffer_unchanged() {
         let mut out = BytesMut::from(&b"before"[..]);
         let failed = put_message(&mut out, &mut |out| {
             out.put_slice(b"half a fra");
             let odd = stomp_frame::Frame::new(stomp_frame::Command::Send).with_header("a", "b\0");
             stomp_frame::Encoder::new(stomp_frame::Version::V1_2).encode(&odd, out)?;
-            Ok(Kind::Text)
+            Ok(MessageKind::Text)
         });
         assert!(failed.is_err());
         assert_eq!(out, b"before"[..]);

@@ -8,7 +8,7 @@ use std::{
 /// Counts events of one kind. The first of a burst is to be logged at once; the others are told as a number, by the
 /// first event after a while.
 #[derive(Debug)]
-pub(crate) struct Burst(Mutex<Option<Told>>);
+pub(crate) struct LogThrottle(Mutex<Option<Told>>);
 
 #[derive(Debug)]
 struct Told {
@@ -19,9 +19,9 @@ struct Told {
 /// So long after a line of the log, events are only counted.
 const QUIET: Duration = Duration::from_secs(10);
 
-impl Burst {
-    pub(crate) const fn new() -> Burst {
-        Burst(Mutex::new(None))
+impl LogThrottle {
+    pub(crate) const fn new() -> LogThrottle {
+        LogThrottle(Mutex::new(None))
     }
 
     /// Notes an event, and gives how many there were since the last line of the log, if it is time for another.
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_first_is_told_at_once_and_the_rest_as_a_number() {
-        let (burst, start) = (Burst::new(), Instant::now());
+        let (burst, start) = (LogThrottle::new(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(burst.note_at(after(0)), Some(1));
         assert_eq!(burst.note_at(after(1)), None);

@@ -2,12 +2,12 @@
 
 use crate::{
     Config, Incoming, Listener,
-    burst::Burst,
-    first_look::{FirstLook, Language},
     handshake::Handshake,
-    limits::{Connections, Place},
+    limits::{ConnectionPermit, Connections},
     listener,
+    log_throttle::LogThrottle,
     refusal::Refusal,
+    sniff::{Protocol, Sniff},
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -30,7 +30,7 @@ use tokio::{
 };
 
 /// What all listeners of a server share.
-pub(crate) struct Entrance {
+pub(crate) struct Acceptor {
     config: Config,
     pub(crate) connections: Arc<Connections>,
     http: http1::Builder,
@@ -52,15 +52,15 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 64 << 10;
 
 /// All failures to accept share one line of the log.
-static UNACCEPTED: Burst = Burst::new();
+static UNACCEPTED: LogThrottle = LogThrottle::new();
 
-impl Entrance {
-    pub(crate) fn new(config: Config, sockets: mpsc::Sender<Socket>) -> Entrance {
+impl Acceptor {
+    pub(crate) fn new(config: Config, sockets: mpsc::Sender<Socket>) -> Acceptor {
         let connections =
             Connections::new(config.connection_limits.clone(), config.shutdown.clone());
         let mut http = http1::Builder::new();
         http.max_buf_size(LONGEST_HEAD);
-        Entrance {
+        Acceptor {
             config,
             connections,
             http,
@@ -73,7 +73,7 @@ impl Entrance {
         loop {
             let incoming = accept(&mut listener).await;
             match self.enter(&incoming) {
-                Ok(place) => self.spawn(Arc::clone(&self).websocket(incoming, place)),
+                Ok(permit) => self.spawn(Arc::clone(&self).websocket(incoming, permit)),
                 Err(refusal) => self.refuse(incoming, refusal),
             }
         }
@@ -82,13 +82,13 @@ impl Entrance {
     pub(crate) async fn accept_streams<L: Listener>(self: Arc<Self>, mut listener: L) {
         loop {
             let incoming = accept(&mut listener).await;
-            if let Ok(place) = self.enter(&incoming) {
-                self.spawn(Arc::clone(&self).stream(incoming, place));
+            if let Ok(permit) = self.enter(&incoming) {
+                self.spawn(Arc::clone(&self).stream(incoming, permit));
             }
         }
     }
 
-    fn enter<Io>(&self, incoming: &Incoming<Io>) -> Result<Place, Refusal> {
+    fn enter<Io>(&self, incoming: &Incoming<Io>) -> Result<ConnectionPermit, Refusal> {
         self.connections
             .enter(incoming.peer().address.map(|address| address.ip()))
     }
@@ -129,21 +129,26 @@ impl Entrance {
     }
 
     /// STOMP without HTTP.
-    async fn stream<Io>(self: Arc<Self>, incoming: Incoming<Io>, place: Place) -> io::Result<()>
+    async fn stream<Io>(
+        self: Arc<Self>,
+        incoming: Incoming<Io>,
+        permit: ConnectionPermit,
+    ) -> io::Result<()>
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (io, peer) = timeout(self.config.handshake_timeout, incoming.ready()).await??;
-        let socket = Socket::over_byte_stream(
-            FirstLook::new(io, Language::Stomp),
-            peer,
-            &self.config.socket,
-        );
-        self.hand_over(socket.with_permit(Box::new(place))).await;
+        let socket =
+            Socket::over_byte_stream(Sniff::new(io, Protocol::Stomp), peer, &self.config.socket);
+        self.hand_over(socket.with_permit(Box::new(permit))).await;
         Ok(())
     }
 
-    async fn websocket<Io>(self: Arc<Self>, incoming: Incoming<Io>, place: Place) -> io::Result<()>
+    async fn websocket<Io>(
+        self: Arc<Self>,
+        incoming: Incoming<Io>,
+        permit: ConnectionPermit,
+    ) -> io::Result<()>
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -157,7 +162,7 @@ impl Entrance {
         let peer = handshake.peer.with_address(peer.address).with_tls(peer.tls);
         let config = &self.config.socket;
         // The stream under HTTP, without the box around it.
-        let socket = match upgraded.downcast::<TokioIo<FirstLook<Io>>>() {
+        let socket = match upgraded.downcast::<TokioIo<Sniff<Io>>>() {
             Ok(parts) => Socket::over_websocket(
                 parts.io.into_inner().into_inner(),
                 &parts.read_buf,
@@ -166,7 +171,7 @@ impl Entrance {
             ),
             Err(upgraded) => Socket::over_websocket(TokioIo::new(upgraded), b"", peer, config),
         };
-        self.hand_over(socket.with_permit(Box::new(place))).await;
+        self.hand_over(socket.with_permit(Box::new(permit))).await;
         Ok(())
     }
 
@@ -180,7 +185,7 @@ impl Entrance {
             insert(&mut request, peer);
             ready(Ok::<_, Infallible>(self.answer(request, &handshake)))
         });
-        let io = TokioIo::new(FirstLook::new(io, Language::Http));
+        let io = TokioIo::new(Sniff::new(io, Protocol::Http));
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
         let served = tokio::select! {
             served = connection.as_mut() => served,

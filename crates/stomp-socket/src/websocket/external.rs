@@ -1,11 +1,11 @@
-//! A WebSocket that somebody else has made.
+//! A WebSocket that the caller has established, as a transport.
 
 use super::{close_frame, end_of};
 use crate::{
     CloseCode, Config, End, Peer, Socket,
     input::Input,
     linger::{LINGER_BYTES, Linger},
-    wire::{Io, Kind, Wire, Write},
+    transport::{EncodePayload, Io, MessageKind, Transport},
 };
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -30,61 +30,70 @@ use tokio_tungstenite::{
 };
 
 impl Socket {
-    /// A socket over a WebSocket that somebody else has made, of the server's side or the client's.
+    /// A socket over an established `WebSocketStream`, on the server's or the client's side.
     ///
-    /// What [`over_websocket`](Socket::over_websocket) does is done by `websocket` here, in its ways: what has come is
-    /// counted by messages, a large one of which is no life until it is complete; the limits of its configuration hold
-    /// beside those of frames; it keeps its buffers; and each message sent is copied once more.
+    /// Prefer [`over_websocket`](Socket::over_websocket) if you own the stream under the WebSocket. Compared with it:
+    ///
+    /// - [`received_bytes`](Socket::received_bytes) counts whole messages, so a large message is no sign of life until
+    ///   it is complete.
+    /// - The limits of the stream's `WebSocketConfig` apply in addition to those of frames.
+    /// - The stream keeps its buffers while the connection is idle.
+    /// - Each sent message is copied once more.
     pub fn from_websocket<S>(websocket: WebSocketStream<S>, peer: Peer, config: &Config) -> Socket
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        Socket::new(Box::new(Foreign::new(websocket, config)), peer, config)
+        Socket::new(Box::new(External::new(websocket, config)), peer, config)
     }
 }
 
-/// A foreign WebSocket as a transport.
-struct Foreign<S> {
+/// The caller's WebSocket as a transport.
+struct External<S> {
     websocket: WebSocketStream<S>,
     input: Input,
-    /// What was collected.
+    /// Messages that were put and not yet passed to the WebSocket.
     queue: VecDeque<Message>,
-    /// Bytes in the queue, and bytes the WebSocket was given since it was last flushed.
+    /// Cost of the messages in `queue`.
     queued: usize,
-    given: usize,
+    /// Cost of the messages that were passed to the WebSocket since it was last flushed.
+    unflushed: usize,
     closing: Closing,
-    /// Nothing more is read.
+    /// True once nothing more is read.
     ended: bool,
-    /// Nothing more is sent.
+    /// True once nothing more is sent.
     is_closed: bool,
 }
 
+/// The progress of closing.
 #[derive(Debug, Clone, Copy)]
 enum Closing {
+    /// Open.
     No,
-    /// The close is collected, and the peer's is awaited; so many bytes had come before.
-    Await(u64),
+    /// Our close is queued, and the peer's is awaited. Holds the value of [`Input::received`] at the beginning.
+    AwaitClose(u64),
+    /// Our end of the stream is being sent, and the peer's is awaited.
     Linger(Linger),
 }
 
-/// So much is given before it is flushed, so that it shows whether the peer takes anything.
-const AT_ONCE: usize = 16 << 10;
+/// Bytes that are passed to the WebSocket before it is flushed. Small, so that [`Transport::unsent`] shows whether the
+/// peer reads.
+const MAX_UNFLUSHED: usize = 16 << 10;
 
-impl<S: Io> Foreign<S> {
+impl<S: Io> External<S> {
     fn new(websocket: WebSocketStream<S>, config: &Config) -> Self {
-        Foreign {
+        External {
             websocket,
             input: Input::new(config),
             queue: VecDeque::new(),
             queued: 0,
-            given: 0,
+            unflushed: 0,
             closing: Closing::No,
             ended: false,
             is_closed: false,
         }
     }
 
-    fn collect(&mut self, message: Message) {
+    fn enqueue(&mut self, message: Message) {
         if !self.is_closed {
             self.queued += cost(&message);
             self.queue.push_back(message);
@@ -93,18 +102,18 @@ impl<S: Io> Foreign<S> {
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         loop {
-            self.input.check()?;
+            self.input.check_limit()?;
             let message = match ready!(Pin::new(&mut self.websocket).poll_next(cx)) {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return Poll::Ready(Err(end_of(error))),
-                None => return Poll::Ready(Err(End::cut())),
+                None => return Poll::Ready(Err(End::unexpected_eof())),
             };
             self.input.count(cost(&message));
             match message {
                 Message::Text(text) => return Poll::Ready(Ok(text.into())),
                 Message::Binary(bytes) => return Poll::Ready(Ok(bytes)),
                 Message::Close(frame) => {
-                    // What was collected comes too late.
+                    // Queued messages can no longer be sent.
                     (self.queue, self.queued, self.is_closed) = (VecDeque::new(), 0, true);
                     return Poll::Ready(Err(End::Closed(frame.map(|frame| frame.code.into()))));
                 }
@@ -115,17 +124,17 @@ impl<S: Io> Foreign<S> {
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
-            while self.given < AT_ONCE && !self.queue.is_empty() {
+            while self.unflushed < MAX_UNFLUSHED && !self.queue.is_empty() {
                 ready!(Pin::new(&mut self.websocket).poll_ready(cx))?;
                 let Some(message) = self.queue.pop_front() else {
                     break;
                 };
                 self.queued -= cost(&message);
-                self.given += cost(&message);
+                self.unflushed += cost(&message);
                 Pin::new(&mut self.websocket).start_send(message)?;
             }
             ready!(Pin::new(&mut self.websocket).poll_flush(cx))?;
-            self.given = 0;
+            self.unflushed = 0;
             if self.queue.is_empty() {
                 self.queue = VecDeque::new();
                 return Poll::Ready(Ok(()));
@@ -134,22 +143,22 @@ impl<S: Io> Foreign<S> {
     }
 }
 
-impl<S: Io> Wire for Foreign<S> {
-    /// Fragments are held by the WebSocket, within the limits of its own.
+impl<S: Io> Transport for External<S> {
+    /// Ignores `held`: the WebSocket holds fragments within its own limits.
     fn poll_read(&mut self, _: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         let result = ready!(self.poll_message(cx));
         self.ended = result.is_err();
         Poll::Ready(result)
     }
 
-    fn put(&mut self, write: Write<'_>) -> Result<(), EncodeError> {
+    fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError> {
         let mut payload = BytesMut::new();
-        let data = match write(&mut payload)? {
-            Kind::Text => Data::Text,
-            Kind::Binary => Data::Binary,
+        let data = match encode(&mut payload)? {
+            MessageKind::Text => Data::Text,
+            MessageKind::Binary => Data::Binary,
         };
-        // A text is not checked again.
-        self.collect(Message::Frame(Frame::message(
+        // `Message::Frame` and not `Message::Text`, which would check for UTF-8 again.
+        self.enqueue(Message::Frame(Frame::message(
             payload,
             OpCode::Data(data),
             true,
@@ -157,29 +166,29 @@ impl<S: Io> Wire for Foreign<S> {
         Ok(())
     }
 
-    fn has_pings(&self) -> bool {
+    fn supports_ping(&self) -> bool {
         true
     }
 
     fn put_ping(&mut self) {
-        self.collect(Message::Ping(Bytes::new()));
+        self.enqueue(Message::Ping(Bytes::new()));
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_write(cx).map_err(broken)
+        self.poll_write(cx).map_err(into_io_error)
     }
 
     fn poll_close(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             match &mut self.closing {
                 Closing::No => {
-                    self.collect(Message::Close(Some(close_frame(code))));
+                    self.enqueue(Message::Close(Some(close_frame(code))));
                     self.is_closed = true;
-                    self.closing = Closing::Await(self.input.received());
+                    self.closing = Closing::AwaitClose(self.input.received());
                 }
-                Closing::Await(since) => {
+                Closing::AwaitClose(since) => {
                     let since = *since;
-                    // It fails only where the peer is gone, which reading shows too.
+                    // Fails only if the peer is gone, which reading reports too.
                     let written = self.poll_write(cx);
                     while !self.ended && self.input.received() - since <= LINGER_BYTES {
                         self.ended = ready!(self.poll_message(cx)).is_err();
@@ -195,7 +204,7 @@ impl<S: Io> Wire for Foreign<S> {
     }
 
     fn unsent(&self) -> usize {
-        self.queued + self.given
+        self.queued + self.unflushed
     }
 
     fn is_flushed(&self) -> bool {
@@ -207,16 +216,16 @@ impl<S: Io> Wire for Foreign<S> {
     }
 
     fn set_limits(&mut self, _: &Limits) {
-        self.input.unbound();
+        self.input.remove_limit();
     }
 }
 
-/// What a message counts for: its bytes and those of a short header, so that every one is life.
+/// The cost of a message: its payload and a short header, so that every message counts as received.
 fn cost(message: &Message) -> usize {
     2 + message.len()
 }
 
-fn broken(error: Error) -> io::Error {
+fn into_io_error(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
         error => io::Error::other(error),

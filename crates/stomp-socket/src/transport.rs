@@ -1,0 +1,82 @@
+//! The interface between a socket and the stream under it.
+
+use crate::{CloseCode, End};
+use bytes::{Bytes, BytesMut};
+use std::{
+    io,
+    task::{Context, Poll},
+};
+use stomp_frame::{EncodeError, Limits};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A stream of bytes under a transport: TCP, TLS, a pipe.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
+
+/// A transport: reads bytes and writes messages.
+///
+/// [`put`](Transport::put) only appends to a buffer. [`poll_flush`](Transport::poll_flush) writes that buffer, in as
+/// few calls as the stream allows.
+pub(crate) trait Transport: Send {
+    /// The next bytes of the inbound stream; an empty message gives empty bytes. Not called again after an `Err`.
+    ///
+    /// `held` is the number of earlier bytes that the decoder holds because their frame is incomplete. A transport that
+    /// holds bytes too limits the sum.
+    fn poll_read(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>>;
+
+    /// Buffers the message whose payload `encode` appends. If `encode` fails, the buffer is unchanged.
+    fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError>;
+
+    /// True if the transport has pings of its own, which every peer answers.
+    fn supports_ping(&self) -> bool;
+
+    /// Buffers a ping, or does nothing if the transport has none.
+    fn put_ping(&mut self);
+
+    /// Writes the buffered bytes.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Writes the buffered bytes, closes with `code`, and waits until the peer has closed too.
+    fn poll_close(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Bytes that are buffered and not yet written.
+    fn unsent(&self) -> usize;
+
+    /// True if everything that was buffered is written and flushed.
+    fn is_flushed(&self) -> bool;
+
+    /// Bytes read so far.
+    fn received(&self) -> u64;
+
+    /// True if the transport knows that it has received the beginning of a message, but not its end. May return false
+    /// while complete messages are still queued.
+    fn is_mid_message(&self) -> bool {
+        false
+    }
+
+    /// Replaces the limits that hold before login with those of the session.
+    fn set_limits(&mut self, limits: &Limits);
+}
+
+/// Appends a message's payload and returns the kind of the message.
+pub(crate) type EncodePayload<'a> =
+    &'a mut dyn FnMut(&mut BytesMut) -> Result<MessageKind, EncodeError>;
+
+/// The kind of a message, for transports that distinguish text from binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MessageKind {
+    /// The payload is UTF-8.
+    Text,
+    /// Any payload.
+    Binary,
+}
+
+/// Bytes that an empty message or fragment counts for against a limit, so that an endless series of them reaches it.
+pub(crate) const EMPTY_PIECE_COST: usize = 32;
+
+/// True if `bytes` are UTF-8. Checks for ASCII first: most payloads are, and that loop handles many bytes at a time.
+pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
+    let all = bytes.iter().fold(0, |all, byte| all | byte);
+    all.is_ascii() || std::str::from_utf8(bytes).is_ok()
+}

@@ -1,0 +1,451 @@
+//! A WebSocket as a transport, on the server's or the client's side.
+
+use super::{
+    close_frame,
+    encode::{mask_message, put_message, put_ping},
+    end_of,
+    fast_path::{self, Taken},
+    frame_tracker::FrameTracker,
+};
+use crate::{
+    CloseCode, Config, End,
+    input::Input,
+    linger::{LINGER_BYTES, Linger},
+    output::Output,
+    transport::{EncodePayload, Io, Transport},
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use std::{
+    io::{self, Read},
+    mem,
+    task::{Context, Poll, ready},
+};
+use stomp_frame::{EncodeError, Limits};
+use tokio_tungstenite::tungstenite::{
+    Error, Message,
+    protocol::{Role, WebSocketConfig, WebSocketContext},
+};
+
+/// A WebSocket that reads through tungstenite's sans-I/O context and writes its own frames.
+///
+/// Nearly all messages are short and unfragmented, and take the [`fast_path`]. For anything else, a context is created
+/// from the received bytes, and dropped once all messages in them were read; [`FrameTracker`] knows when. So between
+/// messages there is neither a context nor a buffer, however large the last message was. The price is two allocations
+/// per read: the received bytes and their reference count.
+///
+/// The context uses the stream through [`Adapter`], which writes to the same buffer as our frames. So pongs and closes
+/// never end up inside a frame, and everything is written in one call.
+///
+/// This type keeps two rules of the context. A close is only sent through the context, which is then kept, and no frame
+/// of ours follows it. After an error, the context is not read again, because the result would be undefined.
+pub(crate) struct WebSocket<S> {
+    io: S,
+    role: Role,
+    /// Received bytes that were not yet read as messages. Empty while a context exists.
+    bytes: BytesMut,
+    context: Option<WebSocketContext>,
+    /// Tracks the bytes that the context holds.
+    tracker: FrameTracker,
+    input: Input,
+    output: Output,
+    /// Maximum bytes of a message, and of all parts of a STOMP frame that are held.
+    ///
+    /// The sum includes the beginning of the frame in the decoder, fragments, and the length that the next WebSocket
+    /// header announces. Pings do not count, but they wait while their answers do. Messages on the fast path do not
+    /// count either: one read limits them, and they may contain the beginning of the next frame.
+    max_held: usize,
+    /// While more bytes than this are unsent, pings are not answered.
+    max_write_buffer_bytes: usize,
+    closing: Closing,
+    /// True once the peer has closed or the context has failed: nothing more is read.
+    ended: bool,
+}
+
+/// The progress of closing.
+#[derive(Debug, Clone, Copy)]
+enum Closing {
+    /// Open.
+    No,
+    /// Our close is buffered, and the peer's is awaited. Holds the value of [`Input::received`] at the beginning.
+    AwaitClose(u64),
+    /// The last buffered bytes are being written.
+    Flush,
+    /// Our end of the stream is being sent, and the peer's is awaited.
+    Linger(Linger),
+    Done,
+}
+
+impl<S: Io> WebSocket<S> {
+    /// A server's WebSocket after the handshake. `early` are bytes that were received together with the handshake.
+    pub(crate) fn server(io: S, early: &[u8], config: &Config) -> Self {
+        WebSocket::new(io, Role::Server, early, config)
+    }
+
+    /// A client's WebSocket after the handshake, with `early` as in [`server`](WebSocket::server).
+    pub(crate) fn client(io: S, early: &[u8], config: &Config) -> Self {
+        WebSocket::new(io, Role::Client, early, config)
+    }
+
+    fn new(io: S, role: Role, early: &[u8], config: &Config) -> Self {
+        let mut socket = WebSocket {
+            io,
+            role,
+            bytes: BytesMut::from(early),
+            context: None,
+            tracker: FrameTracker::default(),
+            input: Input::new(config),
+            output: Output::default(),
+            max_held: config.limits.max_frame_bytes,
+            max_write_buffer_bytes: config.max_write_buffer_bytes,
+            closing: Closing::No,
+            ended: false,
+        };
+        socket.input.count(early.len());
+        socket
+    }
+
+    /// Runs `act` on the context and the stream. Creates the context from the received bytes if there is none.
+    ///
+    /// `held` is the number of bytes that the decoder holds.
+    fn with_context<T>(
+        &mut self,
+        held: usize,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(&mut WebSocketContext, &mut Adapter<'_, '_, S>) -> T,
+    ) -> T {
+        let WebSocket {
+            io,
+            role,
+            bytes,
+            context,
+            tracker,
+            input,
+            output,
+            max_held,
+            ..
+        } = self;
+        let context = context.get_or_insert_with(|| {
+            new_context(
+                mem::take(bytes).into(),
+                *role,
+                tracker,
+                input.read_size(),
+                *max_held,
+            )
+        });
+        let max_pending = max_held.saturating_sub(held) as u64;
+        act(
+            context,
+            &mut Adapter {
+                io,
+                cx,
+                tracker,
+                input,
+                output,
+                max_pending,
+            },
+        )
+    }
+
+    /// The next data message, or the end of the connection.
+    fn poll_message(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        loop {
+            if self.is_idle() {
+                self.context = None;
+                if let Some(message) = ready!(self.poll_fast_path(held, cx))? {
+                    return Poll::Ready(Ok(message));
+                }
+            } else if self.tracker.ready() == 0 {
+                self.check_limits(held)?;
+            }
+            match self.with_context(held, cx, |context, adapter| context.read(adapter)) {
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // The adapter also stops reading at the limits.
+                    self.check_limits(held)?;
+                    return Poll::Pending;
+                }
+                Err(error) => return Poll::Ready(Err(end_of(error))),
+                Ok(message) => {
+                    self.tracker.message_read();
+                    match message {
+                        Message::Text(text) => return Poll::Ready(Ok(text.into())),
+                        Message::Binary(bytes) => return Poll::Ready(Ok(bytes)),
+                        Message::Close(frame) => {
+                            self.buffer_answer(cx);
+                            return Poll::Ready(Err(End::Closed(
+                                frame.map(|frame| frame.code.into()),
+                            )));
+                        }
+                        Message::Ping(_) => {
+                            self.buffer_answer(cx);
+                            // A peer that sends pings and reads nothing must not fill the memory with pongs.
+                            if self.output.len() > self.max_write_buffer_bytes {
+                                ready!(self.output.poll_write(&mut self.io, cx))?;
+                            }
+                        }
+                        Message::Pong(_) | Message::Frame(_) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// True if the context may be dropped: it holds no bytes and no state of a close.
+    fn is_idle(&self) -> bool {
+        matches!(self.closing, Closing::No)
+            && self.tracker.ready() == 0
+            && self.tracker.is_between_messages()
+    }
+
+    /// The next message if the fast path can take it; `None` if a context must read it.
+    ///
+    /// The limit does not apply to the sum of one read and the held bytes, because the read may contain the beginning
+    /// of further STOMP frames.
+    fn poll_fast_path(
+        &mut self,
+        held: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, End>> {
+        loop {
+            match fast_path::take_message(
+                &mut self.bytes,
+                self.role,
+                self.input.read_size().min(self.max_held),
+            ) {
+                Taken::Message(message) => return Poll::Ready(Ok(Some(message))),
+                Taken::Incomplete => self.check_limits(held)?,
+                Taken::Other => return Poll::Ready(Ok(None)),
+                Taken::NotUtf8 => return Poll::Ready(Err(End::not_utf8())),
+            }
+            let WebSocket {
+                io, bytes, input, ..
+            } = self;
+            let take = |new: &[u8]| {
+                bytes.extend_from_slice(new);
+                new.is_empty()
+            };
+            if ready!(input.poll_read(io, cx, take))? {
+                return Poll::Ready(Err(End::unexpected_eof()));
+            }
+        }
+    }
+
+    /// Fails if the peer exceeded the limit of one STOMP frame, or of all bytes before login.
+    fn check_limits(&self, held: usize) -> Result<(), End> {
+        if self.tracker.pending().saturating_add(held as u64) > self.max_held as u64 {
+            return Err(End::too_big(format!(
+                "the messages and fragments of a frame exceed the limit of {} bytes",
+                self.max_held
+            )));
+        }
+        self.input.check_limit()
+    }
+
+    /// Buffers the context's answer to a ping or a close. Must run before the context is dropped.
+    fn buffer_answer(&mut self, cx: &mut Context<'_>) {
+        // Fails only to report that the connection is closed, which is already known.
+        let _ = self.with_context(0, cx, |context, adapter| context.flush(adapter));
+    }
+
+    fn can_write(&self) -> bool {
+        self.context
+            .as_ref()
+            .is_none_or(WebSocketContext::can_write)
+    }
+
+    /// Buffers the message that `encode` appends, and masks it on the client's side. Does nothing after a close.
+    fn append(
+        &mut self,
+        encode: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        if !self.can_write() {
+            return Ok(());
+        }
+        let out = self.output.buffer();
+        let start = out.len();
+        encode(out)?;
+        if self.role == Role::Client {
+            // RFC 6455, section 5.3: "The masking key is a 32-bit value chosen at random by the client."
+            mask_message(out, start, rand::random());
+        }
+        Ok(())
+    }
+
+    /// Performs one step of closing.
+    ///
+    /// Waits for the peer's close by reading messages, unless the context has failed. Then ends and drains the stream.
+    fn poll_close_step(
+        &mut self,
+        code: CloseCode,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Closing>> {
+        Poll::Ready(Ok(match self.closing {
+            Closing::No => {
+                // Fails only if the peer has closed already, and then its close was answered.
+                let _ = self.with_context(0, cx, |context, adapter| {
+                    context.close(adapter, Some(close_frame(code)))
+                });
+                Closing::AwaitClose(self.input.received())
+            }
+            Closing::AwaitClose(since) => {
+                let flushed = self.output.poll_write(&mut self.io, cx)?;
+                // Messages after our close are dropped.
+                while !self.ended && self.input.received() - since <= LINGER_BYTES {
+                    self.ended = ready!(self.poll_message(0, cx)).is_err();
+                }
+                ready!(flushed);
+                Closing::Flush
+            }
+            Closing::Flush => {
+                ready!(self.output.poll_write(&mut self.io, cx))?;
+                Closing::Linger(Linger::Shutdown)
+            }
+            Closing::Linger(mut linger) => {
+                let done = linger.poll(&mut self.io, &mut self.input, cx);
+                self.closing = Closing::Linger(linger);
+                ready!(done)?;
+                Closing::Done
+            }
+            Closing::Done => Closing::Done,
+        }))
+    }
+}
+
+impl<S: Io> Transport for WebSocket<S> {
+    fn poll_read(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        let result = ready!(self.poll_message(held, cx));
+        self.ended = result.is_err();
+        Poll::Ready(result)
+    }
+
+    fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError> {
+        self.append(|out| put_message(out, encode))
+    }
+
+    fn supports_ping(&self) -> bool {
+        true
+    }
+
+    fn put_ping(&mut self) {
+        let _ = self.append(|out| {
+            put_ping(out);
+            Ok(())
+        });
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.output.poll_write(&mut self.io, cx)
+    }
+
+    fn poll_close(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !matches!(self.closing, Closing::Done) {
+            self.closing = ready!(self.poll_close_step(code, cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn unsent(&self) -> usize {
+        self.output.len()
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.output.is_flushed()
+    }
+
+    fn is_mid_message(&self) -> bool {
+        !self.tracker.is_between_messages() || fast_path::is_incomplete(&self.bytes)
+    }
+
+    fn received(&self) -> u64 {
+        self.input.received()
+    }
+
+    /// A message may be as long as the longest frame and the longest head. tungstenite allocates the announced length
+    /// of a message at once, so this also limits how much a peer can make it allocate.
+    fn set_limits(&mut self, limits: &Limits) {
+        self.max_held = limits.max_frame_bytes.saturating_add(limits.max_head_bytes);
+        self.input.remove_limit();
+        if let Some(context) = &mut self.context {
+            let read_buffer = context.get_config().read_buffer_size;
+            context.set_config(|config| *config = context_config(read_buffer, self.max_held));
+        }
+    }
+}
+
+/// Creates a context that has already read `bytes`, and passes them to `tracker`.
+fn new_context(
+    bytes: Vec<u8>,
+    role: Role,
+    tracker: &mut FrameTracker,
+    read_size: usize,
+    max_message: usize,
+) -> WebSocketContext {
+    tracker.track(&bytes);
+    // The context needs a read buffer only if it must read more.
+    let read_buffer = if bytes.is_empty() || !tracker.is_between_messages() {
+        read_size
+    } else {
+        0
+    };
+    WebSocketContext::from_partially_read(
+        bytes,
+        role,
+        Some(context_config(read_buffer, max_message)),
+    )
+}
+
+fn context_config(read_buffer: usize, max_message: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(read_buffer)
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message))
+        // The context writes only pongs and closes, directly to our buffer.
+        .write_buffer_size(0)
+}
+
+/// The stream as `Read` and `Write`, for the context: reads poll the stream, writes go to the output buffer.
+struct Adapter<'a, 'b, S> {
+    io: &'a mut S,
+    cx: &'a mut Context<'b>,
+    tracker: &'a mut FrameTracker,
+    input: &'a mut Input,
+    output: &'a mut Output,
+    /// Maximum cost of the current message.
+    max_pending: u64,
+}
+
+impl<S: Io> Read for Adapter<'_, '_, S> {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        // The context reads until it has a message, so the limits are checked before each read.
+        if self.tracker.pending() > self.max_pending || self.input.check_limit().is_err() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        // Reads nothing beyond the current payload. So the context, whose buffer has grown for a long payload, is empty
+        // after the payload and can be dropped, and the fast path can take the next message.
+        let wanted = self
+            .tracker
+            .missing_payload()
+            .unwrap_or(usize::MAX)
+            .min(space.len());
+        let space = space.get_mut(..wanted).unwrap_or_default();
+        match self.input.poll_fill(self.io, self.cx, space) {
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            Poll::Ready(result) => {
+                let count = result?;
+                self.tracker.track(space.get(..count).unwrap_or_default());
+                Ok(count)
+            }
+        }
+    }
+}
+
+impl<S> io::Write for Adapter<'_, '_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.buffer().put_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
