@@ -1,4 +1,4 @@
-//! A connection from being accepted to being a socket.
+//! Turns accepted connections into sockets.
 
 use crate::{
     Config, Incoming, Listener,
@@ -29,50 +29,50 @@ use tokio::{
     time::timeout,
 };
 
-/// What all listeners of a server share.
+/// The state that all listeners of a server share.
 pub(crate) struct Acceptor {
     config: Config,
     pub(crate) connections: Arc<Connections>,
     http: http1::Builder,
     sockets: mpsc::Sender<Socket>,
-    /// How many refusals may be on their way at a time.
+    /// One permit for each refusal that is being sent.
     refusals: Arc<Semaphore>,
 }
 
-/// The longest HTTP head, in bytes. Cookies make it long.
-const LONGEST_HEAD: usize = 16 << 10;
+/// Maximum length of an HTTP head, in bytes. Cookies can make it long.
+const MAX_HTTP_HEAD: usize = 16 << 10;
 
-/// So many connections are told that they are refused at a time, as many as come out of one full queue. Others are closed
-/// without a word.
-const REFUSALS: usize = listener::QUEUE as usize;
+/// Maximum number of refusals that are sent at the same time: as many as one full listener queue holds. Further
+/// connections are closed without a response.
+const MAX_REFUSALS: usize = listener::QUEUE as usize;
 
-/// How long one that is refused is waited for, and how many bytes of it are dropped, before it is closed: what is
-/// unread then makes TCP reset the connection, and the answer may be lost.
-const LINGER: Duration = Duration::from_secs(1);
+/// Maximum time and bytes to read and drop from a refused connection before it is closed. Unread bytes would make TCP
+/// reset the connection, and the response could be lost.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 64 << 10;
 
-/// All failures to accept share one line of the log.
-static UNACCEPTED: LogThrottle = LogThrottle::new();
+/// The log throttle for failures to accept.
+static ACCEPT_FAILURES: LogThrottle = LogThrottle::new();
 
 impl Acceptor {
     pub(crate) fn new(config: Config, sockets: mpsc::Sender<Socket>) -> Acceptor {
         let connections =
             Connections::new(config.connection_limits.clone(), config.shutdown.clone());
         let mut http = http1::Builder::new();
-        http.max_buf_size(LONGEST_HEAD);
+        http.max_buf_size(MAX_HTTP_HEAD);
         Acceptor {
             config,
             connections,
             http,
             sockets,
-            refusals: Arc::new(Semaphore::new(REFUSALS)),
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
         }
     }
 
     pub(crate) async fn accept_websockets<L: Listener>(self: Arc<Self>, mut listener: L) {
         loop {
             let incoming = accept(&mut listener).await;
-            match self.enter(&incoming) {
+            match self.admit(&incoming) {
                 Ok(permit) => self.spawn(Arc::clone(&self).websocket(incoming, permit)),
                 Err(refusal) => self.refuse(incoming, refusal),
             }
@@ -82,40 +82,42 @@ impl Acceptor {
     pub(crate) async fn accept_streams<L: Listener>(self: Arc<Self>, mut listener: L) {
         loop {
             let incoming = accept(&mut listener).await;
-            if let Ok(permit) = self.enter(&incoming) {
+            if let Ok(permit) = self.admit(&incoming) {
                 self.spawn(Arc::clone(&self).stream(incoming, permit));
             }
         }
     }
 
-    fn enter<Io>(&self, incoming: &Incoming<Io>) -> Result<ConnectionPermit, Refusal> {
+    fn admit<Io>(&self, incoming: &Incoming<Io>) -> Result<ConnectionPermit, Refusal> {
         self.connections
-            .enter(incoming.peer().address.map(|address| address.ip()))
+            .admit(incoming.peer().address.map(|address| address.ip()))
     }
 
     fn spawn(&self, handshake: impl Future<Output = io::Result<()>> + Send + 'static) {
         tokio::spawn(self.config.shutdown.abortable(async {
             if let Err(error) = handshake.await {
-                tracing::debug!(%error, "a connection ended before it was a socket");
+                tracing::debug!(%error, "the connection ended during its handshake");
             }
         }));
     }
 
-    /// Tells a connection that it is refused, where HTTP can be spoken at once. With TLS, its handshake would cost more
-    /// than the connection that is refused.
+    /// Sends a refusal if the connection is ready for HTTP. With TLS it is not, and its handshake would cost more than
+    /// the connection itself.
+    ///
+    /// The request is not read, so that the connection does not wait in the listener's queue until a place is free.
     fn refuse<Io>(&self, incoming: Incoming<Io>, refusal: Refusal)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let Some(mut io) = incoming.into_plain() else {
+        let Some(mut io) = incoming.into_ready() else {
             return;
         };
-        tokio::spawn(timeout(LINGER, async move {
-            let _permit = permit;
-            io.write_all(refusal.bytes().as_bytes()).await?;
+        tokio::spawn(timeout(LINGER_TIMEOUT, async move {
+            let _slot = slot;
+            io.write_all(refusal.to_http1().as_bytes()).await?;
             io.shutdown().await?;
             let (mut space, mut dropped) = ([0; 512], 0);
             while dropped < LINGER_BYTES {
@@ -128,7 +130,7 @@ impl Acceptor {
         }));
     }
 
-    /// STOMP without HTTP.
+    /// Turns a connection that speaks STOMP without HTTP into a socket.
     async fn stream<Io>(
         self: Arc<Self>,
         incoming: Incoming<Io>,
@@ -137,13 +139,14 @@ impl Acceptor {
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (io, peer) = timeout(self.config.handshake_timeout, incoming.ready()).await??;
+        let (io, peer) = timeout(self.config.handshake_timeout, incoming.establish()).await??;
         let socket =
             Socket::over_byte_stream(Sniff::new(io, Protocol::Stomp), peer, &self.config.socket);
         self.hand_over(socket.with_permit(Box::new(permit))).await;
         Ok(())
     }
 
+    /// Waits for a WebSocket handshake and turns the connection into a socket.
     async fn websocket<Io>(
         self: Arc<Self>,
         incoming: Incoming<Io>,
@@ -152,16 +155,18 @@ impl Acceptor {
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (io, peer) = timeout(self.config.handshake_timeout, incoming.ready()).await??;
-        // One time for whatever is asked, so that neither single bytes nor one request after the other prolong it.
-        let handshake = timeout(self.config.handshake_timeout, self.shake_hands(io, &peer)).await?;
-        let Some(handshake) = handshake? else {
+        let (io, peer) = timeout(self.config.handshake_timeout, incoming.establish()).await??;
+        // One absolute deadline for all requests: idle timeouts could be extended by sending single bytes, and those of
+        // a request by sending another request.
+        let handshake =
+            timeout(self.config.handshake_timeout, self.serve_http(io, &peer)).await??;
+        let Some(handshake) = handshake else {
             return Ok(());
         };
         let upgraded = handshake.upgrade.await.map_err(io::Error::other)?;
         let peer = handshake.peer.with_address(peer.address).with_tls(peer.tls);
         let config = &self.config.socket;
-        // The stream under HTTP, without the box around it.
+        // Takes the stream out of hyper's box, so that reads and writes are not dispatched dynamically.
         let socket = match upgraded.downcast::<TokioIo<Sniff<Io>>>() {
             Ok(parts) => Socket::over_websocket(
                 parts.io.into_inner().into_inner(),
@@ -175,14 +180,14 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Answers requests until one is a handshake, or the peer leaves, or the server goes down.
-    async fn shake_hands<Io>(&self, io: Io, peer: &Peer) -> io::Result<Option<Handshake>>
+    /// Answers requests until one is a handshake, the peer leaves, or the server shuts down.
+    async fn serve_http<Io>(&self, io: Io, peer: &Peer) -> io::Result<Option<Handshake>>
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let handshake = Mutex::new(None);
         let service = service_fn(|mut request| {
-            insert(&mut request, peer);
+            insert_address(&mut request, peer);
             ready(Ok::<_, Infallible>(self.answer(request, &handshake)))
         });
         let io = TokioIo::new(Sniff::new(io, Protocol::Http));
@@ -205,8 +210,8 @@ impl Acceptor {
         request: Request<Body>,
         handshake: &Mutex<Option<Handshake>>,
     ) -> Response<Full<Bytes>> {
-        match Handshake::of(request, &self.config.origins) {
-            Ok(_) if self.config.shutdown.has_started() => Refusal::AWAY.response(),
+        match Handshake::accept(request, &self.config.origins) {
+            Ok(_) if self.config.shutdown.has_started() => Refusal::ShuttingDown.response(),
             Ok((response, accepted)) => {
                 *handshake.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepted);
                 response
@@ -216,36 +221,36 @@ impl Acceptor {
     }
 
     async fn hand_over(&self, socket: Socket) {
-        // If nobody accepts any more, it is dropped.
+        // Fails if the server was dropped, and then drops the socket.
         let _ = self.sockets.send(socket).await;
     }
 }
 
-/// The next connection. What stands in the way is waited for.
+/// Accepts the next connection. Retries after failures.
 async fn accept<L: Listener>(listener: &mut L) -> Incoming<L::Io> {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     loop {
         match listener.accept().await {
             Ok(incoming) => return incoming,
-            // This one has gone already; the next one may be there.
+            // Only this connection failed, so the next one can be accepted at once.
             Err(error)
                 if matches!(
                     error.kind(),
                     ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
                 ) => {}
             Err(error) => {
-                if let Some(count) = UNACCEPTED.note() {
-                    tracing::warn!(%error, count, "cannot accept connections; trying again every 100 ms");
+                if let Some(count) = ACCEPT_FAILURES.record() {
+                    tracing::warn!(%error, count, "connections cannot be accepted; retrying every 100 ms");
                 }
-                // With no file descriptor left, trying again at once would fail at once.
+                // Without a free file descriptor, accepting would fail again immediately.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-/// What handlers may look for among the extensions of [`Peer::request`].
-fn insert(request: &mut Request<Body>, peer: &Peer) {
+/// Adds the peer's address to the extensions of the request, where [`Peer::request`] makes it available to handlers.
+fn insert_address(request: &mut Request<Body>, peer: &Peer) {
     if let Some(address) = peer.address {
         request.extensions_mut().insert(address);
     }

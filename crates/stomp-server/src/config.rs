@@ -1,4 +1,4 @@
-//! How connections are taken in.
+//! The settings of a server.
 
 use crate::{ConnectionLimits, Origins, Shutdown};
 use std::time::Duration;
@@ -6,21 +6,21 @@ use stomp_socket::InvalidConfig;
 
 /// The settings of a [`Server`](crate::Server) or an [`Upgrade`](crate::Upgrade).
 ///
-/// Clones share their [`shutdown`](Config::shutdown), and nothing else: each server counts its own connections.
+/// Clones share only their [`shutdown`](Config::shutdown): each server counts its own connections.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Which web pages may connect. Default: [`Origins::SameOrigin`].
+    /// The web pages that may connect. Default: [`Origins::SameOrigin`].
     pub origins: Origins,
-    /// How long a TLS handshake may take, and after it everything in HTTP up to the upgrade, however much is sent
-    /// meanwhile. Under an HTTP server of your own, its own deadline holds for the head of the request.
-    /// Default: 5 s.
+    /// Maximum time of a TLS handshake, and again of everything in HTTP until the upgrade, no matter how many bytes or
+    /// requests arrive meanwhile. If you mount an [`Upgrade`](crate::Upgrade), the timeout of your HTTP server applies to
+    /// the head of the request. Default: 5 s.
     pub handshake_timeout: Duration,
-    /// How many connections there may be. See [`ConnectionLimits`] for the defaults.
+    /// Limits on the number of connections. See [`ConnectionLimits`] for the defaults.
     pub connection_limits: ConnectionLimits,
-    /// Tells the server to go down. Default: nothing tells it so.
+    /// The handle that shuts the server down. Default: a new handle that nobody else holds.
     pub shutdown: Shutdown,
-    /// The settings of the sockets.
+    /// The settings of each socket.
     pub socket: stomp_socket::Config,
 }
 
@@ -64,14 +64,16 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If [`Config::handshake_timeout`] is zero, or a setting of [`Config::socket`] is impossible.
+    /// If [`Config::handshake_timeout`] is zero, an entry of [`Origins::List`] is not an origin, or a value in
+    /// [`Config::connection_limits`] or [`Config::socket`] is impossible.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         if self.handshake_timeout.is_zero() {
             return Err(InvalidConfig::new(
                 "handshake_timeout",
-                "is zero, but must be longer",
+                "is 0, but must be longer",
             ));
         }
+        self.origins.validate()?;
         self.connection_limits
             .validate()
             .map_err(|invalid| invalid.within("connection_limits"))?;
@@ -90,5 +92,47 @@ impl Default for Config {
             shutdown: Shutdown::default(),
             socket: stomp_socket::Config::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validate_names_the_setting_that_is_impossible() {
+        let limits = |limits| Config::default().connection_limits(limits);
+        let none = ConnectionLimits::default;
+        let socket = stomp_socket::Config::default().read_buffer_bytes(0);
+        let origins = Origins::List(vec!["example.com".to_owned()]);
+        for (config, setting) in [
+            (
+                Config::default().handshake_timeout(Duration::ZERO),
+                "handshake_timeout",
+            ),
+            (Config::default().origins(origins), "origins"),
+            (
+                limits(none().max_connections(0)),
+                "connection_limits.max_connections",
+            ),
+            (
+                limits(none().max_unauthenticated(0)),
+                "connection_limits.max_unauthenticated",
+            ),
+            (
+                limits(none().max_per_address(0)),
+                "connection_limits.max_per_address",
+            ),
+            (
+                limits(none().max_per_second(0)),
+                "connection_limits.max_per_second",
+            ),
+            (Config::default().socket(socket), "socket.read_buffer_bytes"),
+        ] {
+            let error = config.validate().unwrap_err();
+            assert_eq!(error.setting(), setting);
+            assert!(error.to_string().starts_with(setting), "{error}");
+        }
+        assert_eq!(Config::default().validate(), Ok(()));
     }
 }

@@ -1,55 +1,46 @@
-//! Whether a request becomes a WebSocket.
+//! Checks of WebSocket handshakes that are received over HTTP.
 
-use crate::{Origins, log_throttle::LogThrottle, refusal::Refusal};
+use crate::{
+    Origins,
+    log_throttle::LogThrottle,
+    refusal::{Refusal, quoted},
+};
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, header};
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use stomp_socket::{Peer, handshake};
 
-/// A handshake that is answered with 101, and what is left of it then.
+/// An accepted handshake, after its 101 response.
 pub(crate) struct Handshake {
     pub(crate) upgrade: OnUpgrade,
-    /// As far as the request tells.
+    /// The peer, with the facts that the request contains.
     pub(crate) peer: Peer,
 }
 
-/// All foreign pages share one line of the log.
-static FOREIGN: LogThrottle = LogThrottle::new();
+/// The log throttle for refused origins.
+static REFUSED_ORIGINS: LogThrottle = LogThrottle::new();
 
 impl Handshake {
-    /// Looks at a request: the answer 101 and the handshake, if it is one that is welcome.
+    /// Checks a request. Returns the 101 response and the handshake.
     ///
     /// # Errors
     ///
-    /// 400, 403, 405 or 426.
-    pub(crate) fn of<B>(
+    /// A refusal with status 400, 403, 405 or 426.
+    pub(crate) fn accept<B>(
         mut request: Request<B>,
         origins: &Origins,
     ) -> Result<(Response<Full<Bytes>>, Handshake), Refusal> {
-        let accepted = handshake::accept(&request)
-            .map_err(|refused| Refusal::new(refused.status, refused.reason))?;
-        check(request.headers())?;
+        let accepted = handshake::accept(&request).map_err(Refusal::NoHandshake)?;
+        check_headers(request.headers())?;
         if !origins.allow(request.headers()) {
-            if let Some(count) = FOREIGN.note() {
-                let origin = request.headers().get(header::ORIGIN);
-                tracing::warn!(
-                    count,
-                    ?origin,
-                    "handshakes of foreign pages are refused: `Config::origins` says which are allowed"
-                );
-            }
-            return Err(Refusal::new(
-                StatusCode::FORBIDDEN,
-                "Pages of this origin may not connect.",
-            ));
+            return Err(refuse_origin(request.headers()));
         }
         let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
-            tracing::error!("the HTTP server does not allow upgrades on this connection");
-            return Err(Refusal::new(
-                StatusCode::UPGRADE_REQUIRED,
-                "This connection cannot be upgraded.",
-            ));
+            tracing::error!(
+                "the HTTP server does not allow upgrades: serve its connections `with_upgrades()`"
+            );
+            return Err(Refusal::NoUpgrade);
         };
         let (head, _) = request.into_parts();
         let peer = Peer::default()
@@ -62,32 +53,47 @@ impl Handshake {
     }
 }
 
-/// What a handshake must not have, beyond what makes it none: a proxy may read what is said twice otherwise than we do,
-/// and a body would be taken for WebSocket frames.
-fn check(headers: &HeaderMap) -> Result<(), Refusal> {
+/// Rejects a body and repeated headers. A proxy may choose another one of two repeated headers than this server does,
+/// and a body would be read as WebSocket frames.
+fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     const SINGLE: [header::HeaderName; 4] = [
         header::HOST,
         header::ORIGIN,
         header::SEC_WEBSOCKET_KEY,
         header::SEC_WEBSOCKET_VERSION,
     ];
-    let bad = |reason| Err(Refusal::new(StatusCode::BAD_REQUEST, reason));
     let has_body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers
             .get_all(header::CONTENT_LENGTH)
             .iter()
             .any(|length| length != "0");
     if has_body {
-        return bad("A WebSocket handshake has no body.");
+        return Err(Refusal::HasBody);
     }
     if !headers.contains_key(header::HOST) {
-        return bad("A WebSocket handshake needs a Host.");
+        return Err(Refusal::NoHost);
     }
-    if SINGLE
-        .iter()
-        .any(|name| headers.get_all(name).iter().nth(1).is_some())
-    {
-        return bad("A header of a WebSocket handshake is repeated.");
+    let is_repeated = |name: &header::HeaderName| headers.get_all(name).iter().nth(1).is_some();
+    match SINGLE.into_iter().find(is_repeated) {
+        Some(name) => Err(Refusal::RepeatedHeader(name)),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Logs a request whose origin is not allowed, and creates the response.
+fn refuse_origin(headers: &HeaderMap) -> Refusal {
+    let host = headers.get(header::HOST).map(quoted).unwrap_or_default();
+    let origin = headers.get(header::ORIGIN).map(quoted);
+    if let Some(count) = REFUSED_ORIGINS.record() {
+        tracing::warn!(
+            count,
+            origin = origin.as_deref().unwrap_or("none, but a Cookie"),
+            host,
+            "WebSocket handshakes are refused because `Config::origins` does not allow their Origin"
+        );
+    }
+    match origin {
+        Some(origin) => Refusal::OriginNotAllowed { origin, host },
+        None => Refusal::CookieWithoutOrigin,
+    }
 }

@@ -1,7 +1,7 @@
 //! Accepts and upgrades connections, and emits STOMP sockets.
 //!
-//! A [`Server`] listens and gives [`Socket`](stomp_socket::Socket)s; an [`Upgrade`] does the same where an HTTP server
-//! runs already: it is a tower service that answers WebSocket handshakes.
+//! A [`Server`] has its own listeners and returns [`Socket`](stomp_socket::Socket)s. An [`Upgrade`] is a tower service that
+//! answers WebSocket handshakes on your existing HTTP server.
 //!
 //! ```no_run
 //! use futures_util::StreamExt;
@@ -16,14 +16,19 @@
 //! # }
 //! ```
 //!
-//! | to read about | see |
+//! | topic | items |
 //! |---|---|
-//! | listening: WebSocket, STOMP over TCP, TLS | [`Server`], [`bind`], [`Listeners`], [`Listener`], `tls::Tls` |
-//! | mounting on axum, hyper and others | [`Upgrade`] |
-//! | who may connect, how many, and how long it may take | [`Config`], [`Origins`], [`ConnectionLimits`] |
-//! | going down | [`Shutdown`] |
+//! | listening for WebSockets, STOMP over TCP and TLS | [`Server`], [`bind`], [`Listeners`], [`Listener`], `tls::Tls` |
+//! | mounting on axum, hyper and other HTTP servers | [`Upgrade`] |
+//! | allowed origins, connection limits, timeouts | [`Config`], [`Origins`], [`ConnectionLimits`] |
+//! | numbers of connections | [`ConnectionCounts`] |
+//! | shutting down | [`Shutdown`] |
 //!
-//! The feature `tls` adds TLS by rustls.
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `tls` | no | the module `tls`: listeners with TLS, by rustls |
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! How many connections there may be.
+//! Limits on the number of connections.
 
-use crate::{Shutdown, log_throttle::LogThrottle, refusal::Refusal, shutdown::Waiter};
+use crate::{Shutdown, log_throttle::LogThrottle, refusal::Refusal, shutdown::Watcher};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -10,22 +10,22 @@ use std::{
 use stomp_socket::{InvalidConfig, Permit};
 use tokio::time::Instant;
 
-/// How many connections a [`Server`](crate::Server) or an [`Upgrade`](crate::Upgrade) takes at a time.
+/// Limits on the connections of a [`Server`](crate::Server) or an [`Upgrade`](crate::Upgrade).
 ///
-/// A connection beyond a limit is answered with 503 where HTTP is spoken without TLS, and closed elsewhere. The log
-/// tells of it, once for many.
+/// A connection above a limit is refused with status 503, or just closed on listeners with TLS or without HTTP. The log
+/// names the limit, at most once every 10 s.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectionLimits {
-    /// In all. Default: 16,384.
+    /// Maximum number of open connections. Default: 16,384.
     pub max_connections: usize,
-    /// Of these, not yet connected in STOMP: from being accepted until `CONNECT` was answered with `CONNECTED`.
-    /// Default: 1,024.
+    /// Maximum number of open connections that have not logged in: a connection counts from the moment it is accepted
+    /// until its `CONNECT` is answered with `CONNECTED`. Default: 1,024.
     pub max_unauthenticated: usize,
-    /// From one address; of IPv6, from one /64 network. Connections whose address is not known are not counted.
-    /// Default: none, for behind a proxy or a NAT many share one.
+    /// Maximum number of open connections per IPv4 address or IPv6 /64 network. Connections without a known address do
+    /// not count. Default: none, because many clients behind a proxy or NAT share one address.
     pub max_per_address: Option<usize>,
-    /// New ones a second, in all. So many may also come at once. Default: none.
+    /// Maximum number of new connections per second on average, and in one burst. Default: none.
     pub max_per_second: Option<u32>,
 }
 
@@ -61,7 +61,7 @@ impl ConnectionLimits {
         self
     }
 
-    /// Checks that these limits admit a connection.
+    /// Checks that these limits admit at least one connection.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl ConnectionLimits {
         InvalidConfig::reject_zero("max_per_address", self.max_per_address.unwrap_or(1))?;
         InvalidConfig::reject_zero(
             "max_per_second",
-            self.max_per_second.map_or(1, |most| most as usize),
+            self.max_per_second.map_or(1, |max| max as usize),
         )
     }
 }
@@ -88,19 +88,19 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// How many connections there are: see [`Server::connections`](crate::Server::connections).
+/// The number of connections of a server: see [`Server::connections`](crate::Server::connections).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ConnectionCounts {
-    /// In all.
+    /// Open connections.
     pub open: usize,
-    /// Of these, not yet connected in STOMP.
+    /// Open connections that have not logged in yet.
     pub unauthenticated: usize,
-    /// Refused so far, because of the limits.
+    /// Connections that were refused because of [`ConnectionLimits`], since the server was created.
     pub refused: u64,
 }
 
-/// The connections of one server.
+/// Counts the connections of one server and enforces its limits.
 pub(crate) struct Connections {
     limits: ConnectionLimits,
     shutdown: Shutdown,
@@ -110,20 +110,19 @@ pub(crate) struct Connections {
 struct State {
     counts: ConnectionCounts,
     by_address: HashMap<IpAddr, usize>,
-    /// How many more may come at once, as of when.
-    admissible: (f64, Instant),
+    /// The token bucket for [`ConnectionLimits::max_per_second`].
+    rate: TokenBucket,
 }
 
-/// All refusals of the process share one line of the log.
+/// The log throttle for refused connections.
 static REFUSED: LogThrottle = LogThrottle::new();
 
 impl Connections {
     pub(crate) fn new(limits: ConnectionLimits, shutdown: Shutdown) -> Arc<Connections> {
-        let admissible = (limits.max_per_second.map_or(0.0, f64::from), Instant::now());
         let state = State {
             counts: ConnectionCounts::default(),
             by_address: HashMap::new(),
-            admissible,
+            rate: TokenBucket::new(limits.max_per_second.unwrap_or(0)),
         };
         Arc::new(Connections {
             limits,
@@ -136,44 +135,45 @@ impl Connections {
         self.state().counts
     }
 
-    /// Takes a place for a connection.
+    /// Admits a connection and counts it until the permit is dropped.
     ///
     /// # Errors
     ///
-    /// If there is none, or the server goes down.
-    pub(crate) fn enter(
+    /// If a limit is reached or the server shuts down.
+    pub(crate) fn admit(
         self: &Arc<Self>,
         address: Option<IpAddr>,
     ) -> Result<ConnectionPermit, Refusal> {
-        let waiter = Waiter::enter(&self.shutdown).ok_or(Refusal::AWAY)?;
+        let watcher = Watcher::unless_started(&self.shutdown).ok_or(Refusal::ShuttingDown)?;
         let address = address
             .filter(|_| self.limits.max_per_address.is_some())
             .map(network_of);
         let mut state = self.state();
-        if let Some(limit) = state.exceeded(&self.limits, address) {
+        if let Some((setting, max)) = state.reached_limit(&self.limits, address) {
             state.counts.refused += 1;
             drop(state);
-            if let Some(count) = REFUSED.note() {
+            if let Some(count) = REFUSED.record() {
                 tracing::warn!(
                     count,
-                    limit,
-                    "connections are refused: `Config::connection_limits` limits them"
+                    setting,
+                    max,
+                    "connections are refused because a limit of `Config::connection_limits` is reached"
                 );
             }
-            return Err(Refusal::FULL);
+            return Err(Refusal::TooManyConnections { setting, max });
         }
         state.counts.open += 1;
         state.counts.unauthenticated += 1;
-        state.admissible.0 -= 1.0;
+        state.rate.take();
         if let Some(address) = address {
             *state.by_address.entry(address).or_default() += 1;
         }
         drop(state);
         Ok(ConnectionPermit {
             connections: Arc::clone(self),
-            waiter,
+            watcher,
             address,
-            is_negotiated: false,
+            is_connected: false,
         })
     }
 
@@ -183,62 +183,82 @@ impl Connections {
 }
 
 impl State {
-    /// The name of the limit that one more connection exceeds.
-    fn exceeded(
+    /// The name and value of a limit that admits no further connection.
+    fn reached_limit(
         &mut self,
         limits: &ConnectionLimits,
         address: Option<IpAddr>,
-    ) -> Option<&'static str> {
+    ) -> Option<(&'static str, usize)> {
         let of_address = address
             .and_then(|address| self.by_address.get(&address))
             .copied()
             .unwrap_or(0);
-        if self.counts.open >= limits.max_connections {
-            Some("total")
-        } else if self.counts.unauthenticated >= limits.max_unauthenticated {
-            Some("unauthenticated")
-        } else if limits
-            .max_per_address
-            .is_some_and(|most| of_address >= most)
-        {
-            Some("max_per_address")
-        } else if limits
-            .max_per_second
-            .is_some_and(|rate| self.refill(f64::from(rate)) < 1.0)
-        {
-            Some("max_per_second")
-        } else {
-            None
+        let ConnectionLimits {
+            max_connections,
+            max_unauthenticated,
+            ..
+        } = *limits;
+        if self.counts.open >= max_connections {
+            return Some(("max_connections", max_connections));
         }
-    }
-
-    fn refill(&mut self, rate: f64) -> f64 {
-        let now = Instant::now();
-        let (before, at) = self.admissible;
-        let admissible = (before + now.duration_since(at).as_secs_f64() * rate).min(rate);
-        self.admissible = (admissible, now);
-        admissible
+        if self.counts.unauthenticated >= max_unauthenticated {
+            return Some(("max_unauthenticated", max_unauthenticated));
+        }
+        if let Some(max) = limits.max_per_address.filter(|max| of_address >= *max) {
+            return Some(("max_per_address", max));
+        }
+        let max = limits.max_per_second?;
+        (!self.rate.has_token(max)).then_some(("max_per_second", max as usize))
     }
 }
 
-/// A connection's place among those of its server.
+/// A token bucket: each new connection takes a token, and the bucket holds the tokens of at most one second.
+struct TokenBucket {
+    tokens: f64,
+    refilled_at: Instant,
+}
+
+impl TokenBucket {
+    /// A full bucket.
+    fn new(per_second: u32) -> TokenBucket {
+        TokenBucket {
+            tokens: f64::from(per_second),
+            refilled_at: Instant::now(),
+        }
+    }
+
+    /// Refills the bucket and returns true if it has a token.
+    fn has_token(&mut self, per_second: u32) -> bool {
+        let (now, rate) = (Instant::now(), f64::from(per_second));
+        let elapsed = now.duration_since(self.refilled_at).as_secs_f64();
+        self.tokens = (self.tokens + elapsed * rate).min(rate);
+        self.refilled_at = now;
+        self.tokens >= 1.0
+    }
+
+    fn take(&mut self) {
+        self.tokens -= 1.0;
+    }
+}
+
+/// The permit of an admitted connection. Dropping it removes the connection from the counts.
 pub(crate) struct ConnectionPermit {
     connections: Arc<Connections>,
-    waiter: Waiter,
+    watcher: Watcher,
     address: Option<IpAddr>,
-    is_negotiated: bool,
+    is_connected: bool,
 }
 
 impl Permit for ConnectionPermit {
     fn connected(&mut self) {
-        if !self.is_negotiated {
-            self.is_negotiated = true;
+        if !self.is_connected {
+            self.is_connected = true;
             self.connections.state().counts.unauthenticated -= 1;
         }
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.waiter.poll_begun(cx)
+        self.watcher.poll_started(cx)
     }
 }
 
@@ -246,7 +266,7 @@ impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut state = self.connections.state();
         state.counts.open -= 1;
-        state.counts.unauthenticated -= usize::from(!self.is_negotiated);
+        state.counts.unauthenticated -= usize::from(!self.is_connected);
         let Some(address) = self.address else { return };
         if let Some(count) = state.by_address.get_mut(&address) {
             *count -= 1;
@@ -257,7 +277,7 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// What counts as one address: a host of IPv6 has a whole network of them.
+/// The address that connections are counted by: for IPv6 the /64 network, because one host usually owns all of it.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),

@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! Sources of connections.
 
 use std::{io, net::SocketAddr, pin::Pin};
 use stomp_socket::Peer;
@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host},
 };
 
-/// A source of connections. There are those of tokio, [`Tls`](crate::tls::Tls) around any, and yours:
+/// A source of connections: tokio's listeners, [`Tls`](crate::tls::Tls) over any listener, or your own:
 ///
 /// ```
 /// use std::io;
@@ -26,22 +26,21 @@ use tokio::{
 /// }
 /// ```
 pub trait Listener: Send + 'static {
-    /// The stream of bytes to and from a peer.
+    /// The byte stream of a connection.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Waits for the next connection. Dropping the future must lose nothing.
+    /// Waits for the next connection. Dropping the future must not lose a connection.
     ///
-    /// What has to be said before the connection can be used belongs into [`Incoming::then`], where it makes no other
-    /// connection wait.
+    /// Put a handshake below HTTP, such as TLS, into [`Incoming::then`], where other connections do not wait for it.
     ///
     /// # Errors
     ///
-    /// Not being able to accept now. The server goes on: after a connection that failed before it was accepted at once,
-    /// otherwise after a rest of 100 ms.
+    /// If no connection can be accepted now. The server logs the error and retries: at once if only this connection
+    /// failed (aborted, refused or reset), else after 100 ms.
     fn accept(&mut self) -> impl Future<Output = io::Result<Incoming<Self::Io>>> + Send;
 }
 
-/// A connection that has come, and what is still to be said before it can be used.
+/// An accepted connection, with the handshake that it may still need.
 pub struct Incoming<Io> {
     peer: Peer,
     stage: Stage<Io>,
@@ -49,13 +48,13 @@ pub struct Incoming<Io> {
 
 enum Stage<Io> {
     Ready(Io),
-    Secured(Secured<Io>),
+    Handshake(Handshake<Io>),
 }
 
-type Secured<Io> = Pin<Box<dyn Future<Output = io::Result<(Io, Peer)>> + Send>>;
+type Handshake<Io> = Pin<Box<dyn Future<Output = io::Result<(Io, Peer)>> + Send>>;
 
 impl<Io> Incoming<Io> {
-    /// A connection that can be used, and what is known of its peer.
+    /// A connection that needs no further handshake.
     #[must_use]
     pub fn new(io: Io, peer: Peer) -> Incoming<Io> {
         Incoming {
@@ -64,14 +63,16 @@ impl<Io> Incoming<Io> {
         }
     }
 
-    /// What is known of the peer so far.
+    /// The peer, with the facts that are known so far.
     #[must_use]
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// Lets `handshake` make another stream of this one, such as one with TLS. It runs in a task of its own, for no
-    /// longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout); if it fails, so does the connection.
+    /// Adds a handshake that turns the stream into another one, for example with TLS.
+    ///
+    /// It runs in the connection's own task, for at most
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout). If it fails, the connection is closed.
     #[must_use]
     pub fn then<To, F, R>(self, handshake: F) -> Incoming<To>
     where
@@ -80,28 +81,29 @@ impl<Io> Incoming<Io> {
         R: Future<Output = io::Result<(To, Peer)>> + Send + 'static,
     {
         let peer = self.peer.clone();
-        let secured = async move {
-            let (io, peer) = self.ready().await?;
+        let established = async move {
+            let (io, peer) = self.establish().await?;
             handshake(io, peer).await
         };
         Incoming {
             peer,
-            stage: Stage::Secured(Box::pin(secured)),
+            stage: Stage::Handshake(Box::pin(established)),
         }
     }
 
-    pub(crate) async fn ready(self) -> io::Result<(Io, Peer)> {
+    /// Runs the handshake, if there is one.
+    pub(crate) async fn establish(self) -> io::Result<(Io, Peer)> {
         match self.stage {
             Stage::Ready(io) => Ok((io, self.peer)),
-            Stage::Secured(secured) => secured.await,
+            Stage::Handshake(handshake) => handshake.await,
         }
     }
 
-    /// The stream, if nothing has to be said before it can be used.
-    pub(crate) fn into_plain(self) -> Option<Io> {
+    /// The stream, if it needs no handshake.
+    pub(crate) fn into_ready(self) -> Option<Io> {
         match self.stage {
             Stage::Ready(io) => Some(io),
-            Stage::Secured(_) => None,
+            Stage::Handshake(_) => None,
         }
     }
 }
@@ -114,14 +116,15 @@ impl<Io> std::fmt::Debug for Incoming<Io> {
     }
 }
 
-/// Listens on an address, with a queue of 4,096 connections that wait to be accepted, as far as the system allows.
+/// Binds a TCP listener to an address, with a queue of up to 4,096 connections that wait to be accepted. The operating
+/// system may limit it further.
 ///
-/// [`TcpListener::bind`] has a shorter one. Where it overflows, as it does when many clients come back at once, those
-/// that found no room try again only after a second.
+/// The queue of [`TcpListener::bind`] is shorter. If it overflows, for example because many clients reconnect at once, TCP
+/// retries only after a second.
 ///
 /// # Errors
 ///
-/// If that is not possible, most often because something else listens there.
+/// If the address cannot be bound, usually because another process listens on it.
 pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in lookup_host(address).await? {
@@ -139,14 +142,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     } else {
         TcpSocket::new_v6()?
     };
-    // Elsewhere it means that others may listen there too.
+    // Unix only: on Windows the option lets other processes bind the same address.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(QUEUE)
 }
 
-/// How many connections may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 pub(crate) const QUEUE: u32 = 4_096;
 
 impl Listener for TcpListener {
@@ -154,9 +157,9 @@ impl Listener for TcpListener {
 
     async fn accept(&mut self) -> io::Result<Incoming<TcpStream>> {
         let (stream, address) = TcpListener::accept(self).await?;
-        // Frames are small and written in batches already.
+        // Nagle's algorithm would only add latency: sockets write frames in batches already.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "no TCP_NODELAY");
+            tracing::debug!(%error, "TCP_NODELAY cannot be set");
         }
         Ok(Incoming::new(stream, Peer::from_address(address)))
     }

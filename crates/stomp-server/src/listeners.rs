@@ -1,9 +1,9 @@
-//! Where a server listens, and for what.
+//! The listeners of a server and their protocols.
 
 use crate::{Listener, acceptor::Acceptor};
 use std::{fmt, pin::Pin, sync::Arc};
 
-/// The listeners of one server. Any one [`Listener`] is such a list, for WebSockets:
+/// The listeners of one server. A single [`Listener`] converts into a list with one listener for WebSockets.
 ///
 /// ```no_run
 /// use stomp_server::{Config, Listeners, Server, bind};
@@ -17,19 +17,19 @@ use std::{fmt, pin::Pin, sync::Arc};
 /// # }
 /// ```
 #[derive(Default)]
-#[must_use = "nothing listens yet"]
+#[must_use = "pass it to a server"]
 pub struct Listeners(Vec<Box<dyn FnOnce(Arc<Acceptor>) -> Accepting + Send>>);
 
-/// Takes in connections of one listener, without end.
+/// Accepts the connections of one listener. Never completes.
 pub(crate) type Accepting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Listeners {
-    /// None yet.
+    /// An empty list.
     pub fn new() -> Listeners {
         Listeners::default()
     }
 
-    /// Adds a listener for WebSockets, on any path.
+    /// Adds a listener for WebSockets. Handshakes are accepted on any path.
     pub fn websocket(mut self, listener: impl Listener) -> Listeners {
         self.0.push(Box::new(|acceptor| {
             Box::pin(acceptor.accept_websockets(listener))
@@ -37,7 +37,7 @@ impl Listeners {
         self
     }
 
-    /// Adds a listener for STOMP without HTTP, as message brokers speak it over TCP.
+    /// Adds a listener for STOMP without HTTP, as message brokers usually offer over TCP.
     pub fn byte_stream(mut self, listener: impl Listener) -> Listeners {
         self.0.push(Box::new(|acceptor| {
             Box::pin(acceptor.accept_streams(listener))

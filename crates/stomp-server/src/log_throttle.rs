@@ -1,47 +1,50 @@
-//! What happens often in bad times, in few lines of the log.
+//! A limit for log lines about events that may be very frequent.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// Counts events of one kind. The first of a burst is to be logged at once; the others are told as a number, by the
-/// first event after a while.
+/// Limits the log lines about one kind of event to one per [`INTERVAL`], and counts the events in between.
+///
+/// The first event is logged at once. The next line, with the first event after the interval, tells how many events
+/// there were.
 #[derive(Debug)]
-pub(crate) struct LogThrottle(Mutex<Option<Told>>);
+pub(crate) struct LogThrottle(Mutex<Option<LastLine>>);
 
 #[derive(Debug)]
-struct Told {
+struct LastLine {
     at: Instant,
-    since: u64,
+    /// Events since that line.
+    events: u64,
 }
 
-/// So long after a line of the log, events are only counted.
-const QUIET: Duration = Duration::from_secs(10);
+/// Minimum time between two log lines.
+const INTERVAL: Duration = Duration::from_secs(10);
 
 impl LogThrottle {
     pub(crate) const fn new() -> LogThrottle {
         LogThrottle(Mutex::new(None))
     }
 
-    /// Notes an event, and gives how many there were since the last line of the log, if it is time for another.
-    pub(crate) fn note(&self) -> Option<u64> {
-        self.note_at(Instant::now())
+    /// Records an event. Returns the number of events since the last log line if it is time for another line.
+    pub(crate) fn record(&self) -> Option<u64> {
+        self.record_at(Instant::now())
     }
 
-    fn note_at(&self, now: Instant) -> Option<u64> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = match &mut *told {
-            Some(Told { at, since }) => {
-                *since += 1;
-                if now.duration_since(*at) < QUIET {
+    fn record_at(&self, now: Instant) -> Option<u64> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = match &mut *last {
+            Some(LastLine { at, events }) => {
+                *events += 1;
+                if now.duration_since(*at) < INTERVAL {
                     return None;
                 }
-                *since
+                *events
             }
             None => 1,
         };
-        *told = Some(Told { at: now, since: 0 });
+        *last = Some(LastLine { at: now, events: 0 });
         Some(count)
     }
 }
@@ -51,14 +54,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_told_at_once_and_the_rest_as_a_number() {
-        let (burst, start) = (LogThrottle::new(), Instant::now());
+    fn the_first_event_is_logged_at_once_and_later_ones_are_counted() {
+        let (throttle, start) = (LogThrottle::new(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(burst.note_at(after(0)), Some(1));
-        assert_eq!(burst.note_at(after(1)), None);
-        assert_eq!(burst.note_at(after(9)), None);
-        assert_eq!(burst.note_at(after(10)), Some(3));
-        assert_eq!(burst.note_at(after(11)), None);
-        assert_eq!(burst.note_at(after(60)), Some(2));
+        assert_eq!(throttle.record_at(after(0)), Some(1));
+        assert_eq!(throttle.record_at(after(1)), None);
+        assert_eq!(throttle.record_at(after(9)), None);
+        assert_eq!(throttle.record_at(after(10)), Some(3));
+        assert_eq!(throttle.record_at(after(11)), None);
+        assert_eq!(throttle.record_at(after(60)), Some(2));
     }
 }

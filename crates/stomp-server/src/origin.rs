@@ -1,13 +1,15 @@
-//! Which web pages may connect.
+//! Checks of the `Origin` header.
 //!
-//! Browsers let any page open a WebSocket to any server, cookies included, and tell the server which page it is in the
-//! `Origin` header. It is the server that has to look at it.
+//! A browser lets any page open a WebSocket to any server, and sends the server's cookies with it. It names the page's
+//! origin in the `Origin` header, which the server must check.
 
 use http::{HeaderMap, Uri, header, uri::Authority};
 use std::{fmt, sync::Arc};
+use stomp_socket::InvalidConfig;
 
-/// Which web pages may connect. Clients that are no browsers send no `Origin` and are not concerned, unless they send
-/// cookies.
+/// The web pages that may connect.
+///
+/// Clients other than browsers send no `Origin`, and are always allowed unless they send cookies.
 ///
 /// ```
 /// use stomp_server::Origins;
@@ -18,32 +20,50 @@ use std::{fmt, sync::Arc};
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Origins {
-    /// Pages from the host and port that they connect to. And, as long as a server is addressed as `localhost` or a
-    /// loopback address, pages from any port there: a front end's development server.
+    /// Pages from the same host and port as the server. If the server is addressed as `localhost` or by a loopback
+    /// address, also pages from any port of `localhost` or a loopback address, such as a front end's development server.
+    ///
+    /// Schemes are not compared, because a server behind a TLS proxy does not know its own.
     #[default]
     SameOrigin,
-    /// These, written as browsers send them: `https://example.com`, `http://localhost:5173`.
+    /// Pages from these origins, in the form that browsers send: `https://example.com`, `http://localhost:5173`.
     List(Vec<String>),
-    /// Those for which a function says so: see [`Origins::matching`].
+    /// Pages that a function allows: see [`Origins::matching`].
     #[expect(
         clippy::type_complexity,
-        reason = "it is made by a function that takes a closure"
+        reason = "`Origins::matching` constructs it from a closure"
     )]
     Matching(Arc<dyn Fn(&str, &HeaderMap) -> bool + Send + Sync>),
-    /// All. Only for servers that give any visitor the same, whoever is logged in.
+    /// All pages, and requests with cookies but without an `Origin`. Safe only if no response depends on cookies.
     Any,
 }
 
 impl Origins {
-    /// Those for which `allows` says so. It is given the origin, written as in [`Origins::List`], and all headers of
+    /// Pages for which `allows` returns true. It receives the origin, in the form of [`Origins::List`], and all headers of
     /// the request.
     ///
-    /// Compare whole hosts: `https://evil-example.com` ends with `example.com` too.
+    /// Compare whole host names: `https://evil-example.com` also ends with `example.com`.
     pub fn matching(allows: impl Fn(&str, &HeaderMap) -> bool + Send + Sync + 'static) -> Origins {
         Origins::Matching(Arc::new(allows))
     }
 
-    /// Whether a request with these headers may be upgraded.
+    /// Checks that browsers can send each entry of [`Origins::List`].
+    pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
+        let Origins::List(entries) = self else {
+            return Ok(());
+        };
+        for entry in entries {
+            if let Some(problem) = problem_of(entry) {
+                return Err(InvalidConfig::new(
+                    "origins",
+                    format!("contains {entry:?}, which never matches: it {problem}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// True if a request with these headers may be upgraded.
     pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else {
             return !headers.contains_key(header::COOKIE) || matches!(self, Origins::Any);
@@ -63,6 +83,30 @@ impl Origins {
     }
 }
 
+/// Finds the problem of an entry of [`Origins::List`] that no browser sends.
+fn problem_of(entry: &str) -> Option<&'static str> {
+    let Some((scheme, host)) = entry.split_once("://") else {
+        // Browsers send `null` for pages without an origin, such as sandboxed frames.
+        return (!entry.eq_ignore_ascii_case("null")).then_some("has no scheme such as `https://`");
+    };
+    let has_default_port = match scheme.to_ascii_lowercase().as_str() {
+        "http" => host.ends_with(":80"),
+        "https" => host.ends_with(":443"),
+        _ => false,
+    };
+    if host.contains('*') {
+        Some("has a `*`, but entries are compared literally: use `Origins::matching`")
+    } else if host.contains(['/', '?', '#', '@']) {
+        Some("has more than a scheme, a host and a port")
+    } else if !host.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Some("has a host that is not ASCII: browsers send it in Punycode")
+    } else if has_default_port {
+        Some("has the default port of its scheme, which browsers omit")
+    } else {
+        None
+    }
+}
+
 impl fmt::Debug for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -74,9 +118,9 @@ impl fmt::Debug for Origins {
     }
 }
 
-/// Whether a page from `origin` was served by `host`, or both are on this machine.
+/// True if `origin` has the same host and port as `host`, or if both are loopback hosts.
 ///
-/// The scheme is not compared: behind a proxy that ends TLS, a server does not know its own.
+/// The scheme is not compared: a server behind a TLS proxy does not know its own.
 fn is_same(origin: &str, host: &Authority) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else {
         return false;
@@ -119,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_the_same_host_and_port() {
+    fn same_origin_allows_only_the_same_host_and_port() {
         let same =
             |origin: &str, host: &str| allows(&Origins::SameOrigin, Some(origin), host, true);
         assert!(same("https://example.com", "example.com"));
@@ -134,20 +178,20 @@ mod tests {
     }
 
     #[test]
-    fn on_this_machine_ports_do_not_matter() {
+    fn same_origin_ignores_ports_between_loopback_hosts() {
         let same =
             |origin: &str, host: &str| allows(&Origins::SameOrigin, Some(origin), host, false);
         assert!(same("http://localhost:5173", "localhost:8080"));
         assert!(same("http://localhost:5173", "127.0.0.1:8080"));
         assert!(same("http://[::1]:5173", "[::1]:8080"));
-        // A name that an attacker makes point to this machine is still not this machine's.
+        // Other names do not count as loopback hosts, even if an attacker makes them resolve to a loopback address.
         assert!(!same("http://evil.org:5173", "localhost:8080"));
         assert!(!same("http://localhost:5173", "evil.org:8080"));
         assert!(!same("http://localhost.evil.org", "localhost:8080"));
     }
 
     #[test]
-    fn listed_pages_and_all() {
+    fn a_list_a_function_and_any_allow_the_matching_pages() {
         let list = Origins::List(vec!["https://example.com".to_owned()]);
         assert!(allows(
             &list,
@@ -181,7 +225,41 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_are_no_browsers() {
+    fn validate_reports_entries_that_no_browser_sends() {
+        let validate = |entry: &str| Origins::List(vec![entry.to_owned()]).validate();
+        for entry in [
+            "https://example.com",
+            "HTTP://localhost:5173",
+            "http://[::1]:8080",
+            "https://example.com:80",
+            "chrome-extension://abcdef",
+            "file://",
+            "null",
+        ] {
+            assert_eq!(validate(entry), Ok(()));
+        }
+        for (entry, problem) in [
+            ("example.com", "no scheme"),
+            ("*", "no scheme"),
+            ("", "no scheme"),
+            ("https://*.example.com", "compared literally"),
+            ("https://example.com/", "more than a scheme"),
+            ("https://user@example.com", "more than a scheme"),
+            ("https://b\u{fc}cher.example", "Punycode"),
+            ("https://example.com:443", "default port"),
+            ("http://example.com:80", "default port"),
+        ] {
+            let error = validate(entry).unwrap_err().to_string();
+            let start = format!("origins contains {entry:?}, which never matches: it has ");
+            assert!(
+                error.starts_with(&start) && error.contains(problem),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn requests_without_an_origin_are_allowed_unless_they_have_cookies() {
         assert!(allows(&Origins::SameOrigin, None, "example.com", false));
         assert!(!allows(&Origins::SameOrigin, None, "example.com", true));
     }

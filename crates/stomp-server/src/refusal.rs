@@ -1,38 +1,64 @@
-//! How requests and connections are refused: with a status and a sentence.
+//! HTTP responses to requests and connections that are refused.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{self, HeaderName},
+};
 use http_body_util::Full;
+use std::fmt;
+use stomp_socket::handshake::Rejection;
 
-/// Why there is no WebSocket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) status: StatusCode,
-    pub(crate) reason: &'static str,
+/// The reason why a request or a connection gets no WebSocket: an HTTP status and, by `Display`, a sentence for the
+/// client.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The request is not a valid WebSocket handshake.
+    NoHandshake(Rejection),
+    /// The request has a body.
+    HasBody,
+    /// The request has no `Host`.
+    NoHost,
+    /// The request repeats a header that may occur only once.
+    RepeatedHeader(HeaderName),
+    /// `Config::origins` does not allow this `Origin` for this `Host`. Both are quoted.
+    OriginNotAllowed { origin: String, host: String },
+    /// `Config::origins` allows no request with a `Cookie` and without an `Origin`.
+    CookieWithoutOrigin,
+    /// The HTTP server does not allow upgrades.
+    NoUpgrade,
+    /// A limit of `Config::connection_limits` is reached.
+    TooManyConnections { setting: &'static str, max: usize },
+    /// The server shuts down.
+    ShuttingDown,
 }
 
 impl Refusal {
-    pub(crate) const fn new(status: StatusCode, reason: &'static str) -> Refusal {
-        Refusal { status, reason }
+    fn status(&self) -> StatusCode {
+        match self {
+            Refusal::NoHandshake(rejection) => rejection.status,
+            Refusal::HasBody | Refusal::NoHost | Refusal::RepeatedHeader(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Refusal::OriginNotAllowed { .. } | Refusal::CookieWithoutOrigin => {
+                StatusCode::FORBIDDEN
+            }
+            Refusal::NoUpgrade => StatusCode::UPGRADE_REQUIRED,
+            Refusal::TooManyConnections { .. } | Refusal::ShuttingDown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
     }
 
-    pub(crate) const FULL: Refusal = Refusal::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "There are too many connections. Try again later.",
-    );
-
-    pub(crate) const AWAY: Refusal =
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "The server is going down.");
-
     pub(crate) fn response(&self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(format!("{}\n", self.reason)));
-        *response.status_mut() = self.status;
+        let mut response = Response::new(Full::from(format!("{self}\n")));
+        *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("text/plain; charset=utf-8"),
         );
-        match self.status {
+        match self.status() {
             StatusCode::UPGRADE_REQUIRED => {
                 // RFC 9110, section 15.5.22, and RFC 6455, section 4.2.2.
                 headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -53,14 +79,74 @@ impl Refusal {
         response
     }
 
-    /// The same as bytes of HTTP/1.1, for a connection that is not worth an HTTP server.
-    pub(crate) fn bytes(&self) -> String {
+    /// The response as HTTP/1.1 bytes, for a connection that is refused before its request is read.
+    pub(crate) fn to_http1(&self) -> String {
+        let reason = self.to_string();
         format!(
             "HTTP/1.1 {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nretry-after: 1\r\n\
-             connection: close\r\n\r\n{}\n",
-            self.status,
-            self.reason.len() + 1,
-            self.reason
+             connection: close\r\n\r\n{reason}\n",
+            self.status(),
+            reason.len() + 1,
         )
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::NoHandshake(rejection) => f.write_str(rejection.reason),
+            Refusal::HasBody => f.write_str(
+                "A WebSocket handshake must not have a body: remove Content-Length and Transfer-Encoding.",
+            ),
+            Refusal::NoHost => f.write_str("A WebSocket handshake needs a Host header."),
+            Refusal::RepeatedHeader(name) => write!(
+                f,
+                "The header {name} must not be repeated in a WebSocket handshake."
+            ),
+            Refusal::OriginNotAllowed { origin, host } => write!(
+                f,
+                "The Origin {origin} is not allowed for the Host {host}: see Config::origins of the server."
+            ),
+            Refusal::CookieWithoutOrigin => f.write_str(
+                "A request with a Cookie header needs an Origin header: see Config::origins of the server.",
+            ),
+            Refusal::NoUpgrade => {
+                f.write_str("The HTTP server does not allow upgrades on this connection.")
+            }
+            Refusal::TooManyConnections { setting, max } => write!(
+                f,
+                "The server has too many connections ({setting} is {max}). Try again later."
+            ),
+            Refusal::ShuttingDown => f.write_str("The server is shutting down."),
+        }
+    }
+}
+
+/// Maximum bytes of a header value that are quoted.
+const MAX_QUOTED: usize = 200;
+
+/// A header value in quotes, escaped and cut to [`MAX_QUOTED`] bytes, for a response or the log.
+pub(crate) fn quoted(value: &HeaderValue) -> String {
+    let bytes = value.as_bytes();
+    match bytes.get(..MAX_QUOTED) {
+        Some(start) if start.len() < bytes.len() => format!("\"{}...\"", start.escape_ascii()),
+        _ => format!("\"{}\"", bytes.escape_ascii()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_header_values_are_escaped_and_have_a_bounded_length() {
+        let quote = |bytes: &[u8]| quoted(&HeaderValue::from_bytes(bytes).unwrap());
+        assert_eq!(quote(b"http://a.example"), "\"http://a.example\"");
+        assert_eq!(quote(b"a\"\xe9"), "\"a\\\"\\xe9\"");
+        assert_eq!(quote(&[b'a'; MAX_QUOTED]).len(), MAX_QUOTED + 2);
+        assert_eq!(
+            quote(&[b'a'; 5_000]),
+            format!("\"{}...\"", "a".repeat(MAX_QUOTED))
+        );
     }
 }

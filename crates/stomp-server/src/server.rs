@@ -1,4 +1,4 @@
-//! Listeners of one's own.
+//! A server with its own listeners.
 
 use crate::{
     Config, ConnectionCounts, Listeners, acceptor::Acceptor, limits::Connections,
@@ -13,23 +13,22 @@ use std::{
 use stomp_socket::{InvalidConfig, Socket};
 use tokio::sync::mpsc;
 
-/// Listens for connections, and gives their sockets.
+/// Accepts connections from its listeners and returns their sockets.
 ///
-/// A connection that cannot be accepted, breaks its handshake off or takes too long over it makes no other wait, and
-/// ends nothing but itself.
+/// Connections do not affect each other: if accepting or a handshake fails or times out, other connections go on.
 pub struct Server {
-    /// None is left once the server goes down.
+    /// The accept loops. Empty after the shutdown has started.
     accepting: Vec<Accepting>,
-    going_down: Accepting,
+    shutdown_started: Accepting,
     sockets: mpsc::Receiver<Socket>,
     connections: Arc<Connections>,
 }
 
-/// So many sockets wait for [`Server::accept`]; further ones wait in their tasks.
+/// Maximum number of sockets that are queued for [`Server::accept`]. Further ones wait in their own tasks.
 const BACKLOG: usize = 64;
 
 impl Server {
-    /// A server on these listeners.
+    /// Creates a server for these listeners.
     ///
     /// # Errors
     ///
@@ -37,39 +36,39 @@ impl Server {
     pub fn new(listeners: impl Into<Listeners>, config: Config) -> Result<Server, InvalidConfig> {
         config.validate()?;
         let (sender, sockets) = mpsc::channel(BACKLOG);
-        let going_down = Box::pin(config.shutdown.started());
+        let shutdown_started = Box::pin(config.shutdown.started());
         let acceptor = Arc::new(Acceptor::new(config, sender));
         let connections = Arc::clone(&acceptor.connections);
         Ok(Server {
             accepting: listeners.into().start(&acceptor),
-            going_down,
+            shutdown_started,
             sockets,
             connections,
         })
     }
 
-    /// The next socket whose handshake is done, or none when the server has [gone down](crate::Shutdown::start) and no
-    /// handshake is left.
+    /// Waits for the next socket whose handshake has completed. Returns `None` once the
+    /// [shutdown](crate::Shutdown::start) has started and all handshakes have ended.
     ///
-    /// Connections are taken in while this is polled; their handshakes go on in tasks of their own. Dropping the future
-    /// loses nothing.
+    /// Connections are only accepted while this future is polled; their handshakes run in separate tasks. Dropping the
+    /// future loses no connection.
     pub async fn accept(&mut self) -> Option<Socket> {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<Socket>> {
-        if !self.accepting.is_empty() && self.going_down.as_mut().poll(cx).is_ready() {
-            // The ports are free from now on.
+        if !self.accepting.is_empty() && self.shutdown_started.as_mut().poll(cx).is_ready() {
+            // Drops the listeners, so that their ports are free.
             self.accepting.clear();
         }
         for accepting in &mut self.accepting {
-            // They do not end.
+            // Never completes.
             let _ = accepting.as_mut().poll(cx);
         }
         self.sockets.poll_recv(cx)
     }
 
-    /// How many connections there are now.
+    /// The current number of connections.
     #[must_use]
     pub fn connections(&self) -> ConnectionCounts {
         self.connections.counts()

@@ -1,4 +1,4 @@
-//! How a server goes down.
+//! Graceful shutdown of servers.
 
 use pin_project_lite::pin_project;
 use slab::Slab;
@@ -14,18 +14,19 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
-/// The handle by which a server is told to go down, and which tells when it is down. Clones are the same handle.
+/// A handle that shuts servers down and waits until they are down. Clones are handles to the same shutdown.
 ///
-/// 1. [`begin`](Shutdown::start): servers stop listening and upgrades are refused with 503. Sessions read nothing more,
-///    finish the request that is being handled and those that were read already, send their receipts, and close with
-///    1001.
-/// 2. What is still there when the time for that is over is cut; so is everything by [`cut`](Shutdown::abort).
-/// 3. [`ended`](Shutdown::finished) is over when all connections are gone, upgraded ones too, for which the HTTP servers
-///    themselves do not wait.
+/// 1. [`start`](Shutdown::start): servers stop listening, and upgrades are refused with status 503. Sessions stop
+///    reading, handle the requests that they have already read, send their receipts, and close with code 1001. Requests
+///    that were not read get no answer, so their senders know that they were not handled.
+/// 2. Connections that are still open after the drain timeout are aborted. [`abort`](Shutdown::abort) aborts all of them
+///    at once.
+/// 3. [`finished`](Shutdown::finished) completes when all connections are closed and their handlers have ended. This
+///    includes upgraded connections, which neither hyper nor axum waits for.
 ///
-/// A server gets it as [`Config::shutdown`](crate::Config::shutdown). Under axum:
+/// Pass it to a server as [`Config::shutdown`](crate::Config::shutdown). With axum:
 ///
 /// ```no_run
 /// use stomp_server::{Config, Shutdown, Upgrade};
@@ -43,117 +44,124 @@ use tokio::time::{Instant, timeout_at};
 pub struct Shutdown(Arc<Shared>);
 
 struct Shared {
-    patience: Duration,
-    /// A [`Phase`]: what is asked for at every wake of every connection costs no lock.
+    /// Time from the start until open connections are aborted.
+    drain_timeout: Duration,
+    /// A [`Phase`]. Atomic, because each connection reads it at every wake: that costs one load and no lock.
     phase: AtomicU8,
     state: Mutex<State>,
 }
 
-/// In their order.
+/// The phases of a shutdown, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Running,
     Draining,
-    Cut,
-    Ended,
+    Aborted,
+    Finished,
 }
 
 #[derive(Default)]
 struct State {
-    /// The waiters without which nothing has ended.
-    open: usize,
-    begun: Option<Instant>,
-    waiting: Slab<Option<Waker>>,
+    /// Number of counted watchers. The shutdown finishes when there are none.
+    counted: usize,
+    started_at: Option<Instant>,
+    /// The wakers of all watchers, by [`Watcher::key`].
+    wakers: Slab<Option<Waker>>,
 }
 
 impl Shutdown {
-    /// A shutdown that gives connections this time to end well. [`Shutdown::default`] gives 30 s.
+    /// Creates a shutdown that aborts connections which are still open `drain_timeout` after its start.
+    ///
+    /// [`Shutdown::default`] uses 30 s.
     #[must_use]
-    pub fn new(patience: Duration) -> Shutdown {
+    pub fn new(drain_timeout: Duration) -> Shutdown {
         let phase = AtomicU8::new(Phase::Running as u8);
         Shutdown(Arc::new(Shared {
-            patience,
+            drain_timeout,
             phase,
             state: Mutex::default(),
         }))
     }
 
-    /// A shutdown that begins with the process's first SIGINT (Ctrl-C) or SIGTERM, and cuts with the second.
+    /// Creates a shutdown that starts at the first SIGINT (Ctrl-C) or SIGTERM of the process, and aborts at the second.
+    ///
+    /// On systems other than Unix, it reacts to Ctrl-C only.
     ///
     /// # Errors
     ///
-    /// If the system does not let the process listen to signals.
+    /// If the signal handlers cannot be installed.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime with I/O enabled.
     pub fn on_signals() -> io::Result<Shutdown> {
         let shutdown = Shutdown::default();
-        let (told, mut signals) = (shutdown.clone(), Signals::new()?);
+        let (handle, mut signals) = (shutdown.clone(), Signals::new()?);
         tokio::spawn(async move {
             signals.next().await;
-            tracing::info!("going down; another signal cuts all connections");
-            told.start();
+            tracing::info!("the server is shutting down; another signal aborts all connections");
+            handle.start();
             signals.next().await;
-            told.abort();
+            handle.abort();
         });
         Ok(shutdown)
     }
 
-    /// Begins to go down. Again has no effect.
+    /// Starts the shutdown. Further calls have no effect.
     pub fn start(&self) {
         let mut state = self.0.state();
-        if state.begun.is_none() {
-            state.begun = Some(Instant::now());
+        if state.started_at.is_none() {
+            state.started_at = Some(Instant::now());
             self.0.advance(Phase::Draining, state);
         }
     }
 
-    /// Cuts all connections, without a word to them.
+    /// Closes all connections immediately, without a close frame. Also starts the shutdown.
     pub fn abort(&self) {
         self.start();
-        self.0.advance(Phase::Cut, self.0.state());
+        self.0.advance(Phase::Aborted, self.0.state());
     }
 
-    /// Whether it has begun.
+    /// True if the shutdown has started.
     #[must_use]
     pub fn has_started(&self) -> bool {
-        self.0.is_at(Phase::Draining)
+        self.0.has_reached(Phase::Draining)
     }
 
-    /// Waits until it has begun.
+    /// Waits until the shutdown has started.
     pub fn started(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let mut waiter = Waiter::new(self, false);
-        async move { poll_fn(|cx| waiter.poll(Phase::Draining, cx)).await }
+        let mut watcher = Watcher::new(self, false);
+        async move { poll_fn(|cx| watcher.poll(Phase::Draining, cx)).await }
     }
 
-    /// Waits until it has begun and all connections are gone, and cuts those that take too long.
+    /// Waits until the shutdown has started and all connections have ended. Aborts those that are still open after the
+    /// drain timeout.
     ///
-    /// The time that connections have is measured here: somebody has to wait for this.
+    /// The drain timeout is only enforced while this future is polled, so each shutdown needs a task that awaits it.
     pub async fn finished(&self) {
-        let mut waiter = Waiter::new(self, false);
-        poll_fn(|cx| waiter.poll(Phase::Draining, cx)).await;
-        let begun = self.0.state().begun.unwrap_or_else(Instant::now);
-        let ended = timeout_at(
-            begun + self.0.patience,
-            poll_fn(|cx| waiter.poll(Phase::Ended, cx)),
-        )
-        .await;
-        if ended.is_err() {
+        let mut watcher = Watcher::new(self, false);
+        poll_fn(|cx| watcher.poll(Phase::Draining, cx)).await;
+        let started_at = self.0.state().started_at.unwrap_or_else(Instant::now);
+        // The remaining time and not a deadline, because adding a very long timeout to the start could overflow.
+        let remaining = self.0.drain_timeout.saturating_sub(started_at.elapsed());
+        let finished = timeout(remaining, poll_fn(|cx| watcher.poll(Phase::Finished, cx))).await;
+        if finished.is_err() {
             tracing::warn!(
-                open = self.0.state().open,
-                "connections that are still there are cut"
+                open = self.0.state().counted,
+                drain_timeout = ?self.0.drain_timeout,
+                "connections that are still open after the drain timeout are aborted"
             );
             self.abort();
-            poll_fn(|cx| waiter.poll(Phase::Ended, cx)).await;
+            poll_fn(|cx| watcher.poll(Phase::Finished, cx)).await;
         }
     }
 
-    /// Runs what serves a connection until it ends or is cut. This is waited for by [`ended`](Shutdown::finished), also
-    /// when the connection itself is gone.
+    /// Wraps the future that serves a connection: [`abort`](Shutdown::abort) drops it, and
+    /// [`finished`](Shutdown::finished) waits for it, even after the connection itself is closed, because a handler may
+    /// outlive its peer.
     pub fn abortable<F: Future<Output = ()>>(&self, future: F) -> Abortable<F> {
         Abortable {
-            waiter: Waiter::new(self, true),
+            watcher: Watcher::new(self, true),
             future: Some(future),
         }
     }
@@ -174,16 +182,20 @@ impl fmt::Debug for Shutdown {
 }
 
 impl Shared {
-    fn is_at(&self, phase: Phase) -> bool {
+    fn has_reached(&self, phase: Phase) -> bool {
         self.phase.load(Ordering::Acquire) >= phase as u8
     }
 
-    /// Goes on to a phase, and wakes all who may wait for it. Nothing goes back.
+    /// Advances to a phase, or to the last one if no watcher is counted, and wakes all watchers. Never goes back.
     fn advance(&self, phase: Phase, state: MutexGuard<'_, State>) {
-        let phase = if state.open == 0 { Phase::Ended } else { phase };
+        let phase = if state.counted == 0 {
+            Phase::Finished
+        } else {
+            phase
+        };
         self.phase.fetch_max(phase as u8, Ordering::Release);
         let wakers: Vec<Waker> = state
-            .waiting
+            .wakers
             .iter()
             .filter_map(|(_, waker)| waker.clone())
             .collect();
@@ -196,42 +208,43 @@ impl Shared {
     }
 }
 
-/// One who waits for a phase. Of some it is known that they are there, and nothing has ended before they are gone.
-pub(crate) struct Waiter {
+/// Watches the phase of a shutdown. A counted watcher also keeps the shutdown from finishing until it is dropped.
+pub(crate) struct Watcher {
     shared: Arc<Shared>,
     key: usize,
-    /// A copy of what is registered, so that it is seen without a lock that nothing has changed.
+    /// A copy of the registered waker, to detect without a lock that it has not changed.
     waker: Option<Waker>,
-    is_open: bool,
+    is_counted: bool,
 }
 
-impl Waiter {
-    fn new(shutdown: &Shutdown, is_open: bool) -> Waiter {
+impl Watcher {
+    fn new(shutdown: &Shutdown, is_counted: bool) -> Watcher {
         let shared = Arc::clone(&shutdown.0);
         let mut state = shared.state();
-        state.open += usize::from(is_open);
-        let key = state.waiting.insert(None);
+        state.counted += usize::from(is_counted);
+        let key = state.wakers.insert(None);
         drop(state);
-        Waiter {
+        Watcher {
             shared,
             key,
             waker: None,
-            is_open,
+            is_counted,
         }
     }
 
-    /// One who is waited for, unless it has begun already.
-    pub(crate) fn enter(shutdown: &Shutdown) -> Option<Waiter> {
-        let waiter = Waiter::new(shutdown, true);
-        (!shutdown.has_started()).then_some(waiter)
+    /// A counted watcher, or `None` if the shutdown has started.
+    pub(crate) fn unless_started(shutdown: &Shutdown) -> Option<Watcher> {
+        // Counted before the check: otherwise the shutdown could start and finish in between.
+        let watcher = Watcher::new(shutdown, true);
+        (!shutdown.has_started()).then_some(watcher)
     }
 
-    pub(crate) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_started(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll(Phase::Draining, cx)
     }
 
     fn poll(&mut self, phase: Phase, cx: &mut Context<'_>) -> Poll<()> {
-        if self.shared.is_at(phase) {
+        if self.shared.has_reached(phase) {
             return Poll::Ready(());
         }
         if !self
@@ -240,11 +253,11 @@ impl Waiter {
             .is_some_and(|waker| waker.will_wake(cx.waker()))
         {
             self.waker = Some(cx.waker().clone());
-            if let Some(slot) = self.shared.state().waiting.get_mut(self.key) {
+            if let Some(slot) = self.shared.state().wakers.get_mut(self.key) {
                 slot.clone_from(&self.waker);
             }
-            // It may have come before the waker was there.
-            if self.shared.is_at(phase) {
+            // Checked again: the phase may have changed before the waker was registered.
+            if self.shared.has_reached(phase) {
                 return Poll::Ready(());
             }
         }
@@ -252,14 +265,14 @@ impl Waiter {
     }
 }
 
-impl Drop for Waiter {
+impl Drop for Watcher {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        // Wakers are foreign code, and are not dropped under the lock.
-        let waker = state.waiting.try_remove(self.key);
-        state.open -= usize::from(self.is_open);
-        if state.open == 0 && state.begun.is_some() {
-            self.shared.advance(Phase::Ended, state);
+        // Dropping a waker runs code of the executor, which must not happen under the lock.
+        let waker = state.wakers.try_remove(self.key);
+        state.counted -= usize::from(self.is_counted);
+        if state.counted == 0 && state.started_at.is_some() {
+            self.shared.advance(Phase::Finished, state);
         } else {
             drop(state);
         }
@@ -268,13 +281,13 @@ impl Drop for Waiter {
 }
 
 pin_project! {
-    /// See [`Shutdown::abortable`].
-    #[must_use = "nothing happens unless it is polled"]
+    /// The future of [`Shutdown::abortable`].
+    #[must_use = "futures do nothing unless polled"]
     pub struct Abortable<F> {
         #[pin]
         future: Option<F>,
-        // Dropped after what is waited for.
-        waiter: Waiter,
+        // Declared last, so that it is dropped after the future.
+        watcher: Watcher,
     }
 }
 
@@ -283,7 +296,7 @@ impl<F: Future<Output = ()>> Future for Abortable<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if this.waiter.poll(Phase::Cut, cx).is_ready() {
+        if this.watcher.poll(Phase::Aborted, cx).is_ready() {
             this.future.set(None);
         }
         this.future
@@ -298,7 +311,7 @@ impl<F> fmt::Debug for Abortable<F> {
     }
 }
 
-/// The signals by which a process is asked to end.
+/// The signals that ask the process to terminate.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -333,7 +346,7 @@ impl Signals {
     }
 
     async fn next(&mut self) {
-        // Without signals, none comes.
+        // If signals are not available, waits forever.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }

@@ -1,4 +1,4 @@
-//! Clients at the wrong port, who otherwise would make a riddle of it.
+//! Detection of clients that use the wrong protocol for a port, which otherwise is hard to diagnose.
 
 use crate::log_throttle::LogThrottle;
 use std::{
@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What is spoken on a connection.
+/// A protocol that a client may use on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Tls,
@@ -16,33 +16,58 @@ pub(crate) enum Protocol {
     Stomp,
 }
 
-/// A stream whose first bytes are looked at. If they are of another language than is spoken here, the log says so.
-///
-/// HTTP where STOMP is spoken is also answered, and the stream ends for us: an `ERROR` frame says nothing to `curl`.
-pub(crate) struct Sniff<S> {
-    io: S,
-    spoken: Protocol,
-    is_over: bool,
-    /// What of the answer is still to be written.
-    answer: &'static [u8],
+impl Protocol {
+    /// Detects the protocol from a client's first bytes; `None` if they do not determine it.
+    fn detect(first: &[u8]) -> Option<Protocol> {
+        const METHODS: [&[u8]; 6] = [
+            b"GET ",
+            b"HEAD ",
+            b"POST ",
+            b"PUT ",
+            b"OPTIONS ",
+            b"DELETE ",
+        ];
+        const COMMANDS: [&[u8]; 4] = [b"CONNECT\n", b"CONNECT\r", b"STOMP\n", b"STOMP\r"];
+        let begins = |words: &[&[u8]]| words.iter().any(|word| first.starts_with(word));
+        match first {
+            // A handshake record of any version since SSL 3: RFC 8446, section 5.1.
+            [0x16, 0x03, ..] => Some(Protocol::Tls),
+            _ if begins(&METHODS) => Some(Protocol::Http),
+            _ if begins(&COMMANDS) => Some(Protocol::Stomp),
+            _ => None,
+        }
+    }
 }
 
-const NO_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 48\r\n\
-    connection: close\r\n\r\nThis port speaks STOMP over TCP, without HTTP.\r\n";
+/// A stream that inspects its first bytes, and logs a warning if they belong to another protocol than expected.
+///
+/// HTTP on a port for STOMP is also answered in HTTP, and the stream ends for the server: an HTTP client does not
+/// understand an `ERROR` frame.
+pub(crate) struct Sniff<S> {
+    io: S,
+    expected: Protocol,
+    is_done: bool,
+    /// The part of the HTTP response that is not yet written.
+    response: &'static [u8],
+}
 
-/// All that make the same mistake share one line of the log.
+/// The response to HTTP on a port for STOMP.
+const NO_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 54\r\n\
+    connection: close\r\n\r\nThis port accepts STOMP over TCP, not HTTP requests.\r\n";
+
+/// The log throttles, one for each mistake.
 static TLS: LogThrottle = LogThrottle::new();
 static NO_TLS: LogThrottle = LogThrottle::new();
 static STOMP: LogThrottle = LogThrottle::new();
 static HTTP: LogThrottle = LogThrottle::new();
 
 impl<S> Sniff<S> {
-    pub(crate) fn new(io: S, spoken: Protocol) -> Sniff<S> {
+    pub(crate) fn new(io: S, expected: Protocol) -> Sniff<S> {
         Sniff {
             io,
-            spoken,
-            is_over: false,
-            answer: b"",
+            expected,
+            is_done: false,
+            response: b"",
         }
     }
 
@@ -50,56 +75,36 @@ impl<S> Sniff<S> {
         self.io
     }
 
-    /// Looks at what came first, and says whether the stream is to end here.
-    fn look(&mut self, first: &[u8]) -> bool {
-        self.is_over = true;
-        let Some(heard) = language_of(first).filter(|heard| *heard != self.spoken) else {
+    /// Inspects the first bytes. Returns true if the stream must end here.
+    fn inspect(&mut self, first: &[u8]) -> bool {
+        self.is_done = true;
+        let detected = Protocol::detect(first);
+        let Some(detected) = detected.filter(|detected| *detected != self.expected) else {
             return false;
         };
-        let (burst, what) = match (heard, self.spoken) {
+        let (throttle, mistake) = match (detected, self.expected) {
             (Protocol::Tls, _) => (
                 &TLS,
-                "a client speaks TLS on a port without it: is its URL `ws://`?",
+                "a client uses TLS on a port without TLS: its URL should begin with `ws://`",
             ),
             (_, Protocol::Tls) => (
                 &NO_TLS,
-                "a client speaks no TLS on a port that needs it: is its URL `wss://`?",
+                "a client does not use TLS on a port with TLS: its URL should begin with `wss://`",
             ),
             (Protocol::Stomp, _) => (
                 &STOMP,
-                "a client speaks STOMP over TCP on a port for WebSockets",
+                "a client uses STOMP over TCP on a port for WebSockets",
             ),
-            (Protocol::Http, _) => (&HTTP, "a client speaks HTTP on a port for STOMP over TCP"),
+            (Protocol::Http, _) => (&HTTP, "a client uses HTTP on a port for STOMP over TCP"),
         };
-        if let Some(count) = burst.note() {
-            tracing::warn!(count, "{what}");
+        if let Some(count) = throttle.record() {
+            tracing::warn!(count, "{mistake}");
         }
-        let is_answered = (heard, self.spoken) == (Protocol::Http, Protocol::Stomp);
+        let is_answered = (detected, self.expected) == (Protocol::Http, Protocol::Stomp);
         if is_answered {
-            self.answer = NO_HTTP;
+            self.response = NO_HTTP;
         }
         is_answered
-    }
-}
-
-/// The language of a client's first bytes, as far as they tell.
-fn language_of(first: &[u8]) -> Option<Protocol> {
-    const METHODS: [&[u8]; 6] = [
-        b"GET ",
-        b"HEAD ",
-        b"POST ",
-        b"PUT ",
-        b"OPTIONS ",
-        b"DELETE ",
-    ];
-    const COMMANDS: [&[u8]; 4] = [b"CONNECT\n", b"CONNECT\r", b"STOMP\n", b"STOMP\r"];
-    let begins = |words: &[&[u8]]| words.iter().any(|word| first.starts_with(word));
-    match first {
-        // A handshake record of any version since SSL 3: RFC 8446, section 5.1.
-        [0x16, 0x03, ..] => Some(Protocol::Tls),
-        _ if begins(&METHODS) => Some(Protocol::Http),
-        _ if begins(&COMMANDS) => Some(Protocol::Stomp),
-        _ => None,
     }
 }
 
@@ -111,7 +116,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Sniff<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        if !self.is_over && self.look(buffer.filled().get(before..).unwrap_or_default()) {
+        if !self.is_done && self.inspect(buffer.filled().get(before..).unwrap_or_default()) {
             // The end of the stream.
             buffer.set_filled(before);
         }
@@ -134,9 +139,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Sniff<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        while !this.answer.is_empty() {
-            let written = ready!(Pin::new(&mut this.io).poll_write(cx, this.answer))?;
-            this.answer = this.answer.get(written.max(1)..).unwrap_or_default();
+        while !this.response.is_empty() {
+            let written = ready!(Pin::new(&mut this.io).poll_write(cx, this.response))?;
+            this.response = this.response.get(written.max(1)..).unwrap_or_default();
         }
         Pin::new(&mut this.io).poll_shutdown(cx)
     }
@@ -147,8 +152,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_bytes_tell_the_language() {
-        for (first, language) in [
+    fn the_first_bytes_determine_the_protocol() {
+        for (first, protocol) in [
             (&b"\x16\x03\x01\x02\x00"[..], Some(Protocol::Tls)),
             (b"GET /stomp HTTP/1.1\r\n", Some(Protocol::Http)),
             (b"OPTIONS * HTTP/1.1\r\n", Some(Protocol::Http)),
@@ -158,7 +163,12 @@ mod tests {
             (b"C", None),
             (b"", None),
         ] {
-            assert_eq!(language_of(first), language, "{}", first.escape_ascii());
+            assert_eq!(
+                Protocol::detect(first),
+                protocol,
+                "{}",
+                first.escape_ascii()
+            );
         }
     }
 }

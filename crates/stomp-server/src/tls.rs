@@ -1,4 +1,4 @@
-//! TLS, by rustls: certificates, versions and verifiers are the business of its `ServerConfig`.
+//! TLS with rustls. Certificates, versions and verifiers are configured in its `ServerConfig`.
 
 use crate::{
     Incoming, Listener,
@@ -19,9 +19,9 @@ pub use tokio_rustls::rustls;
 
 /// A listener whose connections begin with a TLS handshake.
 ///
-/// The handshake runs in a task of the connection's own, for no longer than
-/// [`Config::handshake_timeout`](crate::Config::handshake_timeout). What it tells is
-/// [`Peer::tls`](stomp_socket::Peer::tls): the client's certificates, if the configuration asks for them.
+/// The handshake runs in the connection's own task, for at most
+/// [`Config::handshake_timeout`](crate::Config::handshake_timeout). Its results, such as the client's certificates, are in
+/// [`Peer::tls`](stomp_socket::Peer::tls).
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -34,14 +34,14 @@ pub use tokio_rustls::rustls;
 /// # }
 /// ```
 ///
-/// Where the configuration names ALPN protocols, WebSockets need `http/1.1`, and `h2` must not be among them.
+/// If the configuration lists ALPN protocols, they must include `http/1.1` for WebSockets, and must not include `h2`.
 pub struct Tls<L> {
     listener: L,
     acceptor: TlsAcceptor,
 }
 
 impl<L: Listener> Tls<L> {
-    /// TLS on every connection of `listener`.
+    /// Wraps each connection of `listener` in TLS.
     pub fn new(listener: L, config: impl Into<Arc<rustls::ServerConfig>>) -> Tls<L> {
         Tls {
             listener,
@@ -82,7 +82,7 @@ impl<L> fmt::Debug for Tls<L> {
     }
 }
 
-/// A stream of bytes within TLS.
+/// A byte stream over TLS.
 pub struct TlsStream<S>(tokio_rustls::server::TlsStream<Sniff<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {

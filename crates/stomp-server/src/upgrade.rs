@@ -1,4 +1,4 @@
-//! WebSocket handshakes as a tower service.
+//! A tower service for WebSocket handshakes.
 
 use crate::{
     Config, ConnectionCounts, handshake::Handshake, limits::Connections, refusal::Refusal,
@@ -21,21 +21,21 @@ use stomp_socket::{InvalidConfig, Peer, Permit, Socket, TlsIdentity};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// A tower service that answers WebSocket handshakes and hands the sockets to a function.
+/// A tower service that answers WebSocket handshakes and passes the sockets to a function.
 ///
-/// It mounts wherever HTTP upgrades work: as `axum::Router::route_service("/stomp", upgrade)`, or on hyper with
-/// `serve_connection(..).with_upgrades()`. It answers 101, or says in a sentence why not:
+/// Mount it on any HTTP server that supports upgrades: with `axum::Router::route_service("/stomp", upgrade)`, or on hyper
+/// with `serve_connection(..).with_upgrades()`. It responds with 101, or with an error status and a sentence:
 ///
 /// | status | when |
 /// |---|---|
-/// | 400 | a part of the handshake is malformed, missing or repeated, or it has a body |
-/// | 403 | its origin is not among [`Config::origins`] |
-/// | 405 | it is not a GET |
-/// | 426 | it is no handshake, or of another WebSocket version, or the HTTP server allows no upgrades |
-/// | 503 | there are too many connections, or the server goes down |
+/// | 400 | a header of the handshake is malformed, missing or repeated, or the request has a body |
+/// | 403 | [`Config::origins`] does not allow the request's `Origin` |
+/// | 405 | the method is not GET |
+/// | 426 | the request is not a WebSocket handshake of version 13, or the HTTP server does not allow upgrades |
+/// | 503 | a limit of [`Config::connection_limits`] is reached, or the server shuts down |
 ///
-/// The deadline for the head of a request is the HTTP server's: axum's `serve` has none. See [`Server`](crate::Server)
-/// where that matters.
+/// The HTTP server is responsible for a timeout on the head of a request; axum's `serve` has none. A
+/// [`Server`](crate::Server) has one.
 ///
 /// Cloning is cheap.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 type PeerAddr = dyn Fn(&Extensions) -> Option<SocketAddr> + Send + Sync;
 
 impl Upgrade {
-    /// A service that runs `serve`, in a task of its own, with every socket.
+    /// Creates a service that runs `serve` for each socket, in a separate task.
     ///
     /// # Errors
     ///
@@ -80,13 +80,13 @@ impl Upgrade {
         })
     }
 
-    /// Says where the HTTP server put the peer's address. Without this, a `SocketAddr` among the request's extensions
-    /// is looked for. A [`TlsIdentity`] is looked for there too.
+    /// Sets the function that finds the peer's address in the extensions of a request. Default: the extension of type
+    /// `SocketAddr`. An extension of type [`TlsIdentity`] becomes [`Peer::tls`].
     ///
-    /// With axum's `into_make_service_with_connect_info::<SocketAddr>()` it is
+    /// With axum's `into_make_service_with_connect_info::<SocketAddr>()`, use
     /// `|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)`.
     ///
-    /// Clones made before keep the function that they have.
+    /// Applies to the returned service and its later clones; earlier clones keep their function.
     #[must_use]
     pub fn peer_addr(
         self,
@@ -98,7 +98,7 @@ impl Upgrade {
         }
     }
 
-    /// How many connections there are now.
+    /// The current number of connections.
     #[must_use]
     pub fn connections(&self) -> ConnectionCounts {
         self.shared.connections.counts()
@@ -108,11 +108,11 @@ impl Upgrade {
         let address = (self.peer_addr)(request.extensions());
         let identity = request.extensions().get::<TlsIdentity>().cloned();
         let (response, Handshake { upgrade, peer }) =
-            Handshake::of(request, &self.shared.config.origins)?;
+            Handshake::accept(request, &self.shared.config.origins)?;
         let permit = self
             .shared
             .connections
-            .enter(address.map(|address| address.ip()))?;
+            .admit(address.map(|address| address.ip()))?;
         let peer = peer.with_address(address).with_tls(identity);
         let upgraded = Arc::clone(&self.shared).upgrade(upgrade, peer, Box::new(permit));
         tokio::spawn(self.shared.config.shutdown.abortable(upgraded));
@@ -125,15 +125,21 @@ impl Shared {
         match tokio::time::timeout(self.config.handshake_timeout, upgrade).await {
             Ok(Ok(upgraded)) => {
                 let socket = self.socket(upgraded, peer).with_permit(permit);
-                // In a task of its own: this one has room for a handshake, which would be kept for the session's life.
+                // In a new task, because this task's memory includes the state of the handshake and would be kept for the
+                // whole session.
                 tokio::spawn(self.config.shutdown.abortable((self.serve)(socket)));
             }
-            Ok(Err(error)) => tracing::debug!(%error, "a connection ended in its handshake"),
-            Err(_) => tracing::debug!("a connection was not upgraded in time"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the connection ended during the upgrade to WebSocket")
+            }
+            Err(_) => {
+                tracing::debug!("the upgrade to WebSocket exceeded `Config::handshake_timeout`")
+            }
         }
     }
 
-    /// A socket over the stream under HTTP, which is mostly plain TCP and then needs no box.
+    /// Creates a socket over the stream under HTTP. Takes a TCP stream, the usual case, out of hyper's box, so that reads
+    /// and writes are not dispatched dynamically.
     fn socket(&self, upgraded: Upgraded, peer: Peer) -> Socket {
         let config = &self.config.socket;
         let upgraded =

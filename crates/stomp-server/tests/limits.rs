@@ -1,9 +1,9 @@
-//! How many connections there may be, and what those hear that are too many.
+//! Connection limits, and the responses to connections above them.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 mod support;
@@ -36,20 +36,20 @@ fn counts(server: &Server) -> (usize, usize, u64) {
     (open, unauthenticated, refused)
 }
 
-/// A handshake that succeeds, at the server's end.
+/// Connects a client, and returns it with the server's socket.
 async fn accept(server: &mut Server, dial: &Dial) -> (support::Client, Socket) {
-    let shaking = tokio::spawn({
+    let connecting = tokio::spawn({
         let dial = dial.clone();
-        async move { dial.shake_hands().await }
+        async move { dial.handshake().await }
     });
     let socket = soon(server.accept()).await.unwrap();
-    let (client, status) = shaking.await.unwrap();
+    let (client, status) = connecting.await.unwrap();
     assert_eq!(status, 101);
     (client, socket)
 }
 
 #[tokio::test(start_paused = true)]
-async fn unauthenticated_ones_make_room_when_they_are_let_in() {
+async fn a_login_frees_a_place_for_an_unauthenticated_connection() {
     let (listener, dial) = in_memory();
     let mut server = Server::new(
         listener,
@@ -63,13 +63,13 @@ async fn unauthenticated_ones_make_room_when_they_are_let_in() {
     let mut refused = dial.connect();
     let start = Instant::now();
     let status = tokio::select! {
-        status = refused.shake_hands() => status,
-        _ = server.accept() => panic!("a socket, beyond the limit"),
+        status = refused.handshake() => status,
+        _ = server.accept() => panic!("the server accepted a connection above the limit"),
     };
     assert_eq!((status, start.elapsed()), (503, Duration::ZERO));
     assert_eq!(
         refused.rest().await,
-        "There are too many connections. Try again later.\n"
+        "The server has too many connections (max_unauthenticated is 1). Try again later.\n"
     );
     assert_eq!(counts(&server), (1, 1, 1));
 
@@ -84,7 +84,7 @@ async fn unauthenticated_ones_make_room_when_they_are_let_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_says_nothing_has_a_place_until_its_deadline() {
+async fn a_silent_connection_counts_until_the_handshake_timeout() {
     let (listener, dial) = in_memory();
     let _sockets = serve(
         listener,
@@ -92,13 +92,13 @@ async fn one_that_says_nothing_has_a_place_until_its_deadline() {
     );
     let mut silent = dial.connect();
     settle().await;
-    assert_eq!(dial.shake_hands().await.1, 503);
+    assert_eq!(dial.handshake().await.1, 503);
     assert_eq!(silent.rest().await, "");
-    assert_eq!(dial.shake_hands().await.1, 101);
+    assert_eq!(dial.handshake().await.1, 101);
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_a_limit_for_all() {
+async fn max_connections_limits_all_connections() {
     let (listener, dial) = in_memory();
     let mut sockets = serve(
         listener,
@@ -106,19 +106,19 @@ async fn there_is_a_limit_for_all() {
     );
     let mut kept = Vec::new();
     for _ in 0..2 {
-        let (client, status) = dial.shake_hands().await;
+        let (client, status) = dial.handshake().await;
         assert_eq!(status, 101);
         let mut socket = soon(sockets.recv()).await.unwrap();
         socket.resume(Version::V1_2, Limits::default());
         kept.push((client, socket));
     }
-    assert_eq!(dial.shake_hands().await.1, 503);
+    assert_eq!(dial.handshake().await.1, 503);
     kept.pop();
-    assert_eq!(dial.shake_hands().await.1, 101);
+    assert_eq!(dial.handshake().await.1, 101);
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_http_one_too_many_is_closed() {
+async fn a_byte_stream_connection_above_the_limit_is_closed() {
     let (listener, dial) = in_memory();
     let config = config(|config| config.connection_limits.max_connections = 1);
     let mut sockets = serve(Listeners::new().byte_stream(listener), config);
@@ -128,7 +128,7 @@ async fn without_http_one_too_many_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_may_have_so_many() {
+async fn max_per_address_counts_ipv4_addresses_and_ipv6_networks() {
     let (listener, dial) = in_memory();
     let mut sockets = serve(
         listener,
@@ -145,22 +145,19 @@ async fn an_address_may_have_so_many() {
         ("2001:db8:0:1::1", 101),
     ] {
         let mut client = dial.connect_from(Some(address));
-        assert_eq!(client.shake_hands().await, status, "{address}");
+        assert_eq!(client.handshake().await, status, "{address}");
         kept.push(client);
     }
-    // Those of no address are not counted.
-    assert_eq!(dial.shake_hands().await.1, 101);
-    assert_eq!(dial.shake_hands().await.1, 101);
-    // A place is given back with its socket.
+    // Connections without an address do not count.
+    assert_eq!(dial.handshake().await.1, 101);
+    assert_eq!(dial.handshake().await.1, 101);
+    // Dropping the socket frees its place.
     drop(sockets.recv().await);
-    assert_eq!(
-        dial.connect_from(Some("192.0.2.1")).shake_hands().await,
-        101
-    );
+    assert_eq!(dial.connect_from(Some("192.0.2.1")).handshake().await, 101);
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_may_come_in_a_second() {
+async fn max_per_second_limits_the_rate_of_new_connections() {
     let (listener, dial) = in_memory();
     let _sockets = serve(
         listener,
@@ -169,13 +166,13 @@ async fn so_many_may_come_in_a_second() {
     let mut statuses = Vec::new();
     for pause in [0, 0, 0, 500, 0, 10_000, 0, 0] {
         sleep(Duration::from_millis(pause)).await;
-        statuses.push(dial.shake_hands().await.1);
+        statuses.push(dial.handshake().await.1);
     }
     assert_eq!(statuses, [101, 101, 503, 101, 503, 101, 101, 503]);
 }
 
 #[tokio::test]
-async fn a_flood_that_is_refused_is_bounded_too() {
+async fn a_flood_of_refused_connections_uses_a_bounded_number_of_tasks() {
     let (listener, dial) = in_memory();
     let _sockets = serve(
         listener,
@@ -190,7 +187,7 @@ async fn a_flood_that_is_refused_is_bounded_too() {
         .metrics()
         .num_alive_tasks()
         - before;
-    // One has the place, and at most 4,096 are being refused.
+    // One connection is open, and at most 4,096 are being refused.
     assert!((1..=4_096 + 1).contains(&tasks), "{tasks}");
     drop(clients);
     settle().await;
@@ -203,7 +200,7 @@ async fn a_flood_that_is_refused_is_bounded_too() {
 }
 
 #[tokio::test]
-async fn a_mounted_service_has_the_same_limits() {
+async fn an_upgrade_service_enforces_connection_limits() {
     let (sender, mut sockets) = mpsc::unbounded_channel();
     let config = config(|config| config.connection_limits.max_unauthenticated = 1);
     let upgrade = Upgrade::new(config, move |socket| {
@@ -216,7 +213,7 @@ async fn a_mounted_service_has_the_same_limits() {
     let http = axum::Router::new().route_service("/stomp", upgrade.clone());
     tokio::spawn(async { axum::serve(listener, http).await });
 
-    let shake_hands = async || {
+    let handshake = async || {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream
             .write_all(support::HANDSHAKE.as_bytes())
@@ -228,16 +225,16 @@ async fn a_mounted_service_has_the_same_limits() {
         }
         (stream, String::from_utf8(answer).unwrap())
     };
-    let (_first, answer) = shake_hands().await;
+    let (_first, answer) = handshake().await;
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
-    let (_refused, answer) = shake_hands().await;
+    let (_refused, answer) = handshake().await;
     assert!(
         answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"),
         "{answer}"
     );
     let mut socket = soon(sockets.recv()).await.unwrap();
     socket.resume(Version::V1_2, Limits::default());
-    let (_second, answer) = shake_hands().await;
+    let (_second, answer) = handshake().await;
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
     let ConnectionCounts {
         open,

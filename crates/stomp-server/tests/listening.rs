@@ -1,9 +1,9 @@
-//! Accepting: on several listeners, through failures, and within deadlines.
+//! Accepting connections: several listeners, failures, and timeouts.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 mod support;
@@ -27,7 +27,7 @@ async fn command(socket: &mut Socket) -> Command {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_may_have_several_listeners() {
+async fn a_server_accepts_from_several_listeners() {
     let ((web, web_dial), (raw, raw_dial)) = (in_memory(), in_memory());
     let mut sockets = serve(
         Listeners::new().websocket(web).byte_stream(raw),
@@ -38,13 +38,13 @@ async fn a_server_may_have_several_listeners() {
     service.send("STOMP\naccept-version:1.2\n\n\0").await;
     let mut socket = soon(sockets.recv()).await.unwrap();
     assert_eq!(command(&mut socket).await, Command::Stomp);
-    assert!(!socket.supports_ping(), "it is no WebSocket");
+    assert!(!socket.supports_ping(), "a byte stream has no pings");
     assert_eq!(socket.peer().address.unwrap().to_string(), "192.0.2.1:4711");
     assert!(socket.peer().request.is_none());
 
     let mut page = web_dial.connect_from(Some("192.0.2.2"));
-    assert_eq!(page.shake_hands().await, 101);
-    // A message under a mask of zeros.
+    assert_eq!(page.handshake().await, 101);
+    // A message whose masking key is 0.
     page.0
         .write_all(&[&[0x81, 0x8a, 0, 0, 0, 0], &b"CONNECT\n\n\0"[..]].concat())
         .await
@@ -56,7 +56,7 @@ async fn a_server_may_have_several_listeners() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_with_the_handshake_is_not_lost() {
+async fn bytes_received_with_the_handshake_are_not_lost() {
     let (listener, dial) = in_memory();
     let mut sockets = serve(listener, Config::default());
     let mut page = dial.connect();
@@ -72,23 +72,23 @@ async fn what_comes_with_the_handshake_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_to_accept_are_survived() {
+async fn the_server_retries_after_failures_to_accept() {
     const EMFILE: i32 = 24;
     let (mut listener, dial) = in_memory();
-    let gone = || io::Error::from(io::ErrorKind::ConnectionAborted);
-    listener.failures.extend((0..1_000).map(|_| gone()));
+    let aborted = || io::Error::from(io::ErrorKind::ConnectionAborted);
+    listener.failures.extend((0..1_000).map(|_| aborted()));
     listener
         .failures
         .extend((0..5).map(|_| io::Error::from_raw_os_error(EMFILE)));
     let _sockets = serve(listener, Config::default());
     let start = Instant::now();
-    assert_eq!(dial.shake_hands().await.1, 101);
-    // Those that had gone cost nothing; after the others there is a rest, so that the loop is not busy.
+    assert_eq!(dial.handshake().await.1, 101);
+    // The server retries at once after an aborted connection, and after 100 ms if there is no file descriptor.
     assert_eq!(start.elapsed().as_millis(), 500);
 }
 
 #[tokio::test(start_paused = true)]
-async fn bytes_that_trickle_do_not_prolong_a_handshake() {
+async fn sending_byte_by_byte_does_not_extend_the_handshake_timeout() {
     let (listener, dial) = in_memory();
     let mut sockets = serve(listener, Config::default());
     let start = Instant::now();
@@ -105,7 +105,7 @@ async fn bytes_that_trickle_do_not_prolong_a_handshake() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_that_are_none_do_not_prolong_it_either() {
+async fn other_requests_do_not_extend_the_handshake_timeout() {
     let (listener, dial) = in_memory();
     let _sockets = serve(listener, Config::default());
     let start = Instant::now();
@@ -123,10 +123,10 @@ async fn requests_that_are_none_do_not_prolong_it_either() {
     assert_eq!((start.elapsed().as_secs(), answers), (5, 5));
 }
 
-/// A listener whose every connection has to say a word before it can be used.
-struct Polite(InMemory);
+/// A listener whose connections have a handshake below HTTP: one byte.
+struct WithHandshake(InMemory);
 
-impl Listener for Polite {
+impl Listener for WithHandshake {
     type Io = DuplexStream;
 
     async fn accept(&mut self) -> io::Result<Incoming<DuplexStream>> {
@@ -141,15 +141,15 @@ impl Listener for Polite {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_a_slow_handshake_below_http() {
+async fn a_slow_handshake_below_http_does_not_delay_other_connections() {
     let (listener, dial) = in_memory();
-    let mut sockets = serve(Polite(listener), Config::default());
+    let mut sockets = serve(WithHandshake(listener), Config::default());
     let start = Instant::now();
-    let (mut silent, mut rude, mut polite) = (dial.connect(), dial.connect(), dial.connect());
-    rude.send("?").await;
-    assert_eq!(rude.rest().await, "");
-    polite.send("!").await;
-    assert_eq!(polite.shake_hands().await, 101);
+    let (mut silent, mut wrong, mut right) = (dial.connect(), dial.connect(), dial.connect());
+    wrong.send("?").await;
+    assert_eq!(wrong.rest().await, "");
+    right.send("!").await;
+    assert_eq!(right.handshake().await, 101);
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(
         soon(sockets.recv())
@@ -166,7 +166,7 @@ async fn nobody_waits_for_a_slow_handshake_below_http() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_at_the_wrong_port_learns_it() {
+async fn a_client_with_the_wrong_protocol_gets_status_400() {
     let ((web, web_dial), (raw, raw_dial)) = (in_memory(), in_memory());
     let mut sockets = serve(
         Listeners::new().websocket(web).byte_stream(raw),
@@ -174,23 +174,26 @@ async fn a_client_at_the_wrong_port_learns_it() {
     );
     tokio::spawn(async move {
         while let Some(mut socket) = sockets.recv().await {
-            // As a session does.
+            // Reads to the end and closes, as a session does.
             while !matches!(socket.next().await, None | Some(Inbound::End(_))) {}
             let _ = futures_util::SinkExt::close(&mut socket).await;
         }
     });
-    // HTTP where STOMP is spoken.
+    // HTTP on a port for STOMP.
     let mut curl = raw_dial.connect();
     curl.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let answer = curl.rest().await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 400 "), "{answer}");
-    assert_eq!(body, "This port speaks STOMP over TCP, without HTTP.\r\n");
+    assert_eq!(
+        body,
+        "This port accepts STOMP over TCP, not HTTP requests.\r\n"
+    );
     assert!(
         head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())),
         "{answer}"
     );
-    // TLS, and STOMP, where HTTP is spoken.
+    // TLS and STOMP on a port for HTTP.
     for first in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"CONNECT\naccept-version:1.2\n\n\0",
@@ -202,7 +205,7 @@ async fn a_client_at_the_wrong_port_learns_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_dropped_listens_no_more() {
+async fn a_dropped_server_stops_listening() {
     let (listener, dial) = in_memory();
     let mut server = Server::new(listener, Config::default()).unwrap();
     let mut early = dial.connect();
@@ -214,14 +217,14 @@ async fn a_server_that_is_dropped_listens_no_more() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_an_error() {
+async fn binding_an_address_in_use_is_an_error() {
     let first = bind("127.0.0.1:0").await.unwrap();
     let address = first.local_addr().unwrap();
     assert_eq!(
         bind(address).await.unwrap_err().kind(),
         io::ErrorKind::AddrInUse
     );
-    // Where a name has several addresses, any that is free will do.
+    // Of several addresses, the first free one is used.
     let free = bind(&[address, "127.0.0.1:0".parse().unwrap()][..])
         .await
         .unwrap();
@@ -231,7 +234,7 @@ async fn an_address_that_is_taken_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_has_a_bound() {
+async fn an_http_head_over_16_kib_gets_status_431() {
     let (listener, dial) = in_memory();
     let _sockets = serve(listener, Config::default());
     for (cookie, status) in [(10 << 10, 101), (20 << 10, 431)] {
@@ -239,7 +242,7 @@ async fn a_head_has_a_bound() {
         let origin = "Origin: http://localhost\r\n";
         let cookie = format!("{origin}Cookie: {}\r\n\r\n", "a".repeat(cookie));
         let request = HANDSHAKE.replace("\r\n\r\n", &format!("\r\n{cookie}"));
-        // It may be answered before it was all sent.
+        // Fails if the server responds before it has received everything.
         let _ = page.0.write_all(request.as_bytes()).await;
         let head = page.head().await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");

@@ -1,9 +1,9 @@
-//! Going down: who is still served, who is waited for, and for how long.
+//! Graceful shutdown: open connections, waiting, and aborting.
 
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 mod support;
@@ -30,6 +30,7 @@ fn config(shutdown: &Shutdown) -> Config {
     config
 }
 
+/// Waits for the end of the shutdown in a task that returns the elapsed time.
 fn wait(shutdown: &Shutdown) -> JoinHandle<Duration> {
     let (shutdown, start) = (shutdown.clone(), Instant::now());
     tokio::spawn(async move {
@@ -38,14 +39,14 @@ fn wait(shutdown: &Shutdown) -> JoinHandle<Duration> {
     })
 }
 
-/// Ends as a session does that has something to do for a while.
+/// Holds the socket as a session does that works for `time` after the shutdown has started.
 async fn work(mut socket: Socket, time: Duration) {
     poll_fn(|cx| socket.poll_shutdown(cx)).await;
     sleep(time).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_goes_down_takes_nobody_in() {
+async fn a_server_stops_accepting_when_the_shutdown_starts() {
     let (listener, dial) = in_memory();
     let shutdown = Shutdown::default();
     let mut server = Server::new(listener, config(&shutdown)).unwrap();
@@ -55,27 +56,27 @@ async fn a_server_that_goes_down_takes_nobody_in() {
     assert!(shutdown.has_started());
     assert!(soon(server.accept()).await.is_none());
     assert!(soon(server.accept()).await.is_none());
-    assert_eq!(dial.connect().rest().await, "", "the listener is gone");
+    assert_eq!(dial.connect().rest().await, "", "the listener is dropped");
     soon(shutdown.finished()).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_in_accept_is_told() {
+async fn a_pending_accept_returns_none_when_the_shutdown_starts() {
     let (listener, _dial) = in_memory();
     let shutdown = Shutdown::default();
     let mut server = Server::new(listener, config(&shutdown)).unwrap();
-    let (begun, ended) = (tokio::spawn(shutdown.started()), wait(&shutdown));
+    let (started, finished) = (tokio::spawn(shutdown.started()), wait(&shutdown));
     let accepting = tokio::spawn(async move { server.accept().await.is_none() });
     settle().await;
-    assert!(!begun.is_finished() && !ended.is_finished() && !accepting.is_finished());
+    assert!(!started.is_finished() && !finished.is_finished() && !accepting.is_finished());
     shutdown.start();
     assert!(soon(accepting).await.unwrap());
-    soon(begun).await.unwrap();
-    soon(ended).await.unwrap();
+    soon(started).await.unwrap();
+    soon(finished).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handshake_that_comes_too_late_gets_503() {
+async fn a_handshake_after_the_start_of_the_shutdown_gets_status_503() {
     let (listener, dial) = in_memory();
     let shutdown = Shutdown::default();
     let mut sockets = serve(listener, config(&shutdown));
@@ -87,21 +88,21 @@ async fn a_handshake_that_comes_too_late_gets_503() {
     early.send(&HANDSHAKE[40..]).await;
     let head = early.head().await;
     assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
-    assert_eq!(early.rest().await, "The server is going down.\n");
+    assert_eq!(early.rest().await, "The server is shutting down.\n");
     assert_eq!(idle.rest().await, "");
     soon(shutdown.finished()).await;
     assert!(soon(sockets.recv()).await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn sockets_are_told_and_waited_for() {
+async fn the_shutdown_notifies_sockets_and_waits_for_them() {
     let (listener, dial) = in_memory();
     let shutdown = Shutdown::default();
     let mut sockets = serve(listener, config(&shutdown));
-    let ended = wait(&shutdown);
+    let finished = wait(&shutdown);
     let mut clients = Vec::new();
     for seconds in [0, 3, 7] {
-        clients.push(dial.shake_hands().await);
+        clients.push(dial.handshake().await);
         tokio::spawn(work(
             sockets.recv().await.unwrap(),
             Duration::from_secs(seconds),
@@ -109,16 +110,16 @@ async fn sockets_are_told_and_waited_for() {
     }
     settle().await;
     shutdown.start();
-    assert_eq!(soon(ended).await.unwrap().as_secs(), 7);
+    assert_eq!(soon(finished).await.unwrap().as_secs(), 7);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_serves_a_connection_is_waited_for_after_it_and_cut_at_the_deadline() {
+async fn an_abortable_future_is_awaited_and_dropped_after_the_drain_timeout() {
     for (work, expected) in [(20, 20), (40, 30)] {
         let shutdown = Shutdown::default();
         let (sender, dropped) = oneshot::channel::<()>();
         tokio::spawn(shutdown.abortable(async move {
-            let _held_by_the_session = sender;
+            let _held_by_the_future = sender;
             sleep(Duration::from_secs(work)).await;
         }));
         settle().await;
@@ -129,7 +130,7 @@ async fn what_serves_a_connection_is_waited_for_after_it_and_cut_at_the_deadline
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_patience_is_the_users_and_begins_with_the_shutdown() {
+async fn the_drain_timeout_begins_when_the_shutdown_starts() {
     let shutdown = Shutdown::new(Duration::from_secs(8));
     tokio::spawn(shutdown.abortable(pending()));
     shutdown.start();
@@ -138,7 +139,15 @@ async fn the_patience_is_the_users_and_begins_with_the_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_word_cuts_at_once() {
+async fn a_drain_timeout_of_the_maximum_duration_never_aborts() {
+    let shutdown = Shutdown::new(Duration::MAX);
+    tokio::spawn(shutdown.abortable(sleep(Duration::from_secs(100))));
+    shutdown.start();
+    assert_eq!(soon(wait(&shutdown)).await.unwrap().as_secs(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn abort_closes_all_connections_at_once() {
     let (listener, dial) = in_memory();
     let shutdown = Shutdown::default();
     let mut server = Server::new(listener, config(&shutdown)).unwrap();
@@ -153,20 +162,20 @@ async fn a_second_word_cuts_at_once() {
             }
         }
     });
-    let (mut client, _) = dial.shake_hands().await;
-    let ended = wait(&shutdown);
+    let (mut client, _) = dial.handshake().await;
+    let finished = wait(&shutdown);
     settle().await;
     shutdown.start();
     settle().await;
-    assert!(!ended.is_finished());
+    assert!(!finished.is_finished());
     shutdown.abort();
-    assert_eq!(soon(ended).await.unwrap(), Duration::ZERO);
+    assert_eq!(soon(finished).await.unwrap(), Duration::ZERO);
     assert_eq!(client.rest().await, "");
     soon(serving).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_mounted_service_goes_down_with_its_sockets() {
+async fn the_sockets_of_an_upgrade_service_take_part_in_the_shutdown() {
     let shutdown = Shutdown::default();
     let upgrade = Upgrade::new(config(&shutdown), |socket| {
         work(socket, Duration::from_millis(50))
@@ -175,7 +184,7 @@ async fn a_mounted_service_goes_down_with_its_sockets() {
     let http = axum::Router::new().route_service("/stomp", upgrade.clone());
     let mut addresses = Vec::new();
     let mut serving = Vec::new();
-    // The second server does not know that it is to go down.
+    // The second HTTP server is not shut down.
     for signal in [shutdown.started().boxed(), pending().boxed()] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         addresses.push(listener.local_addr().unwrap());
@@ -183,19 +192,19 @@ async fn a_mounted_service_goes_down_with_its_sockets() {
         serving.push(tokio::spawn(async { server.await }));
     }
 
-    let ask = async |address| {
+    let handshake = async |address| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
         let mut answer = vec![0; 12];
         stream.read_exact(&mut answer).await.unwrap();
         (stream, String::from_utf8(answer).unwrap())
     };
-    let (_upgraded, answer) = ask(addresses[0]).await;
+    let (_upgraded, answer) = handshake(addresses[0]).await;
     assert_eq!(answer, "HTTP/1.1 101");
     shutdown.start();
-    assert_eq!(ask(addresses[1]).await.1, "HTTP/1.1 503");
+    assert_eq!(handshake(addresses[1]).await.1, "HTTP/1.1 503");
     soon(serving.remove(0)).await.unwrap().unwrap();
-    // The HTTP server has ended; the socket is what is still waited for.
+    // The first HTTP server has ended. The shutdown still waits for the socket.
     soon(shutdown.finished()).await;
     assert_eq!(upgrade.connections().open, 0);
 }

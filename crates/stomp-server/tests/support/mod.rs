@@ -1,10 +1,10 @@
-//! Connections in memory, so that time can stand still.
+//! A server over connections in memory, for tests with a paused clock.
 
-#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
@@ -16,16 +16,18 @@ use tokio::{
     time::timeout,
 };
 
+/// A valid WebSocket handshake.
 pub const HANDSHAKE: &str = "GET /stomp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// A listener in memory, which may fail before it accepts.
+/// A listener in memory.
 pub struct InMemory {
     incoming: mpsc::UnboundedReceiver<(DuplexStream, Option<SocketAddr>)>,
+    /// Errors to return before the first connection is accepted.
     pub failures: VecDeque<io::Error>,
 }
 
-/// Where it is reached.
+/// Connects to an [`InMemory`] listener.
 #[derive(Clone)]
 pub struct Dial(mpsc::UnboundedSender<(DuplexStream, Option<SocketAddr>)>);
 
@@ -54,7 +56,7 @@ impl Listener for InMemory {
     }
 }
 
-/// A client's end of a connection.
+/// The client's end of a connection.
 pub struct Client(pub DuplexStream);
 
 impl Dial {
@@ -73,10 +75,10 @@ impl Dial {
         Client(theirs)
     }
 
-    /// Makes a handshake and gives its status.
-    pub async fn shake_hands(&self) -> (Client, u16) {
+    /// Connects, sends a handshake and returns the status of the response.
+    pub async fn handshake(&self) -> (Client, u16) {
         let mut client = self.connect();
-        let status = client.shake_hands().await;
+        let status = client.handshake().await;
         (client, status)
     }
 }
@@ -86,18 +88,19 @@ impl Client {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }
 
-    pub async fn shake_hands(&mut self) -> u16 {
-        // One that is refused at once hears it also when it says nothing.
+    /// Sends a handshake and returns the status of the response.
+    pub async fn handshake(&mut self) -> u16 {
+        // Fails if the server has refused the connection already.
         let _ = self.0.write_all(HANDSHAKE.as_bytes()).await;
         let head = self.head().await;
         head.split(' ')
             .nth(1)
-            .unwrap_or_else(|| panic!("no answer: {head:?}"))
+            .unwrap_or_else(|| panic!("no status in the response {head:?}"))
             .parse()
             .unwrap()
     }
 
-    /// What comes up to an empty line, or the end.
+    /// Reads up to an empty line or the end.
     pub async fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -109,7 +112,7 @@ impl Client {
         String::from_utf8(head).unwrap()
     }
 
-    /// What comes up to the end.
+    /// Reads up to the end.
     pub async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         let _ = soon(self.0.read_to_end(&mut rest)).await;
@@ -117,14 +120,14 @@ impl Client {
     }
 }
 
-/// Waits for what comes soon, or never.
+/// Waits for a future that must complete. The timeout is long, but elapses at once on a paused clock.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(3_600), future)
         .await
-        .expect("it comes soon")
+        .expect("the future should complete within an hour")
 }
 
-/// Runs a server, and gives its sockets.
+/// Runs a server and returns a channel with its sockets.
 pub fn serve(listeners: impl Into<Listeners>, config: Config) -> mpsc::UnboundedReceiver<Socket> {
     let mut server = Server::new(listeners, config).unwrap();
     let (sender, sockets) = mpsc::unbounded_channel();
@@ -136,7 +139,7 @@ pub fn serve(listeners: impl Into<Listeners>, config: Config) -> mpsc::Unbounded
     sockets
 }
 
-/// Lets all tasks run until nothing is left to be done.
+/// Yields often enough for all tasks to reach a state where they wait.
 pub async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
