@@ -1,4 +1,4 @@
-//! Accepts and upgrades connections, and emits STOMP sockets.
+//! Accepts connections, upgrades them to WebSocket, and returns STOMP sockets.
 //!
 //! A [`Server`] has its own listeners and returns [`Socket`](stomp_socket::Socket)s. An [`Upgrade`] is a tower service that
 //! answers WebSocket handshakes on your existing HTTP server.
@@ -59,3 +59,8 @@ pub use shutdown::{Abortable, Shutdown};
 pub use upgrade::Upgrade;
 
 pub use stomp_socket::{InvalidConfig, Peer};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

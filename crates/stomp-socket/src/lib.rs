@@ -62,3 +62,8 @@ pub use socket::{EncodedFrame, Inbound, Outbound, Socket};
 pub use websocket::handshake;
 
 pub use stomp_frame::InvalidConfig;
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

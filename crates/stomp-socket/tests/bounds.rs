@@ -1,9 +1,9 @@
-//! What a peer can make a socket hold, counted.
+//! Limits on the memory that a peer can make a socket use.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 mod support;
@@ -14,16 +14,15 @@ use std::task::{Context, Poll, Waker};
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
 use support::{
-    BINARY, CONTINUATION, FIN, PING, Script, TEXT, frame, header, negotiated, pipe, read_all,
-    server,
+    BINARY, CONTINUATION, FIN, PING, Script, TEXT, connected, frame, header, pipe, read_all, server,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-/// As good as no end.
+/// Repetitions that no limit should allow.
 const MANY: usize = 1_000_000;
 
-/// What a message may have after the negotiation.
-fn most() -> usize {
+/// Maximum bytes of a message after login.
+fn max_message() -> usize {
     Limits::default().max_frame_bytes + Limits::default().max_head_bytes
 }
 
@@ -33,14 +32,15 @@ fn message(body: usize) -> Frame {
         .with_body(vec![b'x'; body])
 }
 
-/// How many bytes of `bytes`, given again and again, a negotiated socket takes until it ends, and how it ends.
-async fn taken_until_the_end(first: Vec<u8>, again: Vec<u8>) -> (u64, End) {
+/// Sends `first`, then `repeated` without end. Returns the bytes that a connected socket received until the end, and the
+/// end.
+async fn send_endlessly(first: Vec<u8>, repeated: Vec<u8>) -> (u64, End) {
     let (ours, mut theirs) = pipe(1 << 10);
-    let mut socket = negotiated(server(ours));
+    let mut socket = connected(server(ours));
     let endless = async {
         theirs.write_all(&first).await.unwrap();
         for _ in 0..MANY {
-            if theirs.write_all(&again).await.is_err() {
+            if theirs.write_all(&repeated).await.is_err() {
                 return;
             }
         }
@@ -50,15 +50,15 @@ async fn taken_until_the_end(first: Vec<u8>, again: Vec<u8>) -> (u64, End) {
             assert_eq!(frames, []);
             (socket.received_bytes(), end.unwrap())
         }
-        () = endless => panic!("it is taken without end"),
+        () = endless => panic!("the socket reads without a limit"),
     }
 }
 
 #[tokio::test]
-async fn endless_pieces_that_make_no_frame_end() {
+async fn endless_messages_and_fragments_without_a_complete_frame_reach_a_limit() {
     let begin = frame(FIN | BINARY, b"SEND\ndestination:/a\n\n");
     let fragment = |payload: &[u8]| frame(CONTINUATION, payload);
-    for (name, first, again) in [
+    for (name, first, repeated) in [
         ("empty fragments", frame(BINARY, b""), fragment(b"")),
         ("empty messages", begin.clone(), frame(FIN | BINARY, b"")),
         (
@@ -78,65 +78,68 @@ async fn endless_pieces_that_make_no_frame_end() {
             fragment(&[b'x'; 100]),
         ),
     ] {
-        let (taken, end) = taken_until_the_end(first, again).await;
+        let (received, end) = send_endlessly(first, repeated).await;
         assert_eq!(end.close_code(), CloseCode::TooBig, "{name}: {end:?}");
-        // Seven bytes of a fragment hold one; an empty one has six, and counts for 32.
-        assert!(taken <= 7 * most() as u64 + 8_000, "{name}: {taken}");
+        // A fragment of one byte takes 7 bytes. An empty one takes 6 bytes and counts for 32.
+        assert!(
+            received <= 7 * max_message() as u64 + 8_000,
+            "{name}: {received}"
+        );
     }
 }
 
-/// The context reads on by itself until there is a message. Here there is always more.
+/// tungstenite reads until it has a message, so the limit must also hold inside of one call.
 #[test]
-fn endless_fragments_end_within_one_read_of_a_message() {
+fn endless_fragments_reach_a_limit_within_one_poll() {
     let (script, calls) = Script::new(
         std::iter::once(BINARY)
             .chain([CONTINUATION; 20_000])
             .map(|first| Ok(frame(first, b""))),
     );
-    let mut socket = negotiated(server(script));
+    let mut socket = connected(server(script));
     let Some(Some(Inbound::End(end))) = socket.next().now_or_never() else {
-        panic!("no end")
+        panic!("expected the end")
     };
     assert_eq!(end.close_code(), CloseCode::TooBig);
     let reads = calls.lock().unwrap().reads;
-    assert!(reads <= most() / 32 + 2, "{reads}");
+    assert!(reads <= max_message() / 32 + 2, "{reads}");
 }
 
 #[tokio::test]
-async fn pings_may_go_on_for_ever() {
+async fn pings_are_answered_without_a_limit_on_their_number() {
     let (script, calls) = Script::new((0..20_000).map(|_| Ok(frame(FIN | PING, b"?"))));
-    let mut socket = negotiated(server(script));
+    let mut socket = connected(server(script));
     assert!(socket.next().now_or_never().is_none());
     let written = calls.lock().unwrap().writes.concat();
     assert_eq!(written.len(), 20_000 * b"\x8a\x01?".len());
 }
 
 #[tokio::test]
-async fn a_single_ping_is_answered_by_reading_alone() {
+async fn polling_the_stream_also_writes_pongs() {
     let (script, calls) = Script::new([Ok(frame(FIN | PING, b"?"))]);
-    let mut socket = negotiated(server(script));
+    let mut socket = connected(server(script));
     assert!(socket.next().now_or_never().is_none());
     assert_eq!(calls.lock().unwrap().writes, [b"\x8a\x01?"]);
 }
 
-/// A piece of a frame waits in the decoder, and a message is announced that would make the sum too large.
+/// The decoder holds the beginning of a frame, and a header announces a message that makes the sum too large.
 #[tokio::test]
-async fn what_is_announced_counts_with_what_is_held() {
+async fn the_announced_length_of_a_message_is_added_to_the_held_bytes() {
     let head = b"SEND\ndestination:/a\ncontent-length:250000\n\n";
-    for (piece, announced, passes) in [
-        (100_000, most() - 100_000 - head.len(), true),
-        (100_000, most() - 100_000 - head.len() + 1, false),
-        (0, most() - head.len(), true),
-        (0, most() - head.len() + 1, false),
+    for (piece, announced, is_allowed) in [
+        (100_000, max_message() - 100_000 - head.len(), true),
+        (100_000, max_message() - 100_000 - head.len() + 1, false),
+        (0, max_message() - head.len(), true),
+        (0, max_message() - head.len() + 1, false),
     ] {
         let bytes = [&head[..], &vec![b'x'; piece]].concat();
         let reads = [
             frame(FIN | BINARY, &bytes),
             header(FIN | BINARY, announced as u64),
         ];
-        let mut socket = negotiated(server(Script::new(reads.map(Ok)).0));
+        let mut socket = connected(server(Script::new(reads.map(Ok)).0));
         let item = socket.next().now_or_never();
-        match passes {
+        match is_allowed {
             true => assert!(item.is_none(), "{piece} and {announced}: {item:?}"),
             false => {
                 let Some(Some(Inbound::End(end))) = item else {
@@ -148,10 +151,10 @@ async fn what_is_announced_counts_with_what_is_held() {
     }
 }
 
-/// The worst a peer can do with one frame: half of it waits, and the rest comes in fragments.
+/// The worst case of one frame: the decoder holds half of it, and tungstenite the rest, in fragments.
 #[test]
-fn pieces_of_a_frame_take_no_more_than_twice_its_limits() {
-    let half = most() / 2;
+fn an_incomplete_frame_uses_at_most_twice_its_limits() {
+    let half = max_message() / 2;
     let bytes = [b"SEND\ndestination:/a\n\n", &vec![b'x'; half][..]].concat();
     let mut reads: Vec<_> = bytes
         .chunks(1000)
@@ -160,24 +163,24 @@ fn pieces_of_a_frame_take_no_more_than_twice_its_limits() {
     reads.push(frame(BINARY, b"x"));
     reads.extend((0..half / 1000 - 1).map(|_| frame(CONTINUATION, &[b'x'; 1000])));
     let (script, _) = Script::new(reads.into_iter().map(Ok));
-    let mut socket = negotiated(server(script));
+    let mut socket = connected(server(script));
     let held = measure(|| assert!(socket.next().now_or_never().is_none()));
-    assert!(held.bytes_current > most() as i64 / 2, "{held:?}");
-    assert!(held.bytes_current <= 2 * most() as i64, "{held:?}");
-    // Buffers that are copied as they grow are there twice for that moment.
-    assert!(held.bytes_max <= 3 * most() as u64, "{held:?}");
+    assert!(held.bytes_current > max_message() as i64 / 2, "{held:?}");
+    assert!(held.bytes_current <= 2 * max_message() as i64, "{held:?}");
+    // A growing buffer exists twice while it is copied.
+    assert!(held.bytes_max <= 3 * max_message() as u64, "{held:?}");
 }
 
 #[tokio::test]
-async fn before_the_negotiation_little_may_come_of_anything() {
+async fn all_bytes_before_login_count_against_the_limit() {
     let limit =
         (Limits::before_login().max_frame_bytes + Config::default().read_buffer_bytes) as u64;
     let over_byte_stream = |io| Socket::over_byte_stream(io, Peer::default(), &Config::default());
     let eols = vec![b'\n'; 4000];
     for (mut socket, mut theirs, bytes) in [
-        with(server, frame(FIN | TEXT, b"\n")),
-        with(server, frame(FIN | PING, b"?")),
-        with(over_byte_stream, eols),
+        socket_with(server, frame(FIN | TEXT, b"\n")),
+        socket_with(server, frame(FIN | PING, b"?")),
+        socket_with(over_byte_stream, eols),
     ] {
         let endless = async {
             for _ in 0..MANY {
@@ -188,7 +191,7 @@ async fn before_the_negotiation_little_may_come_of_anything() {
         };
         let end = tokio::select! {
             (_, end) = read_all(&mut socket) => end.unwrap(),
-            () = endless => panic!("it is taken without end"),
+            () = endless => panic!("the socket reads without a limit"),
         };
         assert_eq!(end.close_code(), CloseCode::TooBig, "{end:?}");
         assert!(
@@ -199,14 +202,17 @@ async fn before_the_negotiation_little_may_come_of_anything() {
     }
 }
 
-fn with(make: impl Fn(DuplexStream) -> Socket, bytes: Vec<u8>) -> (Socket, DuplexStream, Vec<u8>) {
+fn socket_with(
+    make: impl Fn(DuplexStream) -> Socket,
+    bytes: Vec<u8>,
+) -> (Socket, DuplexStream, Vec<u8>) {
     let (ours, theirs) = pipe(1 << 10);
     (make(ours), theirs, bytes)
 }
 
-/// The largest CONNECT there may be, which over WebSocket has a header too.
+/// The limit applies to the STOMP frame: WebSocket headers come on top of it.
 #[tokio::test]
-async fn a_connect_of_the_largest_size_passes() {
+async fn a_connect_frame_of_the_maximum_length_is_accepted() {
     let limits = Limits::before_login().max_frame_bytes(1000);
     let mut config = Config::default();
     (config.limits, config.read_buffer_bytes) = (limits, 16);
@@ -239,7 +245,6 @@ async fn a_connect_of_the_largest_size_passes() {
     ));
 }
 
-/// What a socket holds that has nothing to do, however large the last message was.
 #[test]
 fn an_idle_socket_owns_no_buffer() {
     let large = frame(
@@ -247,8 +252,8 @@ fn an_idle_socket_owns_no_buffer() {
         &message(200_000).to_bytes(Version::V1_2).unwrap(),
     );
     let small = frame(FIN | BINARY, &message(10).to_bytes(Version::V1_2).unwrap());
-    // The buffers of this thread.
-    let mut warm = negotiated(server(Script::new([Ok(small.clone())]).0));
+    // Allocates the buffers that the thread keeps.
+    let mut warm = connected(server(Script::new([Ok(small.clone())]).0));
     echo(&mut warm, 1);
     for (name, bytes, frames) in [
         ("small", small.clone(), 1),
@@ -257,29 +262,29 @@ fn an_idle_socket_owns_no_buffer() {
     ] {
         let (script, calls) = Script::new([Ok(bytes)]);
         calls.lock().unwrap().writes.reserve(100);
-        let mut socket = negotiated(server(script));
+        let mut socket = connected(server(script));
         let kept = measure(|| {
             echo(&mut socket, frames);
             calls.lock().unwrap().writes.clear();
         });
-        // The script's own bytes were freed.
+        // Negative, because the script's own bytes are freed.
         assert!(kept.bytes_current <= 0, "{name}: {kept:?}");
         assert!(kept.bytes_max >= 20, "{name}: {kept:?}");
     }
 }
 
-/// Its buffer was read to its end and no further, so it can go.
+/// tungstenite reads a large message to its end and no further, so its buffer can be freed.
 #[test]
-fn what_follows_a_large_message_is_held_without_its_buffer() {
+fn the_buffer_of_a_large_message_is_freed_before_the_next_message_is_complete() {
     let large = frame(
         FIN | BINARY,
         &message(200_000).to_bytes(Version::V1_2).unwrap(),
     );
     let bytes = [large, vec![FIN | BINARY]].concat();
     let length = bytes.len() as i64;
-    let mut socket = negotiated(server(Script::new([Ok(bytes)]).0));
+    let mut socket = connected(server(Script::new([Ok(bytes)]).0));
     let kept = measure(|| echo(&mut socket, 1));
-    // Of the script's bytes, those that came are freed, and those that went are noted.
+    // The script frees the bytes that were read and records the bytes that were written.
     assert!(
         kept.bytes_current <= 2 * Config::default().read_buffer_bytes as i64 - length + 210_000,
         "{kept:?}"
@@ -288,10 +293,10 @@ fn what_follows_a_large_message_is_held_without_its_buffer() {
 }
 
 #[test]
-fn connections_share_the_buffer_they_write_from() {
+fn connections_of_a_thread_share_a_write_buffer() {
     let make = || {
         let io = tokio::io::join(tokio::io::empty(), tokio::io::sink());
-        negotiated(Socket::over_byte_stream(
+        connected(Socket::over_byte_stream(
             io,
             Peer::default(),
             &Config::default(),
@@ -309,7 +314,7 @@ fn connections_share_the_buffer_they_write_from() {
 fn echo(socket: &mut Socket, frames: usize) {
     for _ in 0..frames {
         let Some(Some(Inbound::Frame(frame))) = socket.next().now_or_never() else {
-            panic!("no frame")
+            panic!("expected a frame")
         };
         socket.put(&Outbound::Frame(frame)).unwrap();
     }
@@ -317,14 +322,14 @@ fn echo(socket: &mut Socket, frames: usize) {
     assert!(socket.next().now_or_never().is_none());
 }
 
-/// A peer that reads nothing, and one that only pings.
+/// Two peers that read nothing: one receives frames, the other one sends pings.
 #[test]
-fn a_stuck_reader_holds_at_most_twice_the_high_water_and_a_frame() {
+fn unsent_bytes_use_at_most_twice_the_write_limit_and_one_frame() {
     let config = Config::default();
     let body = 10_000;
     let bound = 2 * (config.max_write_buffer_bytes + body + 1_000) as u64;
     let (ours, theirs) = pipe(64);
-    let mut socket = negotiated(server(ours));
+    let mut socket = connected(server(ours));
     let frame = message(body);
     let held = measure(|| {
         while socket
@@ -338,13 +343,13 @@ fn a_stuck_reader_holds_at_most_twice_the_high_water_and_a_frame() {
     drop(theirs);
 
     let (script, _) = Script::new((0..100_000).map(|_| Ok(support::frame(FIN | PING, &[0; 125]))));
-    let mut socket = negotiated(server(Stuck(script)));
+    let mut socket = connected(server(Stuck(script)));
     let held = measure(|| assert!(socket.next().now_or_never().is_none()));
     assert!(socket.unsent_bytes() > config.max_write_buffer_bytes);
     assert!(held.bytes_max <= bound, "{held:?}");
 }
 
-/// A stream that takes nothing.
+/// A stream that accepts no bytes.
 struct Stuck(Script);
 
 mod stuck {
@@ -388,7 +393,7 @@ mod stuck {
 #[tokio::test]
 async fn many_small_frames_are_written_in_one_call() {
     let (script, calls) = Script::new([]);
-    let mut socket = negotiated(server(script));
+    let mut socket = connected(server(script));
     for _ in 0..1_000 {
         let frame = Frame::new(Command::Receipt).with_header("receipt-id", "012345678901234567");
         socket.feed(Outbound::Frame(frame)).await.unwrap();
@@ -401,11 +406,10 @@ async fn many_small_frames_are_written_in_one_call() {
     );
 }
 
-/// One frame may be larger than all that is otherwise collected.
 #[tokio::test]
-async fn a_frame_beyond_the_high_water_is_sent_all_the_same() {
+async fn a_frame_longer_than_the_write_limit_is_sent() {
     let (ours, mut theirs) = pipe(1 << 10);
-    let mut socket = negotiated(server(ours));
+    let mut socket = connected(server(ours));
     let mut received = vec![0; 1_000_000];
     let (sent, read) = tokio::join!(
         socket.send(Outbound::Frame(message(1_000_000))),
@@ -413,7 +417,7 @@ async fn a_frame_beyond_the_high_water_is_sent_all_the_same() {
     );
     sent.unwrap();
     read.unwrap();
-    // FIN and text; then the length, which is that of the body and of the head and the NUL around it.
+    // FIN and text; then the length of the head, the body and the NUL.
     let length = 1_000_000 + b"SEND\ndestination:/a\ncontent-length:1000000\n\n\0".len();
     assert_eq!(
         received[..10],
@@ -421,11 +425,11 @@ async fn a_frame_beyond_the_high_water_is_sent_all_the_same() {
     );
 }
 
-/// Whoever calls `put` and `poll_read` bounds what is unsent.
+/// Callers of `put` and `poll_read` must watch `unsent_bytes` themselves.
 #[test]
-fn what_is_put_is_bounded_by_the_caller_alone() {
+fn put_buffers_without_a_limit() {
     let (script, _) = Script::new([]);
-    let mut socket = negotiated(server(Stuck(script)));
+    let mut socket = connected(server(Stuck(script)));
     for count in 1..=100 {
         socket.put(&Outbound::HeartBeat).unwrap();
         assert_eq!(socket.unsent_bytes(), 3 * count);

@@ -1,9 +1,9 @@
-//! Any future over a socket may be dropped at any time.
+//! Futures over a socket may be dropped at any time.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 mod support;
@@ -12,20 +12,20 @@ use futures_util::{FutureExt, Sink, SinkExt, StreamExt};
 use std::future::poll_fn;
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{Config, End, Inbound, Outbound, Peer, Socket};
-use support::{negotiated, pipe};
+use support::{connected, pipe};
 use tokio::{io::DuplexStream, task::yield_now};
 
 const COUNT: usize = 50;
 
-/// Two negotiated sockets over a pipe in which little has room, so that everything is done in many small steps.
+/// Two connected sockets over a pipe with a small buffer, so that each operation takes many steps.
 fn pairs() -> [(Socket, Socket); 2] {
     let config = Config::default();
     let make = |socket: fn(DuplexStream, &Config) -> Socket,
                 other: fn(DuplexStream, &Config) -> Socket| {
         let (ours, theirs) = pipe(7);
         (
-            negotiated(socket(ours, &config)),
-            negotiated(other(theirs, &config)),
+            connected(socket(ours, &config)),
+            connected(other(theirs, &config)),
         )
     };
     let server = |io, config: &Config| Socket::over_websocket(io, b"", Peer::default(), config);
@@ -41,7 +41,7 @@ fn send(number: usize) -> Frame {
         .with_header("number", &number.to_string())
 }
 
-/// Polls what `make` gives once and drops it, until one is ready.
+/// Polls a future once and drops it, again and again, until one is ready at its first poll.
 macro_rules! dropped_until_ready {
     ($future:expr) => {
         loop {
@@ -54,7 +54,7 @@ macro_rules! dropped_until_ready {
 }
 
 #[tokio::test]
-async fn a_dropped_next_loses_nothing() {
+async fn dropping_next_loses_no_item() {
     for (mut one, mut two) in pairs() {
         let sending = async {
             for number in 0..COUNT {
@@ -64,7 +64,7 @@ async fn a_dropped_next_loses_nothing() {
         let receiving = async {
             for number in 0..COUNT {
                 let Some(Inbound::Frame(frame)) = dropped_until_ready!(one.next()) else {
-                    panic!("no frame")
+                    panic!("expected a frame")
                 };
                 assert_eq!(frame.headers.get("number"), Some(&*number.to_string()));
             }
@@ -73,9 +73,8 @@ async fn a_dropped_next_loses_nothing() {
     }
 }
 
-/// What `feed` has put is there, whether `flush` is dropped or not.
 #[tokio::test]
-async fn a_dropped_flush_or_close_goes_on_where_it_was() {
+async fn flush_and_close_continue_after_they_were_dropped() {
     for (mut one, mut two) in pairs() {
         let sending = async {
             for number in 0..COUNT {
@@ -87,7 +86,7 @@ async fn a_dropped_flush_or_close_goes_on_where_it_was() {
         let receiving = async {
             for number in 0..COUNT {
                 let Some(Inbound::Frame(frame)) = one.next().await else {
-                    panic!("no frame")
+                    panic!("expected a frame")
                 };
                 assert_eq!(frame.headers.get("number"), Some(&*number.to_string()));
             }
@@ -105,15 +104,15 @@ async fn a_dropped_flush_or_close_goes_on_where_it_was() {
     }
 }
 
-/// With no room, a `send` that is dropped has put nothing; with room, all of its frame.
+/// Without room in the buffer, a dropped `send` buffers nothing. With room, it buffers the whole frame.
 #[tokio::test]
-async fn a_dropped_send_has_sent_all_or_nothing() {
+async fn a_dropped_send_buffers_all_of_its_frame_or_nothing() {
     let mut config = Config::default();
     config.max_write_buffer_bytes = 0;
     let (ours, theirs) = pipe(7);
     let mut one = Socket::over_websocket(ours, b"", Peer::default(), &config);
     one.resume(Version::V1_2, Limits::default());
-    let mut two = negotiated(Socket::over_client_websocket(
+    let mut two = connected(Socket::over_client_websocket(
         theirs,
         b"",
         Peer::default(),
@@ -124,16 +123,16 @@ async fn a_dropped_send_has_sent_all_or_nothing() {
     let unsent = one.unsent_bytes();
     assert!(
         one.send(Outbound::Frame(send(1))).now_or_never().is_none(),
-        "there is no room"
+        "the buffer should be full"
     );
-    assert_eq!(one.unsent_bytes(), unsent, "nothing of it was put");
+    assert_eq!(one.unsent_bytes(), unsent, "nothing should be buffered");
     let ready = poll_fn(|cx| Sink::poll_ready(std::pin::Pin::new(&mut one), cx)).now_or_never();
     assert!(ready.is_none());
     let (sent, item) = tokio::join!(one.send(Outbound::Frame(send(2))), async {
         let mut numbers = Vec::new();
         while numbers.len() < 2 {
             let Some(Inbound::Frame(frame)) = two.next().await else {
-                panic!("no frame")
+                panic!("expected a frame")
             };
             numbers.push(frame.headers.get("number").unwrap().to_owned());
         }

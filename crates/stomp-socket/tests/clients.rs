@@ -1,9 +1,9 @@
-//! The client's side of a WebSocket, and messages of either kind from both.
+//! The client's side of a WebSocket, and text and binary messages.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 mod support;
@@ -11,7 +11,7 @@ mod support;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{CloseCode, Config, EncodedFrame, End, Inbound, Outbound, Peer, Socket};
-use support::{Script, negotiated, pipe, read_all, server};
+use support::{Script, connected, pipe, read_all, server};
 use tokio::io::DuplexStream;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -22,7 +22,7 @@ use tokio_tungstenite::{
 };
 
 fn client(io: DuplexStream) -> Socket {
-    negotiated(Socket::over_client_websocket(
+    connected(Socket::over_client_websocket(
         io,
         b"",
         Peer::default(),
@@ -36,8 +36,8 @@ fn send(body: &[u8]) -> Frame {
         .with_body(body.to_vec())
 }
 
-/// A client of ours, and tungstenite's server.
-async fn with_a_foreign_server() -> (Socket, WebSocketStream<DuplexStream>) {
+/// Our client and tungstenite's server.
+async fn with_tungstenite_server() -> (Socket, WebSocketStream<DuplexStream>) {
     let (ours, theirs) = pipe(1 << 20);
     (
         client(ours),
@@ -46,13 +46,13 @@ async fn with_a_foreign_server() -> (Socket, WebSocketStream<DuplexStream>) {
 }
 
 #[tokio::test]
-async fn what_a_client_sends_is_masked_as_servers_insist() {
-    let (mut client, mut server) = with_a_foreign_server().await;
+async fn a_client_masks_its_messages() {
+    let (mut client, mut server) = with_tungstenite_server().await;
     for size in [0, 1, 80, 90, 200, 65_500, 65_600, 200_000] {
         let frame = send(&vec![b'x'; size]);
         client.send(Outbound::Frame(frame.clone())).await.unwrap();
         let Some(Ok(Message::Text(text))) = server.next().await else {
-            panic!("no text")
+            panic!("expected a text message")
         };
         assert_eq!(
             Frame::parse(text.to_string(), Version::V1_2).unwrap().body,
@@ -69,12 +69,16 @@ async fn what_a_client_sends_is_masked_as_servers_insist() {
     server.flush().await.unwrap();
     let before = client.received_bytes();
     assert!(client.next().now_or_never().is_none());
-    assert_eq!(client.received_bytes() - before, 2, "the pong");
+    assert_eq!(
+        client.received_bytes() - before,
+        2,
+        "only the pong was received"
+    );
 }
 
 /// RFC 6455, section 5.3: "The masking key is a 32-bit value chosen at random by the client."
 #[tokio::test]
-async fn no_two_messages_have_one_key() {
+async fn each_message_has_a_new_masking_key() {
     let (script, calls) = Script::new([]);
     let mut client =
         Socket::over_client_websocket(script, b"", Peer::default(), &Config::default());
@@ -94,8 +98,8 @@ async fn no_two_messages_have_one_key() {
 }
 
 #[tokio::test]
-async fn a_client_reads_answers_and_closes() {
-    let (mut client, mut server) = with_a_foreign_server().await;
+async fn a_client_reads_frames_and_answers_pings_and_closes() {
+    let (mut client, mut server) = with_tungstenite_server().await;
     server
         .feed(Message::text("SEND\ndestination:/a\n\nh"))
         .await
@@ -128,12 +132,12 @@ async fn a_client_reads_answers_and_closes() {
 }
 
 #[tokio::test]
-async fn a_client_closes_with_a_code() {
-    let (mut client, mut server) = with_a_foreign_server().await;
+async fn a_client_closes_with_the_code_that_was_set() {
+    let (mut client, mut server) = with_tungstenite_server().await;
     client.set_close_code(CloseCode::Away);
     let (closed, ()) = tokio::join!(client.close(), async {
         let Some(Ok(Message::Close(Some(close)))) = server.next().await else {
-            panic!("no close")
+            panic!("expected a close")
         };
         assert_eq!(u16::from(close.code), 1001);
         assert!(server.next().await.is_none());
@@ -144,18 +148,18 @@ async fn a_client_closes_with_a_code() {
 
 /// RFC 6455, section 5.1: "A client MUST close a connection if it detects a masked frame."
 #[tokio::test]
-async fn a_client_refuses_masked_frames() {
+async fn a_client_rejects_masked_frames() {
     let script = Script::new([Ok(support::frame(support::FIN | support::TEXT, b"\n"))]).0;
     let mut client =
         Socket::over_client_websocket(script, b"", Peer::default(), &Config::default());
     let Some(Inbound::End(end)) = client.next().await else {
-        panic!("no end")
+        panic!("expected the end")
     };
     assert_eq!(end.close_code(), CloseCode::Protocol);
 }
 
 #[tokio::test]
-async fn both_sides_are_ours() {
+async fn our_client_and_server_work_together() {
     let (ours, theirs) = pipe(1000);
     let mut server = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
     let mut client =
@@ -191,9 +195,9 @@ async fn both_sides_are_ours() {
     );
 }
 
-/// Text where it is UTF-8, unless all is to be binary; what was encoded before is believed.
+/// Encoded frames are not checked: their `is_text` decides.
 #[tokio::test]
-async fn messages_are_text_or_binary() {
+async fn messages_are_text_if_they_are_utf8_unless_always_binary_is_set() {
     const TEXT: u8 = 0x81;
     const BINARY: u8 = 0x82;
     let encoded = |is_text| {
@@ -217,7 +221,7 @@ async fn messages_are_text_or_binary() {
             let (script, calls) = Script::new([]);
             let mut config = Config::default();
             config.always_binary = always_binary;
-            let mut socket = negotiated(Socket::over_websocket(
+            let mut socket = connected(Socket::over_websocket(
                 script,
                 b"",
                 Peer::default(),
@@ -230,9 +234,9 @@ async fn messages_are_text_or_binary() {
 }
 
 #[tokio::test]
-async fn what_a_version_cannot_express_is_not_put() {
+async fn a_frame_that_cannot_be_encoded_is_not_buffered() {
     let (script, calls) = Script::new([]);
-    let mut socket = negotiated(server(script));
+    let mut socket = connected(server(script));
     let odd = Frame::new(Command::Send).with_header("a\0", "b");
     assert!(socket.put(&Outbound::Frame(odd)).is_err());
     assert_eq!(socket.unsent_bytes(), 0);

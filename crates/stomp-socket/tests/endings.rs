@@ -1,9 +1,9 @@
-//! How connections end, as values.
+//! The ends of connections.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 mod support;
@@ -12,7 +12,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::io::{Error, ErrorKind, Result};
 use stomp_frame::{Command, Frame};
 use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
-use support::{BINARY, CLOSE, FIN, Script, TEXT, frame, header, negotiated, read_all, server};
+use support::{BINARY, CLOSE, FIN, Script, TEXT, connected, frame, header, read_all, server};
 
 const SEND: &[u8] = b"SEND\ndestination:/a\n\nhello\0";
 
@@ -20,11 +20,14 @@ fn over_byte_stream(script: Script) -> Socket {
     Socket::over_byte_stream(script, Peer::default(), &Config::default())
 }
 
-/// How many frames came over a stream that gives these reads, and how it ended.
+/// The number of frames from a stream with these reads, and its end.
 async fn end_of(make: fn(Script) -> Socket, reads: Vec<Result<Vec<u8>>>) -> (usize, End) {
-    let mut socket = negotiated(make(Script::new(reads).0));
+    let mut socket = connected(make(Script::new(reads).0));
     let (frames, end) = read_all(&mut socket).await;
-    assert!(socket.next().await.is_none(), "the end is the last item");
+    assert!(
+        socket.next().await.is_none(),
+        "the end should be the last item"
+    );
     (frames.len(), end.unwrap())
 }
 
@@ -47,7 +50,7 @@ async fn a_byte_stream_may_end_between_frames() {
 }
 
 #[tokio::test]
-async fn a_byte_stream_that_ends_in_a_frame_is_cut() {
+async fn a_byte_stream_that_ends_within_a_frame_is_lost() {
     for cut in 1..SEND.len() {
         let reads = vec![Ok(SEND.to_vec()), Ok(SEND[..cut].to_vec()), Ok(Vec::new())];
         let (frames, end) = end_of(over_byte_stream, reads).await;
@@ -60,7 +63,7 @@ async fn a_byte_stream_that_ends_in_a_frame_is_cut() {
 }
 
 #[tokio::test]
-async fn a_websocket_that_ends_without_a_close_is_cut() {
+async fn a_websocket_that_ends_without_a_close_is_lost() {
     let message = frame(FIN | TEXT, SEND);
     for cut in 0..=message.len() {
         let reads = vec![Ok([&message, &message[..cut]].concat()), Ok(Vec::new())];
@@ -75,7 +78,7 @@ async fn a_websocket_that_ends_without_a_close_is_cut() {
 }
 
 #[tokio::test]
-async fn a_stream_that_fails_is_a_reset_or_timed_out() {
+async fn a_failed_stream_is_lost_or_timed_out() {
     for (make, bytes) in [
         (server as fn(Script) -> Socket, frame(FIN | TEXT, SEND)),
         (over_byte_stream, SEND.to_vec()),
@@ -98,7 +101,7 @@ async fn a_stream_that_fails_is_a_reset_or_timed_out() {
 }
 
 #[tokio::test]
-async fn a_close_has_the_peers_code_and_is_answered_with_it() {
+async fn a_close_reports_the_peers_code_and_is_answered_with_the_same_code() {
     for (payload, code) in [
         (&b""[..], None),
         (b"\x03\xe8", Some(1000)),
@@ -109,7 +112,7 @@ async fn a_close_has_the_peers_code_and_is_answered_with_it() {
             Script::new([Ok(
                 [frame(FIN | TEXT, SEND), frame(FIN | CLOSE, payload)].concat()
             )]);
-        let mut socket = negotiated(server(script));
+        let mut socket = connected(server(script));
         let (frames, end) = read_all(&mut socket).await;
         assert_eq!(frames.len(), 1);
         assert!(matches!(end, Some(End::Closed(c)) if c == code), "{end:?}");
@@ -120,14 +123,14 @@ async fn a_close_has_the_peers_code_and_is_answered_with_it() {
         assert_eq!(calls.lock().unwrap().writes.concat(), answer);
         assert!(
             socket.close().now_or_never().is_none(),
-            "the peer's end of the stream is awaited"
+            "the socket should wait for the peer's end of the stream"
         );
         assert_eq!(calls.lock().unwrap().writes.concat(), answer);
     }
 }
 
 #[tokio::test]
-async fn what_is_not_websocket_has_the_code_of_the_rfc() {
+async fn each_websocket_violation_has_its_close_code() {
     let unmasked = vec![0x81, 1, b'\n'];
     let over = header(FIN | BINARY, 1 << 40);
     for (bytes, code) in [
@@ -155,9 +158,9 @@ async fn what_is_not_websocket_has_the_code_of_the_rfc() {
     }
 }
 
-/// It learns why, in STOMP and in WebSocket, and nothing more is read of it as STOMP.
+/// The peer learns the reason in STOMP and in WebSocket. Its further messages are not decoded.
 #[tokio::test]
-async fn who_breaks_a_rule_gets_the_last_word_and_the_code() {
+async fn a_peer_that_violates_the_protocol_receives_the_error_and_the_close_code() {
     for (bytes, code) in [
         (header(FIN | BINARY, 1 << 20), CloseCode::TooBig),
         (frame(FIN | TEXT, b"\xff"), CloseCode::NotUtf8),
@@ -166,9 +169,9 @@ async fn who_breaks_a_rule_gets_the_last_word_and_the_code() {
     ] {
         let reads = [Ok(bytes), Ok(frame(FIN | TEXT, SEND)), Ok(Vec::new())];
         let (script, calls) = Script::new(reads);
-        let mut socket = negotiated(server(script));
+        let mut socket = connected(server(script));
         let Some(Inbound::End(end)) = socket.next().await else {
-            panic!("no end")
+            panic!("expected the end")
         };
         socket
             .put(&Outbound::Frame(Frame::new(Command::Error)))
@@ -180,16 +183,16 @@ async fn who_breaks_a_rule_gets_the_last_word_and_the_code() {
         assert_eq!(
             calls.lock().unwrap().writes,
             [expected],
-            "{code:?}: one write"
+            "{code:?}: expected one write"
         );
     }
 }
 
-/// Nothing says that a peer has vanished; but what it is asked is not answered, and that can be seen.
+/// A stream does not report that its peer has vanished, but `received_bytes` shows that a ping has no answer.
 #[tokio::test]
-async fn a_half_open_connection_shows_no_life() {
+async fn received_bytes_stays_the_same_on_a_half_open_connection() {
     let (script, calls) = Script::new([Ok(frame(FIN | TEXT, SEND))]);
-    let mut socket = negotiated(server(script));
+    let mut socket = connected(server(script));
     assert!(socket.supports_ping());
     assert!(matches!(socket.next().await, Some(Inbound::Frame(_))));
     let before = socket.received_bytes();

@@ -1,10 +1,10 @@
-//! A socket over a WebSocket that somebody else has made.
+//! A socket over an established `WebSocketStream`.
 
 #![cfg(feature = "tungstenite")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 mod support;
@@ -12,17 +12,17 @@ mod support;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use stomp_frame::{Command, Frame, Limits};
 use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
-use support::{negotiated, pipe, read_all};
+use support::{connected, pipe, read_all};
 use tokio::{io::DuplexStream, task::yield_now};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role},
 };
 
-type Foreign = WebSocketStream<DuplexStream>;
+type External = WebSocketStream<DuplexStream>;
 
-/// A socket over a foreign WebSocket of this role, and the one at the other end, with so much room between them.
-async fn pair(role: Role, bytes: usize) -> (Socket, Foreign) {
+/// A socket over a `WebSocketStream` of this role, and the stream at the other end, over a pipe of `bytes`.
+async fn pair(role: Role, bytes: usize) -> (Socket, External) {
     let other = if role == Role::Server {
         Role::Client
     } else {
@@ -44,10 +44,10 @@ fn send(body: &[u8]) -> Frame {
 }
 
 #[tokio::test]
-async fn frames_go_both_ways_on_either_side() {
+async fn frames_pass_both_ways_on_either_side() {
     for role in [Role::Server, Role::Client] {
         let (socket, mut other) = pair(role, 1 << 20).await;
-        let mut socket = negotiated(socket);
+        let mut socket = connected(socket);
         other
             .feed(Message::text("SEND\ndestination:/a\n\nh"))
             .await
@@ -90,7 +90,7 @@ async fn either_side_may_close() {
                 Message::text("ERROR\n\n\0")
             );
             let Some(Ok(Message::Close(Some(close)))) = other.next().await else {
-                panic!("no close")
+                panic!("expected a close")
             };
             assert_eq!(u16::from(close.code), 1008);
             while other.next().await.is_some() {}
@@ -105,7 +105,11 @@ async fn either_side_may_close() {
             (_, Some(End::Closed(None)))
         ));
         socket.put(&Outbound::HeartBeat).unwrap();
-        assert_eq!(socket.unsent_bytes(), 0, "it would come too late");
+        assert_eq!(
+            socket.unsent_bytes(),
+            0,
+            "nothing can be sent after the close"
+        );
         let (closed, ()) = tokio::join!(socket.close(), async {
             while other.next().await.is_some() {}
             drop(other);
@@ -121,11 +125,10 @@ async fn either_side_may_close() {
     }
 }
 
-/// What a peer takes shows while there is much to be written.
 #[tokio::test]
-async fn a_slow_reader_is_seen_to_read() {
+async fn unsent_bytes_shrinks_gradually_while_a_slow_peer_reads() {
     let (socket, mut other) = pair(Role::Server, 1 << 10).await;
-    let mut socket = negotiated(socket);
+    let mut socket = connected(socket);
     for _ in 0..100 {
         socket.put(&Outbound::Frame(send(&[b'x'; 1000]))).unwrap();
     }
@@ -134,7 +137,7 @@ async fn a_slow_reader_is_seen_to_read() {
         let _ = socket.flush().now_or_never();
         steps.push(socket.unsent_bytes());
         received += std::iter::from_fn(|| other.next().now_or_never()).count();
-        // Which gives the task a new budget.
+        // Gives the task a new budget of the tokio scheduler.
         yield_now().await;
     }
     steps.dedup();
@@ -147,7 +150,7 @@ async fn a_slow_reader_is_seen_to_read() {
 }
 
 #[tokio::test]
-async fn before_the_negotiation_little_may_come() {
+async fn all_bytes_before_login_count_against_the_limit() {
     let (mut socket, mut other) = pair(Role::Server, 1 << 20).await;
     let limit = Limits::before_login().max_frame_bytes + Config::default().read_buffer_bytes;
     for _ in 0..=limit / 3 {

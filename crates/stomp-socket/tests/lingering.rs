@@ -1,9 +1,9 @@
-//! The last frame arrives, over real TCP, whatever the peer was still sending.
+//! The last frame arrives over real TCP, even if the peer is still sending.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 mod support;
@@ -11,20 +11,20 @@ mod support;
 use futures_util::{SinkExt, StreamExt};
 use stomp_frame::{Command, Frame, Version};
 use stomp_socket::{Config, Inbound, Outbound, Peer, Socket};
-use support::{CLOSE, FIN, TEXT, frame, negotiated, server};
+use support::{CLOSE, FIN, TEXT, connected, frame, server};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
 };
 
 const TIMES: usize = 1_000;
-/// What is on its way when the server closes.
+/// Maximum bytes that the client has in flight when the server closes.
 const IN_FLIGHT: usize = 64 << 10;
 
-/// How much the server has sent before that the client has not read.
+/// Bytes of an earlier frame that the client has not read.
 const UNREAD: usize = 64 << 10;
 
-/// A connection whose client has room for little: what the server sends waits on its side, and is lost if it resets.
+/// A connection whose client has a small receive buffer. So frames wait on the server's side, where a reset loses them.
 async fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpSocket::new_v4().unwrap();
@@ -36,10 +36,10 @@ async fn connection() -> (TcpStream, TcpStream) {
     (client.unwrap(), accepted.unwrap().0)
 }
 
-/// Says the last, after much that is unread, and closes.
-async fn leave(mut socket: Socket) {
+/// Waits for the end, sends an unread frame and an ERROR, and closes.
+async fn close_with_error(mut socket: Socket) {
     let Some(Inbound::End(end)) = socket.next().await else {
-        panic!("no end")
+        panic!("expected the end")
     };
     socket.put(&Outbound::Frame(unread())).unwrap();
     socket.put(&Outbound::Frame(error())).unwrap();
@@ -55,30 +55,30 @@ fn error() -> Frame {
     Frame::new(Command::Error).with_header("message", "malformed-frame")
 }
 
-/// What a client reads that sends `bytes`, all of them in flight before it reads anything, and `last` when it has read
-/// so much.
-async fn last_words(
+/// A client that sends `bytes` before it reads anything, reads `first_read` bytes, and sends `last`. Returns everything
+/// that it reads.
+async fn received_by_client(
     make: impl Fn(TcpStream) -> Socket,
     bytes: &[u8],
     last: &[u8],
-    heard: usize,
+    first_read: usize,
 ) -> Vec<u8> {
     let (mut client, accepted) = connection().await;
-    let socket = negotiated(make(accepted));
+    let socket = connected(make(accepted));
     let client = async {
         client.write_all(bytes).await.unwrap();
-        let mut words = vec![0; heard];
-        client.read_exact(&mut words).await.unwrap();
+        let mut received = vec![0; first_read];
+        client.read_exact(&mut received).await.unwrap();
         client.write_all(last).await.unwrap();
         client.shutdown().await.unwrap();
-        client.read_to_end(&mut words).await.unwrap();
-        words
+        client.read_to_end(&mut received).await.unwrap();
+        received
     };
-    tokio::join!(leave(socket), client).1
+    tokio::join!(close_with_error(socket), client).1
 }
 
-/// What the client of a WebSocket is to read.
-fn words_of_a_websocket() -> Vec<u8> {
+/// The bytes that the client of a WebSocket should read.
+fn expected_from_websocket() -> Vec<u8> {
     let message = |payload: &[u8]| match u16::try_from(payload.len()) {
         Ok(length @ 0..126) => [&[0x81, length as u8], payload].concat(),
         _ => [&[0x81, 127][..], &payload.len().to_be_bytes(), payload].concat(),
@@ -89,14 +89,14 @@ fn words_of_a_websocket() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_error_arrives_over_a_websocket() {
-    let (bad, expected) = (frame(FIN | TEXT, b"SENT\n\n\0"), words_of_a_websocket());
+async fn an_error_frame_arrives_over_a_websocket_before_the_close() {
+    let (bad, expected) = (frame(FIN | TEXT, b"SENT\n\n\0"), expected_from_websocket());
     for round in 0..TIMES {
-        // From nothing to all there may be, in messages of a thousand bytes.
+        // From 0 to `IN_FLIGHT`, in messages of 1,000 bytes.
         let size = IN_FLIGHT * round / (TIMES - 1);
         let more = frame(FIN | TEXT, &[b'\n'; 992]).repeat(size / 1000);
         let bytes = [&bad[..], &more].concat();
-        let words = last_words(
+        let received = received_by_client(
             server,
             &bytes,
             &frame(FIN | CLOSE, b"\x03\xea"),
@@ -104,15 +104,15 @@ async fn an_error_arrives_over_a_websocket() {
         )
         .await;
         assert!(
-            words == expected,
+            received == expected,
             "{size} bytes in flight: {} bytes",
-            words.len()
+            received.len()
         );
     }
 }
 
 #[tokio::test]
-async fn an_error_arrives_over_tcp() {
+async fn an_error_frame_arrives_over_tcp_before_the_end() {
     let over_byte_stream =
         |stream| Socket::over_byte_stream(stream, Peer::default(), &Config::default());
     let expected = [unread(), error()]
@@ -121,26 +121,27 @@ async fn an_error_arrives_over_tcp() {
     for round in 0..TIMES {
         let size = IN_FLIGHT * round / (TIMES - 1);
         let bytes = [b"SENT\n\n\0", &vec![b'\n'; size][..]].concat();
-        let words = last_words(over_byte_stream, &bytes, b"", expected.len()).await;
+        let received = received_by_client(over_byte_stream, &bytes, b"", expected.len()).await;
         assert!(
-            words == expected,
+            received == expected,
             "{size} bytes in flight: {} bytes",
-            words.len()
+            received.len()
         );
     }
 }
 
-/// After what is no WebSocket, nothing can be read but bytes.
+/// The rest of the stream can only be read as bytes.
 #[tokio::test]
-async fn a_close_arrives_where_the_stream_is_garbage() {
-    let expected = words_of_a_websocket();
+async fn an_error_frame_arrives_after_invalid_websocket_bytes() {
+    let expected = expected_from_websocket();
     for round in 0..TIMES {
         let size = IN_FLIGHT * round / (TIMES - 1);
-        let words = last_words(server, &vec![0xff; 20 + size], b"", expected.len()).await;
+        let received =
+            received_by_client(server, &vec![0xff; 20 + size], b"", expected.len()).await;
         assert!(
-            words == expected,
+            received == expected,
             "{size} bytes in flight: {} bytes",
-            words.len()
+            received.len()
         );
     }
 }

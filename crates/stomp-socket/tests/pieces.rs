@@ -1,4 +1,4 @@
-//! Frames arrive whole whatever messages, fragments and reads they come in.
+//! Frames arrive complete for any split into messages, fragments and reads.
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::io;
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{Config, End, Inbound, Peer, Socket};
 use support::{
-    BINARY, CLOSE, CONTINUATION, FIN, PING, Script, TEXT, frame, negotiated, pipe, read_all, server,
+    BINARY, CLOSE, CONTINUATION, FIN, PING, Script, TEXT, connected, frame, pipe, read_all, server,
 };
 use tokio::io::AsyncWriteExt;
 
@@ -18,16 +18,14 @@ fn expected() -> Vec<Frame> {
     vec![send.with_body("h\u{e9}\u{20ac}\u{1f600}"); 2]
 }
 
-/// The frames of a socket whose stream gives these bytes in reads of `size`, then ends.
+/// The frames of a socket whose stream returns these bytes in reads of `size`, then ends.
 async fn frames_of(make: fn(Script) -> Socket, bytes: &[u8], size: usize) -> Vec<Frame> {
     let reads = bytes
         .chunks(size)
         .map(<[u8]>::to_vec)
         .chain([Vec::new()])
         .map(Ok);
-    read_all(&mut negotiated(make(Script::new(reads).0)))
-        .await
-        .0
+    read_all(&mut connected(make(Script::new(reads).0))).await.0
 }
 
 fn over_byte_stream(script: Script) -> Socket {
@@ -35,7 +33,7 @@ fn over_byte_stream(script: Script) -> Socket {
 }
 
 #[tokio::test]
-async fn reads_may_end_after_any_byte() {
+async fn frames_may_be_split_into_reads_after_any_byte() {
     let ping = frame(FIN | PING, b"?");
     let message = [
         frame(TEXT, WIRE.as_bytes()),
@@ -61,14 +59,14 @@ async fn reads_may_end_after_any_byte() {
 }
 
 #[tokio::test]
-async fn a_stream_may_be_cut_into_binary_messages_after_any_byte() {
+async fn frames_may_be_split_into_binary_messages_after_any_byte() {
     for cut in 0..=WIRE.len() {
         let (one, two) = WIRE.as_bytes().split_at(cut);
         let messages = [frame(FIN | BINARY, one), frame(FIN | BINARY, two)].concat();
         assert_eq!(
             frames_of(server, &messages, 4096).await,
             expected(),
-            "cut at {cut}"
+            "split at {cut}"
         );
     }
     let each: Vec<u8> = WIRE
@@ -79,7 +77,7 @@ async fn a_stream_may_be_cut_into_binary_messages_after_any_byte() {
 }
 
 #[tokio::test]
-async fn a_text_message_may_be_cut_into_fragments_after_any_byte() {
+async fn messages_may_be_split_into_fragments_after_any_byte() {
     for kind in [TEXT, BINARY] {
         for cut in 0..=WIRE.len() {
             let (one, two) = WIRE.as_bytes().split_at(cut);
@@ -92,14 +90,14 @@ async fn a_text_message_may_be_cut_into_fragments_after_any_byte() {
             assert_eq!(
                 frames_of(server, &message.concat(), 4096).await,
                 expected(),
-                "cut at {cut}"
+                "split at {cut}"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn text_and_binary_messages_are_one_stream() {
+async fn text_and_binary_messages_form_one_stream() {
     let half = WIRE.len() / 2;
     for kinds in [
         [TEXT, TEXT],
@@ -123,9 +121,9 @@ async fn text_and_binary_messages_are_one_stream() {
 }
 
 #[tokio::test]
-async fn messages_of_eols_only_are_heart_beats() {
+async fn a_message_of_eols_is_one_heart_beat() {
     let (ours, mut theirs) = pipe(4096);
-    let mut socket = negotiated(server(ours));
+    let mut socket = connected(server(ours));
     for eols in ["\n", "\r\n", "\n\n\r\n"] {
         theirs
             .write_all(&frame(FIN | TEXT, eols.as_bytes()))
@@ -137,7 +135,7 @@ async fn messages_of_eols_only_are_heart_beats() {
 }
 
 #[tokio::test]
-async fn bytes_that_came_with_the_handshake_are_read_first() {
+async fn bytes_received_with_the_handshake_are_read_first() {
     let message = frame(FIN | TEXT, WIRE.as_bytes());
     for cut in 0..=message.len() {
         let (early, late) = message.split_at(cut);
@@ -147,7 +145,7 @@ async fn bytes_that_came_with_the_handshake_are_read_first() {
             vec![late.to_vec()]
         };
         let (script, _) = Script::new(reads.into_iter().chain([Vec::new()]).map(Ok));
-        let mut socket = negotiated(Socket::over_websocket(
+        let mut socket = connected(Socket::over_websocket(
             script,
             early,
             Peer::default(),
@@ -158,9 +156,9 @@ async fn bytes_that_came_with_the_handshake_are_read_first() {
     }
 }
 
-/// The barrier: what follows CONNECT is neither decoded nor read before the negotiation.
+/// Bytes after CONNECT are neither decoded nor read before `resume`.
 #[tokio::test]
-async fn between_connect_and_the_negotiation_nothing_is_read() {
+async fn nothing_is_read_between_connect_and_resume() {
     let connect = b"CONNECT\naccept-version:1.2\n\n\0";
     let (websocket, bytes) = (frame(FIN | TEXT, connect), connect.to_vec());
     for (make, connect, after) in [
@@ -182,13 +180,13 @@ async fn between_connect_and_the_negotiation_nothing_is_read() {
             assert!(socket.next().now_or_never().is_none());
         }
         assert_eq!(calls.lock().unwrap().reads, 1);
-        socket = negotiated(socket);
+        socket = connected(socket);
         assert_eq!(read_all(&mut socket).await.0, expected());
     }
 }
 
-/// What a socket that reads so many bytes at once makes of a stream: its frames, and the kind of its end.
-async fn told(read_buffer_bytes: usize, stream: &[u8], size: usize) -> (Vec<Frame>, String) {
+/// The frames and the kind of end that a socket with this read buffer reports for a stream.
+async fn outcome(read_buffer_bytes: usize, stream: &[u8], size: usize) -> (Vec<Frame>, String) {
     let mut config = Config::default();
     config.read_buffer_bytes = read_buffer_bytes;
     let reads = stream
@@ -197,8 +195,8 @@ async fn told(read_buffer_bytes: usize, stream: &[u8], size: usize) -> (Vec<Fram
         .chain([Vec::new()])
         .map(Ok);
     let socket = Socket::over_websocket(Script::new(reads).0, b"", Peer::default(), &config);
-    let (frames, end) = read_all(&mut negotiated(socket)).await;
-    let end = end.expect("an end");
+    let (frames, end) = read_all(&mut connected(socket)).await;
+    let end = end.expect("the stream should end");
     let kind = match &end {
         End::Violation { .. } => "violation".to_owned(),
         end => format!("{end:?}"),
@@ -206,10 +204,10 @@ async fn told(read_buffer_bytes: usize, stream: &[u8], size: usize) -> (Vec<Fram
     (frames, format!("{kind}, {:?}", end.close_code()))
 }
 
-/// Short messages in one frame are taken as they come, all others go through a context: nobody can tell. With reads of
-/// one byte all messages are others.
+/// The fast path and the tungstenite context give the same results. With a read buffer of one byte, all messages go
+/// through the context.
 #[tokio::test]
-async fn the_way_that_a_message_takes_makes_no_difference() {
+async fn the_fast_path_and_tungstenite_give_the_same_results() {
     let long = format!("SEND\ndestination:/a\n\n{}\0", "x".repeat(5000));
     let unmasked = [&[FIN | TEXT, 1][..], b"\n"].concat();
     let parts = [
@@ -235,14 +233,14 @@ async fn the_way_that_a_message_takes_makes_no_difference() {
         for second in &parts {
             for third in &parts {
                 let stream = [&first[..], second, third].concat();
-                let expected = told(1, &stream, stream.len()).await;
+                let expected = outcome(1, &stream, stream.len()).await;
                 for (read_buffer_bytes, size) in
                     [(4096, stream.len()), (64, stream.len()), (4096, 61)]
                 {
                     assert_eq!(
-                        told(read_buffer_bytes, &stream, size).await,
+                        outcome(read_buffer_bytes, &stream, size).await,
                         expected,
-                        "{read_buffer_bytes} at once, in {size}"
+                        "a read buffer of {read_buffer_bytes}, reads of {size}"
                     );
                 }
             }
@@ -250,9 +248,9 @@ async fn the_way_that_a_message_takes_makes_no_difference() {
     }
 }
 
-/// What follows a frame in one read does not count against it.
+/// Bytes after the end of a frame do not count against its limit.
 #[tokio::test]
-async fn a_message_may_hold_the_end_of_one_long_frame_and_the_beginning_of_the_next() {
+async fn a_message_may_contain_the_end_of_a_long_frame_and_the_beginning_of_the_next() {
     let limits = Limits::default().max_frame_bytes(5000).max_head_bytes(100);
     let frames = format!("SEND\ndestination:/a\n\n{}\0", "x".repeat(4900)).repeat(3);
     let reads = frames
@@ -269,9 +267,9 @@ async fn a_message_may_hold_the_end_of_one_long_frame_and_the_beginning_of_the_n
     }
 }
 
-/// An HTTP server may have read far more than the handshake: what is here is looked at.
+/// An HTTP server may have read many bytes after the handshake. They are processed even above the limit before login.
 #[tokio::test]
-async fn what_came_with_the_handshake_is_read_before_anything_is_refused() {
+async fn bytes_received_with_the_handshake_are_read_even_above_the_limit_before_login() {
     let connect = frame(FIN | TEXT, b"CONNECT\naccept-version:1.2\n\n\0");
     let early = [connect, frame(FIN | TEXT, WIRE.as_bytes()).repeat(300)].concat();
     let reads = Script::new([]).0;

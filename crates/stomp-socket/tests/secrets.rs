@@ -1,10 +1,10 @@
-//! What a peer confides to the server is not written to its logs.
+//! Secrets in a peer's request do not appear in `Debug` output, and so not in logs.
 
 use http::Request;
 use stomp_socket::{Config, Peer, Socket};
 
 #[test]
-fn debug_shows_no_cookies_and_no_query() {
+fn debug_omits_headers_extensions_and_the_query() {
     let request = Request::get("/chat?access_token=secret-1")
         .header("cookie", "sid=secret-2")
         .header("authorization", "Bearer secret-3")

@@ -1,4 +1,4 @@
-//! A socket over the server's side of a WebSocket, with tungstenite's own client at the other end.
+//! A socket over the server's side of a WebSocket, with tungstenite's client at the other end.
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use stomp_frame::{Command, Frame, Limits, Version};
@@ -20,7 +20,7 @@ use tokio_tungstenite::{
 
 type Client = WebSocketStream<DuplexStream>;
 
-/// A negotiated server socket and its client.
+/// A connected server socket and its client.
 async fn pair() -> (Socket, Client) {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let mut socket = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
@@ -48,7 +48,7 @@ async fn next_frame(socket: &mut Socket) -> Option<Frame> {
 }
 
 #[tokio::test]
-async fn frames_may_be_split_over_messages_anywhere() {
+async fn frames_may_be_split_into_messages_anywhere() {
     const WIRE: &str = "\nSEND\ndestination:/a\n\nh\u{e9}\0\nSEND\ndestination:/a\n\nh\u{e9}\0";
     let expected = send("h\u{e9}".as_bytes());
     for cut in 0..=WIRE.len() {
@@ -59,39 +59,39 @@ async fn frames_may_be_split_over_messages_anywhere() {
         assert_eq!(
             next_frame(&mut socket).await,
             Some(expected.clone()),
-            "cut at {cut}"
+            "split at {cut}"
         );
         assert_eq!(
             next_frame(&mut socket).await,
             Some(expected.clone()),
-            "cut at {cut}"
+            "split at {cut}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_frame_is_one_message_text_where_it_is_utf_8() {
+async fn each_frame_is_one_message_and_text_if_it_is_utf8() {
     let (mut socket, mut client) = pair().await;
     socket.feed(Outbound::Frame(send(b"text"))).await.unwrap();
     socket.feed(Outbound::Frame(send(b"\xff"))).await.unwrap();
     socket.feed(Outbound::HeartBeat).await.unwrap();
     socket.flush().await.unwrap();
     let Some(Ok(Message::Text(text))) = client.next().await else {
-        panic!("no text")
+        panic!("expected a text message")
     };
     assert_eq!(
         text.as_str(),
         "SEND\ndestination:/a\ncontent-length:4\n\ntext\0"
     );
     let Some(Ok(Message::Binary(binary))) = client.next().await else {
-        panic!("no binary")
+        panic!("expected a binary message")
     };
     assert!(binary.ends_with(b"\n\n\xff\0"));
     assert_eq!(client.next().await.unwrap().unwrap(), Message::text("\n"));
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_and_counts_as_life() {
+async fn a_ping_is_answered_and_counts_as_received() {
     let (mut socket, mut client) = pair().await;
     let before = socket.received_bytes();
     client.feed(Message::Ping("x".into())).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_ping_is_answered_and_counts_as_life() {
 }
 
 #[tokio::test]
-async fn the_peers_close_is_the_last_item() {
+async fn the_peers_close_is_reported_as_the_last_item() {
     let (mut socket, mut client) = pair().await;
     client.close(None).await.unwrap();
     assert!(matches!(
@@ -117,7 +117,7 @@ async fn the_peers_close_is_the_last_item() {
 }
 
 #[tokio::test]
-async fn a_cut_is_told_from_a_close() {
+async fn a_lost_connection_is_distinguished_from_a_close() {
     let (mut socket, client) = pair().await;
     drop(client);
     assert!(matches!(
@@ -127,16 +127,16 @@ async fn a_cut_is_told_from_a_close() {
 }
 
 #[tokio::test]
-async fn after_a_malformed_frame_the_last_word_arrives_before_the_close() {
+async fn after_a_malformed_frame_the_error_arrives_before_the_close() {
     let (mut socket, mut client) = pair().await;
     client.feed(Message::text("SENT\n\n\0")).await.unwrap();
-    // What the peer still says is not read as STOMP.
+    // Further messages of the peer are not decoded.
     client
         .send(Message::text("SEND\ndestination:/a\n\n\0"))
         .await
         .unwrap();
     let Some(Inbound::End(end @ End::Malformed(_))) = socket.next().await else {
-        panic!("no end")
+        panic!("expected the end")
     };
     assert!(socket.next().await.is_none());
     socket
@@ -150,7 +150,7 @@ async fn after_a_malformed_frame_the_last_word_arrives_before_the_close() {
                 Message::text("ERROR\n\n\0")
             );
             let Some(Ok(Message::Close(Some(close)))) = client.next().await else {
-                panic!("no close")
+                panic!("expected a close")
             };
             assert_eq!(u16::from(close.code), CloseCode::Protocol.as_u16());
             while client.next().await.is_some() {}
@@ -162,7 +162,7 @@ async fn after_a_malformed_frame_the_last_word_arrives_before_the_close() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_is_too_big() {
+async fn a_message_over_the_limit_is_reported_as_too_big() {
     let (mut socket, mut client) = pair().await;
     socket.resume(
         Version::V1_2,
@@ -173,27 +173,27 @@ async fn a_message_over_the_limit_is_too_big() {
         .await
         .unwrap();
     let Some(Inbound::End(end)) = socket.next().await else {
-        panic!("no end")
+        panic!("expected the end")
     };
     assert_eq!(end.close_code(), CloseCode::TooBig);
 }
 
 #[tokio::test]
-async fn a_text_message_must_be_utf_8() {
+async fn a_text_message_that_is_not_utf8_is_a_violation() {
     let (ours, mut theirs) = tokio::io::duplex(1024);
     let mut socket = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
-    // FIN, text, masked with zeros.
+    // FIN and text, with a masking key of 0.
     tokio::io::AsyncWriteExt::write_all(&mut theirs, &[0x81, 0x81, 0, 0, 0, 0, 0xff])
         .await
         .unwrap();
     let Some(Inbound::End(end)) = socket.next().await else {
-        panic!("no end")
+        panic!("expected the end")
     };
     assert_eq!(end.close_code(), CloseCode::NotUtf8);
 }
 
 #[tokio::test]
-async fn a_fragment_is_a_part_of_a_frame() {
+async fn is_mid_frame_is_true_after_a_fragment() {
     let (mut socket, mut client) = pair().await;
     let fragment = |text: &'static [u8], code, is_final| {
         Message::Frame(WsFrame::message(text, code, is_final))

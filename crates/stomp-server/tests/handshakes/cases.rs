@@ -1,42 +1,45 @@
-//! Requests, and what each is answered with: every value of a table says which status it deserves, and a request gets
-//! that of its first fault, in the order of the tables.
+//! Handshake requests and the expected responses.
 //!
-//! `cargo xtask interop` sends the same through proxies.
+//! Each row of a table has the status that its value causes. A request combines rows of several tables, and its status is
+//! that of the first row that is not 101, in the order of [`case`].
+//!
+//! `cargo xtask interop` sends the same requests through proxies.
 
-/// One request.
+/// One request and its expected response.
 pub(crate) struct Case {
+    /// The unique name of the case.
     pub(crate) name: String,
-    /// With `HOST` where the server's address belongs.
+    /// The request, in which `HOST` stands for the server's address.
     pub(crate) request: String,
-    /// The answer of a server on which every path is a WebSocket's.
-    pub(crate) alone: u16,
-    /// The answer of one on which `/stomp` is.
+    /// The status from a `Server`, which accepts handshakes on every path.
+    pub(crate) standalone: u16,
+    /// The status from an `Upgrade` that is mounted at `/stomp`.
     pub(crate) mounted: u16,
-    /// The sub-protocol that is chosen.
+    /// The selected sub-protocol.
     pub(crate) subprotocol: Option<&'static str>,
 }
 
-/// A name, what it puts into the request, and the status of its fault, or 101.
+/// A name, a part of the request, and the status that it causes: 101 if it is valid.
 type Row = (&'static str, &'static str, u16);
 
-/// What a good request consists of.
-const HERE: Row = ("here", "/stomp", 101);
+// The rows of a valid request.
+const PATH: Row = ("path", "/stomp", 101);
 const GET: Row = ("GET", "GET", 101);
 const KEY: Row = (
-    "key",
+    "valid key",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
     101,
 );
-const VERSION: Row = ("13", "Sec-WebSocket-Version: 13\r\n", 101);
+const VERSION: Row = ("version 13", "Sec-WebSocket-Version: 13\r\n", 101);
 const NO_ORIGIN: Row = ("no origin", "", 101);
 
 const FOREIGN: Row = ("foreign origin", "Origin: https://evil.example\r\n", 403);
 
 const PATHS: &[Row] = &[
-    ("here", "/stomp", 101),
-    ("query", "/stomp?a=b", 101),
-    ("elsewhere", "/elsewhere", 404),
-    ("slash", "/stomp/", 404),
+    PATH,
+    ("path with query", "/stomp?a=b", 101),
+    ("other path", "/elsewhere", 404),
+    ("path with slash", "/stomp/", 404),
 ];
 
 const METHODS: &[Row] = &[
@@ -52,7 +55,7 @@ const KEYS: &[Row] = &[
     ("empty key", "Sec-WebSocket-Key:\r\n", 400),
     ("short key", "Sec-WebSocket-Key: c2hvcnQ=\r\n", 400),
     (
-        "no base64",
+        "key not in Base64",
         "Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!==\r\n",
         400,
     ),
@@ -60,7 +63,7 @@ const KEYS: &[Row] = &[
 
 const VERSIONS: &[Row] = &[
     VERSION,
-    ("8", "Sec-WebSocket-Version: 8\r\n", 426),
+    ("version 8", "Sec-WebSocket-Version: 8\r\n", 426),
     ("no version", "", 426),
 ];
 
@@ -72,44 +75,48 @@ const ORIGINS: &[Row] = &[
         "Origin: http://HOST\r\nCookie: a=b\r\n",
         101,
     ),
-    ("on this machine", "Origin: http://localhost:5173\r\n", 101),
+    ("loopback origin", "Origin: http://localhost:5173\r\n", 101),
     FOREIGN,
-    ("no page", "Origin: null\r\n", 403),
-    ("a file", "Origin: file://\r\n", 403),
-    ("no browser, cookie", "Cookie: a=b\r\n", 403),
+    ("null origin", "Origin: null\r\n", 403),
+    ("file origin", "Origin: file://\r\n", 403),
+    ("cookie without origin", "Cookie: a=b\r\n", 403),
 ];
 
-/// With the sub-protocol that is chosen.
+/// A name, a part of the request, and the sub-protocol that the server selects.
 type Offer = (&'static str, &'static str, Option<&'static str>);
 
-const NO_OFFER: Offer = ("none offered", "", None);
+const NO_OFFER: Offer = ("no sub-protocol", "", None);
 
 const SUBPROTOCOLS: &[Offer] = &[
     NO_OFFER,
     (
-        "1.2",
+        "sub-protocol 1.2",
         "Sec-WebSocket-Protocol: v12.stomp\r\n",
         Some("v12.stomp"),
     ),
     (
-        "all",
+        "all sub-protocols",
         "Sec-WebSocket-Protocol: v10.stomp, v11.stomp, v12.stomp\r\n",
         Some("v12.stomp"),
     ),
     (
-        "two lines",
+        "sub-protocols in two lines",
         "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: v11.stomp\r\n",
         Some("v11.stomp"),
     ),
-    ("unknown", "Sec-WebSocket-Protocol: mqtt\r\n", None),
+    (
+        "unknown sub-protocol",
+        "Sec-WebSocket-Protocol: mqtt\r\n",
+        None,
+    ),
 ];
 
-/// Requests that differ from a good one in one line, which is replaced.
-const ODDITIES: &[(&str, &str, &str, u16)] = &[
+/// Changes to a valid request: a name, the line to replace, its replacement, and the status.
+const CHANGES: &[(&str, &str, &str, u16)] = &[
     ("HTTP/1.0", " HTTP/1.1\r\n", " HTTP/1.0\r\n", 400),
     ("no Upgrade", "Upgrade: websocket\r\n", "", 426),
     (
-        "another Upgrade",
+        "other Upgrade",
         "Upgrade: websocket\r\n",
         "Upgrade: h2c\r\n",
         426,
@@ -122,7 +129,7 @@ const ODDITIES: &[(&str, &str, &str, u16)] = &[
     ),
     ("no Connection", "Connection: Upgrade\r\n", "", 426),
     (
-        "another Connection",
+        "other Connection",
         "Connection: Upgrade\r\n",
         "Connection: keep-alive\r\n",
         426,
@@ -135,19 +142,19 @@ const ODDITIES: &[(&str, &str, &str, u16)] = &[
     ),
     ("no Host", "Host: HOST\r\n", "", 400),
     (
-        "a body",
+        "Content-Length 4",
         "Host: HOST\r\n",
         "Host: HOST\r\nContent-Length: 4\r\n",
         400,
     ),
     (
-        "chunks",
+        "chunked body",
         "Host: HOST\r\n",
         "Host: HOST\r\nTransfer-Encoding: chunked\r\n",
         400,
     ),
     (
-        "an empty body",
+        "Content-Length 0",
         "Host: HOST\r\n",
         "Host: HOST\r\nContent-Length: 0\r\n",
         101,
@@ -171,33 +178,34 @@ const ODDITIES: &[(&str, &str, &str, u16)] = &[
         400,
     ),
     (
-        "an origin that is no text",
+        "Origin not in ASCII",
         "Host: HOST\r\n",
         "Host: HOST\r\nOrigin: http://\u{e9}\r\n",
         403,
     ),
     (
-        "a sub-protocol that is no text",
+        "sub-protocol not in ASCII",
         "Host: HOST\r\n",
         "Host: HOST\r\nSec-WebSocket-Protocol: \u{e9}\r\n",
         101,
     ),
     (
-        "an extension",
+        "extension offered",
         "Host: HOST\r\n",
         "Host: HOST\r\nSec-WebSocket-Extensions: permessage-deflate\r\n",
         101,
     ),
 ];
 
-/// All of them.
+/// All cases.
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for &path in PATHS {
         for &method in METHODS {
             for &key in KEYS {
                 for origin in [NO_ORIGIN, FOREIGN] {
-                    cases.push(case(path, [method, VERSION, key, origin], NO_OFFER));
+                    let name = [path.0, method.0, key.0, origin.0].join(", ");
+                    cases.push(case(name, path, [method, VERSION, key, origin], NO_OFFER));
                 }
             }
         }
@@ -205,18 +213,24 @@ pub(crate) fn all() -> Vec<Case> {
     for &version in VERSIONS {
         for &origin in ORIGINS {
             for &subprotocol in SUBPROTOCOLS {
-                cases.push(case(HERE, [GET, version, KEY, origin], subprotocol));
+                let name = [version.0, origin.0, subprotocol.0].join(", ");
+                cases.push(case(name, PATH, [GET, version, KEY, origin], subprotocol));
             }
         }
     }
-    let good = case(HERE, [GET, VERSION, KEY, NO_ORIGIN], NO_OFFER);
-    for &(name, line, by, status) in ODDITIES {
-        assert!(good.request.contains(line), "{line}");
-        let request = good.request.replacen(line, by, 1);
+    let valid = case(
+        String::new(),
+        PATH,
+        [GET, VERSION, KEY, NO_ORIGIN],
+        NO_OFFER,
+    );
+    for &(name, line, by, status) in CHANGES {
+        assert!(valid.request.contains(line), "{line}");
+        let request = valid.request.replacen(line, by, 1);
         cases.push(Case {
             name: name.to_owned(),
             request,
-            alone: status,
+            standalone: status,
             mounted: status,
             subprotocol: None,
         });
@@ -224,27 +238,23 @@ pub(crate) fn all() -> Vec<Case> {
     cases
 }
 
-fn case(path: Row, rows: [Row; 4], offer: Offer) -> Case {
+fn case(name: String, path: Row, rows: [Row; 4], offer: Offer) -> Case {
     let [method, version, key, origin] = rows;
     let request = format!(
         "{} {} HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{}{}{}{}\r\n",
         method.1, path.1, version.1, key.1, origin.1, offer.1
     );
-    let name = format!(
-        "{}, {}, {}, {}, {}, {}",
-        path.0, method.0, version.0, key.0, origin.0, offer.0
-    );
-    let alone = rows
+    let standalone = rows
         .iter()
         .map(|row| row.2)
         .find(|status| *status != 101)
         .unwrap_or(101);
-    let mounted = if path.2 == 101 { alone } else { path.2 };
+    let mounted = if path.2 == 101 { standalone } else { path.2 };
     Case {
         name,
         request,
-        alone,
+        standalone,
         mounted,
-        subprotocol: offer.2.filter(|_| alone == 101),
+        subprotocol: offer.2.filter(|_| standalone == 101),
     }
 }

@@ -1,10 +1,17 @@
-//! What is answered to handshakes, good and bad: on a port of our own, on axum, and on bare hyper under a prefix.
+//! Responses to valid and invalid handshakes: from a `Server`, and from an `Upgrade` on axum, under a prefix of axum, and on
+//! hyper.
+//!
+//! Each request is a test of its own, named `<mount>/<case>`. To run one of them:
+//!
+//! ```text
+//! cargo test -p stomp-server --test handshakes -- --exact 'server/two keys'
+//! ```
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a helper that fails is a test that fails"
+    reason = "a failing helper fails the test"
 )]
 
 mod cases;
@@ -13,14 +20,47 @@ use cases::Case;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use std::{net::SocketAddr, time::Duration};
+use libtest_mimic::{Arguments, Trial};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 use stomp_server::{Config, Server, Upgrade};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    runtime::Runtime,
     time::timeout,
 };
 use tower_service::Service;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = Arc::new(Runtime::new().unwrap());
+    // The tests of a mount share one server.
+    let (server, mounts) = runtime.block_on(async {
+        let mounts = [
+            ("axum", on_axum().await),
+            ("prefix", nested_on_axum().await),
+            ("hyper", on_hyper().await),
+        ];
+        (standalone().await, mounts)
+    });
+    let mut trials = Vec::new();
+    for case in cases::all().into_iter().map(Arc::new) {
+        let mut add = |mount, address, expected| {
+            let (runtime, case) = (Arc::clone(&runtime), Arc::clone(&case));
+            let name = format!("{mount}/{}", case.name);
+            trials.push(Trial::test(name, move || {
+                runtime.block_on(check(address, &case, expected));
+                Ok(())
+            }));
+        };
+        add("server", server, case.standalone);
+        for (mount, address) in mounts {
+            add(mount, address, case.mounted);
+        }
+    }
+    assert_eq!(trials.len(), 4 * 297, "297 cases on each mount");
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
 
 async fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -28,7 +68,7 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-async fn alone() -> SocketAddr {
+async fn standalone() -> SocketAddr {
     let (listener, address) = listener().await;
     let mut server = Server::new(listener, Config::default()).unwrap();
     tokio::spawn(async move { while server.accept().await.is_some() {} });
@@ -46,7 +86,7 @@ async fn on_axum() -> SocketAddr {
     address
 }
 
-/// The same path as a prefix that a router takes off.
+/// The same path, but as a prefix that the router removes.
 async fn nested_on_axum() -> SocketAddr {
     let (listener, address) = listener().await;
     let inner = axum::Router::new().route_service("/", upgrade());
@@ -81,25 +121,20 @@ async fn on_hyper() -> SocketAddr {
     address
 }
 
-/// The head of the answer, and the body that it announces.
-async fn ask(address: SocketAddr, request: &str) -> (String, String) {
+/// Sends a request, and returns the head of the response in lower case and the body.
+async fn send(address: SocketAddr, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // As Latin-1, so that what is no ASCII is no UTF-8 either.
+    // As Latin-1, so that characters outside of ASCII are not valid UTF-8.
     let request: Vec<u8> = request
         .replace("HOST", &address.to_string())
         .chars()
         .map(|c| u8::try_from(c).unwrap())
         .collect();
     stream.write_all(&request).await.unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let head = loop {
-        assert_ne!(
-            stream.read_buf(&mut answer).await.unwrap(),
-            0,
-            "the end, after {}",
-            answer.escape_ascii()
-        );
-        if let Some((head, _)) = String::from_utf8_lossy(&answer).split_once("\r\n\r\n") {
+        read_more(&mut stream, &mut response).await;
+        if let Some((head, _)) = String::from_utf8_lossy(&response).split_once("\r\n\r\n") {
             break head.to_ascii_lowercase();
         }
     };
@@ -107,21 +142,25 @@ async fn ask(address: SocketAddr, request: &str) -> (String, String) {
         .split("content-length: ")
         .nth(1)
         .map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
-    while answer.len() < head.len() + 4 + length && !request.starts_with(b"HEAD") {
-        assert_ne!(
-            stream.read_buf(&mut answer).await.unwrap(),
-            0,
-            "the end, after {}",
-            answer.escape_ascii()
-        );
+    while response.len() < head.len() + 4 + length && !request.starts_with(b"HEAD") {
+        read_more(&mut stream, &mut response).await;
     }
-    let body = String::from_utf8_lossy(&answer[head.len() + 4..]).into_owned();
+    let body = String::from_utf8_lossy(&response[head.len() + 4..]).into_owned();
     (head, body)
 }
 
+async fn read_more(stream: &mut TcpStream, response: &mut Vec<u8>) {
+    assert_ne!(
+        stream.read_buf(response).await.unwrap(),
+        0,
+        "the connection ended after {}",
+        response.escape_ascii()
+    );
+}
+
 async fn check(address: SocketAddr, case: &Case, expected: u16) {
-    let asked = timeout(Duration::from_secs(30), ask(address, &case.request)).await;
-    let (head, body) = asked.unwrap_or_else(|_| panic!("no answer to: {}", case.name));
+    let sent = timeout(Duration::from_secs(30), send(address, &case.request)).await;
+    let (head, body) = sent.unwrap_or_else(|_| panic!("no response to: {}", case.name));
     let what = format!("{}\n\n{}\n{head}\n{body}", case.name, case.request);
     assert_eq!(
         head.split(' ').nth(1),
@@ -147,10 +186,14 @@ async fn check(address: SocketAddr, case: &Case, expected: u16) {
             assert_eq!(value("sec-websocket-protocol"), case.subprotocol, "{what}");
             assert_eq!(value("sec-websocket-extensions"), None, "{what}");
         }
+        403 => assert!(
+            body.contains("Origin") && body.contains("Config::origins"),
+            "the header or the setting is missing in {what}"
+        ),
         404 => {}
         _ => assert!(
             body.ends_with(".\n") || case.request.starts_with("HEAD"),
-            "no sentence in {what}"
+            "the sentence is missing in {what}"
         ),
     }
     assert_eq!(value("allow"), (expected == 405).then_some("get"), "{what}");
@@ -159,37 +202,4 @@ async fn check(address: SocketAddr, case: &Case, expected: u16) {
         (expected == 426).then_some("13"),
         "{what}"
     );
-}
-
-#[tokio::test]
-async fn a_server_of_its_own() {
-    let (address, cases) = (alone().await, cases::all());
-    assert!(cases.len() > 290, "{}", cases.len());
-    for case in &cases {
-        check(address, case, case.alone).await;
-    }
-}
-
-#[tokio::test]
-async fn mounted_on_axum() {
-    let address = on_axum().await;
-    for case in &cases::all() {
-        check(address, case, case.mounted).await;
-    }
-}
-
-#[tokio::test]
-async fn under_a_prefix() {
-    let address = nested_on_axum().await;
-    for case in &cases::all() {
-        check(address, case, case.mounted).await;
-    }
-}
-
-#[tokio::test]
-async fn on_bare_hyper() {
-    let address = on_hyper().await;
-    for case in &cases::all() {
-        check(address, case, case.mounted).await;
-    }
 }

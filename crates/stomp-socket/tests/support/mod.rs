@@ -1,9 +1,9 @@
-//! What the tests of sockets share: WebSocket frames by hand, and streams that do what a test says.
+//! Helpers for tests of sockets: hand-written WebSocket frames, and streams with scripted reads.
 
 #![allow(
     dead_code,
     clippy::unwrap_used,
-    reason = "each test file uses some of it; what fails is a test that fails"
+    reason = "each test file uses some of it; a failing helper fails the test"
 )]
 
 use futures_util::StreamExt;
@@ -25,7 +25,7 @@ pub(crate) const BINARY: u8 = 2;
 pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 
-/// A frame as a client sends it, masked.
+/// A masked frame from a client. `first` is the first byte: FIN and opcode.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     const KEY: [u8; 4] = [0x5a, 0xc3, 0x17, 0x8e];
     let mut frame = header(first, payload.len() as u64);
@@ -38,7 +38,7 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The header of a client's frame that announces so many bytes.
+/// The header of a masked frame with a payload of `length` bytes.
 pub(crate) fn header(first: u8, length: u64) -> Vec<u8> {
     let mut header = vec![first];
     match length {
@@ -56,7 +56,7 @@ pub(crate) fn header(first: u8, length: u64) -> Vec<u8> {
     header
 }
 
-/// A server's socket over a WebSocket, before the negotiation.
+/// A server's socket over a WebSocket, before login.
 pub(crate) fn server<S>(io: S) -> Socket
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -64,17 +64,18 @@ where
     Socket::over_websocket(io, b"", Peer::default(), &Config::default())
 }
 
-pub(crate) fn negotiated(mut socket: Socket) -> Socket {
+/// Resumes a socket as after a CONNECT with version 1.2.
+pub(crate) fn connected(mut socket: Socket) -> Socket {
     socket.resume(Version::V1_2, Limits::default());
     socket
 }
 
-/// Two ends of a pipe with so much room.
+/// The two ends of a pipe with a buffer of `bytes`.
 pub(crate) fn pipe(bytes: usize) -> (DuplexStream, DuplexStream) {
     tokio::io::duplex(bytes)
 }
 
-/// All frames until the end, and how it ended.
+/// Reads all frames and the end.
 pub(crate) async fn read_all(socket: &mut Socket) -> (Vec<Frame>, Option<End>) {
     let mut frames = Vec::new();
     loop {
@@ -87,12 +88,13 @@ pub(crate) async fn read_all(socket: &mut Socket) -> (Vec<Frame>, Option<End>) {
     }
 }
 
-/// A stream that gives what it is told, read by read, and then nothing more; and notes what is written, call by call.
+/// A stream with scripted reads, after which it is pending. Records each write.
 pub(crate) struct Script {
     reads: VecDeque<io::Result<Vec<u8>>>,
     calls: Arc<Mutex<Calls>>,
 }
 
+/// The calls that a [`Script`] has received.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     pub(crate) reads: usize,
@@ -127,7 +129,7 @@ impl AsyncRead for Script {
             Some(Ok(mut bytes)) => {
                 let rest = bytes.split_off(bytes.len().min(space.remaining()));
                 space.put_slice(&bytes);
-                // An end stays one.
+                // The end of the stream is repeated.
                 if !rest.is_empty() || bytes.is_empty() {
                     self.reads.push_front(Ok(rest));
                 }
