@@ -104,7 +104,7 @@ impl Acceptor {
     /// Sends a refusal if the connection is ready for HTTP. With TLS it is not, and its handshake would cost more than
     /// the connection itself.
     ///
-    /// The request is not read, so that the connection does not wait in the listener's queue until a place is free.
+    /// The response is sent before the request is read, so that the client need not wait for a free place.
     fn refuse<Io>(&self, incoming: Incoming<Io>, refusal: Refusal)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,

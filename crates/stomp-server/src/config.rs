@@ -13,12 +13,12 @@ pub struct Config {
     /// The web pages that may connect. Default: [`Origins::SameOrigin`].
     pub origins: Origins,
     /// Maximum time of a TLS handshake, and again of everything in HTTP until the upgrade, no matter how many bytes or
-    /// requests arrive meanwhile. If you mount an [`Upgrade`](crate::Upgrade), the timeout of your HTTP server applies to
-    /// the head of the request. Default: 5 s.
+    /// requests arrive meanwhile. If you mount an [`Upgrade`](crate::Upgrade), the timeout of your HTTP server applies
+    /// to the head of the request. Default: 5 s.
     pub handshake_timeout: Duration,
     /// Limits on the number of connections. See [`ConnectionLimits`] for the defaults.
     pub connection_limits: ConnectionLimits,
-    /// The handle that shuts the server down. Default: a new handle that nobody else holds.
+    /// The handle that shuts the server down. Default: a new handle, which nothing else can start.
     pub shutdown: Shutdown,
     /// The settings of each socket.
     pub socket: stomp_socket::Config,

@@ -1,7 +1,7 @@
 //! Accepts connections, upgrades them to WebSocket, and returns STOMP sockets.
 //!
-//! A [`Server`] has its own listeners and returns [`Socket`](stomp_socket::Socket)s. An [`Upgrade`] is a tower service that
-//! answers WebSocket handshakes on your existing HTTP server.
+//! A [`Server`] has its own listeners and returns [`Socket`](stomp_socket::Socket)s. An [`Upgrade`] is a tower service
+//! that answers WebSocket handshakes on your existing HTTP server.
 //!
 //! ```no_run
 //! use futures_util::StreamExt;

@@ -119,8 +119,8 @@ impl<Io> std::fmt::Debug for Incoming<Io> {
 /// Binds a TCP listener to an address, with a queue of up to 4,096 connections that wait to be accepted. The operating
 /// system may limit it further.
 ///
-/// The queue of [`TcpListener::bind`] is shorter. If it overflows, for example because many clients reconnect at once, TCP
-/// retries only after a second.
+/// The queue of [`TcpListener::bind`] is shorter. If it overflows, for example because many clients reconnect at once,
+/// TCP retries only after a second.
 ///
 /// # Errors
 ///

@@ -21,7 +21,8 @@ use stomp_socket::InvalidConfig;
 #[non_exhaustive]
 pub enum Origins {
     /// Pages from the same host and port as the server. If the server is addressed as `localhost` or by a loopback
-    /// address, also pages from any port of `localhost` or a loopback address, such as a front end's development server.
+    /// address, also pages from any port of `localhost` or a loopback address, such as a front end's development
+    /// server.
     ///
     /// Schemes are not compared, because a server behind a TLS proxy does not know its own.
     #[default]
@@ -39,8 +40,8 @@ pub enum Origins {
 }
 
 impl Origins {
-    /// Pages for which `allows` returns true. It receives the origin, in the form of [`Origins::List`], and all headers of
-    /// the request.
+    /// Pages for which `allows` returns true. It receives the origin, in the form of [`Origins::List`], and all headers
+    /// of the request.
     ///
     /// Compare whole host names: `https://evil-example.com` also ends with `example.com`.
     pub fn matching(allows: impl Fn(&str, &HeaderMap) -> bool + Send + Sync + 'static) -> Origins {

@@ -21,8 +21,8 @@ use tokio::time::{Instant, timeout};
 /// 1. [`start`](Shutdown::start): servers stop listening, and upgrades are refused with status 503. Sessions stop
 ///    reading, handle the requests that they have already read, send their receipts, and close with code 1001. Requests
 ///    that were not read get no answer, so their senders know that they were not handled.
-/// 2. Connections that are still open after the drain timeout are aborted. [`abort`](Shutdown::abort) aborts all of them
-///    at once.
+/// 2. Connections that are still open after the drain timeout are aborted. [`abort`](Shutdown::abort) aborts all
+///    connections at once.
 /// 3. [`finished`](Shutdown::finished) completes when all connections are closed and their handlers have ended. This
 ///    includes upgraded connections, which neither hyper nor axum waits for.
 ///

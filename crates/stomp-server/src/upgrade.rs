@@ -23,8 +23,8 @@ use tower_service::Service;
 
 /// A tower service that answers WebSocket handshakes and passes the sockets to a function.
 ///
-/// Mount it on any HTTP server that supports upgrades: with `axum::Router::route_service("/stomp", upgrade)`, or on hyper
-/// with `serve_connection(..).with_upgrades()`. It responds with 101, or with an error status and a sentence:
+/// Mount it on any HTTP server that supports upgrades: with `axum::Router::route_service("/stomp", upgrade)`, or on
+/// hyper with `serve_connection(..).with_upgrades()`. It responds with 101, or with an error status and a sentence:
 ///
 /// | status | when |
 /// |---|---|
@@ -125,8 +125,8 @@ impl Shared {
         match tokio::time::timeout(self.config.handshake_timeout, upgrade).await {
             Ok(Ok(upgraded)) => {
                 let socket = self.socket(upgraded, peer).with_permit(permit);
-                // In a new task, because this task's memory includes the state of the handshake and would be kept for the
-                // whole session.
+                // In a new task, because this task's memory includes the state of the handshake and would be kept for
+                // the whole session.
                 tokio::spawn(self.config.shutdown.abortable((self.serve)(socket)));
             }
             Ok(Err(error)) => {
@@ -138,8 +138,8 @@ impl Shared {
         }
     }
 
-    /// Creates a socket over the stream under HTTP. Takes a TCP stream, the usual case, out of hyper's box, so that reads
-    /// and writes are not dispatched dynamically.
+    /// Creates a socket over the stream under HTTP. Takes a TCP stream, the usual case, out of hyper's box, so that
+    /// reads and writes are not dispatched dynamically.
     fn socket(&self, upgraded: Upgraded, peer: Peer) -> Socket {
         let config = &self.config.socket;
         let upgraded =

@@ -6,8 +6,8 @@ use thiserror::Error;
 
 /// The reason why nothing more can be read from a peer.
 ///
-/// An end is a value, not an error. After [`End::Malformed`] and [`End::Violation`], the socket can still write, so that
-/// the peer learns the reason.
+/// An end is a value, not an error. After [`End::Malformed`] and [`End::Violation`], the socket can still write, so
+/// that the peer learns the reason.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum End {

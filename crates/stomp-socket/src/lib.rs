@@ -37,7 +37,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `tungstenite` | no | `Socket::from_websocket`, over a `WebSocketStream` of `tokio-tungstenite`, whose version then is part of this API |
+//! | `tungstenite` | no | `Socket::from_websocket`; the version of `tokio-tungstenite` then is part of the API |
 
 #![forbid(unsafe_code)]
 

@@ -10,7 +10,8 @@ use std::{
 };
 
 thread_local! {
-    /// The last emptied buffer, for the next connection that writes, so that connections with nothing to write own none.
+    /// The last emptied buffer, for the next connection that writes, so that connections with nothing to write own
+    /// none.
     static SPARE: Cell<Option<BytesMut>> = const { Cell::new(None) };
 }
 

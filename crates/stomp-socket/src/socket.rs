@@ -51,6 +51,7 @@ pub enum Outbound {
 
 /// An encoded frame in two parts, so that many receivers can share the second part.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct EncodedFrame {
     /// The beginning, specific to this receiver.
     pub prefix: Bytes,
@@ -58,6 +59,18 @@ pub struct EncodedFrame {
     pub tail: Bytes,
     /// True if both parts together are UTF-8: a WebSocket peer then receives a text message, else a binary one.
     pub is_text: bool,
+}
+
+impl EncodedFrame {
+    /// A frame from its two parts. `is_text` is true if both together are UTF-8.
+    #[must_use]
+    pub fn new(prefix: Bytes, tail: Bytes, is_text: bool) -> EncodedFrame {
+        EncodedFrame {
+            prefix,
+            tail,
+            is_text,
+        }
+    }
 }
 
 /// One connection as a [`Stream`] of [`Inbound`] items and a [`Sink`] of [`Outbound`] items.

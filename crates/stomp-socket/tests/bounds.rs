@@ -32,8 +32,8 @@ fn message(body: usize) -> Frame {
         .with_body(vec![b'x'; body])
 }
 
-/// Sends `first`, then `repeated` without end. Returns the bytes that a connected socket received until the end, and the
-/// end.
+/// Sends `first`, then `repeated` without end. Returns the bytes that a connected socket received until the end, and
+/// the end.
 async fn send_endlessly(first: Vec<u8>, repeated: Vec<u8>) -> (u64, End) {
     let (ours, mut theirs) = pipe(1 << 10);
     let mut socket = connected(server(ours));

@@ -200,13 +200,8 @@ async fn our_client_and_server_work_together() {
 async fn messages_are_text_if_they_are_utf8_unless_always_binary_is_set() {
     const TEXT: u8 = 0x81;
     const BINARY: u8 = 0x82;
-    let encoded = |is_text| {
-        Outbound::Encoded(EncodedFrame {
-            prefix: "SEND\n".into(),
-            tail: "\n\0".into(),
-            is_text,
-        })
-    };
+    let encoded =
+        |is_text| Outbound::Encoded(EncodedFrame::new("SEND\n".into(), "\n\0".into(), is_text));
     for (item, kind) in [
         (Outbound::Frame(send(b"text")), TEXT),
         (Outbound::Frame(send(b"")), TEXT),

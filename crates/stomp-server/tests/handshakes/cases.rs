@@ -1,7 +1,7 @@
 //! Handshake requests and the expected responses.
 //!
-//! Each row of a table has the status that its value causes. A request combines rows of several tables, and its status is
-//! that of the first row that is not 101, in the order of [`case`].
+//! Each row of a table has the status that its value causes. A request combines rows of several tables, and its status
+//! is that of the first row that is not 101, in the order of [`case`].
 //!
 //! `cargo xtask interop` sends the same requests through proxies.
 

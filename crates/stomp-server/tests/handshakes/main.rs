@@ -1,7 +1,7 @@
-//! Responses to valid and invalid handshakes: from a `Server`, and from an `Upgrade` on axum, under a prefix of axum, and on
-//! hyper.
+//! Responses to valid and invalid handshakes: from a `Server`, and from an `Upgrade` on axum, under a prefix of axum,
+//! and on hyper.
 //!
-//! Each request is a test of its own, named `<mount>/<case>`. To run one of them:
+//! Each request is a separate test, named `<mount>/<case>`. To run one of them:
 //!
 //! ```text
 //! cargo test -p stomp-server --test handshakes -- --exact 'server/two keys'

@@ -2,7 +2,8 @@
 //! section 5.2).
 //!
 //! Nearly all messages are of this kind. They are unmasked in place and text is checked for UTF-8; everything else is
-//! left to tungstenite, so that its rules stay the authority. `tests/pieces.rs` sends everything both ways and compares.
+//! left to tungstenite, so that its rules stay the authority. `tests/pieces.rs` sends everything both ways and
+//! compares.
 
 use super::frame::{Header, mask};
 use crate::transport::is_utf8;

@@ -77,8 +77,8 @@ pub fn request(uri: &Uri, versions: &[Version]) -> Request<()> {
     request
 }
 
-/// Checks the response to `request` (RFC 6455, section 4.1), and returns the STOMP version that the server selected as a
-/// sub-protocol. If it is `None`, the `accept-version` header of `CONNECT` decides.
+/// Checks the response to `request` (RFC 6455, section 4.1), and returns the STOMP version that the server selected as
+/// a sub-protocol. If it is `None`, the `accept-version` header of `CONNECT` decides.
 ///
 /// # Errors
 ///

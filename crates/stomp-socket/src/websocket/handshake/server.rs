@@ -13,8 +13,8 @@ use tokio_tungstenite::tungstenite::{
 pub struct Accepted {
     /// The response: 101, with the selected sub-protocol.
     pub response: Response<()>,
-    /// The highest STOMP version that the client offered as a sub-protocol. If it is `None`, the `accept-version` header
-    /// of `CONNECT` decides.
+    /// The highest STOMP version that the client offered as a sub-protocol. If it is `None`, the `accept-version`
+    /// header of `CONNECT` decides.
     pub subprotocol: Option<Version>,
 }
 
@@ -30,9 +30,9 @@ pub struct Rejection {
 
 /// Answers a WebSocket handshake (RFC 6455, section 4.2).
 ///
-/// Selects the highest of the sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp` that the client offers. If it offers
-/// only unknown ones, the response selects none, as RFC 6455 allows: the client then decides whether to continue, and
-/// STOMP's own version negotiation applies.
+/// Selects the highest of the sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp` that the client offers. If it
+/// offers only unknown ones, the response selects none, as RFC 6455 allows: the client then decides whether to
+/// continue, and STOMP's own version negotiation applies.
 ///
 /// # Errors
 ///
