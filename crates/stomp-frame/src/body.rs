@@ -1,64 +1,72 @@
 //! The search for the end of a frame's body.
 
 use crate::{
-    Command, DecodeError, DecodeErrorKind as Kind, Limits, Version, header,
-    headers::{Entry, raw_value},
-    value,
+    Command, DecodeError, DecodeErrorKind as Kind, Limits, Version,
+    excerpt::MAX_EXCERPT,
+    header,
+    header_value::parse_content_length,
+    headers::{Entry, find_entry},
 };
 use memchr::memchr;
 
-/// A frame whose head is known, and the search for its closing NUL.
+/// A frame whose head is complete, and the search for its closing NUL.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct BodySearch {
+pub(crate) struct BodyScanner {
     pub(crate) command: Command,
     /// Bytes in the head.
-    pub(crate) head: usize,
-    /// See [`HeadSearch::is_plain`](crate::head::HeadSearch::is_plain).
+    pub(crate) head_len: usize,
+    /// See [`HeadScanner::is_plain`](crate::head::HeadScanner::is_plain).
     pub(crate) is_plain: bool,
-    /// Bytes in the body, where `content-length` says so.
-    length: Option<usize>,
-    /// There is no NUL in `head..scanned`.
+    /// The `content-length`, if the frame has one.
+    body_len: Option<usize>,
+    /// `head_len..scanned` contains no NUL.
     scanned: usize,
 }
 
-impl BodySearch {
-    /// The beginning of a body. An error has no place in the frame but its head.
-    pub(crate) fn after(
+impl BodyScanner {
+    /// Starts at the end of `head`, whose headers are `entries`.
+    pub(crate) fn new(
         head: &[u8],
         command: Command,
         is_plain: bool,
         entries: &[Entry],
-    ) -> Result<BodySearch, DecodeError> {
-        let stated = raw_value(head, entries, header::CONTENT_LENGTH);
-        let length = match stated.map(value::content_length) {
+    ) -> Result<BodyScanner, DecodeError> {
+        let body_len = match find_entry(head, entries, header::CONTENT_LENGTH) {
             None => None,
-            Some(Some(length)) => Some(length),
-            Some(None) => return Err(Kind::InvalidContentLength.at(0)),
+            Some(entry) => {
+                let value = entry.value_bytes(head);
+                let Some(body_len) = parse_content_length(value) else {
+                    let error = DecodeError::new(Kind::InvalidContentLength, entry.value_start());
+                    return Err(error.with_found(value, MAX_EXCERPT));
+                };
+                Some(body_len)
+            }
         };
-        Ok(BodySearch {
+        Ok(BodyScanner {
             command,
-            head: head.len(),
+            head_len: head.len(),
             is_plain,
-            length,
+            body_len,
             scanned: head.len(),
         })
     }
 
-    /// How many bytes the frame will have, if it says so.
-    pub(crate) fn expected(&self) -> Option<usize> {
-        self.length.map(|_| self.scanned.saturating_add(1))
+    /// The length of the whole frame, if it has a `content-length`.
+    pub(crate) fn frame_len(&self) -> Option<usize> {
+        // With a `content-length`, the first scan sets `scanned` to the position of the NUL.
+        self.body_len.map(|_| self.scanned.saturating_add(1))
     }
 
-    /// Whether these bytes, of which few are new, are plainly not all of the frame.
+    /// Returns true if `bytes` certainly end before the frame does: a cheap check, for when few of them are new.
     #[inline]
-    pub(crate) fn goes_on(&mut self, bytes: &[u8], limits: &Limits) -> bool {
+    pub(crate) fn is_incomplete(&mut self, bytes: &[u8], limits: &Limits) -> bool {
         const FEW: usize = 16;
-        if self.length.is_some() {
+        if self.body_len.is_some() {
             return bytes.len() <= self.scanned;
         }
         let new = bytes.get(self.scanned..).unwrap_or_default();
-        // A body's first byte shows whether there may be one.
-        if self.scanned == self.head
+        // The first byte of a body needs the full check: it shows whether the frame has a body that it must not have.
+        if self.scanned == self.head_len
             || new.len() > FEW
             || bytes.len() >= limits.max_frame_bytes
             || new.contains(&0)
@@ -69,27 +77,27 @@ impl BodySearch {
         true
     }
 
-    /// Where the closing NUL stands; `None` if the body goes on.
+    /// Scans on, and returns the position of the closing NUL; `None` if `bytes` end before it.
     ///
     /// STOMP 1.2, "Header content-length": "this number of octets MUST be read, regardless of whether or not there are
     /// NULL octets in the body. The frame still needs to be terminated with a NULL octet."
-    pub(crate) fn go_on(
+    pub(crate) fn scan(
         &mut self,
         bytes: &[u8],
         limits: &Limits,
         version: Version,
     ) -> Result<Option<usize>, DecodeError> {
         // STOMP 1.0, "SUBSCRIBE": "The body of the SUBSCRIBE command is ignored."
-        let ignored = version == Version::V1_0 && self.command == Command::Subscribe;
-        let has_body = match self.length {
-            Some(length) => length > 0,
-            None => bytes.get(self.head).is_some_and(|byte| *byte != 0),
+        let is_ignored = version == Version::V1_0 && self.command == Command::Subscribe;
+        let has_body = match self.body_len {
+            Some(body_len) => body_len > 0,
+            None => bytes.get(self.head_len).is_some_and(|byte| *byte != 0),
         };
-        if has_body && !ignored && !self.command.allows_body() {
-            return Err(Kind::UnexpectedBody.at(self.head));
+        if has_body && !is_ignored && !self.command.allows_body() {
+            return Err(DecodeError::new(Kind::UnexpectedBody, self.head_len));
         }
-        let nul = match self.length {
-            Some(length) => self.head.saturating_add(length),
+        let nul = match self.body_len {
+            Some(body_len) => self.head_len.saturating_add(body_len),
             None => match memchr(0, bytes.get(self.scanned..).unwrap_or_default()) {
                 Some(found) => self.scanned + found,
                 None => bytes.len(),
@@ -97,13 +105,14 @@ impl BodySearch {
         };
         self.scanned = nul;
         match bytes.get(nul) {
-            // The NUL is the frame's last byte.
-            _ if nul >= limits.max_frame_bytes => {
-                Err(Kind::FrameTooLong(limits.max_frame_bytes).at(limits.max_frame_bytes))
-            }
+            // The NUL counts as a byte of the frame.
+            _ if nul >= limits.max_frame_bytes => Err(DecodeError::new(
+                Kind::FrameTooLong(limits.max_frame_bytes),
+                limits.max_frame_bytes,
+            )),
             None => Ok(None),
             Some(0) => Ok(Some(nul)),
-            Some(_) => Err(Kind::MissingNul.at(nul)),
+            Some(_) => Err(DecodeError::new(Kind::MissingNul, nul)),
         }
     }
 }

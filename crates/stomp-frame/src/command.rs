@@ -1,14 +1,23 @@
 //! The commands of STOMP 1.0, 1.1 and 1.2.
 
-use std::fmt;
+use crate::InvalidValue;
+use std::{fmt, str::FromStr};
 
-/// A frame's command.
+/// The command of a frame.
 ///
-/// Commands are case sensitive, and there are no others: a frame with an unknown command is refused when it is
-/// decoded.
+/// Commands are case sensitive. The specifications define no others, so this enum is exhaustive, and decoding a frame
+/// with an unknown command fails.
+///
+/// ```
+/// use stomp_frame::Command;
+///
+/// assert_eq!("SEND".parse(), Ok(Command::Send));
+/// assert_eq!(Command::Send.to_string(), "SEND");
+/// assert!("send".parse::<Command>().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// `CONNECT`: a client opens the session.
+    /// `CONNECT`: a client opens a session.
     Connect,
     /// `STOMP`: the same as `CONNECT`, since 1.1.
     Stomp,
@@ -16,19 +25,19 @@ pub enum Command {
     Connected,
     /// `SEND`: a client sends a message to a destination.
     Send,
-    /// `SUBSCRIBE`: a client asks for the messages of a destination.
+    /// `SUBSCRIBE`: a client subscribes to a destination.
     Subscribe,
     /// `UNSUBSCRIBE`: a client ends a subscription.
     Unsubscribe,
     /// `BEGIN`: a client starts a transaction.
     Begin,
-    /// `COMMIT`: a client carries out a transaction.
+    /// `COMMIT`: a client commits a transaction.
     Commit,
-    /// `ABORT`: a client drops a transaction.
+    /// `ABORT`: a client rolls back a transaction.
     Abort,
-    /// `ACK`: a client has consumed a message.
+    /// `ACK`: a client acknowledges a message.
     Ack,
-    /// `NACK`: a client has not consumed a message, since 1.1.
+    /// `NACK`: a client rejects a message, since 1.1.
     Nack,
     /// `DISCONNECT`: a client ends the session.
     Disconnect,
@@ -36,7 +45,7 @@ pub enum Command {
     Message,
     /// `RECEIPT`: the server has processed a frame that asked for a receipt.
     Receipt,
-    /// `ERROR`: something went wrong.
+    /// `ERROR`: the server reports an error.
     Error,
 }
 
@@ -60,10 +69,10 @@ impl Command {
         Command::Error,
     ];
 
-    /// The length of the longest command.
-    pub(crate) const LONGEST: usize = "UNSUBSCRIBE".len();
+    /// Bytes in the longest command.
+    pub(crate) const MAX_LEN: usize = "UNSUBSCRIBE".len();
 
-    /// The command as it stands on the wire.
+    /// The command as written on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -85,7 +94,7 @@ impl Command {
         }
     }
 
-    /// Whether a frame of this command may have a body.
+    /// Returns true if a frame with this command may have a body.
     ///
     /// STOMP 1.2, "Body": "Only the `SEND`, `MESSAGE`, and `ERROR` frames MAY have a body."
     #[must_use]
@@ -93,7 +102,7 @@ impl Command {
         matches!(self, Command::Send | Command::Message | Command::Error)
     }
 
-    /// Whether header values of this command's frames are never escaped, in any version.
+    /// Returns true if the headers of frames with this command are not escaped, in any version.
     ///
     /// STOMP 1.2, "Value Encoding": "The `CONNECT` and `CONNECTED` frames do not escape the carriage return, line
     /// feed or colon octets in order to remain backward compatible with STOMP 1.0."
@@ -102,7 +111,7 @@ impl Command {
         matches!(self, Command::Connect | Command::Stomp | Command::Connected)
     }
 
-    /// Reads a command as it stands on the wire.
+    /// Parses a command as written on the wire; `None` if it is unknown.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Command> {
         Some(match bytes {
@@ -132,19 +141,33 @@ impl fmt::Display for Command {
     }
 }
 
+impl FromStr for Command {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        Command::from_bytes(text.as_bytes())
+            .ok_or_else(|| InvalidValue::new("command", text, "a STOMP command"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_command_reads_back() {
+    fn every_command_parses_from_its_text() {
         for command in Command::ALL {
-            assert_eq!(
-                Command::from_bytes(command.as_str().as_bytes()),
-                Some(command)
-            );
+            assert_eq!(command.to_string().parse(), Ok(command));
+            assert!(command.as_str().len() <= Command::MAX_LEN);
         }
-        assert_eq!(Command::from_bytes(b"send"), None);
-        assert_eq!(Command::from_bytes(b"SEND "), None);
+    }
+
+    #[test]
+    fn the_error_of_an_unknown_command_quotes_it() {
+        let error = "send ".parse::<Command>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"command "send " is not a STOMP command"#
+        );
     }
 }

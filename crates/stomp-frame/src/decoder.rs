@@ -1,36 +1,44 @@
-//! Frames from bytes that come in any pieces.
+//! Frames from bytes that arrive in pieces of any size.
 
 use crate::{
     Command, DecodeError, DecodeErrorKind as Kind, Frame, Headers, Limits, Version,
-    body::BodySearch,
+    body::BodyScanner,
     escape, grammar,
-    head::HeadSearch,
+    head::HeadScanner,
     header,
-    headers::{Entry, raw_value},
+    headers::{Entry, find_entry},
     input::Input,
 };
 use bytes::Bytes;
 use bytestring::ByteString;
 use memchr::memchr;
 
-/// What a [`Decoder`] finds.
+/// An item of a stream that a [`Decoder`] decodes.
+///
+/// The grammar defines no others, so this enum is exhaustive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
     /// A frame.
     Frame(Frame),
-    /// One or more EOLs between frames: a heart-beat, or the padding that may follow a frame.
+    /// One or more EOLs between frames: a heart-beat, or the EOLs that may follow a frame.
     HeartBeat,
 }
 
-/// Finds the frames in a stream of bytes, whatever pieces it comes in.
+/// Decodes the frames in a stream of bytes, which may arrive in pieces of any size.
 ///
-/// [`feed`](Decoder::feed) it what has arrived, then call [`decode`](Decoder::decode) until it gives `None`. Each byte
-/// is looked at a bounded number of times, however small the pieces. Frames that arrive whole are slices of what was
-/// fed; only those that arrive in pieces are copied together.
+/// [`feed`](Decoder::feed) it the bytes that have arrived, then call [`decode`](Decoder::decode) until it returns
+/// `None`. It examines each byte a bounded number of times, however small the pieces. A frame that arrives whole is a
+/// slice of the bytes that were fed; only a frame that arrives in pieces is copied into one buffer.
 ///
-/// After a `CONNECT`, `STOMP` or `CONNECTED` frame the decoder **stops by itself**: how the following bytes are to be
-/// read depends on the version, and whether they may be read at all on the answer. They are kept until
-/// [`resume`](Decoder::resume) is called, within [`Limits::max_frame_bytes`].
+/// # Negotiation
+///
+/// A new decoder reads STOMP 1.0, in which nothing is escaped. This suits the first frame of a stream in any version:
+/// `CONNECT`, `STOMP` and `CONNECTED` are never escaped.
+///
+/// After such a frame the decoder **stops by itself**, because the version decides how to read the bytes after it, and
+/// the answer decides whether to read them at all. It buffers them, up to [`Limits::max_frame_bytes`], until you call
+/// [`resume`](Decoder::resume) with the negotiated version. To decode a stream that is negotiated already, call `resume`
+/// before the first [`decode`](Decoder::decode).
 ///
 /// ```
 /// use stomp_frame::{Decoded, Decoder, Limits, Version};
@@ -47,7 +55,12 @@ pub enum Decoded {
 /// # Ok::<(), stomp_frame::DecodeError>(())
 /// ```
 ///
-/// Reading from anything that fills a buffer, the bytes of a read are copied once and then shared by their frames:
+/// # End of the stream
+///
+/// The decoder does not learn that a stream has ended. If [`buffered_bytes`](Decoder::buffered_bytes) is not 0 at the end
+/// of the input, and the decoder is not [stopped](Decoder::is_stopped), the last frame (or EOL) was truncated.
+///
+/// In this loop, the bytes of each read are copied once, and then shared by their frames:
 ///
 /// ```
 /// use stomp_frame::{Decoded, Decoder, Limits, Version};
@@ -73,25 +86,28 @@ pub enum Decoded {
 ///         }
 ///     }
 /// }
+/// if decoder.buffered_bytes() > 0 {
+///     return Err("the stream ended within a frame".into());
+/// }
 /// # assert_eq!(frames, 1);
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// With a `BytesMut` to read into, `feed(buffer.split())` does not even copy.
+/// If you read into a `BytesMut`, `feed(buffer.split())` avoids this copy too.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
-    /// What escapes to undo. Before the negotiation only frames that never escape make sense.
+    /// Decides which escapes are defined: none until the negotiation, as the frames that open a session have none.
     version: Version,
     state: State,
     input: Input,
-    /// Where the headers are of the frame that is being read.
+    /// The headers of the current frame. Only their index, until the frame is complete.
     headers: Headers,
 }
 
 impl Decoder {
-    /// A decoder at the beginning of a stream. `limits` hold until the negotiation.
+    /// Creates a decoder for the start of a stream. It reads STOMP 1.0, within `limits`, until [`Decoder::resume`].
     #[must_use]
     pub fn new(limits: Limits) -> Decoder {
         Decoder {
@@ -103,7 +119,7 @@ impl Decoder {
         }
     }
 
-    /// Lets the decoder go on after `CONNECT`, `STOMP` or `CONNECTED`, in this version and with these limits.
+    /// Sets the version and the limits of the next frames, and continues after `CONNECT`, `STOMP` or `CONNECTED`.
     pub fn resume(&mut self, version: Version, limits: Limits) {
         self.version = version;
         self.limits = limits.indexable();
@@ -118,66 +134,70 @@ impl Decoder {
         &self.limits
     }
 
-    /// Whether the decoder waits for [`resume`](Decoder::resume).
+    /// Returns true if the decoder waits for [`resume`](Decoder::resume).
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, State::Stopped)
     }
 
-    /// How many bytes are kept: fed, and not yet part of what [`decode`](Decoder::decode) gave.
+    /// Bytes that were fed, but are not part of a returned frame or heart-beat yet. After an error, 0.
+    ///
+    /// At the end of a stream, a value above 0 means that the last frame (or EOL) was truncated, unless the decoder is
+    /// [stopped](Decoder::is_stopped).
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.input.as_slice().len()
     }
 
-    /// Takes what has arrived.
+    /// Appends bytes that have arrived.
     #[inline]
     pub fn feed(&mut self, bytes: impl Into<Bytes>) {
-        self.input.feed(bytes.into(), || self.state.expected());
+        self.input.feed(bytes.into(), || self.state.frame_len());
     }
 
-    /// The next frame or heart-beat, or `None` if more bytes (or the negotiation) are needed.
+    /// Decodes the next frame or heart-beat; `None` if it needs more bytes, or [`resume`](Decoder::resume).
     ///
     /// # Errors
     ///
-    /// If what was fed is not a frame, or one over the limits. The decoder then gives the same error for ever.
+    /// The bytes are not a frame, or the frame exceeds the limits. All later calls return the same error.
     #[inline]
     pub fn decode(&mut self) -> Result<Option<Decoded>, DecodeError> {
-        // One more piece of a body, and nothing else: with small pieces this is what nearly every call comes to.
-        if let State::Body(search) = &mut self.state {
+        // The usual call with small pieces: one more piece of a body.
+        if let State::Body(scanner) = &mut self.state {
             if self
                 .input
-                .gathered()
-                .is_some_and(|bytes| search.goes_on(bytes, &self.limits))
+                .coalesced()
+                .is_some_and(|bytes| scanner.is_incomplete(bytes, &self.limits))
             {
                 return Ok(None);
             }
-        // What whoever asks for all frames of a piece hears last.
-        } else if self.input.is_used_up() && matches!(self.state, State::Head(_)) {
+        // The usual last call of a `while let Some(..) = decode()` loop: nothing is buffered.
+        } else if self.input.is_vacant() && matches!(self.state, State::Head(_)) {
             return Ok(None);
         }
-        self.look()
+        self.decode_buffered()
     }
 
-    fn look(&mut self) -> Result<Option<Decoded>, DecodeError> {
-        if matches!(&self.state, State::Head(search) if search.is_at_start()) && self.skip_eols() {
+    fn decode_buffered(&mut self) -> Result<Option<Decoded>, DecodeError> {
+        if matches!(&self.state, State::Head(scanner) if scanner.is_at_start()) && self.skip_eols()
+        {
             return Ok(Some(Decoded::HeartBeat));
         }
-        match self.find_nul() {
+        match self.scan() {
             Ok(Some((body, nul))) => self
-                .take(body, nul)
+                .take_frame(body, nul)
                 .map(Some)
                 .map_err(|error| self.fail(error)),
             Ok(None) => {
-                self.input.gather();
+                self.input.coalesce();
                 Ok(None)
             }
             Err(error) => Err(self.fail(error)),
         }
     }
 
-    /// Looks for the end of a frame: the byte at which its closing NUL stands.
-    fn find_nul(&mut self) -> Result<Option<(BodySearch, usize)>, DecodeError> {
+    /// Scans on for the end of the frame, and returns the position of its closing NUL.
+    fn scan(&mut self) -> Result<Option<(BodyScanner, usize)>, DecodeError> {
         let Decoder {
             limits,
             version,
@@ -187,30 +207,33 @@ impl Decoder {
         } = self;
         let bytes = self.input.as_slice();
         let mut body = match state {
-            // Nothing, or the first half of an EOL that is skipped when the other comes.
+            // No bytes, or the first half of an EOL, which is skipped when the second half arrives.
             State::Head(_) if matches!(bytes, [] | [b'\r']) => return Ok(None),
-            State::Head(search) => {
-                let Some((end, command)) = search.go_on(bytes, limits, headers)? else {
+            State::Head(scanner) => {
+                let Some((end, command)) = scanner.scan(bytes, limits, headers)? else {
                     return Ok(None);
                 };
                 let head = bytes.get(..end).unwrap_or_default();
-                BodySearch::after(head, command, search.is_plain(), headers.entries())?
+                BodyScanner::new(head, command, scanner.is_plain(), headers.entries())?
             }
-            State::Body(search) => *search,
+            State::Body(scanner) => *scanner,
             State::Stopped if bytes.len() > limits.max_frame_bytes => {
-                return Err(Kind::FrameTooLong(limits.max_frame_bytes).at(limits.max_frame_bytes));
+                return Err(DecodeError::new(
+                    Kind::FrameTooLong(limits.max_frame_bytes),
+                    limits.max_frame_bytes,
+                ));
             }
             State::Stopped => return Ok(None),
             State::Failed(error) => return Err(error.clone()),
         };
-        let nul = body.go_on(bytes, limits, *version)?;
+        let nul = body.scan(bytes, limits, *version)?;
         if nul.is_none() {
             *state = State::Body(body);
         }
         Ok(nul.map(|nul| (body, nul)))
     }
 
-    /// Reads nothing more. Names the frame's receipt, if its headers are known.
+    /// Stops decoding for good. Adds the receipt of the frame to the error, if the headers are known.
     fn fail(&mut self, mut error: DecodeError) -> DecodeError {
         if !matches!(self.state, State::Failed(_)) {
             let version = if self.state.is_unescaped() {
@@ -218,16 +241,17 @@ impl Decoder {
             } else {
                 self.version
             };
-            error.receipt = error
-                .receipt
-                .or_else(|| receipt(self.input.as_slice(), self.headers.entries(), version));
+            if error.receipt().is_none() {
+                let receipt = find_receipt(self.input.as_slice(), self.headers.entries(), version);
+                error = error.with_receipt(receipt);
+            }
             self.state = State::Failed(error.clone());
         }
         self.input = Input::default();
         error
     }
 
-    /// Drops EOLs before a frame, and says whether there were any.
+    /// Drops EOLs before a frame. Returns true if there were any.
     fn skip_eols(&mut self) -> bool {
         let bytes = self.input.as_slice();
         let mut rest = bytes;
@@ -241,22 +265,22 @@ impl Decoder {
         eols > 0
     }
 
-    /// Takes the frame whose closing NUL stands at `nul`.
-    fn take(&mut self, search: BodySearch, nul: usize) -> Result<Decoded, DecodeError> {
-        let BodySearch {
+    /// Removes the frame whose closing NUL is at the position `nul` from the input, and returns it.
+    fn take_frame(&mut self, scanner: BodyScanner, nul: usize) -> Result<Decoded, DecodeError> {
+        let BodyScanner {
             command,
-            head,
+            head_len,
             is_plain,
             ..
-        } = search;
+        } = scanner;
         let mut body = self.input.split_to(nul + 1);
-        let text = body.split_to(head);
-        body.truncate(nul - head);
+        let head = body.split_to(head_len);
+        body.truncate(nul - head_len);
         if body.is_empty() || !command.allows_body() {
             body = Bytes::new();
         }
-        let noted = std::mem::take(&mut self.headers);
-        let headers = read_headers(text, noted, is_plain, command, self.version)?;
+        let index = std::mem::take(&mut self.headers);
+        let headers = unescape_headers(head, index, is_plain, command, self.version)?;
         self.state = if command.is_unescaped() {
             State::Stopped
         } else {
@@ -272,55 +296,56 @@ impl Decoder {
 
 #[derive(Debug)]
 enum State {
-    /// Looking for the end of a head.
-    Head(HeadSearch),
-    /// Looking for the end of a body.
-    Body(BodySearch),
-    /// Waiting for the negotiation.
+    /// Searching the end of a head.
+    Head(HeadScanner),
+    /// Searching the end of a body.
+    Body(BodyScanner),
+    /// Waiting for [`Decoder::resume`].
     Stopped,
-    /// Nothing more is read.
+    /// Decoding has failed, and does not continue.
     Failed(DecodeError),
 }
 
 impl State {
-    const START: State = State::Head(HeadSearch::START);
+    const START: State = State::Head(HeadScanner::START);
 
-    /// How many bytes the frame that is being read will have, if it says so.
-    fn expected(&self) -> Option<usize> {
+    /// The length of the current frame, if its `content-length` is known.
+    fn frame_len(&self) -> Option<usize> {
         match self {
-            State::Body(search) => search.expected(),
+            State::Body(scanner) => scanner.frame_len(),
             _ => None,
         }
     }
 
-    /// Whether the frame that is being read has no escapes in any version.
+    /// Returns true if the current frame has no escapes in any version.
     fn is_unescaped(&self) -> bool {
         match self {
-            State::Head(search) => search.command().is_some_and(Command::is_unescaped),
-            State::Body(search) => search.command.is_unescaped(),
+            State::Head(scanner) => scanner.command().is_some_and(Command::is_unescaped),
+            State::Body(scanner) => scanner.command.is_unescaped(),
             State::Stopped | State::Failed(_) => false,
         }
     }
 }
 
-/// The headers in a head, with escapes undone where the version has them.
-fn read_headers(
+/// Adds the text to the index of a head's headers. Unescapes them, if the version and the command have escapes.
+fn unescape_headers(
     head: Bytes,
-    mut noted: Headers,
+    mut index: Headers,
     is_plain: bool,
     command: Command,
     version: Version,
 ) -> Result<Headers, DecodeError> {
-    let text = ByteString::try_from(head).map_err(|error| Kind::NotUtf8.at(error.valid_up_to()))?;
+    let text = ByteString::try_from(head)
+        .map_err(|error| DecodeError::new(Kind::NotUtf8, error.valid_up_to()))?;
     let has_escapes = || memchr(b'\\', text.as_bytes()).is_some();
-    if is_plain || command.is_unescaped() || !escape::is_used_in(version) || !has_escapes() {
-        return Ok(noted.within(text, is_plain));
+    if is_plain || command.is_unescaped() || !escape::is_defined_in(version) || !has_escapes() {
+        return Ok(index.with_head(text, is_plain));
     }
-    // The few that have escapes are added to the head.
+    // Only the headers with escapes are appended to the head, unescaped; the others stay where they are.
     let mut plain = String::with_capacity(2 * text.len());
     plain.push_str(&text);
     let mut next = memchr(b'\\', text.as_bytes());
-    for entry in noted.noted() {
+    for entry in index.entries_mut() {
         if next.is_none_or(|next| next >= entry.end()) {
             continue;
         }
@@ -328,39 +353,42 @@ fn read_headers(
             b'\\',
             text.as_bytes().get(entry.end()..).unwrap_or_default(),
         )
-        .map(|at| entry.end() + at);
-        *entry = undo(*entry, &text, version, &mut plain).map_err(|offset| {
-            // Some entries are changed already.
+        .map(|position| entry.end() + position);
+        *entry = unescape_header(*entry, &text, version, &mut plain).map_err(|position| {
+            // The head is parsed again, because some entries already point into the unescaped text.
             let receipt = grammar::parse(text.as_bytes())
                 .ok()
-                .and_then(|(_, entries)| receipt(text.as_bytes(), &entries, version));
-            DecodeError {
-                receipt,
-                ..Kind::UndefinedEscape.at(offset)
-            }
+                .and_then(|(_, entries)| find_receipt(text.as_bytes(), &entries, version));
+            DecodeError::new(Kind::UndefinedEscape, position).with_receipt(receipt)
         })?;
     }
-    Ok(noted.unescaped(plain))
+    Ok(index.with_unescaped(plain))
 }
 
-/// Adds a header to `plain` with its escapes undone, or says at which byte an undefined one stands.
-fn undo(entry: Entry, text: &str, version: Version, plain: &mut String) -> Result<Entry, usize> {
+/// Appends a header to `plain`, unescaped. The error is the position of an undefined escape sequence.
+fn unescape_header(
+    entry: Entry,
+    text: &str,
+    version: Version,
+    plain: &mut String,
+) -> Result<Entry, usize> {
     let (name, value, start) = (entry.name(text), entry.value(text), plain.len());
-    escape::undo(version, name, plain).map_err(|at| entry.start() + at)?;
+    escape::unescape(version, name, plain).map_err(|position| entry.start() + position)?;
     let colon = plain.len();
     plain.push(':');
-    escape::undo(version, value, plain).map_err(|at| entry.start() + name.len() + 1 + at)?;
+    escape::unescape(version, value, plain).map_err(|position| entry.value_start() + position)?;
     Ok(Entry::new(start, colon, plain.len()))
 }
 
-/// The `receipt` of a frame that is refused, for the answer; none if it cannot be told rightly.
-fn receipt(head: &[u8], entries: &[Entry], version: Version) -> Option<Box<str>> {
-    let raw = std::str::from_utf8(raw_value(head, entries, header::RECEIPT)?).ok()?;
+/// The `receipt` of a malformed frame, so that the answer can name it; `None` if its value is malformed too.
+fn find_receipt(head: &[u8], entries: &[Entry], version: Version) -> Option<Box<str>> {
+    let entry = find_entry(head, entries, header::RECEIPT)?;
+    let escaped = std::str::from_utf8(entry.value_bytes(head)).ok()?;
     let mut plain = String::new();
     match version {
-        _ if raw.contains('\r') => return None,
-        Version::V1_0 => plain.push_str(raw),
-        _ => escape::undo(version, raw, &mut plain).ok()?,
+        _ if escaped.contains('\r') => return None,
+        Version::V1_0 => plain.push_str(escaped),
+        _ => escape::unescape(version, escaped, &mut plain).ok()?,
     }
     Some(plain.into())
 }

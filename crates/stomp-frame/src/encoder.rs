@@ -1,23 +1,25 @@
 //! Frames to bytes.
 
-use crate::{Command, EncodeError, Frame, Headers, Version, escape, header, value};
+use crate::{
+    Command, EncodeError, Frame, Headers, Version, escape, header,
+    header_value::parse_content_length,
+};
 use bytes::{BufMut, BytesMut};
 
 /// Appends frames to a buffer, in one version of the protocol.
 ///
-/// [`encode`](Encoder::encode) writes a whole frame. Those who encode a frame in parts, to share the parts that are
-/// the same for many receivers, call [`command`](Encoder::command), then [`header`](Encoder::header) any number of
-/// times, then [`body`](Encoder::body).
+/// [`encode`](Encoder::encode) appends a whole frame. To encode a frame in parts, so that many receivers share the parts
+/// that are the same for all, call [`command`](Encoder::command), then [`header`](Encoder::header) any number of times,
+/// then [`body`](Encoder::body).
 ///
-/// A failed call leaves the buffer as it was: nothing half-written, and never a byte that would make a second header
-/// or frame.
+/// A failed call leaves the buffer unchanged. No name and no value can add a second header or frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encoder {
     version: Version,
 }
 
 impl Encoder {
-    /// An encoder for `version`.
+    /// Creates an encoder for `version`.
     #[must_use]
     pub const fn new(version: Version) -> Encoder {
         Encoder { version }
@@ -25,13 +27,13 @@ impl Encoder {
 
     /// Appends `frame` to `out`.
     ///
-    /// A frame with a body gets a `content-length`, unless it has one: STOMP 1.2, "Body": "`SEND`, `MESSAGE` and
+    /// Adds a `content-length` to a frame that has a body, but no such header: STOMP 1.2, "Body": "`SEND`, `MESSAGE` and
     /// `ERROR` frames SHOULD include a `content-length` header to ease frame parsing".
     ///
     /// # Errors
     ///
-    /// [`EncodeError`], if the version cannot express the frame. STOMP 1.0 has no escapes, 1.1 none for CR; `CONNECT`
-    /// and `CONNECTED` are never escaped; a NUL cannot stand in any header.
+    /// [`EncodeError`], if the version cannot express the frame. STOMP 1.0 has no escapes, and 1.1 has none for CR;
+    /// `CONNECT`, `STOMP` and `CONNECTED` are never escaped; no version can express a NUL in a header.
     pub fn encode(self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
         let start = out.len();
         let result = self.encode_parts(frame, out);
@@ -47,15 +49,15 @@ impl Encoder {
             headers,
             body,
         } = frame;
-        let length_stated = check_body(*command, headers, body.len())?;
-        out.reserve(headers.bytes() + body.len() + ROOM);
+        let has_length = check_body(*command, headers, body.len())?;
+        out.reserve(headers.text_len() + body.len() + OVERHEAD);
         self.command(*command, out);
         match headers.plain_lines() {
             Some(lines) => out.put_slice(lines),
             None => self.put_lines(*command, headers, out)?,
         }
-        if length_stated || body.is_empty() {
-            end(body, out);
+        if has_length || body.is_empty() {
+            put_body(body, out);
         } else {
             self.body(body, out);
         }
@@ -69,37 +71,34 @@ impl Encoder {
         out: &mut BytesMut,
     ) -> Result<(), EncodeError> {
         for (line, name) in headers.lines() {
-            if escape::specials(line.as_bytes()) == 1 && !name.is_empty() {
+            // The colon is the only structural byte, so nothing needs an escape.
+            if escape::count_structural(line.as_bytes()) == 1 && !name.is_empty() {
                 out.put_slice(line.as_bytes());
                 out.put_u8(b'\n');
             } else {
-                self.header_of(
-                    command,
-                    name,
-                    line.get(name.len() + 1..).unwrap_or_default(),
-                    out,
-                )?;
+                let value = line.get(name.len() + 1..).unwrap_or_default();
+                self.put_header(command, name, value, out)?;
             }
         }
         Ok(())
     }
 
-    /// Appends the command's line.
+    /// Appends the line of the command.
     pub fn command(self, command: Command, out: &mut BytesMut) {
         out.put_slice(command.as_str().as_bytes());
         out.put_u8(b'\n');
     }
 
-    /// Appends a header line of a frame other than `CONNECT` and `CONNECTED`.
+    /// Appends a header line of a frame other than `CONNECT`, `STOMP` and `CONNECTED`.
     ///
     /// # Errors
     ///
     /// [`EncodeError::EmptyHeaderName`], [`EncodeError::Inexpressible`].
     pub fn header(self, name: &str, value: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
-        self.header_of(Command::Message, name, value, out)
+        self.put_header(Command::Message, name, value, out)
     }
 
-    /// Appends a `content-length` header, if the body is not empty, then the empty line, the body and the closing NUL.
+    /// Appends a `content-length` header if the body is not empty, then the empty line, the body and the closing NUL.
     pub fn body(self, body: &[u8], out: &mut BytesMut) {
         if !body.is_empty() {
             out.put_slice(header::CONTENT_LENGTH.as_bytes());
@@ -107,10 +106,10 @@ impl Encoder {
             put_number(body.len(), out);
             out.put_u8(b'\n');
         }
-        end(body, out);
+        put_body(body, out);
     }
 
-    fn header_of(
+    fn put_header(
         self,
         command: Command,
         name: &str,
@@ -121,42 +120,44 @@ impl Encoder {
             return Err(EncodeError::EmptyHeaderName);
         }
         let start = out.len();
-        let escaped = escape::is_used_in(self.version) && !command.is_unescaped();
-        let written = if escaped {
+        let has_escapes = escape::is_defined_in(self.version) && !command.is_unescaped();
+        let result = if has_escapes {
             self.put_escaped(name, value, out)
         } else {
-            put_plain(name, value, out)
+            put_unescaped(name, value, out)
         };
-        written.map_err(|byte| {
+        result.map_err(|byte| {
             out.truncate(start);
             EncodeError::Inexpressible {
                 name: name.to_owned(),
-                byte: byte.into(),
+                character: byte.into(),
                 command,
                 version: self.version,
             }
         })
     }
 
+    /// Appends an escaped header. The error is a byte that the version cannot express.
     fn put_escaped(self, name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
-        escape::apply(self.version, name, out)?;
+        escape::escape(self.version, name, out)?;
         out.put_u8(b':');
-        escape::apply(self.version, value, out)?;
+        escape::escape(self.version, value, out)?;
         out.put_u8(b'\n');
         Ok(())
     }
 }
 
 /// Bytes in a frame besides its headers and body: the command, a `content-length`, the empty line and the NUL.
-const ROOM: usize = 48;
+const OVERHEAD: usize = 48;
 
-/// A header where nothing is escaped: a colon may stand in the value, for the first one ends the name.
-fn put_plain(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
-    let breaks = |byte: &u8| matches!(byte, 0 | b'\r' | b'\n');
+/// Appends a header to a frame without escapes. The value may contain colons, because the first one ends the name. The
+/// error is a byte that the frame cannot express.
+fn put_unescaped(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
+    let is_inexpressible = |byte: &u8| matches!(byte, 0 | b'\r' | b'\n');
     if let Some(byte) = name
         .bytes()
-        .find(|byte| breaks(byte) || *byte == b':')
-        .or(value.bytes().find(breaks))
+        .find(|byte| is_inexpressible(byte) || *byte == b':')
+        .or(value.bytes().find(is_inexpressible))
     {
         return Err(byte);
     }
@@ -167,10 +168,11 @@ fn put_plain(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
     Ok(())
 }
 
+/// Appends decimal digits, which is faster than `fmt`.
 fn put_number(mut number: usize, out: &mut BytesMut) {
-    const LONGEST: usize = 20;
-    let mut digits = [0; LONGEST];
-    let mut start = LONGEST;
+    const MAX_DIGITS: usize = 20;
+    let mut digits = [0; MAX_DIGITS];
+    let mut start = MAX_DIGITS;
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         start -= 1;
@@ -182,23 +184,24 @@ fn put_number(mut number: usize, out: &mut BytesMut) {
     out.put_slice(digits.get(start..).unwrap_or_default());
 }
 
-fn end(body: &[u8], out: &mut BytesMut) {
+/// Appends the empty line, the body and the closing NUL.
+fn put_body(body: &[u8], out: &mut BytesMut) {
     out.put_u8(b'\n');
     out.put_slice(body);
     out.put_u8(0);
 }
 
-/// Whether the headers state the body's length, if they may.
-fn check_body(command: Command, headers: &Headers, actual: usize) -> Result<bool, EncodeError> {
-    if actual > 0 && !command.allows_body() {
+/// Returns true if the headers contain the length of the body, and false if they contain no length.
+fn check_body(command: Command, headers: &Headers, body_bytes: usize) -> Result<bool, EncodeError> {
+    if body_bytes > 0 && !command.allows_body() {
         return Err(EncodeError::UnexpectedBody(command));
     }
     match headers.get(header::CONTENT_LENGTH) {
         None => Ok(false),
-        Some(stated) if value::content_length(stated.as_bytes()) == Some(actual) => Ok(true),
-        Some(stated) => Err(EncodeError::WrongContentLength {
-            stated: stated.to_owned(),
-            actual,
+        Some(value) if parse_content_length(value.as_bytes()) == Some(body_bytes) => Ok(true),
+        Some(value) => Err(EncodeError::WrongContentLength {
+            value: value.to_owned(),
+            body_bytes,
         }),
     }
 }

@@ -1,27 +1,111 @@
-//! What can be wrong with a frame.
+//! Errors of decoding, encoding and validating frames.
 
-use crate::{Command, Version};
+use crate::{
+    Command, Version,
+    excerpt::{Quoted, excerpt},
+};
+use std::fmt;
 use thiserror::Error;
 
-/// Bytes that are not a frame, or a frame over the limits.
+/// The error of bytes that are not a frame, or of a frame that exceeds the limits.
 ///
-/// After it a [`Decoder`](crate::Decoder) reads nothing more: where the next frame would begin is unknown.
+/// After this error a [`Decoder`](crate::Decoder) reads nothing more, because the start of the next frame is unknown.
+///
+/// ```
+/// use stomp_frame::{DecodeErrorKind, Frame, Version};
+///
+/// let error = Frame::parse("SEND\ncontent-length:ten\n\n\0", Version::V1_2).unwrap_err();
+/// assert_eq!(error.kind(), DecodeErrorKind::InvalidContentLength);
+/// assert_eq!(error.offset(), 20);
+/// assert_eq!(error.found(), Some("ten"));
+/// assert_eq!(
+///     error.to_string(),
+///     r#"content-length is not a number of one to ten digits: "ten", at byte 20 of the frame"#
+/// );
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{kind} (at byte {offset} of the frame)")]
 pub struct DecodeError {
-    /// What is wrong.
-    pub kind: DecodeErrorKind,
-    /// Where, in bytes from the frame's first.
-    pub offset: usize,
-    /// The value of the frame's `receipt` header, where its head could be read.
-    pub receipt: Option<Box<str>>,
+    kind: DecodeErrorKind,
+    offset: usize,
+    /// Boxed, so that the error is not longer than a frame: every call of `decode` returns room for either.
+    details: Option<Box<Details>>,
 }
 
-/// What is wrong with the bytes of a [`DecodeError`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Details {
+    receipt: Option<Box<str>>,
+    found: Option<Box<str>>,
+}
+
+impl DecodeError {
+    pub(crate) fn new(kind: DecodeErrorKind, offset: usize) -> DecodeError {
+        DecodeError {
+            kind,
+            offset,
+            details: None,
+        }
+    }
+
+    /// Sets the value that was found, cut after `max` bytes.
+    pub(crate) fn with_found(mut self, value: &[u8], max: usize) -> DecodeError {
+        self.details.get_or_insert_default().found = Some(excerpt(value, max));
+        self
+    }
+
+    pub(crate) fn with_receipt(mut self, receipt: Option<Box<str>>) -> DecodeError {
+        if receipt.is_some() {
+            self.details.get_or_insert_default().receipt = receipt;
+        }
+        self
+    }
+
+    /// The kind of error.
+    #[must_use]
+    pub fn kind(&self) -> DecodeErrorKind {
+        self.kind
+    }
+
+    /// The position of the error, in bytes from the first byte of the frame.
+    ///
+    /// For an exceeded limit on the head or the frame, this is the limit; for other limits, the start of the line. For
+    /// the two kinds that only [`Frame::parse`](crate::Frame::parse) returns, it counts from the first byte of the input.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The value of the frame's `receipt` header, if the head could be read that far.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&str> {
+        self.details.as_ref()?.receipt.as_deref()
+    }
+
+    /// The invalid value, for [`UnknownCommand`](DecodeErrorKind::UnknownCommand) and
+    /// [`InvalidContentLength`](DecodeErrorKind::InvalidContentLength).
+    ///
+    /// Invalid UTF-8 is replaced by U+FFFD. A long value is cut, and then ends with an ellipsis: a command after 11
+    /// bytes, a `content-length` after 40.
+    #[must_use]
+    pub fn found(&self) -> Option<&str> {
+        self.details.as_ref()?.found.as_deref()
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if let Some(found) = self.found() {
+            write!(f, ": {found:?}")?;
+        }
+        write!(f, ", at byte {} of the frame", self.offset)
+    }
+}
+
+/// The kinds of [`DecodeError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
-    /// The first line is none of the [commands](Command).
+    /// The first line is not a [command](Command).
     #[error("unknown command")]
     UnknownCommand,
     /// A header line has no colon.
@@ -30,57 +114,49 @@ pub enum DecodeErrorKind {
     /// A header line begins with its colon.
     #[error("header without a name")]
     EmptyHeaderName,
-    /// A carriage return stands elsewhere than before a line feed.
+    /// A carriage return is not followed by a line feed.
     #[error("carriage return without a line feed")]
     BareCarriageReturn,
-    /// A NUL stands before the empty line that ends the head.
-    #[error("NUL in the head of a frame")]
+    /// A NUL precedes the empty line that ends the head.
+    #[error("NUL in the head")]
     NulInHead,
     /// The head is not UTF-8.
     #[error("head is not UTF-8")]
     NotUtf8,
-    /// A backslash is followed by something that this version does not define.
+    /// The version does not define this escape sequence.
     #[error("undefined escape sequence")]
     UndefinedEscape,
     /// `content-length` is not one to ten digits.
-    #[error("content-length is not a number")]
+    #[error("content-length is not a number of one to ten digits")]
     InvalidContentLength,
     /// The body is longer than its `content-length`.
-    #[error("no NUL after content-length bytes")]
+    #[error("no NUL after the number of bytes in content-length")]
     MissingNul,
     /// The command allows no body.
     #[error("body on a frame that must not have one")]
     UnexpectedBody,
-    /// The frame is longer than [`Limits::max_frame_bytes`](crate::Limits::frame).
-    #[error("frame longer than {0} bytes")]
+    /// The frame is longer than [`Limits::max_frame_bytes`](field@crate::Limits::max_frame_bytes).
+    #[error("frame longer than {0} bytes (max_frame_bytes)")]
     FrameTooLong(usize),
-    /// The head is longer than [`Limits::max_head_bytes`](crate::Limits::head).
-    #[error("head longer than {0} bytes")]
+    /// The head is longer than [`Limits::max_head_bytes`](field@crate::Limits::max_head_bytes).
+    #[error("head longer than {0} bytes (max_head_bytes)")]
     HeadTooLong(usize),
-    /// A header line is longer than [`Limits::max_line_bytes`](crate::Limits::line).
-    #[error("header line longer than {0} bytes")]
+    /// A header line is longer than [`Limits::max_line_bytes`](field@crate::Limits::max_line_bytes).
+    #[error("header line longer than {0} bytes (max_line_bytes)")]
     LineTooLong(usize),
-    /// There are more header lines than [`Limits::max_headers`](crate::Limits::headers).
-    #[error("more than {0} header lines")]
+    /// The head has more header lines than [`Limits::max_headers`](field@crate::Limits::max_headers).
+    #[error("more than {0} header lines (max_headers)")]
     TooManyHeaders(usize),
     /// The bytes end before the frame does ([`Frame::parse`](crate::Frame::parse) only).
     #[error("frame is incomplete")]
     Incomplete,
-    /// Something follows the frame ([`Frame::parse`](crate::Frame::parse) only).
+    /// More than EOLs follows the frame ([`Frame::parse`](crate::Frame::parse) only).
     #[error("more than one frame")]
     TrailingBytes,
 }
 
 impl DecodeErrorKind {
-    pub(crate) fn at(self, offset: usize) -> DecodeError {
-        DecodeError {
-            kind: self,
-            offset,
-            receipt: None,
-        }
-    }
-
-    /// Whether a limit was exceeded, rather than the grammar broken.
+    /// Returns true if the frame exceeds a limit, and false if it violates the grammar.
     #[must_use]
     pub fn is_limit(self) -> bool {
         matches!(
@@ -93,22 +169,24 @@ impl DecodeErrorKind {
     }
 }
 
-/// A frame that cannot be said in a version of the protocol. Nothing of it was written.
+/// The error of a frame that cannot be encoded in a version of the protocol. Nothing of it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A header's name or value holds a byte that this version has no escape for.
+    /// The name or value of a header contains a character that this version cannot escape.
     #[error(
-        "header {name:?} holds {byte:?}, which STOMP {version} cannot express in a {command} frame"
+        "header {} contains {character:?}, which STOMP {version} cannot express in a {command} frame",
+        Quoted(.name)
     )]
+    #[non_exhaustive]
     Inexpressible {
         /// The header's name.
         name: String,
-        /// The byte: CR, LF, NUL or a colon.
-        byte: char,
+        /// The character: CR, LF, NUL or a colon.
+        character: char,
         /// The frame's command.
         command: Command,
-        /// The version that was asked for.
+        /// The version to encode in.
         version: Version,
     },
     /// A header has an empty name.
@@ -117,35 +195,34 @@ pub enum EncodeError {
     /// The command allows no body.
     #[error("a {0} frame must not have a body")]
     UnexpectedBody(Command),
-    /// The frame's own `content-length` is not its body's length.
-    #[error("content-length {stated:?} on a body of {actual} bytes")]
+    /// The frame's own `content-length` differs from the length of its body.
+    #[error("content-length is {}, but the body has {body_bytes} bytes", Quoted(.value))]
+    #[non_exhaustive]
     WrongContentLength {
-        /// The header's value.
-        stated: String,
-        /// The body's length.
-        actual: usize,
+        /// The value of the `content-length` header.
+        value: String,
+        /// The length of the body, in bytes.
+        body_bytes: usize,
     },
 }
 
-/// A header value that has not the form its header requires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct InvalidValue(pub(crate) &'static str);
-
-/// A well-formed frame that its version does not allow, see [`Frame::validate`](crate::Frame::validate).
+/// The error of a well-formed frame that its version does not allow, see
+/// [`Frame::validate`](crate::Frame::validate).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidFrame {
     /// A header that the version requires is missing or empty.
-    #[error("{command} needs the header {name}")]
+    #[error("{command} requires the header {name}, with a value")]
+    #[non_exhaustive]
     MissingHeader {
         /// The frame's command.
         command: Command,
-        /// The header's name.
+        /// The name of the missing header.
         name: &'static str,
     },
-    /// The version has no such command.
-    #[error("STOMP {version} has no {command}")]
+    /// The version does not define this command.
+    #[error("STOMP {version} has no {command} frame")]
+    #[non_exhaustive]
     NotInVersion {
         /// The frame's command.
         command: Command,

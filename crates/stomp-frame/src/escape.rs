@@ -1,22 +1,22 @@
 //! The escape sequences of header names and values, per version.
 
-use crate::{Version, marks::is_mark};
+use crate::{Version, structural::is_structural};
 use bytes::{BufMut, BytesMut};
 
-/// Whether frames of `version` escape at all. STOMP 1.0 does not.
-pub(crate) fn is_used_in(version: Version) -> bool {
+/// Returns true if `version` defines escape sequences. STOMP 1.0 does not.
+pub(crate) fn is_defined_in(version: Version) -> bool {
     version > Version::V1_0
 }
 
-/// Appends `escaped` to `out` with its escape sequences undone, or says at which byte an undefined one stands.
+/// Appends `escaped` to `out`, unescaped. The error is the position of an undefined escape sequence.
 ///
 /// STOMP 1.2, "Value Encoding": "the following transformations MUST be applied: `\r` translates to carriage return,
 /// `\n` translates to line feed, `\c` translates to `:`, `\\` translates to `\`. Undefined escape sequences such as
 /// `\t` MUST be treated as a fatal protocol error." STOMP 1.1 has no `\r`.
-pub(crate) fn undo(version: Version, escaped: &str, out: &mut String) -> Result<(), usize> {
+pub(crate) fn unescape(version: Version, escaped: &str, out: &mut String) -> Result<(), usize> {
     let mut rest = escaped;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        let (plain, sequence) = rest.split_at(at);
+    while let Some(position) = memchr::memchr(b'\\', rest.as_bytes()) {
+        let (plain, sequence) = rest.split_at(position);
         out.push_str(plain);
         out.push(match (sequence.as_bytes().get(1), version) {
             (Some(b'\\'), _) => '\\',
@@ -31,11 +31,11 @@ pub(crate) fn undo(version: Version, escaped: &str, out: &mut String) -> Result<
     Ok(())
 }
 
-/// Appends `plain` to `out` with what `version` escapes escaped, or says which byte it cannot express.
-pub(crate) fn apply(version: Version, plain: &str, out: &mut BytesMut) -> Result<(), u8> {
+/// Appends `plain` to `out`, escaped for `version`. The error is a byte that the version cannot express.
+pub(crate) fn escape(version: Version, plain: &str, out: &mut BytesMut) -> Result<(), u8> {
     let mut rest = plain.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
-        let (run, special) = rest.split_at(at);
+    while let Some(position) = rest.iter().position(|byte| needs_escape(*byte)) {
+        let (run, special) = rest.split_at(position);
         out.put_slice(run);
         let Some((&byte, after)) = special.split_first() else {
             break;
@@ -53,23 +53,28 @@ pub(crate) fn apply(version: Version, plain: &str, out: &mut BytesMut) -> Result
     Ok(())
 }
 
-/// How many bytes there are that some version or frame cannot have as they are, tabs and the like included.
-pub(crate) fn specials(text: &[u8]) -> usize {
-    const FEW: usize = 16;
-    const MANY: usize = 15 * FEW;
-    let (most, rest) = text.split_at(text.len() - text.len() % FEW);
-    let mut last = [b' '; FEW];
-    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    most.chunks(MANY).map(specials_in_few).sum::<usize>() + specials_in_few(&last)
-}
-
-/// Of so many bytes that the sum does not overflow: sums in bytes are what compilers do sixteen at a time.
-fn specials_in_few(few: &[u8]) -> usize {
-    few.iter()
-        .fold(0, |sum, byte| sum + u8::from(is_mark(*byte)))
-        .into()
-}
-
-fn is_special(byte: u8) -> bool {
+fn needs_escape(byte: u8) -> bool {
     matches!(byte, 0 | b'\\' | b'\n' | b':' | b'\r')
+}
+
+/// Counts the structural bytes of `text`: all bytes that some version or frame cannot contain unescaped, and a few
+/// harmless control characters.
+pub(crate) fn count_structural(text: &[u8]) -> usize {
+    const CHUNK: usize = 16;
+    const MAX_BYTES: usize = 15 * CHUNK;
+    let (chunks, rest) = text.split_at(text.len() - text.len() % CHUNK);
+    let mut last = [b' '; CHUNK];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    chunks
+        .chunks(MAX_BYTES)
+        .map(count_structural_in_few)
+        .sum::<usize>()
+        + count_structural_in_few(&last)
+}
+
+/// Counts the structural bytes of at most 240 bytes, so that the `u8` sum cannot overflow and the loop vectorizes.
+fn count_structural_in_few(few: &[u8]) -> usize {
+    few.iter()
+        .fold(0, |sum, byte| sum + u8::from(is_structural(*byte)))
+        .into()
 }

@@ -9,8 +9,11 @@ use std::fmt;
 
 /// A STOMP frame: a command, headers and a body.
 ///
-/// A frame is what was said, whether or not it makes sense; [`Frame::validate`] tells whether a version of the
-/// protocol allows it.
+/// Any combination of the three is a value of this type; [`Frame::validate`] checks that a version of the protocol
+/// allows it. Frames have these three parts in every version, so this is a plain struct with public fields.
+///
+/// `Debug` is for logs: it hides the values of headers that hold secrets, and the body. `Display` writes the whole frame
+/// as STOMP 1.2 text, secrets included, and `FromStr` parses such text.
 ///
 /// ```
 /// use stomp_frame::{Command, Frame};
@@ -22,16 +25,16 @@ use std::fmt;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What the frame says.
+    /// The command.
     pub command: Command,
-    /// Its headers, with escapes undone.
+    /// The headers, unescaped.
     pub headers: Headers,
-    /// Its body; empty for all commands but `SEND`, `MESSAGE` and `ERROR`.
+    /// The body; empty for all commands but `SEND`, `MESSAGE` and `ERROR`.
     pub body: Bytes,
 }
 
 impl Frame {
-    /// A frame without headers and body.
+    /// Creates a frame without headers and body.
     #[must_use]
     pub fn new(command: Command) -> Frame {
         Frame {
@@ -41,7 +44,7 @@ impl Frame {
         }
     }
 
-    /// Adds a header after all others.
+    /// Appends a header, after all others.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Frame {
         self.headers.append(name, value);
@@ -55,16 +58,16 @@ impl Frame {
         self
     }
 
-    /// Reads one whole frame. EOLs before and after it are allowed.
+    /// Parses exactly one frame. EOLs before and after it are allowed.
     ///
-    /// The body is a slice of `bytes`, not a copy. For bytes that come in pieces, or hold several frames, see
+    /// The body is a slice of `bytes`, not a copy. For bytes that arrive in pieces, or contain several frames, see
     /// [`Decoder`].
     ///
     /// # Errors
     ///
-    /// Any [`DecodeErrorKind`]; [`Incomplete`](DecodeErrorKind::Incomplete) if the frame goes on beyond the bytes,
-    /// [`TrailingBytes`](DecodeErrorKind::TrailingBytes) if more than EOLs follow it. Frames longer than the bytes at
-    /// hand need no limit, so none applies.
+    /// Any [`DecodeErrorKind`] that is not a limit: `bytes` bound the frame already, so there are no limits.
+    /// [`Incomplete`](DecodeErrorKind::Incomplete), if the bytes end before the frame;
+    /// [`TrailingBytes`](DecodeErrorKind::TrailingBytes), if more than EOLs follow it.
     pub fn parse(bytes: impl Into<Bytes>, version: Version) -> Result<Frame, DecodeError> {
         let bytes = bytes.into();
         let (length, all) = (bytes.len(), usize::MAX);
@@ -84,21 +87,22 @@ impl Frame {
                     decoder.resume(version, *decoder.limits());
                 }
                 (Decoded::Frame(_), Some(_)) => {
-                    return Err(DecodeErrorKind::TrailingBytes.at(length));
+                    return Err(DecodeError::new(DecodeErrorKind::TrailingBytes, length));
                 }
                 (Decoded::HeartBeat, _) => {}
             }
         }
         match found {
-            Some(_) if decoder.buffered_bytes() > 0 => {
-                Err(DecodeErrorKind::TrailingBytes.at(length - decoder.buffered_bytes()))
-            }
+            Some(_) if decoder.buffered_bytes() > 0 => Err(DecodeError::new(
+                DecodeErrorKind::TrailingBytes,
+                length - decoder.buffered_bytes(),
+            )),
             Some(frame) => Ok(frame),
-            None => Err(DecodeErrorKind::Incomplete.at(length)),
+            None => Err(DecodeError::new(DecodeErrorKind::Incomplete, length)),
         }
     }
 
-    /// The frame's bytes in `version`.
+    /// Encodes the frame in `version`.
     ///
     /// # Errors
     ///
@@ -125,9 +129,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_frame_and_nothing_else() {
+    fn parse_accepts_exactly_one_frame() {
         let parse = |text: &'static str| {
-            Frame::parse(text.as_bytes(), Version::V1_2).map_err(|error| error.kind)
+            Frame::parse(text.as_bytes(), Version::V1_2).map_err(|error| error.kind())
         };
         assert!(parse("CONNECT\n\n\0\n").is_ok());
         assert!(parse("\n\r\nDISCONNECT\n\n\0\n\r\n").is_ok());

@@ -1,6 +1,6 @@
 //! The grammar of a frame's head, one function per production of STOMP 1.2, "Augmented BNF".
 //!
-//! It reads only complete heads of bounded length, whose end the decoder has found. Values may hold colons: the
+//! It parses only complete heads of bounded length, whose end the decoder has found. Values may contain colons: the
 //! specification escapes them, many clients do not, and the first colon ends the name either way.
 
 use crate::{
@@ -9,24 +9,23 @@ use crate::{
 };
 use memchr::{memchr, memchr_iter};
 use nom::{
-    Err, IResult, Offset, Parser,
-    error::{ErrorKind, ParseError},
-    multi::fold_many0,
-    sequence::separated_pair,
+    Err, IResult, Offset, Parser, error::ErrorKind, multi::fold_many0, sequence::separated_pair,
 };
 
-/// The command and the places of the headers in `input`, escapes not yet undone.
+/// Parses a head: its command, and the positions of its headers, still escaped.
 ///
 /// # Errors
 ///
-/// What is wrong, and at which byte of `input`.
+/// The kind of error, and its position in `input`.
 pub(crate) fn parse(input: &[u8]) -> Result<(Command, Entries), (DecodeErrorKind, usize)> {
-    if let Some(at) = bare_carriage_return(input) {
-        return Err((DecodeErrorKind::BareCarriageReturn, at));
+    if let Some(position) = find_bare_carriage_return(input) {
+        return Err((DecodeErrorKind::BareCarriageReturn, position));
     }
     match head(input) {
         Ok((_, parsed)) => Ok(parsed),
-        Err(Err::Error(fault) | Err::Failure(fault)) => Err((fault.kind, input.len() - fault.left)),
+        Err(Err::Error(error) | Err::Failure(error)) => {
+            Err((error.kind, input.len() - error.rest_len))
+        }
         Err(Err::Incomplete(_)) => Err((DecodeErrorKind::Incomplete, input.len())),
     }
 }
@@ -34,8 +33,8 @@ pub(crate) fn parse(input: &[u8]) -> Result<(Command, Entries), (DecodeErrorKind
 /// ```abnf
 /// frame = command EOL *( header EOL ) EOL *OCTET NULL *( EOL )
 /// ```
-/// of which this is the part before the body.
-fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), Fault> {
+/// This is the part before the body.
+fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), ParseError> {
     let (rest, command) = command(input)?;
     let (rest, entries) = fold_many0(
         header,
@@ -55,20 +54,20 @@ fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), Fault> {
 /// ```abnf
 /// command = client-command | server-command
 /// ```
-/// with its EOL.
-fn command(input: &[u8]) -> IResult<&[u8], Command, Fault> {
+/// This includes its EOL.
+fn command(input: &[u8]) -> IResult<&[u8], Command, ParseError> {
     let (rest, word) = line(input)?;
     let command = Command::from_bytes(word)
-        .ok_or_else(|| Fault::fatal(input, DecodeErrorKind::UnknownCommand))?;
+        .ok_or_else(|| ParseError::fatal(input, DecodeErrorKind::UnknownCommand))?;
     Ok((rest, command))
 }
 
 /// ```abnf
 /// header = header-name ":" header-value
 /// ```
-/// with its EOL.
+/// This includes its EOL.
 #[inline]
-fn header(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), Fault> {
+fn header(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), ParseError> {
     separated_pair(header_name, colon, header_value).parse(input)
 }
 
@@ -76,30 +75,31 @@ fn header(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), Fault> {
 /// header-name = 1*<any OCTET except CR or LF or ":">
 /// ```
 #[inline]
-fn header_name(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
+fn header_name(input: &[u8]) -> IResult<&[u8], &[u8], ParseError> {
     match (input, memchr(b':', input)) {
-        // The empty line: there are no more headers.
-        ([b'\n', ..] | [b'\r', b'\n', ..], _) => {
-            Err(Err::Error(Fault::from_error_kind(input, ErrorKind::Not)))
-        }
-        (_, Some(0)) => Err(Fault::fatal(input, DecodeErrorKind::EmptyHeaderName)),
+        // The empty line ends the headers. This error is recoverable, and ends `fold_many0`.
+        ([b'\n', ..] | [b'\r', b'\n', ..], _) => Err(Err::Error(ParseError::at(
+            input,
+            DecodeErrorKind::Incomplete,
+        ))),
+        (_, Some(0)) => Err(ParseError::fatal(input, DecodeErrorKind::EmptyHeaderName)),
         (_, Some(end)) => {
             let (name, rest) = input.split_at(end);
-            // Names are short.
+            // Not memchr, as names are short.
             if name.contains(&b'\n') {
-                return Err(Fault::fatal(input, DecodeErrorKind::MissingColon));
+                return Err(ParseError::fatal(input, DecodeErrorKind::MissingColon));
             }
             Ok((rest, name))
         }
-        (_, None) => Err(Fault::fatal(input, DecodeErrorKind::MissingColon)),
+        (_, None) => Err(ParseError::fatal(input, DecodeErrorKind::MissingColon)),
     }
 }
 
 #[inline]
-fn colon(input: &[u8]) -> IResult<&[u8], (), Fault> {
+fn colon(input: &[u8]) -> IResult<&[u8], (), ParseError> {
     match input {
         [b':', rest @ ..] => Ok((rest, ())),
-        _ => Err(Fault::fatal(input, DecodeErrorKind::MissingColon)),
+        _ => Err(ParseError::fatal(input, DecodeErrorKind::MissingColon)),
     }
 }
 
@@ -107,19 +107,19 @@ fn colon(input: &[u8]) -> IResult<&[u8], (), Fault> {
 /// header-value = *<any OCTET except CR or LF or ":">
 /// ```
 #[inline]
-fn header_value(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
+fn header_value(input: &[u8]) -> IResult<&[u8], &[u8], ParseError> {
     line(input)
 }
 
-/// What stands before the next EOL.
+/// Parses up to the next EOL, and returns the line without it.
 ///
 /// ```abnf
 /// EOL = [CR] LF
 /// ```
 #[inline]
-fn line(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
+fn line(input: &[u8]) -> IResult<&[u8], &[u8], ParseError> {
     let Some(end) = memchr(b'\n', input) else {
-        return Err(Fault::fatal(input, DecodeErrorKind::Incomplete));
+        return Err(ParseError::fatal(input, DecodeErrorKind::Incomplete));
     };
     let (line, rest) = input.split_at(end);
     Ok((
@@ -128,34 +128,36 @@ fn line(input: &[u8]) -> IResult<&[u8], &[u8], Fault> {
     ))
 }
 
-/// Where a carriage return stands that is not part of an EOL. Most heads have none at all, so this is looked for once
-/// and not in every line.
-fn bare_carriage_return(input: &[u8]) -> Option<usize> {
-    memchr_iter(b'\r', input).find(|at| input.get(at + 1) != Some(&b'\n'))
+/// Finds a carriage return that is not part of an EOL. Most heads contain none, so one search of the whole head is
+/// cheaper than one per line.
+fn find_bare_carriage_return(input: &[u8]) -> Option<usize> {
+    memchr_iter(b'\r', input).find(|position| input.get(position + 1) != Some(&b'\n'))
 }
 
-/// What is wrong, and how many bytes were left where it was found.
+/// The kind of a parse error, and the number of bytes from its position to the end of the input.
 #[derive(Debug, Clone, Copy)]
-struct Fault {
-    left: usize,
+struct ParseError {
+    rest_len: usize,
     kind: DecodeErrorKind,
 }
 
-impl Fault {
-    fn fatal(at: &[u8], kind: DecodeErrorKind) -> Err<Fault> {
-        Err::Failure(Fault {
-            left: at.len(),
+impl ParseError {
+    fn at(rest: &[u8], kind: DecodeErrorKind) -> ParseError {
+        ParseError {
+            rest_len: rest.len(),
             kind,
-        })
+        }
+    }
+
+    /// An error after which nom tries no alternative.
+    fn fatal(rest: &[u8], kind: DecodeErrorKind) -> Err<ParseError> {
+        Err::Failure(ParseError::at(rest, kind))
     }
 }
 
-impl ParseError<&[u8]> for Fault {
+impl nom::error::ParseError<&[u8]> for ParseError {
     fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
-        Fault {
-            left: input.len(),
-            kind: DecodeErrorKind::Incomplete,
-        }
+        ParseError::at(input, DecodeErrorKind::Incomplete)
     }
 
     fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
@@ -168,11 +170,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_named_and_placed() {
-        let check = |input: &str, kind, offset| {
+    fn each_error_has_a_kind_and_a_position() {
+        let check = |input: &str, kind, position| {
             assert_eq!(
                 parse(input.as_bytes()).map(|_| ()),
-                Err((kind, offset)),
+                Err((kind, position)),
                 "{input:?}"
             );
         };
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_may_hold_colons_or_nothing() {
+    fn a_value_may_contain_colons_or_be_empty() {
         let (command, entries) = parse(b"SEND\r\na:b:c\nd:\r\n\r\n").unwrap();
         let text = "SEND\r\na:b:c\nd:\r\n\r\n";
         assert_eq!(command, Command::Send);

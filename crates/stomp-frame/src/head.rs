@@ -3,169 +3,179 @@
 use crate::{
     Command, DecodeError, DecodeErrorKind as Kind, Limits, grammar,
     headers::{Entries, Entry, Headers},
-    marks::Marks,
+    structural::StructuralBytes,
 };
 
-/// The search for the empty line that ends a head, which goes on where it stopped when more bytes come.
+/// The search for the empty line that ends a head. It continues where it stopped when more bytes arrive.
 ///
-/// It looks at every line anyway, so it notes where the headers are as well. What is regular needs no more than that; at
-/// anything else the grammar looks again, as a whole.
+/// It visits every line anyway, so it indexes the headers as well. A regular head is then parsed; any other head is
+/// parsed again as a whole, by the grammar.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct HeadSearch {
-    /// Where the line begins whose end is looked for.
-    line: usize,
-    /// There is no line feed in `line..scanned`.
+pub(crate) struct HeadScanner {
+    /// The start of the current line.
+    line_start: usize,
+    /// `line_start..scanned` contains no line feed.
     scanned: usize,
-    /// The last colon that was the first of its line: that of this line, if it is not before `line`.
+    /// The position of the last colon that was the first one of its line. It belongs to the current line only if it is
+    /// not before `line_start`.
     colon: usize,
-    /// How many lines end before `line`: the command's, and the headers'.
-    lines: usize,
-    /// The command, once its line has ended.
+    /// The number of complete lines: the command and headers.
+    line_count: usize,
+    /// The command, once its line is complete.
     command: Option<Command>,
-    /// So far, each header has a name and a colon, and lines end with LF alone.
+    /// So far, each header has a name and a colon, and each line ends with LF alone.
     is_regular: bool,
-    /// So far, no value has a colon, and nothing has a backslash.
-    is_bare: bool,
+    /// So far, no value contains a colon, and no line a backslash.
+    is_literal: bool,
 }
 
-impl HeadSearch {
-    /// The beginning of a frame.
-    pub(crate) const START: HeadSearch = HeadSearch {
-        line: 0,
+impl HeadScanner {
+    /// The scanner at the start of a frame.
+    pub(crate) const START: HeadScanner = HeadScanner {
+        line_start: 0,
         scanned: 0,
         colon: 0,
-        lines: 0,
+        line_count: 0,
         command: None,
         is_regular: true,
-        is_bare: true,
+        is_literal: true,
     };
 
-    /// The frame's command, if it is known.
+    /// The command of the frame, if its line is complete.
     pub(crate) fn command(&self) -> Option<Command> {
         self.command
     }
 
-    /// Whether each header is a name, one colon and a value, with an LF behind it and nothing escaped.
+    /// Returns true if each header is a name, one colon, a value without escapes, and an LF.
     pub(crate) fn is_plain(&self) -> bool {
-        self.is_regular && self.is_bare
+        self.is_regular && self.is_literal
     }
 
-    /// Whether nothing of the frame was looked at.
+    /// Returns true if no byte of the frame was scanned.
     pub(crate) fn is_at_start(&self) -> bool {
         self.scanned == 0
     }
 
-    /// The bytes in the head, the empty line included, and its command; `None` if it goes on. Where its headers are is
-    /// noted in `headers`.
-    pub(crate) fn go_on(
+    /// Scans on, and returns the length of the head including the empty line, and its command; `None` if `bytes` end
+    /// before it. Adds the headers to the index in `headers`.
+    pub(crate) fn scan(
         &mut self,
         bytes: &[u8],
         limits: &Limits,
         headers: &mut Headers,
     ) -> Result<Option<(usize, Command)>, DecodeError> {
-        // Bytes before the last that an EOL may have, with room for the NUL behind the head.
-        let most = limits
+        // The last byte of a line's EOL must be before this position, which leaves room for the NUL after the head.
+        let max_end = limits
             .max_head_bytes
             .min(limits.max_frame_bytes.saturating_sub(1));
-        // At hand, and put back when more bytes are needed.
-        let (mut start, mut lines, mut colon) = (self.line, self.lines, self.colon);
-        let mut longest = if lines == 0 {
-            limits.max_line_bytes.min(Command::LONGEST)
+        // Local copies are faster. They are stored back when more bytes are needed.
+        let (mut start, mut line_count, mut colon) = (self.line_start, self.line_count, self.colon);
+        let mut max_line = if line_count == 0 {
+            limits.max_line_bytes.min(Command::MAX_LEN)
         } else {
             limits.max_line_bytes
         };
         let mut entries: Option<&mut Entries> = None;
-        for at in Marks::new(bytes.get(self.scanned..).unwrap_or_default(), self.scanned) {
-            let mark = bytes.get(at).copied().unwrap_or_default();
-            if mark == b':' {
-                self.is_bare &= colon < start;
-                colon = if colon < start { at } else { colon };
+        let unscanned = bytes.get(self.scanned..).unwrap_or_default();
+        for position in StructuralBytes::new(unscanned, self.scanned) {
+            let byte = bytes.get(position).copied().unwrap_or_default();
+            if byte == b':' {
+                self.is_literal &= colon < start;
+                colon = if colon < start { position } else { colon };
                 continue;
             }
-            if mark != b'\n' && mark != 0 {
-                self.is_regular &= mark != b'\r';
-                self.is_bare &= mark != b'\\';
+            if byte != b'\n' && byte != 0 {
+                self.is_regular &= byte != b'\r';
+                self.is_literal &= byte != b'\\';
                 continue;
             }
-            if at - start > longest || at >= most || lines > limits.max_headers {
-                (self.line, self.lines) = (start, lines);
-                self.check_line(bytes.get(start..at).unwrap_or_default(), at, limits)?;
+            if position - start > max_line || position >= max_end || line_count > limits.max_headers
+            {
+                (self.line_start, self.line_count) = (start, line_count);
+                let line = bytes.get(start..position).unwrap_or_default();
+                self.check_line(line, position, limits)?;
             }
-            if mark == 0 {
-                return Err(Kind::NulInHead.at(at));
+            if byte == 0 {
+                return Err(DecodeError::new(Kind::NulInHead, position));
             }
-            if at == start || !self.is_regular && bytes.get(start..at) == Some(b"\r") {
-                let head = bytes.get(..=at).unwrap_or_default();
-                return self
-                    .read(head, headers)
-                    .map(|command| Some((at + 1, command)));
+            if position == start || !self.is_regular && bytes.get(start..position) == Some(b"\r") {
+                let head = bytes.get(..=position).unwrap_or_default();
+                let command = self.parse(head, headers)?;
+                return Ok(Some((position + 1, command)));
             }
-            if lines == 0 {
-                let line = bytes.get(start..at).unwrap_or_default();
-                self.command = Command::from_bytes(line.strip_suffix(b"\r").unwrap_or(line));
-                longest = limits.max_line_bytes;
+            if line_count == 0 {
+                let line = bytes.get(start..position).unwrap_or_default();
+                self.command = Command::from_bytes(without_cr(line));
+                max_line = limits.max_line_bytes;
             } else if colon > start {
-                let noted = match entries.take() {
-                    Some(noted) => noted,
-                    None => headers.noted(),
+                let index = match entries.take() {
+                    Some(index) => index,
+                    None => headers.entries_mut(),
                 };
-                noted.push(Entry::new(start, colon, at));
-                entries = Some(noted);
+                index.push(Entry::new(start, colon, position));
+                entries = Some(index);
             } else {
                 self.is_regular = false;
             }
-            (start, lines) = (at + 1, lines + 1);
+            (start, line_count) = (position + 1, line_count + 1);
         }
-        (self.line, self.lines, self.colon, self.scanned) = (start, lines, colon, bytes.len());
+        (self.line_start, self.line_count, self.colon) = (start, line_count, colon);
+        self.scanned = bytes.len();
         self.check_line(bytes.get(start..).unwrap_or_default(), bytes.len(), limits)?;
         Ok(None)
     }
 
-    /// The command of a head that is there as a whole, and its headers.
-    fn read(&self, head: &[u8], headers: &mut Headers) -> Result<Command, DecodeError> {
+    /// Parses a complete head, and returns its command. A regular head is parsed already.
+    fn parse(&self, head: &[u8], headers: &mut Headers) -> Result<Command, DecodeError> {
         match self.command {
             Some(command) if self.is_regular => Ok(command),
             _ => {
-                let (command, found) =
-                    grammar::parse(head).map_err(|(kind, offset)| kind.at(offset))?;
-                *headers.noted() = found;
+                let (command, entries) =
+                    grammar::parse(head).map_err(|(kind, position)| match kind {
+                        Kind::UnknownCommand => {
+                            unknown_command(head.split(|byte| *byte == b'\n').next())
+                        }
+                        _ => DecodeError::new(kind, position),
+                    })?;
+                *headers.entries_mut() = entries;
                 Ok(command)
             }
         }
     }
 
-    /// Checks the line that ends, or has come so far, before `end`.
+    /// Checks the limits at `end`, the end of the current line or of the bytes so far.
     ///
-    /// Of several limits, the one that was exceeded first counts: so that the pieces make no difference.
+    /// If several limits are exceeded, the error is the one that was exceeded first, so that it does not depend on the
+    /// pieces in which the bytes arrive.
     fn check_line(&self, line: &[u8], end: usize, limits: &Limits) -> Result<(), DecodeError> {
-        // Which byte exceeds a limit of a line. A CR does not: it may be half of the EOL.
-        let byte = |limit: usize| {
-            (self.line + usize::from(line.get(limit) == Some(&b'\r'))).saturating_add(limit)
+        // The position of the byte that exceeds a limit on the line. It is not a CR, which may be half of the EOL.
+        let byte_after = |limit: usize| {
+            (self.line_start + usize::from(line.get(limit) == Some(&b'\r'))).saturating_add(limit)
         };
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let exceeded = |is_exceeded: bool, at: usize, kind: Kind, offset| {
-            is_exceeded.then(|| (at, kind.at(offset)))
+        let line = without_cr(line);
+        let exceeded = |is_exceeded: bool, position: usize, kind: Kind, offset: usize| {
+            is_exceeded.then_some((position, kind, offset))
         };
-        let faults = [
+        let exceeded_limits = [
             exceeded(
-                self.lines > limits.max_headers && !line.is_empty(),
-                byte(0),
+                self.line_count > limits.max_headers && !line.is_empty(),
+                byte_after(0),
                 Kind::TooManyHeaders(limits.max_headers),
-                self.line,
+                self.line_start,
             ),
             exceeded(
-                self.lines == 0 && line.len() > Command::LONGEST,
-                byte(Command::LONGEST),
+                self.line_count == 0 && line.len() > Command::MAX_LEN,
+                byte_after(Command::MAX_LEN),
                 Kind::UnknownCommand,
                 0,
             ),
             exceeded(
                 line.len() > limits.max_line_bytes,
-                byte(limits.max_line_bytes),
+                byte_after(limits.max_line_bytes),
                 Kind::LineTooLong(limits.max_line_bytes),
-                self.line,
+                self.line_start,
             ),
-            // With the EOL that must come, and behind the head a NUL.
+            // An LF must follow at least, and a NUL after the head.
             exceeded(
                 end >= limits.max_head_bytes,
                 limits.max_head_bytes.saturating_sub(1),
@@ -179,11 +189,28 @@ impl HeadSearch {
                 limits.max_frame_bytes,
             ),
         ];
-        match faults.into_iter().flatten().min_by_key(|(at, _)| *at) {
-            Some((_, error)) => Err(error),
+        let first = exceeded_limits
+            .into_iter()
+            .flatten()
+            .min_by_key(|(position, ..)| *position);
+        match first {
             None => Ok(()),
+            Some((_, Kind::UnknownCommand, _)) => Err(unknown_command(Some(line))),
+            Some((_, kind, offset)) => Err(DecodeError::new(kind, offset)),
         }
     }
+}
+
+/// The error of a first line that is not a command. Only as many bytes are quoted as have arrived for certain when a line
+/// is found to be too long for a command.
+#[cold]
+fn unknown_command(line: Option<&[u8]>) -> DecodeError {
+    let line = without_cr(line.unwrap_or_default());
+    DecodeError::new(Kind::UnknownCommand, 0).with_found(line, Command::MAX_LEN)
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -192,23 +219,22 @@ mod tests {
     use crate::headers::Entries;
     use proptest::{collection::vec, prelude::*, sample::select};
 
-    /// Where the headers are, as far as `Entry` tells.
-    type Found = Result<(Command, Vec<(Vec<u8>, usize)>), (Kind, usize)>;
+    /// A command, and the value and position of each header.
+    type Parsed = Result<(Command, Vec<(Vec<u8>, usize)>), (Kind, usize)>;
 
-    fn shown(head: &[u8], result: Result<(Command, Entries), (Kind, usize)>) -> Found {
-        let places = |entries: Entries| {
+    fn comparable(head: &[u8], result: Result<(Command, Entries), (Kind, usize)>) -> Parsed {
+        let values = |entries: Entries| {
             entries
                 .iter()
                 .map(|e| (e.value_bytes(head).to_vec(), e.start()))
                 .collect()
         };
-        result.map(|(command, entries)| (command, places(entries)))
+        result.map(|(command, entries)| (command, values(entries)))
     }
 
     proptest! {
-        /// What is taken for regular while the end of a head is looked for is what the grammar makes of it.
         #[test]
-        fn regular_heads_are_read_as_the_grammar_reads_them(
+        fn the_scanner_and_the_grammar_parse_a_head_alike(
             command in select(&["SEND", "MESSAGE", "ACK", "SENT", ""][..]),
             lines in vec(vec(select(&b"ab:\\\r\n\xc3\xa9"[..]), 0..8), 0..10),
         ) {
@@ -218,13 +244,14 @@ mod tests {
                 head.extend(line);
             }
             head.extend(b"\n\n");
-            let (mut search, mut headers) = (HeadSearch::START, Headers::new());
-            if let Ok(Some((end, command))) = search.go_on(&head, &Limits::default(), &mut headers) {
+            let (mut scanner, mut headers) = (HeadScanner::START, Headers::new());
+            if let Ok(Some((end, command))) = scanner.scan(&head, &Limits::default(), &mut headers) {
                 let head = &head[..end];
                 let lines = head.strip_prefix(command.as_str().as_bytes()).unwrap_or_default();
-                let specials = lines.iter().filter(|byte| b":\\\r\n".contains(byte)).count();
-                prop_assert_eq!(search.is_plain(), specials == 2 * headers.len() + 2, "a colon and an LF each, two LFs");
-                prop_assert_eq!(shown(head, Ok((command, headers.entries().into()))), shown(head, grammar::parse(head)));
+                let special = lines.iter().filter(|byte| b":\\\r\n".contains(byte)).count();
+                prop_assert_eq!(scanner.is_plain(), special == 2 * headers.len() + 2, "a colon and an LF per header, and two LFs");
+                let scanned = Ok((command, headers.entries().into()));
+                prop_assert_eq!(comparable(head, scanned), comparable(head, grammar::parse(head)));
             }
         }
     }

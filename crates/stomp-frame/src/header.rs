@@ -1,40 +1,40 @@
-//! The names of the headers that the specifications define.
+//! Names of the headers that the specifications define.
 
 /// `accept-version`: the versions a client supports (`CONNECT`).
 pub const ACCEPT_VERSION: &str = "accept-version";
-/// `ack`: the mode of a subscription (`SUBSCRIBE`), or the name of a delivery (`MESSAGE`, 1.2).
+/// `ack`: the acknowledgment mode of a subscription (`SUBSCRIBE`), or the id to acknowledge a message by (`MESSAGE`, 1.2).
 pub const ACK: &str = "ack";
-/// `content-length`: the body's length in bytes.
+/// `content-length`: the length of the body, in bytes.
 pub const CONTENT_LENGTH: &str = "content-length";
-/// `content-type`: the body's MIME type.
+/// `content-type`: the MIME type of the body.
 pub const CONTENT_TYPE: &str = "content-type";
-/// `destination`: where a message goes, or came from.
+/// `destination`: the destination of a message or a subscription.
 pub const DESTINATION: &str = "destination";
-/// `heart-beat`: what a side can send and would like to get, see [`HeartBeat`](crate::HeartBeat).
+/// `heart-beat`: the intervals at which a side can send heart-beats and wants to receive them, see [`HeartBeat`](crate::HeartBeat).
 pub const HEART_BEAT: &str = "heart-beat";
-/// `host`: the virtual host a client wants (`CONNECT`).
+/// `host`: the virtual host that a client connects to (`CONNECT`).
 pub const HOST: &str = "host";
-/// `id`: a subscription's name (`SUBSCRIBE`, `UNSUBSCRIBE`), or a delivery's (`ACK`, `NACK`, 1.2).
+/// `id`: the id of a subscription (`SUBSCRIBE`, `UNSUBSCRIBE`), or the `ack` of a message (`ACK`, `NACK`, 1.2).
 pub const ID: &str = "id";
 /// `login`: the user (`CONNECT`).
 pub const LOGIN: &str = "login";
-/// `message`: a short description (`ERROR`).
+/// `message`: a short description of the error (`ERROR`).
 pub const MESSAGE: &str = "message";
-/// `message-id`: a message's unique name (`MESSAGE`, and `ACK` and `NACK` before 1.2).
+/// `message-id`: the unique id of a message (`MESSAGE`, and `ACK` and `NACK` before 1.2).
 pub const MESSAGE_ID: &str = "message-id";
 /// `passcode`: the password (`CONNECT`).
 pub const PASSCODE: &str = "passcode";
-/// `receipt`: asks for a `RECEIPT`.
+/// `receipt`: requests a `RECEIPT` with this id (any client frame but `CONNECT`).
 pub const RECEIPT: &str = "receipt";
-/// `receipt-id`: the `receipt` that is answered (`RECEIPT`, `ERROR`).
+/// `receipt-id`: the `receipt` of the frame that this one answers (`RECEIPT`, `ERROR`).
 pub const RECEIPT_ID: &str = "receipt-id";
 /// `server`: the server's name and version (`CONNECTED`).
 pub const SERVER: &str = "server";
-/// `session`: the session's name (`CONNECTED`).
+/// `session`: the unique id of the session (`CONNECTED`).
 pub const SESSION: &str = "session";
-/// `subscription`: the `id` of the subscription a message is for (`MESSAGE`, and `ACK` and `NACK` in 1.1).
+/// `subscription`: the `id` of the subscription of a message (`MESSAGE`, and `ACK` and `NACK` in 1.1).
 pub const SUBSCRIPTION: &str = "subscription";
-/// `transaction`: the transaction a frame belongs to.
+/// `transaction`: the id of the transaction of a frame.
 pub const TRANSACTION: &str = "transaction";
-/// `version`: the version the session uses (`CONNECTED`), or those that are supported (`ERROR`).
+/// `version`: the version of the session (`CONNECTED`), or the supported versions (`ERROR`).
 pub const VERSION: &str = "version";

@@ -1,18 +1,18 @@
-//! A frame's headers: one text and an index into it.
+//! The headers of a frame: one text, and an index into it.
 
 use crate::escape;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use std::fmt;
 
-/// A frame's headers, in order.
+/// The headers of a frame, in order.
 ///
-/// Names are case sensitive. A name may stand several times: "only the first header entry SHOULD be used as the value
+/// Names are case sensitive. A name may occur several times: "only the first header entry SHOULD be used as the value
 /// of header entry. Subsequent values are only used to maintain a history of state changes of the header" (STOMP 1.2,
-/// "Repeated Header Entries"). So [`get`](Headers::get) gives the first, and the others stay readable.
+/// "Repeated Header Entries"). So [`get`](Headers::get) returns the first value, and [`iter`](Headers::iter) all of them.
 ///
-/// Values are as the application means them: escapes are undone when a frame is decoded and done when it is encoded.
-/// Nothing is trimmed. Decoded headers share the frame's bytes; the first change copies them.
+/// Names and values are unescaped: decoding a frame unescapes them, and encoding it escapes them. Nothing is trimmed.
+/// Decoded headers share the bytes of the frame; the first change copies them.
 ///
 /// ```
 /// use stomp_frame::Headers;
@@ -28,7 +28,7 @@ use std::fmt;
 /// `authorization`, `cookie`, `token` or `secret`.
 #[derive(Clone, Default)]
 pub struct Headers(
-    /// Frames are handed on many times, and are cheap to move this way. Nothing for no headers.
+    /// Boxed, because frames are moved often. `None` if there are no headers, which then cost no allocation.
     Option<Box<Content>>,
 );
 
@@ -39,19 +39,19 @@ struct Content {
 }
 
 impl Headers {
-    /// No headers.
+    /// Creates an empty list of headers.
     #[must_use]
     pub fn new() -> Headers {
         Headers::default()
     }
 
-    /// The number of header lines, repeated ones counted too.
+    /// The number of header lines, including repeated headers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries().len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no headers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries().is_empty()
@@ -70,7 +70,7 @@ impl Headers {
             .map(|entry| entry.value(text))
     }
 
-    /// The first value of `name`, sharing the frame's bytes where these were decoded.
+    /// The first value of `name`, which shares the bytes of the frame if the frame was decoded.
     #[must_use]
     pub fn share(&self, name: &str) -> Option<ByteString> {
         self.get(name).map(|value| match self.0.as_deref() {
@@ -82,14 +82,14 @@ impl Headers {
         })
     }
 
-    /// Whether there is a header `name`.
+    /// Returns true if there is a header `name`.
     #[inline]
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// All headers, in order, repeated ones too.
+    /// All headers, in order, including repeated ones.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let text = self
             .0
@@ -100,7 +100,7 @@ impl Headers {
             .map(move |entry| (entry.name(text), entry.value(text)))
     }
 
-    /// All headers as lines, `name:value`, each with its name.
+    /// All headers as lines, `name:value`, each together with its name.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
         let text = self
             .0
@@ -111,8 +111,8 @@ impl Headers {
             .map(move |entry| (entry.line(text), entry.name(text)))
     }
 
-    /// All lines, each with an LF behind it, if they stand one behind the other and have nothing that any version would
-    /// have to escape: no more than a name, one colon and a value.
+    /// All lines as one slice, if it can be sent in any version: each line is a name, one colon, a value with nothing to
+    /// escape and an LF, and the lines are adjacent.
     pub(crate) fn plain_lines(&self) -> Option<&[u8]> {
         let Some(Content { text, entries }) = self.0.as_deref() else {
             return Some(&[]);
@@ -127,48 +127,48 @@ impl Headers {
         }
         let bytes = text.as_str().as_bytes();
         let lines = bytes.get(start..end)?;
-        // With a colon and an LF each, there is nothing else.
+        // A colon and an LF for each line leave no other structural byte.
         let end_with_lf = || {
             entries
                 .iter()
                 .all(|entry| bytes.get(entry.end()) == Some(&b'\n'))
         };
-        let are_plain = || escape::specials(lines) == 2 * entries.len() && end_with_lf();
+        let are_plain = || escape::count_structural(lines) == 2 * entries.len() && end_with_lf();
         (matches!(text, Text::Shared { is_plain: true, .. }) || are_plain()).then_some(lines)
     }
 
-    /// At least how many bytes all lines have.
-    pub(crate) fn bytes(&self) -> usize {
+    /// An upper bound of the bytes of all lines, without escapes.
+    pub(crate) fn text_len(&self) -> usize {
         self.0
             .as_deref()
             .map_or(0, |content| content.text.as_str().len())
     }
 
-    /// Adds a header after all others.
+    /// Appends a header, after all others.
     pub fn append(&mut self, name: &str, value: &str) {
         let content = self.0.get_or_insert_default();
         let entry = content.text.push(name, value);
         content.entries.push(entry);
     }
 
-    /// Makes `value` the only value of `name`: in the place of the first, or after all others.
+    /// Sets the only value of `name`: it replaces the first value and removes the others, or is appended.
     pub fn insert(&mut self, name: &str, value: &str) {
         let Content { text, entries } = &mut **self.0.get_or_insert_default();
         let new = text.push(name, value);
         let text = text.as_str();
-        let place = entries.iter().position(|entry| entry.is_named(name, text));
-        let mut at = 0;
+        let first = entries.iter().position(|entry| entry.is_named(name, text));
+        let mut count = 0;
         entries.retain(|entry| {
-            at += 1;
-            place.is_none_or(|place| at - 1 <= place) || !entry.is_named(name, text)
+            count += 1;
+            first.is_none_or(|first| count - 1 <= first) || !entry.is_named(name, text)
         });
-        match place.and_then(|place| entries.get_mut(place)) {
+        match first.and_then(|first| entries.get_mut(first)) {
             Some(entry) => *entry = new,
             None => entries.push(new),
         }
     }
 
-    /// Takes away all headers `name`, and says whether there were any.
+    /// Removes all headers `name`. Returns true if there were any.
     pub fn remove(&mut self, name: &str) -> bool {
         let Some(Content { text, entries }) = self.0.as_deref_mut() else {
             return false;
@@ -178,23 +178,23 @@ impl Headers {
         entries.len() != before
     }
 
-    /// Where the headers of a head are noted while it is read: here, so that the notes need not be moved.
+    /// The index, which the decoder fills while it scans a head. It is filled in place, so that it is never moved.
     #[inline]
-    pub(crate) fn noted(&mut self) -> &mut Entries {
+    pub(crate) fn entries_mut(&mut self) -> &mut Entries {
         &mut self.0.get_or_insert_default().entries
     }
 
-    /// The headers of a decoded head, within which lies what was noted.
-    pub(crate) fn within(self, head: ByteString, is_plain: bool) -> Headers {
-        self.of(Text::Shared { head, is_plain })
+    /// Sets the text that the index points into: a decoded head.
+    pub(crate) fn with_head(self, head: ByteString, is_plain: bool) -> Headers {
+        self.with_text(Text::Shared { head, is_plain })
     }
 
-    /// The headers of a decoded head that had escapes: what they mean is added behind it.
-    pub(crate) fn unescaped(self, text: String) -> Headers {
-        self.of(Text::Own(text))
+    /// Sets the text that the index points into: a decoded head, followed by its unescaped headers.
+    pub(crate) fn with_unescaped(self, text: String) -> Headers {
+        self.with_text(Text::Owned(text))
     }
 
-    fn of(mut self, text: Text) -> Headers {
+    fn with_text(mut self, text: Text) -> Headers {
         if let Some(content) = &mut self.0 {
             content.text = text;
         }
@@ -239,11 +239,13 @@ impl<N: AsRef<str>, V: AsRef<str>> Extend<(N, V)> for Headers {
     }
 }
 
-/// Where the headers of one frame stand. Eight fit without an allocation.
+/// The index of the headers of one frame. Eight entries fit without a further allocation.
 pub(crate) type Entries = SmallVec<[Entry; 8]>;
 
-/// One header's place in the text: its name, one byte, its value. A text has less than 4 GiB: decoded heads are far
-/// shorter, and see [`Text::push`].
+/// The position of one header in the text: its name, one byte, and its value.
+///
+/// `u32` suffices: a text has less than 4 GiB, because `Limits::indexable` bounds decoded heads and [`Text::push`] checks
+/// all others.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Entry {
     start: u32,
@@ -252,7 +254,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// An entry of a text that has less than 4 GiB.
+    /// Creates an entry of a text of less than 4 GiB.
     #[inline]
     pub(crate) fn new(start: usize, colon: usize, end: usize) -> Entry {
         Entry {
@@ -262,31 +264,31 @@ impl Entry {
         }
     }
 
-    /// Where the header begins.
+    /// The position of the header.
     pub(crate) fn start(self) -> usize {
         self.start as usize
     }
 
-    /// Where the header ends.
+    /// The end of the header, before its EOL.
     pub(crate) fn end(self) -> usize {
         self.end as usize
     }
 
-    /// The whole header; empty if the entry is not of this text.
+    /// The whole header; empty if the entry is out of the bounds of this text.
     #[inline]
     pub(crate) fn line(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize)
             .unwrap_or_default()
     }
 
-    /// The name; empty if the entry is not of this text.
+    /// The name; empty if the entry is out of the bounds of this text.
     #[inline]
     pub(crate) fn name(self, text: &str) -> &str {
         text.get(self.start as usize..self.colon as usize)
             .unwrap_or_default()
     }
 
-    /// The value; empty if the entry is not of this text.
+    /// The value; empty if the entry is out of the bounds of this text.
     #[inline]
     pub(crate) fn value(self, text: &str) -> &str {
         text.get(self.colon as usize + 1..self.end as usize)
@@ -298,36 +300,39 @@ impl Entry {
         self.is_named_bytes(name, text.as_bytes())
     }
 
-    /// Whether the name is this one. Most are told apart by their length.
+    /// Compares the name, in text that may not be UTF-8. It compares the length first, which differs for most names.
     #[inline]
-    pub(crate) fn is_named_bytes(self, name: &str, text: &[u8]) -> bool {
+    fn is_named_bytes(self, name: &str, text: &[u8]) -> bool {
         (self.colon - self.start) as usize == name.len()
             && text.get(self.start as usize..self.colon as usize) == Some(name.as_bytes())
     }
 
-    /// The value, before it is known that the text is one.
+    /// The position of the value.
+    pub(crate) fn value_start(self) -> usize {
+        self.colon as usize + 1
+    }
+
+    /// The value, in text that may not be UTF-8.
     pub(crate) fn value_bytes(self, text: &[u8]) -> &[u8] {
         text.get(self.colon as usize + 1..self.end as usize)
             .unwrap_or_default()
     }
 }
 
-/// The first value of `name`, escapes not undone.
-pub(crate) fn raw_value<'a>(head: &'a [u8], entries: &[Entry], name: &str) -> Option<&'a [u8]> {
+/// Finds the first header `name` in a head that is still escaped and may not be UTF-8.
+pub(crate) fn find_entry<'a>(head: &[u8], entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
     entries
         .iter()
         .find(|entry| entry.is_named_bytes(name, head))
-        .map(|entry| entry.value_bytes(head))
 }
 
 #[derive(Clone)]
 enum Text {
-    /// The head of a decoded frame. If it `is_plain`, each header is a name, one colon, a value with nothing to escape,
-    /// and LF.
+    /// The head of a decoded frame. If it `is_plain`, each line is a name, one colon, a value with nothing to escape, and
+    /// an LF.
     Shared { head: ByteString, is_plain: bool },
-    /// Lines that were added, each with an LF, behind whatever was there before: a decoded head, and without LF what its
-    /// escapes mean.
-    Own(String),
+    /// Possibly a decoded head, followed by its unescaped headers without EOLs; then appended lines, each with an LF.
+    Owned(String),
 }
 
 impl Text {
@@ -335,16 +340,16 @@ impl Text {
     fn as_str(&self) -> &str {
         match self {
             Text::Shared { head, .. } => head,
-            Text::Own(text) => text,
+            Text::Owned(text) => text,
         }
     }
 
-    /// Adds a header. One that would not fit in 4 GiB is added as an empty one.
+    /// Appends a header. If the text would exceed 4 GiB, the entry is empty instead.
     fn push(&mut self, name: &str, value: &str) -> Entry {
         if let Text::Shared { head, .. } = self {
-            *self = Text::Own(String::from(&**head));
+            *self = Text::Owned(String::from(&**head));
         }
-        let Text::Own(text) = self else {
+        let Text::Owned(text) = self else {
             return Entry::default();
         };
         let start = text.len();
@@ -364,7 +369,7 @@ impl Text {
 
 impl Default for Text {
     fn default() -> Self {
-        Text::Own(String::new())
+        Text::Owned(String::new())
     }
 }
 
@@ -388,7 +393,7 @@ mod tests {
     use crate::{Frame, Version};
 
     #[test]
-    fn insert_replaces_in_place_and_drops_repeats() {
+    fn insert_replaces_the_first_value_and_removes_repeated_ones() {
         let mut headers: Headers = [("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")]
             .into_iter()
             .collect();
@@ -408,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_taken_as_they_are_if_nothing_in_them_is_to_be_changed() {
+    fn plain_lines_are_only_those_that_need_no_change_in_any_version() {
         let decoded = |head: &str| {
             Frame::parse(format!("SEND\n{head}\n\0"), Version::V1_1)
                 .unwrap()
@@ -427,7 +432,7 @@ mod tests {
             assert_eq!(
                 lines(&headers),
                 None,
-                "between the two stands the head's end"
+                "the empty line of the head separates the two"
             );
         }
         for head in [
@@ -458,7 +463,7 @@ mod tests {
         let mut headers = decoded("a:1\nb:2\nc:3\n");
         headers.remove("b");
         assert_eq!(lines(&headers), None);
-        // What escapes meant is added without an LF.
+        // Unescaped headers are stored without an LF.
         let mut headers = Frame::parse("SEND\na:1\nb:\\r\n\n\0", Version::V1_2)
             .unwrap()
             .headers;
@@ -468,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_not_shown() {
+    fn debug_hides_the_values_of_secret_headers() {
         let headers: Headers = [
             ("login", "ann"),
             ("passcode", "hush"),

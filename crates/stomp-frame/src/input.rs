@@ -1,91 +1,91 @@
-//! The bytes a decoder has been fed and not yet consumed.
+//! The bytes that were fed to a decoder and are not consumed yet.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// A queue of bytes that gives slices without copying, as long as what is taken was fed in one piece.
+/// A byte queue that returns slices without copying, as long as these were fed in one piece.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
-    /// What was fed last. Empty, or `gathered` is.
+    /// The only piece. Empty if `coalesced` is not.
     fed: Bytes,
-    /// Several pieces, copied together.
-    gathered: BytesMut,
+    /// Several pieces, copied into one buffer.
+    coalesced: BytesMut,
 }
 
 impl Input {
-    /// Adds bytes to a frame of which `expected` tells how many it will have, if it is known.
+    /// Appends bytes. `expected_len` returns the length of the current frame, if it is known.
     #[inline]
-    pub(crate) fn feed(&mut self, bytes: Bytes, expected: impl FnOnce() -> Option<usize>) {
-        if !self.gathered.is_empty() {
-            if self.gathered.capacity() - self.gathered.len() < bytes.len() {
-                self.grow(expected());
+    pub(crate) fn feed(&mut self, bytes: Bytes, expected_len: impl FnOnce() -> Option<usize>) {
+        if !self.coalesced.is_empty() {
+            if self.coalesced.capacity() - self.coalesced.len() < bytes.len() {
+                self.grow(expected_len());
             }
-            self.gathered.extend_from_slice(&bytes);
+            self.coalesced.extend_from_slice(&bytes);
         } else if self.fed.is_empty() {
             self.fed = bytes;
         } else {
-            self.gather();
-            self.gathered.extend_from_slice(&bytes);
+            self.coalesce();
+            self.coalesced.extend_from_slice(&bytes);
         }
     }
 
-    /// Makes room for so many bytes in all, but never for more than four times those that are there: who promises much
-    /// has to send much.
+    /// Reserves room for a frame of `expected_len` bytes, but never more than four times the bytes that have arrived: a
+    /// peer that announces a long body must send it before it costs memory.
     #[cold]
-    fn grow(&mut self, expected: Option<usize>) {
-        let here = self.gathered.len();
-        self.gathered
-            .reserve(expected.unwrap_or(0).saturating_sub(here).min(3 * here));
+    fn grow(&mut self, expected_len: Option<usize>) {
+        let len = self.coalesced.len();
+        self.coalesced
+            .reserve(expected_len.unwrap_or(0).saturating_sub(len).min(3 * len));
     }
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
-        if self.gathered.is_empty() {
+        if self.coalesced.is_empty() {
             &self.fed
         } else {
-            &self.gathered
+            &self.coalesced
         }
     }
 
-    /// Whether there is nothing, and no room for more.
+    /// Returns true if there are no bytes, and no spare capacity to release.
     #[inline]
-    pub(crate) fn is_used_up(&self) -> bool {
-        self.fed.is_empty() && self.gathered.capacity() == 0
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.fed.is_empty() && self.coalesced.capacity() == 0
     }
 
-    /// All there is, if it has been copied together.
+    /// All bytes, if they are in the coalesced buffer.
     #[inline]
-    pub(crate) fn gathered(&self) -> Option<&[u8]> {
-        self.fed.is_empty().then_some(&self.gathered)
+    pub(crate) fn coalesced(&self) -> Option<&[u8]> {
+        self.fed.is_empty().then_some(&self.coalesced)
     }
 
-    /// Drops the first `count` bytes. There must be as many.
+    /// Drops the first `count` bytes, which must exist.
     pub(crate) fn advance(&mut self, count: usize) {
-        if self.gathered.is_empty() {
+        if self.coalesced.is_empty() {
             self.fed.advance(count)
         } else {
-            self.gathered.advance(count)
+            self.coalesced.advance(count)
         }
     }
 
-    /// Takes the first `count` bytes. There must be as many.
+    /// Removes and returns the first `count` bytes, which must exist.
     pub(crate) fn split_to(&mut self, count: usize) -> Bytes {
-        if self.gathered.is_empty() {
+        if self.coalesced.is_empty() {
             self.fed.split_to(count)
         } else {
-            self.gathered.split_to(count).freeze()
+            self.coalesced.split_to(count).freeze()
         }
     }
 
-    /// Copies what was fed, so that it can be added to.
+    /// Copies the piece into the coalesced buffer, so that others can be appended; drops an empty buffer.
     ///
-    /// What was fed is often a slice of a larger buffer, which must not be kept alive by the beginning of a frame.
+    /// The piece is often a slice of a larger buffer, which the beginning of a frame must not keep alive.
     #[inline]
-    pub(crate) fn gather(&mut self) {
+    pub(crate) fn coalesce(&mut self) {
         if !self.fed.is_empty() {
-            self.gathered = BytesMut::from(&self.fed[..]);
+            self.coalesced = BytesMut::from(&self.fed[..]);
             self.fed = Bytes::new();
-        } else if self.gathered.is_empty() {
-            self.gathered = BytesMut::new();
+        } else if self.coalesced.is_empty() {
+            self.coalesced = BytesMut::new();
         }
     }
 }

@@ -1,11 +1,11 @@
-//! A setting with an impossible value.
+//! The error of a setting with an impossible value.
 
 use std::borrow::Cow;
 use thiserror::Error;
 
-/// A setting with a value that no server can run with: it names the setting and says what is wrong with it.
+/// The error of a setting whose value no server can run with. It names the setting and the problem.
 ///
-/// `validate` of each configuration returns it, before the first connection.
+/// The method `validate` of each configuration returns it, before the first connection.
 ///
 /// ```
 /// use stomp_frame::Limits;
@@ -22,7 +22,7 @@ pub struct InvalidConfig {
 }
 
 impl InvalidConfig {
-    /// An error about `setting`; `problem` completes the sentence that begins with the setting's name.
+    /// Creates an error about `setting`. `problem` completes the sentence that begins with the setting's name.
     pub fn new(setting: &'static str, problem: impl Into<Cow<'static, str>>) -> InvalidConfig {
         InvalidConfig {
             setting: Cow::Borrowed(setting),
@@ -34,7 +34,7 @@ impl InvalidConfig {
     ///
     /// # Errors
     ///
-    /// If it is 0.
+    /// An error that names `setting`, if the value is 0.
     pub fn reject_zero(setting: &'static str, value: usize) -> Result<(), InvalidConfig> {
         if value > 0 {
             return Ok(());
@@ -48,7 +48,7 @@ impl InvalidConfig {
         &self.setting
     }
 
-    /// Prefixes the setting with the name of the field that holds its configuration.
+    /// Prefixes the setting with the name of the field that contains its configuration.
     #[must_use]
     pub fn within(self, parent: &str) -> InvalidConfig {
         InvalidConfig {

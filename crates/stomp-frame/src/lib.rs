@@ -15,9 +15,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! From a connection, where bytes arrive in any pieces, a [`Decoder`] finds the frames and keeps the
-//! unfinished rest; an [`Encoder`] appends frames to a `BytesMut`. Everything a peer can make grow is bounded by
-//! [`Limits`], counted before bytes are kept.
+//! On a connection, bytes arrive in pieces of any size. A [`Decoder`] finds the frames in them and buffers the
+//! unfinished rest; an [`Encoder`] appends frames to a `BytesMut`. [`Limits`] bound all memory that a peer can claim, and
+//! are checked before bytes are buffered.
 //!
 //! | to read about | see |
 //! |---|---|
@@ -27,23 +27,24 @@
 //! | header values | [`Version`], [`HeartBeat`], [`AckMode`] |
 //! | header names | [`header`] |
 //!
-//! # What a frame costs
+//! # Cost of a frame
 //!
-//! A frame that arrives whole is a slice of what was fed: one allocation, for the place of its headers, and none if it
-//! has no headers. More than eight headers, escapes, and pieces that must be put together cost a few more. Writing a
-//! frame into a buffer with room costs none. Each byte is looked at a bounded number of times, however small the
-//! pieces. The tests count all of this.
+//! A frame that arrives whole is a slice of the bytes that were fed. Decoding it takes one allocation, for the index of
+//! its headers, and none if it has no headers. More than eight headers, escapes, and pieces that must be joined take a
+//! few more. Encoding a frame into a buffer with enough capacity takes none. The decoder examines each byte a bounded
+//! number of times, however small the pieces. Tests count all of this.
 //!
-//! What this crate does not do: it knows no clock, no stream and no connection. What depends on earlier frames
-//! (subscriptions, receipts, transactions) is `stomp-session`'s.
+//! This crate has no clock, no stream and no connection. Everything that depends on earlier frames (subscriptions,
+//! receipts, transactions) belongs to the crate `stomp-session`.
 
 #![forbid(unsafe_code)]
 
 mod command;
 mod frame;
+mod frame_text;
 pub mod header;
+mod header_value;
 mod headers;
-mod value;
 mod version;
 
 mod body;
@@ -52,21 +53,30 @@ mod escape;
 mod grammar;
 mod head;
 mod input;
-mod invalid_config;
 mod limits;
-mod marks;
+mod structural;
 
 mod encoder;
-mod error;
 mod validate;
+
+mod error;
+mod excerpt;
+mod invalid_config;
+mod invalid_value;
 
 pub use command::Command;
 pub use decoder::{Decoded, Decoder};
 pub use encoder::Encoder;
-pub use error::{DecodeError, DecodeErrorKind, EncodeError, InvalidFrame, InvalidValue};
+pub use error::{DecodeError, DecodeErrorKind, EncodeError, InvalidFrame};
 pub use frame::Frame;
+pub use header_value::{AckMode, HeartBeat};
 pub use headers::Headers;
 pub use invalid_config::InvalidConfig;
+pub use invalid_value::InvalidValue;
 pub use limits::Limits;
-pub use value::{AckMode, HeartBeat};
 pub use version::Version;
+
+/// The examples in the README, as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,26 +1,26 @@
-//! Limits of one frame.
+//! Limits on the size of one frame.
 
 use crate::InvalidConfig;
 
-/// The bounds of one frame. All are inclusive: a frame that reaches a limit passes, one byte more does not.
+/// Limits on the size of one frame. All are inclusive: a frame may reach a limit, but not exceed it by one byte.
 ///
 /// STOMP 1.2, "Size Limits": "servers MAY place maximum limits on: the number of frame headers allowed in a single
 /// frame, the maximum length of header lines, the maximum size of a frame body".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes in a whole frame, from the command's first to the closing NUL. Default: 256 KiB.
+    /// Maximum bytes in a frame, from the first of the command to the closing NUL. Default: 256 KiB.
     pub max_frame_bytes: usize,
-    /// Bytes in a head: command, headers and the empty line. Default: 16 KiB. At most 2 GiB; more counts as that.
+    /// Maximum bytes in a head: command, headers and the empty line. Default: 16 KiB. Values above 2 GiB count as 2 GiB.
     pub max_head_bytes: usize,
-    /// Bytes in one header line, without its EOL. Default: 8 KiB.
+    /// Maximum bytes in one header line, without its EOL. Default: 8 KiB.
     pub max_line_bytes: usize,
-    /// Header lines in a frame, repeated ones counted too. Default: 64.
+    /// Maximum header lines in a frame, including repeated headers. Default: 64.
     pub max_headers: usize,
 }
 
 impl Limits {
-    /// What a peer may send before it is known who it is: as the default, but 16 KiB a frame.
+    /// Limits for a peer that has not logged in yet: the defaults, except 16 KiB for a frame.
     #[must_use]
     pub fn before_login() -> Limits {
         Limits {
@@ -29,8 +29,8 @@ impl Limits {
         }
     }
 
-    /// With heads so short that the index of their headers reaches everywhere, behind them too: what escapes mean is
-    /// added there, and is no longer than they are.
+    /// Caps `max_head_bytes` at 2 GiB, so that the `u32` offsets of the headers' index also reach the unescaped text. It
+    /// is appended to the head, and is not longer than the head.
     pub(crate) fn indexable(self) -> Limits {
         Limits {
             max_head_bytes: self.max_head_bytes.min(u32::MAX as usize / 2),
@@ -65,14 +65,12 @@ impl Limits {
         self.max_headers = lines;
         self
     }
-}
 
-impl Limits {
-    /// Checks that a frame can pass these limits.
+    /// Checks that each limit lets some frame pass.
     ///
     /// # Errors
     ///
-    /// If a limit is 0.
+    /// An error that names a limit, if it is 0.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         InvalidConfig::reject_zero("max_frame_bytes", self.max_frame_bytes)?;
         InvalidConfig::reject_zero("max_head_bytes", self.max_head_bytes)?;

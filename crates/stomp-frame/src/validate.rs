@@ -1,12 +1,12 @@
-//! Whether a version of the protocol allows a frame.
+//! Checks that a version of the protocol allows a frame.
 
 use crate::{Command, Frame, InvalidFrame, Version, header};
 
 impl Frame {
-    /// Checks that `version` has this command, and that the headers it requires are there and not empty.
+    /// Checks that `version` defines the command, and that each header it requires is present and not empty.
     ///
-    /// `host` and `accept-version` are not asked for: widely used clients leave them out, and the specifications say
-    /// what their absence means.
+    /// Does not require `host` and `accept-version`: widely used clients omit them, and the specifications define what
+    /// that means.
     ///
     /// ```
     /// use stomp_frame::{Command, Frame, Version};
@@ -18,7 +18,7 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong.
+    /// The first problem that was found.
     pub fn validate(&self, version: Version) -> Result<(), InvalidFrame> {
         let command = self.command;
         if matches!(command, Command::Nack | Command::Stomp) && version == Version::V1_0 {
@@ -40,7 +40,7 @@ impl Frame {
     }
 }
 
-/// "Frames and Headers": what each frame MUST have.
+/// The required headers of each frame, from "Frames and Headers".
 fn required(command: Command, version: Version) -> &'static [&'static str] {
     use Version::{V1_0, V1_1, V1_2};
     match (command, version) {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn empty_is_missing() {
+    fn an_empty_header_counts_as_missing() {
         let send = Frame::new(Command::Send).with_header("destination", "");
         let missing = InvalidFrame::MissingHeader {
             command: Command::Send,
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn acks_differ_by_version() {
+    fn an_ack_requires_other_headers_in_each_version() {
         let by_id = Frame::new(Command::Ack).with_header("id", "1");
         let by_message = Frame::new(Command::Ack).with_header("message-id", "1");
         let by_both = by_message.clone().with_header("subscription", "0");

@@ -1,9 +1,17 @@
-//! Protocol versions, and the choice between them.
+//! Protocol versions and their negotiation.
 
 use crate::InvalidValue;
 use std::{fmt, str::FromStr};
 
-/// A version of the STOMP protocol. Later versions are greater.
+/// A version of the STOMP protocol. Later versions compare greater.
+///
+/// ```
+/// use stomp_frame::Version;
+///
+/// assert_eq!("1.2".parse(), Ok(Version::V1_2));
+/// assert_eq!(Version::V1_2.to_string(), "1.2");
+/// assert!(Version::V1_0 < Version::V1_2);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
     /// STOMP 1.0: no escapes, no heart-beats, no `NACK`.
@@ -18,7 +26,7 @@ impl Version {
     /// All versions, the lowest first.
     pub const ALL: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
 
-    /// The version as it stands in a header.
+    /// The version as written in a header.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -28,11 +36,11 @@ impl Version {
         }
     }
 
-    /// The highest version in common with a peer that sent this `accept-version` header.
+    /// The highest version in common with a client that sent this `accept-version` header; `None` if there is none.
     ///
-    /// `None` as a header is STOMP 1.0: "If the `accept-version` header is missing, it means that the client only
-    /// supports version 1.0 of the protocol" (1.2, "Protocol Negotiation"). Versions unknown here are skipped, and
-    /// spaces around a version are allowed.
+    /// A missing header means STOMP 1.0: "If the `accept-version` header is missing, it means that the client only
+    /// supports version 1.0 of the protocol" (1.2, "Protocol Negotiation"). Unknown versions are skipped, and spaces
+    /// around a version are allowed.
     ///
     /// ```
     /// use stomp_frame::Version;
@@ -47,9 +55,16 @@ impl Version {
             None => Some(Version::V1_0),
             Some(list) => list
                 .split(',')
-                .filter_map(|item| item.trim_matches(' ').parse().ok())
+                .filter_map(|item| Version::from_token(item.trim_matches(' ')))
                 .max(),
         }
+    }
+
+    /// Parses a version without allocating an error: clients may list any number of unknown versions.
+    fn from_token(token: &str) -> Option<Version> {
+        Version::ALL
+            .into_iter()
+            .find(|version| version.as_str() == token)
     }
 }
 
@@ -63,12 +78,8 @@ impl FromStr for Version {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        match text {
-            "1.0" => Ok(Version::V1_0),
-            "1.1" => Ok(Version::V1_1),
-            "1.2" => Ok(Version::V1_2),
-            _ => Err(InvalidValue("a version is one of 1.0, 1.1 and 1.2")),
-        }
+        Version::from_token(text)
+            .ok_or_else(|| InvalidValue::new("version", text, "1.0, 1.1 or 1.2"))
     }
 }
 
@@ -77,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn negotiation_takes_whole_tokens_only() {
+    fn negotiation_compares_whole_tokens() {
         assert_eq!(Version::negotiate(Some("1.2, 1.1")), Some(Version::V1_2));
         assert_eq!(Version::negotiate(Some("11.2,1.20")), None);
         assert_eq!(Version::negotiate(Some("")), None);

@@ -14,7 +14,7 @@ fn decode_within(limits: Limits, version: Version, bytes: &[u8]) -> Result<Vec<F
     decoder.resume(version, limits);
     decoder.feed(bytes.to_vec());
     let mut frames = Vec::new();
-    while let Some(item) = decoder.decode().map_err(|error| error.kind)? {
+    while let Some(item) = decoder.decode().map_err(|error| error.kind())? {
         if let Decoded::Frame(frame) = item {
             frames.push(frame);
             decoder.resume(version, limits);
@@ -38,7 +38,7 @@ fn send() -> Frame {
 }
 
 #[test]
-fn a_body_ends_at_its_nul() {
+fn a_body_without_content_length_ends_at_the_first_nul() {
     check(
         Version::V1_2,
         b"SEND\ndestination:/a\n\nhello\0",
@@ -47,7 +47,7 @@ fn a_body_ends_at_its_nul() {
 }
 
 #[test]
-fn a_body_with_content_length_may_hold_nul() {
+fn a_body_with_content_length_may_contain_nul() {
     let expected = send()
         .with_header("content-length", "3")
         .with_body(&b"a\0b"[..]);
@@ -68,7 +68,7 @@ fn lines_may_end_with_cr_lf() {
 }
 
 #[test]
-fn nothing_is_trimmed() {
+fn header_values_are_not_trimmed() {
     let expected = Frame::new(Command::Send).with_header("destination", " /a ");
     check(Version::V1_2, b"SEND\ndestination: /a \n\n\0", &[expected]);
 }
@@ -102,7 +102,7 @@ fn connect_is_never_unescaped() {
 }
 
 #[test]
-fn only_some_frames_have_bodies() {
+fn most_commands_must_not_have_a_body() {
     refused(Version::V1_2, b"CONNECT\n\nx\0", Kind::UnexpectedBody);
     refused(
         Version::V1_2,
@@ -129,7 +129,7 @@ fn only_some_frames_have_bodies() {
 }
 
 #[test]
-fn malformed_heads_are_refused() {
+fn malformed_frames_are_errors() {
     for (bytes, kind) in [
         (&b"GET / HTTP/1.1\r\n"[..], Kind::UnknownCommand),
         (b"send\n\n\0", Kind::UnknownCommand),
@@ -160,20 +160,20 @@ fn malformed_heads_are_refused() {
 }
 
 #[test]
-fn a_refused_frame_still_tells_its_receipt() {
+fn a_decode_error_contains_the_receipt() {
     let mut decoder = Decoder::new(Limits::default());
     decoder.resume(Version::V1_2, Limits::default());
     decoder.feed("SEND\nreceipt:a\\c7\nx:\\t\n\n\0");
     let error = decoder.decode().unwrap_err();
     assert_eq!(
-        (error.kind, error.offset, error.receipt.as_deref()),
+        (error.kind(), error.offset(), error.receipt()),
         (Kind::UndefinedEscape, 20, Some("a:7"))
     );
     assert_eq!(decoder.decode(), Err(error), "the error stays");
 }
 
 #[test]
-fn limits_are_exact() {
+fn limits_are_exact_to_the_byte() {
     let limits = Limits::default()
         .max_frame_bytes(60)
         .max_head_bytes(40)
@@ -219,7 +219,7 @@ fn limits_are_exact() {
 }
 
 #[test]
-fn after_connect_the_decoder_waits() {
+fn the_decoder_stops_after_connect() {
     let mut decoder = Decoder::new(Limits::default().max_frame_bytes(64));
     decoder.feed("CONNECT\n\n\0\n\nSEND\ndestination:/a\n\n\0");
     assert!(matches!(decoder.decode(), Ok(Some(Decoded::Frame(_)))));
@@ -230,7 +230,7 @@ fn after_connect_the_decoder_waits() {
 }
 
 #[test]
-fn what_waits_behind_connect_is_bounded() {
+fn bytes_buffered_after_connect_are_bounded() {
     let mut decoder = Decoder::new(Limits::default().max_frame_bytes(64));
     decoder.feed("CONNECT\n\n\0");
     assert!(matches!(decoder.decode(), Ok(Some(Decoded::Frame(_)))));
@@ -238,7 +238,7 @@ fn what_waits_behind_connect_is_bounded() {
     assert_eq!(decoder.decode(), Ok(None));
     decoder.feed("\n");
     assert_eq!(
-        decoder.decode().map_err(|error| error.kind),
+        decoder.decode().map_err(|error| error.kind()),
         Err(Kind::FrameTooLong(64))
     );
 }
@@ -262,7 +262,7 @@ fn decoded_in_pieces(
 
 /// Of several limits, the one that is exceeded first is told, and a CR exceeds none: it may be half of an EOL.
 #[test]
-fn the_pieces_make_no_difference_to_which_limit_is_told() {
+fn the_reported_limit_does_not_depend_on_the_pieces() {
     const ALPHABET: &[u8] = b"A\r\n:";
     const LENGTH: u32 = 5;
     for number in 0..ALPHABET.len().pow(LENGTH) {

@@ -35,7 +35,7 @@ proptest! {
                 prop_assert_eq!(Frame::parse(bytes, version).unwrap(), expected);
             }
             Err(EncodeError::EmptyHeaderName | EncodeError::UnexpectedBody(_)) => {}
-            Err(EncodeError::Inexpressible { byte, .. }) => prop_assert!("\r\n\0:".contains(byte)),
+            Err(EncodeError::Inexpressible { character, .. }) => prop_assert!("\r\n\0:".contains(character)),
             Err(other) => prop_assert!(false, "{other}"),
         }
     }

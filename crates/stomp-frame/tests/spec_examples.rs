@@ -56,7 +56,7 @@ fn check(version: Version, file: &str, frames: usize, refused: usize) {
             }
             Err(kind) => {
                 let error = Frame::parse(wire.clone(), version)
-                    .map_err(|error| format!("{:?}", error.kind));
+                    .map_err(|error| format!("{:?}", error.kind()));
                 assert_eq!(error, Err(kind.to_owned()), "{title}");
                 not_read += 1;
             }

@@ -37,7 +37,7 @@ impl End {
         match self {
             End::Closed(_) | End::HalfClosed | End::Lost(_) => CloseCode::Normal,
             End::TimedOut => CloseCode::Policy,
-            End::Malformed(error) if error.kind.is_limit() => CloseCode::TooBig,
+            End::Malformed(error) if error.kind().is_limit() => CloseCode::TooBig,
             End::Malformed(_) => CloseCode::Protocol,
             End::Violation { code, .. } => *code,
         }

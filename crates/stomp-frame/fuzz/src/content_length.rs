@@ -23,7 +23,7 @@ pub fn check(input: &[u8]) {
         assert_eq!(decoder.buffered_bytes(), head.len());
     }
     decoder.feed(rest.clone());
-    let result = decoder.decode().map_err(|error| error.kind);
+    let result = decoder.decode().map_err(|error| error.kind());
     assert!(decoder.buffered_bytes() <= head.len() + rest.len());
 
     let Some(length) = stated(value) else {

@@ -40,17 +40,17 @@ impl Fault {
     }
 
     pub(super) fn malformed(error: &DecodeError) -> Fault {
-        let code = if error.kind.is_limit() {
+        let code = if error.kind().is_limit() {
             "too-large"
         } else {
             "malformed-frame"
         };
-        let code_of_close = if error.kind.is_limit() {
+        let code_of_close = if error.kind().is_limit() {
             CloseCode::TooBig
         } else {
             CloseCode::Protocol
         };
-        let receipt = error.receipt.as_deref().map(ByteString::from);
+        let receipt = error.receipt().map(ByteString::from);
         Fault {
             receipt,
             code_of_close,

@@ -50,8 +50,10 @@ impl Protocol {
     ) {
         self.heart_beats.agreed = Some(Agreed {
             // Half the interval, so that a beat that is late is not yet missed.
-            send: ours.sends_to(theirs).map(|interval| interval / 2),
-            receive: theirs.sends_to(ours).map(|interval| interval * 2 + MARGIN),
+            send: ours.send_interval(theirs).map(|interval| interval / 2),
+            receive: theirs
+                .send_interval(ours)
+                .map(|interval| interval * 2 + MARGIN),
         });
         self.handle_sent(now);
         self.handle_received(now);

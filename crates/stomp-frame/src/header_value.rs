@@ -1,0 +1,189 @@
+//! Typed header values: `heart-beat`, `ack`, `content-length`.
+
+use crate::InvalidValue;
+use std::{fmt, str::FromStr, time::Duration};
+
+/// The value of a `heart-beat` header: the intervals at which its sender can send heart-beats and wants to receive them.
+///
+/// Zero means that it cannot send, or does not want to receive, heart-beats (STOMP 1.2, "Heart-beating"). The header has
+/// these two numbers in every version, so this is a plain struct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeartBeat {
+    /// The shortest interval between heart-beats that the sender of this header can guarantee, in milliseconds.
+    pub send: u32,
+    /// The interval at which it wants to receive heart-beats, in milliseconds.
+    pub receive: u32,
+}
+
+impl HeartBeat {
+    /// No heart-beats, which a missing header means: it "MUST be treated the same way as a `heart-beat:0,0` header".
+    pub const NONE: HeartBeat = HeartBeat {
+        send: 0,
+        receive: 0,
+    };
+
+    /// The longest interval at which this side must send heart-beats to `peer`; `None` if it need not send any.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stomp_frame::HeartBeat;
+    ///
+    /// let server = HeartBeat { send: 1_000, receive: 1_000 };
+    /// let client = HeartBeat { send: 0, receive: 10_000 };
+    /// assert_eq!(server.send_interval(client), Some(Duration::from_secs(10)));
+    /// assert_eq!(client.send_interval(server), None);
+    /// ```
+    #[must_use]
+    pub fn send_interval(self, peer: HeartBeat) -> Option<Duration> {
+        let agreed = self.send.max(peer.receive);
+        (self.send != 0 && peer.receive != 0).then(|| Duration::from_millis(agreed.into()))
+    }
+}
+
+impl fmt::Display for HeartBeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.send, self.receive)
+    }
+}
+
+impl FromStr for HeartBeat {
+    type Err = InvalidValue;
+
+    /// Parses two numbers separated by a comma. Numbers beyond `u32::MAX` (49 days) become `u32::MAX`.
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let parse = || {
+            let (send, receive) = text.split_once(',')?;
+            Some(HeartBeat {
+                send: parse_millis(send)?,
+                receive: parse_millis(receive)?,
+            })
+        };
+        parse().ok_or_else(|| {
+            InvalidValue::new(
+                "heart-beat",
+                text,
+                "two numbers of milliseconds, separated by a comma",
+            )
+        })
+    }
+}
+
+/// The value of the `ack` header of a `SUBSCRIBE` frame: the acknowledgment mode of the subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AckMode {
+    /// `auto`: the server treats a message as acknowledged as soon as it is sent.
+    #[default]
+    Auto,
+    /// `client`: an `ACK` is cumulative, for its message and all earlier ones of the subscription.
+    Client,
+    /// `client-individual`: an `ACK` is for its message only. Since 1.1.
+    ClientIndividual,
+}
+
+impl AckMode {
+    /// The mode as written in a header.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AckMode::Auto => "auto",
+            AckMode::Client => "client",
+            AckMode::ClientIndividual => "client-individual",
+        }
+    }
+}
+
+impl fmt::Display for AckMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for AckMode {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "auto" => Ok(AckMode::Auto),
+            "client" => Ok(AckMode::Client),
+            "client-individual" => Ok(AckMode::ClientIndividual),
+            _ => Err(InvalidValue::new(
+                "ack",
+                text,
+                "auto, client or client-individual",
+            )),
+        }
+    }
+}
+
+/// Parses a `content-length`: one to ten digits and nothing else. No sign, no space, and no overflow, so that every
+/// parser on the way of a frame understands the same number.
+pub(crate) fn parse_content_length(text: &[u8]) -> Option<usize> {
+    if text.len() > 10 {
+        return None;
+    }
+    parse_digits(text).and_then(|length| usize::try_from(length).ok())
+}
+
+fn parse_millis(text: &str) -> Option<u32> {
+    parse_digits(text.as_bytes()).map(|value| u32::try_from(value).unwrap_or(u32::MAX))
+}
+
+/// Parses one or more digits. Numbers that are too large become `u64::MAX`.
+fn parse_digits(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |sum, byte| {
+        byte.is_ascii_digit().then(|| {
+            sum.saturating_mul(10)
+                .saturating_add(u64::from(byte - b'0'))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heart_beat_is_exactly_two_numbers() {
+        assert_eq!(
+            "0,10000".parse(),
+            Ok(HeartBeat {
+                send: 0,
+                receive: 10_000
+            })
+        );
+        assert_eq!(
+            "99999999999999999999999,1".parse(),
+            Ok(HeartBeat {
+                send: u32::MAX,
+                receive: 1
+            })
+        );
+        for invalid in [
+            "", ",", "1", "1,", ",1", "1,2,3", "-1,0", "+1,0", " 1,0", "1, 0", "a,b",
+        ] {
+            let error = invalid.parse::<HeartBeat>().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "heart-beat {invalid:?} is not two numbers of milliseconds, separated by a comma"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn a_content_length_is_one_to_ten_digits() {
+        assert_eq!(parse_content_length(b"0"), Some(0));
+        assert_eq!(parse_content_length(b"0000000012"), Some(12));
+        for invalid in ["", "-1", "+5", " 5", "5 ", "0x5", "5.0", "00000000012"] {
+            assert_eq!(
+                parse_content_length(invalid.as_bytes()),
+                None,
+                "{invalid:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Tests for each clause of the specifications that concerns one frame.
+//!
+//! The order is that of STOMP 1.2: frames, value encoding, body, content-length, repeated headers, size limits,
+//! grammar, and the headers that each frame requires; then the differences of 1.1 and 1.0. Each test quotes its clause.
+//! Where the specifications leave a choice, the comment names the one we made.
+
+mod body;
+mod earlier_versions;
+mod frames;
+mod headers;
+mod value_encoding;
+
+use bytes::Bytes;
+use stomp_frame::{Command, DecodeErrorKind, EncodeError, Frame, InvalidFrame, Version};
+
+fn parse(version: Version, bytes: impl AsRef<[u8]>) -> Result<Frame, DecodeErrorKind> {
+    Frame::parse(Bytes::copy_from_slice(bytes.as_ref()), version).map_err(|error| error.kind())
+}
+
+/// The character that prevents encoding `frame` in `version`.
+fn inexpressible(version: Version, frame: &Frame) -> Option<char> {
+    match frame.to_bytes(version) {
+        Err(EncodeError::Inexpressible { character, .. }) => Some(character),
+        _ => None,
+    }
+}
+
+/// The header that `frame` lacks in `version`.
+fn missing_header(version: Version, frame: &Frame) -> Option<&'static str> {
+    match frame.validate(version) {
+        Err(InvalidFrame::MissingHeader { name, .. }) => Some(name),
+        _ => None,
+    }
+}
+
+/// All pairs of an item of `first` and an item of `second`.
+fn pairs<A: Copy, B: Copy, const N: usize>(
+    first: impl IntoIterator<Item = A>,
+    second: [B; N],
+) -> impl Iterator<Item = (A, B)> {
+    first.into_iter().flat_map(move |a| second.map(|b| (a, b)))
+}
+
+fn send() -> Frame {
+    Frame::new(Command::Send)
+}
+
+/// All commands whose frames are escaped.
+fn escaped_commands() -> impl Iterator<Item = Command> {
+    Command::ALL
+        .into_iter()
+        .filter(|command| !UNESCAPED.contains(command))
+}
+
+/// The commands that open a session.
+const UNESCAPED: [Command; 3] = [Command::Connect, Command::Stomp, Command::Connected];
+
+const WITH_BODY: [Command; 3] = [Command::Send, Command::Message, Command::Error];

@@ -1,0 +1,323 @@
+//! The reference decoder.
+
+use stomp_frame::{
+    DecodeErrorKind as Kind, Limits,
+    Version::{self, V1_0, V1_2},
+};
+
+/// The content of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Parsed {
+    pub(crate) frames: Vec<PlainFrame>,
+    /// All errors in the bytes after these frames.
+    pub(crate) errors: Vec<Kind>,
+    /// The `receipt` header of the frame with the errors.
+    pub(crate) receipt: Option<String>,
+    /// A decoder must fail now. It may report some errors of an incomplete frame later.
+    pub(crate) must_fail: bool,
+}
+
+/// A frame, of standard types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlainFrame {
+    pub(crate) command: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Parses a whole stream.
+///
+/// frame-stream = 1*frame, with *( EOL ) between them
+pub(crate) fn parse(version: Version, limits: &Limits, bytes: &[u8]) -> Parsed {
+    let mut parsed = Parsed::default();
+    let mut rest = bytes;
+    loop {
+        while rest.starts_with(b"\n") || rest.starts_with(b"\r\n") {
+            rest = if rest[0] == b'\n' {
+                &rest[1..]
+            } else {
+                &rest[2..]
+            };
+        }
+        match parse_frame(version, limits, rest, &mut parsed) {
+            Some(length) => rest = &rest[length..],
+            None => return parsed,
+        }
+    }
+}
+
+/// Parses the first frame of `bytes`, and returns its length; `None` if it has errors or is incomplete.
+///
+/// frame = command EOL *( header EOL ) EOL *OCTET NULL
+fn parse_frame(
+    version: Version,
+    limits: &Limits,
+    bytes: &[u8],
+    parsed: &mut Parsed,
+) -> Option<usize> {
+    let head = Head::parse(bytes);
+    parsed.errors = head.errors(limits);
+    parsed.receipt = head
+        .first("receipt")
+        .and_then(|value| head.text(version, value).ok());
+    let Some(body_start) = head.end else {
+        parsed.must_fail = parsed
+            .errors
+            .iter()
+            .any(|kind| kind.is_limit() || *kind == Kind::NulInHead);
+        return None;
+    };
+    parsed.must_fail = !parsed.errors.is_empty();
+    if parsed.must_fail {
+        return None;
+    }
+
+    // The content-length, or else up to the first NUL.
+    let length = head
+        .first("content-length")
+        .map(|digits| number(&digits).unwrap());
+    let rest = &bytes[body_start..];
+    let length = length.unwrap_or_else(|| {
+        rest.iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(rest.len())
+    });
+    let is_body_allowed = matches!(head.command(), b"SEND" | b"MESSAGE" | b"ERROR");
+    let is_body_ignored = version == V1_0 && head.command() == b"SUBSCRIBE";
+    if length > 0 && !is_body_allowed && !is_body_ignored {
+        parsed.errors.push(Kind::UnexpectedBody);
+    }
+    if body_start + length + 1 > limits.max_frame_bytes {
+        parsed
+            .errors
+            .push(Kind::FrameTooLong(limits.max_frame_bytes));
+        parsed.must_fail = true;
+    }
+    if rest.get(length).is_some_and(|byte| *byte != 0) {
+        parsed.errors.push(Kind::MissingNul);
+    }
+    let headers = head.texts(version, &mut parsed.errors);
+    if rest.len() <= length {
+        return None;
+    }
+    parsed.must_fail = !parsed.errors.is_empty();
+    if parsed.must_fail {
+        return None;
+    }
+    let command = String::from_utf8(head.command().to_vec()).unwrap();
+    let body = if is_body_allowed {
+        rest[..length].to_vec()
+    } else {
+        Vec::new()
+    };
+    parsed.frames.push(PlainFrame {
+        command,
+        headers: headers.unwrap(),
+        body,
+    });
+    Some(body_start + length + 1)
+}
+
+/// The lines of a head, without their EOLs.
+#[derive(Debug, Default)]
+struct Head {
+    /// The complete lines, without the empty one.
+    lines: Vec<Vec<u8>>,
+    /// The incomplete line.
+    last: Vec<u8>,
+    /// Bytes up to the end of the input, the end of the head or a NUL, whichever is first.
+    length: usize,
+    /// The position of the body, if the head is complete.
+    end: Option<usize>,
+    has_nul: bool,
+}
+
+impl Head {
+    /// EOL = [CR] LF
+    fn parse(bytes: &[u8]) -> Head {
+        let mut head = Head::default();
+        for byte in bytes {
+            if *byte == 0 {
+                head.has_nul = true;
+                break;
+            }
+            head.length += 1;
+            if *byte != b'\n' {
+                head.last.push(*byte);
+                continue;
+            }
+            let line = without_cr(&std::mem::take(&mut head.last));
+            if line.is_empty() {
+                head.end = Some(head.length);
+                break;
+            }
+            head.lines.push(line);
+        }
+        head.last = without_cr(&head.last);
+        head
+    }
+
+    /// The command, or the bytes of it so far.
+    fn command(&self) -> &[u8] {
+        self.lines.first().unwrap_or(&self.last)
+    }
+
+    /// header = header-name ":" header-value
+    fn headers(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let split = |line: &Vec<u8>| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            Some((line[..colon].to_vec(), line[colon + 1..].to_vec()))
+        };
+        self.lines.iter().skip(1).filter_map(split).collect()
+    }
+
+    /// The first value of `name`.
+    fn first(&self, name: &str) -> Option<Vec<u8>> {
+        self.headers()
+            .into_iter()
+            .find(|header| header.0 == name.as_bytes())
+            .map(|(_, value)| value)
+    }
+
+    /// All errors that do not concern encoding and escapes.
+    fn errors(&self, limits: &Limits) -> Vec<Kind> {
+        let mut errors = Vec::new();
+        let mut check = |is_error: bool, kind: Kind| errors.extend(is_error.then_some(kind));
+        let is_command = |word: &&str| match self.lines.first() {
+            Some(command) => command == word.as_bytes(),
+            None => word.as_bytes().starts_with(&self.last),
+        };
+        check(!COMMANDS.iter().any(is_command), Kind::UnknownCommand);
+        check(self.has_nul, Kind::NulInHead);
+        check(
+            self.lines.iter().any(|line| line.contains(&b'\r')),
+            Kind::BareCarriageReturn,
+        );
+        let headers = self.lines.get(1..).unwrap_or_default();
+        check(
+            headers.iter().any(|line| line[0] == b':'),
+            Kind::EmptyHeaderName,
+        );
+        check(
+            headers.iter().any(|line| !line.contains(&b':')),
+            Kind::MissingColon,
+        );
+        let length = self.first("content-length");
+        check(
+            length.is_some_and(|digits| number(&digits).is_none()),
+            Kind::InvalidContentLength,
+        );
+
+        // A line that has begun is a header, unless it may still become the empty line.
+        let last = if self.lines.is_empty() {
+            0
+        } else {
+            self.last.len()
+        };
+        check(
+            headers.len() + usize::from(last > 0) > limits.max_headers,
+            Kind::TooManyHeaders(limits.max_headers),
+        );
+        let longest = headers.iter().map(Vec::len).max().unwrap_or(0).max(last);
+        check(
+            longest > limits.max_line_bytes,
+            Kind::LineTooLong(limits.max_line_bytes),
+        );
+        // An incomplete head needs one more LF at least, and a frame a NUL.
+        let length = if self.end.is_some() {
+            self.length
+        } else {
+            self.length + 1
+        };
+        check(
+            length > limits.max_head_bytes,
+            Kind::HeadTooLong(limits.max_head_bytes),
+        );
+        check(
+            length + 1 > limits.max_frame_bytes,
+            Kind::FrameTooLong(limits.max_frame_bytes),
+        );
+        errors
+    }
+
+    /// The headers as text, unless their encoding or escapes have errors.
+    fn texts(&self, version: Version, errors: &mut Vec<Kind>) -> Option<Vec<(String, String)>> {
+        let mut text = |bytes| {
+            self.text(version, bytes)
+                .map_err(|kind| errors.push(kind))
+                .ok()
+        };
+        let texts: Vec<_> = self
+            .headers()
+            .into_iter()
+            .map(|(name, value)| (text(name), text(value)))
+            .collect();
+        texts
+            .into_iter()
+            .map(|(name, value)| name.zip(value))
+            .collect()
+    }
+
+    /// A name or a value, unescaped.
+    fn text(&self, version: Version, bytes: Vec<u8>) -> Result<String, Kind> {
+        let is_escaped =
+            version != V1_0 && !matches!(self.command(), b"CONNECT" | b"STOMP" | b"CONNECTED");
+        let text = String::from_utf8(bytes).map_err(|_| Kind::NotUtf8)?;
+        if is_escaped {
+            unescape(version, &text).ok_or(Kind::UndefinedEscape)
+        } else {
+            Ok(text)
+        }
+    }
+}
+
+fn without_cr(line: &[u8]) -> Vec<u8> {
+    line.strip_suffix(b"\r").unwrap_or(line).to_vec()
+}
+
+/// A `content-length`: one to ten digits.
+fn number(digits: &[u8]) -> Option<usize> {
+    if digits.is_empty() || digits.len() > 10 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    String::from_utf8(digits.to_vec()).unwrap().parse().ok()
+}
+
+/// "When decoding frame headers, the following transformations MUST be applied"
+fn unescape(version: Version, text: &str) -> Option<String> {
+    let mut plain = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            plain.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some('r') if version == V1_2 => plain.push('\r'),
+            Some('n') => plain.push('\n'),
+            Some('c') => plain.push(':'),
+            Some('\\') => plain.push('\\'),
+            _ => return None,
+        }
+    }
+    Some(plain)
+}
+
+/// command = client-command | server-command
+pub(crate) const COMMANDS: [&str; 15] = [
+    "SEND",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "BEGIN",
+    "COMMIT",
+    "ABORT",
+    "ACK",
+    "NACK",
+    "DISCONNECT",
+    "CONNECT",
+    "STOMP",
+    "CONNECTED",
+    "MESSAGE",
+    "RECEIPT",
+    "ERROR",
+];
