@@ -1,14 +1,11 @@
-//! What a frame costs in allocations, each of them accounted for.
+//! The allocations that a frame costs, with the reason for each.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper that fails is a test that fails"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic in a helper fails the test")]
 
 use bytes::{Bytes, BytesMut};
 use stomp_frame::{Command, Decoded, Decoder, Encoder, Frame, Limits, Version};
 
-/// A decoder in a session.
+/// A decoder after the negotiation.
 struct Session(Decoder);
 
 impl Session {
@@ -18,10 +15,10 @@ impl Session {
         Session(decoder)
     }
 
-    /// How many allocations it takes to decode these pieces, which hold so many frames.
+    /// Decodes `pieces`, which must contain `frames` frames, and counts the allocations.
     fn decode(&mut self, pieces: Vec<Bytes>, frames: usize) -> u64 {
         let (mut found, mut pieces) = (Vec::with_capacity(frames), pieces.into_iter());
-        let counted = count(|| {
+        let counted = count_allocations(|| {
             for piece in &mut pieces {
                 self.0.feed(piece);
                 while let Some(item) = self.0.decode().unwrap() {
@@ -36,13 +33,13 @@ impl Session {
     }
 }
 
-fn count(run: impl FnOnce()) -> u64 {
+fn count_allocations(run: impl FnOnce()) -> u64 {
     allocation_counter::measure(run).count_total
 }
 
-/// A part of a larger buffer, as sockets give it: one that is shared already.
+/// A part of a larger buffer that is shared already, as sockets feed it.
 fn part_of_a_buffer(text: &str) -> Bytes {
-    let mut buffer = Bytes::from(format!("{text}and what follows"));
+    let mut buffer = Bytes::from(format!("{text}and more bytes"));
     buffer.split_to(text.len())
 }
 
@@ -54,7 +51,7 @@ fn send(headers: usize) -> String {
 }
 
 #[test]
-fn a_small_send_costs_one_for_its_headers_index() {
+fn decoding_a_small_send_costs_one_allocation_for_its_index() {
     let mut session = Session::new();
     for headers in 1..=8 {
         assert_eq!(
@@ -70,7 +67,7 @@ fn a_small_send_costs_one_for_its_headers_index() {
 }
 
 #[test]
-fn what_has_no_headers_costs_nothing() {
+fn decoding_a_frame_without_headers_costs_no_allocation() {
     let mut session = Session::new();
     assert_eq!(session.decode(vec![part_of_a_buffer(&send(0))], 1), 0);
     assert_eq!(
@@ -80,20 +77,20 @@ fn what_has_no_headers_costs_nothing() {
     assert_eq!(session.decode(vec![part_of_a_buffer("\n")], 0), 0);
 }
 
-/// The first frame of a buffer that nobody else holds makes `Bytes` count who does.
+/// The first slice of an unshared buffer makes `Bytes` allocate a reference count.
 #[test]
-fn a_buffer_of_its_own_costs_one_more() {
-    let own = || Bytes::from(send(3).into_bytes().into_boxed_slice());
-    assert_eq!(Session::new().decode(vec![own()], 1), 2);
+fn decoding_from_an_unshared_buffer_costs_one_more_allocation() {
+    let unshared = || Bytes::from(send(3).into_bytes().into_boxed_slice());
+    assert_eq!(Session::new().decode(vec![unshared()], 1), 2);
     assert_eq!(
         Session::new().decode(vec![Bytes::from_static(b"SEND\na:b\n\nhello\0")], 1),
         1
     );
 }
 
-/// Eight places are in the index itself. More are beside it, and double when they are full: few frames have so many.
+/// The index contains room for eight entries. More are allocated apart, with a capacity that doubles when it is full.
 #[test]
-fn more_than_eight_headers_cost_one_and_one_for_each_doubling() {
+fn more_than_eight_headers_cost_one_more_allocation_for_each_doubling() {
     let mut session = Session::new();
     for (headers, expected) in [(9, 2), (16, 2), (17, 3), (32, 3), (33, 4), (64, 4)] {
         assert_eq!(
@@ -104,9 +101,9 @@ fn more_than_eight_headers_cost_one_and_one_for_each_doubling() {
     }
 }
 
-/// The index, and a text with the escapes undone.
+/// The index, and the unescaped text.
 #[test]
-fn an_escaped_head_costs_two() {
+fn decoding_an_escaped_head_costs_two_allocations() {
     let mut session = Session::new();
     assert_eq!(
         session.decode(
@@ -119,28 +116,29 @@ fn an_escaped_head_costs_two() {
     assert_eq!(
         session.decode(vec![longer], 1),
         3,
-        "and an index beside the first"
+        "one more for more than eight headers"
     );
 }
 
-/// The copy of the first piece, its growth, the count of who holds it, and the headers' index.
+/// The copy of the first piece, its growth, its reference count, and the index.
 #[test]
-fn a_frame_in_two_pieces_costs_four() {
+fn decoding_a_frame_in_two_pieces_costs_four_allocations() {
     let text = send(3);
-    for place in [2, 10, text.len() - 3] {
+    for cut in [2, 10, text.len() - 3] {
         let mut rest = part_of_a_buffer(&text);
-        let first = rest.split_to(place);
+        let first = rest.split_to(cut);
         assert_eq!(
             Session::new().decode(vec![first, rest], 1),
             4,
-            "cut at {place}"
+            "cut at {cut}"
         );
     }
 }
 
-/// A buffer that doubles is copied a bounded number of times, and grows as often as its length has binary digits.
+/// The capacity of the buffer doubles, so it grows a logarithmic number of times, and each byte is copied a bounded number
+/// of times.
 #[test]
-fn more_pieces_cost_their_logarithm() {
+fn decoding_many_pieces_costs_logarithmically_many_allocations() {
     let length: usize = 64 << 10;
     let text = format!("SEND\ncontent-length:{length}\n\n{}\0", "x".repeat(length));
     let cut = |size: usize| -> Vec<Bytes> {
@@ -156,20 +154,20 @@ fn more_pieces_cost_their_logarithm() {
         let bytes = allocation_counter::measure(|| counted = session.decode(pieces, 1)).bytes_total;
         assert!(
             counted <= u64::from(doublings) + 4,
-            "{counted} for pieces of {size}"
+            "{counted} allocations for pieces of {size} bytes"
         );
         assert!(
             bytes < 5 * text.len() as u64,
-            "{bytes} bytes for pieces of {size}"
+            "{bytes} bytes allocated for pieces of {size} bytes"
         );
     }
 }
 
 #[test]
-fn reading_headers_costs_nothing() {
+fn reading_headers_costs_no_allocation() {
     let frame = Frame::parse(part_of_a_buffer(&send(3)), Version::V1_2).unwrap();
     let mut shared = None;
-    let counted = count(|| {
+    let counted = count_allocations(|| {
         shared = frame.headers.share("name-1");
         assert!(frame.headers.contains("name-2"));
         assert_eq!(frame.headers.iter().count(), 3);
@@ -178,7 +176,7 @@ fn reading_headers_costs_nothing() {
 }
 
 #[test]
-fn a_frame_encoded_into_a_buffer_with_room_costs_nothing() {
+fn encoding_into_a_buffer_with_enough_capacity_costs_no_allocation() {
     let message = Frame::new(Command::Message)
         .with_header("destination", "/a")
         .with_body("hello");
@@ -188,7 +186,7 @@ fn a_frame_encoded_into_a_buffer_with_room_costs_nothing() {
     for frame in [message, escaped] {
         let mut out = BytesMut::with_capacity(256);
         assert_eq!(
-            count(|| Encoder::new(Version::V1_2)
+            count_allocations(|| Encoder::new(Version::V1_2)
                 .encode(&frame, &mut out)
                 .unwrap()),
             0
@@ -197,14 +195,17 @@ fn a_frame_encoded_into_a_buffer_with_room_costs_nothing() {
     }
 }
 
-/// A buffer that is large enough at once, and the count of who holds it.
+/// A buffer that is large enough from the start, and its reference count.
 #[test]
-fn bytes_of_their_own_cost_two() {
+fn encoding_into_new_bytes_costs_two_allocations() {
     let frame = (0..20).fold(
         Frame::new(Command::Message).with_body("hello"),
         |frame, number| frame.with_header(&format!("name-{number}"), "value"),
     );
     let mut bytes = Bytes::new();
-    assert_eq!(count(|| bytes = frame.to_bytes(Version::V1_2).unwrap()), 2);
+    assert_eq!(
+        count_allocations(|| bytes = frame.to_bytes(Version::V1_2).unwrap()),
+        2
+    );
     assert!(bytes.ends_with(b"hello\0"));
 }

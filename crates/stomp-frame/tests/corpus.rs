@@ -1,16 +1,16 @@
-//! Replays the inputs that fuzzing found worth keeping, in every test run.
+//! Replays the corpus of the fuzz targets in each test run.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-// Included, not depended on: the fuzz package is outside the workspace. There, this is a library.
+// Included by path, because the fuzz package, whose library this is, is not part of the workspace.
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 
-/// What is in a directory of the corpus, in order.
+/// The entries of a directory of the corpus, sorted.
 fn list(directory: &str) -> io::Result<Vec<PathBuf>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
@@ -23,10 +23,10 @@ fn list(directory: &str) -> io::Result<Vec<PathBuf>> {
 }
 
 #[test]
-fn what_fuzzing_found_holds() {
+fn the_checks_pass_for_the_whole_corpus() {
     for (target, check) in fuzz::TARGETS {
         for path in list(target).unwrap() {
-            // Shown if the check fails: the last one is the culprit.
+            // If the check panics, the last path in the output is the input at fault.
             println!("{}", path.display());
             check(&fs::read(path).unwrap());
         }
@@ -34,8 +34,8 @@ fn what_fuzzing_found_holds() {
 }
 
 #[test]
-fn each_target_has_a_small_corpus() {
-    const LARGEST: u64 = 1024;
+fn each_fuzz_target_has_a_corpus_of_small_inputs() {
+    const MAX_BYTES: u64 = 1024;
     let name = |path: PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
     let names: Vec<String> = list("").unwrap().into_iter().map(name).collect();
     assert_eq!(names, fuzz::TARGETS.map(|(target, _)| target));
@@ -44,7 +44,7 @@ fn each_target_has_a_small_corpus() {
         assert!(!inputs.is_empty(), "{name}");
         for path in inputs {
             assert!(
-                path.metadata().unwrap().len() <= LARGEST,
+                path.metadata().unwrap().len() <= MAX_BYTES,
                 "{}",
                 path.display()
             );

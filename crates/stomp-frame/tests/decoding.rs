@@ -1,10 +1,10 @@
-//! What the decoder makes of bytes, frame by frame: golden inputs, every fault, every limit.
+//! The decoder on golden inputs, with each kind of error and at each limit.
 
 use stomp_frame::{
     Command, DecodeError, DecodeErrorKind as Kind, Decoded, Decoder, Frame, Limits, Version,
 };
 
-/// Everything in `bytes`, in a session of `version`.
+/// Decodes all frames in `bytes`, in `version`.
 fn decode(version: Version, bytes: &[u8]) -> Result<Vec<Frame>, Kind> {
     decode_within(Limits::default(), version, bytes)
 }
@@ -29,7 +29,7 @@ fn check(version: Version, bytes: &[u8], expected: &[Frame]) {
 }
 
 #[track_caller]
-fn refused(version: Version, bytes: &[u8], expected: Kind) {
+fn check_error(version: Version, bytes: &[u8], expected: Kind) {
     assert_eq!(decode(version, bytes), Err(expected));
 }
 
@@ -80,14 +80,14 @@ fn escapes_depend_on_the_version() {
     check(Version::V1_0, bytes, &[value("a\\nb\\cc\\\\d")]);
     check(Version::V1_1, bytes, &[value("a\nb:c\\d")]);
     check(Version::V1_2, bytes, &[value("a\nb:c\\d")]);
-    refused(Version::V1_1, b"SEND\nx:\\r\n\n\0", Kind::UndefinedEscape);
+    check_error(Version::V1_1, b"SEND\nx:\\r\n\n\0", Kind::UndefinedEscape);
     check(Version::V1_2, b"SEND\nx:\\r\n\n\0", &[value("\r")]);
     for undefined in [
         &b"SEND\nx:\\t\n\n\0"[..],
         b"SEND\nx:\\\n\n\0",
         b"SEND\n\\t:x\n\n\0",
     ] {
-        refused(Version::V1_2, undefined, Kind::UndefinedEscape);
+        check_error(Version::V1_2, undefined, Kind::UndefinedEscape);
     }
 }
 
@@ -103,8 +103,8 @@ fn connect_is_never_unescaped() {
 
 #[test]
 fn most_commands_must_not_have_a_body() {
-    refused(Version::V1_2, b"CONNECT\n\nx\0", Kind::UnexpectedBody);
-    refused(
+    check_error(Version::V1_2, b"CONNECT\n\nx\0", Kind::UnexpectedBody);
+    check_error(
         Version::V1_2,
         b"RECEIPT\nreceipt-id:1\ncontent-length:1\n\nx\0",
         Kind::UnexpectedBody,
@@ -121,7 +121,7 @@ fn most_commands_must_not_have_a_body() {
         b"SUBSCRIBE\ndestination:/a\n\nx\0",
         &[subscribe],
     );
-    refused(
+    check_error(
         Version::V1_1,
         b"SUBSCRIBE\ndestination:/a\n\nx\0",
         Kind::UnexpectedBody,
@@ -155,8 +155,112 @@ fn malformed_frames_are_errors() {
             Kind::FrameTooLong(262_144),
         ),
     ] {
-        refused(Version::V1_2, bytes, kind);
+        check_error(Version::V1_2, bytes, kind);
     }
+}
+
+/// Feeds `bytes` in pieces of each size, and checks that the error is always the same.
+#[track_caller]
+fn error_of(bytes: &[u8]) -> DecodeError {
+    let error_in_pieces = |size: usize| {
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.resume(Version::V1_2, Limits::default());
+        bytes
+            .chunks(size)
+            .find_map(|piece| {
+                decoder.feed(piece.to_vec());
+                decoder.decode().err()
+            })
+            .unwrap()
+    };
+    let whole = error_in_pieces(bytes.len());
+    for size in 1..bytes.len() {
+        assert_eq!(error_in_pieces(size), whole, "in pieces of {size} bytes");
+    }
+    whole
+}
+
+#[test]
+fn an_unknown_command_is_quoted_up_to_11_bytes() {
+    for (bytes, found) in [
+        (&b"SENT\n\n\0"[..], "SENT"),
+        (b"send\r\n\r\n\0", "send"),
+        (b"\tSEND\n\n\0", "\tSEND"),
+        (b"ELEVENBYTES\n\n\0", "ELEVENBYTES"),
+        (b"ELEVENBYTES\r\n\n\0", "ELEVENBYTES"),
+        (b"TWELVE BYTES\n\n\0", "TWELVE BYTE…"),
+        (b"GET / HTTP/1.1\r\n\r\n", "GET / HTTP/…"),
+        (b"\x16\x03\xff\n\n\0", "\u{16}\u{3}\u{fffd}"),
+        (b"1234567890\xc3\xa9\n\n\0", "1234567890\u{fffd}…"),
+    ] {
+        let error = error_of(bytes);
+        assert_eq!(
+            (error.kind(), error.offset(), error.found()),
+            (Kind::UnknownCommand, 0, Some(found))
+        );
+        assert_eq!(
+            error.to_string(),
+            format!("unknown command: {found:?}, at byte 0 of the frame")
+        );
+    }
+}
+
+#[test]
+fn an_invalid_content_length_is_quoted_with_its_position() {
+    let long = "9".repeat(100);
+    for (value, found) in [
+        ("ten", "ten"),
+        ("", ""),
+        (" 1", " 1"),
+        (&long, &format!("{}…", "9".repeat(40))),
+    ] {
+        let error = error_of(format!("SEND\na:b\ncontent-length:{value}\nc:d\n\n\0").as_bytes());
+        assert_eq!(
+            (error.kind(), error.offset(), error.found()),
+            (Kind::InvalidContentLength, 24, Some(found))
+        );
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "content-length is not a number of one to ten digits: {found:?}, at byte 24 of the frame"
+            )
+        );
+    }
+}
+
+#[test]
+fn the_offset_of_an_error_counts_from_the_first_byte_of_its_frame() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.resume(Version::V1_2, Limits::default());
+    decoder.feed("SEND\n\nhi\0\n\nSEND\ncontent-length:x\n\n\0");
+    let error = loop {
+        match decoder.decode() {
+            Ok(item) => assert!(item.is_some()),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.offset(), 20);
+    assert_eq!(decoder.buffered_bytes(), 0);
+}
+
+#[test]
+fn a_truncated_frame_leaves_buffered_bytes() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.resume(Version::V1_2, Limits::default());
+    decoder.feed("SEND\n\nhi\0\nSEND\n\nh");
+    while decoder.decode().unwrap().is_some() {}
+    assert_eq!(decoder.buffered_bytes(), 7);
+    decoder.feed("i\0\n");
+    while decoder.decode().unwrap().is_some() {}
+    assert_eq!(decoder.buffered_bytes(), 0);
+}
+
+#[test]
+fn a_new_decoder_reads_stomp_1_0() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.feed("SEND\nx:a\\nb\n\n\0");
+    let expected = Frame::new(Command::Send).with_header("x", "a\\nb");
+    assert_eq!(decoder.decode(), Ok(Some(Decoded::Frame(expected))));
 }
 
 #[test]
@@ -169,7 +273,11 @@ fn a_decode_error_contains_the_receipt() {
         (error.kind(), error.offset(), error.receipt()),
         (Kind::UndefinedEscape, 20, Some("a:7"))
     );
-    assert_eq!(decoder.decode(), Err(error), "the error stays");
+    assert_eq!(
+        decoder.decode(),
+        Err(error),
+        "later calls return the same error"
+    );
 }
 
 #[test]
@@ -187,7 +295,7 @@ fn limits_are_exact_to_the_byte() {
     assert_eq!(
         outcome(&line(21)[..26]),
         Err(Kind::LineTooLong(20)),
-        "before its end has come"
+        "before the end of the line has arrived"
     );
     let head = |length: usize| {
         format!(
@@ -243,8 +351,8 @@ fn bytes_buffered_after_connect_are_bounded() {
     );
 }
 
-/// What a stream comes to that is fed in such pieces.
-fn decoded_in_pieces(
+/// Counts the frames and heart-beats of a stream that is fed in pieces.
+fn count_in_pieces(
     limits: Limits,
     pieces: &mut dyn Iterator<Item = &[u8]>,
 ) -> Result<usize, DecodeError> {
@@ -260,7 +368,7 @@ fn decoded_in_pieces(
     Ok(items)
 }
 
-/// Of several limits, the one that is exceeded first is told, and a CR exceeds none: it may be half of an EOL.
+/// The limit that was exceeded first is reported. A CR exceeds none, because it may be half of an EOL.
 #[test]
 fn the_reported_limit_does_not_depend_on_the_pieces() {
     const ALPHABET: &[u8] = b"A\r\n:";
@@ -294,8 +402,8 @@ fn the_reported_limit_does_not_depend_on_the_pieces() {
                     .max_head_bytes(head)
                     .max_line_bytes(line)
                     .max_headers(headers);
-                let whole = decoded_in_pieces(limits, &mut [&stream[..]].into_iter());
-                let pieces = decoded_in_pieces(limits, &mut stream.chunks(1));
+                let whole = count_in_pieces(limits, &mut [&stream[..]].into_iter());
+                let pieces = count_in_pieces(limits, &mut stream.chunks(1));
                 assert_eq!(
                     pieces.as_ref().err(),
                     whole.as_ref().err(),

@@ -1,11 +1,11 @@
-//! What holds for any frame and any pieces it comes in.
+//! Properties of all frames, in pieces of any size.
 
 use proptest::{collection::vec, prelude::*};
 use stomp_frame::{Command, Decoded, Decoder, EncodeError, Frame, Headers, Limits, Version};
 
 proptest! {
     #[test]
-    fn any_pieces_give_the_same_frames(frames in vec(frame(), 1..4), cuts in vec(1usize..40, 0..80), version in version(), crlf: bool) {
+    fn the_pieces_do_not_change_the_frames(frames in vec(frame(), 1..4), cuts in vec(1usize..40, 0..80), version in version(), crlf: bool) {
         let mut bytes = Vec::new();
         for frame in &frames {
             bytes.extend(frame.to_bytes(version).unwrap_or_default());
@@ -25,14 +25,10 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_reads_back(frame in frame(), version in version()) {
+    fn an_encoded_frame_decodes_to_the_same_frame(frame in frame(), version in version()) {
         match frame.to_bytes(version) {
             Ok(bytes) => {
-                let mut expected = frame;
-                if !expected.body.is_empty() {
-                    expected.headers.append("content-length", &expected.body.len().to_string());
-                }
-                prop_assert_eq!(Frame::parse(bytes, version).unwrap(), expected);
+                prop_assert_eq!(Frame::parse(bytes, version).unwrap(), with_length(frame));
             }
             Err(EncodeError::EmptyHeaderName | EncodeError::UnexpectedBody(_)) => {}
             Err(EncodeError::Inexpressible { character, .. }) => prop_assert!("\r\n\0:".contains(character)),
@@ -41,7 +37,28 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..200), version in version()) {
+    fn the_text_of_a_frame_is_its_stomp_1_2_encoding_and_parses_back(frame in frame()) {
+        let text = frame.to_string();
+        if let Ok(bytes) = frame.to_bytes(Version::V1_2) {
+            prop_assert_eq!(&text, &String::from_utf8_lossy(&bytes));
+            if std::str::from_utf8(&frame.body).is_ok() {
+                prop_assert_eq!(text.parse(), Ok(with_length(frame)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_text_of_any_frame_has_one_line_per_header(frame in frame()) {
+        let text = frame.to_string();
+        let (head, _) = text.split_once("\n\n").unwrap();
+        let lines = 1 + frame.headers.len() + usize::from(!frame.body.is_empty());
+        prop_assert_eq!(head.split('\n').count(), lines, "{:?}", text);
+        prop_assert!(!head.contains(['\r', '\0']));
+        prop_assert!(text.ends_with('\0'));
+    }
+
+    #[test]
+    fn decoding_arbitrary_bytes_does_not_panic(bytes in vec(any::<u8>(), 0..200), version in version()) {
         let _ = decode(version, [&bytes[..]]);
     }
 }
@@ -63,6 +80,15 @@ fn decode<'a>(
         }
     }
     Ok(frames)
+}
+
+/// The frame with the `content-length` that encoding adds.
+fn with_length(mut frame: Frame) -> Frame {
+    if !frame.body.is_empty() {
+        let length = frame.body.len().to_string();
+        frame.headers.append("content-length", &length);
+    }
+    frame
 }
 
 fn version() -> impl Strategy<Value = Version> {

@@ -1,41 +1,38 @@
-//! The example frames of the three specifications, each read in its own version, written, and read again.
+//! The example frames of the three specifications: each is decoded in its own version, encoded, and decoded again.
 //!
-//! `tests/examples/*.txt` hold them, in the order of the text. Those that are no frames by the specification's own
-//! grammar are there too, with what the decoder says of them.
+//! `tests/examples/*.txt` contain them, in the order of the specification. This includes the examples that violate the
+//! specification's own grammar, with the error of the decoder.
 //!
 //! ```text
 //! # SECTION: remark
-//! wire text, with ^@ for NUL and ␠ for a space at a line's end
+//! the bytes, with ^@ for NUL and ␠ for a space at the end of a line
 //! => COMMAND            or    => refused: KIND
 //! name "value"          each header, in order
-//! | "body"              if there is one
+//! | "body"              if it is not empty
 //! ```
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper that fails is a test that fails"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic in a helper fails the test")]
 
 use stomp_frame::{Command, Frame, Version};
 
 #[test]
-fn the_examples_of_1_0_read_as_meant() {
+fn the_examples_of_1_0_decode_as_intended() {
     check(Version::V1_0, include_str!("examples/1.0.txt"), 13, 1);
 }
 
 #[test]
-fn the_examples_of_1_1_read_as_meant() {
+fn the_examples_of_1_1_decode_as_intended() {
     check(Version::V1_1, include_str!("examples/1.1.txt"), 17, 5);
 }
 
 #[test]
-fn the_examples_of_1_2_read_as_meant() {
+fn the_examples_of_1_2_decode_as_intended() {
     check(Version::V1_2, include_str!("examples/1.2.txt"), 17, 5);
 }
 
-/// Checks every example of a file, and that there are so many: frames, and others.
-fn check(version: Version, file: &str, frames: usize, refused: usize) {
-    let (mut read, mut not_read) = (0, 0);
+/// Checks each example of a file, and the number of frames and of errors.
+fn check(version: Version, file: &str, frames: usize, errors: usize) {
+    let (mut decoded, mut failed) = (0, 0);
     let lines: Vec<&str> = file.lines().collect();
     for example in lines.join("\n").split("\n# ").skip(1).map(Example::from) {
         let Example { title, wire, .. } = &example;
@@ -50,21 +47,21 @@ fn check(version: Version, file: &str, frames: usize, refused: usize) {
                 assert_eq!(
                     Frame::parse(bytes, version),
                     Ok(with_length(frame)),
-                    "{title}, written and read again"
+                    "{title}, encoded and decoded again"
                 );
-                read += 1;
+                decoded += 1;
             }
             Err(kind) => {
                 let error = Frame::parse(wire.clone(), version)
                     .map_err(|error| format!("{:?}", error.kind()));
                 assert_eq!(error, Err(kind.to_owned()), "{title}");
-                not_read += 1;
+                failed += 1;
             }
         }
     }
     assert_eq!(
-        (read, not_read),
-        (frames, refused),
+        (decoded, failed),
+        (frames, errors),
         "examples of STOMP {version}"
     );
 }
@@ -88,7 +85,7 @@ impl<'a> From<&'a str> for Example<'a> {
 }
 
 impl<'a> Example<'a> {
-    /// The frame it should be, or why it is none.
+    /// The expected frame, or the expected kind of error.
     fn frame(&self) -> Result<Frame, &'a str> {
         let mut lines = self.expected.lines().filter(|line| !line.is_empty());
         let first = lines.next().unwrap();
@@ -111,7 +108,7 @@ impl<'a> Example<'a> {
     }
 }
 
-/// What the encoder makes of a frame: one with a body says how long it is.
+/// The frame with the `content-length` that encoding adds.
 fn with_length(mut frame: Frame) -> Frame {
     if !frame.body.is_empty() && !frame.headers.contains("content-length") {
         frame

@@ -1,21 +1,18 @@
-//! What a decoder is left with between frames: half an end of line, and no memory of what it has given away.
+//! The decoder between frames: incomplete EOLs, and memory of frames that were returned.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper that fails is a test that fails"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic in a helper fails the test")]
 
 use stomp_frame::{Decoded, Decoder, Limits, Version};
 
-fn negotiated() -> Decoder {
+fn decoder() -> Decoder {
     let mut decoder = Decoder::new(Limits::default());
     decoder.resume(Version::V1_2, Limits::default());
     decoder
 }
 
-/// Everything in these pieces, in short: `F` is a frame, and `.` a heart-beat.
+/// Decodes pieces, and returns `F` for each frame and `.` for each heart-beat.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let (mut decoder, mut found) = (negotiated(), String::new());
+    let (mut decoder, mut found) = (decoder(), String::new());
     for piece in pieces {
         decoder.feed(piece.to_vec());
         while let Some(item) = decoder.decode().unwrap() {
@@ -27,28 +24,28 @@ fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
 }
 
 #[test]
-fn an_end_of_line_may_be_cut_between_frames() {
-    const WIRE: &[u8] =
+fn an_eol_between_frames_may_arrive_in_pieces() {
+    const STREAM: &[u8] =
         b"\r\nSEND\r\ndestination:/a\r\n\r\nx\0\r\nSEND\r\ndestination:/a\r\n\r\nx\0\r\n";
-    for cut in 0..=WIRE.len() {
-        let (one, two) = WIRE.split_at(cut);
+    for cut in 0..=STREAM.len() {
+        let (one, two) = STREAM.split_at(cut);
         assert_eq!(decode([one, two]), ".F.F.", "cut at {cut}");
     }
-    assert_eq!(decode(WIRE.chunks(1)), ".F.F.");
+    assert_eq!(decode(STREAM.chunks(1)), ".F.F.");
     assert_eq!(decode([&b"\r"[..], b"\n\r", b"\n"]), "..");
 }
 
 #[test]
-fn half_an_end_of_line_is_no_frame() {
-    for wire in [
+fn a_cr_without_lf_between_frames_is_an_error() {
+    for stream in [
         "\rSEND\ndestination:/a\n\n\0",
         "\r\r\nSEND\ndestination:/a\n\n\0",
     ] {
-        let mut decoder = negotiated();
-        for byte in wire.bytes() {
+        let mut decoder = decoder();
+        for byte in stream.bytes() {
             decoder.feed(vec![byte]);
             match decoder.decode() {
-                Ok(item) => assert_eq!(item, None, "{wire:?}"),
+                Ok(item) => assert_eq!(item, None, "{stream:?}"),
                 Err(_) => break,
             }
         }
@@ -57,15 +54,15 @@ fn half_an_end_of_line_is_no_frame() {
 }
 
 #[test]
-fn a_frame_that_came_in_pieces_leaves_nothing_behind() {
-    let mut decoder = negotiated();
-    let wire = format!("SEND\ndestination:/a\n\n{}\0", "x".repeat(255_000));
+fn a_frame_in_pieces_leaves_no_buffer_behind() {
+    let mut decoder = decoder();
+    let frame = format!("SEND\ndestination:/a\n\n{}\0", "x".repeat(255_000));
     let measured = allocation_counter::measure(|| {
-        for piece in wire.as_bytes().chunks(4_096) {
+        for piece in frame.as_bytes().chunks(4_096) {
             decoder.feed(piece.to_vec());
             while decoder.decode().unwrap().is_some() {}
         }
     });
-    assert!(measured.bytes_max > wire.len() as u64, "{measured:?}");
+    assert!(measured.bytes_max > frame.len() as u64, "{measured:?}");
     assert!(measured.bytes_current < 1_024, "{measured:?}");
 }
