@@ -1,16 +1,16 @@
-//! What the codec costs, as ratios to [`floor`].
+//! The cost of the codec, as ratios to [`floor`].
 //!
 //! ```text
 //! cargo bench -p stomp-frame --bench codec                    # time
 //! cargo bench -p stomp-frame --bench codec -- instructions    # instructions, counted by valgrind
 //! ```
 //!
-//! Foreign codecs beside the same floor: `cargo run --release` in `benches/peers`.
+//! Other codecs, compared with the same floor: `cargo run --release` in `benches/peers`.
 
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "nothing here reads what a peer sends; a bug should stop it"
+    reason = "a bench parses no input of a peer, and a bug should stop it"
 )]
 
 mod floor;
@@ -33,12 +33,12 @@ fn main() -> ExitCode {
         .collect();
     match words[..] {
         [] if is_bench => print_times(),
-        // So runs `cargo test --benches`.
-        [] => work_once(),
+        // This is what `cargo test --benches` runs.
+        [] => run_once(),
         ["instructions"] => return instructions::print(),
         [instructions::REPEAT, side, row, times] => instructions::repeat(side, row, times),
         _ => {
-            eprintln!("the only argument there is: instructions");
+            eprintln!("unknown argument: the only one is \"instructions\"");
             return ExitCode::FAILURE;
         }
     }
@@ -65,7 +65,7 @@ fn print_times() {
     }
 }
 
-fn work_once() {
+fn run_once() {
     for Row { floor, ours, .. } in ROWS {
         floor()(1);
         ours()(1);

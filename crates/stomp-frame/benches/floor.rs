@@ -1,45 +1,45 @@
-//! THE FLOOR: what no codec can save.
+//! THE FLOOR: the work that no codec can avoid.
 //!
-//! To decode is at least to find each line feed and each colon of a head and the end of the body, and to copy the
-//! frame once; to encode is at least to copy what is written. Nothing is checked, kept or allocated.
+//! Decoding must find each line feed and each colon of a head and the end of the body, and copy the frame once. Encoding
+//! must copy the encoded bytes. The floor checks, keeps and allocates nothing.
 //!
-//! Written once and then left alone: every ratio that the benches print is a ratio to this file, and changing it makes
-//! old ratios meaningless.
+//! Do not change this file: each ratio that the benches print is relative to it, so a change makes old ratios
+//! meaningless.
 
 use memchr::memchr;
 use std::hint::black_box;
 
-/// A buffer that is used again and again.
+/// The floor, with a buffer that is reused.
 #[derive(Default)]
 pub(crate) struct Floor {
-    kept: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Floor {
-    /// Decodes the frame that `bytes` are, and says how many bytes it has.
+    /// Decodes one frame, and returns its length.
     pub(crate) fn decode(&mut self, bytes: &[u8]) -> usize {
         let length = find(bytes).unwrap_or(0);
         self.encode(&bytes[..length]);
         length
     }
 
-    /// Decodes the frames that `pieces` are together, and says how many there are.
+    /// Decodes the frames of a stream in pieces, and returns their number.
     pub(crate) fn decode_pieces<'a>(
         &mut self,
         pieces: impl IntoIterator<Item = &'a [u8]>,
     ) -> usize {
         let (mut frames, mut needed) = (0, 0);
-        self.kept.clear();
+        self.buffer.clear();
         for piece in pieces {
-            self.kept.extend_from_slice(piece);
-            if self.kept.len() < needed {
+            self.buffer.extend_from_slice(piece);
+            if self.buffer.len() < needed {
                 continue;
             }
             let mut start = 0;
             loop {
-                match find(&self.kept[start..]) {
+                match find(&self.buffer[start..]) {
                     Ok(length) => {
-                        black_box(&self.kept[start..start + length]);
+                        black_box(&self.buffer[start..start + length]);
                         start += length;
                         frames += 1;
                     }
@@ -49,24 +49,25 @@ impl Floor {
                     }
                 }
             }
-            self.kept.drain(..start);
+            self.buffer.drain(..start);
         }
         frames
     }
 
-    /// Encodes a frame whose `bytes` are known.
+    /// Encodes a frame whose bytes are known.
     pub(crate) fn encode(&mut self, bytes: &[u8]) {
-        self.kept.clear();
-        self.kept.extend_from_slice(bytes);
-        black_box(self.kept.as_slice());
+        self.buffer.clear();
+        self.buffer.extend_from_slice(bytes);
+        black_box(self.buffer.as_slice());
     }
 }
 
-/// How many bytes the first frame has. If it goes on: how many there must be before it is worth another look.
+/// Finds the length of the first frame. If it is incomplete, the error is the number of bytes to wait for before the next
+/// try.
 fn find(bytes: &[u8]) -> Result<usize, usize> {
     let more = bytes.len() + 1;
     let mut line = memchr(b'\n', bytes).ok_or(more)? + 1;
-    let mut stated = None;
+    let mut body_len = None;
     loop {
         let rest = &bytes[line..];
         let end = memchr(b'\n', rest).ok_or(more)?;
@@ -77,14 +78,14 @@ fn find(bytes: &[u8]) -> Result<usize, usize> {
         let header = &rest[..end];
         black_box(memchr(b':', header));
         if let Some(digits) = header.strip_prefix(b"content-length:") {
-            stated = Some(
+            body_len = Some(
                 digits
                     .iter()
                     .fold(0, |number, digit| number * 10 + usize::from(digit - b'0')),
             );
         }
     }
-    let length = match stated {
+    let length = match body_len {
         Some(bytes) => line + bytes + 1,
         None => line + memchr(0, &bytes[line..]).ok_or(more)? + 1,
     };

@@ -1,7 +1,7 @@
-//! Instructions instead of time: the same on a busy machine.
+//! Instruction counts, which a busy machine does not change.
 //!
-//! The bench runs itself under callgrind, twice for each figure, once with more work than the other time. What differs
-//! is the work alone: starting, preparing and warming up are in both counts.
+//! The bench runs itself under callgrind twice for each figure, the second time with more work. The difference is the work
+//! alone, because both counts include startup, preparation and warm-up.
 
 use crate::{
     rows::{ROWS, Row},
@@ -10,10 +10,10 @@ use crate::{
 };
 use std::process::{Command, ExitCode};
 
-/// The word that makes the bench a program to be counted.
+/// The argument that makes the bench the program whose instructions are counted.
 pub(crate) const REPEAT: &str = "repeat";
 
-/// To callgrind, glibc's `rep movsb` is an instruction per byte, which would make long copies look slow.
+/// Disables `rep movsb` in glibc, which callgrind counts as an instruction per byte, so that long copies would look slow.
 const NO_REP_MOVSB: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.cpu.x86_rep_movsb_threshold=0x40000000",
@@ -21,29 +21,29 @@ const NO_REP_MOVSB: (&str, &str) = (
 
 type Dribbled = (&'static str, fn() -> Workload);
 
-/// Frames that come byte by byte. Twice the frame should cost the same a byte.
+/// Frames that arrive byte by byte. A frame of twice the length should cost the same per byte.
 const DRIBBLED: [Dribbled; 4] = [
-    ("128 KiB byte by byte, length stated", || {
+    ("128 KiB byte by byte, with content-length", || {
         dribbled(128 << 10, true)
     }),
-    ("256 KiB byte by byte, length stated", || {
+    ("256 KiB byte by byte, with content-length", || {
         dribbled(256 << 10, true)
     }),
-    ("128 KiB byte by byte, up to a NUL", || {
+    ("128 KiB byte by byte, without content-length", || {
         dribbled(128 << 10, false)
     }),
-    ("256 KiB byte by byte, up to a NUL", || {
+    ("256 KiB byte by byte, without content-length", || {
         dribbled(256 << 10, false)
     }),
 ];
 
-/// Counts all.
+/// Prints the counts of all rows.
 pub(crate) fn print() -> ExitCode {
     if Command::new("valgrind").arg("--version").output().is_err() {
-        eprintln!("instructions are counted by valgrind, which is not installed");
+        eprintln!("counting instructions requires valgrind, which is not installed");
         return ExitCode::FAILURE;
     }
-    println!("stomp-frame / floor, instructions a frame");
+    println!("stomp-frame / floor, instructions per frame");
     for (index, &Row { name, counted, .. }) in
         ROWS.iter().enumerate().filter(|(_, row)| row.counted > 0)
     {
@@ -53,7 +53,7 @@ pub(crate) fn print() -> ExitCode {
         );
         println!("{name:<40} {:6.2} ({ours:.0} / {floor:.0})", ours / floor);
     }
-    println!("stomp-frame, instructions a byte; goal: 100");
+    println!("stomp-frame, instructions per byte; goal: 100");
     for (index, (name, workload)) in DRIBBLED.iter().enumerate() {
         println!(
             "{name:<40} {:6.1}",
@@ -63,9 +63,9 @@ pub(crate) fn print() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What is counted: does some work so many times.
+/// Does the work of one side of a row `times` times. Callgrind counts this program.
 pub(crate) fn repeat(side: &str, index: &str, times: &str) {
-    let index: usize = index.parse().expect("a row's number");
+    let index: usize = index.parse().expect("the number of a row");
     let mut work = match side {
         "floor" => (ROWS[index].floor)(),
         "ours" => (ROWS[index].ours)(),
@@ -74,14 +74,14 @@ pub(crate) fn repeat(side: &str, index: &str, times: &str) {
     work(times.parse().expect("a number"));
 }
 
-/// The instructions of some work done once.
+/// Counts the instructions of doing the work once.
 fn count(side: &str, index: usize, times: u64) -> f64 {
     let [few, many] = [times, 2 * times]
-        .map(|times| collected([REPEAT, side, &index.to_string(), &times.to_string()]));
+        .map(|times| run_callgrind([REPEAT, side, &index.to_string(), &times.to_string()]));
     (many - few) / times as f64
 }
 
-fn collected(arguments: [&str; 4]) -> f64 {
+fn run_callgrind(arguments: [&str; 4]) -> f64 {
     let (tunables, value) = NO_REP_MOVSB;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -95,5 +95,5 @@ fn collected(arguments: [&str; 4]) -> f64 {
     let total = report
         .lines()
         .find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
-    total.unwrap_or_else(|| panic!("valgrind counted nothing:\n{report}"))
+    total.unwrap_or_else(|| panic!("valgrind printed no count:\n{report}"))
 }

@@ -1,4 +1,4 @@
-//! Several sides in turn, and the ratios that remain.
+//! Time ratios of several sides, measured in turns.
 
 use crate::sides::Repeat;
 use std::{
@@ -7,21 +7,21 @@ use std::{
 };
 
 const ROUNDS: usize = 21;
-/// In a round, each side has so many turns. Turns are so short that most go by without another program in between,
-/// also on a busy machine, and the median leaves out the others.
+/// Turns of each side per round. Turns are short, so that even on a busy machine most are not interrupted by another
+/// program; the median excludes the others.
 const TURNS: usize = 40;
 const TURN: Duration = Duration::from_micros(500);
 
-/// How the ratios come about.
+/// Describes the method, for the output.
 pub(crate) fn method() -> String {
     format!(
         "median (lowest–highest) of {ROUNDS} interleaved rounds, each of {TURNS} turns of {TURN:?}"
     )
 }
 
-/// The time of each of `others` to that of `floor`.
+/// Measures the ratio of the time of each of `others` to the time of `floor`.
 ///
-/// Floor, others, floor, others …, so that what changes on the machine meanwhile meets all.
+/// All sides take turns, so that changes on the machine affect all of them.
 pub(crate) fn ratios(floor: Repeat, others: Vec<Repeat>) -> Vec<Ratio> {
     let mut sides: Vec<Side> = [floor]
         .into_iter()
@@ -30,11 +30,11 @@ pub(crate) fn ratios(floor: Repeat, others: Vec<Repeat>) -> Vec<Ratio> {
         .collect();
     let rounds: Vec<Vec<f64>> = (0..ROUNDS).map(|_| round(&mut sides)).collect();
     (1..sides.len())
-        .map(|side| Ratio::of(rounds.iter().map(|times| times[side] / times[0]).collect()))
+        .map(|side| Ratio::from_rounds(rounds.iter().map(|times| times[side] / times[0]).collect()))
         .collect()
 }
 
-/// The median of all rounds, and between what it lies.
+/// The median of all rounds, with the lowest and the highest ratio.
 pub(crate) struct Ratio {
     median: f64,
     low: f64,
@@ -42,7 +42,7 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
-    fn of(rounds: Vec<f64>) -> Ratio {
+    fn from_rounds(rounds: Vec<f64>) -> Ratio {
         let rounds = sorted(rounds);
         Ratio {
             median: rounds[rounds.len() / 2],
@@ -61,14 +61,14 @@ impl fmt::Display for Ratio {
 
 struct Side {
     work: Repeat,
-    /// How often the work fits in a [`TURN`].
+    /// Repetitions of the work per [`TURN`].
     times: u64,
 }
 
 impl Side {
     fn warmed_up(work: Repeat) -> Side {
         let mut side = Side { work, times: 1 };
-        // As long as several turns, so that one interruption does not decide.
+        // Measures for several turns, so that a single interruption does not matter.
         while side.seconds() * (side.times as f64) < 8.0 * TURN.as_secs_f64() {
             side.times *= 2;
         }
@@ -76,7 +76,7 @@ impl Side {
         side
     }
 
-    /// The time of the work done once.
+    /// Measures the time of doing the work once.
     fn seconds(&mut self) -> f64 {
         let start = Instant::now();
         (self.work)(self.times);
@@ -84,7 +84,7 @@ impl Side {
     }
 }
 
-/// The median time of each side.
+/// Measures the median time of each side.
 fn round(sides: &mut [Side]) -> Vec<f64> {
     let mut turns = vec![Vec::new(); sides.len()];
     for _ in 0..TURNS {

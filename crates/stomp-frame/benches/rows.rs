@@ -1,24 +1,24 @@
-//! The lines of what is printed.
+//! The rows of the output.
 
 use crate::{
     sides::{Repeat, floor_decodes, floor_encodes, ours_decodes, ours_encodes},
     workload::{escaped, huge, large, small, stream_of_small},
 };
 
-/// One kind of work, done by the floor and by this crate.
+/// A kind of work, for the floor and for this crate.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) floor: fn() -> Repeat,
     pub(crate) ours: fn() -> Repeat,
-    /// How many times the floor's time is thought good enough; nothing, if nobody thought about it.
+    /// The highest acceptable ratio to the floor; empty if there is none.
     pub(crate) goal: &'static str,
-    /// How often it is done to count its instructions; 0 if they are not counted.
+    /// Repetitions for counting instructions; 0 if they are not counted.
     pub(crate) counted: u64,
 }
 
 pub(crate) const ROWS: [Row; 9] = [
     Row {
-        name: "noise: the floor, as if it were ours",
+        name: "noise: the floor compared with itself",
         floor: || floor_decodes(small()),
         ours: || floor_decodes(small()),
         goal: "",

@@ -1,22 +1,22 @@
-//! What is decoded and encoded.
+//! The frames that the benches decode and encode.
 
 use bytes::Bytes;
 use std::fmt::Write;
 use stomp_frame::{Frame, Version, header};
 
-/// What TCP mostly brings at once over an Ethernet.
+/// The usual payload of a TCP segment over Ethernet, in bytes.
 const SEGMENT: usize = 1_460;
 
-/// Frames, as they arrive.
+/// Frames, in the pieces in which they arrive.
 pub(crate) struct Workload {
-    /// Fed one after the other.
+    /// The pieces, in order.
     pub(crate) pieces: Vec<Bytes>,
-    /// How many frames the pieces are together.
+    /// The number of frames in all pieces.
     pub(crate) frames: usize,
 }
 
 impl Workload {
-    /// One frame at once, as in a WebSocket message.
+    /// One frame in one piece, as in a WebSocket message.
     fn whole(frame: String) -> Workload {
         Workload {
             pieces: vec![frame.into()],
@@ -34,12 +34,12 @@ impl Workload {
         }
     }
 
-    /// All bytes.
+    /// Bytes in all pieces.
     pub(crate) fn len(&self) -> usize {
         self.pieces.iter().map(Bytes::len).sum()
     }
 
-    /// The frame that the first piece is, as an application would make it: the encoder states the length.
+    /// The frame in the first piece, without `content-length`, as an application builds it: the encoder adds the length.
     pub(crate) fn frame(&self) -> Frame {
         let decoded = Frame::parse(self.pieces[0].clone(), Version::V1_2).expect("a whole frame");
         let headers = decoded
@@ -51,12 +51,12 @@ impl Workload {
     }
 }
 
-/// 5 headers and 64 bytes of JSON: what a browser sends.
+/// A frame with 5 headers and 64 bytes of JSON, as a browser sends it.
 pub(crate) fn small() -> Workload {
     Workload::whole(small_send(4711))
 }
 
-/// 12 headers, three of them escaped, and 1 KiB that ends where its NUL is: what a broker delivers.
+/// A frame with 12 headers, three of them escaped, and a body of 1 KiB without `content-length`, as a broker delivers it.
 pub(crate) fn escaped() -> Workload {
     let head = r"MESSAGE
 subscription:sub-0
@@ -75,29 +75,29 @@ redelivered:false
     Workload::whole(format!("{head}\n{}\0", text(1 << 10)))
 }
 
-/// 64 KiB whose length is stated.
+/// A frame with a body of 64 KiB and `content-length`.
 pub(crate) fn large() -> Workload {
     Workload::whole(message(64 << 10, true))
 }
 
-/// 10,000 frames like [`small`], of slightly different lengths, cut where TCP cuts.
+/// 10,000 frames like [`small`], of slightly different lengths, in pieces of [`SEGMENT`] bytes.
 pub(crate) fn stream_of_small() -> Workload {
     let count = 10_000;
     let stream: String = (0..count).map(small_send).collect();
     Workload::pieces_of(SEGMENT, stream.into(), count)
 }
 
-/// One frame of 1 MiB, cut where TCP cuts.
+/// One frame of 1 MiB, in pieces of [`SEGMENT`] bytes.
 pub(crate) fn huge() -> Workload {
     Workload::pieces_of(SEGMENT, message(1 << 20, true).into(), 1)
 }
 
-/// A frame with a body of `bytes`, which comes byte by byte. They are static, so that counting references to them
-/// is not most of the work.
-pub(crate) fn dribbled(bytes: usize, length_stated: bool) -> Workload {
+/// A frame with a body of `bytes` bytes that arrives byte by byte. The bytes are static, so that reference counting is not
+/// most of the work.
+pub(crate) fn dribbled(bytes: usize, has_length: bool) -> Workload {
     Workload::pieces_of(
         1,
-        Bytes::from_static(message(bytes, length_stated).leak().as_bytes()),
+        Bytes::from_static(message(bytes, has_length).leak().as_bytes()),
         1,
     )
 }
@@ -111,17 +111,17 @@ fn small_send(number: usize) -> String {
     )
 }
 
-fn message(bytes: usize, length_stated: bool) -> String {
+fn message(bytes: usize, has_length: bool) -> String {
     let mut frame =
         String::from("MESSAGE\nsubscription:sub-0\nmessage-id:4711\ndestination:/topic/maps\n");
-    if length_stated {
+    if has_length {
         // Writing to a String does not fail.
         let _ = writeln!(frame, "{}:{bytes}", header::CONTENT_LENGTH);
     }
     frame + "\n" + &text(bytes) + "\0"
 }
 
-/// Words without a NUL, so that those who ignore lengths can be measured too.
+/// Words without a NUL, so that codecs which ignore `content-length` can be measured too.
 fn text(bytes: usize) -> String {
     "The quick brown fox jumps over the lazy dog. "
         .chars()

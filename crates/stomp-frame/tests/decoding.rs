@@ -171,7 +171,7 @@ fn error_of(bytes: &[u8]) -> DecodeError {
                 decoder.feed(piece.to_vec());
                 decoder.decode().err()
             })
-            .unwrap()
+            .expect("the bytes contain an error")
     };
     let whole = error_in_pieces(bytes.len());
     for size in 1..bytes.len() {

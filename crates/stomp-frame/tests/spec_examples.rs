@@ -6,7 +6,7 @@
 //! ```text
 //! # SECTION: remark
 //! the bytes, with ^@ for NUL and ␠ for a space at the end of a line
-//! => COMMAND            or    => refused: KIND
+//! => COMMAND            or    => error: KIND
 //! name "value"          each header, in order
 //! | "body"              if it is not empty
 //! ```
@@ -89,7 +89,7 @@ impl<'a> Example<'a> {
     fn frame(&self) -> Result<Frame, &'a str> {
         let mut lines = self.expected.lines().filter(|line| !line.is_empty());
         let first = lines.next().unwrap();
-        if let Some(kind) = first.strip_prefix("refused: ") {
+        if let Some(kind) = first.strip_prefix("error: ") {
             return Err(kind);
         }
         let mut frame = Frame::new(Command::from_bytes(first.as_bytes()).unwrap());

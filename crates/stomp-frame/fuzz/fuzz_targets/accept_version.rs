@@ -1,4 +1,4 @@
-//! What holds is in `src/accept_version.rs`.
+//! Calls the check in `src/accept_version.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What holds is in `src/frame_stream.rs`.
+//! Calls the check in `src/frame_stream.rs`.
 
 #![no_main]
 

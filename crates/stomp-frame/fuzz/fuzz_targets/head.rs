@@ -1,4 +1,4 @@
-//! What holds is in `src/head.rs`.
+//! Calls the check in `src/head.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What holds is in `src/header_value.rs`.
+//! Calls the check in `src/header_value.rs`.
 
 #![no_main]
 

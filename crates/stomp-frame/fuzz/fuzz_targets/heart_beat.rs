@@ -1,4 +1,4 @@
-//! What holds is in `src/heart_beat.rs`.
+//! Calls the check in `src/heart_beat.rs`.
 
 #![no_main]
 

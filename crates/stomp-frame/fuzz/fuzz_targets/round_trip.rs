@@ -1,4 +1,4 @@
-//! What holds is in `src/round_trip.rs`.
+//! Calls the check in `src/round_trip.rs`.
 
 #![no_main]
 

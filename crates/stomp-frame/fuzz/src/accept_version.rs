@@ -1,10 +1,10 @@
-//! `Version::negotiate` takes whole tokens, and the greatest of those it knows.
+//! `Version::negotiate` compares whole tokens, and returns the greatest version that it knows.
 
 use stomp_frame::Version;
 
 use super::choices::Choices;
 
-/// Checks an `accept-version`.
+/// Checks the negotiation for an `accept-version` header.
 pub fn check(input: &[u8]) {
     let header = Choices::new(input).text();
     let is_listed = |version: &Version| {

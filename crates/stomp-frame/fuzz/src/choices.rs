@@ -1,15 +1,15 @@
-//! How a fuzz input decides things: a byte each, then texts, then the rest.
+//! Structured values from a fuzz input: one byte for a choice, then texts, then the rest.
 //!
-//! Any input means something, and what tells versions, counts and limits can be typed, so that seeds are text files.
+//! Each input is valid. Versions, counts and limits are printable bytes, so that seeds are text files.
 
 use std::borrow::Cow;
 
 use stomp_frame::{Command, Limits, Version};
 
-/// What ends a text: a byte that no UTF-8 holds.
+/// The end of a text: a byte that does not occur in UTF-8.
 const END: u8 = 0xff;
 
-/// What is left of an input.
+/// The rest of an input.
 pub(crate) struct Choices<'a>(&'a [u8]);
 
 impl<'a> Choices<'a> {
@@ -17,7 +17,7 @@ impl<'a> Choices<'a> {
         Choices(input)
     }
 
-    /// The next byte; zero for ever after the last.
+    /// The next byte, or 0 after the last.
     pub(crate) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else {
             return 0;
@@ -26,22 +26,22 @@ impl<'a> Choices<'a> {
         *first
     }
 
-    /// `0`, `1` and `2` are STOMP 1.0, 1.1 and 1.2.
+    /// A version: `0`, `1` and `2` are STOMP 1.0, 1.1 and 1.2.
     pub(crate) fn version(&mut self) -> Version {
         self.one_of(Version::ALL, b'0')
     }
 
-    /// `A` is the first of [`Command::ALL`], `O` the last.
+    /// A command: `A` is the first of [`Command::ALL`], `O` the last.
     pub(crate) fn command(&mut self) -> Command {
         self.one_of(Command::ALL, b'A')
     }
 
-    /// Below eight: a digit stands for itself.
+    /// A number below eight: a digit is itself.
     pub(crate) fn count(&mut self) -> usize {
         usize::from(self.byte() % 8)
     }
 
-    /// Small limits for frame, head, line and headers; `-` is the default.
+    /// Small limits for frame, head, line and headers, one byte each; `-` is the default.
     pub(crate) fn limits(&mut self) -> Limits {
         let default = Limits::default();
         let mut limit = |unit: usize, default: usize| match self.byte() {
@@ -56,7 +56,7 @@ impl<'a> Choices<'a> {
             .max_headers(limit(1, default.max_headers) % 65)
     }
 
-    /// The bytes before the next [`END`], which is dropped, or all that are left.
+    /// The text up to the next [`END`], which is dropped, or the whole rest.
     pub(crate) fn text(&mut self) -> Cow<'a, str> {
         let mut parts = self.0.splitn(2, |byte| *byte == END);
         let text = parts.next().unwrap_or_default();
@@ -69,7 +69,7 @@ impl<'a> Choices<'a> {
     }
 
     fn one_of<T: Copy, const N: usize>(&mut self, all: [T; N], first: u8) -> T {
-        let at = usize::from(self.byte().wrapping_sub(first)) % N;
-        all.get(at).copied().unwrap_or(all[0])
+        let index = usize::from(self.byte().wrapping_sub(first)) % N;
+        all.get(index).copied().unwrap_or(all[0])
     }
 }

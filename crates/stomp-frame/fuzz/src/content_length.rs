@@ -1,13 +1,13 @@
-//! A `content-length` is one to ten digits and says where the NUL stands; until it has come, nothing is made of it.
+//! A `content-length` is one to ten digits and gives the position of the NUL; there is no frame before the NUL arrives.
 //!
-//! The input is the header's value, a line feed, and what follows the head but for the last NUL.
+//! The input is the value of the header, a line feed, and the bytes after the head without the last NUL.
 
 use bytes::Bytes;
 use stomp_frame::{DecodeErrorKind as Kind, Decoded, Decoder, Limits, Version};
 
 use super::reference;
 
-/// Checks a `content-length` and the body after it, which comes as a second piece.
+/// Checks a `content-length`, and the body after it in a second piece.
 pub fn check(input: &[u8]) {
     let mut parts = input.splitn(2, |byte| *byte == b'\n');
     let value = parts.next().unwrap_or_default();
@@ -26,7 +26,7 @@ pub fn check(input: &[u8]) {
     let result = decoder.decode().map_err(|error| error.kind());
     assert!(decoder.buffered_bytes() <= head.len() + rest.len());
 
-    let Some(length) = stated(value) else {
+    let Some(length) = content_length(value) else {
         assert!(result.is_err(), "{value:?}: {result:?}");
         return;
     };
@@ -51,7 +51,7 @@ pub fn check(input: &[u8]) {
     );
 }
 
-/// What the value means, if it means anything. As any line, it may end with CR LF.
-fn stated(value: &[u8]) -> Option<usize> {
+/// The number that the value means. As any line, it may end with CR LF.
+fn content_length(value: &[u8]) -> Option<usize> {
     reference::content_length(std::str::from_utf8(value.strip_suffix(b"\r").unwrap_or(value)).ok()?)
 }

@@ -1,14 +1,14 @@
-//! What holds for any frame that is encoded.
+//! Checks for each frame that is encoded.
 
 use bytes::BytesMut;
 use stomp_frame::{Command, Encoder, Frame, Version};
 
 use super::reference;
 
-/// Checks that `frame` is written if `version` can say it, as this frame and nothing besides, and that otherwise nothing
-/// is written.
+/// Checks that `frame` is encoded as exactly this frame if `version` can express it, and that nothing is written
+/// otherwise.
 pub(crate) fn check(frame: &Frame, version: Version) {
-    const BEFORE: &[u8] = b"what was there";
+    const BEFORE: &[u8] = b"earlier bytes";
     let mut out = BytesMut::from(BEFORE);
     let result = Encoder::new(version).encode(frame, &mut out);
     assert_eq!(
@@ -21,34 +21,34 @@ pub(crate) fn check(frame: &Frame, version: Version) {
         assert_eq!(out, BEFORE, "{result:?}");
         return;
     };
-    // Something behind the frame would be refused.
-    let read = Frame::parse(bytes.to_vec(), version);
+    // Any bytes after the frame would be an error.
+    let decoded = Frame::parse(bytes.to_vec(), version);
     assert_eq!(
-        read.as_ref(),
+        decoded.as_ref(),
         Ok(&with_length(frame)),
         "{bytes:?} in {version}"
     );
     let (lines, _) = reference::head(bytes);
     assert_eq!(
-        read.map(|frame| frame.headers.len() + 1),
+        decoded.map(|frame| frame.headers.len() + 1),
         Ok(lines.len()),
         "{bytes:?}"
     );
     check_parts(frame, version, bytes);
 }
 
-/// Checks that a frame that was read in `version` can be written in it.
-pub(crate) fn check_read(frame: &Frame, version: Version) {
-    // In STOMP 1.0 the body of a SUBSCRIBE is ignored, but the length it had is not.
-    let has_lost = version == Version::V1_0 && frame.command == Command::Subscribe;
+/// Checks that a frame that was decoded in `version` can be encoded in it.
+pub(crate) fn check_decoded(frame: &Frame, version: Version) {
+    // In STOMP 1.0 the body of a SUBSCRIBE is ignored, but its content-length remains.
+    let has_lost_body = version == Version::V1_0 && frame.command == Command::Subscribe;
     assert!(
-        has_lost || reference::is_expressible(frame, version),
+        has_lost_body || reference::is_expressible(frame, version),
         "{frame:?} in {version}"
     );
     check(frame, version);
 }
 
-/// The frame as it is read: with the `content-length` that encoding adds.
+/// The frame with the `content-length` that encoding adds.
 fn with_length(frame: &Frame) -> Frame {
     let frame = frame.clone();
     match frame.body.len() {
@@ -60,7 +60,7 @@ fn with_length(frame: &Frame) -> Frame {
     }
 }
 
-/// Checks that a frame written in parts is the same frame.
+/// Checks that a frame encoded in parts gives the same bytes.
 fn check_parts(frame: &Frame, version: Version, whole: &[u8]) {
     if frame.command.is_unescaped() || frame.headers.contains("content-length") {
         return;

@@ -1,20 +1,20 @@
-//! The pieces that bytes come in make no difference, errors stay, and what is kept is bounded.
+//! The pieces of a stream do not change the result, errors are permanent, and the buffered bytes are bounded.
 //!
-//! The input is a version, how the negotiation goes, limits, the number of pieces' sizes, these sizes, and the stream.
+//! The input is a version, the course of the negotiation, limits, the number of piece sizes, these sizes, and the stream.
 
 use stomp_frame::{DecodeError, Decoded, Decoder, Frame, Limits, Version};
 
 use super::{choices::Choices, encoding};
 
-/// Checks a stream, at once and in pieces.
+/// Checks a stream, whole and in pieces.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
     let version = choices.version();
     let course = choices.count();
     let session = Session {
         version,
-        is_open: course & 1 != 0,
-        goes_on: course & 2 != 0,
+        is_negotiated: course & 1 != 0,
+        resumes: course & 2 != 0,
         fed_at_once: 1 + (course >> 2),
         limits: choices.limits(),
     };
@@ -23,14 +23,14 @@ pub fn check(input: &[u8]) {
         .map(|_| usize::from(choices.byte() % 32) + 1)
         .collect();
     let stream = choices.rest();
-    let whole = session.read(&[stream]);
-    assert_eq!(session.read(&pieces(stream, &sizes)), whole);
+    let whole = session.decode(&[stream]);
+    assert_eq!(session.decode(&pieces(stream, &sizes)), whole);
     for (frame, version) in &whole.frames {
-        encoding::check_read(frame, *version);
+        encoding::check_decoded(frame, *version);
     }
 }
 
-/// The stream in pieces of these sizes, over and over; of one byte if there are none.
+/// The stream in pieces of these sizes, repeated; of one byte if there are no sizes.
 fn pieces<'a>(mut stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     let mut sizes = sizes.iter().copied().cycle();
     let mut pieces = Vec::new();
@@ -44,44 +44,44 @@ fn pieces<'a>(mut stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
 
 struct Session {
     version: Version,
-    /// The version is known from the start.
-    is_open: bool,
-    /// The version is known once the decoder stops.
-    goes_on: bool,
-    /// How many pieces come before something is decoded.
+    /// `resume` is called at the start.
+    is_negotiated: bool,
+    /// `resume` is called when the decoder stops.
+    resumes: bool,
+    /// The number of pieces that are fed between calls of `decode`.
     fed_at_once: usize,
     limits: Limits,
 }
 
-/// What a stream comes to.
+/// The result of decoding a stream.
 #[derive(Debug, PartialEq)]
 struct Outcome {
-    /// The frames, and the version they were read in.
+    /// The frames, with the version in which they were decoded.
     frames: Vec<(Frame, Version)>,
-    /// How many bytes are left, or the error.
+    /// The number of buffered bytes, or the error.
     end: Result<usize, DecodeError>,
     is_stopped: bool,
 }
 
 impl Session {
-    fn read(&self, pieces: &[&[u8]]) -> Outcome {
+    fn decode(&self, pieces: &[&[u8]]) -> Outcome {
         let mut decoder = Decoder::new(self.limits);
         let mut version = Version::V1_0;
-        if self.is_open {
+        if self.is_negotiated {
             version = self.version;
             decoder.resume(version, self.limits);
         }
         let (mut frames, mut end) = (Vec::new(), Ok(0));
         for pieces in pieces.chunks(self.fed_at_once) {
             pieces.iter().for_each(|piece| decoder.feed(piece.to_vec()));
-            let (held, new) = (
+            let (buffered, new) = (
                 decoder.buffered_bytes(),
                 pieces.iter().map(|piece| piece.len()).sum::<usize>(),
             );
-            // Half an EOL is kept even where no frame is allowed.
+            // Half an EOL is buffered even if the limit is 0.
             assert!(
-                held <= self.limits.max_frame_bytes.max(1) + new,
-                "{held} bytes kept"
+                buffered <= self.limits.max_frame_bytes.max(1) + new,
+                "{buffered} bytes buffered"
             );
             let result = loop {
                 match decoder.decode() {
@@ -93,7 +93,7 @@ impl Session {
                     Ok(None) => break Ok(decoder.buffered_bytes()),
                     Err(error) => break Err(error),
                 }
-                if decoder.is_stopped() && self.goes_on {
+                if decoder.is_stopped() && self.resumes {
                     version = self.version;
                     decoder.resume(version, self.limits);
                 }

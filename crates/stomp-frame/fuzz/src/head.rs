@@ -1,6 +1,6 @@
-//! A head is read as the grammar says, and what was read can be written again.
+//! A head is decoded according to the grammar, and a decoded frame can be encoded again.
 //!
-//! The input is a version, then the head without its last two EOLs. It may hold a body of its own.
+//! The input is a version, then the head without its last two EOLs. It may contain a body.
 
 use stomp_frame::Frame;
 
@@ -11,18 +11,18 @@ pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
     let version = choices.version();
     let bytes = [choices.rest(), b"\n\n\0"].concat();
-    let read = Frame::parse(bytes.clone(), version);
+    let decoded = Frame::parse(bytes.clone(), version);
     assert_eq!(
-        read.as_ref().ok(),
+        decoded.as_ref().ok(),
         reference::frame(&bytes, version).as_ref(),
-        "{read:?}"
+        "{decoded:?}"
     );
     let (lines, rest) = reference::head(&bytes);
-    match read {
+    match decoded {
         Ok(mut frame) => {
             assert_eq!(frame.headers.len() + 1, lines.len(), "{frame:?}");
-            encoding::check_read(&frame, version);
-            // What was read is shared; what was changed is not.
+            encoding::check_decoded(&frame, version);
+            // Decoded headers share the bytes of the frame; changed headers do not.
             frame.headers.append("a", ":");
             encoding::check(&frame, version);
             let name = frame.headers.iter().map(|(name, _)| name.to_owned()).next();
@@ -30,7 +30,7 @@ pub fn check(input: &[u8]) {
                 .for_each(|name| assert!(frame.headers.remove(name)));
             encoding::check(&frame, version);
         }
-        // A receipt is told rightly or not at all.
+        // The receipt is correct or missing.
         Err(error) if error.receipt().is_some() && rest == b"\0" => {
             assert_eq!(
                 error.receipt(),

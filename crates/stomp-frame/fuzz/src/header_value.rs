@@ -1,12 +1,12 @@
-//! A header is written as one header or not at all.
+//! A header is encoded as exactly one header, or not at all.
 //!
-//! The input is a version, a command, the name, and the value.
+//! The input is a version, a command, the name and the value.
 
 use stomp_frame::Frame;
 
 use super::{choices::Choices, encoding};
 
-/// Checks a frame of one header, without and with a body.
+/// Checks a frame with one header, without and with a body.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
     let (version, command) = (choices.version(), choices.command());

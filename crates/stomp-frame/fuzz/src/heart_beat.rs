@@ -1,15 +1,15 @@
-//! A `heart-beat` is exactly two runs of digits, and what is shown reads back.
+//! A `heart-beat` is exactly two runs of digits, and parses from its own text.
 
 use stomp_frame::HeartBeat;
 
 use super::choices::Choices;
 
-/// Checks a `heart-beat`.
+/// Checks the value of a `heart-beat` header.
 pub fn check(input: &[u8]) {
     let text = Choices::new(input).text();
-    let read = text.parse::<HeartBeat>().ok();
-    assert_eq!(read, expected(&text), "{text:?}");
-    if let Some(heart_beat) = read {
+    let parsed = text.parse::<HeartBeat>().ok();
+    assert_eq!(parsed, expected(&text), "{text:?}");
+    if let Some(heart_beat) = parsed {
         assert_eq!(heart_beat.to_string().parse(), Ok(heart_beat), "{text:?}");
     }
 }
@@ -17,7 +17,7 @@ pub fn check(input: &[u8]) {
 fn expected(text: &str) -> Option<HeartBeat> {
     let mut runs = text.split(',').map(|run| {
         let is_number = !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_digit());
-        // Of digits alone, only too many are no number.
+        // For digits, overflow is the only possible error.
         is_number.then(|| run.parse().unwrap_or(u32::MAX))
     });
     let heart_beat = HeartBeat {

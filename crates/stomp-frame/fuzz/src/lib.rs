@@ -1,8 +1,8 @@
-//! What holds for the codec whatever it is given, one module per fuzz target.
+//! Checks that the codec must pass for any input, one module per fuzz target.
 //!
-//! The targets in `fuzz_targets/` call these with what libFuzzer makes up; `tests/corpus.rs` of stomp-frame includes
-//! this file and calls them with the committed corpus, in every `cargo test`. So nothing here needs more than
-//! stomp-frame itself. Inputs are read by [`choices`], in a form that can be typed.
+//! The targets in `fuzz_targets/` call them with the inputs of libFuzzer. `tests/corpus.rs` of stomp-frame includes this
+//! file and calls them with the committed corpus, in each `cargo test`, so the only dependency is stomp-frame itself.
+//! [`choices`] parses inputs, in a format that people can type.
 
 #![forbid(unsafe_code)]
 
@@ -18,10 +18,10 @@ mod choices;
 mod encoding;
 mod reference;
 
-/// A target's name, and its check, which panics unless all holds for the input.
+/// The name of a target, and its check, which panics if the input reveals a bug.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets, by name.
+/// All targets, sorted by name.
 pub const TARGETS: [Target; 7] = [
     ("accept_version", accept_version::check),
     ("content_length", content_length::check),

@@ -1,13 +1,13 @@
-//! The codec once more, written to be obvious instead of fast.
+//! A second codec, written to be simple instead of fast.
 
 use stomp_frame::{Command, Frame, Headers, Version};
 
-/// The one frame that `bytes` are, with EOLs around it.
+/// Parses exactly one frame, with EOLs around it.
 pub(crate) fn frame(bytes: &[u8], version: Version) -> Option<Frame> {
     let (lines, rest) = head(bytes);
-    let (command, headers) = read(&lines, version)?;
+    let (command, headers) = parse_lines(&lines, version)?;
     let length = match headers.get("content-length") {
-        Some(stated) => content_length(stated)?,
+        Some(value) => content_length(value)?,
         None => rest.iter().position(|byte| *byte == 0)?,
     };
     let (body, end) = rest.split_at_checked(length)?;
@@ -18,15 +18,15 @@ pub(crate) fn frame(bytes: &[u8], version: Version) -> Option<Frame> {
     } else {
         body
     };
-    let is_sound = body.is_empty() || command.allows_body();
-    (is_sound && lines_after.is_empty() && rest_after.is_empty()).then(|| Frame {
+    let is_valid = body.is_empty() || command.allows_body();
+    (is_valid && lines_after.is_empty() && rest_after.is_empty()).then(|| Frame {
         command,
         headers,
         body: body.to_vec().into(),
     })
 }
 
-/// The lines of the head that `bytes` begin with, after any EOLs, without their own; and what follows the head.
+/// Splits a head after any EOLs into its lines, without their EOLs. Also returns the bytes after the head.
 pub(crate) fn head(mut bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     let mut lines = Vec::new();
     while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
@@ -42,18 +42,18 @@ pub(crate) fn head(mut bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     (lines, bytes)
 }
 
-/// What the lines of a head say.
-pub(crate) fn read(lines: &[&[u8]], version: Version) -> Option<(Command, Headers)> {
+/// Parses the lines of a head.
+fn parse_lines(lines: &[&[u8]], version: Version) -> Option<(Command, Headers)> {
     let (first, rest) = lines.split_first()?;
     let command = Command::from_bytes(first)?;
     let headers = rest.iter().map(|line| {
         let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
-        let is_sound = !name.is_empty() && !line.contains(&0) && !line.contains(&b'\r');
+        let is_valid = !name.is_empty() && !line.contains(&0) && !line.contains(&b'\r');
         let plain = |text: &str| match is_escaped(command, version) {
             true => unescape(text, version),
             false => Some(text.to_owned()),
         };
-        Some((plain(name)?, plain(value)?)).filter(|_| is_sound)
+        Some((plain(name)?, plain(value)?)).filter(|_| is_valid)
     });
     Some((
         command,
@@ -61,19 +61,19 @@ pub(crate) fn read(lines: &[&[u8]], version: Version) -> Option<(Command, Header
     ))
 }
 
-/// What the lines of a head say is the receipt, even if nothing else in them can be read.
+/// The receipt in the lines of a head, even if everything else is malformed.
 pub(crate) fn receipt(lines: &[&[u8]], version: Version) -> Option<Box<str>> {
     let (first, rest) = lines.split_first()?;
     let command = Command::from_bytes(first).unwrap_or(Command::Send);
     let line = rest.iter().find(|line| line.starts_with(b"receipt:"))?;
-    let (_, headers) = read(&[command.as_str().as_bytes(), line], version)?;
+    let (_, headers) = parse_lines(&[command.as_str().as_bytes(), line], version)?;
     headers.get("receipt").map(Box::from)
 }
 
-/// Whether `version` can say `frame`.
+/// Returns true if `version` can express `frame`.
 pub(crate) fn is_expressible(frame: &Frame, version: Version) -> bool {
-    let stated = frame.headers.get("content-length").map(content_length);
-    let is_sound = |(name, value): (&str, &str)| match (is_escaped(frame.command, version), version)
+    let length = frame.headers.get("content-length").map(content_length);
+    let is_valid = |(name, value): (&str, &str)| match (is_escaped(frame.command, version), version)
     {
         (false, _) => {
             !name.contains(['\0', '\r', '\n', ':']) && !value.contains(['\0', '\r', '\n'])
@@ -82,11 +82,11 @@ pub(crate) fn is_expressible(frame: &Frame, version: Version) -> bool {
         (true, _) => !name.contains('\0') && !value.contains('\0'),
     };
     (frame.body.is_empty() || frame.command.allows_body())
-        && stated.is_none_or(|stated| stated == Some(frame.body.len()))
+        && length.is_none_or(|length| length == Some(frame.body.len()))
         && frame
             .headers
             .iter()
-            .all(|header| !header.0.is_empty() && is_sound(header))
+            .all(|header| !header.0.is_empty() && is_valid(header))
 }
 
 /// A `content-length`: one to ten digits.

@@ -1,13 +1,13 @@
-//! Headers are what was made of them, and a frame is written as itself or not at all.
+//! Headers reflect all changes, and a frame is encoded as exactly this frame or not at all.
 //!
 //! The input is a version, a command, the number of changes to the headers, the changes, and the body. A change is `+`,
-//! `=` or `-` for an addition, a replacement or a removal, then a name and a value.
+//! `=` or `-` for `append`, `insert` or `remove`, then a name and a value.
 
 use stomp_frame::{Frame, Headers};
 
 use super::{choices::Choices, encoding};
 
-/// Checks a frame.
+/// Checks a frame whose headers were changed.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
     let (version, command, count) = (choices.version(), choices.command(), choices.count());
@@ -36,20 +36,20 @@ pub fn check(input: &[u8]) {
 }
 
 fn change(headers: &mut Headers, kind: u8, (name, value): &(String, String)) {
-    let was_there = headers.contains(name);
+    let is_present = headers.contains(name);
     match kind {
         b'=' => headers.insert(name, value),
-        b'-' => assert_eq!(headers.remove(name), was_there),
+        b'-' => assert_eq!(headers.remove(name), is_present),
         _ => headers.append(name, value),
     }
 }
 
-/// The same to plain pairs.
+/// Makes the same change to a list of pairs.
 fn change_plainly(pairs: &mut Vec<(String, String)>, kind: u8, new: (String, String)) {
-    let place = pairs.iter().position(|(name, _)| *name == new.0);
+    let position = pairs.iter().position(|(name, _)| *name == new.0);
     match kind {
         b'=' => {
-            let after = pairs.split_off(place.unwrap_or(pairs.len()));
+            let after = pairs.split_off(position.unwrap_or(pairs.len()));
             let others = after
                 .into_iter()
                 .filter(|(name, _)| *name != new.0)

@@ -1,4 +1,4 @@
-//! Foreign codecs, ours and the floor, in one run: `cargo run --release`.
+//! Other codecs, this crate and the floor, in one run: `cargo run --release`.
 
 #[allow(dead_code, reason = "only decoding is compared")]
 #[path = "../../floor.rs"]
@@ -9,7 +9,7 @@ mod rounds;
 #[allow(dead_code, reason = "only decoding is compared")]
 #[path = "../../sides.rs"]
 mod sides;
-#[allow(dead_code, reason = "only what the peers are compared with")]
+#[allow(dead_code, reason = "only some of the workloads are compared")]
 #[path = "../../workload.rs"]
 mod workload;
 
@@ -29,18 +29,21 @@ const ROWS: [Row; 4] = [
 ];
 
 fn main() {
-    println!("decoding, to the time of the floor: {}", rounds::method());
+    println!(
+        "decoding, relative to the time of the floor: {}",
+        rounds::method()
+    );
     for (name, workload) in ROWS {
         println!("\n{name}");
         let (mut names, mut sides) = (vec!["stomp-frame"], vec![ours_decodes(workload())]);
-        let mut cannot = Vec::new();
+        let mut unsupported = Vec::new();
         for (name, decodes) in PEERS {
             match decodes(workload()) {
                 Ok(side) => {
                     names.push(name);
                     sides.push(side);
                 }
-                Err(reason) => cannot.push((name, reason)),
+                Err(reason) => unsupported.push((name, reason)),
             }
         }
         for (name, ratio) in names
@@ -49,9 +52,9 @@ fn main() {
         {
             println!("  {name:<20} {ratio}");
         }
-        for (name, reason) in cannot {
-            println!("  {name:<20}   cannot: {reason}");
+        for (name, reason) in unsupported {
+            println!("  {name:<20}   unsupported: {reason}");
         }
     }
-    println!("\nnot the same work: {}", peers::DIFFERENCES);
+    println!("\ndifferences in the work: {}", peers::DIFFERENCES);
 }

@@ -1,4 +1,4 @@
-//! How each foreign codec is fed. Each gets its frames as it asks for them.
+//! Adapters for the other codecs. Each is fed in the way that its API requires.
 
 use crate::{sides::Repeat, workload::Workload};
 use bytes::{Bytes, BytesMut};
@@ -8,7 +8,7 @@ use stomp_rs::protocol::{ClientCommand, FrameParser, ServerCommand, StompMessage
 use tokio_stomp_2::client::ClientCodec;
 use tokio_util::codec::Decoder;
 
-/// A codec at work, or why it cannot do it.
+/// Decodes a workload with one codec. The error is the reason why this codec cannot.
 type Decodes = fn(Workload) -> Result<Repeat, &'static str>;
 
 pub(crate) const PEERS: [(&str, Decodes); 3] = [
@@ -18,12 +18,12 @@ pub(crate) const PEERS: [(&str, Decodes); 3] = [
 ];
 
 pub(crate) const DIFFERENCES: &str = "\
-stomp-parser and tokio-stomp-2 leave escapes to the caller, stomp-rs cuts values at their second colon, knows no escapes \
+stomp-parser and tokio-stomp-2 leave escapes to the caller, stomp-rs cuts values at the second colon, knows no escapes \
 and ignores content-length; none of them has limits.";
 
-/// Reads one whole frame, which it must own.
+/// Decodes one whole frame from an owned buffer.
 fn stomp_parser(Workload { pieces, .. }: Workload) -> Result<Repeat, &'static str> {
-    let [frame] = <[Bytes; 1]>::try_from(pieces).map_err(|_| "reads only whole frames")?;
+    let [frame] = <[Bytes; 1]>::try_from(pieces).map_err(|_| "decodes only whole frames")?;
     let is_sent = is_sent(&frame);
     let decode = move || {
         let owned = black_box(&frame).to_vec();
@@ -36,7 +36,7 @@ fn stomp_parser(Workload { pieces, .. }: Workload) -> Result<Repeat, &'static st
     Ok(Box::new(move |times| (0..times).for_each(|_| decode())))
 }
 
-/// Reads any pieces of what is sent by one side.
+/// Decodes pieces of any size, from one side of a connection.
 fn stomp_rs(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static str> {
     fn repeat<C: stomp_rs::protocol::Command + Clone + 'static>(
         pieces: Vec<Bytes>,
@@ -65,10 +65,10 @@ fn stomp_rs(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static st
     })
 }
 
-/// Reads from a buffer that a `Framed` fills, and only what a server says.
+/// Decodes from a buffer, as with `Framed`, and only the frames of a server.
 fn tokio_stomp_2(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static str> {
     if is_sent(&pieces[0]) {
-        return Err("a client's codec, reads no SEND");
+        return Err("the codec of a client does not decode SEND");
     }
     let mut buffer = BytesMut::new();
     Ok(Box::new(move |times| {
