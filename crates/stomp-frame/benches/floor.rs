@@ -1,7 +1,7 @@
 //! THE FLOOR: the work that no codec can avoid.
 //!
-//! Decoding must find each line feed and each colon of a head and the end of the body, and copy the frame once. Encoding
-//! must copy the encoded bytes. The floor checks, keeps and allocates nothing.
+//! Decoding must find each line feed and each colon of a head and the end of the body, and copy the frame once.
+//! Encoding must copy the encoded bytes. The floor checks, keeps and allocates nothing.
 //!
 //! Do not change this file: each ratio that the benches print is relative to it, so a change makes old ratios
 //! meaningless.
@@ -62,8 +62,8 @@ impl Floor {
     }
 }
 
-/// Finds the length of the first frame. If it is incomplete, the error is the number of bytes to wait for before the next
-/// try.
+/// Finds the length of the first frame. If it is incomplete, the error is the number of bytes to wait for before the
+/// next try.
 fn find(bytes: &[u8]) -> Result<usize, usize> {
     let more = bytes.len() + 1;
     let mut line = memchr(b'\n', bytes).ok_or(more)? + 1;

@@ -1,7 +1,7 @@
 //! Instruction counts, which a busy machine does not change.
 //!
-//! The bench runs itself under callgrind twice for each figure, the second time with more work. The difference is the work
-//! alone, because both counts include startup, preparation and warm-up.
+//! The bench runs itself under callgrind twice for each figure, the second time with more work. The difference is the
+//! work alone, because both counts include startup, preparation and warm-up.
 
 use crate::{
     rows::{ROWS, Row},
@@ -13,7 +13,8 @@ use std::process::{Command, ExitCode};
 /// The argument that makes the bench the program whose instructions are counted.
 pub(crate) const REPEAT: &str = "repeat";
 
-/// Disables `rep movsb` in glibc, which callgrind counts as an instruction per byte, so that long copies would look slow.
+/// Disables `rep movsb` in glibc, which callgrind counts as an instruction per byte, so that long copies would look
+/// slow.
 const NO_REP_MOVSB: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.cpu.x86_rep_movsb_threshold=0x40000000",

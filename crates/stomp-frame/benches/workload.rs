@@ -39,7 +39,8 @@ impl Workload {
         self.pieces.iter().map(Bytes::len).sum()
     }
 
-    /// The frame in the first piece, without `content-length`, as an application builds it: the encoder adds the length.
+    /// The frame in the first piece, without `content-length`, as an application builds it: the encoder adds the
+    /// length.
     pub(crate) fn frame(&self) -> Frame {
         let decoded = Frame::parse(self.pieces[0].clone(), Version::V1_2).expect("a whole frame");
         let headers = decoded
@@ -56,7 +57,8 @@ pub(crate) fn small() -> Workload {
     Workload::whole(small_send(4711))
 }
 
-/// A frame with 12 headers, three of them escaped, and a body of 1 KiB without `content-length`, as a broker delivers it.
+/// A frame with 12 headers, three of them escaped, and a body of 1 KiB without `content-length`, as a broker delivers
+/// it.
 pub(crate) fn escaped() -> Workload {
     let head = r"MESSAGE
 subscription:sub-0
@@ -92,8 +94,8 @@ pub(crate) fn huge() -> Workload {
     Workload::pieces_of(SEGMENT, message(1 << 20, true).into(), 1)
 }
 
-/// A frame with a body of `bytes` bytes that arrives byte by byte. The bytes are static, so that reference counting is not
-/// most of the work.
+/// A frame with a body of `bytes` bytes that arrives byte by byte. The bytes are static, so that reference counting is
+/// not most of the work.
 pub(crate) fn dribbled(bytes: usize, has_length: bool) -> Workload {
     Workload::pieces_of(
         1,

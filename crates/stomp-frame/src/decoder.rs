@@ -37,8 +37,8 @@ pub enum Decoded {
 ///
 /// After such a frame the decoder **stops by itself**, because the version decides how to read the bytes after it, and
 /// the answer decides whether to read them at all. It buffers them, up to [`Limits::max_frame_bytes`], until you call
-/// [`resume`](Decoder::resume) with the negotiated version. To decode a stream that is negotiated already, call `resume`
-/// before the first [`decode`](Decoder::decode).
+/// [`resume`](Decoder::resume) with the negotiated version. To decode a stream that is negotiated already, call
+/// `resume` before the first [`decode`](Decoder::decode).
 ///
 /// ```
 /// use stomp_frame::{Decoded, Decoder, Limits, Version};
@@ -57,8 +57,8 @@ pub enum Decoded {
 ///
 /// # End of the stream
 ///
-/// The decoder does not learn that a stream has ended. If [`buffered_bytes`](Decoder::buffered_bytes) is not 0 at the end
-/// of the input, and the decoder is not [stopped](Decoder::is_stopped), the last frame (or EOL) was truncated.
+/// The decoder does not learn that a stream has ended. If [`buffered_bytes`](Decoder::buffered_bytes) is not 0 at the
+/// end of the input, and the decoder is not [stopped](Decoder::is_stopped), the last frame (or EOL) was truncated.
 ///
 /// In this loop, the bytes of each read are copied once, and then shared by their frames:
 ///

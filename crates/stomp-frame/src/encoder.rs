@@ -8,9 +8,9 @@ use bytes::{BufMut, BytesMut};
 
 /// Appends frames to a buffer, in one version of the protocol.
 ///
-/// [`encode`](Encoder::encode) appends a whole frame. To encode a frame in parts, so that many receivers share the parts
-/// that are the same for all, call [`command`](Encoder::command), then [`header`](Encoder::header) any number of times,
-/// then [`body`](Encoder::body).
+/// [`encode`](Encoder::encode) appends a whole frame. To encode a frame in parts, so that many receivers share the
+/// parts that are the same for all, call [`command`](Encoder::command), then [`header`](Encoder::header) any number of
+/// times, then [`body`](Encoder::body).
 ///
 /// A failed call leaves the buffer unchanged. No name and no value can add a second header or frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,8 @@ impl Encoder {
 
     /// Appends `frame` to `out`.
     ///
-    /// Adds a `content-length` to a frame that has a body, but no such header: STOMP 1.2, "Body": "`SEND`, `MESSAGE` and
-    /// `ERROR` frames SHOULD include a `content-length` header to ease frame parsing".
+    /// Adds a `content-length` to a frame that has a body, but no such header: STOMP 1.2, "Body": "`SEND`, `MESSAGE`
+    /// and `ERROR` frames SHOULD include a `content-length` header to ease frame parsing".
     ///
     /// # Errors
     ///
@@ -52,6 +52,7 @@ impl Encoder {
         let has_length = check_body(*command, headers, body.len())?;
         out.reserve(headers.text_len() + body.len() + OVERHEAD);
         self.command(*command, out);
+        // The usual case: headers without escapes are adjacent lines, decoded or appended, and are copied at once.
         match headers.plain_lines() {
             Some(lines) => out.put_slice(lines),
             None => self.put_lines(*command, headers, out)?,

@@ -68,7 +68,8 @@ impl DecodeError {
     /// The position of the error, in bytes from the first byte of the frame.
     ///
     /// For an exceeded limit on the head or the frame, this is the limit; for other limits, the start of the line. For
-    /// the two kinds that only [`Frame::parse`](crate::Frame::parse) returns, it counts from the first byte of the input.
+    /// the two kinds that only [`Frame::parse`](crate::Frame::parse) returns, it counts from the first byte of the
+    /// input.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset

@@ -12,8 +12,8 @@ use std::fmt;
 /// Any combination of the three is a value of this type; [`Frame::validate`] checks that a version of the protocol
 /// allows it. Frames have these three parts in every version, so this is a plain struct with public fields.
 ///
-/// `Debug` is for logs: it hides the values of headers that hold secrets, and the body. `Display` writes the whole frame
-/// as STOMP 1.2 text, secrets included, and `FromStr` parses such text.
+/// `Debug` is for logs: it hides the values of headers that hold secrets, and the body. `Display` writes the whole
+/// frame as STOMP 1.2 text, secrets included, and `FromStr` parses such text.
 ///
 /// ```
 /// use stomp_frame::{Command, Frame};

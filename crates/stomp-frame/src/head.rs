@@ -8,8 +8,8 @@ use crate::{
 
 /// The search for the empty line that ends a head. It continues where it stopped when more bytes arrive.
 ///
-/// It visits every line anyway, so it indexes the headers as well. A regular head is then parsed; any other head is
-/// parsed again as a whole, by the grammar.
+/// It visits every line anyway, so it indexes the headers as well. A regular head is then parsed completely; any other
+/// head is parsed again as a whole, by the grammar. The grammar defines the result: a property test compares the two.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadScanner {
     /// The start of the current line.
@@ -201,8 +201,8 @@ impl HeadScanner {
     }
 }
 
-/// The error of a first line that is not a command. Only as many bytes are quoted as have arrived for certain when a line
-/// is found to be too long for a command.
+/// The error of a first line that is not a command. Only as many bytes are quoted as have arrived for certain when a
+/// line is found to be too long for a command.
 #[cold]
 fn unknown_command(line: Option<&[u8]>) -> DecodeError {
     let line = without_cr(line.unwrap_or_default());
@@ -249,7 +249,8 @@ mod tests {
                 let head = &head[..end];
                 let lines = head.strip_prefix(command.as_str().as_bytes()).unwrap_or_default();
                 let special = lines.iter().filter(|byte| b":\\\r\n".contains(byte)).count();
-                prop_assert_eq!(scanner.is_plain(), special == 2 * headers.len() + 2, "a colon and an LF per header, and two LFs");
+                let plain = 2 * headers.len() + 2;
+                prop_assert_eq!(scanner.is_plain(), special == plain, "a colon and an LF per header, and two LFs");
                 let scanned = Ok((command, headers.entries().into()));
                 prop_assert_eq!(comparable(head, scanned), comparable(head, grammar::parse(head)));
             }

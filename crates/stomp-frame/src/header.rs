@@ -2,7 +2,8 @@
 
 /// `accept-version`: the versions a client supports (`CONNECT`).
 pub const ACCEPT_VERSION: &str = "accept-version";
-/// `ack`: the acknowledgment mode of a subscription (`SUBSCRIBE`), or the id to acknowledge a message by (`MESSAGE`, 1.2).
+/// `ack`: the acknowledgment mode of a subscription (`SUBSCRIBE`), or the id to acknowledge a message by (`MESSAGE`,
+/// 1.2).
 pub const ACK: &str = "ack";
 /// `content-length`: the length of the body, in bytes.
 pub const CONTENT_LENGTH: &str = "content-length";
@@ -10,7 +11,8 @@ pub const CONTENT_LENGTH: &str = "content-length";
 pub const CONTENT_TYPE: &str = "content-type";
 /// `destination`: the destination of a message or a subscription.
 pub const DESTINATION: &str = "destination";
-/// `heart-beat`: the intervals at which a side can send heart-beats and wants to receive them, see [`HeartBeat`](crate::HeartBeat).
+/// `heart-beat`: the intervals at which a side can send heart-beats and wants to receive them, see
+/// [`HeartBeat`](crate::HeartBeat).
 pub const HEART_BEAT: &str = "heart-beat";
 /// `host`: the virtual host that a client connects to (`CONNECT`).
 pub const HOST: &str = "host";

@@ -3,10 +3,11 @@
 use crate::InvalidValue;
 use std::{fmt, str::FromStr, time::Duration};
 
-/// The value of a `heart-beat` header: the intervals at which its sender can send heart-beats and wants to receive them.
+/// The value of a `heart-beat` header: the intervals at which its sender can send heart-beats and wants to receive
+/// them.
 ///
-/// Zero means that it cannot send, or does not want to receive, heart-beats (STOMP 1.2, "Heart-beating"). The header has
-/// these two numbers in every version, so this is a plain struct.
+/// Zero means that it cannot send, or does not want to receive, heart-beats (STOMP 1.2, "Heart-beating"). The header
+/// has these two numbers in every version, so this is a plain struct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HeartBeat {
     /// The shortest interval between heart-beats that the sender of this header can guarantee, in milliseconds.

@@ -16,8 +16,8 @@
 //! ```
 //!
 //! On a connection, bytes arrive in pieces of any size. A [`Decoder`] finds the frames in them and buffers the
-//! unfinished rest; an [`Encoder`] appends frames to a `BytesMut`. [`Limits`] bound all memory that a peer can claim, and
-//! are checked before bytes are buffered.
+//! unfinished rest; an [`Encoder`] appends frames to a `BytesMut`. [`Limits`] bound all memory that a peer can claim,
+//! and are checked before bytes are buffered.
 //!
 //! | to read about | see |
 //! |---|---|

@@ -11,7 +11,8 @@ use crate::InvalidConfig;
 pub struct Limits {
     /// Maximum bytes in a frame, from the first of the command to the closing NUL. Default: 256 KiB.
     pub max_frame_bytes: usize,
-    /// Maximum bytes in a head: command, headers and the empty line. Default: 16 KiB. Values above 2 GiB count as 2 GiB.
+    /// Maximum bytes in a head: command, headers and the empty line. Default: 16 KiB. The decoder lowers values above
+    /// 2 GiB to 2 GiB.
     pub max_head_bytes: usize,
     /// Maximum bytes in one header line, without its EOL. Default: 8 KiB.
     pub max_line_bytes: usize,
@@ -29,8 +30,8 @@ impl Limits {
         }
     }
 
-    /// Caps `max_head_bytes` at 2 GiB, so that the `u32` offsets of the headers' index also reach the unescaped text. It
-    /// is appended to the head, and is not longer than the head.
+    /// Caps `max_head_bytes` at 2 GiB, so that the `u32` offsets of the headers' index also reach the unescaped text.
+    /// It is appended to the head, and is not longer than the head.
     pub(crate) fn indexable(self) -> Limits {
         Limits {
             max_head_bytes: self.max_head_bytes.min(u32::MAX as usize / 2),

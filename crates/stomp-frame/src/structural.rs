@@ -3,8 +3,8 @@
 /// Iterates over the positions of structural bytes: colons, backslashes, and all bytes below 16, among them line feeds,
 /// carriage returns and NULs.
 ///
-/// Lines are short. Restarting memchr after each match costs more than finding all matches at once, and so does a branch
-/// for every few bytes, which no processor predicts.
+/// Lines are short. Restarting memchr after each match costs more than finding all matches at once, and so does a
+/// branch for every few bytes, which no processor predicts.
 pub(crate) struct StructuralBytes<'a> {
     /// The bytes after the current block.
     rest: &'a [u8],

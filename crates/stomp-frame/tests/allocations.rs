@@ -135,8 +135,8 @@ fn decoding_a_frame_in_two_pieces_costs_four_allocations() {
     }
 }
 
-/// The capacity of the buffer doubles, so it grows a logarithmic number of times, and each byte is copied a bounded number
-/// of times.
+/// The capacity of the buffer doubles, so it grows a logarithmic number of times, and each byte is copied a bounded
+/// number of times.
 #[test]
 fn decoding_many_pieces_costs_logarithmically_many_allocations() {
     let length: usize = 64 << 10;

@@ -1,4 +1,5 @@
-//! Calls the check in `src/content_length.rs`, and checks that memory is bounded by the bytes that arrived, not by those announced.
+//! Calls the check in `src/content_length.rs`, and checks that memory is bounded by the bytes that arrived, not by
+//! those announced.
 
 #![no_main]
 

@@ -1,6 +1,7 @@
 //! The pieces of a stream do not change the result, errors are permanent, and the buffered bytes are bounded.
 //!
-//! The input is a version, the course of the negotiation, limits, the number of piece sizes, these sizes, and the stream.
+//! The input is a version, the course of the negotiation, limits, the number of piece sizes, these sizes, and the
+//! stream.
 
 use stomp_frame::{DecodeError, Decoded, Decoder, Frame, Limits, Version};
 

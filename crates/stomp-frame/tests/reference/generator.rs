@@ -98,7 +98,8 @@ const LINES: &[&[u8]] = &[
     b"CONNECT\nx:\\t\n\n\0",
 ];
 
-/// The bytes of a frame, followed by EOLs. It is valid in each version, except that one in ten may have a forbidden body.
+/// The bytes of a frame, followed by EOLs. It is valid in each version, except that one in ten may have a forbidden
+/// body.
 fn frame() -> impl Strategy<Value = Vec<u8>> {
     let texts = &[
         "a",

@@ -2,12 +2,12 @@
 //!
 //! The reference decoder examines one byte after the other of a buffer that contains the whole stream, and collects all
 //! errors of a head and of a body, where the [`Decoder`] stops at the first one it finds. So they must agree on the
-//! frames, on whether there is an error, on its kind if there is only one, and on the receipt. In pieces, the [`Decoder`]
-//! must return the same frames and the same error.
+//! frames, on whether there is an error, on its kind if there is only one, and on the receipt. In pieces, the
+//! [`Decoder`] must return the same frames and the same error.
 //!
 //! Where the specification leaves a choice: CR LF ends a line in each version, another CR is an error; a colon in a
-//! value is data; a head is UTF-8 and contains no NUL; a body is allowed on `SEND`, `MESSAGE` and `ERROR`, and ignored on
-//! `SUBSCRIBE` in 1.0; `content-length` is one to ten digits.
+//! value is data; a head is UTF-8 and contains no NUL; a body is allowed on `SEND`, `MESSAGE` and `ERROR`, and ignored
+//! on `SUBSCRIBE` in 1.0; `content-length` is one to ten digits.
 
 #![allow(
     clippy::unwrap_used,
