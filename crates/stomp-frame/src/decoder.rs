@@ -140,7 +140,7 @@ impl Decoder {
         matches!(self.state, State::Stopped)
     }
 
-    /// Bytes that were fed, but are not part of a returned frame or heart-beat yet. After an error, 0.
+    /// Bytes that were fed, but are not part of a returned frame or heart-beat yet. A failed `decode` drops all bytes.
     ///
     /// At the end of a stream, a value above 0 means that the last frame (or EOL) was truncated, unless the decoder is
     /// [stopped](Decoder::is_stopped).
