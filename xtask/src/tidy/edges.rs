@@ -9,6 +9,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("stomp-socket", &["stomp-frame"]),
     ("stomp-server", &["stomp-socket"]),
     ("stomp-session", &["stomp-frame", "stomp-socket"]),
+    ("stomp-testing", &["stomp-frame"]),
     ("stomp-router", &["stomp-frame", "stomp-session"]),
     ("stomp-broker", &["stomp-frame", "stomp-session"]),
     (

@@ -19,9 +19,10 @@ const RULES: &[Rule] = &[
         except: &[
             "crates/stomp-socket/src/websocket/",
             "crates/stomp-socket/src/websocket.rs",
+            "crates/stomp-testing/src/websocket.rs",
         ],
         never: &["tungstenite", "tokio_tungstenite"],
-        reason: "only stomp-socket's websocket module names tungstenite",
+        reason: "only the websocket modules of stomp-socket and stomp-testing name tungstenite",
     },
     Rule {
         within: "crates/",

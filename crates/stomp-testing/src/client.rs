@@ -1,0 +1,453 @@
+//! The client.
+
+use crate::{
+    TIMEOUT, frames,
+    websocket::{self, BINARY, CLOSE, FIN, Message, PONG, TEXT},
+};
+use bytes::{Bytes, BytesMut};
+use std::{fmt, io, time::Duration};
+use stomp_frame::{Command, Decoded, Decoder, Frame, Limits, Version};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+
+/// The bound of frames from the server: more than any test sends.
+const MAX_FRAME_BYTES: usize = 16 << 20;
+
+/// The time that [`Client::expect_nothing`] waits. A paused clock advances only when every task waits, so there it is
+/// enough for the server to do all that it can.
+const SILENCE: Duration = Duration::from_millis(1);
+
+/// A stream of bytes in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Something that a client receives.
+#[derive(Debug)]
+pub enum Received {
+    /// A STOMP frame.
+    Frame(Frame),
+    /// A heart-beat, or the line end that may follow a frame. Each line end counts.
+    HeartBeat,
+    /// A WebSocket ping. The client has answered it.
+    Ping,
+    /// A WebSocket close with its status code, if it has one. The client has answered it.
+    Close(Option<u16>),
+    /// The end of the stream.
+    End,
+    /// A read error, for instance because the server reset the connection.
+    Broken(io::ErrorKind),
+}
+
+/// A STOMP client that works on raw bytes.
+///
+/// It starts before the `CONNECT` frame. Each method named `expect…` waits until something arrives, at most for
+/// [`TIMEOUT`], and panics if it is not what the test expects; heart-beats and pings are skipped.
+pub struct Client {
+    stream: Box<dyn Stream>,
+    is_websocket: bool,
+    response_head: String,
+    /// Received bytes that nothing has looked at yet.
+    input: BytesMut,
+    /// Bytes of STOMP that the decoder has not seen yet.
+    data: Bytes,
+    decoder: Decoder,
+    version: Version,
+    timeout: Duration,
+    receipts: u64,
+}
+
+impl Client {
+    /// A client of STOMP over a plain byte stream.
+    pub fn over_byte_stream(stream: impl Stream + 'static) -> Client {
+        Client::new(stream, false)
+    }
+
+    /// A client of STOMP over a WebSocket, on a stream on which the handshake is done or left out.
+    pub fn over_websocket(stream: impl Stream + 'static) -> Client {
+        Client::new(stream, true)
+    }
+
+    fn new(stream: impl Stream + 'static, is_websocket: bool) -> Client {
+        Client {
+            stream: Box::new(stream),
+            is_websocket,
+            response_head: String::new(),
+            input: BytesMut::new(),
+            data: Bytes::new(),
+            decoder: Decoder::new(limits()),
+            version: Version::V1_0,
+            timeout: TIMEOUT,
+            receipts: 0,
+        }
+    }
+
+    /// Performs a WebSocket handshake for `path`, with these headers besides the necessary ones.
+    ///
+    /// # Errors
+    ///
+    /// If the server answers with another status than 101: the head of its response and what came with it.
+    pub async fn upgrade(
+        stream: impl Stream + 'static,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Client, String> {
+        let mut client = Client::over_websocket(stream);
+        let mut request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        );
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        client.send_raw(format!("{request}\r\n")).await;
+        let end = loop {
+            if let Some(at) = client.input.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            match timeout(client.timeout, client.read()).await {
+                Ok(Ok(1..)) => {}
+                other => panic!("{other:?} before the end of the response's head"),
+            }
+        };
+        let head = String::from_utf8(client.input.split_to(end).to_vec()).unwrap();
+        if head.starts_with("HTTP/1.1 101 ") {
+            client.response_head = head;
+            Ok(client)
+        } else {
+            Err(head + &String::from_utf8_lossy(&client.input))
+        }
+    }
+
+    /// Replaces the time that the client waits before it panics; [`TIMEOUT`] otherwise.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Client {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The head of the response to the WebSocket handshake; empty without a handshake.
+    #[must_use]
+    pub fn response_head(&self) -> &str {
+        &self.response_head
+    }
+
+    /// The negotiated version; 1.0 before `CONNECTED`.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+}
+
+/// Sending.
+///
+/// These methods ignore that the server has closed the connection: the next `expect…` shows it. They panic if the
+/// server does not read for the client's timeout.
+impl Client {
+    /// Connects in this version and returns the `CONNECTED` frame.
+    pub async fn connect(&mut self, version: Version) -> Frame {
+        self.connect_with(frames::connect(version)).await
+    }
+
+    /// Connects with this frame and returns the `CONNECTED` frame.
+    pub async fn connect_with(&mut self, connect: Frame) -> Frame {
+        self.send(connect).await;
+        self.expect(Command::Connected).await
+    }
+
+    /// Sends a frame, over a WebSocket in a message of its own.
+    pub async fn send(&mut self, frame: Frame) {
+        let _ = self.try_send(frame).await;
+    }
+
+    /// Sends a frame like [`send`](Client::send).
+    ///
+    /// # Errors
+    ///
+    /// If the server has closed the connection.
+    pub async fn try_send(&mut self, frame: Frame) -> io::Result<()> {
+        let bytes = self.encode(&frame);
+        self.try_send_bytes(&bytes).await
+    }
+
+    /// Sends several frames at once, over a WebSocket in one message.
+    pub async fn send_together(&mut self, frames: &[Frame]) {
+        let bytes: Vec<_> = frames.iter().map(|frame| self.encode(frame)).collect();
+        self.send_bytes(bytes.concat()).await;
+    }
+
+    fn encode(&self, frame: &Frame) -> Bytes {
+        frame.to_bytes(self.version).unwrap()
+    }
+
+    /// Sends a heart-beat.
+    pub async fn send_heart_beat(&mut self) {
+        self.send_bytes("\n").await;
+    }
+
+    /// Sends these bytes, over a WebSocket in one message: a text message if they are UTF-8, else a binary message.
+    pub async fn send_bytes(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.try_send_bytes(bytes.as_ref()).await;
+    }
+
+    async fn try_send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.is_websocket {
+            return self.write(bytes).await;
+        }
+        let opcode = if std::str::from_utf8(bytes).is_ok() {
+            TEXT
+        } else {
+            BINARY
+        };
+        self.write(&websocket::frame(FIN | opcode, bytes)).await
+    }
+
+    /// Writes these bytes to the stream, even if it carries a WebSocket.
+    pub async fn send_raw(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.write(bytes.as_ref()).await;
+    }
+
+    /// Sends a WebSocket close frame.
+    pub async fn send_close(&mut self, code: u16) {
+        self.send_raw(websocket::frame(FIN | CLOSE, &code.to_be_bytes()))
+            .await;
+    }
+
+    /// Ends the client's direction of the stream. It can still receive.
+    pub async fn shutdown(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let write = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        match timeout(self.timeout, write).await {
+            Ok(result) => result,
+            Err(_) => panic!("the server did not read for {:?}", self.timeout),
+        }
+    }
+}
+
+/// Receiving.
+impl Client {
+    /// The next thing that arrives. It waits without a bound, and can be cancelled while it waits.
+    ///
+    /// The `CONNECTED` frame sets the version of what follows.
+    pub async fn receive(&mut self) -> Received {
+        loop {
+            let decoded = self.decoder.decode();
+            match decoded.unwrap_or_else(|error| panic!("the server sent no STOMP: {error}")) {
+                Some(Decoded::HeartBeat) => return Received::HeartBeat,
+                Some(Decoded::Frame(frame)) => {
+                    self.note_version(&frame);
+                    return Received::Frame(frame);
+                }
+                None => {}
+            }
+            if !self.data.is_empty() {
+                self.feed();
+                continue;
+            }
+            match self.next_message() {
+                Some(Message::Data(bytes)) => self.data = bytes,
+                Some(Message::Ping(payload)) => {
+                    self.send_raw(websocket::frame(FIN | PONG, &payload)).await;
+                    return Received::Ping;
+                }
+                Some(Message::Pong) => {}
+                Some(Message::Close(payload)) => {
+                    self.send_raw(websocket::frame(FIN | CLOSE, &payload)).await;
+                    let code = payload.first_chunk().copied();
+                    return Received::Close(code.map(u16::from_be_bytes));
+                }
+                None => match self.read().await {
+                    Ok(0) => return Received::End,
+                    Ok(_) => {}
+                    Err(error) => return Received::Broken(error.kind()),
+                },
+            }
+        }
+    }
+
+    /// Feeds the decoder with as much as is sure to end at a line end between frames, which it would join with others.
+    fn feed(&mut self) {
+        let length = match self.data.first() {
+            Some(b'\n') => 1,
+            _ => {
+                let end = self.data.iter().position(|byte| *byte == 0);
+                end.map_or(self.data.len(), |end| end + 1)
+            }
+        };
+        self.decoder.feed(self.data.split_to(length));
+    }
+
+    fn next_message(&mut self) -> Option<Message> {
+        if self.is_websocket {
+            websocket::take_message(&mut self.input)
+        } else {
+            let bytes = self.input.split().freeze();
+            (!bytes.is_empty()).then_some(Message::Data(bytes))
+        }
+    }
+
+    async fn read(&mut self) -> io::Result<usize> {
+        self.input.reserve(4 << 10);
+        self.stream.read_buf(&mut self.input).await
+    }
+
+    fn note_version(&mut self, frame: &Frame) {
+        if frame.command == Command::Connected {
+            let version = frame.headers.get("version");
+            self.version = version.map_or(Version::V1_0, |text| text.parse().unwrap());
+            self.decoder.resume(self.version, limits());
+        }
+    }
+
+    /// The next thing that is neither a heart-beat nor a ping.
+    async fn next(&mut self) -> Received {
+        let patience = self.timeout;
+        let next = async {
+            loop {
+                match self.receive().await {
+                    Received::HeartBeat | Received::Ping => {}
+                    received => return received,
+                }
+            }
+        };
+        match timeout(patience, next).await {
+            Ok(received) => received,
+            Err(_) => panic!("nothing received for {patience:?}"),
+        }
+    }
+
+    /// The next frame; `None` if the server closed the connection instead, in any way.
+    pub async fn next_frame(&mut self) -> Option<Frame> {
+        match self.next().await {
+            Received::Frame(frame) => Some(frame),
+            _ => None,
+        }
+    }
+
+    /// Expects a frame with this command next.
+    pub async fn expect(&mut self, command: Command) -> Frame {
+        match self.next().await {
+            Received::Frame(frame) if frame.command == command => frame,
+            Received::Frame(frame) => {
+                panic!("expected {command}, received {frame:?} {:?}", frame.body)
+            }
+            other => panic!("expected {command}, received {other:?}"),
+        }
+    }
+
+    /// Expects a `MESSAGE` with this body next.
+    pub async fn expect_message(&mut self, body: &str) -> Frame {
+        let message = self.expect(Command::Message).await;
+        assert_eq!(message.body, body, "body of {message:?}");
+        message
+    }
+
+    /// Expects a `MESSAGE` for this subscription with this body next.
+    pub async fn expect_message_for(&mut self, subscription: &str, body: &str) -> Frame {
+        let message = self.expect_message(body).await;
+        expect_header(&message, "subscription", subscription);
+        message
+    }
+
+    /// Expects an `ERROR` with this code, which is its `message` header, next.
+    pub async fn expect_error(&mut self, code: &str) -> Frame {
+        let error = self.expect(Command::Error).await;
+        expect_header(&error, "message", code);
+        error
+    }
+
+    /// Sends a frame with a `receipt` header, and expects its `RECEIPT` next.
+    pub async fn receipt(&mut self, frame: Frame) {
+        let id = self.request(frame).await;
+        self.expect_receipt(&id).await;
+    }
+
+    /// Sends a frame with a `receipt` header, and expects an `ERROR` that names it and has this code next.
+    pub async fn expect_refusal(&mut self, frame: Frame, code: &str) -> Frame {
+        let id = self.request(frame).await;
+        let error = self.expect_error(code).await;
+        expect_header(&error, "receipt-id", &id);
+        error
+    }
+
+    /// Sends a frame with a `receipt` header and returns the header's value.
+    pub async fn request(&mut self, frame: Frame) -> String {
+        self.receipts += 1;
+        let id = format!("receipt-{}", self.receipts);
+        self.send(frame.with_header("receipt", &id)).await;
+        id
+    }
+
+    /// Expects the `RECEIPT` with this id next.
+    pub async fn expect_receipt(&mut self, id: &str) {
+        let receipt = self.expect(Command::Receipt).await;
+        expect_header(&receipt, "receipt-id", id);
+    }
+
+    /// Expects that nothing arrives but heart-beats and pings. This takes 1 ms: use it on a paused clock.
+    pub async fn expect_nothing(&mut self) {
+        self.expect_nothing_for(SILENCE).await;
+    }
+
+    /// Expects that nothing but heart-beats and pings arrives for this long.
+    pub async fn expect_nothing_for(&mut self, time: Duration) {
+        if let Ok(received) = timeout(time, self.next()).await {
+            panic!("expected nothing, received {received:?}");
+        }
+    }
+
+    /// Expects the end of the connection next: over a WebSocket a close with any code, then the end of the stream.
+    pub async fn expect_end(&mut self) {
+        let mut received = self.next().await;
+        if matches!(received, Received::Close(_)) {
+            received = self.next().await;
+        }
+        assert!(
+            matches!(received, Received::End),
+            "expected the end, received {received:?}"
+        );
+    }
+
+    /// Expects a WebSocket close with this status code next, then the end of the stream. Over a byte stream, which has
+    /// no codes, it expects only the end.
+    pub async fn expect_close(&mut self, code: u16) {
+        if self.is_websocket {
+            let received = self.next().await;
+            assert!(
+                matches!(received, Received::Close(Some(found)) if found == code),
+                "expected a close with {code}, received {received:?}"
+            );
+        }
+        self.expect_end().await;
+    }
+}
+
+fn expect_header(frame: &Frame, name: &str, value: &str) {
+    assert_eq!(
+        frame.headers.get(name),
+        Some(value),
+        "header {name} of {frame:?} {:?}",
+        frame.body
+    );
+}
+
+fn limits() -> Limits {
+    Limits::default().max_frame_bytes(MAX_FRAME_BYTES)
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("is_websocket", &self.is_websocket)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
