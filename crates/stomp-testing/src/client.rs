@@ -48,7 +48,9 @@ pub enum Received {
 pub struct Client {
     stream: Box<dyn Stream>,
     is_websocket: bool,
+    has_sent_close: bool,
     response_head: String,
+    received_bytes: u64,
     /// Received bytes that nothing has looked at yet.
     input: BytesMut,
     /// Bytes of STOMP that the decoder has not seen yet.
@@ -74,6 +76,8 @@ impl Client {
         Client {
             stream: Box::new(stream),
             is_websocket,
+            has_sent_close: false,
+            received_bytes: 0,
             response_head: String::new(),
             input: BytesMut::new(),
             data: Bytes::new(),
@@ -139,6 +143,12 @@ impl Client {
     pub fn version(&self) -> Version {
         self.version
     }
+
+    /// Bytes read from the stream so far.
+    #[must_use]
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes
+    }
 }
 
 /// Sending.
@@ -169,7 +179,7 @@ impl Client {
     /// If the server has closed the connection.
     pub async fn try_send(&mut self, frame: Frame) -> io::Result<()> {
         let bytes = self.encode(&frame);
-        self.try_send_bytes(&bytes).await
+        self.try_send_bytes(bytes).await
     }
 
     /// Sends several frames at once, over a WebSocket in one message.
@@ -189,10 +199,16 @@ impl Client {
 
     /// Sends these bytes, over a WebSocket in one message: a text message if they are UTF-8, else a binary message.
     pub async fn send_bytes(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.try_send_bytes(bytes.as_ref()).await;
+        let _ = self.try_send_bytes(bytes).await;
     }
 
-    async fn try_send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Sends bytes like [`send_bytes`](Client::send_bytes).
+    ///
+    /// # Errors
+    ///
+    /// If the server has closed the connection.
+    pub async fn try_send_bytes(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        let bytes = bytes.as_ref();
         if !self.is_websocket {
             return self.write(bytes).await;
         }
@@ -209,10 +225,19 @@ impl Client {
         let _ = self.write(bytes.as_ref()).await;
     }
 
-    /// Sends a WebSocket close frame.
-    pub async fn send_close(&mut self, code: u16) {
-        self.send_raw(websocket::frame(FIN | CLOSE, &code.to_be_bytes()))
+    /// Sends a WebSocket close frame with this status code, or without one.
+    pub async fn send_close(&mut self, code: Option<u16>) {
+        let payload = code.map(u16::to_be_bytes);
+        self.close_with(payload.as_ref().map_or(&[], |code| code))
             .await;
+    }
+
+    /// Sends a close frame, unless one was sent before.
+    async fn close_with(&mut self, payload: &[u8]) {
+        if !self.has_sent_close {
+            self.has_sent_close = true;
+            self.send_raw(websocket::frame(FIN | CLOSE, payload)).await;
+        }
     }
 
     /// Ends the client's direction of the stream. It can still receive.
@@ -260,7 +285,7 @@ impl Client {
                 }
                 Some(Message::Pong) => {}
                 Some(Message::Close(payload)) => {
-                    self.send_raw(websocket::frame(FIN | CLOSE, &payload)).await;
+                    self.close_with(&payload).await;
                     let code = payload.first_chunk().copied();
                     return Received::Close(code.map(u16::from_be_bytes));
                 }
@@ -296,7 +321,9 @@ impl Client {
 
     async fn read(&mut self) -> io::Result<usize> {
         self.input.reserve(4 << 10);
-        self.stream.read_buf(&mut self.input).await
+        let count = self.stream.read_buf(&mut self.input).await?;
+        self.received_bytes += count as u64;
+        Ok(count)
     }
 
     fn note_version(&mut self, frame: &Frame) {
