@@ -1,0 +1,143 @@
+//! Deliveries and mailboxes, and their settlement.
+
+use crate::support::*;
+use futures_util::{FutureExt, StreamExt, stream};
+use std::{
+    future::ready,
+    sync::{Arc, Mutex},
+};
+use stomp_frame::Version;
+use stomp_session::{
+    BoxError, CloseCode, Config, Delivery, Mailbox, MailboxConfig, Message, Request, Response,
+    Session, Settlement,
+};
+use stomp_testing::{Client, soon};
+use tokio::task::JoinHandle;
+use tower::service_fn;
+
+#[test]
+fn a_delivery_can_be_settled_without_a_session() {
+    let settled = Arc::new(Mutex::new(Vec::new()));
+    let delivery = || {
+        let settled = Arc::clone(&settled);
+        Delivery::new(Message::new("7"))
+            .on_settled(move |settlement| settled.lock().unwrap().push(settlement))
+    };
+    delivery().settle(Settlement::Nacked);
+    let again = delivery().with_redelivered();
+    assert!(again.is_redelivered() && !delivery().is_redelivered());
+    again.settle(Settlement::Acked);
+    assert_eq!(
+        *settled.lock().unwrap(),
+        [Settlement::Nacked, Settlement::Unsent, Settlement::Acked]
+    );
+}
+
+/// The settlements of six deliveries, of which the client acknowledges the first `acks` and receives three more, after
+/// `end` has ended the session.
+async fn settlements(
+    acks: usize,
+    end: impl AsyncFnOnce(Client, Session, JoinHandle<()>),
+) -> Vec<(usize, Settlement)> {
+    let settled = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&settled);
+    let queue = streaming(move |_| {
+        let log = Arc::clone(&log);
+        stream::iter(0..6)
+            .map(move |number| {
+                let log = Arc::clone(&log);
+                let delivery = Delivery::new(Message::new(number.to_string()));
+                Ok(delivery.on_settled(move |settlement| {
+                    log.lock().unwrap().push((number, settlement));
+                }))
+            })
+            .boxed()
+    });
+    let (session, mut client, connection) = start(Config::default(), queue).await;
+    let subscribe = subscribe_with_ack("0", "/queue", "client-individual");
+    client
+        .send(subscribe.with_header("prefetch-count", "3"))
+        .await;
+    for _ in 0..acks {
+        let message = client.expect(Command::Message).await;
+        client.request(ack(&message)).await;
+        while client.next_frame().await.unwrap().command != Command::Receipt {}
+    }
+    tokio::task::yield_now().await;
+    end(client, session, connection).await;
+    let settled = settled.lock().unwrap();
+    settled.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_delivery_is_settled_exactly_once_when_its_session_ends() {
+    use Settlement::{Abandoned, Acked};
+    let expected = [(0, Acked), (1, Abandoned), (2, Abandoned), (3, Abandoned)];
+    let closed = settlements(1, async |client, session, connection| {
+        session.close(CloseCode::Normal);
+        drop(client);
+        finished(connection).await;
+    });
+    assert_eq!(closed.await, expected, "the server closed the session");
+    let lost = settlements(1, async |client, _, connection| {
+        drop(client);
+        finished(connection).await;
+    });
+    assert_eq!(lost.await, expected, "the client disappeared");
+    let dropped = settlements(1, async |_client, _, connection| {
+        connection.abort();
+        assert!(connection.await.unwrap_err().is_cancelled());
+    });
+    assert_eq!(dropped.await, expected, "the connection was dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_ends_when_its_last_handle_is_dropped() {
+    let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
+    let other = mailbox.clone();
+    let reader = tokio::spawn(async move {
+        let first = messages.next().await.unwrap().unwrap();
+        (first, messages.next().await.is_none())
+    });
+    drop(mailbox);
+    settle().await;
+    assert!(!reader.is_finished(), "there is another handle");
+    assert!(other.push(&[Message::new("last words")]));
+    drop(other);
+    let (last, is_end) = soon(reader).await.unwrap();
+    assert_eq!(last.body(), "last words");
+    assert!(is_end);
+}
+
+/// A mailbox counts in the budget of the session that owns its stream, not of a session that calls its reader.
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_a_settlement_callback_reads_counts_in_no_session() {
+    let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
+    let back = Arc::new(Mutex::new(None));
+    let given = Arc::clone(&back);
+    let delivery = Delivery::new(Message::new("x")).on_settled(move |_| {
+        assert!(messages.next().now_or_never().is_none());
+        *given.lock().unwrap() = Some(messages);
+    });
+    let stream = Mutex::new(Some(stream::iter([Ok(delivery)]).chain(stream::pending())));
+    let mut config = Config::default();
+    config.max_total_mailbox_bytes = 2000;
+    let service = service_fn(move |request: Request| {
+        ready(Ok::<_, BoxError>(match request.command() {
+            Command::Subscribe => Response::Observe(stream.lock().unwrap().take().unwrap().boxed()),
+            _ => Response::Done,
+        }))
+    });
+    let (_session, mut client, _) = run(config, service);
+    client.connect(Version::V1_2).await;
+    client.send(subscribe("0", "/a")).await;
+    client.expect(Command::Message).await;
+    let mut messages = back.lock().unwrap().take().unwrap();
+    for _ in 0..10 {
+        mailbox.push(&[Message::new("x".repeat(1000))]);
+    }
+    for _ in 0..10 {
+        let message = messages.next().now_or_never().expect("a message is ready");
+        assert!(message.unwrap().is_ok());
+    }
+}

@@ -1,0 +1,24 @@
+//! Sessions as an application and its peers see them: handles, streams, services, slow peers, topics.
+//!
+//! Each test runs a session over a stream in memory, on a paused clock unless it says otherwise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod closing;
+mod deliveries;
+mod messages;
+mod registry;
+mod requests;
+mod services;
+mod shutdown;
+mod slow_peers;
+mod streams;
+mod subscriptions;
+mod support;
+mod timing;
+mod topics;

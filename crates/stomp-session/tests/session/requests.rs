@@ -1,0 +1,151 @@
+//! Requests that the application takes one by one, and the values of a session.
+
+use crate::support::*;
+use std::{future::ready, sync::Arc};
+use stomp_frame::Version;
+use stomp_session::{ClientError, Config, Principal, Request, Response};
+use tower::service_fn;
+
+#[tokio::test(start_paused = true)]
+async fn the_handle_can_accept_a_peer_before_connect_is_answered() {
+    let (session, mut requests, connection, mut client) = pair(Config::default(), PIPE);
+    tokio::spawn(connection);
+    client.send(connect(Version::V1_2)).await;
+    let (request, responder) = requests.next().await.unwrap();
+    assert_eq!(request.command(), Command::Connect);
+    session.connected([("server", "tea/1"), ("version", "9.9")]);
+    session.connected([("server", "twice")]);
+    let connected = client.expect(Command::Connected).await;
+    assert_eq!(connected.headers.get("server"), Some("tea/1"));
+    let headers = connected.headers.iter();
+    assert_eq!(
+        headers
+            .filter(|(name, _)| *name == "version")
+            .collect::<Vec<_>>(),
+        [("version", "1.2")]
+    );
+    responder.ok();
+    let receipt = client.request(send("/a", "")).await;
+    requests.next().await.unwrap().1.ok();
+    client.expect_receipt(&receipt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_the_handle_accepted_stays_connected_without_an_answer() {
+    let (session, mut requests, connection, mut client) = pair(Config::default(), PIPE);
+    tokio::spawn(connection);
+    tokio::spawn(async move {
+        let (_request, responder) = requests.next().await.unwrap();
+        session.connected([]);
+        drop(responder);
+        requests.next().await.unwrap().1.ok();
+    });
+    client.connect(Version::V1_2).await;
+    client.receipt(send("/a", "")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handlers_own_connected_headers_come_before_its_answer() {
+    let accept_early = |request: Request| {
+        if request.command() == Command::Connect {
+            request.session().connected([("server", "tea/1")]);
+        }
+        ready(Ok(Response::Done))
+    };
+    let (_, mut client, _) = run(Config::default(), service_fn(accept_early));
+    let connected = client.connect(Version::V1_2).await;
+    assert_eq!(connected.headers.get("server"), Some("tea/1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_connect_handler_names_the_principal() {
+    let name = |request: &Request| match request.command() {
+        Command::Connect => Ok(Response::Connected(Principal::new("ann").into())),
+        _ => Ok(Response::Done),
+    };
+    let (session, _client, _) = start(Config::default(), name).await;
+    assert_eq!(session.principal(), Some(&Principal::new("ann")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_dropped_without_an_answer_fails() {
+    let (_, mut requests, mut client, _) = start_with_requests().await;
+    let receipt = client.request(send("/a", "")).await;
+    drop(requests.next().await.unwrap());
+    let error = client.expect_error("internal-error").await;
+    assert_eq!(error.headers.get("receipt-id"), Some(&*receipt));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_session_closes_after_its_requests_are_dropped() {
+    let (_, mut requests, mut client, connection) = start_with_requests().await;
+    let receipt = client.request(send("/a", "")).await;
+    let (_, responder) = requests.next().await.unwrap();
+    drop(requests);
+    responder.ok();
+    // A request that was taken before is still answered.
+    client.expect_receipt(&receipt).await;
+    client.expect_end().await;
+    drop(client);
+    finished(connection).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_session_closes_when_its_requests_are_dropped() {
+    let (_session, mut requests, connection, mut client) = pair(Config::default(), PIPE);
+    tokio::spawn(connection);
+    tokio::spawn(async move { requests.next().await.unwrap().1.ok() });
+    client.connect(Version::V1_2).await;
+    client.expect_end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_is_adapted_to_what_the_version_can_express() {
+    let fail = |request: Request| {
+        ready(match request.command() {
+            Command::Send => Err(ClientError::new("two\nlines", "And\na text.").into()),
+            _ => Ok(Response::Done),
+        })
+    };
+    let (_session, mut client, _) = run(Config::default(), service_fn(fail));
+    client.connect(Version::V1_0).await;
+    let error = client.expect_refusal(send("/a", ""), "two lines").await;
+    assert_eq!(error.body, "And\na text.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_keeps_one_value_of_each_type() {
+    let count = |request: &Request| {
+        let count: u32 = request.session().get().unwrap_or_default();
+        request.session().insert(count + 1);
+        Ok(Response::Done)
+    };
+    let (session, mut client, _) = start(Config::default(), count).await;
+    client.receipt(send("/a", "")).await;
+    assert_eq!(session.get::<u32>(), Some(2), "CONNECT and SEND");
+    assert_eq!(session.clone().insert(7_u32), Some(2));
+    assert_eq!(session.insert("another type"), None);
+    client.receipt(send("/a", "")).await;
+    assert_eq!(
+        (session.get(), session.get()),
+        (Some(8_u32), Some("another type"))
+    );
+    assert_eq!(session.get::<u8>(), None);
+
+    let (other, _, _, _) = pair(Config::default(), PIPE);
+    assert_eq!(other.get::<u32>(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_values_of_a_session_are_dropped_when_it_ends() {
+    let (session, mut client, connection) =
+        run(Config::default(), service_fn(|_| ready(Ok(Response::Done))));
+    let kept = Arc::new(());
+    // A value may even hold its own session.
+    session.insert((session.clone(), Arc::clone(&kept)));
+    client.connect(Version::V1_2).await;
+    assert_eq!(Arc::strong_count(&kept), 2);
+    drop(client);
+    finished(connection).await;
+    assert_eq!(Arc::strong_count(&kept), 1);
+}
