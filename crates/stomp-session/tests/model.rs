@@ -1,8 +1,9 @@
-//! Random sequences of what clients and applications do, held against a reference that is as plain as can be.
+//! Random sequences of steps of a client and an application, compared with a simple reference model.
 //!
-//! After each step, what the client was sent, what the application was asked, and what became of deliveries and of
-//! staged effects must be what the reference says; at the end of each sequence nothing may be left.
-//! `WEBSTOMP_MODEL_SEED` makes other sequences; `WEBSTOMP_MODEL_SEQUENCES` says how many.
+//! After each step, the frames that the client received, the requests that the application received, and the events of
+//! deliveries and staged effects must be those of the reference. At the end of each sequence nothing may be left.
+//!
+//! The environment variable `TEST_SEED` selects other sequences, and `TEST_SEQUENCES` their number.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,47 +31,49 @@ use std::{
     env,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
+use stomp_testing::{Rng, seed};
 use tokio::runtime;
 
 #[test]
-fn random_sequences_go_as_the_model_says() {
-    let setting =
-        |name, default| env::var(name).map_or(default, |value| value.parse().expect("a number"));
-    let (seed, sequences) = (
-        setting("WEBSTOMP_MODEL_SEED", 1),
-        setting("WEBSTOMP_MODEL_SEQUENCES", 10_000),
-    );
+fn random_sequences_behave_like_the_model() {
+    let seed = seed(1);
+    let sequences = env::var("TEST_SEQUENCES").map_or(10_000, |count| {
+        count.parse().expect("TEST_SEQUENCES is a whole number")
+    });
     let runtime = runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
-    // Time stands still; connections are polled by hand.
+    // The clock stands still; connections are polled by hand.
     let _guard = runtime.enter();
-    let mut seen = BTreeMap::new();
+    let mut events = BTreeMap::new();
     for number in 0..sequences {
-        let mut sequence = Sequence::new(Random((seed << 32) | number));
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| sequence.go())) {
+        let mut sequence = Sequence::new(Rng::with_seed((seed << 32) | number));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| sequence.run())) {
             eprintln!(
                 "sequence {number} of seed {seed}:\n{}",
                 sequence.steps.join("\n")
             );
             resume_unwind(panic);
         }
-        for what in sequence.seen {
-            *seen.entry(what).or_insert(0) += 1;
+        for event in sequence.events {
+            *events.entry(event).or_insert(0) += 1;
         }
     }
     if sequences >= 10_000 {
-        for what in INTERESTING {
-            let count = seen.get(what).copied().unwrap_or_default();
-            assert!(count >= 50, "only {count} times: {what}; {seen:#?}");
+        for event in REQUIRED_EVENTS {
+            let count = events.get(event).copied().unwrap_or_default();
+            assert!(
+                count >= 50,
+                "{event:?} happened only {count} times: {events:#?}"
+            );
         }
     }
 }
 
-/// What has to happen often, for all of this to prove anything.
-const INTERESTING: [&str; 37] = [
+/// Events that must happen often, or the sequences prove nothing.
+const REQUIRED_EVENTS: [&str; 37] = [
     "1.0",
     "1.1",
     "1.2",
@@ -81,60 +84,50 @@ const INTERESTING: [&str; 37] = [
     "Server",
     "a commit",
     "a commit is refused",
-    "a commit of many",
-    "a frame waits",
-    "a staged one is unsettled",
+    "a commit of several steps",
+    "a frame waits in the inbox",
+    "a staged delivery is abandoned",
     "a stream ends",
-    "an ended stream waits to be acknowledged",
-    "an ACK overtakes",
-    "a stream rests",
+    "an ended stream waits for acknowledgements",
+    "an ACK overtakes frames",
+    "a stream waits for credit",
     "a subscription is refused",
     "a transaction is open at the end",
     "already-settled",
-    "an ACK comes after its subscription",
-    "an ACK comes too late",
-    "an ACK leaves out what is staged",
+    "an ACK arrives after its subscription ended",
+    "an ACK names a settled delivery",
+    "an ACK leaves out staged deliveries",
     "an abort",
-    "an error closes",
-    "an error leaves open",
+    "an error closes the session",
+    "an error leaves the session open",
     "duplicate-subscription",
     "duplicate-transaction",
-    "one ACK is for many",
-    "the client is cut",
-    "the connection is dropped",
+    "an ACK settles several deliveries",
+    "the client drops the connection",
+    "the server drops the connection",
     "unknown-delivery",
     "unknown-subscription",
     "unknown-transaction",
-    "unsent",
-    "unsettled",
-    "what the server ended is unsubscribed from",
+    "a delivery is unsent",
+    "a delivery is abandoned",
+    "a client unsubscribes after the server did",
 ];
 
-/// Numbers that look random: splitmix64.
-pub(crate) struct Random(u64);
+/// Choices at random.
+pub(crate) trait Choose {
+    /// True once in `count` times on average.
+    fn one_in(&mut self, count: usize) -> bool;
 
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+    /// An element of `from`; `None` if it is empty.
+    fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T>;
+}
+
+impl Choose for Rng {
+    fn one_in(&mut self, count: usize) -> bool {
+        self.usize(..count) == 0
     }
 
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    /// Whether one of so many.
-    pub(crate) fn one_in(&mut self, count: usize) -> bool {
-        self.below(count) == 0
-    }
-
-    pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
-        if from.is_empty() {
-            None
-        } else {
-            Some(from[self.below(from.len())].clone())
-        }
+    fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
+        self.choice(from).cloned()
     }
 }

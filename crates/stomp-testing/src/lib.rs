@@ -42,5 +42,5 @@ mod time;
 pub mod websocket;
 
 pub use client::{Client, Received, Stream};
-pub use random::{Rng, seeded};
+pub use random::{Rng, seed, seeded};
 pub use time::{TIMEOUT, soon, until, usual_or_soak};

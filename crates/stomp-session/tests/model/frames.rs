@@ -1,13 +1,13 @@
-//! What clients send: most often what is right at the moment.
+//! The frames that the client sends, most of them valid at their moment.
 
-use crate::{sequence::Sequence, subscriptions::Fate};
+use crate::{Choose, sequence::Sequence, subscriptions::DeliveryState};
 use stomp_frame::{Command, Frame, Version};
 
 impl Sequence {
-    /// A frame, most often one that is right at this moment.
+    /// A random frame. In one of 80 times it is meant to be invalid at this moment.
     pub(crate) fn frame(&mut self) -> Frame {
-        let is_wrong = self.random.one_in(80);
-        let commands = match self.random.below(100) {
+        let is_invalid = self.random.one_in(80);
+        let commands = match self.random.usize(..100) {
             0..20 => [Command::Subscribe; 2],
             20..28 => [Command::Unsubscribe; 2],
             28..62 => [Command::Ack, Command::Nack],
@@ -19,47 +19,47 @@ impl Sequence {
         };
         let command = self.random.pick(&commands).unwrap();
         match command {
-            Command::Subscribe => self.subscribe(is_wrong),
-            Command::Unsubscribe => self.unsubscribe(is_wrong),
-            Command::Ack | Command::Nack => self.acknowledge(command, is_wrong),
+            Command::Subscribe => self.subscribe(is_invalid),
+            Command::Unsubscribe => self.unsubscribe(is_invalid),
+            Command::Ack | Command::Nack => self.acknowledge(command, is_invalid),
             Command::Begin | Command::Commit | Command::Abort => {
-                let is_known = is_wrong == (command == Command::Begin);
+                let is_known = is_invalid == (command == Command::Begin);
                 match self.transaction(is_known) {
                     Some(id) => Frame::new(command).with_header("transaction", &id),
                     None => self.send(false),
                 }
             }
-            Command::Send => self.send(is_wrong),
+            Command::Send => self.send(is_invalid),
             command => Frame::new(command),
         }
     }
 
-    /// The name of a transaction that is open, or of one that is not.
+    /// The id of a transaction that is open, or of one that is not open.
     fn transaction(&mut self, is_open: bool) -> Option<String> {
         let all: Vec<_> = (0..9).map(|number| format!("t{number}")).collect();
-        let fitting: Vec<_> = all
+        let candidates: Vec<_> = all
             .into_iter()
             .filter(|id| self.model.transactions.contains_key(id) == is_open)
             .collect();
-        self.random.pick(&fitting)
+        self.random.pick(&candidates)
     }
 
-    fn send(&mut self, is_wrong: bool) -> Frame {
+    fn send(&mut self, is_invalid: bool) -> Frame {
         let frame = Frame::new(Command::Send)
             .with_header("destination", "/a")
             .with_body(format!("b{}", self.serial()));
-        let is_held = is_wrong || self.random.one_in(2);
-        self.in_transaction(frame, is_held, is_wrong)
+        let is_held = is_invalid || self.random.one_in(2);
+        self.in_transaction(frame, is_held, is_invalid)
     }
 
-    fn in_transaction(&mut self, frame: Frame, is_held: bool, is_wrong: bool) -> Frame {
-        match self.transaction(!is_wrong).filter(|_| is_held) {
+    fn in_transaction(&mut self, frame: Frame, is_held: bool, is_invalid: bool) -> Frame {
+        match self.transaction(!is_invalid).filter(|_| is_held) {
             Some(id) => frame.with_header("transaction", &id),
             None => frame,
         }
     }
 
-    fn subscribe(&mut self, is_wrong: bool) -> Frame {
+    fn subscribe(&mut self, is_invalid: bool) -> Frame {
         let ids = ["0", "1", "2", "3"];
         let in_use = |id: &&str| {
             self.model
@@ -67,13 +67,13 @@ impl Sequence {
                 .iter()
                 .any(|known| known.id.as_deref() == Some(*id))
         };
-        let fitting: Vec<_> = ids
+        let candidates: Vec<_> = ids
             .into_iter()
-            .filter(|id| in_use(id) == is_wrong)
+            .filter(|id| in_use(id) == is_invalid)
             .collect();
         let id = self
             .random
-            .pick(&fitting)
+            .pick(&candidates)
             .filter(|_| self.model.version > Version::V1_0 || self.random.one_in(2));
         let destination = self.random.pick(&["/a", "/b"]).unwrap();
         let modes = [
@@ -105,7 +105,7 @@ impl Sequence {
         frame.with_header("serial", &self.serial().to_string())
     }
 
-    fn unsubscribe(&mut self, is_wrong: bool) -> Frame {
+    fn unsubscribe(&mut self, is_invalid: bool) -> Frame {
         let frame = Frame::new(Command::Unsubscribe);
         let live = self
             .model
@@ -121,7 +121,7 @@ impl Sequence {
             .map(|(name, _)| name)
             .collect();
         match self.random.pick(&retired) {
-            _ if is_wrong => frame.with_header("id", "9"),
+            _ if is_invalid => frame.with_header("id", "9"),
             Some(name) if self.random.one_in(2) => frame.with_header(
                 if name.starts_with('/') {
                     "destination"
@@ -138,34 +138,34 @@ impl Sequence {
         }
     }
 
-    fn acknowledge(&mut self, command: Command, is_wrong: bool) -> Frame {
+    fn acknowledge(&mut self, command: Command, is_invalid: bool) -> Frame {
         let version = self.model.version;
         let command = if version == Version::V1_0 {
             Command::Ack
         } else {
             command
         };
-        let is_fitting = |fate| match fate {
-            Fate::Pending | Fate::Settled => !is_wrong,
-            Fate::Staged | Fate::Named => is_wrong,
+        let is_candidate = |state| match state {
+            DeliveryState::Pending | DeliveryState::Settled => !is_invalid,
+            DeliveryState::Staged | DeliveryState::Named => is_invalid,
         };
         let all = &self.model.deliveries;
-        let fitting: Vec<_> = (0..all.len())
-            .filter(|number| is_fitting(all[*number].fate))
+        let candidates: Vec<_> = (0..all.len())
+            .filter(|number| is_candidate(all[*number].state))
             .collect();
-        let pending: Vec<_> = fitting
+        let pending: Vec<_> = candidates
             .iter()
             .copied()
-            .filter(|number| all[*number].fate == Fate::Pending)
+            .filter(|number| all[*number].state == DeliveryState::Pending)
             .collect();
-        let fitting = if self.random.one_in(10) || is_wrong {
-            fitting
+        let candidates = if self.random.one_in(10) || is_invalid {
+            candidates
         } else {
             pending
         };
-        let number = match self.random.pick(&fitting) {
+        let number = match self.random.pick(&candidates) {
             Some(number) => number,
-            None if is_wrong => self.model.deliveries.len(),
+            None if is_invalid => self.model.deliveries.len(),
             None => return self.send(false),
         };
         let name = format!("d{}", number + 1);
@@ -178,11 +178,7 @@ impl Sequence {
             &name,
         );
         if version == Version::V1_1 {
-            let serial = self
-                .model
-                .deliveries
-                .get(number)
-                .map(|delivered| delivered.serial);
+            let serial = self.model.deliveries.get(number).map(|sent| sent.serial);
             let known = self
                 .model
                 .subscriptions
@@ -190,7 +186,7 @@ impl Sequence {
                 .find(|known| Some(known.serial) == serial);
             let ended = self.model.ended.keys().next();
             let id = known.and_then(|known| known.id.as_ref()).or(ended).cloned();
-            let id = if is_wrong && self.random.one_in(2) {
+            let id = if is_invalid && self.random.one_in(2) {
                 "9".to_owned()
             } else {
                 id.unwrap_or("9".to_owned())
@@ -198,7 +194,7 @@ impl Sequence {
             frame.headers.append("subscription", &id);
         }
         let is_held = self.random.one_in(2);
-        let is_unknown = is_wrong && self.random.one_in(4);
+        let is_unknown = is_invalid && self.random.one_in(4);
         self.in_transaction(frame, is_held, is_unknown)
     }
 }

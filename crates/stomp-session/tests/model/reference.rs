@@ -1,11 +1,11 @@
-//! The reference: what a session should do, written down as plainly as can be.
+//! The reference: a session's specified behaviour, written as simply as possible.
 //!
-//! It is told what client and application do, one thing after the other, and says what each must then see: the frames
-//! but for messages, the requests, what becomes of deliveries and of staged effects. Which subscription is served first
-//! is not prescribed, so messages are looked at as they come.
+//! The test reports each step of the client and the application to it. It then knows what both must see: frames except
+//! `MESSAGE`, requests, and the events of deliveries and staged effects. The order in which subscriptions are served is
+//! not specified, so messages are checked as they arrive.
 
 use crate::{
-    subscriptions::{Delivered, Subscription},
+    subscriptions::{SentDelivery, Subscription},
     transactions::{Commit, Step},
 };
 use std::{
@@ -19,29 +19,32 @@ pub(crate) struct Reference {
     errors_close: bool,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) transactions: BTreeMap<String, Vec<Step>>,
-    /// All that have a number, from 1 on.
-    pub(crate) deliveries: Vec<Delivered>,
-    /// Names of subscriptions that are no more, and whether the client has said so.
+    /// All deliveries that were sent and wait, or waited, for an acknowledgement. The first has the number 1.
+    pub(crate) deliveries: Vec<SentDelivery>,
+    /// Names of subscriptions that have ended, and true if the client has unsubscribed.
     pub(crate) ended: BTreeMap<String, bool>,
-    /// The frame that the application is asked, and those that wait for it.
+    /// The frame of the request that the application is handling.
     pub(crate) call: Option<Frame>,
+    /// Frames that wait until the application has answered.
     pub(crate) inbox: VecDeque<Frame>,
     pub(crate) commit: Option<Commit>,
-    has_left: bool,
-    /// Nothing more is said to the client.
+    has_client_ended: bool,
+    /// The session sends nothing more.
     pub(crate) is_over: bool,
     disconnect_called: bool,
     reason: &'static str,
     pub(crate) message_ids: BTreeSet<String>,
-    /// What must be seen by now.
+    /// Frames that the client must have received, and has not yet.
     pub(crate) frames: Vec<String>,
+    /// Requests that the application must have received, and has not yet.
     pub(crate) requests: Vec<String>,
+    /// Events of deliveries and effects that must have happened, and have not yet.
     pub(crate) log: Vec<String>,
-    /// What has happened, for the test to see that it does.
-    pub(crate) seen: Vec<&'static str>,
+    /// Situations that have occurred, for the test to check that they do.
+    pub(crate) events: Vec<&'static str>,
 }
 
-/// What is wrong with a frame.
+/// The error code of a protocol fault.
 pub(crate) type Fault = &'static str;
 
 impl Reference {
@@ -56,7 +59,7 @@ impl Reference {
             call: None,
             inbox: VecDeque::new(),
             commit: None,
-            has_left: false,
+            has_client_ended: false,
             is_over: false,
             disconnect_called: false,
             reason: "",
@@ -64,22 +67,22 @@ impl Reference {
             frames: Vec::new(),
             requests: Vec::new(),
             log: Vec::new(),
-            seen: Vec::new(),
+            events: Vec::new(),
         }
     }
 
-    /// The client has sent a frame.
-    pub(crate) fn receives(&mut self, frame: Frame) {
-        self.seen
-            .extend(self.call.as_ref().map(|_| "a frame waits"));
-        if !self.acknowledges_ahead(&frame) {
+    /// The client sends a frame.
+    pub(crate) fn client_sent(&mut self, frame: Frame) {
+        self.events
+            .extend(self.call.as_ref().map(|_| "a frame waits in the inbox"));
+        if !self.acknowledge_ahead(&frame) {
             self.inbox.push_back(frame);
         }
-        self.go_on();
+        self.handle_inbox();
     }
 
-    /// An ACK or NACK may overtake what waits, but for its receipt.
-    fn acknowledges_ahead(&mut self, frame: &Frame) -> bool {
+    /// Settles an ACK or NACK that may overtake the waiting frames. Its receipt still waits for its turn.
+    fn acknowledge_ahead(&mut self, frame: &Frame) -> bool {
         let is_ack = matches!(frame.command, Command::Ack | Command::Nack)
             && !frame.headers.contains("transaction");
         let overtakes = self
@@ -89,12 +92,12 @@ impl Reference {
         if self.call.is_none() || !is_ack || !overtakes {
             return false;
         }
-        let Ok(number) = self.named_by(frame) else {
+        let Ok(number) = self.find_delivery(frame) else {
             return false;
         };
         if let Some(number) = number {
-            self.seen.push("an ACK overtakes");
-            self.settle_named(number, frame, "");
+            self.events.push("an ACK overtakes frames");
+            self.settle_from(number, frame, "");
         }
         if let Some(receipt) = frame.headers.get("receipt") {
             self.inbox
@@ -103,25 +106,25 @@ impl Reference {
         true
     }
 
-    /// The client has ended its side.
-    pub(crate) fn is_left(&mut self) {
-        self.has_left = true;
-        self.go_on();
+    /// The client ends its direction of the connection.
+    pub(crate) fn client_ended(&mut self) {
+        self.has_client_ended = true;
+        self.handle_inbox();
     }
 
-    fn go_on(&mut self) {
+    fn handle_inbox(&mut self) {
         while self.call.is_none() && !self.is_over {
             let Some(frame) = self.inbox.pop_front() else {
                 break;
             };
             if let Err(code) = self.handle(&frame) {
-                self.seen.push(code);
+                self.events.push(code);
                 self.frames
                     .push(error(code, frame.headers.get("receipt"), None));
                 self.end("Fault");
             }
         }
-        if self.has_left && self.call.is_none() {
+        if self.has_client_ended && self.call.is_none() {
             self.end("Closed");
         }
     }
@@ -136,20 +139,20 @@ impl Reference {
             return Err("unknown-transaction");
         }
         match frame.command {
-            Command::Send if transaction.is_empty() => self.ask(frame),
+            Command::Send if transaction.is_empty() => self.call_application(frame),
             Command::Send => {
                 self.hold(transaction, Step::Send(frame.clone()));
                 self.receipt(header("receipt"));
             }
-            // What is left of one that was handled before its turn.
+            // The rest of an ACK or NACK that was settled before its turn.
             Command::Receipt => self.receipt(header("receipt")),
             Command::Subscribe => self.subscribe(frame)?,
             Command::Unsubscribe => self.unsubscribe(frame)?,
             Command::Ack | Command::Nack => self.acknowledge(frame, transaction)?,
             Command::Abort => {
                 let steps = self.transactions.remove(transaction).unwrap();
-                self.seen.push("an abort");
-                self.give_back(steps);
+                self.events.push("an abort");
+                self.release_steps(steps);
                 self.receipt(header("receipt"));
             }
             Command::Commit => {
@@ -158,22 +161,22 @@ impl Reference {
                 self.commit = Some(Commit {
                     receipt,
                     left,
-                    agreed: Vec::new(),
+                    accepted: Vec::new(),
                 });
-                self.go_on_with_commit();
+                self.continue_commit();
             }
             Command::Disconnect => {
                 self.reason = "Requested";
-                self.give_all_back();
-                self.ask(frame);
+                self.abandon_all();
+                self.call_application(frame);
             }
             command => panic!("{command} is not in the model"),
         }
         Ok(())
     }
 
-    /// The application is asked.
-    pub(crate) fn ask(&mut self, frame: &Frame) {
+    /// The application must receive this request.
+    pub(crate) fn call_application(&mut self, frame: &Frame) {
         let mut request = format!(
             "{} {}",
             frame.command,
@@ -191,7 +194,7 @@ impl Reference {
             Command::Disconnect => {
                 self.disconnect_called = true;
                 request += self.reason;
-                self.seen.push(self.reason);
+                self.events.push(self.reason);
             }
             _ => {}
         }
@@ -199,13 +202,13 @@ impl Reference {
         self.call = Some(frame.clone());
     }
 
-    /// The application has answered.
-    pub(crate) fn is_answered(&mut self, answer: Result<(), &'static str>) {
+    /// The application answers its request.
+    pub(crate) fn application_answered(&mut self, answer: Result<(), &'static str>) {
         let frame = self.call.take().unwrap();
         let receipt = frame.headers.get("receipt");
         match (frame.command, answer) {
             _ if self.is_over => {
-                self.say_goodbye();
+                self.call_disconnect();
             }
             (Command::Disconnect, answer) => {
                 match answer {
@@ -214,11 +217,11 @@ impl Reference {
                 }
                 self.is_over = true;
             }
-            (Command::Send, answer) if self.commit.is_some() => self.is_answered_in_commit(answer),
+            (Command::Send, answer) if self.commit.is_some() => self.answer_in_commit(answer),
             (command, Ok(_)) => {
                 self.receipt(receipt);
                 if command == Command::Subscribe {
-                    self.subscriptions.last_mut().unwrap().is_agreed = true;
+                    self.subscriptions.last_mut().unwrap().is_accepted = true;
                 }
             }
             (command, Err(code)) => {
@@ -226,68 +229,68 @@ impl Reference {
                 if command == Command::Subscribe {
                     let serial = self.subscriptions.last().unwrap().serial;
                     id = self.end_subscription(serial, false);
-                    self.seen.push("a subscription is refused");
+                    self.events.push("a subscription is refused");
                 }
                 self.refuse(error(code, receipt, id));
             }
         }
-        self.go_on();
+        self.handle_inbox();
     }
 
-    /// An error of the application.
+    /// An error of the application must reach the client.
     pub(crate) fn refuse(&mut self, error: String) {
         if self.is_over {
             return;
         }
         self.frames.push(error);
-        self.seen.push(if self.errors_close {
-            "an error closes"
+        self.events.push(if self.errors_close {
+            "an error closes the session"
         } else {
-            "an error leaves open"
+            "an error leaves the session open"
         });
         if self.errors_close {
             self.end("Error");
         }
     }
 
-    /// The session ends: at once, or (`None`) the connection is dropped.
+    /// The session ends and calls DISCONNECT with this reason.
     pub(crate) fn end(&mut self, reason: &'static str) {
         if !self.is_over {
             self.is_over = true;
             self.reason = reason;
-            self.give_all_back();
-            self.say_goodbye();
+            self.abandon_all();
+            self.call_disconnect();
         }
     }
 
-    /// The connection is gone, and nobody is told.
-    pub(crate) fn vanish(&mut self) {
+    /// The connection is dropped, and no DISCONNECT is called.
+    pub(crate) fn connection_dropped(&mut self) {
         self.is_over = true;
-        self.give_all_back();
+        self.abandon_all();
         self.call = None;
     }
 
-    pub(crate) fn give_all_back(&mut self) {
+    pub(crate) fn abandon_all(&mut self) {
         while let Some(subscription) = self.subscriptions.first() {
             self.end_subscription(subscription.serial, false);
         }
         let transactions = take(&mut self.transactions);
-        self.seen
+        self.events
             .extend((!transactions.is_empty()).then_some("a transaction is open at the end"));
         let commit = self.commit.take();
-        let agreed = commit.into_iter().flat_map(|commit| commit.agreed);
-        self.give_back(
+        let accepted = commit.into_iter().flat_map(|commit| commit.accepted);
+        self.release_steps(
             transactions
                 .into_values()
                 .flatten()
-                .chain(agreed)
+                .chain(accepted)
                 .collect::<Vec<_>>(),
         );
     }
 
-    fn say_goodbye(&mut self) {
+    fn call_disconnect(&mut self) {
         if self.call.is_none() && !self.disconnect_called {
-            self.ask(&Frame::new(Command::Disconnect));
+            self.call_application(&Frame::new(Command::Disconnect));
         }
     }
 

@@ -1,7 +1,7 @@
-//! One sequence of steps, each held against the reference.
+//! One sequence of random steps, each compared with the reference.
 
 use crate::{
-    Random,
+    Choose,
     reference::{Reference, error},
     server::Server,
     subscriptions::Item,
@@ -9,23 +9,23 @@ use crate::{
 use std::{collections::BTreeMap, mem::take};
 use stomp_frame::{Command, Version};
 use stomp_session::{AppErrors, Config};
+use stomp_testing::Rng;
 
-/// One sequence, held against the reference.
+/// A session, its reference, and the steps so far.
 pub(crate) struct Sequence {
-    pub(crate) random: Random,
+    pub(crate) random: Rng,
     server: Option<Server>,
     pub(crate) model: Reference,
-    /// Of subscriptions, bodies and receipts.
+    /// The last number of a subscription, body or receipt.
     serial: usize,
-    /// Each delivery, and how often it was settled.
+    /// The number of settlements of each delivery.
     settled: BTreeMap<String, usize>,
     pub(crate) steps: Vec<String>,
-    pub(crate) seen: Vec<&'static str>,
+    pub(crate) events: Vec<&'static str>,
 }
 
 impl Sequence {
-    pub(crate) fn new(mut random: Random) -> Sequence {
-        random.next();
+    pub(crate) fn new(mut random: Rng) -> Sequence {
         let version = random.pick(&Version::ALL).unwrap();
         let mut config = Config::default();
         let errors_close = random.one_in(4);
@@ -43,7 +43,7 @@ impl Sequence {
             serial: 0,
             settled,
             steps,
-            seen: vec![version.as_str()],
+            events: vec![version.as_str()],
         }
     }
 
@@ -51,8 +51,8 @@ impl Sequence {
         self.server.as_mut().unwrap()
     }
 
-    pub(crate) fn go(&mut self) {
-        let steps = 5 + self.random.below(40);
+    pub(crate) fn run(&mut self) {
+        let steps = 5 + self.random.usize(..40);
         for _ in 0..steps {
             if self.model.is_over {
                 break;
@@ -61,10 +61,10 @@ impl Sequence {
             self.compare();
         }
         self.finish();
-        self.seen.append(&mut self.model.seen);
+        self.events.append(&mut self.model.events);
         assert!(
             self.settled.values().all(|times| *times == 1),
-            "not settled once: {:?}",
+            "deliveries that were not settled exactly once: {:?}",
             self.settled
         );
         self.server.take().unwrap().assert_empty();
@@ -79,21 +79,24 @@ impl Sequence {
             };
             return self.answer(answer);
         }
-        let agreed: Vec<_> = self
+        let accepted: Vec<_> = self
             .model
             .subscriptions
             .iter()
-            .filter(|known| known.is_agreed && !known.has_ended)
+            .filter(|known| known.is_accepted && !known.has_ended)
             .collect();
         let is_idle = |serial| {
-            let subscription = agreed.iter().find(|known| known.serial == serial).unwrap();
+            let subscription = accepted
+                .iter()
+                .find(|known| known.serial == serial)
+                .unwrap();
             subscription.queue.is_empty() && self.model.has_credit(subscription)
         };
-        let agreed: Vec<_> = agreed
+        let accepted: Vec<_> = accepted
             .iter()
             .map(|known| (known.serial, is_idle(known.serial)))
             .collect();
-        match (self.random.below(100), self.random.pick(&agreed)) {
+        match (self.random.usize(..100), self.random.pick(&accepted)) {
             (0..35, Some((serial, _))) => self.deliver(serial),
             (35..38, Some((serial, _))) => {
                 self.steps.push(format!("the stream of {serial} ends"));
@@ -106,9 +109,9 @@ impl Sequence {
                 self.model.fail_stream(serial, "failed");
             }
             (40, _) => {
-                self.steps.push("the application tells an error".into());
-                self.server().error("told");
-                self.model.refuse(error("told", None, None));
+                self.steps.push("the application sends an error".into());
+                self.server().error("failed");
+                self.model.refuse(error("failed", None, None));
             }
             _ if self.model.inbox.len() < 20 && !self.model.will_commit() => self.client_sends(),
             _ => self.answer_if_asked(),
@@ -125,7 +128,7 @@ impl Sequence {
         self.steps
             .push(format!("the application answers {answer:?}"));
         self.server().answer(answer);
-        self.model.is_answered(answer);
+        self.model.application_answered(answer);
     }
 
     fn deliver(&mut self, serial: usize) {
@@ -156,8 +159,8 @@ impl Sequence {
                 .append("receipt", &format!("r{}", self.serial()));
         }
         self.steps.push(format!("the client sends {frame:?}"));
-        self.server().send(&frame);
-        self.model.receives(frame);
+        self.server().send(frame.clone());
+        self.model.client_sent(frame);
     }
 
     fn compare(&mut self) {
@@ -184,17 +187,17 @@ impl Sequence {
                 )),
             }
         }
-        self.model.settle_down();
+        self.model.check_streams();
         assert_eq!(
             frames,
             take(&mut self.model.frames),
-            "what the client was sent"
+            "frames that the client received"
         );
         let requests = self.server().requests();
         assert_eq!(
             requests,
             take(&mut self.model.requests),
-            "what the application was asked"
+            "requests that the application received"
         );
         let by_source = |line: &String| {
             line.split_once('-')
@@ -203,13 +206,14 @@ impl Sequence {
         let (mut log, mut expected) = (self.log(), take(&mut self.model.log));
         log.sort_by_key(by_source);
         expected.sort_by_key(by_source);
-        assert_eq!(log, expected, "what became of deliveries");
+        assert_eq!(log, expected, "events of deliveries and effects");
         let (server, subscriptions) = (self.server.as_mut().unwrap(), &self.model.subscriptions);
-        server
-            .assert_dropped_but(|serial| subscriptions.iter().any(|known| known.serial == serial));
+        server.assert_streams_dropped_except(|serial| {
+            subscriptions.iter().any(|known| known.serial == serial)
+        });
     }
 
-    /// What has become of deliveries and effects.
+    /// Takes the events of deliveries and effects since the last call.
     fn log(&mut self) -> Vec<String> {
         let log = self.server().log();
         for body in log
@@ -224,14 +228,14 @@ impl Sequence {
         log
     }
 
-    /// Ends the session, one way or another.
+    /// Ends the session in a random way.
     fn finish(&mut self) {
         let how = if self.model.is_over {
             0
         } else {
-            self.random.below(5)
+            self.random.usize(..5)
         };
-        // What comes behind a commit waits for it, also the end.
+        // Everything behind a COMMIT waits for it, even the end of the connection.
         while how < 2 && self.model.will_commit() {
             self.answer(Ok(()));
             self.compare();
@@ -240,33 +244,33 @@ impl Sequence {
         match how {
             0 | 1 => {
                 self.server().end_client();
-                self.model.is_left();
+                self.model.client_ended();
             }
             2 => {
                 self.server().close();
                 self.model.end("Server");
             }
             3 => {
-                self.seen.push("the connection is dropped");
+                self.events.push("the server drops the connection");
                 self.server().drop_connection();
-                self.model.vanish();
+                self.model.connection_dropped();
             }
-            _ => return self.cut(),
+            _ => return self.drop_client(),
         }
         self.compare();
         while self.model.call.is_some() {
             self.answer(Ok(()));
             self.compare();
         }
-        self.server().cut_client();
+        self.server().drop_client();
         self.server().run();
-        assert!(self.server().is_finished(), "it does not end");
+        assert!(self.server().is_finished(), "the connection does not end");
     }
 
-    /// The client is gone. What is handled of what it sent last depends on when that is noticed; but all is settled.
-    fn cut(&mut self) {
-        self.seen.push("the client is cut");
-        self.server().cut_client();
+    /// The client drops the connection. The session may or may not handle its last frames, but it settles all deliveries.
+    fn drop_client(&mut self) {
+        self.events.push("the client drops the connection");
+        self.server().drop_client();
         for _ in 0..100 {
             self.server().run();
             if self.server().is_finished() {
@@ -275,7 +279,7 @@ impl Sequence {
             self.server().requests();
             self.server().answer(Ok(()));
         }
-        assert!(self.server().is_finished(), "it does not end");
+        assert!(self.server().is_finished(), "the connection does not end");
         self.log();
     }
 }

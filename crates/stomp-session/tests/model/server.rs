@@ -1,4 +1,4 @@
-//! The real thing: a session over a pipe in memory, its client and its application, each doing one thing at a time.
+//! The session under test, over a byte stream in memory, with its client and its application.
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use std::{
@@ -12,15 +12,13 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
 };
-use stomp_frame::{Command, Decoded, Decoder, Frame, Limits, Version};
+use stomp_frame::{Command, Frame, Version};
 use stomp_session::{
     BoxError, ClientError, Config, Delivery, Message, Peer, Request, Response, Session,
 };
 use stomp_socket::{CloseCode, Socket};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
-    sync::{mpsc, oneshot},
-};
+use stomp_testing::{Client, Received, frames::connect};
+use tokio::sync::{mpsc, oneshot};
 use tower::Service;
 
 type Answer = Result<Response, BoxError>;
@@ -28,33 +26,31 @@ type Call = (Request, oneshot::Sender<Answer>);
 type Item = Result<Delivery, BoxError>;
 
 pub(crate) struct Server {
-    version: Version,
-    client: Option<DuplexStream>,
-    decoder: Decoder,
+    client: Option<Client>,
     connection: Option<Pin<Box<dyn Future<Output = ()>>>>,
-    alarm: Arc<Alarm>,
+    wakes: Arc<WakeFlag>,
     session: Session,
     calls: Calls,
     answer: Option<(Option<usize>, oneshot::Sender<Answer>)>,
     queues: BTreeMap<usize, mpsc::UnboundedSender<Item>>,
     log: Log,
-    /// What callbacks and effects hold.
+    /// A pointer that all callbacks and effects hold, to see that they are dropped.
     held: Arc<()>,
 }
 
 type Log = Arc<Mutex<Vec<String>>>;
 
-/// Wakes the connection, which is polled by hand.
+/// The waker of the connection, which is polled by hand: it notes that it was woken.
 #[derive(Default)]
-struct Alarm(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for Alarm {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// The service: it keeps what it is called with.
+/// The service: it collects its requests.
 #[derive(Clone, Default)]
 struct Calls(Arc<Mutex<VecDeque<Call>>>);
 
@@ -71,26 +67,23 @@ impl Service<Request> for Calls {
         let (sender, receiver) = oneshot::channel();
         self.0.lock().unwrap().push_back((request, sender));
         receiver
-            .map(|answer| answer.unwrap_or_else(|_| Err("nobody answers".into())))
+            .map(|answer| answer.unwrap_or_else(|_| Err("the request was dropped".into())))
             .boxed()
     }
 }
 
 impl Server {
-    /// A connected session.
+    /// A session that is connected.
     pub(crate) fn connected(version: Version, config: Config) -> Server {
-        let (client, ours) = tokio::io::duplex(1 << 20);
-        let (session, _, connection) = Session::new(
-            Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
-            config,
-        );
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let client = Client::over_byte_stream(near);
+        let socket = Socket::over_byte_stream(far, Peer::default(), &Default::default());
+        let (session, _, connection) = Session::new(socket, config);
         let calls = Calls::default();
         let mut server = Server {
-            version,
             client: Some(client),
-            decoder: Decoder::new(Limits::default()),
             connection: Some(Box::pin(connection.run(calls.clone()))),
-            alarm: Arc::default(),
+            wakes: Arc::default(),
             session,
             calls,
             answer: None,
@@ -98,7 +91,7 @@ impl Server {
             log: Log::default(),
             held: Arc::new(()),
         };
-        server.send(&Frame::new(Command::Connect).with_header("accept-version", version.as_str()));
+        server.send(connect(version));
         server.run();
         assert_eq!(server.requests(), ["CONNECT "]);
         server.answer(Ok(()));
@@ -107,11 +100,11 @@ impl Server {
         server
     }
 
-    /// Lets the connection do all it can.
+    /// Polls the connection until it can do nothing more.
     pub(crate) fn run(&mut self) {
-        let waker = Waker::from(Arc::clone(&self.alarm));
-        self.alarm.0.store(true, Ordering::Relaxed);
-        while self.alarm.0.swap(false, Ordering::Relaxed) {
+        let waker = Waker::from(Arc::clone(&self.wakes));
+        self.wakes.0.store(true, Ordering::Relaxed);
+        while self.wakes.0.swap(false, Ordering::Relaxed) {
             let Some(connection) = &mut self.connection else {
                 return;
             };
@@ -129,23 +122,16 @@ impl Server {
         self.connection.is_none()
     }
 
-    pub(crate) fn send(&mut self, frame: &Frame) {
-        let bytes = frame.to_bytes(self.version).unwrap();
-        // It may have been closed already.
-        let _ = self
-            .client
-            .as_mut()
-            .unwrap()
-            .write_all(&bytes)
-            .now_or_never()
-            .expect("there is room");
+    pub(crate) fn send(&mut self, frame: Frame) {
+        let sent = self.client.as_mut().unwrap().send(frame).now_or_never();
+        sent.expect("the pipe has room");
     }
 
     pub(crate) fn end_client(&mut self) {
         let _ = self.client.as_mut().unwrap().shutdown().now_or_never();
     }
 
-    pub(crate) fn cut_client(&mut self) {
+    pub(crate) fn drop_client(&mut self) {
         self.client = None;
     }
 
@@ -153,26 +139,20 @@ impl Server {
         self.connection = None;
     }
 
-    /// What the client has been sent.
+    /// Takes the frames that the client has received since the last call.
     pub(crate) fn frames(&mut self) -> Vec<Frame> {
-        let mut bytes = Vec::new();
-        if let Some(client) = &mut self.client {
-            while let Some(Ok(1..)) = client.read_buf(&mut bytes).now_or_never() {}
-        }
-        self.decoder.feed(bytes);
         let mut frames = Vec::new();
-        while let Some(item) = self.decoder.decode().unwrap() {
-            if let Decoded::Frame(frame) = item {
-                if frame.command == Command::Connected {
-                    self.decoder.resume(self.version, Limits::default());
-                }
-                frames.push(frame);
+        while let Some(client) = &mut self.client {
+            match client.receive().now_or_never() {
+                Some(Received::Frame(frame)) => frames.push(frame),
+                Some(Received::HeartBeat) => {}
+                _ => break,
             }
         }
         frames
     }
 
-    /// What the application has been asked. Each `SEND` of a transaction stages something.
+    /// Takes the requests that the application has received. Each `SEND` of a transaction stages an effect.
     pub(crate) fn requests(&mut self) -> Vec<String> {
         let calls = take(&mut *self.calls.0.lock().unwrap());
         calls
@@ -224,7 +204,7 @@ impl Server {
                 Ok(Response::Observe(stream.boxed()))
             }
         };
-        // Where the connection was dropped, nobody waits.
+        // An error means that the connection was dropped.
         let _ = sender.send(answer);
     }
 
@@ -257,13 +237,13 @@ impl Server {
         let _ = self.queues[&serial].send(Err(ClientError::new(code, "").into()));
     }
 
-    /// The streams of all other subscriptions are dropped.
-    pub(crate) fn assert_dropped_but(&mut self, live: impl Fn(usize) -> bool) {
+    /// Checks that the streams of all subscriptions are dropped, except the live ones.
+    pub(crate) fn assert_streams_dropped_except(&mut self, live: impl Fn(usize) -> bool) {
         let held = self
             .queues
             .iter()
             .find(|(serial, queue)| !live(**serial) && !queue.is_closed());
-        assert!(held.is_none(), "a stream is held");
+        assert!(held.is_none(), "the session still holds a stream");
     }
 
     pub(crate) fn error(&mut self, code: &'static str) {
@@ -274,25 +254,28 @@ impl Server {
         self.session.close(CloseCode::Away);
     }
 
-    /// What has become of deliveries and effects.
+    /// Takes the events of deliveries and effects since the last call.
     pub(crate) fn log(&mut self) -> Vec<String> {
         take(&mut *self.log.lock().unwrap())
     }
 
-    /// Nothing is held any more for this session.
+    /// Checks that everything of this session is dropped.
     pub(crate) fn assert_empty(self) {
         assert!(self.connection.is_none());
         assert!(
             self.queues.values().all(mpsc::UnboundedSender::is_closed),
-            "a stream is held"
+            "the session still holds a stream"
         );
         let held: Weak<()> = Arc::downgrade(&self.held);
         drop(self);
-        assert!(held.upgrade().is_none(), "a callback is held");
+        assert!(
+            held.upgrade().is_none(),
+            "a callback or an effect is not dropped"
+        );
     }
 }
 
-/// Something that is staged, and notes what becomes of it.
+/// A staged effect that logs whether it ran or was dropped.
 struct Effect {
     name: String,
     log: Log,

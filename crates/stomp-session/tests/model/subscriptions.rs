@@ -1,4 +1,4 @@
-//! The reference's subscriptions, and what was sent to them.
+//! The subscriptions of the reference, and their deliveries.
 
 use crate::{
     reference::{Fault, Reference, error},
@@ -13,12 +13,12 @@ pub(crate) struct Subscription {
     pub(crate) destination: String,
     mode: Mode,
     credit: usize,
-    pub(crate) is_agreed: bool,
-    /// What was delivered and is not sent.
+    pub(crate) is_accepted: bool,
+    /// Deliveries of the application that the client has not received yet.
     pub(crate) queue: VecDeque<Item>,
-    /// Nothing more is delivered.
+    /// The application has ended the stream.
     pub(crate) has_ended: bool,
-    /// The session has seen that.
+    /// The session has noticed the end of the stream.
     is_ending: bool,
 }
 
@@ -34,20 +34,20 @@ enum Mode {
     Individual,
 }
 
-pub(crate) struct Delivered {
+pub(crate) struct SentDelivery {
     pub(crate) serial: usize,
     pub(crate) body: String,
-    pub(crate) fate: Fate,
+    pub(crate) state: DeliveryState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Fate {
+pub(crate) enum DeliveryState {
     Pending,
-    /// An open transaction has it.
+    /// An ACK or NACK in an open transaction covers it.
     Staged,
-    /// Its own ACK or NACK has settled it.
+    /// An ACK or NACK that names it has settled it.
     Named,
-    /// Something else has.
+    /// Anything else has settled it.
     Settled,
 }
 
@@ -58,7 +58,7 @@ impl Subscription {
 }
 
 impl Reference {
-    /// Something that the application does.
+    /// The application delivers a message.
     pub(crate) fn deliver(&mut self, serial: usize, item: Item) {
         self.subscription(serial).unwrap().queue.push_back(item);
     }
@@ -83,13 +83,14 @@ impl Reference {
     }
 
     fn unsettled(&self, serial: usize) -> usize {
-        let is_unsettled = |delivered: &&Delivered| {
-            delivered.serial == serial && matches!(delivered.fate, Fate::Pending | Fate::Staged)
+        let is_unsettled = |sent: &&SentDelivery| {
+            sent.serial == serial
+                && matches!(sent.state, DeliveryState::Pending | DeliveryState::Staged)
         };
         self.deliveries.iter().filter(is_unsettled).count()
     }
 
-    /// The client has got a message.
+    /// The client receives a message.
     pub(crate) fn message(&mut self, frame: &Frame) -> Result<(), String> {
         let header = |name| frame.headers.get(name);
         let is_receiver = |known: &&Subscription| {
@@ -100,39 +101,39 @@ impl Reference {
             .subscriptions
             .iter()
             .find(is_receiver)
-            .ok_or("nobody is subscribed")?;
+            .ok_or("there is no such subscription")?;
         let (serial, mode) = (subscription.serial, subscription.mode);
         if !self.has_credit(subscription) {
-            return Err("there is no credit for it".into());
+            return Err("the subscription has no credit".into());
         }
         let item = self
             .subscription(serial)
             .unwrap()
             .queue
             .pop_front()
-            .ok_or("it was not delivered")?;
+            .ok_or("the application has not delivered it")?;
         if frame.body != item.body || (header("redelivered") == Some("true")) != item.is_redelivered
         {
-            return Err(format!("it should be {}", item.body));
+            return Err(format!("expected {}", item.body));
         }
         if !self
             .message_ids
             .insert(header("message-id").unwrap_or_default().to_owned())
         {
-            return Err("its id is another's".into());
+            return Err("its message-id is not unique".into());
         }
         if mode == Mode::Auto {
             self.log.push(format!("{} Acked", item.body));
             return if header("ack").is_none() {
                 Ok(())
             } else {
-                Err("it is acknowledged already".into())
+                Err("it has an ack header in the mode auto".into())
             };
         }
-        self.deliveries.push(Delivered {
+        self.deliveries.push(SentDelivery {
             serial,
             body: item.body,
-            fate: Fate::Pending,
+            state: DeliveryState::Pending,
         });
         let name = format!("d{}", self.deliveries.len());
         let is_1_2 = self.version == Version::V1_2;
@@ -140,12 +141,13 @@ impl Reference {
         if named == Some(&name) && (is_1_2 || header("ack").is_none()) {
             Ok(())
         } else {
-            Err(format!("not {name}"))
+            Err(format!("expected the id {name}"))
         }
     }
 
-    /// All messages have been looked at.
-    pub(crate) fn settle_down(&mut self) {
+    /// Ends streams that must have ended by now, and checks that no message is missing. All messages that the client
+    /// has received must be reported before.
+    pub(crate) fn check_streams(&mut self) {
         let is_ending = |known: &Subscription| {
             known.has_ended && known.queue.is_empty() && self.has_credit(known)
         };
@@ -161,13 +163,13 @@ impl Reference {
         }
         for subscription in &self.subscriptions {
             let is_stuck = !subscription.queue.is_empty() && self.has_credit(subscription);
-            assert!(!is_stuck, "{} is not sent", subscription.queue[0].body);
-            self.seen
-                .extend((!subscription.queue.is_empty()).then_some("a stream rests"));
+            assert!(!is_stuck, "{} was not sent", subscription.queue[0].body);
+            self.events
+                .extend((!subscription.queue.is_empty()).then_some("a stream waits for credit"));
         }
     }
 
-    /// With something still to be acknowledged, a subscription whose stream has ended waits for that.
+    /// Ends a subscription whose stream has ended, unless deliveries still wait for acknowledgements.
     fn end_if_done(&mut self, serial: usize) {
         if self
             .subscription(serial)
@@ -176,9 +178,11 @@ impl Reference {
             return;
         }
         if self.unsettled(serial) > 0 {
-            return self.seen.push("an ended stream waits to be acknowledged");
+            return self
+                .events
+                .push("an ended stream waits for acknowledgements");
         }
-        self.seen.push("a stream ends");
+        self.events.push("a stream ends");
         self.end_subscription(serial, false);
     }
 
@@ -209,14 +213,14 @@ impl Reference {
             destination,
             mode,
             credit,
-            is_agreed: false,
+            is_accepted: false,
             queue,
             has_ended: false,
             is_ending: false,
         };
         self.ended.remove(new.name());
         self.subscriptions.push(new);
-        self.ask(frame);
+        self.call_application(frame);
         Ok(())
     }
 
@@ -237,9 +241,10 @@ impl Reference {
             self.end_subscription(serial, true);
             let mut frame = frame.clone();
             frame.headers.insert("destination", &destination);
-            self.ask(&frame);
+            self.call_application(&frame);
         } else if self.ended.get(name) == Some(&false) {
-            self.seen.push("what the server ended is unsubscribed from");
+            self.events
+                .push("a client unsubscribes after the server did");
             self.ended.insert(name.to_owned(), true);
             self.receipt(frame.headers.get("receipt"));
         } else {
@@ -248,7 +253,7 @@ impl Reference {
         Ok(())
     }
 
-    /// Ends a subscription: what it was sent is unsettled, what it was not is unsent.
+    /// Ends a subscription: sent deliveries are abandoned, and queued deliveries are unsent.
     pub(crate) fn end_subscription(&mut self, serial: usize, by_client: bool) -> Option<String> {
         let at = self
             .subscriptions
@@ -256,23 +261,23 @@ impl Reference {
             .position(|known| known.serial == serial)
             .unwrap();
         let subscription = self.subscriptions.remove(at);
-        for delivered in self
+        for sent in self
             .deliveries
             .iter_mut()
-            .filter(|delivered| delivered.serial == serial)
+            .filter(|sent| sent.serial == serial)
         {
-            if matches!(delivered.fate, Fate::Pending | Fate::Staged) {
-                self.seen.push(if delivered.fate == Fate::Staged {
-                    "a staged one is unsettled"
+            if matches!(sent.state, DeliveryState::Pending | DeliveryState::Staged) {
+                self.events.push(if sent.state == DeliveryState::Staged {
+                    "a staged delivery is abandoned"
                 } else {
-                    "unsettled"
+                    "a delivery is abandoned"
                 });
-                delivered.fate = Fate::Settled;
-                self.log.push(format!("{} Abandoned", delivered.body));
+                sent.state = DeliveryState::Settled;
+                self.log.push(format!("{} Abandoned", sent.body));
             }
         }
         for Item { body, .. } in &subscription.queue {
-            self.seen.push("unsent");
+            self.events.push("a delivery is unsent");
             self.log.push(format!("{body} Unsent"));
         }
         self.ended.insert(subscription.name().to_owned(), by_client);
@@ -280,30 +285,31 @@ impl Reference {
     }
 
     pub(crate) fn acknowledge(&mut self, frame: &Frame, transaction: &str) -> Result<(), Fault> {
-        if let Some(number) = self.named_by(frame)? {
-            self.settle_named(number, frame, transaction);
+        if let Some(number) = self.find_delivery(frame)? {
+            self.settle_from(number, frame, transaction);
         }
         self.receipt(frame.headers.get("receipt"));
         Ok(())
     }
 
-    pub(crate) fn settle_named(&mut self, number: usize, frame: &Frame, transaction: &str) {
+    pub(crate) fn settle_from(&mut self, number: usize, frame: &Frame, transaction: &str) {
         let serial = self.deliveries[number].serial;
         let mode = self.subscription(serial).unwrap().mode;
         let is_meant = |&other: &usize| {
-            let Delivered {
-                serial: of, fate, ..
+            let SentDelivery {
+                serial: of, state, ..
             } = self.deliveries[other];
-            other == number || (mode == Mode::Client && of == serial && fate == Fate::Pending)
+            other == number
+                || (mode == Mode::Client && of == serial && state == DeliveryState::Pending)
         };
         let skipped = self.deliveries[..number]
             .iter()
-            .any(|one| one.serial == serial && one.fate == Fate::Staged);
+            .any(|one| one.serial == serial && one.state == DeliveryState::Staged);
         let numbers: Vec<_> = (0..=number).filter(is_meant).collect();
-        self.seen
-            .extend((numbers.len() > 1).then_some("one ACK is for many"));
-        self.seen.extend(
-            (mode == Mode::Client && skipped).then_some("an ACK leaves out what is staged"),
+        self.events
+            .extend((numbers.len() > 1).then_some("an ACK settles several deliveries"));
+        self.events.extend(
+            (mode == Mode::Client && skipped).then_some("an ACK leaves out staged deliveries"),
         );
         let settlement = if frame.command == Command::Ack {
             "Acked"
@@ -315,13 +321,13 @@ impl Reference {
         } else {
             numbers
                 .iter()
-                .for_each(|number| self.deliveries[*number].fate = Fate::Staged);
+                .for_each(|number| self.deliveries[*number].state = DeliveryState::Staged);
             self.hold(transaction, Step::Settle(numbers, settlement));
         }
     }
 
-    /// Which delivery is named, if it is of any interest still.
-    pub(crate) fn named_by(&mut self, frame: &Frame) -> Result<Option<usize>, Fault> {
+    /// The delivery that an ACK or NACK names; `None` if the frame must be ignored.
+    pub(crate) fn find_delivery(&mut self, frame: &Frame) -> Result<Option<usize>, Fault> {
         let named = frame
             .headers
             .get(if self.version == Version::V1_2 {
@@ -342,24 +348,25 @@ impl Reference {
             match self.subscriptions.iter().find(|known| known.id == id) {
                 Some(known) => serial = Some(known.serial),
                 None if self.ended.contains_key(&id.unwrap()) => {
-                    self.seen.push("an ACK comes after its subscription");
+                    self.events
+                        .push("an ACK arrives after its subscription ended");
                     return Ok(None);
                 }
                 None => return Err("unknown-subscription"),
             }
         }
         let number = number.ok_or("unknown-delivery")?;
-        let delivered = &self.deliveries[number];
-        match delivered.fate {
-            Fate::Pending | Fate::Staged
-                if serial.is_some_and(|serial| serial != delivered.serial) =>
+        let sent = &self.deliveries[number];
+        match sent.state {
+            DeliveryState::Pending | DeliveryState::Staged
+                if serial.is_some_and(|serial| serial != sent.serial) =>
             {
                 Err("unknown-delivery")
             }
-            Fate::Pending => Ok(Some(number)),
-            Fate::Staged | Fate::Named => Err("already-settled"),
-            Fate::Settled => {
-                self.seen.push("an ACK comes too late");
+            DeliveryState::Pending => Ok(Some(number)),
+            DeliveryState::Staged | DeliveryState::Named => Err("already-settled"),
+            DeliveryState::Settled => {
+                self.events.push("an ACK names a settled delivery");
                 Ok(None)
             }
         }
@@ -368,14 +375,14 @@ impl Reference {
     pub(crate) fn settle(&mut self, numbers: &[usize], settlement: &str) {
         let Some(&named) = numbers.last() else { return };
         for number in numbers {
-            let delivered = &mut self.deliveries[*number];
-            if matches!(delivered.fate, Fate::Pending | Fate::Staged) {
-                delivered.fate = if *number == named {
-                    Fate::Named
+            let sent = &mut self.deliveries[*number];
+            if matches!(sent.state, DeliveryState::Pending | DeliveryState::Staged) {
+                sent.state = if *number == named {
+                    DeliveryState::Named
                 } else {
-                    Fate::Settled
+                    DeliveryState::Settled
                 };
-                self.log.push(format!("{} {settlement}", delivered.body));
+                self.log.push(format!("{} {settlement}", sent.body));
             }
         }
         self.end_if_done(self.deliveries[named].serial);

@@ -1,30 +1,30 @@
-//! The reference's transactions.
+//! The transactions of the reference.
 
 use crate::{
     reference::{Fault, Reference, error, text},
-    subscriptions::Fate,
+    subscriptions::DeliveryState,
 };
 use std::collections::VecDeque;
 use stomp_frame::{Command, Frame};
 
-/// One frame of a transaction.
+/// A step of a transaction.
 pub(crate) enum Step {
     Send(Frame),
-    /// These deliveries, the one that was named being the last.
+    /// Settles these deliveries. The last one is the one that the frame names.
     Settle(Vec<usize>, &'static str),
-    /// What a SEND will do that the application was asked.
+    /// Runs the effect that the application has staged for a `SEND`.
     Effect(String),
 }
 
 pub(crate) struct Commit {
     pub(crate) receipt: Option<String>,
     pub(crate) left: VecDeque<Step>,
-    pub(crate) agreed: Vec<Step>,
+    pub(crate) accepted: Vec<Step>,
 }
 
 impl Reference {
-    /// Whether a COMMIT is handled, or is going to be. What comes behind it may find messages sent that it gave credit
-    /// for, or not.
+    /// True if a COMMIT is being handled or waits. Messages for which it gives credit may be sent before or after the
+    /// frames behind it are handled.
     pub(crate) fn will_commit(&self) -> bool {
         let is_commit = |frame: &Frame| frame.command == Command::Commit;
         self.commit.is_some() || (!self.is_over && self.inbox.iter().any(is_commit))
@@ -46,26 +46,26 @@ impl Reference {
         self.transactions.get_mut(transaction).unwrap().push(step);
     }
 
-    pub(crate) fn go_on_with_commit(&mut self) {
+    pub(crate) fn continue_commit(&mut self) {
         let commit = self.commit.as_mut().unwrap();
         while let Some(step) = commit.left.pop_front() {
             match step {
                 Step::Send(frame) => {
-                    commit.agreed.push(Step::Effect(text(&frame.body)));
-                    return self.ask(&frame);
+                    commit.accepted.push(Step::Effect(text(&frame.body)));
+                    return self.call_application(&frame);
                 }
-                other => commit.agreed.push(other),
+                other => commit.accepted.push(other),
             }
         }
         let Commit {
-            receipt, agreed, ..
+            receipt, accepted, ..
         } = self.commit.take().unwrap();
-        self.seen.push(if agreed.len() > 1 {
-            "a commit of many"
+        self.events.push(if accepted.len() > 1 {
+            "a commit of several steps"
         } else {
             "a commit"
         });
-        for step in agreed {
+        for step in accepted {
             match step {
                 Step::Settle(numbers, settlement) => self.settle(&numbers, settlement),
                 Step::Effect(name) => self.log.push(format!("{name} ran")),
@@ -75,31 +75,31 @@ impl Reference {
         self.receipt(receipt.as_deref());
     }
 
-    pub(crate) fn is_answered_in_commit(&mut self, answer: Result<(), &'static str>) {
+    pub(crate) fn answer_in_commit(&mut self, answer: Result<(), &'static str>) {
         match answer {
-            Ok(()) => self.go_on_with_commit(),
+            Ok(()) => self.continue_commit(),
             Err(code) => {
                 let Commit {
                     receipt,
                     left,
-                    agreed,
+                    accepted,
                 } = self.commit.take().unwrap();
-                self.seen.push("a commit is refused");
-                self.give_back(agreed.into_iter().chain(left));
+                self.events.push("a commit is refused");
+                self.release_steps(accepted.into_iter().chain(left));
                 self.refuse(error(code, receipt.as_deref(), None));
             }
         }
     }
 
-    /// A transaction comes to nothing.
-    pub(crate) fn give_back(&mut self, steps: impl IntoIterator<Item = Step>) {
+    /// Undoes the steps of a transaction.
+    pub(crate) fn release_steps(&mut self, steps: impl IntoIterator<Item = Step>) {
         for step in steps {
             match step {
                 Step::Settle(numbers, _) => {
                     for number in numbers {
-                        let fate = &mut self.deliveries[number].fate;
-                        if *fate == Fate::Staged {
-                            *fate = Fate::Pending;
+                        let state = &mut self.deliveries[number].state;
+                        if *state == DeliveryState::Staged {
+                            *state = DeliveryState::Pending;
                         }
                     }
                 }
