@@ -110,7 +110,7 @@ const REQUIRED_EVENTS: [&str; 37] = [
     "unknown-transaction",
     "a delivery is unsent",
     "a delivery is abandoned",
-    "a client unsubscribes after the server did",
+    "a client unsubscribes from an ended subscription",
 ];
 
 /// Choices at random.

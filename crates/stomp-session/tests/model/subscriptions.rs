@@ -244,7 +244,7 @@ impl Reference {
             self.call_application(&frame);
         } else if self.ended.get(name) == Some(&false) {
             self.events
-                .push("a client unsubscribes after the server did");
+                .push("a client unsubscribes from an ended subscription");
             self.ended.insert(name.to_owned(), true);
             self.receipt(frame.headers.get("receipt"));
         } else {
