@@ -1,8 +1,8 @@
-//! The broker, as a service and as a handle.
+//! The broker: a service and a handle.
 
 use crate::{
-    Config, Destination, Engine, EngineFuture, Memory, Statistics, destination::prefix, sending,
-    temporary,
+    Config, Destination, Engine, EngineFuture, Memory, Statistics, destination::prefix, send,
+    temporary_names,
 };
 use bytestring::ByteString;
 use std::{
@@ -17,11 +17,11 @@ use stomp_session::{
 };
 use tower_service::Service;
 
-/// A broker: a `tower::Service` for the destinations that the [crate's documentation](crate) lists, and a handle to send
-/// from anywhere. Clones are handles on the same.
+/// A broker: a `tower::Service` for the destinations that the [crate documentation](crate) lists, and a handle to publish
+/// and subscribe from the application's own code. Clones share the same broker.
 ///
-/// As a service it handles `SEND` and `SUBSCRIBE` of these destinations, refuses others with `not-found`, and agrees to
-/// everything else, `CONNECT` too: who may come in is for an application to say.
+/// As a service it handles `SEND` and `SUBSCRIBE` for these destinations, and refuses others with `not-found`. It accepts
+/// all other requests, including every `CONNECT`: the application authenticates clients.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -45,21 +45,21 @@ struct Shared {
 }
 
 impl Broker {
-    /// A broker in memory.
+    /// Creates a broker with the in-memory engine.
     ///
     /// # Errors
     ///
-    /// See [`Config::validate`].
+    /// If a setting is impossible, see [`Config::validate`].
     pub fn new(config: Config) -> Result<Broker, InvalidConfig> {
         let engine = Memory::new(config.clone());
         Broker::with_engine(config, engine)
     }
 
-    /// A broker over another engine.
+    /// Creates a broker with another engine.
     ///
     /// # Errors
     ///
-    /// See [`Config::validate`].
+    /// If a setting is impossible, see [`Config::validate`].
     pub fn with_engine(config: Config, engine: impl Engine) -> Result<Broker, InvalidConfig> {
         config.validate()?;
         Ok(Broker(Arc::new(Shared {
@@ -68,25 +68,26 @@ impl Broker {
         })))
     }
 
-    /// Publishes a message to `/topic/…`, `/queue/…`, or a reply's `/temp-queue/…`. [`Config::send`] is only about clients.
+    /// Publishes a message to `/topic/…`, `/queue/…`, or the `/temp-queue/…` in a `reply-to`. [`Config::send`] does not
+    /// apply, since it concerns only clients.
     ///
-    /// With the engine in memory this begins at once, and dropping the answer does not stop it. Messages whose answers are
-    /// awaited one after the other arrive in that order.
+    /// The in-memory engine publishes at once, and dropping the future does not stop it. Messages arrive in order if the
+    /// caller awaits each future before its next call.
     ///
     /// # Errors
     ///
-    /// The answer is an error if the destination does not exist or takes no more, see the [crate's documentation](crate),
-    /// or that of [`IntoMessage::into_message`].
+    /// The future fails if the destination does not exist or accepts no more messages, see the
+    /// [crate documentation](crate), or if [`IntoMessage::into_message`] fails.
     pub fn publish(&self, destination: &str, message: impl IntoMessage) -> EngineFuture<()> {
-        self.send_to(self.destination(destination), message)
+        self.publish_to(self.parse(destination), message)
     }
 
-    /// Publishes a message to a principal's own destination: with `/queue/x` to all its sessions that are subscribed to
-    /// `/user/queue/x`. That there are none is no error.
+    /// Publishes a message to a destination of a principal. With `/queue/x`, all sessions of the principal that are
+    /// subscribed to `/user/queue/x` get it. It is no error if there are none.
     ///
     /// # Errors
     ///
-    /// As for [`Broker::publish`].
+    /// The future fails in the same cases as that of [`Broker::publish`].
     pub fn send_to_user(
         &self,
         principal: &Principal,
@@ -95,32 +96,32 @@ impl Broker {
     ) -> EngineFuture<()> {
         let path = destination.trim_start_matches('/');
         let to = Destination::user(principal.clone(), path.to_owned());
-        self.send_to(Ok(to), message)
+        self.publish_to(Ok(to), message)
     }
 
-    fn send_to(
+    fn publish_to(
         &self,
         to: Result<Destination, ClientError>,
         message: impl IntoMessage,
     ) -> EngineFuture<()> {
-        let prepared = to
+        let checked = to
             .and_then(|to| to.check_for_sending(&self.0.config).map(|()| to))
             .map_err(BoxError::from);
-        match prepared.and_then(|to| Ok((message.into_message()?, to))) {
+        match checked.and_then(|to| Ok((message.into_message()?, to))) {
             Ok((message, to)) => self.0.engine.publish(&to, to.stamp(message)),
             Err(error) => EngineFuture::ready(Err(error)),
         }
     }
 
-    /// The messages of a topic, a pattern or a queue, for the application itself. What comes from a queue is to be
-    /// [settled](stomp_session::Delivery::settle): what is dropped goes back.
+    /// Subscribes to a topic, a pattern or a queue. [Settle](stomp_session::Delivery::settle) the deliveries of a queue: a
+    /// delivery that is dropped goes back to the queue.
     ///
     /// # Errors
     ///
-    /// The answer is an error if there is no such destination, or there are too many.
+    /// The future fails if there is no such destination, or if there are too many destinations.
     pub fn subscribe(&self, destination: &str) -> EngineFuture<MessageStream> {
         let to = self
-            .destination(destination)
+            .parse(destination)
             .and_then(|to| to.check(&self.0.config).map(|()| to));
         match to {
             Ok(to) => self.0.engine.subscribe(&to),
@@ -128,52 +129,56 @@ impl Broker {
         }
     }
 
-    /// What there is now: destinations, subscribers and counts. It goes through all destinations.
+    /// The current destinations with their subscribers, and the counts of messages. The cost grows with the number of
+    /// destinations.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.0.engine.statistics()
     }
 
-    /// A destination as the application names it.
-    fn destination(&self, text: &str) -> Result<Destination, ClientError> {
-        let own = |path: &str| ByteString::from(path.to_owned());
+    /// Parses a destination as the application writes it.
+    fn parse(&self, text: &str) -> Result<Destination, ClientError> {
+        let owned = |path: &str| ByteString::from(path.to_owned());
         if let Some(path) = text.strip_prefix(prefix::TOPIC) {
-            Ok(Destination::topic(own(path)))
+            Ok(Destination::topic(owned(path)))
         } else if let Some(path) = text.strip_prefix(prefix::QUEUE) {
-            Ok(Destination::queue(own(path)))
+            Ok(Destination::queue(owned(path)))
         } else if let Some(name) = text
             .strip_prefix(prefix::TEMPORARY)
-            .filter(|name| temporary::is_name(name))
+            .filter(|name| temporary_names::is_public_name(name))
         {
-            Ok(Destination::temporary(own(name)))
+            Ok(Destination::temporary(owned(name)))
         } else {
-            Err(ClientError::new(
-                "not-found",
-                "The broker has no such destination.",
-            ))
+            let text = format!(
+                "The broker has no destination {text:?}: destinations begin with /topic/ or /queue/, and those of a \
+                 client with /user/ or /temp-queue/."
+            );
+            Err(ClientError::new("not-found", text))
         }
     }
 
-    /// A destination as a client names it: `/user/…` is its principal's, whoever that is, and `/temp-queue/…` its session's.
-    fn destination_of(&self, text: &str, session: &Session) -> Result<Destination, BoxError> {
+    /// Parses a destination as a client writes it: `/user/…` belongs to its principal, and `/temp-queue/…` to its session.
+    fn parse_for_client(&self, text: &str, session: &Session) -> Result<Destination, BoxError> {
         if let Some(path) = text.strip_prefix(prefix::USER) {
-            let principal = session.principal().cloned();
-            let principal = principal
-                .ok_or_else(|| ClientError::new("login-required", "This needs a login."))?;
-            return Ok(Destination::user(principal, path.to_owned()));
+            let Some(principal) = session.principal() else {
+                let text =
+                    format!("The destination {text:?} needs a login, since it belongs to a user.");
+                return Err(ClientError::new("login-required", text).into());
+            };
+            return Ok(Destination::user(principal.clone(), path.to_owned()));
         }
-        if let Some(own) = text.strip_prefix(prefix::TEMPORARY) {
-            return Ok(Destination::temporary(temporary::name_of(
-                own,
+        if let Some(local_name) = text.strip_prefix(prefix::TEMPORARY) {
+            return Ok(Destination::temporary(temporary_names::public_name(
+                local_name,
                 session,
                 self.0.config.max_temporary_queues,
             )?));
         }
-        Ok(self.destination(text)?)
+        Ok(self.parse(text)?)
     }
 
-    fn send(&self, request: &Request) -> EngineFuture<Response> {
-        match self.prepare(request) {
+    fn handle_send(&self, request: &Request) -> EngineFuture<Response> {
+        match self.check_send(request) {
             Err(error) => EngineFuture::ready(Err(error)),
             Ok((to, message)) => match request.transaction().cloned() {
                 None => self.0.engine.publish(&to, message).map(|()| Response::Done),
@@ -185,28 +190,30 @@ impl Broker {
         }
     }
 
-    /// What a `SEND` wants published, and where, if it may.
-    fn prepare(&self, request: &Request) -> Result<(Destination, Message), BoxError> {
+    /// Returns the destination and the message of a `SEND`, if its client may send it.
+    fn check_send(&self, request: &Request) -> Result<(Destination, Message), BoxError> {
         let (text, config) = (request.destination(), &self.0.config);
         let is_reply = text
             .strip_prefix(prefix::TEMPORARY)
-            .is_some_and(temporary::is_name);
-        // Whoever has the name of a reply's destination was given it.
+            .is_some_and(temporary_names::is_public_name);
+        // A public name is permission enough: nobody can guess it, so the client was given it.
         if !is_reply && !config.send.allows(request) {
-            return Err(ClientError::new("forbidden", "Nobody may send there, or not you.").into());
+            let text = format!("This client may not send to {text:?}.");
+            return Err(ClientError::new("forbidden", text).into());
         }
         let to = if is_reply {
-            self.destination(text)?
+            self.parse(text)?
         } else {
-            self.destination_of(text, request.session())?
+            self.parse_for_client(text, request.session())?
         };
         to.check_for_sending(config)?;
-        let message = to.stamp(sending::message(request, config.max_temporary_queues)?);
+        let message = send::message_from_request(request, config.max_temporary_queues)?;
+        let message = to.stamp(message);
         Ok((to, message))
     }
 
-    fn observe(&self, request: &Request) -> EngineFuture<Response> {
-        let to = self.destination_of(request.destination(), request.session());
+    fn handle_subscribe(&self, request: &Request) -> EngineFuture<Response> {
+        let to = self.parse_for_client(request.destination(), request.session());
         match to.and_then(|to| to.check(&self.0.config).map(|()| to).map_err(Into::into)) {
             Ok(to) => self.0.engine.subscribe(&to).map(Response::Observe),
             Err(error) => EngineFuture::ready(Err(error)),
@@ -225,9 +232,9 @@ impl Service<Request> for Broker {
 
     fn call(&mut self, request: Request) -> EngineFuture<Response> {
         match request.command() {
-            Command::Send => self.send(&request),
-            Command::Subscribe => self.observe(&request),
-            // The streams of a subscription or a session end with it, and tell the engine.
+            Command::Send => self.handle_send(&request),
+            Command::Subscribe => self.handle_subscribe(&request),
+            // UNSUBSCRIBE and DISCONNECT need no action: the session drops the streams that end, which informs the engine.
             _ => EngineFuture::ready(Ok::<_, BoxError>(Response::Done)),
         }
     }

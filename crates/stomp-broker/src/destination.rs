@@ -1,36 +1,38 @@
-//! Where messages go.
+//! The destinations of a broker.
 
 use crate::Config;
 use bytestring::ByteString;
 use std::fmt;
 use stomp_session::{ClientError, Message, Principal};
 
-/// A destination of a broker's, as its [`Engine`](crate::Engine) gets it: checked, and no longer as a client names it.
+/// A destination of a broker as its [`Engine`](crate::Engine) sees it: a scope and a path, which the broker has checked.
 ///
-/// Two are equal if they are written equally; whether topics are the same is told by their
-/// [segments](Destination::segments).
+/// Two destinations are equal if their paths are spelled the same. Two topics are the same if their
+/// [segments](Destination::segments) are.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Destination {
     scope: Scope,
     path: ByteString,
 }
 
-/// What kind a destination is of, and whose it is.
+/// The kind of a destination, and its owner.
+///
+/// The scope is not part of the name: no text that another client could send means a destination of a principal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Scope {
-    /// Everybody's topic: each subscriber gets what is published.
+    /// A topic of all clients. Each subscriber gets each message.
     Topic,
-    /// Everybody's queue: one consumer gets it.
+    /// A queue of all clients. One consumer gets each message.
     Queue,
-    /// A topic of this principal's.
+    /// A topic of this principal.
     User(Principal),
-    /// A queue of one session's, which is there while somebody is subscribed to it. What is published there otherwise is
-    /// dropped, and that is no error.
+    /// A queue of one session. It exists while the session is subscribed to it. Messages to it are dropped at other
+    /// times, without an error.
     Temporary,
 }
 
-/// How the destinations of each scope begin.
+/// The prefixes of destinations by scope.
 pub(crate) mod prefix {
     pub(crate) const TOPIC: &str = "/topic/";
     pub(crate) const QUEUE: &str = "/queue/";
@@ -39,22 +41,22 @@ pub(crate) mod prefix {
 }
 
 impl Destination {
-    /// The topic or pattern of this path: what clients call `/topic/PATH`.
+    /// Creates a topic or pattern: clients write `/topic/PATH`.
     pub fn topic(path: impl Into<ByteString>) -> Destination {
         Destination::new(Scope::Topic, path)
     }
 
-    /// The queue of this path: what clients call `/queue/PATH`.
+    /// Creates a queue: clients write `/queue/PATH`.
     pub fn queue(path: impl Into<ByteString>) -> Destination {
         Destination::new(Scope::Queue, path)
     }
 
-    /// A principal's own topic or pattern of this path: what its clients call `/user/PATH`.
+    /// Creates a topic or pattern of a principal: its clients write `/user/PATH`.
     pub fn user(principal: Principal, path: impl Into<ByteString>) -> Destination {
         Destination::new(Scope::User(principal), path)
     }
 
-    /// The queue of a session's with this name, which nobody can guess.
+    /// Creates a temporary queue from its public name, which is random.
     pub fn temporary(name: impl Into<ByteString>) -> Destination {
         Destination::new(Scope::Temporary, name)
     }
@@ -66,19 +68,19 @@ impl Destination {
         }
     }
 
-    /// What kind it is of.
+    /// The scope.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// What follows the beginning that tells its scope.
+    /// The part after the prefix of the scope, such as `a.b` in `/topic/a.b`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whose it is.
+    /// The principal that owns the destination.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         if let Scope::User(principal) = &self.scope {
@@ -88,25 +90,26 @@ impl Destination {
         }
     }
 
-    /// Whether each message is for one consumer.
+    /// True if each message goes to one consumer.
     #[must_use]
     pub fn is_queue(&self) -> bool {
         matches!(self.scope, Scope::Queue | Scope::Temporary)
     }
 
-    /// The path's segments. In a pattern, `*` stands for any one, and `>` or `#`, which is the last, for any number.
+    /// The segments of the path, which `/` and `.` separate. In a pattern, `*` matches any one segment, and `>` or `#` as
+    /// the last segment matches any number of segments.
     pub fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         segments(&self.path)
     }
 
-    /// Whether it is a pattern, for which there are only subscriptions.
+    /// True if the destination is a pattern, which allows only subscriptions.
     #[must_use]
     pub fn is_pattern(&self) -> bool {
         !self.is_queue() && self.segments().any(is_wildcard)
     }
 
-    /// A message that was sent here. Subscribers of patterns are told; those of a queue know it by one name only, and that of
-    /// a temporary queue is not for them.
+    /// Adds the destination to a message for a topic, since the subscribers of a pattern need it. The consumers of a queue
+    /// know its only name already, and the public name of a temporary queue is not for its consumer.
     pub(crate) fn stamp(&self, message: Message) -> Message {
         if self.is_queue() {
             message
@@ -115,19 +118,22 @@ impl Destination {
         }
     }
 
-    /// The one of all that have the same segments.
+    /// The same spelling for all destinations with the same segments.
     pub(crate) fn canonical(&self) -> Destination {
         Destination::new(self.scope.clone(), self.path.replace('/', "."))
     }
 
-    /// Looks whether it may be subscribed to.
+    /// Checks that a client may subscribe to the destination.
     pub(crate) fn check(&self, config: &Config) -> Result<(), ClientError> {
-        if self.path.is_empty() || self.path.contains(char::is_control) {
-            return Err(bad("A destination has a name, without control characters."));
+        if self.path.is_empty() {
+            return Err(self.bad("has no name after its prefix"));
+        }
+        if self.path.contains(char::is_control) {
+            return Err(self.bad("contains a control character"));
         }
         if self.is_queue() {
             return if self.segments().any(is_wildcard) {
-                Err(bad("Queues have no wildcards."))
+                Err(self.bad("contains a wildcard, but queues have no patterns"))
             } else {
                 Ok(())
             };
@@ -136,36 +142,46 @@ impl Destination {
             self.segments().count(),
             self.segments().filter(|it| is_wildcard(it)).count(),
         );
-        if count > config.max_segments {
-            return Err(bad(format!(
-                "A topic has at most {} segments.",
-                config.max_segments
+        let Config {
+            max_segments,
+            max_wildcards,
+            ..
+        } = *config;
+        if count > max_segments {
+            return Err(self.bad(&format!(
+                "has {count} segments, but a topic has at most {max_segments} (max_segments)"
             )));
         }
-        if wildcards > config.max_wildcards {
-            return Err(bad(format!(
-                "A pattern has at most {} wildcards.",
-                config.max_wildcards
+        if wildcards > max_wildcards {
+            return Err(self.bad(&format!(
+                "has {wildcards} wildcards, but a pattern has at most {max_wildcards} (max_wildcards)"
             )));
         }
-        if self.segments().take(count - 1).any(is_rest) {
-            return Err(bad("Only the last segment may stand for all the rest."));
+        if self.segments().take(count - 1).any(is_rest_wildcard) {
+            return Err(self.bad("has `>` or `#` before its last segment"));
         }
         Ok(())
     }
 
-    /// Looks whether something may be sent there.
+    /// Checks that a message may be sent to the destination.
     pub(crate) fn check_for_sending(&self, config: &Config) -> Result<(), ClientError> {
         self.check(config)?;
         if self.is_pattern() {
-            Err(bad("A message goes to one topic, not to a pattern."))
+            Err(self.bad("is a pattern, but a message goes to one topic"))
         } else {
             Ok(())
         }
     }
+
+    /// Creates the error `bad-destination`. `problem` completes a sentence that begins with the destination.
+    fn bad(&self, problem: &str) -> ClientError {
+        let destination = self.to_string();
+        let text = format!("The destination {destination:?} {problem}.");
+        ClientError::new("bad-destination", text)
+    }
 }
 
-/// As its clients write it.
+/// Writes the destination as clients write it.
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.scope {
@@ -178,7 +194,7 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Does not show the names of temporary queues: who knows them may send there.
+/// Hides the names of temporary queues, since a client that knows a name may send there.
 impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = if self.scope == Scope::Temporary {
@@ -197,38 +213,34 @@ pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
     path.split(['/', '.'])
 }
 
-/// Whether a segment stands for any one.
-pub(crate) fn is_any(segment: &str) -> bool {
+/// Returns true for the wildcard that matches any one segment.
+pub(crate) fn is_single_wildcard(segment: &str) -> bool {
     segment == "*"
 }
 
-/// Whether a segment stands for all the rest.
-pub(crate) fn is_rest(segment: &str) -> bool {
+/// Returns true for a wildcard that matches all remaining segments.
+pub(crate) fn is_rest_wildcard(segment: &str) -> bool {
     matches!(segment, ">" | "#")
 }
 
 fn is_wildcard(segment: &str) -> bool {
-    is_any(segment) || is_rest(segment)
-}
-
-fn bad(text: impl Into<std::borrow::Cow<'static, str>>) -> ClientError {
-    ClientError::new("bad-destination", text)
+    is_single_wildcard(segment) || is_rest_wildcard(segment)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn subscribing(destination: &Destination) -> bool {
+    fn can_subscribe(destination: &Destination) -> bool {
         destination.check(&Config::default()).is_ok()
     }
 
-    fn sending(destination: &Destination) -> bool {
+    fn can_send(destination: &Destination) -> bool {
         destination.check_for_sending(&Config::default()).is_ok()
     }
 
     #[test]
-    fn topics_may_be_patterns_within_limits() {
+    fn topics_allow_patterns_for_subscriptions_within_the_limits() {
         let long = |segment: &str, count: usize| vec![segment; count].join(".");
         let table = [
             ("a", true, true),
@@ -250,13 +262,13 @@ mod tests {
         for (path, may_subscribe, may_send) in table {
             let topic = Destination::topic(path);
             assert_eq!(
-                (subscribing(&topic), sending(&topic)),
+                (can_subscribe(&topic), can_send(&topic)),
                 (may_subscribe, may_send),
                 "{path:?}"
             );
-            let own = Destination::user(Principal::new("ann"), path);
+            let users = Destination::user(Principal::new("ann"), path);
             assert_eq!(
-                (subscribing(&own), sending(&own)),
+                (can_subscribe(&users), can_send(&users)),
                 (may_subscribe, may_send),
                 "{path:?}"
             );
@@ -264,22 +276,53 @@ mod tests {
     }
 
     #[test]
-    fn queues_may_not() {
-        for (path, is_fine) in [
+    fn queues_allow_no_wildcards() {
+        for (path, is_valid) in [
             ("a.b", true),
             ("a*", true),
             ("a.*", false),
             (">", false),
             ("", false),
         ] {
-            assert_eq!(subscribing(&Destination::queue(path)), is_fine, "{path:?}");
-            assert_eq!(sending(&Destination::queue(path)), is_fine, "{path:?}");
+            assert_eq!(
+                can_subscribe(&Destination::queue(path)),
+                is_valid,
+                "{path:?}"
+            );
+            assert_eq!(can_send(&Destination::queue(path)), is_valid, "{path:?}");
         }
     }
 
     #[test]
-    fn names_of_temporary_queues_are_not_shown() {
-        let shown = format!("{:?}", Destination::temporary("c0ffee"));
-        assert!(!shown.contains("c0ffee"), "{shown}");
+    fn debug_output_hides_the_names_of_temporary_queues() {
+        let output = format!("{:?}", Destination::temporary("c0ffee"));
+        assert!(!output.contains("c0ffee"), "{output}");
+    }
+
+    #[test]
+    fn an_error_names_the_destination_and_the_limit() {
+        for (destination, text) in [
+            (
+                Destination::topic("a\nb"),
+                r#"The destination "/topic/a\nb" contains a control character."#,
+            ),
+            (
+                Destination::topic("*.*.*.*"),
+                r#"The destination "/topic/*.*.*.*" has 4 wildcards, but a pattern has at most 3 (max_wildcards)."#,
+            ),
+            (
+                Destination::topic("a.*"),
+                r#"The destination "/topic/a.*" is a pattern, but a message goes to one topic."#,
+            ),
+            (
+                Destination::queue(""),
+                r#"The destination "/queue/" has no name after its prefix."#,
+            ),
+        ] {
+            let error = destination
+                .check_for_sending(&Config::default())
+                .unwrap_err();
+            assert_eq!(error.to_string(), format!("bad-destination: {text}"));
+        }
     }
 }

@@ -1,40 +1,42 @@
-//! What carries messages from those who send them to those who subscribe.
+//! The interface between a broker and its engine.
 
 use crate::{Destination, EngineFuture, Statistics};
 use stomp_session::{Message, MessageStream};
 
-/// What carries messages from those who send them to those who subscribe: [in memory](crate::Memory), or over whatever
-/// connects several servers.
+/// Carries messages from publishers to subscribers: [in memory](crate::Memory), or over a system that connects several
+/// servers.
 ///
-/// The broker knows clients and their rights, and calls its engine with destinations that were checked. The engine is to
-/// keep what the documentation of this crate says of topics and queues; [`conformance`](crate::conformance) tests it.
+/// The broker knows clients and their permissions, and calls its engine with destinations that it has checked. An engine
+/// keeps the promises of the [crate documentation](crate) about topics and queues;
+/// [`conformance`](crate::conformance) tests that.
 ///
-/// A method begins when it is called, and its [`EngineFuture`] says how it went: a `SEND` gets its `RECEIPT` when
-/// [`publish`](Engine::publish) is answered, a `SUBSCRIBE` when [`subscribe`](Engine::subscribe) is. An answer that is dropped
-/// must leave nothing half done. Errors are shown to the client if they are a
-/// [`ClientError`](stomp_session::ClientError).
+/// A method begins its work when it is called. Its [`EngineFuture`] completes with the result: a `SEND` gets its
+/// `RECEIPT` when that of [`publish`](Engine::publish) completes, a `SUBSCRIBE` when that of
+/// [`subscribe`](Engine::subscribe) does. Dropping the future must not leave the work half done. A client sees an error if
+/// it is a [`ClientError`](stomp_session::ClientError).
 pub trait Engine: Send + Sync + 'static {
-    /// Publishes a message. Answered when the engine has it for good: with an external one, when that has confirmed it.
+    /// Publishes a message. Completes when the engine has accepted it for good; an engine over an external system, when
+    /// that system has confirmed it.
     ///
-    /// Messages from one caller who waits for each answer arrive in order.
+    /// The messages of a caller that awaits each future before its next call arrive in order.
     fn publish(&self, to: &Destination, message: Message) -> EngineFuture<()>;
 
-    /// Makes sure that a message can be published, and gives the effect that does it, as a part of a transaction: the
-    /// effect must neither wait nor fail. Where it is dropped instead, nothing is left of it.
+    /// Prepares to publish a message as part of a transaction, and completes with the effect that publishes it. The
+    /// effect must neither block nor fail. Dropping it instead releases everything that was reserved.
     fn reserve(&self, to: &Destination, message: Message) -> EngineFuture<Effect>;
 
-    /// The messages of a destination or pattern, from the time of the answer on. Dropping the stream ends the
-    /// subscription.
+    /// Subscribes to a destination or a pattern. Completes with the stream of its messages from then on. Dropping the
+    /// stream ends the subscription.
     ///
-    /// A stream of a queue is polled only while its session has credit. Its deliveries tell the engine what became of them,
-    /// with [`Delivery::on_settled`](stomp_session::Delivery::on_settled).
+    /// The stream of a queue is polled only while its session has credit. Its deliveries report their outcomes to the
+    /// engine with [`Delivery::on_settled`](stomp_session::Delivery::on_settled).
     fn subscribe(&self, to: &Destination) -> EngineFuture<MessageStream>;
 
-    /// What there is, as far as the engine knows. Nothing, by default.
+    /// The destinations and counts that the engine knows. The default is empty.
     fn statistics(&self) -> Statistics {
         Statistics::default()
     }
 }
 
-/// What publishes a message that was reserved.
+/// Publishes a reserved message when it is called. [`Engine::reserve`] returns it.
 pub type Effect = Box<dyn FnOnce() + Send>;

@@ -1,4 +1,4 @@
-//! What will be answered, at once or later.
+//! The future of an engine's result.
 
 use std::{
     fmt,
@@ -8,42 +8,46 @@ use std::{
 };
 use stomp_session::BoxError;
 
-/// What will be answered: a future that often is ready, and then costs no allocation.
-#[must_use = "whether it went well is known when this is awaited"]
+/// The future of an engine's result. It is often ready from the start, and then needs no allocation.
+#[must_use = "the result is known only when the future is awaited"]
 pub struct EngineFuture<T>(State<T>);
 
 enum State<T> {
-    Now(Ready<Result<T, BoxError>>),
-    Later(Later<T>),
+    Ready(Ready<Result<T, BoxError>>),
+    Pending(BoxFuture<T>),
 }
 
-type Later<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 impl<T> EngineFuture<T> {
-    /// An answer that is there.
+    /// Creates a future that is ready.
     pub fn ready<E: Into<BoxError>>(result: Result<T, E>) -> EngineFuture<T> {
-        EngineFuture(State::Now(ready(result.map_err(Into::into))))
+        EngineFuture(State::Ready(ready(result.map_err(Into::into))))
     }
 
-    /// An answer that somebody has to be waited for.
+    /// Boxes a future.
     pub fn from_future(
         future: impl Future<Output = Result<T, BoxError>> + Send + 'static,
     ) -> EngineFuture<T> {
-        EngineFuture(State::Later(Box::pin(future)))
+        EngineFuture(State::Pending(Box::pin(future)))
     }
 
-    /// The answer, changed where it is a good one.
+    /// Applies a function to the value of the future if it succeeds.
     ///
     /// # Panics
     ///
-    /// After it was ready.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'static) -> EngineFuture<U>
+    /// If the future has already completed.
+    pub fn map<U>(self, function: impl FnOnce(T) -> U + Send + 'static) -> EngineFuture<U>
     where
         T: 'static,
     {
         match self.0 {
-            State::Now(result) => EngineFuture(State::Now(ready(result.into_inner().map(change)))),
-            State::Later(future) => EngineFuture::from_future(async { future.await.map(change) }),
+            State::Ready(result) => {
+                EngineFuture(State::Ready(ready(result.into_inner().map(function))))
+            }
+            State::Pending(future) => {
+                EngineFuture::from_future(async { future.await.map(function) })
+            }
         }
     }
 }
@@ -55,11 +59,11 @@ impl<T> Future for EngineFuture<T> {
 
     /// # Panics
     ///
-    /// After it was ready, as other futures do. Nothing that a peer sends makes anybody ask again.
+    /// If the future has already completed, like most futures. Nothing that a peer sends causes such a poll.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            State::Now(result) => Pin::new(result).poll(cx),
-            State::Later(future) => future.as_mut().poll(cx),
+            State::Ready(result) => Pin::new(result).poll(cx),
+            State::Pending(future) => future.as_mut().poll(cx),
         }
     }
 }
@@ -67,8 +71,8 @@ impl<T> Future for EngineFuture<T> {
 impl<T> fmt::Debug for EngineFuture<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            State::Now(_) => "EngineFuture(now)",
-            State::Later(_) => "EngineFuture(later)",
+            State::Ready(_) => "EngineFuture(ready)",
+            State::Pending(_) => "EngineFuture(pending)",
         })
     }
 }

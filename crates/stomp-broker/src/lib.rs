@@ -1,7 +1,7 @@
 //! Topics and queues for STOMP sessions.
 //!
-//! A [`Broker`] relates sessions to each other by destination. It is a `tower::Service`, so that a connection can run it
-//! as it is, or an application mounts it under the destinations that it is for:
+//! A [`Broker`] delivers messages between sessions by destination. It is a `tower::Service`: a connection can run it
+//! directly, or an application can mount it for its destinations.
 //!
 //! ```
 //! use stomp_broker::{Allow, Broker, Config};
@@ -20,56 +20,65 @@
 //!
 //! # Destinations
 //!
-//! | destination | who gets what is sent there |
+//! | destination | recipients of a message |
 //! |---|---|
-//! | `/topic/…` | everybody who is subscribed, at that time |
-//! | `/queue/…` | one of its consumers; it waits until there is one, and until it is acknowledged |
-//! | `/user/…` | all sessions of the same principal that are subscribed, and nobody else |
-//! | `/temp-queue/…` | the session whose it is; others send to it by the name they find in `reply-to` |
+//! | `/topic/…` | all subscribers at the time of the message |
+//! | `/queue/…` | one consumer; the message waits until there is one, and stays in the queue until it is acknowledged |
+//! | `/user/…` | all subscribed sessions of the same principal, and no other |
+//! | `/temp-queue/…` | the session that owns the queue; other sessions send to it by the name in `reply-to` |
 //!
-//! What follows `/topic/` and `/user/` is split into segments at `/` and at `.`, so `/topic/a.b` and `/topic/a/b` are one
-//! topic. A subscription may be a pattern: `*` is any one segment, and `>` or `#`, as the last segment, is all the rest or
-//! nothing: `/topic/stocks.*`, `/topic/stocks.>`. A `MESSAGE` names the destination that it was sent to. There are no
-//! patterns for queues.
+//! In `/topic/PATH` and `/user/PATH`, both `/` and `.` separate the segments of the path: `/topic/a.b` and `/topic/a/b` are
+//! the same topic. A subscription may be a pattern. `*` matches any one segment; `>` or `#`, as the last segment, matches
+//! any number of segments, including none: `/topic/stocks.*`, `/topic/stocks.>`. A `MESSAGE` names the destination that it
+//! was sent to. Queues have no patterns.
 //!
 //! # Topics
 //!
-//! What one session sends to one topic arrives in that order. Each subscription has a mailbox, see [`Config::mailbox`];
-//! who does not keep up meets its policy and hinders nobody. Where [`Config::max_retained_messages`] allows it, a message with the header
-//! `retain:set` is kept as its topic's last value, which those that subscribe later get first; one with `retain:remove` has
-//! it forgotten.
+//! The messages of one session to one topic arrive in order. Each subscription has a mailbox with the bounds of
+//! [`Config::mailbox`]. When the mailbox of a slow subscriber is full, its policy applies to that subscriber alone:
+//! publishers and other subscribers never wait for it.
+//!
+//! If [`Config::max_retained_messages`] is not 0, the broker retains a message with the header `retain:set` as the last
+//! value of its topic, and delivers it first to later subscribers. A message with `retain:remove` removes the retained
+//! one.
 //!
 //! # Queues
 //!
-//! A queue gives each message to one consumer, to each in turn, as far as they have credit. `ACK` removes it. After a
-//! `NACK`, and where its consumer goes away, it is given out again, with `redelivered:true`, before those that came after
-//! it; after a `NACK` preferably to another consumer. What was given out [`Config::max_delivery_attempts`] times in vain goes to
-//! [`Config::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`: `rejected`, or `overflow`. A
-//! message with the header `expires`, in milliseconds since 1970, is given to nobody after that time.
+//! A queue delivers each message to one consumer. Its consumers take turns, as long as they have credit. `ACK` removes a
+//! message from its queue. After a `NACK`, or when its consumer goes away, the queue delivers it again, with
+//! `redelivered:true` and before all later messages; after a `NACK` preferably to another consumer.
+//!
+//! A message that was delivered [`Config::max_delivery_attempts`] times without an acknowledgment moves to
+//! [`Config::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`. The reason is
+//! `rejected`, or `overflow` for a message that left a full queue under [`QueueOverflow::DropOldest`].
+//!
+//! A message with the header `expires`, in milliseconds since 1970, is not delivered after that time.
 //!
 //! # Replies
 //!
-//! A session that subscribes to `/temp-queue/NAME` and sends a request with `reply-to:/temp-queue/NAME` gets the answers:
-//! the header is rewritten to a name that cannot be guessed, and whoever has it may send there. Such a queue is there while
-//! its session is subscribed to it; afterwards what is sent there goes nowhere.
+//! To get replies, a session subscribes to `/temp-queue/NAME` and sends its request with `reply-to:/temp-queue/NAME`. The
+//! broker rewrites the header to a name that nobody can guess, and any client that has this name may send to it. The queue
+//! exists while its session is subscribed to it; later replies are dropped without an error.
 //!
 //! # Errors
 //!
-//! | code | what is wrong |
+//! | code | cause |
 //! |---|---|
-//! | `not-found` | it is no destination of a broker's |
-//! | `bad-destination` | it has too many segments or wildcards, or wildcards where there are none |
-//! | `bad-request` | a header has no such value |
-//! | `forbidden` | [`Config::send`] does not allow it |
-//! | `login-required` | only a session with a principal has `/user/…` |
-//! | `queue-full` | the queue takes no more, or all together do not |
-//! | `too-many-destinations` | there are as many as there may be |
+//! | `not-found` | the broker has no such destination |
+//! | `bad-destination` | the destination has too many segments or wildcards, or wildcards where none are allowed |
+//! | `bad-request` | a header has an invalid value |
+//! | `forbidden` | [`Config::send`] does not allow the `SEND` |
+//! | `login-required` | `/user/…` needs a session with a principal |
+//! | `queue-full` | the queue is full, or all queues together are |
+//! | `too-many-destinations` | the limit of destinations, or of the session's temporary queues, is reached |
 //!
-//! | to read about | see |
+//! # Items
+//!
+//! | topic | items |
 //! |---|---|
-//! | the service, and sending from anywhere | [`Broker`] |
+//! | the service, and publishing from the application | [`Broker`] |
 //! | settings | [`Config`], [`Allow`], [`QueueOverflow`] |
-//! | what there is | [`Statistics`] |
+//! | counts | [`Statistics`] |
 //! | other engines | [`Engine`], [`EngineFuture`], [`Destination`], [`conformance`] |
 
 #![forbid(unsafe_code)]
@@ -81,10 +90,14 @@ mod statistics;
 
 mod engine;
 mod engine_future;
-
 mod memory;
-mod sending;
-mod temporary;
+
+mod counters;
+mod local;
+mod queue;
+mod send;
+mod temporary_names;
+mod wire_size;
 
 pub mod conformance;
 
@@ -95,3 +108,8 @@ pub use engine::{Effect, Engine};
 pub use engine_future::EngineFuture;
 pub use memory::Memory;
 pub use statistics::{DestinationStatistics, Statistics};
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,45 +1,46 @@
-//! What there is in a broker.
+//! Counts of a broker's destinations and messages.
 
 use crate::Destination;
 
-/// What there is in a broker at one moment, and what has been, since it was made.
+/// The destinations of a broker at one moment, and the counts of its messages since it was created.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// The topics and patterns that somebody is subscribed to, and the queues. Not the temporary ones.
+    /// The topics and patterns that have subscribers, and the queues, except temporary ones.
     pub destinations: Vec<DestinationStatistics>,
-    /// How many there are of temporary queues.
-    pub temporaries: usize,
-    /// Messages that were taken from those who sent them.
+    /// The number of temporary queues.
+    pub temporary_queues: usize,
+    /// Messages accepted from publishers.
     pub published: u64,
-    /// Messages that were put into subscribers' mailboxes, and those of queues that were acknowledged.
+    /// Messages put into subscribers' mailboxes, and messages of queues that were acknowledged.
     pub delivered: u64,
-    /// Dead letters.
+    /// Messages that became dead letters.
     pub dead_lettered: u64,
     /// Messages of queues that expired.
     pub expired: u64,
-    /// Messages of queues that were dropped: dead letters without a place, and what was for temporary queues that are gone.
+    /// Messages of queues that were dropped: dead letters that no queue took, and messages to temporary queues that do
+    /// not exist.
     pub dropped: u64,
 }
 
-/// What there is at one destination.
+/// The state of one destination.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DestinationStatistics {
-    /// Which. A topic as the first of its subscribers wrote it.
+    /// The destination. A topic as its first subscriber wrote it.
     pub destination: Destination,
-    /// How many are subscribed.
+    /// The number of subscriptions.
     pub subscribers: usize,
-    /// How many messages were published since somebody subscribed, or since the queue is there.
+    /// Messages published since the first of these subscriptions, or since the queue was created.
     pub published: u64,
-    /// How many messages wait in a queue.
+    /// Messages that wait in the queue. 0 for a topic.
     pub waiting: usize,
-    /// How many messages of a queue were given out and are not yet acknowledged.
-    pub unsettled: usize,
+    /// Messages that consumers of the queue have and have not acknowledged. 0 for a topic.
+    pub unacknowledged: usize,
 }
 
 impl DestinationStatistics {
-    /// Of a destination where there is nothing.
+    /// Creates the statistics of a destination with all counts 0.
     #[must_use]
     pub fn new(destination: Destination) -> DestinationStatistics {
         DestinationStatistics {
@@ -47,7 +48,7 @@ impl DestinationStatistics {
             subscribers: 0,
             published: 0,
             waiting: 0,
-            unsettled: 0,
+            unacknowledged: 0,
         }
     }
 }

@@ -9,7 +9,7 @@ async fn the_engine_in_memory_conforms() {
         panic!("{failure}");
     }
     let statistics = engine.statistics();
-    assert_eq!(statistics.temporaries, 0);
+    assert_eq!(statistics.temporary_queues, 0);
     assert!(
         statistics
             .destinations

@@ -559,7 +559,7 @@ async fn a_queue_whose_consumers_are_killed_loses_nothing() {
     assert_eq!(
         (
             statistics.destinations[0].waiting,
-            statistics.destinations[0].unsettled
+            statistics.destinations[0].unacknowledged
         ),
         (0, 0)
     );

@@ -172,15 +172,15 @@ async fn a_temporary_queue_is_its_sessions_own_and_ends_with_it() {
     service.sends(to_ann, "1").await;
     ann.gets_message("1").await;
     eve.gets_nothing().await;
-    assert_eq!(broker.statistics().temporaries, 3);
+    assert_eq!(broker.statistics().temporary_queues, 3);
     ann.breaks_off().await;
-    assert_eq!(broker.statistics().temporaries, 2);
+    assert_eq!(broker.statistics().temporary_queues, 2);
     // That is not the service's fault.
     service.sends(to_ann, "too late").await;
     service
         .sends("/temp-queue/00112233445566778899aabbccddeeff", "made up")
         .await;
-    assert_eq!(broker.statistics().temporaries, 2);
+    assert_eq!(broker.statistics().temporary_queues, 2);
     assert_eq!(broker.statistics().dropped, 2);
 }
 

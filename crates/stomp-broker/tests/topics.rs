@@ -209,12 +209,12 @@ async fn statistics_tell_what_there_is() {
                 it.subscribers,
                 it.published,
                 it.waiting,
-                it.unsettled,
+                it.unacknowledged,
             )
         })
         .collect();
-    let row = |name: &str, subscribers, waiting, unsettled| {
-        (name.to_owned(), subscribers, 1, waiting, unsettled)
+    let row = |name: &str, subscribers, waiting, unacknowledged| {
+        (name.to_owned(), subscribers, 1, waiting, unacknowledged)
     };
     assert_eq!(
         listed,
@@ -229,7 +229,7 @@ async fn statistics_tell_what_there_is() {
         (
             statistics.published,
             statistics.delivered,
-            statistics.temporaries
+            statistics.temporary_queues
         ),
         (3, 3, 1)
     );
@@ -244,5 +244,5 @@ async fn statistics_tell_what_there_is() {
         ["/queue/a", "/queue/b"],
         "a queue stays for a while"
     );
-    assert_eq!(broker.statistics().temporaries, 0);
+    assert_eq!(broker.statistics().temporary_queues, 0);
 }

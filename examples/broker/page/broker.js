@@ -89,10 +89,10 @@ function round(most) {
 
 function showDestinations({ destinations, destination_count }, since, rate) {
   const before = new Map(since?.destinations.map(({ name, published }) => [name, published]));
-  fill("destinations", destinations.map(({ name, subscribers, published, waiting, unsettled }) => [
+  fill("destinations", destinations.map(({ name, subscribers, published, waiting, unacknowledged }) => [
     name,
     [name, number(subscribers), number(rate(published, before.get(name) ?? 0)), number(published),
-      number(waiting), number(unsettled)],
+      number(waiting), number(unacknowledged)],
   ]));
   tellMore("destinations", destination_count - destinations.length);
 }

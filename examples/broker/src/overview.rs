@@ -35,7 +35,7 @@ struct DestinationRow {
     published: u64,
     /// Of queues only.
     waiting: Option<usize>,
-    unsettled: Option<usize>,
+    unacknowledged: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -106,7 +106,7 @@ impl DestinationRow {
             subscribers: statistics.subscribers,
             published: statistics.published,
             waiting: is_queue.then_some(statistics.waiting),
-            unsettled: is_queue.then_some(statistics.unsettled),
+            unacknowledged: is_queue.then_some(statistics.unacknowledged),
         }
     }
 }

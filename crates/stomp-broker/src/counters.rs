@@ -1,20 +1,20 @@
-//! What is counted.
+//! Counters of a broker's messages.
 
 use crate::Statistics;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// See [`Statistics`].
+/// The counts of [`Statistics`], since the engine was created.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) published: Count,
-    pub(super) delivered: Count,
-    pub(super) dead_lettered: Count,
-    pub(super) expired: Count,
-    pub(super) dropped: Count,
+pub(crate) struct Counters {
+    pub(crate) published: Counter,
+    pub(crate) delivered: Counter,
+    pub(crate) dead_lettered: Counter,
+    pub(crate) expired: Counter,
+    pub(crate) dropped: Counter,
 }
 
-impl Counts {
-    pub(super) fn statistics(&self) -> Statistics {
+impl Counters {
+    pub(crate) fn statistics(&self) -> Statistics {
         Statistics {
             published: self.published.get(),
             delivered: self.delivered.get(),
@@ -26,15 +26,16 @@ impl Counts {
     }
 }
 
+/// A count that only grows.
 #[derive(Debug, Default)]
-pub(super) struct Count(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
-impl Count {
-    pub(super) fn add(&self, count: usize) {
+impl Counter {
+    pub(crate) fn add(&self, count: usize) {
         self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -1,12 +1,13 @@
-//! Patterns, found by what they match.
+//! A trie of topic patterns.
 
-use crate::destination::{is_any, is_rest, segments};
+use crate::destination::{is_rest_wildcard, is_single_wildcard, segments};
 use std::collections::BTreeMap;
 
-/// Values by pattern. A path's segments are followed one by one: to the branch of the same name and to that of `*`, so
-/// that what is looked at depends on the path and its patterns, not on how many others there are.
+/// Values by pattern. A lookup follows the segments of a path: at each one to the child of the same name and to that of
+/// `*`. So its cost depends on the path and the patterns that match it, not on the number of patterns.
 ///
-/// How deep it gets, and how often it branches, is bounded by what [`Destination::check`](crate::Destination) lets in.
+/// [`Destination::check`](crate::Destination) bounds the depth of the trie and the wildcards of a pattern, and with them
+/// the recursion and the number of nodes that one lookup visits.
 #[derive(Debug)]
 pub(super) struct Trie<T> {
     root: Node<T>,
@@ -14,14 +15,14 @@ pub(super) struct Trie<T> {
 
 #[derive(Debug)]
 struct Node<T> {
-    /// Trees, which get smaller again.
-    branches: BTreeMap<Box<str>, Node<T>>,
-    /// The branch of `*`.
-    any: Option<Box<Node<T>>>,
-    /// What ends here.
-    here: Option<T>,
-    /// What ends here with `>` or `#`.
-    rest: Option<T>,
+    /// The children by segment. A `BTreeMap` also releases its memory as it shrinks.
+    children: BTreeMap<Box<str>, Node<T>>,
+    /// The child of `*`.
+    wildcard_child: Option<Box<Node<T>>>,
+    /// The value of the pattern that ends at this node.
+    value: Option<T>,
+    /// The value of the pattern that ends at this node with `>` or `#`.
+    rest_value: Option<T>,
 }
 
 impl<T> Default for Trie<T> {
@@ -35,10 +36,10 @@ impl<T> Default for Trie<T> {
 impl<T> Default for Node<T> {
     fn default() -> Self {
         Node {
-            branches: BTreeMap::new(),
-            any: None,
-            here: None,
-            rest: None,
+            children: BTreeMap::new(),
+            wildcard_child: None,
+            value: None,
+            rest_value: None,
         }
     }
 }
@@ -53,12 +54,12 @@ impl<T> Trie<T> {
         let mut node = &mut self.root;
         for segment in segments(pattern) {
             node = match segment {
-                _ if is_rest(segment) => return node.rest.as_mut(),
-                _ if is_any(segment) => node.any.as_deref_mut()?,
-                _ => node.branches.get_mut(segment)?,
+                _ if is_rest_wildcard(segment) => return node.rest_value.as_mut(),
+                _ if is_single_wildcard(segment) => node.wildcard_child.as_deref_mut()?,
+                _ => node.children.get_mut(segment)?,
             };
         }
-        node.here.as_mut()
+        node.value.as_mut()
     }
 
     /// Sets the value of a pattern.
@@ -66,99 +67,105 @@ impl<T> Trie<T> {
         let mut node = &mut self.root;
         for segment in segments(pattern) {
             node = match segment {
-                _ if is_rest(segment) => {
-                    node.rest = Some(value);
+                _ if is_rest_wildcard(segment) => {
+                    node.rest_value = Some(value);
                     return;
                 }
-                _ if is_any(segment) => node.any.get_or_insert_default(),
-                _ => node.branches.entry(segment.into()).or_default(),
+                _ if is_single_wildcard(segment) => node.wildcard_child.get_or_insert_default(),
+                _ => node.children.entry(segment.into()).or_default(),
             };
         }
-        node.here = Some(value);
+        node.value = Some(value);
     }
 
-    /// Takes out the value of a pattern, and the branches that led only there.
+    /// Removes and returns the value of a pattern, and removes the nodes that this leaves empty.
     pub(super) fn remove(&mut self, pattern: &str) -> Option<T> {
         self.root.remove(segments(pattern))
     }
 
-    /// The values of all patterns that match a path.
-    pub(super) fn matches<'a>(&'a self, path: &str, found: &mut impl FnMut(&'a T)) {
-        self.root.matches(segments(path), found);
+    /// Calls `visit` with the values of all patterns that match a path.
+    pub(super) fn for_each_match<'a>(&'a self, path: &str, visit: &mut impl FnMut(&'a T)) {
+        self.root.for_each_match(segments(path), visit);
     }
 
-    /// All values.
-    pub(super) fn for_each<'a>(&'a self, found: &mut impl FnMut(&'a T)) {
-        self.root.for_each(found);
+    /// Calls `visit` with all values.
+    pub(super) fn for_each<'a>(&'a self, visit: &mut impl FnMut(&'a T)) {
+        self.root.for_each(visit);
     }
 }
 
 impl<T> Node<T> {
     fn is_empty(&self) -> bool {
-        self.branches.is_empty() && self.any.is_none() && self.here.is_none() && self.rest.is_none()
+        self.children.is_empty()
+            && self.wildcard_child.is_none()
+            && self.value.is_none()
+            && self.rest_value.is_none()
     }
 
     fn remove<'p>(&mut self, mut segments: impl Iterator<Item = &'p str>) -> Option<T> {
         let Some(segment) = segments.next() else {
-            return self.here.take();
+            return self.value.take();
         };
-        if is_rest(segment) {
-            return self.rest.take();
+        if is_rest_wildcard(segment) {
+            return self.rest_value.take();
         }
-        if is_any(segment) {
-            let branch = self.any.as_mut()?;
-            let value = branch.remove(segments);
-            if branch.is_empty() {
-                self.any = None;
+        if is_single_wildcard(segment) {
+            let child = self.wildcard_child.as_mut()?;
+            let value = child.remove(segments);
+            if child.is_empty() {
+                self.wildcard_child = None;
             }
             return value;
         }
-        let branch = self.branches.get_mut(segment)?;
-        let value = branch.remove(segments);
-        if branch.is_empty() {
-            self.branches.remove(segment);
+        let child = self.children.get_mut(segment)?;
+        let value = child.remove(segments);
+        if child.is_empty() {
+            self.children.remove(segment);
         }
         value
     }
 
-    fn matches<'a, 'p>(
+    fn for_each_match<'a, 'p>(
         &'a self,
         mut segments: impl Iterator<Item = &'p str> + Clone,
-        found: &mut impl FnMut(&'a T),
+        visit: &mut impl FnMut(&'a T),
     ) {
-        self.rest.iter().for_each(&mut *found);
+        self.rest_value.iter().for_each(&mut *visit);
         match segments.next() {
-            None => self.here.iter().for_each(found),
+            None => self.value.iter().for_each(visit),
             Some(segment) => {
-                if let Some(branch) = self.branches.get(segment) {
-                    branch.matches(segments.clone(), found);
+                if let Some(child) = self.children.get(segment) {
+                    child.for_each_match(segments.clone(), visit);
                 }
-                if let Some(any) = &self.any {
-                    any.matches(segments, found);
+                if let Some(child) = &self.wildcard_child {
+                    child.for_each_match(segments, visit);
                 }
             }
         }
     }
 
-    fn for_each<'a>(&'a self, found: &mut impl FnMut(&'a T)) {
-        self.here.iter().chain(&self.rest).for_each(&mut *found);
-        self.branches
+    fn for_each<'a>(&'a self, visit: &mut impl FnMut(&'a T)) {
+        self.value
+            .iter()
+            .chain(&self.rest_value)
+            .for_each(&mut *visit);
+        self.children
             .values()
-            .chain(self.any.as_deref())
-            .for_each(|branch| branch.for_each(found));
+            .chain(self.wildcard_child.as_deref())
+            .for_each(|child| child.for_each(visit));
     }
 }
 
-/// Whether a pattern matches a path.
+/// Returns true if a pattern matches a path.
 pub(super) fn is_match(pattern: &str, path: &str) -> bool {
     let mut path = segments(path);
     for segment in segments(pattern) {
-        if is_rest(segment) {
+        if is_rest_wildcard(segment) {
             return true;
         }
         if path
             .next()
-            .is_none_or(|other| !is_any(segment) && segment != other)
+            .is_none_or(|other| !is_single_wildcard(segment) && segment != other)
         {
             return false;
         }
@@ -170,7 +177,7 @@ pub(super) fn is_match(pattern: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// A pattern, what it matches, and what it does not.
+    /// Patterns, each with paths that it matches and paths that it does not match.
     const TABLE: &[(&str, &[&str], &[&str])] = &[
         ("a", &["a"], &["b", "a.a", "", "A", "aa"]),
         ("a.b", &["a.b", "a/b"], &["a", "a.b.c", "b.a", "ab"]),
@@ -194,13 +201,13 @@ mod tests {
 
     fn found(trie: &Trie<&'static str>, path: &str) -> Vec<&'static str> {
         let mut found = Vec::new();
-        trie.matches(path, &mut |value| found.push(*value));
+        trie.for_each_match(path, &mut |value| found.push(*value));
         found.sort_unstable();
         found
     }
 
     #[test]
-    fn a_pattern_matches_what_it_should() {
+    fn each_pattern_matches_exactly_the_paths_of_the_table() {
         for (pattern, matching, others) in TABLE {
             let mut trie = Trie::default();
             trie.insert(pattern, *pattern);
@@ -216,10 +223,10 @@ mod tests {
     }
 
     #[test]
-    fn all_that_match_are_found_whatever_else_there_is() {
+    fn all_matching_patterns_are_found_among_others() {
         let mut trie = Trie::default();
         for (pattern, ..) in TABLE {
-            // `a.>` and `a.#` are one pattern.
+            // `a.>` and `a.#` are the same pattern.
             if trie.get_mut(pattern).is_none() {
                 trie.insert(pattern, *pattern);
             }
@@ -238,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_leaves_nothing_behind() {
+    fn removing_all_patterns_leaves_an_empty_trie() {
         let mut trie = Trie::default();
         for (pattern, ..) in TABLE {
             trie.insert(pattern, *pattern);
@@ -258,8 +265,8 @@ mod tests {
         assert!(trie.is_empty());
     }
 
-    /// How many branches a path is followed into.
-    fn looked_at(trie: &Trie<()>, path: &str) -> usize {
+    /// The number of nodes that the lookup of a path visits.
+    fn visited_nodes(trie: &Trie<()>, path: &str) -> usize {
         fn count<'p>(
             node: &Node<()>,
             mut segments: impl Iterator<Item = &'p str> + Clone,
@@ -267,22 +274,23 @@ mod tests {
             let Some(segment) = segments.next() else {
                 return 1;
             };
-            let branch = node
-                .branches
+            let named = node
+                .children
                 .get(segment)
-                .map_or(0, |branch| count(branch, segments.clone()));
-            1 + branch + node.any.as_ref().map_or(0, |any| count(any, segments))
+                .map_or(0, |child| count(child, segments.clone()));
+            let wildcard = node.wildcard_child.as_ref();
+            1 + named + wildcard.map_or(0, |child| count(child, segments))
         }
         count(&trie.root, segments(path))
     }
 
     #[test]
-    fn wildcards_cost_no_more_than_they_are_allowed_to() {
-        let (length, most) = (16, 3);
+    fn a_lookup_visits_no_more_nodes_than_documented() {
+        let (length, max_wildcards) = (16, 3);
         let mut trie = Trie::default();
-        // All patterns of sixteen segments that have at most three wildcards.
+        // All patterns of 16 segments with at most 3 wildcards.
         for places in 0u32..1 << length {
-            if places.count_ones() <= most {
+            if places.count_ones() <= max_wildcards {
                 let segments: Vec<_> = (0..length)
                     .map(|at| if places >> at & 1 == 1 { "*" } else { "a" })
                     .collect();
@@ -291,19 +299,19 @@ mod tests {
         }
         let path = vec!["a"; length].join(".");
         let mut matches = 0;
-        trie.matches(&path, &mut |()| matches += 1);
+        trie.for_each_match(&path, &mut |()| matches += 1);
         assert_eq!(matches, 1 + 16 + 120 + 560);
         assert!(
-            looked_at(&trie, &path) <= 17usize.pow(most),
+            visited_nodes(&trie, &path) <= 17usize.pow(max_wildcards),
             "{}",
-            looked_at(&trie, &path)
+            visited_nodes(&trie, &path)
         );
     }
 
     #[test]
-    fn without_wildcards_a_path_is_followed_once() {
+    fn a_lookup_without_wildcards_visits_one_node_per_segment() {
         let mut trie = Trie::default();
         (0..1_000).for_each(|number| trie.insert(&format!("a.{number}.b"), ()));
-        assert_eq!(looked_at(&trie, "a.500.b"), 4);
+        assert_eq!(visited_nodes(&trie, "a.500.b"), 4);
     }
 }

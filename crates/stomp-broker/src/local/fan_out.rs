@@ -1,0 +1,85 @@
+//! Delivery of one message to many subscribers, in steps.
+
+use smallvec::SmallVec;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use stomp_session::{BoxError, Mailbox, Message};
+
+/// The largest number of subscribers that one step delivers to, as in [`Topic`](stomp_session::Topic): larger bursts of
+/// wakes delay all other tasks.
+pub(super) const CHUNK_SIZE: usize = 64;
+
+/// At most [`CHUNK_SIZE`] subscribers. A chunk never changes: a publisher takes a list of chunks and reads them without
+/// a lock, while others replace them by new ones.
+pub(super) type Chunk = Arc<[Subscriber]>;
+
+/// A subscriber of a topic or pattern.
+#[derive(Clone)]
+pub(super) struct Subscriber {
+    pub(super) id: u64,
+    pub(super) mailbox: Arc<Mailbox>,
+}
+
+/// A message and its subscribers: a future that delivers to [`CHUNK_SIZE`] of them with each poll.
+///
+/// The publisher polls it, so that no task is spawned and a publisher of many messages spends its own time on them.
+/// Dropping it delivers to all remaining subscribers at once, so that a message reaches all of them or none.
+pub(crate) struct FanOut {
+    message: Message,
+    chunks: SmallVec<[Chunk; 2]>,
+    /// The number of chunks that have the message.
+    delivered_chunks: usize,
+}
+
+impl FanOut {
+    pub(super) fn new(message: Message, chunks: SmallVec<[Chunk; 2]>) -> FanOut {
+        FanOut {
+            message,
+            chunks,
+            delivered_chunks: 0,
+        }
+    }
+
+    /// The number of all subscribers, including those that have the message already.
+    pub(super) fn subscriber_count(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.len()).sum()
+    }
+
+    /// Delivers to the next subscribers. Returns true if some remain.
+    pub(crate) fn step(&mut self) -> bool {
+        let mut count = 0;
+        while let Some(chunk) = self.chunks.get(self.delivered_chunks) {
+            if count > 0 && count + chunk.len() > CHUNK_SIZE {
+                return true;
+            }
+            for subscriber in chunk.iter() {
+                subscriber.mailbox.push(std::slice::from_ref(&self.message));
+            }
+            count += chunk.len();
+            self.delivered_chunks += 1;
+        }
+        false
+    }
+}
+
+impl Future for FanOut {
+    type Output = Result<(), BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.step() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for FanOut {
+    fn drop(&mut self) {
+        while self.step() {}
+    }
+}

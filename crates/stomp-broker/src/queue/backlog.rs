@@ -1,0 +1,141 @@
+//! The messages that wait in a queue.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use stomp_session::Message;
+use tokio::time::Instant;
+
+/// A message in a queue, or delivered from it and not yet acknowledged.
+#[derive(Debug)]
+pub(super) struct QueuedMessage {
+    pub(super) message: Message,
+    pub(super) reserved: ReservedBytes,
+    /// The number of deliveries that ended without an acknowledgment.
+    pub(super) attempts: u32,
+    /// The consumer that refused the message with its last delivery.
+    pub(super) refused_by: Option<u64>,
+    pub(super) expires_at: Option<Instant>,
+}
+
+impl QueuedMessage {
+    pub(super) fn new(
+        message: Message,
+        reserved: ReservedBytes,
+        expires_at: Option<Instant>,
+    ) -> QueuedMessage {
+        QueuedMessage {
+            message,
+            reserved,
+            attempts: 0,
+            refused_by: None,
+            expires_at,
+        }
+    }
+
+    /// Turns the message into a dead letter: a new message that never expires, with the queue and the reason as headers.
+    pub(super) fn into_dead_letter(self, reason: &str, queue: &str) -> QueuedMessage {
+        let mut headers = self.message.headers().clone();
+        headers.remove("expires");
+        headers.insert("original-destination", queue);
+        headers.insert("dead-letter-reason", reason);
+        let message = Message::from_parts(headers, self.message.body().clone());
+        QueuedMessage::new(message, self.reserved, None)
+    }
+}
+
+/// Bytes of the total that all queues may hold. Dropping it releases them.
+#[derive(Debug)]
+pub(super) struct ReservedBytes {
+    pub(super) bytes: usize,
+    total: Arc<AtomicUsize>,
+}
+
+impl ReservedBytes {
+    /// Adds `bytes` to `total`, unless the sum exceeds `max`.
+    pub(super) fn try_reserve(
+        total: &Arc<AtomicUsize>,
+        bytes: usize,
+        max: usize,
+    ) -> Option<ReservedBytes> {
+        let add = |reserved: usize| reserved.checked_add(bytes).filter(|sum| *sum <= max);
+        total
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+            .ok()?;
+        Some(ReservedBytes {
+            bytes,
+            total: Arc::clone(total),
+        })
+    }
+}
+
+impl Drop for ReservedBytes {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The messages that wait, by position. A message keeps its position while it is delivered, so that a redelivery needs
+/// nothing else to restore the order.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    messages: BTreeMap<u64, QueuedMessage>,
+    /// The positions of the messages that expire, earliest deadline first.
+    deadlines: BTreeSet<(Instant, u64)>,
+}
+
+impl Backlog {
+    pub(super) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// True if any message expires.
+    pub(super) fn has_deadlines(&self) -> bool {
+        !self.deadlines.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, position: u64, message: QueuedMessage) {
+        self.deadlines
+            .extend(message.expires_at.map(|at| (at, position)));
+        self.messages.insert(position, message);
+    }
+
+    /// Removes and returns the first message that `is_wanted`, with its position.
+    pub(super) fn take_first(
+        &mut self,
+        is_wanted: impl Fn(&QueuedMessage) -> bool,
+    ) -> Option<(u64, QueuedMessage)> {
+        let position = self
+            .messages
+            .iter()
+            .find(|(_, message)| is_wanted(message))
+            .map(|(position, _)| *position)?;
+        self.remove(position).map(|message| (position, message))
+    }
+
+    /// Removes and returns all messages that have expired.
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<QueuedMessage> {
+        let mut expired = Vec::new();
+        while let Some((_, position)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now)
+        {
+            expired.extend(self.remove(position));
+        }
+        expired
+    }
+
+    fn remove(&mut self, position: u64) -> Option<QueuedMessage> {
+        let message = self.messages.remove(&position)?;
+        if let Some(at) = message.expires_at {
+            self.deadlines.remove(&(at, position));
+        }
+        Some(message)
+    }
+}

@@ -1,0 +1,342 @@
+//! The order in which the consumers of a queue get its messages.
+
+use smallvec::SmallVec;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    task::Waker,
+};
+
+/// The round-robin dispatcher of a queue.
+///
+/// A consumer polls for messages while its session has credit. If it finds none it is idle, behind all others that are.
+/// For each new message the dispatcher notifies the consumer that has been idle longest.
+///
+/// Some messages may already wait when a consumer polls. It then takes only its share of them, and leaves the others to
+/// the consumers that are notified as well. The next round begins when all of these have polled.
+///
+/// A notified consumer may never poll: its session has no credit left, or its peer reads nothing. After some time the
+/// dispatcher no longer waits for it, see [`Dispatcher::pass_over_late`].
+#[derive(Debug, Default)]
+pub(super) struct Dispatcher {
+    consumers: BTreeMap<u64, ConsumerSlot>,
+    /// The consumers in state [`ConsumerState::Idle`], the one that has been idle longest first.
+    idle: VecDeque<u64>,
+    /// The number of consumers in state [`ConsumerState::Notified`].
+    notified_count: usize,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct ConsumerSlot {
+    waker: Option<Waker>,
+    state: ConsumerState,
+    /// The number of messages that it may take in this round.
+    share: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ConsumerState {
+    /// It was notified and has not polled since. `is_late` if a sweep has passed since then.
+    Notified { is_late: bool },
+    /// It polled, found nothing, and waits for a message.
+    Idle,
+    /// It polled. Its session polls again if it has credit.
+    Active,
+}
+
+/// The wakers of notified consumers. The caller wakes them after it has released the lock.
+pub(super) type Wakers = SmallVec<[Waker; 2]>;
+
+impl Dispatcher {
+    pub(super) fn consumer_count(&self) -> usize {
+        self.consumers.len()
+    }
+
+    /// Adds a consumer, which counts as notified until its first poll. Returns its id.
+    pub(super) fn add_consumer(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.notified_count += 1;
+        let slot = ConsumerSlot {
+            waker: None,
+            state: ConsumerState::Notified { is_late: false },
+            share: 0,
+        };
+        self.consumers.insert(id, slot);
+        id
+    }
+
+    /// Removes a consumer from a queue with `waiting` messages. Returns its waker, to be dropped without a lock.
+    pub(super) fn remove_consumer(
+        &mut self,
+        id: u64,
+        waiting: usize,
+        wakers: &mut Wakers,
+    ) -> Option<Waker> {
+        let removed = self.consumers.remove(&id);
+        match removed.as_ref().map(|slot| slot.state) {
+            Some(ConsumerState::Notified { .. }) => self.notified_count -= 1,
+            Some(ConsumerState::Idle) => self.idle.retain(|idle| *idle != id),
+            Some(ConsumerState::Active) | None => {}
+        }
+        self.begin_round(waiting, wakers);
+        removed?.waker
+    }
+
+    /// Records a poll of a consumer while `waiting` messages wait. Returns true if it may take one.
+    pub(super) fn poll_turn(&mut self, id: u64, waiting: usize, wakers: &mut Wakers) -> bool {
+        let Some(slot) = self.consumers.get_mut(&id) else {
+            return false;
+        };
+        match std::mem::replace(&mut slot.state, ConsumerState::Active) {
+            ConsumerState::Notified { .. } => {
+                self.notified_count -= 1;
+                slot.share = waiting.div_ceil(self.notified_count + 1);
+            }
+            // Its session polled for another reason.
+            ConsumerState::Idle => self.idle.retain(|idle| *idle != id),
+            ConsumerState::Active => {}
+        }
+        if slot.share == 0 && self.notified_count == 0 {
+            slot.share = waiting;
+        }
+        let has_turn = slot.share > 0;
+        slot.share = slot.share.saturating_sub(1);
+        // The consumer may have credit for one message only. The next round does not wait for it.
+        self.begin_round(waiting.saturating_sub(1), wakers);
+        has_turn
+    }
+
+    /// Makes a consumer idle after a poll that found nothing. Returns its previous waker if `waker` replaces it, to be
+    /// dropped without a lock.
+    pub(super) fn park(&mut self, id: u64, waker: &Waker) -> Option<Waker> {
+        let slot = self.consumers.get_mut(&id)?;
+        (slot.state, slot.share) = (ConsumerState::Idle, 0);
+        self.idle.push_back(id);
+        let is_known = slot
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker));
+        if is_known {
+            None
+        } else {
+            slot.waker.replace(waker.clone())
+        }
+    }
+
+    /// Notifies the consumer that has been idle longest of a message. The consumer that refused the message is notified
+    /// only if no other is idle.
+    pub(super) fn notify_one(&mut self, refused_by: Option<u64>, wakers: &mut Wakers) {
+        let at = self
+            .idle
+            .iter()
+            .position(|id| Some(*id) != refused_by)
+            .unwrap_or(0);
+        if let Some(id) = self.idle.remove(at) {
+            self.notify(id, wakers);
+        }
+    }
+
+    /// True if a consumer besides the one that polls now is idle or notified.
+    pub(super) fn has_other_candidates(&self) -> bool {
+        self.notified_count > 0 || !self.idle.is_empty()
+    }
+
+    /// Stops waiting for the consumers that were notified before the previous call and have not polled since. If no
+    /// others are notified, begins the next round without them.
+    pub(super) fn pass_over_late(&mut self, waiting: usize, wakers: &mut Wakers) {
+        for slot in self.consumers.values_mut() {
+            match slot.state {
+                ConsumerState::Notified { is_late: true } => {
+                    slot.state = ConsumerState::Active;
+                    self.notified_count -= 1;
+                }
+                ConsumerState::Notified { is_late: false } => {
+                    slot.state = ConsumerState::Notified { is_late: true }
+                }
+                ConsumerState::Idle | ConsumerState::Active => {}
+            }
+        }
+        self.begin_round(waiting, wakers);
+    }
+
+    /// Notifies one idle consumer for each waiting message, unless the previous round still goes on.
+    fn begin_round(&mut self, waiting: usize, wakers: &mut Wakers) {
+        if self.notified_count == 0 {
+            for _ in 0..waiting.min(self.idle.len()) {
+                self.notify_one(None, wakers);
+            }
+        }
+    }
+
+    fn notify(&mut self, id: u64, wakers: &mut Wakers) {
+        if let Some(slot) = self.consumers.get_mut(&id) {
+            slot.state = ConsumerState::Notified { is_late: false };
+            self.notified_count += 1;
+            wakers.extend(slot.waker.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number of messages, and consumers with endless credit that poll when a test says so.
+    struct Simulation {
+        dispatcher: Dispatcher,
+        waiting: usize,
+        taken: Vec<usize>,
+    }
+
+    impl Simulation {
+        /// Starts with idle consumers, whose ids begin at 0.
+        fn new(consumers: usize) -> Simulation {
+            let mut simulation = Simulation {
+                dispatcher: Dispatcher::default(),
+                waiting: 0,
+                taken: vec![0; consumers],
+            };
+            for _ in 0..consumers {
+                simulation.dispatcher.add_consumer();
+            }
+            (0..consumers).for_each(|id| simulation.poll_until_idle(id));
+            simulation
+        }
+
+        fn push(&mut self, messages: usize) {
+            for _ in 0..messages {
+                self.waiting += 1;
+                self.dispatcher.notify_one(None, &mut Wakers::new());
+            }
+        }
+
+        fn poll_until_idle(&mut self, id: usize) {
+            while self.poll(id) {}
+            self.dispatcher.park(id as u64, Waker::noop());
+        }
+
+        /// Polls once. Returns true if the consumer took a message.
+        fn poll(&mut self, id: usize) -> bool {
+            let has_turn = self
+                .dispatcher
+                .poll_turn(id as u64, self.waiting, &mut Wakers::new());
+            let takes = has_turn && self.waiting > 0;
+            if takes {
+                self.waiting -= 1;
+                self.taken[id] += 1;
+            }
+            takes
+        }
+
+        /// Polls all notified consumers until none is left, in the order of their ids.
+        fn poll_all_notified(&mut self) {
+            while let Some(id) = self.ids().find(|id| self.is_notified(*id)) {
+                self.poll_until_idle(id);
+            }
+        }
+
+        fn ids(&self) -> std::ops::Range<usize> {
+            0..self.taken.len()
+        }
+
+        fn is_notified(&self, id: usize) -> bool {
+            self.state(id)
+                .is_some_and(|state| matches!(state, ConsumerState::Notified { .. }))
+        }
+
+        fn state(&self, id: usize) -> Option<ConsumerState> {
+            let slot = self.dispatcher.consumers.get(&(id as u64));
+            slot.map(|slot| slot.state)
+        }
+
+        fn pass_over_late(&mut self) {
+            self.dispatcher
+                .pass_over_late(self.waiting, &mut Wakers::new());
+        }
+    }
+
+    #[test]
+    fn single_messages_go_to_each_consumer_in_turn() {
+        let mut simulation = Simulation::new(3);
+        for _ in 0..9 {
+            simulation.push(1);
+            simulation.poll_all_notified();
+        }
+        assert_eq!(simulation.taken, [3, 3, 3]);
+    }
+
+    #[test]
+    fn a_burst_is_divided_equally_among_the_consumers() {
+        for (messages, shares) in [
+            (2, [1, 1, 0]),
+            (9, [3, 3, 3]),
+            (100, [34, 33, 33]),
+            (1_000, [334, 333, 333]),
+        ] {
+            let mut simulation = Simulation::new(3);
+            simulation.push(messages);
+            simulation.poll_all_notified();
+            let mut taken = simulation.taken.clone();
+            taken.sort_unstable_by(|a, b| b.cmp(a));
+            assert_eq!(simulation.waiting, 0);
+            assert_eq!(taken, shares);
+        }
+    }
+
+    #[test]
+    fn a_consumer_that_stops_polling_leaves_its_share_to_the_others() {
+        let mut simulation = Simulation::new(2);
+        simulation.push(10);
+        assert!(simulation.poll(0));
+        simulation.poll_all_notified();
+        assert_eq!(simulation.taken, [1, 9]);
+    }
+
+    #[test]
+    fn a_notified_consumer_that_never_polls_is_passed_over_at_the_second_sweep() {
+        let mut simulation = Simulation::new(2);
+        simulation.push(10);
+        simulation.poll_until_idle(1);
+        assert_eq!(simulation.taken, [0, 5]);
+        simulation.pass_over_late();
+        assert_eq!(simulation.state(1), Some(ConsumerState::Idle));
+        simulation.pass_over_late();
+        assert!(simulation.is_notified(1));
+        simulation.poll_until_idle(1);
+        assert_eq!(simulation.taken, [0, 10]);
+    }
+
+    #[test]
+    fn a_removed_consumer_does_not_delay_the_next_round() {
+        let mut simulation = Simulation::new(3);
+        simulation.push(10);
+        simulation.poll_until_idle(2);
+        let waiting = simulation.waiting;
+        simulation
+            .dispatcher
+            .remove_consumer(0, waiting, &mut Wakers::new());
+        simulation.poll_until_idle(1);
+        simulation.poll_all_notified();
+        assert_eq!(simulation.waiting, 0);
+        let Dispatcher {
+            consumers,
+            notified_count,
+            ..
+        } = &simulation.dispatcher;
+        assert_eq!((consumers.len(), *notified_count), (2, 0));
+    }
+
+    #[test]
+    fn the_consumer_that_refused_a_message_is_notified_last() {
+        let mut simulation = Simulation::new(2);
+        simulation
+            .dispatcher
+            .notify_one(Some(0), &mut Wakers::new());
+        assert!(simulation.is_notified(1) && !simulation.is_notified(0));
+        simulation
+            .dispatcher
+            .notify_one(Some(0), &mut Wakers::new());
+        assert!(simulation.is_notified(0), "no other consumer is idle");
+    }
+}

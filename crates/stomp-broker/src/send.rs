@@ -1,0 +1,108 @@
+//! The message of a `SEND` request.
+
+use crate::{destination::prefix, temporary_names};
+use bytes::Bytes;
+use stomp_frame::{Headers, header};
+use stomp_session::{BoxError, Message, Request};
+
+/// The header with the destination for replies.
+const REPLY_TO: &str = "reply-to";
+
+/// Headers that concern the `SEND` frame, and are not part of the message.
+const FRAME_HEADERS: [&str; 4] = [
+    header::CONTENT_LENGTH,
+    header::DESTINATION,
+    header::RECEIPT,
+    header::TRANSACTION,
+];
+
+/// Bodies of at least this many bytes have a buffer of their own, which a message may keep alive without waste.
+const LARGE_BODY: usize = 4 << 10;
+
+/// Creates the message of a `SEND` request. A temporary queue in its header `reply-to` gets its public name.
+///
+/// The message is a copy, since a message that is kept must not keep alive the read buffer with its frame.
+pub(crate) fn message_from_request(
+    request: &Request,
+    max_temporary_queues: usize,
+) -> Result<Message, BoxError> {
+    let mut headers = Headers::new();
+    for (name, value) in request.headers().iter() {
+        // STOMP 1.2, "Repeated Header Entries": "only the first header entry SHOULD be used".
+        if FRAME_HEADERS.contains(&name) || headers.contains(name) {
+            continue;
+        }
+        match local_reply_queue(name, value) {
+            Some(local_name) => {
+                let public_name = temporary_names::public_name(
+                    local_name,
+                    request.session(),
+                    max_temporary_queues,
+                )?;
+                headers.append(REPLY_TO, &format!("{}{public_name}", prefix::TEMPORARY));
+            }
+            None => headers.append(name, value),
+        }
+    }
+    let body = request.body();
+    let body = if body.len() < LARGE_BODY {
+        Bytes::copy_from_slice(body)
+    } else {
+        body.clone()
+    };
+    Ok(Message::from_parts(headers, body))
+}
+
+/// The local name of the sender's temporary queue, if the header is a `reply-to` with one.
+fn local_reply_queue<'a>(name: &str, value: &'a str) -> Option<&'a str> {
+    let queue = value
+        .strip_prefix(prefix::TEMPORARY)
+        .filter(|_| name == REPLY_TO)?;
+    (!temporary_names::is_public_name(queue)).then_some(queue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stomp_frame::{Command, Frame};
+
+    fn message_of(frame: Frame) -> Message {
+        let request = Request::new(frame.with_header("destination", "/topic/a"));
+        message_from_request(&request, 1).unwrap()
+    }
+
+    #[test]
+    fn a_message_has_the_first_of_each_header_of_its_sender() {
+        let frame = Frame::new(Command::Send)
+            .with_header("a", "1")
+            .with_header("receipt", "7")
+            .with_header("a", "2");
+        let message = message_of(
+            frame
+                .with_header("content-type", "text/plain")
+                .with_body("hi"),
+        );
+        assert_eq!(
+            *message.headers(),
+            [("a", "1"), ("content-type", "text/plain")]
+                .into_iter()
+                .collect()
+        );
+        assert_eq!(message.body(), "hi");
+    }
+
+    #[test]
+    fn a_temporary_queue_in_reply_to_gets_its_public_name() {
+        let reply_to = |value: &str| {
+            let message = message_of(Frame::new(Command::Send).with_header("reply-to", value));
+            message.headers().get("reply-to").unwrap().to_owned()
+        };
+        let public = reply_to("/temp-queue/mine");
+        assert!(
+            temporary_names::is_public_name(public.strip_prefix("/temp-queue/").unwrap()),
+            "{public}"
+        );
+        assert_eq!(reply_to(&public), public, "a public name stays the same");
+        assert_eq!(reply_to("/queue/answers"), "/queue/answers");
+    }
+}
