@@ -17,11 +17,11 @@ use stomp_session::{
 };
 use tower_service::Service;
 
-/// A broker: a `tower::Service` for the destinations that the [crate documentation](crate) lists, and a handle to publish
-/// and subscribe from the application's own code. Clones share the same broker.
+/// A broker: a `tower::Service` for the destinations that the [crate documentation](crate) lists, and a handle to
+/// publish and subscribe from the application's own code. Clones share the same broker.
 ///
-/// As a service it handles `SEND` and `SUBSCRIBE` for these destinations, and refuses others with `not-found`. It accepts
-/// all other requests, including every `CONNECT`: the application authenticates clients.
+/// As a service it handles `SEND` and `SUBSCRIBE` for these destinations, and refuses others with `not-found`. It
+/// accepts all other requests, including every `CONNECT`: the application authenticates clients.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -71,8 +71,8 @@ impl Broker {
     /// Publishes a message to `/topic/…`, `/queue/…`, or the `/temp-queue/…` in a `reply-to`. [`Config::send`] does not
     /// apply, since it concerns only clients.
     ///
-    /// The in-memory engine publishes at once, and dropping the future does not stop it. Messages arrive in order if the
-    /// caller awaits each future before its next call.
+    /// The in-memory engine publishes at once, and dropping the future does not stop it. Messages arrive in order if
+    /// the caller awaits each future before its next call.
     ///
     /// # Errors
     ///
@@ -113,8 +113,8 @@ impl Broker {
         }
     }
 
-    /// Subscribes to a topic, a pattern or a queue. [Settle](stomp_session::Delivery::settle) the deliveries of a queue: a
-    /// delivery that is dropped goes back to the queue.
+    /// Subscribes to a topic, a pattern or a queue. [Settle](stomp_session::Delivery::settle) the deliveries of a
+    /// queue: a delivery that is dropped goes back to the queue.
     ///
     /// # Errors
     ///
@@ -157,7 +157,8 @@ impl Broker {
         }
     }
 
-    /// Parses a destination as a client writes it: `/user/…` belongs to its principal, and `/temp-queue/…` to its session.
+    /// Parses a destination as a client writes it: `/user/…` belongs to its principal, and `/temp-queue/…` to its
+    /// session.
     fn parse_for_client(&self, text: &str, session: &Session) -> Result<Destination, BoxError> {
         if let Some(path) = text.strip_prefix(prefix::USER) {
             let Some(principal) = session.principal() else {
@@ -234,7 +235,8 @@ impl Service<Request> for Broker {
         match request.command() {
             Command::Send => self.handle_send(&request),
             Command::Subscribe => self.handle_subscribe(&request),
-            // UNSUBSCRIBE and DISCONNECT need no action: the session drops the streams that end, which informs the engine.
+            // UNSUBSCRIBE and DISCONNECT need no action: the session drops the streams that end, which informs the
+            // engine.
             _ => EngineFuture::ready(Ok::<_, BoxError>(Response::Done)),
         }
     }

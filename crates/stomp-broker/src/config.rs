@@ -31,8 +31,8 @@ pub struct Config {
     pub max_wildcards: usize,
     /// Maximum number of different names of temporary queues that one session may use. 0 allows none. Default: 16.
     pub max_temporary_queues: usize,
-    /// Maximum number of topics and patterns with subscribers. Also, separately, the maximum number of queues, including
-    /// temporary ones; the dead-letter queue is created even beyond it. Default: 65,536.
+    /// Maximum number of topics and patterns with subscribers. Also, separately, the maximum number of queues,
+    /// including temporary ones; the dead-letter queue is created even beyond it. Default: 65,536.
     pub max_destinations: usize,
     /// The bounds in messages and bytes of what waits for one subscription to topics, and the policy when it exceeds
     /// them.
@@ -41,8 +41,8 @@ pub struct Config {
     /// that does not know the header `dropped-messages` would not notice the loss. Default:
     /// [`MailboxConfig::default`].
     pub mailbox: MailboxConfig,
-    /// Maximum number of retained messages, which are the last values of topics. Beyond it, the broker forgets the value
-    /// that was set first. 0 retains none. Default: 0.
+    /// Maximum number of retained messages, which are the last values of topics. Beyond it, the broker forgets the
+    /// value that was set first. 0 retains none. Default: 0.
     pub max_retained_messages: usize,
     /// Maximum bytes of all retained messages, by their approximate size on the wire. One message is always retained,
     /// whatever its size. Default: 1 MiB.
@@ -61,8 +61,8 @@ pub struct Config {
     /// Maximum number of deliveries of a message without an acknowledgment. After that many the message is a dead
     /// letter. Deliveries that were never sent do not count. Default: 10.
     pub max_delivery_attempts: u32,
-    /// The queue for dead letters, as `/queue/NAME`. When it is full, its oldest messages are dropped. Without one, dead
-    /// letters are dropped at once; so are messages that become dead letters in this queue. Default:
+    /// The queue for dead letters, as `/queue/NAME`. When it is full, its oldest messages are dropped. Without one,
+    /// dead letters are dropped at once; so are messages that become dead letters in this queue. Default:
     /// `/queue/dead-letters`.
     pub dead_letter_queue: Option<String>,
     /// The time after which a queue without messages and consumers is removed. Default: 60 s.
@@ -106,9 +106,9 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If a bound is 0 under which no message could be sent or delivered, if [`Config::max_total_queue_bytes`] is less
-    /// than the size of an empty message, if [`Config::idle_timeout`] is zero, or if [`Config::dead_letter_queue`] is not
-    /// a valid name of a queue.
+    /// If a bound is 0 under which no message could be sent or delivered, if [`Config::max_total_queue_bytes`] is
+    /// less than the size of an empty message, if [`Config::idle_timeout`] is zero, or if
+    /// [`Config::dead_letter_queue`] is not a valid name of a queue.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         for (setting, value) in [
             ("max_segments", self.max_segments),

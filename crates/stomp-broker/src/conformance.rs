@@ -1,16 +1,16 @@
-//! What every [`Engine`] has to do, as tests that any engine can be put to.
+//! Tests of the promises that every [`Engine`] keeps.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), stomp_broker::conformance::Failure> {
+//! # async fn main() -> Result<(), stomp_broker::conformance::ConformanceError> {
 //! use stomp_broker::{Config, Memory, conformance};
 //!
 //! conformance::check(&Memory::new(Config::default())).await
 //! # }
 //! ```
 //!
-//! The destinations that are used begin with `conformance`, and a number that differs from run to run. Nothing in them is
-//! left behind but dead letters.
+//! The paths of all destinations begin with `conformance` and a number that differs from run to run. The tests leave no
+//! messages in them, but may leave dead letters.
 
 use crate::{Destination, Engine};
 use futures_util::{StreamExt, future::BoxFuture};
@@ -23,19 +23,19 @@ use std::{
 use stomp_session::{BoxError, Delivery, Message, MessageStream, Principal, Settlement};
 use tokio::time::timeout;
 
-/// Puts an engine to all tests, one after the other.
+/// Runs all tests on an engine, one after the other.
 ///
 /// # Errors
 ///
-/// The first that it fails.
-pub async fn check(engine: &dyn Engine) -> Result<(), Failure> {
+/// The first test that fails.
+pub async fn check(engine: &dyn Engine) -> Result<(), ConformanceError> {
     for (name, test) in TESTS {
-        tracing::debug!(name, "conformance");
-        let run = Run {
+        tracing::debug!(name, "running a conformance test");
+        let run = TestRun {
             engine,
-            number: number(),
+            number: next_number(),
         };
-        test(&run).await.map_err(|reason| Failure {
+        test(&run).await.map_err(|reason| ConformanceError {
             test: name,
             reason: reason.to_string(),
         })?;
@@ -43,82 +43,84 @@ pub async fn check(engine: &dyn Engine) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A test that an engine has failed.
+/// A conformance test that an engine failed: the promise that it tests, and the first difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct ConformanceError {
     test: &'static str,
     reason: String,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ConformanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.test, self.reason)
     }
 }
 
-impl Error for Failure {}
+impl Error for ConformanceError {}
 
 type Outcome = Result<(), BoxError>;
-type Test = for<'a> fn(&'a Run<'a>) -> BoxFuture<'a, Outcome>;
+type Test = for<'a> fn(&'a TestRun<'a>) -> BoxFuture<'a, Outcome>;
 
 const TESTS: &[(&str, Test)] = &[
     (
-        "a topic's subscribers all get what is published from then on, in order",
+        "each subscriber of a topic gets all later messages in order",
         |run| Box::pin(run.topic()),
     ),
     (
-        "a pattern gets what matches it, once for each subscription",
+        "each subscription to a pattern gets the matching messages once",
         |run| Box::pin(run.pattern()),
     ),
-    ("topics are the same if their segments are", |run| {
-        Box::pin(run.segments())
+    ("topics with the same segments are the same topic", |run| {
+        Box::pin(run.equal_segments())
     }),
-    ("a principal's topics are nobody else's", |run| {
-        Box::pin(run.user())
-    }),
+    (
+        "a message to a principal's topic reaches no other principal",
+        |run| Box::pin(run.principal()),
+    ),
     (
         "a queue keeps messages until they are acknowledged",
         |run| Box::pin(run.queue()),
     ),
-    ("one consumer gets each message of a queue", |run| {
-        Box::pin(run.competing())
+    (
+        "each message of a queue goes to exactly one consumer",
+        |run| Box::pin(run.competing_consumers()),
+    ),
+    (
+        "messages that return to a queue are delivered again, first and in order",
+        |run| Box::pin(run.redelivery()),
+    ),
+    ("a refused message goes to another consumer", |run| {
+        Box::pin(run.refused_message())
     }),
     (
-        "what comes back is given out again, first and in order",
-        |run| Box::pin(run.given_back()),
-    ),
-    ("what is refused goes to another consumer", |run| {
-        Box::pin(run.refused())
-    }),
-    (
-        "what is refused may be given to the same consumer if there is no other",
-        |run| Box::pin(run.refused_alone()),
+        "a refused message returns to its consumer if there is no other",
+        |run| Box::pin(run.refused_by_the_only_consumer()),
     ),
     (
-        "a temporary queue is there while somebody is subscribed to it",
-        |run| Box::pin(run.temporary()),
+        "a temporary queue exists only while it has a subscriber",
+        |run| Box::pin(run.temporary_queue()),
     ),
     (
-        "what is reserved is published with its effect, or not at all",
-        |run| Box::pin(run.reserved()),
+        "a reserved message is published by its effect, or not at all",
+        |run| Box::pin(run.reservation()),
     ),
 ];
 
-/// One test of an engine.
-struct Run<'a> {
+/// One run of one test. Its number keeps its destinations apart from those of other runs.
+struct TestRun<'a> {
     engine: &'a dyn Engine,
     number: u64,
 }
 
-/// So long a message may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest time that an engine may take for a call or a message.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// So long nothing has come if nothing comes.
+/// The time without a message after which a test concludes that none arrives.
 const SILENCE: Duration = Duration::from_millis(200);
 
-impl Run<'_> {
+impl TestRun<'_> {
     async fn topic(&self) -> Outcome {
-        let topic = Destination::topic(self.name("a"));
+        let topic = Destination::topic(self.path("a"));
         self.publish(&topic, "before").await?;
         let (mut one, mut two) = (self.subscribe(&topic).await?, self.subscribe(&topic).await?);
         for number in 0..100 {
@@ -127,68 +129,71 @@ impl Run<'_> {
         drop(self.subscribe(&topic).await?);
         for stream in [&mut one, &mut two] {
             for number in 0..100 {
-                takes(stream, &number.to_string()).await?;
+                expect_next(stream, &number.to_string()).await?;
             }
-            silent(stream).await?;
+            expect_none(stream).await?;
         }
         Ok(())
     }
 
     async fn pattern(&self) -> Outcome {
-        let of = |path: &str| Destination::topic(self.name(path));
+        let topic = |path: &str| Destination::topic(self.path(path));
         let (mut any, mut rest) = (
-            self.subscribe(&of("*.b")).await?,
-            self.subscribe(&of(">")).await?,
+            self.subscribe(&topic("*.b")).await?,
+            self.subscribe(&topic(">")).await?,
         );
         for path in ["a", "a.b", "b.b.c", "c/b"] {
-            self.publish(&of(path), path).await?;
+            self.publish(&topic(path), path).await?;
         }
-        self.publish(&Destination::topic("conformance"), "none of theirs")
-            .await?;
-        takes_all(&mut any, &["a.b", "c/b"]).await?;
-        takes_all(&mut rest, &["a", "a.b", "b.b.c", "c/b"]).await
+        self.publish(
+            &Destination::topic("conformance"),
+            "matches neither pattern",
+        )
+        .await?;
+        expect_only(&mut any, &["a.b", "c/b"]).await?;
+        expect_only(&mut rest, &["a", "a.b", "b.b.c", "c/b"]).await
     }
 
-    async fn segments(&self) -> Outcome {
+    async fn equal_segments(&self) -> Outcome {
         let mut stream = self
-            .subscribe(&Destination::topic(self.name("a.b/c")))
+            .subscribe(&Destination::topic(self.path("a.b/c")))
             .await?;
-        self.publish(&Destination::topic(self.name("a/b.c")), "1")
+        self.publish(&Destination::topic(self.path("a/b.c")), "1")
             .await?;
-        takes_all(&mut stream, &["1"]).await
+        expect_only(&mut stream, &["1"]).await
     }
 
-    async fn user(&self) -> Outcome {
-        let of = |name: &'static str, path: &str| {
-            Destination::user(Principal::new(name), self.name(path))
+    async fn principal(&self) -> Outcome {
+        let topic = |name: &'static str, path: &str| {
+            Destination::user(Principal::new(name), self.path(path))
         };
-        let mut anns = [
-            self.subscribe(&of("ann", "a")).await?,
-            self.subscribe(&of("ann", ">")).await?,
+        let mut of_ann = [
+            self.subscribe(&topic("ann", "a")).await?,
+            self.subscribe(&topic("ann", ">")).await?,
         ];
-        let mut bobs = self.subscribe(&of("bob", "a")).await?;
-        let mut everybodys = self.subscribe(&Destination::topic(self.name("a"))).await?;
-        self.publish(&of("ann", "a"), "1").await?;
-        for stream in &mut anns {
-            takes_all(stream, &["1"]).await?;
+        let mut of_bob = self.subscribe(&topic("bob", "a")).await?;
+        let mut shared = self.subscribe(&Destination::topic(self.path("a"))).await?;
+        self.publish(&topic("ann", "a"), "1").await?;
+        for stream in &mut of_ann {
+            expect_only(stream, &["1"]).await?;
         }
-        silent(&mut bobs).await?;
-        silent(&mut everybodys).await
+        expect_none(&mut of_bob).await?;
+        expect_none(&mut shared).await
     }
 
     async fn queue(&self) -> Outcome {
-        let queue = Destination::queue(self.name("q"));
+        let queue = Destination::queue(self.path("q"));
         for number in ["1", "2", "3"] {
             self.publish(&queue, number).await?;
         }
         let mut consumer = self.subscribe(&queue).await?;
-        takes_all(&mut consumer, &["1", "2", "3"]).await?;
+        expect_only(&mut consumer, &["1", "2", "3"]).await?;
         drop(consumer);
-        silent(&mut self.subscribe(&queue).await?).await
+        expect_none(&mut self.subscribe(&queue).await?).await
     }
 
-    async fn competing(&self) -> Outcome {
-        let queue = Destination::queue(self.name("q"));
+    async fn competing_consumers(&self) -> Outcome {
+        let queue = Destination::queue(self.path("q"));
         let (mut one, mut two) = (self.subscribe(&queue).await?, self.subscribe(&queue).await?);
         for number in 0..20 {
             self.publish(&queue, &number.to_string()).await?;
@@ -199,19 +204,19 @@ impl Run<'_> {
                 delivery = next(&mut one) => delivery?,
                 delivery = next(&mut two) => delivery?,
             };
-            numbers.push(text(&delivery).parse::<u32>()?);
+            numbers.push(body(&delivery).parse::<u32>()?);
             delivery.settle(Settlement::Acked);
         }
         numbers.sort_unstable();
         ensure(numbers == (0..20).collect::<Vec<_>>(), || {
-            format!("{numbers:?}")
+            format!("expected each of 0 to 19 once, but got {numbers:?}")
         })?;
-        silent(&mut one).await?;
-        silent(&mut two).await
+        expect_none(&mut one).await?;
+        expect_none(&mut two).await
     }
 
-    async fn given_back(&self) -> Outcome {
-        let queue = Destination::queue(self.name("q"));
+    async fn redelivery(&self) -> Outcome {
+        let queue = Destination::queue(self.path("q"));
         for number in ["1", "2", "3", "4"] {
             self.publish(&queue, number).await?;
         }
@@ -231,58 +236,60 @@ impl Run<'_> {
         let mut consumer = self.subscribe(&queue).await?;
         for (expected, is_redelivered) in [("1", true), ("2", false), ("3", true), ("4", false)] {
             let delivery = next(&mut consumer).await?;
-            let found = (text(&delivery), delivery.is_redelivered());
+            let found = (body(&delivery), delivery.is_redelivered());
             ensure(found == (expected.to_owned(), is_redelivered), || {
-                format!("{found:?}, not {expected}")
+                format!(
+                    "expected the message {expected:?} with redelivered {is_redelivered}, but got {found:?}"
+                )
             })?;
             delivery.settle(Settlement::Acked);
         }
-        silent(&mut consumer).await
+        expect_none(&mut consumer).await
     }
 
-    async fn refused(&self) -> Outcome {
-        let queue = Destination::queue(self.name("q"));
+    async fn refused_message(&self) -> Outcome {
+        let queue = Destination::queue(self.path("q"));
         let mut one = self.subscribe(&queue).await?;
         self.publish(&queue, "1").await?;
         let delivery = next(&mut one).await?;
         let mut two = self.subscribe(&queue).await?;
-        silent(&mut two).await?;
+        expect_none(&mut two).await?;
         delivery.settle(Settlement::Nacked);
-        silent(&mut one).await?;
+        expect_none(&mut one).await?;
         let delivery = next(&mut two).await?;
         ensure(delivery.is_redelivered(), || {
-            "redelivered is not set".to_owned()
+            "the second delivery is not marked as redelivered".to_owned()
         })?;
         delivery.settle(Settlement::Acked);
         Ok(())
     }
 
-    async fn refused_alone(&self) -> Outcome {
-        let queue = Destination::queue(self.name("q"));
+    async fn refused_by_the_only_consumer(&self) -> Outcome {
+        let queue = Destination::queue(self.path("q"));
         let mut consumer = self.subscribe(&queue).await?;
         self.publish(&queue, "1").await?;
         for settlement in [Settlement::Nacked, Settlement::Nacked, Settlement::Acked] {
             next(&mut consumer).await?.settle(settlement);
         }
-        silent(&mut consumer).await
+        expect_none(&mut consumer).await
     }
 
-    async fn temporary(&self) -> Outcome {
-        let queue = Destination::temporary(self.name("t"));
-        self.publish(&queue, "too early").await?;
+    async fn temporary_queue(&self) -> Outcome {
+        let queue = Destination::temporary(self.path("t"));
+        self.publish(&queue, "before the queue exists").await?;
         let mut consumer = self.subscribe(&queue).await?;
         self.publish(&queue, "1").await?;
-        takes_all(&mut consumer, &["1"]).await?;
-        self.publish(&queue, "never taken").await?;
+        expect_only(&mut consumer, &["1"]).await?;
+        self.publish(&queue, "not consumed").await?;
         drop(consumer);
-        self.publish(&queue, "too late").await?;
-        silent(&mut self.subscribe(&queue).await?).await
+        self.publish(&queue, "after the queue has gone").await?;
+        expect_none(&mut self.subscribe(&queue).await?).await
     }
 
-    async fn reserved(&self) -> Outcome {
+    async fn reservation(&self) -> Outcome {
         for to in [
-            Destination::topic(self.name("t")),
-            Destination::queue(self.name("q")),
+            Destination::topic(self.path("t")),
+            Destination::queue(self.path("q")),
         ] {
             let mut stream = self.subscribe(&to).await?;
             let reserve = |text: &str| self.engine.reserve(&to, Message::new(text.to_owned()));
@@ -291,79 +298,85 @@ impl Run<'_> {
                 reserve("2").await?,
                 reserve("3").await?,
             ];
-            silent(&mut stream).await?;
+            expect_none(&mut stream).await?;
             let [first, second, third] = effects;
             first();
             drop(second);
             third();
-            takes_all(&mut stream, &["1", "3"]).await?;
+            expect_only(&mut stream, &["1", "3"]).await?;
         }
         Ok(())
     }
 
-    fn name(&self, path: &str) -> String {
+    /// A path that belongs to this run.
+    fn path(&self, path: &str) -> String {
         format!("conformance.{}.{path}", self.number)
     }
 
     async fn publish(&self, to: &Destination, text: &str) -> Outcome {
         timeout(
-            PATIENCE,
+            TIMEOUT,
             self.engine.publish(to, Message::new(text.to_owned())),
         )
         .await?
     }
 
     async fn subscribe(&self, to: &Destination) -> Result<MessageStream, BoxError> {
-        timeout(PATIENCE, self.engine.subscribe(to)).await?
+        timeout(TIMEOUT, self.engine.subscribe(to)).await?
     }
 }
 
 async fn next(stream: &mut MessageStream) -> Result<Delivery, BoxError> {
-    let item = timeout(PATIENCE, stream.next())
+    let item = timeout(TIMEOUT, stream.next())
         .await
-        .map_err(|_| "a message did not come")?;
+        .map_err(|_| "no message arrived in time")?;
     item.ok_or("the subscription ended")?
 }
 
-/// The next is this one, and is acknowledged.
-async fn takes(stream: &mut MessageStream, expected: &str) -> Outcome {
+/// Checks the body of the next message, and acknowledges it.
+async fn expect_next(stream: &mut MessageStream, expected: &str) -> Outcome {
     let delivery = next(stream).await?;
-    let found = text(&delivery);
+    let found = body(&delivery);
     delivery.settle(Settlement::Acked);
     ensure(found == expected, || {
-        format!("{found:?} came, not {expected:?}")
+        format!("expected the message {expected:?}, but got {found:?}")
     })
 }
 
-/// All that come are these.
-async fn takes_all(stream: &mut MessageStream, expected: &[&str]) -> Outcome {
+/// Checks the bodies of the next messages, acknowledges them, and checks that no other arrives.
+async fn expect_only(stream: &mut MessageStream, expected: &[&str]) -> Outcome {
     for text in expected {
-        takes(stream, text).await?;
+        expect_next(stream, text).await?;
     }
-    silent(stream).await
+    expect_none(stream).await
 }
 
-async fn silent(stream: &mut MessageStream) -> Outcome {
+/// Checks that no message arrives.
+async fn expect_none(stream: &mut MessageStream) -> Outcome {
     match timeout(SILENCE, stream.next()).await {
         Err(_) => Ok(()),
         Ok(item) => Err(format!(
-            "{:?} came, not nothing",
-            item.map(|item| item.map(|it| text(&it)))
+            "expected no message, but got {:?}",
+            item.map(|item| item.map(|it| body(&it)))
         )
         .into()),
     }
 }
 
-fn text(delivery: &Delivery) -> String {
+fn body(delivery: &Delivery) -> String {
     String::from_utf8_lossy(delivery.body()).into_owned()
 }
 
-fn ensure(is_so: bool, reason: impl FnOnce() -> String) -> Outcome {
-    if is_so { Ok(()) } else { Err(reason().into()) }
+fn ensure(condition: bool, reason: impl FnOnce() -> String) -> Outcome {
+    if condition {
+        Ok(())
+    } else {
+        Err(reason().into())
+    }
 }
 
-/// A number for the names of one test.
-fn number() -> u64 {
+/// A number that no other run uses, in this process or a later one.
+fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -5,7 +5,8 @@ use bytestring::ByteString;
 use std::fmt;
 use stomp_session::{ClientError, Message, Principal};
 
-/// A destination of a broker as its [`Engine`](crate::Engine) sees it: a scope and a path, which the broker has checked.
+/// A destination of a broker as its [`Engine`](crate::Engine) sees it: a scope and a path, which the broker has
+/// checked.
 ///
 /// Two destinations are equal if their paths are spelled the same. Two topics are the same if their
 /// [segments](Destination::segments) are.
@@ -96,8 +97,8 @@ impl Destination {
         matches!(self.scope, Scope::Queue | Scope::Temporary)
     }
 
-    /// The segments of the path, which `/` and `.` separate. In a pattern, `*` matches any one segment, and `>` or `#` as
-    /// the last segment matches any number of segments.
+    /// The segments of the path, which `/` and `.` separate. In a pattern, `*` matches any one segment, and `>` or
+    /// `#` as the last segment matches any number of segments.
     pub fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         segments(&self.path)
     }
@@ -108,8 +109,8 @@ impl Destination {
         !self.is_queue() && self.segments().any(is_wildcard)
     }
 
-    /// Adds the destination to a message for a topic, since the subscribers of a pattern need it. The consumers of a queue
-    /// know its only name already, and the public name of a temporary queue is not for its consumer.
+    /// Adds the destination to a message for a topic, since the subscribers of a pattern need it. The consumers of a
+    /// queue know its only name already, and the public name of a temporary queue is not for its consumer.
     pub(crate) fn stamp(&self, message: Message) -> Message {
         if self.is_queue() {
             message

@@ -6,14 +6,14 @@ use stomp_session::{Message, MessageStream};
 /// Carries messages from publishers to subscribers: [in memory](crate::Memory), or over a system that connects several
 /// servers.
 ///
-/// The broker knows clients and their permissions, and calls its engine with destinations that it has checked. An engine
-/// keeps the promises of the [crate documentation](crate) about topics and queues;
+/// The broker knows clients and their permissions, and calls its engine with destinations that it has checked. An
+/// engine keeps the promises of the [crate documentation](crate) about topics and queues;
 /// [`conformance`](crate::conformance) tests that.
 ///
 /// A method begins its work when it is called. Its [`EngineFuture`] completes with the result: a `SEND` gets its
 /// `RECEIPT` when that of [`publish`](Engine::publish) completes, a `SUBSCRIBE` when that of
-/// [`subscribe`](Engine::subscribe) does. Dropping the future must not leave the work half done. A client sees an error if
-/// it is a [`ClientError`](stomp_session::ClientError).
+/// [`subscribe`](Engine::subscribe) does. Dropping the future must not leave the work half done. A client sees an
+/// error if it is a [`ClientError`](stomp_session::ClientError).
 pub trait Engine: Send + Sync + 'static {
     /// Publishes a message. Completes when the engine has accepted it for good; an engine over an external system, when
     /// that system has confirmed it.

@@ -27,10 +27,10 @@
 //! | `/user/…` | all subscribed sessions of the same principal, and no other |
 //! | `/temp-queue/…` | the session that owns the queue; other sessions send to it by the name in `reply-to` |
 //!
-//! In `/topic/PATH` and `/user/PATH`, both `/` and `.` separate the segments of the path: `/topic/a.b` and `/topic/a/b` are
-//! the same topic. A subscription may be a pattern. `*` matches any one segment; `>` or `#`, as the last segment, matches
-//! any number of segments, including none: `/topic/stocks.*`, `/topic/stocks.>`. A `MESSAGE` names the destination that it
-//! was sent to. Queues have no patterns.
+//! In `/topic/PATH` and `/user/PATH`, both `/` and `.` separate the segments of the path: `/topic/a.b` and
+//! `/topic/a/b` are the same topic. A subscription may be a pattern. `*` matches any one segment; `>` or `#`, as the
+//! last segment, matches any number of segments, including none: `/topic/stocks.*`, `/topic/stocks.>`. A `MESSAGE`
+//! names the destination that it was sent to. Queues have no patterns.
 //!
 //! # Topics
 //!
@@ -44,9 +44,9 @@
 //!
 //! # Queues
 //!
-//! A queue delivers each message to one consumer. Its consumers take turns, as long as they have credit. `ACK` removes a
-//! message from its queue. After a `NACK`, or when its consumer goes away, the queue delivers it again, with
-//! `redelivered:true` and before all later messages; after a `NACK` preferably to another consumer.
+//! A queue delivers each message to one consumer. Its consumers take turns, as long as they have credit. `ACK`
+//! removes a message from its queue. After a `NACK`, or when its consumer goes away, the queue delivers it again,
+//! with `redelivered:true` and before all later messages; after a `NACK` preferably to another consumer.
 //!
 //! A message that was delivered [`Config::max_delivery_attempts`] times without an acknowledgment moves to
 //! [`Config::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`. The reason is
@@ -56,9 +56,9 @@
 //!
 //! # Replies
 //!
-//! To get replies, a session subscribes to `/temp-queue/NAME` and sends its request with `reply-to:/temp-queue/NAME`. The
-//! broker rewrites the header to a name that nobody can guess, and any client that has this name may send to it. The queue
-//! exists while its session is subscribed to it; later replies are dropped without an error.
+//! To get replies, a session subscribes to `/temp-queue/NAME` and sends its request with `reply-to:/temp-queue/NAME`.
+//! The broker rewrites the header to a name that nobody can guess, and any client that has this name may send to it.
+//! The queue exists while its session is subscribed to it; later replies are dropped without an error.
 //!
 //! # Errors
 //!

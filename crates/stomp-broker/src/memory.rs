@@ -11,8 +11,8 @@ use stomp_session::{BoxError, Message, MessageStream};
 
 /// The in-memory engine, which [`Broker::new`](crate::Broker::new) uses.
 ///
-/// Its memory is bounded by its [`Config`]. Its messages are lost when the process ends. It holds no lock while it pushes
-/// to a mailbox or wakes a subscriber.
+/// Its memory is bounded by its [`Config`]. Its messages are lost when the process ends. It holds no lock while it
+/// pushes to a mailbox or wakes a subscriber.
 pub struct Memory {
     topics: Topics,
     queues: Queues,

@@ -1,12 +1,12 @@
-//! The engine in memory does what every engine has to.
+//! The in-memory engine passes the conformance tests of all engines.
 
 use stomp_broker::{Config, Engine, Memory, conformance};
 
 #[tokio::test(start_paused = true)]
-async fn the_engine_in_memory_conforms() {
+async fn the_in_memory_engine_conforms() {
     let engine = Memory::new(Config::default());
-    if let Err(failure) = conformance::check(&engine).await {
-        panic!("{failure}");
+    if let Err(error) = conformance::check(&engine).await {
+        panic!("{error}");
     }
     let statistics = engine.statistics();
     assert_eq!(statistics.temporary_queues, 0);

@@ -157,8 +157,8 @@ impl State {
     /// The subscribers of all patterns that match a topic. Counts the message in each matching group.
     fn chunks_for(&self, to: &Destination) -> SmallVec<[Chunk; 2]> {
         let mut chunks = SmallVec::new();
-        // A `BTreeMap` with `Option<Principal>` as keys cannot be queried by `Option<&Principal>`. Cloning is cheap: most
-        // topics have no principal.
+        // A `BTreeMap` with `Option<Principal>` as keys cannot be queried by `Option<&Principal>`. Cloning is cheap:
+        // most topics have no principal.
         if let Some(trie) = self.groups.get(&to.principal().cloned()) {
             trie.for_each_match(to.path(), &mut |group| {
                 group.published.add(1);

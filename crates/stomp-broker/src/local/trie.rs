@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 /// Values by pattern. A lookup follows the segments of a path: at each one to the child of the same name and to that of
 /// `*`. So its cost depends on the path and the patterns that match it, not on the number of patterns.
 ///
-/// [`Destination::check`](crate::Destination) bounds the depth of the trie and the wildcards of a pattern, and with them
-/// the recursion and the number of nodes that one lookup visits.
+/// [`Destination::check`](crate::Destination) bounds the depth of the trie and the wildcards of a pattern, and with
+/// them the recursion and the number of nodes that one lookup visits.
 #[derive(Debug)]
 pub(super) struct Trie<T> {
     root: Node<T>,

@@ -37,7 +37,8 @@ impl QueuedMessage {
         }
     }
 
-    /// Turns the message into a dead letter: a new message that never expires, with the queue and the reason as headers.
+    /// Turns the message into a dead letter: a new message that never expires, with the queue and the reason as
+    /// headers.
     pub(super) fn into_dead_letter(self, reason: &str, queue: &str) -> QueuedMessage {
         let mut headers = self.message.headers().clone();
         headers.remove("expires");

@@ -1,0 +1,62 @@
+//! The promises hold under load: no message is lost, duplicated or out of order.
+//!
+//! Randomness is seeded. `SOAK=1` makes the runs long: a million deliveries.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails is a test that fails"
+)]
+
+#[path = "../clients/mod.rs"]
+mod clients;
+
+mod queues;
+mod slow_subscribers;
+mod topics;
+mod transactions;
+
+use clients::{Random, open};
+use std::{sync::Arc, time::Duration};
+use stomp_broker::Config;
+use stomp_session::MailboxConfig;
+use tokio::task::yield_now;
+
+const PUBLISHERS: usize = 8;
+const SUBSCRIBERS: usize = 8;
+const TOPICS: usize = 16;
+
+/// The kind of pauses that keep one task from doing all its work at once.
+#[derive(Clone, Copy)]
+enum Pauses {
+    /// Random times. On a paused clock they cost nothing.
+    Sleeps,
+    /// Random numbers of yields, for several threads.
+    Yields,
+}
+
+impl Pauses {
+    async fn pause(self, random: &mut Random) {
+        match self {
+            Pauses::Sleeps => tokio::time::sleep(Duration::from_micros(random.below(500))).await,
+            Pauses::Yields => {
+                for _ in 0..random.below(4) {
+                    yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+/// Settings of broker and session under which no mailbox and no queue is ever full.
+fn unbounded() -> (Config, Arc<stomp_session::Config>) {
+    let mut config = open();
+    (config.max_queue_messages, config.max_queue_bytes) = (usize::MAX, usize::MAX);
+    config.mailbox = MailboxConfig::default()
+        .max_messages(usize::MAX)
+        .max_bytes(usize::MAX);
+    let mut session = stomp_session::Config::default();
+    session.max_total_mailbox_bytes = usize::MAX;
+    (config, Arc::new(session))
+}

@@ -1,0 +1,116 @@
+//! Slow subscribers: no message is lost without a notice.
+
+use super::{
+    PUBLISHERS, SUBSCRIBERS, TOPICS,
+    clients::{Client, Random, size},
+};
+use futures_util::future::join_all;
+use std::{collections::HashMap, time::Duration};
+use stomp_broker::{Broker, Config};
+use stomp_frame::Command;
+use stomp_session::{MailboxConfig, Overflow};
+
+/// A subscriber that sometimes stops reading. Checks the order, and returns the numbers of messages that it read and of
+/// those that the broker reported as dropped.
+async fn read_with_pauses(mut client: Client, seed: u64) -> (usize, usize) {
+    let mut random = Random::new(seed);
+    let mut next = HashMap::new();
+    let (mut read, mut dropped) = (0, 0);
+    loop {
+        let message = client.gets(Command::Message).await;
+        let reported = message.headers.get("dropped-messages");
+        dropped += reported.map_or(0, |count| count.parse::<usize>().unwrap());
+        let text = std::str::from_utf8(&message.body)
+            .unwrap()
+            .trim_end()
+            .to_owned();
+        if text == "end" {
+            return (read, dropped);
+        }
+        let (publisher, sequence) = text.split_once(' ').unwrap();
+        let sequence: usize = sequence.parse().unwrap();
+        let next = next.entry(publisher.to_owned()).or_insert(0);
+        assert!(sequence >= *next, "{publisher} {sequence} after {next}");
+        *next = sequence + 1;
+        read += 1;
+        if random.below(500) == 0 {
+            tokio::time::sleep(Duration::from_millis(random.below(2_000))).await;
+        }
+    }
+}
+
+async fn publish(broker: Broker, number: usize, messages: usize) {
+    let mut random = Random::new(200 + number as u64);
+    for sequence in 0..messages {
+        let topic = random.below(TOPICS as u64);
+        let body = format!("{number} {sequence}{}", " ".repeat(500));
+        broker
+            .publish(&format!("/topic/t.{topic}"), body)
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_micros(random.below(500))).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_dropped_message_is_reported_to_its_subscriber() {
+    let messages = size(2_000, 100_000);
+    let mut config = Config::default();
+    config.mailbox = MailboxConfig::default().overflow(Overflow::DropOldest);
+    let broker = Broker::new(config).unwrap();
+    let mut readers = Vec::new();
+    for seed in 0..SUBSCRIBERS as u64 {
+        let mut client = Client::of(&broker).await;
+        client.subscribes("0", "/topic/t.*").await;
+        readers.push(tokio::spawn(read_with_pauses(client, seed)));
+    }
+    let publishers =
+        (0..PUBLISHERS).map(|number| tokio::spawn(publish(broker.clone(), number, messages)));
+    join_all(publishers)
+        .await
+        .into_iter()
+        .for_each(Result::unwrap);
+    // Drops are reported with the next message.
+    broker.publish("/topic/t.0", "end").await.unwrap();
+    let mut all_dropped = 0;
+    for (read, dropped) in join_all(readers).await.into_iter().map(Result::unwrap) {
+        assert_eq!(
+            read + dropped,
+            PUBLISHERS * messages,
+            "{read} read, {dropped} dropped"
+        );
+        all_dropped += dropped;
+    }
+    println!("{all_dropped} dropped");
+    assert!(all_dropped > messages / 10, "{all_dropped}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_a_slow_subscriber_misses_nothing_until_it_is_disconnected() {
+    let broker = Broker::new(Config::default()).unwrap();
+    let (mut slow, mut quick) = (Client::of(&broker).await, Client::of(&broker).await);
+    slow.subscribes("0", "/topic/>").await;
+    quick.subscribes("0", "/topic/>").await;
+    for sequence in 0..2_000 {
+        let body = format!("{sequence}{}", " ".repeat(1_000));
+        broker.publish("/topic/t", body.clone()).await.unwrap();
+        quick.gets_message(&body).await;
+    }
+    let mut next = 0;
+    let end = loop {
+        let frame = slow.next().await.unwrap();
+        if frame.command != Command::Message {
+            break frame;
+        }
+        assert_eq!(
+            std::str::from_utf8(&frame.body).unwrap().trim_end(),
+            next.to_string()
+        );
+        next += 1;
+    };
+    assert_eq!(
+        (end.command, end.headers.get("message")),
+        (Command::Error, Some("slow-consumer"))
+    );
+    assert!(next > 256 && next < 2_000, "{next}");
+}
