@@ -1,4 +1,4 @@
-//! What clients can make grow has bounds, and nothing waits for itself.
+//! Bounds of everything that clients can make grow, and freedom from deadlocks.
 //!
 //! `SOAK=1` makes the numbers large: 100,000 destinations, 10,000 subscribers.
 
@@ -48,7 +48,7 @@ fn has_next(stream: &mut MessageStream) -> bool {
 }
 
 #[test]
-fn destinations_that_are_abandoned_leave_nothing_behind() {
+fn unused_destinations_leave_no_memory_behind() {
     let count = size(5_000, 100_000);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -66,7 +66,7 @@ fn destinations_that_are_abandoned_leave_nothing_behind() {
                 publish(
                     &broker,
                     &format!("/topic/a.{number}.c.b"),
-                    "nobody is there",
+                    "without subscribers",
                 );
                 let queue = format!("/queue/{number}");
                 publish(&broker, &queue, "1");
@@ -77,7 +77,7 @@ fn destinations_that_are_abandoned_leave_nothing_behind() {
             assert_eq!(broker.statistics().destinations.len(), count);
             for _ in 0..12 {
                 advance(Duration::from_secs(1)).await;
-                // The sweep has a pause after each few of them.
+                // The sweep yields after every 64 queues.
                 for _ in 0..count / 64 + 2 {
                     tokio::task::yield_now().await;
                 }
@@ -87,14 +87,14 @@ fn destinations_that_are_abandoned_leave_nothing_behind() {
     });
     assert_eq!(leaks.into_inner(), 0);
     println!(
-        "{} bytes left of {} at most",
+        "{} bytes left of a maximum of {}",
         info.bytes_current, info.bytes_max
     );
     assert!(info.bytes_current < 16 << 10, "{info:?}");
 }
 
 #[test]
-fn there_are_no_more_destinations_than_there_may_be() {
+fn the_number_of_destinations_is_limited() {
     let mut config = Config::default();
     config.max_destinations = 3;
     let broker = Broker::new(config).unwrap();
@@ -102,7 +102,7 @@ fn there_are_no_more_destinations_than_there_may_be() {
         .map(|destination| subscribed(&broker, destination))
         .into();
     streams.push(subscribed(&broker, "/topic/a"));
-    let refused = |destination: &str| {
+    let is_refused = |destination: &str| {
         let error = broker
             .subscribe(destination)
             .now_or_never()
@@ -111,14 +111,18 @@ fn there_are_no_more_destinations_than_there_may_be() {
             .unwrap();
         error.to_string().starts_with("too-many-destinations")
     };
-    assert!(refused("/topic/c"));
-    publish(&broker, "/topic/c", "that takes no place");
+    assert!(is_refused("/topic/c"));
+    publish(
+        &broker,
+        "/topic/c",
+        "a message does not count as a destination",
+    );
     drop(streams.remove(1));
     streams.push(subscribed(&broker, "/topic/c"));
     for queue in ["/queue/a", "/queue/b", "/queue/c"] {
         publish(&broker, queue, "1");
     }
-    assert!(refused("/queue/d"));
+    assert!(is_refused("/queue/d"));
     assert!(
         broker
             .publish("/queue/d", "1")
@@ -130,36 +134,40 @@ fn there_are_no_more_destinations_than_there_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_subscribers_of_one_topic_are_served_in_steps() {
+async fn a_message_reaches_many_subscribers_in_steps_of_64() {
     let count = size(1_000, 10_000);
     let broker = Broker::new(Config::default()).unwrap();
     let mut streams: Vec<_> = (0..count)
         .map(|_| subscribed(&broker, "/topic/a"))
         .collect();
-    let have = |streams: &mut Vec<MessageStream>| {
+    let count_with_message = |streams: &mut Vec<MessageStream>| {
         streams
             .iter_mut()
             .filter_map(|it| has_next(it).then_some(()))
             .count()
     };
-    let mut answer = pin!(broker.publish("/topic/a", "1"));
-    assert_eq!(have(&mut streams), 64, "the first have it at once");
+    let mut publication = pin!(broker.publish("/topic/a", "1"));
+    assert_eq!(
+        count_with_message(&mut streams),
+        64,
+        "the first step happens at once"
+    );
     let mut cx = Context::from_waker(Waker::noop());
     let mut reached = 64;
-    while answer.as_mut().poll(&mut cx).is_pending() {
-        let more = have(&mut streams);
+    while publication.as_mut().poll(&mut cx).is_pending() {
+        let more = count_with_message(&mut streams);
         assert!(more <= 64, "{more}");
         reached += more;
     }
-    assert_eq!(reached + have(&mut streams), count);
-    // Half a fan-out is none.
+    assert_eq!(reached + count_with_message(&mut streams), count);
+    // Dropping a fan-out completes it.
     drop(broker.publish("/topic/a", "2"));
-    assert_eq!(have(&mut streams), count);
+    assert_eq!(count_with_message(&mut streams), count);
     assert_eq!(broker.statistics().delivered, 2 * count as u64);
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_clients_of_one_topic_all_get_everything() {
+async fn many_clients_of_one_topic_all_get_every_message() {
     let count = size(300, 10_000);
     let broker = Broker::new(open()).unwrap();
     let mut clients = Vec::new();
@@ -177,7 +185,7 @@ async fn many_clients_of_one_topic_all_get_everything() {
             client.gets_message(&number.to_string()).await;
         }
     }
-    // Any of them may leave.
+    // Some subscribers of each chunk leave.
     for (number, client) in clients.into_iter().enumerate() {
         if number % 3 > 0 {
             client.breaks_off().await;
@@ -187,8 +195,8 @@ async fn many_clients_of_one_topic_all_get_everything() {
 }
 
 #[test]
-fn wildcards_cost_each_message_no_more_than_they_may() {
-    let (segments, most) = (16u32, 3);
+fn a_message_reaches_all_patterns_within_the_limit_of_wildcards() {
+    let (segments, max_wildcards) = (16u32, 3);
     let broker = Broker::new(Config::default()).unwrap();
     let pattern = |places: u32| -> String {
         let segments: Vec<_> = (0..segments)
@@ -198,7 +206,7 @@ fn wildcards_cost_each_message_no_more_than_they_may() {
     };
     let mut streams = Vec::new();
     for places in 0..1u32 << segments {
-        if places.count_ones() <= most {
+        if places.count_ones() <= max_wildcards {
             streams.push(subscribed(&broker, &pattern(places)));
         }
     }
@@ -229,7 +237,7 @@ fn wildcards_cost_each_message_no_more_than_they_may() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_may_publish_to_the_topic_that_its_own_session_is_subscribed_to() {
+async fn a_handler_can_publish_to_a_topic_of_its_own_session() {
     let broker = Broker::new(open()).unwrap();
     let inner = broker.clone();
     let service = tower::service_fn(move |request: Request| {
@@ -265,13 +273,13 @@ async fn a_handler_may_publish_to_the_topic_that_its_own_session_is_subscribed_t
     }
 }
 
-/// Does all that a broker can be asked, in the middle of being woken by it.
-struct Meddler {
+/// A waker that uses the broker while the broker wakes it.
+struct ReentrantWaker {
     broker: Broker,
     woken: AtomicUsize,
 }
 
-impl Wake for Meddler {
+impl Wake for ReentrantWaker {
     fn wake(self: Arc<Self>) {
         if self.woken.fetch_add(1, Ordering::SeqCst) >= 10 {
             return;
@@ -280,7 +288,7 @@ impl Wake for Meddler {
             publish(&self.broker, destination, "again");
             let mut stream = subscribed(&self.broker, destination);
             let waker = Waker::from(Arc::clone(&self));
-            // What it gets is dropped, and so goes back.
+            // The delivery is dropped, and so returns to the queue.
             assert!(
                 stream
                     .poll_next_unpin(&mut Context::from_waker(&waker))
@@ -293,15 +301,15 @@ impl Wake for Meddler {
     }
 }
 
-/// A lock that was held while something is woken would be waited for here for ever.
+/// This test hangs if a lock is held during a wake.
 #[test]
-fn no_lock_is_held_while_somebody_is_woken() {
+fn no_lock_is_held_while_a_subscriber_is_woken() {
     let broker = Broker::new(Config::default()).unwrap();
-    let meddler = Arc::new(Meddler {
+    let reentrant = Arc::new(ReentrantWaker {
         broker: broker.clone(),
         woken: AtomicUsize::new(0),
     });
-    let waker = Waker::from(Arc::clone(&meddler));
+    let waker = Waker::from(Arc::clone(&reentrant));
     let mut cx = Context::from_waker(&waker);
     let (mut topic, mut queue) = (
         subscribed(&broker, "/topic/a"),
@@ -316,15 +324,15 @@ fn no_lock_is_held_while_somebody_is_woken() {
     ));
     publish(&broker, "/queue/a", "1");
     let Poll::Ready(Some(Ok(delivery))) = queue.poll_next_unpin(&mut cx) else {
-        panic!("nothing came")
+        panic!("no message arrived")
     };
     delivery.settle(Settlement::Nacked);
     drop(queue);
-    assert!(meddler.woken.load(Ordering::SeqCst) > 3);
+    assert!(reentrant.woken.load(Ordering::SeqCst) > 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_client_cannot_subscribe_without_end() {
+async fn the_subscriptions_of_one_client_are_limited() {
     let broker = Broker::new(open()).unwrap();
     let mut client = Client::of(&broker).await;
     for number in 0..256 {

@@ -1,4 +1,4 @@
-//! What is a principal's own, and what is a session's.
+//! Private destinations: `/user` of a principal, and `/temp-queue` of a session.
 
 mod clients;
 
@@ -8,7 +8,7 @@ use stomp_frame::Frame;
 use stomp_session::Principal;
 
 #[tokio::test(start_paused = true)]
-async fn a_principal_gets_its_own_in_all_its_sessions() {
+async fn all_sessions_of_a_principal_get_its_messages() {
     let broker = Broker::new(open()).unwrap();
     let mut anns = [
         Client::named(&broker, "ann").await,
@@ -31,19 +31,23 @@ async fn a_principal_gets_its_own_in_all_its_sessions() {
         client.gets_nothing().await;
     }
     bob.gets_nothing().await;
-    bob.send(send("/user/queue/news", "to oneself")).await;
+    bob.send(send("/user/queue/news", "to myself")).await;
     for _ in 0..2 {
-        bob.gets_message("to oneself").await;
+        bob.gets_message("to myself").await;
     }
     anns[0].gets_nothing().await;
     broker
-        .send_to_user(&Principal::new("nobody"), "/queue/news", "that is no error")
+        .send_to_user(
+            &Principal::new("nobody"),
+            "/queue/news",
+            "sending to nobody is no error",
+        )
         .await
         .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_gets_at_what_is_anothers() {
+async fn no_client_can_read_or_write_destinations_of_another_principal() {
     let broker = Broker::new(open()).unwrap();
     let mut eve = Client::named(&broker, "eve").await;
     for (id, destination) in [
@@ -85,7 +89,7 @@ async fn nobody_gets_at_what_is_anothers() {
     ann.gets_nothing().await;
 }
 
-/// Names are no patterns, and are not split.
+/// A name is neither a pattern nor split into segments.
 #[tokio::test(start_paused = true)]
 async fn a_principal_may_have_any_name() {
     let broker = Broker::new(open()).unwrap();
@@ -108,19 +112,19 @@ async fn a_principal_may_have_any_name() {
     }
 }
 
-/// Subscribes to replies and asks for one; gives what the service is asked, which is to answer.
-async fn question(client: &mut Client, service: &mut Client) -> Frame {
+/// Subscribes to replies and sends a request. Returns the request as the service gets it.
+async fn request_reply(client: &mut Client, service: &mut Client) -> Frame {
     client.consumes("replies", "/temp-queue/replies").await;
     client
         .asks(send("/queue/service", "?").with_header("reply-to", "/temp-queue/replies"))
         .await;
-    let question = service.gets_message("?").await;
-    service.acks(&question).await;
-    question
+    let request = service.gets_message("?").await;
+    service.acks(&request).await;
+    request
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_finds_the_session_that_asked() {
+async fn a_reply_reaches_the_session_that_sent_the_request() {
     let broker = Broker::new(open()).unwrap();
     let (mut ann, mut bob, mut service) = (
         Client::of(&broker).await,
@@ -128,10 +132,10 @@ async fn a_reply_finds_the_session_that_asked() {
         Client::of(&broker).await,
     );
     service.consumes("0", "/queue/service").await;
-    let question_of_ann = question(&mut ann, &mut service).await;
-    let question_of_bob = question(&mut bob, &mut service).await;
+    let request_of_ann = request_reply(&mut ann, &mut service).await;
+    let request_of_bob = request_reply(&mut bob, &mut service).await;
     let [to_ann, to_bob] =
-        [&question_of_ann, &question_of_bob].map(|it| it.headers.get("reply-to").unwrap());
+        [&request_of_ann, &request_of_bob].map(|it| it.headers.get("reply-to").unwrap());
     assert_ne!(to_ann, to_bob);
     service.sends(to_ann, "ann").await;
     service.sends(to_bob, "bob").await;
@@ -141,7 +145,7 @@ async fn a_reply_finds_the_session_that_asked() {
         Some("/temp-queue/replies")
     );
     bob.gets_message("bob").await;
-    // It is a queue, and knows acknowledgments.
+    // A temporary queue has acknowledgments like any queue.
     ann.nacks(&reply).await;
     let reply = ann.gets_message("ann").await;
     assert_eq!(reply.headers.get("redelivered"), Some("true"));
@@ -155,7 +159,7 @@ async fn a_reply_finds_the_session_that_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_temporary_queue_is_its_sessions_own_and_ends_with_it() {
+async fn a_temporary_queue_belongs_to_its_session_and_ends_with_it() {
     let broker = Broker::new(open()).unwrap();
     let (mut ann, mut eve, mut service) = (
         Client::of(&broker).await,
@@ -163,8 +167,8 @@ async fn a_temporary_queue_is_its_sessions_own_and_ends_with_it() {
         Client::of(&broker).await,
     );
     service.consumes("0", "/queue/service").await;
-    let question = question(&mut ann, &mut service).await;
-    let to_ann = question.headers.get("reply-to").unwrap();
+    let request = request_reply(&mut ann, &mut service).await;
+    let to_ann = request.headers.get("reply-to").unwrap();
     eve.consumes("0", "/temp-queue/replies").await;
     eve.consumes("1", to_ann).await;
     eve.consumes("2", &to_ann.replace("/temp-queue/", "/queue/"))
@@ -175,38 +179,41 @@ async fn a_temporary_queue_is_its_sessions_own_and_ends_with_it() {
     assert_eq!(broker.statistics().temporary_queues, 3);
     ann.breaks_off().await;
     assert_eq!(broker.statistics().temporary_queues, 2);
-    // That is not the service's fault.
-    service.sends(to_ann, "too late").await;
+    // The service gets no error, since it is not at fault.
+    service.sends(to_ann, "after the session has ended").await;
     service
-        .sends("/temp-queue/00112233445566778899aabbccddeeff", "made up")
+        .sends(
+            "/temp-queue/00112233445566778899aabbccddeeff",
+            "to an invented name",
+        )
         .await;
     assert_eq!(broker.statistics().temporary_queues, 2);
     assert_eq!(broker.statistics().dropped, 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_the_name_of_a_reply_may_send_there_and_only_there() {
+async fn a_client_with_the_name_of_a_reply_may_send_to_it_without_permission() {
     let broker = Broker::new(Config::default()).unwrap();
     let (mut ann, mut service) = (Client::of(&broker).await, Client::of(&broker).await);
     ann.subscribes("0", "/temp-queue/replies").await;
     ann.is_refused(send("/temp-queue/replies", "1"), "forbidden")
         .await;
-    // In a test, the name is told by an application that may send.
+    // Another broker creates the name, since clients of the first may not send.
     let mut open = open();
     open.max_temporary_queues = 2;
     let other = Broker::new(open).unwrap();
-    let mut questions = other.subscribe("/topic/questions").await.unwrap();
+    let mut requests = other.subscribe("/topic/requests").await.unwrap();
     let mut ann = Client::of(&other).await;
     ann.consumes("0", "/temp-queue/replies").await;
-    ann.asks(send("/topic/questions", "?").with_header("reply-to", "/temp-queue/replies"))
+    ann.asks(send("/topic/requests", "?").with_header("reply-to", "/temp-queue/replies"))
         .await;
-    let question = futures_util::StreamExt::next(&mut questions)
+    let request = futures_util::StreamExt::next(&mut requests)
         .await
         .unwrap()
         .unwrap();
-    let to_ann = question.headers().get("reply-to").unwrap();
+    let to_ann = request.headers().get("reply-to").unwrap();
     service
-        .sends(to_ann, "another broker knows nobody of this name")
+        .sends(to_ann, "the first broker does not know the name")
         .await;
     ann.gets_nothing().await;
     ann.subscribes("1", "/temp-queue/more").await;
@@ -215,7 +222,7 @@ async fn who_has_the_name_of_a_reply_may_send_there_and_only_there() {
         "too-many-destinations",
     )
     .await;
-    let too_many = send("/topic/questions", "?").with_header("reply-to", "/temp-queue/too-many");
+    let too_many = send("/topic/requests", "?").with_header("reply-to", "/temp-queue/too-many");
     ann.is_refused(too_many, "too-many-destinations").await;
     ann.asks(unsubscribe("1")).await;
 }

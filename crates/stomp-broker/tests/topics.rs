@@ -1,4 +1,4 @@
-//! Topics, as clients see them.
+//! Topics over sessions: patterns, permissions, retained messages, slow subscribers.
 
 mod clients;
 
@@ -8,10 +8,10 @@ use stomp_broker::{Allow, Broker, Config};
 use stomp_session::{MailboxConfig, Message, Overflow};
 
 #[tokio::test(start_paused = true)]
-async fn everybody_who_is_subscribed_gets_a_message_its_sender_too() {
+async fn all_subscribers_get_a_message_including_its_sender() {
     let broker = Broker::new(open()).unwrap();
     let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
-    ann.sends("/topic/a", "for nobody").await;
+    ann.sends("/topic/a", "before any subscription").await;
     ann.subscribes("0", "/topic/a").await;
     bob.subscribes("0", "/topic/a").await;
     bob.subscribes("1", "/topic/a").await;
@@ -26,7 +26,7 @@ async fn everybody_who_is_subscribed_gets_a_message_its_sender_too() {
     assert_eq!(message.headers.get("destination"), Some("/topic/a"));
     assert!(
         !message.headers.contains("redelivered"),
-        "that is for the server to say"
+        "only the server sets redelivered"
     );
     let subscriptions = [bob.gets_message("1").await, bob.gets_message("1").await];
     assert_ne!(
@@ -40,7 +40,7 @@ async fn everybody_who_is_subscribed_gets_a_message_its_sender_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_tells_subscribers_of_patterns_where_it_was_sent_to() {
+async fn a_message_for_a_pattern_names_its_own_destination() {
     let broker = Broker::new(open()).unwrap();
     let mut client = Client::of(&broker).await;
     client.subscribes("0", "/topic/stocks.*").await;
@@ -63,7 +63,7 @@ async fn a_message_tells_subscribers_of_patterns_where_it_was_sent_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_may_send_unless_it_is_allowed() {
+async fn clients_may_send_only_if_the_settings_allow_it() {
     let broker = Broker::new(Config::default()).unwrap();
     let mut client = Client::named(&broker, "ann").await;
     for destination in ["/topic/a", "/queue/a", "/user/a", "/temp-queue/a"] {
@@ -81,7 +81,7 @@ async fn nobody_may_send_unless_it_is_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_destination_is_refused_and_the_session_goes_on() {
+async fn invalid_destinations_are_refused_and_the_session_stays_open() {
     let broker = Broker::new(open()).unwrap();
     let mut client = Client::of(&broker).await;
     for (destination, code) in [
@@ -109,7 +109,7 @@ async fn what_is_no_destination_is_refused_and_the_session_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_value_of_a_topic_is_kept_for_those_who_come_later() {
+async fn a_retained_message_is_delivered_to_later_subscribers() {
     let mut config = open();
     config.max_retained_messages = 2;
     let broker = Broker::new(config).unwrap();
@@ -119,8 +119,8 @@ async fn the_last_value_of_a_topic_is_kept_for_those_who_come_later() {
         ann.asks(send(destination, body).with_header("retain", "set"))
             .await;
     }
-    ann.sends("/topic/a", "not kept").await;
-    for body in ["1", "2", "not kept"] {
+    ann.sends("/topic/a", "not retained").await;
+    for body in ["1", "2", "not retained"] {
         bob.gets_message(body).await;
     }
     bob.subscribes("1", "/topic/*").await;
@@ -136,7 +136,7 @@ async fn the_last_value_of_a_topic_is_kept_for_those_who_come_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_room_no_last_value_is_kept() {
+async fn by_default_no_message_is_retained() {
     let broker = Broker::new(Config::default()).unwrap();
     broker
         .publish("/topic/a", Message::new("1").with_header("retain", "set"))
@@ -148,12 +148,12 @@ async fn without_room_no_last_value_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_keep_up_is_told_and_hinders_nobody() {
-    let told = [
+async fn a_slow_subscriber_meets_its_policy_and_does_not_delay_others() {
+    let outcomes = [
         (Overflow::Disconnect, None),
         (Overflow::DropOldest, Some("6")),
     ];
-    for (overflow, dropped) in told {
+    for (overflow, dropped) in outcomes {
         let mut config = open();
         config.mailbox = MailboxConfig::default().max_messages(4).overflow(overflow);
         let broker = Broker::new(config).unwrap();
@@ -184,7 +184,7 @@ async fn who_does_not_keep_up_is_told_and_hinders_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn statistics_tell_what_there_is() {
+async fn statistics_list_destinations_with_their_counts() {
     let broker = Broker::new(open()).unwrap();
     let mut client = Client::named(&broker, "ann").await;
     client.subscribes("0", "/topic/a").await;
@@ -234,15 +234,15 @@ async fn statistics_tell_what_there_is() {
         (3, 3, 1)
     );
     client.breaks_off().await;
-    let left = broker
+    let remaining = broker
         .statistics()
         .destinations
         .into_iter()
         .map(|it| it.destination.to_string());
     assert_eq!(
-        left.collect::<Vec<_>>(),
+        remaining.collect::<Vec<_>>(),
         ["/queue/a", "/queue/b"],
-        "a queue stays for a while"
+        "queues stay until the idle timeout"
     );
     assert_eq!(broker.statistics().temporary_queues, 0);
 }

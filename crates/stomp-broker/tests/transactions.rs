@@ -1,4 +1,4 @@
-//! Transactions: all of it, or nothing.
+//! Transactions over sessions: all of their messages, or none.
 
 mod clients;
 
@@ -7,7 +7,7 @@ use stomp_broker::{Broker, QueueOverflow};
 use stomp_frame::Command;
 
 #[tokio::test(start_paused = true)]
-async fn what_is_committed_arrives_in_order_and_what_is_aborted_does_not() {
+async fn committed_messages_arrive_in_order_and_aborted_ones_never() {
     let broker = Broker::new(open()).unwrap();
     let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
     bob.subscribes("0", "/topic/a").await;
@@ -44,7 +44,7 @@ async fn what_is_committed_arrives_in_order_and_what_is_aborted_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn if_one_is_refused_none_arrives_and_no_room_is_lost() {
+async fn one_refused_message_cancels_its_transaction_and_releases_its_room() {
     let mut config = open();
     config.max_queue_messages = 3;
     let broker = Broker::new(config).unwrap();
@@ -77,7 +77,7 @@ async fn if_one_is_refused_none_arrives_and_no_room_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn to_take_and_to_send_may_be_one() {
+async fn an_ack_and_a_send_take_effect_together() {
     let broker = Broker::new(open()).unwrap();
     let (mut ann, mut worker) = (Client::of(&broker).await, Client::of(&broker).await);
     ann.sends("/queue/in", "job").await;
@@ -112,7 +112,7 @@ async fn to_take_and_to_send_may_be_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_oldest_are_pushed_out_only_when_it_is_committed() {
+async fn the_oldest_messages_are_evicted_only_by_a_commit() {
     let mut config = open();
     (config.max_queue_messages, config.queue_overflow) = (2, QueueOverflow::DropOldest);
     let broker = Broker::new(config).unwrap();

@@ -1,6 +1,6 @@
-//! Clients of a broker, over streams in memory.
+//! STOMP clients of a broker, over in-memory streams.
 
-#![allow(dead_code, reason = "no test needs all of it")]
+#![allow(dead_code, reason = "no test program uses all helpers")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -20,14 +20,14 @@ use stomp_socket::{Inbound, Outbound, Socket};
 use tokio::{task::JoinHandle, time::timeout};
 use tower::Service;
 
-/// A broker's settings in which clients may send.
+/// Broker settings under which all clients may send.
 pub(crate) fn open() -> Config {
     let mut config = Config::default();
     config.send = Allow::Everybody;
     config
 }
 
-/// A connected client, and the task that serves it.
+/// A connected client, and the task of its session.
 pub(crate) struct Client {
     pub(crate) socket: Socket,
     pub(crate) connection: JoinHandle<()>,
@@ -35,16 +35,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client of a broker that runs by itself.
+    /// Connects to a broker without other services.
     pub(crate) async fn of(broker: &Broker) -> Client {
         Client::with(broker.clone(), Arc::default()).await
     }
 
-    /// A client that has logged in.
+    /// Connects under the name of a principal.
     pub(crate) async fn named(broker: &Broker, name: &str) -> Client {
         Client::with(Named(broker.clone(), Principal::new(name)), Arc::default()).await
     }
 
+    /// Connects to any service.
     pub(crate) async fn with<S>(service: S, config: Arc<stomp_session::Config>) -> Client
     where
         S: Service<Request, Response = Response, Error = BoxError, Future: Send> + Send + 'static,
@@ -69,7 +70,7 @@ impl Client {
         client
     }
 
-    /// Sends a frame, and says whether there is somebody to send it to.
+    /// Sends a frame. Returns false if the connection has ended.
     pub(crate) async fn try_send(&mut self, frame: Frame) -> bool {
         self.socket.send(Outbound::Frame(frame)).await.is_ok()
     }
@@ -78,12 +79,12 @@ impl Client {
         assert!(self.try_send(frame).await);
     }
 
-    /// The next frame; `None` at the end.
+    /// The next frame. `None` if the connection has ended.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
             match timeout(Duration::from_secs(1_000), self.socket.next())
                 .await
-                .expect("a frame, or the end")?
+                .expect("neither a frame nor an end arrived in time")?
             {
                 Inbound::Frame(frame) => return Some(frame),
                 Inbound::End(_) => return None,
@@ -96,7 +97,7 @@ impl Client {
         let frame = self
             .next()
             .await
-            .unwrap_or_else(|| panic!("the end, and no {command}"));
+            .unwrap_or_else(|| panic!("the connection ended instead of a {command}"));
         assert_eq!(frame.command, command, "{frame:?} {:?}", frame.body);
         frame
     }
@@ -113,7 +114,7 @@ impl Client {
         error
     }
 
-    /// Sends a frame and gets its receipt, and nothing before it.
+    /// Sends a frame. Checks that the next frame is its receipt.
     pub(crate) async fn asks(&mut self, frame: Frame) {
         let receipt = self.receipt();
         self.send(frame.with_header("receipt", &receipt)).await;
@@ -123,7 +124,7 @@ impl Client {
         );
     }
 
-    /// Sends a frame and gets an error for it, and nothing before that.
+    /// Sends a frame. Checks that the next frame is an error for it.
     pub(crate) async fn is_refused(&mut self, frame: Frame, code: &str) {
         let receipt = self.receipt();
         self.send(frame.with_header("receipt", &receipt)).await;
@@ -138,7 +139,7 @@ impl Client {
         format!("r{}", self.receipts)
     }
 
-    /// Nothing comes.
+    /// Checks that no frame arrives.
     pub(crate) async fn gets_nothing(&mut self) {
         let item = timeout(Duration::from_millis(1), self.socket.next()).await;
         assert!(item.is_err(), "{item:?}");
@@ -161,12 +162,12 @@ impl Client {
         self.asks(answer(Command::Ack, message)).await;
     }
 
-    /// Without a receipt, before which the message may come back.
+    /// Refuses a message, without a receipt: the message may return before that.
     pub(crate) async fn nacks(&mut self, message: &Frame) {
         self.send(answer(Command::Nack, message)).await;
     }
 
-    /// The connection breaks.
+    /// Breaks the connection, without DISCONNECT.
     pub(crate) async fn breaks_off(self) {
         self.connection.abort();
         let _ = self.connection.await;
@@ -195,7 +196,7 @@ pub(crate) fn answer(command: Command, message: &Frame) -> Frame {
         message
             .headers
             .get("ack")
-            .expect("a message that wants an ACK"),
+            .expect("the message needs no ACK"),
     )
 }
 
@@ -207,7 +208,7 @@ pub(crate) fn transaction(command: Command) -> Frame {
     in_transaction(Frame::new(command))
 }
 
-/// A broker that lets everybody in under a name.
+/// A broker that accepts every client under one name.
 #[derive(Clone)]
 struct Named(Broker, Principal);
 
@@ -230,7 +231,7 @@ impl Service<Request> for Named {
     }
 }
 
-/// Numbers that look random, and are the same for the same seed.
+/// A pseudo-random generator: the same numbers for the same seed.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -238,9 +239,9 @@ impl Random {
         Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// A number below `end`.
+    /// A number less than `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
-        // Marsaglia's xorshift.
+        // Xorshift, by Marsaglia.
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -248,7 +249,7 @@ impl Random {
     }
 }
 
-/// The larger of two sizes if `SOAK=1` is set.
+/// Returns the second size if `SOAK=1` is set, else the first.
 pub(crate) fn size(usual: usize, soak: usize) -> usize {
     if std::env::var_os("SOAK").is_some_and(|value| value == "1") {
         soak

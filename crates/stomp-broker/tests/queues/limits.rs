@@ -1,0 +1,86 @@
+//! Limits: full queues, and all queues together.
+
+use super::{
+    clients::{open, send, subscribe},
+    two_clients,
+};
+use stomp_broker::QueueOverflow;
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_rejects_messages() {
+    let mut config = open();
+    config.max_queue_messages = 2;
+    let (broker, mut producer, mut consumer) = two_clients(config).await;
+    producer.sends_numbers(0..2).await;
+    producer
+        .is_refused(send("/queue/q", "2"), "queue-full")
+        .await;
+    consumer.consumes("0", "/queue/q").await;
+    let messages = consumer.gets_numbers(0..2, false).await;
+    producer
+        .is_refused(send("/queue/q", "2"), "queue-full")
+        .await;
+    consumer.acks(&messages[0]).await;
+    producer.sends_numbers(2..3).await;
+    producer
+        .is_refused(send("/queue/q", "3"), "queue-full")
+        .await;
+    assert!(
+        broker
+            .publish("/queue/q", "3")
+            .await
+            .unwrap_err()
+            .to_string()
+            .starts_with("queue-full")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bytes_of_each_queue_and_of_all_queues_are_limited() {
+    let large = "x".repeat(1_000);
+    let mut config = open();
+    (config.max_queue_bytes, config.max_total_queue_bytes) = (2_500, 4_000);
+    let (_, mut producer, mut consumer) = two_clients(config).await;
+    for queue in ["/queue/a", "/queue/a", "/queue/b"] {
+        producer.sends(queue, &large).await;
+    }
+    let one_by_one = subscribe("0", "/queue/a")
+        .with_header("ack", "client")
+        .with_header("prefetch-count", "1");
+    consumer.asks(one_by_one).await;
+    for queue in ["/queue/a", "/queue/a", "/queue/c"] {
+        let message = consumer.gets_message(&large).await;
+        for full in ["/queue/a", "/queue/c"] {
+            producer.is_refused(send(full, &large), "queue-full").await;
+        }
+        consumer.acks(&message).await;
+        producer.sends(queue, &large).await;
+    }
+    // The queue has room, but all queues together have none.
+    producer
+        .is_refused(send("/queue/a", &large), "queue-full")
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_drop_oldest_a_full_queue_makes_its_oldest_messages_dead_letters() {
+    let mut config = open();
+    (config.max_queue_messages, config.queue_overflow) = (2, QueueOverflow::DropOldest);
+    let (broker, mut producer, mut consumer) = two_clients(config).await;
+    producer.sends_numbers(0..5).await;
+    consumer.consumes("0", "/queue/dead-letters").await;
+    for message in consumer.gets_numbers(1..3, false).await {
+        assert_eq!(message.headers.get("dead-letter-reason"), Some("overflow"));
+    }
+    let statistics = broker.statistics();
+    assert_eq!(
+        (statistics.dead_lettered, statistics.dropped),
+        (3, 1),
+        "the dead-letter queue is bounded as well"
+    );
+    consumer.consumes("1", "/queue/q").await;
+    consumer.gets_numbers(3..5, false).await;
+    producer
+        .is_refused(send("/queue/q", "5"), "queue-full")
+        .await;
+}
