@@ -35,7 +35,7 @@
 //! # Topics
 //!
 //! The messages of one session to one topic arrive in order. Each subscription has a mailbox with the bounds of
-//! [`Config::mailbox`]. When the mailbox of a slow subscriber is full, its policy applies to that subscriber alone:
+//! [`Config::mailbox`]. When a slow subscriber's mailbox is full, the policy applies to that subscription alone:
 //! publishers and other subscribers never wait for it.
 //!
 //! If [`Config::max_retained_messages`] is not 0, the broker retains a message with the header `retain:set` as the last

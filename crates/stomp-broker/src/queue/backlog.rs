@@ -6,8 +6,9 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use stomp_session::Message;
+use stomp_session::{ClientError, Message};
 use tokio::time::Instant;
 
 /// A message in a queue, or delivered from it and not yet acknowledged.
@@ -57,17 +58,27 @@ pub(super) struct ReservedBytes {
 }
 
 impl ReservedBytes {
-    /// Adds `bytes` to `total`, unless the sum exceeds `max`.
+    /// Adds `bytes` to `total`.
+    ///
+    /// # Errors
+    ///
+    /// `queue-full` if the sum exceeds `max`.
     pub(super) fn try_reserve(
         total: &Arc<AtomicUsize>,
         bytes: usize,
         max: usize,
-    ) -> Option<ReservedBytes> {
+    ) -> Result<ReservedBytes, ClientError> {
         let add = |reserved: usize| reserved.checked_add(bytes).filter(|sum| *sum <= max);
-        total
+        if total
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
-            .ok()?;
-        Some(ReservedBytes {
+            .is_err()
+        {
+            let text = format!(
+                "All queues together are full: they hold at most {max} bytes (max_total_queue_bytes)."
+            );
+            return Err(ClientError::new("queue-full", text));
+        }
+        Ok(ReservedBytes {
             bytes,
             total: Arc::clone(total),
         })
@@ -139,4 +150,30 @@ impl Backlog {
         }
         Some(message)
     }
+}
+
+/// The time at which a message expires: its header `expires`, in milliseconds since 1970. `None` without the header, or
+/// if it is 0.
+///
+/// The wall clock is read only here. A later change of it does not affect the message.
+pub(super) fn expiry(message: &Message) -> Result<Option<Instant>, ClientError> {
+    let Some(value) = message.headers().get("expires") else {
+        return Ok(None);
+    };
+    let Ok(at) = value.parse::<u64>() else {
+        let start: String = value.chars().take(32).collect();
+        let text = format!(
+            "The header expires must be a number of milliseconds since 1970, but is {start:?}."
+        );
+        return Err(ClientError::new("bad-request", text));
+    };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let left = Duration::from_millis(at).saturating_sub(now);
+    Ok(if at == 0 {
+        None
+    } else {
+        Instant::now().checked_add(left)
+    })
 }

@@ -7,13 +7,14 @@ pub(super) mod sweep;
 mod backlog;
 mod dispatch;
 
-use crate::{Config, Destination, QueueOverflow, counters::Counter};
+use crate::{Config, Destination, QueueOverflow, Scope, counters::Counter};
 use backlog::{Backlog, QueuedMessage, ReservedBytes};
 use dispatch::{Dispatcher, Wakers};
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
 };
+use stomp_session::ClientError;
 use tokio::time::Instant;
 
 /// One queue.
@@ -55,6 +56,25 @@ impl QueueLimits {
             max_bytes: config.max_queue_bytes,
             overflow,
         }
+    }
+
+    /// Creates the error `queue-full` for a queue with these limits.
+    fn full_error(&self, queue: &Destination) -> ClientError {
+        let QueueLimits {
+            max_messages,
+            max_bytes,
+            ..
+        } = self;
+        // The name of a temporary queue is a secret, and error texts may be logged.
+        let queue = match queue.scope() {
+            Scope::Temporary => "The temporary queue".to_owned(),
+            _ => format!("The queue {:?}", queue.to_string()),
+        };
+        let text = format!(
+            "{queue} is full: it holds at most {max_messages} messages (max_queue_messages) of {max_bytes} bytes in \
+             total (max_queue_bytes)."
+        );
+        ClientError::new("queue-full", text)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Deferred, Queue, QueueLimits, State,
-    backlog::{QueuedMessage, ReservedBytes},
+    backlog::{QueuedMessage, ReservedBytes, expiry},
 };
 use crate::{
     Config, Destination, DestinationStatistics, Effect, QueueOverflow, Scope, Statistics,
@@ -15,7 +15,6 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Waker,
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use stomp_session::{ClientError, Message};
 use tokio::time::Instant;
@@ -121,8 +120,7 @@ impl Queues {
             return Ok(None);
         }
         let (bytes, max) = (wire_size(&message), config.max_total_queue_bytes);
-        let reserved = ReservedBytes::try_reserve(total_bytes, bytes, max)
-            .ok_or_else(|| total_is_full(max))?;
+        let reserved = ReservedBytes::try_reserve(total_bytes, bytes, max)?;
         let (limits, mut deferred) = (self.limits(to), Deferred::default());
         let reserve = |queue: &Arc<Queue>, state: &mut State| {
             let has_room = state.reserve(bytes, limits, &mut deferred);
@@ -140,7 +138,7 @@ impl Queues {
                 counters.dropped.add(1);
                 Ok(None)
             }
-            Some(None) => Err(is_full(to, limits)),
+            Some(None) => Err(limits.full_error(to)),
             Some(Some(queue)) => Ok(Some(Reservation {
                 queues: self.clone(),
                 queue,
@@ -338,51 +336,4 @@ impl Drop for Reservation {
             self.queue.lock().cancel_reservation(&message.reserved);
         }
     }
-}
-
-/// The time at which a message expires: its header `expires`, in milliseconds since 1970. `None` without the header, or
-/// if it is 0.
-///
-/// The wall clock is read only here. A later change of it does not affect the message.
-fn expiry(message: &Message) -> Result<Option<Instant>, ClientError> {
-    let Some(value) = message.headers().get("expires") else {
-        return Ok(None);
-    };
-    let Ok(at) = value.parse::<u64>() else {
-        let start: String = value.chars().take(32).collect();
-        let text = format!(
-            "The header expires must be a number of milliseconds since 1970, but is {start:?}."
-        );
-        return Err(ClientError::new("bad-request", text));
-    };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let left = Duration::from_millis(at).saturating_sub(now);
-    Ok(if at == 0 {
-        None
-    } else {
-        Instant::now().checked_add(left)
-    })
-}
-
-fn is_full(queue: &Destination, limits: QueueLimits) -> ClientError {
-    let QueueLimits {
-        max_messages,
-        max_bytes,
-        ..
-    } = limits;
-    let text = format!(
-        "The queue {:?} is full: it holds at most {max_messages} messages (max_queue_messages) of {max_bytes} bytes in \
-         total (max_queue_bytes).",
-        queue.to_string()
-    );
-    ClientError::new("queue-full", text)
-}
-
-fn total_is_full(max: usize) -> ClientError {
-    let text = format!(
-        "All queues together are full: they hold at most {max} bytes (max_total_queue_bytes)."
-    );
-    ClientError::new("queue-full", text)
 }

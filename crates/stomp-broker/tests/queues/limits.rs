@@ -25,14 +25,26 @@ async fn a_full_queue_rejects_messages() {
     producer
         .is_refused(send("/queue/q", "3"), "queue-full")
         .await;
-    assert!(
-        broker
-            .publish("/queue/q", "3")
-            .await
-            .unwrap_err()
-            .to_string()
-            .starts_with("queue-full")
+    let error = broker.publish("/queue/q", "3").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "queue-full: The queue \"/queue/q\" is full: it holds at most 2 messages (max_queue_messages) of 16777216 bytes \
+         in total (max_queue_bytes)."
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_of_a_full_temporary_queue_hides_its_name() {
+    let mut config = open();
+    config.max_queue_messages = 1;
+    let (_, mut client, _) = two_clients(config).await;
+    client.consumes("0", "/temp-queue/replies").await;
+    client.send(send("/temp-queue/replies", "1")).await;
+    client.gets_message("1").await;
+    client.send(send("/temp-queue/replies", "2")).await;
+    let error = client.gets_error("queue-full").await;
+    let text = std::str::from_utf8(&error.body).unwrap();
+    assert!(text.starts_with("The temporary queue is full"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
