@@ -13,10 +13,14 @@
 //! messages in them, but may leave dead letters.
 
 use crate::{Destination, Engine};
-use futures_util::{StreamExt, future::BoxFuture};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, Either, select},
+};
 use std::{
     error::Error,
     fmt,
+    pin::pin,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -200,9 +204,8 @@ impl TestRun<'_> {
         }
         let mut numbers = Vec::new();
         while numbers.len() < 20 {
-            let delivery = tokio::select! {
-                delivery = next(&mut one) => delivery?,
-                delivery = next(&mut two) => delivery?,
+            let delivery = match select(pin!(next(&mut one)), pin!(next(&mut two))).await {
+                Either::Left((delivery, _)) | Either::Right((delivery, _)) => delivery?,
             };
             numbers.push(body(&delivery).parse::<u32>()?);
             delivery.settle(Settlement::Acked);

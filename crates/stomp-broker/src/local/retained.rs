@@ -111,9 +111,9 @@ mod tests {
         assert_eq!(bodies(&retained, ">"), ["3", "4"]);
         assert_eq!(bodies(&retained, "a"), ["3"]);
         assert!(bodies(&retained, "b.c").is_empty());
-        let own = Destination::user(stomp_session::Principal::new("ann"), "a");
+        let of_ann = Destination::user(stomp_session::Principal::new("ann"), "a");
         assert!(
-            retained.matching(&own).is_empty(),
+            retained.matching(&of_ann).is_empty(),
             "the topics of a principal are different ones"
         );
         retained.remove(&Destination::topic("a"));
