@@ -1,6 +1,10 @@
 //! How sessions behave.
 
-use crate::{ClientError, ErrorMapper, MailboxConfig, Sessions};
+use crate::{
+    error::{ClientError, ErrorMapper},
+    mailbox::config::MailboxConfig,
+    sessions::Sessions,
+};
 use std::{error::Error, time::Duration};
 use stomp_frame::{HeartBeat, InvalidConfig, Limits};
 

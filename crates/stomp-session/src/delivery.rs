@@ -1,6 +1,9 @@
 //! One message on its way to one subscription.
 
-use crate::{BoxError, IntoMessage, Message};
+use crate::{
+    error::BoxError,
+    message::{IntoMessage, Message},
+};
 use bytes::Bytes;
 use std::{
     fmt,

@@ -1,6 +1,9 @@
 //! JSON bodies.
 
-use crate::{BoxError, IntoMessage, Message};
+use crate::{
+    error::BoxError,
+    message::{IntoMessage, Message},
+};
 use serde::Serialize;
 
 /// A value that travels as JSON, with `content-type:application/json`.

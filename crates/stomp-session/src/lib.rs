@@ -70,44 +70,48 @@
 
 #![forbid(unsafe_code)]
 
+mod catch_drop;
+mod command_queue;
 mod config;
+mod connection;
 mod delivery;
+mod disconnect_reason;
 mod error;
+mod id;
 mod json;
+mod mailbox;
 mod message;
+mod params;
 mod principal;
+mod protocol;
 mod request;
+mod requests;
 mod response;
 mod session;
 mod sessions;
 mod staging;
-
-mod mailbox;
 mod topic;
-
-mod budget;
-mod connection;
-mod foreign;
-mod inbox;
-mod observers;
-mod protocol;
-mod queue;
-mod requests;
-mod work;
+mod weight;
 
 pub use config::{AppErrors, Config};
 pub use connection::{Connection, Run};
 pub use delivery::{Delivery, IntoDelivery, Settlement};
+pub use disconnect_reason::DisconnectReason;
 pub use error::{BoxError, ClientError, ErrorMapper, NotSubscribed};
+pub use id::SessionId;
 pub use json::Json;
-pub use mailbox::{Mailbox, MailboxConfig, Messages, Overflow, SlowConsumer};
+pub use mailbox::{
+    Mailbox, Messages,
+    config::{MailboxConfig, Overflow, SlowConsumer},
+};
 pub use message::{IntoMessage, Message};
+pub use params::{Params, Pattern};
 pub use principal::Principal;
-pub use request::{DisconnectReason, Params, Pattern, Request};
+pub use request::Request;
 pub use requests::{Requests, Responder};
 pub use response::{Connected, MessageStream, Response};
 pub use session::{Observed, Session};
-pub use sessions::{SessionId, Sessions};
+pub use sessions::Sessions;
 pub use staging::Staging;
 pub use topic::{Subscriber, Topic};
 

@@ -1,6 +1,6 @@
 //! What is sent to subscribers.
 
-use crate::BoxError;
+use crate::error::BoxError;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use std::sync::{

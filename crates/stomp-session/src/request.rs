@@ -1,11 +1,13 @@
 //! What a peer asks for.
 
-use crate::{Peer, Principal, Session, Staging};
+use crate::{
+    disconnect_reason::DisconnectReason, params::Params, principal::Principal, session::Session,
+    staging::Staging,
+};
 use bytes::Bytes;
 use http::Extensions;
-use smallvec::SmallVec;
-use std::{ops::Range, sync::Arc};
 use stomp_frame::{Command, Frame, Headers, header};
+use stomp_socket::Peer;
 
 /// One request of a peer: the frame that a service is called with.
 ///
@@ -135,90 +137,4 @@ impl Request {
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
     }
-}
-
-/// A route's pattern, as its router knows it.
-#[derive(Debug)]
-pub struct Pattern {
-    /// How it is written.
-    pub text: Arc<str>,
-    /// The names of its parameters, in order.
-    pub names: Vec<Box<str>>,
-    /// The router's own number for it.
-    pub number: usize,
-}
-
-/// What routing found in a destination: the pattern that it fits, and the parts that have names there.
-#[derive(Debug, Clone, Default)]
-pub struct Params {
-    pattern: Option<Arc<Pattern>>,
-    places: SmallVec<[(u32, u32); 4]>,
-}
-
-impl Params {
-    /// Parameters of this pattern at these places of the destination, in the order of their names.
-    pub fn new(pattern: Arc<Pattern>, places: impl IntoIterator<Item = Range<usize>>) -> Params {
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let places = places
-            .into_iter()
-            .map(|place| (offset(place.start), offset(place.end)));
-        Params {
-            pattern: Some(pattern),
-            places: places.collect(),
-        }
-    }
-
-    /// The pattern. There is none before routing, and where no route is for the destination.
-    #[must_use]
-    pub fn pattern(&self) -> Option<&Arc<Pattern>> {
-        self.pattern.as_ref()
-    }
-
-    /// Names and values, in the pattern's order, given the destination.
-    pub fn iter<'a>(
-        &'a self,
-        destination: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
-        let names = self
-            .pattern
-            .iter()
-            .flat_map(|pattern| &pattern.names)
-            .map(|name| &**name);
-        let values = self
-            .places
-            .iter()
-            .map(|(start, end)| destination.get(*start as usize..*end as usize));
-        let values = values.map(Option::unwrap_or_default);
-        names.zip(values)
-    }
-
-    /// The value of `name`, given the destination.
-    #[must_use]
-    pub fn get<'a>(&'a self, destination: &'a str, name: &str) -> Option<&'a str> {
-        self.iter(destination)
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
-    }
-}
-
-/// Why a session ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DisconnectReason {
-    /// The peer sent `DISCONNECT`.
-    Requested,
-    /// The peer closed the connection without it.
-    Closed,
-    /// The connection broke.
-    Lost,
-    /// The peer broke the protocol, or a limit.
-    Fault,
-    /// The peer was silent for too long, or did not take what was sent to it.
-    Timeout,
-    /// An error of the application, where these close.
-    Error,
-    /// What the peer logged in with has expired, see [`Session::expires_at`].
-    Expired,
-    /// This side closed.
-    Server,
 }

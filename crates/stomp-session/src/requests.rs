@@ -1,8 +1,10 @@
 //! What a peer asks for, as a stream, for those who handle it without a service.
 
 use crate::{
-    BoxError, Request, Response, Session,
-    error::{NobodyAsks, Unanswered},
+    error::{BoxError, NobodyAsks, Unanswered},
+    request::Request,
+    response::Response,
+    session::Session,
 };
 use std::{
     future::Future,

@@ -1,6 +1,10 @@
 //! What a peer is answered.
 
-use crate::{BoxError, Delivery, IntoDelivery, Principal};
+use crate::{
+    delivery::{Delivery, IntoDelivery},
+    error::BoxError,
+    principal::Principal,
+};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use std::{fmt, pin::Pin};

@@ -1,26 +1,27 @@
 //! The handle on a session.
 
 use crate::{
-    BoxError, ClientError, Config, Connected, Connection, IntoDelivery, IntoMessage, MailboxConfig,
-    MessageStream, NotSubscribed, Peer, Principal, Requests, SessionId, SlowConsumer,
-    protocol::SubscriptionKey,
-    queue::{Item, Letter, Queue},
-    requests,
+    command_queue::{Command, Lane},
+    delivery::IntoDelivery,
+    error::{BoxError, ClientError, NotSubscribed},
+    id::{SessionId, StreamId},
+    mailbox::{config::MailboxConfig, queue::Letter},
+    message::IntoMessage,
+    principal::Principal,
+    response::{Connected, MessageStream},
 };
-use bytestring::ByteString;
 use futures_core::Stream;
 use futures_util::{StreamExt, task::AtomicWaker};
 use http::Extensions;
 use std::{
-    collections::VecDeque,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
-use stomp_socket::{CloseCode, Socket};
+use stomp_socket::{CloseCode, Peer};
 
 /// A session, to be kept and cloned at will.
 ///
@@ -30,17 +31,8 @@ use stomp_socket::{CloseCode, Socket};
 pub struct Session(Arc<Shared>);
 
 impl Session {
-    /// A session over `socket`: its handle, the peer's requests, and the connection that has to be polled.
-    pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
-        let config = config.into();
-        let session = Session(Arc::new(Shared::new(
-            Arc::clone(socket.peer()),
-            config.mailbox,
-            false,
-        )));
-        let (channel, requests) = requests::channel(session.clone());
-        let connection = Connection::new(socket, config, session.clone(), channel);
-        (session, requests, connection)
+    pub(crate) fn open(peer: Arc<Peer>, mailbox: MailboxConfig) -> Session {
+        Session(Arc::new(Shared::new(peer, mailbox, false)))
     }
 
     pub(crate) fn detached() -> Session {
@@ -133,7 +125,7 @@ impl Session {
     where
         S: Stream<Item: IntoDelivery> + Send + 'static,
     {
-        let hook = next_hook();
+        let hook = StreamId::next();
         let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
         let mut lane = self.0.lane();
         let key = lane
@@ -184,7 +176,7 @@ impl fmt::Debug for Session {
 #[derive(Debug)]
 pub struct Observed {
     session: Session,
-    hook: u64,
+    hook: StreamId,
 }
 
 impl Observed {
@@ -208,94 +200,6 @@ pub(crate) struct Shared {
     is_abandoned: AtomicBool,
     /// The connection's task.
     task: Arc<AtomicWaker>,
-}
-
-/// What handles want of the connection.
-pub(crate) enum Command {
-    Connected(Connected),
-    Message(Letter),
-    Error(ClientError),
-    Observe {
-        key: SubscriptionKey,
-        hook: u64,
-        stream: MessageStream,
-    },
-    Unhook(u64),
-    ExpiresAt(Instant),
-    Close(CloseCode),
-}
-
-#[derive(Default)]
-pub(crate) struct Lane {
-    /// In the order in which they were called for.
-    commands: Queue<Command>,
-    /// The peer's subscriptions, as far as the connection has come.
-    subscribed: Vec<(SubscriptionKey, ByteString)>,
-    pub(crate) is_closed: bool,
-}
-
-impl Lane {
-    /// Lets nothing in any more, and takes out what there is.
-    pub(crate) fn close(&mut self) -> Lane {
-        std::mem::replace(
-            self,
-            Lane {
-                is_closed: true,
-                ..Lane::default()
-            },
-        )
-    }
-
-    /// Takes all there is.
-    ///
-    /// # Errors
-    ///
-    /// If there were too many messages, and the policy is to end it then.
-    pub(crate) fn take(&mut self) -> Result<VecDeque<Command>, SlowConsumer> {
-        let mut commands = VecDeque::new();
-        self.commands.take(&mut commands).map(|()| commands)
-    }
-
-    pub(crate) fn enter(&mut self, key: SubscriptionKey, destination: ByteString) {
-        self.subscribed.push((key, destination));
-    }
-
-    pub(crate) fn leave(&mut self, key: SubscriptionKey) {
-        self.subscribed.retain(|(known, _)| *known != key);
-        self.commands.forget(key);
-    }
-
-    fn keys_of(&self, destination: &str) -> Vec<SubscriptionKey> {
-        self.subscribed
-            .iter()
-            .filter(move |(_, known)| **known == *destination)
-            .map(|(key, _)| *key)
-            .collect()
-    }
-}
-
-impl From<Letter> for Command {
-    fn from(letter: Letter) -> Command {
-        Command::Message(letter)
-    }
-}
-
-impl Item for Command {
-    fn letter(&self) -> Option<&Letter> {
-        if let Command::Message(letter) = self {
-            Some(letter)
-        } else {
-            None
-        }
-    }
-
-    fn letter_mut(&mut self) -> Option<&mut Letter> {
-        if let Command::Message(letter) = self {
-            Some(letter)
-        } else {
-            None
-        }
-    }
 }
 
 impl Shared {
@@ -372,10 +276,4 @@ impl Shared {
         self.is_called.store(true, Ordering::Release);
         self.task.wake();
     }
-}
-
-/// A name for a stream that is sent besides what a `SUBSCRIBE` was answered with.
-pub(crate) fn next_hook() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -1,14 +1,16 @@
 //! Who is connected.
 
-use crate::{BoxError, IntoMessage, NotSubscribed, Principal, Session};
+use crate::{
+    error::{BoxError, NotSubscribed},
+    id::SessionId,
+    message::IntoMessage,
+    principal::Principal,
+    session::Session,
+};
 use std::{
     collections::BTreeMap,
     fmt,
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use stomp_socket::CloseCode;
 
@@ -147,25 +149,5 @@ impl fmt::Debug for Sessions {
         f.debug_struct("Sessions")
             .field("len", &self.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// What tells a session from all others, in this process and in all likelihood in any other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(u64);
-
-impl SessionId {
-    pub(crate) fn next() -> SessionId {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        SessionId(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-impl fmt::Display for SessionId {
-    /// A part that is the process's, and a number.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        static PROCESS: LazyLock<u64> =
-            LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
-        write!(f, "{:016x}-{}", *PROCESS, self.0)
     }
 }

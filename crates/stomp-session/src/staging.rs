@@ -1,6 +1,6 @@
 //! What a transaction will do when all of it is agreed to.
 
-use crate::{foreign::Foreign, protocol::Settling};
+use crate::{catch_drop::Foreign, delivery::Settlement, id::SubscriptionKey};
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -20,6 +20,14 @@ pub struct Staging(Arc<Mutex<Option<Vec<Effect>>>>);
 pub(crate) enum Effect {
     Run(Foreign<Box<dyn FnOnce() + Send>>),
     Settle(Settling),
+}
+
+/// Deliveries of one subscription that are settled together.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    pub(crate) key: SubscriptionKey,
+    pub(crate) numbers: Vec<u64>,
+    pub(crate) settlement: Settlement,
 }
 
 impl Staging {

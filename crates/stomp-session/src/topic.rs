@@ -1,6 +1,11 @@
 //! A small publish/subscribe, for one process.
 
-use crate::{BoxError, Delivery, IntoMessage, Mailbox, MailboxConfig, Message, Messages};
+use crate::{
+    delivery::Delivery,
+    error::BoxError,
+    mailbox::{Mailbox, Messages, config::MailboxConfig},
+    message::{IntoMessage, Message},
+};
 use futures_core::Stream;
 use slab::Slab;
 use std::{

@@ -1,7 +1,10 @@
 //! The requests that the service is called with, one at a time, and its answers.
 
-use super::{Fault, Output, Phase, Protocol, SubscriptionKey, Timer};
-use crate::{ClientError, Connected, DisconnectReason as Reason, Staging};
+use super::{Fault, Output, Phase, Protocol, Timer};
+use crate::{
+    disconnect_reason::DisconnectReason as Reason, error::ClientError, id::SubscriptionKey,
+    response::Connected, staging::Staging,
+};
 use bytestring::ByteString;
 use std::time::Instant;
 use stomp_frame::{Command, Frame, HeartBeat, header};

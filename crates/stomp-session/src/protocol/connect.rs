@@ -1,7 +1,7 @@
 //! `CONNECT`, `STOMP` and `CONNECTED`: the version and the heart-beats are agreed.
 
 use super::{Fault, Output, Phase, Protocol, Timer};
-use crate::Connected;
+use crate::response::Connected;
 use std::time::Instant;
 use stomp_frame::{Command, Frame, HeartBeat, Version, header};
 use stomp_socket::{CloseCode, Outbound};
@@ -86,7 +86,7 @@ impl Protocol {
                 code_of_close: CloseCode::Policy,
                 ..fault
             },
-            crate::DisconnectReason::Timeout,
+            crate::disconnect_reason::DisconnectReason::Timeout,
             now,
         );
     }

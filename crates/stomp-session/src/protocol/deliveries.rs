@@ -1,7 +1,11 @@
 //! `MESSAGE`: what is sent to a subscription.
 
-use super::{Protocol, SubscriptionKey, ledger};
-use crate::{Delivery, Settlement, message::Tail};
+use super::{Protocol, ledger};
+use crate::{
+    delivery::{Delivery, Settlement},
+    id::SubscriptionKey,
+    message::Tail,
+};
 use bytes::{Bytes, BytesMut};
 use std::{borrow::Cow, mem};
 use stomp_frame::{Command, Encoder, Version, header};

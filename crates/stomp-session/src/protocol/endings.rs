@@ -1,7 +1,10 @@
 //! `ERROR` and `DISCONNECT`: how a conversation ends, or does not.
 
-use super::{Fault, Output, Phase, Protocol, SubscriptionKey, Timer};
-use crate::{AppErrors, ClientError, DisconnectReason as Reason};
+use super::{Fault, Output, Phase, Protocol, Timer};
+use crate::{
+    config::AppErrors, disconnect_reason::DisconnectReason as Reason, error::ClientError,
+    id::SubscriptionKey,
+};
 use std::time::Instant;
 use stomp_frame::Frame;
 use stomp_socket::{CloseCode, End, Outbound};

@@ -1,6 +1,6 @@
 //! What is wrong with a frame, and the `ERROR` that says so.
 
-use crate::ClientError;
+use crate::error::ClientError;
 use bytestring::ByteString;
 use std::borrow::Cow;
 use stomp_frame::{Command, DecodeError, Frame, InvalidFrame, header};

@@ -1,7 +1,7 @@
 //! Signs of life, both ways, and what happens when a deadline passes.
 
 use super::{Fault, Output, Phase, Protocol, Timer};
-use crate::{ClientError, DisconnectReason as Reason};
+use crate::{disconnect_reason::DisconnectReason as Reason, error::ClientError};
 use std::time::{Duration, Instant};
 use stomp_frame::HeartBeat;
 use stomp_socket::{CloseCode, Outbound};

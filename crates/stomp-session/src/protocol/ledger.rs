@@ -1,7 +1,11 @@
 //! `ACK` and `NACK`: what was sent and waits to be acknowledged.
 
-use super::{Fault, Protocol, SubscriptionKey, subscriptions::Known, transactions::Step};
-use crate::{Settlement, delivery::Settle};
+use super::{Fault, Protocol, subscriptions::Known, transactions::Step};
+use crate::{
+    delivery::{Settle, Settlement},
+    id::SubscriptionKey,
+    staging::Settling,
+};
 use std::collections::VecDeque;
 use stomp_frame::{AckMode, Command, Frame, Version, header};
 
@@ -36,14 +40,6 @@ struct Unsettled {
     settle: Settle,
     /// An open transaction has it.
     is_staged: bool,
-}
-
-/// Deliveries of one subscription that are settled together.
-#[derive(Debug)]
-pub(crate) struct Settling {
-    key: SubscriptionKey,
-    numbers: Vec<u64>,
-    settlement: Settlement,
 }
 
 impl Account {

@@ -16,7 +16,11 @@ mod subscriptions;
 mod timers;
 mod transactions;
 
-use crate::{Config, DisconnectReason as Reason, SessionId};
+use crate::{
+    config::Config,
+    disconnect_reason::DisconnectReason as Reason,
+    id::{SessionId, SubscriptionKey},
+};
 use bytestring::ByteString;
 use calls::InFlight;
 use fault::Fault;
@@ -30,8 +34,6 @@ use timers::{Timer, Timers};
 use transactions::{Commit, Transactions};
 
 pub(crate) use deliveries::Encoded;
-pub(crate) use ledger::Settling;
-pub(crate) use subscriptions::SubscriptionKey;
 
 /// One conversation.
 pub(crate) struct Protocol {

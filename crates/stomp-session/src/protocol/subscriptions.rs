@@ -1,15 +1,12 @@
 //! `SUBSCRIBE` and `UNSUBSCRIBE`: what the peer gets messages of.
 
 use super::{Fault, Output, Protocol, deliveries, ledger::Account};
+use crate::id::SubscriptionKey;
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::{borrow::Cow, collections::VecDeque, time::Instant};
 use stomp_frame::{AckMode, Frame, Version, header};
 use stomp_socket::CloseCode;
-
-/// Which of a session's subscriptions. No two ever have the same key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SubscriptionKey(u64);
 
 /// All subscriptions of a session.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! `BEGIN`, `COMMIT` and `ABORT`: frames that take effect together.
 
-use super::{Fault, Protocol, ledger::Settling};
+use super::{Fault, Protocol};
 use crate::{
-    ClientError,
-    inbox::weight,
-    staging::{self, Effect, Staging},
+    error::ClientError,
+    staging::{self, Effect, Settling, Staging},
+    weight::weight,
 };
 use bytes::Bytes;
 use bytestring::ByteString;

@@ -1,12 +1,17 @@
 //! What is pushed to the peer: by the session's handles, and by streams.
 
-use super::Work;
+use super::{driver::Work, streams::Said};
 use crate::{
-    Delivery, Mailbox, MessageStream, SlowConsumer,
-    observers::Said,
-    protocol::{Encoded, SubscriptionKey},
-    queue::{Letter, Queue},
-    session::{Command, next_hook},
+    command_queue::Command,
+    delivery::Delivery,
+    id::{StreamId, SubscriptionKey},
+    mailbox::{
+        Mailbox,
+        config::SlowConsumer,
+        queue::{Letter, Queue},
+    },
+    protocol::Encoded,
+    response::MessageStream,
 };
 use std::collections::VecDeque;
 
@@ -14,7 +19,7 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub(super) struct Withheld {
     pub(super) messages: Queue<Letter>,
-    pub(super) streams: Vec<(Option<u64>, MessageStream)>,
+    pub(super) streams: Vec<(Option<StreamId>, MessageStream)>,
 }
 
 /// So many messages are taken from streams in one turn.
@@ -69,7 +74,7 @@ impl Work {
         }
     }
 
-    fn observe(&mut self, key: SubscriptionKey, hook: Option<u64>, stream: MessageStream) {
+    fn observe(&mut self, key: SubscriptionKey, hook: Option<StreamId>, stream: MessageStream) {
         if self.protocol.subscribing() == Some(key) {
             self.withheld.streams.push((hook, stream));
         } else if self.protocol.is_subscribed(key) {
@@ -108,7 +113,7 @@ impl Work {
         mailbox.push_letters([letter]);
         self.mailboxes.push((key, mailbox));
         self.observers
-            .insert(key, Some(next_hook()), Box::pin(stream));
+            .insert(key, Some(StreamId::next()), Box::pin(stream));
     }
 
     /// Sends what the streams give, while there is room.

@@ -1,8 +1,12 @@
 //! The streams that a session sends to its peer.
 
 use crate::{
-    BoxError, Delivery, MessageStream, budget::Budget, error::Panicked, foreign::Foreign,
-    protocol::SubscriptionKey,
+    catch_drop::Foreign,
+    delivery::Delivery,
+    error::{BoxError, Panicked},
+    id::{StreamId, SubscriptionKey},
+    mailbox::budget::Budget,
+    response::MessageStream,
 };
 use futures_util::task::AtomicWaker;
 use slab::Slab;
@@ -30,7 +34,7 @@ pub(crate) struct Observers {
 
 struct Slot {
     key: SubscriptionKey,
-    hook: Option<u64>,
+    hook: Option<StreamId>,
     stream: Foreign<MessageStream>,
     bell: Arc<Bell>,
     waker: Waker,
@@ -76,7 +80,7 @@ impl Observers {
     pub(crate) fn insert(
         &mut self,
         key: SubscriptionKey,
-        hook: Option<u64>,
+        hook: Option<StreamId>,
         stream: MessageStream,
     ) {
         let entry = self.slots.vacant_entry();
@@ -102,7 +106,7 @@ impl Observers {
         self.slots.retain(|_, slot| slot.key != key);
     }
 
-    pub(crate) fn unhook(&mut self, hook: u64) {
+    pub(crate) fn unhook(&mut self, hook: StreamId) {
         self.slots.retain(|_, slot| slot.hook != Some(hook));
     }
 

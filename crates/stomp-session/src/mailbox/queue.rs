@@ -1,9 +1,13 @@
 //! What waits to be sent, within bounds.
 
 use crate::{
-    Delivery, MailboxConfig, Message, Overflow, SlowConsumer,
-    budget::{Budget, Held},
-    protocol::SubscriptionKey,
+    delivery::Delivery,
+    id::SubscriptionKey,
+    mailbox::{
+        budget::{Budget, Held},
+        config::{MailboxConfig, Overflow, SlowConsumer},
+    },
+    message::Message,
 };
 use std::collections::VecDeque;
 

@@ -1,19 +1,23 @@
 //! What a connection does, but for calling the service: the socket, the protocol, the streams and the handles meet
 //! here.
 
-mod pushed;
-
-use crate::{
-    BoxError, ClientError, Config, Mailbox, Request, Response, Session,
-    budget::Budget,
-    error::NobodyAsks,
+use super::{
     inbox::{Inbox, Waiting},
-    observers::Observers,
-    protocol::{Output, Protocol, SubscriptionKey},
-    session::Command,
+    outgoing::Withheld,
+    streams::Observers,
+};
+use crate::{
+    command_queue::Command,
+    config::Config,
+    error::{BoxError, ClientError, NobodyAsks},
+    id::SubscriptionKey,
+    mailbox::{Mailbox, budget::Budget},
+    protocol::{Output, Protocol},
+    request::Request,
+    response::Response,
+    session::Session,
 };
 use futures_util::Sink;
-use pushed::Withheld;
 use std::{
     collections::VecDeque,
     error::Error,
@@ -26,35 +30,35 @@ use stomp_frame::{Command as FrameCommand, Frame, header};
 use stomp_socket::{CloseCode, End, Inbound, Outbound, Socket};
 
 pub(crate) struct Work {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     pub(crate) session: Session,
     /// Gone once it is closed or cut.
-    socket: Option<Socket>,
+    pub(super) socket: Option<Socket>,
     pub(crate) protocol: Protocol,
     inbox: Inbox,
     /// How the peer ended, while frames from before are still to be handled.
     end: Option<End>,
-    observers: Observers,
+    pub(super) observers: Observers,
     /// What the handles want and what had no room yet.
-    commands: VecDeque<Command>,
+    pub(super) commands: VecDeque<Command>,
     /// Where what the handles send waits for credit, by subscription.
-    mailboxes: Vec<(SubscriptionKey, Mailbox)>,
+    pub(super) mailboxes: Vec<(SubscriptionKey, Mailbox)>,
     /// Frames that were collected since everything was last on its way.
-    unsent_frames: usize,
+    pub(super) unsent_frames: usize,
     /// Frames that have come, and how many had when the part came that is held now.
     frames: u64,
     part: Option<u64>,
     /// There is a service, so that it does not matter who takes requests.
-    is_served: bool,
+    pub(super) is_served: bool,
     /// The time of this wake.
-    now: Instant,
+    pub(super) now: Instant,
     /// [`Socket::received_bytes`] at the last wake.
     received: u64,
     is_paused: bool,
     /// The server goes down: what was read is handled, and nothing more is read.
     is_draining: bool,
     is_closing: bool,
-    withheld: Withheld,
+    pub(super) withheld: Withheld,
 }
 
 impl Work {
@@ -231,7 +235,7 @@ impl Work {
         }
     }
 
-    fn map_error(&self, error: &(dyn Error + 'static)) -> ClientError {
+    pub(super) fn map_error(&self, error: &(dyn Error + 'static)) -> ClientError {
         match &self.config.error_mapper {
             Some(mapper) => mapper.map(error),
             None => ClientError::from_error(error),
@@ -276,7 +280,7 @@ impl Work {
         }
     }
 
-    fn put(&mut self, item: &Outbound) {
+    pub(super) fn put(&mut self, item: &Outbound) {
         let Some(socket) = &mut self.socket else {
             return;
         };
@@ -319,7 +323,7 @@ impl Work {
     }
 
     /// Whether more may be collected for the peer.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.socket.as_ref().is_none_or(|socket| {
             socket.unsent_bytes() < self.config.max_outbound_bytes
                 && self.unsent_frames < self.config.max_outbound_frames

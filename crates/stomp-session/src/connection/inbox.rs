@@ -1,5 +1,6 @@
 //! Frames that came while a request was being handled.
 
+use crate::weight::weight;
 use bytestring::ByteString;
 use std::collections::VecDeque;
 use stomp_frame::{Command, Frame};
@@ -56,14 +57,4 @@ impl Waiting {
     fn is_other(&self) -> bool {
         matches!(self, Waiting::Frame(frame) if frame.command != Command::Send)
     }
-}
-
-/// About a frame's size in memory.
-pub(crate) fn weight(frame: &Frame) -> usize {
-    let headers: usize = frame
-        .headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-    size_of::<Frame>() + headers + frame.body.len()
 }

@@ -1,9 +1,20 @@
 //! The task that runs a session.
 
+mod driver;
+mod inbox;
+mod outgoing;
+mod streams;
+
 use crate::{
-    BoxError, Config, Request, Response, Session, error::Panicked, protocol::Output,
-    requests::Channel, work::Work,
+    config::Config,
+    error::{BoxError, Panicked},
+    protocol::Output,
+    request::Request,
+    requests::{self, Channel, Requests},
+    response::Response,
+    session::Session,
 };
+use driver::Work;
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -31,13 +42,19 @@ pin_project! {
     }
 }
 
+impl Session {
+    /// A session over `socket`: its handle, the peer's requests, and the connection that has to be polled.
+    pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
+        let config = config.into();
+        let session = Session::open(Arc::clone(socket.peer()), config.mailbox);
+        let (channel, requests) = requests::channel(session.clone());
+        let connection = Connection::new(socket, config, session.clone(), channel);
+        (session, requests, connection)
+    }
+}
+
 impl Connection {
-    pub(crate) fn new(
-        socket: Socket,
-        config: Arc<Config>,
-        session: Session,
-        channel: Channel,
-    ) -> Connection {
+    fn new(socket: Socket, config: Arc<Config>, session: Session, channel: Channel) -> Connection {
         Connection {
             run: Run::new(Work::new(socket, config, session), channel),
         }
