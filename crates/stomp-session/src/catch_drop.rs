@@ -1,27 +1,27 @@
-//! Values of the application's whose destructors may panic.
+//! Application values whose destructors may panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A value that is dropped without its panics getting out. The panic hook has told of them.
+/// A value whose panics in its destructor are caught. The panic hook has reported them.
 #[derive(Debug)]
-pub(crate) struct Foreign<T>(Option<T>);
+pub(crate) struct CatchDrop<T>(Option<T>);
 
-impl<T> Foreign<T> {
-    pub(crate) fn new(value: T) -> Foreign<T> {
-        Foreign(Some(value))
+impl<T> CatchDrop<T> {
+    pub(crate) fn new(value: T) -> CatchDrop<T> {
+        CatchDrop(Some(value))
     }
 
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
         self.0.as_mut()
     }
 
-    /// The value, which is its owner's to drop.
+    /// Takes the value out. The caller drops it, without protection.
     pub(crate) fn take(mut self) -> Option<T> {
         self.0.take()
     }
 }
 
-impl<T> Drop for Foreign<T> {
+impl<T> Drop for CatchDrop<T> {
     fn drop(&mut self) {
         if let Some(value) = self.0.take() {
             let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));

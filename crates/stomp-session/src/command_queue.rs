@@ -1,26 +1,27 @@
-//! What handles want of the connection.
+//! Commands from the handles of a session to its connection.
 
 use crate::{
     error::ClientError,
     id::{StreamId, SubscriptionKey},
     mailbox::{
-        config::SlowConsumer,
-        queue::{Item, Letter, Queue},
+        config::{MailboxConfig, SlowConsumer},
+        queue::{BoundedQueue, QueueItem, QueuedMessage},
     },
+    message::Message,
     response::{Connected, MessageStream},
 };
 use bytestring::ByteString;
 use std::{collections::VecDeque, time::Instant};
 use stomp_socket::CloseCode;
 
-/// What handles want of the connection.
-pub(crate) enum Command {
+/// A command of a handle, which the connection carries out.
+pub(crate) enum SessionCommand {
     Connected(Connected),
-    Message(Letter),
+    Message(QueuedMessage),
     Error(ClientError),
     Observe {
-        key: SubscriptionKey,
-        hook: StreamId,
+        subscription: SubscriptionKey,
+        id: StreamId,
         stream: MessageStream,
     },
     Unhook(StreamId),
@@ -28,73 +29,100 @@ pub(crate) enum Command {
     Close(CloseCode),
 }
 
+/// Commands in the order in which they were given, and the subscriptions that they can name.
 #[derive(Default)]
-pub(crate) struct Lane {
-    /// In the order in which they were called for.
-    pub(crate) commands: Queue<Command>,
-    /// The peer's subscriptions, as far as the connection has come.
-    pub(crate) subscribed: Vec<(SubscriptionKey, ByteString)>,
-    pub(crate) is_closed: bool,
+pub(crate) struct CommandQueue {
+    commands: BoundedQueue<SessionCommand>,
+    /// Subscriptions that the connection has announced and not ended, with their destinations.
+    subscriptions: Vec<(SubscriptionKey, ByteString)>,
+    is_closed: bool,
 }
 
-impl Lane {
-    /// Lets nothing in any more, and takes out what there is.
-    pub(crate) fn close(&mut self) -> Lane {
-        std::mem::replace(
-            self,
-            Lane {
-                is_closed: true,
-                ..Lane::default()
-            },
-        )
+impl CommandQueue {
+    /// An empty queue; a closed one accepts nothing.
+    pub(crate) fn new(is_closed: bool) -> CommandQueue {
+        CommandQueue {
+            is_closed,
+            ..CommandQueue::default()
+        }
     }
 
-    /// Takes all there is.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Closes the queue and returns its content, so that the caller can drop it outside the lock.
+    pub(crate) fn close(&mut self) -> CommandQueue {
+        std::mem::replace(self, CommandQueue::new(true))
+    }
+
+    /// Adds a command that is not a message. Such commands are not bounded.
+    pub(crate) fn push(&mut self, command: SessionCommand) {
+        self.commands.push_unbounded(command);
+    }
+
+    /// Adds a message for a subscription, within the bounds of `mailbox`.
+    pub(crate) fn push_message(
+        &mut self,
+        subscription: SubscriptionKey,
+        message: Message,
+        mailbox: &MailboxConfig,
+    ) {
+        self.commands
+            .push(QueuedMessage::new(Some(subscription), message), mailbox);
+    }
+
+    /// Takes all commands.
     ///
     /// # Errors
     ///
-    /// If there were too many messages, and the policy is to end it then.
-    pub(crate) fn take(&mut self) -> Result<VecDeque<Command>, SlowConsumer> {
+    /// If the messages exceeded the bounds under [`Overflow::Disconnect`](crate::Overflow::Disconnect).
+    pub(crate) fn take(&mut self) -> Result<VecDeque<SessionCommand>, SlowConsumer> {
         let mut commands = VecDeque::new();
         self.commands.take(&mut commands).map(|()| commands)
     }
 
-    pub(crate) fn enter(&mut self, key: SubscriptionKey, destination: ByteString) {
-        self.subscribed.push((key, destination));
+    pub(crate) fn add_subscription(
+        &mut self,
+        subscription: SubscriptionKey,
+        destination: ByteString,
+    ) {
+        self.subscriptions.push((subscription, destination));
     }
 
-    pub(crate) fn leave(&mut self, key: SubscriptionKey) {
-        self.subscribed.retain(|(known, _)| *known != key);
-        self.commands.forget(key);
+    pub(crate) fn remove_subscription(&mut self, subscription: SubscriptionKey) {
+        self.subscriptions.retain(|(key, _)| *key != subscription);
+        self.commands.forget_drops(subscription);
     }
 
-    pub(crate) fn keys_of(&self, destination: &str) -> Vec<SubscriptionKey> {
-        self.subscribed
+    /// The subscriptions to `destination`, the oldest first.
+    pub(crate) fn subscriptions_to(&self, destination: &str) -> Vec<SubscriptionKey> {
+        self.subscriptions
             .iter()
-            .filter(move |(_, known)| **known == *destination)
+            .filter(|(_, subscribed)| **subscribed == *destination)
             .map(|(key, _)| *key)
             .collect()
     }
 }
 
-impl From<Letter> for Command {
-    fn from(letter: Letter) -> Command {
-        Command::Message(letter)
+impl From<QueuedMessage> for SessionCommand {
+    fn from(message: QueuedMessage) -> SessionCommand {
+        SessionCommand::Message(message)
     }
 }
 
-impl Item for Command {
-    fn letter(&self) -> Option<&Letter> {
-        if let Command::Message(letter) = self {
-            Some(letter)
+impl QueueItem for SessionCommand {
+    fn message(&self) -> Option<&QueuedMessage> {
+        if let SessionCommand::Message(message) = self {
+            Some(message)
         } else {
             None
         }
     }
 
-    fn letter_mut(&mut self) -> Option<&mut Letter> {
-        if let Command::Message(letter) = self {
-            Some(letter)
+    fn message_mut(&mut self) -> Option<&mut QueuedMessage> {
+        if let SessionCommand::Message(message) = self {
+            Some(message)
         } else {
             None
         }

@@ -1,4 +1,4 @@
-//! One message on its way to one subscription.
+//! A message for one subscription, and its outcome.
 
 use crate::{
     error::BoxError,
@@ -11,18 +11,18 @@ use std::{
 };
 use stomp_frame::Headers;
 
-/// A message on its way to one subscription: what the streams of subscriptions give.
+/// A message on its way to one subscription: the item of a subscription's stream.
 ///
-/// Most are just messages, made with `Delivery::from`. One that comes from a queue is to be told what became of it:
+/// Most deliveries are just messages, made with `Delivery::from`. A queue that needs to know the outcome adds a callback:
 ///
 /// ```
 /// use stomp_session::{Delivery, Message, Settlement};
 ///
 /// let delivery = Delivery::new(Message::new("job 7")).on_settled(|settlement| match settlement {
-///     Settlement::Acked => println!("it is done"),
-///     Settlement::Nacked => println!("somebody else may try"),
+///     Settlement::Acked => println!("done"),
+///     Settlement::Nacked => println!("refused: give it to another consumer"),
 ///     // The peer went away.
-///     _ => println!("it goes back to where it was"),
+///     _ => println!("back to the queue"),
 /// });
 /// # drop(delivery);
 /// ```
@@ -31,60 +31,60 @@ use stomp_frame::Headers;
 pub struct Delivery {
     pub(crate) message: Message,
     pub(crate) is_redelivered: bool,
-    /// How many messages of the subscription were dropped before this one.
+    /// Number of messages of the subscription that were dropped before this one.
     pub(crate) dropped: u64,
-    pub(crate) settle: Settle,
+    pub(crate) on_settled: SettleCallback,
 }
 
-/// What became of a delivery.
+/// Outcome of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Settlement {
-    /// The peer acknowledged it; where its subscription has `ack:auto`, it was sent.
+    /// The peer acknowledged it. With `ack:auto`, it was sent.
     Acked,
     /// The peer refused it.
     Nacked,
-    /// It was sent, and its subscription ended before the peer said anything. The peer may have seen it.
+    /// It was sent, and its subscription ended before the peer answered. The peer may have seen it.
     Abandoned,
     /// It was never sent. The peer has not seen it.
     Unsent,
 }
 
 impl Delivery {
-    /// A message that nobody waits for to be settled.
+    /// Creates a delivery without a callback.
     pub fn new(message: Message) -> Delivery {
         Delivery {
             message,
             is_redelivered: false,
             dropped: 0,
-            settle: Settle::default(),
+            on_settled: SettleCallback::default(),
         }
     }
 
-    /// Tells the peer, with `redelivered:true`, that it or another may have seen this message before.
+    /// Marks the message with the header `redelivered:true`: this client or another may have received it before.
     pub fn with_redelivered(mut self) -> Delivery {
         self.is_redelivered = true;
         self
     }
 
-    /// Calls `tell` exactly once, when it is known what became of the delivery: when the peer said so, or when the
-    /// subscription has ended or the delivery was dropped.
+    /// Sets the callback for the outcome. It is called exactly once: when the peer acknowledges or refuses the message,
+    /// when the subscription ends, or when the delivery is dropped.
     ///
-    /// It is called by the session's task, which it must not keep waiting. Its panics are caught.
-    pub fn on_settled(mut self, tell: impl FnOnce(Settlement) + Send + 'static) -> Delivery {
-        self.settle = Settle {
-            tell: Some(Box::new(tell)),
+    /// It usually runs on the task of the session, so it must not block. Its panics are caught.
+    pub fn on_settled(mut self, callback: impl FnOnce(Settlement) + Send + 'static) -> Delivery {
+        self.on_settled = SettleCallback {
+            callback: Some(Box::new(callback)),
             is_sent: false,
         };
         self
     }
 
-    /// Says what became of it, for whoever takes it without a session.
+    /// Settles the delivery, for consumers without a session.
     pub fn settle(self, settlement: Settlement) {
-        self.settle.settle(settlement);
+        self.on_settled.call(settlement);
     }
 
-    /// Whether it, or another with the same message, may have been seen before.
+    /// Returns true if a client may have received the message before.
     #[must_use]
     pub fn is_redelivered(&self) -> bool {
         self.is_redelivered
@@ -96,13 +96,13 @@ impl Delivery {
         &self.message
     }
 
-    /// The message's headers.
+    /// The headers of the message.
     #[must_use]
     pub fn headers(&self) -> &Headers {
         self.message.headers()
     }
 
-    /// The message's body.
+    /// The body of the message.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         self.message.body()
@@ -115,18 +115,18 @@ impl From<Message> for Delivery {
     }
 }
 
-/// What the streams of subscriptions may give: a [`Delivery`], or whatever can be sent as a [`Message`].
+/// Conversion into a [`Delivery`]. Implemented for `Delivery` and for everything that implements [`IntoMessage`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent to a STOMP subscription",
     note = "give a `String`, `Bytes`, `Vec<u8>`, a `Message`, a `Delivery`, a `Result` of these, or a serializable value \
             in `Json`"
 )]
 pub trait IntoDelivery {
-    /// Makes the delivery.
+    /// Converts the value.
     ///
     /// # Errors
     ///
-    /// If the value cannot be written, or is itself an error: an item of a stream that may fail.
+    /// If the value cannot be serialized, or is itself an error: an item of a stream that may fail.
     fn into_delivery(self) -> Result<Delivery, BoxError>;
 }
 
@@ -148,35 +148,36 @@ impl<E: Into<BoxError>> IntoDelivery for Result<Delivery, E> {
     }
 }
 
-/// Who is to be told, once, what became of a delivery: at the latest when this is dropped.
+/// Callback for the outcome of a delivery, if any. Called exactly once, at the latest when it is dropped: so no path can
+/// forget it.
 #[derive(Default)]
-pub(crate) struct Settle {
-    tell: Option<Box<dyn FnOnce(Settlement) + Send>>,
+pub(crate) struct SettleCallback {
+    callback: Option<Box<dyn FnOnce(Settlement) + Send>>,
     is_sent: bool,
 }
 
-impl Settle {
-    /// The delivery was sent.
-    pub(crate) fn sent(mut self) -> Settle {
+impl SettleCallback {
+    /// Marks the delivery as sent: if the callback is dropped, it is called with [`Settlement::Abandoned`].
+    pub(crate) fn with_sent(mut self) -> SettleCallback {
         self.is_sent = true;
         self
     }
 
-    pub(crate) fn settle(mut self, settlement: Settlement) {
-        self.tell(settlement);
+    pub(crate) fn call(mut self, settlement: Settlement) {
+        self.call_once(settlement);
     }
 
-    fn tell(&mut self, settlement: Settlement) {
-        if let Some(tell) = self.tell.take() {
-            // The panic hook has told of it.
-            let _ = catch_unwind(AssertUnwindSafe(|| tell(settlement)));
+    fn call_once(&mut self, settlement: Settlement) {
+        if let Some(callback) = self.callback.take() {
+            // The panic hook has reported a panic.
+            let _ = catch_unwind(AssertUnwindSafe(|| callback(settlement)));
         }
     }
 }
 
-impl Drop for Settle {
+impl Drop for SettleCallback {
     fn drop(&mut self) {
-        self.tell(if self.is_sent {
+        self.call_once(if self.is_sent {
             Settlement::Abandoned
         } else {
             Settlement::Unsent
@@ -184,12 +185,12 @@ impl Drop for Settle {
     }
 }
 
-impl fmt::Debug for Settle {
+impl fmt::Debug for SettleCallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.tell.is_some() {
-            "awaited"
+        f.write_str(if self.callback.is_some() {
+            "set"
         } else {
-            "of no interest"
+            "unset"
         })
     }
 }

@@ -1,23 +1,24 @@
-//! Why a session ends.
+//! The reason why a session ends.
 
-/// Why a session ends.
+/// Reason why a session ends, as a `DISCONNECT` request [reports](crate::Request::reason) it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {
     /// The peer sent `DISCONNECT`.
     Requested,
-    /// The peer closed the connection without it.
+    /// The peer closed the connection without `DISCONNECT`.
     Closed,
     /// The connection broke.
     Lost,
-    /// The peer broke the protocol, or a limit.
+    /// The peer violated the protocol or exceeded a limit.
     Fault,
-    /// The peer was silent for too long, or did not take what was sent to it.
+    /// The peer was silent for too long, or did not read what it was sent.
     Timeout,
-    /// An error of the application, where these close.
+    /// The application failed, and such an error closes the session: a refused `CONNECT`, a service that was too
+    /// busy, or any error with [`AppErrors::Close`](crate::AppErrors::Close).
     Error,
-    /// What the peer logged in with has expired, see [`Session::expires_at`](crate::Session::expires_at).
+    /// The credentials of the peer expired, see [`Session::expires_at`](crate::Session::expires_at).
     Expired,
-    /// This side closed.
+    /// The server closed the session.
     Server,
 }

@@ -1,15 +1,15 @@
-//! What a client is told when something goes wrong.
+//! Errors of the application, and their form for clients.
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 use thiserror::Error;
 
-/// Any error of a service.
+/// Error of a service, of any type.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// An error that the client is shown: the one way for a handler's own words to reach it.
+/// Error that a client may see: the only way for a handler's own words to reach it.
 ///
-/// It becomes an `ERROR` frame with the code as its `message` header and the text as its body. Any other error is
-/// shown as `internal-error`, and logged.
+/// It becomes an `ERROR` frame with the code as its `message` header and the text as its body. Any other error becomes
+/// `internal-error` and is logged.
 ///
 /// ```
 /// use stomp_session::ClientError;
@@ -24,7 +24,7 @@ pub struct ClientError {
 }
 
 impl ClientError {
-    /// An error with a stable code, by which programs know it, and a sentence for people.
+    /// Creates an error from a stable code, for programs, and a sentence, for people.
     pub fn new(
         code: impl Into<Cow<'static, str>>,
         text: impl Into<Cow<'static, str>>,
@@ -47,14 +47,14 @@ impl ClientError {
         &self.text
     }
 
-    /// What a client is shown of an error that is not meant for it.
+    /// The error that a client sees in place of an error that is not meant for it.
     #[must_use]
     pub fn internal() -> ClientError {
         ClientError::new("internal-error", "The server failed to handle this frame.")
     }
 
-    /// The default of [`Config::error_mapper`](crate::Config::error_mapper): a `ClientError` anywhere in the chain of sources
-    /// is shown as it is, anything else as `internal-error`.
+    /// Maps the error of a service: returns the first `ClientError` in its chain of sources, or else logs the error and
+    /// returns [`ClientError::internal`]. The default of [`Config::error_mapper`](crate::Config::error_mapper).
     #[must_use]
     pub fn from_error(error: &(dyn Error + 'static)) -> ClientError {
         let mut next = Some(error);
@@ -69,7 +69,7 @@ impl ClientError {
     }
 }
 
-/// Function that turns the error of a service into the [`ClientError`] that the client gets.
+/// Function that maps the error of a service to the [`ClientError`] that the client sees.
 ///
 /// See [`Config::error_mapper`](crate::Config::error_mapper). Clones share the function.
 #[derive(Clone)]
@@ -106,27 +106,27 @@ impl fmt::Display for ClientError {
 
 impl Error for ClientError {}
 
-/// The client has no subscription to this destination, or is gone.
+/// The client has no subscription to this destination, or its connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the client is not subscribed to this destination")]
 pub struct NotSubscribed;
 
-/// A handler panicked. The panic itself went to the panic hook.
+/// A service or a stream panicked. The panic hook has reported the panic itself.
 #[derive(Debug, Error)]
-#[error("a handler panicked")]
-pub(crate) struct Panicked;
+#[error("a handler or a stream panicked")]
+pub(crate) struct HandlerPanicked;
 
 /// [`Requests`](crate::Requests) was dropped.
 #[derive(Debug, Error)]
-#[error("nobody handles requests any more")]
-pub(crate) struct NobodyAsks;
+#[error("`Requests` was dropped, so that no request can be handled")]
+pub(crate) struct RequestsDropped;
 
-/// A handler gave no answer.
+/// A [`Responder`](crate::Responder) was dropped.
 #[derive(Debug, Error)]
-#[error("a responder was dropped without an answer")]
-pub(crate) struct Unanswered;
+#[error("a `Responder` was dropped without an answer")]
+pub(crate) struct ResponderDropped;
 
-/// An error and its sources, in one line.
+/// Displays an error and its sources in one line.
 struct Chain<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {

@@ -6,9 +6,10 @@ use crate::{
 };
 use serde::Serialize;
 
-/// A value that travels as JSON, with `content-type:application/json`.
+/// A value whose body is JSON, with `content-type:application/json`.
 ///
-/// As a message it is written when it is sent; as a handler's argument it is read from the request's body.
+/// As a message, it is serialized when it is sent. As an argument of a handler, it is deserialized from the body of the
+/// request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Json<T>(pub T);
 

@@ -98,7 +98,7 @@ pub use connection::{Connection, Run};
 pub use delivery::{Delivery, IntoDelivery, Settlement};
 pub use disconnect_reason::DisconnectReason;
 pub use error::{BoxError, ClientError, ErrorMapper, NotSubscribed};
-pub use id::SessionId;
+pub use id::{ParseSessionIdError, SessionId};
 pub use json::Json;
 pub use mailbox::{
     Mailbox, Messages,

@@ -1,4 +1,4 @@
-//! What is sent to subscribers.
+//! Messages for subscribers.
 
 use crate::error::BoxError;
 use bytes::{Bytes, BytesMut};
@@ -11,11 +11,12 @@ use stomp_frame::{Encoder, Headers, Version, header};
 
 /// A message for a subscription: headers and a body.
 ///
-/// Cloning is cheap, and clones share what is encoded for the wire: a message to many subscribers is encoded once for
-/// each version of the protocol in use.
+/// Cloning is cheap, and clones share the encoded form: a message for many subscribers is encoded once for each version
+/// of the protocol in use.
 ///
-/// The session adds `subscription`, `destination`, `message-id` and `content-length`; headers of these names that a
-/// message has itself are not sent.
+/// The session adds `subscription`, `destination`, `message-id` and `content-length`. It does not send headers of the
+/// message that have these names, nor `ack`, `receipt`, `receipt-id`, `transaction`, `redelivered` and
+/// `dropped-messages`.
 #[derive(Debug, Clone)]
 pub struct Message(Arc<Content>);
 
@@ -26,17 +27,19 @@ struct Content {
     destination: Option<ByteString>,
     headers: Headers,
     body: Bytes,
+    /// Encoded forms by version, each made when it is first needed.
     tails: [OnceLock<Tail>; Version::ALL.len()],
 }
 
-/// A message's frame without its beginning, which is each subscription's own.
+/// Encoded `MESSAGE` frame from `message-id` on. The beginning differs between subscriptions.
 #[derive(Debug)]
 pub(crate) struct Tail {
     pub(crate) bytes: Bytes,
+    /// The body is UTF-8.
     pub(crate) is_text: bool,
 }
 
-/// Headers that the session sets, or that concern another frame.
+/// Headers that the session sets itself, or that belong to other frames.
 const RESERVED: [&str; 10] = [
     header::ACK,
     header::CONTENT_LENGTH,
@@ -51,18 +54,18 @@ const RESERVED: [&str; 10] = [
 ];
 
 impl Message {
-    /// A message with this body and no headers.
+    /// Creates a message with this body and no headers.
     pub fn new(body: impl Into<Bytes>) -> Message {
         Message::from_parts(Headers::new(), body.into())
     }
 
-    /// A message with these headers and this body.
+    /// Creates a message with these headers and this body.
     #[must_use]
     pub fn from_parts(headers: Headers, body: Bytes) -> Message {
-        Message::of(None, None, headers, body)
+        Message::with_new_id(None, None, headers, body)
     }
 
-    fn of(
+    fn with_new_id(
         key: Option<ByteString>,
         destination: Option<ByteString>,
         headers: Headers,
@@ -86,23 +89,23 @@ impl Message {
     pub fn with_header(self, name: &str, value: &str) -> Message {
         let (key, destination, mut headers, body) = self.into_parts();
         headers.append(name, value);
-        Message::of(key, destination, headers, body)
+        Message::with_new_id(key, destination, headers, body)
     }
 
-    /// Says what the message is about: of several with the same key only the latest matters, where there is not room
-    /// for all, see [`Overflow::Conflate`](crate::Overflow::Conflate). The key is not sent.
+    /// Sets the key: the thing that the message is about. Of several queued messages with the same key,
+    /// [`Overflow::Conflate`](crate::Overflow::Conflate) keeps the latest one only. The key is not sent.
     #[must_use]
     pub fn with_key(self, key: impl Into<ByteString>) -> Message {
         let (_, destination, headers, body) = self.into_parts();
-        Message::of(Some(key.into()), destination, headers, body)
+        Message::with_new_id(Some(key.into()), destination, headers, body)
     }
 
-    /// Says where the message was sent to, for subscriptions that have asked for something else: a pattern. To all others
-    /// it makes no difference; the `destination` that a peer is told is that of its subscription.
+    /// Sets the destination to which the message was sent, for subscriptions to a pattern. Without it, the `destination`
+    /// that a peer receives is that of its subscription.
     #[must_use]
     pub fn with_destination(self, destination: impl Into<ByteString>) -> Message {
         let (key, _, headers, body) = self.into_parts();
-        Message::of(key, Some(destination.into()), headers, body)
+        Message::with_new_id(key, Some(destination.into()), headers, body)
     }
 
     fn into_parts(self) -> (Option<ByteString>, Option<ByteString>, Headers, Bytes) {
@@ -123,13 +126,13 @@ impl Message {
         }
     }
 
-    /// See [`Message::with_key`].
+    /// The key, see [`Message::with_key`].
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.0.key.as_deref()
     }
 
-    /// See [`Message::with_destination`].
+    /// The destination, see [`Message::with_destination`].
     #[must_use]
     pub fn destination(&self) -> Option<&str> {
         self.0.destination.as_deref()
@@ -147,7 +150,7 @@ impl Message {
         &self.0.body
     }
 
-    /// What the message counts against limits in bytes: about its size on the wire.
+    /// Size of the message in terms of limits: approximately its bytes on the wire.
     pub(crate) fn weight(&self) -> usize {
         const FRAME: usize = 128;
         let headers: usize = self
@@ -159,7 +162,7 @@ impl Message {
         FRAME + headers + self.0.body.len()
     }
 
-    /// The message's frame in `version`, from `message-id` on.
+    /// The encoded frame in `version`, from `message-id` on.
     pub(crate) fn tail(&self, version: Version) -> &Tail {
         let [v1_0, v1_1, v1_2] = &self.0.tails;
         let slot = match version {
@@ -176,13 +179,13 @@ impl Content {
         let mut out = BytesMut::with_capacity(128 + self.body.len());
         let mut put = |name: &str, value: &str| {
             if let Err(error) = encoder.header(name, value, &mut out) {
-                // Only before 1.2, for bytes that have no escape there. The rest of the message is still of use.
-                tracing::debug!(%error, "header left out");
+                // Only before 1.2, which has no escapes for some characters. The rest of the message is still useful.
+                tracing::debug!(%error, "a header of a message cannot be encoded, and is omitted");
             }
         };
         put(header::MESSAGE_ID, &self.id.to_string());
         for (index, (name, value)) in self.headers.iter().enumerate() {
-            // Of repeated headers only the first counts: STOMP 1.2, "Repeated Header Entries".
+            // Receivers use only the first of repeated headers: STOMP 1.2, "Repeated Header Entries".
             let is_repeated = self
                 .headers
                 .iter()
@@ -200,17 +203,17 @@ impl Content {
     }
 }
 
-/// What can be sent as a [`Message`].
+/// Conversion into a [`Message`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent as a STOMP message",
     note = "send a `String`, `Bytes`, `Vec<u8>`, a `Message`, or wrap a serializable value in `Json`"
 )]
 pub trait IntoMessage {
-    /// Makes the message.
+    /// Converts the value.
     ///
     /// # Errors
     ///
-    /// If the value cannot be written, or is itself an error: an item of a stream that may fail.
+    /// If the value cannot be serialized, or is itself an error: an item of a stream that may fail.
     fn into_message(self) -> Result<Message, BoxError>;
 }
 
@@ -255,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reserved_headers_are_left_out_and_the_rest_escaped() {
+    fn reserved_headers_are_omitted_and_the_others_escaped() {
         let message = Message::new("hi")
             .with_header("a:b", "1")
             .with_header("subscription", "x");
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_version_cannot_express_is_left_out() {
+    fn headers_that_a_version_cannot_encode_are_omitted() {
         let message = Message::new(&b"\xff"[..])
             .with_header("x", "a\rb")
             .with_header("y", "c");

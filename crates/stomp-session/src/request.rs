@@ -1,4 +1,4 @@
-//! What a peer asks for.
+//! A request of a peer, which a service handles.
 
 use crate::{
     disconnect_reason::DisconnectReason, params::Params, principal::Principal, session::Session,
@@ -9,11 +9,12 @@ use http::Extensions;
 use stomp_frame::{Command, Frame, Headers, header};
 use stomp_socket::Peer;
 
-/// One request of a peer: the frame that a service is called with.
+/// A request of a peer: a frame and its context.
 ///
-/// Services see `CONNECT` (or `STOMP`), `SEND`, `SUBSCRIBE`, `UNSUBSCRIBE` and `DISCONNECT`. Their required headers
-/// are there, their order is the peer's, and the next is called when this one is answered. `DISCONNECT` is called once
-/// for every session that was connected, however it ended; see [`Request::reason`].
+/// Services receive `CONNECT` (or `STOMP`), `SEND`, `SUBSCRIBE`, `UNSUBSCRIBE` and `DISCONNECT`. The required headers of
+/// these frames are present. Requests arrive in the order in which the peer sent them, each after the answer to the one
+/// before. Every session that was connected ends with one `DISCONNECT` request, whether the peer sent such a frame or
+/// not; see [`Request::reason`].
 #[derive(Debug)]
 pub struct Request {
     frame: Frame,
@@ -25,38 +26,42 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request without a connection, for tests of services. What its session sends goes nowhere.
+    /// Creates a request without a connection, for tests of services. Its session sends nothing.
     #[must_use]
     pub fn new(frame: Frame) -> Request {
-        Request::of(frame, Session::detached(), None)
+        Request::with_context(frame, Session::detached(), None, None)
     }
 
-    /// Names who asks, in a test; the principal of a session that has one stays.
+    /// Sets the principal of the session, in a test, unless it has one.
     #[must_use]
     pub fn with_principal(self, principal: Principal) -> Request {
         self.session.shared().set_principal(principal);
         self
     }
 
-    pub(crate) fn of(frame: Frame, session: Session, reason: Option<DisconnectReason>) -> Request {
-        let (params, extensions) = (Params::default(), Extensions::new());
+    pub(crate) fn with_context(
+        frame: Frame,
+        session: Session,
+        reason: Option<DisconnectReason>,
+        transaction: Option<Staging>,
+    ) -> Request {
         Request {
             frame,
             session,
-            params,
+            params: Params::default(),
             reason,
-            transaction: None,
-            extensions,
+            transaction,
+            extensions: Extensions::new(),
         }
     }
 
-    /// What is asked for.
+    /// The command of the frame.
     #[must_use]
     pub fn command(&self) -> Command {
         self.frame.command
     }
 
-    /// The `destination`; empty for `CONNECT` and `DISCONNECT`. For `UNSUBSCRIBE`, that of the subscription.
+    /// The `destination`; empty for `CONNECT` and `DISCONNECT`. For `UNSUBSCRIBE`, the one of the subscription.
     #[must_use]
     pub fn destination(&self) -> &str {
         self.frame
@@ -65,25 +70,25 @@ impl Request {
             .unwrap_or_default()
     }
 
-    /// The frame's headers.
+    /// The headers of the frame.
     #[must_use]
     pub fn headers(&self) -> &Headers {
         &self.frame.headers
     }
 
-    /// The frame's body.
+    /// The body of the frame.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.frame.body
     }
 
-    /// The session that asks.
+    /// The session of the peer.
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Who asks, if its connect handler said so.
+    /// The principal that the connect handler gave to the peer, if any.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         self.session.principal()
@@ -95,45 +100,36 @@ impl Request {
         self.session.peer()
     }
 
-    /// Why the session ends; for `DISCONNECT` only.
+    /// The reason why the session ends; `None` for requests other than `DISCONNECT`.
     #[must_use]
     pub fn reason(&self) -> Option<DisconnectReason> {
         self.reason
     }
 
-    /// Makes the request one of a transaction.
-    #[must_use]
-    pub(crate) fn within(self, transaction: Option<Staging>) -> Request {
-        Request {
-            transaction,
-            ..self
-        }
-    }
-
-    /// Where to stage what a `SEND` would do, if it is part of a transaction that is being committed.
+    /// The staging area of the transaction, if this is a `SEND` of a transaction that is being committed.
     #[must_use]
     pub fn transaction(&self) -> Option<&Staging> {
         self.transaction.as_ref()
     }
 
-    /// What routing found in the destination.
+    /// The result of routing: the matching pattern and the parameters in the destination.
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.params
     }
 
-    /// Sets what routing found in the destination.
+    /// Sets the result of routing.
     pub fn set_params(&mut self, params: Params) {
         self.params = params;
     }
 
-    /// What layers have added.
+    /// Values that layers have added.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
     }
 
-    /// Lets a layer add something for those inside it.
+    /// Mutable access to the extensions, for layers that add values for the services inside them.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
     }

@@ -1,7 +1,7 @@
-//! What a peer asks for, as a stream, for those who handle it without a service.
+//! The requests of a peer as a stream, for programs without a service.
 
 use crate::{
-    error::{BoxError, NobodyAsks, Unanswered},
+    error::{BoxError, RequestsDropped, ResponderDropped},
     request::Request,
     response::Response,
     session::Session,
@@ -14,9 +14,9 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 use tower_service::Service;
 
-/// The requests of a session, one after the other: the next comes when this one is answered.
+/// The requests of a session, one after the other: the next one arrives when the last one is answered.
 ///
-/// Dropping this closes the session, once what is being handled is answered.
+/// Dropping this closes the session, as soon as the current request is answered.
 #[derive(Debug)]
 pub struct Requests {
     receiver: mpsc::Receiver<(Request, Responder)>,
@@ -24,10 +24,10 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// The next request, or `None` when the session is over, or its connection [runs a
-    /// service](crate::Connection::run).
+    /// Waits for the next request. Returns `None` if the session has ended, or if its connection [calls a
+    /// service](crate::Connection::run) instead.
     ///
-    /// Dropping the future loses nothing.
+    /// Cancel safe: dropping the future loses no request.
     pub async fn next(&mut self) -> Option<(Request, Responder)> {
         self.receiver.recv().await
     }
@@ -35,79 +35,82 @@ impl Requests {
 
 impl Drop for Requests {
     fn drop(&mut self) {
-        self.session.shared().abandon();
+        self.session.shared().set_requests_dropped();
     }
 }
 
-/// Answers one request. Dropping it answers `internal-error`.
+/// Answers one request. Dropping it answers with the error `internal-error` and logs an error.
 #[derive(Debug)]
 pub struct Responder(oneshot::Sender<Result<Response, BoxError>>);
 
 impl Responder {
-    /// It is done.
+    /// Answers with success.
     pub fn ok(self) {
         self.respond(Response::Done);
     }
 
-    /// It is done, and this is the answer.
+    /// Answers with success and a response.
     pub fn respond(self, response: Response) {
-        // If nobody waits any more, the peer is gone.
+        // It fails if the session has ended, which needs no answer any more.
         let _ = self.0.send(Ok(response));
     }
 
-    /// It cannot be done.
+    /// Answers with an error. [`Config::error_mapper`](crate::Config::error_mapper) decides what the client sees of it.
     pub fn refuse(self, error: impl Into<BoxError>) {
         let _ = self.0.send(Err(error.into()));
     }
 }
 
-pub(crate) fn channel(session: Session) -> (Channel, Requests) {
-    // One request is handled at a time.
+/// Creates the service that passes requests to the returned [`Requests`].
+pub(crate) fn channel(session: Session) -> (RequestSender, Requests) {
+    // One place is enough, as the next request follows the answer to the last one.
     let (sender, receiver) = mpsc::channel(1);
-    (Channel(sender), Requests { receiver, session })
+    (RequestSender(sender), Requests { receiver, session })
 }
 
-/// The service that hands requests to [`Requests`].
+/// Service that passes requests to [`Requests`].
 #[derive(Debug)]
-pub(crate) struct Channel(mpsc::Sender<(Request, Responder)>);
+pub(crate) struct RequestSender(mpsc::Sender<(Request, Responder)>);
 
-impl Service<Request> for Channel {
+impl Service<Request> for RequestSender {
     type Response = Response;
     type Error = BoxError;
-    type Future = Answer;
+    type Future = ResponseFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Answer {
+    fn call(&mut self, request: Request) -> ResponseFuture {
         let (sender, receiver) = oneshot::channel();
-        // There is room: the request before was answered, so it was taken. If nobody takes this one, it is unanswered.
+        // The channel has room: the last request was answered, so it was received. If nobody receives this one, its
+        // responder is dropped.
         let _ = self.0.try_send((request, Responder(sender)));
-        Answer {
+        ResponseFuture {
             receiver,
-            is_taken: !self.0.is_closed(),
+            is_received: !self.0.is_closed(),
         }
     }
 }
 
-/// What a [`Responder`] will say.
+/// Answer of a [`Responder`].
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ResponseFuture {
     receiver: oneshot::Receiver<Result<Response, BoxError>>,
-    is_taken: bool,
+    /// [`Requests`] existed when the request was sent.
+    is_received: bool,
 }
 
-impl Future for Answer {
+impl Future for ResponseFuture {
     type Output = Result<Response, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.receiver).poll(cx));
         Poll::Ready(answer.unwrap_or_else(|_| {
-            if self.is_taken {
-                Err(Unanswered.into())
+            if self.is_received {
+                Err(ResponderDropped.into())
             } else {
-                Err(NobodyAsks.into())
+                Err(RequestsDropped.into())
             }
         }))
     }

@@ -1,4 +1,4 @@
-//! What a peer is answered.
+//! The answers of a service.
 
 use crate::{
     delivery::{Delivery, IntoDelivery},
@@ -10,27 +10,27 @@ use futures_util::StreamExt;
 use std::{fmt, pin::Pin};
 use stomp_frame::Headers;
 
-/// The messages of a subscription. An error ends it, and is told.
+/// Messages of a subscription. An error is reported to the peer and ends the subscription.
 pub type MessageStream = Pin<Box<dyn Stream<Item = Result<Delivery, BoxError>> + Send>>;
 
-/// A service's answer to a [`Request`](crate::Request).
+/// Answer of a service to a [`Request`](crate::Request).
 ///
-/// Any answer is success: where the peer asked for a receipt it gets one. To refuse, a service returns an error.
+/// Every response means success: if the peer asked for a receipt, it gets one. To refuse, a service returns an error.
 #[non_exhaustive]
 pub enum Response {
-    /// It is done. The answer to any request.
+    /// Success. Valid for every request; accepts a `CONNECT` without a principal.
     Done,
-    /// The peer is let in. An answer to `CONNECT`.
+    /// Accepts the peer. Valid for `CONNECT`.
     Connected(Connected),
-    /// These messages are the subscription's. An answer to `SUBSCRIBE`.
+    /// Sends the items of a stream to the subscription. Valid for `SUBSCRIBE`.
     ///
-    /// The stream is polled only while the peer takes what it is sent, and dropped when the subscription ends. When
-    /// the stream ends, the subscription does.
+    /// The stream is polled only while the peer takes what it is sent. It is dropped when the subscription ends, and the
+    /// subscription ends when the stream does.
     Observe(MessageStream),
 }
 
 impl Response {
-    /// The items of a stream as the messages of a subscription, see [`Response::Observe`].
+    /// Creates a [`Response::Observe`] from a stream of anything that can be delivered.
     pub fn observe<S>(stream: S) -> Response
     where
         S: Stream<Item: IntoDelivery> + Send + 'static,
@@ -49,7 +49,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// How a peer is let in.
+/// Answer to `CONNECT` that accepts the peer.
 #[derive(Debug, Clone, Default)]
 pub struct Connected {
     pub(crate) principal: Option<Principal>,
@@ -57,27 +57,27 @@ pub struct Connected {
 }
 
 impl Connected {
-    /// Lets the peer in, without a name.
+    /// Accepts the peer without a principal.
     #[must_use]
     pub fn new() -> Connected {
         Connected::default()
     }
 
-    /// Names the peer.
+    /// Sets the principal of the session.
     #[must_use]
     pub fn with_principal(mut self, principal: Principal) -> Connected {
         self.principal = Some(principal);
         self
     }
 
-    /// Adds a header to `CONNECTED`. `version` and `heart-beat` are set by the session.
+    /// Adds a header to `CONNECTED`. The session sets `version` and `heart-beat` itself.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Connected {
         self.headers.append(name, value);
         self
     }
 
-    /// The peer's name.
+    /// The principal of the session.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         self.principal.as_ref()

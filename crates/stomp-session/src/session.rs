@@ -1,11 +1,11 @@
-//! The handle on a session.
+//! The handle of a session.
 
 use crate::{
-    command_queue::{Command, Lane},
+    command_queue::{CommandQueue, SessionCommand},
     delivery::IntoDelivery,
     error::{BoxError, ClientError, NotSubscribed},
     id::{SessionId, StreamId},
-    mailbox::{config::MailboxConfig, queue::Letter},
+    mailbox::config::MailboxConfig,
     message::IntoMessage,
     principal::Principal,
     response::{Connected, MessageStream},
@@ -23,18 +23,21 @@ use std::{
 };
 use stomp_socket::{CloseCode, Peer};
 
-/// A session, to be kept and cloned at will.
+/// Handle of a session, cheap to clone.
 ///
-/// Its methods never wait: they hand over to the [`Connection`], in order. Once the connection is gone they do
-/// nothing.
+/// Its methods never wait: they pass commands to the [`Connection`](crate::Connection), which carries them out in this
+/// order. A message that has no room yet delays the commands behind it. After the end of the connection the methods
+/// have no effect.
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
 
 impl Session {
+    /// A handle whose connection has yet to be made.
     pub(crate) fn open(peer: Arc<Peer>, mailbox: MailboxConfig) -> Session {
         Session(Arc::new(Shared::new(peer, mailbox, false)))
     }
 
+    /// A handle without a connection.
     pub(crate) fn detached() -> Session {
         Session(Arc::new(Shared::new(
             Arc::default(),
@@ -43,7 +46,7 @@ impl Session {
         )))
     }
 
-    /// What tells this session from all others. The peer gets it with `CONNECTED`.
+    /// The identifier of the session, which the peer receives with `CONNECTED`.
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.0.id
@@ -55,106 +58,112 @@ impl Session {
         &self.0.peer
     }
 
-    /// Who the peer is, if its connect handler said so.
+    /// The principal that the connect handler gave to the peer, if any.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         self.0.principal.get()
     }
 
-    /// Whether the connection is gone.
+    /// Returns true if the connection has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.lane().is_closed
+        self.0.commands().is_closed()
     }
 
-    /// Keeps a value between requests, one of each type, and gives back the one before.
+    /// Stores a value for later requests, one per type, and returns the previous value of this type.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
         self.0.values().insert(value)
     }
 
-    /// A copy of the value of this type.
+    /// Returns a copy of the stored value of this type.
     #[must_use]
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.0.values().get().cloned()
     }
 
-    /// Sends `CONNECTED` with these headers, which lets the peer in, unless its `CONNECT` is answered already.
+    /// Sends `CONNECTED` with these headers and so accepts the peer, unless its `CONNECT` is answered already.
+    ///
+    /// The request still needs an answer, which then has no effect.
     pub fn connected<'a>(&self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) {
         let headers = headers.into_iter().collect();
-        self.0.push(Command::Connected(Connected {
+        self.0.push(SessionCommand::Connected(Connected {
             principal: None,
             headers,
         }));
     }
 
-    /// Sends a message to the peer's own subscriptions of `destination`.
+    /// Sends a message to all subscriptions of the peer to `destination`.
     ///
-    /// What waits is bounded by [`Config::mailbox`], whose policy holds when more comes.
+    /// [`Config::mailbox`](crate::Config::mailbox) bounds the messages that are queued, and its overflow policy
+    /// applies beyond.
     ///
     /// # Errors
     ///
-    /// [`NotSubscribed`] if there is no such subscription or the connection is gone, or the error of
+    /// [`NotSubscribed`] if there is no such subscription or the connection has ended, or the error of
     /// [`IntoMessage::into_message`].
     pub fn message(&self, destination: &str, message: impl IntoMessage) -> Result<(), BoxError> {
         let message = message.into_message()?;
-        let mut lane = self.0.lane();
-        let keys = lane.keys_of(destination);
-        if keys.is_empty() {
+        let mut commands = self.0.commands();
+        let subscriptions = commands.subscriptions_to(destination);
+        if subscriptions.is_empty() {
             return Err(NotSubscribed.into());
         }
-        for key in keys {
-            lane.commands
-                .push(Letter::new(Some(key), message.clone()), &self.0.mailbox);
+        for subscription in subscriptions {
+            commands.push_message(subscription, message.clone(), &self.0.mailbox);
         }
-        drop(lane);
+        drop(commands);
         self.0.wake();
         Ok(())
     }
 
-    /// Sends an `ERROR`. Whether the session goes on is up to [`Config::app_errors`].
+    /// Sends an `ERROR`. [`Config::app_errors`](crate::Config::app_errors) decides if the session continues.
     pub fn error(&self, error: ClientError) {
-        self.0.push(Command::Error(error));
+        self.0.push(SessionCommand::Error(error));
     }
 
-    /// Sends all items of a stream to the peer's subscription of `destination`, until it ends.
+    /// Sends the items of a stream to the oldest subscription of the peer to `destination`, until the stream or the
+    /// subscription ends.
     ///
     /// # Errors
     ///
-    /// [`NotSubscribed`] if there is no such subscription or the connection is gone.
+    /// [`NotSubscribed`] if there is no such subscription or the connection has ended.
     pub fn observe<S>(&self, destination: &str, stream: S) -> Result<Observed, NotSubscribed>
     where
         S: Stream<Item: IntoDelivery> + Send + 'static,
     {
-        let hook = StreamId::next();
+        let id = StreamId::next();
         let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
-        let mut lane = self.0.lane();
-        let key = lane
-            .keys_of(destination)
+        let mut commands = self.0.commands();
+        let subscription = commands
+            .subscriptions_to(destination)
             .first()
             .copied()
             .ok_or(NotSubscribed)?;
-        lane.commands
-            .push_other(Command::Observe { key, hook, stream });
-        drop(lane);
+        commands.push(SessionCommand::Observe {
+            subscription,
+            id,
+            stream,
+        });
+        drop(commands);
         self.0.wake();
         Ok(Observed {
             session: self.clone(),
-            hook,
+            id,
         })
     }
 
-    /// Says when what the peer logged in with expires; a later call says it anew. At that time the peer gets an `ERROR`
-    /// with `credentials-expired`, and nothing more, and the connection is closed.
+    /// Sets the time at which the credentials of the peer expire; a later call replaces it. At that time the peer gets
+    /// an `ERROR` with the code `credentials-expired`, and the connection is closed.
     ///
-    /// The session knows nothing of tokens. To let a client renew one, take it in a `send` route, verify it, and call
-    /// this again.
+    /// The session does not know about tokens. To let a client renew its token, receive the new one in a `send` route,
+    /// verify it, and call this method again.
     pub fn expires_at(&self, at: Instant) {
-        self.0.push(Command::ExpiresAt(at));
+        self.0.push(SessionCommand::ExpiresAt(at));
     }
 
-    /// Closes the connection, after all that was sent before.
+    /// Closes the connection after everything that was sent before.
     pub fn close(&self, code: CloseCode) {
-        self.0.push(Command::Close(code));
+        self.0.push(SessionCommand::Close(code));
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -172,34 +181,34 @@ impl fmt::Debug for Session {
     }
 }
 
-/// A stream that a session sends on. Dropping this does nothing.
+/// A stream that a session sends from. Dropping this value does not detach it.
 #[derive(Debug)]
 pub struct Observed {
     session: Session,
-    hook: StreamId,
+    id: StreamId,
 }
 
 impl Observed {
-    /// Detaches the stream, and drops it. The subscription stays, without it.
+    /// Detaches the stream and drops it. The subscription continues without it.
     pub fn unhook(self) {
-        self.session.0.push(Command::Unhook(self.hook));
+        self.session.0.push(SessionCommand::Unhook(self.id));
     }
 }
 
-/// What handles and the connection share.
+/// State that the handles and the connection share.
 pub(crate) struct Shared {
     id: SessionId,
     peer: Arc<Peer>,
     principal: OnceLock<Principal>,
     values: Mutex<Extensions>,
     mailbox: MailboxConfig,
-    lane: Mutex<Lane>,
-    /// There is something in the lane.
-    is_called: AtomicBool,
-    /// Nobody takes requests.
-    is_abandoned: AtomicBool,
-    /// The connection's task.
-    task: Arc<AtomicWaker>,
+    commands: Mutex<CommandQueue>,
+    /// Commands were pushed since the connection last took them. Spares the connection the lock.
+    has_commands: AtomicBool,
+    /// [`Requests`](crate::Requests) was dropped.
+    are_requests_dropped: AtomicBool,
+    /// Waker of the connection's task.
+    waker: Arc<AtomicWaker>,
 }
 
 impl Shared {
@@ -210,70 +219,68 @@ impl Shared {
             principal: OnceLock::new(),
             values: Mutex::default(),
             mailbox,
-            lane: Mutex::new(Lane {
-                is_closed,
-                ..Lane::default()
-            }),
-            is_called: AtomicBool::new(false),
-            is_abandoned: AtomicBool::new(false),
-            task: Arc::default(),
+            commands: Mutex::new(CommandQueue::new(is_closed)),
+            has_commands: AtomicBool::new(false),
+            are_requests_dropped: AtomicBool::new(false),
+            waker: Arc::default(),
         }
     }
 
-    pub(crate) fn lane(&self) -> MutexGuard<'_, Lane> {
-        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn commands(&self) -> MutexGuard<'_, CommandQueue> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sets the principal, unless it is set.
     pub(crate) fn set_principal(&self, principal: Principal) {
-        // The first one stays.
         let _ = self.principal.set(principal);
     }
 
-    /// Drops what was kept for requests that will not come: a value may well be a handle on the session.
-    pub(crate) fn forget(&self) {
+    /// Drops the values that were stored for later requests: one of them may hold a handle of this session, which
+    /// would keep both alive for ever.
+    pub(crate) fn clear_values(&self) {
         let values = std::mem::take(&mut *self.values());
         drop(values);
     }
 
-    /// Whether there is something in the lane.
-    pub(crate) fn is_called(&self) -> bool {
-        self.is_called.load(Ordering::Acquire)
+    /// Returns true if commands were pushed since [`Shared::reset_has_commands`].
+    pub(crate) fn has_commands(&self) -> bool {
+        self.has_commands.load(Ordering::Acquire)
     }
 
-    /// Says that the lane is about to be looked at.
-    pub(crate) fn hear(&self) {
-        self.is_called.store(false, Ordering::Release);
+    /// Resets [`Shared::has_commands`]. To be called before the commands are taken, so that none is missed.
+    pub(crate) fn reset_has_commands(&self) {
+        self.has_commands.store(false, Ordering::Release);
     }
 
-    /// Nobody will take requests any more.
-    pub(crate) fn abandon(&self) {
-        self.is_abandoned.store(true, Ordering::Release);
-        self.task.wake();
+    /// Notes that [`Requests`](crate::Requests) was dropped.
+    pub(crate) fn set_requests_dropped(&self) {
+        self.are_requests_dropped.store(true, Ordering::Release);
+        self.waker.wake();
     }
 
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.is_abandoned.load(Ordering::Acquire)
+    pub(crate) fn are_requests_dropped(&self) -> bool {
+        self.are_requests_dropped.load(Ordering::Acquire)
     }
 
-    pub(crate) fn task(&self) -> &Arc<AtomicWaker> {
-        &self.task
+    pub(crate) fn waker(&self) -> &Arc<AtomicWaker> {
+        &self.waker
     }
 
     fn values(&self) -> MutexGuard<'_, Extensions> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, command: Command) {
-        let mut lane = self.lane();
-        if !lane.is_closed {
-            lane.commands.push_other(command);
-            drop(lane);
+    fn push(&self, command: SessionCommand) {
+        let mut commands = self.commands();
+        if !commands.is_closed() {
+            commands.push(command);
+            drop(commands);
             self.wake();
         }
     }
 
     fn wake(&self) {
-        self.is_called.store(true, Ordering::Release);
-        self.task.wake();
+        self.has_commands.store(true, Ordering::Release);
+        self.waker.wake();
     }
 }

@@ -1,4 +1,4 @@
-//! Who is connected.
+//! The registry of connected sessions.
 
 use crate::{
     error::{BoxError, NotSubscribed},
@@ -14,16 +14,16 @@ use std::{
 };
 use stomp_socket::CloseCode;
 
-/// The sessions that are connected: from `CONNECTED` to the end of their connection.
+/// Registry of connected sessions, from `CONNECTED` to the end of their connections.
 ///
-/// Cloning gives another handle on the same registry. One is in each [`Config`](crate::Config); nothing in it waits.
+/// Clones share the registry. Each [`Config`](crate::Config) contains one. No method waits.
 ///
 /// ```
 /// use stomp_session::{CloseCode, Config, Principal};
 ///
 /// let config = Config::default();
 /// let sessions = config.sessions.clone();
-/// // … run connections with `config`, and anywhere in the application:
+/// // Run connections with `config`; then, anywhere in the application:
 /// sessions.send(&Principal::new("ann"), "/notices", "Your order has left.").ok();
 /// for session in sessions.for_principal(&Principal::new("mallory")) {
 ///     session.close(CloseCode::Policy);
@@ -35,31 +35,31 @@ pub struct Sessions(Arc<Mutex<Registry>>);
 
 #[derive(Default)]
 struct Registry {
-    /// Trees, which get smaller again.
+    // Trees, because they give memory back when sessions end.
     sessions: BTreeMap<SessionId, Session>,
     principals: BTreeMap<Principal, Vec<SessionId>>,
 }
 
 impl Sessions {
-    /// How many sessions there are.
+    /// Number of connected sessions.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock().sessions.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if no session is connected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The session of this id.
+    /// The session with this id, if it is connected.
     #[must_use]
     pub fn get(&self, id: SessionId) -> Option<Session> {
         self.lock().sessions.get(&id).cloned()
     }
 
-    /// All sessions of a principal, in the order in which they connected.
+    /// The connected sessions of a principal, in the order in which they connected.
     #[must_use]
     pub fn for_principal(&self, principal: &Principal) -> Vec<Session> {
         let registry = self.lock();
@@ -73,13 +73,13 @@ impl Sessions {
             .collect()
     }
 
-    /// All sessions, as they are now, in the order in which they connected.
+    /// A snapshot of all connected sessions, in the order in which they were made.
     #[must_use]
     pub fn all(&self) -> Vec<Session> {
         self.lock().sessions.values().cloned().collect()
     }
 
-    /// Sends a message to all of a principal's subscriptions of `destination`, in all of its sessions.
+    /// Sends a message to all subscriptions to `destination` in all sessions of a principal.
     ///
     /// # Errors
     ///
@@ -103,15 +103,15 @@ impl Sessions {
         }
     }
 
-    /// Closes all sessions of a principal, and says how many they were.
+    /// Closes all sessions of a principal. Returns their number.
     pub fn close(&self, principal: &Principal, code: CloseCode) -> usize {
         let sessions = self.for_principal(principal);
         sessions.iter().for_each(|session| session.close(code));
         sessions.len()
     }
 
-    /// Enters a session, or the principal of one that was entered before it had any.
-    pub(crate) fn enter(&self, session: &Session) {
+    /// Adds a session. If it is registered already, adds the principal that it has received since.
+    pub(crate) fn insert(&self, session: &Session) {
         let mut registry = self.lock();
         if let Some(principal) = session.principal() {
             let ids = registry.principals.entry(principal.clone()).or_default();
@@ -122,10 +122,10 @@ impl Sessions {
         registry.sessions.insert(session.id(), session.clone());
     }
 
-    pub(crate) fn leave(&self, session: &Session) {
+    pub(crate) fn remove(&self, session: &Session) {
         let mut registry = self.lock();
-        let left = registry.sessions.remove(&session.id());
-        if let (Some(_), Some(principal)) = (&left, session.principal()) {
+        let removed = registry.sessions.remove(&session.id());
+        if let (Some(_), Some(principal)) = (&removed, session.principal()) {
             let is_last = registry.principals.get_mut(principal).is_some_and(|ids| {
                 ids.retain(|id| *id != session.id());
                 ids.is_empty()
@@ -135,8 +135,8 @@ impl Sessions {
             }
         }
         drop(registry);
-        // A session may hold values of the application's, which are not dropped under the lock.
-        drop(left);
+        // A session may hold application values, which are dropped outside the lock.
+        drop(removed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {

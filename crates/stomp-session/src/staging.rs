@@ -1,32 +1,37 @@
-//! What a transaction will do when all of it is agreed to.
+//! Effects of a transaction, which run when it is committed.
 
-use crate::{catch_drop::Foreign, delivery::Settlement, id::SubscriptionKey};
+use crate::{
+    catch_drop::CatchDrop,
+    delivery::Settlement,
+    id::{DeliveryTag, SubscriptionKey},
+};
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Where a handler puts what it would do, for a `SEND` that is part of a transaction.
+/// Staging area of a transaction: handlers of its `SEND`s add effects, which run if all handlers agree.
 ///
-/// When the client commits, the service is called with each `SEND` of the transaction, in order. One that can should
-/// check, reserve what it needs, and [`stage`](Staging::stage) the effect instead of acting. If all agree the effects
-/// run, in order; if one refuses, all are dropped, and with them what they have reserved. A handler that acts at once
-/// takes no part in this: what it did stays done.
+/// When the client commits, the service is called with each `SEND` of the transaction, in order. A handler that supports
+/// transactions checks the message, reserves what it needs, and [stages](Staging::stage) the effect instead of acting.
+/// If all handlers succeed, the effects run in this order. If one fails, all effects are dropped, and with them what they
+/// have reserved. A handler that acts at once takes no part in this: its action is not undone.
 #[derive(Clone)]
 pub struct Staging(Arc<Mutex<Option<Vec<Effect>>>>);
 
-/// What is done when a transaction is agreed to.
+/// Effect of a committed transaction.
 pub(crate) enum Effect {
-    Run(Foreign<Box<dyn FnOnce() + Send>>),
-    Settle(Settling),
+    Run(CatchDrop<Box<dyn FnOnce() + Send>>),
+    Acknowledge(Acknowledgment),
 }
 
-/// Deliveries of one subscription that are settled together.
+/// Deliveries of one subscription that an `ACK` or `NACK` settles together.
 #[derive(Debug)]
-pub(crate) struct Settling {
-    pub(crate) key: SubscriptionKey,
-    pub(crate) numbers: Vec<u64>,
+pub(crate) struct Acknowledgment {
+    pub(crate) subscription: SubscriptionKey,
+    /// Tags in ascending order. The last one is the tag that the frame named.
+    pub(crate) tags: Vec<DeliveryTag>,
     pub(crate) settlement: Settlement,
 }
 
@@ -35,12 +40,12 @@ impl Staging {
         Staging(Arc::new(Mutex::new(Some(Vec::new()))))
     }
 
-    /// Adds an effect, which runs on the session's task when the transaction is agreed to. It must not keep that
-    /// waiting. Its panics are caught.
+    /// Adds an effect, which runs on the task of the session when the transaction is committed. It must not block. Its
+    /// panics are caught.
     ///
-    /// When the transaction is over, the effect is dropped at once.
+    /// If the transaction has ended, the effect is dropped at once.
     pub fn stage(&self, effect: impl FnOnce() + Send + 'static) {
-        self.push(Effect::Run(Foreign::new(Box::new(effect))));
+        self.push(Effect::Run(CatchDrop::new(Box::new(effect))));
     }
 
     pub(crate) fn push(&self, effect: Effect) {
@@ -52,12 +57,12 @@ impl Staging {
             }
             None => Some(effect),
         };
-        // Foreign code is not dropped under the lock.
+        // Foreign code is dropped outside the lock.
         drop(effects);
         drop(refused);
     }
 
-    /// The effects. What is added after this is dropped.
+    /// Takes the effects. Effects that are added later are dropped.
     pub(crate) fn close(&self) -> Vec<Effect> {
         self.0
             .lock()
@@ -73,9 +78,8 @@ impl fmt::Debug for Staging {
     }
 }
 
-/// Runs what a handler has staged.
-pub(crate) fn run(effect: Foreign<Box<dyn FnOnce() + Send>>) {
+/// Runs a staged effect. Its panic is caught; the panic hook has reported it.
+pub(crate) fn run(effect: CatchDrop<Box<dyn FnOnce() + Send>>) {
     let Some(effect) = effect.take() else { return };
-    // The panic hook has told of it.
     let _ = catch_unwind(AssertUnwindSafe(effect));
 }

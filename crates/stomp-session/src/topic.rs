@@ -1,4 +1,4 @@
-//! A small publish/subscribe, for one process.
+//! Publish/subscribe within one process.
 
 use crate::{
     delivery::Delivery,
@@ -17,10 +17,10 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A topic: what is published goes to all who are subscribed at that time, in the same order to each.
+/// Topic: each message goes to all current subscribers, in the same order for each.
 ///
-/// Cloning gives another handle on the same topic. Each subscriber has a [`Mailbox`]; one that does not keep up meets
-/// its policy and hinders nobody. A message is encoded once, not once for each subscriber.
+/// Clones share the topic. Each subscriber has a [`Mailbox`]: the overflow policy applies to a slow subscriber alone,
+/// which never delays others. A message is encoded once, not once per subscriber.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -40,8 +40,8 @@ pub struct Topic<T> {
     payload: PhantomData<fn(T)>,
 }
 
-/// So many subscribers are given a message without a pause; the rest in a task of the topic's own, which lets others
-/// run in between. Larger bursts of wakes make everybody else wait, and are slower themselves.
+/// Maximum subscribers that receive a message at once. A task serves more subscribers in chunks, and yields in between:
+/// larger bursts of wakes delay all other tasks, and are slower themselves.
 const CHUNK: usize = 64;
 
 struct Shared {
@@ -52,24 +52,24 @@ struct Shared {
 #[derive(Default)]
 struct State {
     members: Slab<Mailbox>,
-    /// Published, and not yet on their way.
-    waiting: VecDeque<Message>,
-    waiting_bytes: usize,
-    /// On their way: members below `reached` have them.
+    /// Published messages that wait for the current batch.
+    queued: VecDeque<Message>,
+    queued_bytes: usize,
+    /// Batch of messages that the members below `next_member` have received.
     current: Vec<Message>,
-    reached: usize,
-    /// A task is at it.
-    is_driven: bool,
+    next_member: usize,
+    /// A task runs the fan-out.
+    has_task: bool,
 }
 
 impl<T> Topic<T> {
-    /// A topic whose subscribers have mailboxes of the default size.
+    /// Creates a topic whose subscribers have mailboxes with the default bounds.
     #[must_use]
     pub fn new() -> Topic<T> {
         Topic::with_mailboxes(MailboxConfig::default())
     }
 
-    /// A topic whose subscribers have such mailboxes.
+    /// Creates a topic whose subscribers have mailboxes with these bounds.
     #[must_use]
     pub fn with_mailboxes(config: MailboxConfig) -> Topic<T> {
         Topic {
@@ -81,19 +81,19 @@ impl<T> Topic<T> {
         }
     }
 
-    /// How many are subscribed.
+    /// Number of subscribers.
     #[must_use]
     pub fn subscribers(&self) -> usize {
         self.shared.lock().members.len()
     }
 
-    /// All that is published from now on, until the stream is dropped.
+    /// Subscribes: the stream yields all messages that are published from now on, until it is dropped.
     #[must_use]
     pub fn subscribe(&self) -> Subscriber {
         let (mailbox, messages) = Mailbox::new(self.shared.config);
         let mut state = self.shared.lock();
-        // What is on its way was published before.
-        state.finish();
+        // Queued messages were published before, so the new subscriber must not receive them.
+        state.deliver_all();
         let key = state.members.insert(mailbox);
         drop(state);
         Subscriber {
@@ -105,7 +105,7 @@ impl<T> Topic<T> {
 }
 
 impl<T: IntoMessage> Topic<T> {
-    /// Sends a message to all subscribers. This never waits.
+    /// Sends a message to all subscribers. Never waits.
     ///
     /// # Errors
     ///
@@ -113,18 +113,18 @@ impl<T: IntoMessage> Topic<T> {
     pub fn publish(&self, payload: T) -> Result<(), BoxError> {
         let message = payload.into_message()?;
         let mut state = self.shared.lock();
-        state.waiting_bytes += message.weight();
-        state.waiting.push_back(message);
-        // What is on its way and what waits come to a mailbox at once, and must fit into an empty one. With more than
-        // that, the publisher helps out.
+        state.queued_bytes += message.weight();
+        state.queued.push_back(message);
+        // A mailbox may receive the current batch and the next one together, and both must fit into an empty mailbox.
+        // Beyond that, the publisher delivers the messages itself.
         let MailboxConfig {
             max_messages,
             max_bytes,
             ..
         } = self.shared.config;
-        if state.is_driven
-            && state.waiting.len() < max_messages / 2
-            && state.waiting_bytes < max_bytes / 2
+        if state.has_task
+            && state.queued.len() < max_messages / 2
+            && state.queued_bytes < max_bytes / 2
         {
             return Ok(());
         }
@@ -132,12 +132,11 @@ impl<T: IntoMessage> Topic<T> {
             .ok()
             .filter(|_| state.members.len() > CHUNK);
         match runtime {
-            Some(runtime) if !state.is_driven => {
-                state.is_driven = true;
-                let driver = Driver(Arc::clone(&self.shared));
-                runtime.spawn(driver.run());
+            Some(runtime) if !state.has_task => {
+                state.has_task = true;
+                runtime.spawn(FanOut(Arc::clone(&self.shared)).run());
             }
-            _ => state.finish(),
+            _ => state.deliver_all(),
         }
         Ok(())
     }
@@ -149,58 +148,63 @@ impl Shared {
     }
 }
 
-/// What goes on with a topic's messages in a task.
-struct Driver(Arc<Shared>);
+/// Task that delivers a topic's messages in chunks.
+struct FanOut(Arc<Shared>);
 
-impl Driver {
+impl FanOut {
     async fn run(self) {
-        while self.0.lock().go_on() {
+        while self.0.lock().deliver_chunk() {
             tokio::task::yield_now().await;
         }
     }
 }
 
-impl Drop for Driver {
-    /// Wherever the task was stopped, nothing is left behind: its runtime may end before the topic does.
+impl Drop for FanOut {
+    /// Delivers the remaining messages: the runtime may stop the task anywhere, and end before the topic does.
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.finish();
-        state.is_driven = false;
+        state.deliver_all();
+        state.has_task = false;
     }
 }
 
 impl State {
-    /// Gives what is on its way to one chunk of members, and says whether there is more to do.
-    fn go_on(&mut self) -> bool {
-        self.step(CHUNK);
-        !self.current.is_empty() || !self.waiting.is_empty()
+    /// Delivers the current batch to one chunk of members. Returns true if anything is left.
+    fn deliver_chunk(&mut self) -> bool {
+        self.deliver_to(CHUNK);
+        !self.is_finished()
     }
 
-    /// Gives everything to everybody.
-    fn finish(&mut self) {
-        while !self.current.is_empty() || !self.waiting.is_empty() {
-            self.step(usize::MAX);
+    /// Delivers all messages to all members.
+    fn deliver_all(&mut self) {
+        while !self.is_finished() {
+            self.deliver_to(usize::MAX);
         }
     }
 
-    fn step(&mut self, most: usize) {
+    fn is_finished(&self) -> bool {
+        self.current.is_empty() && self.queued.is_empty()
+    }
+
+    /// Delivers the current batch, or the next one, to the next `max_members` members.
+    fn deliver_to(&mut self, max_members: usize) {
         if self.current.is_empty() {
-            self.current.extend(self.waiting.drain(..));
-            self.waiting_bytes = 0;
-            self.reached = 0;
+            self.current.extend(self.queued.drain(..));
+            self.queued_bytes = 0;
+            self.next_member = 0;
         }
-        // Keys have gaps where members have left.
+        // Keys have gaps left by members that were removed.
         let end = self
-            .reached
-            .saturating_add(most)
+            .next_member
+            .saturating_add(max_members)
             .min(self.members.capacity());
-        while self.reached < end {
-            if let Some(member) = self.members.get(self.reached) {
+        while self.next_member < end {
+            if let Some(member) = self.members.get(self.next_member) {
                 member.push(&self.current);
             }
-            self.reached += 1;
+            self.next_member += 1;
         }
-        if self.reached >= self.members.capacity() {
+        if self.next_member >= self.members.capacity() {
             self.current.clear();
         }
     }
@@ -229,7 +233,7 @@ impl<T> fmt::Debug for Topic<T> {
     }
 }
 
-/// A subscriber's messages. Dropping it ends the subscription.
+/// Messages of one subscriber. Dropping the stream ends the subscription.
 pub struct Subscriber {
     messages: Messages,
     key: usize,

@@ -1,9 +1,9 @@
-//! About how much memory frames take.
+//! The approximate memory of a frame.
 
 use stomp_frame::Frame;
 
-/// About a frame's size in memory.
-pub(crate) fn weight(frame: &Frame) -> usize {
+/// Approximate size of a frame in memory, in bytes. The inbox and transactions are bounded by it.
+pub(crate) fn frame_weight(frame: &Frame) -> usize {
     let headers: usize = frame
         .headers
         .iter()

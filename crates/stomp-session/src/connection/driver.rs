@@ -1,18 +1,19 @@
-//! What a connection does, but for calling the service: the socket, the protocol, the streams and the handles meet
-//! here.
+//! The I/O state of a connection: its socket, protocol, streams and inbox.
+//!
+//! [`Run`](super::Run) polls the driver and calls the service; the driver does everything else.
 
 use super::{
-    inbox::{Inbox, Waiting},
-    outgoing::Withheld,
-    streams::Observers,
+    inbox::{Inbox, InboxItem},
+    pending_subscription::PendingSubscription,
+    streams::Streams,
 };
 use crate::{
-    command_queue::Command,
+    command_queue::SessionCommand,
     config::Config,
-    error::{BoxError, ClientError, NobodyAsks},
+    error::{BoxError, ClientError, RequestsDropped},
     id::SubscriptionKey,
     mailbox::{Mailbox, budget::Budget},
-    protocol::{Output, Protocol},
+    protocol::{Protocol, output::IoOutput},
     request::Request,
     response::Response,
     session::Session,
@@ -26,113 +27,121 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
-use stomp_frame::{Command as FrameCommand, Frame, header};
+use stomp_frame::{Command, Frame, Version, header};
 use stomp_socket::{CloseCode, End, Inbound, Outbound, Socket};
 
-pub(crate) struct Work {
+pub(super) struct Driver {
     pub(super) config: Arc<Config>,
-    pub(crate) session: Session,
-    /// Gone once it is closed or cut.
+    pub(super) session: Session,
+    /// `None` after the socket was closed or dropped.
     pub(super) socket: Option<Socket>,
-    pub(crate) protocol: Protocol,
+    pub(super) protocol: Protocol,
     inbox: Inbox,
-    /// How the peer ended, while frames from before are still to be handled.
-    end: Option<End>,
-    pub(super) observers: Observers,
-    /// What the handles want and what had no room yet.
-    pub(super) commands: VecDeque<Command>,
-    /// Where what the handles send waits for credit, by subscription.
+    /// The end of the peer's side, until the frames before it are handled.
+    peer_end: Option<End>,
+    pub(super) streams: Streams,
+    /// Commands that were taken from the handles and not carried out yet.
+    pub(super) commands: VecDeque<SessionCommand>,
+    /// Mailboxes for the messages of handles that wait for credit, by subscription.
     pub(super) mailboxes: Vec<(SubscriptionKey, Mailbox)>,
-    /// Frames that were collected since everything was last on its way.
+    /// Messages and streams for the subscription that the service is asked for.
+    pub(super) pending: PendingSubscription,
+    /// Frames that were written to the socket since its buffer was last empty.
     pub(super) unsent_frames: usize,
-    /// Frames that have come, and how many had when the part came that is held now.
-    frames: u64,
-    part: Option<u64>,
-    /// There is a service, so that it does not matter who takes requests.
-    pub(super) is_served: bool,
-    /// The time of this wake.
+    /// Number of frames received.
+    received_frames: u64,
+    /// Number of frames received before the incomplete frame that the socket holds, if any.
+    partial_frame: Option<u64>,
+    /// The connection calls a service, so dropping [`Requests`](crate::Requests) does not close it.
+    pub(super) has_service: bool,
+    /// Time of this poll.
     pub(super) now: Instant,
-    /// [`Socket::received_bytes`] at the last wake.
-    received: u64,
+    /// [`Socket::received_bytes`] at the last poll.
+    received_bytes: u64,
+    /// Reading was paused at the last poll.
     is_paused: bool,
-    /// The server goes down: what was read is handled, and nothing more is read.
+    /// The server shuts down: frames that were read are handled, and no more are read.
     is_draining: bool,
     is_closing: bool,
-    pub(super) withheld: Withheld,
 }
 
-impl Work {
-    pub(crate) fn new(socket: Socket, config: Arc<Config>, session: Session) -> Work {
+impl Driver {
+    pub(super) fn new(socket: Socket, config: Arc<Config>, session: Session) -> Driver {
         let now = now();
-        Work {
-            received: socket.received_bytes(),
-            observers: Observers::new(
-                Arc::clone(session.shared().task()),
+        Driver {
+            received_bytes: socket.received_bytes(),
+            streams: Streams::new(
+                Arc::clone(session.shared().waker()),
                 Budget::new(config.max_total_mailbox_bytes),
             ),
-            protocol: Protocol::new(Arc::clone(&config), session.id(), socket.supports_ping(), now),
+            protocol: Protocol::new(
+                Arc::clone(&config),
+                session.id(),
+                socket.supports_ping(),
+                now,
+            ),
             socket: Some(socket),
             inbox: Inbox::default(),
-            end: None,
+            peer_end: None,
             commands: VecDeque::new(),
             mailboxes: Vec::new(),
+            pending: PendingSubscription::default(),
             unsent_frames: 0,
-            frames: 0,
-            part: None,
-            is_served: false,
+            received_frames: 0,
+            partial_frame: None,
+            has_service: false,
             now,
             is_paused: false,
             is_draining: false,
             is_closing: false,
-            withheld: Withheld::default(),
             config,
             session,
         }
     }
 
-    /// Begins the work of one wake.
-    pub(crate) fn begin(&mut self, cx: &mut Context<'_>) {
+    /// Starts a poll: reads the clock and registers the wakers.
+    pub(super) fn start_poll(&mut self, cx: &mut Context<'_>) {
         self.now = now();
-        self.session.shared().task().register(cx.waker());
+        self.session.shared().waker().register(cx.waker());
         if let Some(socket) = self.socket.as_mut().filter(|_| !self.is_draining) {
             self.is_draining = socket.poll_shutdown(cx).is_ready();
         }
     }
 
-    /// There is a service: requests are not for [`Requests`](crate::Requests).
-    pub(crate) fn serve(&mut self) {
-        self.is_served = true;
+    /// Notes that the connection calls a service, and does not use [`Requests`](crate::Requests).
+    pub(super) fn set_has_service(&mut self) {
+        self.has_service = true;
     }
 
-    /// Whether a handle or a stream has something to say that can be said now.
-    pub(crate) fn is_called(&self) -> bool {
-        let has_waiting = !self.commands.is_empty()
+    /// Returns true if a handle or a stream has something that can be processed now.
+    pub(super) fn has_pending_work(&self) -> bool {
+        let has_outgoing = !self.commands.is_empty()
             || self
-                .observers
-                .are_ready(|key| self.protocol.has_credit(key));
-        (self.commands.is_empty() && self.session.shared().is_called())
-            || (has_waiting && self.has_room())
+                .streams
+                .has_ready(|subscription| self.protocol.has_credit(subscription));
+        (self.commands.is_empty() && self.session.shared().has_commands())
+            || (has_outgoing && self.has_send_room())
     }
 
-    /// Hands the next frame to the protocol, and says whether there was one.
+    /// Passes the next frame to the protocol. Returns true if there was one.
     ///
-    /// While a request is being handled frames are only collected, as long as the inbox has room: heart-beats are still
-    /// seen, and a peer that sends faster than it is served is slowed down.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> bool {
+    /// While a request is being handled, frames are read into the inbox as long as it has room: heart-beats are still
+    /// noticed, and a peer that sends faster than it is served is slowed down.
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.protocol.is_reading() {
             return false;
         }
         if self.protocol.is_busy() {
-            return self.poll_frame_ahead(cx);
+            return self.read_ahead(cx);
         }
-        match self
+        let next = self
             .inbox
             .pop()
-            .or_else(|| self.poll_socket(cx).map(Waiting::Frame))
-        {
-            Some(Waiting::Frame(frame)) => self.protocol.handle_frame(frame, self.now),
-            Some(Waiting::Receipt(id)) => self.protocol.receipt(Some(id)),
-            None => match self.end.take() {
+            .or_else(|| self.poll_read(cx).map(InboxItem::Frame));
+        match next {
+            Some(InboxItem::Frame(frame)) => self.protocol.handle_frame(frame, self.now),
+            Some(InboxItem::Receipt(id)) => self.protocol.send_receipt(Some(id)),
+            None => match self.peer_end.take() {
                 Some(end) => self.protocol.handle_end(&end, self.now),
                 None if self.is_draining => self.protocol.handle_close(CloseCode::Away, self.now),
                 None => return false,
@@ -141,36 +150,38 @@ impl Work {
         true
     }
 
-    /// Collects a frame that came while a request is being handled. What it acknowledges is settled at once, where it
-    /// overtakes nothing that might matter to it.
-    fn poll_frame_ahead(&mut self, cx: &mut Context<'_>) -> bool {
-        if self
-            .inbox
-            .is_full(self.config.max_inbox_frames, self.config.max_inbox_bytes)
-        {
+    /// Reads a frame into the inbox. An `ACK` or `NACK` that overtakes only `SEND`s is handled at once, so that credit
+    /// does not wait for a slow handler; its receipt keeps its turn.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_inbox_full() {
             return false;
         }
-        let Some(frame) = self.poll_socket(cx) else {
+        let Some(frame) = self.poll_read(cx) else {
             return false;
         };
-        if self.inbox.has_only_sends() && self.protocol.acknowledge_ahead(&frame) {
+        if self.inbox.has_only_sends() && self.protocol.acknowledge_early(&frame) {
             if let Some(receipt) = frame.headers.share(header::RECEIPT) {
-                self.inbox.push(Waiting::Receipt(receipt));
+                self.inbox.push(InboxItem::Receipt(receipt));
             }
         } else {
-            self.inbox.push(Waiting::Frame(frame));
+            self.inbox.push(InboxItem::Frame(frame));
         }
         true
     }
 
-    fn poll_socket(&mut self, cx: &mut Context<'_>) -> Option<Frame> {
-        while self.end.is_none() && !self.is_draining && self.has_room() {
+    fn is_inbox_full(&self) -> bool {
+        self.inbox
+            .is_full(self.config.max_inbox_frames, self.config.max_inbox_bytes)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Option<Frame> {
+        while self.peer_end.is_none() && !self.is_draining && self.has_send_room() {
             match self.socket.as_mut()?.poll_read(cx) {
                 Poll::Ready(Some(Inbound::Frame(frame))) => {
-                    self.frames += 1;
+                    self.received_frames += 1;
                     return Some(frame);
                 }
-                Poll::Ready(Some(Inbound::End(end))) => self.end = Some(end),
+                Poll::Ready(Some(Inbound::End(end))) => self.peer_end = Some(end),
                 Poll::Ready(Some(_)) => {}
                 Poll::Ready(None) | Poll::Pending => return None,
             }
@@ -178,23 +189,29 @@ impl Work {
         None
     }
 
-    /// The request that the service is to be called with.
-    pub(crate) fn request(&mut self) -> Option<Request> {
+    /// Takes the request with which the service is to be called.
+    pub(super) fn take_request(&mut self) -> Option<Request> {
         let (frame, reason, transaction) = self.protocol.take_request()?;
-        Some(Request::of(frame, self.session.clone(), reason).within(transaction))
+        Some(Request::with_context(
+            frame,
+            self.session.clone(),
+            reason,
+            transaction,
+        ))
     }
 
-    /// The service was ready, and has been called.
-    pub(crate) fn called(&mut self) {
-        self.protocol.handle_called(self.now);
+    /// Notes that the service was ready and has been called.
+    pub(super) fn handle_call_started(&mut self) {
+        self.protocol.handle_call_started(self.now);
     }
 
-    /// Gives a service's answer to the protocol.
-    pub(crate) fn answer(&mut self, answer: Result<Response, BoxError>) {
-        // What was done before the answer comes before it.
-        self.hear_session();
-        let (command, subscription) = (self.protocol.calling(), self.protocol.subscribing());
-        let is_connect = matches!(command, Some(FrameCommand::Connect | FrameCommand::Stomp));
+    /// Passes the answer of the service to the protocol.
+    pub(super) fn handle_answer(&mut self, answer: Result<Response, BoxError>) {
+        // The commands that the service gave before its answer take effect before it.
+        self.process_commands();
+        let command = self.protocol.current_command();
+        let subscription = self.protocol.pending_subscription();
+        let is_connect = matches!(command, Some(Command::Connect | Command::Stomp));
         match answer {
             Ok(Response::Done) => self.protocol.handle_answer(Ok(None), self.now),
             Ok(Response::Connected(mut connected)) if is_connect => {
@@ -202,13 +219,15 @@ impl Work {
                     self.session.shared().set_principal(principal);
                 }
                 self.protocol.handle_answer(Ok(Some(connected)), self.now);
+                // If a handle has accepted the peer before, the session is registered, but without this principal.
+                // Otherwise the output `Negotiated` registers it.
                 if self.protocol.is_open() {
-                    self.config.sessions.enter(&self.session);
+                    self.config.sessions.insert(&self.session);
                 }
             }
-            Ok(Response::Observe(stream)) if command == Some(FrameCommand::Subscribe) => {
-                // Where the session has ended meanwhile, so has the subscription.
-                self.withheld
+            Ok(Response::Observe(stream)) if command == Some(Command::Subscribe) => {
+                // If the session has ended meanwhile, the subscription has too, and the stream is dropped.
+                self.pending
                     .streams
                     .extend(subscription.map(|_| (None, stream)));
                 self.protocol.handle_answer(Ok(None), self.now);
@@ -217,7 +236,7 @@ impl Work {
                 tracing::error!(
                     ?command,
                     ?response,
-                    "a service gave an answer that is none to this request"
+                    "the service answered a request with a response for another command"
                 );
                 self.protocol
                     .handle_answer(Err(ClientError::internal()), self.now);
@@ -225,13 +244,13 @@ impl Work {
             Err(error) => {
                 let shown = self.map_error(&*error);
                 self.protocol.handle_answer(Err(shown), self.now);
-                if error.is::<NobodyAsks>() {
+                if error.is::<RequestsDropped>() {
                     self.protocol.handle_close(CloseCode::Away, self.now);
                 }
             }
         }
-        if let Some(key) = subscription {
-            self.release(key);
+        if let Some(subscription) = subscription {
+            self.release_pending(subscription);
         }
     }
 
@@ -242,59 +261,60 @@ impl Work {
         }
     }
 
-    /// Does what the protocol wants done.
-    pub(crate) fn obey(&mut self, output: Output) {
+    /// Carries out an output of the protocol that concerns the socket, the handles or the streams.
+    pub(super) fn handle_io_output(&mut self, output: IoOutput) {
         match output {
-            Output::Write(item) => self.put(&item),
-            Output::Negotiated(version) => {
-                if let Some(socket) = &mut self.socket {
-                    // Both say which version; where they differ, the frame decides.
-                    if let Some(subprotocol) = socket
-                        .peer()
-                        .subprotocol
-                        .filter(|chosen| *chosen != version)
-                    {
-                        tracing::debug!(%subprotocol, %version, "accept-version differs from the sub-protocol");
-                    }
-                    socket.resume(version, self.config.limits);
-                }
-                self.config.sessions.enter(&self.session);
+            IoOutput::Write(item) => self.write(&item),
+            IoOutput::Negotiated(version) => self.resume_reading(version),
+            IoOutput::Subscribed(subscription, destination) => {
+                let mut commands = self.session.shared().commands();
+                commands.add_subscription(subscription, destination);
             }
-            Output::Subscribed(key, destination) => {
-                self.session.shared().lane().enter(key, destination);
+            IoOutput::Unsubscribed(subscription) => {
+                let mut commands = self.session.shared().commands();
+                commands.remove_subscription(subscription);
+                drop(commands);
+                self.mailboxes.retain(|(known, _)| *known != subscription);
+                self.streams.remove_subscription(subscription);
             }
-            Output::Unsubscribed(key) => {
-                self.session.shared().lane().leave(key);
-                self.mailboxes.retain(|(known, _)| *known != key);
-                self.observers.remove(key);
-            }
-            Output::Close(code) => {
+            IoOutput::Close(code) => {
                 self.is_closing = true;
                 if let Some(socket) = &mut self.socket {
                     socket.set_close_code(code);
                 }
             }
-            Output::Cut => self.socket = None,
-            // The connection calls the service.
-            Output::Call | Output::Cancel | Output::Abandon => {}
+            IoOutput::Abort => self.socket = None,
         }
     }
 
-    pub(super) fn put(&mut self, item: &Outbound) {
+    fn resume_reading(&mut self, version: Version) {
+        if let Some(socket) = &mut self.socket {
+            // The WebSocket sub-protocol names a version too. If they differ, the CONNECT frame decides.
+            let subprotocol = socket.peer().subprotocol;
+            if let Some(subprotocol) = subprotocol.filter(|chosen| *chosen != version) {
+                tracing::debug!(%subprotocol, %version, "accept-version differs from the sub-protocol");
+            }
+            socket.resume(version, self.config.limits);
+        }
+        self.config.sessions.insert(&self.session);
+    }
+
+    /// Writes an item to the socket's buffer.
+    pub(super) fn write(&mut self, item: &Outbound) {
         let Some(socket) = &mut self.socket else {
             return;
         };
         self.unsent_frames += 1;
         let Err(error) = socket.put(item) else { return };
-        tracing::warn!(%error, "a frame is changed to what the version of its session can express");
+        tracing::warn!(%error, "a frame cannot be encoded in the version of its session, and is sent altered");
         if let Outbound::Frame(frame) = item {
-            let _ = socket.put(&Outbound::Frame(expressible(frame)));
+            let _ = socket.put(&Outbound::Frame(encodable(frame)));
         }
     }
 
-    /// Writes what there is, and says whether there is room again where there was none.
-    pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> bool {
-        let had_room = self.has_room();
+    /// Writes the socket's buffer to the network. Returns true if there is room again in a buffer that was full.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
+        let had_room = self.has_send_room();
         let Some(socket) = self.socket.as_mut().filter(|socket| !socket.is_flushed()) else {
             return false;
         };
@@ -304,14 +324,15 @@ impl Work {
         if socket.unsent_bytes() == 0 {
             self.unsent_frames = 0;
         }
+        // Any progress counts: only a peer that takes nothing at all within the timeout is disconnected.
         if has_progressed {
             self.protocol.handle_sent(self.now);
         }
         if has_progressed || result.is_ready() {
-            self.protocol.handle_stalled(false, self.now);
+            self.protocol.handle_write_progress();
         }
         match result {
-            Poll::Pending => self.protocol.handle_stalled(true, self.now),
+            Poll::Pending => self.protocol.handle_write_blocked(self.now),
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => {
                 self.protocol.handle_end(&End::Lost(error), self.now);
@@ -319,55 +340,56 @@ impl Work {
                 return true;
             }
         }
-        !had_room && self.has_room()
+        !had_room && self.has_send_room()
     }
 
-    /// Whether more may be collected for the peer.
-    pub(super) fn has_room(&self) -> bool {
+    /// Returns true if the socket's buffer has room for another frame.
+    pub(super) fn has_send_room(&self) -> bool {
         self.socket.as_ref().is_none_or(|socket| {
             socket.unsent_bytes() < self.config.max_outbound_bytes
                 && self.unsent_frames < self.config.max_outbound_frames
         })
     }
 
-    /// The next deadline, once it is known who has been heard from.
-    pub(crate) fn deadline(&mut self) -> Option<Instant> {
-        let is_full = self
-            .inbox
-            .is_full(self.config.max_inbox_frames, self.config.max_inbox_bytes);
-        let is_paused = is_full || !self.has_room() || self.end.is_some() || self.is_draining;
-        let received = self.socket.as_ref().map_or(0, Socket::received_bytes);
-        if received != self.received || (self.is_paused && !is_paused) {
+    /// Reports the socket's state to the protocol and returns the next deadline.
+    pub(super) fn update_deadline(&mut self) -> Option<Instant> {
+        let is_paused = self.is_inbox_full()
+            || !self.has_send_room()
+            || self.peer_end.is_some()
+            || self.is_draining;
+        let received_bytes = self.socket.as_ref().map_or(0, Socket::received_bytes);
+        if received_bytes != self.received_bytes || (self.is_paused && !is_paused) {
             self.protocol.handle_received(self.now);
         }
         if is_paused {
             self.protocol.handle_reading_paused();
         }
-        self.look_for_part(is_paused);
-        (self.received, self.is_paused) = (received, is_paused);
+        self.check_partial_frame(is_paused);
+        (self.received_bytes, self.is_paused) = (received_bytes, is_paused);
         if self.is_closing && self.socket.as_ref().is_some_and(Socket::is_flushed) {
             self.protocol.handle_flushed(self.now);
         }
         self.protocol.timeout()
     }
 
-    /// Looks whether a frame has come in part, and whether it is another than before.
-    fn look_for_part(&mut self, is_paused: bool) {
-        let is_part = !is_paused && self.socket.as_ref().is_some_and(Socket::is_mid_frame);
-        let part = is_part.then_some(self.frames);
-        if part != self.part {
-            self.protocol.handle_part(is_part, self.now);
-            self.part = part;
+    /// Reports to the protocol if another incomplete frame has arrived, or the last one is complete.
+    fn check_partial_frame(&mut self, is_paused: bool) {
+        let is_partial = !is_paused && self.socket.as_ref().is_some_and(Socket::is_mid_frame);
+        let partial_frame = is_partial.then_some(self.received_frames);
+        if partial_frame != self.partial_frame {
+            self.protocol.handle_partial_frame(is_partial, self.now);
+            self.partial_frame = partial_frame;
         }
     }
 
-    pub(crate) fn time_out(&mut self) {
+    /// Passes an expired deadline to the protocol.
+    pub(super) fn handle_timeout(&mut self) {
         self.now = now();
         self.protocol.handle_timeout(self.now);
     }
 
-    /// Closes the socket when the session is over; ready when nothing is left to be done.
-    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Closes the socket at the end of the session. Ready when the connection is finished.
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(socket) = self
             .socket
             .as_mut()
@@ -385,27 +407,28 @@ impl Work {
     }
 }
 
-impl Drop for Work {
+impl Drop for Driver {
     fn drop(&mut self) {
-        self.config.sessions.leave(&self.session);
-        self.session.shared().forget();
-        let mut lane = self.session.shared().lane();
-        let dropped = lane.close();
-        drop(lane);
-        // Streams are foreign code, and are not dropped under the lock.
-        drop(dropped);
+        self.config.sessions.remove(&self.session);
+        self.session.shared().clear_values();
+        let mut commands = self.session.shared().commands();
+        let closed = commands.close();
+        drop(commands);
+        // Commands hold streams, which are foreign code: they are dropped outside the lock.
+        drop(closed);
     }
 }
 
-/// The frame with all that any version can express: line ends are spaces, and headers with odd names are left out.
-fn expressible(frame: &Frame) -> Frame {
-    const ODD: [char; 3] = ['\r', '\n', '\0'];
+/// Copy of a frame that every version can encode: line ends in values become spaces, and headers whose names are unusual are
+/// omitted.
+fn encodable(frame: &Frame) -> Frame {
+    const UNENCODABLE: [char; 3] = ['\r', '\n', '\0'];
     let headers = frame
         .headers
         .iter()
-        .filter(|(name, _)| !name.is_empty() && !name.contains(ODD) && !name.contains(':'));
+        .filter(|(name, _)| !name.is_empty() && !name.contains(UNENCODABLE) && !name.contains(':'));
     let headers = headers
-        .map(|(name, value)| (name, value.replace(ODD, " ")))
+        .map(|(name, value)| (name, value.replace(UNENCODABLE, " ")))
         .collect();
     Frame {
         command: frame.command,
@@ -414,7 +437,7 @@ fn expressible(frame: &Frame) -> Frame {
     }
 }
 
-/// The time as the runtime sees it, which tests can stop.
+/// The time of the runtime, which tests can pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -1,60 +1,61 @@
-//! Frames that came while a request was being handled.
+//! Frames that arrived while a request is being handled.
 
-use crate::weight::weight;
+use crate::weight::frame_weight;
 use bytestring::ByteString;
 use std::collections::VecDeque;
 use stomp_frame::{Command, Frame};
 
-/// Frames waiting for their turn, within bounds.
+/// Queue of frames for the protocol. The driver bounds it: it stops reading when [`Inbox::is_full`].
 #[derive(Debug, Default)]
-pub(crate) struct Inbox {
-    waiting: VecDeque<Waiting>,
+pub(super) struct Inbox {
+    items: VecDeque<InboxItem>,
     bytes: usize,
-    /// How many frames are not `SEND`.
+    /// Number of frames other than `SEND`.
     others: usize,
 }
 
-/// What has its turn.
+/// Entry of an [`Inbox`].
 #[derive(Debug)]
-pub(crate) enum Waiting {
+pub(super) enum InboxItem {
     Frame(Frame),
-    /// The receipt of a frame that was handled before its turn: receipts are in the order of the frames.
+    /// Receipt of a frame that was handled early. It waits here because receipts follow the order of the frames.
     Receipt(ByteString),
 }
 
 impl Inbox {
-    pub(crate) fn is_full(&self, frames: usize, bytes: usize) -> bool {
-        self.waiting.len() >= frames || self.bytes >= bytes
+    pub(super) fn is_full(&self, max_frames: usize, max_bytes: usize) -> bool {
+        self.items.len() >= max_frames || self.bytes >= max_bytes
     }
 
-    /// Whether an `ACK` may overtake all that waits.
-    pub(crate) fn has_only_sends(&self) -> bool {
+    /// Returns true if only `SEND`s and receipts are queued, which an `ACK` may overtake.
+    pub(super) fn has_only_sends(&self) -> bool {
         self.others == 0
     }
 
-    pub(crate) fn push(&mut self, item: Waiting) {
+    pub(super) fn push(&mut self, item: InboxItem) {
         self.bytes += item.weight();
         self.others += usize::from(item.is_other());
-        self.waiting.push_back(item);
+        self.items.push_back(item);
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Waiting> {
-        let item = self.waiting.pop_front()?;
+    pub(super) fn pop(&mut self) -> Option<InboxItem> {
+        let item = self.items.pop_front()?;
         self.bytes -= item.weight();
         self.others -= usize::from(item.is_other());
         Some(item)
     }
 }
 
-impl Waiting {
+impl InboxItem {
     fn weight(&self) -> usize {
         match self {
-            Waiting::Frame(frame) => weight(frame),
-            Waiting::Receipt(id) => size_of::<Frame>() + id.len(),
+            InboxItem::Frame(frame) => frame_weight(frame),
+            InboxItem::Receipt(id) => size_of::<Frame>() + id.len(),
         }
     }
 
+    /// Returns true for a frame other than `SEND`.
     fn is_other(&self) -> bool {
-        matches!(self, Waiting::Frame(frame) if frame.command != Command::Send)
+        matches!(self, InboxItem::Frame(frame) if frame.command != Command::Send)
     }
 }

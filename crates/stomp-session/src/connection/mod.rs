@@ -1,20 +1,21 @@
-//! The task that runs a session.
+//! The task of a session.
 
 mod driver;
 mod inbox;
 mod outgoing;
+mod pending_subscription;
 mod streams;
 
 use crate::{
     config::Config,
-    error::{BoxError, Panicked},
-    protocol::Output,
+    error::{BoxError, HandlerPanicked},
+    protocol::output::{CallOutput, Output},
     request::Request,
-    requests::{self, Channel, Requests},
+    requests::{self, RequestSender, Requests},
     response::Response,
     session::Session,
 };
-use driver::Work;
+use driver::Driver;
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -30,49 +31,46 @@ use tokio::time::Sleep;
 use tower_service::Service;
 
 pin_project! {
-    /// The future that owns a session's socket and does its work: it ends when the session has.
+    /// Future that owns the socket of a session and does its work. It completes when the session has ended.
     ///
-    /// Awaited as it is, it hands requests to [`Requests`](crate::Requests); with [`run`](Connection::run), to a
-    /// service. It needs a tokio runtime with time enabled. Dropping it cuts the connection without a word; to end it
-    /// well, call [`Session::close`].
+    /// Awaited directly, it passes requests to [`Requests`]; [`run`](Connection::run) makes it call a service instead.
+    /// It needs a tokio runtime with time enabled. Dropping it aborts the connection; for an orderly end, call
+    /// [`Session::close`].
     #[must_use = "nothing happens unless the connection is polled"]
     pub struct Connection {
         #[pin]
-        run: Run<Channel>,
+        run: Run<RequestSender>,
     }
 }
 
 impl Session {
-    /// A session over `socket`: its handle, the peer's requests, and the connection that has to be polled.
+    /// Creates a session over `socket`: its handle, the requests of the peer, and the connection, which must be polled.
     pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
         let config = config.into();
         let session = Session::open(Arc::clone(socket.peer()), config.mailbox);
-        let (channel, requests) = requests::channel(session.clone());
-        let connection = Connection::new(socket, config, session.clone(), channel);
+        let (sender, requests) = requests::channel(session.clone());
+        let driver = Driver::new(socket, config, session.clone());
+        let connection = Connection {
+            run: Run::new(driver, sender),
+        };
         (session, requests, connection)
     }
 }
 
 impl Connection {
-    fn new(socket: Socket, config: Arc<Config>, session: Session, channel: Channel) -> Connection {
-        Connection {
-            run: Run::new(Work::new(socket, config, session), channel),
-        }
-    }
-
-    /// Calls `service` with the peer's requests, one at a time and in order.
+    /// Calls `service` with the requests of the peer, one at a time and in order.
     ///
-    /// Readiness is asked for only with a request at hand, and the service is called at once then: so a service that
-    /// hands out permits when it is asked gives none to idle sessions. A panic of the service is an error of this
-    /// session and of no other.
+    /// The service is polled for readiness only if there is a request, and is called as soon as it is ready. So a
+    /// service that reserves a permit in `poll_ready` reserves none for idle sessions. A panic of the service is an
+    /// error of this session only.
     pub fn run<S>(self, service: S) -> Run<S>
     where
         S: Service<Request, Response = Response>,
         S::Error: Into<BoxError>,
     {
-        let mut work = self.run.work;
-        work.serve();
-        Run::new(work, service)
+        let mut driver = self.run.driver;
+        driver.set_has_service();
+        Run::new(driver, service)
     }
 }
 
@@ -87,7 +85,7 @@ impl Future for Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("session", &self.run.work.session)
+            .field("session", &self.run.driver.session)
             .finish_non_exhaustive()
     }
 }
@@ -96,8 +94,8 @@ pin_project! {
     /// A [`Connection`] that calls a service.
     #[must_use = "nothing happens unless the connection is polled"]
     pub struct Run<S: Service<Request>> {
-        work: Work,
-        // Gone once its readiness was waited for in vain.
+        driver: Driver,
+        // `None` after the service was not ready in time.
         service: Option<S>,
         // The request that waits for the service to be ready.
         request: Option<Request>,
@@ -105,8 +103,8 @@ pin_project! {
         call: Option<S::Future>,
         #[pin]
         sleep: Option<Sleep>,
-        // When `sleep` wakes.
-        alarm: Option<Instant>,
+        // The time at which `sleep` completes.
+        wake_at: Option<Instant>,
     }
 }
 
@@ -115,51 +113,51 @@ where
     S: Service<Request, Response = Response>,
     S::Error: Into<BoxError>,
 {
-    fn new(work: Work, service: S) -> Run<S> {
+    fn new(driver: Driver, service: S) -> Run<S> {
         Run {
-            work,
+            driver,
             service: Some(service),
             request: None,
             call: None,
             sleep: None,
-            alarm: None,
+            wake_at: None,
         }
     }
 
-    /// Calls the service with the request that waits for it, as soon as it is ready.
+    /// Calls the service with the request that waits for it, if it is ready.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
         let (Some(request), Some(service)) = (this.request.take(), this.service.as_mut()) else {
             return;
         };
-        match catch(|| service.poll_ready(cx)) {
+        match catch_panic(|| service.poll_ready(cx)) {
             Ok(Poll::Pending) => *this.request = Some(request),
-            Ok(Poll::Ready(Ok(()))) => match catch(|| service.call(request)) {
+            Ok(Poll::Ready(Ok(()))) => match catch_panic(|| service.call(request)) {
                 Ok(future) => {
-                    this.work.called();
+                    this.driver.handle_call_started();
                     this.call.set(Some(future));
                 }
-                Err(panicked) => this.work.answer(Err(panicked.into())),
+                Err(panicked) => this.driver.handle_answer(Err(panicked.into())),
             },
-            Ok(Poll::Ready(Err(error))) => this.work.answer(Err(error.into())),
-            Err(panicked) => this.work.answer(Err(panicked.into())),
+            Ok(Poll::Ready(Err(error))) => this.driver.handle_answer(Err(error.into())),
+            Err(panicked) => this.driver.handle_answer(Err(panicked.into())),
         }
     }
 
-    /// Gives the service's answer to the protocol, once it is there.
+    /// Polls the call of the service, and passes its answer on.
     fn poll_call(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
         let Some(future) = this.call.as_mut().as_pin_mut() else {
             return;
         };
-        let answer = match catch(|| future.poll(cx)) {
+        let answer = match catch_panic(|| future.poll(cx)) {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(answer)) => answer.map_err(Into::into),
             Err(panicked) => Err(panicked.into()),
         };
-        // It is done; what it still holds may panic when it is dropped.
-        let _ = catch(|| this.call.set(None));
-        this.work.answer(answer);
+        // Values that the completed future still holds may panic when they are dropped.
+        let _ = catch_panic(|| this.call.set(None));
+        this.driver.handle_answer(answer);
     }
 
     fn poll_service(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
@@ -167,40 +165,40 @@ where
         self.poll_call(cx);
     }
 
-    /// Does what the protocol wants done.
-    fn obey(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+    /// Carries out all outputs of the protocol, in order.
+    fn handle_outputs(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         loop {
             let mut this = self.as_mut().project();
-            let Some(output) = this.work.protocol.poll_output() else {
+            let Some(output) = this.driver.protocol.poll_output() else {
                 return;
             };
             match output {
-                Output::Call => {
-                    *this.request = this.work.request();
+                Output::Io(output) => this.driver.handle_io_output(output),
+                Output::Call(CallOutput::Start) => {
+                    *this.request = this.driver.take_request();
                     self.as_mut().poll_service(cx);
                 }
-                Output::Cancel => {
+                Output::Call(CallOutput::Cancel) => {
                     *this.request = None;
-                    let _ = catch(|| this.call.set(None));
+                    let _ = catch_panic(|| this.call.set(None));
                 }
-                Output::Abandon => {
+                Output::Call(CallOutput::DropService) => {
                     *this.request = None;
-                    let _ = catch(|| *this.service = None);
+                    let _ = catch_panic(|| *this.service = None);
                 }
-                other => this.work.obey(other),
             }
         }
     }
 
-    /// Waits for the next deadline, and says whether one has passed.
-    fn poll_alarm(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+    /// Waits for the next deadline. Returns true if one has passed, after handling it.
+    fn poll_deadline(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let mut this = self.as_mut().project();
-        let Some(deadline) = this.work.deadline() else {
+        let Some(deadline) = this.driver.update_deadline() else {
             return false;
         };
-        // An alarm that is too early costs one wake; moving it with every frame costs more.
-        if this.alarm.is_none_or(|alarm| deadline < alarm) {
-            *this.alarm = Some(deadline);
+        // A timer that fires too early costs one wake; to move it with every frame costs more.
+        if this.wake_at.is_none_or(|wake_at| deadline < wake_at) {
+            *this.wake_at = Some(deadline);
             match this.sleep.as_mut().as_pin_mut() {
                 Some(sleep) => sleep.reset(deadline.into()),
                 None => this
@@ -215,9 +213,9 @@ where
         {
             return false;
         }
-        *this.alarm = None;
-        this.work.time_out();
-        self.obey(cx);
+        *this.wake_at = None;
+        this.driver.handle_timeout();
+        self.handle_outputs(cx);
         true
     }
 }
@@ -230,26 +228,26 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.as_mut().project().work.begin(cx);
-        for _ in 0..TURNS {
+        self.as_mut().project().driver.start_poll(cx);
+        for _ in 0..TURNS_PER_POLL {
             self.as_mut().poll_service(cx);
-            self.as_mut().obey(cx);
-            self.as_mut().project().work.hear_session();
-            self.as_mut().obey(cx);
-            self.as_mut().project().work.hear_streams();
-            self.as_mut().obey(cx);
+            self.as_mut().handle_outputs(cx);
+            self.as_mut().project().driver.process_commands();
+            self.as_mut().handle_outputs(cx);
+            self.as_mut().project().driver.poll_streams();
+            self.as_mut().handle_outputs(cx);
             let mut frames = 0;
-            while frames < FRAMES && self.as_mut().project().work.poll_frame(cx) {
-                self.as_mut().obey(cx);
+            while frames < FRAMES_PER_TURN && self.as_mut().project().driver.poll_frame(cx) {
+                self.as_mut().handle_outputs(cx);
                 frames += 1;
             }
-            let work = self.as_mut().project().work;
-            let has_room = work.write(cx);
-            let has_more = frames == FRAMES || has_room || work.is_called();
-            // Whatever else there is to do, heart-beats are sent in time.
-            let rang = self.as_mut().poll_alarm(cx);
-            if !has_more && !rang {
-                return self.project().work.poll_end(cx);
+            let driver = self.as_mut().project().driver;
+            let has_room_again = driver.poll_flush(cx);
+            let has_more = frames == FRAMES_PER_TURN || has_room_again || driver.has_pending_work();
+            // In every turn, so that heart-beats are in time even if there is always more to do.
+            let has_timed_out = self.as_mut().poll_deadline(cx);
+            if !has_more && !has_timed_out {
+                return self.project().driver.poll_close(cx);
             }
         }
         cx.waker().wake_by_ref();
@@ -257,13 +255,13 @@ where
     }
 }
 
-/// So often a session turns to its peer, its handles and its streams before other tasks have their turn.
-const TURNS: usize = 4;
+/// Maximum turns in one poll. Afterwards the session yields to other tasks.
+const TURNS_PER_POLL: usize = 4;
 
-/// So many frames are handled in one turn, and so answered in one write.
-const FRAMES: usize = 32;
+/// Maximum frames handled in one turn. Their answers leave in one write.
+const FRAMES_PER_TURN: usize = 32;
 
-/// Calls foreign code.
-fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| Panicked)
+/// Calls application code and catches its panic.
+fn catch_panic<T>(call: impl FnOnce() -> T) -> Result<T, HandlerPanicked> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| HandlerPanicked)
 }

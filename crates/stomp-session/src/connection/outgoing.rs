@@ -1,158 +1,177 @@
-//! What is pushed to the peer: by the session's handles, and by streams.
+//! Messages to the peer, from the session's handles and from streams.
 
-use super::{driver::Work, streams::Said};
+use super::{driver::Driver, pending_subscription::PendingSubscription, streams::StreamEvent};
 use crate::{
-    command_queue::Command,
+    command_queue::SessionCommand,
     delivery::Delivery,
     id::{StreamId, SubscriptionKey},
-    mailbox::{
-        Mailbox,
-        config::SlowConsumer,
-        queue::{Letter, Queue},
-    },
-    protocol::Encoded,
+    mailbox::{Mailbox, config::SlowConsumer, queue::QueuedMessage},
+    protocol::message::EncodedDelivery,
     response::MessageStream,
 };
 use std::collections::VecDeque;
 
-/// What is for the subscription that is being asked for: nobody gets messages before the service has agreed.
-#[derive(Default)]
-pub(super) struct Withheld {
-    pub(super) messages: Queue<Letter>,
-    pub(super) streams: Vec<(Option<StreamId>, MessageStream)>,
-}
+/// Maximum polls of streams in one turn.
+const POLLS_PER_TURN: usize = 64;
 
-/// So many messages are taken from streams in one turn.
-const MESSAGES: usize = 64;
-
-impl Work {
-    /// Does what the session's handles want, in their order: behind a message that has no room, all waits.
-    pub(crate) fn hear_session(&mut self) {
+impl Driver {
+    /// Carries out the commands of the session's handles, in order. A message that has no room delays all commands
+    /// behind it.
+    pub(super) fn process_commands(&mut self) {
         let shared = self.session.shared();
-        if shared.is_abandoned() && !self.is_served {
-            self.protocol.handle_abandoned(self.now);
+        if shared.are_requests_dropped() && !self.has_service {
+            self.protocol.handle_requests_dropped(self.now);
         }
         if self.commands.is_empty() {
-            if !shared.is_called() {
+            if !shared.has_commands() {
                 return;
             }
-            shared.hear();
-            let taken = shared.lane().take();
+            shared.reset_has_commands();
+            let taken = shared.commands().take();
             match taken {
                 Ok(commands) => self.commands = commands,
-                Err(SlowConsumer) => return self.protocol.handle_overflow(self.now),
+                Err(SlowConsumer) => return self.protocol.handle_slow_consumer(self.now),
             }
         }
         while let Some(command) = self.commands.pop_front() {
             match command {
-                Command::Message(letter) if !self.has_room() => {
-                    return self.commands.push_front(Command::Message(letter));
+                SessionCommand::Message(message) if !self.has_send_room() => {
+                    return self.commands.push_front(SessionCommand::Message(message));
                 }
-                Command::Message(letter)
-                    if letter.to.is_some() && letter.to == self.protocol.subscribing() =>
-                {
-                    self.withheld.messages.push(letter, &self.config.mailbox);
+                SessionCommand::Message(message) => self.process_message(message),
+                SessionCommand::Connected(connected) => {
+                    self.protocol.handle_connected(connected, self.now);
                 }
-                Command::Message(letter) => {
-                    self.flush_protocol();
-                    self.send(letter);
+                SessionCommand::Error(error) => self.protocol.handle_error(error, self.now),
+                SessionCommand::Observe {
+                    subscription,
+                    id,
+                    stream,
+                } => self.attach_stream(subscription, Some(id), stream),
+                SessionCommand::Unhook(id) => {
+                    self.pending.remove(id);
+                    self.streams.remove(id);
                 }
-                Command::Connected(connected) => {
-                    self.protocol.handle_connected(connected, self.now)
-                }
-                Command::Error(error) => self.protocol.handle_error(error, self.now),
-                Command::Observe { key, hook, stream } => self.observe(key, Some(hook), stream),
-                Command::Unhook(hook) => {
-                    self.withheld
-                        .streams
-                        .retain(|(known, _)| *known != Some(hook));
-                    self.observers.unhook(hook);
-                }
-                Command::ExpiresAt(at) => self.protocol.handle_expiry(at),
-                Command::Close(code) => self.protocol.handle_close(code, self.now),
+                SessionCommand::ExpiresAt(at) => self.protocol.handle_expires_at(at),
+                SessionCommand::Close(code) => self.protocol.handle_close(code, self.now),
             }
         }
     }
 
-    fn observe(&mut self, key: SubscriptionKey, hook: Option<StreamId>, stream: MessageStream) {
-        if self.protocol.subscribing() == Some(key) {
-            self.withheld.streams.push((hook, stream));
-        } else if self.protocol.is_subscribed(key) {
-            self.observers.insert(key, hook, stream);
+    fn process_message(&mut self, message: QueuedMessage) {
+        let pending = self.protocol.pending_subscription();
+        if message.subscription.is_some() && message.subscription == pending {
+            self.pending.push(message, &self.config.mailbox);
+        } else {
+            self.flush_protocol();
+            self.send_message(message);
         }
     }
 
-    /// Sends what was kept back for a subscription until it was agreed to, or drops it.
-    pub(super) fn release(&mut self, key: SubscriptionKey) {
-        let Withheld {
+    /// Attaches a stream to a subscription, or drops it if the subscription has ended.
+    fn attach_stream(
+        &mut self,
+        subscription: SubscriptionKey,
+        id: Option<StreamId>,
+        stream: MessageStream,
+    ) {
+        if self.protocol.pending_subscription() == Some(subscription) {
+            self.pending.streams.push((id, stream));
+        } else if self.protocol.is_subscribed(subscription) {
+            self.streams.insert(subscription, id, stream);
+        }
+    }
+
+    /// Sends the messages and attaches the streams that were held until the service answered `SUBSCRIBE`. If it refused,
+    /// the subscription has ended and they are dropped.
+    pub(super) fn release_pending(&mut self, subscription: SubscriptionKey) {
+        let PendingSubscription {
             mut messages,
             streams,
-        } = std::mem::take(&mut self.withheld);
+        } = std::mem::take(&mut self.pending);
         let mut taken = VecDeque::new();
         if messages.take(&mut taken).is_err() {
-            self.protocol.handle_overflow(self.now);
+            self.protocol.handle_slow_consumer(self.now);
         }
         self.flush_protocol();
-        taken.into_iter().for_each(|letter| self.send(letter));
+        taken
+            .into_iter()
+            .for_each(|message| self.send_message(message));
         streams
             .into_iter()
-            .for_each(|(hook, stream)| self.observe(key, hook, stream));
+            .for_each(|(id, stream)| self.attach_stream(subscription, id, stream));
     }
 
-    /// Sends what a handle wants sent, or has it wait for credit.
-    fn send(&mut self, letter: Letter) {
-        let Some(key) = letter.to else { return };
-        if !self.protocol.has_account(key) {
-            return self.deliver(key, letter.into());
+    /// Sends a message of a handle. If the peer acknowledges the messages of the subscription, it passes through a mailbox, from
+    /// which it is sent when there is credit for it.
+    fn send_message(&mut self, message: QueuedMessage) {
+        let Some(subscription) = message.subscription else {
+            return;
+        };
+        if !self.protocol.needs_ack(subscription) {
+            return self.deliver(subscription, message.into());
         }
-        if let Some((_, mailbox)) = self.mailboxes.iter().find(|(known, _)| *known == key) {
-            mailbox.push_letters([letter]);
+        let known = self
+            .mailboxes
+            .iter()
+            .find(|(known, _)| *known == subscription);
+        if let Some((_, mailbox)) = known {
+            mailbox.push_queued([message]);
             return;
         }
         let (mailbox, stream) = Mailbox::new(self.config.mailbox);
-        mailbox.push_letters([letter]);
-        self.mailboxes.push((key, mailbox));
-        self.observers
-            .insert(key, Some(StreamId::next()), Box::pin(stream));
+        mailbox.push_queued([message]);
+        self.mailboxes.push((subscription, mailbox));
+        self.streams
+            .insert(subscription, Some(StreamId::next()), Box::pin(stream));
     }
 
-    /// Sends what the streams give, while there is room.
-    pub(crate) fn hear_streams(&mut self) {
-        self.observers.look(|key| self.protocol.has_credit(key));
-        for _ in 0..MESSAGES {
-            if !self.has_room() {
+    /// Sends items of the streams while there is room.
+    pub(super) fn poll_streams(&mut self) {
+        self.streams
+            .collect_ready(|subscription| self.protocol.has_credit(subscription));
+        for _ in 0..POLLS_PER_TURN {
+            if !self.has_send_room() {
                 return;
             }
-            match self.observers.next(|key| self.protocol.has_credit(key)) {
+            let event = self
+                .streams
+                .poll_next(|subscription| self.protocol.has_credit(subscription));
+            match event {
                 None => return,
-                Some(Said::Nothing) => {}
-                Some(Said::Message(key, delivery)) => self.deliver(key, delivery),
-                Some(Said::Ended(key)) => self.protocol.handle_stream_end(key),
-                Some(Said::Failed(_, error)) if error.is::<SlowConsumer>() => {
-                    self.protocol.handle_overflow(self.now)
+                Some(StreamEvent::Nothing) => {}
+                Some(StreamEvent::Message(subscription, delivery)) => {
+                    self.deliver(subscription, delivery);
                 }
-                Some(Said::Failed(key, error)) => {
+                Some(StreamEvent::Ended(subscription)) => {
+                    self.protocol.handle_stream_end(subscription);
+                }
+                Some(StreamEvent::Failed(_, error)) if error.is::<SlowConsumer>() => {
+                    self.protocol.handle_slow_consumer(self.now);
+                }
+                Some(StreamEvent::Failed(subscription, error)) => {
                     let shown = self.map_error(&*error);
-                    self.protocol.handle_stream_error(key, shown, self.now);
+                    self.protocol
+                        .handle_stream_error(subscription, shown, self.now);
                 }
             }
         }
     }
 
-    /// Writes what the protocol has to say before what follows.
+    /// Writes the frames that the protocol has queued, which precede the next message.
     fn flush_protocol(&mut self) {
         while let Some(item) = self.protocol.poll_write() {
-            self.put(&item);
+            self.write(&item);
         }
     }
 
-    /// Sends a delivery; if its subscription has ended, it is dropped, and so unsent.
-    fn deliver(&mut self, key: SubscriptionKey, mut delivery: Delivery) {
-        let Some(Encoded {
+    /// Sends a delivery. If its subscription has ended, drops it, which settles it as unsent.
+    fn deliver(&mut self, subscription: SubscriptionKey, mut delivery: Delivery) {
+        let Some(EncodedDelivery {
             prefix,
             tail,
             is_text,
-        }) = self.protocol.delivery(key, &mut delivery)
+        }) = self.protocol.encode_delivery(subscription, &mut delivery)
         else {
             return;
         };

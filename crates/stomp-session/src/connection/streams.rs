@@ -1,9 +1,9 @@
-//! The streams that a session sends to its peer.
+//! The streams whose items a session sends to its peer.
 
 use crate::{
-    catch_drop::Foreign,
+    catch_drop::CatchDrop,
     delivery::Delivery,
-    error::{BoxError, Panicked},
+    error::{BoxError, HandlerPanicked},
     id::{StreamId, SubscriptionKey},
     mailbox::budget::Budget,
     response::MessageStream,
@@ -20,149 +20,160 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-/// All streams of a session. Only those that have woken are polled, in turn.
-pub(crate) struct Observers {
+/// All streams of a session. Each has a waker of its own, so that only streams that were woken are polled, in turn.
+///
+/// A stream cannot overflow: it is not polled while its peer takes nothing, nor while its subscription has no credit.
+pub(super) struct Streams {
     slots: Slab<Slot>,
-    /// Slots to be polled.
+    /// Indices of slots to be polled.
     ready: VecDeque<usize>,
-    /// Slots that would be, if their subscriptions had credit.
-    resting: Vec<usize>,
-    /// Lent to the stream that is polled.
+    /// Indices of slots that were woken while their subscriptions had no credit.
+    out_of_credit: Vec<usize>,
+    /// Current budget of the mailboxes that a polled stream reads.
     budget: Option<Budget>,
-    woken: Arc<Woken>,
+    woken: Arc<ReadyQueue>,
 }
 
 struct Slot {
-    key: SubscriptionKey,
-    hook: Option<StreamId>,
-    stream: Foreign<MessageStream>,
-    bell: Arc<Bell>,
+    subscription: SubscriptionKey,
+    /// `None` for the stream with which the service answered `SUBSCRIBE`.
+    id: Option<StreamId>,
+    stream: CatchDrop<MessageStream>,
+    slot_waker: Arc<SlotWaker>,
     waker: Waker,
 }
 
-/// What a stream says.
-pub(crate) enum Said {
+/// Result of polling a stream.
+pub(super) enum StreamEvent {
     Message(SubscriptionKey, Delivery),
     Failed(SubscriptionKey, BoxError),
-    /// The stream that the subscription was answered with has ended.
+    /// The stream with which the service answered `SUBSCRIBE` has ended, and so the subscription ends.
     Ended(SubscriptionKey),
     Nothing,
 }
 
-impl Observers {
-    /// `session` is woken with any of the streams. What waits in them counts in `budget`.
-    pub(crate) fn new(session: Arc<AtomicWaker>, budget: Budget) -> Observers {
-        let woken = Woken {
-            any: AtomicBool::new(false),
+impl Streams {
+    /// Creates an empty set, which wakes `task` when a stream is woken. Mailboxes that the streams read join `budget`.
+    pub(super) fn new(task: Arc<AtomicWaker>, budget: Budget) -> Streams {
+        let woken = ReadyQueue {
+            is_not_empty: AtomicBool::new(false),
             slots: Mutex::default(),
-            session,
+            task,
         };
-        Observers {
+        Streams {
             slots: Slab::new(),
             ready: VecDeque::new(),
-            resting: Vec::new(),
+            out_of_credit: Vec::new(),
             budget: Some(budget),
             woken: Arc::new(woken),
         }
     }
 
-    /// Whether a stream waits to be polled.
-    pub(crate) fn are_ready(&self, has_credit: impl Fn(SubscriptionKey) -> bool) -> bool {
+    /// Returns true if a stream is to be polled.
+    pub(super) fn has_ready(&self, has_credit: impl Fn(SubscriptionKey) -> bool) -> bool {
         !self.ready.is_empty()
-            || self.woken.any.load(Ordering::Acquire)
-            || self.resting.iter().any(|index| {
+            || self.woken.is_not_empty.load(Ordering::Acquire)
+            || self.out_of_credit.iter().any(|index| {
                 self.slots
                     .get(*index)
-                    .is_none_or(|slot| has_credit(slot.key))
+                    .is_none_or(|slot| has_credit(slot.subscription))
             })
     }
 
-    pub(crate) fn insert(
+    pub(super) fn insert(
         &mut self,
-        key: SubscriptionKey,
-        hook: Option<StreamId>,
+        subscription: SubscriptionKey,
+        id: Option<StreamId>,
         stream: MessageStream,
     ) {
         let entry = self.slots.vacant_entry();
-        let slot = entry.key();
-        let bell = Arc::new(Bell {
-            slot,
-            is_rung: AtomicBool::new(true),
-            woken: Arc::clone(&self.woken),
+        let index = entry.key();
+        let slot_waker = Arc::new(SlotWaker {
+            index,
+            is_queued: AtomicBool::new(true),
+            queue: Arc::clone(&self.woken),
         });
-        let waker = Waker::from(Arc::clone(&bell));
+        let waker = Waker::from(Arc::clone(&slot_waker));
         entry.insert(Slot {
-            key,
-            hook,
-            stream: Foreign::new(stream),
-            bell,
+            subscription,
+            id,
+            stream: CatchDrop::new(stream),
+            slot_waker,
             waker,
         });
-        self.ready.push_back(slot);
+        self.ready.push_back(index);
     }
 
     /// Drops the streams of a subscription.
-    pub(crate) fn remove(&mut self, key: SubscriptionKey) {
-        self.slots.retain(|_, slot| slot.key != key);
+    pub(super) fn remove_subscription(&mut self, subscription: SubscriptionKey) {
+        self.slots
+            .retain(|_, slot| slot.subscription != subscription);
     }
 
-    pub(crate) fn unhook(&mut self, hook: StreamId) {
-        self.slots.retain(|_, slot| slot.hook != Some(hook));
+    /// Drops one stream.
+    pub(super) fn remove(&mut self, id: StreamId) {
+        self.slots.retain(|_, slot| slot.id != Some(id));
     }
 
-    /// Looks which streams have woken or have credit again. Once a turn: a stream that wakes itself again and again
-    /// waits for the next.
-    pub(crate) fn look(&mut self, has_credit: impl Fn(SubscriptionKey) -> bool) {
-        let Observers {
+    /// Collects the streams that were woken, or whose subscriptions have credit again. To be called once per turn: a
+    /// stream that wakes itself all the time is polled again in the next turn only.
+    pub(super) fn collect_ready(&mut self, has_credit: impl Fn(SubscriptionKey) -> bool) {
+        let Streams {
             slots,
             ready,
-            resting,
+            out_of_credit,
             ..
         } = self;
-        resting.retain(|index| {
-            let stays = slots.get(*index).is_some_and(|slot| !has_credit(slot.key));
+        out_of_credit.retain(|index| {
+            let stays = slots
+                .get(*index)
+                .is_some_and(|slot| !has_credit(slot.subscription));
             if !stays {
                 ready.push_back(*index);
             }
             stays
         });
-        if self.woken.any.swap(false, Ordering::AcqRel) {
+        if self.woken.is_not_empty.swap(false, Ordering::AcqRel) {
             self.ready.append(&mut self.woken.lock());
         }
     }
 
-    /// Polls the next stream that has woken; `None` if there is none left.
-    pub(crate) fn next(&mut self, has_credit: impl Fn(SubscriptionKey) -> bool) -> Option<Said> {
+    /// Polls the next stream that is ready. Returns `None` if none is left.
+    pub(super) fn poll_next(
+        &mut self,
+        has_credit: impl Fn(SubscriptionKey) -> bool,
+    ) -> Option<StreamEvent> {
         let index = self.ready.pop_front()?;
-        // A slot may be gone, and even used again: then it is polled once for nothing.
+        // The slot may have been removed, and reused by another stream, which is then polled once in vain.
         let Some(slot) = self.slots.get_mut(index) else {
-            return Some(Said::Nothing);
+            return Some(StreamEvent::Nothing);
         };
-        if !has_credit(slot.key) {
-            self.resting.push(index);
-            return Some(Said::Nothing);
+        if !has_credit(slot.subscription) {
+            self.out_of_credit.push(index);
+            return Some(StreamEvent::Nothing);
         }
-        slot.bell.is_rung.store(false, Ordering::Release);
-        let (key, is_own) = (slot.key, slot.hook.is_none());
-        Some(match Budget::lend(&mut self.budget, || slot.poll()) {
-            Poll::Pending => Said::Nothing,
+        slot.slot_waker.is_queued.store(false, Ordering::Release);
+        let (subscription, is_answer) = (slot.subscription, slot.id.is_none());
+        let polled = Budget::with_current(&mut self.budget, || slot.poll());
+        Some(match polled {
+            Poll::Pending => StreamEvent::Nothing,
             Poll::Ready(Some(Ok(delivery))) => {
-                // It may have more. If it has woken meanwhile, it is listed already.
-                if !slot.bell.is_rung.swap(true, Ordering::AcqRel) {
+                // The stream may have more items. If it was woken meanwhile, it is queued already.
+                if !slot.slot_waker.is_queued.swap(true, Ordering::AcqRel) {
                     self.ready.push_back(index);
                 }
-                Said::Message(key, delivery)
+                StreamEvent::Message(subscription, delivery)
             }
             Poll::Ready(Some(Err(error))) => {
                 self.slots.remove(index);
-                Said::Failed(key, error)
+                StreamEvent::Failed(subscription, error)
             }
             Poll::Ready(None) => {
                 self.slots.remove(index);
-                if is_own {
-                    Said::Ended(key)
+                if is_answer {
+                    StreamEvent::Ended(subscription)
                 } else {
-                    Said::Nothing
+                    StreamEvent::Nothing
                 }
             }
         })
@@ -170,47 +181,50 @@ impl Observers {
 }
 
 impl Slot {
+    /// Polls the stream. A panic of it is an error.
     fn poll(&mut self) -> Poll<Option<Result<Delivery, BoxError>>> {
         let mut cx = Context::from_waker(&self.waker);
         let Some(stream) = self.stream.get_mut() else {
             return Poll::Ready(None);
         };
         catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(&mut cx)))
-            .unwrap_or_else(|_| Poll::Ready(Some(Err(Panicked.into()))))
+            .unwrap_or_else(|_| Poll::Ready(Some(Err(HandlerPanicked.into()))))
     }
 }
 
-/// The slots that have woken since they were last looked at.
-struct Woken {
-    any: AtomicBool,
+/// Slots that were woken since [`Streams::collect_ready`].
+struct ReadyQueue {
+    /// Spares the session the lock on each turn.
+    is_not_empty: AtomicBool,
     slots: Mutex<VecDeque<usize>>,
-    session: Arc<AtomicWaker>,
+    /// Waker of the session's task.
+    task: Arc<AtomicWaker>,
 }
 
-impl Woken {
+impl ReadyQueue {
     fn lock(&self) -> MutexGuard<'_, VecDeque<usize>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One slot's waker.
-struct Bell {
-    slot: usize,
-    /// The slot waits to be polled already.
-    is_rung: AtomicBool,
-    woken: Arc<Woken>,
+/// Waker of one slot.
+struct SlotWaker {
+    index: usize,
+    /// The slot is queued to be polled.
+    is_queued: AtomicBool,
+    queue: Arc<ReadyQueue>,
 }
 
-impl Wake for Bell {
+impl Wake for SlotWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.is_rung.swap(true, Ordering::AcqRel) {
-            self.woken.lock().push_back(self.slot);
-            self.woken.any.store(true, Ordering::Release);
-            self.woken.session.wake();
+        if !self.is_queued.swap(true, Ordering::AcqRel) {
+            self.queue.lock().push_back(self.index);
+            self.queue.is_not_empty.store(true, Ordering::Release);
+            self.queue.task.wake();
         }
     }
 }

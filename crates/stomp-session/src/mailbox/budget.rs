@@ -1,8 +1,8 @@
-//! How much may wait in all mailboxes of one session.
+//! A bound on the bytes that are queued in all mailboxes of a session.
 //!
-//! A mailbox is made by whoever publishes, often long before it is known whose it is: its stream is mapped, merged and
-//! boxed on the way to a subscription. So a session lends its budget to whatever it polls, and a mailbox that finds one
-//! when it is first read keeps it.
+//! A mailbox is made by a publisher, often long before its session is known: on the way to a subscription its stream is
+//! mapped, merged and boxed. So a session makes its budget current while it polls a stream, and a mailbox that is read
+//! for the first time joins the current budget.
 
 use std::{
     cell::Cell,
@@ -12,69 +12,70 @@ use std::{
     },
 };
 
-/// A session's account of the bytes that wait for it.
+/// Budget of one session. Clones share the count.
 #[derive(Debug, Clone)]
-pub(crate) struct Budget(Arc<Account>);
+pub(crate) struct Budget(Arc<Usage>);
 
 #[derive(Debug)]
-struct Account {
+struct Usage {
     bytes: AtomicUsize,
-    most: usize,
+    max_bytes: usize,
 }
 
 thread_local! {
-    static LENT: Cell<Option<Budget>> = const { Cell::new(None) };
+    static CURRENT: Cell<Option<Budget>> = const { Cell::new(None) };
 }
 
 impl Budget {
-    pub(crate) fn new(most: usize) -> Budget {
-        Budget(Arc::new(Account {
+    pub(crate) fn new(max_bytes: usize) -> Budget {
+        Budget(Arc::new(Usage {
             bytes: AtomicUsize::new(0),
-            most,
+            max_bytes,
         }))
     }
 
-    /// Lends a budget to the mailboxes that `act` reads: moves it there and back. A panic of `act` must have been caught
-    /// in it.
-    pub(crate) fn lend<T>(own: &mut Option<Budget>, act: impl FnOnce() -> T) -> T {
-        let before = LENT.replace(own.take());
+    /// Calls `act` with `budget` as the current one. Moves the budget instead of cloning it, which would cost two atomic
+    /// operations per polled stream; so `act` must not panic.
+    pub(crate) fn with_current<T>(budget: &mut Option<Budget>, act: impl FnOnce() -> T) -> T {
+        let outer = CURRENT.replace(budget.take());
         let result = act();
-        *own = LENT.replace(before);
+        *budget = CURRENT.replace(outer);
         result
     }
 
-    /// The budget of the session that reads, if one does.
-    pub(crate) fn lent() -> Option<Budget> {
-        let budget = LENT.take();
-        LENT.set(budget.clone());
+    /// The budget of the session that polls the running stream, if any.
+    pub(crate) fn current() -> Option<Budget> {
+        let budget = CURRENT.take();
+        CURRENT.set(budget.clone());
         budget
     }
 
-    fn is_spent(&self) -> bool {
-        self.0.bytes.load(Ordering::Relaxed) >= self.0.most
+    fn is_exhausted(&self) -> bool {
+        self.0.bytes.load(Ordering::Relaxed) >= self.0.max_bytes
     }
 }
 
-/// Bytes that wait in one place, and count in a session's budget once it is known which.
+/// Bytes that are queued in one place, and count in a budget as soon as one is set.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct BudgetedBytes {
     bytes: usize,
     budget: Option<Budget>,
 }
 
-impl Held {
-    pub(crate) fn bytes(&self) -> usize {
+impl BudgetedBytes {
+    pub(crate) fn get(&self) -> usize {
         self.bytes
     }
 
-    pub(crate) fn is_budget_spent(&self) -> bool {
-        self.budget.as_ref().is_some_and(Budget::is_spent)
+    pub(crate) fn is_budget_exhausted(&self) -> bool {
+        self.budget.as_ref().is_some_and(Budget::is_exhausted)
     }
 
     pub(crate) fn has_budget(&self) -> bool {
         self.budget.is_some()
     }
 
+    /// Counts these bytes, and later ones, in `budget`.
     pub(crate) fn set_budget(&mut self, budget: Budget) {
         let bytes = self.bytes;
         self.clear();
@@ -84,15 +85,15 @@ impl Held {
 
     pub(crate) fn add(&mut self, bytes: usize) {
         self.bytes += bytes;
-        if let Some(Budget(account)) = &self.budget {
-            account.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(Budget(usage)) = &self.budget {
+            usage.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn sub(&mut self, bytes: usize) {
         self.bytes -= bytes;
-        if let Some(Budget(account)) = &self.budget {
-            account.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(Budget(usage)) = &self.budget {
+            usage.bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 
@@ -101,7 +102,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for BudgetedBytes {
     fn drop(&mut self) {
         self.clear();
     }

@@ -1,16 +1,17 @@
-//! How much a mailbox holds.
+//! Settings of mailboxes.
 
 use thiserror::Error;
 
-/// How much a mailbox holds, and what happens when more comes.
+/// Bounds of a mailbox, and the policy for messages beyond them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MailboxConfig {
-    /// Messages. Default: 256.
+    /// Maximum messages in the mailbox, at least 1. Default: 256.
     pub max_messages: usize,
-    /// Bytes, about what the messages take on the wire. One message more than fits is taken. Default: 256 KiB.
+    /// Maximum bytes in the mailbox, at least 1. A message counts about its size on the wire. The message that exceeds
+    /// the bound is still accepted, so that one message always fits. Default: 256 KiB.
     pub max_bytes: usize,
-    /// What happens when it is full. Default: [`Overflow::Disconnect`].
+    /// Policy for messages that arrive when the mailbox is full. Default: [`Overflow::Disconnect`].
     pub overflow: Overflow,
 }
 
@@ -47,22 +48,23 @@ impl Default for MailboxConfig {
     }
 }
 
-/// What happens to a subscriber that does not keep up.
+/// Policy for a subscriber that is too slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// Its session is closed. It may come back and start afresh: nothing is lost unseen.
+    /// Closes the subscriber's session. No message is lost silently: the client can reconnect and start afresh.
     #[default]
     Disconnect,
-    /// It loses the oldest messages. The next that it gets says in `dropped-messages` how many they were.
+    /// Drops the oldest messages. The next message that the subscriber receives tells their number in the header
+    /// `dropped-messages`.
     DropOldest,
-    /// A message takes the place of one with the same [key](crate::Message::with_key) that still waits: only the latest value
-    /// of each thing matters. If even so there is not room for all, the oldest without a key goes first, then the
-    /// oldest, as in [`Overflow::DropOldest`].
+    /// Replaces a queued message by a new one with the same [key](crate::Message::with_key), for subscribers that need
+    /// only the latest value of each thing. If there is still no room, drops the oldest message without a key, or else
+    /// the oldest of all, as [`Overflow::DropOldest`] does.
     Conflate,
 }
 
-/// A mailbox overflowed under [`Overflow::Disconnect`]. A session whose stream fails with this is closed.
+/// A mailbox overflowed under [`Overflow::Disconnect`]. A session closes if one of its streams fails with this error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("messages come faster than the subscriber takes them")]
+#[error("the subscriber is too slow: its mailbox is full")]
 pub struct SlowConsumer;

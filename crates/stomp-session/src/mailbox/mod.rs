@@ -1,14 +1,13 @@
-//! A bounded queue of messages for one subscriber.
+//! Mailboxes: bounded queues of messages, each for one subscriber.
 
 pub(crate) mod budget;
 pub(crate) mod config;
 pub(crate) mod queue;
 
-use crate::{
-    delivery::Delivery, error::BoxError, mailbox::config::MailboxConfig, message::Message,
-};
+use crate::{delivery::Delivery, error::BoxError, message::Message};
+use config::MailboxConfig;
 use futures_core::Stream;
-use queue::{Letter, Queue};
+use queue::{BoundedQueue, QueuedMessage};
 use std::{
     collections::VecDeque,
     pin::Pin,
@@ -16,19 +15,19 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// The side of a mailbox that messages are pushed to. Pushing never waits.
+/// Sending side of a mailbox. Pushing never waits.
 ///
-/// Clones push to the same mailbox. When the last one is dropped, the stream ends behind what was pushed.
+/// Clones push to the same mailbox. When the last one is dropped, the stream ends after the messages that were pushed.
 #[derive(Debug)]
 pub struct Mailbox(Arc<Shared>);
 
-/// The side of a mailbox that messages come out of: a stream for a subscription.
+/// Receiving side of a mailbox: a stream of messages for one subscription.
 ///
-/// It takes all that waits in one go; so a mailbox and its stream together may hold twice what the mailbox may.
+/// It takes all queued messages at once, so a mailbox and its stream together hold up to twice the mailbox's bounds.
 #[derive(Debug)]
 pub struct Messages {
     shared: Arc<Shared>,
-    taken: VecDeque<Letter>,
+    taken: VecDeque<QueuedMessage>,
 }
 
 #[derive(Debug)]
@@ -39,15 +38,16 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: Queue<Letter>,
-    /// How many [`Mailbox`]es push here.
+    queue: BoundedQueue<QueuedMessage>,
+    /// Number of [`Mailbox`] clones.
     writers: usize,
+    /// The stream was dropped, or has failed.
     is_closed: bool,
     reader: Option<Waker>,
 }
 
 impl Mailbox {
-    /// Both sides of a mailbox.
+    /// Creates a mailbox and returns both sides of it.
     #[must_use]
     pub fn new(config: MailboxConfig) -> (Mailbox, Messages) {
         let state = State {
@@ -67,22 +67,22 @@ impl Mailbox {
         )
     }
 
-    /// Puts messages in, and says whether anybody reads them still.
+    /// Adds messages. Returns false if the stream is gone, so that nobody will read them.
     pub fn push(&self, messages: &[Message]) -> bool {
-        self.push_letters(
+        self.push_queued(
             messages
                 .iter()
-                .map(|message| Letter::new(None, message.clone())),
+                .map(|message| QueuedMessage::new(None, message.clone())),
         )
     }
 
-    pub(crate) fn push_letters(&self, letters: impl IntoIterator<Item = Letter>) -> bool {
+    pub(crate) fn push_queued(&self, queued: impl IntoIterator<Item = QueuedMessage>) -> bool {
         let mut state = self.0.lock();
         if state.is_closed {
             return false;
         }
-        for letter in letters {
-            state.queue.push(letter, &self.0.config);
+        for message in queued {
+            state.queue.push(message, &self.0.config);
         }
         let reader = state.reader.take();
         drop(state);
@@ -128,7 +128,7 @@ impl Stream for Messages {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         if this.taken.is_empty() {
-            // A queue that grew is not kept.
+            // Gives the memory of a large burst back.
             if this.taken.capacity() > 64 {
                 this.taken = VecDeque::new();
             }
@@ -136,7 +136,7 @@ impl Stream for Messages {
             if state.is_closed {
                 return Poll::Ready(None);
             }
-            state.queue.count_in_budget();
+            state.queue.join_budget();
             if let Err(slow) = state.queue.take(&mut this.taken) {
                 state.is_closed = true;
                 return Poll::Ready(Some(Err(slow.into())));
@@ -149,7 +149,7 @@ impl Stream for Messages {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(this.taken.pop_front().map(|letter| Ok(letter.into())))
+        Poll::Ready(this.taken.pop_front().map(|queued| Ok(queued.into())))
     }
 }
 
@@ -157,7 +157,7 @@ impl Drop for Messages {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.is_closed = true;
-        state.queue = Queue::default();
+        state.queue = BoundedQueue::default();
     }
 }
 
@@ -192,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_in_order() {
+    fn messages_arrive_in_the_order_of_pushing() {
         let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
         assert!(mailbox.push(&numbered(3)));
         assert_eq!(drain(&mut messages), ["0", "1", "2"]);
     }
 
     #[test]
-    fn a_full_mailbox_drops_the_oldest() {
+    fn a_full_mailbox_drops_its_oldest_messages() {
         let config = MailboxConfig::default()
             .max_messages(2)
             .overflow(Overflow::DropOldest);
@@ -208,11 +208,15 @@ mod tests {
         assert_eq!(drain(&mut messages), ["2, 2 dropped", "3"]);
         let (mailbox, mut messages) = Mailbox::new(config.max_bytes(1));
         assert!(mailbox.push(&numbered(4)));
-        assert_eq!(drain(&mut messages), ["3, 3 dropped"], "one always fits");
+        assert_eq!(
+            drain(&mut messages),
+            ["3, 3 dropped"],
+            "one message always fits"
+        );
     }
 
     #[test]
-    fn or_keeps_the_latest_of_each_key() {
+    fn a_conflating_mailbox_keeps_the_latest_message_of_each_key() {
         let config = MailboxConfig::default()
             .max_messages(2)
             .overflow(Overflow::Conflate);
@@ -230,25 +234,25 @@ mod tests {
         assert_eq!(
             drain(&mut messages),
             ["5, 1 dropped", "6"],
-            "what has no key goes first"
+            "a message without a key is dropped first"
         );
     }
 
     #[test]
-    fn or_it_ends() {
+    fn a_full_mailbox_disconnects_its_subscriber() {
         let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default().max_messages(2));
         assert!(mailbox.push(&numbered(2)));
         assert!(mailbox.push(&numbered(1)));
         assert_eq!(drain(&mut messages), [SlowConsumer.to_string()]);
-        assert!(!mailbox.push(&numbered(1)), "nobody reads it any more");
+        assert!(!mailbox.push(&numbered(1)), "the stream has failed");
     }
 
     #[test]
-    fn all_mailboxes_of_a_session_share_its_budget() {
+    fn mailboxes_of_a_session_share_its_budget() {
         let config = MailboxConfig::default().overflow(Overflow::DropOldest);
         let ((large, mut large_messages), (small, mut small_messages)) =
             (Mailbox::new(config), Mailbox::new(config));
-        Budget::lend(&mut Some(Budget::new(1_000)), || {
+        Budget::with_current(&mut Some(Budget::new(1_000)), || {
             assert!(drain(&mut large_messages).is_empty());
             assert!(drain(&mut small_messages).is_empty());
         });
@@ -257,7 +261,7 @@ mod tests {
         assert_eq!(
             drain(&mut small_messages),
             ["1, 1 dropped"],
-            "one always fits"
+            "one message always fits"
         );
         drop(large_messages);
         assert!(small.push(&numbered(2)));
@@ -265,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_reads_a_dropped_one() {
+    fn pushing_fails_when_the_stream_is_dropped() {
         let (mailbox, messages) = Mailbox::new(MailboxConfig::default());
         drop(messages);
         assert!(!mailbox.push(&numbered(1)));

@@ -1,207 +1,216 @@
-//! What waits to be sent, within bounds.
+//! A bounded queue of messages, with overflow policies.
 
-use crate::{
-    delivery::Delivery,
-    id::SubscriptionKey,
-    mailbox::{
-        budget::{Budget, Held},
-        config::{MailboxConfig, Overflow, SlowConsumer},
-    },
-    message::Message,
+use super::{
+    budget::{Budget, BudgetedBytes},
+    config::{MailboxConfig, Overflow, SlowConsumer},
 };
+use crate::{delivery::Delivery, id::SubscriptionKey, message::Message};
 use std::collections::VecDeque;
 
-/// A message that waits, and for whom.
+/// A message in a queue.
 #[derive(Debug, Clone)]
-pub(crate) struct Letter {
-    /// Where one queue is for several subscriptions.
-    pub(crate) to: Option<SubscriptionKey>,
+pub(crate) struct QueuedMessage {
+    /// Recipient, in a queue that several subscriptions share.
+    pub(crate) subscription: Option<SubscriptionKey>,
     pub(crate) message: Message,
-    /// How many were dropped before it, so that it tells of them.
+    /// Messages for this recipient that were dropped before this one.
     dropped: u64,
 }
 
-impl Letter {
-    pub(crate) fn new(to: Option<SubscriptionKey>, message: Message) -> Letter {
-        Letter {
-            to,
+impl QueuedMessage {
+    pub(crate) fn new(subscription: Option<SubscriptionKey>, message: Message) -> QueuedMessage {
+        QueuedMessage {
+            subscription,
             message,
             dropped: 0,
         }
     }
 }
 
-impl From<Letter> for Delivery {
-    fn from(
-        Letter {
-            message, dropped, ..
-        }: Letter,
-    ) -> Delivery {
+impl From<QueuedMessage> for Delivery {
+    fn from(queued: QueuedMessage) -> Delivery {
         Delivery {
-            dropped,
-            ..Delivery::new(message)
+            dropped: queued.dropped,
+            ..Delivery::new(queued.message)
         }
     }
 }
 
-/// What a queue holds: letters, which count, and other things, which do not and are never dropped.
-pub(crate) trait Item: From<Letter> {
-    fn letter(&self) -> Option<&Letter>;
-    fn letter_mut(&mut self) -> Option<&mut Letter>;
+/// An item of a [`BoundedQueue`]: a message, or something else, which counts nothing and is never dropped.
+pub(crate) trait QueueItem: From<QueuedMessage> {
+    fn message(&self) -> Option<&QueuedMessage>;
+    fn message_mut(&mut self) -> Option<&mut QueuedMessage>;
 }
 
-impl Item for Letter {
-    fn letter(&self) -> Option<&Letter> {
+impl QueueItem for QueuedMessage {
+    fn message(&self) -> Option<&QueuedMessage> {
         Some(self)
     }
 
-    fn letter_mut(&mut self) -> Option<&mut Letter> {
+    fn message_mut(&mut self) -> Option<&mut QueuedMessage> {
         Some(self)
     }
 }
 
-/// Items in order.
+/// Items in order, of which the messages are bounded.
 #[derive(Debug)]
-pub(crate) struct Queue<T> {
+pub(crate) struct BoundedQueue<T> {
     items: VecDeque<T>,
-    /// How many of them are letters, and what these weigh.
-    letters: usize,
-    held: Held,
+    /// Number of messages among the items.
+    messages: usize,
+    /// Bytes of these messages.
+    bytes: BudgetedBytes,
+    /// The bounds were exceeded under [`Overflow::Disconnect`]. The queue stays empty from then on.
     has_overflowed: bool,
-    /// Letters that were dropped and of which nobody has been told.
-    untold: Vec<(Option<SubscriptionKey>, u64)>,
+    /// Numbers of dropped messages, by recipient, that no later message reports yet.
+    unreported_drops: Vec<(Option<SubscriptionKey>, u64)>,
 }
 
-impl<T> Default for Queue<T> {
+impl<T> Default for BoundedQueue<T> {
     fn default() -> Self {
-        Queue {
+        BoundedQueue {
             items: VecDeque::new(),
-            letters: 0,
-            held: Held::default(),
+            messages: 0,
+            bytes: BudgetedBytes::default(),
             has_overflowed: false,
-            untold: Vec::new(),
+            unreported_drops: Vec::new(),
         }
     }
 }
 
-impl<T: Item> Queue<T> {
-    /// Adds something that is no letter.
-    pub(crate) fn push_other(&mut self, item: T) {
+impl<T: QueueItem> BoundedQueue<T> {
+    /// Adds an item that is not a message.
+    pub(crate) fn push_unbounded(&mut self, item: T) {
         if !self.has_overflowed {
             self.items.push_back(item);
         }
     }
 
-    /// Adds a letter, if need be at the cost of others, as the policy says.
-    pub(crate) fn push(&mut self, mut letter: Letter, config: &MailboxConfig) {
-        if self.has_overflowed || (config.overflow == Overflow::Conflate && self.conflate(&letter))
+    /// Adds a message. If there is no room, applies the overflow policy.
+    pub(crate) fn push(&mut self, mut queued: QueuedMessage, config: &MailboxConfig) {
+        if self.has_overflowed || (config.overflow == Overflow::Conflate && self.conflate(&queued))
         {
             return;
         }
         while self.is_full(config) {
             if config.overflow == Overflow::Disconnect {
-                *self = Queue {
+                *self = BoundedQueue {
                     has_overflowed: true,
-                    ..Queue::default()
+                    ..BoundedQueue::default()
                 };
                 return;
             }
             self.drop_oldest(config.overflow == Overflow::Conflate);
         }
-        if let Some(at) = self.untold.iter().position(|(to, _)| *to == letter.to) {
-            letter.dropped += self.untold.swap_remove(at).1;
+        if let Some(at) = self
+            .unreported_drops
+            .iter()
+            .position(|(subscription, _)| *subscription == queued.subscription)
+        {
+            queued.dropped += self.unreported_drops.swap_remove(at).1;
         }
-        self.letters += 1;
-        self.held.add(letter.message.weight());
-        self.items.push_back(T::from(letter));
+        self.messages += 1;
+        self.bytes.add(queued.message.weight());
+        self.items.push_back(T::from(queued));
     }
 
-    /// One letter always fits.
+    /// Returns true if there is no room for another message. An empty queue always has room for one.
     fn is_full(&self, config: &MailboxConfig) -> bool {
-        let is_over = self.letters >= config.max_messages || self.held.bytes() >= config.max_bytes;
-        self.letters > 0 && (is_over || self.held.is_budget_spent())
+        let exceeds_bounds =
+            self.messages >= config.max_messages || self.bytes.get() >= config.max_bytes;
+        self.messages > 0 && (exceeds_bounds || self.bytes.is_budget_exhausted())
     }
 
-    /// Lets what waits here count in the budget of the session that reads it.
-    pub(crate) fn count_in_budget(&mut self) {
-        if !self.held.has_budget() {
-            if let Some(budget) = Budget::lent() {
-                self.held.set_budget(budget);
+    /// Joins the current budget, unless the queue has a budget already.
+    pub(crate) fn join_budget(&mut self) {
+        if !self.bytes.has_budget() {
+            if let Some(budget) = Budget::current() {
+                self.bytes.set_budget(budget);
             }
         }
     }
 
-    /// Puts a letter in the place of one of the same key, if there is one.
-    fn conflate(&mut self, new: &Letter) -> bool {
+    /// Replaces the queued message that has the key and the recipient of `new`. Returns false if there is none.
+    fn conflate(&mut self, new: &QueuedMessage) -> bool {
         let Some(key) = new.message.key() else {
             return false;
         };
-        let waiting = self.items.iter_mut().filter_map(T::letter_mut);
-        let Some(old) = waiting
+        let queued = self.items.iter_mut().filter_map(T::message_mut);
+        let Some(old) = queued
             .rev()
-            .find(|old| old.to == new.to && old.message.key() == Some(key))
+            .find(|old| old.subscription == new.subscription && old.message.key() == Some(key))
         else {
             return false;
         };
-        self.held.sub(old.message.weight());
-        self.held.add(new.message.weight());
+        self.bytes.sub(old.message.weight());
+        self.bytes.add(new.message.weight());
         old.message = new.message.clone();
         old.dropped += 1;
         true
     }
 
-    /// Drops the oldest letter; if there is one without a key and `keeps_keys`, the oldest of these.
-    fn drop_oldest(&mut self, keeps_keys: bool) {
-        let position = |is_meant: fn(&Letter) -> bool| {
+    /// Drops the oldest message. With `prefers_keyless`, drops the oldest one without a key if there is any.
+    fn drop_oldest(&mut self, prefers_keyless: bool) {
+        let position = |matches: fn(&QueuedMessage) -> bool| {
             self.items
                 .iter()
-                .position(|item| item.letter().is_some_and(is_meant))
+                .position(|item| item.message().is_some_and(matches))
         };
-        let keyless = if keeps_keys {
-            position(|letter| letter.message.key().is_none())
+        let keyless = if prefers_keyless {
+            position(|queued| queued.message.key().is_none())
         } else {
             None
         };
         let oldest = keyless
             .or_else(|| position(|_| true))
             .and_then(|at| self.items.remove(at));
-        let Some(oldest) = oldest.as_ref().and_then(T::letter) else {
+        let Some(oldest) = oldest.as_ref().and_then(T::message) else {
             return;
         };
-        self.letters -= 1;
-        self.held.sub(oldest.message.weight());
-        let lost = oldest.dropped + 1;
-        match self
+        self.messages -= 1;
+        self.bytes.sub(oldest.message.weight());
+        let dropped = oldest.dropped + 1;
+        let recipient = oldest.subscription;
+        let next = self
             .items
             .iter_mut()
-            .filter_map(T::letter_mut)
-            .find(|letter| letter.to == oldest.to)
-        {
-            Some(next) => next.dropped += lost,
-            None => match self.untold.iter_mut().find(|(to, _)| *to == oldest.to) {
-                Some((_, untold)) => *untold += lost,
-                None => self.untold.push((oldest.to, lost)),
-            },
+            .filter_map(T::message_mut)
+            .find(|queued| queued.subscription == recipient);
+        match next {
+            Some(next) => next.dropped += dropped,
+            None => self.note_drops(recipient, dropped),
         }
     }
 
-    /// Takes all there is, for an empty queue that can be used again.
+    fn note_drops(&mut self, recipient: Option<SubscriptionKey>, dropped: u64) {
+        let noted = self
+            .unreported_drops
+            .iter_mut()
+            .find(|(subscription, _)| *subscription == recipient);
+        match noted {
+            Some((_, count)) => *count += dropped,
+            None => self.unreported_drops.push((recipient, dropped)),
+        }
+    }
+
+    /// Moves all items into `empty`, whose memory the queue then uses.
     ///
     /// # Errors
     ///
-    /// If there was too much, and the policy is to end it then.
+    /// If the bounds were exceeded under [`Overflow::Disconnect`].
     pub(crate) fn take(&mut self, empty: &mut VecDeque<T>) -> Result<(), SlowConsumer> {
         if self.has_overflowed {
             return Err(SlowConsumer);
         }
         std::mem::swap(&mut self.items, empty);
-        self.letters = 0;
-        self.held.clear();
+        self.messages = 0;
+        self.bytes.clear();
         Ok(())
     }
 
-    /// Forgets what a subscription that has ended was not told.
-    pub(crate) fn forget(&mut self, key: SubscriptionKey) {
-        self.untold.retain(|(to, _)| *to != Some(key));
+    /// Forgets the drops of a subscription that has ended.
+    pub(crate) fn forget_drops(&mut self, subscription: SubscriptionKey) {
+        self.unreported_drops
+            .retain(|(recipient, _)| *recipient != Some(subscription));
     }
 }

@@ -1,39 +1,46 @@
 //! The rules of the conversation, without I/O: frames, answers and the time go in, [`Output`]s come out.
 //!
-//! Whoever drives it calls, in any order, the `handle_` methods, then [`poll_output`](Protocol::poll_output) until it
-//! gives `None`, and [`handle_timeout`](Protocol::handle_timeout) no later than [`timeout`](Protocol::timeout) says.
-//! Frames are handed in one by one, the next when [`is_busy`](Protocol::is_busy) is false: so requests are answered in
-//! the peer's order.
+//! The driver calls the `handle_` methods in any order, then [`poll_output`](Protocol::poll_output) until it returns
+//! `None`, and [`handle_timeout`](Protocol::handle_timeout) no later than [`timeout`](Protocol::timeout) says. It passes
+//! frames one by one, the next one when [`is_busy`](Protocol::is_busy) is false: so requests are answered in the order
+//! of the peer.
+//!
+//! Each handler file adds the methods for one command to [`Protocol`]; `state` holds the tables on which they work.
 
-mod calls;
+mod ack;
+mod call;
+mod close;
 mod connect;
-mod deliveries;
-mod endings;
-mod fault;
+mod error_reply;
 mod heart_beat;
-mod ledger;
-mod subscriptions;
-mod timers;
-mod transactions;
+pub(crate) mod message;
+mod message_head;
+pub(crate) mod output;
+mod send;
+mod state;
+mod subscribe;
+mod timeouts;
+mod transaction;
 
 use crate::{
     config::Config,
-    disconnect_reason::DisconnectReason as Reason,
+    disconnect_reason::DisconnectReason,
     id::{SessionId, SubscriptionKey},
 };
 use bytestring::ByteString;
-use calls::InFlight;
-use fault::Fault;
-use heart_beat::HeartBeats;
-use ledger::Ledger;
+use error_reply::ErrorReply;
+use output::{CallOutput, IoOutput, Output};
+use state::{
+    heart_beats::HeartBeats,
+    in_flight::InFlight,
+    subscriptions::Subscriptions,
+    timers::{Timer, Timers},
+    transactions::{Commit, Transactions},
+    unacked::SessionUnacked,
+};
 use std::{collections::VecDeque, sync::Arc, time::Instant};
-use stomp_frame::{Command, Frame, Version, header};
+use stomp_frame::{Command, Frame, Version};
 use stomp_socket::{CloseCode, Outbound};
-use subscriptions::Subscriptions;
-use timers::{Timer, Timers};
-use transactions::{Commit, Transactions};
-
-pub(crate) use deliveries::Encoded;
 
 /// One conversation.
 pub(crate) struct Protocol {
@@ -41,61 +48,40 @@ pub(crate) struct Protocol {
     session: SessionId,
     phase: Phase,
     version: Version,
-    /// The request that is being handled.
+    /// The request that the service is handling, or is to handle.
     call: Option<InFlight>,
-    /// Its frame, before it is handed to the service. It is large, and moved as little as can be.
+    /// Its frame, until the driver takes it. Kept apart because it is large, and each move of it costs.
     request: Option<Frame>,
-    /// Why the session ends, once it does.
-    reason: Option<Reason>,
-    /// `DISCONNECT` was called, which happens once.
-    disconnect_called: bool,
+    /// The reason why the session ends, as soon as it does.
+    reason: Option<DisconnectReason>,
+    /// The service was called with `DISCONNECT`, which happens once.
+    is_disconnect_called: bool,
+    /// `CONNECTED` was sent.
+    was_connected: bool,
     subscriptions: Subscriptions,
-    ledger: Ledger,
+    unacked: SessionUnacked,
     transactions: Transactions,
-    /// The transaction whose `SEND`s are being handled.
+    /// The transaction whose `SEND`s the service is handling.
     commit: Option<Commit>,
     heart_beats: HeartBeats,
     timers: Timers,
-    output: VecDeque<Output>,
-}
-
-/// What the driver has to do.
-#[derive(Debug)]
-pub(crate) enum Output {
-    /// Send this.
-    Write(Outbound),
-    /// Read on, in this version.
-    Negotiated(Version),
-    /// Call the service with [`Protocol::take_request`].
-    Call,
-    /// Stop the call: its time is up.
-    Cancel,
-    /// Drop the service: its readiness was waited for too long, and must not be kept.
-    Abandon,
-    /// The peer is now subscribed to this destination.
-    Subscribed(SubscriptionKey, ByteString),
-    /// Drop the subscription's streams.
-    Unsubscribed(SubscriptionKey),
-    /// Read nothing more. Write what there is, close with this code, and wait for the peer for a while.
-    Close(CloseCode),
-    /// Drop the socket.
-    Cut,
+    outputs: VecDeque<Output>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// `CONNECT` has not come.
+    /// `CONNECT` has not arrived.
     Opening,
-    /// `CONNECT` is being answered.
+    /// The service is handling `CONNECT`.
     Connecting,
     /// The peer is connected.
     Open,
-    /// The last frame to the peer is collected, or the peer is gone. `DISCONNECT` may still be called.
+    /// The last frame for the peer is written, or the peer is gone. The service may still be called with `DISCONNECT`.
     Closing,
 }
 
 impl Protocol {
-    /// A conversation that begins. `has_pings` says whether the transport can make the peer show that it is there.
+    /// Creates the state of a new connection. `has_pings` is true if the transport can ping the peer.
     pub(crate) fn new(
         config: Arc<Config>,
         session: SessionId,
@@ -111,124 +97,170 @@ impl Protocol {
             call: None,
             request: None,
             reason: None,
-            disconnect_called: false,
+            is_disconnect_called: false,
+            was_connected: false,
             subscriptions: Subscriptions::new(config.max_subscriptions),
-            ledger: Ledger::default(),
+            unacked: SessionUnacked::default(),
             transactions: Transactions::default(),
             commit: None,
             heart_beats: HeartBeats::new(has_pings),
             timers,
-            output: VecDeque::new(),
+            outputs: VecDeque::new(),
             config,
         }
     }
 
-    /// What is to be done next, in order.
+    /// The next action for the driver.
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
-        self.output.pop_front()
+        self.outputs.pop_front()
     }
 
-    /// What is to be written next, if nothing else is to be done before.
+    /// The next action, if it is a write.
     pub(crate) fn poll_write(&mut self) -> Option<Outbound> {
-        if !matches!(self.output.front(), Some(Output::Write(_))) {
+        if !matches!(self.outputs.front(), Some(Output::Io(IoOutput::Write(_)))) {
             return None;
         }
-        match self.output.pop_front() {
-            Some(Output::Write(item)) => Some(item),
+        match self.outputs.pop_front() {
+            Some(Output::Io(IoOutput::Write(item))) => Some(item),
             _ => None,
         }
     }
 
-    /// When to call [`Protocol::handle_timeout`].
+    /// The time at which to call [`Protocol::handle_timeout`].
     pub(crate) fn timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.earliest()
     }
 
-    /// Whether a request is being handled, so that the next frame has to wait.
+    /// Returns true if a request is being handled, so that the next frame must wait.
     pub(crate) fn is_busy(&self) -> bool {
         self.call.is_some()
     }
 
-    /// What is being handled.
-    pub(crate) fn calling(&self) -> Option<Command> {
+    /// The command of the request that is being handled.
+    pub(crate) fn current_command(&self) -> Option<Command> {
         self.call.as_ref().map(|call| call.command)
     }
 
-    /// The subscription that is being asked for.
-    pub(crate) fn subscribing(&self) -> Option<SubscriptionKey> {
+    /// The subscription that the service is asked for.
+    pub(crate) fn pending_subscription(&self) -> Option<SubscriptionKey> {
         self.call
             .as_ref()?
             .subscription
-            .filter(|key| self.subscriptions.is_live(*key))
+            .filter(|key| self.subscriptions.is_active(*key))
     }
 
-    pub(crate) fn is_subscribed(&self, key: SubscriptionKey) -> bool {
-        self.subscriptions.is_live(key)
+    pub(crate) fn is_subscribed(&self, subscription: SubscriptionKey) -> bool {
+        self.subscriptions.is_active(subscription)
     }
 
-    /// Whether the peer is connected.
+    /// Returns true if the peer is connected.
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
 
-    /// Whether frames are still of interest.
+    /// Returns true if the protocol still handles frames.
     pub(crate) fn is_reading(&self) -> bool {
         self.phase != Phase::Closing
     }
 
-    /// Whether nothing is left to be done but closing the socket.
+    /// Returns true if only the socket remains to be closed.
     pub(crate) fn is_finished(&self) -> bool {
-        self.phase == Phase::Closing && self.call.is_none() && self.output.is_empty()
+        self.phase == Phase::Closing && self.call.is_none() && self.outputs.is_empty()
     }
 
+    /// Handles a frame of the peer.
     pub(crate) fn handle_frame(&mut self, frame: Frame, now: Instant) {
         let result = match (self.phase, frame.command) {
             (Phase::Opening, Command::Connect | Command::Stomp) => self.connect(frame, now),
-            (Phase::Opening, _) => Err(Fault::new(
-                "unexpected-frame",
-                "The first frame must be CONNECT.",
-            )
-            .about(&frame)),
-            (Phase::Open, _) => self.request(frame, now),
-            // After the end, and before the answer to CONNECT, nothing is handled.
+            (Phase::Opening, command) => Err(unexpected(
+                &frame,
+                format!("The first frame must be CONNECT or STOMP, and not {command}."),
+            )),
+            (Phase::Open, _) => self.handle_connected_frame(frame, now),
+            // Nothing is handled before the answer to CONNECT, nor after the end.
             (Phase::Connecting | Phase::Closing, _) => Ok(()),
         };
-        if let Err(fault) = result {
-            self.fail(fault, Reason::Fault, now);
+        if let Err(reply) = result {
+            self.fail(reply, DisconnectReason::Fault, now);
         }
     }
 
-    fn request(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
+    /// Handles a frame of a connected peer.
+    fn handle_connected_frame(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
         frame
             .validate(self.version)
-            .map_err(|invalid| Fault::invalid(invalid, &frame))?;
+            .map_err(|invalid| ErrorReply::invalid(invalid, &frame))?;
         match frame.command {
-            Command::Send => {
-                self.check_length(header::DESTINATION, &frame)?;
-                match self.transaction_of(&frame)? {
-                    Some(transaction) => self.hold_send(transaction, &frame)?,
-                    None => self.call(frame, None, now),
-                }
+            Command::Send => self.send(frame, now),
+            Command::Subscribe => self.subscribe(frame, now),
+            Command::Unsubscribe => self.unsubscribe(frame, now),
+            Command::Disconnect => {
+                self.disconnect(frame, now);
+                Ok(())
             }
-            Command::Subscribe => self.subscribe(frame, now)?,
-            Command::Unsubscribe => self.unsubscribe(frame, now)?,
-            Command::Disconnect => self.disconnect(frame, now),
-            Command::Begin => self.begin(&frame)?,
-            Command::Commit => self.commit(&frame, now)?,
-            Command::Abort => self.abort(&frame)?,
-            Command::Ack | Command::Nack => self.acknowledge(&frame)?,
-            Command::Connect | Command::Stomp => {
-                return Err(
-                    Fault::new("unexpected-frame", "The session is connected already.")
-                        .about(&frame),
-                );
-            }
+            Command::Begin => self.begin(&frame),
+            Command::Commit => self.commit(&frame, now),
+            Command::Abort => self.abort(&frame),
+            Command::Ack | Command::Nack => self.acknowledge(&frame),
+            Command::Connect | Command::Stomp => Err(unexpected(
+                &frame,
+                format!(
+                    "{} is not allowed: the session is connected.",
+                    frame.command
+                ),
+            )),
             Command::Connected | Command::Message | Command::Receipt | Command::Error => {
-                return Err(
-                    Fault::new("unexpected-frame", "Only servers send this frame.").about(&frame),
-                );
+                Err(unexpected(
+                    &frame,
+                    format!("Only servers send {} frames.", frame.command),
+                ))
             }
         }
-        Ok(())
     }
+
+    /// Checks the length of a header that names a destination, a subscription or a transaction. These names are opaque,
+    /// but the session stores them.
+    fn check_length(&self, name: &str, frame: &Frame) -> Result<(), ErrorReply> {
+        let max = self.config.max_destination_bytes;
+        match frame.headers.get(name).map(str::len) {
+            Some(length) if length > max => {
+                let text = format!(
+                    "The header {name} has {length} bytes, but at most {max} are allowed \
+                     (max_destination_bytes)."
+                );
+                Err(ErrorReply::new("too-large", text)
+                    .with_receipt_of(frame)
+                    .with_close_code(CloseCode::TooBig))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a `RECEIPT`, if the frame asked for one.
+    pub(crate) fn send_receipt(&mut self, receipt: Option<ByteString>) {
+        if let Some(id) = receipt {
+            self.write(Outbound::Receipt(id));
+        }
+    }
+
+    fn write(&mut self, item: Outbound) {
+        self.push_io(IoOutput::Write(item));
+    }
+
+    fn push_io(&mut self, output: IoOutput) {
+        self.outputs.push_back(Output::Io(output));
+    }
+
+    fn push_call(&mut self, output: CallOutput) {
+        self.outputs.push_back(Output::Call(output));
+    }
+}
+
+fn unexpected(frame: &Frame, text: String) -> ErrorReply {
+    ErrorReply::new("unexpected-frame", text).with_receipt_of(frame)
+}
+
+/// Copies a text. What the session stores must not keep the buffer alive into which its frame was read.
+fn copied(text: &str) -> ByteString {
+    ByteString::from(text.to_owned())
 }

@@ -1,0 +1,30 @@
+//! Messages and streams for a subscription that the service has not accepted yet.
+
+use crate::{
+    id::StreamId,
+    mailbox::{
+        config::MailboxConfig,
+        queue::{BoundedQueue, QueuedMessage},
+    },
+    response::MessageStream,
+};
+
+/// Messages and streams that are held until the service answers `SUBSCRIBE`: no message reaches a subscription that the
+/// service may refuse.
+#[derive(Default)]
+pub(super) struct PendingSubscription {
+    pub(super) messages: BoundedQueue<QueuedMessage>,
+    /// Streams, with `None` for the one with which the service answered.
+    pub(super) streams: Vec<(Option<StreamId>, MessageStream)>,
+}
+
+impl PendingSubscription {
+    pub(super) fn push(&mut self, message: QueuedMessage, config: &MailboxConfig) {
+        self.messages.push(message, config);
+    }
+
+    /// Drops a stream, if it is here.
+    pub(super) fn remove(&mut self, id: StreamId) {
+        self.streams.retain(|(known, _)| *known != Some(id));
+    }
+}

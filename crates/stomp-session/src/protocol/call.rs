@@ -1,0 +1,111 @@
+//! The calls of the service, one at a time, and its answers.
+
+use super::{
+    Phase, Protocol,
+    error_reply::ErrorReply,
+    output::CallOutput,
+    state::{in_flight::InFlight, timers::Timer},
+};
+use crate::{
+    disconnect_reason::DisconnectReason, error::ClientError, id::SubscriptionKey,
+    response::Connected, staging::Staging,
+};
+use std::time::Instant;
+use stomp_frame::{Command, Frame, header};
+use stomp_socket::CloseCode;
+
+impl Protocol {
+    /// Has the driver call the service. `subscription` is the one that a `SUBSCRIBE` asks for.
+    pub(super) fn start_call(
+        &mut self,
+        frame: Frame,
+        subscription: Option<SubscriptionKey>,
+        now: Instant,
+    ) {
+        self.call = Some(InFlight {
+            command: frame.command,
+            receipt: frame.headers.share(header::RECEIPT),
+            subscription,
+            heart_beat: None,
+            is_started: false,
+        });
+        self.timers
+            .set(Timer::Handler, now, self.config.handler_timeout);
+        self.is_disconnect_called |= frame.command == Command::Disconnect;
+        self.request = Some(frame);
+        self.push_call(CallOutput::Start);
+    }
+
+    /// Notes that the service was ready and has been called. Its time starts now.
+    pub(crate) fn handle_call_started(&mut self, now: Instant) {
+        if let Some(call) = &mut self.call {
+            call.is_started = true;
+            self.timers
+                .set(Timer::Handler, now, self.config.handler_timeout);
+        }
+    }
+
+    /// Takes the frame with which the service is to be called; for a `DISCONNECT`, with the reason why the session ends;
+    /// for a `SEND` of a transaction, with the staging area.
+    pub(crate) fn take_request(
+        &mut self,
+    ) -> Option<(Frame, Option<DisconnectReason>, Option<Staging>)> {
+        let frame = self.request.take()?;
+        let reason = self.reason.filter(|_| frame.command == Command::Disconnect);
+        let staging = self.commit.as_ref().map(|commit| commit.staging.clone());
+        Some((frame, reason, staging))
+    }
+
+    /// Handles the answer of the service.
+    ///
+    /// STOMP 1.2, "RECEIPT": "A `RECEIPT` frame is an acknowledgment that the corresponding client frame has been
+    /// _processed_ by the server."
+    pub(crate) fn handle_answer(
+        &mut self,
+        answer: Result<Option<Connected>, ClientError>,
+        now: Instant,
+    ) {
+        let Some(call) = self.call.take() else { return };
+        self.timers.clear(Timer::Handler);
+        match (call.command, answer) {
+            _ if self.phase == Phase::Closing => self.call_disconnect(now),
+            // A handle of the session has accepted the peer already.
+            (Command::Connect | Command::Stomp, _) if self.phase == Phase::Open => {}
+            (Command::Connect | Command::Stomp, Ok(connected)) => {
+                self.accept(connected.unwrap_or_default(), call.heart_beat, now);
+            }
+            (Command::Connect | Command::Stomp, Err(error)) => {
+                self.fail(ErrorReply::from(error), DisconnectReason::Error, now);
+            }
+            (Command::Disconnect, Ok(_)) => {
+                self.send_receipt(call.receipt);
+                self.close(CloseCode::Normal);
+            }
+            (Command::Disconnect, Err(error)) => {
+                let reply = ErrorReply::from(error).with_receipt(call.receipt);
+                self.fail(reply, DisconnectReason::Requested, now);
+            }
+            (_, answer) if self.commit.is_some() => {
+                self.handle_answer_in_commit(answer.map(drop), now);
+            }
+            (_, Ok(_)) => self.send_receipt(call.receipt),
+            (_, Err(error)) => {
+                let refused = call
+                    .subscription
+                    .and_then(|subscription| self.end_subscription(subscription));
+                let reply = ErrorReply::from(error)
+                    .with_receipt(call.receipt)
+                    .with_subscription(refused);
+                self.report_app_error(reply, now);
+            }
+        }
+    }
+
+    /// Calls the service with `DISCONNECT`, if the session was connected and ends without such a frame. If a request is
+    /// being handled, this waits for its answer.
+    pub(super) fn call_disconnect(&mut self, now: Instant) {
+        if self.was_connected && self.call.is_none() && !self.is_disconnect_called {
+            self.start_call(Frame::new(Command::Disconnect), None, now);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `MESSAGE`: encodes deliveries for the subscriptions of a session.
+
+use super::{Protocol, message_head::DeliveryHeaders, state::subscriptions::Recipient};
+use crate::{
+    delivery::{Delivery, Settlement},
+    id::SubscriptionKey,
+    message::Tail,
+};
+use std::{borrow::Cow, mem};
+use stomp_frame::Version;
+
+/// Encoded delivery: the part of its subscription and its own, then the part that all recipients of the message share.
+pub(crate) struct EncodedDelivery<'a> {
+    pub(crate) prefix: Cow<'a, [u8]>,
+    pub(crate) tail: &'a [u8],
+    /// The whole frame is UTF-8.
+    pub(crate) is_text: bool,
+}
+
+impl Protocol {
+    /// Encodes a delivery and marks it as sent. Returns `None` if its subscription has ended.
+    ///
+    /// STOMP 1.2, "MESSAGE": "If the message is received from a subscription that requires explicit acknowledgment ...
+    /// then the `MESSAGE` frame MUST also contain an `ack` header with an arbitrary value."
+    pub(crate) fn encode_delivery<'a>(
+        &'a mut self,
+        subscription: SubscriptionKey,
+        delivery: &'a mut Delivery,
+    ) -> Option<EncodedDelivery<'a>> {
+        let Delivery {
+            message,
+            is_redelivered,
+            dropped,
+            on_settled,
+        } = delivery;
+        let Recipient { prefix, unacked } =
+            self.subscriptions
+                .recipient(subscription, message.destination(), self.version)?;
+        let Tail {
+            bytes: tail,
+            is_text,
+        } = message.tail(self.version);
+        let (mut tail, is_text) = (&tail[..], *is_text);
+        let on_settled = mem::take(on_settled);
+        let mut headers = DeliveryHeaders {
+            is_redelivered: *is_redelivered,
+            dropped: *dropped,
+            tag: None,
+        };
+        match unacked {
+            None => on_settled.call(Settlement::Acked),
+            Some(unacked) => {
+                let tag = self.unacked.record(unacked, message.weight(), on_settled);
+                // Before 1.2, a delivery is acknowledged by its `message-id`, which must differ between deliveries.
+                if self.version < Version::V1_2 {
+                    tail = without_message_id(tail);
+                }
+                headers.tag = Some(tag.to_string());
+            }
+        }
+        let prefix = if headers.are_empty() {
+            prefix
+        } else {
+            Cow::Owned(headers.append_to(&prefix, self.version))
+        };
+        Some(EncodedDelivery {
+            prefix,
+            tail,
+            is_text,
+        })
+    }
+}
+
+/// The tail without its first header, which is `message-id`.
+fn without_message_id(tail: &[u8]) -> &[u8] {
+    let line = tail
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1);
+    tail.get(line..).unwrap_or_default()
+}

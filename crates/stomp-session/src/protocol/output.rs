@@ -1,0 +1,41 @@
+//! The actions that the protocol wants from its driver.
+
+use crate::id::SubscriptionKey;
+use bytestring::ByteString;
+use stomp_frame::Version;
+use stomp_socket::{CloseCode, Outbound};
+
+/// Action of the driver. Actions are carried out in order.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Io(IoOutput),
+    Call(CallOutput),
+}
+
+/// Action that concerns the socket, the handles or the streams.
+#[derive(Debug)]
+pub(crate) enum IoOutput {
+    /// Write this item.
+    Write(Outbound),
+    /// The peer is connected: continue reading, in this version.
+    Negotiated(Version),
+    /// The peer has subscribed to this destination.
+    Subscribed(SubscriptionKey, ByteString),
+    /// The subscription has ended: drop its streams.
+    Unsubscribed(SubscriptionKey),
+    /// Stop reading, flush the output, close with this code, and wait for the peer for a limited time.
+    Close(CloseCode),
+    /// Drop the socket.
+    Abort,
+}
+
+/// Action that concerns the service.
+#[derive(Debug)]
+pub(crate) enum CallOutput {
+    /// Call the service with [`Protocol::take_request`](super::Protocol::take_request), when it is ready.
+    Start,
+    /// Drop the call: it took too long.
+    Cancel,
+    /// Drop the service, which was not ready in time: the permit that it may wait for must become free again.
+    DropService,
+}

@@ -1,0 +1,71 @@
+//! The heart-beats that both ends have agreed on.
+
+use std::time::Duration;
+use stomp_frame::HeartBeat;
+
+/// Intervals of heart-beats, and the state of WebSocket pings for peers that send none.
+#[derive(Debug)]
+pub(in crate::protocol) struct HeartBeats {
+    has_pings: bool,
+    agreed: Option<Agreed>,
+    /// A ping was sent, and nothing has been received since.
+    is_ping_pending: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Agreed {
+    /// Maximum time between two writes.
+    send: Option<Duration>,
+    /// Maximum time between two reads, if the peer sends heart-beats.
+    receive: Option<Duration>,
+}
+
+/// Tolerance in addition to two missed beats: STOMP 1.2, "Heart-beating": "because of timing inaccuracies, the receiver
+/// SHOULD be tolerant and take into account an error margin".
+const MARGIN: Duration = Duration::from_secs(1);
+
+impl HeartBeats {
+    /// Creates the state before the agreement. `has_pings` is true if the transport can ping the peer.
+    pub(in crate::protocol) fn new(has_pings: bool) -> HeartBeats {
+        HeartBeats {
+            has_pings,
+            agreed: None,
+            is_ping_pending: false,
+        }
+    }
+
+    pub(in crate::protocol) fn agree(&mut self, ours: HeartBeat, theirs: HeartBeat) {
+        self.agreed = Some(Agreed {
+            // Half the interval, so that a beat that is somewhat late is still in time.
+            send: ours.send_interval(theirs).map(|interval| interval / 2),
+            receive: theirs
+                .send_interval(ours)
+                .map(|interval| interval * 2 + MARGIN),
+        });
+    }
+
+    /// The time after the last write at which a heart-beat is due, if any were promised.
+    pub(in crate::protocol) fn send_interval(&self) -> Option<Duration> {
+        self.agreed?.send
+    }
+
+    /// Returns true if the peer has promised heart-beats.
+    pub(in crate::protocol) fn peer_sends(&self) -> bool {
+        self.agreed.is_some_and(|agreed| agreed.receive.is_some())
+    }
+
+    /// The time after the last read at which the silence of the peer needs a reaction, if it ever does. A peer that
+    /// promised nothing is pinged from time to time, if the transport can.
+    pub(in crate::protocol) fn max_silence(&self, ping_interval: Duration) -> Option<Duration> {
+        let pings = self.has_pings.then_some(ping_interval);
+        self.agreed?.receive.or(pings)
+    }
+
+    pub(in crate::protocol) fn is_ping_pending(&self) -> bool {
+        self.is_ping_pending
+    }
+
+    pub(in crate::protocol) fn set_ping_pending(&mut self, is_pending: bool) {
+        self.is_ping_pending = is_pending;
+    }
+}

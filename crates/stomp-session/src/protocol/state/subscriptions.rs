@@ -1,0 +1,227 @@
+//! The subscriptions of a session.
+
+use super::unacked::SubscriptionUnacked;
+use crate::{id::SubscriptionKey, protocol::message_head};
+use bytes::Bytes;
+use bytestring::ByteString;
+use std::{borrow::Cow, collections::VecDeque};
+use stomp_frame::{Frame, Version, header};
+
+/// All subscriptions of a session: the active ones, and the names of the last that have ended.
+#[derive(Debug)]
+pub(in crate::protocol) struct Subscriptions {
+    /// Maximum of active subscriptions, and of remembered names.
+    max: usize,
+    next_key: u64,
+    /// Active subscriptions in the order of their keys.
+    active: Vec<Subscription>,
+    /// Ended subscriptions, the oldest first.
+    ended: VecDeque<EndedSubscription>,
+}
+
+#[derive(Debug)]
+pub(in crate::protocol) struct Subscription {
+    key: SubscriptionKey,
+    /// In STOMP 1.0 the id is optional. Without it, the destination names the subscription.
+    pub(in crate::protocol) id: Option<ByteString>,
+    pub(in crate::protocol) destination: ByteString,
+    /// Encoded beginning of each `MESSAGE`.
+    prefix: Bytes,
+    /// Unacknowledged deliveries; `None` with `ack:auto`.
+    pub(in crate::protocol) unacked: Option<SubscriptionUnacked>,
+}
+
+#[derive(Debug)]
+struct EndedSubscription {
+    name: ByteString,
+    /// The server has ended it. The peer may not know yet, and may still unsubscribe.
+    by_server: bool,
+}
+
+/// Result of the search for a name.
+pub(in crate::protocol) enum Lookup {
+    Active(SubscriptionKey),
+    /// The server has ended the subscription. Clients unsubscribe from such subscriptions too, and get success.
+    EndedByServer,
+    EndedByPeer,
+    Unknown,
+}
+
+/// The name by which a frame refers to a subscription.
+pub(in crate::protocol) enum SubscriptionName<'a> {
+    Id(&'a str),
+    Destination(&'a str),
+}
+
+/// The data of a subscription that the next `MESSAGE` needs.
+pub(in crate::protocol) struct Recipient<'a> {
+    /// Encoded beginning of the frame.
+    pub(in crate::protocol) prefix: Cow<'a, [u8]>,
+    pub(in crate::protocol) unacked: Option<&'a mut SubscriptionUnacked>,
+}
+
+impl Subscriptions {
+    pub(in crate::protocol) fn new(max: usize) -> Subscriptions {
+        Subscriptions {
+            max,
+            next_key: 0,
+            active: Vec::new(),
+            ended: VecDeque::new(),
+        }
+    }
+
+    pub(in crate::protocol) fn is_full(&self) -> bool {
+        self.active.len() >= self.max
+    }
+
+    pub(in crate::protocol) fn is_active(&self, key: SubscriptionKey) -> bool {
+        self.position(key).is_some()
+    }
+
+    pub(in crate::protocol) fn get(&self, key: SubscriptionKey) -> Option<&Subscription> {
+        self.active.get(self.position(key)?)
+    }
+
+    /// The oldest active subscription.
+    pub(in crate::protocol) fn first(&self) -> Option<SubscriptionKey> {
+        self.active.first().map(|subscription| subscription.key)
+    }
+
+    /// The unacknowledged deliveries of a subscription; `None` if it has ended, or has `ack:auto`.
+    pub(in crate::protocol) fn unacked_mut(
+        &mut self,
+        key: SubscriptionKey,
+    ) -> Option<&mut SubscriptionUnacked> {
+        let position = self.position(key)?;
+        self.active.get_mut(position)?.unacked.as_mut()
+    }
+
+    /// All subscriptions whose deliveries are to be acknowledged.
+    pub(in crate::protocol) fn all_unacked(
+        &self,
+    ) -> impl Iterator<Item = (SubscriptionKey, &SubscriptionUnacked)> {
+        self.active
+            .iter()
+            .filter_map(|subscription| Some((subscription.key, subscription.unacked.as_ref()?)))
+    }
+
+    /// Prepares a `MESSAGE` that was sent to `destination`; `None` if the subscription has ended.
+    pub(in crate::protocol) fn recipient(
+        &mut self,
+        key: SubscriptionKey,
+        destination: Option<&str>,
+        version: Version,
+    ) -> Option<Recipient<'_>> {
+        let position = self.position(key)?;
+        let Subscription {
+            id,
+            destination: subscribed,
+            prefix,
+            unacked,
+            ..
+        } = self.active.get_mut(position)?;
+        // Not every version can encode these characters. Such destinations are too rare for a better solution.
+        let is_encodable =
+            |sent_to: &&str| **sent_to != **subscribed && !sent_to.contains(['\r', '\n', '\0']);
+        let prefix = match destination.filter(is_encodable) {
+            None => Cow::Borrowed(&prefix[..]),
+            Some(destination) => {
+                Cow::Owned(message_head::encode_prefix(version, id.as_deref(), destination).into())
+            }
+        };
+        Some(Recipient {
+            prefix,
+            unacked: unacked.as_mut(),
+        })
+    }
+
+    pub(in crate::protocol) fn find(&self, name: &SubscriptionName<'_>) -> Lookup {
+        let active = self.active.iter().find(|subscription| match name {
+            SubscriptionName::Id(id) => subscription.id.as_deref() == Some(*id),
+            SubscriptionName::Destination(destination) => {
+                subscription.id.is_none() && *subscription.destination == **destination
+            }
+        });
+        if let Some(subscription) = active {
+            return Lookup::Active(subscription.key);
+        }
+        match self.ended.iter().find(|ended| *ended.name == *name.text()) {
+            Some(ended) if ended.by_server => Lookup::EndedByServer,
+            Some(_) => Lookup::EndedByPeer,
+            None => Lookup::Unknown,
+        }
+    }
+
+    /// Adds a subscription of a session that speaks `version`.
+    pub(in crate::protocol) fn insert(
+        &mut self,
+        id: Option<ByteString>,
+        destination: ByteString,
+        version: Version,
+        unacked: Option<SubscriptionUnacked>,
+    ) -> SubscriptionKey {
+        let key = SubscriptionKey(self.next_key);
+        self.next_key += 1;
+        self.active.push(Subscription {
+            key,
+            prefix: message_head::encode_prefix(version, id.as_deref(), &destination),
+            id,
+            destination,
+            unacked,
+        });
+        key
+    }
+
+    /// Removes a subscription and remembers its name.
+    pub(in crate::protocol) fn remove(
+        &mut self,
+        key: SubscriptionKey,
+        by_server: bool,
+    ) -> Option<Subscription> {
+        let subscription = self.active.remove(self.position(key)?);
+        self.remember_ended(subscription.name().clone(), by_server);
+        Some(subscription)
+    }
+
+    /// Remembers the name of a subscription that has ended.
+    pub(in crate::protocol) fn remember_ended(&mut self, name: ByteString, by_server: bool) {
+        self.ended.retain(|ended| ended.name != name);
+        if self.ended.len() >= self.max {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(EndedSubscription { name, by_server });
+    }
+
+    fn position(&self, key: SubscriptionKey) -> Option<usize> {
+        self.active
+            .binary_search_by_key(&key, |subscription| subscription.key)
+            .ok()
+    }
+}
+
+impl Subscription {
+    /// The name that the peer uses.
+    fn name(&self) -> &ByteString {
+        self.id.as_ref().unwrap_or(&self.destination)
+    }
+}
+
+impl<'a> SubscriptionName<'a> {
+    pub(in crate::protocol) fn text(&self) -> &'a str {
+        match self {
+            SubscriptionName::Id(text) | SubscriptionName::Destination(text) => text,
+        }
+    }
+}
+
+impl<'a> From<&'a Frame> for SubscriptionName<'a> {
+    /// The name in a `SUBSCRIBE` or `UNSUBSCRIBE`.
+    fn from(frame: &'a Frame) -> SubscriptionName<'a> {
+        match frame.headers.get(header::ID) {
+            Some(id) => SubscriptionName::Id(id),
+            None => SubscriptionName::Destination(
+                frame.headers.get(header::DESTINATION).unwrap_or_default(),
+            ),
+        }
+    }
+}

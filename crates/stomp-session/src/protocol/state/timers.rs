@@ -1,0 +1,133 @@
+//! The deadlines of a session.
+
+use std::time::{Duration, Instant};
+
+/// Kind of a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::protocol) enum Timer {
+    /// `CONNECT` must have arrived.
+    Connect,
+    /// The service must have answered.
+    Handler,
+    /// A heart-beat is to be sent, if nothing else was.
+    HeartBeat,
+    /// The peer must have sent something.
+    Silence,
+    /// The peer must have taken some of the output.
+    Write,
+    /// The rest of an incomplete frame must have arrived.
+    Frame,
+    /// The credentials of the peer expire.
+    Expiry,
+    /// The peer must have closed the connection.
+    Linger,
+}
+
+impl Timer {
+    const ALL: [Timer; 8] = [
+        Timer::Connect,
+        Timer::Handler,
+        Timer::HeartBeat,
+        Timer::Silence,
+        Timer::Write,
+        Timer::Frame,
+        Timer::Expiry,
+        Timer::Linger,
+    ];
+
+    /// Returns true if the deadline is one for the peer. If this process stood still, the peer may have met it, and the
+    /// data is still unread.
+    fn judges_peer(self) -> bool {
+        matches!(
+            self,
+            Timer::Connect | Timer::Silence | Timer::Write | Timer::Frame
+        )
+    }
+}
+
+/// The deadlines that are set, one of each kind.
+#[derive(Debug, Default)]
+pub(in crate::protocol) struct Timers([Option<Deadline>; Timer::ALL.len()]);
+
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    /// The deadline was postponed once.
+    is_postponed: bool,
+}
+
+/// Delay from which on a deadline counts as noticed late: this process stood still meanwhile.
+const LATE: Duration = Duration::from_millis(250);
+
+/// Time by which a deadline for the peer is postponed if it is noticed late.
+const GRACE: Duration = Duration::from_secs(1);
+
+impl Timers {
+    /// Sets a deadline `after` some time from `now`. A time that exceeds the range of `Instant` sets none.
+    pub(in crate::protocol) fn set(&mut self, timer: Timer, now: Instant, after: Duration) {
+        match now.checked_add(after) {
+            Some(at) => self.set_at(timer, at),
+            None => self.clear(timer),
+        }
+    }
+
+    pub(in crate::protocol) fn set_at(&mut self, timer: Timer, at: Instant) {
+        let deadline = Deadline {
+            at,
+            is_postponed: false,
+        };
+        self.put(timer, Some(deadline));
+    }
+
+    pub(in crate::protocol) fn clear(&mut self, timer: Timer) {
+        self.put(timer, None);
+    }
+
+    pub(in crate::protocol) fn clear_all_but<const N: usize>(&mut self, kept: [Timer; N]) {
+        for timer in Timer::ALL.into_iter().filter(|timer| !kept.contains(timer)) {
+            self.clear(timer);
+        }
+    }
+
+    pub(in crate::protocol) fn is_set(&self, timer: Timer) -> bool {
+        self.get(timer).is_some()
+    }
+
+    /// The earliest deadline.
+    pub(in crate::protocol) fn earliest(&self) -> Option<Instant> {
+        self.0.iter().flatten().map(|deadline| deadline.at).min()
+    }
+
+    /// Takes a deadline that has passed. Postpones a deadline for the peer, once, if it is noticed late: so a peer is
+    /// not blamed for a pause of this process.
+    pub(in crate::protocol) fn take_expired(&mut self, now: Instant) -> Option<Timer> {
+        for timer in Timer::ALL {
+            let Some(Deadline { at, is_postponed }) =
+                self.get(timer).filter(|deadline| deadline.at <= now)
+            else {
+                continue;
+            };
+            if timer.judges_peer() && !is_postponed && now - at > LATE {
+                let postponed = Deadline {
+                    at: now + GRACE,
+                    is_postponed: true,
+                };
+                self.put(timer, Some(postponed));
+                continue;
+            }
+            self.clear(timer);
+            return Some(timer);
+        }
+        None
+    }
+
+    fn get(&self, timer: Timer) -> Option<Deadline> {
+        self.0.get(timer as usize).copied().flatten()
+    }
+
+    fn put(&mut self, timer: Timer, deadline: Option<Deadline>) {
+        if let Some(slot) = self.0.get_mut(timer as usize) {
+            *slot = deadline;
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Deliveries that were sent and wait to be acknowledged.
+
+use crate::{
+    delivery::{SettleCallback, Settlement},
+    id::DeliveryTag,
+};
+use std::collections::VecDeque;
+use stomp_frame::AckMode;
+
+/// Totals over the unacknowledged deliveries of a session. The deliveries themselves are in the
+/// [`SubscriptionUnacked`]s.
+#[derive(Debug, Default)]
+pub(in crate::protocol) struct SessionUnacked {
+    /// Tag of the last delivery.
+    last_tag: DeliveryTag,
+    /// Bytes of all unacknowledged deliveries.
+    bytes: usize,
+    /// Tags that the last `ACK`s and `NACK`s have named, the oldest first.
+    recently_named: VecDeque<DeliveryTag>,
+}
+
+/// Unacknowledged deliveries of one subscription.
+#[derive(Debug)]
+pub(in crate::protocol) struct SubscriptionUnacked {
+    /// An `ACK` covers all earlier deliveries too.
+    is_cumulative: bool,
+    /// Maximum number of deliveries.
+    max_deliveries: usize,
+    /// Deliveries in the order of their tags.
+    deliveries: VecDeque<UnackedDelivery>,
+    /// The subscription ends with the acknowledgment of its last delivery.
+    is_ending: bool,
+}
+
+#[derive(Debug)]
+struct UnackedDelivery {
+    tag: DeliveryTag,
+    bytes: usize,
+    on_settled: SettleCallback,
+    /// An `ACK` or `NACK` of an open transaction covers it.
+    is_staged: bool,
+}
+
+impl SubscriptionUnacked {
+    /// Creates an empty table; `None` in the mode `auto`, which has no acknowledgments.
+    pub(in crate::protocol) fn new(
+        mode: AckMode,
+        max_deliveries: usize,
+    ) -> Option<SubscriptionUnacked> {
+        let is_cumulative = match mode {
+            AckMode::Auto => return None,
+            AckMode::Client => true,
+            AckMode::ClientIndividual => false,
+        };
+        Some(SubscriptionUnacked {
+            is_cumulative,
+            max_deliveries,
+            deliveries: VecDeque::new(),
+            is_ending: false,
+        })
+    }
+
+    /// Notes that nothing more will be sent.
+    pub(in crate::protocol) fn set_ending(&mut self) {
+        self.is_ending = true;
+    }
+
+    /// Returns true if nothing more will be sent, and everything is acknowledged.
+    pub(in crate::protocol) fn is_finished(&self) -> bool {
+        self.is_ending && self.deliveries.is_empty()
+    }
+
+    /// Returns true if a delivery is covered by an open transaction; `None` if it is not here.
+    pub(in crate::protocol) fn is_staged(&self, tag: DeliveryTag) -> Option<bool> {
+        let delivery = self.deliveries.get(self.position(tag)?)?;
+        Some(delivery.is_staged)
+    }
+
+    /// Sets if an open transaction covers these deliveries.
+    pub(in crate::protocol) fn set_staged(&mut self, tags: &[DeliveryTag], is_staged: bool) {
+        for tag in tags {
+            let position = self.position(*tag);
+            if let Some(delivery) = position.and_then(|at| self.deliveries.get_mut(at)) {
+                delivery.is_staged = is_staged;
+            }
+        }
+    }
+
+    /// The deliveries that an `ACK` or `NACK` of `tag` covers.
+    ///
+    /// STOMP 1.2, "SUBSCRIBE ack Header": with `client`, "the acknowledgment operates on the message specified in the
+    /// `ACK` frame and all messages sent to the subscription before"; with `client-individual`, frames "are not
+    /// cumulative".
+    pub(in crate::protocol) fn covered_by(&self, tag: DeliveryTag) -> Vec<DeliveryTag> {
+        if !self.is_cumulative {
+            return vec![tag];
+        }
+        let until = self
+            .deliveries
+            .iter()
+            .take_while(|delivery| delivery.tag <= tag);
+        until
+            .filter(|delivery| !delivery.is_staged)
+            .map(|delivery| delivery.tag)
+            .collect()
+    }
+
+    fn position(&self, tag: DeliveryTag) -> Option<usize> {
+        self.deliveries
+            .binary_search_by_key(&tag, |delivery| delivery.tag)
+            .ok()
+    }
+}
+
+impl SessionUnacked {
+    /// Adds a delivery that is being sent, and returns its tag.
+    pub(in crate::protocol) fn record(
+        &mut self,
+        unacked: &mut SubscriptionUnacked,
+        bytes: usize,
+        on_settled: SettleCallback,
+    ) -> DeliveryTag {
+        self.last_tag = self.last_tag.successor();
+        self.bytes += bytes;
+        unacked.deliveries.push_back(UnackedDelivery {
+            tag: self.last_tag,
+            bytes,
+            on_settled: on_settled.with_sent(),
+            is_staged: false,
+        });
+        self.last_tag
+    }
+
+    /// Returns true if the subscription may have another unacknowledged delivery.
+    pub(in crate::protocol) fn has_credit(
+        &self,
+        unacked: &SubscriptionUnacked,
+        max_bytes: usize,
+    ) -> bool {
+        unacked.deliveries.len() < unacked.max_deliveries && self.bytes < max_bytes
+    }
+
+    /// Settles all deliveries of a subscription that ends as abandoned.
+    ///
+    /// STOMP 1.2, "SUBSCRIBE ack Header": "If the connection fails before a client sends an `ACK` frame for the message
+    /// the server will assume the message has not been processed and MAY redeliver the message to another client."
+    pub(in crate::protocol) fn abandon(&mut self, unacked: SubscriptionUnacked) {
+        for delivery in unacked.deliveries {
+            self.bytes -= delivery.bytes;
+            delivery.on_settled.call(Settlement::Abandoned);
+        }
+    }
+
+    /// Settles a delivery, unless it is settled already.
+    pub(in crate::protocol) fn settle(
+        &mut self,
+        unacked: &mut SubscriptionUnacked,
+        tag: DeliveryTag,
+        settlement: Settlement,
+    ) {
+        let position = unacked.position(tag);
+        let Some(delivery) = position.and_then(|at| unacked.deliveries.remove(at)) else {
+            return;
+        };
+        self.bytes -= delivery.bytes;
+        delivery.on_settled.call(settlement);
+    }
+
+    /// Returns true if a delivery with this tag was sent.
+    pub(in crate::protocol) fn has_sent(&self, tag: DeliveryTag) -> bool {
+        tag <= self.last_tag
+    }
+
+    /// Remembers the last `max` tags that were named, since to name one again is an error.
+    pub(in crate::protocol) fn remember_named(&mut self, tag: DeliveryTag, max: usize) {
+        if self.recently_named.len() >= max {
+            self.recently_named.pop_front();
+        }
+        self.recently_named.push_back(tag);
+    }
+
+    /// Returns true if one of the last `ACK`s and `NACK`s has named this tag.
+    pub(in crate::protocol) fn was_named(&self, tag: DeliveryTag) -> bool {
+        self.recently_named.contains(&tag)
+    }
+}

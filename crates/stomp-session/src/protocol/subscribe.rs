@@ -1,0 +1,165 @@
+//! `SUBSCRIBE` and `UNSUBSCRIBE`.
+
+use super::{
+    Protocol, copied,
+    error_reply::{ErrorReply, Quoted},
+    output::IoOutput,
+    state::{
+        subscriptions::{Lookup, Subscription, SubscriptionName},
+        unacked::SubscriptionUnacked,
+    },
+};
+use crate::id::SubscriptionKey;
+use bytestring::ByteString;
+use std::time::Instant;
+use stomp_frame::{AckMode, Frame, Version, header};
+
+/// Name of the header with the maximum of unacknowledged messages that a subscriber wants, as in RabbitMQ.
+const PREFETCH_COUNT: &str = "prefetch-count";
+
+impl Protocol {
+    /// STOMP 1.2, "SUBSCRIBE id Header": "Within the same connection, different subscriptions MUST use different
+    /// subscription identifiers."
+    pub(super) fn subscribe(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
+        self.check_length(header::DESTINATION, &frame)?;
+        self.check_length(header::ID, &frame)?;
+        let unacked = self
+            .parse_ack_headers(&frame)
+            .map_err(|reply| reply.with_receipt_of(&frame))?;
+        let name = SubscriptionName::from(&frame);
+        if let Lookup::Active(_) = self.subscriptions.find(&name) {
+            let text = match name {
+                SubscriptionName::Id(id) => {
+                    format!("The subscription id {} is in use.", Quoted(id))
+                }
+                SubscriptionName::Destination(destination) => format!(
+                    "There is a subscription to {} without an id already.",
+                    Quoted(destination)
+                ),
+            };
+            return Err(ErrorReply::new("duplicate-subscription", text).with_receipt_of(&frame));
+        }
+        if self.subscriptions.is_full() {
+            let text = format!(
+                "A session has at most {} subscriptions (max_subscriptions).",
+                self.config.max_subscriptions
+            );
+            return Err(ErrorReply::new("too-many-subscriptions", text).with_receipt_of(&frame));
+        }
+        let id = frame.headers.get(header::ID).map(copied);
+        let destination = copied(frame.headers.get(header::DESTINATION).unwrap_or_default());
+        let key = self
+            .subscriptions
+            .insert(id, destination.clone(), self.version, unacked);
+        self.push_io(IoOutput::Subscribed(key, destination));
+        self.start_call(frame, Some(key), now);
+        Ok(())
+    }
+
+    /// STOMP 1.2, "UNSUBSCRIBE": the `id` header "MUST match the subscription identifier of an existing subscription."
+    /// A subscription that the server has ended is accepted too, because the peer may not know of its end yet.
+    pub(super) fn unsubscribe(&mut self, mut frame: Frame, now: Instant) -> Result<(), ErrorReply> {
+        let name = SubscriptionName::from(&frame);
+        match self.subscriptions.find(&name) {
+            Lookup::Active(key) => {
+                if let Some(subscription) = self.remove_subscription(key, false) {
+                    frame
+                        .headers
+                        .insert(header::DESTINATION, &subscription.destination);
+                }
+                self.start_call(frame, None, now);
+                Ok(())
+            }
+            Lookup::EndedByServer => {
+                let name = copied(name.text());
+                self.subscriptions.remember_ended(name, false);
+                self.send_receipt(frame.headers.share(header::RECEIPT));
+                Ok(())
+            }
+            Lookup::EndedByPeer | Lookup::Unknown => Err(unknown_subscription(&name, &frame)),
+        }
+    }
+
+    /// Ends a subscription from the server's side. Returns the id by which the peer knows it.
+    pub(super) fn end_subscription(&mut self, key: SubscriptionKey) -> Option<ByteString> {
+        self.remove_subscription(key, true)?.id
+    }
+
+    pub(super) fn end_all_subscriptions(&mut self) {
+        while let Some(key) = self.subscriptions.first() {
+            self.remove_subscription(key, true);
+        }
+    }
+
+    fn remove_subscription(
+        &mut self,
+        key: SubscriptionKey,
+        by_server: bool,
+    ) -> Option<Subscription> {
+        let mut subscription = self.subscriptions.remove(key, by_server)?;
+        if let Some(unacked) = subscription.unacked.take() {
+            self.unacked.abandon(unacked);
+        }
+        self.push_io(IoOutput::Unsubscribed(key));
+        Some(subscription)
+    }
+
+    /// Parses the headers `ack` and `prefetch-count` of a `SUBSCRIBE`.
+    fn parse_ack_headers(&self, frame: &Frame) -> Result<Option<SubscriptionUnacked>, ErrorReply> {
+        let malformed = |text: String| ErrorReply::new("malformed-frame", text);
+        let mode = frame
+            .headers
+            .get(header::ACK)
+            .map_or(Ok(AckMode::Auto), str::parse);
+        let mode = mode.map_err(|invalid| malformed(format!("{invalid}.")))?;
+        if mode == AckMode::ClientIndividual && self.version == Version::V1_0 {
+            return Err(malformed(
+                "STOMP 1.0 does not have ack:client-individual.".to_owned(),
+            ));
+        }
+        let max_deliveries = match frame.headers.get(PREFETCH_COUNT) {
+            None => self.config.max_unacked_messages,
+            Some(value) => match value.parse::<usize>() {
+                Ok(count) if count > 0 => count.min(self.config.max_unacked_messages),
+                _ => {
+                    return Err(malformed(format!(
+                        "The header {PREFETCH_COUNT} must be a number above 0, and not {}.",
+                        Quoted(value)
+                    )));
+                }
+            },
+        };
+        Ok(SubscriptionUnacked::new(mode, max_deliveries))
+    }
+
+    /// Returns true if the peer has to acknowledge the messages of this subscription.
+    pub(crate) fn needs_ack(&self, subscription: SubscriptionKey) -> bool {
+        self.subscriptions
+            .get(subscription)
+            .is_some_and(|subscription| subscription.unacked.is_some())
+    }
+
+    /// Returns true if another message may be sent to this subscription.
+    pub(crate) fn has_credit(&self, subscription: SubscriptionKey) -> bool {
+        let unacked = self
+            .subscriptions
+            .get(subscription)
+            .and_then(|subscription| subscription.unacked.as_ref());
+        unacked.is_none_or(|unacked| {
+            self.unacked
+                .has_credit(unacked, self.config.max_unacked_bytes)
+        })
+    }
+}
+
+/// Creates the reply to a frame that refers to a subscription that does not exist.
+pub(super) fn unknown_subscription(name: &SubscriptionName<'_>, frame: &Frame) -> ErrorReply {
+    let text = match name {
+        SubscriptionName::Id(id) => format!("There is no subscription with the id {}.", Quoted(id)),
+        SubscriptionName::Destination(destination) => format!(
+            "There is no subscription to {} without an id.",
+            Quoted(destination)
+        ),
+    };
+    ErrorReply::new("unknown-subscription", text).with_receipt_of(frame)
+}

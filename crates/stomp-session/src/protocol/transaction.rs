@@ -1,0 +1,178 @@
+//! `BEGIN`, `COMMIT` and `ABORT`: frames that take effect together.
+
+use super::{
+    Protocol, copied,
+    error_reply::{ErrorReply, Quoted},
+    state::transactions::{Commit, Step, TransactionFull, Transactions},
+};
+use crate::{
+    error::ClientError,
+    staging::{self, Effect, Staging},
+    weight::frame_weight,
+};
+use std::{collections::VecDeque, time::Instant};
+use stomp_frame::{Frame, header};
+
+impl Protocol {
+    /// STOMP 1.2, "BEGIN": "Within the same connection, different transactions MUST use different transaction
+    /// identifiers."
+    pub(super) fn begin(&mut self, frame: &Frame) -> Result<(), ErrorReply> {
+        self.check_length(header::TRANSACTION, frame)?;
+        let id = frame.headers.get(header::TRANSACTION).unwrap_or_default();
+        if self.transactions.find(id).is_some() {
+            let text = format!("The transaction {} is open already.", Quoted(id));
+            return Err(ErrorReply::new("duplicate-transaction", text).with_receipt_of(frame));
+        }
+        let max = self.config.max_transactions;
+        if self.transactions.len() >= max {
+            let text = format!("A session has at most {max} open transactions (max_transactions).");
+            return Err(ErrorReply::new("too-many-transactions", text).with_receipt_of(frame));
+        }
+        self.transactions.insert(copied(id));
+        self.send_receipt(frame.headers.share(header::RECEIPT));
+        Ok(())
+    }
+
+    pub(super) fn abort(&mut self, frame: &Frame) -> Result<(), ErrorReply> {
+        let steps = self.end_transaction(frame)?;
+        self.unstage_steps(steps);
+        self.send_receipt(frame.headers.share(header::RECEIPT));
+        Ok(())
+    }
+
+    /// Calls the service with each held `SEND`, one after the other. If all succeed, their effects run.
+    pub(super) fn commit(&mut self, frame: &Frame, now: Instant) -> Result<(), ErrorReply> {
+        let steps = self.end_transaction(frame)?;
+        self.commit = Some(Commit {
+            receipt: frame.headers.share(header::RECEIPT),
+            steps,
+            staging: Staging::new(),
+        });
+        self.continue_commit(now);
+        Ok(())
+    }
+
+    /// Calls the service with the next `SEND`, or finishes the commit.
+    fn continue_commit(&mut self, now: Instant) {
+        while let Some(commit) = &mut self.commit {
+            match commit.steps.pop_front() {
+                Some(Step::Acknowledge(acknowledgment)) => {
+                    commit.staging.push(Effect::Acknowledge(acknowledgment));
+                }
+                Some(Step::Send(frame)) => return self.start_call(frame, None, now),
+                None => return self.finish_commit(),
+            }
+        }
+    }
+
+    fn finish_commit(&mut self) {
+        let Some(Commit {
+            receipt, staging, ..
+        }) = self.commit.take()
+        else {
+            return;
+        };
+        for effect in staging.close() {
+            match effect {
+                Effect::Run(effect) => staging::run(effect),
+                Effect::Acknowledge(acknowledgment) => self.apply_acknowledgment(&acknowledgment),
+            }
+        }
+        self.send_receipt(receipt);
+    }
+
+    /// Handles the answer of the service to a `SEND` of the transaction. An error refuses the whole transaction.
+    pub(super) fn handle_answer_in_commit(
+        &mut self,
+        answer: Result<(), ClientError>,
+        now: Instant,
+    ) {
+        let Err(error) = answer else {
+            return self.continue_commit(now);
+        };
+        let Some(Commit {
+            receipt,
+            steps,
+            staging,
+        }) = self.commit.take()
+        else {
+            return;
+        };
+        self.unstage_steps(steps);
+        for effect in staging.close() {
+            if let Effect::Acknowledge(acknowledgment) = effect {
+                self.set_staged(&acknowledgment, false);
+            }
+        }
+        self.report_app_error(ErrorReply::from(error).with_receipt(receipt), now);
+    }
+
+    /// The index of the open transaction to which a frame belongs, if any.
+    pub(super) fn transaction_of(&self, frame: &Frame) -> Result<Option<usize>, ErrorReply> {
+        let Some(id) = frame.headers.get(header::TRANSACTION) else {
+            return Ok(None);
+        };
+        match self.transactions.find(id) {
+            Some(transaction) => Ok(Some(transaction)),
+            None => {
+                let text = format!("The transaction {} is not open.", Quoted(id));
+                Err(ErrorReply::new("unknown-transaction", text).with_receipt_of(frame))
+            }
+        }
+    }
+
+    /// Holds a step until its transaction ends.
+    pub(super) fn add_step(
+        &mut self,
+        transaction: usize,
+        step: Step,
+        frame: &Frame,
+    ) -> Result<(), ErrorReply> {
+        let (max_frames, max_bytes) = (
+            self.config.max_transaction_frames,
+            self.config.max_transaction_bytes,
+        );
+        let added = self.transactions.push(
+            transaction,
+            step,
+            frame_weight(frame),
+            max_frames,
+            max_bytes,
+        );
+        added.map_err(|full| {
+            let text = match full {
+                TransactionFull::Frames => format!(
+                    "A transaction has at most {max_frames} frames (max_transaction_frames)."
+                ),
+                TransactionFull::Bytes => format!(
+                    "All open transactions together have at most {max_bytes} bytes \
+                     (max_transaction_bytes)."
+                ),
+            };
+            ErrorReply::new("transaction-too-large", text).with_receipt_of(frame)
+        })
+    }
+
+    fn end_transaction(&mut self, frame: &Frame) -> Result<VecDeque<Step>, ErrorReply> {
+        let steps = self
+            .transaction_of(frame)?
+            .map(|transaction| self.transactions.remove(transaction));
+        Ok(steps.unwrap_or_default())
+    }
+
+    /// Drops the steps of a transaction, so that the deliveries which they cover can be acknowledged again.
+    fn unstage_steps(&mut self, steps: VecDeque<Step>) {
+        for step in steps {
+            if let Step::Acknowledge(acknowledgment) = step {
+                self.set_staged(&acknowledgment, false);
+            }
+        }
+    }
+
+    /// STOMP 1.2, "BEGIN": "Any started transactions which have not been committed will be implicitly aborted if the
+    /// client sends a `DISCONNECT` frame or if the TCP connection fails for any reason."
+    pub(super) fn abort_all_transactions(&mut self) {
+        self.commit = None;
+        self.transactions = Transactions::default();
+    }
+}
