@@ -62,11 +62,7 @@ impl<T> PatternTree<T> {
                 },
                 _ => InsertError::Malformed(error.to_string()),
             })?;
-        let pattern = Pattern {
-            text: pattern.into(),
-            names,
-            number,
-        };
+        let pattern = Pattern::new(pattern, names, number);
         self.entries.push(Entry {
             value,
             pattern: Arc::new(pattern),
@@ -77,7 +73,7 @@ impl<T> PatternTree<T> {
     fn number(&self, pattern: &str) -> Option<usize> {
         self.entries
             .iter()
-            .position(|entry| *entry.pattern.text == *pattern)
+            .position(|entry| **entry.pattern.text() == *pattern)
     }
 
     /// The value of the pattern with this number.
@@ -98,7 +94,7 @@ impl<T> PatternTree<T> {
 
     /// The value of a pattern, if the pattern was found in this tree.
     pub(crate) fn get(&self, pattern: &Arc<Pattern>) -> Option<&T> {
-        let entry = self.entries.get(pattern.number)?;
+        let entry = self.entries.get(pattern.index())?;
         Arc::ptr_eq(&entry.pattern, pattern).then_some(&entry.value)
     }
 }

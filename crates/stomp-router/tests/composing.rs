@@ -248,7 +248,7 @@ async fn layers_see_the_pattern_of_the_route() {
             let pattern = request
                 .params()
                 .pattern()
-                .map_or("none", |pattern| &*pattern.text)
+                .map_or("none", |pattern| &**pattern.text())
                 .to_owned();
             Err::<Response, _>(ClientError::new(pattern, ""))
         })
@@ -277,7 +277,7 @@ async fn layers_see_the_pattern_of_the_route() {
                 request
                     .params()
                     .pattern()
-                    .map(|pattern| pattern.text.to_string())
+                    .map(|pattern| pattern.text().to_string())
                     .unwrap_or_default(),
             )
         })

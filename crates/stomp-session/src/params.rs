@@ -1,64 +1,88 @@
-//! What routing found in a destination.
+//! The result of routing: a pattern, and the parameters in a destination.
 
 use smallvec::SmallVec;
 use std::{ops::Range, sync::Arc};
 
-/// A route's pattern, as its router knows it.
+/// Pattern of a route, made by a router.
 #[derive(Debug)]
 pub struct Pattern {
-    /// How it is written.
-    pub text: Arc<str>,
-    /// The names of its parameters, in order.
-    pub names: Vec<Box<str>>,
-    /// The router's own number for it.
-    pub number: usize,
+    text: Arc<str>,
+    names: Vec<Box<str>>,
+    index: usize,
 }
 
-/// What routing found in a destination: the pattern that it fits, and the parts that have names there.
-#[derive(Debug, Clone, Default)]
-pub struct Params {
-    pattern: Option<Arc<Pattern>>,
-    places: SmallVec<[(u32, u32); 4]>,
-}
-
-impl Params {
-    /// Parameters of this pattern at these places of the destination, in the order of their names.
-    pub fn new(pattern: Arc<Pattern>, places: impl IntoIterator<Item = Range<usize>>) -> Params {
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let places = places
-            .into_iter()
-            .map(|place| (offset(place.start), offset(place.end)));
-        Params {
-            pattern: Some(pattern),
-            places: places.collect(),
+impl Pattern {
+    /// Makes a pattern from its text and the names of its parameters, in order.
+    ///
+    /// `index` is for the router alone, which finds its own entry by it; nothing else interprets it.
+    pub fn new(text: impl Into<Arc<str>>, names: Vec<Box<str>>, index: usize) -> Pattern {
+        Pattern {
+            text: text.into(),
+            names,
+            index,
         }
     }
 
-    /// The pattern. There is none before routing, and where no route is for the destination.
+    /// The text of the pattern. Cloning the `Arc` shares it.
+    #[must_use]
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// The names of the parameters, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// The index that the router passed to [`Pattern::new`].
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+}
+
+/// The pattern that matches a destination, and the byte ranges of its parameters there.
+#[derive(Debug, Clone, Default)]
+pub struct Params {
+    pattern: Option<Arc<Pattern>>,
+    ranges: SmallVec<[(u32, u32); 4]>,
+}
+
+impl Params {
+    /// Makes parameters from a pattern and the byte ranges in the destination, in the order of the pattern's names.
+    pub fn new(pattern: Arc<Pattern>, ranges: impl IntoIterator<Item = Range<usize>>) -> Params {
+        // A frame is shorter than 4 GiB. An offset that does not fit is out of bounds, and reads as an empty value.
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let ranges = ranges
+            .into_iter()
+            .map(|range| (offset(range.start), offset(range.end)));
+        Params {
+            pattern: Some(pattern),
+            ranges: ranges.collect(),
+        }
+    }
+
+    /// The pattern; `None` before routing, and if no route matches the destination.
     #[must_use]
     pub fn pattern(&self) -> Option<&Arc<Pattern>> {
         self.pattern.as_ref()
     }
 
-    /// Names and values, in the pattern's order, given the destination.
+    /// Names and values in the pattern's order. `destination` must be the text that was routed.
     pub fn iter<'a>(
         &'a self,
         destination: &'a str,
     ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
-        let names = self
-            .pattern
-            .iter()
-            .flat_map(|pattern| &pattern.names)
-            .map(|name| &**name);
+        let names = self.pattern.iter().flat_map(|pattern| pattern.names());
         let values = self
-            .places
+            .ranges
             .iter()
             .map(|(start, end)| destination.get(*start as usize..*end as usize));
         let values = values.map(Option::unwrap_or_default);
         names.zip(values)
     }
 
-    /// The value of `name`, given the destination.
+    /// The value of the parameter `name`. `destination` must be the text that was routed.
     #[must_use]
     pub fn get<'a>(&'a self, destination: &'a str, name: &str) -> Option<&'a str> {
         self.iter(destination)

@@ -99,7 +99,7 @@ where
         let route: Arc<str> = this
             .pattern
             .as_ref()
-            .map_or_else(|| "".into(), |pattern| Arc::clone(&pattern.text));
+            .map_or_else(|| "".into(), |pattern| Arc::clone(pattern.text()));
         let elapsed = this.start.elapsed();
         counter!("stomp_requests_total", "command" => command, "route" => Arc::clone(&route), "outcome" => outcome)
             .increment(1);

@@ -85,7 +85,7 @@ fn span(request: &Request) -> Span {
         span.record("destination", request.destination());
     }
     if let Some(pattern) = request.params().pattern() {
-        span.record("route", &*pattern.text);
+        span.record("route", &**pattern.text());
     }
     if let Some(principal) = request.principal() {
         span.record("principal", principal.name());
