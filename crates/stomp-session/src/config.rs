@@ -1,4 +1,4 @@
-//! How sessions behave.
+//! Settings of sessions.
 
 use crate::{
     error::{ClientError, ErrorMapper},
@@ -8,7 +8,7 @@ use crate::{
 use std::{error::Error, time::Duration};
 use stomp_frame::{HeartBeat, InvalidConfig, Limits};
 
-/// The settings of a session. All durations and bounds are per session.
+/// Settings of sessions. All bounds and durations apply to each session separately.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,60 +22,68 @@ use stomp_frame::{HeartBeat, InvalidConfig, Limits};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// What a peer may send once it is connected. Default: [`Limits::default`].
+    /// Limits of the frames that a connected peer sends. Default: [`Limits::default`].
     pub limits: Limits,
-    /// The longest destination, and the longest `id` of a subscription, in bytes. Default: 255.
+    /// Maximum bytes of a destination, of the `id` of a subscription, and of the name of a transaction. A longer one is
+    /// answered with `too-large`. Default: 255.
     pub max_destination_bytes: usize,
-    /// How many subscriptions a peer may have, and how many ended ones are remembered. Default: 256.
+    /// Maximum active subscriptions, and maximum ended ones whose ids the session remembers. One more is answered with
+    /// `too-many-subscriptions`. 0 allows none. Default: 256.
     pub max_subscriptions: usize,
-    /// How many frames are read while a request is being handled. Then reading stops. Default: 32.
+    /// Maximum frames that are read ahead while a request is being handled. Then reading pauses. Default: 32.
     pub max_inbox_frames: usize,
-    /// How many bytes of frames are read while a request is being handled. Default: 256 KiB.
+    /// Maximum bytes of frames that are read ahead while a request is being handled. The frame that exceeds the bound is
+    /// still accepted; then reading pauses. Default: 256 KiB.
     pub max_inbox_bytes: usize,
-    /// How many messages of one subscription may wait to be acknowledged. Then its streams rest. A client may ask for
-    /// fewer with the header `prefetch-count`. Default: 256.
+    /// Maximum unacknowledged messages of one subscription. Then its streams pause. A client can ask for fewer with the
+    /// header `prefetch-count` of `SUBSCRIBE`. Default: 256.
     pub max_unacked_messages: usize,
-    /// With as many bytes waiting to be acknowledged, the streams of all subscriptions that are rest. Default: 1 MiB.
+    /// Maximum bytes of unacknowledged messages of all subscriptions. The message that exceeds the bound is still sent;
+    /// then the streams of all subscriptions with acknowledgments pause. Default: 1 MiB.
     pub max_unacked_bytes: usize,
-    /// How many transactions may be open. Default: 8.
+    /// Maximum open transactions. One more is answered with `too-many-transactions`. 0 allows none. Default: 8.
     pub max_transactions: usize,
-    /// How many frames a transaction may have. Default: 256.
+    /// Maximum frames of a transaction. One more is answered with `transaction-too-large`. Default: 256.
     pub max_transaction_frames: usize,
-    /// How many bytes of frames all open transactions may have; one frame always fits. Default: 1 MiB.
+    /// Maximum bytes of the frames of all open transactions, beyond which a frame is answered with
+    /// `transaction-too-large`. The first frame always fits. Default: 1 MiB.
     pub max_transaction_bytes: usize,
-    /// With as many bytes unsent, streams rest and nothing is read. Default: 512 KiB.
+    /// Maximum bytes that are written and not sent yet. The frame that exceeds the bound is still written; then the
+    /// streams and reading pause. Default: 512 KiB.
     pub max_outbound_bytes: usize,
-    /// With as many frames unsent, the same. Default: 1,024.
+    /// Maximum frames that are written and not sent yet. Then the streams and reading pause. Default: 1,024.
     pub max_outbound_frames: usize,
-    /// How long a peer may take nothing of what is sent to it. Default: 10 s.
+    /// Maximum time for which the peer takes nothing of what is written. Then the connection is aborted. Default: 10 s.
     pub write_timeout: Duration,
-    /// How much of [`Session::message`](crate::Session::message) may wait. Default: 256 messages, 256 KiB.
+    /// Bounds of the messages that [`Session::message`](crate::Session::message) queues. Default: 256 messages,
+    /// 256 KiB.
     pub mailbox: MailboxConfig,
-    /// With as many bytes waiting in all mailboxes of the session, those of topics too, each counts as full that is not
-    /// empty. Default: 1 MiB.
+    /// Maximum bytes queued in all mailboxes that the session reads, including those of topics. Above it, every mailbox
+    /// that is not empty counts as full. Default: 1 MiB.
     pub max_total_mailbox_bytes: usize,
-    /// How long `CONNECT` may take to come, to its last byte. Default: 10 s.
+    /// Maximum time until `CONNECT` has arrived completely. Then the peer gets `connect-timeout`. Default: 10 s.
     pub connect_timeout: Duration,
-    /// How long a frame may take to come, from its first byte to its last. Default: 30 s.
+    /// Maximum time from the first byte of a frame to its last. Then the peer gets `frame-timeout`. Default: 30 s.
     pub frame_timeout: Duration,
-    /// How long a service may take for a request. Default: 60 s.
+    /// Maximum time until the service is ready for a request, and again from the call to its answer. Then the peer gets
+    /// `overloaded`, or `timeout`. Default: 60 s.
     pub handler_timeout: Duration,
-    /// How long a peer is waited for after the last frame to it. Default: 1 s.
+    /// Maximum time for which a closing session waits for the peer to read the last frame and to close. Default: 1 s.
     pub linger_timeout: Duration,
-    /// What is offered as heart-beats, in milliseconds. Both numbers are floors: where the peer wishes for fewer, its
-    /// wish decides. Default: 1,000 each way.
+    /// Heart-beats that the session offers, in milliseconds: the smallest interval at which it sends them, and at which
+    /// it expects them. If the peer asks for a larger interval, that one applies; 0 offers none. Default: 1,000 in both
+    /// directions.
     pub heart_beat: HeartBeat,
-    /// How often a peer that promised no heart-beats is sent a WebSocket ping, to see whether it is there.
-    /// Default: 25 s.
+    /// Interval of the WebSocket pings for a silent peer that has promised no heart-beats. Default: 25 s.
     pub ping_interval: Duration,
-    /// How long the answer to such a ping may take. Default: 10 s.
+    /// Maximum time until such a ping is answered. Then the peer gets `heart-beat-timeout`. Default: 10 s.
     pub ping_timeout: Duration,
-    /// Where connected sessions are found, by id or by principal. Default: a registry of this configuration's own.
+    /// Registry of the connected sessions. Default: a new one.
     pub sessions: Sessions,
-    /// What happens to the session after an error of the application. Default: [`AppErrors::KeepOpen`].
+    /// Effect of an application error on the session. Default: [`AppErrors::KeepOpen`].
     pub app_errors: AppErrors,
-    /// What a client is shown of a service's error. Default: none, which is [`ClientError::from_error`]; in a `webstomp::App`,
-    /// `stomp_router::map_error`.
+    /// Function that maps the error of a service to the error that the client sees. Default: `None`, which means
+    /// [`ClientError::from_error`]. A `webstomp::App` sets `stomp_router::map_error`.
     pub error_mapper: Option<ErrorMapper>,
 }
 
@@ -170,8 +178,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If one of them is impossible: a timeout or an interval of zero, or a bound of 0 under which nothing could be
-    /// sent, received or acknowledged.
+    /// If a value is impossible: a timeout or an interval of zero, or a bound of 0 below which nothing can be sent,
+    /// received or acknowledged. The error names the field.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         self.limits
             .validate()
@@ -190,11 +198,18 @@ impl Config {
         ] {
             InvalidConfig::reject_zero(setting, value)?;
         }
+        // Without transactions, their bounds do not matter.
+        if self.max_transactions > 0 {
+            InvalidConfig::reject_zero("max_transaction_frames", self.max_transaction_frames)?;
+            InvalidConfig::reject_zero("max_transaction_bytes", self.max_transaction_bytes)?;
+        }
         for (setting, duration) in [
             ("write_timeout", self.write_timeout),
             ("connect_timeout", self.connect_timeout),
             ("frame_timeout", self.frame_timeout),
             ("handler_timeout", self.handler_timeout),
+            // Without any time, the peer could not read the last frame.
+            ("linger_timeout", self.linger_timeout),
             ("ping_interval", self.ping_interval),
             ("ping_timeout", self.ping_timeout),
         ] {
@@ -205,23 +220,24 @@ impl Config {
         Ok(())
     }
 
-    /// About how many bytes one session may make the process hold at most, if the largest message that it is sent has
-    /// `message` bytes. What handlers and streams hold themselves is not in it.
+    /// Approximate maximum of bytes that one session makes the process hold, if the largest message for it has `message`
+    /// bytes. Memory of handlers and streams themselves is not included.
     ///
-    /// | what | at most |
+    /// | memory | maximum |
     /// |---|---|
-    /// | a frame that is being read, by the WebSocket and by the codec | 2 × (`limits.max_frame_bytes` + `limits.max_head_bytes`) |
+    /// | the frame that is being read, in the WebSocket and in the decoder | 2 × (`limits.max_frame_bytes` + `limits.max_head_bytes`) |
     /// | the frame that is being handled | `limits.max_frame_bytes` |
-    /// | frames that wait to be | `max_inbox_bytes` + `limits.max_frame_bytes` |
+    /// | frames that were read ahead | `max_inbox_bytes` + `limits.max_frame_bytes` |
     /// | frames in transactions | `max_transaction_bytes` + `limits.max_frame_bytes` |
-    /// | what is not yet written | `max_outbound_bytes` + `message` |
-    /// | what handles have sent | 2 × (`mailbox.max_bytes` + `message`) |
-    /// | what was pushed to mailboxes | 2 × (`max_total_mailbox_bytes` + `max_subscriptions` × `message`) |
-    /// | notes on what waits to be acknowledged | `max_unacked_bytes` / 2 |
+    /// | output that is not sent yet | `max_outbound_bytes` + `message` |
+    /// | messages of handles | 2 × (`mailbox.max_bytes` + `message`) |
+    /// | messages in other mailboxes | 2 × (`max_total_mailbox_bytes` + `max_subscriptions` × `message`) |
+    /// | records of unacknowledged messages | `max_unacked_bytes` / 2 |
     /// | subscriptions, and the names of ended ones | `max_subscriptions` × (5 × `max_destination_bytes` + 512) |
     ///
-    /// Twice, because a mailbox may fill again while what was taken from it is being sent. Times the number of
-    /// connections it is what a process needs if all peers are hostile at once; an idle session holds a few KiB.
+    /// Mailboxes count twice, because a mailbox may fill again while the messages that were taken from it are being sent.
+    /// Multiplied by the number of connections, this is the memory that a process needs if all peers are hostile at
+    /// once; an idle session holds a few KiB. The sum saturates at `usize::MAX`.
     #[must_use]
     pub fn worst_case(&self, message: usize) -> usize {
         let Limits {
@@ -229,31 +245,136 @@ impl Config {
             max_head_bytes: head,
             ..
         } = self.limits;
-        let read = 2 * (frame + head)
-            + frame
-            + self.max_inbox_bytes
-            + frame
-            + self.max_transaction_bytes
-            + frame;
-        let sent = self.max_outbound_bytes + message + 2 * (self.mailbox.max_bytes + message);
-        let pushed = 2 * (self.max_total_mailbox_bytes + self.max_subscriptions * message);
-        let notes = self.max_unacked_bytes / 2
-            + self.max_subscriptions * (5 * self.max_destination_bytes + 512);
-        read + sent + pushed + notes
+        let twice = |bytes: usize| bytes.saturating_mul(2);
+        let per_subscription = self.max_destination_bytes.saturating_mul(5);
+        [
+            twice(frame.saturating_add(head)),
+            frame,
+            self.max_inbox_bytes.saturating_add(frame),
+            self.max_transaction_bytes.saturating_add(frame),
+            self.max_outbound_bytes.saturating_add(message),
+            twice(self.mailbox.max_bytes.saturating_add(message)),
+            twice(self.max_total_mailbox_bytes),
+            twice(self.max_subscriptions.saturating_mul(message)),
+            self.max_unacked_bytes / 2,
+            self.max_subscriptions
+                .saturating_mul(per_subscription.saturating_add(512)),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
     }
 }
 
-/// What happens after an error of the application: a handler that failed, a subscription that was refused.
+/// Effect of an application error on the session: of a handler that failed, or a subscription that was refused.
 ///
-/// Errors of the protocol always close, and so does a refused `CONNECT`.
+/// Violations of the protocol always close the session, and so does a refused `CONNECT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum AppErrors {
-    /// The peer gets an `ERROR`, with the `receipt-id` of a frame that asked for a receipt and the `subscription` that is
-    /// refused or has failed, and the session goes on. Existing clients handle this well, and
+    /// The peer gets an `ERROR`, and the session continues. The frame contains the `receipt-id`, if the failed frame
+    /// asked for a receipt, and the `subscription` that was refused or has failed. Existing clients handle this well, and
     /// one refused subscription does not cost a page all the others.
     #[default]
     KeepOpen,
     /// The peer gets an `ERROR` and the connection is closed, as STOMP 1.2 says: the server "MUST then close the
     /// connection just after sending the `ERROR` frame".
     Close,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error for the default configuration with a change.
+    fn invalid(change: impl FnOnce(&mut Config)) -> InvalidConfig {
+        let mut config = Config::default();
+        change(&mut config);
+        config.validate().unwrap_err()
+    }
+
+    #[test]
+    fn a_bound_of_zero_is_reported_with_the_name_of_its_field() {
+        type Field = fn(&mut Config) -> &mut usize;
+        let fields: [(&str, Field); 13] = [
+            ("limits.max_headers", |c| &mut c.limits.max_headers),
+            ("max_destination_bytes", |c| &mut c.max_destination_bytes),
+            ("max_inbox_frames", |c| &mut c.max_inbox_frames),
+            ("max_inbox_bytes", |c| &mut c.max_inbox_bytes),
+            ("max_unacked_messages", |c| &mut c.max_unacked_messages),
+            ("max_unacked_bytes", |c| &mut c.max_unacked_bytes),
+            ("max_transaction_frames", |c| &mut c.max_transaction_frames),
+            ("max_transaction_bytes", |c| &mut c.max_transaction_bytes),
+            ("max_outbound_bytes", |c| &mut c.max_outbound_bytes),
+            ("max_outbound_frames", |c| &mut c.max_outbound_frames),
+            ("mailbox.max_messages", |c| &mut c.mailbox.max_messages),
+            ("mailbox.max_bytes", |c| &mut c.mailbox.max_bytes),
+            ("max_total_mailbox_bytes", |c| {
+                &mut c.max_total_mailbox_bytes
+            }),
+        ];
+        for (name, field) in fields {
+            let error = invalid(|config| *field(config) = 0);
+            assert_eq!(error.setting(), name);
+            assert!(error.to_string().starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_duration_of_zero_is_reported_with_the_name_of_its_field() {
+        type Field = fn(&mut Config) -> &mut Duration;
+        let fields: [(&str, Field); 7] = [
+            ("write_timeout", |c| &mut c.write_timeout),
+            ("connect_timeout", |c| &mut c.connect_timeout),
+            ("frame_timeout", |c| &mut c.frame_timeout),
+            ("handler_timeout", |c| &mut c.handler_timeout),
+            ("linger_timeout", |c| &mut c.linger_timeout),
+            ("ping_interval", |c| &mut c.ping_interval),
+            ("ping_timeout", |c| &mut c.ping_timeout),
+        ];
+        for (name, field) in fields {
+            let error = invalid(|config| *field(config) = Duration::ZERO);
+            assert_eq!(error.setting(), name);
+            assert!(error.to_string().starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn features_can_be_turned_off_with_bounds_of_zero() {
+        let config = Config::default()
+            .max_subscriptions(0)
+            .max_transactions(0)
+            .max_transaction_frames(0)
+            .max_transaction_bytes(0)
+            .heart_beat(HeartBeat::NONE);
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_default_configuration_is_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_worst_case_is_the_documented_sum_and_saturates() {
+        let config = Config::default();
+        let (frame, head) = (config.limits.max_frame_bytes, config.limits.max_head_bytes);
+        let message = 1_000;
+        let expected = 2 * (frame + head)
+            + frame
+            + (256 << 10)
+            + frame
+            + (1 << 20)
+            + frame
+            + (512 << 10)
+            + message
+            + 2 * ((256 << 10) + message)
+            + 2 * ((1 << 20) + 256 * message)
+            + (1 << 20) / 2
+            + 256 * (5 * 255 + 512);
+        assert_eq!(config.worst_case(message), expected);
+        assert_eq!(
+            config.max_subscriptions(usize::MAX).worst_case(message),
+            usize::MAX
+        );
+    }
 }

@@ -1,12 +1,12 @@
-//! One peer's STOMP conversation: the protocol, and the task that runs it.
+//! Sessions of STOMP peers: the protocol of one conversation, and the task that runs it.
 //!
-//! [`Session::new`] takes a [`Socket`](stomp_socket::Socket) and gives three things: a [`Session`], the handle that
-//! sends; [`Requests`], what the peer asks for; and a [`Connection`], the future that owns the socket and does all the
-//! work while it is polled.
+//! [`Session::new`] takes a [`Socket`](stomp_socket::Socket) and returns three values: a [`Session`], the handle with
+//! which the server sends; [`Requests`], the requests of the peer; and a [`Connection`], the future that owns the socket
+//! and does all the work while it is polled.
 //!
 //! ```
 //! use stomp_frame::Command;
-//! use stomp_session::{Config, Response, Session};
+//! use stomp_session::{Config, Session};
 //! # use stomp_socket::Socket;
 //!
 //! # async fn example(socket: Socket) {
@@ -16,56 +16,62 @@
 //! while let Some((request, responder)) = requests.next().await {
 //!     match request.command() {
 //!         Command::Connect | Command::Stomp => session.connected([("server", "OurCompany/3.4")]),
-//!         Command::Subscribe => responder.ok(),
-//!         _ => responder.ok(),
+//!         Command::Send => println!("{}: {:?}", request.destination(), request.body()),
+//!         _ => {}
 //!     }
+//!     // Every request needs an answer. A responder that is dropped answers with an error.
+//!     responder.ok();
 //! }
 //! # }
 //! ```
 //!
-//! Instead of a loop over `Requests`, [`Connection::run`] calls any `tower::Service<Request>`, such as a router's
-//! routes.
+//! [`Connection::run`] calls any `tower::Service<Request>`, such as the routes of a router, in place of the loop over
+//! `Requests`.
 //!
 //! # Acknowledgments
 //!
-//! A subscription with `ack:client` or `ack:client-individual` gets no more than [`Config::max_unacked_messages`] messages that it has
-//! not acknowledged, or fewer if its `SUBSCRIBE` says so in `prefetch-count`; then its streams rest. The items of its
-//! streams are [`Delivery`]s, each of which is told once what became of it. `ACK` and `NACK` are no requests: the session
-//! handles them.
+//! A subscription with `ack:client` or `ack:client-individual` has at most [`Config::max_unacked_messages`] messages that
+//! the peer has not acknowledged, or fewer if its `SUBSCRIBE` says so in the header `prefetch-count`. Above that number
+//! its streams pause. The items of the streams are [`Delivery`]s, each of which reports its outcome exactly once. The
+//! session handles `ACK` and `NACK` itself; a service does not see them.
 //!
 //! # Transactions
 //!
-//! The `SEND`s of a transaction are held, and requested one by one when it is committed, see [`Staging`].
+//! The session holds the `SEND`s of a transaction, and calls the service with them when the peer commits, see
+//! [`Staging`].
 //!
-//! # What is wrong
+//! # Errors
 //!
-//! A peer that breaks the protocol or a limit gets one `ERROR` and is closed; its `message` header is one of:
+//! A peer that violates the protocol or exceeds a limit gets one `ERROR`, and the connection is closed. The `message`
+//! header of the `ERROR` is one of these codes:
 //!
-//! | code | what the peer did |
+//! | code | cause |
 //! |---|---|
-//! | `malformed-frame`, `malformed-message` | it sent what is not STOMP, or not WebSocket |
-//! | `too-large` | it exceeded a limit of [`Config::limits`] or [`Config::max_destination_bytes`] |
-//! | `missing-header`, `unexpected-frame` | a frame lacks what it must have, or may not be sent, or not now |
-//! | `version-not-supported` | it speaks no version of ours |
-//! | `connect-timeout`, `frame-timeout`, `heart-beat-timeout` | it was too slow, or silent |
-//! | `duplicate-subscription`, `too-many-subscriptions`, `unknown-subscription` | about subscriptions |
-//! | `unknown-delivery`, `already-settled` | about what it acknowledges |
-//! | `duplicate-transaction`, `too-many-transactions`, `transaction-too-large`, `unknown-transaction` | about transactions |
-//! | `slow-consumer` | it does not take what is sent to it |
+//! | `malformed-frame`, `malformed-message` | the data is not STOMP, or not WebSocket |
+//! | `too-large` | the frame exceeds one of [`Config::limits`] or [`Config::max_destination_bytes`] |
+//! | `missing-header`, `unexpected-frame` | the frame lacks a required header, or is not allowed, or not allowed now |
+//! | `version-not-supported` | there is no common version |
+//! | `connect-timeout`, `frame-timeout`, `heart-beat-timeout` | the peer was too slow, or silent |
+//! | `duplicate-subscription`, `too-many-subscriptions`, `unknown-subscription` | a wrong `SUBSCRIBE`, `UNSUBSCRIBE` or `ACK` |
+//! | `unknown-delivery`, `already-settled` | a wrong `ACK` or `NACK` |
+//! | `duplicate-transaction`, `too-many-transactions`, `transaction-too-large`, `unknown-transaction` | a wrong use of transactions |
+//! | `slow-consumer` | the peer does not take its messages fast enough |
 //! | `credentials-expired` | see [`Session::expires_at`] |
 //!
-//! Errors of the application are answered too, by its own [`ClientError`]s, `timeout`, `overloaded` or `internal-error`;
-//! whether they close is up to [`Config::app_errors`].
+//! Errors of the application have the codes of its own [`ClientError`]s, or `timeout`, `overloaded` and
+//! `internal-error`. [`Config::app_errors`] decides if they close the connection.
 //!
-//! | to read about | see |
+//! # Overview
+//!
+//! | topic | items |
 //! |---|---|
-//! | what a peer asks | [`Request`], [`Params`], [`Pattern`], [`Principal`], [`DisconnectReason`] |
-//! | what it is answered | [`Response`], [`Connected`], [`ClientError`] |
-//! | what it is sent | [`Message`], [`IntoMessage`], [`Json`] |
-//! | what it acknowledges | [`Delivery`], [`Settlement`], [`IntoDelivery`] |
-//! | its transactions | [`Staging`] |
-//! | who is connected | [`Sessions`], [`SessionId`] |
-//! | pushing to many | [`Topic`], [`Mailbox`] |
+//! | requests | [`Request`], [`Params`], [`Pattern`], [`Principal`], [`DisconnectReason`] |
+//! | answers | [`Response`], [`Connected`], [`ClientError`] |
+//! | messages | [`Message`], [`IntoMessage`], [`Json`] |
+//! | acknowledgments | [`Delivery`], [`Settlement`], [`IntoDelivery`] |
+//! | transactions | [`Staging`] |
+//! | connected sessions | [`Sessions`], [`SessionId`] |
+//! | fan-out | [`Topic`], [`Mailbox`] |
 //! | settings | [`Config`], [`AppErrors`] |
 
 #![forbid(unsafe_code)]
@@ -117,3 +123,8 @@ pub use topic::{Subscriber, Topic};
 
 pub use stomp_frame::InvalidConfig;
 pub use stomp_socket::{CloseCode, Peer};
+
+/// Runs the example of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -5,7 +5,7 @@ use stomp_frame::HeartBeat;
 
 /// Intervals of heart-beats, and the state of WebSocket pings for peers that send none.
 #[derive(Debug)]
-pub(in crate::protocol) struct HeartBeats {
+pub(crate) struct HeartBeats {
     has_pings: bool,
     agreed: Option<Agreed>,
     /// A ping was sent, and nothing has been received since.
@@ -26,7 +26,7 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 impl HeartBeats {
     /// Creates the state before the agreement. `has_pings` is true if the transport can ping the peer.
-    pub(in crate::protocol) fn new(has_pings: bool) -> HeartBeats {
+    pub(crate) fn new(has_pings: bool) -> HeartBeats {
         HeartBeats {
             has_pings,
             agreed: None,
@@ -34,7 +34,7 @@ impl HeartBeats {
         }
     }
 
-    pub(in crate::protocol) fn agree(&mut self, ours: HeartBeat, theirs: HeartBeat) {
+    pub(crate) fn agree(&mut self, ours: HeartBeat, theirs: HeartBeat) {
         self.agreed = Some(Agreed {
             // Half the interval, so that a beat that is somewhat late is still in time.
             send: ours.send_interval(theirs).map(|interval| interval / 2),
@@ -45,27 +45,27 @@ impl HeartBeats {
     }
 
     /// The time after the last write at which a heart-beat is due, if any were promised.
-    pub(in crate::protocol) fn send_interval(&self) -> Option<Duration> {
+    pub(crate) fn send_interval(&self) -> Option<Duration> {
         self.agreed?.send
     }
 
     /// Returns true if the peer has promised heart-beats.
-    pub(in crate::protocol) fn peer_sends(&self) -> bool {
+    pub(crate) fn peer_sends(&self) -> bool {
         self.agreed.is_some_and(|agreed| agreed.receive.is_some())
     }
 
     /// The time after the last read at which the silence of the peer needs a reaction, if it ever does. A peer that
     /// promised nothing is pinged from time to time, if the transport can.
-    pub(in crate::protocol) fn max_silence(&self, ping_interval: Duration) -> Option<Duration> {
+    pub(crate) fn max_silence(&self, ping_interval: Duration) -> Option<Duration> {
         let pings = self.has_pings.then_some(ping_interval);
         self.agreed?.receive.or(pings)
     }
 
-    pub(in crate::protocol) fn is_ping_pending(&self) -> bool {
+    pub(crate) fn is_ping_pending(&self) -> bool {
         self.is_ping_pending
     }
 
-    pub(in crate::protocol) fn set_ping_pending(&mut self, is_pending: bool) {
+    pub(crate) fn set_ping_pending(&mut self, is_pending: bool) {
         self.is_ping_pending = is_pending;
     }
 }

@@ -6,13 +6,13 @@ use stomp_frame::{Command, HeartBeat};
 
 /// A request for the service, without its frame: the data that its answer needs.
 #[derive(Debug)]
-pub(in crate::protocol) struct InFlight {
-    pub(in crate::protocol) command: Command,
-    pub(in crate::protocol) receipt: Option<ByteString>,
+pub(crate) struct InFlight {
+    pub(crate) command: Command,
+    pub(crate) receipt: Option<ByteString>,
     /// The subscription that a `SUBSCRIBE` asks for.
-    pub(in crate::protocol) subscription: Option<SubscriptionKey>,
+    pub(crate) subscription: Option<SubscriptionKey>,
     /// The `heart-beat` header of a `CONNECT`.
-    pub(in crate::protocol) heart_beat: Option<HeartBeat>,
+    pub(crate) heart_beat: Option<HeartBeat>,
     /// The service was ready and has been called.
-    pub(in crate::protocol) is_started: bool,
+    pub(crate) is_started: bool,
 }

@@ -9,7 +9,7 @@ use stomp_frame::{Frame, Version, header};
 
 /// All subscriptions of a session: the active ones, and the names of the last that have ended.
 #[derive(Debug)]
-pub(in crate::protocol) struct Subscriptions {
+pub(crate) struct Subscriptions {
     /// Maximum of active subscriptions, and of remembered names.
     max: usize,
     next_key: u64,
@@ -20,15 +20,15 @@ pub(in crate::protocol) struct Subscriptions {
 }
 
 #[derive(Debug)]
-pub(in crate::protocol) struct Subscription {
+pub(crate) struct Subscription {
     key: SubscriptionKey,
     /// In STOMP 1.0 the id is optional. Without it, the destination names the subscription.
-    pub(in crate::protocol) id: Option<ByteString>,
-    pub(in crate::protocol) destination: ByteString,
+    pub(crate) id: Option<ByteString>,
+    pub(crate) destination: ByteString,
     /// Encoded beginning of each `MESSAGE`.
     prefix: Bytes,
     /// Unacknowledged deliveries; `None` with `ack:auto`.
-    pub(in crate::protocol) unacked: Option<SubscriptionUnacked>,
+    pub(crate) unacked: Option<SubscriptionUnacked>,
 }
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ struct EndedSubscription {
 }
 
 /// Result of the search for a name.
-pub(in crate::protocol) enum Lookup {
+pub(crate) enum Lookup {
     Active(SubscriptionKey),
     /// The server has ended the subscription. Clients unsubscribe from such subscriptions too, and get success.
     EndedByServer,
@@ -48,20 +48,20 @@ pub(in crate::protocol) enum Lookup {
 }
 
 /// The name by which a frame refers to a subscription.
-pub(in crate::protocol) enum SubscriptionName<'a> {
+pub(crate) enum SubscriptionName<'a> {
     Id(&'a str),
     Destination(&'a str),
 }
 
 /// The data of a subscription that the next `MESSAGE` needs.
-pub(in crate::protocol) struct Recipient<'a> {
+pub(crate) struct Recipient<'a> {
     /// Encoded beginning of the frame.
-    pub(in crate::protocol) prefix: Cow<'a, [u8]>,
-    pub(in crate::protocol) unacked: Option<&'a mut SubscriptionUnacked>,
+    pub(crate) prefix: Cow<'a, [u8]>,
+    pub(crate) unacked: Option<&'a mut SubscriptionUnacked>,
 }
 
 impl Subscriptions {
-    pub(in crate::protocol) fn new(max: usize) -> Subscriptions {
+    pub(crate) fn new(max: usize) -> Subscriptions {
         Subscriptions {
             max,
             next_key: 0,
@@ -70,34 +70,31 @@ impl Subscriptions {
         }
     }
 
-    pub(in crate::protocol) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.active.len() >= self.max
     }
 
-    pub(in crate::protocol) fn is_active(&self, key: SubscriptionKey) -> bool {
+    pub(crate) fn is_active(&self, key: SubscriptionKey) -> bool {
         self.position(key).is_some()
     }
 
-    pub(in crate::protocol) fn get(&self, key: SubscriptionKey) -> Option<&Subscription> {
+    pub(crate) fn get(&self, key: SubscriptionKey) -> Option<&Subscription> {
         self.active.get(self.position(key)?)
     }
 
     /// The oldest active subscription.
-    pub(in crate::protocol) fn first(&self) -> Option<SubscriptionKey> {
+    pub(crate) fn first(&self) -> Option<SubscriptionKey> {
         self.active.first().map(|subscription| subscription.key)
     }
 
     /// The unacknowledged deliveries of a subscription; `None` if it has ended, or has `ack:auto`.
-    pub(in crate::protocol) fn unacked_mut(
-        &mut self,
-        key: SubscriptionKey,
-    ) -> Option<&mut SubscriptionUnacked> {
+    pub(crate) fn unacked_mut(&mut self, key: SubscriptionKey) -> Option<&mut SubscriptionUnacked> {
         let position = self.position(key)?;
         self.active.get_mut(position)?.unacked.as_mut()
     }
 
     /// All subscriptions whose deliveries are to be acknowledged.
-    pub(in crate::protocol) fn all_unacked(
+    pub(crate) fn all_unacked(
         &self,
     ) -> impl Iterator<Item = (SubscriptionKey, &SubscriptionUnacked)> {
         self.active
@@ -106,7 +103,7 @@ impl Subscriptions {
     }
 
     /// Prepares a `MESSAGE` that was sent to `destination`; `None` if the subscription has ended.
-    pub(in crate::protocol) fn recipient(
+    pub(crate) fn recipient(
         &mut self,
         key: SubscriptionKey,
         destination: Option<&str>,
@@ -135,7 +132,7 @@ impl Subscriptions {
         })
     }
 
-    pub(in crate::protocol) fn find(&self, name: &SubscriptionName<'_>) -> Lookup {
+    pub(crate) fn find(&self, name: &SubscriptionName<'_>) -> Lookup {
         let active = self.active.iter().find(|subscription| match name {
             SubscriptionName::Id(id) => subscription.id.as_deref() == Some(*id),
             SubscriptionName::Destination(destination) => {
@@ -153,7 +150,7 @@ impl Subscriptions {
     }
 
     /// Adds a subscription of a session that speaks `version`.
-    pub(in crate::protocol) fn insert(
+    pub(crate) fn insert(
         &mut self,
         id: Option<ByteString>,
         destination: ByteString,
@@ -173,18 +170,14 @@ impl Subscriptions {
     }
 
     /// Removes a subscription and remembers its name.
-    pub(in crate::protocol) fn remove(
-        &mut self,
-        key: SubscriptionKey,
-        by_server: bool,
-    ) -> Option<Subscription> {
+    pub(crate) fn remove(&mut self, key: SubscriptionKey, by_server: bool) -> Option<Subscription> {
         let subscription = self.active.remove(self.position(key)?);
         self.remember_ended(subscription.name().clone(), by_server);
         Some(subscription)
     }
 
     /// Remembers the name of a subscription that has ended.
-    pub(in crate::protocol) fn remember_ended(&mut self, name: ByteString, by_server: bool) {
+    pub(crate) fn remember_ended(&mut self, name: ByteString, by_server: bool) {
         self.ended.retain(|ended| ended.name != name);
         if self.ended.len() >= self.max {
             self.ended.pop_front();
@@ -207,7 +200,7 @@ impl Subscription {
 }
 
 impl<'a> SubscriptionName<'a> {
-    pub(in crate::protocol) fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'a str {
         match self {
             SubscriptionName::Id(text) | SubscriptionName::Destination(text) => text,
         }

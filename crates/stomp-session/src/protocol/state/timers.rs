@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Kind of a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::protocol) enum Timer {
+pub(crate) enum Timer {
     /// `CONNECT` must have arrived.
     Connect,
     /// The service must have answered.
@@ -47,7 +47,7 @@ impl Timer {
 
 /// The deadlines that are set, one of each kind.
 #[derive(Debug, Default)]
-pub(in crate::protocol) struct Timers([Option<Deadline>; Timer::ALL.len()]);
+pub(crate) struct Timers([Option<Deadline>; Timer::ALL.len()]);
 
 #[derive(Debug, Clone, Copy)]
 struct Deadline {
@@ -64,14 +64,14 @@ const GRACE: Duration = Duration::from_secs(1);
 
 impl Timers {
     /// Sets a deadline `after` some time from `now`. A time that exceeds the range of `Instant` sets none.
-    pub(in crate::protocol) fn set(&mut self, timer: Timer, now: Instant, after: Duration) {
+    pub(crate) fn set(&mut self, timer: Timer, now: Instant, after: Duration) {
         match now.checked_add(after) {
             Some(at) => self.set_at(timer, at),
             None => self.clear(timer),
         }
     }
 
-    pub(in crate::protocol) fn set_at(&mut self, timer: Timer, at: Instant) {
+    pub(crate) fn set_at(&mut self, timer: Timer, at: Instant) {
         let deadline = Deadline {
             at,
             is_postponed: false,
@@ -79,28 +79,28 @@ impl Timers {
         self.put(timer, Some(deadline));
     }
 
-    pub(in crate::protocol) fn clear(&mut self, timer: Timer) {
+    pub(crate) fn clear(&mut self, timer: Timer) {
         self.put(timer, None);
     }
 
-    pub(in crate::protocol) fn clear_all_but<const N: usize>(&mut self, kept: [Timer; N]) {
+    pub(crate) fn clear_all_but<const N: usize>(&mut self, kept: [Timer; N]) {
         for timer in Timer::ALL.into_iter().filter(|timer| !kept.contains(timer)) {
             self.clear(timer);
         }
     }
 
-    pub(in crate::protocol) fn is_set(&self, timer: Timer) -> bool {
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
         self.get(timer).is_some()
     }
 
     /// The earliest deadline.
-    pub(in crate::protocol) fn earliest(&self) -> Option<Instant> {
+    pub(crate) fn earliest(&self) -> Option<Instant> {
         self.0.iter().flatten().map(|deadline| deadline.at).min()
     }
 
     /// Takes a deadline that has passed. Postpones a deadline for the peer, once, if it is noticed late: so a peer is
     /// not blamed for a pause of this process.
-    pub(in crate::protocol) fn take_expired(&mut self, now: Instant) -> Option<Timer> {
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<Timer> {
         for timer in Timer::ALL {
             let Some(Deadline { at, is_postponed }) =
                 self.get(timer).filter(|deadline| deadline.at <= now)

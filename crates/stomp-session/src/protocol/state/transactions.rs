@@ -7,7 +7,7 @@ use stomp_frame::Frame;
 
 /// The transactions that the peer has begun and not ended.
 #[derive(Debug, Default)]
-pub(in crate::protocol) struct Transactions {
+pub(crate) struct Transactions {
     open: Vec<Transaction>,
 }
 
@@ -21,41 +21,41 @@ struct Transaction {
 
 /// One frame of a transaction.
 #[derive(Debug)]
-pub(in crate::protocol) enum Step {
+pub(crate) enum Step {
     Send(Frame),
     Acknowledge(Acknowledgment),
 }
 
 /// The bound that another frame of a transaction would exceed.
 #[derive(Debug)]
-pub(in crate::protocol) enum TransactionFull {
+pub(crate) enum TransactionFull {
     Frames,
     Bytes,
 }
 
 /// A transaction that is being committed.
 #[derive(Debug)]
-pub(in crate::protocol) struct Commit {
-    pub(in crate::protocol) receipt: Option<ByteString>,
+pub(crate) struct Commit {
+    pub(crate) receipt: Option<ByteString>,
     /// Steps that are not staged yet.
-    pub(in crate::protocol) steps: VecDeque<Step>,
-    pub(in crate::protocol) staging: Staging,
+    pub(crate) steps: VecDeque<Step>,
+    pub(crate) staging: Staging,
 }
 
 impl Transactions {
     /// Number of open transactions.
-    pub(in crate::protocol) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.open.len()
     }
 
     /// The index of the open transaction with this id.
-    pub(in crate::protocol) fn find(&self, id: &str) -> Option<usize> {
+    pub(crate) fn find(&self, id: &str) -> Option<usize> {
         self.open
             .iter()
             .position(|transaction| *transaction.id == *id)
     }
 
-    pub(in crate::protocol) fn insert(&mut self, id: ByteString) {
+    pub(crate) fn insert(&mut self, id: ByteString) {
         self.open.push(Transaction {
             id,
             steps: VecDeque::new(),
@@ -64,13 +64,13 @@ impl Transactions {
     }
 
     /// Ends a transaction and returns its steps.
-    pub(in crate::protocol) fn remove(&mut self, index: usize) -> VecDeque<Step> {
+    pub(crate) fn remove(&mut self, index: usize) -> VecDeque<Step> {
         self.open.remove(index).steps
     }
 
     /// Adds a step of `bytes` to a transaction. `max_bytes` bounds all open transactions together, but the first step
     /// always fits.
-    pub(in crate::protocol) fn push(
+    pub(crate) fn push(
         &mut self,
         index: usize,
         step: Step,

@@ -10,7 +10,7 @@ use stomp_frame::AckMode;
 /// Totals over the unacknowledged deliveries of a session. The deliveries themselves are in the
 /// [`SubscriptionUnacked`]s.
 #[derive(Debug, Default)]
-pub(in crate::protocol) struct SessionUnacked {
+pub(crate) struct SessionUnacked {
     /// Tag of the last delivery.
     last_tag: DeliveryTag,
     /// Bytes of all unacknowledged deliveries.
@@ -21,7 +21,7 @@ pub(in crate::protocol) struct SessionUnacked {
 
 /// Unacknowledged deliveries of one subscription.
 #[derive(Debug)]
-pub(in crate::protocol) struct SubscriptionUnacked {
+pub(crate) struct SubscriptionUnacked {
     /// An `ACK` covers all earlier deliveries too.
     is_cumulative: bool,
     /// Maximum number of deliveries.
@@ -43,10 +43,7 @@ struct UnackedDelivery {
 
 impl SubscriptionUnacked {
     /// Creates an empty table; `None` in the mode `auto`, which has no acknowledgments.
-    pub(in crate::protocol) fn new(
-        mode: AckMode,
-        max_deliveries: usize,
-    ) -> Option<SubscriptionUnacked> {
+    pub(crate) fn new(mode: AckMode, max_deliveries: usize) -> Option<SubscriptionUnacked> {
         let is_cumulative = match mode {
             AckMode::Auto => return None,
             AckMode::Client => true,
@@ -61,23 +58,23 @@ impl SubscriptionUnacked {
     }
 
     /// Notes that nothing more will be sent.
-    pub(in crate::protocol) fn set_ending(&mut self) {
+    pub(crate) fn set_ending(&mut self) {
         self.is_ending = true;
     }
 
     /// Returns true if nothing more will be sent, and everything is acknowledged.
-    pub(in crate::protocol) fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.is_ending && self.deliveries.is_empty()
     }
 
     /// Returns true if a delivery is covered by an open transaction; `None` if it is not here.
-    pub(in crate::protocol) fn is_staged(&self, tag: DeliveryTag) -> Option<bool> {
+    pub(crate) fn is_staged(&self, tag: DeliveryTag) -> Option<bool> {
         let delivery = self.deliveries.get(self.position(tag)?)?;
         Some(delivery.is_staged)
     }
 
     /// Sets if an open transaction covers these deliveries.
-    pub(in crate::protocol) fn set_staged(&mut self, tags: &[DeliveryTag], is_staged: bool) {
+    pub(crate) fn set_staged(&mut self, tags: &[DeliveryTag], is_staged: bool) {
         for tag in tags {
             let position = self.position(*tag);
             if let Some(delivery) = position.and_then(|at| self.deliveries.get_mut(at)) {
@@ -91,7 +88,7 @@ impl SubscriptionUnacked {
     /// STOMP 1.2, "SUBSCRIBE ack Header": with `client`, "the acknowledgment operates on the message specified in the
     /// `ACK` frame and all messages sent to the subscription before"; with `client-individual`, frames "are not
     /// cumulative".
-    pub(in crate::protocol) fn covered_by(&self, tag: DeliveryTag) -> Vec<DeliveryTag> {
+    pub(crate) fn covered_by(&self, tag: DeliveryTag) -> Vec<DeliveryTag> {
         if !self.is_cumulative {
             return vec![tag];
         }
@@ -114,7 +111,7 @@ impl SubscriptionUnacked {
 
 impl SessionUnacked {
     /// Adds a delivery that is being sent, and returns its tag.
-    pub(in crate::protocol) fn record(
+    pub(crate) fn record(
         &mut self,
         unacked: &mut SubscriptionUnacked,
         bytes: usize,
@@ -132,11 +129,7 @@ impl SessionUnacked {
     }
 
     /// Returns true if the subscription may have another unacknowledged delivery.
-    pub(in crate::protocol) fn has_credit(
-        &self,
-        unacked: &SubscriptionUnacked,
-        max_bytes: usize,
-    ) -> bool {
+    pub(crate) fn has_credit(&self, unacked: &SubscriptionUnacked, max_bytes: usize) -> bool {
         unacked.deliveries.len() < unacked.max_deliveries && self.bytes < max_bytes
     }
 
@@ -144,7 +137,7 @@ impl SessionUnacked {
     ///
     /// STOMP 1.2, "SUBSCRIBE ack Header": "If the connection fails before a client sends an `ACK` frame for the message
     /// the server will assume the message has not been processed and MAY redeliver the message to another client."
-    pub(in crate::protocol) fn abandon(&mut self, unacked: SubscriptionUnacked) {
+    pub(crate) fn abandon(&mut self, unacked: SubscriptionUnacked) {
         for delivery in unacked.deliveries {
             self.bytes -= delivery.bytes;
             delivery.on_settled.call(Settlement::Abandoned);
@@ -152,7 +145,7 @@ impl SessionUnacked {
     }
 
     /// Settles a delivery, unless it is settled already.
-    pub(in crate::protocol) fn settle(
+    pub(crate) fn settle(
         &mut self,
         unacked: &mut SubscriptionUnacked,
         tag: DeliveryTag,
@@ -167,12 +160,12 @@ impl SessionUnacked {
     }
 
     /// Returns true if a delivery with this tag was sent.
-    pub(in crate::protocol) fn has_sent(&self, tag: DeliveryTag) -> bool {
+    pub(crate) fn has_sent(&self, tag: DeliveryTag) -> bool {
         tag <= self.last_tag
     }
 
     /// Remembers the last `max` tags that were named, since to name one again is an error.
-    pub(in crate::protocol) fn remember_named(&mut self, tag: DeliveryTag, max: usize) {
+    pub(crate) fn remember_named(&mut self, tag: DeliveryTag, max: usize) {
         if self.recently_named.len() >= max {
             self.recently_named.pop_front();
         }
@@ -180,7 +173,7 @@ impl SessionUnacked {
     }
 
     /// Returns true if one of the last `ACK`s and `NACK`s has named this tag.
-    pub(in crate::protocol) fn was_named(&self, tag: DeliveryTag) -> bool {
+    pub(crate) fn was_named(&self, tag: DeliveryTag) -> bool {
         self.recently_named.contains(&tag)
     }
 }
