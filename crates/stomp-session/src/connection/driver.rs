@@ -28,7 +28,7 @@ use std::{
     time::Instant,
 };
 use stomp_frame::{Command, Frame, Version, header};
-use stomp_socket::{CloseCode, End, Inbound, Outbound, Socket};
+use stomp_socket::{CloseCode, End, Inbound, Socket};
 
 pub(super) struct Driver {
     pub(super) config: Arc<Config>,
@@ -300,58 +300,6 @@ impl Driver {
         self.config.sessions.insert(&self.session);
     }
 
-    /// Writes an item to the socket's buffer.
-    pub(super) fn write(&mut self, item: &Outbound) {
-        let Some(socket) = &mut self.socket else {
-            return;
-        };
-        self.unsent_frames += 1;
-        let Err(error) = socket.put(item) else { return };
-        tracing::warn!(%error, "a frame cannot be encoded in the version of its session, and is sent altered");
-        if let Outbound::Frame(frame) = item {
-            let _ = socket.put(&Outbound::Frame(encodable(frame)));
-        }
-    }
-
-    /// Writes the socket's buffer to the network. Returns true if there is room again in a buffer that was full.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
-        let had_room = self.has_send_room();
-        let Some(socket) = self.socket.as_mut().filter(|socket| !socket.is_flushed()) else {
-            return false;
-        };
-        let before = socket.unsent_bytes();
-        let result = socket.poll_write(cx);
-        let has_progressed = socket.unsent_bytes() < before;
-        if socket.unsent_bytes() == 0 {
-            self.unsent_frames = 0;
-        }
-        // Any progress counts: only a peer that takes nothing at all within the timeout is disconnected.
-        if has_progressed {
-            self.protocol.handle_sent(self.now);
-        }
-        if has_progressed || result.is_ready() {
-            self.protocol.handle_write_progress();
-        }
-        match result {
-            Poll::Pending => self.protocol.handle_write_blocked(self.now),
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => {
-                self.protocol.handle_end(&End::Lost(error), self.now);
-                self.socket = None;
-                return true;
-            }
-        }
-        !had_room && self.has_send_room()
-    }
-
-    /// Returns true if the socket's buffer has room for another frame.
-    pub(super) fn has_send_room(&self) -> bool {
-        self.socket.as_ref().is_none_or(|socket| {
-            socket.unsent_bytes() < self.config.max_outbound_bytes
-                && self.unsent_frames < self.config.max_outbound_frames
-        })
-    }
-
     /// Reports the socket's state to the protocol and returns the next deadline.
     pub(super) fn update_deadline(&mut self) -> Option<Instant> {
         let is_paused = self.is_inbox_full()
@@ -417,24 +365,6 @@ impl Drop for Driver {
         drop(commands);
         // Commands hold streams, which are foreign code: they are dropped outside the lock.
         drop(closed);
-    }
-}
-
-/// Copy of a frame that every version can encode: line ends in values become spaces, and headers whose names are unusual are
-/// omitted.
-fn encodable(frame: &Frame) -> Frame {
-    const UNENCODABLE: [char; 3] = ['\r', '\n', '\0'];
-    let headers = frame
-        .headers
-        .iter()
-        .filter(|(name, _)| !name.is_empty() && !name.contains(UNENCODABLE) && !name.contains(':'));
-    let headers = headers
-        .map(|(name, value)| (name, value.replace(UNENCODABLE, " ")))
-        .collect();
-    Frame {
-        command: frame.command,
-        headers,
-        body: frame.body.clone(),
     }
 }
 

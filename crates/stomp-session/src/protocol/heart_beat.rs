@@ -44,23 +44,25 @@ impl Protocol {
 
     /// Pings a silent peer, or gives it up if it has promised heart-beats or not answered a ping.
     pub(super) fn handle_silence(&mut self, now: Instant) {
-        let is_ping_pending = self.heart_beats.is_ping_pending();
-        if !is_ping_pending && !self.heart_beats.peer_sends() {
-            self.heart_beats.set_ping_pending(true);
-            self.write(Outbound::Ping);
-            self.timers
-                .set(Timer::Silence, now, self.config.ping_timeout);
-            return;
-        }
-        let text = if is_ping_pending {
-            "The server received no answer to a ping in time (ping_timeout)."
-        } else {
-            "The server received neither data nor a heart-beat in time."
+        let text = match self.heart_beats.receive_timeout() {
+            Some(max) => format!("The server received neither data nor a heart-beat for {max:?}."),
+            None if self.heart_beats.is_ping_pending() => format!(
+                "The server received no answer to a ping within {:?} (ping_timeout).",
+                self.config.ping_timeout
+            ),
+            None => return self.send_ping(now),
         };
         self.fail(
             ErrorReply::new("heart-beat-timeout", text).with_close_code(CloseCode::Policy),
             DisconnectReason::Timeout,
             now,
         );
+    }
+
+    fn send_ping(&mut self, now: Instant) {
+        self.heart_beats.set_ping_pending(true);
+        self.write(Outbound::Ping);
+        self.timers
+            .set(Timer::Silence, now, self.config.ping_timeout);
     }
 }

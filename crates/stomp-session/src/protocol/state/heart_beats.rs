@@ -49,9 +49,9 @@ impl HeartBeats {
         self.agreed?.send
     }
 
-    /// Returns true if the peer has promised heart-beats.
-    pub(crate) fn peer_sends(&self) -> bool {
-        self.agreed.is_some_and(|agreed| agreed.receive.is_some())
+    /// The maximum time between two reads, if the peer has promised heart-beats.
+    pub(crate) fn receive_timeout(&self) -> Option<Duration> {
+        self.agreed?.receive
     }
 
     /// The time after the last read at which the silence of the peer needs a reaction, if it ever does. A peer that

@@ -218,3 +218,67 @@ impl<'a> From<&'a Frame> for SubscriptionName<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn insert(subscriptions: &mut Subscriptions, id: &'static str) -> SubscriptionKey {
+        let id = Some(ByteString::from_static(id));
+        subscriptions.insert(id, ByteString::from_static("/a"), Version::V1_2, None)
+    }
+
+    fn find(subscriptions: &Subscriptions, id: &str) -> Lookup {
+        subscriptions.find(&SubscriptionName::Id(id))
+    }
+
+    #[test]
+    fn an_ended_subscription_is_known_by_the_side_that_ended_it() {
+        let mut subscriptions = Subscriptions::new(2);
+        let [first, second] = ["0", "1"].map(|id| insert(&mut subscriptions, id));
+        assert!(subscriptions.is_full());
+        assert!(subscriptions.remove(first, true).is_some());
+        assert!(subscriptions.remove(second, false).is_some());
+        assert!(subscriptions.remove(second, false).is_none());
+        assert!(matches!(find(&subscriptions, "0"), Lookup::EndedByServer));
+        assert!(matches!(find(&subscriptions, "1"), Lookup::EndedByPeer));
+        assert!(matches!(find(&subscriptions, "2"), Lookup::Unknown));
+    }
+
+    #[test]
+    fn the_oldest_ended_subscription_is_forgotten_first() {
+        let mut subscriptions = Subscriptions::new(2);
+        for id in ["0", "1", "2"] {
+            let key = insert(&mut subscriptions, id);
+            assert!(subscriptions.remove(key, true).is_some());
+        }
+        assert!(matches!(find(&subscriptions, "0"), Lookup::Unknown));
+        assert!(matches!(find(&subscriptions, "1"), Lookup::EndedByServer));
+    }
+
+    #[test]
+    fn an_id_can_be_used_again_under_another_key() {
+        let mut subscriptions = Subscriptions::new(2);
+        let first = insert(&mut subscriptions, "0");
+        assert!(subscriptions.remove(first, true).is_some());
+        let second = insert(&mut subscriptions, "0");
+        assert_ne!(first, second);
+        assert!(matches!(find(&subscriptions, "0"), Lookup::Active(key) if key == second));
+        assert!(!subscriptions.is_active(first));
+    }
+
+    #[test]
+    fn a_message_of_another_destination_names_its_own() {
+        let mut subscriptions = Subscriptions::new(1);
+        let key = insert(&mut subscriptions, "0");
+        let mut prefix = |destination| {
+            let recipient = subscriptions.recipient(key, destination, Version::V1_2);
+            recipient.map(|recipient| String::from_utf8(recipient.prefix.into_owned()).unwrap())
+        };
+        let own = prefix(None).unwrap();
+        assert!(own.contains("destination:/a\n"), "{own}");
+        assert_eq!(prefix(Some("/a")), Some(own));
+        let other = prefix(Some("/b")).unwrap();
+        assert!(other.contains("destination:/b\n"), "{other}");
+    }
+}

@@ -131,3 +131,51 @@ impl Timers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_earliest_deadline_is_next() {
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        assert_eq!(timers.earliest(), None);
+        timers.set(Timer::Handler, now, 2 * SECOND);
+        timers.set(Timer::Expiry, now, SECOND);
+        assert_eq!(timers.earliest(), Some(now + SECOND));
+        assert_eq!(timers.take_expired(now), None);
+        assert_eq!(timers.take_expired(now + SECOND), Some(Timer::Expiry));
+        assert_eq!(timers.take_expired(now + SECOND), None);
+        assert_eq!(timers.earliest(), Some(now + 2 * SECOND));
+    }
+
+    #[test]
+    fn an_endless_duration_sets_no_deadline() {
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        timers.set(Timer::Linger, now, SECOND);
+        timers.set(Timer::Linger, now, Duration::MAX);
+        assert!(!timers.is_set(Timer::Linger));
+    }
+
+    #[test]
+    fn a_deadline_for_the_peer_is_postponed_once_if_it_is_noticed_late() {
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        timers.set(Timer::Silence, now, SECOND);
+        let late = now + SECOND + 2 * LATE;
+        assert_eq!(timers.take_expired(late), None);
+        assert_eq!(timers.earliest(), Some(late + GRACE));
+        assert_eq!(
+            timers.take_expired(late + GRACE + 2 * LATE),
+            Some(Timer::Silence)
+        );
+    }
+
+    #[test]
+    fn a_deadline_for_the_server_is_never_postponed() {
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        timers.set(Timer::Handler, now, SECOND);
+        assert_eq!(timers.take_expired(now + 60 * SECOND), Some(Timer::Handler));
+    }
+}

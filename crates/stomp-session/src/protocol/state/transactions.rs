@@ -93,3 +93,43 @@ impl Transactions {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stomp_frame::Command;
+
+    fn step() -> Step {
+        Step::Send(Frame::new(Command::Send))
+    }
+
+    #[test]
+    fn the_number_of_frames_is_bounded_per_transaction() {
+        let mut transactions = Transactions::default();
+        transactions.insert("a".into());
+        transactions.insert("b".into());
+        assert!(transactions.push(0, step(), 1, 1, 100).is_ok());
+        assert!(matches!(
+            transactions.push(0, step(), 1, 1, 100),
+            Err(TransactionFull::Frames)
+        ));
+        assert!(transactions.push(1, step(), 1, 1, 100).is_ok());
+    }
+
+    #[test]
+    fn the_bytes_of_all_transactions_are_bounded_but_the_first_frame_fits() {
+        let mut transactions = Transactions::default();
+        transactions.insert("a".into());
+        transactions.insert("b".into());
+        assert!(transactions.push(0, step(), 101, 9, 100).is_ok());
+        assert!(matches!(
+            transactions.push(1, step(), 1, 9, 100),
+            Err(TransactionFull::Bytes)
+        ));
+        let a = transactions.find("a").unwrap();
+        assert_eq!(transactions.remove(a).len(), 1);
+        let b = transactions.find("b").unwrap();
+        assert!(transactions.push(b, step(), 1, 9, 100).is_ok());
+        assert_eq!(transactions.len(), 1);
+    }
+}

@@ -177,3 +177,62 @@ impl SessionUnacked {
         self.recently_named.contains(&tag)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Totals and a subscription with three deliveries of 10 bytes.
+    fn three(mode: AckMode) -> (SessionUnacked, SubscriptionUnacked, [DeliveryTag; 3]) {
+        let mut session = SessionUnacked::default();
+        let mut unacked = SubscriptionUnacked::new(mode, 3).unwrap();
+        let tags = [(); 3].map(|()| session.record(&mut unacked, 10, SettleCallback::default()));
+        (session, unacked, tags)
+    }
+
+    #[test]
+    fn auto_mode_has_no_unacknowledged_deliveries() {
+        assert!(SubscriptionUnacked::new(AckMode::Auto, 3).is_none());
+    }
+
+    #[test]
+    fn a_cumulative_ack_covers_earlier_deliveries_that_are_not_staged() {
+        let (_, mut unacked, [first, second, third]) = three(AckMode::Client);
+        assert_eq!(unacked.covered_by(third), [first, second, third]);
+        unacked.set_staged(&[first], true);
+        assert_eq!(unacked.is_staged(first), Some(true));
+        assert_eq!(unacked.covered_by(second), [second]);
+    }
+
+    #[test]
+    fn an_individual_ack_covers_one_delivery() {
+        let (_, unacked, [_, second, _]) = three(AckMode::ClientIndividual);
+        assert_eq!(unacked.covered_by(second), [second]);
+    }
+
+    #[test]
+    fn credit_returns_when_a_delivery_is_settled() {
+        let (mut session, mut unacked, [first, ..]) = three(AckMode::Client);
+        assert!(!session.has_credit(&unacked, 1_000), "three deliveries");
+        session.settle(&mut unacked, first, Settlement::Acked);
+        session.settle(&mut unacked, first, Settlement::Acked);
+        assert!(session.has_credit(&unacked, 21));
+        assert!(!session.has_credit(&unacked, 20), "twenty bytes");
+        session.abandon(unacked);
+        assert_eq!(session.bytes, 0);
+    }
+
+    #[test]
+    fn only_the_last_named_tags_are_remembered() {
+        let (mut session, _, [first, second, third]) = three(AckMode::Client);
+        for tag in [first, second, third] {
+            session.remember_named(tag, 2);
+        }
+        assert_eq!(
+            [first, second, third].map(|tag| session.was_named(tag)),
+            [false, true, true]
+        );
+        assert!(session.has_sent(third));
+        assert!(!session.has_sent(third.successor()));
+    }
+}
