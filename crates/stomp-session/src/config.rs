@@ -32,8 +32,8 @@ pub struct Config {
     pub max_subscriptions: usize,
     /// Maximum frames that are read ahead while a request is being handled. Then reading pauses. Default: 32.
     pub max_inbox_frames: usize,
-    /// Maximum bytes of frames that are read ahead while a request is being handled. The frame that exceeds the bound is
-    /// still accepted; then reading pauses. Default: 256 KiB.
+    /// Maximum bytes of frames that are read ahead while a request is being handled. The frame that exceeds the bound
+    /// is still accepted; then reading pauses. Default: 256 KiB.
     pub max_inbox_bytes: usize,
     /// Maximum unacknowledged messages of one subscription. Then its streams pause. A client can ask for fewer with the
     /// header `prefetch-count` of `SUBSCRIBE`. Default: 256.
@@ -220,8 +220,8 @@ impl Config {
         Ok(())
     }
 
-    /// Approximate maximum of bytes that one session makes the process hold, if the largest message for it has `message`
-    /// bytes. Memory of handlers and streams themselves is not included.
+    /// Approximate maximum of bytes that one session makes the process hold, if the largest message for it has
+    /// `message` bytes. Memory of handlers and streams themselves is not included.
     ///
     /// | memory | maximum |
     /// |---|---|
@@ -235,9 +235,9 @@ impl Config {
     /// | records of unacknowledged messages | `max_unacked_bytes` / 2 |
     /// | subscriptions, and the names of ended ones | `max_subscriptions` × (5 × `max_destination_bytes` + 512) |
     ///
-    /// Mailboxes count twice, because a mailbox may fill again while the messages that were taken from it are being sent.
-    /// Multiplied by the number of connections, this is the memory that a process needs if all peers are hostile at
-    /// once; an idle session holds a few KiB. The sum saturates at `usize::MAX`.
+    /// Mailboxes count twice, because a mailbox may fill again while the messages that were taken from it are being
+    /// sent. Multiplied by the number of connections, this is the memory that a process needs if all peers are hostile
+    /// at once; an idle session holds a few KiB. The sum saturates at `usize::MAX`.
     #[must_use]
     pub fn worst_case(&self, message: usize) -> usize {
         let Limits {
@@ -272,8 +272,8 @@ impl Config {
 #[non_exhaustive]
 pub enum AppErrors {
     /// The peer gets an `ERROR`, and the session continues. The frame contains the `receipt-id`, if the failed frame
-    /// asked for a receipt, and the `subscription` that was refused or has failed. Existing clients handle this well, and
-    /// one refused subscription does not cost a page all the others.
+    /// asked for a receipt, and the `subscription` that was refused or has failed. Existing clients handle this well,
+    /// and one refused subscription does not cost a page all the others.
     #[default]
     KeepOpen,
     /// The peer gets an `ERROR` and the connection is closed, as STOMP 1.2 says: the server "MUST then close the

@@ -13,7 +13,8 @@ use stomp_frame::Headers;
 
 /// A message on its way to one subscription: the item of a subscription's stream.
 ///
-/// Most deliveries are just messages, made with `Delivery::from`. A queue that needs to know the outcome adds a callback:
+/// Most deliveries are just messages, made with `Delivery::from`. A queue that needs to know the outcome adds a
+/// callback:
 ///
 /// ```
 /// use stomp_session::{Delivery, Message, Settlement};
@@ -148,8 +149,8 @@ impl<E: Into<BoxError>> IntoDelivery for Result<Delivery, E> {
     }
 }
 
-/// Callback for the outcome of a delivery, if any. Called exactly once, at the latest when it is dropped: so no path can
-/// forget it.
+/// Callback for the outcome of a delivery, if any. Called exactly once, at the latest when it is dropped: so no path
+/// can forget it.
 #[derive(Default)]
 pub(crate) struct SettleCallback {
     callback: Option<Box<dyn FnOnce(Settlement) + Send>>,

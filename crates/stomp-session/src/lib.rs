@@ -1,8 +1,8 @@
 //! Sessions of STOMP peers: the protocol of one conversation, and the task that runs it.
 //!
 //! [`Session::new`] takes a [`Socket`](stomp_socket::Socket) and returns three values: a [`Session`], the handle with
-//! which the server sends; [`Requests`], the requests of the peer; and a [`Connection`], the future that owns the socket
-//! and does all the work while it is polled.
+//! which the server sends; [`Requests`], the requests of the peer; and a [`Connection`], the future that owns the
+//! socket and does all the work while it is polled.
 //!
 //! ```
 //! use stomp_frame::Command;
@@ -30,10 +30,10 @@
 //!
 //! # Acknowledgments
 //!
-//! A subscription with `ack:client` or `ack:client-individual` has at most [`Config::max_unacked_messages`] messages that
-//! the peer has not acknowledged, or fewer if its `SUBSCRIBE` says so in the header `prefetch-count`. Above that number
-//! its streams pause. The items of the streams are [`Delivery`]s, each of which reports its outcome exactly once. The
-//! session handles `ACK` and `NACK` itself; a service does not see them.
+//! A subscription with `ack:client` or `ack:client-individual` has at most [`Config::max_unacked_messages`] messages
+//! that the peer has not acknowledged, or fewer if its `SUBSCRIBE` says so in the header `prefetch-count`. Above that
+//! number its streams pause. The items of the streams are [`Delivery`]s, each of which reports its outcome exactly
+//! once. The session handles `ACK` and `NACK` itself; a service does not see them.
 //!
 //! # Transactions
 //!

@@ -100,8 +100,8 @@ impl Message {
         Message::with_new_id(Some(key.into()), destination, headers, body)
     }
 
-    /// Sets the destination to which the message was sent, for subscriptions to a pattern. Without it, the `destination`
-    /// that a peer receives is that of its subscription.
+    /// Sets the destination to which the message was sent, for subscriptions to a pattern. Without it, the
+    /// `destination` that a peer receives is that of its subscription.
     #[must_use]
     pub fn with_destination(self, destination: impl Into<ByteString>) -> Message {
         let (key, _, headers, body) = self.into_parts();

@@ -11,10 +11,10 @@ use stomp_socket::Peer;
 
 /// A request of a peer: a frame and its context.
 ///
-/// Services receive `CONNECT` (or `STOMP`), `SEND`, `SUBSCRIBE`, `UNSUBSCRIBE` and `DISCONNECT`. The required headers of
-/// these frames are present. Requests arrive in the order in which the peer sent them, each after the answer to the one
-/// before. Every session that was connected ends with one `DISCONNECT` request, whether the peer sent such a frame or
-/// not; see [`Request::reason`].
+/// Services receive `CONNECT` (or `STOMP`), `SEND`, `SUBSCRIBE`, `UNSUBSCRIBE` and `DISCONNECT`. The required headers
+/// of these frames are present. Requests arrive in the order in which the peer sent them, each after the answer to the
+/// one before. Every session that was connected ends with one `DISCONNECT` request, whether the peer sent such a frame
+/// or not; see [`Request::reason`].
 #[derive(Debug)]
 pub struct Request {
     frame: Frame,

@@ -24,8 +24,8 @@ pub enum Response {
     Connected(Connected),
     /// Sends the items of a stream to the subscription. Valid for `SUBSCRIBE`.
     ///
-    /// The stream is polled only while the peer takes what it is sent. It is dropped when the subscription ends, and the
-    /// subscription ends when the stream does.
+    /// The stream is polled only while the peer takes what it is sent. It is dropped when the subscription ends, and
+    /// the subscription ends when the stream does.
     Observe(MessageStream),
 }
 

@@ -153,7 +153,7 @@ impl Session {
     }
 
     /// Sets the time at which the credentials of the peer expire; a later call replaces it. At that time the peer gets
-    /// an `ERROR` with the code `credentials-expired`, and the connection is closed.
+    /// an `ERROR` with the code `credentials-expired` and nothing more, and the connection is closed.
     ///
     /// The session does not know about tokens. To let a client renew its token, receive the new one in a `send` route,
     /// verify it, and call this method again.
@@ -181,7 +181,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// A stream that a session sends from. Dropping this value does not detach it.
+/// A stream that is attached to a session. Dropping this value does not detach the stream.
 #[derive(Debug)]
 pub struct Observed {
     session: Session,

@@ -13,10 +13,10 @@ use std::{
 
 /// Staging area of a transaction: handlers of its `SEND`s add effects, which run if all handlers agree.
 ///
-/// When the client commits, the service is called with each `SEND` of the transaction, in order. A handler that supports
-/// transactions checks the message, reserves what it needs, and [stages](Staging::stage) the effect instead of acting.
-/// If all handlers succeed, the effects run in this order. If one fails, all effects are dropped, and with them what they
-/// have reserved. A handler that acts at once takes no part in this: its action is not undone.
+/// When the client commits, the service is called with each `SEND` of the transaction, in order. A handler that
+/// supports transactions checks the message, reserves what it needs, and [stages](Staging::stage) the effect instead of
+/// acting. If all handlers succeed, the effects run in this order. If one fails, all effects are dropped, and with them
+/// what they have reserved. A handler that acts at once takes no part in this: its action is not undone.
 #[derive(Clone)]
 pub struct Staging(Arc<Mutex<Option<Vec<Effect>>>>);
 

@@ -60,8 +60,8 @@ pub(super) struct Driver {
     received_bytes: u64,
     /// Reading was paused at the last poll.
     is_paused: bool,
-    /// The server shuts down: frames that were read are handled, and no more are read. A frame that was not read gets no
-    /// answer, so its sender knows that it was not handled.
+    /// The server shuts down: frames that were read are handled, and no more are read. A frame that was not read gets
+    /// no answer, so its sender knows that it was not handled.
     is_draining: bool,
     is_closing: bool,
 }

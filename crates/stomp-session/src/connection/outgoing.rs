@@ -87,8 +87,8 @@ impl Driver {
         }
     }
 
-    /// Sends the messages and attaches the streams that were held until the service answered `SUBSCRIBE`. If it refused,
-    /// the subscription has ended and they are dropped.
+    /// Sends the messages and attaches the streams that were held until the service answered `SUBSCRIBE`. If it
+    /// refused, the subscription has ended and they are dropped.
     pub(super) fn release_pending(&mut self, subscription: SubscriptionKey) {
         let PendingSubscription {
             mut messages,
@@ -107,8 +107,8 @@ impl Driver {
             .for_each(|(id, stream)| self.attach_stream(subscription, id, stream));
     }
 
-    /// Sends a message of a handle. If the peer acknowledges the messages of the subscription, it passes through a mailbox, from
-    /// which it is sent when there is credit for it.
+    /// Sends a message of a handle. If the peer acknowledges the messages of this subscription, the message passes
+    /// through a mailbox, whose stream is polled only while the subscription has credit.
     fn send_message(&mut self, message: QueuedMessage) {
         let Some(subscription) = message.subscription else {
             return;

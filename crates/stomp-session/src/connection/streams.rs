@@ -181,7 +181,7 @@ impl Streams {
 }
 
 impl Slot {
-    /// Polls the stream. A panic of it is an error.
+    /// Polls the stream. A panic becomes an error.
     fn poll(&mut self) -> Poll<Option<Result<Delivery, BoxError>>> {
         let mut cx = Context::from_waker(&self.waker);
         let Some(stream) = self.stream.get_mut() else {

@@ -34,8 +34,8 @@ impl Budget {
         }))
     }
 
-    /// Calls `act` with `budget` as the current one. Moves the budget instead of cloning it, which would cost two atomic
-    /// operations per polled stream; so `act` must not panic.
+    /// Calls `act` with `budget` as the current one. Moves the budget instead of cloning it, which would cost two
+    /// atomic operations per polled stream; so `act` must not panic.
     pub(crate) fn with_current<T>(budget: &mut Option<Budget>, act: impl FnOnce() -> T) -> T {
         let outer = CURRENT.replace(budget.take());
         let result = act();

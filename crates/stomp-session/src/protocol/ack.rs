@@ -17,7 +17,7 @@ use crate::{
 use stomp_frame::{Command, Frame, Version, header};
 
 impl Protocol {
-    /// `ACK` or `NACK`. In a transaction it is checked now, and takes effect with the commit.
+    /// Handles an `ACK` or `NACK`. In a transaction it is checked now, and takes effect with the commit.
     pub(super) fn acknowledge(&mut self, frame: &Frame) -> Result<(), ErrorReply> {
         let transaction = self.transaction_of(frame)?;
         if let Some(acknowledgment) = self.resolve_acknowledgment(frame)? {
@@ -33,9 +33,9 @@ impl Protocol {
         Ok(())
     }
 
-    /// Handles an `ACK` or `NACK` before its turn, except for its receipt: so credit does not wait for a request that is
-    /// being handled. Returns false if it was not handled; faulty frames, and those of a transaction, wait for their
-    /// turn.
+    /// Handles an `ACK` or `NACK` before its turn, so that credit does not wait for a request that is being handled.
+    /// Its receipt is left to the caller. Returns false for a frame that must wait for its turn: another command, a
+    /// faulty frame, or a frame of a transaction.
     pub(crate) fn acknowledge_early(&mut self, frame: &Frame) -> bool {
         let is_ack = matches!(frame.command, Command::Ack | Command::Nack);
         if !is_ack || !self.is_open() || frame.headers.contains(header::TRANSACTION) {
@@ -55,8 +55,8 @@ impl Protocol {
         }
     }
 
-    /// Settles the deliveries that are not settled yet. Ends the subscription if the last of its deliveries is settled
-    /// and its streams have ended.
+    /// Settles the deliveries that are not settled yet. Ends the subscription if this settles its last delivery and its
+    /// stream has ended.
     pub(super) fn apply_acknowledgment(&mut self, acknowledgment: &Acknowledgment) {
         let Acknowledgment {
             subscription,
@@ -78,7 +78,8 @@ impl Protocol {
         }
     }
 
-    /// Handles the end of all streams of a subscription. The subscription ends when all deliveries are acknowledged.
+    /// Handles the end of the stream with which the service answered `SUBSCRIBE`. The subscription ends as soon as all
+    /// of its deliveries are acknowledged.
     pub(crate) fn handle_stream_end(&mut self, subscription: SubscriptionKey) {
         if let Some(unacked) = self.subscriptions.unacked_mut(subscription) {
             unacked.set_ending();

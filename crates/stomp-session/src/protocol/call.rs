@@ -45,8 +45,8 @@ impl Protocol {
         }
     }
 
-    /// Takes the frame with which the service is to be called; for a `DISCONNECT`, with the reason why the session ends;
-    /// for a `SEND` of a transaction, with the staging area.
+    /// Takes the frame with which the service is to be called; for a `DISCONNECT`, with the reason why the session
+    /// ends; for a `SEND` of a transaction, with the staging area.
     pub(crate) fn take_request(
         &mut self,
     ) -> Option<(Frame, Option<DisconnectReason>, Option<Staging>)> {

@@ -1,9 +1,9 @@
 //! The rules of the conversation, without I/O: frames, answers and the time go in, [`Output`]s come out.
 //!
 //! The driver calls the `handle_` methods in any order, then [`poll_output`](Protocol::poll_output) until it returns
-//! `None`, and [`handle_timeout`](Protocol::handle_timeout) no later than [`timeout`](Protocol::timeout) says. It passes
-//! frames one by one, the next one when [`is_busy`](Protocol::is_busy) is false: so requests are answered in the order
-//! of the peer.
+//! `None`, and [`handle_timeout`](Protocol::handle_timeout) no later than [`timeout`](Protocol::timeout) says. It
+//! passes frames one by one, the next one when [`is_busy`](Protocol::is_busy) is false: so requests are answered in the
+//! order of the peer.
 //!
 //! Each handler file adds the methods for one command to [`Protocol`]; `state` holds the tables on which they work.
 
