@@ -1,4 +1,4 @@
-//! A whole server.
+//! `App`: routes, settings and layers of one server.
 
 use std::fmt;
 use stomp_broker::Broker;
@@ -9,9 +9,10 @@ use stomp_router::{
 };
 use tower::Layer;
 
-/// A STOMP server: a [`Router`] with the settings of its sessions and of the way in.
+/// A STOMP server: a [`Router`] with middleware and with the settings of sessions and connections.
 ///
-/// `S` is the state that handlers still miss: see [`App::with_state`].
+/// `S` is the type of the state that handlers still need: see [`App::with_state`]. An app can listen or be mounted when it
+/// is `()`.
 #[must_use = "an app does nothing until it listens or is mounted"]
 pub struct App<S = ()> {
     pub(crate) router: Router<S>,
@@ -21,28 +22,41 @@ pub struct App<S = ()> {
     pub(crate) server: stomp_server::Config,
 }
 
-/// Wraps a layer around the routes of one session.
+/// Function that wraps a layer around the routes of one session.
 pub(crate) type SessionLayer = Box<dyn Fn(SessionRoutes) -> SessionRoutes + Send + Sync>;
 
 impl<S: Clone + Send + 'static> App<S> {
-    /// An app without routes: it lets any client in and serves nothing.
+    /// Creates an app without routes. Any client may connect to it; every `SEND` and `SUBSCRIBE` gets the error `not-found`.
     pub fn new() -> App<S> {
         App::from(Router::new())
     }
 
-    /// Sets how sessions behave: limits, heart-beats, deadlines.
+    /// Sets the limits, heart-beats and timeouts of sessions.
+    ///
+    /// ```
+    /// use webstomp::{App, session::Config};
+    ///
+    /// let app: App = App::new().session_config(Config::default().max_subscriptions(16));
+    /// ```
     pub fn session_config(mut self, config: stomp_session::Config) -> App<S> {
         self.session = config;
         self
     }
 
-    /// Sets how connections are taken in: origins, handshakes.
+    /// Sets which connections are accepted: origins, connection limits, the handshake timeout.
+    ///
+    /// ```
+    /// use webstomp::{App, server::{Config, ConnectionLimits}};
+    ///
+    /// let limits = ConnectionLimits::default().max_connections(1_000);
+    /// let app: App = App::new().server_config(Config::default().connection_limits(limits));
+    /// ```
     pub fn server_config(mut self, config: stomp_server::Config) -> App<S> {
         self.server = config;
         self
     }
 
-    /// See [`Router::connect`].
+    /// Calls `handler` when a client connects: see [`Router::connect`].
     #[track_caller]
     pub fn connect<A, H>(self, handler: H) -> App<S>
     where
@@ -54,7 +68,7 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
-    /// See [`Router::send`].
+    /// Calls `handler` with `SEND` frames to destinations that match `pattern`: see [`Router::send`].
     #[track_caller]
     pub fn send<A, H>(self, pattern: &str, handler: H) -> App<S>
     where
@@ -66,7 +80,7 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
-    /// See [`Router::subscribe`].
+    /// Calls `handler` with `SUBSCRIBE` frames to destinations that match `pattern`: see [`Router::subscribe`].
     #[track_caller]
     pub fn subscribe<A, H>(self, pattern: &str, handler: H) -> App<S>
     where
@@ -78,7 +92,8 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
-    /// See [`Router::unsubscribe`].
+    /// Calls `handler` when a client ends a subscription to a destination that matches `pattern`: see
+    /// [`Router::unsubscribe`].
     #[track_caller]
     pub fn unsubscribe<A, H>(self, pattern: &str, handler: H) -> App<S>
     where
@@ -90,7 +105,7 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
-    /// See [`Router::disconnect`].
+    /// Calls `handler` when a connected session ends, for any reason: see [`Router::disconnect`].
     #[track_caller]
     pub fn disconnect<A, H>(self, handler: H) -> App<S>
     where
@@ -102,7 +117,7 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
-    /// See [`Router::fallback`].
+    /// Calls `handler` with `SEND` and `SUBSCRIBE` frames to destinations without a route: see [`Router::fallback`].
     #[track_caller]
     pub fn fallback<A, H>(self, handler: H) -> App<S>
     where
@@ -114,7 +129,7 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
-    /// See [`Router::nest`].
+    /// Adds the routes of `router` under a prefix: see [`Router::nest`].
     pub fn nest(self, prefix: &str, router: Router<S>) -> App<S> {
         App {
             router: self.router.nest(prefix, router),
@@ -122,7 +137,7 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
-    /// See [`Router::merge`].
+    /// Adds the routes of `router` unchanged: see [`Router::merge`].
     pub fn merge(self, router: Router<S>) -> App<S> {
         App {
             router: self.router.merge(router),
@@ -130,15 +145,15 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
-    /// Mounts a broker: `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…` are its. Routes of
-    /// the app's own under these go before it.
+    /// Mounts a broker: it handles `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…`. The app's
+    /// own routes under these prefixes take precedence.
     ///
     /// ```
     /// use webstomp::{App, broker::Broker};
     ///
     /// # fn main() -> Result<(), webstomp::BoxError> {
     /// let broker = Broker::new(Default::default())?;
-    /// // Clients subscribe, and only the application sends, from anywhere.
+    /// // Clients may subscribe. Only the application sends, from anywhere.
     /// let app: App = App::new().broker(&broker);
     /// # let _ = async {
     /// broker.publish("/topic/news", "It works.").await?;
@@ -162,10 +177,11 @@ impl<S: Clone + Send + 'static> App<S> {
         self
     }
 
-    /// Wraps a tower layer around the whole app, once: it sees every request of every session, whether there is a route
-    /// or not, and also of routes that are added after it. The last one is the outermost. See [`Routes::layer`].
+    /// Wraps a tower layer around the whole app, once. It sees every request of every session: also requests without a
+    /// route, and requests to routes that are added later. The layer that is added last is the outermost. See
+    /// [`Routes::layer`].
     ///
-    /// It is made when the app is built; tower's `BufferLayer` must be in a runtime then.
+    /// The layer's service is built when the app is served or mounted. Tower's `BufferLayer` needs a tokio runtime then.
     pub fn layer<L>(mut self, layer: L) -> App<S>
     where
         L: Layer<Routes, Service: RouteService> + Send + 'static,
@@ -174,8 +190,8 @@ impl<S: Clone + Send + 'static> App<S> {
         self
     }
 
-    /// Wraps a tower layer around each session, built anew for each connection: so its service need not be `Clone`, and
-    /// what it counts is one session's. The last one is the outermost, and all of them are around those of
+    /// Wraps a tower layer around each session. Its service is built for each connection, so it need not be `Clone`, and
+    /// it counts one session only. The layer that is added last is the outermost; all of them are outside of those of
     /// [`App::layer`]. See [`SessionRoutes::layer`].
     ///
     /// ```
@@ -183,7 +199,7 @@ impl<S: Clone + Send + 'static> App<S> {
     /// use tower::limit::RateLimitLayer;
     /// use webstomp::App;
     ///
-    /// // Who sends more than 100 frames a second is read from more slowly.
+    /// // A session that sends more than 100 frames a second is slowed down.
     /// let app: App = App::new().layer_per_session(RateLimitLayer::new(100, Duration::from_secs(1)));
     /// ```
     pub fn layer_per_session<L>(mut self, layer: L) -> App<S>
@@ -195,7 +211,7 @@ impl<S: Clone + Send + 'static> App<S> {
         self
     }
 
-    /// Provides the state that handlers take parts of with [`State`](crate::State).
+    /// Provides the state that handlers take with [`State`](crate::State).
     pub fn with_state<S2>(self, state: S) -> App<S2> {
         let App {
             router,

@@ -1,57 +1,127 @@
 //! STOMP servers over WebSocket, as simple as an HTTP framework.
 //!
-//! [STOMP](https://stomp.github.io) is an open protocol for messages by destination, with clients in every language:
-//! in browsers usually `@stomp/stompjs`. An [`App`] is a server: handlers by destination, streams as subscriptions, any
-//! tower `Layer` as middleware, on a port of its own or mounted on the HTTP server that is there already.
+//! [STOMP](https://stomp.github.io) is an open publish/subscribe protocol: clients send messages to named destinations
+//! and subscribe to them. It has clients in every language; in browsers, usually `@stomp/stompjs`.
+//!
+//! An [`App`] is a STOMP server. Async functions handle the frames of each destination, any `Stream` can answer a
+//! subscription, and any tower `Layer` is middleware. An app listens on its own port or is mounted on your existing HTTP
+//! server.
+//!
+//! # First steps
+//!
+//! ```toml
+//! [dependencies]
+//! webstomp = "0.1"
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//! ```
+//!
+//! Add `tower` for middleware, and `serde` with the feature `derive` for your own JSON types.
 //!
 //! ```no_run
-//! use webstomp::{App, BoxError, Json, Observe, Path, State, IntoSubscribeResponse, Topic};
+//! use webstomp::{App, BoxError, IntoSubscribeResponse, Json, Observe, Path, State, Topic};
 //!
 //! type Prices = Topic<Json<f64>>;
 //!
-//! // SUBSCRIBE /prices: everything that is published from now on.
+//! // SUBSCRIBE /prices: the client gets everything that is published from now on.
 //! async fn watch(State(prices): State<Prices>) -> impl IntoSubscribeResponse {
 //!     Observe(prices.subscribe())
 //! }
 //!
-//! // SEND /prices/{article}: the body is JSON; an error is told to the client.
-//! async fn set(State(prices): State<Prices>, Path(_article): Path<String>, price: Json<f64>) -> Result<(), BoxError> {
+//! // SEND /prices/{article}: the body is JSON. If the handler fails, the client gets an ERROR.
+//! async fn set(
+//!     State(prices): State<Prices>,
+//!     Path(_article): Path<String>,
+//!     price: Json<f64>,
+//! ) -> Result<(), BoxError> {
 //!     prices.publish(price)
 //! }
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), BoxError> {
-//!     let app = App::new().subscribe("/prices", watch).send("/prices/{article}", set).with_state(Prices::new());
+//!     let app = App::new()
+//!         .subscribe("/prices", watch)
+//!         .send("/prices/{article}", set)
+//!         .with_state(Prices::new());
 //!     Ok(app.listen("127.0.0.1:8080").await?)
 //! }
 //! ```
 //!
-//! A project needs `webstomp`, and `tokio` with the features `macros` and `rt-multi-thread`; for middleware `tower`, for
-//! JSON of one's own `serde` with `derive`.
+//! A browser connects with `@stomp/stompjs`:
+//!
+//! ```js
+//! const client = new StompJs.Client({ brokerURL: "ws://localhost:8080/" });
+//! client.onConnect = () => {
+//!     client.subscribe("/prices", (message) => console.log(JSON.parse(message.body)));
+//!     client.publish({ destination: "/prices/tea", body: "12.5" });
+//! };
+//! client.activate();
+//! ```
+//!
+//! # Chapters
+//!
+//! | chapter | answers |
+//! |---|---|
+//! | [Routes](#routes) | which handler runs, and what it takes and returns |
+//! | [Login](#login) | who may connect: passwords, tokens, cookies |
+//! | [Connected sessions](#connected-sessions) | who is connected; sending to one user; closing sessions |
+//! | [Streams](#streams), [Topics](#topics), [Broker](#broker) | three ways to answer a subscription |
+//! | [Errors](#errors) | what a client sees of an error |
+//! | [Middleware](#middleware) | layers around a handler, a router, the app or a session |
+//! | [Mounting on an HTTP server](#mounting-on-an-http-server) | axum and hyper; the peer's address |
+//! | [Listeners and shutdown](#listeners-and-shutdown) | several ports, TCP, TLS, graceful shutdown |
+//! | [Tests](#tests) | testing handlers without a connection |
+//! | [Settings](#settings), [Limits](#limits) | all bounds and timeouts, and what happens beyond them |
+//! | [Features](#features), [Crates](#crates) | what can be switched on, and the layers beneath |
+//! | [Not here](#not-here) | what webstomp does not do |
 //!
 //! # Routes
 //!
-//! | call | its handler runs when a client | and returns |
+//! | method | its handler runs when a client | the handler returns |
 //! |---|---|---|
-//! | [`App::connect`] | connects | `()`, a [`Principal`] or a [`Connected`]; an error refuses it |
-//! | [`App::send`] | sends to a destination | `()`, or a [`Reply`] |
-//! | [`App::subscribe`] | subscribes to one | `()`, one message, or [`Observe`] with a stream; an error refuses it |
-//! | [`App::unsubscribe`] | unsubscribes | `()` |
-//! | [`App::disconnect`] | is gone, however it went; [`DisconnectReason`] says how | `()` |
-//! | [`App::fallback`] | sends or subscribes where there is no route | `()` |
+//! | [`App::connect`] | connects | `()`, a [`Principal`] or a [`Connected`]; an error refuses the client |
+//! | [`App::send`] | sends to a destination | `()` or a [`Reply`] |
+//! | [`App::subscribe`] | subscribes to a destination | `()`, one message, or [`Observe`] with a stream; an error refuses the subscription |
+//! | [`App::unsubscribe`] | ends a subscription | `()` |
+//! | [`App::disconnect`] | disconnects, for any reason: see [`DisconnectReason`] | `()` |
+//! | [`App::fallback`] | sends or subscribes to a destination without a route | `()` |
 //!
-//! Each may return a `Result` of it. A client that asked for a receipt gets it when the handler has succeeded.
-//! Patterns and what is answered where there is no handler: see [`Router`]. Arguments: see [`FromRequest`].
+//! Each of them may return a `Result` instead. A client that asked for a receipt gets it after the handler has succeeded.
+//! [`Router`] describes patterns, and the answers where no handler matches. [`FromRequest`] lists all arguments that a
+//! handler can take.
 //!
-//! A larger app is put together from routers: [`App::nest`] adds one behind a prefix, [`App::merge`] as it is.
+//! ```
+//! use webstomp::{App, Json, Path, Router, State, frame::Headers};
 //!
-//! Handlers that take [`State`] need [`App::with_state`] before the app listens or is mounted. Without it the compiler says
-//! that the router "still misses its state".
+//! #[derive(Clone)]
+//! struct Database;
 //!
-//! # Logging in
+//! // The destination's parameters, a header and the body.
+//! async fn post(State(_db): State<Database>, Path((room, id)): Path<(String, u64)>, headers: Headers, text: String) {
+//!     println!("{room} {id}: {text} ({:?})", headers.get("priority"));
+//! }
 //!
-//! A connect handler decides who is let in, and under what name. Browsers cannot set HTTP headers on a WebSocket, so
-//! names and tokens come in the headers of `CONNECT`:
+//! // Answers the subscription with one message. The client stays subscribed.
+//! async fn settings() -> Json<Vec<&'static str>> {
+//!     Json(vec!["dark", "large"])
+//! }
+//!
+//! let rooms = Router::new().send("/{room}/messages/{id}", post);
+//!
+//! let app: App = App::new()
+//!     // Adds the routes of another router under a prefix. `App::merge` adds them without one.
+//!     .nest("/rooms", rooms)
+//!     .subscribe("/settings", settings)
+//!     .with_state(Database);
+//! ```
+//!
+//! Handlers that take [`State`] need [`App::with_state`] before the app can listen or be mounted. If it is missing, the
+//! compiler says that the router "still misses its state".
+//!
+//! # Login
+//!
+//! The connect handler decides who may connect, and as which [`Principal`]. An error refuses the client.
+//!
+//! Browsers cannot set HTTP headers on a WebSocket, so passwords and tokens come in the headers of the `CONNECT` frame:
 //!
 //! ```
 //! use webstomp::{App, ClientError, Principal, frame::{Headers, header}};
@@ -64,82 +134,181 @@
 //!     }
 //! }
 //!
-//! // What only those may do who have logged in takes a `Principal`.
-//! async fn whoami(who: Principal) -> String {
-//!     who.to_string()
+//! // A handler that takes a `Principal` refuses clients that have not logged in.
+//! async fn whoami(principal: Principal) -> String {
+//!     principal.to_string()
 //! }
 //!
 //! let app: App = App::new().connect(log_in).subscribe("/whoami", whoami);
 //! ```
 //!
-//! Who is connected is known by [`session::Config::sessions`], and what a peer logged in with ends at
-//! [`Session::expires_at`].
+//! Browsers do send cookies with the WebSocket handshake. [`Peer::request`] is the head of that HTTP request, with its
+//! headers and with the extensions that an HTTP layer has added, such as axum's:
+//!
+//! ```
+//! use webstomp::{App, ClientError, Peer, Principal};
+//!
+//! # fn user_of(session: &str) -> Option<String> { Some(session.to_owned()) }
+//! async fn log_in(peer: Peer) -> Result<Principal, ClientError> {
+//!     let cookies = peer
+//!         .request
+//!         .as_ref()
+//!         .and_then(|request| request.headers.get("cookie")?.to_str().ok())
+//!         .unwrap_or_default();
+//!     cookies
+//!         .split("; ")
+//!         .find_map(|cookie| cookie.strip_prefix("session="))
+//!         .and_then(user_of)
+//!         .map(Principal::new)
+//!         .ok_or_else(|| ClientError::new("login-required", "Log in on the web site first."))
+//! }
+//!
+//! let app: App = App::new().connect(log_in);
+//! ```
+//!
+//! By default, only pages of the same origin may connect, so pages of other sites cannot use your users' cookies: see
+//! [`server::Origins`]. [`Session::insert`] stores more about a user than a name, such as a role. [`Session::expires_at`]
+//! closes the session when its login expires. The policies of [`middleware`] protect routes, and
+//! [`Router::require_policies`] makes sure that every destination has one.
+//!
+//! # Connected sessions
+//!
+//! [`Sessions`] is the registry of connected sessions. It is a field of [`session::Config`]: clone it, then give the
+//! configuration to the app.
+//!
+//! ```
+//! use webstomp::{App, Principal, Sessions, session::{CloseCode, Config}};
+//!
+//! // Clients subscribe to /notices. The route itself sends nothing.
+//! async fn notices() {}
+//!
+//! let config = Config::default();
+//! let sessions: Sessions = config.sessions.clone();
+//! let app: App = App::new().subscribe("/notices", notices).session_config(config);
+//!
+//! // Anywhere in the application:
+//! let ann = Principal::new("ann");
+//! println!("{} sessions are connected", sessions.len());
+//! if sessions.send(&ann, "/notices", "Your order has left.").is_err() {
+//!     println!("ann is not subscribed to /notices");
+//! }
+//! sessions.close(&ann, CloseCode::Policy);
+//! ```
+//!
+//! Handlers get it as state: `.with_state(sessions)` and an argument `State(sessions): State<Sessions>`. A handler that
+//! takes a [`Session`] can send to the client that it serves: [`Session::message`], [`Session::error`],
+//! [`Session::observe`].
 //!
 //! # Streams
 //!
-//! A stream can be anything that is a `Stream`, such as the numbers of this one:
+//! [`Observe`] answers a subscription with any `Stream`. The stream is polled only while the client takes its messages,
+//! and dropped when the subscription ends.
 //!
 //! ```
 //! use futures_util::stream;
-//! use webstomp::{App, Observe, IntoSubscribeResponse};
+//! use webstomp::{App, IntoSubscribeResponse, Observe};
 //!
 //! async fn count() -> impl IntoSubscribeResponse {
-//!     Observe(stream::unfold(1, async |number: u64| Some((number.to_string(), number + 1))))
+//!     let numbers = stream::unfold(1, async |number: u64| Some((number.to_string(), number + 1)));
+//!     Observe(numbers)
 //! }
 //!
 //! let app: App = App::new().subscribe("/numbers", count);
 //! ```
 //!
-//! # Topics and queues
+//! The crate `tokio-stream` makes streams of tokio's channels: `WatchStream` sends the latest value. `BroadcastStream`
+//! gives an error when the client is too slow, which ends the subscription; a [`Topic`] has other policies.
 //!
-//! A [`Topic`] is for messages of one kind. A [`Broker`](broker::Broker) has destinations as other brokers
-//! have them, with patterns, queues, acknowledgments and dead letters: [`App::broker`] mounts it. Clients may subscribe
-//! then, and send only where [`broker::Config::send`] allows it, or where a route of the app's own publishes for them.
+//! # Topics
 //!
-//! # Errors
+//! A [`Topic`] sends what the application publishes to all its subscribers. Each has a bounded mailbox, so slow clients
+//! do not block others; [`session::Overflow`] says what happens when it is full.
 //!
-//! A handler's error is told to the client as an `ERROR` frame, and the session goes on. The frame has the `receipt-id` of
-//! a frame that asked for a receipt, and the `subscription` that is refused or has failed. The client sees the words of a
-//! [`ClientError`] only; any other error is shown as `internal-error`, and logged with the crate `tracing`: to see it, set up a
-//! subscriber such as `tracing_subscriber::fmt().init()`.
-//! What breaks the protocol, or a limit, is answered by `ERROR` and the connection is closed, as STOMP demands.
+//! ```
+//! use webstomp::{App, BoxError, IntoSubscribeResponse, Observe, State, Topic};
+//! use webstomp::session::{MailboxConfig, Overflow};
 //!
-//! # Mounting on an HTTP server
+//! async fn join(State(room): State<Topic<String>>) -> impl IntoSubscribeResponse {
+//!     // The first message, and then everything that is published.
+//!     Observe(room.subscribe()).starting_with(["Welcome.".to_owned()])
+//! }
 //!
-//! [`App::into_service`] gives a tower service for WebSocket handshakes:
+//! async fn say(State(room): State<Topic<String>>, text: String) -> Result<(), BoxError> {
+//!     room.publish(text)
+//! }
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), webstomp::BoxError> {
-//! let stomp = webstomp::App::new().into_service()?;
-//! let http = axum::Router::new().route_service("/stomp", stomp);
-//! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, http).await?;
+//! let mailboxes = MailboxConfig::default().max_messages(1_000).overflow(Overflow::DropOldest);
+//! let app: App = App::new()
+//!     .subscribe("/room", join)
+//!     .send("/room", say)
+//!     .with_state(Topic::with_mailboxes(mailboxes));
+//! ```
+//!
+//! # Broker
+//!
+//! A [`Broker`](broker::Broker) has topics and queues like other message brokers: topic patterns, competing consumers,
+//! acknowledgments, redelivery, dead letters, destinations of users and temporary queues. [`App::broker`] mounts it
+//! under `/topic/`, `/queue/`, `/user/` and `/temp-queue/`.
+//!
+//! ```
+//! use webstomp::{App, Path, State, BoxError, broker::{Allow, Broker, Config}};
+//!
+//! // An own route goes before the broker: here, the application publishes for the client.
+//! async fn say(State(broker): State<Broker>, Path(room): Path<String>, text: String) -> Result<(), BoxError> {
+//!     broker.publish(&format!("/topic/rooms/{room}"), text).await
+//! }
+//!
+//! # fn main() -> Result<(), BoxError> {
+//! let jobs_only = Allow::when(|request| request.destination().starts_with("/queue/jobs/"));
+//! let broker = Broker::new(Config::default().send(jobs_only))?;
+//! let app: App = App::new()
+//!     .broker(&broker)
+//!     .send("/topic/rooms/{room}", say)
+//!     .with_state(broker);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # Listening, and going down
+//! By default, clients send nothing to a broker: [`broker::Config::send`] allows it. But every client may subscribe to
+//! every topic and queue. A route or a layer that checks destinations cannot change that safely, because a
+//! subscription may be a pattern, and `/topic/a.b` is the same topic as `/topic/a/b`. Keep messages that not everybody may
+//! see in routes of your own, or send them to `/user/` destinations.
 //!
-//! [`App::serve`] takes any number of listeners: for WebSockets, for STOMP over TCP as brokers speak it, with TLS by the
-//! feature `tls`. A [`Shutdown`](server::Shutdown) tells an app to go down: nobody is taken in any more, sessions finish
-//! what they have begun, send their receipts and close with 1001, and who takes longer than 30 s is cut.
+//! # Errors
 //!
-//! ```no_run
-//! use webstomp::{App, BoxError, server::{Listeners, Shutdown, bind}};
+//! A handler's error becomes an `ERROR` frame, and the session stays open. The frame has the `receipt-id` of a frame that
+//! asked for a receipt, and the `subscription` that was refused or has failed.
 //!
-//! #[tokio::main]
-//! async fn main() -> Result<(), BoxError> {
-//!     let listeners = Listeners::new().websocket(bind("0.0.0.0:8080").await?).byte_stream(bind("127.0.0.1:61613").await?);
-//!     Ok(App::new().shutdown(Shutdown::on_signals()?).serve(listeners).await?)
+//! The client sees a code and a sentence only if they are a [`ClientError`], or if the error has one among its sources.
+//! Any other error is shown as `internal-error` and logged with `tracing`; to see the log, install a subscriber, such as
+//! `tracing_subscriber::fmt().init()`. To show errors of your own, convert them, or set
+//! [`session::Config::error_mapper`]:
+//!
+//! ```
+//! use webstomp::{App, ClientError, router::map_error, session::Config};
+//!
+//! #[derive(Debug, thiserror::Error)]
+//! #[error("article {0} is out of stock")]
+//! struct OutOfStock(u32);
+//!
+//! async fn order() -> Result<(), OutOfStock> {
+//!     Err(OutOfStock(7))
 //! }
+//!
+//! let config = Config::default().error_mapper(|error| match error.downcast_ref() {
+//!     Some(OutOfStock(article)) => ClientError::new("out-of-stock", format!("Article {article} is sold out.")),
+//!     // The default of an app.
+//!     None => map_error(error),
+//! });
+//! let app: App = App::new().send("/orders", order).session_config(config);
 //! ```
 //!
-//! Mounted, the HTTP server is told by [`begun`](server::Shutdown::started), and does not wait for WebSockets: await
-//! [`ended`](server::Shutdown::finished) after it. The example `tls` of the repository has certificates, the server's and
-//! the clients'.
+//! A client that breaks the protocol or exceeds a limit gets an `ERROR`, and its connection is closed, as STOMP demands.
+//! [`session`] lists the codes. [`session::Config::app_errors`] makes the application's errors close as well.
 //!
 //! # Middleware
 //!
-//! Any tower `Layer`, as it is, around one handler, the routes of a router, the whole app or each session:
+//! Any tower `Layer` wraps one handler, the routes of a router, the whole app or each session:
 //!
 //! ```
 //! use std::time::Duration;
@@ -149,7 +318,7 @@
 //! async fn slow() {}
 //! async fn search() {}
 //!
-//! // At most 50 of these at a time, and who comes then is told `overloaded`.
+//! // At most 50 searches run at a time; further requests get the error `overloaded`.
 //! let limit = ServiceBuilder::new().load_shed().concurrency_limit(50);
 //! let members = Router::new().send("/search", search.layer(limit)).layer(RequirePrincipalLayer);
 //!
@@ -160,30 +329,82 @@
 //!     .layer_per_session(RateLimitLayer::new(100, Duration::from_secs(1)));
 //! ```
 //!
-//! | where | wraps | its service |
+//! | method | wraps | its service |
 //! |---|---|---|
 //! | [`Handler::layer`] | one handler | must be `Clone` |
-//! | [`Router::layer`] | each route of the router so far, one by one, and its fallback | must be `Clone` |
+//! | [`Router::layer`] | each route that the router has so far, one by one, and its fallback | must be `Clone` |
 //! | [`App::layer`] | the whole app, once; also requests without a route | must be `Clone` |
-//! | [`App::layer_per_session`] | each session, built anew for every connection | need not be `Clone` |
+//! | [`App::layer_per_session`] | each session, built for each connection | need not be `Clone` |
 //!
-//! One of your own is most easily a function that goes on or halts, see [`middleware::from_fn`]; the example of
-//! [`router`] has a layer in full. A layer's error is told like a handler's: its words only where it is a
-//! [`ClientError`]. The module [`middleware`] has those that know STOMP: who has logged in, how much a
-//! session sends, traces and, with the feature `metrics`, metrics. To have no destination open by oversight, see
-//! [`Router::require_policies`].
+//! The simplest middleware of your own is a function: see [`middleware::from_fn`]. [`router`] shows a complete layer. The
+//! client sees a layer's error like a handler's: only if it is a [`ClientError`]. [`middleware`] has layers that know STOMP:
+//! for login, for the rate of a session, for traces and, with the feature `metrics`, for metrics.
+//!
+//! # Mounting on an HTTP server
+//!
+//! [`App::into_service`] makes a tower service that answers WebSocket handshakes. The HTTP server knows the peer's
+//! address; [`peer_addr`](server::Upgrade::peer_addr) says where it put it. Without that, [`Peer::address`] is `None` and
+//! limits per address do not apply.
+//!
+//! ```no_run
+//! use axum::extract::ConnectInfo;
+//! use std::net::SocketAddr;
+//! use webstomp::{App, BoxError, server::Shutdown};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), BoxError> {
+//!     let shutdown = Shutdown::on_signals()?;
+//!     let stomp = App::new()
+//!         .shutdown(shutdown.clone())
+//!         .into_service()?
+//!         .peer_addr(|request| request.get::<ConnectInfo<SocketAddr>>().map(|info| info.0));
+//!     let http = axum::Router::new()
+//!         .route_service("/stomp", stomp)
+//!         .into_make_service_with_connect_info::<SocketAddr>();
+//!
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     axum::serve(listener, http).with_graceful_shutdown(shutdown.started()).await?;
+//!     // HTTP servers do not wait for their WebSockets.
+//!     shutdown.finished().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Listeners and shutdown
+//!
+//! [`App::listen`] serves WebSockets on one address. [`App::serve`] takes any number of [`Listeners`](server::Listeners):
+//! for WebSockets, for STOMP directly over TCP like other brokers, and with TLS by the feature `tls`.
+//!
+//! ```no_run
+//! use webstomp::{App, BoxError, server::{Listeners, Shutdown, bind}};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), BoxError> {
+//!     let listeners = Listeners::new()
+//!         .websocket(bind("0.0.0.0:8080").await?)
+//!         .byte_stream(bind("127.0.0.1:61613").await?);
+//!     Ok(App::new().shutdown(Shutdown::on_signals()?).serve(listeners).await?)
+//! }
+//! ```
+//!
+//! A [`Shutdown`](server::Shutdown) stops an app. New connections are refused; sessions finish the requests they have
+//! already read, send their receipts and close with 1001; connections still open after 30 s are closed. The example `tls`
+//! of the repository has certificates of the server and of clients.
 //!
 //! # Tests
 //!
-//! Handlers are tested without a connection: a [`Router`]'s routes are a tower service, and `App::from` takes the same
-//! router.
+//! Handlers are tested without a connection: the routes of a [`Router`] are a tower service, and `App::from` takes the
+//! same router.
 //!
 //! ```
 //! use tower::ServiceExt;
-//! use webstomp::{App, Principal, Request, Router, frame::{Command, Frame}};
+//! use webstomp::{App, ClientError, Principal, Request, Router, frame::{Command, Frame}};
 //!
-//! async fn greet(who: Principal, body: String) -> Result<(), webstomp::ClientError> {
-//!     if body.is_empty() { Err(webstomp::ClientError::new("empty", format!("Say something, {who}."))) } else { Ok(()) }
+//! async fn greet(principal: Principal, body: String) -> Result<(), ClientError> {
+//!     match body.as_str() {
+//!         "" => Err(ClientError::new("empty", format!("Say something, {principal}."))),
+//!         _ => Ok(()),
+//!     }
 //! }
 //!
 //! fn routes() -> Router {
@@ -202,60 +423,95 @@
 //! # }
 //! ```
 //!
+//! # Settings
+//!
+//! Each configuration has public fields, and setters of the same names:
+//!
+//! ```
+//! use std::time::Duration;
+//! use webstomp::{App, frame::Limits, server, server::ConnectionLimits, session};
+//!
+//! let session = session::Config::default()
+//!     .limits(Limits::default().max_frame_bytes(64 << 10))
+//!     .max_subscriptions(16)
+//!     .handler_timeout(Duration::from_secs(10));
+//! let server = server::Config::default()
+//!     .connection_limits(ConnectionLimits::default().max_connections(1_000).max_per_address(20));
+//!
+//! let app: App = App::new().session_config(session).server_config(server);
+//! ```
+//!
+//! An app with an impossible setting does not start: [`StartupError`] names the setting.
+//!
 //! # Limits
 //!
-//! All are fields of the configurations that [`App::server_config`] and [`App::session_config`] take: [`server::Config`],
-//! [`server::ConnectionLimits`] as its `connections`, [`socket::Config`] as its `socket`, [`session::Config`]. They
-//! hold for each session, where nothing else is said. "Closed" is by the WebSocket close code; without HTTP, the
-//! connection just ends.
+//! The names are paths of fields: `server` is the [`server::Config`] of [`App::server_config`], `session` is the
+//! [`session::Config`] of [`App::session_config`]. Limits hold for each session unless the table says otherwise. "Closed"
+//! is followed by the WebSocket close code; a connection without WebSocket just ends.
 //!
-//! | limit | default | beyond it, the peer |
+//! | setting | default | beyond it, the peer |
 //! |---|---|---|
-//! | `server.connections.max_connections` | 16,384 connections of a server | gets 503; with TLS or without HTTP, is closed |
-//! | `server.connections.max_unauthenticated` | 1,024 connections, from accept to `CONNECTED` | the same |
-//! | `server.connections.max_per_address` | off; connections of one address | the same |
-//! | `server.connections.per_second` | off; new connections a second | the same |
-//! | `server.handshake_timeout` | 5 s for TLS, then 5 s for HTTP | is cut |
-//! | the HTTP head | 16 KiB; under an HTTP server of your own, its own | gets 431 |
-//! | `server.shutdown` | 30 s to end well | is closed with 1001; after the time, is cut |
-//! | `server.socket.limits` | 16 KiB a frame before `CONNECTED`, and otherwise as below | as below |
-//! | `session.limits.max_frame_bytes` | 256 KiB a frame | `ERROR` `too-large`, closed with 1009 |
+//! | `server.connection_limits.max_connections` | 16,384 connections of the server | gets 503; with TLS or without HTTP, is closed |
+//! | `server.connection_limits.max_unauthenticated` | 1,024 connections that are not yet `CONNECTED` | the same |
+//! | `server.connection_limits.max_per_address` | none; connections of one address | the same |
+//! | `server.connection_limits.max_per_second` | none; new connections a second | the same |
+//! | `server.handshake_timeout` | 5 s for TLS, then 5 s for HTTP | is disconnected |
+//! | size of the HTTP head (fixed) | 16 KiB; on your own HTTP server, that server's | gets 431 |
+//! | `server.shutdown` | 30 s to finish | is closed with 1001; after 30 s, is disconnected |
+//! | `server.socket.limits` | 16 KiB a frame before `CONNECTED`; otherwise as `session.limits` | as `session.limits` |
+//! | `server.socket.max_write_buffer_bytes` | 64 KiB encoded and not written | is not read from |
+//! | `session.limits.max_frame_bytes` | 256 KiB a frame | gets `ERROR` `too-large`, is closed with 1009 |
 //! | `session.limits.max_head_bytes` | 16 KiB of command and headers | the same |
 //! | `session.limits.max_line_bytes` | 8 KiB a header line | the same |
 //! | `session.limits.max_headers` | 64 header lines | the same |
-//! | `session.destination` | 255 bytes of a destination, and of a subscription's id | `ERROR` `too-large`, closed with 1009 |
-//! | `session.subscriptions` | 256 subscriptions | `ERROR` `too-many-subscriptions`, closed with 1002 |
+//! | `session.max_destination_bytes` | 255 bytes of a destination, and of a subscription's id | the same |
+//! | `session.max_subscriptions` | 256 subscriptions | gets `ERROR` `too-many-subscriptions`, is closed with 1002 |
 //! | `session.max_inbox_frames`, `max_inbox_bytes` | 32 frames and 256 KiB, read while a request is handled | is not read from |
-//! | `session.max_outbound_bytes`, `max_outbound_frames` | 512 KiB and 1,024 frames unsent | is not read from, and its streams rest |
-//! | `session.write_timeout` | 10 s without taking anything | is cut |
-//! | `session.mailbox` | 256 messages and 256 KiB, pushed and not yet sent | `ERROR` `slow-consumer`, closed with 1008, or another policy |
+//! | `session.max_outbound_frames`, `max_outbound_bytes` | 1,024 frames and 512 KiB unsent | is not read from, and its streams pause |
+//! | `session.write_timeout` | 10 s in which the peer takes no bytes | is disconnected |
+//! | `session.mailbox` | 256 messages and 256 KiB, pushed and not yet sent | gets `ERROR` `slow-consumer`, is closed with 1008; or another [`Overflow`](session::Overflow) policy |
 //! | `session.max_total_mailbox_bytes` | 1 MiB in all mailboxes of the session | the same |
-//! | `session.unacked`, `max_unacked_bytes` | 256 messages of a subscription and 1 MiB in all, sent and not acknowledged | gets no more of them until it acknowledges |
-//! | `session.transactions` | 8 open transactions | `ERROR` `too-many-transactions`, closed with 1002 |
-//! | `session.max_transaction_frames`, `max_transaction_bytes` | 256 frames in one, 1 MiB in all | `ERROR` `transaction-too-large`, closed with 1002 |
-//! | `session.frame_timeout` | 30 s from a frame's first byte to its last | `ERROR` `frame-timeout`, closed with 1008 |
-//! | `session.connect_timeout` | 10 s to the last byte of `CONNECT` | `ERROR` `connect-timeout`, closed with 1008 |
-//! | `session.handler_timeout` | 60 s for a request | `ERROR` `timeout`; `overloaded` and closed with 1011 if no service was ready |
-//! | `session.heart_beat` | 1,000 ms each way, or what the client wishes if that is longer | `ERROR` `heart-beat-timeout` after twice that and 1 s, closed with 1008 |
+//! | `session.max_unacked_messages`, `max_unacked_bytes` | 256 messages of a subscription and 1 MiB of the session, sent and not acknowledged | gets no more of them until it acknowledges |
+//! | `session.max_transactions` | 8 open transactions | gets `ERROR` `too-many-transactions`, is closed with 1002 |
+//! | `session.max_transaction_frames`, `max_transaction_bytes` | 256 frames in one transaction, 1 MiB in all | gets `ERROR` `transaction-too-large`, is closed with 1002 |
+//! | `session.connect_timeout` | 10 s to the last byte of `CONNECT` | gets `ERROR` `connect-timeout`, is closed with 1008 |
+//! | `session.frame_timeout` | 30 s from the first byte of a frame to its last | gets `ERROR` `frame-timeout`, is closed with 1008 |
+//! | `session.handler_timeout` | 60 s for a request | gets `ERROR` `timeout`; if no service was ready, `overloaded`, and is closed with 1011 |
+//! | `session.heart_beat` | 1,000 ms each way, or longer if the client wishes | gets `ERROR` `heart-beat-timeout` after twice that and 1 s, is closed with 1008 |
 //! | `session.ping_interval`, `ping_timeout` | 25 s and 10 s, for WebSockets that promise no heart-beats | the same after both |
-//! | `session.linger` | 1 s and 64 KiB, to take the last frame | is cut |
+//! | `session.linger_timeout` | 1 s and 64 KiB, to take the last frame | is disconnected |
 //!
-//! # The layers beneath
+//! [`session::Config::worst_case`] computes the memory that one session may use.
 //!
-//! Each is a crate of its own and can be used without those above it.
+//! # Features
 //!
-//! | module | crate | gives |
+//! | feature | adds |
+//! |---|---|
+//! | `tls` | `server::tls`: listeners with TLS, by rustls; client certificates in [`Peer::tls`] |
+//! | `metrics` | `middleware::MetricsLayer`: counts and durations of requests, for the crate `metrics` |
+//!
+//! None is on by default. To run a session over your own tokio-tungstenite WebSocket, depend on `stomp-socket` with its
+//! feature `tungstenite`.
+//!
+//! # Crates
+//!
+//! Each layer is a crate that can be used without those above it.
+//!
+//! | module | crate | provides |
 //! |---|---|---|
-//! | [`frame`] | `stomp-frame` | frames from bytes and back |
-//! | [`socket`] | `stomp-socket` | frames over a WebSocket or a stream of bytes |
-//! | [`session`] | `stomp-session` | the conversation: receipts, subscriptions, heart-beats |
-//! | [`router`] | `stomp-router` | destinations to handlers, as a tower service |
-//! | [`broker`] | `stomp-broker` | topics and queues, users' own destinations, replies |
-//! | [`server`] | `stomp-server` | listeners, TLS, HTTP upgrades, origins, limits, going down |
+//! | [`frame`] | `stomp-frame` | the codec: frames from bytes, and bytes from frames |
+//! | [`socket`] | `stomp-socket` | frames over a WebSocket or a byte stream |
+//! | [`session`] | `stomp-session` | the protocol of one session: receipts, subscriptions, heart-beats; topics |
+//! | [`router`] | `stomp-router` | routes from destinations to handlers, as a tower service |
+//! | [`broker`] | `stomp-broker` | topics and queues across sessions |
+//! | [`server`] | `stomp-server` | listeners, TLS, HTTP upgrades, origins, connection limits, shutdown |
 //!
 //! # Not here
 //!
-//! There is no message store and no cluster, no SockJS, and no compression of messages.
+//! - No persistence: topics and queues live in memory. [`broker::Engine`] connects a broker to another message store.
+//! - No cluster: a broker and a [`Sessions`] registry know the sessions of one process.
+//! - No SockJS fallback, and no WebSocket compression.
+//! - No client library.
 
 #![forbid(unsafe_code)]
 
@@ -266,26 +522,38 @@ mod startup_error;
 pub use app::App;
 pub use startup_error::StartupError;
 
+// Inlined, so that the documentation of this crate contains and finds everything that it re-exports.
+#[doc(inline)]
 pub use stomp_broker as broker;
+#[doc(inline)]
 pub use stomp_frame as frame;
+#[doc(inline)]
 pub use stomp_router as router;
+#[doc(inline)]
 pub use stomp_server as server;
+#[doc(inline)]
 pub use stomp_session as session;
+#[doc(inline)]
 pub use stomp_socket as socket;
 
-#[doc(no_inline)]
+#[doc(inline)]
 pub use stomp_router::{
     Extension, FromRef, FromRequest, Handler, IntoConnectResponse, IntoSendResponse,
     IntoSubscribeResponse, Json, Observe, OptionalFromRequest, Path, Reply, Router, State,
     middleware,
 };
-#[doc(no_inline)]
+#[doc(inline)]
 pub use stomp_session::{
     BoxError, ClientError, Connected, DisconnectReason, Message, Peer, Principal, Request,
-    Response, Session, Topic,
+    Response, Session, Sessions, Topic,
 };
 
-/// The code in the README.
+/// The examples in the README of the repository.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
+struct RepositoryReadme;
+
+/// The examples in the README of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! An app at work: on ports of its own, or mounted.
+//! Running an app: on its own listeners, or mounted on an HTTP server.
 
 use crate::{App, StartupError, app::SessionLayer};
 use std::{fmt, sync::Arc};
@@ -9,14 +9,14 @@ use stomp_socket::Socket;
 use tokio::net::ToSocketAddrs;
 
 impl<S> App<S> {
-    /// Sets what tells the server to go down; the same as [`Config::shutdown`](stomp_server::Config::shutdown).
+    /// Sets the handle that stops the server. The same as [`Config::shutdown`](stomp_server::Config::shutdown).
     ///
     /// ```no_run
     /// use webstomp::{App, BoxError, server::Shutdown};
     ///
     /// #[tokio::main]
     /// async fn main() -> Result<(), BoxError> {
-    ///     // Ctrl-C and SIGTERM: sessions finish what they have begun. A second one cuts them.
+    ///     // After Ctrl-C or SIGTERM, sessions finish what they have started. A second signal disconnects them.
     ///     Ok(App::new().shutdown(Shutdown::on_signals()?).listen("127.0.0.1:8080").await?)
     /// }
     /// ```
@@ -27,25 +27,28 @@ impl<S> App<S> {
 }
 
 impl<S> App<S> {
-    /// The app as a tower service that answers WebSocket handshakes, to be mounted on an HTTP server.
+    /// Builds a tower service that answers WebSocket handshakes, to be mounted on an HTTP server.
+    ///
+    /// Set [`Upgrade::peer_addr`] on it, so that the app knows the addresses of its peers.
     ///
     /// # Errors
     ///
-    /// See [`Router::build`](crate::Router::build).
+    /// If a setting is impossible, or the routes cannot be built: see [`Router::build`](crate::Router::build).
     pub fn into_service(self) -> Result<Upgrade, StartupError>
     where
         Router<S>: Buildable,
     {
-        let (sessions, config) = self.sessions()?;
+        let (sessions, config) = self.build()?;
         Ok(Upgrade::new(config, move |socket| sessions.run(socket)).map_err(within_server)?)
     }
 
-    /// Listens on an address, for WebSocket connections on any path, until the future is dropped or the app's
-    /// [`shutdown`](App::shutdown) has ended.
+    /// Serves WebSocket connections to an address, on any path. Returns when the app's [`shutdown`](App::shutdown) has
+    /// finished; runs forever without one.
     ///
     /// # Errors
     ///
-    /// See [`Router::build`](crate::Router::build), or if it is not possible to listen there.
+    /// If the address cannot be listened on, a setting is impossible, or the routes cannot be built: see
+    /// [`Router::build`](crate::Router::build).
     pub async fn listen(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<(), StartupError>
     where
         Router<S>: Buildable,
@@ -58,17 +61,17 @@ impl<S> App<S> {
         self.serve(listener).await
     }
 
-    /// As [`App::listen`], on any listeners: one for WebSockets on a port that the system has chosen, several, with TLS,
-    /// for STOMP over TCP: see [`Listeners`].
+    /// Serves the connections of any [`Listeners`], like [`App::listen`]: WebSockets on several ports or on one that the
+    /// system has chosen, STOMP directly over TCP, TLS.
     ///
     /// # Errors
     ///
-    /// See [`Router::build`](crate::Router::build).
+    /// If a setting is impossible, or the routes cannot be built: see [`Router::build`](crate::Router::build).
     pub async fn serve(self, listeners: impl Into<Listeners>) -> Result<(), StartupError>
     where
         Router<S>: Buildable,
     {
-        let (sessions, config) = self.sessions()?;
+        let (sessions, config) = self.build()?;
         let shutdown = config.shutdown.clone();
         let mut server = Server::new(listeners, config).map_err(within_server)?;
         while let Some(socket) = server.accept().await {
@@ -78,7 +81,7 @@ impl<S> App<S> {
         Ok(())
     }
 
-    fn sessions(self) -> Result<(Sessions, stomp_server::Config), StartupError>
+    fn build(self) -> Result<(SessionRunner, stomp_server::Config), StartupError>
     where
         Router<S>: Buildable,
     {
@@ -91,44 +94,46 @@ impl<S> App<S> {
             .into_iter()
             .fold(routes, |routes, layer| layer(routes));
         Ok((
-            Sessions::new(routes, self.session_layers, self.session),
+            SessionRunner::new(routes, self.session_layers, self.session),
             self.server,
         ))
     }
 }
 
+/// Prefixes the setting with the name that the guide gives to [`App::server_config`].
 fn within_server(invalid: InvalidConfig) -> InvalidConfig {
     invalid.within("server")
 }
 
-/// What every connection is given.
-struct Sessions {
+/// The routes, layers and settings that all sessions share.
+struct SessionRunner {
     routes: Routes,
     layers: Arc<[SessionLayer]>,
     config: Arc<stomp_session::Config>,
 }
 
-impl Sessions {
+impl SessionRunner {
     fn new(
         routes: Routes,
         layers: Vec<SessionLayer>,
         mut config: stomp_session::Config,
-    ) -> Sessions {
-        // The router's knows the errors of tower's layers.
+    ) -> SessionRunner {
+        // Unlike the default of a session, this one knows the errors of tower's layers.
         config
             .error_mapper
             .get_or_insert_with(|| ErrorMapper::new(map_error));
-        Sessions {
+        SessionRunner {
             routes,
             layers: layers.into(),
             config: Arc::new(config),
         }
     }
 
+    /// Returns the future that serves one connection.
     fn run(&self, socket: Socket) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (_, _, connection) = Session::new(socket, Arc::clone(&self.config));
         let (routes, layers) = (self.routes.clone(), Arc::clone(&self.layers));
-        // A layer that panics ends its own session, and not the loop that accepts others.
+        // Layers run inside the future: one that panics ends its own session, and not the loop that accepts others.
         async move {
             let service = layers
                 .iter()

@@ -6,22 +6,39 @@ use stomp_session::InvalidConfig;
 use thiserror::Error;
 
 /// Reason why an app cannot be mounted or listen.
+///
+/// The message says all there is to say, so no error is repeated as its source.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartupError {
-    /// Routes conflict or are malformed, or a route lacks a policy. Each is named, with its place in the source.
-    #[error(transparent)]
-    Routes(#[from] RouteErrors),
-    /// A setting has an impossible value.
+    /// Routes conflict or are malformed, or a route lacks a policy. The message names each route and its place in the
+    /// source code.
+    #[error("invalid routes: {0}")]
+    Routes(RouteErrors),
+    /// A setting has an impossible value. The message names it by its path: `session.…` for
+    /// [`App::session_config`](crate::App::session_config), `server.…` for
+    /// [`App::server_config`](crate::App::server_config).
     #[error("invalid configuration: {0}")]
-    Config(#[from] InvalidConfig),
+    Config(InvalidConfig),
     /// The address cannot be resolved or listened on.
     #[error("cannot listen on {address}: {error}")]
+    #[non_exhaustive]
     Listen {
-        /// The address, as it was given to [`App::listen`](crate::App::listen).
+        /// The address, formatted with `{:?}`, as it was given to [`App::listen`](crate::App::listen).
         address: String,
         /// The error of the operating system.
-        #[source]
         error: io::Error,
     },
+}
+
+impl From<RouteErrors> for StartupError {
+    fn from(errors: RouteErrors) -> StartupError {
+        StartupError::Routes(errors)
+    }
+}
+
+impl From<InvalidConfig> for StartupError {
+    fn from(invalid: InvalidConfig) -> StartupError {
+        StartupError::Config(invalid)
+    }
 }
