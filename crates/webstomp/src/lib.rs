@@ -96,13 +96,23 @@
 //! struct Database;
 //!
 //! // The destination's parameters, a header and the body.
-//! async fn post(State(_db): State<Database>, Path((room, id)): Path<(String, u64)>, headers: Headers, text: String) {
+//! async fn post(
+//!     State(_database): State<Database>,
+//!     Path((room, id)): Path<(String, u64)>,
+//!     headers: Headers,
+//!     text: String,
+//! ) {
 //!     println!("{room} {id}: {text} ({:?})", headers.get("priority"));
 //! }
 //!
+//! #[derive(serde::Serialize)]
+//! struct Settings {
+//!     dark: bool,
+//! }
+//!
 //! // Answers the subscription with one message. The client stays subscribed.
-//! async fn settings() -> Json<Vec<&'static str>> {
-//!     Json(vec!["dark", "large"])
+//! async fn settings() -> Json<Settings> {
+//!     Json(Settings { dark: true })
 //! }
 //!
 //! let rooms = Router::new().send("/{room}/messages/{id}", post);
@@ -114,8 +124,8 @@
 //!     .with_state(Database);
 //! ```
 //!
-//! Handlers that take [`State`] need [`App::with_state`] before the app can listen or be mounted. If it is missing, the
-//! compiler says that the router "still misses its state".
+//! Handlers that take [`State`] need [`App::with_state`] before the app can listen or be mounted. Without it, the
+//! compiler reports the missing state.
 //!
 //! # Login
 //!
@@ -166,8 +176,8 @@
 //! let app: App = App::new().connect(log_in);
 //! ```
 //!
-//! By default, only pages of the same origin may connect, so pages of other sites cannot use your users' cookies: see
-//! [`server::Origins`]. [`Session::insert`] stores more about a user than a name, such as a role. [`Session::expires_at`]
+//! By default, browsers may connect only from pages of the same origin, so other sites cannot use your users' cookies:
+//! see [`server::Origins`]. [`Session::insert`] stores more about a user than a name, such as a role. [`Session::expires_at`]
 //! closes the session when its login expires. The policies of [`middleware`] protect routes, and
 //! [`Router::require_policies`] makes sure that every destination has one.
 //!
@@ -251,9 +261,9 @@
 //! under `/topic/`, `/queue/`, `/user/` and `/temp-queue/`.
 //!
 //! ```
-//! use webstomp::{App, Path, State, BoxError, broker::{Allow, Broker, Config}};
+//! use webstomp::{App, BoxError, Path, State, broker::{Allow, Broker, Config}};
 //!
-//! // An own route goes before the broker: here, the application publishes for the client.
+//! // A route of the app takes precedence over the broker. This one publishes for the client.
 //! async fn say(State(broker): State<Broker>, Path(room): Path<String>, text: String) -> Result<(), BoxError> {
 //!     broker.publish(&format!("/topic/rooms/{room}"), text).await
 //! }
@@ -276,8 +286,8 @@
 //!
 //! # Errors
 //!
-//! A handler's error becomes an `ERROR` frame, and the session stays open. The frame has the `receipt-id` of a frame that
-//! asked for a receipt, and the `subscription` that was refused or has failed.
+//! A handler's error becomes an `ERROR` frame, and the session stays open. The `ERROR` has the `receipt-id` of a request
+//! that asked for a receipt, and the `subscription` that was refused or has failed.
 //!
 //! The client sees a code and a sentence only if they are a [`ClientError`], or if the error has one among its sources.
 //! Any other error is shown as `internal-error` and logged with `tracing`; to see the log, install a subscriber, such as

@@ -42,8 +42,8 @@ impl<S> App<S> {
         Ok(Upgrade::new(config, move |socket| sessions.run(socket)).map_err(within_server)?)
     }
 
-    /// Serves WebSocket connections to an address, on any path. Returns when the app's [`shutdown`](App::shutdown) has
-    /// finished; runs forever without one.
+    /// Serves WebSocket connections to an address, on any path, until the future is dropped or the app's
+    /// [`shutdown`](App::shutdown) has finished.
     ///
     /// # Errors
     ///
