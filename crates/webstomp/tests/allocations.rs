@@ -1,4 +1,4 @@
-//! What a frame costs in allocations, on the way from the peer's bytes to the answer's.
+//! Allocations for a frame, from the bytes of the request to the bytes of the answer.
 
 #![allow(
     clippy::indexing_slicing,
@@ -7,6 +7,7 @@
 )]
 
 use futures_util::FutureExt;
+use stomp_testing::websocket::{FIN, TEXT, frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use webstomp::{
     Router, Session,
@@ -14,13 +15,13 @@ use webstomp::{
     socket::{Config, Peer, Socket},
 };
 
-/// So many requests are sent at once, as busy clients do.
+/// The number of requests that the client sends at once, as busy clients do.
 const BATCH: usize = 16;
 
 async fn handler() {}
 
 #[test]
-fn a_send_with_a_receipt_costs_at_most_three() {
+fn a_send_with_a_receipt_makes_at_most_three_allocations() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -32,7 +33,7 @@ fn a_send_with_a_receipt_costs_at_most_three() {
         .with_header("content-type", "application/json")
         .with_header("trace-id", "0af7651916cd43dd8448eb211c80319c")
         .with_body(r#"{"order":1234567,"article":"a-1","count":12,"price":"12.50"}"#);
-    let request = masked(&request.to_bytes(Version::V1_2).unwrap());
+    let request = frame(FIN | TEXT, &request.to_bytes(Version::V1_2).unwrap());
     let requests = request.repeat(BATCH);
     let answer = 2 + b"RECEIPT\nreceipt-id:7\n\n\0".len();
     let mut answers = vec![0; answer * BATCH];
@@ -51,19 +52,19 @@ fn a_send_with_a_receipt_costs_at_most_three() {
         .unwrap_or(100);
     let counted = allocation_counter::measure(|| exchange(rounds));
     let each = counted.count_total as f64 / (rounds * BATCH) as f64;
-    println!("{each:.2} allocations a SEND with its RECEIPT");
-    assert!(each <= 3.0, "{each}");
+    println!("{each:.2} allocations for a SEND with its RECEIPT");
+    assert!(each <= 3.0, "{each} allocations");
     assert!(answers.ends_with(b"RECEIPT\nreceipt-id:7\n\n\0"));
 }
 
-/// The client's end of a WebSocket whose server is connected and runs these routes.
+/// Runs a session of these routes, and returns the client's end of its WebSocket, connected.
 async fn connect(router: Router) -> DuplexStream {
     let (mut client, server) = tokio::io::duplex(64 << 10);
     let socket = Socket::over_websocket(server, b"", Peer::default(), &Config::default());
     let (_, _, connection) = Session::new(socket, webstomp::session::Config::default());
     tokio::spawn(connection.run(router.build().unwrap()));
     client
-        .write_all(&masked(b"CONNECT\naccept-version:1.2\n\n\0"))
+        .write_all(&frame(FIN | TEXT, b"CONNECT\naccept-version:1.2\n\n\0"))
         .await
         .unwrap();
     let mut answer = [0; 256];
@@ -71,19 +72,4 @@ async fn connect(router: Router) -> DuplexStream {
     assert!(answer[2..length].starts_with(b"CONNECTED\n"));
     assert!(client.read(&mut answer).now_or_never().is_none());
     client
-}
-
-/// A WebSocket text message as a client sends it, with a mask of zeros.
-fn masked(payload: &[u8]) -> Vec<u8> {
-    let mut message = vec![0x81];
-    match u8::try_from(payload.len()) {
-        Ok(length @ 0..=125) => message.push(0x80 | length),
-        _ => {
-            message.push(0x80 | 126);
-            message.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
-        }
-    }
-    message.extend([0; 4]);
-    message.extend(payload);
-    message
 }

@@ -1,18 +1,18 @@
-//! A broker among an app's routes.
+//! A broker among the routes of an app.
 
 #![allow(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a helper that fails is a test that fails"
 )]
 
 mod support;
 
-use support::{Server, send, subscribe};
+use stomp_testing::frames::{ack, send, subscribe, subscribe_with_ack, unsubscribe};
+use support::Server;
 use webstomp::{
     App, BoxError, Path, Principal, State,
     broker::{Allow, Broker, Config},
-    frame::{Command, Frame, Headers},
+    frame::Headers,
 };
 
 async fn log_in(headers: Headers) -> Principal {
@@ -22,18 +22,18 @@ async fn log_in(headers: Headers) -> Principal {
 async fn say(
     State(broker): State<Broker>,
     Path(room): Path<String>,
-    who: Principal,
+    principal: Principal,
 ) -> Result<(), BoxError> {
+    let destination = format!("/topic/rooms/{room}");
     broker
-        .publish(&format!("/topic/rooms/{room}"), format!("{who} is here"))
+        .publish(&destination, format!("{principal} is here"))
         .await
 }
 
-/// A broker to which clients send nothing themselves but to `/queue/…`, and a route that publishes for them.
+/// A broker to which clients may send only under `/queue/`, and a route that publishes for them.
 fn server() -> (Broker, Server) {
-    let mut config = Config::default();
-    config.send = Allow::when(|request| request.destination().starts_with("/queue/"));
-    let broker = Broker::new(config).unwrap();
+    let queues = Allow::when(|request| request.destination().starts_with("/queue/"));
+    let broker = Broker::new(Config::default().send(queues)).unwrap();
     let app = App::new()
         .connect(log_in)
         .broker(&broker)
@@ -42,52 +42,50 @@ fn server() -> (Broker, Server) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_of_the_apps_own_goes_before_the_broker() {
-    let (broker, server) = server();
+async fn a_route_of_the_app_takes_precedence_over_the_broker() {
+    let (_, server) = server();
     let (mut ann, mut bob) = (server.client_as("ann").await, server.client_as("bob").await);
-    ann.asks(subscribe("0", "/topic/rooms.*")).await;
-    bob.asks(send("/topic/rooms/lobby", "")).await;
-    let message = ann.gets(Command::Message).await;
-    assert_eq!(message.body, "bob is here");
+    ann.receipt(subscribe("0", "/topic/rooms.*")).await;
+    bob.receipt(send("/topic/rooms/lobby", "")).await;
+    let message = ann.expect_message("bob is here").await;
     assert_eq!(
         message.headers.get("destination"),
         Some("/topic/rooms/lobby")
     );
-    bob.is_refused(send("/topic/news", "mine"), "forbidden")
+    bob.expect_refusal(send("/topic/news", "mine"), "forbidden")
         .await;
-    broker
-        .send_to_user(&Principal::new("bob"), "/queue/notes", "hello")
-        .await
-        .unwrap();
-    bob.asks(subscribe("1", "/user/queue/notes")).await;
-    bob.waits().await;
-    broker
-        .send_to_user(&Principal::new("bob"), "/queue/notes", "hello again")
-        .await
-        .unwrap();
-    assert_eq!(bob.gets(Command::Message).await.body, "hello again");
-    ann.waits().await;
+    ann.expect_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_acknowledged_goes_to_another() {
+async fn the_app_sends_to_a_user_that_is_subscribed() {
+    let (broker, server) = server();
+    let (mut ann, mut bob) = (server.client_as("ann").await, server.client_as("bob").await);
+    let principal = Principal::new("bob");
+    let notify = |text: &'static str| broker.send_to_user(&principal, "/queue/notes", text);
+    notify("before the subscription").await.unwrap();
+    ann.receipt(subscribe("1", "/user/queue/notes")).await;
+    bob.receipt(subscribe("1", "/user/queue/notes")).await;
+    bob.expect_nothing().await;
+    notify("after the subscription").await.unwrap();
+    bob.expect_message("after the subscription").await;
+    ann.expect_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unacknowledged_message_is_redelivered_to_another_consumer() {
     let (_, server) = server();
     let (mut ann, mut bob) = (server.client_as("ann").await, server.client_as("bob").await);
-    ann.asks(subscribe("0", "/queue/jobs").with_header("ack", "client"))
+    ann.receipt(subscribe_with_ack("0", "/queue/jobs", "client"))
         .await;
-    bob.asks(send("/queue/jobs", "dig")).await;
-    assert_eq!(ann.gets(Command::Message).await.body, "dig");
-    bob.asks(subscribe("0", "/queue/jobs").with_header("ack", "client"))
+    bob.receipt(send("/queue/jobs", "dig")).await;
+    ann.expect_message("dig").await;
+    bob.receipt(subscribe_with_ack("0", "/queue/jobs", "client"))
         .await;
-    ann.asks(Frame::new(Command::Unsubscribe).with_header("id", "0"))
-        .await;
-    let again = bob.gets(Command::Message).await;
-    assert_eq!(
-        (&again.body[..], again.headers.get("redelivered")),
-        (&b"dig"[..], Some("true"))
-    );
-    bob.asks(Frame::new(Command::Ack).with_header("id", again.headers.get("ack").unwrap()))
-        .await;
-    ann.asks(subscribe("0", "/queue/jobs")).await;
-    ann.waits().await;
+    ann.receipt(unsubscribe("0")).await;
+    let again = bob.expect_message("dig").await;
+    assert_eq!(again.headers.get("redelivered"), Some("true"));
+    bob.receipt(ack(&again)).await;
+    ann.receipt(subscribe("0", "/queue/jobs")).await;
+    ann.expect_nothing().await;
 }

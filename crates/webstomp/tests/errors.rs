@@ -1,24 +1,22 @@
-//! What clients are told when something goes wrong in an application, and what becomes of their sessions.
+//! Errors of an application: the `ERROR` that the client gets, and the state of its session afterwards.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
+#![allow(clippy::panic, reason = "a panic of a handler is one of the errors")]
 
 mod support;
 
 use std::{error::Error, future::pending, time::Duration};
-use support::{Server, send, subscribe};
+use stomp_testing::frames::{send, subscribe};
+use support::Server;
 use tower::timeout::TimeoutLayer;
 use webstomp::{
     App, ClientError, Handler, Json, Path, Response,
     frame::{Command, Frame},
     middleware::{Next, from_fn},
+    router::map_error,
     session::{AppErrors, Config},
 };
 
-/// Everything that can fail, by destination.
+/// An app with a destination for each kind of error.
 fn app(app_errors: AppErrors) -> App {
     async fn refuse() -> Result<(), ClientError> {
         Err(ClientError::new("out-of-stock", "There is none left."))
@@ -26,57 +24,40 @@ fn app(app_errors: AppErrors) -> App {
     async fn fail() -> Result<(), std::fmt::Error> {
         Err(std::fmt::Error)
     }
-    async fn break_down() {
+    async fn panic() {
         panic!("secret: a bug");
     }
     async fn order(_: Json<Vec<(String, u8)>>) {}
     async fn room(_: Path<u8>) {}
     async fn sink() {}
-    let panics = from_fn(
+    let panicking = from_fn(
         |_, _: Next| -> std::future::Ready<Result<Response, ClientError>> { panic!("another") },
     );
+    let timeout = TimeoutLayer::new(Duration::from_secs(5));
 
-    let mut config = Config::default();
-    config.app_errors = app_errors;
     App::new()
-        .session_config(config)
+        .session_config(Config::default().app_errors(app_errors))
         .send("/refused", refuse)
         .subscribe("/refused", refuse)
         .send("/failed", fail)
-        .send("/panic", break_down)
-        .send("/panic/in/layer", sink.layer(panics))
-        .send(
-            "/slow",
-            pending::<()>.layer(TimeoutLayer::new(Duration::from_secs(5))),
-        )
+        .send("/panic", panic)
+        .send("/panic/in/layer", sink.layer(panicking))
+        .send("/slow", pending::<()>.layer(timeout))
         .send("/orders", order)
         .send("/rooms/{room}", room)
         .send("/sink", sink)
 }
 
+/// Frames, and the code and text of the error that each gets.
 fn cases() -> Vec<(Frame, &'static str, &'static str)> {
+    const INTERNAL: &str = "The server failed to handle this frame.";
+    const NONE_LEFT: &str = "There is none left.";
     vec![
-        (send("/refused", ""), "out-of-stock", "There is none left."),
-        (
-            subscribe("s", "/refused"),
-            "out-of-stock",
-            "There is none left.",
-        ),
-        (
-            send("/failed", ""),
-            "internal-error",
-            "The server failed to handle this frame.",
-        ),
-        (
-            send("/panic", ""),
-            "internal-error",
-            "The server failed to handle this frame.",
-        ),
-        (
-            send("/panic/in/layer", ""),
-            "internal-error",
-            "The server failed to handle this frame.",
-        ),
+        (send("/refused", ""), "out-of-stock", NONE_LEFT),
+        (subscribe("s", "/refused"), "out-of-stock", NONE_LEFT),
+        (send("/failed", ""), "internal-error", INTERNAL),
+        (send("/panic", ""), "internal-error", INTERNAL),
+        (send("/panic/in/layer", ""), "internal-error", INTERNAL),
         (
             send("/slow", ""),
             "timeout",
@@ -106,32 +87,32 @@ fn cases() -> Vec<(Frame, &'static str, &'static str)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_session_goes_on() {
+async fn an_error_of_the_application_leaves_the_session_open() {
     let mut client = Server::new(app(AppErrors::KeepOpen)).client().await;
     for (frame, code, text) in cases() {
         let is_subscribe = frame.command == Command::Subscribe;
-        let error = client.is_refused(frame, code).await;
+        let error = client.expect_refusal(frame, code).await;
         assert_eq!(error.body, text);
         assert_eq!(
             error.headers.get("subscription"),
             is_subscribe.then_some("s")
         );
-        client.asks(send("/sink", "")).await;
+        client.receipt(send("/sink", "")).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_session_is_closed_where_that_is_wanted() {
+async fn an_error_of_the_application_closes_the_session_if_configured() {
     let server = Server::new(app(AppErrors::Close));
     for (frame, code, _) in cases() {
         let mut client = server.client().await;
-        client.is_refused(frame, code).await;
-        assert!(client.next().await.is_none(), "{code}");
+        client.expect_refusal(frame, code).await;
+        client.expect_end().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_app_maps_errors_as_it_likes() {
+async fn an_error_mapper_chooses_what_the_client_sees() {
     #[derive(Debug, thiserror::Error)]
     #[error("none of {0} is left")]
     struct OutOfStock(u8);
@@ -141,22 +122,21 @@ async fn an_app_maps_errors_as_it_likes() {
             Some(OutOfStock(article)) => {
                 ClientError::new("out-of-stock", format!("Order less of {article}."))
             }
-            None => webstomp::router::map_error(error),
+            None => map_error(error),
         }
     }
     async fn order() -> Result<(), OutOfStock> {
         Err(OutOfStock(7))
     }
-    let config = Config::default().error_mapper(shown);
-    let mut client = Server::new(App::new().session_config(config).send("/orders", order))
-        .client()
+    let app = App::new()
+        .session_config(Config::default().error_mapper(shown))
+        .send("/orders", order);
+    let mut client = Server::new(app).client().await;
+    let error = client
+        .expect_refusal(send("/orders", ""), "out-of-stock")
         .await;
-    assert_eq!(
-        client
-            .is_refused(send("/orders", ""), "out-of-stock")
-            .await
-            .body,
-        "Order less of 7."
-    );
-    client.is_refused(send("/nowhere", ""), "not-found").await;
+    assert_eq!(error.body, "Order less of 7.");
+    client
+        .expect_refusal(send("/nowhere", ""), "not-found")
+        .await;
 }

@@ -1,6 +1,6 @@
-//! What one peer can make the server hold by saying much that never becomes a frame: bounded, and counted.
+//! The memory that one peer can make the server hold with input that never becomes a frame.
 //!
-//! A short run; with `SOAK=1` in the environment, a million of what costs a peer least.
+//! The usual run is short; with `SOAK=1` in the environment, the cheapest input is sent a million times.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,155 +8,128 @@
     reason = "a helper that fails is a test that fails"
 )]
 
-mod wire;
+mod transports;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use stomp_testing::{
+    Client, Received, usual_or_soak,
+    websocket::{BINARY, CONTINUATION, FIN, PING, frame},
+};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{sleep, timeout},
 };
+use transports::{next, open_in_memory};
 use webstomp::{
-    Peer, Router, Session,
+    Router,
     frame::{Limits, Version},
     session::Config,
-    socket::Socket,
 };
-use wire::{BINARY, CONTINUATION, Client, FIN, Heard, PING, soak, websocket_frame};
 
-/// One way to say much: something at first, and something else so many times.
+/// Bytes that a client sends: some at first, and then others many times.
 struct Flood {
     name: &'static str,
     is_websocket: bool,
     first: Vec<u8>,
     again: Vec<u8>,
     times: usize,
-    /// The code of the `ERROR` that ends it, if something does before a deadline.
+    /// The code of the `ERROR` that ends the session, if one does before a timeout.
     code: Option<&'static str>,
 }
 
-fn flood(
-    name: &'static str,
-    is_websocket: bool,
-    first: &[u8],
-    again: &[u8],
-    times: usize,
-) -> Flood {
-    Flood {
-        name,
-        is_websocket,
-        first: first.to_vec(),
-        again: again.to_vec(),
-        times,
-        code: None,
-    }
-}
-
 impl Flood {
-    fn ended(self) -> Flood {
+    fn over_byte_stream(name: &'static str, first: &str, again: &[u8], times: usize) -> Flood {
         Flood {
+            name,
+            is_websocket: false,
+            first: first.into(),
+            again: again.to_vec(),
+            times,
             code: Some("too-large"),
-            ..self
+        }
+    }
+
+    fn over_websocket(name: &'static str, first: Vec<u8>, again: Vec<u8>, times: usize) -> Flood {
+        Flood {
+            name,
+            is_websocket: true,
+            first,
+            again,
+            times,
+            code: Some("too-large"),
         }
     }
 }
 
-/// Floods of bytes, and floods of WebSocket frames; `command` begins a frame.
+/// All floods. The frame that does not end begins with `command`.
 fn floods(command: &str, is_connected: bool) -> Vec<Flood> {
-    let many = soak(1_000_000, 20_000);
+    let many = usual_or_soak(20_000, 1_000_000);
     let line = format!("{command}\na:");
-    let message = |bytes: &[u8]| websocket_frame(FIN | BINARY, bytes);
-    let (part, more) = (
-        |bytes: &[u8]| websocket_frame(BINARY, bytes),
-        |bytes: &[u8]| websocket_frame(CONTINUATION, bytes),
-    );
+    let message = |bytes: &[u8]| frame(FIN | BINARY, bytes);
+    let fragment = |bytes: &[u8]| frame(BINARY, bytes);
+    let next_fragment = |bytes: &[u8]| frame(CONTINUATION, bytes);
+    let line_ends = b"\n\n\n\n\n\n\n\n\r\n";
     vec![
-        flood(
-            "a line without an end",
-            false,
-            line.as_bytes(),
-            b"x",
-            20_000,
-        )
-        .ended(),
-        flood(
-            "a head without an end",
-            false,
-            format!("{command}\n").as_bytes(),
+        Flood::over_byte_stream("a line without end", &line, b"x", 20_000),
+        Flood::over_byte_stream(
+            "a head without end",
+            &format!("{command}\n"),
             b"a:b\n",
             20_000,
-        )
-        .ended(),
-        // Heart-beats, once a peer is connected.
+        ),
         Flood {
+            // After CONNECTED, line ends are heart-beats.
             code: (!is_connected).then_some("too-large"),
-            ..flood(
-                "line ends and nothing else",
-                false,
-                b"",
-                b"\n\n\n\n\n\n\n\n\r\n",
-                many,
-            )
+            ..Flood::over_byte_stream("line ends and nothing else", "", line_ends, many)
         },
-        flood(
-            "a line without an end, in messages",
-            true,
-            &message(line.as_bytes()),
-            &message(b"x"),
+        Flood::over_websocket(
+            "a line without end, in messages",
+            message(line.as_bytes()),
+            message(b"x"),
             20_000,
-        )
-        .ended(),
-        flood(
-            "a message without an end",
-            true,
-            &part(b"\n"),
-            &more(b"\n\n\n\n"),
+        ),
+        Flood::over_websocket(
+            "a message without end",
+            fragment(b"\n"),
+            next_fragment(b"\n\n\n\n"),
             80_000,
-        )
-        .ended(),
-        flood(
-            "a message of fragments of nothing",
-            true,
-            &part(b""),
-            &more(b""),
+        ),
+        Flood::over_websocket(
+            "a message of empty fragments",
+            fragment(b""),
+            next_fragment(b""),
             many,
-        )
-        .ended(),
-        flood("messages of nothing", true, b"", &message(b""), many).ended(),
+        ),
+        Flood::over_websocket("empty messages", vec![], message(b""), many),
     ]
 }
 
-/// A client that says too much, and its server's runtime.
-fn reach(is_websocket: bool, is_connected: bool) -> (Runtime, Client) {
+/// Runs a server, and opens a client of it.
+fn open(is_websocket: bool, is_connected: bool) -> (Runtime, Client) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .unwrap();
     let client = runtime.block_on(async {
-        let (ours, theirs) = tokio::io::duplex(4 << 10);
-        let socket = match is_websocket {
-            true => Socket::over_websocket(ours, b"", Peer::default(), &Default::default()),
-            false => Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
-        };
-        let (_, _, connection) = Session::new(socket, Config::default());
         async fn sink() {}
-        tokio::spawn(connection.run(Router::new().send("/sink", sink).build().unwrap()));
-        let mut client = Client::new(Box::new(theirs), is_websocket);
+        let routes = Router::new().send("/sink", sink).build().unwrap();
+        let mut client = open_in_memory(routes, &Arc::default(), is_websocket);
         if is_connected {
-            client.connects(Version::V1_2).await;
+            client.connect(Version::V1_2).await;
         }
         client
     });
     (runtime, client)
 }
 
-/// The most bytes that a flood makes the server hold.
+/// Sends a flood, and returns the most bytes that were allocated meanwhile.
 fn pour(flood: &Flood, runtime: &Runtime, client: &mut Client) -> usize {
     let counted = allocation_counter::measure(|| {
         runtime.block_on(async {
-            client.say_raw(&flood.first).await;
+            client.send_raw(&flood.first).await;
             for _ in 0..flood.times {
-                client.say_raw(&flood.again).await;
+                client.send_raw(&flood.again).await;
             }
             sleep(Duration::from_millis(1)).await;
         });
@@ -164,65 +137,53 @@ fn pour(flood: &Flood, runtime: &Runtime, client: &mut Client) -> usize {
     usize::try_from(counted.bytes_max).unwrap()
 }
 
-/// The code of the `ERROR` that has come, if one has.
-fn told(runtime: &Runtime, client: &mut Client) -> Option<String> {
-    let heard = runtime.block_on(async { timeout(Duration::from_millis(10), client.hear()).await });
-    match heard {
-        Ok(Heard::Frame(frame)) => frame.headers.get("message").map(str::to_owned),
-        Ok(other) => panic!("{other:?}, and no word"),
+/// The code of the `ERROR` that has arrived, if one has.
+fn error_code(runtime: &Runtime, client: &mut Client) -> Option<String> {
+    let received =
+        runtime.block_on(async { timeout(Duration::from_millis(10), next(client)).await });
+    match received {
+        Ok(Received::Frame(frame)) => frame.headers.get("message").map(str::to_owned),
+        Ok(other) => panic!("expected an ERROR or nothing, received {other:?}"),
         Err(_) => None,
     }
 }
 
 #[test]
-fn what_never_becomes_a_frame_is_held_within_bounds() {
+fn memory_for_input_without_a_frame_is_bounded() {
     let (before, after) = (Limits::before_login(), Limits::default());
     for (is_connected, command, limit) in [
         (false, "CONNECT", before.max_frame_bytes),
         (true, "SEND", after.max_frame_bytes + after.max_head_bytes),
     ] {
         for flood in floods(command, is_connected) {
-            let (runtime, mut client) = reach(flood.is_websocket, is_connected);
-            let most = pour(&flood, &runtime, &mut client);
-            // A buffer grows by doubling, and for a moment the smaller one is there as well; and there is what is read
-            // at once.
+            let (runtime, mut client) = open(flood.is_websocket, is_connected);
+            let bytes = pour(&flood, &runtime, &mut client);
+            // A buffer doubles to grow, and needs the old and the new memory at that moment. The rest is for one read.
             assert!(
-                most <= 3 * limit + (8 << 10),
-                "{}: {most} bytes for a limit of {limit}",
+                bytes <= 3 * limit + (8 << 10),
+                "{}: {bytes} bytes, at a limit of {limit}",
                 flood.name
             );
-            assert_eq!(
-                told(&runtime, &mut client).as_deref(),
-                flood.code,
-                "{}",
-                flood.name
-            );
+            let code = error_code(&runtime, &mut client);
+            assert_eq!(code.as_deref(), flood.code, "{}", flood.name);
             println!(
-                "{} {} times: {most} bytes at most, of {limit} that are allowed",
+                "{}, {} times: at most {bytes} bytes, at a limit of {limit}",
                 flood.name, flood.times
             );
         }
     }
 }
 
-/// They are answered, and nobody reads the answers.
 #[test]
-fn pings_are_answered_within_bounds() {
+fn memory_for_answers_to_pings_that_nobody_reads_is_bounded() {
     let limit = Config::default().max_outbound_bytes;
     for is_connected in [false, true] {
-        let flood = flood(
-            "pings",
-            true,
-            b"",
-            &websocket_frame(FIN | PING, &[0; 125]),
-            soak(100_000, 10_000),
-        );
-        let (runtime, mut client) = reach(true, is_connected);
-        let most = pour(&flood, &runtime, &mut client);
-        assert!(most <= limit, "{most} bytes for a limit of {limit}");
-        println!(
-            "{} pings: {most} bytes at most, of {limit} that are allowed",
-            flood.times
-        );
+        let ping = frame(FIN | PING, &[0; 125]);
+        let times = usual_or_soak(10_000, 100_000);
+        let flood = Flood::over_websocket("pings", vec![], ping, times);
+        let (runtime, mut client) = open(true, is_connected);
+        let bytes = pour(&flood, &runtime, &mut client);
+        assert!(bytes <= limit, "{bytes} bytes, at a limit of {limit}");
+        println!("{times} pings: at most {bytes} bytes, at a limit of {limit}");
     }
 }

@@ -1,127 +1,125 @@
-//! Sessions that idle, in great numbers, behind a service that serves two requests at a time.
+//! Many idle sessions behind a service that serves two requests at a time.
 
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a helper that fails is a test that fails"
 )]
 
-mod wire;
+mod transports;
 
 use futures_util::future::join_all;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
+use stomp_testing::{Client, frames, seeded, until, usual_or_soak};
 use tokio::sync::Barrier;
 use tower::{Layer, limit::GlobalConcurrencyLimitLayer};
-use webstomp::{
-    Peer, Router, Session, State,
-    frame::{Command, Version},
-    session::Config,
-    socket::Socket,
-};
-use wire::{Client, Random, soak, until};
+use transports::open_in_memory;
+use webstomp::{Router, State, frame::Version, router::SessionService, session::Config};
 
 const SESSIONS: usize = 100;
 
-/// What calls there are.
+/// The calls of handlers.
 #[derive(Clone)]
 struct Calls {
-    /// Two calls that wait for each other: they end only if both run.
+    /// Two calls that wait for each other: both must run, or none ends.
     pair: Arc<Barrier>,
     running: Arc<AtomicUsize>,
-    most: Arc<AtomicUsize>,
-    farewells: Arc<AtomicUsize>,
+    max_running: Arc<AtomicUsize>,
+    disconnects: Arc<AtomicUsize>,
 }
 
-/// A call that ends when another has begun.
+impl Calls {
+    fn new() -> Calls {
+        Calls {
+            pair: Arc::new(Barrier::new(2)),
+            running: Arc::default(),
+            max_running: Arc::default(),
+            disconnects: Arc::default(),
+        }
+    }
+
+    /// A service of these handlers that serves two requests at a time.
+    fn service(&self) -> impl SessionService + Clone + use<> {
+        let routes = Router::new()
+            .send("/pair", meet)
+            .send("/sink", sink)
+            .disconnect(disconnect)
+            .with_state(self.clone())
+            .build()
+            .unwrap();
+        GlobalConcurrencyLimitLayer::new(2).layer(routes)
+    }
+}
+
+/// Waits until another call waits too.
 async fn meet(State(calls): State<Calls>) {
     let running = calls.running.fetch_add(1, Ordering::SeqCst) + 1;
-    calls.most.fetch_max(running, Ordering::SeqCst);
+    calls.max_running.fetch_max(running, Ordering::SeqCst);
     calls.pair.wait().await;
     calls.running.fetch_sub(1, Ordering::SeqCst);
 }
 
-async fn farewell(State(calls): State<Calls>) {
-    calls.farewells.fetch_add(1, Ordering::SeqCst);
+async fn disconnect(State(calls): State<Calls>) {
+    calls.disconnects.fetch_add(1, Ordering::SeqCst);
 }
 
 async fn sink() {}
 
-async fn asks(client: &mut Client, destination: &str) {
-    client
-        .asks(
-            format!("SEND\ndestination:{destination}\nreceipt:9\n\n\0"),
-            "9",
-        )
-        .await;
+/// Sends to a destination from all clients at once, and waits for all receipts.
+async fn send_from_all(clients: &mut [Client], destination: &str) {
+    let receipts = clients
+        .iter_mut()
+        .map(|client| client.receipt(frames::send(destination, "")));
+    join_all(receipts).await;
+}
+
+/// Sends from two random clients, of which each can only finish with the other.
+async fn send_from_pair(clients: &mut [Client], rng: &mut stomp_testing::Rng) {
+    let at = rng.usize(1..clients.len());
+    let (before, after) = clients.split_at_mut(at);
+    let (first, second) = (rng.usize(..before.len()), rng.usize(..after.len()));
+    tokio::join!(
+        before[first].receipt(frames::send("/pair", "")),
+        after[second].receipt(frames::send("/pair", ""))
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_idles_holds_no_permit() {
-    let zero = || Arc::new(AtomicUsize::new(0));
-    let calls = Calls {
-        pair: Arc::new(Barrier::new(2)),
-        running: zero(),
-        most: zero(),
-        farewells: zero(),
-    };
-    let routes = Router::new()
-        .send("/meet", meet)
-        .send("/sink", sink)
-        .disconnect(farewell)
-        .with_state(calls.clone());
-    let service = GlobalConcurrencyLimitLayer::new(2).layer(routes.build().unwrap());
+async fn idle_sessions_hold_no_permits_of_a_concurrency_limit() {
+    let calls = Calls::new();
+    let service = calls.service();
     let config = Arc::new(Config::default());
-    let reach = |number: usize| {
-        let (ours, theirs) = tokio::io::duplex(64 << 10);
-        let is_websocket = number % 2 == 0;
-        let socket = match is_websocket {
-            true => Socket::over_websocket(ours, b"", Peer::default(), &Default::default()),
-            false => Socket::over_byte_stream(ours, Peer::default(), &Default::default()),
-        };
-        let (_, _, connection) = Session::new(socket, Arc::clone(&config));
-        tokio::spawn(connection.run(service.clone()));
-        Client::new(Box::new(theirs), is_websocket)
-    };
-    let mut clients: Vec<_> = (0..SESSIONS).map(reach).collect();
-    join_all(
-        clients
-            .iter_mut()
-            .map(|client| client.connects(Version::V1_2)),
-    )
-    .await;
-    // All at once: each is served though only two can be.
-    join_all(clients.iter_mut().map(|client| asks(client, "/meet"))).await;
-    // Two of them, while all others idle that were served before.
-    let mut random = Random(2);
-    let rounds = soak(10_000, 1_000);
+    let mut clients: Vec<_> = (0..SESSIONS)
+        .map(|number| open_in_memory(service.clone(), &config, number % 2 == 0))
+        .collect();
+    join_all(clients.iter_mut().map(|c| c.connect(Version::V1_2))).await;
+
+    send_from_all(&mut clients, "/pair").await;
+    let mut rng = seeded(2);
+    let rounds = usual_or_soak(1_000, 10_000);
     for _ in 0..rounds {
-        let at = random.below(SESSIONS - 1);
-        let (before, after) = clients.split_at_mut(at + 1);
-        let (first, other) = (before.last_mut().unwrap(), random.below(after.len()));
-        tokio::join!(asks(first, "/meet"), asks(&mut after[other], "/meet"));
+        send_from_pair(&mut clients, &mut rng).await;
     }
-    assert_eq!(calls.most.load(Ordering::SeqCst), 2, "the limit holds");
-    // A third of them goes, one way or the other; the rest is served.
+    let max_running = calls.max_running.load(Ordering::SeqCst);
+    assert_eq!(max_running, 2, "calls that ran at the same time");
+
+    // A third of the sessions ends, with and without DISCONNECT; the others are still served.
     let leaving = clients.split_off(SESSIONS * 2 / 3);
     for (number, mut client) in leaving.into_iter().enumerate() {
         if number % 2 == 0 {
-            client.say("DISCONNECT\nreceipt:bye\n\n\0").await;
-            client.gets(Command::Receipt).await;
+            client.receipt(frames::disconnect()).await;
         }
     }
-    join_all(clients.iter_mut().map(|client| asks(client, "/sink"))).await;
-    until("all that went are known to", || {
+    send_from_all(&mut clients, "/sink").await;
+    until("the sessions that ended are gone", || {
         config.sessions.len() == clients.len()
     })
     .await;
-    assert_eq!(
-        calls.farewells.load(Ordering::SeqCst),
-        SESSIONS - clients.len()
-    );
+    let disconnects = calls.disconnects.load(Ordering::SeqCst);
+    assert_eq!(disconnects, SESSIONS - clients.len());
     println!(
         "{} requests of {SESSIONS} sessions, two at a time",
         SESSIONS + 2 * rounds

@@ -1,8 +1,7 @@
-//! The layers of our own, on an app, on a prefix and on one route, and what they do to the frames of real sessions.
+//! The layers of this workspace on an app, on a prefix and on one route, over sessions in memory.
 
 #![allow(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a helper that fails is a test that fails"
 )]
 
@@ -12,18 +11,21 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use support::{Server, send, subscribe};
+use stomp_testing::frames::{disconnect, send, subscribe, unsubscribe};
+use support::Server;
 use webstomp::{
     App, BoxError, ClientError, Connected, DisconnectReason, Handler, Peer, Principal, Request,
     Response, Router, State,
-    frame::{Command, Frame, Headers},
+    frame::{Command, Headers},
     middleware::{Next, RejectOverRateLayer, RequirePrincipalLayer, from_fn},
 };
 
+const HOUR: Duration = Duration::from_secs(3_600);
+
 async fn sink() {}
 
-/// Who says a login has one.
-async fn login(headers: Headers) -> Connected {
+/// Gives clients with a login a principal.
+async fn log_in(headers: Headers) -> Connected {
     match headers.get("login").filter(|login| !login.is_empty()) {
         Some(login) => Connected::from(Principal::new(login)),
         None => Connected::new(),
@@ -31,19 +33,17 @@ async fn login(headers: Headers) -> Connected {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function() {
+async fn a_function_as_middleware_can_refuse_requests() {
     async fn polite(request: Request, next: Next) -> Result<Response, BoxError> {
         if request.command() == Command::Send && request.body() != "please" {
             return Err(ClientError::new("rude", "Say please.").into());
         }
         next.run(request).await
     }
+    let nested = Router::new().send("/sink", sink).layer(from_fn(polite));
     for app in [
         App::new().send("/p/sink", sink).layer(from_fn(polite)),
-        App::new().nest(
-            "/p",
-            Router::new().send("/sink", sink).layer(from_fn(polite)),
-        ),
+        App::new().nest("/p", nested),
         App::new().send("/p/sink", sink.layer(from_fn(polite))),
         App::new()
             .send("/p/sink", sink)
@@ -51,125 +51,108 @@ async fn a_function() {
             .layer(from_fn(polite)),
     ] {
         let mut client = Server::new(app).client().await;
-        assert_eq!(
-            client.is_refused(send("/p/sink", "now"), "rude").await.body,
-            "Say please."
-        );
-        client.asks(send("/p/sink", "please")).await;
+        let error = client.expect_refusal(send("/p/sink", "now"), "rude").await;
+        assert_eq!(error.body, "Say please.");
+        client.receipt(send("/p/sink", "please")).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn require_principal() {
+async fn require_principal_refuses_clients_without_a_login() {
+    let nested = Router::new()
+        .send("/sink", sink)
+        .subscribe("/sink", sink)
+        .policy(RequirePrincipalLayer);
     for app in [
         App::new()
             .send("/p/sink", sink)
             .subscribe("/p/sink", sink)
             .layer(RequirePrincipalLayer),
-        App::new().nest(
-            "/p",
-            Router::new()
-                .send("/sink", sink)
-                .subscribe("/sink", sink)
-                .policy(RequirePrincipalLayer),
-        ),
+        App::new().nest("/p", nested),
         App::new()
             .send("/p/sink", sink.policy(RequirePrincipalLayer))
             .subscribe("/p/sink", sink.layer(RequirePrincipalLayer)),
     ] {
-        let server = Server::new(app.connect(login));
-        let mut nobody = server.client().await;
-        nobody
-            .is_refused(send("/p/sink", ""), "login-required")
-            .await;
-        nobody
-            .is_refused(subscribe("0", "/p/sink"), "login-required")
-            .await;
-        nobody
-            .asks(Frame::new(Command::Unsubscribe).with_header("id", "0"))
-            .await;
+        let server = Server::new(app.connect(log_in));
+        let mut anonymous = server.client().await;
+        for frame in [send("/p/sink", ""), subscribe("0", "/p/sink")] {
+            anonymous.expect_refusal(frame, "login-required").await;
+        }
+        anonymous.receipt(unsubscribe("0")).await;
         let mut ann = server.client_as("ann").await;
-        ann.asks(send("/p/sink", "")).await;
-        ann.asks(subscribe("0", "/p/sink")).await;
+        ann.receipt(send("/p/sink", "")).await;
+        ann.receipt(subscribe("0", "/p/sink")).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn rate_limit() {
-    let layer = || RejectOverRateLayer::new(2, Duration::from_secs(3_600));
-    for (app, other_is_free) in [
-        (
-            App::new()
-                .send("/p/a", sink)
-                .send("/p/b", sink)
-                .layer(layer()),
-            false,
-        ),
-        (
-            App::new().nest(
-                "/p",
-                Router::new()
-                    .send("/a", sink)
-                    .send("/b", sink)
-                    .layer(layer()),
-            ),
-            false,
-        ),
-        (
-            App::new()
-                .send("/p/a", sink.layer(layer()))
-                .send("/p/b", sink),
-            true,
-        ),
+async fn reject_over_rate_counts_each_session_alone() {
+    let layer = || RejectOverRateLayer::new(2, HOUR);
+    let both = || App::new().send("/p/a", sink).send("/p/b", sink);
+    let nested = Router::new()
+        .send("/a", sink)
+        .send("/b", sink)
+        .layer(layer());
+    let one = App::new()
+        .send("/p/a", sink.layer(layer()))
+        .send("/p/b", sink);
+    for (app, is_b_limited) in [
+        (both().layer(layer()), true),
+        (App::new().nest("/p", nested), true),
+        (one, false),
     ] {
         let server = Server::new(app);
-        let [mut one, mut other] = [server.client().await, server.client().await];
-        one.asks(send("/p/a", "")).await;
-        one.asks(send("/p/a", "")).await;
-        one.is_refused(send("/p/a", ""), "rate-limited").await;
-        match other_is_free {
-            true => one.asks(send("/p/b", "")).await,
-            false => drop(one.is_refused(send("/p/b", ""), "rate-limited").await),
+        let [mut first, mut second] = [server.client().await, server.client().await];
+        first.receipt(send("/p/a", "")).await;
+        first.receipt(send("/p/a", "")).await;
+        first.expect_refusal(send("/p/a", ""), "rate-limited").await;
+        if is_b_limited {
+            first.expect_refusal(send("/p/b", ""), "rate-limited").await;
+        } else {
+            first.receipt(send("/p/b", "")).await;
         }
-        other.asks(send("/p/a", "")).await;
-        one.asks(Frame::new(Command::Disconnect)).await;
+        second.receipt(send("/p/a", "")).await;
+        first.receipt(disconnect()).await;
     }
 }
 
-/// The layers of our own let `DISCONNECT` pass, however much was refused before.
-#[tokio::test(start_paused = true)]
-async fn the_end_is_told_through_all_layers() {
-    type Ends = Arc<Mutex<Vec<(Option<DisconnectReason>, bool)>>>;
-    async fn note(State(ends): State<Ends>, reason: DisconnectReason, peer: Peer) {
-        ends.lock()
-            .unwrap()
-            .push((Some(reason), peer.request.is_some()));
+type Ends = Arc<Mutex<Vec<(Option<DisconnectReason>, bool)>>>;
+
+/// An app that notes each `DISCONNECT` and each `SEND`, under layers that refuse much.
+fn noting_app(ends: &Ends) -> App {
+    async fn note_end(State(ends): State<Ends>, reason: DisconnectReason, peer: Peer) {
+        let end = (Some(reason), peer.request.is_some());
+        ends.lock().unwrap().push(end);
     }
-    async fn note_maybe(
+    async fn note_send(
         State(ends): State<Ends>,
         reason: Option<DisconnectReason>,
         _: Option<Principal>,
     ) {
         ends.lock().unwrap().push((reason, false));
     }
-    let ends = Ends::default();
-    let app = App::new()
-        .connect(login)
-        .disconnect(note)
-        .send("/notes", note_maybe)
-        .with_state(Arc::clone(&ends))
-        .layer(RejectOverRateLayer::new(1, Duration::from_secs(3_600)))
+    let rate_limit = tower::limit::RateLimitLayer::new(100, Duration::from_secs(1));
+    App::new()
+        .connect(log_in)
+        .disconnect(note_end)
+        .send("/notes", note_send)
+        .with_state(Arc::clone(ends))
+        .layer(RejectOverRateLayer::new(1, HOUR))
         .layer_per_session(RequirePrincipalLayer)
-        .layer_per_session(tower::limit::RateLimitLayer::new(
-            100,
-            Duration::from_secs(1),
-        ));
-    let server = Server::new(app);
+        .layer_per_session(rate_limit)
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnect_passes_all_layers_even_after_refusals() {
+    let ends = Ends::default();
+    let server = Server::new(noting_app(&ends));
 
     let mut client = server.client_as("ann").await;
-    client.asks(send("/notes", "")).await;
-    client.is_refused(send("/notes", ""), "rate-limited").await;
-    client.asks(Frame::new(Command::Disconnect)).await;
+    client.receipt(send("/notes", "")).await;
+    client
+        .expect_refusal(send("/notes", ""), "rate-limited")
+        .await;
+    client.receipt(disconnect()).await;
     assert_eq!(
         std::mem::take(&mut *ends.lock().unwrap()),
         [(None, false), (Some(DisconnectReason::Requested), true)]

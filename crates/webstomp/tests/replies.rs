@@ -1,8 +1,7 @@
-//! Replies, and subscriptions that begin with what there is.
+//! Replies to `SEND`, and subscriptions that begin with current values.
 
 #![allow(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a helper that fails is a test that fails"
 )]
 
@@ -13,10 +12,9 @@ use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
-use support::{Server, send, subscribe};
-use webstomp::{
-    App, ClientError, IntoSubscribeResponse, Json, Observe, Reply, State, frame::Command,
-};
+use stomp_testing::frames::{send, subscribe};
+use support::Server;
+use webstomp::{App, ClientError, IntoSubscribeResponse, Json, Observe, Reply, State};
 
 async fn add(
     State(calls): State<Arc<AtomicUsize>>,
@@ -25,12 +23,11 @@ async fn add(
     calls.fetch_add(1, Ordering::SeqCst);
     a.checked_add(b)
         .map(|sum| Reply(Json(sum)))
-        .ok_or_else(|| ClientError::new("too-large", "That is too much."))
+        .ok_or_else(|| ClientError::new("too-large", "The sum is too large."))
 }
 
-async fn replies() {}
-
 fn server(calls: &Arc<AtomicUsize>) -> Server {
+    async fn replies() {}
     let app = App::new()
         .send("/sums", add)
         .subscribe("/replies", replies)
@@ -39,76 +36,70 @@ fn server(calls: &Arc<AtomicUsize>) -> Server {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_goes_to_who_has_asked() {
+async fn a_reply_goes_only_to_the_session_that_sent_the_request() {
     let server = server(&Arc::default());
     let [mut client, mut other] = [server.client().await, server.client().await];
     for client in [&mut client, &mut other] {
-        client.asks(subscribe("r", "/replies")).await;
-        client.asks(subscribe("o", "/other")).await;
+        client.receipt(subscribe("r", "/replies")).await;
+        client.receipt(subscribe("o", "/other")).await;
     }
-    let ask = send("/sums", "[1,2]").with_header("reply-to", "/replies");
-    client
-        .begins(ask.clone().with_header("correlation-id", "42"))
-        .await;
-    let reply = client.gets(Command::Message).await;
-    assert_eq!(reply.headers.get("subscription"), Some("r"));
-    assert_eq!(reply.headers.get("destination"), Some("/replies"));
-    assert_eq!(reply.headers.get("correlation-id"), Some("42"));
-    assert_eq!(reply.headers.get("content-type"), Some("application/json"));
-    assert_eq!(reply.body, "3");
-    client.is_answered().await;
+    let question = send("/sums", "[1,2]").with_header("reply-to", "/replies");
+    let correlated = question.clone().with_header("correlation-id", "42");
+    let id = client.request(correlated).await;
+    let reply = client.expect_message_for("r", "3").await;
+    for (name, value) in [
+        ("destination", "/replies"),
+        ("correlation-id", "42"),
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(reply.headers.get(name), Some(value), "{name}");
+    }
+    client.expect_receipt(&id).await;
 
-    client.begins(ask).await;
-    assert_eq!(
-        client
-            .gets(Command::Message)
-            .await
-            .headers
-            .get("correlation-id"),
-        None
-    );
-    client.is_answered().await;
-    other.waits().await;
+    let id = client.request(question).await;
+    let reply = client.expect_message("3").await;
+    assert_eq!(reply.headers.get("correlation-id"), None);
+    client.expect_receipt(&id).await;
+    other.expect_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_replied_to_is_refused() {
+async fn a_request_without_reply_to_is_refused_before_its_handler() {
     let calls = Arc::default();
-    let server = server(&calls);
-    let mut client = server.client().await;
+    let mut client = server(&calls).client().await;
     let error = client
-        .is_refused(send("/sums", "[1,2]"), "bad-request")
+        .expect_refusal(send("/sums", "[1,2]"), "bad-request")
         .await;
-    assert!(
-        std::str::from_utf8(&error.body)
-            .unwrap()
-            .contains("\"reply-to\"")
-    );
-    assert_eq!(calls.load(Ordering::SeqCst), 0, "the handler is not called");
-
-    // Another session's subscription does not count.
-    let mut other = server.client().await;
-    other.asks(subscribe("r", "/replies")).await;
-    let ask = |body| send("/sums", body).with_header("reply-to", "/replies");
-    client.is_refused(ask("[1,2]"), "not-subscribed").await;
-    client.asks(subscribe("r", "/replies")).await;
-    client
-        .is_refused(ask("[9223372036854775807,1]"), "too-large")
-        .await;
-    other.waits().await;
+    let text = std::str::from_utf8(&error.body).unwrap();
+    assert!(text.contains("\"reply-to\""), "{text}");
+    assert_eq!(calls.load(Ordering::SeqCst), 0, "calls of the handler");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscription_begins_with_what_there_is() {
+async fn a_reply_needs_a_subscription_of_the_same_session() {
+    let server = server(&Arc::default());
+    let [mut client, mut other] = [server.client().await, server.client().await];
+    other.receipt(subscribe("r", "/replies")).await;
+    let question = |body| send("/sums", body).with_header("reply-to", "/replies");
+    client
+        .expect_refusal(question("[1,2]"), "not-subscribed")
+        .await;
+    client.receipt(subscribe("r", "/replies")).await;
+    client
+        .expect_refusal(question("[9223372036854775807,1]"), "too-large")
+        .await;
+    other.expect_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_can_begin_with_current_values() {
     async fn watch() -> impl IntoSubscribeResponse {
         Observe(stream::iter(["new", "newer"])).starting_with([Json(1), Json(2)])
     }
-    let mut client = Server::new(App::new().subscribe("/changes", watch))
-        .client()
-        .await;
-    client.begins(subscribe("0", "/changes")).await;
-    client.is_answered().await;
+    let server = Server::new(App::new().subscribe("/changes", watch));
+    let mut client = server.client().await;
+    client.receipt(subscribe("0", "/changes")).await;
     for body in ["1", "2", "new", "newer"] {
-        assert_eq!(client.gets(Command::Message).await.body, body);
+        client.expect_message(body).await;
     }
 }

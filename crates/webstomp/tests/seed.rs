@@ -1,28 +1,26 @@
-//! The README that this began with, word for word where it is about routes and middleware, and what became of it.
+//! The routes and middleware of the README that this project began with, and their form in Rust.
 
 #![allow(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a helper that fails is a test that fails"
 )]
 
 mod support;
 
-use futures_util::{Stream, stream};
-use support::{Server, send, subscribe};
+use futures_util::{Stream, StreamExt, stream};
+use stomp_testing::frames::{connect, send, subscribe};
+use support::Server;
 use webstomp::{
     App, BoxError, ClientError, Json, Observe, Path, Request, Response, Router, Session,
-    frame::{Command, Frame, Headers},
+    frame::{Frame, Headers, Version},
     middleware::{Next, from_fn},
 };
 
 /// `router.use(function (next) { … next() … next(new Error("colors not coordinated")) })`
 async fn colours(request: Request, next: Next) -> Result<Response, BoxError> {
     if request.headers().get("colour") == Some("clashing") {
-        // Halt on error.
         return Err(ClientError::new("colours", "colors not coordinated").into());
     }
-    // Proceed to next.
     next.run(request).await
 }
 
@@ -34,13 +32,11 @@ fn authenticate(email: &str, passcode: &str) -> Option<User> {
 }
 
 /// `router.connect(function () { var {email, passcode} = this.headers; this.state.user = authenticate(email, passcode) })`
-async fn connect(session: Session, headers: Headers) -> Result<(), ClientError> {
-    let (email, passcode) = (
-        headers.get("email").unwrap_or_default(),
-        headers.get("passcode").unwrap_or_default(),
-    );
+async fn log_in(session: Session, headers: Headers) -> Result<(), ClientError> {
+    let email = headers.get("email").unwrap_or_default();
+    let passcode = headers.get("passcode").unwrap_or_default();
     let user = authenticate(email, passcode)
-        .ok_or_else(|| ClientError::new("login-failed", "Who are you?"))?;
+        .ok_or_else(|| ClientError::new("login-failed", "Wrong email or passcode."))?;
     session.insert(user);
     Ok(())
 }
@@ -60,9 +56,7 @@ async fn stats(
     Path(metric): Path<String>,
 ) -> Observe<impl Stream<Item = Json<(String, u32)>> + Send + 'static> {
     let changes = stream::iter([1, 2, 3]);
-    Observe(futures_util::StreamExt::map(changes, move |value| {
-        Json((metric.clone(), value))
-    }))
+    Observe(changes.map(move |value| Json((metric.clone(), value))))
 }
 
 /// `app.use(function () { this.error(new Error("Not found")) })`
@@ -74,11 +68,10 @@ async fn notifications() {}
 
 fn app() -> App {
     let router = Router::new()
-        .connect(connect)
+        .connect(log_in)
         .send("/users/:id/messages", message)
         .subscribe("/stats/:metric", stats)
         .subscribe("/notifications", notifications);
-    // Every app is a router, and takes routers.
     App::new()
         .merge(router)
         .fallback(not_found)
@@ -86,83 +79,59 @@ fn app() -> App {
 }
 
 fn login(passcode: &str) -> Frame {
-    Frame::new(Command::Connect)
-        .with_header("accept-version", "1.2")
-        .with_header("host", "localhost")
+    connect(Version::V1_2)
         .with_header("email", "ann@example.com")
         .with_header("passcode", passcode)
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_it_promised() {
-    let server = Server::new(app());
-    let mut client = server.open().await;
-    client.send(login("secret")).await;
-    client.gets(Command::Connected).await;
+async fn the_first_readme_works() {
+    let mut client = Server::new(app()).open().await;
+    client.connect_with(login("secret")).await;
 
-    client.asks(subscribe("n", "/notifications")).await;
-    client.begins(send("/users/7/messages", "hello")).await;
-    assert_eq!(
-        client.gets(Command::Message).await.body,
-        "ann@example.com to 7: hello"
-    );
-    client.is_answered().await;
+    client.receipt(subscribe("n", "/notifications")).await;
+    let id = client.request(send("/users/7/messages", "hello")).await;
+    client.expect_message("ann@example.com to 7: hello").await;
+    client.expect_receipt(&id).await;
 
     client.send(send("/users/x/messages", "hello")).await;
-    assert_eq!(client.gets(Command::Error).await.body, "Invalid id: x");
+    let error = client.expect_error("invalid-id").await;
+    assert_eq!(error.body, "Invalid id: x");
 
     client.send(subscribe("s", "/stats/load")).await;
-    for value in ["1", "2", "3"] {
-        let message = client.gets(Command::Message).await;
-        assert_eq!(message.headers.get("subscription"), Some("s"));
-        assert_eq!(message.body, format!("[\"load\",{value}]"));
+    for body in ["[\"load\",1]", "[\"load\",2]", "[\"load\",3]"] {
+        client.expect_message_for("s", body).await;
     }
 
     let clashing = send("/users/7/messages", "hello").with_header("colour", "clashing");
-    assert_eq!(
-        client.is_refused(clashing, "colours").await.body,
-        "colors not coordinated"
-    );
-    assert_eq!(
-        client
-            .is_refused(send("/nowhere", ""), "nothing-here")
-            .await
-            .body,
-        "Not found"
-    );
-    client
-        .is_refused(subscribe("f", "/nowhere"), "nothing-here")
-        .await;
+    let error = client.expect_refusal(clashing, "colours").await;
+    assert_eq!(error.body, "colors not coordinated");
+
+    for frame in [send("/nowhere", ""), subscribe("f", "/nowhere")] {
+        let error = client.expect_refusal(frame, "nothing-here").await;
+        assert_eq!(error.body, "Not found");
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_know_the_passcode_is_not_let_in() {
+async fn a_wrong_passcode_refuses_the_client() {
     let mut client = Server::new(app()).open().await;
     client.send(login("guess")).await;
-    assert_eq!(
-        client.gets(Command::Error).await.headers.get("message"),
-        Some("login-failed")
-    );
-    assert!(client.next().await.is_none());
+    client.expect_error("login-failed").await;
+    client.expect_end().await;
 }
 
-/// The same as routers in routers, each with middleware of its own.
 #[tokio::test(start_paused = true)]
-async fn middleware_of_a_router_is_around_its_routes_alone() {
+async fn a_layer_of_a_nested_router_wraps_only_its_routes() {
+    async fn sink() {}
     let users = Router::new()
         .send("/:id/messages", message)
         .layer(from_fn(colours));
-    async fn sink() {}
-    let mut client = Server::new(App::new().nest("/users", users).send("/sink", sink))
-        .client()
-        .await;
+    let server = Server::new(App::new().nest("/users", users).send("/sink", sink));
+    let mut client = server.client().await;
+    let clashing = |destination| send(destination, "").with_header("colour", "clashing");
     client
-        .is_refused(
-            send("/users/7/messages", "").with_header("colour", "clashing"),
-            "colours",
-        )
+        .expect_refusal(clashing("/users/7/messages"), "colours")
         .await;
-    client
-        .asks(send("/sink", "").with_header("colour", "clashing"))
-        .await;
+    client.receipt(clashing("/sink")).await;
 }

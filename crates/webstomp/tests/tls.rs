@@ -1,18 +1,16 @@
-//! A server with TLS, on a port for WebSockets and on one for STOMP, whose clients have certificates.
+//! A server with TLS, on a port for WebSockets and on one for STOMP over TCP, whose clients can have certificates.
 
 #![allow(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a helper that fails is a test that fails"
 )]
 
-use futures_util::{SinkExt, StreamExt};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, KeyPair};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
+use stomp_testing::{Client, frames, soon};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    time::timeout,
 };
 use tokio_rustls::{
     TlsConnector,
@@ -24,13 +22,13 @@ use tokio_rustls::{
         server::WebPkiClientVerifier,
     },
 };
-use tokio_tungstenite::{client_async, tungstenite::Message};
 use webstomp::{
     App, ClientError, Session,
+    frame::{Command, Version},
     server::{Listeners, tls::Tls},
 };
 
-/// A certificate authority, and what it has signed.
+/// A certificate authority.
 struct Authority {
     certificate: Certificate,
     key: KeyPair,
@@ -47,6 +45,7 @@ impl Authority {
         }
     }
 
+    /// Signs a certificate for this name.
     fn sign(&self, name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
@@ -65,7 +64,7 @@ impl Authority {
         Arc::new(roots)
     }
 
-    /// Clients may show a certificate, and need not.
+    /// The configuration of a server that asks for certificates of clients, but does not require them.
     fn server(&self) -> Arc<ServerConfig> {
         let provider = Arc::new(ring::default_provider());
         let verifier =
@@ -81,6 +80,7 @@ impl Authority {
         Arc::new(config)
     }
 
+    /// A client with or without a certificate.
     fn client(
         &self,
         certificate: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
@@ -101,13 +101,13 @@ impl Authority {
     }
 }
 
-/// Who is at the other end, as far as TLS tells: the certificate in hexadecimal, after the rest.
-async fn who(session: Session) -> Result<String, ClientError> {
+/// Answers with what TLS tells about the peer; the certificates in hexadecimal.
+async fn identity(session: Session) -> Result<String, ClientError> {
     let tls = session
         .peer()
         .tls
         .as_ref()
-        .ok_or_else(|| ClientError::new("no-tls", "There is no TLS here."))?;
+        .ok_or_else(|| ClientError::new("no-tls", "The connection does not use TLS."))?;
     let certificates: Vec<String> = tls
         .certificates
         .iter()
@@ -117,8 +117,8 @@ async fn who(session: Session) -> Result<String, ClientError> {
     Ok(format!("{:?} {alpn:?} {certificates:?}", tls.server_name))
 }
 
-/// What `who` is to say.
-fn answer(certificates: &[&CertificateDer<'_>]) -> String {
+/// The answer of `identity` to a client with these certificates.
+fn expected_identity(certificates: &[&CertificateDer<'_>]) -> String {
     let hexadecimal = |der: &&CertificateDer<'_>| {
         der.iter()
             .map(|byte| format!("{byte:02x}"))
@@ -132,114 +132,86 @@ fn answer(certificates: &[&CertificateDer<'_>]) -> String {
     )
 }
 
-/// The addresses for WebSockets and for STOMP.
+/// Starts a server, and returns its addresses for WebSockets and for byte streams.
 async fn serve(authority: &Authority) -> [SocketAddr; 2] {
-    let (web, raw) = (
-        TcpListener::bind("127.0.0.1:0").await.unwrap(),
-        TcpListener::bind("127.0.0.1:0").await.unwrap(),
-    );
-    let addresses = [web.local_addr().unwrap(), raw.local_addr().unwrap()];
+    let websocket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let byte_stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses = [
+        websocket.local_addr().unwrap(),
+        byte_stream.local_addr().unwrap(),
+    ];
     let tls = authority.server();
     let listeners = Listeners::new()
-        .websocket(Tls::new(web, Arc::clone(&tls)))
-        .byte_stream(Tls::new(raw, tls));
-    tokio::spawn(App::new().subscribe("/who", who).serve(listeners));
+        .websocket(Tls::new(websocket, Arc::clone(&tls)))
+        .byte_stream(Tls::new(byte_stream, tls));
+    let app = App::new().subscribe("/identity", identity);
+    tokio::spawn(app.serve(listeners));
     addresses
 }
 
-async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(30), future)
-        .await
-        .expect("it comes soon")
-}
-
-async fn dial(connector: &TlsConnector, address: SocketAddr) -> TlsStream<TcpStream> {
+async fn open(connector: &TlsConnector, address: SocketAddr) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(address).await.unwrap();
     soon(connector.connect("localhost".try_into().unwrap(), stream))
         .await
         .unwrap()
 }
 
-const ASK: &str = "CONNECT\naccept-version:1.2\n\n\0SUBSCRIBE\nid:0\ndestination:/who\n\n\0";
-
-/// Asks over a WebSocket, and gives the message's body.
-async fn ask_websocket(stream: impl AsyncRead + AsyncWrite + Unpin) -> String {
-    let (mut socket, _) = soon(client_async("wss://localhost/", stream))
-        .await
-        .unwrap();
-    socket.send(Message::text(ASK)).await.unwrap();
-    loop {
-        let message = soon(socket.next())
-            .await
-            .unwrap()
-            .unwrap()
-            .into_text()
-            .unwrap();
-        if message.starts_with("MESSAGE\n") {
-            return body(&message);
-        }
-    }
+/// Asks the server at its two addresses for the client's identity.
+async fn identities(connector: &TlsConnector, addresses: [SocketAddr; 2]) -> [String; 2] {
+    let [websocket, byte_stream] = addresses;
+    let websocket = open(connector, websocket).await;
+    let byte_stream = open(connector, byte_stream).await;
+    [
+        ask(Client::upgrade(websocket, "/", &[]).await.unwrap()).await,
+        ask(Client::over_byte_stream(byte_stream)).await,
+    ]
 }
 
-/// The same without HTTP.
-async fn ask_stream(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> String {
-    stream.write_all(ASK.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    while answer.iter().filter(|byte| **byte == 0).count() < 2 {
-        assert_ne!(soon(stream.read_buf(&mut answer)).await.unwrap(), 0);
-    }
-    let answer = String::from_utf8(answer).unwrap();
-    body(answer.split('\0').nth(1).unwrap())
-}
-
-fn body(frame: &str) -> String {
-    frame
-        .split_once("\n\n")
-        .unwrap()
-        .1
-        .trim_end_matches('\0')
-        .to_owned()
+async fn ask(mut client: Client) -> String {
+    client.connect(Version::V1_2).await;
+    client.send(frames::subscribe("0", "/identity")).await;
+    let message = client.expect(Command::Message).await;
+    String::from_utf8(message.body.to_vec()).unwrap()
 }
 
 #[tokio::test]
-async fn a_clients_certificate_reaches_the_handler() {
+async fn a_handler_sees_the_certificate_of_its_client() {
     let authority = Authority::new();
-    let [web, raw] = serve(&authority).await;
+    let addresses = serve(&authority).await;
     let (certificate, key) = authority.sign("ann");
     let ann = authority.client(Some((certificate.clone(), key)));
-    assert_eq!(
-        ask_websocket(dial(&ann, web).await).await,
-        answer(&[&certificate])
-    );
-    assert_eq!(
-        ask_stream(dial(&ann, raw).await).await,
-        answer(&[&certificate])
-    );
-    let nobody = authority.client(None);
-    assert_eq!(ask_websocket(dial(&nobody, web).await).await, answer(&[]));
+    let expected = expected_identity(&[&certificate]);
+    for identity in identities(&ann, addresses).await {
+        assert_eq!(identity, expected);
+    }
+    let anonymous = authority.client(None);
+    for identity in identities(&anonymous, addresses).await {
+        assert_eq!(identity, expected_identity(&[]));
+    }
 }
 
 #[tokio::test]
-async fn handshakes_that_fail_or_dawdle_make_nobody_wait() {
+async fn handshakes_that_fail_or_stall_do_not_block_other_clients() {
     let authority = Authority::new();
-    let [web, raw] = serve(&authority).await;
-    let impostor = Authority::new();
-    let impostor = authority.client(Some(impostor.sign("ann")));
-    for address in [web, raw] {
-        // One says nothing, one half of something, one speaks no TLS, and one is not who it says.
+    let addresses = serve(&authority).await;
+    let other_authority = Authority::new();
+    let impostor = authority.client(Some(other_authority.sign("ann")));
+    for address in addresses {
         let _silent = TcpStream::connect(address).await.unwrap();
-        let mut slow = TcpStream::connect(address).await.unwrap();
-        slow.write_all(b"\x16\x03\x01").await.unwrap();
+        let mut stalled = TcpStream::connect(address).await.unwrap();
+        stalled.write_all(b"\x16\x03\x01").await.unwrap();
         let mut plain = TcpStream::connect(address).await.unwrap();
         plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-        let mut heard = Vec::new();
-        // An alert, and the end.
-        let _ = soon(plain.read_to_end(&mut heard)).await;
-        assert!(!heard.starts_with(b"HTTP"), "{}", heard.escape_ascii());
-        let mut impostor = dial(&impostor, address).await;
+        let mut answer = Vec::new();
+        // The server may reset the connection after its alert.
+        let _ = soon(plain.read_to_end(&mut answer)).await;
+        assert!(!answer.starts_with(b"HTTP"), "{}", answer.escape_ascii());
+        // In TLS 1.3, the client learns after its handshake that its certificate is refused.
+        let mut impostor = open(&impostor, address).await;
         assert!(soon(impostor.read_u8()).await.is_err());
     }
-    let nobody = authority.client(None);
-    assert_eq!(ask_websocket(dial(&nobody, web).await).await, answer(&[]));
-    assert_eq!(ask_stream(dial(&nobody, raw).await).await, answer(&[]));
+    let anonymous = authority.client(None);
+    for identity in identities(&anonymous, addresses).await {
+        assert_eq!(identity, expected_identity(&[]));
+    }
 }

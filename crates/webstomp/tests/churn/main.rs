@@ -1,0 +1,255 @@
+//! Many sessions that begin and end, orderly and abruptly, in all states: nothing of them remains.
+//!
+//! The usual run is short; with `SOAK=1` in the environment, there are 20,000 sessions.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod app;
+#[path = "../transports/mod.rs"]
+mod transports;
+
+use app::{TestApp, get};
+use futures_util::{StreamExt, stream};
+use std::ops::Range;
+use stomp_testing::{Client, Received, Rng, frames, until, usual_or_soak};
+use tokio::runtime::{Builder, Handle};
+use transports::{Server, Transport, next};
+use webstomp::{
+    frame::{Command, Frame, Version},
+    session::Config,
+};
+
+/// The seed of the random numbers of each session, to which its number is added.
+const SEED: u64 = 6;
+
+/// The number of sessions at the same time.
+const CONCURRENT: usize = 32;
+
+/// The way in which a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Disconnect,
+    Fin,
+    Reset,
+}
+
+/// The state of a session when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Opened,
+    HalfOfConnect,
+    ConnectUnanswered,
+    HalfOfSubscribe,
+    HalfOfSend,
+    Subscribed,
+    SubscribeUnanswered,
+    SendUnanswered,
+    InTransactions,
+    /// Deliveries are not acknowledged, and a transaction holds the `ACK` of one.
+    AcknowledgedInTransaction,
+    /// Deliveries but one are not acknowledged.
+    Acknowledged,
+    /// A stream does not end, and the client does not read it.
+    Flooded,
+}
+
+const PHASES: [Phase; 12] = [
+    Phase::Opened,
+    Phase::HalfOfConnect,
+    Phase::ConnectUnanswered,
+    Phase::HalfOfSubscribe,
+    Phase::HalfOfSend,
+    Phase::Subscribed,
+    Phase::SubscribeUnanswered,
+    Phase::SendUnanswered,
+    Phase::InTransactions,
+    Phase::AcknowledgedInTransaction,
+    Phase::Acknowledged,
+    Phase::Flooded,
+];
+
+/// The number of sessions among which every phase meets every end once.
+const CASES: usize = PHASES.len() * 3;
+
+/// Runs the session with this number, from its connection to its end.
+async fn run_session(server: &Server, number: usize) {
+    let mut rng = Rng::with_seed(SEED + number as u64);
+    let is_websocket = rng.bool();
+    let end = [End::Disconnect, End::Fin, End::Reset][number % 3];
+    let phase = PHASES[number / 3 % PHASES.len()];
+    let transport = if is_websocket {
+        Transport::TcpWebSocket
+    } else {
+        Transport::Tcp
+    };
+    let mut client = match end {
+        End::Reset => server.open_resetting(is_websocket, number).await,
+        _ => server.open(transport, number).await,
+    };
+    if end != End::Disconnect && stop_before_connected(&mut client, phase).await {
+        return;
+    }
+    let versions = [Version::V1_0, Version::V1_1, Version::V1_2];
+    client.connect(versions[rng.usize(..3)]).await;
+    enter(&mut client, phase).await;
+    match end {
+        End::Disconnect => disconnect(&mut client, phase).await,
+        End::Fin => {
+            send_half_of_frame(&mut client, phase).await;
+            client.shutdown().await;
+            // A client that drops unread bytes resets the connection after all.
+            if rng.bool() {
+                while let Received::Frame(_) = next(&mut client).await {}
+            }
+        }
+        End::Reset => send_half_of_frame(&mut client, phase).await,
+    }
+}
+
+/// Enters a phase before `CONNECTED`. Returns false for other phases.
+async fn stop_before_connected(client: &mut Client, phase: Phase) -> bool {
+    let bytes = match phase {
+        Phase::Opened => "",
+        Phase::HalfOfConnect => "CONNECT\naccept-ver",
+        Phase::ConnectUnanswered => "CONNECT\naccept-version:1.2\n\n\0",
+        _ => return false,
+    };
+    if !bytes.is_empty() {
+        client.send_bytes(bytes).await;
+    }
+    true
+}
+
+/// Sends half of a frame in the phases that end with one.
+async fn send_half_of_frame(client: &mut Client, phase: Phase) {
+    let bytes = match phase {
+        Phase::HalfOfSubscribe => "SUBSCRIBE\nid:half\ndestination:/ne",
+        Phase::HalfOfSend => "SEND\ndestination:/news\ncontent-length:100\n\nhalf of",
+        _ => return,
+    };
+    client.send_bytes(bytes).await;
+}
+
+/// Sends a `DISCONNECT`, and waits for its receipt and the close.
+async fn disconnect(client: &mut Client, phase: Phase) {
+    let id = client.request(frames::disconnect()).await;
+    loop {
+        match next(client).await {
+            Received::Frame(frame) if frame.command == Command::Message => {}
+            Received::Frame(frame) if frame.command == Command::Receipt => {
+                assert_eq!(frame.headers.get("receipt-id"), Some(&*id));
+                break;
+            }
+            other => panic!("{phase:?}: expected a RECEIPT, received {other:?}"),
+        }
+    }
+    client.expect_close(1000).await;
+}
+
+/// Enters a phase of a connected session.
+async fn enter(client: &mut Client, phase: Phase) {
+    match phase {
+        Phase::Subscribed => client.receipt(frames::subscribe("n", "/news")).await,
+        Phase::SubscribeUnanswered => client.send(frames::subscribe("s", "/late")).await,
+        Phase::SendUnanswered => {
+            for _ in 0..2 {
+                client.send(frames::send("/think", "")).await;
+            }
+        }
+        Phase::InTransactions => {
+            client.send(frames::transaction(Command::Begin, "t")).await;
+            let held = frames::send("/think", "held").with_header("transaction", "t");
+            client.send(held).await;
+            client
+                .receipt(frames::transaction(Command::Begin, "u"))
+                .await;
+        }
+        Phase::AcknowledgedInTransaction => acknowledge(client, true).await,
+        Phase::Acknowledged => acknowledge(client, false).await,
+        Phase::Flooded => {
+            client.send(frames::subscribe("f", "/flood")).await;
+            client.expect(Command::Message).await;
+        }
+        _ => client.receipt(frames::send("/news", "hello")).await,
+    }
+}
+
+/// Gets jobs, and acknowledges the first of them.
+async fn acknowledge(client: &mut Client, is_in_transaction: bool) {
+    let mode = match client.version() {
+        Version::V1_0 => "client",
+        _ => "client-individual",
+    };
+    client.send(frames::transaction(Command::Begin, "t")).await;
+    client
+        .send(frames::subscribe_with_ack("j", "/jobs", mode))
+        .await;
+    let message = client.expect(Command::Message).await;
+    let (name, header) = match client.version() {
+        Version::V1_2 => ("id", "ack"),
+        _ => ("message-id", "message-id"),
+    };
+    let mut ack = Frame::new(Command::Ack)
+        .with_header(name, message.headers.get(header).unwrap())
+        .with_header("subscription", "j");
+    if is_in_transaction {
+        ack = ack.with_header("transaction", "t");
+    }
+    client.send(ack).await;
+}
+
+/// Runs these sessions, and checks that nothing remains of them but `tasks`.
+async fn churn(server: &Server, app: &TestApp, numbers: Range<usize>, tasks: usize) {
+    stream::iter(numbers)
+        .for_each_concurrent(CONCURRENT, |number| run_session(server, number))
+        .await;
+    until("the tasks of all sessions have ended", || {
+        Handle::current().metrics().num_alive_tasks() == tasks
+    })
+    .await;
+    assert_eq!(server.sessions().len(), 0);
+    app.check();
+}
+
+#[test]
+fn ended_sessions_leave_no_tasks_and_no_memory() {
+    const WARM_UP: usize = 10 * CASES;
+    let count = usual_or_soak(720, 20_000);
+    // A single thread, because allocations are counted by thread.
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let app = TestApp::default();
+    let server = runtime.block_on(Server::start(|| app.router(), Config::default()));
+    let tasks = runtime.metrics().num_alive_tasks();
+    runtime.block_on(churn(&server, &app, 0..WARM_UP, tasks));
+    let live = allocation_counter::measure(|| {
+        runtime.block_on(churn(&server, &app, WARM_UP..WARM_UP + count, tasks));
+    });
+    // The runtime releases sockets in batches of 16, so up to so many allocations may be of earlier or later sessions,
+    // and its queues keep their size. If one case of all left something behind, it would be more.
+    assert!(
+        live.count_current.abs() < 16 && count / CASES > 16,
+        "{live:?}"
+    );
+    assert!(live.bytes_current.abs() <= 8 << 10, "{live:?}");
+    let counts = &app.counts;
+    let (created, acknowledged) = (get(&counts.created), get(&counts.acknowledged));
+    assert!(
+        acknowledged > 0 && acknowledged < created,
+        "{acknowledged} of {created} deliveries were acknowledged"
+    );
+    println!(
+        "{} connections, {} sessions, {created} deliveries; {} allocations of {} MB in the last {count}, of which {} \
+         allocations of {} bytes remain",
+        WARM_UP + count,
+        get(&counts.connects),
+        live.count_total,
+        live.bytes_total / 1_000_000,
+        live.count_current,
+        live.bytes_current
+    );
+}
