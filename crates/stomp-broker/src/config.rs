@@ -128,12 +128,7 @@ impl Config {
             );
             return Err(InvalidConfig::new("max_total_queue_bytes", problem));
         }
-        if self.idle_timeout.is_zero() {
-            return Err(InvalidConfig::new(
-                "idle_timeout",
-                "is zero, but must be longer",
-            ));
-        }
+        InvalidConfig::reject_zero_duration("idle_timeout", self.idle_timeout)?;
         match &self.dead_letter_queue {
             Some(name) if !self.is_queue_name(name) => Err(InvalidConfig::new(
                 "dead_letter_queue",

@@ -1,6 +1,6 @@
 //! The error of a setting with an impossible value.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 use thiserror::Error;
 
 /// The error of a setting whose value no server can run with. It names the setting and the problem.
@@ -40,6 +40,21 @@ impl InvalidConfig {
             return Ok(());
         }
         Err(InvalidConfig::new(setting, "is 0, but must be at least 1"))
+    }
+
+    /// Checks that the duration of `setting` is not zero.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero.
+    pub fn reject_zero_duration(
+        setting: &'static str,
+        duration: Duration,
+    ) -> Result<(), InvalidConfig> {
+        if duration.is_zero() {
+            return Err(InvalidConfig::new(setting, "is zero, but must be longer"));
+        }
+        Ok(())
     }
 
     /// The name of the setting, as a path of field names.

@@ -67,12 +67,7 @@ impl Config {
     /// If [`Config::handshake_timeout`] is zero, an entry of [`Origins::List`] is not an origin, or a value in
     /// [`Config::connection_limits`] or [`Config::socket`] is impossible.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        if self.handshake_timeout.is_zero() {
-            return Err(InvalidConfig::new(
-                "handshake_timeout",
-                "is 0, but must be longer",
-            ));
-        }
+        InvalidConfig::reject_zero_duration("handshake_timeout", self.handshake_timeout)?;
         self.origins.validate()?;
         self.connection_limits
             .validate()

@@ -213,9 +213,7 @@ impl Config {
             ("ping_interval", self.ping_interval),
             ("ping_timeout", self.ping_timeout),
         ] {
-            if duration.is_zero() {
-                return Err(InvalidConfig::new(setting, "is zero, but must be longer"));
-            }
+            InvalidConfig::reject_zero_duration(setting, duration)?;
         }
         Ok(())
     }

@@ -169,7 +169,8 @@ async fn accept(listener: TcpListener, routes: Routes, config: Arc<Config>) {
         // A connection that was reset before it was accepted is an error here, but no reason to stop.
         if let Ok((stream, address)) = listener.accept().await {
             stream.set_nodelay(true).ok();
-            let socket = Socket::over_byte_stream(stream, Peer::from_address(address), &Default::default());
+            let socket =
+                Socket::over_byte_stream(stream, Peer::from_address(address), &Default::default());
             run(socket, routes.clone(), &config);
         }
     }
