@@ -8,9 +8,8 @@
     reason = "a helper that fails is a test that fails"
 )]
 
-mod clients;
+mod support;
 
-use clients::{Client, open, send, size, subscribe};
 use futures_util::{FutureExt, StreamExt};
 use std::{
     cell::RefCell,
@@ -25,6 +24,11 @@ use std::{
 use stomp_broker::{Broker, Config};
 use stomp_frame::Command;
 use stomp_session::{MessageStream, Request, Response, Settlement};
+use stomp_testing::{
+    frames::{send, subscribe},
+    usual_or_soak,
+};
+use support::{connect, connect_to, open};
 use tokio::time::advance;
 
 fn subscribed(broker: &Broker, destination: &str) -> MessageStream {
@@ -49,7 +53,7 @@ fn has_next(stream: &mut MessageStream) -> bool {
 
 #[test]
 fn unused_destinations_leave_no_memory_behind() {
-    let count = size(5_000, 100_000);
+    let count = usual_or_soak(5_000, 100_000);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -135,7 +139,7 @@ fn the_number_of_destinations_is_limited() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_reaches_many_subscribers_in_steps_of_64() {
-    let count = size(1_000, 10_000);
+    let count = usual_or_soak(1_000, 10_000);
     let broker = Broker::new(Config::default()).unwrap();
     let mut streams: Vec<_> = (0..count)
         .map(|_| subscribed(&broker, "/topic/a"))
@@ -168,30 +172,30 @@ async fn a_message_reaches_many_subscribers_in_steps_of_64() {
 
 #[tokio::test(start_paused = true)]
 async fn many_clients_of_one_topic_all_get_every_message() {
-    let count = size(300, 10_000);
+    let count = usual_or_soak(300, 10_000);
     let broker = Broker::new(open()).unwrap();
     let mut clients = Vec::new();
     for _ in 0..count {
-        let mut client = Client::of(&broker).await;
-        client.subscribes("0", "/topic/a").await;
+        let mut client = connect(&broker).await;
+        client.subscribe("0", "/topic/a").await;
         clients.push(client);
     }
-    let mut publisher = Client::of(&broker).await;
+    let mut publisher = connect(&broker).await;
     for number in 0..20 {
-        publisher.sends("/topic/a", &number.to_string()).await;
+        publisher.publish("/topic/a", &number.to_string()).await;
     }
     for client in &mut clients {
         for number in 0..20 {
-            client.gets_message(&number.to_string()).await;
+            client.expect_message(&number.to_string()).await;
         }
     }
     // Some subscribers of each chunk leave.
     for (number, client) in clients.into_iter().enumerate() {
         if number % 3 > 0 {
-            client.breaks_off().await;
+            client.break_connection().await;
         }
     }
-    publisher.sends("/topic/a", "20").await;
+    publisher.publish("/topic/a", "20").await;
 }
 
 #[test]
@@ -253,15 +257,13 @@ async fn a_handler_can_publish_to_a_topic_of_its_own_session() {
             tower::Service::call(&mut broker, request).await
         }
     });
-    let mut client = Client::with(service, Arc::default()).await;
-    client.subscribes("0", "/topic/own").await;
-    client.subscribes("1", "/queue/own").await;
-    client
-        .send(send("/app/go", "").with_header("receipt", "done"))
-        .await;
+    let mut client = connect_to(service, Arc::default()).await;
+    client.subscribe("0", "/topic/own").await;
+    client.subscribe("1", "/queue/own").await;
+    client.request(send("/app/go", "")).await;
     let (mut messages, mut has_receipt) = ([0, 0], false);
     while messages != [100, 100] || !has_receipt {
-        let frame = client.next().await.unwrap();
+        let frame = client.next_frame().await.unwrap();
         match frame.headers.get("subscription") {
             Some(subscription) => {
                 let count = &mut messages[subscription.parse::<usize>().unwrap()];
@@ -334,14 +336,14 @@ fn no_lock_is_held_while_a_subscriber_is_woken() {
 #[tokio::test(start_paused = true)]
 async fn the_subscriptions_of_one_client_are_limited() {
     let broker = Broker::new(open()).unwrap();
-    let mut client = Client::of(&broker).await;
+    let mut client = connect(&broker).await;
     for number in 0..256 {
         client
-            .subscribes(&number.to_string(), &format!("/topic/{number}.*.*.>"))
+            .subscribe(&number.to_string(), &format!("/topic/{number}.*.*.>"))
             .await;
     }
     client.send(subscribe("256", "/topic/a")).await;
-    client.gets_error("too-many-subscriptions").await;
-    assert!(client.next().await.is_none());
+    client.expect_error("too-many-subscriptions").await;
+    client.expect_end().await;
     assert!(broker.statistics().destinations.is_empty());
 }

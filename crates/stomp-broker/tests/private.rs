@@ -1,23 +1,24 @@
 //! Private destinations: `/user` of a principal, and `/temp-queue` of a session.
 
-mod clients;
+mod support;
 
-use clients::{Client, open, send, subscribe, unsubscribe};
 use stomp_broker::{Broker, Config};
 use stomp_frame::Frame;
 use stomp_session::Principal;
+use stomp_testing::frames::{send, subscribe, unsubscribe};
+use support::{Client, connect, connect_as, open};
 
 #[tokio::test(start_paused = true)]
 async fn all_sessions_of_a_principal_get_its_messages() {
     let broker = Broker::new(open()).unwrap();
     let mut anns = [
-        Client::named(&broker, "ann").await,
-        Client::named(&broker, "ann").await,
+        connect_as(&broker, "ann").await,
+        connect_as(&broker, "ann").await,
     ];
-    let mut bob = Client::named(&broker, "bob").await;
+    let mut bob = connect_as(&broker, "bob").await;
     for client in anns.iter_mut().chain([&mut bob]) {
-        client.subscribes("0", "/user/queue/news").await;
-        client.subscribes("1", "/user/queue/*").await;
+        client.subscribe("0", "/user/queue/news").await;
+        client.subscribe("1", "/user/queue/*").await;
     }
     broker
         .send_to_user(&Principal::new("ann"), "/queue/news", "1")
@@ -25,17 +26,17 @@ async fn all_sessions_of_a_principal_get_its_messages() {
         .unwrap();
     for client in &mut anns {
         for _ in 0..2 {
-            let message = client.gets_message("1").await;
+            let message = client.expect_message("1").await;
             assert_eq!(message.headers.get("destination"), Some("/user/queue/news"));
         }
-        client.gets_nothing().await;
+        client.expect_nothing().await;
     }
-    bob.gets_nothing().await;
+    bob.expect_nothing().await;
     bob.send(send("/user/queue/news", "to myself")).await;
     for _ in 0..2 {
-        bob.gets_message("to myself").await;
+        bob.expect_message("to myself").await;
     }
-    anns[0].gets_nothing().await;
+    anns[0].expect_nothing().await;
     broker
         .send_to_user(
             &Principal::new("nobody"),
@@ -49,7 +50,7 @@ async fn all_sessions_of_a_principal_get_its_messages() {
 #[tokio::test(start_paused = true)]
 async fn no_client_can_read_or_write_destinations_of_another_principal() {
     let broker = Broker::new(open()).unwrap();
-    let mut eve = Client::named(&broker, "eve").await;
+    let mut eve = connect_as(&broker, "eve").await;
     for (id, destination) in [
         "/topic/user/ann/queue/news",
         "/user/ann/queue/news",
@@ -61,7 +62,7 @@ async fn no_client_can_read_or_write_destinations_of_another_principal() {
     .iter()
     .enumerate()
     {
-        eve.subscribes(&id.to_string(), destination).await;
+        eve.subscribe(&id.to_string(), destination).await;
     }
     let mut queues = 0;
     for destination in [
@@ -70,15 +71,15 @@ async fn no_client_can_read_or_write_destinations_of_another_principal() {
         "/queue/news",
     ] {
         queues += 1;
-        eve.consumes(&format!("q{queues}"), destination).await;
+        eve.consume(&format!("q{queues}"), destination).await;
     }
     broker
         .send_to_user(&Principal::new("ann"), "/queue/news", "1")
         .await
         .unwrap();
-    eve.gets_nothing().await;
-    let mut ann = Client::named(&broker, "ann").await;
-    ann.subscribes("0", "/user/>").await;
+    eve.expect_nothing().await;
+    let mut ann = connect_as(&broker, "ann").await;
+    ann.subscribe("0", "/user/>").await;
     for destination in [
         "/topic/user/ann/queue/news",
         "/user/ann/queue/news",
@@ -86,7 +87,7 @@ async fn no_client_can_read_or_write_destinations_of_another_principal() {
     ] {
         eve.send(send(destination, "forged")).await;
     }
-    ann.gets_nothing().await;
+    ann.expect_nothing().await;
 }
 
 /// A name is neither a pattern nor split into segments.
@@ -96,8 +97,8 @@ async fn a_principal_may_have_any_name() {
     let names = ["*", ">", "#", "a.b", "a/b", "a", ""];
     let mut clients = Vec::new();
     for name in names {
-        let mut client = Client::named(&broker, name).await;
-        client.subscribes("0", "/user/x").await;
+        let mut client = connect_as(&broker, name).await;
+        client.subscribe("0", "/user/x").await;
         clients.push(client);
     }
     for name in names {
@@ -107,19 +108,19 @@ async fn a_principal_may_have_any_name() {
             .unwrap();
     }
     for (client, name) in clients.iter_mut().zip(names) {
-        client.gets_message(name).await;
-        client.gets_nothing().await;
+        client.expect_message(name).await;
+        client.expect_nothing().await;
     }
 }
 
 /// Subscribes to replies and sends a request. Returns the request as the service gets it.
 async fn request_reply(client: &mut Client, service: &mut Client) -> Frame {
-    client.consumes("replies", "/temp-queue/replies").await;
+    client.consume("replies", "/temp-queue/replies").await;
     client
-        .asks(send("/queue/service", "?").with_header("reply-to", "/temp-queue/replies"))
+        .receipt(send("/queue/service", "?").with_header("reply-to", "/temp-queue/replies"))
         .await;
-    let request = service.gets_message("?").await;
-    service.acks(&request).await;
+    let request = service.expect_message("?").await;
+    service.ack(&request).await;
     request
 }
 
@@ -127,62 +128,62 @@ async fn request_reply(client: &mut Client, service: &mut Client) -> Frame {
 async fn a_reply_reaches_the_session_that_sent_the_request() {
     let broker = Broker::new(open()).unwrap();
     let (mut ann, mut bob, mut service) = (
-        Client::of(&broker).await,
-        Client::of(&broker).await,
-        Client::of(&broker).await,
+        connect(&broker).await,
+        connect(&broker).await,
+        connect(&broker).await,
     );
-    service.consumes("0", "/queue/service").await;
+    service.consume("0", "/queue/service").await;
     let request_of_ann = request_reply(&mut ann, &mut service).await;
     let request_of_bob = request_reply(&mut bob, &mut service).await;
     let [to_ann, to_bob] =
         [&request_of_ann, &request_of_bob].map(|it| it.headers.get("reply-to").unwrap());
     assert_ne!(to_ann, to_bob);
-    service.sends(to_ann, "ann").await;
-    service.sends(to_bob, "bob").await;
-    let reply = ann.gets_message("ann").await;
+    service.publish(to_ann, "ann").await;
+    service.publish(to_bob, "bob").await;
+    let reply = ann.expect_message("ann").await;
     assert_eq!(
         reply.headers.get("destination"),
         Some("/temp-queue/replies")
     );
-    bob.gets_message("bob").await;
+    bob.expect_message("bob").await;
     // A temporary queue has acknowledgments like any queue.
-    ann.nacks(&reply).await;
-    let reply = ann.gets_message("ann").await;
+    ann.nack(&reply).await;
+    let reply = ann.expect_message("ann").await;
     assert_eq!(reply.headers.get("redelivered"), Some("true"));
-    ann.acks(&reply).await;
+    ann.ack(&reply).await;
     broker
         .publish(to_ann, "from the application")
         .await
         .unwrap();
-    ann.gets_message("from the application").await;
-    ann.gets_nothing().await;
+    ann.expect_message("from the application").await;
+    ann.expect_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_temporary_queue_belongs_to_its_session_and_ends_with_it() {
     let broker = Broker::new(open()).unwrap();
     let (mut ann, mut eve, mut service) = (
-        Client::of(&broker).await,
-        Client::of(&broker).await,
-        Client::of(&broker).await,
+        connect(&broker).await,
+        connect(&broker).await,
+        connect(&broker).await,
     );
-    service.consumes("0", "/queue/service").await;
+    service.consume("0", "/queue/service").await;
     let request = request_reply(&mut ann, &mut service).await;
     let to_ann = request.headers.get("reply-to").unwrap();
-    eve.consumes("0", "/temp-queue/replies").await;
-    eve.consumes("1", to_ann).await;
-    eve.consumes("2", &to_ann.replace("/temp-queue/", "/queue/"))
+    eve.consume("0", "/temp-queue/replies").await;
+    eve.consume("1", to_ann).await;
+    eve.consume("2", &to_ann.replace("/temp-queue/", "/queue/"))
         .await;
-    service.sends(to_ann, "1").await;
-    ann.gets_message("1").await;
-    eve.gets_nothing().await;
+    service.publish(to_ann, "1").await;
+    ann.expect_message("1").await;
+    eve.expect_nothing().await;
     assert_eq!(broker.statistics().temporary_queues, 3);
-    ann.breaks_off().await;
+    ann.break_connection().await;
     assert_eq!(broker.statistics().temporary_queues, 2);
     // The service gets no error, since it is not at fault.
-    service.sends(to_ann, "after the session has ended").await;
+    service.publish(to_ann, "after the session has ended").await;
     service
-        .sends(
+        .publish(
             "/temp-queue/00112233445566778899aabbccddeeff",
             "to an invented name",
         )
@@ -194,18 +195,18 @@ async fn a_temporary_queue_belongs_to_its_session_and_ends_with_it() {
 #[tokio::test(start_paused = true)]
 async fn a_client_with_the_name_of_a_reply_may_send_to_it_without_permission() {
     let broker = Broker::new(Config::default()).unwrap();
-    let (mut ann, mut service) = (Client::of(&broker).await, Client::of(&broker).await);
-    ann.subscribes("0", "/temp-queue/replies").await;
-    ann.is_refused(send("/temp-queue/replies", "1"), "forbidden")
+    let (mut ann, mut service) = (connect(&broker).await, connect(&broker).await);
+    ann.subscribe("0", "/temp-queue/replies").await;
+    ann.expect_refusal(send("/temp-queue/replies", "1"), "forbidden")
         .await;
     // Another broker creates the name, since clients of the first may not send.
     let mut open = open();
     open.max_temporary_queues = 2;
     let other = Broker::new(open).unwrap();
     let mut requests = other.subscribe("/topic/requests").await.unwrap();
-    let mut ann = Client::of(&other).await;
-    ann.consumes("0", "/temp-queue/replies").await;
-    ann.asks(send("/topic/requests", "?").with_header("reply-to", "/temp-queue/replies"))
+    let mut ann = connect(&other).await;
+    ann.consume("0", "/temp-queue/replies").await;
+    ann.receipt(send("/topic/requests", "?").with_header("reply-to", "/temp-queue/replies"))
         .await;
     let request = futures_util::StreamExt::next(&mut requests)
         .await
@@ -213,16 +214,16 @@ async fn a_client_with_the_name_of_a_reply_may_send_to_it_without_permission() {
         .unwrap();
     let to_ann = request.headers().get("reply-to").unwrap();
     service
-        .sends(to_ann, "the first broker does not know the name")
+        .publish(to_ann, "the first broker does not know the name")
         .await;
-    ann.gets_nothing().await;
-    ann.subscribes("1", "/temp-queue/more").await;
-    ann.is_refused(
+    ann.expect_nothing().await;
+    ann.subscribe("1", "/temp-queue/more").await;
+    ann.expect_refusal(
         subscribe("2", "/temp-queue/too-many"),
         "too-many-destinations",
     )
     .await;
     let too_many = send("/topic/requests", "?").with_header("reply-to", "/temp-queue/too-many");
-    ann.is_refused(too_many, "too-many-destinations").await;
-    ann.asks(unsubscribe("1")).await;
+    ann.expect_refusal(too_many, "too-many-destinations").await;
+    ann.receipt(unsubscribe("1")).await;
 }

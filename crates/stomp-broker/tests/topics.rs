@@ -1,73 +1,73 @@
 //! Topics over sessions: patterns, permissions, retained messages, slow subscribers.
 
-mod clients;
+mod support;
 
-use clients::{Client, open, send, subscribe, unsubscribe};
 use futures_util::StreamExt;
 use stomp_broker::{Allow, Broker, Config};
 use stomp_session::{MailboxConfig, Message, Overflow};
+use stomp_testing::frames::{send, subscribe, subscribe_with_ack, unsubscribe};
+use support::{connect, connect_as, open};
 
 #[tokio::test(start_paused = true)]
 async fn all_subscribers_get_a_message_including_its_sender() {
     let broker = Broker::new(open()).unwrap();
-    let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
-    ann.sends("/topic/a", "before any subscription").await;
-    ann.subscribes("0", "/topic/a").await;
-    bob.subscribes("0", "/topic/a").await;
-    bob.subscribes("1", "/topic/a").await;
+    let (mut ann, mut bob) = (connect(&broker).await, connect(&broker).await);
+    ann.publish("/topic/a", "before any subscription").await;
+    ann.subscribe("0", "/topic/a").await;
+    bob.subscribe("0", "/topic/a").await;
+    bob.subscribe("1", "/topic/a").await;
     ann.send(
         send("/topic/a", "1")
             .with_header("content-type", "text/x")
             .with_header("redelivered", "true"),
     )
     .await;
-    let message = ann.gets_message("1").await;
+    let message = ann.expect_message("1").await;
     assert_eq!(message.headers.get("content-type"), Some("text/x"));
     assert_eq!(message.headers.get("destination"), Some("/topic/a"));
     assert!(
         !message.headers.contains("redelivered"),
         "only the server sets redelivered"
     );
-    let subscriptions = [bob.gets_message("1").await, bob.gets_message("1").await];
+    let subscriptions = [bob.expect_message("1").await, bob.expect_message("1").await];
     assert_ne!(
         subscriptions[0].headers.get("subscription"),
         subscriptions[1].headers.get("subscription")
     );
-    bob.asks(unsubscribe("0")).await;
-    ann.sends("/topic/a", "2").await;
-    bob.gets_message("2").await;
-    bob.gets_nothing().await;
+    bob.receipt(unsubscribe("0")).await;
+    ann.publish("/topic/a", "2").await;
+    bob.expect_message("2").await;
+    bob.expect_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_for_a_pattern_names_its_own_destination() {
     let broker = Broker::new(open()).unwrap();
-    let mut client = Client::of(&broker).await;
-    client.subscribes("0", "/topic/stocks.*").await;
+    let mut client = connect(&broker).await;
+    client.subscribe("0", "/topic/stocks.*").await;
     client
-        .asks(subscribe("1", "/topic/>").with_header("ack", "client"))
+        .receipt(subscribe_with_ack("1", "/topic/>", "client"))
         .await;
     for destination in ["/topic/stocks.abc", "/topic/stocks/def"] {
         client.send(send(destination, "1")).await;
         for _ in 0..2 {
-            let message = client.gets_message("1").await;
+            let message = client.expect_message("1").await;
             assert_eq!(message.headers.get("destination"), Some(destination));
         }
     }
     client.send(send("/topic/news", "2")).await;
-    assert_eq!(
-        client.gets_message("2").await.headers.get("subscription"),
-        Some("1")
-    );
-    client.gets_nothing().await;
+    client.expect_message_for("1", "2").await;
+    client.expect_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn clients_may_send_only_if_the_settings_allow_it() {
     let broker = Broker::new(Config::default()).unwrap();
-    let mut client = Client::named(&broker, "ann").await;
+    let mut client = connect_as(&broker, "ann").await;
     for destination in ["/topic/a", "/queue/a", "/user/a", "/temp-queue/a"] {
-        client.is_refused(send(destination, "1"), "forbidden").await;
+        client
+            .expect_refusal(send(destination, "1"), "forbidden")
+            .await;
     }
     broker
         .publish("/topic/a", "the application may")
@@ -75,15 +75,17 @@ async fn clients_may_send_only_if_the_settings_allow_it() {
         .unwrap();
     let mut config = Config::default();
     config.send = Allow::when(|request| request.destination() == "/topic/open");
-    let mut client = Client::of(&Broker::new(config).unwrap()).await;
-    client.is_refused(send("/topic/a", "1"), "forbidden").await;
-    client.sends("/topic/open", "1").await;
+    let mut client = connect(&Broker::new(config).unwrap()).await;
+    client
+        .expect_refusal(send("/topic/a", "1"), "forbidden")
+        .await;
+    client.publish("/topic/open", "1").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn invalid_destinations_are_refused_and_the_session_stays_open() {
     let broker = Broker::new(open()).unwrap();
-    let mut client = Client::of(&broker).await;
+    let mut client = connect(&broker).await;
     for (destination, code) in [
         ("/elsewhere/a", "not-found"),
         ("/topic", "not-found"),
@@ -95,11 +97,13 @@ async fn invalid_destinations_are_refused_and_the_session_stays_open() {
         ("/topic/a\nb", "bad-destination"),
         ("/user/a", "login-required"),
     ] {
-        client.is_refused(subscribe("0", destination), code).await;
-        client.is_refused(send(destination, "1"), code).await;
+        client
+            .expect_refusal(subscribe("0", destination), code)
+            .await;
+        client.expect_refusal(send(destination, "1"), code).await;
     }
     client
-        .is_refused(send("/topic/a.*", "1"), "bad-destination")
+        .expect_refusal(send("/topic/a.*", "1"), "bad-destination")
         .await;
     assert!(broker.publish("/topic/>", "1").await.is_err());
     assert!(broker.publish("/user/a", "1").await.is_err());
@@ -113,26 +117,26 @@ async fn a_retained_message_is_delivered_to_later_subscribers() {
     let mut config = open();
     config.max_retained_messages = 2;
     let broker = Broker::new(config).unwrap();
-    let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
-    bob.subscribes("0", "/topic/a").await;
+    let (mut ann, mut bob) = (connect(&broker).await, connect(&broker).await);
+    bob.subscribe("0", "/topic/a").await;
     for (destination, body) in [("/topic/a", "1"), ("/topic/a", "2"), ("/topic/b", "3")] {
-        ann.asks(send(destination, body).with_header("retain", "set"))
+        ann.receipt(send(destination, body).with_header("retain", "set"))
             .await;
     }
-    ann.sends("/topic/a", "not retained").await;
+    ann.publish("/topic/a", "not retained").await;
     for body in ["1", "2", "not retained"] {
-        bob.gets_message(body).await;
+        bob.expect_message(body).await;
     }
-    bob.subscribes("1", "/topic/*").await;
+    bob.subscribe("1", "/topic/*").await;
     for (destination, body) in [("/topic/a", "2"), ("/topic/b", "3")] {
-        let message = bob.gets_message(body).await;
+        let message = bob.expect_message(body).await;
         assert_eq!(message.headers.get("destination"), Some(destination));
     }
-    ann.asks(send("/topic/b", "").with_header("retain", "remove"))
+    ann.receipt(send("/topic/b", "").with_header("retain", "remove"))
         .await;
-    bob.gets_message("").await;
-    bob.subscribes("2", "/topic/b").await;
-    bob.gets_nothing().await;
+    bob.expect_message("").await;
+    bob.subscribe("2", "/topic/b").await;
+    bob.expect_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,9 +161,9 @@ async fn a_slow_subscriber_meets_its_policy_and_does_not_delay_others() {
         let mut config = open();
         config.mailbox = MailboxConfig::default().max_messages(4).overflow(overflow);
         let broker = Broker::new(config).unwrap();
-        let mut slow = Client::of(&broker).await;
+        let mut slow = connect(&broker).await;
         let mut quick = broker.subscribe("/topic/a").await.unwrap();
-        slow.subscribes("0", "/topic/a").await;
+        slow.subscribe("0", "/topic/a").await;
         for number in 0..10 {
             broker
                 .publish("/topic/a", number.to_string())
@@ -171,12 +175,12 @@ async fn a_slow_subscriber_meets_its_policy_and_does_not_delay_others() {
             );
         }
         match dropped {
-            None => drop(slow.gets_error("slow-consumer").await),
+            None => drop(slow.expect_error("slow-consumer").await),
             Some(count) => {
-                let message = slow.gets_message("6").await;
+                let message = slow.expect_message("6").await;
                 assert_eq!(message.headers.get("dropped-messages"), Some(count));
                 for number in 7..10 {
-                    slow.gets_message(&number.to_string()).await;
+                    slow.expect_message(&number.to_string()).await;
                 }
             }
         }
@@ -186,19 +190,19 @@ async fn a_slow_subscriber_meets_its_policy_and_does_not_delay_others() {
 #[tokio::test(start_paused = true)]
 async fn statistics_list_destinations_with_their_counts() {
     let broker = Broker::new(open()).unwrap();
-    let mut client = Client::named(&broker, "ann").await;
-    client.subscribes("0", "/topic/a").await;
-    client.subscribes("1", "/topic/a").await;
-    client.subscribes("2", "/topic/*").await;
-    client.subscribes("3", "/temp-queue/a").await;
+    let mut client = connect_as(&broker, "ann").await;
+    client.subscribe("0", "/topic/a").await;
+    client.subscribe("1", "/topic/a").await;
+    client.subscribe("2", "/topic/*").await;
+    client.subscribe("3", "/temp-queue/a").await;
     client.send(send("/topic/a", "1")).await;
     for _ in 0..3 {
-        client.gets_message("1").await;
+        client.expect_message("1").await;
     }
-    client.sends("/queue/a", "1").await;
-    client.consumes("4", "/queue/a").await;
-    client.gets_message("1").await;
-    client.sends("/queue/b", "1").await;
+    client.publish("/queue/a", "1").await;
+    client.consume("4", "/queue/a").await;
+    client.expect_message("1").await;
+    client.publish("/queue/b", "1").await;
     let statistics = broker.statistics();
     let listed: Vec<_> = statistics
         .destinations
@@ -233,7 +237,7 @@ async fn statistics_list_destinations_with_their_counts() {
         ),
         (3, 3, 1)
     );
-    client.breaks_off().await;
+    client.break_connection().await;
     let remaining = broker
         .statistics()
         .destinations

@@ -1,33 +1,33 @@
 //! Transactions over sessions: all of their messages, or none.
 
-mod clients;
+mod support;
 
-use clients::{Client, answer, in_transaction, open, send, transaction};
 use stomp_broker::{Broker, QueueOverflow};
 use stomp_frame::Command;
+use stomp_testing::frames::{ack, send, transaction};
+use support::{connect, open};
 
 #[tokio::test(start_paused = true)]
 async fn committed_messages_arrive_in_order_and_aborted_ones_never() {
     let broker = Broker::new(open()).unwrap();
-    let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
-    bob.subscribes("0", "/topic/a").await;
-    bob.consumes("1", "/queue/a").await;
+    let (mut ann, mut bob) = (connect(&broker).await, connect(&broker).await);
+    bob.subscribe("0", "/topic/a").await;
+    bob.consume("1", "/queue/a").await;
     for end in [Command::Abort, Command::Commit] {
-        ann.asks(transaction(Command::Begin)).await;
+        ann.receipt(transaction(Command::Begin, "t")).await;
         for number in 0..6 {
             let destination = if number < 3 { "/topic/a" } else { "/queue/a" };
-            ann.asks(in_transaction(send(
-                destination,
-                &format!("{end} {number}"),
-            )))
+            ann.receipt(
+                send(destination, &format!("{end} {number}")).with_header("transaction", "t"),
+            )
             .await;
         }
-        bob.gets_nothing().await;
-        ann.asks(transaction(end)).await;
+        bob.expect_nothing().await;
+        ann.receipt(transaction(end, "t")).await;
     }
     let mut bodies = [const { Vec::new() }; 2];
     for _ in 0..6 {
-        let message = bob.gets(Command::Message).await;
+        let message = bob.expect(Command::Message).await;
         assert!(!message.headers.contains("transaction"));
         let subscription: usize = message
             .headers
@@ -39,7 +39,7 @@ async fn committed_messages_arrive_in_order_and_aborted_ones_never() {
     }
     assert_eq!(bodies[0], ["COMMIT 0", "COMMIT 1", "COMMIT 2"]);
     assert_eq!(bodies[1], ["COMMIT 3", "COMMIT 4", "COMMIT 5"]);
-    bob.gets_nothing().await;
+    bob.expect_nothing().await;
     assert_eq!(broker.statistics().published, 6);
 }
 
@@ -48,67 +48,69 @@ async fn one_refused_message_cancels_its_transaction_and_releases_its_room() {
     let mut config = open();
     config.max_queue_messages = 3;
     let broker = Broker::new(config).unwrap();
-    let (mut ann, mut bob) = (Client::of(&broker).await, Client::of(&broker).await);
-    bob.subscribes("0", "/topic/a").await;
+    let (mut ann, mut bob) = (connect(&broker).await, connect(&broker).await);
+    bob.subscribe("0", "/topic/a").await;
     for refused in [
         ("/queue/a", "queue-full"),
         ("/elsewhere", "not-found"),
         ("/topic/*", "bad-destination"),
     ] {
-        ann.asks(transaction(Command::Begin)).await;
+        ann.receipt(transaction(Command::Begin, "t")).await;
         for destination in [
             "/topic/a", "/queue/a", "/queue/a", "/queue/a", refused.0, "/topic/a",
         ] {
-            ann.asks(in_transaction(send(destination, "1"))).await;
+            ann.receipt(send(destination, "1").with_header("transaction", "t"))
+                .await;
         }
-        ann.is_refused(transaction(Command::Commit), refused.1)
+        ann.expect_refusal(transaction(Command::Commit, "t"), refused.1)
             .await;
     }
-    bob.gets_nothing().await;
+    bob.expect_nothing().await;
     assert_eq!(broker.statistics().published, 0);
     for _ in 0..3 {
-        ann.sends("/queue/a", "2").await;
+        ann.publish("/queue/a", "2").await;
     }
-    ann.is_refused(send("/queue/a", "2"), "queue-full").await;
-    bob.consumes("1", "/queue/a").await;
+    ann.expect_refusal(send("/queue/a", "2"), "queue-full")
+        .await;
+    bob.consume("1", "/queue/a").await;
     for _ in 0..3 {
-        bob.gets_message("2").await;
+        bob.expect_message("2").await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_ack_and_a_send_take_effect_together() {
     let broker = Broker::new(open()).unwrap();
-    let (mut ann, mut worker) = (Client::of(&broker).await, Client::of(&broker).await);
-    ann.sends("/queue/in", "job").await;
-    worker.consumes("0", "/queue/in").await;
-    let message = worker.gets_message("job").await;
-    worker.asks(transaction(Command::Begin)).await;
+    let (mut ann, mut worker) = (connect(&broker).await, connect(&broker).await);
+    ann.publish("/queue/in", "job").await;
+    worker.consume("0", "/queue/in").await;
+    let message = worker.expect_message("job").await;
+    worker.receipt(transaction(Command::Begin, "t")).await;
     worker
-        .asks(in_transaction(send("/queue/out", "done")))
+        .receipt(send("/queue/out", "done").with_header("transaction", "t"))
         .await;
     worker
-        .asks(in_transaction(answer(Command::Ack, &message)))
+        .receipt(ack(&message).with_header("transaction", "t"))
         .await;
-    worker.breaks_off().await;
-    ann.consumes("0", "/queue/out").await;
-    ann.gets_nothing().await;
-    let mut worker = Client::of(&broker).await;
-    worker.consumes("0", "/queue/in").await;
-    let message = worker.gets_message("job").await;
+    worker.break_connection().await;
+    ann.consume("0", "/queue/out").await;
+    ann.expect_nothing().await;
+    let mut worker = connect(&broker).await;
+    worker.consume("0", "/queue/in").await;
+    let message = worker.expect_message("job").await;
     assert_eq!(message.headers.get("redelivered"), Some("true"));
-    worker.asks(transaction(Command::Begin)).await;
+    worker.receipt(transaction(Command::Begin, "t")).await;
     worker
-        .asks(in_transaction(send("/queue/out", "done")))
+        .receipt(send("/queue/out", "done").with_header("transaction", "t"))
         .await;
     worker
-        .asks(in_transaction(answer(Command::Ack, &message)))
+        .receipt(ack(&message).with_header("transaction", "t"))
         .await;
-    worker.asks(transaction(Command::Commit)).await;
-    ann.gets_message("done").await;
-    worker.breaks_off().await;
-    ann.consumes("1", "/queue/in").await;
-    ann.gets_nothing().await;
+    worker.receipt(transaction(Command::Commit, "t")).await;
+    ann.expect_message("done").await;
+    worker.break_connection().await;
+    ann.consume("1", "/queue/in").await;
+    ann.expect_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,20 +118,23 @@ async fn the_oldest_messages_are_evicted_only_by_a_commit() {
     let mut config = open();
     (config.max_queue_messages, config.queue_overflow) = (2, QueueOverflow::DropOldest);
     let broker = Broker::new(config).unwrap();
-    let mut ann = Client::of(&broker).await;
-    ann.sends("/queue/a", "1").await;
-    ann.sends("/queue/a", "2").await;
+    let mut ann = connect(&broker).await;
+    ann.publish("/queue/a", "1").await;
+    ann.publish("/queue/a", "2").await;
     for (end, code) in [("/elsewhere", Some("not-found")), ("/topic/a", None)] {
-        ann.asks(transaction(Command::Begin)).await;
-        ann.asks(in_transaction(send("/queue/a", "3"))).await;
-        ann.asks(in_transaction(send(end, ""))).await;
+        ann.receipt(transaction(Command::Begin, "t")).await;
+        ann.receipt(send("/queue/a", "3").with_header("transaction", "t"))
+            .await;
+        ann.receipt(send(end, "").with_header("transaction", "t"))
+            .await;
+        let commit = transaction(Command::Commit, "t");
         match code {
-            Some(code) => ann.is_refused(transaction(Command::Commit), code).await,
-            None => ann.asks(transaction(Command::Commit)).await,
+            Some(code) => drop(ann.expect_refusal(commit, code).await),
+            None => ann.receipt(commit).await,
         }
         assert_eq!(broker.statistics().dead_lettered, u64::from(code.is_none()));
     }
-    ann.consumes("0", "/queue/a").await;
-    ann.gets_message("2").await;
-    ann.gets_message("3").await;
+    ann.consume("0", "/queue/a").await;
+    ann.expect_message("2").await;
+    ann.expect_message("3").await;
 }

@@ -1,6 +1,6 @@
 //! The promises hold under load: no message is lost, duplicated or out of order.
 //!
-//! Randomness is seeded. `SOAK=1` makes the runs long: a million deliveries.
+//! `TEST_SEED` selects other random numbers. `SOAK=1` makes the runs long: a million deliveries.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,18 +9,19 @@
     reason = "a helper that fails is a test that fails"
 )]
 
-#[path = "../clients/mod.rs"]
-mod clients;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod queues;
 mod slow_subscribers;
 mod topics;
 mod transactions;
 
-use clients::{Random, open};
 use std::{sync::Arc, time::Duration};
 use stomp_broker::Config;
 use stomp_session::MailboxConfig;
+use stomp_testing::Rng;
+use support::open;
 use tokio::task::yield_now;
 
 const PUBLISHERS: usize = 8;
@@ -37,11 +38,11 @@ enum Pauses {
 }
 
 impl Pauses {
-    async fn pause(self, random: &mut Random) {
+    async fn pause(self, random: &mut Rng) {
         match self {
-            Pauses::Sleeps => tokio::time::sleep(Duration::from_micros(random.below(500))).await,
+            Pauses::Sleeps => tokio::time::sleep(Duration::from_micros(random.u64(..500))).await,
             Pauses::Yields => {
-                for _ in 0..random.below(4) {
+                for _ in 0..random.u8(..4) {
                     yield_now().await;
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::{
     Pauses,
-    clients::{Client, Random, answer, size, subscribe, unsubscribe},
+    support::{Client, connect},
     unbounded,
 };
 use futures_util::future::join_all;
@@ -16,6 +16,11 @@ use std::{
 };
 use stomp_broker::Broker;
 use stomp_frame::{Command, Frame};
+use stomp_testing::{
+    Rng,
+    frames::{ack, subscribe_with_ack, unsubscribe},
+    seeded, usual_or_soak,
+};
 use tokio::time::timeout;
 
 /// The messages of a queue that consumers have seen and acknowledged, by body.
@@ -50,10 +55,10 @@ impl Client {
         frame: Frame,
         record: &Record,
     ) -> Vec<(Frame, String)> {
-        self.send(frame.with_header("receipt", "r")).await;
+        self.request(frame).await;
         let mut messages = Vec::new();
         loop {
-            let frame = self.next().await.unwrap();
+            let frame = self.next_frame().await.unwrap();
             if frame.command == Command::Receipt {
                 return messages;
             }
@@ -64,29 +69,27 @@ impl Client {
 }
 
 /// Consumes with random settings, refuses some messages, and breaks its connection again and again.
-async fn unreliable_consumer(broker: Broker, number: u64, total: usize, record: Arc<Record>) {
-    let mut random = Random::new(300 + number);
+async fn unreliable_consumer(broker: Broker, mut random: Rng, total: usize, record: Arc<Record>) {
     while record.acknowledged.lock().unwrap().len() < total {
-        let mut client = Client::of(&broker).await;
-        let mode = if random.below(2) == 0 {
+        let mut client = connect(&broker).await;
+        let mode = if random.bool() {
             "client"
         } else {
             "client-individual"
         };
-        let prefetch = (1 + random.below(20)).to_string();
-        let frame = subscribe("0", "/queue/q")
-            .with_header("ack", mode)
-            .with_header("prefetch-count", &prefetch);
+        let prefetch = random.u8(1..=20).to_string();
+        let frame =
+            subscribe_with_ack("0", "/queue/q", mode).with_header("prefetch-count", &prefetch);
         let mut unacknowledged = client.send_and_await_receipt(frame, &record).await;
-        for _ in 0..random.below(60) {
-            let Ok(frame) = timeout(Duration::from_millis(20), client.next()).await else {
+        for _ in 0..random.u8(..60) {
+            let Ok(frame) = timeout(Duration::from_millis(20), client.next_frame()).await else {
                 break;
             };
             let message = frame.unwrap();
             let text = record.see(&message);
             unacknowledged.push((message, text));
             Pauses::Yields.pause(&mut random).await;
-            if random.below(3) > 0 {
+            if random.u8(..3) > 0 {
                 continue;
             }
             let (message, text) = unacknowledged.pop().unwrap();
@@ -96,48 +99,45 @@ async fn unreliable_consumer(broker: Broker, number: u64, total: usize, record: 
             } else {
                 Vec::new()
             };
-            if random.below(4) == 0 {
-                client.nacks(&message).await;
+            if random.u8(..4) == 0 {
+                client.nack(&message).await;
                 continue;
             }
-            unacknowledged.extend(
-                client
-                    .send_and_await_receipt(answer(Command::Ack, &message), &record)
-                    .await,
-            );
+            unacknowledged.extend(client.send_and_await_receipt(ack(&message), &record).await);
             let texts = earlier.into_iter().map(|(_, text)| text).chain([text]);
             record.acknowledged.lock().unwrap().extend(texts);
         }
-        if random.below(4) == 0 {
+        if random.u8(..4) == 0 {
             client.send(unsubscribe("0")).await;
         }
-        client.breaks_off().await;
+        client.break_connection().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_queue_with_failing_consumers_loses_no_message() {
     const PRODUCERS: usize = 4;
-    let (each, (mut config, _)) = (size(200, 20_000), unbounded());
+    let (each, (mut config, _)) = (usual_or_soak(200, 20_000), unbounded());
     config.max_delivery_attempts = u32::MAX;
     let broker = Broker::new(config).unwrap();
     let record = Arc::new(Record::default());
     let producers = (0..PRODUCERS).map(|number| {
         let broker = broker.clone();
         tokio::spawn(async move {
-            let mut client = Client::of(&broker).await;
+            let mut client = connect(&broker).await;
             for sequence in 0..each {
                 client
-                    .sends("/queue/q", &format!("{number} {sequence}"))
+                    .publish("/queue/q", &format!("{number} {sequence}"))
                     .await;
             }
         })
     });
     let producers: Vec<_> = producers.collect();
-    let consumers = (0..6).map(|number| {
+    let mut random = seeded(300);
+    let consumers = (0..6).map(|_| {
         tokio::spawn(unreliable_consumer(
             broker.clone(),
-            number,
+            random.fork(),
             PRODUCERS * each,
             Arc::clone(&record),
         ))

@@ -2,22 +2,22 @@
 
 use super::{
     PUBLISHERS, SUBSCRIBERS, TOPICS,
-    clients::{Client, Random, size},
+    support::{Client, connect},
 };
 use futures_util::future::join_all;
 use std::{collections::HashMap, time::Duration};
 use stomp_broker::{Broker, Config};
 use stomp_frame::Command;
 use stomp_session::{MailboxConfig, Overflow};
+use stomp_testing::{Rng, seeded, usual_or_soak};
 
 /// A subscriber that sometimes stops reading. Checks the order, and returns the numbers of messages that it read and of
 /// those that the broker reported as dropped.
-async fn read_with_pauses(mut client: Client, seed: u64) -> (usize, usize) {
-    let mut random = Random::new(seed);
+async fn read_with_pauses(mut client: Client, mut random: Rng) -> (usize, usize) {
     let mut next = HashMap::new();
     let (mut read, mut dropped) = (0, 0);
     loop {
-        let message = client.gets(Command::Message).await;
+        let message = client.expect(Command::Message).await;
         let reported = message.headers.get("dropped-messages");
         dropped += reported.map_or(0, |count| count.parse::<usize>().unwrap());
         let text = std::str::from_utf8(&message.body)
@@ -33,39 +33,39 @@ async fn read_with_pauses(mut client: Client, seed: u64) -> (usize, usize) {
         assert!(sequence >= *next, "{publisher} {sequence} after {next}");
         *next = sequence + 1;
         read += 1;
-        if random.below(500) == 0 {
-            tokio::time::sleep(Duration::from_millis(random.below(2_000))).await;
+        if random.u16(..500) == 0 {
+            tokio::time::sleep(Duration::from_millis(random.u64(..2_000))).await;
         }
     }
 }
 
-async fn publish(broker: Broker, number: usize, messages: usize) {
-    let mut random = Random::new(200 + number as u64);
+async fn publish(broker: Broker, number: usize, messages: usize, mut random: Rng) {
     for sequence in 0..messages {
-        let topic = random.below(TOPICS as u64);
+        let topic = random.usize(..TOPICS);
         let body = format!("{number} {sequence}{}", " ".repeat(500));
         broker
             .publish(&format!("/topic/t.{topic}"), body)
             .await
             .unwrap();
-        tokio::time::sleep(Duration::from_micros(random.below(500))).await;
+        tokio::time::sleep(Duration::from_micros(random.u64(..500))).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_dropped_message_is_reported_to_its_subscriber() {
-    let messages = size(2_000, 100_000);
+    let messages = usual_or_soak(2_000, 100_000);
     let mut config = Config::default();
     config.mailbox = MailboxConfig::default().overflow(Overflow::DropOldest);
     let broker = Broker::new(config).unwrap();
+    let mut random = seeded(200);
     let mut readers = Vec::new();
-    for seed in 0..SUBSCRIBERS as u64 {
-        let mut client = Client::of(&broker).await;
-        client.subscribes("0", "/topic/t.*").await;
-        readers.push(tokio::spawn(read_with_pauses(client, seed)));
+    for _ in 0..SUBSCRIBERS {
+        let mut client = connect(&broker).await;
+        client.subscribe("0", "/topic/t.*").await;
+        readers.push(tokio::spawn(read_with_pauses(client, random.fork())));
     }
-    let publishers =
-        (0..PUBLISHERS).map(|number| tokio::spawn(publish(broker.clone(), number, messages)));
+    let publishers = (0..PUBLISHERS)
+        .map(|number| tokio::spawn(publish(broker.clone(), number, messages, random.fork())));
     join_all(publishers)
         .await
         .into_iter()
@@ -88,17 +88,17 @@ async fn every_dropped_message_is_reported_to_its_subscriber() {
 #[tokio::test(start_paused = true)]
 async fn by_default_a_slow_subscriber_misses_nothing_until_it_is_disconnected() {
     let broker = Broker::new(Config::default()).unwrap();
-    let (mut slow, mut quick) = (Client::of(&broker).await, Client::of(&broker).await);
-    slow.subscribes("0", "/topic/>").await;
-    quick.subscribes("0", "/topic/>").await;
+    let (mut slow, mut quick) = (connect(&broker).await, connect(&broker).await);
+    slow.subscribe("0", "/topic/>").await;
+    quick.subscribe("0", "/topic/>").await;
     for sequence in 0..2_000 {
         let body = format!("{sequence}{}", " ".repeat(1_000));
         broker.publish("/topic/t", body.clone()).await.unwrap();
-        quick.gets_message(&body).await;
+        quick.expect_message(&body).await;
     }
     let mut next = 0;
     let end = loop {
-        let frame = slow.next().await.unwrap();
+        let frame = slow.next_frame().await.unwrap();
         if frame.command != Command::Message {
             break frame;
         }

@@ -2,7 +2,7 @@
 
 use super::{
     PUBLISHERS, Pauses, SUBSCRIBERS, TOPICS,
-    clients::{Client, Random, size, subscribe, unsubscribe},
+    support::{Client, connect, connect_to},
     unbounded,
 };
 use futures_util::future::join_all;
@@ -16,6 +16,11 @@ use std::{
 };
 use stomp_broker::Broker;
 use stomp_frame::{Command, Frame};
+use stomp_testing::{
+    Rng,
+    frames::{subscribe, unsubscribe},
+    seeded, usual_or_soak,
+};
 use tokio::time::timeout;
 
 /// The progress of all publishers, by flow: the ordered messages of one publisher to one topic.
@@ -62,15 +67,15 @@ async fn publisher(
     progress: Arc<Progress>,
     messages: usize,
     pauses: Pauses,
+    mut random: Rng,
 ) {
-    let mut random = Random::new(number as u64 + 1);
-    let mut client = Client::of(&broker).await;
+    let mut client = connect(&broker).await;
     for _ in 0..messages {
-        let topic = usize::try_from(random.below(TOPICS as u64)).unwrap();
+        let topic = random.usize(..TOPICS);
         let flow = flow(number, topic);
         let sequence = progress.begun[flow].fetch_add(1, Ordering::SeqCst);
         client
-            .sends(
+            .publish(
                 &format!("/topic/t.{topic}"),
                 &format!("{number} {sequence}"),
             )
@@ -136,7 +141,7 @@ impl Subscriber {
     async fn read(&mut self) -> bool {
         let frame = self
             .client
-            .next()
+            .next_frame()
             .await
             .expect("the connection ended instead of another frame");
         match frame.command {
@@ -155,12 +160,12 @@ impl Subscriber {
     }
 
     async fn send_and_await_receipt(&mut self, frame: Frame) {
-        self.client.send(frame.with_header("receipt", "r")).await;
+        self.client.request(frame).await;
         while !self.read().await {}
     }
 
-    async fn subscribe(&mut self, id: &str, random: &mut Random) {
-        let topic = usize::try_from(random.below(TOPICS as u64 + 2)).unwrap();
+    async fn subscribe(&mut self, id: &str, random: &mut Rng) {
+        let topic = random.usize(..TOPICS + 2);
         let (topics, destination) = match topic {
             16 => (0..TOPICS, "/topic/t.*".to_owned()),
             17 => (0..TOPICS, "/topic/>".to_owned()),
@@ -194,8 +199,7 @@ impl Subscriber {
         self.expectations.remove(id);
     }
 
-    async fn run(mut self, number: usize, pauses: Pauses) {
-        let mut random = Random::new(100 + number as u64);
+    async fn run(mut self, pauses: Pauses, mut random: Rng) {
         for id in 0..6 {
             self.subscribe(&id.to_string(), &mut random).await;
         }
@@ -206,7 +210,7 @@ impl Subscriber {
             let id = (turn % 6).to_string();
             self.unsubscribe(&id).await;
             self.subscribe(&id, &mut random).await;
-            for _ in 0..random.below(300) {
+            for _ in 0..random.u16(..300) {
                 // After the last message of the run, none arrives.
                 if timeout(Duration::from_millis(1), self.read())
                     .await
@@ -228,15 +232,16 @@ async fn run(pauses: Pauses, messages: usize) -> usize {
     let (config, session) = unbounded();
     let broker = Broker::new(config).unwrap();
     let progress = Arc::new(Progress::new());
+    let mut random = seeded(100);
     let mut subscribers = Vec::new();
-    for number in 0..SUBSCRIBERS {
-        let client = Client::with(broker.clone(), Arc::clone(&session)).await;
+    for _ in 0..SUBSCRIBERS {
+        let client = connect_to(broker.clone(), Arc::clone(&session)).await;
         let subscriber = Subscriber {
             client,
             expectations: HashMap::new(),
             progress: Arc::clone(&progress),
         };
-        subscribers.push(tokio::spawn(subscriber.run(number, pauses)));
+        subscribers.push(tokio::spawn(subscriber.run(pauses, random.fork())));
     }
     let publishers = (0..PUBLISHERS).map(|number| {
         tokio::spawn(publisher(
@@ -245,6 +250,7 @@ async fn run(pauses: Pauses, messages: usize) -> usize {
             Arc::clone(&progress),
             messages,
             pauses,
+            random.fork(),
         ))
     });
     join_all(publishers)
@@ -265,14 +271,14 @@ async fn run(pauses: Pauses, messages: usize) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn each_message_arrives_once_and_in_order() {
-    let delivered = run(Pauses::Sleeps, size(300, 30_000)).await;
+    let delivered = run(Pauses::Sleeps, usual_or_soak(300, 30_000)).await;
     println!("{delivered} deliveries");
-    assert!(delivered >= size(8_000, 1_000_000), "{delivered}");
+    assert!(delivered >= usual_or_soak(8_000, 1_000_000), "{delivered}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn each_message_arrives_once_and_in_order_on_several_threads() {
-    let delivered = run(Pauses::Yields, size(300, 30_000)).await;
+    let delivered = run(Pauses::Yields, usual_or_soak(300, 30_000)).await;
     println!("{delivered} deliveries");
-    assert!(delivered >= size(2_000, 200_000), "{delivered}");
+    assert!(delivered >= usual_or_soak(2_000, 200_000), "{delivered}");
 }

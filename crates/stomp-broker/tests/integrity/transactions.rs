@@ -2,13 +2,18 @@
 
 use super::{
     Pauses,
-    clients::{Client, Random, in_transaction, send, size, transaction},
+    support::{connect, connect_to},
     unbounded,
 };
 use futures_util::future::join_all;
 use std::collections::HashMap;
 use stomp_broker::Broker;
 use stomp_frame::Command;
+use stomp_testing::{
+    Rng,
+    frames::{send, transaction},
+    seeded, usual_or_soak,
+};
 
 /// The number of frames in each transaction.
 const FRAMES: usize = 5;
@@ -19,12 +24,13 @@ async fn run_transactions(
     broker: Broker,
     number: u64,
     transactions: usize,
+    mut random: Rng,
 ) -> HashMap<String, usize> {
-    let (mut random, mut known) = (Random::new(400 + number), HashMap::new());
-    let mut client = Client::of(&broker).await;
+    let mut known = HashMap::new();
+    let mut client = connect(&broker).await;
     for transaction_number in 0..transactions {
         let name = format!("{number}/{transaction_number}");
-        client.asks(transaction(Command::Begin)).await;
+        client.receipt(transaction(Command::Begin, "t")).await;
         for frame in 0..FRAMES {
             let destination = if frame % 2 == 0 {
                 "/topic/t"
@@ -32,26 +38,23 @@ async fn run_transactions(
                 "/queue/t"
             };
             client
-                .send(in_transaction(send(
-                    destination,
-                    &format!("{name} {frame}"),
-                )))
+                .send(send(destination, &format!("{name} {frame}")).with_header("transaction", "t"))
                 .await;
         }
-        match random.below(3) {
+        match random.u8(..3) {
             0 => {
-                client.asks(transaction(Command::Abort)).await;
+                client.receipt(transaction(Command::Abort, "t")).await;
                 known.insert(name, 0);
             }
             1 => {
-                client.asks(transaction(Command::Commit)).await;
+                client.receipt(transaction(Command::Commit, "t")).await;
                 known.insert(name, FRAMES);
             }
             _ => {
-                client.send(transaction(Command::Commit)).await;
+                client.send(transaction(Command::Commit, "t")).await;
                 Pauses::Yields.pause(&mut random).await;
-                client.breaks_off().await;
-                client = Client::of(&broker).await;
+                client.break_connection().await;
+                client = connect(&broker).await;
             }
         }
     }
@@ -60,13 +63,20 @@ async fn run_transactions(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn subscribers_see_each_transaction_completely_or_not_at_all() {
-    let (transactions, (config, session)) = (size(100, 5_000), unbounded());
+    let (transactions, (config, session)) = (usual_or_soak(100, 5_000), unbounded());
     let broker = Broker::new(config).unwrap();
-    let mut watcher = Client::with(broker.clone(), session).await;
-    watcher.subscribes("topic", "/topic/t").await;
-    watcher.subscribes("queue", "/queue/t").await;
-    let clients =
-        (0..4).map(|number| tokio::spawn(run_transactions(broker.clone(), number, transactions)));
+    let mut watcher = connect_to(broker.clone(), session).await;
+    watcher.subscribe("topic", "/topic/t").await;
+    watcher.subscribe("queue", "/queue/t").await;
+    let mut random = seeded(400);
+    let clients = (0..4).map(|number| {
+        tokio::spawn(run_transactions(
+            broker.clone(),
+            number,
+            transactions,
+            random.fork(),
+        ))
+    });
     let clients: Vec<_> = clients.collect();
     let known: HashMap<_, _> = join_all(clients)
         .await
@@ -78,7 +88,7 @@ async fn subscribers_see_each_transaction_completely_or_not_at_all() {
     }
     let (mut seen, mut ends) = (HashMap::<String, Vec<usize>>::new(), 0);
     while ends < 2 {
-        let message = watcher.gets(Command::Message).await;
+        let message = watcher.expect(Command::Message).await;
         let text = std::str::from_utf8(&message.body).unwrap();
         match text.split_once(' ') {
             Some((name, frame)) => seen

@@ -1,88 +1,85 @@
 //! Delivery: the order of messages and the turns of consumers.
 
 use super::{
-    clients::{Client, answer, open, send, subscribe, unsubscribe},
+    support::{connect, connect_to, open},
     two_clients,
 };
 use std::time::Duration;
 use stomp_frame::Command;
+use stomp_testing::frames::{ack, send, subscribe_with_ack, unsubscribe};
 use tokio::time::advance;
 
 #[tokio::test(start_paused = true)]
 async fn messages_wait_for_a_consumer_in_order() {
     let (broker, mut producer, mut consumer) = two_clients(open()).await;
-    producer.sends_numbers(0..3).await;
-    consumer.consumes("0", "/queue/q").await;
-    for message in consumer.gets_numbers(0..3, false).await {
+    producer.publish_numbers(0..3).await;
+    consumer.consume("0", "/queue/q").await;
+    for message in consumer.expect_numbers(0..3, false).await {
         assert_eq!(message.headers.get("destination"), Some("/queue/q"));
-        consumer.acks(&message).await;
+        consumer.ack(&message).await;
     }
-    consumer.breaks_off().await;
-    let mut other = Client::of(&broker).await;
-    other.subscribes("0", "/queue/q").await;
-    other.gets_nothing().await;
+    consumer.break_connection().await;
+    let mut other = connect(&broker).await;
+    other.subscribe("0", "/queue/q").await;
+    other.expect_nothing().await;
     // With `ack:auto`, a message that was sent counts as acknowledged.
-    producer.sends_numbers(3..4).await;
-    other.gets_numbers([3], false).await;
-    other.breaks_off().await;
-    producer.consumes("0", "/queue/q").await;
-    producer.gets_nothing().await;
+    producer.publish_numbers(3..4).await;
+    other.expect_numbers([3], false).await;
+    other.break_connection().await;
+    producer.consume("0", "/queue/q").await;
+    producer.expect_nothing().await;
     assert_eq!(broker.statistics().delivered, 4);
 }
 
 #[tokio::test(start_paused = true)]
 async fn consumers_take_turns() {
     let (broker, mut producer, mut one) = two_clients(open()).await;
-    let mut two = Client::of(&broker).await;
-    one.consumes("0", "/queue/q").await;
-    two.consumes("0", "/queue/q").await;
+    let mut two = connect(&broker).await;
+    one.consume("0", "/queue/q").await;
+    two.consume("0", "/queue/q").await;
     for number in (0..10).step_by(2) {
-        producer.sends_numbers(number..number + 2).await;
-        one.gets_numbers([number], false).await;
-        two.gets_numbers([number + 1], false).await;
+        producer.publish_numbers(number..number + 2).await;
+        one.expect_numbers([number], false).await;
+        two.expect_numbers([number + 1], false).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_is_divided_equally_among_the_consumers() {
     let (broker, mut producer, mut one) = two_clients(open()).await;
-    let mut two = Client::of(&broker).await;
-    one.consumes("0", "/queue/q").await;
-    two.consumes("0", "/queue/q").await;
+    let mut two = connect(&broker).await;
+    one.consume("0", "/queue/q").await;
+    two.consume("0", "/queue/q").await;
     for number in 0..30 {
         producer.send(send("/queue/q", &number.to_string())).await;
     }
     for client in [&mut one, &mut two] {
         for _ in 0..15 {
-            client.gets(Command::Message).await;
+            client.expect(Command::Message).await;
         }
-        client.gets_nothing().await;
+        client.expect_nothing().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_consumer_without_credit_gets_nothing() {
     let (_, mut busy, mut idle) = two_clients(open()).await;
-    busy.asks(
-        subscribe("0", "/queue/q")
-            .with_header("ack", "client")
-            .with_header("prefetch-count", "1"),
-    )
-    .await;
+    busy.receipt(subscribe_with_ack("0", "/queue/q", "client").with_header("prefetch-count", "1"))
+        .await;
     busy.send(send("/queue/q", "0")).await;
-    let message = busy.gets_message("0").await;
+    let message = busy.expect_message("0").await;
     for number in 1..4 {
-        busy.sends("/queue/q", &number.to_string()).await;
+        busy.publish("/queue/q", &number.to_string()).await;
     }
-    busy.gets_nothing().await;
-    idle.consumes("0", "/queue/q").await;
-    idle.gets_numbers(1..4, false).await;
-    busy.sends("/queue/q", "4").await;
-    busy.sends("/queue/q", "5").await;
-    idle.gets_numbers(4..6, false).await;
-    idle.asks(unsubscribe("0")).await;
-    busy.send(answer(Command::Ack, &message)).await;
-    busy.gets_numbers([1], true).await;
+    busy.expect_nothing().await;
+    idle.consume("0", "/queue/q").await;
+    idle.expect_numbers(1..4, false).await;
+    busy.publish("/queue/q", "4").await;
+    busy.publish("/queue/q", "5").await;
+    idle.expect_numbers(4..6, false).await;
+    idle.receipt(unsubscribe("0")).await;
+    busy.send(ack(&message)).await;
+    busy.expect_numbers([1], true).await;
 }
 
 /// The session of the notified consumer does not poll it: another subscription has used up the credit.
@@ -91,17 +88,17 @@ async fn a_notified_consumer_that_does_not_poll_is_passed_over() {
     let (broker, mut producer, mut other) = two_clients(open()).await;
     let mut config = stomp_session::Config::default();
     config.max_unacked_bytes = 1;
-    let mut spent = Client::with(broker.clone(), config.into()).await;
-    spent.consumes("0", "/queue/q").await;
-    spent.consumes("1", "/queue/other").await;
-    other.consumes("0", "/queue/q").await;
-    producer.sends("/queue/other", "").await;
-    spent.gets_message("").await;
-    producer.sends_numbers(0..1).await;
-    other.gets_nothing().await;
+    let mut spent = connect_to(broker.clone(), config.into()).await;
+    spent.consume("0", "/queue/q").await;
+    spent.consume("1", "/queue/other").await;
+    other.consume("0", "/queue/q").await;
+    producer.publish("/queue/other", "").await;
+    spent.expect_message("").await;
+    producer.publish_numbers(0..1).await;
+    other.expect_nothing().await;
     advance(Duration::from_secs(3)).await;
-    other.gets_numbers([0], false).await;
-    producer.sends_numbers(1..2).await;
-    other.gets_numbers([1], false).await;
-    spent.gets_nothing().await;
+    other.expect_numbers([0], false).await;
+    producer.publish_numbers(1..2).await;
+    other.expect_numbers([1], false).await;
+    spent.expect_nothing().await;
 }

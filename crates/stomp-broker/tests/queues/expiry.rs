@@ -1,11 +1,9 @@
 //! Expiry of messages, and removal of idle queues.
 
-use super::{
-    clients::{open, send, unsubscribe},
-    two_clients,
-};
+use super::{support::open, two_clients};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stomp_frame::Command;
+use stomp_testing::frames::{send, unsubscribe};
 use tokio::time::advance;
 
 /// The value of a header `expires`, so many milliseconds from now.
@@ -30,22 +28,22 @@ async fn expired_messages_are_not_delivered() {
         in_millis(600_000),
     ] {
         producer
-            .asks(send("/queue/q", &expires).with_header("expires", &expires))
+            .receipt(send("/queue/q", &expires).with_header("expires", &expires))
             .await;
     }
     producer
-        .is_refused(
+        .expect_refusal(
             send("/queue/q", "").with_header("expires", "soon"),
             "bad-request",
         )
         .await;
     assert_eq!(broker.statistics().expired, 2);
     advance(Duration::from_secs(61)).await;
-    consumer.consumes("0", "/queue/q").await;
-    let first = consumer.gets_message("0").await;
+    consumer.consume("0", "/queue/q").await;
+    let first = consumer.expect_message("0").await;
     assert_eq!(first.headers.get("expires"), Some("0"));
-    consumer.gets(Command::Message).await;
-    consumer.gets_nothing().await;
+    consumer.expect(Command::Message).await;
+    consumer.expect_nothing().await;
     assert_eq!(broker.statistics().expired, 3);
 }
 
@@ -55,14 +53,14 @@ async fn expired_messages_take_no_room() {
     config.max_queue_messages = 1;
     let (broker, mut producer, _) = two_clients(config).await;
     producer
-        .asks(send("/queue/q", "0").with_header("expires", &in_millis(500)))
+        .receipt(send("/queue/q", "0").with_header("expires", &in_millis(500)))
         .await;
     producer
-        .is_refused(send("/queue/q", "1"), "queue-full")
+        .expect_refusal(send("/queue/q", "1"), "queue-full")
         .await;
     advance(Duration::from_millis(501)).await;
     producer
-        .asks(send("/queue/q", "1").with_header("expires", &in_millis(500)))
+        .receipt(send("/queue/q", "1").with_header("expires", &in_millis(500)))
         .await;
     advance(Duration::from_secs(3)).await;
     tokio::task::yield_now().await;
@@ -85,24 +83,24 @@ async fn an_empty_queue_is_removed_after_the_idle_timeout() {
             tokio::task::yield_now().await;
         }
     };
-    producer.sends_numbers(0..1).await;
+    producer.publish_numbers(0..1).await;
     pass(60).await;
     assert_eq!(queues(), 1, "a queue with a message is not idle");
-    consumer.consumes("0", "/queue/q").await;
-    let message = consumer.gets_message("0").await;
-    consumer.acks(&message).await;
+    consumer.consume("0", "/queue/q").await;
+    let message = consumer.expect_message("0").await;
+    consumer.ack(&message).await;
     pass(60).await;
     assert_eq!(queues(), 1, "a queue with a consumer is not idle");
-    consumer.asks(unsubscribe("0")).await;
+    consumer.receipt(unsubscribe("0")).await;
     pass(5).await;
     assert_eq!(queues(), 1, "the idle timeout has not passed");
     pass(10).await;
     assert_eq!(queues(), 0);
     // The next message creates it again.
-    producer.sends_numbers(1..2).await;
-    consumer.subscribes("1", "/queue/q").await;
-    consumer.gets_numbers([1], false).await;
-    consumer.asks(unsubscribe("1")).await;
+    producer.publish_numbers(1..2).await;
+    consumer.subscribe("1", "/queue/q").await;
+    consumer.expect_numbers([1], false).await;
+    consumer.receipt(unsubscribe("1")).await;
     pass(15).await;
     assert_eq!(queues(), 0);
 }

@@ -1,29 +1,27 @@
 //! Limits: full queues, and all queues together.
 
-use super::{
-    clients::{open, send, subscribe},
-    two_clients,
-};
+use super::{support::open, two_clients};
 use stomp_broker::QueueOverflow;
+use stomp_testing::frames::{send, subscribe_with_ack};
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_rejects_messages() {
     let mut config = open();
     config.max_queue_messages = 2;
     let (broker, mut producer, mut consumer) = two_clients(config).await;
-    producer.sends_numbers(0..2).await;
+    producer.publish_numbers(0..2).await;
     producer
-        .is_refused(send("/queue/q", "2"), "queue-full")
+        .expect_refusal(send("/queue/q", "2"), "queue-full")
         .await;
-    consumer.consumes("0", "/queue/q").await;
-    let messages = consumer.gets_numbers(0..2, false).await;
+    consumer.consume("0", "/queue/q").await;
+    let messages = consumer.expect_numbers(0..2, false).await;
     producer
-        .is_refused(send("/queue/q", "2"), "queue-full")
+        .expect_refusal(send("/queue/q", "2"), "queue-full")
         .await;
-    consumer.acks(&messages[0]).await;
-    producer.sends_numbers(2..3).await;
+    consumer.ack(&messages[0]).await;
+    producer.publish_numbers(2..3).await;
     producer
-        .is_refused(send("/queue/q", "3"), "queue-full")
+        .expect_refusal(send("/queue/q", "3"), "queue-full")
         .await;
     let error = broker.publish("/queue/q", "3").await.unwrap_err();
     assert_eq!(
@@ -38,11 +36,11 @@ async fn the_error_of_a_full_temporary_queue_hides_its_name() {
     let mut config = open();
     config.max_queue_messages = 1;
     let (_, mut client, _) = two_clients(config).await;
-    client.consumes("0", "/temp-queue/replies").await;
+    client.consume("0", "/temp-queue/replies").await;
     client.send(send("/temp-queue/replies", "1")).await;
-    client.gets_message("1").await;
+    client.expect_message("1").await;
     client.send(send("/temp-queue/replies", "2")).await;
-    let error = client.gets_error("queue-full").await;
+    let error = client.expect_error("queue-full").await;
     let text = std::str::from_utf8(&error.body).unwrap();
     assert!(text.starts_with("The temporary queue is full"), "{text}");
 }
@@ -54,23 +52,24 @@ async fn the_bytes_of_each_queue_and_of_all_queues_are_limited() {
     (config.max_queue_bytes, config.max_total_queue_bytes) = (2_500, 4_000);
     let (_, mut producer, mut consumer) = two_clients(config).await;
     for queue in ["/queue/a", "/queue/a", "/queue/b"] {
-        producer.sends(queue, &large).await;
+        producer.publish(queue, &large).await;
     }
-    let one_by_one = subscribe("0", "/queue/a")
-        .with_header("ack", "client")
-        .with_header("prefetch-count", "1");
-    consumer.asks(one_by_one).await;
+    let one_by_one =
+        subscribe_with_ack("0", "/queue/a", "client").with_header("prefetch-count", "1");
+    consumer.receipt(one_by_one).await;
     for queue in ["/queue/a", "/queue/a", "/queue/c"] {
-        let message = consumer.gets_message(&large).await;
+        let message = consumer.expect_message(&large).await;
         for full in ["/queue/a", "/queue/c"] {
-            producer.is_refused(send(full, &large), "queue-full").await;
+            producer
+                .expect_refusal(send(full, &large), "queue-full")
+                .await;
         }
-        consumer.acks(&message).await;
-        producer.sends(queue, &large).await;
+        consumer.ack(&message).await;
+        producer.publish(queue, &large).await;
     }
     // The queue has room, but all queues together have none.
     producer
-        .is_refused(send("/queue/a", &large), "queue-full")
+        .expect_refusal(send("/queue/a", &large), "queue-full")
         .await;
 }
 
@@ -79,9 +78,9 @@ async fn with_drop_oldest_a_full_queue_makes_its_oldest_messages_dead_letters() 
     let mut config = open();
     (config.max_queue_messages, config.queue_overflow) = (2, QueueOverflow::DropOldest);
     let (broker, mut producer, mut consumer) = two_clients(config).await;
-    producer.sends_numbers(0..5).await;
-    consumer.consumes("0", "/queue/dead-letters").await;
-    for message in consumer.gets_numbers(1..3, false).await {
+    producer.publish_numbers(0..5).await;
+    consumer.consume("0", "/queue/dead-letters").await;
+    for message in consumer.expect_numbers(1..3, false).await {
         assert_eq!(message.headers.get("dead-letter-reason"), Some("overflow"));
     }
     let statistics = broker.statistics();
@@ -90,9 +89,9 @@ async fn with_drop_oldest_a_full_queue_makes_its_oldest_messages_dead_letters() 
         (3, 1),
         "the dead-letter queue is bounded as well"
     );
-    consumer.consumes("1", "/queue/q").await;
-    consumer.gets_numbers(3..5, false).await;
+    consumer.consume("1", "/queue/q").await;
+    consumer.expect_numbers(3..5, false).await;
     producer
-        .is_refused(send("/queue/q", "5"), "queue-full")
+        .expect_refusal(send("/queue/q", "5"), "queue-full")
         .await;
 }

@@ -5,41 +5,41 @@
     reason = "a helper that fails is a test that fails"
 )]
 
-#[path = "../clients/mod.rs"]
-mod clients;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod delivery;
 mod expiry;
 mod limits;
 mod redelivery;
 
-use clients::Client;
 use stomp_broker::{Broker, Config};
 use stomp_frame::Frame;
+use support::{Client, connect};
 
 /// A broker, and two clients of it.
 async fn two_clients(config: Config) -> (Broker, Client, Client) {
     let broker = Broker::new(config).unwrap();
-    let (one, two) = (Client::of(&broker).await, Client::of(&broker).await);
+    let (one, two) = (connect(&broker).await, connect(&broker).await);
     (broker, one, two)
 }
 
 impl Client {
-    async fn sends_numbers(&mut self, numbers: std::ops::Range<u32>) {
+    async fn publish_numbers(&mut self, numbers: std::ops::Range<u32>) {
         for number in numbers {
-            self.sends("/queue/q", &number.to_string()).await;
+            self.publish("/queue/q", &number.to_string()).await;
         }
     }
 
-    /// Gets messages with these numbers, all with or all without `redelivered`.
-    async fn gets_numbers(
+    /// Expects messages with these numbers, all with or all without `redelivered`.
+    async fn expect_numbers(
         &mut self,
         numbers: impl IntoIterator<Item = u32>,
         is_redelivered: bool,
     ) -> Vec<Frame> {
         let mut messages = Vec::new();
         for number in numbers {
-            let message = self.gets_message(&number.to_string()).await;
+            let message = self.expect_message(&number.to_string()).await;
             assert_eq!(
                 message.headers.get("redelivered"),
                 is_redelivered.then_some("true"),
