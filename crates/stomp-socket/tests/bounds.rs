@@ -13,9 +13,8 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::task::{Context, Poll, Waker};
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
-use support::{
-    BINARY, CONTINUATION, FIN, PING, Script, TEXT, connected, frame, header, pipe, read_all, server,
-};
+use stomp_testing::websocket::{BINARY, CONTINUATION, FIN, PING, TEXT, frame, header};
+use support::{Script, connected, pipe, read_all, server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// Repetitions that no limit should allow.
@@ -330,10 +329,10 @@ fn unsent_bytes_use_at_most_twice_the_write_limit_and_one_frame() {
     let bound = 2 * (config.max_write_buffer_bytes + body + 1_000) as u64;
     let (ours, theirs) = pipe(64);
     let mut socket = connected(server(ours));
-    let frame = message(body);
+    let message = message(body);
     let held = measure(|| {
         while socket
-            .feed(Outbound::Frame(frame.clone()))
+            .feed(Outbound::Frame(message.clone()))
             .now_or_never()
             .is_some()
         {}
@@ -342,7 +341,7 @@ fn unsent_bytes_use_at_most_twice_the_write_limit_and_one_frame() {
     assert!(held.bytes_max <= bound, "{held:?}");
     drop(theirs);
 
-    let (script, _) = Script::new((0..100_000).map(|_| Ok(support::frame(FIN | PING, &[0; 125]))));
+    let (script, _) = Script::new((0..100_000).map(|_| Ok(frame(FIN | PING, &[0; 125]))));
     let mut socket = connected(server(Stuck(script)));
     let held = measure(|| assert!(socket.next().now_or_never().is_none()));
     assert!(socket.unsent_bytes() > config.max_write_buffer_bytes);

@@ -11,6 +11,7 @@ mod support;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{CloseCode, Config, EncodedFrame, End, Inbound, Outbound, Peer, Socket};
+use stomp_testing::websocket::{FIN, TEXT, frame};
 use support::{Script, connected, pipe, read_all, server};
 use tokio::io::DuplexStream;
 use tokio_tungstenite::{
@@ -149,7 +150,7 @@ async fn a_client_closes_with_the_code_that_was_set() {
 /// RFC 6455, section 5.1: "A client MUST close a connection if it detects a masked frame."
 #[tokio::test]
 async fn a_client_rejects_masked_frames() {
-    let script = Script::new([Ok(support::frame(support::FIN | support::TEXT, b"\n"))]).0;
+    let script = Script::new([Ok(frame(FIN | TEXT, b"\n"))]).0;
     let mut client =
         Socket::over_client_websocket(script, b"", Peer::default(), &Config::default());
     let Some(Inbound::End(end)) = client.next().await else {

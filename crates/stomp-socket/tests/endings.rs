@@ -12,7 +12,8 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::io::{Error, ErrorKind, Result};
 use stomp_frame::{Command, Frame};
 use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
-use support::{BINARY, CLOSE, FIN, Script, TEXT, connected, frame, header, read_all, server};
+use stomp_testing::websocket::{BINARY, CLOSE, FIN, TEXT, frame, header};
+use support::{Script, connected, read_all, server};
 
 const SEND: &[u8] = b"SEND\ndestination:/a\n\nhello\0";
 

@@ -11,7 +11,8 @@ mod support;
 use futures_util::{SinkExt, StreamExt};
 use stomp_frame::{Command, Frame, Version};
 use stomp_socket::{Config, Inbound, Outbound, Peer, Socket};
-use support::{CLOSE, FIN, TEXT, connected, frame, server};
+use stomp_testing::websocket::{CLOSE, FIN, TEXT, frame};
+use support::{connected, server};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},

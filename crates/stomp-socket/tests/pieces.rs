@@ -6,9 +6,8 @@ use futures_util::{FutureExt, StreamExt};
 use std::io;
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{Config, End, Inbound, Peer, Socket};
-use support::{
-    BINARY, CLOSE, CONTINUATION, FIN, PING, Script, TEXT, connected, frame, pipe, read_all, server,
-};
+use stomp_testing::websocket::{BINARY, CLOSE, CONTINUATION, FIN, PING, TEXT, frame};
+use support::{Script, connected, pipe, read_all, server};
 use tokio::io::AsyncWriteExt;
 
 const WIRE: &str = "\nSEND\ndestination:/a\n\nh\u{e9}\u{20ac}\u{1f600}\0\r\nSEND\ndestination:/a\n\nh\u{e9}\u{20ac}\u{1f600}\0";

@@ -3,7 +3,8 @@
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use stomp_frame::{Command, Frame, Limits, Version};
 use stomp_socket::{CloseCode, Config, End, Inbound, Outbound, Peer, Socket};
-use tokio::io::DuplexStream;
+use stomp_testing::websocket::{FIN, TEXT, frame};
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -182,10 +183,7 @@ async fn a_message_over_the_limit_is_reported_as_too_big() {
 async fn a_text_message_that_is_not_utf8_is_a_violation() {
     let (ours, mut theirs) = tokio::io::duplex(1024);
     let mut socket = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
-    // FIN and text, with a masking key of 0.
-    tokio::io::AsyncWriteExt::write_all(&mut theirs, &[0x81, 0x81, 0, 0, 0, 0, 0xff])
-        .await
-        .unwrap();
+    theirs.write_all(&frame(FIN | TEXT, b"\xff")).await.unwrap();
     let Some(Inbound::End(end)) = socket.next().await else {
         panic!("expected the end")
     };

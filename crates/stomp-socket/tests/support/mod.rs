@@ -1,4 +1,4 @@
-//! Helpers for tests of sockets: hand-written WebSocket frames, and streams with scripted reads.
+//! Helpers for tests of sockets, and streams with scripted reads.
 
 #![allow(
     dead_code,
@@ -17,44 +17,6 @@ use std::{
 use stomp_frame::{Frame, Limits, Version};
 use stomp_socket::{Config, End, Inbound, Peer, Socket};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-
-pub(crate) const FIN: u8 = 0x80;
-pub(crate) const CONTINUATION: u8 = 0;
-pub(crate) const TEXT: u8 = 1;
-pub(crate) const BINARY: u8 = 2;
-pub(crate) const CLOSE: u8 = 8;
-pub(crate) const PING: u8 = 9;
-
-/// A masked frame from a client. `first` is the first byte: FIN and opcode.
-pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    const KEY: [u8; 4] = [0x5a, 0xc3, 0x17, 0x8e];
-    let mut frame = header(first, payload.len() as u64);
-    frame.extend(
-        payload
-            .iter()
-            .zip(KEY.iter().cycle())
-            .map(|(byte, key)| byte ^ key),
-    );
-    frame
-}
-
-/// The header of a masked frame with a payload of `length` bytes.
-pub(crate) fn header(first: u8, length: u64) -> Vec<u8> {
-    let mut header = vec![first];
-    match length {
-        0..=125 => header.push(0x80 | length as u8),
-        126..=0xffff => {
-            header.push(0x80 | 126);
-            header.extend((length as u16).to_be_bytes());
-        }
-        _ => {
-            header.push(0x80 | 127);
-            header.extend(length.to_be_bytes());
-        }
-    }
-    header.extend([0x5a, 0xc3, 0x17, 0x8e]);
-    header
-}
 
 /// A server's socket over a WebSocket, before login.
 pub(crate) fn server<S>(io: S) -> Socket
