@@ -12,9 +12,9 @@ use std::{future::ready, time::Duration};
 use stomp_frame::{Limits, Version};
 use stomp_server::{Config, ConnectionCounts, Listeners, Server, Upgrade};
 use stomp_socket::Socket;
-use support::{Dial, in_memory, serve, settle, soon};
+use stomp_testing::{Client, soon};
+use support::{Dial, in_memory, serve, settle};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::mpsc,
     time::{Instant, sleep},
@@ -214,28 +214,18 @@ async fn an_upgrade_service_enforces_connection_limits() {
     tokio::spawn(async { axum::serve(listener, http).await });
 
     let handshake = async || {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(support::HANDSHAKE.as_bytes())
-            .await
-            .unwrap();
-        let mut answer = Vec::new();
-        while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
-            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
-        }
-        (stream, String::from_utf8(answer).unwrap())
+        let stream = TcpStream::connect(address).await.unwrap();
+        Client::upgrade(stream, "/stomp", &[]).await
     };
-    let (_first, answer) = handshake().await;
-    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
-    let (_refused, answer) = handshake().await;
+    let _first = handshake().await.unwrap();
+    let response = handshake().await.unwrap_err();
     assert!(
-        answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"),
-        "{answer}"
+        response.starts_with("HTTP/1.1 503 ") && response.contains("\r\nretry-after: 1\r\n"),
+        "{response}"
     );
     let mut socket = soon(sockets.recv()).await.unwrap();
     socket.resume(Version::V1_2, Limits::default());
-    let (_second, answer) = handshake().await;
-    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    let _second = handshake().await.unwrap();
     let ConnectionCounts {
         open,
         unauthenticated,

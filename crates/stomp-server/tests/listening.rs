@@ -13,7 +13,11 @@ use std::{io, time::Duration};
 use stomp_frame::Command;
 use stomp_server::{Config, Incoming, Listener, Listeners, Peer, Server, bind};
 use stomp_socket::{Inbound, Socket};
-use support::{HANDSHAKE, InMemory, in_memory, serve, settle, soon};
+use stomp_testing::{
+    soon,
+    websocket::{FIN, TEXT, frame},
+};
+use support::{HANDSHAKE, InMemory, in_memory, serve, settle};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     time::{Instant, sleep},
@@ -44,9 +48,8 @@ async fn a_server_accepts_from_several_listeners() {
 
     let mut page = web_dial.connect_from(Some("192.0.2.2"));
     assert_eq!(page.handshake().await, 101);
-    // A message whose masking key is 0.
     page.0
-        .write_all(&[&[0x81, 0x8a, 0, 0, 0, 0], &b"CONNECT\n\n\0"[..]].concat())
+        .write_all(&frame(FIN | TEXT, b"CONNECT\n\n\0"))
         .await
         .unwrap();
     let mut socket = soon(sockets.recv()).await.unwrap();
@@ -60,7 +63,7 @@ async fn bytes_received_with_the_handshake_are_not_lost() {
     let (listener, dial) = in_memory();
     let mut sockets = serve(listener, Config::default());
     let mut page = dial.connect();
-    let message = [&[0x81, 0x8a, 0, 0, 0, 0], &b"CONNECT\n\n\0"[..]].concat();
+    let message = frame(FIN | TEXT, b"CONNECT\n\n\0");
     page.0
         .write_all(&[HANDSHAKE.as_bytes(), &message].concat())
         .await

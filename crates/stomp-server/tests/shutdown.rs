@@ -15,9 +15,9 @@ use std::{
 };
 use stomp_server::{Config, Server, Shutdown, Upgrade};
 use stomp_socket::Socket;
-use support::{HANDSHAKE, in_memory, serve, settle, soon};
+use stomp_testing::{Client, soon};
+use support::{HANDSHAKE, in_memory, serve, settle};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
@@ -141,9 +141,9 @@ async fn the_drain_timeout_begins_when_the_shutdown_starts() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_timeout_of_the_maximum_duration_never_aborts() {
     let shutdown = Shutdown::new(Duration::MAX);
-    tokio::spawn(shutdown.abortable(sleep(Duration::from_secs(100))));
+    tokio::spawn(shutdown.abortable(sleep(Duration::from_secs(60))));
     shutdown.start();
-    assert_eq!(soon(wait(&shutdown)).await.unwrap().as_secs(), 100);
+    assert_eq!(soon(wait(&shutdown)).await.unwrap().as_secs(), 60);
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,16 +193,13 @@ async fn the_sockets_of_an_upgrade_service_take_part_in_the_shutdown() {
     }
 
     let handshake = async |address| {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
-        let mut answer = vec![0; 12];
-        stream.read_exact(&mut answer).await.unwrap();
-        (stream, String::from_utf8(answer).unwrap())
+        let stream = TcpStream::connect(address).await.unwrap();
+        Client::upgrade(stream, "/stomp", &[]).await
     };
-    let (_upgraded, answer) = handshake(addresses[0]).await;
-    assert_eq!(answer, "HTTP/1.1 101");
+    let _upgraded = handshake(addresses[0]).await.unwrap();
     shutdown.start();
-    assert_eq!(handshake(addresses[1]).await.1, "HTTP/1.1 503");
+    let response = handshake(addresses[1]).await.unwrap_err();
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     soon(serving.remove(0)).await.unwrap().unwrap();
     // The first HTTP server has ended. The shutdown still waits for the socket.
     soon(shutdown.finished()).await;

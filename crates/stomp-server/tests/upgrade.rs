@@ -9,7 +9,8 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use stomp_server::{Config, Upgrade};
-use support::{HANDSHAKE, soon};
+use stomp_testing::soon;
+use support::HANDSHAKE;
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 use tower_service::Service;
 

@@ -7,13 +7,13 @@
     reason = "a failing helper fails the test"
 )]
 
-use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
+use std::{collections::VecDeque, io, net::SocketAddr};
 use stomp_server::{Config, Incoming, Listener, Listeners, Peer, Server};
 use stomp_socket::Socket;
+use stomp_testing::soon;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::mpsc,
-    time::timeout,
 };
 
 /// A valid WebSocket handshake.
@@ -118,13 +118,6 @@ impl Client {
         let _ = soon(self.0.read_to_end(&mut rest)).await;
         String::from_utf8_lossy(&rest).into_owned()
     }
-}
-
-/// Waits for a future that must complete. The timeout is long, but elapses at once on a paused clock.
-pub async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(3_600), future)
-        .await
-        .expect("the future should complete within an hour")
 }
 
 /// Runs a server and returns a channel with its sockets.
