@@ -1,10 +1,8 @@
 //! Programs of this workspace, built for release.
 
-use std::{path::PathBuf, process::Stdio};
-
-use serde_json::Value;
-
 use crate::{Result, shell};
+use serde_json::Value;
+use std::{path::PathBuf, process::Stdio};
 
 /// Builds the package's program and gives its path, wherever cargo's target directory is.
 pub(crate) fn build(package: &str) -> Result<PathBuf> {

@@ -1,13 +1,12 @@
 //! `cargo xtask fuzz`: the codec's fuzz targets, for a number of runs each.
 
+use crate::{Result, shell};
 use std::{
     env, fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{self, ChildStderr, Command, Stdio},
 };
-
-use crate::{Result, shell};
 
 /// The fuzz package, from the workspace's root.
 const PACKAGE: &str = "crates/stomp-frame/fuzz";

@@ -9,9 +9,8 @@ mod soak;
 mod test;
 mod tidy;
 
-use std::{env, process::ExitCode};
-
 use interop::Missing;
+use std::{env, process::ExitCode};
 use test::Warnings;
 
 /// What a task came to; an error is the sentence to print.

@@ -1,5 +1,6 @@
 //! Other programs: where they run, and their command line printed before they do.
 
+use crate::Result;
 use std::{
     env,
     ffi::OsStr,
@@ -8,8 +9,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-use crate::Result;
 
 /// The root of the workspace, in which every program runs.
 pub(crate) fn root() -> &'static Path {

@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
     let is_test = |name: &&str| TESTS.iter().any(|(_, test)| test == name);
     let (tests, others): (Vec<&str>, Vec<&str>) = arguments.iter().copied().partition(is_test);
     if tests.is_empty() || !others.is_empty() {
-        let program = artifact::build("soak")?;
+        let program = artifact::build("webstomp-soak")?;
         shell::run(&mut shell::command(program, &others))?;
     }
     for (package, test) in TESTS {

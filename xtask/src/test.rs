@@ -1,8 +1,7 @@
 //! `cargo xtask test`: everything that needs only Rust, up to the first failure.
 
-use std::process::Stdio;
-
 use crate::{Result, shell, tidy};
+use std::process::Stdio;
 
 /// What a warning of clippy or rustdoc does to the run.
 #[derive(Clone, Copy, PartialEq, Eq)]

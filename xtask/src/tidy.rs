@@ -5,9 +5,8 @@ mod package;
 mod rules;
 mod source;
 
-use std::fmt;
-
 use crate::Result;
+use std::fmt;
 
 /// One rule broken at one place.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]

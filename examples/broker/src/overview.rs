@@ -1,11 +1,14 @@
 //! What the page shows, once a second.
 
 use serde::Serialize;
-use std::{cmp::Reverse, time::Duration, time::Instant};
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
 use tokio::time::{MissedTickBehavior, interval};
-use webstomp::broker::{Broker, DestinationStatistics};
 use webstomp::{
     Json, Session, Topic,
+    broker::{Broker, DestinationStatistics},
     session::{MailboxConfig, Overflow, Sessions},
 };
 

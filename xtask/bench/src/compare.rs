@@ -1,12 +1,8 @@
 //! Two servers in turn, and the ratios that remain.
 
-use std::fmt;
-use std::io;
-use std::time::Duration;
-
-use tokio::time::timeout;
-
 use crate::server::Server;
+use std::{fmt, io, time::Duration};
+use tokio::time::timeout;
 
 /// Far more than any load takes: a server that hangs ends the bench.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,10 +1,7 @@
 //! What the two servers want to hear before the load, and in it.
 
-use std::fmt::Write;
-use std::io;
-
-use crate::client::Client;
-use crate::server::Server;
+use crate::{client::Client, server::Server};
+use std::{fmt::Write, io};
 
 const STOMP_PATH: &str = "/stomp";
 const JSON: &str = r#"{"id":4711,"symbol":"WEBS","bid":101.25,"ask":101.5,"size":1000}"#;

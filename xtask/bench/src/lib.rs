@@ -1,11 +1,7 @@
 //! What the servers under test share, so that they differ in nothing else: the command
 //! line, the runtime, the line that tells the port, and when to end.
 
-use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::process::ExitCode;
-
+use std::{future::Future, io, net::SocketAddr, process::ExitCode};
 use tokio::net::TcpListener;
 
 /// Runs one server as a program: `[--listen ADDR]`, by default a free loopback port.

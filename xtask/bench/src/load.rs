@@ -6,14 +6,13 @@ pub(crate) mod memory;
 pub(crate) mod receipts;
 pub(crate) mod rest;
 
-use std::cell::Cell;
-use std::io;
-use std::time::{Duration, Instant};
-
+use crate::{options::Plan, server::Server};
+use std::{
+    cell::Cell,
+    io,
+    time::{Duration, Instant},
+};
 use tokio::task::JoinSet;
-
-use crate::options::Plan;
-use crate::server::Server;
 
 /// The tasks of a load, none of which ends by itself.
 pub(crate) type Peers = JoinSet<io::Result<()>>;

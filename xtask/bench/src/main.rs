@@ -15,15 +15,9 @@ mod server;
 mod wire;
 mod writes;
 
-use std::io;
-use std::process::ExitCode;
-
+use crate::{compare::Pair, options::Options, report::Row, server::Server};
+use std::{io, process::ExitCode};
 use tokio::task::LocalSet;
-
-use crate::compare::Pair;
-use crate::options::Options;
-use crate::report::Row;
-use crate::server::Server;
 
 fn main() -> ExitCode {
     match Options::parse().and_then(|options| run(&options)) {

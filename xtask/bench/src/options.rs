@@ -1,7 +1,6 @@
 //! The command line, and how long it asks to measure.
 
-use std::io;
-use std::time::Duration;
+use std::{io, time::Duration};
 
 pub(crate) struct Options {
     /// Fewer, shorter rounds, and only the two loads.

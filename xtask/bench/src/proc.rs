@@ -1,8 +1,6 @@
 //! What `/proc` tells of a process. Every answer is `None` where there is no `/proc`.
 
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 /// How long the process's threads have run, in user and kernel mode.
 pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {

@@ -1,12 +1,11 @@
 //! What is printed: a table of ratios, and how they came about.
 
-use crate::compare::{Pair, Ratio, median};
-use crate::load::Work;
-use crate::load::latency::Latency;
-use crate::load::{memory, rest};
-use crate::options::Options;
-use crate::proc;
-use crate::writes;
+use crate::{
+    compare::{Pair, Ratio, median},
+    load::{Work, latency::Latency, memory, rest},
+    options::Options,
+    proc, writes,
+};
 
 pub(crate) struct Row {
     name: &'static str,

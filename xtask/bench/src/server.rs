@@ -1,14 +1,14 @@
 //! A server under test: a child process that ends with this value.
 
-use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
-
-use crate::dialect::Dialect;
-use crate::proc;
+use crate::{dialect::Dialect, proc};
+use std::{
+    io::{self, BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 const START: Duration = Duration::from_secs(10);
 

@@ -1,15 +1,20 @@
 //! How many write calls a batch of frames makes, counted below a socket in this process.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-
 use futures_util::SinkExt;
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use webstomp::frame::{Command, Frame, Limits, Version};
-use webstomp::socket::{Config, Outbound, Peer, Socket};
+use webstomp::{
+    frame::{Command, Frame, Limits, Version},
+    socket::{Config, Outbound, Peer, Socket},
+};
 
 pub(crate) const FRAMES: usize = 1_000;
 pub(crate) const BYTES: usize = 40;

@@ -1,7 +1,5 @@
 //! Brokers, judged by the same clients: the example, and RabbitMQ, which shows that the checks are fair.
 
-use std::{ffi::OsString, net::SocketAddr, path::Path, process::Stdio, time::Instant};
-
 use super::{
     rabbitmq::{RabbitMq, free_addresses},
     script,
@@ -9,6 +7,7 @@ use super::{
     tools::Tools,
 };
 use crate::{Result, artifact, shell};
+use std::{ffi::OsString, net::SocketAddr, path::Path, process::Stdio, time::Instant};
 
 /// Those in `xtask/interop/` that are for any broker.
 const SCRIPTS: &[&str] = &[

@@ -4,6 +4,9 @@
 #[path = "../../../crates/stomp-server/tests/handshakes/cases.rs"]
 mod cases;
 
+use super::server::{Killed, READY_WITHIN, accepts};
+use crate::{Result, shell};
+use cases::Case;
 use std::{
     env, fs,
     io::{Read, Write},
@@ -12,10 +15,6 @@ use std::{
     process::{self, Stdio},
     time::{Duration, Instant},
 };
-
-use super::server::{Killed, READY_WITHIN, accepts};
-use crate::{Result, shell};
-use cases::Case;
 
 /// A proxy, whose configuration is in `xtask/interop/`.
 pub(crate) struct Proxy {

@@ -1,6 +1,11 @@
 //! Debian's RabbitMQ with its plugins STOMP and Web-STOMP, apart from any other on this machine: its node's name, ports,
 //! cookie and data are its own, and it listens on loopback only.
 
+use super::{
+    proxy::Scratch,
+    server::{Killed, accepts},
+};
+use crate::{Result, shell};
 use std::{
     fs, io,
     net::{SocketAddr, TcpListener},
@@ -9,12 +14,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-
-use super::{
-    proxy::Scratch,
-    server::{Killed, accepts},
-};
-use crate::{Result, shell};
 
 /// How long it may take until it accepts connections: some seconds, or many on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);

@@ -1,5 +1,6 @@
 //! One script of `xtask/interop/`, run by Node within a time limit.
 
+use crate::{Result, shell};
 use std::{
     ffi::OsString,
     path::PathBuf,
@@ -7,8 +8,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-
-use crate::{Result, shell};
 
 /// How long a script may run.
 const TIME_LIMIT: Duration = Duration::from_secs(120);

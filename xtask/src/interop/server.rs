@@ -1,5 +1,6 @@
 //! A server under judgement: started on a free port, killed when dropped.
 
+use crate::{Result, shell};
 use std::{
     io::{BufRead, BufReader, Read},
     net::{SocketAddr, TcpStream},
@@ -9,8 +10,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-
-use crate::{Result, shell};
 
 /// How long a server may take until it accepts connections.
 pub(super) const READY_WITHIN: Duration = Duration::from_secs(20);

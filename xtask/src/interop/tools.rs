@@ -1,9 +1,8 @@
 //! What foreign clients need on this machine: found, reported together, or installed.
 
-use std::{ffi::OsStr, path::PathBuf, process::Stdio};
-
 use super::{proxy::PROXIES, rabbitmq};
 use crate::{Result, shell};
+use std::{ffi::OsStr, path::PathBuf, process::Stdio};
 
 /// Node's oldest major version that the clients run on.
 const NODE: u32 = 20;

@@ -1,14 +1,12 @@
 //! The workspace's packages, as cargo knows them.
 
+use super::source;
+use crate::{Result, shell};
+use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-use serde_json::Value;
-
-use super::source;
-use crate::{Result, shell};
 
 /// One member of the workspace.
 #[derive(Debug, Default)]

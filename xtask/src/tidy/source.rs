@@ -1,11 +1,10 @@
 //! Source files, and which of their lines are code.
 
+use crate::{Result, shell};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-use crate::{Result, shell};
 
 /// One Rust file that is not a test.
 #[derive(Debug)]

@@ -3,17 +3,15 @@
 //! SEND `/echo` does nothing, so that its receipt is all there is. What is sent to `/fan` goes to everybody who is
 //! subscribed to it.
 
-use std::io;
-use std::process::ExitCode;
-
 use bytes::Bytes;
+use std::{io, process::ExitCode};
 use tokio::net::TcpListener;
 use webstomp::{App, BoxError, IntoSubscribeResponse, Observe, State, Topic};
 
 type Fan = Topic<Bytes>;
 
 fn main() -> ExitCode {
-    bench::serve(serve)
+    webstomp_bench::serve(serve)
 }
 
 async fn serve(listener: TcpListener) -> io::Result<()> {

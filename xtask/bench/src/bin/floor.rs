@@ -8,20 +8,27 @@
 //! It upgrades any path. The first message names the connection's part, and is sent back once
 //! that part is taken: `echo` returns each message as it came, `fan` receives what `pub` sends.
 
-use std::future::poll_fn;
-use std::io;
-use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
-
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, Result};
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
+use std::{
+    future::poll_fn,
+    io,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tokio_tungstenite::{
+    WebSocketStream, accept_hdr_async_with_config,
+    tungstenite::{
+        Message, Result,
+        handshake::server::{ErrorResponse, Request, Response},
+        http::HeaderValue,
+        protocol::WebSocketConfig,
+    },
+};
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -31,7 +38,7 @@ const QUEUE: usize = 256;
 const BATCH: usize = 64;
 
 fn main() -> ExitCode {
-    bench::serve(accept)
+    webstomp_bench::serve(accept)
 }
 
 async fn accept(listener: TcpListener) -> io::Result<()> {

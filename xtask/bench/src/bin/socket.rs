@@ -2,19 +2,17 @@
 //!
 //! It accepts as the floor does, so that only what comes after the handshake differs.
 
-use std::future::poll_fn;
-use std::io;
-use std::process::ExitCode;
-use std::task::Poll;
-
 use futures_util::{SinkExt, StreamExt};
+use std::{future::poll_fn, io, process::ExitCode, task::Poll};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Result;
-use webstomp::frame::{Frame, Limits, Version};
-use webstomp::socket::{Config, Inbound, Outbound, Peer, SendError, Socket};
+use webstomp::{
+    frame::{Frame, Limits, Version},
+    socket::{Config, Inbound, Outbound, Peer, SendError, Socket},
+};
 
 fn main() -> ExitCode {
-    bench::serve(accept)
+    webstomp_bench::serve(accept)
 }
 
 async fn accept(listener: TcpListener) -> io::Result<()> {

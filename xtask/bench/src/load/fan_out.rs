@@ -3,18 +3,16 @@
 //! It publishes a window of 64 in one write, and the next when the last delivery has arrived:
 //! both servers then work on equal batches, however fast they are.
 
-use std::cell::Cell;
-use std::io;
-use std::rc::Rc;
-
-use tokio::sync::Notify;
-
 use super::{Peers, Work, measure};
-use crate::client::Client;
-use crate::dialect::{self, Dialect};
-use crate::options::Plan;
-use crate::server::Server;
-use crate::wire;
+use crate::{
+    client::Client,
+    dialect::{self, Dialect},
+    options::Plan,
+    server::Server,
+    wire,
+};
+use std::{cell::Cell, io, rc::Rc};
+use tokio::sync::Notify;
 
 const SUBSCRIBERS: u64 = 200;
 const WINDOW: usize = 64;

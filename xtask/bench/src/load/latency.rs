@@ -1,16 +1,13 @@
 //! `receipt 1x1`: one connection, one request at a time: how long until it is answered.
 
-use std::cell::RefCell;
-use std::io;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
-
 use super::{Peers, run_for};
-use crate::client::Client;
-use crate::dialect;
-use crate::options::Plan;
-use crate::server::Server;
-use crate::wire;
+use crate::{client::Client, dialect, options::Plan, server::Server, wire};
+use std::{
+    cell::RefCell,
+    io,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 /// Of all requests in one interval.
 pub(crate) struct Latency {

@@ -1,11 +1,7 @@
 //! `idle connection`: what each of many idle, subscribed connections keeps resident.
 
-use std::io;
-use std::time::Duration;
-
-use crate::client::Client;
-use crate::proc;
-use crate::server::Server;
+use crate::{client::Client, proc, server::Server};
+use std::{io, time::Duration};
 
 pub(crate) const ROUNDS: usize = 3;
 const CONNECTIONS: u64 = 2_000;

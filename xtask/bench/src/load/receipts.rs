@@ -2,16 +2,9 @@
 //!
 //! webstomp answers a SEND with a RECEIPT; the floor gives the same bytes back.
 
-use std::cell::Cell;
-use std::io;
-use std::rc::Rc;
-
 use super::{Peers, Work, measure};
-use crate::client::Client;
-use crate::dialect;
-use crate::options::Plan;
-use crate::server::Server;
-use crate::wire;
+use crate::{client::Client, dialect, options::Plan, server::Server, wire};
+use std::{cell::Cell, io, rc::Rc};
 
 const CONNECTIONS: usize = 50;
 const OUTSTANDING: usize = 16;

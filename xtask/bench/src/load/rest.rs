@@ -2,15 +2,15 @@
 //!
 //! The floor's have had none: what is compared is a socket that has worked with a server that has not.
 
-use std::io;
-use std::time::Duration;
-
-use crate::client::Client;
-use crate::dialect::{self, Dialect};
-use crate::load::memory::{OTHER_FILES, per_connection};
-use crate::proc;
-use crate::server::Server;
-use crate::wire;
+use crate::{
+    client::Client,
+    dialect::{self, Dialect},
+    load::memory::{OTHER_FILES, per_connection},
+    proc,
+    server::Server,
+    wire,
+};
+use std::{io, time::Duration};
 
 pub(crate) const ROUNDS: usize = 3;
 pub(crate) const BYTES: usize = 64 << 10;
