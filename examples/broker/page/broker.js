@@ -2,23 +2,23 @@ import { StompClient } from "./stomp.js";
 
 const element = (id) => document.getElementById(id);
 const endpoint = `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws`;
-const POINTS = 120; // two minutes, one overview a second
+const POINTS = 120; // two minutes, as the server publishes one overview per second
 
 let client;
-let previous; // the last overview; what happened since is a difference
-let history = []; // of { published, delivered } a second
+let previous; // the last overview; rates are differences between two overviews
+let history = []; // rates per second: { published, delivered }
 
 function enter(credentials) {
   client?.disconnect();
   client = new StompClient(endpoint, credentials);
   client.onstate = (state) => {
     element("state").textContent = element("state").dataset.state = state;
-    if (state === "online") welcome(credentials);
+    if (state === "online") showOnline(credentials);
   };
   client.onerror = ({ code, message }) => {
     element("error").textContent = message;
     if (code !== "login-failed") return;
-    client.disconnect(); // it would only try again
+    client.disconnect(); // otherwise it would reconnect with the same login
     askForLogin(credentials.login);
   };
   client.subscribe("/broker/overview", ({ body }) => show(JSON.parse(body)));
@@ -32,21 +32,21 @@ function askForLogin(login) {
   element("passcode").focus();
 }
 
-function welcome(credentials) {
+function showOnline(credentials) {
   element("login-form").hidden = true;
   element("error").textContent = "";
-  // Storage may be forbidden, and the page works without.
-  try { sessionStorage.setItem("credentials", JSON.stringify(credentials)); } catch { /* asked again, then */ }
+  // The browser may forbid storage. The page works without it, but asks for the login again after a reload.
+  try { sessionStorage.setItem("credentials", JSON.stringify(credentials)); } catch { /* not stored */ }
 }
 
-function remembered() {
+function storedCredentials() {
   try { return JSON.parse(sessionStorage.getItem("credentials")); } catch { return null; }
 }
 
 function show(overview) {
-  // A server that was started again counts from nothing.
-  const since = previous && previous.at < overview.at ? previous : undefined;
-  const seconds = since && (overview.at - since.at) / 1000;
+  // After a restart of the server its counts start at 0, so there is no previous overview to compare with.
+  const since = previous && previous.uptime < overview.uptime ? previous : undefined;
+  const seconds = since && (overview.uptime - since.uptime) / 1000;
   const rate = (count, before) => (since ? Math.max(0, count - before) / seconds : 0);
   const rates = {
     published: rate(overview.published, since?.published),
@@ -70,21 +70,21 @@ function showTiles(overview, rates) {
 }
 
 function showChart() {
-  const top = round(Math.max(10, ...history.flatMap(({ published, delivered }) => [published, delivered])));
+  const top = roundUp(Math.max(10, ...history.flatMap(({ published, delivered }) => [published, delivered])));
   for (const name of ["published", "delivered"]) {
     const points = history.map((rates, n) => {
-      const x = POINTS - history.length + n + 1; // the newest is at the right edge
+      const x = POINTS - history.length + n + 1; // the newest point is at the right edge
       return `${x},${(39.5 - 39 * rates[name] / top).toFixed(2)}`;
     });
     element("chart").querySelector(`polyline.${name}`).setAttribute("points", points.join(" "));
   }
-  element("scale").textContent = `up to ${number(top)}`;
+  element("scale").textContent = `scale: 0 to ${number(top)}/s`;
 }
 
-/** The next of 10, 20, 50, 100, … */
-function round(most) {
-  const power = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 5, 10].map((n) => n * power).find((top) => top >= most);
+/** Rounds up to one of 10, 20, 50, 100, … */
+function roundUp(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].map((n) => n * power).find((top) => top >= value);
 }
 
 function showDestinations({ destinations, destination_count }, since, rate) {
@@ -94,18 +94,18 @@ function showDestinations({ destinations, destination_count }, since, rate) {
     [name, number(subscribers), number(rate(published, before.get(name) ?? 0)), number(published),
       number(waiting), number(unacknowledged)],
   ]));
-  tellMore("destinations", destination_count - destinations.length);
+  showMore("destinations", destination_count - destinations.length);
 }
 
 function showSessions({ sessions, session_count }) {
-  fill("sessions", sessions.map(({ id, login, address, over, seconds }) => [
+  fill("sessions", sessions.map(({ id, login, address, transport, age }) => [
     id,
-    [login ?? "–", address ?? "–", over, duration(seconds), id],
+    [login ?? "–", address ?? "–", transport, duration(age), id],
   ]));
-  tellMore("sessions", session_count - sessions.length);
+  showMore("sessions", session_count - sessions.length);
 }
 
-/** Rows are kept by their keys and changed in place, so that what is selected stays selected. */
+/** Fills a table. Existing rows are updated in place, so that selected text stays selected. */
 function fill(id, rows) {
   const body = element(id);
   const known = new Map([...body.rows].map((row) => [row.dataset.key, row]));
@@ -114,7 +114,7 @@ function fill(id, rows) {
     row.dataset.key = key;
     cells.forEach((text, n) => {
       const cell = row.cells[n] ?? row.insertCell();
-      if (cell.textContent !== text) cell.textContent = cell.title = text; // which may be cut short
+      if (cell.textContent !== text) cell.textContent = cell.title = text; // the title shows the whole text where the cell clips it
     });
     return row;
   });
@@ -123,13 +123,13 @@ function fill(id, rows) {
   }
 }
 
-function tellMore(id, count) {
+function showMore(id, count) {
   element(`more-${id}`).textContent = count > 0 ? `and ${number(count)} more` : "";
 }
 
 function number(value) {
   if (value === null || value === undefined) return "";
-  // A few are told with their fractions, as 0.5 a second is not none.
+  // Small numbers have a fraction digit: 0.5 per second is not 0.
   const digits = value < 10 ? 1 : 0;
   return value.toLocaleString("en", { maximumFractionDigits: digits });
 }
@@ -145,4 +145,4 @@ element("login-form").addEventListener("submit", (event) => {
   enter({ login: element("login").value, passcode: element("passcode").value });
 });
 
-enter(remembered() ?? { login: "guest", passcode: "guest" });
+enter(storedCredentials() ?? { login: "guest", passcode: "guest" });

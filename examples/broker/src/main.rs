@@ -1,26 +1,60 @@
-//! A broker: topics and queues for any STOMP client, over WebSocket and over TCP, and a page that shows what happens.
+//! A message broker: topics and queues for any STOMP client, over WebSocket and over TCP, with a page that shows
+//! destinations, rates and sessions.
 //!
-//! `cargo run --release -p broker`, then open the address that it prints. Clients log in as `guest` with `guest`;
-//! `--login` and `--passcode` say otherwise.
+//! It shows [`Broker`] as the engine of two apps, one mounted on axum and one on a TCP listener, which share a broker,
+//! a list of sessions and a shutdown.
+//!
+//! Run `cargo run --release -p broker`, then open the address that it prints. Clients log in as `guest` with the passcode
+//! `guest`, unless `--login` and `--passcode` say otherwise; `--help` lists all options.
 
-mod options;
 mod overview;
 mod page;
 
 use axum::extract::ConnectInfo;
-use options::Options;
-use overview::{Overview, Since};
+use clap::Parser;
+use overview::{ConnectedAt, Overview};
 use std::{net::SocketAddr, time::Instant};
+use tokio::net::TcpListener;
 use webstomp::{
     App, BoxError, ClientError, IntoSubscribeResponse, Json, Observe, Principal, Session, State,
     Topic,
     broker::{Allow, Broker},
-    frame::{Headers, HeartBeat},
-    server::{Listeners, Shutdown, bind},
+    frame::{Headers, HeartBeat, Limits},
+    server::{Listeners, Shutdown},
     session::{AppErrors, InvalidConfig, MailboxConfig, Sessions},
 };
 
-/// What all connections share, whichever way they come.
+/// A STOMP broker with topics and queues, over WebSocket and TCP.
+#[derive(Debug, Clone, Parser)]
+struct Options {
+    /// Address for WebSockets, at the path /ws, and for the page.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:15674")]
+    ws: String,
+    /// Address for STOMP over TCP.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:61613")]
+    tcp: String,
+    /// Login of all clients.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "guest",
+        requires = "passcode"
+    )]
+    login: String,
+    /// Passcode of all clients.
+    #[arg(
+        long,
+        value_name = "SECRET",
+        default_value = "guest",
+        requires = "login"
+    )]
+    passcode: String,
+    /// Largest frame that a client may send, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20)]
+    max_frame: usize,
+}
+
+/// The state of both apps.
 #[derive(Clone)]
 struct Shared {
     options: Options,
@@ -32,10 +66,10 @@ struct Shared {
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    let options = Options::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let options = Options::from_command_line()?;
     let (ws, tcp) = (bind(&options.ws).await?, bind(&options.tcp).await?);
     let shared = Shared {
         broker: broker(&options)?,
@@ -58,9 +92,9 @@ async fn main() -> Result<(), BoxError> {
         "/ws",
         upgrade.peer_addr(|extensions| Some(extensions.get::<ConnectInfo<_>>()?.0)),
     );
-    println!("STOMP over WebSocket at ws://{}/ws", ws.local_addr()?);
-    println!("STOMP over TCP at {}", tcp.local_addr()?);
-    println!("What happens: http://{}/", ws.local_addr()?);
+    println!("STOMP over WebSocket: ws://{}/ws", ws.local_addr()?);
+    println!("STOMP over TCP: {}", tcp.local_addr()?);
+    println!("Overview: http://{}/", ws.local_addr()?);
     let http = axum::serve(ws, http.into_make_service_with_connect_info::<SocketAddr>());
     let stomp = app(&shared).serve(Listeners::new().byte_stream(tcp));
     let (http, stomp) = tokio::join!(http.with_graceful_shutdown(shutdown.started()), stomp);
@@ -68,7 +102,13 @@ async fn main() -> Result<(), BoxError> {
     Ok(http.and(Ok(stomp?))?)
 }
 
-/// Topics and queues, to which every client that is let in may send.
+async fn bind(address: &str) -> Result<TcpListener, BoxError> {
+    webstomp::server::bind(address)
+        .await
+        .map_err(|error| format!("The broker cannot listen on {address}: {error}").into())
+}
+
+/// Topics and queues to which every client may send.
 fn broker(options: &Options) -> Result<Broker, InvalidConfig> {
     let config = webstomp::broker::Config::default()
         .send(Allow::Everybody)
@@ -76,7 +116,7 @@ fn broker(options: &Options) -> Result<Broker, InvalidConfig> {
     Broker::new(config)
 }
 
-/// The broker's destinations, and what the page subscribes to.
+/// The broker's destinations, and the one that the page subscribes to.
 fn app(shared: &Shared) -> App {
     App::new()
         .broker(&shared.broker)
@@ -88,22 +128,22 @@ fn app(shared: &Shared) -> App {
 }
 
 fn session(shared: &Shared) -> webstomp::session::Config {
-    let mut config = webstomp::session::Config::default();
-    config.limits.max_frame_bytes = shared.options.max_frame;
-    config.max_total_mailbox_bytes = mailbox(&shared.options).max_bytes;
-    config.heart_beat = HeartBeat {
+    let heart_beat = HeartBeat {
         send: 500,
         receive: 500,
     };
-    // As other brokers have it, and as their clients expect it.
-    config.app_errors = AppErrors::Close;
-    config.sessions = shared.sessions.clone();
-    config
+    webstomp::session::Config::default()
+        .limits(Limits::default().max_frame_bytes(shared.options.max_frame))
+        .max_total_mailbox_bytes(mailbox(&shared.options).max_bytes)
+        .heart_beat(heart_beat)
+        // Other brokers close the connection after an ERROR, and their clients expect it.
+        .app_errors(AppErrors::Close)
+        .sessions(shared.sessions.clone())
 }
 
-/// A subscriber may be a few of the largest messages behind.
+/// A subscriber's backlog has room for a few of the largest messages.
 fn mailbox(options: &Options) -> MailboxConfig {
-    MailboxConfig::default().max_bytes(4 * options.max_frame)
+    MailboxConfig::default().max_bytes(options.max_frame.saturating_mul(4))
 }
 
 /// CONNECT
@@ -119,14 +159,41 @@ async fn login(
     if given("login") != login || given("passcode") != passcode {
         return Err(ClientError::new(
             "login-failed",
-            "There is no such login with this passcode.",
+            "The login or the passcode is wrong.",
         ));
     }
-    session.insert(Since(Instant::now()));
+    session.insert(ConnectedAt(Instant::now()));
     Ok(Principal::new(login.as_str()))
 }
 
 /// SUBSCRIBE /broker/overview
 async fn overview(State(shared): State<Shared>) -> impl IntoSubscribeResponse {
     Observe(shared.overviews.subscribe())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, clap::Error> {
+        Options::try_parse_from(["broker"].into_iter().chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn flags_replace_defaults() {
+        let options =
+            parse("--tcp [::1]:0 --max-frame 65536 --passcode secret --login ann").unwrap();
+        assert_eq!(options.ws, "127.0.0.1:15674");
+        assert_eq!(options.tcp, "[::1]:0");
+        assert_eq!(options.login, "ann");
+        assert_eq!(options.passcode, "secret");
+        assert_eq!(options.max_frame, 65_536);
+        assert_eq!(parse("").unwrap().passcode, "guest");
+    }
+
+    #[test]
+    fn login_and_passcode_are_set_together() {
+        assert!(parse("--login ann").is_err());
+        assert!(parse("--passcode secret").is_err());
+    }
 }

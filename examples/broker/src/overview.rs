@@ -1,4 +1,4 @@
-//! What the page shows, once a second.
+//! The data that the page shows: statistics of the broker and its sessions, published once a second.
 
 use serde::Serialize;
 use std::{
@@ -12,16 +12,18 @@ use webstomp::{
     session::{MailboxConfig, Overflow, Sessions},
 };
 
-const EVERY: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many destinations and sessions are listed; the rest is counted.
-const LISTED: usize = 100;
+/// Maximum number of destinations, and of sessions, in an overview; more are only counted.
+const MAX_ROWS: usize = 100;
 
-/// What there is now. The counts are since the start, so that a page that misses some loses nothing.
+/// One snapshot.
+///
+/// Its counts are totals since the start, so that a page can miss a snapshot and still compute rates.
 #[derive(Serialize)]
 pub(crate) struct Overview {
     /// Milliseconds since the start.
-    at: u64,
+    uptime: u64,
     published: u64,
     delivered: u64,
     dead_lettered: u64,
@@ -36,8 +38,9 @@ struct DestinationRow {
     name: String,
     subscribers: usize,
     published: u64,
-    /// Of queues only.
+    /// Messages that wait for a consumer; only for queues.
     waiting: Option<usize>,
+    /// Messages that consumers have not acknowledged yet; only for queues.
     unacknowledged: Option<usize>,
 }
 
@@ -46,30 +49,31 @@ struct SessionRow {
     id: String,
     login: Option<String>,
     address: Option<String>,
-    over: &'static str,
-    seconds: u64,
+    transport: &'static str,
+    /// Seconds since CONNECT.
+    age: u64,
 }
 
-/// When a session began; kept with it.
+/// The time of a session's CONNECT, kept in the session.
 #[derive(Clone, Copy)]
-pub(crate) struct Since(pub(crate) Instant);
+pub(crate) struct ConnectedAt(pub(crate) Instant);
 
-/// Publishes an overview each second, while somebody looks, and for as long as the process runs.
+/// Publishes an overview every second while a page is subscribed; never returns.
 pub(crate) async fn publish(broker: Broker, sessions: Sessions, overviews: Topic<Json<Overview>>) {
     let start = Instant::now();
-    let mut ticks = interval(EVERY);
+    let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
         if overviews.subscribers() == 0 {
             continue;
         }
-        // It fails if this is no JSON, and it is.
+        // Fails only if serialization fails, and an overview can always be serialized.
         let _ = overviews.publish(Json(Overview::of(&broker, &sessions, start)));
     }
 }
 
-/// A page that does not keep up is shown the latest.
+/// A topic that drops old overviews when a page is too slow to read them.
 pub(crate) fn topic() -> Topic<Json<Overview>> {
     Topic::with_mailboxes(
         MailboxConfig::default()
@@ -85,11 +89,11 @@ impl Overview {
         let mut all = sessions.all();
         let (destination_count, session_count) = (destinations.len(), all.len());
         destinations.sort_by_cached_key(|it| (Reverse(it.published), it.destination.to_string()));
-        destinations.truncate(LISTED);
-        all.sort_by_key(|session| session.get::<Since>().map(|since| since.0));
-        all.truncate(LISTED);
+        destinations.truncate(MAX_ROWS);
+        all.sort_by_key(|session| session.get::<ConnectedAt>().map(|connected| connected.0));
+        all.truncate(MAX_ROWS);
         Overview {
-            at: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            uptime: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             published: statistics.published,
             delivered: statistics.delivered,
             dead_lettered: statistics.dead_lettered,
@@ -120,14 +124,14 @@ impl SessionRow {
             id: session.id().to_string(),
             login: session.principal().map(ToString::to_string),
             address: session.peer().address.map(|address| address.to_string()),
-            over: if session.peer().request.is_some() {
+            transport: if session.peer().request.is_some() {
                 "WebSocket"
             } else {
                 "TCP"
             },
-            seconds: session
-                .get::<Since>()
-                .map_or(0, |since| since.0.elapsed().as_secs()),
+            age: session
+                .get::<ConnectedAt>()
+                .map_or(0, |connected| connected.0.elapsed().as_secs()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The page: plain files.
+//! Serves the page's files.
 
 use axum::{Router, http::header, routing::get};
 
@@ -6,31 +6,16 @@ pub(crate) fn page() -> Router {
     let file = |content_type: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, content_type)], text) })
     };
+    let html = |text| file("text/html; charset=utf-8", text);
+    let script = |text| file("text/javascript; charset=utf-8", text);
+    let style = |text| file("text/css; charset=utf-8", text);
     Router::new()
-        .route(
-            "/",
-            file(
-                "text/html; charset=utf-8",
-                include_str!("../page/index.html"),
-            ),
-        )
-        .route(
-            "/broker.js",
-            file(
-                "text/javascript; charset=utf-8",
-                include_str!("../page/broker.js"),
-            ),
-        )
-        // The chat's: one client is enough.
+        .route("/", html(include_str!("../page/index.html")))
+        .route("/broker.js", script(include_str!("../page/broker.js")))
+        // The STOMP client of the example `chat`.
         .route(
             "/stomp.js",
-            file(
-                "text/javascript; charset=utf-8",
-                include_str!("../../chat/page/stomp.js"),
-            ),
+            script(include_str!("../../chat/page/stomp.js")),
         )
-        .route(
-            "/style.css",
-            file("text/css; charset=utf-8", include_str!("../page/style.css")),
-        )
+        .route("/style.css", style(include_str!("../page/style.css")))
 }

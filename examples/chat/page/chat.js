@@ -5,8 +5,8 @@ const [nameInput, roomInput, textInput] = ["name", "room", "text"].map(element);
 const log = element("log");
 const endpoint = `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/stomp`;
 
-let client; // of the room joined last
-let joined = {}; // its { name, room }
+let client; // of the room that was joined last
+let joined = {}; // { name, room } of that client
 
 function join() {
   const name = nameInput.value.trim();
@@ -18,10 +18,10 @@ function join() {
   clearErrors();
   if (client?.state === "online" && name === joined.name && room === joined.room) return textInput.focus();
 
-  client?.disconnect(); // the name belongs to the connection, so a new name needs a new one
+  client?.disconnect(); // a login belongs to a connection, so a new name needs a new connection
   if (room !== joined.room) log.replaceChildren();
   joined = { name, room };
-  remember("name", name);
+  store("name", name);
   location.hash = encodeURIComponent(room);
   document.title = `${room} · webstomp chat`;
   enableSending(false);
@@ -37,24 +37,24 @@ async function sendText() {
   const text = textInput.value;
   if (!text.trim()) return;
   if (client.state !== "online") {
-    return showError("Not sent, as there is no connection. Your message is kept: send it once you are online again.");
+    return showError("Not sent: there is no connection. Your text is kept; send it again when you are online.");
   }
   clearErrors();
-  textInput.value = ""; // at once, so that the next can be typed before this one is confirmed
+  textInput.value = ""; // at once, so that the next message can be typed before this one is confirmed
   try {
     await client.send(destination(joined.room), JSON.stringify({ text }));
   } catch (error) {
-    // Give the text back, unless that would overwrite the next one.
+    // Restore the text, unless that would overwrite the next message.
     const quoted = textInput.value ? `: “${text}”` : "";
     textInput.value ||= text;
-    // Without the server's word nobody knows whether it went through.
+    // Without an answer from the server, the message may or may not have been published.
     showError(`${error.code ? "Not sent" : "Perhaps not sent"}${quoted}. ${sentence(error)}`);
   }
 }
 
 const destination = (room) => `/topic/rooms/${encodeURIComponent(room)}`;
 
-// The body of an ERROR is for people; its code is for whoever looks into it.
+// The body of an ERROR is for people; its code helps to find the cause.
 const sentence = ({ message, code }) => (code && code !== message ? `${message} (${code})` : message);
 
 function showMessage(body) {
@@ -62,7 +62,7 @@ function showMessage(body) {
   try {
     message = JSON.parse(body);
   } catch {
-    return showError("The server sent a message which is not JSON.");
+    return showError("The server sent a message that is not JSON.");
   }
   const line = document.createElement("p");
   const from = document.createElement("strong");
@@ -77,7 +77,7 @@ function showMessage(body) {
   follow();
 }
 
-// Follow the conversation, but do not pull away someone who scrolled up to read.
+// Scrolls to new messages, but not while the user has scrolled up to read.
 let following = true;
 function follow() {
   if (following) log.scrollTop = log.scrollHeight;
@@ -90,7 +90,7 @@ new ResizeObserver(follow).observe(log);
 function showState(state) {
   element("state").textContent = element("state").dataset.state = state;
   if (state !== "online" || !textInput.disabled) return;
-  // The form stays enabled when the connection drops, so that one can go on typing.
+  // The form stays enabled when the connection drops, so that the user can keep typing.
   enableSending(true);
   textInput.focus();
 }
@@ -99,11 +99,11 @@ function enableSending(enabled) {
   textInput.disabled = element("send").disabled = !enabled;
 }
 
-// Errors stay until one acts again. More than one is shown, for they come in pairs: what broke the
-// connection, and the message that went with it.
+// Errors stay until the next action of the user. Up to three are shown, because they come in pairs: the cause of a lost
+// connection, and the message that was lost with it.
 let errors = [];
 function showError(text) {
-  if (errors.includes(text)) return; // every attempt to reconnect may bring the same
+  if (errors.includes(text)) return; // every attempt to reconnect may fail with the same error
   errors = [...errors, text].slice(-3);
   element("error").textContent = errors.join("\n");
 }
@@ -113,19 +113,19 @@ function clearErrors() {
   element("error").textContent = "";
 }
 
-// A colour for each sender, the same in every tab.
+// A color for each sender, the same in every tab.
 function hue(name) {
   let hash = 0;
   for (const character of name) hash = (hash * 31 + character.codePointAt(0)) % 360;
   return hash;
 }
 
-// Storage may be forbidden, and the page works without.
-function remember(key, value) {
-  try { localStorage.setItem(key, value); } catch { /* not remembered, then */ }
+// The browser may forbid storage; the page works without it.
+function store(key, value) {
+  try { localStorage.setItem(key, value); } catch { /* not stored */ }
 }
 
-function recall(key) {
+function stored(key) {
   try { return localStorage.getItem(key); } catch { return null; }
 }
 
@@ -142,13 +142,13 @@ function onSubmit(form, action) {
 
 onSubmit("join-form", join);
 onSubmit("send-form", sendText);
-addEventListener("hashchange", () => { // an edited address, or the Back button
+addEventListener("hashchange", () => { // the user edited the address or went back
   const room = roomInHash();
   if (!room || room === joined.room) return;
   roomInput.value = room;
   if (client) join();
 });
 
-nameInput.value = recall("name") ?? "";
+nameInput.value = stored("name") ?? "";
 roomInput.value = roomInHash() || roomInput.value;
 (nameInput.value ? element("join") : nameInput).focus();

@@ -3,15 +3,15 @@
 //   SEND \n destination:/topic/rooms/lobby \n content-length:13 \n\n {"text":"hi"} \0
 
 const utf8 = new TextEncoder();
-const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // a BOM in a body is the body's
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // keeps a BOM: it belongs to the body
 const [NUL, LF, CR] = [0, 10, 13];
 const ESCAPE = { "\r": "\\r", "\n": "\\n", ":": "\\c", "\\": "\\\\" };
 const UNESCAPE = { "\\r": "\r", "\\n": "\n", "\\c": ":", "\\\\": "\\" };
-// These two come before a version is agreed on, and STOMP 1.0 has no escapes.
+// These two frames are never escaped, so that they work with STOMP 1.0, which has no escapes.
 const isPlain = (command) => command === "CONNECT" || command === "CONNECTED";
 
 export function encode(command, headers = {}, body = "") {
-  // In bytes, not characters: it is what lets a body hold a NUL.
+  // In bytes, not characters. With a length, a body may contain NUL.
   if (body) headers = { ...headers, "content-length": utf8.encode(body).length };
   const escape = (value) => {
     if (!isPlain(command)) return String(value).replace(/[\r\n:\\]/g, (c) => ESCAPE[c]);
@@ -22,7 +22,7 @@ export function encode(command, headers = {}, body = "") {
   return `${command}\n${lines.join("")}\n${body}\0`;
 }
 
-/** The frames of one WebSocket message, text or binary; none if it is only a heart-beat. */
+/** Returns the frames of one WebSocket message, text or binary; none if it is only a heart-beat. */
 export function decode(data) {
   const bytes = typeof data === "string" ? utf8.encode(data) : new Uint8Array(data);
   const frames = [];
@@ -45,7 +45,7 @@ export function decode(data) {
     const headers = Object.create(null); // no prototype: a header may be named "constructor"
     for (let header; (header = line());) {
       const [, name, value] = /^([^:]+):(.*)$/s.exec(header) ?? take(-1);
-      headers[unescape(name)] ??= unescape(value); // of repeated headers the first counts
+      headers[unescape(name)] ??= unescape(value); // the first of repeated headers counts
     }
     const length = headers["content-length"];
     const body = take(length === undefined ? bytes.indexOf(NUL, at) : at + Number(length), NUL);
@@ -53,19 +53,19 @@ export function decode(data) {
   }
 }
 
-const HEART_BEAT = 10_000; // ms: what we offer to send, and ask to receive
-const CONNECT_WITHIN = 10_000;
+const HEART_BEAT = 10_000; // interval in ms, which we offer to send and ask to receive
+const CONNECT_TIMEOUT = 10_000; // ms
 
 export class StompClient {
   onstate = (_state) => {}; // "offline" | "connecting" | "online"
-  onerror = (_error) => {}; // errors that belong to no send(); `code` is the ERROR's `message`
+  onerror = (_error) => {}; // errors that no send() rejects with; `code` is the ERROR's `message` header
   state = "offline";
   #url; #credentials; #socket; #retry; #beat; #watchdog;
   #beatEvery = 0; #silence = 0; #wroteAt = 0; #onlineAt = 0; #failures = 0; #lastId = 0;
   #subscriptions = new Map(); // id -> { destination, callback }
   #unconfirmed = new Map(); // receipt -> { resolve, reject }
 
-  /** `credentials` are headers of CONNECT: `login`, and `passcode` where one is needed. */
+  /** `credentials` are headers of CONNECT: `login`, and `passcode` if the server needs one. */
   constructor(url, credentials) { this.#url = url; this.#credentials = credentials; }
 
   /** Connects, and reconnects whenever the connection is lost, until disconnect(). */
@@ -78,7 +78,7 @@ export class StompClient {
       host: new URL(this.#url).hostname, "heart-beat": `${HEART_BEAT},${HEART_BEAT}` }));
     socket.onmessage = ({ data }) => this.#read(data);
     socket.onclose = () => this.#lost();
-    this.#agree(0, CONNECT_WITHIN); // no heart-beats before CONNECTED agrees on them
+    this.#agree(0, CONNECT_TIMEOUT); // no heart-beats before CONNECTED
     this.#become("connecting");
   }
 
@@ -87,14 +87,14 @@ export class StompClient {
     this.#drop();
   }
 
-  /** Outlasts the connection. `callback` gets each MESSAGE as { headers, body }. */
+  /** Subscribes now and after each reconnect. `callback` gets each MESSAGE as { headers, body }. */
   subscribe(destination, callback) {
     const id = String(++this.#lastId);
     this.#subscriptions.set(id, { destination, callback });
     if (this.state === "online") this.#write(encode("SUBSCRIBE", { id, destination }));
   }
 
-  /** Resolves when the server confirms the message, rejects when it refuses or cannot. */
+  /** Sends a message. Resolves when the server confirms it, rejects when the server refuses it or the connection ends. */
   send(destination, body, headers = { "content-type": "application/json" }) {
     return new Promise((resolve, reject) => {
       if (this.state !== "online") throw new Error("There is no connection.");
@@ -105,12 +105,12 @@ export class StompClient {
   }
 
   #read(data) {
-    this.#watch(); // anything at all shows that the server lives
-    // A hidden tab's timers may run but once a minute. Messages come in time, so they drive beats too.
+    this.#watch(); // any data shows that the server is alive
+    // Browsers may run the timers of a hidden tab only once a minute, so incoming data triggers heart-beats too.
     if (this.#beatEvery && performance.now() - this.#wroteAt > this.#beatEvery / 4) this.#write("\n");
     try {
       data = decode(data);
-    } catch (error) { // after a broken frame there is no telling what the next means
+    } catch (error) { // after a malformed frame the rest of the stream cannot be trusted
       this.#lost();
       return this.onerror(error);
     }
@@ -122,8 +122,8 @@ export class StompClient {
     this.#unconfirmed.delete(headers["receipt-id"]);
     if (command === "CONNECTED") {
       const [theirs, wanted] = (headers["heart-beat"] ?? "0,0").split(",").map(Number);
-      const slower = (interval) => interval && Math.max(interval, HEART_BEAT); // 0 is "none"
-      this.#agree(slower(wanted), 2 * slower(theirs)); // twice, as networks delay
+      const slower = (interval) => interval && Math.max(interval, HEART_BEAT); // 0 means none
+      this.#agree(slower(wanted), 2 * slower(theirs)); // twice the interval, as networks delay
       this.#onlineAt = performance.now();
       for (const [id, { destination }] of this.#subscriptions) this.#write(encode("SUBSCRIBE", { id, destination }));
       this.#become("online");
@@ -131,7 +131,7 @@ export class StompClient {
       this.#subscriptions.get(headers.subscription)?.callback({ headers, body });
     } else if (command === "RECEIPT") {
       sent?.resolve();
-    } else if (command === "ERROR") { // after a fatal one the server closes, and onclose does the rest
+    } else if (command === "ERROR") { // if it is fatal, the server closes the connection and onclose runs
       const error = Object.assign(new Error(body || headers.message), { code: headers.message });
       if (sent) sent.reject(error); else this.onerror(error);
     }
@@ -140,7 +140,7 @@ export class StompClient {
   #write(data) {
     this.#socket.send(data);
     this.#wroteAt = performance.now();
-    clearTimeout(this.#beat); // and set it somewhat early: what we promised is "at least every"
+    clearTimeout(this.#beat); // the next heart-beat is sent early, because the interval is a maximum
     if (this.#beatEvery) this.#beat = setTimeout(() => this.#write("\n"), this.#beatEvery * 0.8);
   }
 
@@ -148,7 +148,7 @@ export class StompClient {
     this.#beatEvery = beatEvery;
     this.#silence = silence;
     this.#watch();
-    if (beatEvery) this.#write("\n"); // sets the timer of the next
+    if (beatEvery) this.#write("\n"); // starts the timer
   }
 
   #watch() {
@@ -157,17 +157,18 @@ export class StompClient {
   }
 
   #lost() {
-    // Only a connection that lasted starts over, lest a server that closes at once be hammered.
+    // The back-off restarts only after a connection that lasted, so that a server that closes each connection at once
+    // is not flooded.
     if (this.state === "online" && performance.now() - this.#onlineAt > 5000) this.#failures = 0;
     const longest = Math.min(5000, 1000 * 2 ** this.#failures++);
-    // Jitter: the clients of a restarted server are not to come back all at once.
+    // Jitter, so that the clients of a restarted server do not reconnect all at once.
     this.#drop(longest * (1 + Math.random()) / 2);
   }
 
   #drop(retryAfter) {
     for (const timer of [this.#retry, this.#beat, this.#watchdog]) clearTimeout(timer);
     if (retryAfter) this.#retry = setTimeout(() => this.connect(), retryAfter);
-    if (this.#socket) { // deaf from here on, for a dead peer's `close` may be long in coming
+    if (this.#socket) { // remove the handlers first: the `close` event of a dead peer may come much later
       this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
       this.#socket.close();
       this.#socket = undefined;

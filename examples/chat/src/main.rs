@@ -1,55 +1,69 @@
-//! A chat: rooms that any STOMP client can join, and a page that does.
+//! A chat with rooms: any STOMP client can join, and a page does it in the browser.
 //!
-//! `cargo run -p chat`, then open the address that it prints in two tabs.
+//! It shows an [`App`] mounted on axum, a login, and a handler that adds the sender's name to each message before it
+//! publishes it through the broker.
+//!
+//! Run `cargo run -p chat`, then open the address that it prints in two tabs. `--listen ADDR` sets the address.
 
 use axum::{Router, http::header, routing::get};
+use clap::Parser;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use webstomp::{
     App, BoxError, ClientError, Json, Path, Principal, State, broker::Broker, frame::Headers,
 };
 
-/// What a client sends.
+/// A chat over STOMP, with a page.
+#[derive(Parser)]
+struct Options {
+    /// Address for the page, and for WebSockets at the path /stomp.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: String,
+}
+
+/// The body that a client sends.
 #[derive(Deserialize)]
-struct Said {
+struct NewMessage {
     text: String,
 }
 
-/// What everybody in the room gets.
+/// The body that the members of a room receive.
 #[derive(Serialize)]
-struct Heard {
+struct ChatMessage {
     from: String,
     text: String,
 }
 
-/// CONNECT: who does not say a name is not let in.
+/// CONNECT: a client needs a name.
 async fn login(headers: Headers) -> Result<Principal, ClientError> {
     match headers.get("login") {
         Some(name) if !name.trim().is_empty() => Ok(Principal::new(name)),
-        _ => Err(ClientError::new("login-required", "Please say your name.")),
+        _ => Err(ClientError::new(
+            "login-required",
+            "CONNECT needs a login header with your name.",
+        )),
     }
 }
 
-/// SEND /topic/rooms/{room}: everybody who has subscribed to it gets this, with the name of who said it.
+/// SEND /topic/rooms/{room}: publishes the text, with the sender's name, to all subscribers of the room.
 async fn say(
     State(broker): State<Broker>,
     Path(room): Path<String>,
     from: Principal,
-    Json(Said { text }): Json<Said>,
+    Json(NewMessage { text }): Json<NewMessage>,
 ) -> Result<(), BoxError> {
+    let message = ChatMessage {
+        from: from.to_string(),
+        text,
+    };
     broker
-        .publish(
-            &format!("/topic/rooms/{room}"),
-            Json(Heard {
-                from: from.to_string(),
-                text,
-            }),
-        )
+        .publish(&format!("/topic/rooms/{room}"), Json(message))
         .await
 }
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    let Options { listen } = Options::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
@@ -61,50 +75,24 @@ async fn main() -> Result<(), BoxError> {
         .with_state(broker)
         .into_service()?;
     let http = page().route_service("/stomp", stomp);
-    let listener = TcpListener::bind(address()?).await?;
+    let listener = TcpListener::bind(&listen)
+        .await
+        .map_err(|error| format!("The chat cannot listen on {listen}: {error}"))?;
     println!("The chat is at http://{}/", listener.local_addr()?);
     Ok(axum::serve(listener, http).await?)
 }
 
-/// The page: plain files, and a STOMP client in one of them.
+/// The page: static files, one of which is a STOMP client.
 fn page() -> Router {
     let file = |content_type: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, content_type)], text) })
     };
+    let html = |text| file("text/html; charset=utf-8", text);
+    let script = |text| file("text/javascript; charset=utf-8", text);
+    let style = |text| file("text/css; charset=utf-8", text);
     Router::new()
-        .route(
-            "/",
-            file(
-                "text/html; charset=utf-8",
-                include_str!("../page/index.html"),
-            ),
-        )
-        .route(
-            "/chat.js",
-            file(
-                "text/javascript; charset=utf-8",
-                include_str!("../page/chat.js"),
-            ),
-        )
-        .route(
-            "/stomp.js",
-            file(
-                "text/javascript; charset=utf-8",
-                include_str!("../page/stomp.js"),
-            ),
-        )
-        .route(
-            "/style.css",
-            file("text/css; charset=utf-8", include_str!("../page/style.css")),
-        )
-}
-
-/// `--listen ADDR`, or the default.
-fn address() -> Result<String, &'static str> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.as_slice() {
-        [] => Ok("127.0.0.1:8080".to_owned()),
-        [option, address] if option == "--listen" => Ok(address.clone()),
-        _ => Err("usage: chat [--listen ADDR]"),
-    }
+        .route("/", html(include_str!("../page/index.html")))
+        .route("/chat.js", script(include_str!("../page/chat.js")))
+        .route("/stomp.js", script(include_str!("../page/stomp.js")))
+        .route("/style.css", style(include_str!("../page/style.css")))
 }

@@ -1,8 +1,13 @@
-//! A server without a router: one that ticks, whose every request is looked at by hand.
+//! A server that sends numbers at an interval, without a router.
 //!
-//! `cargo run -p ticker`, and then with any STOMP client over WebSocket at the address that it prints: subscribe to
-//! `/ticks`, send to `/ticks/stop` and `/ticks/go`.
+//! It shows the crates below `webstomp`: a loop accepts sockets, and another reads the requests of one session and
+//! answers each of them.
+//!
+//! Run `cargo run -p ticker` (`--listen ADDR` sets the address), and connect any STOMP client over WebSocket to the
+//! address that it prints. Subscribe to `/ticks`, then send to `/ticks/go`, with an interval in milliseconds as the
+//! body, and to `/ticks/stop`.
 
+use clap::Parser;
 use futures_util::{Stream, stream};
 use std::time::Duration;
 use stomp_frame::{Command, header};
@@ -11,22 +16,30 @@ use stomp_session::{BoxError, ClientError, Observed, Request, Requests, Session}
 use stomp_socket::Socket;
 use tokio::net::TcpListener;
 
+/// A STOMP server that sends ticks.
+#[derive(Parser)]
+struct Options {
+    /// Address for WebSockets.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8001")]
+    listen: String,
+}
+
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let address = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "127.0.0.1:8001".to_owned());
-    let listener = TcpListener::bind(&address).await?;
-    println!("ws://{}/ ticks", listener.local_addr()?);
+    let Options { listen } = Options::parse();
+    let listener = TcpListener::bind(&listen)
+        .await
+        .map_err(|error| format!("The ticker cannot listen on {listen}: {error}"))?;
+    println!("The ticker is at ws://{}/", listener.local_addr()?);
     let mut server = Server::new(listener, Config::default())?;
     while let Some(socket) = server.accept().await {
-        tokio::spawn(converse(socket));
+        tokio::spawn(serve(socket));
     }
     Ok(())
 }
 
-/// One client, from its `CONNECT` to its end.
-async fn converse(socket: Socket) {
+/// Serves one client until its connection ends.
+async fn serve(socket: Socket) {
     let (session, requests, connection) = Session::new(socket, stomp_session::Config::default());
     tokio::join!(connection, answer(session, requests));
 }
@@ -42,7 +55,7 @@ async fn answer(session: Session, mut requests: Requests) {
             (Command::Subscribe, "/ticks") => responder.ok(),
             (Command::Send, "/ticks/go") => match go(&session, &request) {
                 Ok(observed) => {
-                    // Whoever goes twice does not tick twice.
+                    // A second `/ticks/go` replaces the ticks of the first.
                     if let Some(before) = ticks.replace(observed) {
                         before.unhook();
                     }
@@ -59,31 +72,31 @@ async fn answer(session: Session, mut requests: Requests) {
             (Command::Disconnect, _) => responder.ok(),
             (_, destination) => responder.refuse(ClientError::new(
                 "not-found",
-                format!("There is no {destination}."),
+                format!("There is no destination {destination:?}."),
             )),
         }
     }
 }
 
-/// Sends ticks to the client's subscription, as often as its message says, in milliseconds.
+/// Starts ticks on the client's subscription. The body is the interval in milliseconds, by default 1000.
 fn go(session: &Session, request: &Request) -> Result<Observed, ClientError> {
     let text = std::str::from_utf8(request.body()).unwrap_or_default();
     let milliseconds: u64 = match text {
         "" => 1_000,
-        text => text
-            .parse()
-            .map_err(|_| ClientError::new("malformed", "Say a number of milliseconds."))?,
+        text => text.parse().map_err(|_| {
+            ClientError::new("malformed", "The body is not a number of milliseconds.")
+        })?,
     };
-    let pause = Duration::from_millis(milliseconds.max(10));
+    let interval = Duration::from_millis(milliseconds.max(10));
     session
-        .observe("/ticks", ticks(pause))
+        .observe("/ticks", ticks(interval))
         .map_err(|_| ClientError::new("not-subscribed", "Subscribe to /ticks first."))
 }
 
-/// 1, 2, 3, …, with a pause before each.
-fn ticks(pause: Duration) -> impl Stream<Item = String> {
+/// The numbers from 1, one after each interval.
+fn ticks(interval: Duration) -> impl Stream<Item = String> {
     stream::unfold(1_u64, move |count| async move {
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(interval).await;
         Some((count.to_string(), count + 1))
     })
 }

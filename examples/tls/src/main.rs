@@ -1,23 +1,45 @@
-//! TLS on two ports: `wss://` for pages, and STOMP over TLS for services. Both serve the same app.
+//! STOMP over TLS on two ports: `wss://` for pages, and TLS without HTTP for services. Both serve the same app.
 //!
-//! `cargo run -p tls` makes a certificate for `localhost`; `cargo run -p tls -- CERT KEY [CA]` takes the server's
-//! certificates and key from PEM files. With `CA`, clients must show a certificate that it has signed.
+//! It shows [`Tls`] listeners, client certificates, and a shutdown on SIGINT and SIGTERM.
 //!
-//! Who is asked for by `SUBSCRIBE` to `/me`. SIGINT and SIGTERM let all sessions end well.
+//! Run `cargo run -p tls`: it makes a certificate for `localhost`. With `--cert FILE --key FILE` it reads the server's
+//! certificates and key from PEM files; with `--client-ca FILE` each client must show a certificate signed by that CA.
+//! A subscription to `/me` returns the name of the client.
 
+use clap::Parser;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
+    },
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use webstomp::{
     App, BoxError, ClientError, Principal, Session,
     server::{Listeners, Shutdown, bind, tls::Tls},
 };
 
-/// CONNECT: a client with a certificate is known by it.
+/// A STOMP server over TLS.
+#[derive(Parser)]
+struct Options {
+    /// PEM file with the server's certificates; by default one for localhost is made.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// PEM file with the key of the server's certificate.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// PEM file with the CA that must have signed the clients' certificates.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    client_ca: Option<PathBuf>,
+}
+
+/// CONNECT: names a client by its certificate.
 async fn connect(session: Session) -> Result<Principal, ClientError> {
     let tls = session
         .peer()
@@ -25,11 +47,11 @@ async fn connect(session: Session) -> Result<Principal, ClientError> {
         .as_ref()
         .ok_or_else(ClientError::internal)?;
     Ok(match tls.certificates.first() {
-        // The verifier has accepted it. An application looks the client up by it.
+        // The verifier has accepted the certificate. An application would look up the client by it.
         Some(certificate) => {
             Principal::new(format!("a certificate of {} bytes", certificate.len()))
         }
-        None => Principal::new("a stranger"),
+        None => Principal::new("a client without a certificate"),
     })
 }
 
@@ -40,23 +62,20 @@ async fn me(principal: Principal) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    let options = Options::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let tls = Arc::new(match arguments.as_slice() {
-        [] => for_localhost()?,
-        [certificates, key] => from_files(certificates, key, None)?,
-        [certificates, key, authority] => from_files(certificates, key, Some(authority))?,
-        _ => return Err("usage: tls [CERT KEY [CA]]".into()),
+    let tls = Arc::new(match (&options.cert, &options.key) {
+        (Some(cert), Some(key)) => from_files(cert, key, options.client_ca.as_deref())?,
+        _ => for_localhost()?,
     });
     let (pages, services) = (
         bind("127.0.0.1:8443").await?,
         bind("127.0.0.1:61614").await?,
     );
     println!(
-        "wss://{}/ and, without HTTP, {}",
+        "STOMP over secure WebSocket: wss://{}/\nSTOMP over TLS: {}",
         pages.local_addr()?,
         services.local_addr()?
     );
@@ -70,11 +89,11 @@ async fn main() -> Result<(), BoxError> {
     Ok(app.serve(listeners).await?)
 }
 
-/// A certificate that no client trusts unless it is told to.
+/// Makes a self-signed certificate, which clients must be configured to trust.
 fn for_localhost() -> Result<ServerConfig, BoxError> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     let key = PrivateKeyDer::Pkcs8(made.key_pair.serialize_der().into());
-    with(
+    config(
         vec![made.cert.into()],
         key,
         WebPkiClientVerifier::no_client_auth(),
@@ -82,27 +101,37 @@ fn for_localhost() -> Result<ServerConfig, BoxError> {
 }
 
 fn from_files(
-    certificates: &str,
-    key: &str,
-    authority: Option<&str>,
+    certificates: &Path,
+    key: &Path,
+    authority: Option<&Path>,
 ) -> Result<ServerConfig, BoxError> {
-    let certificates = CertificateDer::pem_file_iter(certificates)?.collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(key)?;
+    let certificates = read_certificates(certificates)?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
     let Some(authority) = authority else {
-        return with(certificates, key, WebPkiClientVerifier::no_client_auth());
+        return config(certificates, key, WebPkiClientVerifier::no_client_auth());
     };
     let mut roots = RootCertStore::empty();
-    for root in CertificateDer::pem_file_iter(authority)? {
-        roots.add(root?)?;
+    for root in read_certificates(authority)? {
+        roots.add(root)?;
     }
-    with(
+    config(
         certificates,
         key,
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?,
     )
 }
 
-fn with(
+fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, BoxError> {
+    CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(|error| unreadable(file, &error))
+}
+
+fn unreadable(file: &Path, error: &pem::Error) -> BoxError {
+    format!("{} cannot be read as PEM: {error}", file.display()).into()
+}
+
+fn config(
     certificates: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     clients: Arc<dyn ClientCertVerifier>,
