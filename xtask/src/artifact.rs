@@ -4,7 +4,7 @@ use crate::{Result, shell};
 use serde_json::Value;
 use std::{path::PathBuf, process::Stdio};
 
-/// Builds the package's program and gives its path, wherever cargo's target directory is.
+/// Builds a package's program for release and returns its path, wherever cargo's target directory is.
 pub(crate) fn build(package: &str) -> Result<PathBuf> {
     let mut build = shell::cargo(&["build", "--release", "-p", package]);
     println!("\n$ {}", shell::line(&build));
@@ -13,7 +13,7 @@ pub(crate) fn build(package: &str) -> Result<PathBuf> {
     executable(&messages, package).ok_or_else(|| format!("{package} builds no program"))
 }
 
-/// The program that cargo's messages, one JSON object a line, report for `name`.
+/// Finds the program `name` in cargo's messages, which are one JSON object per line.
 fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     messages
         .lines()
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_program_is_told_from_libraries_and_other_programs() {
+    fn the_program_is_found_among_libraries_and_other_programs() {
         let messages = r#"
             {"reason":"compiler-artifact","target":{"name":"chat"},"executable":null}
             {"reason":"compiler-artifact","target":{"name":"other"},"executable":"t/other"}
@@ -35,6 +35,6 @@ mod tests {
             {"reason":"build-finished","success":true}
         "#;
         assert_eq!(executable(messages, "chat"), Some("t/chat".into()));
-        assert_eq!(executable(messages, "bench"), None);
+        assert_eq!(executable(messages, "broker"), None);
     }
 }

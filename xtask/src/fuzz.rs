@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the codec's fuzz targets, for a number of runs each.
+//! `cargo xtask fuzz`: runs the codec's fuzz targets.
 
 use crate::{Result, shell};
 use std::{
@@ -8,19 +8,19 @@ use std::{
     process::{self, ChildStderr, Command, Stdio},
 };
 
-/// The fuzz package, from the workspace's root.
+/// The fuzz package's path from the workspace's root.
 const PACKAGE: &str = "crates/stomp-frame/fuzz";
 const CARGO_FUZZ: &str = "0.13.2";
 const RUNS: u64 = 1_000_000;
 
-/// What `--runs N` and the names of targets choose.
+/// The targets to run, and the number of runs of each.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan<'a> {
     runs: u64,
     targets: Vec<&'a str>,
 }
 
-/// Runs each target on its committed corpus and what libFuzzer makes of it; a crash fails the task.
+/// Runs each target on its committed corpus and on inputs that libFuzzer derives from it. A crash fails the task.
 pub(crate) fn run(arguments: &[&str]) -> Result {
     let all = targets()?;
     let plan = plan(arguments, &all)?;
@@ -41,10 +41,10 @@ fn plan<'a>(arguments: &[&'a str], all: &'a [String]) -> Result<Plan<'a>> {
     let (runs, names) = match arguments {
         ["--runs", runs, names @ ..] => (
             runs.parse()
-                .map_err(|_| format!("`{runs}` is no number of runs"))?,
+                .map_err(|_| format!("`{runs}` is not a number of runs"))?,
             names,
         ),
-        ["--runs"] => return Err("--runs needs a number".to_owned()),
+        ["--runs"] => return Err("--runs needs a number of runs".to_owned()),
         names => (RUNS, names),
     };
     let unknown = names
@@ -52,7 +52,7 @@ fn plan<'a>(arguments: &[&'a str], all: &'a [String]) -> Result<Plan<'a>> {
         .find(|name| !all.iter().any(|target| target == *name));
     match unknown {
         Some(name) => Err(format!(
-            "no fuzz target `{name}`; there are {}",
+            "there is no fuzz target `{name}`; the targets are {}",
             all.join(", ")
         )),
         None if names.is_empty() => Ok(Plan {
@@ -66,7 +66,7 @@ fn plan<'a>(arguments: &[&'a str], all: &'a [String]) -> Result<Plan<'a>> {
     }
 }
 
-/// The names of all targets: a file each.
+/// The names of all targets. Each is a file.
 fn targets() -> Result<Vec<String>> {
     let directory = shell::root().join(PACKAGE).join("fuzz_targets");
     let entries =
@@ -84,17 +84,17 @@ fn installed() -> Result {
     match probe.stdout(Stdio::null()).stderr(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),
         _ => Err(format!(
-            "cargo-fuzz is missing; get it with `cargo install cargo-fuzz --version {CARGO_FUZZ} --locked` \
+            "cargo-fuzz is missing; install it with `cargo install cargo-fuzz --version {CARGO_FUZZ} --locked` \
              (its targets need a C++ compiler)"
         )),
     }
 }
 
-/// Runs one target and gives its number of executions.
+/// Runs one target and returns its number of executions.
 fn fuzz(target: &str, runs: u64, findings: &Path) -> Result<u64> {
     let findings = findings.join(target);
     fs::create_dir_all(&findings).map_err(|error| format!("{}: {error}", findings.display()))?;
-    // The first directory is written to; stable Rust has no sanitizers, and safe code little use for them.
+    // Stable Rust has no sanitizers, and safe code hardly needs them.
     let mut fuzz = shell::cargo(&[
         "fuzz",
         "run",
@@ -104,6 +104,7 @@ fn fuzz(target: &str, runs: u64, findings: &Path) -> Result<u64> {
         PACKAGE,
         target,
     ]);
+    // libFuzzer writes new inputs to the first directory.
     fuzz.arg(findings)
         .arg(format!("{PACKAGE}/corpus/{target}"))
         .arg("--");
@@ -113,7 +114,7 @@ fn fuzz(target: &str, runs: u64, findings: &Path) -> Result<u64> {
     executions(&mut fuzz)
 }
 
-/// Runs libFuzzer, lets through what it says, and gives the number of executions that it reports last.
+/// Runs libFuzzer, prints its output, and returns the number of executions that it reports at the end.
 fn executions(command: &mut Command) -> Result<u64> {
     let line = shell::line(command);
     println!("\n$ {line}");
@@ -124,7 +125,7 @@ fn executions(command: &mut Command) -> Result<u64> {
     let executed = child.stderr.take().and_then(relay);
     match child.wait() {
         Ok(status) if status.success() => {
-            executed.ok_or_else(|| format!("`{line}` told no executions"))
+            executed.ok_or_else(|| format!("`{line}` did not report its executions"))
         }
         Ok(status) => Err(format!("`{line}` failed: {status}")),
         Err(error) => Err(format!("`{line}`: {error}")),
@@ -135,23 +136,23 @@ fn relay(stderr: ChildStderr) -> Option<u64> {
     let mut executed = None;
     for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
-        executed = executed.or_else(|| stated(&line));
-        if !is_small_talk(&line) {
+        executed = executed.or_else(|| reported(&line));
+        if !is_progress(&line) {
             eprintln!("{line}");
         }
     }
     executed
 }
 
-fn stated(line: &str) -> Option<u64> {
+fn reported(line: &str) -> Option<u64> {
     line.strip_prefix("stat::number_of_executed_units:")?
         .trim()
         .parse()
         .ok()
 }
 
-/// Whether the line only tells of one more input that was kept, or of what it was made with.
-fn is_small_talk(line: &str) -> bool {
+/// True if the line only reports a new input, or the dictionary that it was made with.
+fn is_progress(line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         [number, "NEW" | "REDUCE" | "RELOAD", ..] => number.starts_with('#'),
@@ -161,7 +162,7 @@ fn is_small_talk(line: &str) -> bool {
     }
 }
 
-/// A directory of this run alone, for what it finds: the committed corpus is changed on purpose only.
+/// A temporary directory for the findings of this run, so that a run never changes the committed corpus.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -174,7 +175,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // A leftover in the temporary directory does no harm.
+        // Leftovers in the system's temporary directory are harmless.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -206,20 +207,20 @@ mod tests {
     }
 
     #[test]
-    fn what_libfuzzer_says_is_told_apart() {
+    fn the_executions_and_the_progress_of_libfuzzer_are_recognized() {
         assert_eq!(
-            stated("stat::number_of_executed_units: 1000002"),
+            reported("stat::number_of_executed_units: 1000002"),
             Some(1_000_002)
         );
-        assert_eq!(stated("stat::average_exec_per_sec:     50000"), None);
-        assert!(is_small_talk(
+        assert_eq!(reported("stat::average_exec_per_sec:     50000"), None);
+        assert!(is_progress(
             "#123\tNEW    cov: 3 ft: 4 corp: 5/6b lim: 7 exec/s: 0 rss: 29Mb"
         ));
-        assert!(is_small_talk("\tNEW_FUNC[1/2]: 0x55c3cdd9fb81"));
-        assert!(is_small_talk("\"\\377\\011\" # Uses: 690"));
-        assert!(!is_small_talk(
+        assert!(is_progress("\tNEW_FUNC[1/2]: 0x55c3cdd9fb81"));
+        assert!(is_progress("\"\\377\\011\" # Uses: 690"));
+        assert!(!is_progress(
             "#1024\tpulse  cov: 3 ft: 4 corp: 5/6b lim: 7 exec/s: 512 rss: 29Mb"
         ));
-        assert!(!is_small_talk("SUMMARY: libFuzzer: deadly signal"));
+        assert!(!is_progress("SUMMARY: libFuzzer: deadly signal"));
     }
 }

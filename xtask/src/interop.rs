@@ -1,95 +1,149 @@
-//! `cargo xtask interop`: foreign clients judge servers of this workspace, also through foreign proxies.
+//! `cargo xtask interop`: third-party clients test the servers of this workspace, also through third-party proxies.
 
 mod brokers;
+mod chat;
+mod process;
 mod proxy;
 mod rabbitmq;
 mod script;
-mod server;
 mod tools;
 
-use crate::{Result, artifact};
-use proxy::PROXIES;
-use script::Environment;
-use server::Server;
+use crate::{Missing, Result};
+use std::time::{Duration, Instant};
 
-/// What happens to a tool that is not on this machine.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Missing {
-    /// The run fails and says how to get it.
-    Reported,
-    /// It is fetched first.
-    Installed,
+/// The arguments of `cargo xtask interop`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Options<'a> {
+    installs: bool,
+    lists: bool,
+    selection: Selection<'a>,
 }
 
-/// One server and the scripts that judge it, each in `xtask/interop/`.
-struct Suite {
-    /// The package, whose program takes `--listen ADDRESS` and prints `http://ADDRESS/`.
-    server: &'static str,
-    scripts: &'static [&'static str],
-    /// Those that also run through proxies. The server has WebSockets at `/stomp`.
-    proxied: &'static [&'static str],
+/// The suites whose names contain a word, or all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Selection<'a>(Option<&'a str>);
+
+/// The result of one suite.
+struct Outcome {
+    /// `SERVER/CLIENT`, such as `broker/stomp-py`.
+    name: String,
+    time: Duration,
+    result: Result,
 }
 
-const SUITES: &[Suite] = &[Suite {
-    server: "chat",
-    scripts: &["chat.mjs", "page.mjs"],
-    proxied: &["chat.mjs"],
-}];
-
-/// Runs every script against its server, and fails if one of them failed.
-pub(crate) fn run(missing: Missing) -> Result {
-    if missing == Missing::Installed {
-        tools::install()?;
-    }
-    let tools = tools::find()?;
-    let (mut passed, mut failed) = (0, 0);
-    let mut outcomes = Vec::new();
-    for suite in SUITES {
-        outcomes.extend(suite.run(&tools)?);
-    }
-    outcomes.extend(brokers::judge(&tools));
-    for outcome in outcomes {
-        match outcome {
-            Ok(()) => passed += 1,
-            Err(reason) => {
-                failed += 1;
-                println!("{reason}");
-            }
+impl<'a> Options<'a> {
+    /// Returns `None` if the arguments are not those of the usage text.
+    pub(crate) fn parse(mut arguments: &[&'a str]) -> Option<Options<'a>> {
+        let mut options = Options {
+            installs: false,
+            lists: false,
+            selection: Selection(None),
+        };
+        loop {
+            arguments = match arguments {
+                [] => return Some(options),
+                ["--install", rest @ ..] => {
+                    options.installs = true;
+                    rest
+                }
+                ["--list", rest @ ..] => {
+                    options.lists = true;
+                    rest
+                }
+                ["--only", word, rest @ ..] => {
+                    options.selection = Selection(Some(word));
+                    rest
+                }
+                _ => return None,
+            };
         }
     }
-    println!("\n{passed} passed, {failed} failed");
+}
+
+impl Selection<'_> {
+    fn includes(self, name: &str) -> bool {
+        self.0.is_none_or(|word| name.contains(word))
+    }
+}
+
+impl Outcome {
+    fn of(name: String, suite: impl FnOnce() -> Result) -> Outcome {
+        let start = Instant::now();
+        let result = suite();
+        Outcome {
+            name,
+            time: start.elapsed(),
+            result,
+        }
+    }
+}
+
+/// Runs the selected suites, and fails if one of them fails.
+pub(crate) fn run(options: &Options<'_>) -> Result {
+    let selection = options.selection;
+    let names: Vec<String> = chat::names()
+        .into_iter()
+        .chain(brokers::names())
+        .filter(|name| selection.includes(name))
+        .collect();
+    if options.lists {
+        names.iter().for_each(|name| println!("{name}"));
+        return Ok(());
+    }
+    if names.is_empty() {
+        return Err("no suite has such a name; --list prints the names".to_owned());
+    }
+    let missing = if options.installs {
+        Missing::Installed
+    } else {
+        Missing::Reported
+    };
+    let tools = tools::find(missing)?;
+    let mut outcomes = chat::run(&tools, selection)?;
+    outcomes.extend(brokers::run(&tools, selection));
+    report(&outcomes)
+}
+
+fn report(outcomes: &[Outcome]) -> Result {
+    println!();
+    for Outcome { name, time, result } in outcomes {
+        let (word, reason) = match result {
+            Ok(()) => ("ok    ", ""),
+            Err(reason) => ("FAILED", reason.as_str()),
+        };
+        println!("{word} {name:<24} {:>6.1} s  {reason}", time.as_secs_f64());
+    }
+    let failed = outcomes.iter().filter(|it| it.result.is_err()).count();
+    println!("\n{} passed, {failed} failed", outcomes.len() - failed);
     match failed {
         0 => Ok(()),
-        _ => Err("foreign clients disagree".to_owned()),
+        _ => Err(format!("{failed} suites failed")),
     }
 }
 
-impl Suite {
-    /// The outcome of each script, and of the handshakes through each proxy.
-    fn run(&self, tools: &tools::Tools) -> Result<Vec<Result>> {
-        let program = artifact::build(self.server)?;
-        let server = Server::start(&program)?;
-        let mut environment = Environment {
-            prefix: self.server.to_uppercase(),
-            url: format!("http://{}", server.address),
-            program,
-            chromium: tools.chromium.clone(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_may_be_in_any_order() {
+        let expected = Options {
+            installs: true,
+            lists: false,
+            selection: Selection(Some("broker")),
         };
-        let mut outcomes: Vec<Result> = self
-            .scripts
-            .iter()
-            .map(|name| script::run(name, &environment.variables()))
-            .collect();
-        for (proxy, program) in PROXIES.iter().zip(&tools.proxies) {
-            let running = proxy.start(program, server.address)?;
-            outcomes.push(proxy::check_handshakes(running.address));
-            environment.url = format!("http://{}", running.address);
-            outcomes.extend(
-                self.proxied
-                    .iter()
-                    .map(|name| script::run(name, &environment.variables())),
-            );
-        }
-        Ok(outcomes)
+        let parsed = Options::parse(&["--only", "broker", "--install"]);
+        assert_eq!(parsed.as_ref(), Some(&expected));
+        let parsed = Options::parse(&["--install", "--only", "broker"]);
+        assert_eq!(parsed.as_ref(), Some(&expected));
+        assert_eq!(Options::parse(&["--only"]), None);
+        assert_eq!(Options::parse(&["--instal"]), None);
+    }
+
+    #[test]
+    fn a_word_selects_the_suites_whose_names_contain_it() {
+        assert!(Selection(None).includes("chat/page"));
+        assert!(Selection(Some("stomp-py")).includes("broker/stomp-py"));
+        assert!(!Selection(Some("rabbitmq")).includes("broker/stomp-py"));
     }
 }

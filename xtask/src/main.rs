@@ -1,54 +1,76 @@
-//! The project's tasks: `cargo xtask <command>`.
+//! The project's tasks: `cargo xtask COMMAND`.
 
 mod artifact;
 mod bench;
+mod deny;
+mod documentation;
 mod fuzz;
 mod interop;
 mod shell;
 mod soak;
 mod test;
 mod tidy;
+mod workspace;
 
-use interop::Missing;
 use std::{env, process::ExitCode};
 use test::Warnings;
 
-/// What a task came to; an error is the sentence to print.
+/// The result of a task; an error is a sentence to print.
 type Result<T = (), E = String> = std::result::Result<T, E>;
 
-const USAGE: &str = "\
-usage: cargo xtask <command>
+/// What to do about a tool that is not on this machine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Fail with instructions.
+    Reported,
+    /// Install it.
+    Installed,
+}
 
-  test [--deny-warnings]  formatting, clippy, tidy, tests, documentation; needs only Rust
-  interop [--install]     foreign clients against our servers; --install fetches what they need
-  bench [socket] [arguments]
-                          our costs as ratios, measured in one run; --quick for a first look; socket: its own
-  fuzz [--runs N] [targets]
-                          the codec's fuzz targets, a million runs each; needs cargo-fuzz
-  soak [runs]             slow, many and dying clients against a real process; --list names the runs
-  tidy                    the design's rules: edges between crates, words per file, lengths
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  test [--deny-warnings]   Check format, lints, architecture, features, tests, packages and documentation.
+                           Needs only Rust.
+  tidy                     Check the architecture: dependencies between crates and modules, names, lengths.
+  deny [--install]         Check licenses and origins of all dependencies. Needs cargo-deny.
+  interop [--install] [--only WORD] [--list]
+                           Test the servers with third-party clients, proxies and brokers.
+                           --only runs the suites whose names contain WORD; --list prints the names.
+  bench [socket] [--quick] [--noise]
+                           Measure the costs of webstomp, or of its socket alone, relative to a bare WebSocket
+                           server. --quick gives a first impression; --noise compares that server with itself.
+  soak [RUN...] [--list]   Run a server under slow, many and failing clients. Needs Linux.
+  fuzz [--runs N] [TARGET...]
+                           Fuzz the codec, by default with a million runs for each target. Needs cargo-fuzz.
+  help                     Print this text.
+
+--install installs missing tools: with cargo, and on Debian as root with apt-get, npm and pip.
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let is_help = |word: &&str| ["help", "--help", "-h"].contains(word);
     let outcome = match words.as_slice() {
-        ["test"] => test::run(Warnings::Shown),
-        ["test", "--deny-warnings"] => test::run(Warnings::Denied),
-        ["interop"] => interop::run(Missing::Reported),
-        ["interop", "--install"] => interop::run(Missing::Installed),
-        ["bench", rest @ ..] => bench::run(rest),
-        ["fuzz", rest @ ..] => fuzz::run(rest),
-        ["soak", rest @ ..] => soak::run(rest),
-        ["tidy"] => tidy::run(),
-        ["help" | "--help" | "-h"] => {
+        words if words.iter().any(is_help) => {
             print!("{USAGE}");
             Ok(())
         }
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
+        ["test"] => test::run(Warnings::Shown),
+        ["test", "--deny-warnings"] => test::run(Warnings::Denied),
+        ["tidy"] => tidy::run(),
+        ["deny"] => deny::run(Missing::Reported),
+        ["deny", "--install"] => deny::run(Missing::Installed),
+        ["interop", rest @ ..] => match interop::Options::parse(rest) {
+            Some(options) => interop::run(&options),
+            None => return usage_error(),
+        },
+        ["bench", rest @ ..] => bench::run(rest),
+        ["soak", rest @ ..] => soak::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
+        _ => return usage_error(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,4 +79,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage_error() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
 }

@@ -1,4 +1,4 @@
-//! Other programs: where they run, and their command line printed before they do.
+//! Runs other programs in the workspace's root, and prints their command lines.
 
 use crate::Result;
 use std::{
@@ -10,20 +10,20 @@ use std::{
     time::Duration,
 };
 
-/// The root of the workspace, in which every program runs.
+/// The root of the workspace; every program runs in it.
 pub(crate) fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask)
 }
 
-/// `program` with `arguments`, in the workspace's root.
+/// A command that runs `program` with `arguments` in the workspace's root.
 pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
     command
 }
 
-/// The cargo that runs this task, with `arguments`.
+/// A command that runs the cargo which runs this task.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command(
         env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
@@ -31,7 +31,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     )
 }
 
-/// Prints the command line, runs it, and fails unless it succeeds.
+/// Prints the command line and runs the command; fails unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> Result {
     let line = line(command);
     println!("\n$ {line}");
@@ -42,20 +42,20 @@ pub(crate) fn run(command: &mut Command) -> Result {
     }
 }
 
-/// Runs the command up to three times: networks fail and recover.
-pub(crate) fn run_persistently(command: &mut Command) -> Result {
+/// Runs the command up to three times, because networks fail and recover.
+pub(crate) fn run_with_retries(command: &mut Command) -> Result {
     const PAUSE: Duration = Duration::from_secs(5);
     for _ in 1..3 {
         match run(command) {
             Ok(()) => return Ok(()),
-            Err(reason) => println!("{reason}; again in {} s", PAUSE.as_secs()),
+            Err(reason) => println!("{reason}; retrying in {} s", PAUSE.as_secs()),
         }
         thread::sleep(PAUSE);
     }
     run(command)
 }
 
-/// Runs the command quietly and gives what it wrote to stdout.
+/// Runs the command without printing its line, and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let line = line(command);
     let output = command
@@ -68,13 +68,13 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).map_err(|error| format!("`{line}`: {error}"))
 }
 
-/// The first of `names` that is a program on PATH.
+/// Finds the first of `names` that is a program on PATH.
 pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     find_below(env::split_paths(&path).collect(), names)
 }
 
-/// A server's program, which systems keep where only root's PATH leads.
+/// Finds a server's program, which may be in a directory that only root has on PATH.
 pub(crate) fn find_daemon(name: &str) -> Option<PathBuf> {
     find(&[name])
         .or_else(|| find_below(vec!["/usr/sbin".into(), "/usr/local/sbin".into()], &[name]))
@@ -88,7 +88,7 @@ fn find_below(directories: Vec<PathBuf>, names: &[&str]) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// The command as one would type it in the workspace's root.
+/// The command line as a user would type it in the workspace's root.
 pub(crate) fn line(command: &Command) -> String {
     let variables = command
         .get_envs()
@@ -118,14 +118,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_reads_as_typed() {
+    fn a_command_line_reads_as_a_user_types_it() {
         let mut doc = cargo(&["doc", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-D warnings");
         assert_eq!(line(&doc), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");
     }
 
     #[test]
-    fn a_program_of_the_workspace_is_named_from_its_root() {
+    fn a_program_of_the_workspace_is_named_relative_to_the_root() {
         let chat = command(root().join("target/release/chat"), &["--listen"]);
         assert_eq!(line(&chat), "target/release/chat --listen");
     }

@@ -1,8 +1,8 @@
-//! `cargo xtask soak`: the long runs: a program of its own, and tests with numbers that are large.
+//! `cargo xtask soak`: long runs under load, by the program of `webstomp-soak` and by tests with large numbers.
 
 use crate::{Result, artifact, shell};
 
-/// Tests that do more with `SOAK=1` in the environment, and their packages.
+/// Tests that run longer with `SOAK=1` in the environment, after their packages.
 const TESTS: [(&str, &str); 8] = [
     ("webstomp", "churn"),
     ("webstomp", "held"),
@@ -14,7 +14,7 @@ const TESTS: [(&str, &str); 8] = [
     ("stomp-broker", "integrity"),
 ];
 
-/// Runs what `arguments` name, or all: tests, and runs of the `soak` program, for release.
+/// Runs the tests, and the runs of the program, that `arguments` name; all if there are none.
 pub(crate) fn run(arguments: &[&str]) -> Result {
     let is_test = |name: &&str| TESTS.iter().any(|(_, test)| test == name);
     let (tests, others): (Vec<&str>, Vec<&str>) = arguments.iter().copied().partition(is_test);
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
     }
     for (package, test) in TESTS {
         match arguments {
-            ["--list"] => println!("{test:12} a test of {package}, at length"),
+            ["--list"] => println!("{test:12} test of {package} with larger numbers"),
             _ if arguments.is_empty() || tests.contains(&test) => run_test(package, test)?,
             _ => {}
         }
@@ -33,15 +33,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
 }
 
 fn run_test(package: &str, test: &str) -> Result {
-    let mut cargo = shell::cargo(&[
-        "test",
-        "--release",
-        "-p",
-        package,
-        "--test",
-        test,
-        "--",
-        "--nocapture",
-    ]);
-    shell::run(cargo.env("SOAK", "1"))
+    let mut cargo = shell::cargo(&["test", "--release", "-p", package, "--test", test]);
+    cargo.args(["--", "--nocapture"]).env("SOAK", "1");
+    shell::run(&mut cargo)
 }

@@ -1,69 +1,114 @@
-//! `cargo xtask test`: everything that needs only Rust, up to the first failure.
+//! `cargo xtask test`: all checks that need only Rust, up to the first failure.
 
-use crate::{Result, shell, tidy};
-use std::process::Stdio;
+use crate::{Result, documentation, shell, tidy, workspace};
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
-/// What a warning of clippy or rustdoc does to the run.
+/// What to do about warnings of clippy and rustdoc.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Warnings {
-    /// It is printed.
+    /// Print them.
     Shown,
-    /// It fails its step.
+    /// Fail the step.
     Denied,
 }
 
-/// Runs the steps in order; the first failure is named and ends the run.
+/// Runs the steps in order and prints their times; the first failure is named and ends the run.
 pub(crate) fn run(warnings: Warnings) -> Result {
     component("fmt", "rustfmt")?;
     component("clippy", "clippy")?;
-    step("format", || {
+    let mut steps = Steps::default();
+    steps.run("format", || {
         shell::run(&mut shell::cargo(&["fmt", "--all", "--", "--check"]))
     })?;
-    step("clippy", || clippy(warnings))?;
-    step("tidy", || {
+    steps.run("clippy", || {
+        clippy(
+            &["--workspace", "--all-targets", "--all-features"],
+            warnings,
+        )
+    })?;
+    steps.run("tidy", || {
         println!("\n$ cargo xtask tidy");
         tidy::run()
     })?;
-    step("tests", || {
+    steps.run("features", || features(warnings))?;
+    steps.run("tests", || {
         shell::run(&mut shell::cargo(&[
             "test",
             "--workspace",
             "--all-features",
         ]))
     })?;
-    step("documentation", || documentation(warnings))?;
-    println!("\nall steps passed");
+    steps.run("packages", packages)?;
+    steps.run("documentation", || documentation::build(warnings))?;
+    steps.print();
     Ok(())
 }
 
-/// Fails with the remedy when the toolchain lacks the component behind a cargo subcommand.
+/// The steps that have passed, and their times.
+#[derive(Default)]
+struct Steps(Vec<(&'static str, Duration)>);
+
+impl Steps {
+    fn run(&mut self, name: &'static str, step: impl FnOnce() -> Result) -> Result {
+        let start = Instant::now();
+        step().map_err(|reason| format!("step `{name}` failed: {reason}"))?;
+        self.0.push((name, start.elapsed()));
+        Ok(())
+    }
+
+    fn print(&self) {
+        println!("\nall steps passed:");
+        for (name, time) in &self.0 {
+            println!("{name:>16} {:>6.1} s", time.as_secs_f64());
+        }
+    }
+}
+
+/// Fails with instructions if the toolchain lacks the component behind a cargo command.
 fn component(subcommand: &str, name: &str) -> Result {
     let mut probe = shell::cargo(&[subcommand, "--version"]);
     let found = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
     match found {
         Ok(status) if status.success() => Ok(()),
         _ => Err(format!(
-            "{name} is missing; get it with `rustup component add {name}`"
+            "{name} is missing; install it with `rustup component add {name}`"
         )),
     }
 }
 
-fn step(name: &str, body: impl FnOnce() -> Result) -> Result {
-    body().map_err(|reason| format!("step `{name}` failed: {reason}"))
-}
-
-fn clippy(warnings: Warnings) -> Result {
-    let mut clippy = shell::cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
+fn clippy(selection: &[&str], warnings: Warnings) -> Result {
+    let mut clippy = shell::cargo(&["clippy"]);
+    clippy.args(selection);
     if warnings == Warnings::Denied {
         clippy.args(["--", "-D", "warnings"]);
     }
     shell::run(&mut clippy)
 }
 
-fn documentation(warnings: Warnings) -> Result {
-    let mut doc = shell::cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
-    if warnings == Warnings::Denied {
-        doc.env("RUSTDOCFLAGS", "-D warnings");
+/// Checks each published crate alone, without features and with each feature.
+///
+/// In a build of the workspace, a crate may use features of its dependencies which only another crate enables.
+fn features(warnings: Warnings) -> Result {
+    for package in workspace::published()? {
+        let name = package.name.as_str();
+        clippy(&["-p", name, "--no-default-features"], warnings)?;
+        for feature in &package.features {
+            let features = ["--no-default-features", "--features", feature];
+            clippy(&[&["-p", name], features.as_slice()].concat(), warnings)?;
+        }
     }
-    shell::run(&mut doc)
+    Ok(())
+}
+
+/// Packs each published crate, and compiles it from its package against the packages of the others.
+fn packages() -> Result {
+    // Uncommitted changes are what a developer wants to test. All dependencies have been downloaded.
+    let mut package: Command = shell::cargo(&["package", "--offline", "--allow-dirty"]);
+    for published in workspace::published()? {
+        package.args(["-p", &published.name]);
+    }
+    shell::run(&mut package)
 }

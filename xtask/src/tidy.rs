@@ -1,17 +1,18 @@
-//! `cargo xtask tidy`: the rules of the design that a compiler does not check.
+//! `cargo xtask tidy`: rules of the architecture that the compiler does not check.
 
 mod edges;
-mod package;
+mod modules;
+mod paths;
 mod rules;
 mod source;
 
-use crate::Result;
+use crate::{Result, workspace};
 use std::fmt;
 
-/// One rule broken at one place.
+/// A rule that is broken at one place.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Violation {
-    /// The file, from the workspace's root, with `/` on every platform.
+    /// The file's path from the workspace's root, with `/` on every platform.
     path: String,
     /// The line, from 1.
     line: usize,
@@ -25,9 +26,9 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Prints every violation there is, and fails if there is one.
+/// Prints all violations, and fails if there are any.
 pub(crate) fn run() -> Result {
-    let packages = package::all()?;
+    let packages = workspace::packages()?;
     let mut violations = edges::check(&packages);
     violations.extend(edges::check_codec(&packages)?);
     for package in &packages {
@@ -35,7 +36,9 @@ pub(crate) fn run() -> Result {
             &package.manifest_path,
             &package.manifest,
         ));
-        for source in source::below(&package.directory.join("src"))? {
+        let sources = source::below(&package.directory.join("src"))?;
+        violations.extend(modules::check(&sources));
+        for source in &sources {
             violations.extend(rules::check_source(&source.path, &source.text));
         }
     }

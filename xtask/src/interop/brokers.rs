@@ -1,56 +1,95 @@
-//! Brokers, judged by the same clients: the example, and RabbitMQ, which shows that the checks are fair.
+//! Brokers, tested by the same clients: the example `broker`, and RabbitMQ as the reference that the checks are fair.
 
 use super::{
-    rabbitmq::{RabbitMq, free_addresses},
+    Outcome, Selection,
+    process::{KillOnDrop, READY_TIMEOUT, free_addresses, wait_until_accepting},
+    rabbitmq::RabbitMq,
     script,
-    server::{Killed, READY_WITHIN, accepts},
     tools::Tools,
 };
 use crate::{Result, artifact, shell};
 use std::{ffi::OsString, net::SocketAddr, path::Path, process::Stdio, time::Instant};
 
-/// Those in `xtask/interop/` that are for any broker.
-const SCRIPTS: &[&str] = &[
-    "broker/stompjs.mjs",
-    "broker/webstomp.mjs",
-    "broker/stompit.mjs",
-    "broker/stomp-py.mjs",
-];
+/// The scripts in `xtask/interop/broker/` for any broker.
+const SCRIPTS: &[&str] = &["stompjs", "webstomp", "stompit", "stomp-py"];
 
-/// The one for the example's own page.
-const PAGE: &str = "broker/page.mjs";
+/// The script for the example's page.
+const PAGE: &str = "page";
 
-/// The outcome of each script with each broker.
-pub(crate) fn judge(tools: &Tools) -> Vec<Result> {
-    let brokers = [judge_example(tools), judge_rabbitmq(tools)];
-    brokers
-        .into_iter()
-        .flat_map(|outcome| outcome.unwrap_or_else(|reason| vec![Err(reason)]))
+const EXAMPLE: &str = "broker";
+const RABBITMQ: &str = "rabbitmq";
+
+/// The names of all suites.
+pub(super) fn names() -> Vec<String> {
+    let suites = |broker: &'static str| SCRIPTS.iter().map(move |script| suite(broker, script));
+    suites(EXAMPLE)
+        .chain([suite(EXAMPLE, PAGE)])
+        .chain(suites(RABBITMQ))
         .collect()
 }
 
-fn judge_example(tools: &Tools) -> Result<Vec<Result>> {
+fn suite(broker: &str, script: &str) -> String {
+    format!("{broker}/{script}")
+}
+
+/// Runs the selected suites.
+pub(super) fn run(tools: &Tools, selection: Selection<'_>) -> Vec<Outcome> {
+    let of_example = [SCRIPTS, &[PAGE]].concat();
+    let mut outcomes = run_selected(EXAMPLE, of_example, selection, |scripts| {
+        test_example(tools, scripts)
+    });
+    outcomes.extend(run_selected(
+        RABBITMQ,
+        SCRIPTS.to_vec(),
+        selection,
+        |scripts| test_rabbitmq(tools, scripts),
+    ));
+    outcomes
+}
+
+/// Calls `test` with the selected scripts, if there are any.
+fn run_selected(
+    broker: &str,
+    mut scripts: Vec<&str>,
+    selection: Selection<'_>,
+    test: impl FnOnce(&[&str]) -> Result<Vec<Outcome>>,
+) -> Vec<Outcome> {
+    scripts.retain(|script| selection.includes(&suite(broker, script)));
+    if scripts.is_empty() {
+        return Vec::new();
+    }
+    // A broker that does not start fails once, not once for each script.
+    test(&scripts)
+        .unwrap_or_else(|reason| vec![Outcome::of(suite(broker, "start"), || Err(reason))])
+}
+
+fn test_example(tools: &Tools, scripts: &[&str]) -> Result<Vec<Outcome>> {
     let program = artifact::build("broker")?;
     let [ws, tcp] = free_addresses().map_err(|error| format!("no free port: {error}"))?;
     let _running = start(&program, ws, tcp)?;
+    // The table of differences calls it by the project's name.
     let mut variables = variables("webstomp", ws, tcp);
     variables.push(("CHROMIUM".to_owned(), tools.chromium.clone().into()));
     variables.push(("BROKER_BIN".to_owned(), program.into()));
-    let scripts = SCRIPTS.iter().chain([&PAGE]);
-    Ok(scripts.map(|name| script::run(name, &variables)).collect())
+    Ok(test(EXAMPLE, scripts, &variables))
 }
 
-fn judge_rabbitmq(tools: &Tools) -> Result<Vec<Result>> {
+fn test_rabbitmq(tools: &Tools, scripts: &[&str]) -> Result<Vec<Outcome>> {
     let rabbitmq = RabbitMq::start(&tools.rabbitmq)?;
     let variables = variables("rabbitmq", rabbitmq.ws, rabbitmq.tcp);
-    Ok(SCRIPTS
-        .iter()
-        .map(|name| script::run(name, &variables))
-        .collect())
+    Ok(test(RABBITMQ, scripts, &variables))
 }
 
-/// Starts the example, and waits until it accepts connections.
-fn start(program: &Path, ws: SocketAddr, tcp: SocketAddr) -> Result<Killed> {
+fn test(broker: &str, scripts: &[&str], variables: &[(String, OsString)]) -> Vec<Outcome> {
+    let run = |script: &&str| script::run(&format!("broker/{script}.mjs"), variables);
+    scripts
+        .iter()
+        .map(|script| Outcome::of(suite(broker, script), || run(script)))
+        .collect()
+}
+
+/// Starts the example and waits until it accepts connections.
+fn start(program: &Path, ws: SocketAddr, tcp: SocketAddr) -> Result<KillOnDrop> {
     let mut command = shell::command(
         program,
         &["--ws", &ws.to_string(), "--tcp", &tcp.to_string()],
@@ -60,15 +99,16 @@ fn start(program: &Path, ws: SocketAddr, tcp: SocketAddr) -> Result<Killed> {
         .stdin(Stdio::null())
         .spawn()
         .map_err(|error| format!("the broker did not start: {error}"))?;
-    let running = Killed::new(child);
-    let deadline = Instant::now() + READY_WITHIN;
+    let running = KillOnDrop::new(child);
+    let deadline = Instant::now() + READY_TIMEOUT;
     for address in [ws, tcp] {
-        accepts(address, deadline).map_err(|error| format!("the broker at {address}: {error}"))?;
+        wait_until_accepting(address, deadline)
+            .map_err(|error| format!("the broker at {address}: {error}"))?;
     }
     Ok(running)
 }
 
-/// What the scripts learn about a broker. All let guests in.
+/// The environment of the scripts. Each broker accepts guests.
 fn variables(name: &str, ws: SocketAddr, tcp: SocketAddr) -> Vec<(String, OsString)> {
     let variables = [
         ("BROKER", name.to_owned()),

@@ -1,26 +1,28 @@
-//! Proxies in front of a server, and what becomes of handshakes on the way through them.
+//! Proxies in front of a server, and handshakes through them.
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../../crates/stomp-server/tests/handshakes/cases.rs"]
 mod cases;
 
-use super::server::{Killed, READY_WITHIN, accepts};
+use super::process::{
+    KillOnDrop, READY_TIMEOUT, TemporaryDirectory, free_addresses, wait_until_accepting,
+};
 use crate::{Result, shell};
 use cases::Case;
 use std::{
-    env, fs,
+    fs,
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{self, Stdio},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
-/// A proxy, whose configuration is in `xtask/interop/`.
+/// A proxy. Its configuration is in `xtask/interop/`.
 pub(crate) struct Proxy {
     pub(crate) name: &'static str,
     configuration: &'static str,
-    /// What stands before the path of the configuration.
+    /// Arguments before the path of the configuration.
     arguments: &'static [&'static str],
 }
 
@@ -37,34 +39,18 @@ pub(crate) const PROXIES: &[Proxy] = &[
     },
 ];
 
-/// One that runs, and ends with this value.
+/// A running proxy, which ends when this value is dropped.
 pub(crate) struct Running {
-    _process: Killed,
-    _files: Scratch,
+    _process: KillOnDrop,
+    _files: TemporaryDirectory,
     pub(crate) address: SocketAddr,
 }
 
-/// A directory that does not outlive this value.
-pub(super) struct Scratch(pub(super) PathBuf);
-
-impl Scratch {
-    pub(super) fn new(name: &str) -> Scratch {
-        Scratch(env::temp_dir().join(format!("webstomp-interop-{name}-{}", process::id())))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What stays is in the system's directory for that.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 impl Proxy {
-    /// Starts it before `upstream`, on a free port.
+    /// Starts the proxy in front of `upstream`, on a free port.
     pub(crate) fn start(&self, program: &Path, upstream: SocketAddr) -> Result<Running> {
-        let address = free_address().map_err(|error| format!("no free port: {error}"))?;
-        let files = Scratch::new(self.name);
+        let [address] = free_addresses().map_err(|error| format!("no free port: {error}"))?;
+        let files = TemporaryDirectory::new(self.name);
         let configuration = self.configure(address, upstream, &files.0)?;
         let mut command = shell::command(program, self.arguments);
         command.arg(configuration);
@@ -73,8 +59,8 @@ impl Proxy {
             .stdin(Stdio::null())
             .spawn()
             .map_err(|error| format!("{}: {error}", self.name))?;
-        let running = Killed::new(child);
-        accepts(address, Instant::now() + READY_WITHIN)
+        let running = KillOnDrop::new(child);
+        wait_until_accepting(address, Instant::now() + READY_TIMEOUT)
             .map_err(|error| format!("{}: {error}", self.name))?;
         Ok(Running {
             _process: running,
@@ -104,8 +90,8 @@ impl Proxy {
     }
 }
 
-/// Sends all handshakes of stomp-server's tests through a proxy: those that are welcome are answered with 101, and no
-/// other is, whoever refuses it.
+/// Sends all handshakes of stomp-server's tests through a proxy. The valid ones must be accepted with status 101; the
+/// others must be rejected, by the proxy or by the server.
 pub(crate) fn check_handshakes(address: SocketAddr) -> Result {
     let cases = cases::all();
     let wrong: Vec<String> = cases
@@ -114,55 +100,52 @@ pub(crate) fn check_handshakes(address: SocketAddr) -> Result {
         .collect();
     if let Some(first) = wrong.first() {
         return Err(format!(
-            "{} of {} handshakes went wrong; the first: {first}",
+            "{} of {} handshakes failed; the first: {first}",
             wrong.len(),
             cases.len()
         ));
     }
-    let welcome = cases.iter().filter(|case| case.mounted == 101).count();
+    let valid = cases.iter().filter(|case| case.mounted == 101).count();
     println!(
-        "  ok      {welcome} handshakes accepted, {} refused",
-        cases.len() - welcome
+        "  ok      {valid} handshakes accepted, {} rejected",
+        cases.len() - valid
     );
     Ok(())
 }
 
 fn check(address: SocketAddr, case: &Case) -> Result {
-    let head = ask(address, &case.request).map_err(|error| format!("{}: {error}", case.name))?;
+    let head =
+        exchange(address, &case.request).map_err(|error| format!("{}: {error}", case.name))?;
     let status = head.split(' ').nth(1).unwrap_or_default();
     let proof = head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     let subprotocol = case.subprotocol.is_none_or(|name| head.contains(name));
     match (case.mounted, status) {
         (101, "101") if proof && subprotocol => Ok(()),
-        // nginx closes without a word when the body does not come.
-        (expected, refused) if expected != 101 && (refused.is_empty() || refused >= "400") => {
+        // nginx closes the connection without an answer if the body does not arrive.
+        (expected, rejected) if expected != 101 && (rejected.is_empty() || rejected >= "400") => {
             Ok(())
         }
         (expected, _) => Err(format!(
-            "{}: {expected} expected, and {head:?} came",
+            "{}: expected status {expected}, received {head:?}",
             case.name
         )),
     }
 }
 
-/// The head of the answer.
-fn ask(address: SocketAddr, request: &str) -> std::io::Result<String> {
+/// Sends a request and returns the head of the response.
+fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    // As Latin-1.
+    // The request is sent as Latin-1, one byte per character.
     let request = request.replace("HOST", &address.to_string());
     let request: Vec<u8> = request
         .chars()
         .filter_map(|c| u8::try_from(c).ok())
         .collect();
     stream.write_all(&request)?;
-    let (mut answer, mut byte) = (Vec::new(), [0]);
-    while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? > 0 {
-        answer.extend(byte);
+    let (mut response, mut byte) = (Vec::new(), [0]);
+    while !response.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? > 0 {
+        response.extend(byte);
     }
-    Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
+    Ok(String::from_utf8_lossy(&response).into_owned())
 }

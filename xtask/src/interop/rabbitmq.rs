@@ -1,55 +1,57 @@
-//! Debian's RabbitMQ with its plugins STOMP and Web-STOMP, apart from any other on this machine: its node's name, ports,
-//! cookie and data are its own, and it listens on loopback only.
+//! Debian's RabbitMQ with the plugins STOMP and Web-STOMP.
+//!
+//! It is separate from any other RabbitMQ on this machine: it has a node name, ports, a cookie and data of its own, and
+//! listens on loopback only.
 
-use super::{
-    proxy::Scratch,
-    server::{Killed, accepts},
-};
+use super::process::{KillOnDrop, TemporaryDirectory, free_addresses, wait_until_accepting};
 use crate::{Result, shell};
 use std::{
     fs, io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-/// How long it may take until it accepts connections: some seconds, or many on a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Maximum time until it accepts connections: a few seconds, or many on a busy machine.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often it is started: somebody else may have taken a port meanwhile.
+/// Number of attempts to start it, because another program may take one of the ports in between.
 const ATTEMPTS: u32 = 3;
+
+/// The file in its directory for what it prints.
+const OUTPUT: &str = "output";
 
 const CONFIGURATION: &str = "xtask/interop/broker/rabbitmq.conf";
 
-/// Where its programs are.
+/// The paths of its programs.
 pub(crate) struct Programs {
     server: PathBuf,
-    /// Where Erlang's nodes find each other. A node that finds none on its port starts one, which stays.
+    /// Erlang's port mapper. A node that finds no mapper on its port starts one, which would outlive the node.
     epmd: PathBuf,
 }
 
-/// One that runs, and ends with this value.
+/// A running RabbitMQ, which ends when this value is dropped.
 pub(crate) struct RabbitMq {
     pub(crate) ws: SocketAddr,
     pub(crate) tcp: SocketAddr,
-    // In the order in which they end.
-    _server: Killed,
-    _epmd: Killed,
-    _files: Scratch,
+    // They are dropped in this order.
+    _server: KillOnDrop,
+    _epmd: KillOnDrop,
+    _files: TemporaryDirectory,
 }
 
 impl Programs {
-    pub(crate) fn find() -> Option<Self> {
-        // The one on Debian's PATH goes for the system's data, whatever it is told.
+    pub(crate) fn find() -> Option<Programs> {
+        // The script on Debian's PATH always uses the system's data directory.
         let plain = PathBuf::from("/usr/lib/rabbitmq/bin/rabbitmq-server");
         let server = if plain.is_file() {
             plain
         } else {
             shell::find_daemon("rabbitmq-server")?
         };
-        Some(Self {
+        Some(Programs {
             server,
             epmd: shell::find(&["epmd"])?,
         })
@@ -57,40 +59,43 @@ impl Programs {
 }
 
 impl RabbitMq {
-    pub(crate) fn start(programs: &Programs) -> Result<Self> {
+    pub(crate) fn start(programs: &Programs) -> Result<RabbitMq> {
         for _ in 1..ATTEMPTS {
-            match Self::start_once(programs) {
+            match RabbitMq::start_once(programs) {
                 Ok(running) => return Ok(running),
-                Err(reason) => println!("{reason}\nagain, with other ports"),
+                Err(reason) => println!("{reason}\nretrying with other ports"),
             }
         }
-        Self::start_once(programs)
+        RabbitMq::start_once(programs)
     }
 
-    fn start_once(programs: &Programs) -> Result<Self> {
+    fn start_once(programs: &Programs) -> Result<RabbitMq> {
         let failed = |error: io::Error| format!("rabbitmq: {error}");
-        let deadline = Instant::now() + READY_WITHIN;
+        let deadline = Instant::now() + READY_TIMEOUT;
         let [ws, tcp, names, node] = free_addresses().map_err(failed)?;
-        let files = Scratch::new("rabbitmq");
+        let files = TemporaryDirectory::new("rabbitmq");
         let directory = files.0.as_path();
         configure(directory, ws, tcp).map_err(failed)?;
 
         let mut epmd = shell::command(&programs.epmd, &[]);
-        apart(&mut epmd, directory, names, node);
+        isolate(&mut epmd, directory, names, node);
         let epmd = start(&mut epmd, directory).map_err(failed)?;
-        accepts(names, deadline).map_err(failed)?;
+        wait_until_accepting(names, deadline).map_err(failed)?;
 
         let mut server = shell::command(&programs.server, &[]);
         println!("\n$ {} &", shell::line(&server));
-        apart(&mut server, directory, names, node);
+        isolate(&mut server, directory, names, node);
         let mut server = start(&mut server, directory).map_err(failed)?;
         let ready = [tcp, ws]
             .into_iter()
-            .try_for_each(|address| accepts_alive(&mut server, address, deadline));
+            .try_for_each(|address| wait_for_server(&mut server, address, deadline));
         ready.map_err(|error| {
-            format!("rabbitmq: {error}; it said last\n{}", last_words(directory))
+            format!(
+                "rabbitmq: {error}; its last output:\n{}",
+                last_output(directory)
+            )
         })?;
-        Ok(Self {
+        Ok(RabbitMq {
             ws,
             tcp,
             _server: server,
@@ -100,20 +105,7 @@ impl RabbitMq {
     }
 }
 
-/// Some that differ.
-pub(super) fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
-    let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
-    // All are held until each is known.
-    let mut listeners = Vec::new();
-    for address in &mut addresses {
-        let listener = TcpListener::bind(*address)?;
-        *address = listener.local_addr()?;
-        listeners.push(listener);
-    }
-    Ok(addresses)
-}
-
-/// What it reads from its directory.
+/// Writes the files that it reads from its directory.
 fn configure(directory: &Path, ws: SocketAddr, tcp: SocketAddr) -> io::Result<()> {
     let text = fs::read_to_string(shell::root().join(CONFIGURATION))?;
     let text = text
@@ -127,9 +119,9 @@ fn configure(directory: &Path, ws: SocketAddr, tcp: SocketAddr) -> io::Result<()
     )
 }
 
-/// Tells a program of Erlang's that there is nothing but what is in `directory`.
-fn apart(program: &mut Command, directory: &Path, names: SocketAddr, node: SocketAddr) {
-    // The cookie is made there.
+/// Sets the environment so that an Erlang program uses only files in `directory` and the given ports.
+fn isolate(program: &mut Command, directory: &Path, names: SocketAddr, node: SocketAddr) {
+    // Erlang keeps the cookie in the home directory.
     program.env("HOME", directory);
     program
         .env("ERL_EPMD_ADDRESS", names.ip().to_string())
@@ -147,9 +139,9 @@ fn apart(program: &mut Command, directory: &Path, names: SocketAddr, node: Socke
         program.env(variable, directory.join(name));
     }
     program.env("RABBITMQ_LOGS", "-");
-    // Where a crash would leave its dump.
+    // A crash dump is written to the current directory.
     program.current_dir(directory);
-    // It is the process that was started, not a child of a shell that waits for it.
+    // The script then becomes the server, instead of a shell that waits for the server.
     program.env("detached", "true");
 }
 
@@ -159,28 +151,32 @@ const FILES: &[(&str, &str)] = &[
     ("RABBITMQ_MNESIA_BASE", "data"),
     ("RABBITMQ_LOG_BASE", "log"),
     ("RABBITMQ_PID_FILE", "pid"),
-    // There are none, and the system's are not looked for.
+    // These files do not exist. Without the variables, the system's files would be read.
     ("RABBITMQ_CONF_ENV_FILE", "none.conf"),
     ("RABBITMQ_ADVANCED_CONFIG_FILE", "none.config"),
 ];
 
-/// Starts the program; what it says goes to a file.
-fn start(program: &mut Command, directory: &Path) -> io::Result<Killed> {
-    let said = fs::File::options()
+/// Starts the program; its output goes to a file.
+fn start(program: &mut Command, directory: &Path) -> io::Result<KillOnDrop> {
+    let output = fs::File::options()
         .create(true)
         .append(true)
-        .open(directory.join("said"))?;
+        .open(directory.join(OUTPUT))?;
     let child = program
         .stdin(Stdio::null())
-        .stderr(said.try_clone()?)
-        .stdout(said)
+        .stderr(output.try_clone()?)
+        .stdout(output)
         .spawn()?;
-    Ok(Killed::new(child))
+    Ok(KillOnDrop::new(child))
 }
 
-/// Waits until it accepts connections, unless it ends before.
-fn accepts_alive(server: &mut Killed, address: SocketAddr, deadline: Instant) -> io::Result<()> {
-    while let Err(error) = accepts(address, Instant::now()) {
+/// Waits until the server accepts connections, or ends.
+fn wait_for_server(
+    server: &mut KillOnDrop,
+    address: SocketAddr,
+    deadline: Instant,
+) -> io::Result<()> {
+    while let Err(error) = wait_until_accepting(address, Instant::now()) {
         if server.has_ended() || Instant::now() > deadline {
             return Err(error);
         }
@@ -189,9 +185,9 @@ fn accepts_alive(server: &mut Killed, address: SocketAddr, deadline: Instant) ->
     Ok(())
 }
 
-fn last_words(directory: &Path) -> String {
+fn last_output(directory: &Path) -> String {
     const LINES: usize = 20;
-    let said = fs::read_to_string(directory.join("said")).unwrap_or_default();
-    let unwanted = said.lines().count().saturating_sub(LINES);
-    said.lines().skip(unwanted).collect::<Vec<_>>().join("\n")
+    let output = fs::read_to_string(directory.join(OUTPUT)).unwrap_or_default();
+    let skipped = output.lines().count().saturating_sub(LINES);
+    output.lines().skip(skipped).collect::<Vec<_>>().join("\n")
 }

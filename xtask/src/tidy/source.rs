@@ -1,21 +1,20 @@
-//! Source files, and which of their lines are code.
+//! Source files and their lines of code.
 
-use crate::{Result, shell};
+use crate::{Result, workspace};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// One Rust file that is not a test.
+/// A Rust file that is not a test.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// From the workspace's root, with `/` on every platform.
+    /// The path from the workspace's root, with `/` on every platform.
     pub(crate) path: String,
     pub(crate) text: String,
 }
 
-/// The Rust files below `directory` in the order of their paths, without test modules
-/// (`tests.rs` and `tests/`).
+/// The Rust files below `directory` in the order of their paths, without test modules (`tests.rs` and `tests/`).
 pub(crate) fn below(directory: &Path) -> Result<Vec<Source>> {
     let mut paths = Vec::new();
     walk(directory, &mut paths).map_err(|error| format!("{}: {error}", directory.display()))?;
@@ -23,20 +22,13 @@ pub(crate) fn below(directory: &Path) -> Result<Vec<Source>> {
     paths.iter().map(|path| read(path)).collect()
 }
 
-/// The lines that are code, numbered from 1: not blank, not comment, not in the test module
-/// that ends the file. A comment after code is cut off.
+/// The lines of code, numbered from 1, without blank lines, comments, and the test module that ends the file. A comment
+/// after code is removed.
 pub(crate) fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..)
         .zip(without_tests(text).lines())
         .map(|(number, line)| (number, line.split(" // ").next().unwrap_or(line)))
         .filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with("//"))
-}
-
-/// `path` from the workspace's root, with `/` on every platform.
-pub(crate) fn path_from_root(path: &Path) -> String {
-    let path = path.strip_prefix(shell::root()).unwrap_or(path);
-    let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
-    names.join("/")
 }
 
 fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
@@ -57,13 +49,13 @@ fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
 fn read(path: &Path) -> Result<Source> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(Source {
-        path: path_from_root(path),
+        path: workspace::path_from_root(path),
         text,
     })
 }
 
-/// The text up to its inline test module. Clippy's `items_after_test_module` sees to it that
-/// nothing else follows.
+/// The text up to its inline test module, which ends the file: Clippy's `items_after_test_module` reports anything
+/// behind it.
 fn without_tests(text: &str) -> &str {
     const START: &str = "\n#[cfg(test)]\nmod ";
     let is_inline = |rest: &str| rest.lines().next().is_some_and(|line| line.ends_with('{'));
@@ -82,13 +74,13 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_blank_lines_are_no_code() {
+    fn comments_and_blank_lines_are_not_code() {
         let text = "//! Purpose.\n\n/// Documented.\nfn f() {} // why\n    // aside\n";
         assert_eq!(lines(text), [(4, "fn f() {}")]);
     }
 
     #[test]
-    fn an_address_is_no_comment() {
+    fn an_address_in_a_string_is_not_a_comment() {
         assert_eq!(
             lines("let a = \"http://b\";"),
             [(1, "let a = \"http://b\";")]
