@@ -1,4 +1,4 @@
-//! One connection of the load: a WebSocket opened by hand, then as lean as possible.
+//! A client connection of a load: a WebSocket without a library, as cheap as possible.
 
 use crate::wire::{self, Counter};
 use std::{
@@ -17,7 +17,7 @@ use tokio::{
 const CONTROL: u8 = 0x08;
 
 thread_local! {
-    /// One for all connections: hundreds of buffers would keep pushing each other out of the cache.
+    /// A read buffer for all connections: hundreds of buffers would not fit into the processor's cache.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
 }
 
@@ -26,9 +26,9 @@ pub(crate) struct Client {
     counter: Counter,
 }
 
-/// Before the load, when simple is better than fast.
+/// Methods for use before the load, which are simple rather than fast.
 impl Client {
-    pub(crate) async fn open(address: SocketAddr, path: &str) -> io::Result<Self> {
+    pub(crate) async fn open(address: SocketAddr, path: &str) -> io::Result<Client> {
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let request = format!(
@@ -38,7 +38,7 @@ impl Client {
         );
         stream.write_all(request.as_bytes()).await?;
         let mut response = Vec::new();
-        // Nothing follows the head: neither server speaks before it is spoken to.
+        // No bytes follow the head, as the servers only answer messages.
         while !response.ends_with(b"\r\n\r\n") {
             if stream.read_buf(&mut response).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -46,17 +46,19 @@ impl Client {
         }
         if !response.starts_with(b"HTTP/1.1 101 ") {
             let text = String::from_utf8_lossy(&response);
-            return Err(io::Error::other(format!("no upgrade: {text}")));
+            return Err(io::Error::other(format!(
+                "the server did not upgrade the connection: {text}"
+            )));
         }
         let counter = Counter::new(0);
-        Ok(Self { stream, counter })
+        Ok(Client { stream, counter })
     }
 
-    pub(crate) async fn say(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) async fn send_text(&mut self, text: &str) -> io::Result<()> {
         self.send(&wire::message(text)).await
     }
 
-    pub(crate) async fn hear(&mut self) -> io::Result<String> {
+    pub(crate) async fn receive_text(&mut self) -> io::Result<String> {
         loop {
             let mut head = vec![0; 2];
             self.stream.read_exact(&mut head).await?;
@@ -75,29 +77,29 @@ impl Client {
     }
 
     pub(crate) async fn expect(&mut self, start: &str) -> io::Result<String> {
-        let heard = self.hear().await?;
-        if heard.starts_with(start) {
-            Ok(heard)
+        let received = self.receive_text().await?;
+        if received.starts_with(start) {
+            Ok(received)
         } else {
-            let text = format!("expected {start}, the server sent {heard}");
+            let text = format!("the server sent {received:?} instead of {start:?}…");
             Err(io::Error::other(text))
         }
     }
 
-    /// From here on answers are only counted, and each must begin with this byte.
-    pub(crate) fn counting(mut self, first: u8) -> Self {
+    /// Prepares to count answers, each of which must begin with this byte.
+    pub(crate) fn counting(mut self, first: u8) -> Client {
         self.counter = Counter::new(first);
         self
     }
 }
 
-/// During the load.
+/// Methods for use during the load.
 impl Client {
     pub(crate) async fn send(&mut self, messages: &[u8]) -> io::Result<()> {
         self.stream.write_all(messages).await
     }
 
-    /// Waits until the server sent something: how many messages it completes, perhaps none.
+    /// Waits for bytes from the server, and returns the number of messages that they complete, which may be 0.
     pub(crate) async fn count(&mut self) -> io::Result<u64> {
         poll_fn(|context| BUFFER.with_borrow_mut(|buffer| self.poll_count(context, buffer))).await
     }

@@ -1,18 +1,19 @@
-//! Two servers in turn, and the ratios that remain.
+//! Measures two servers in turn, and computes ratios.
 
 use crate::server::Server;
 use std::{fmt, io, time::Duration};
 use tokio::time::timeout;
 
-/// Far more than any load takes: a server that hangs ends the bench.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum time of a load, much more than it needs, so that the benchmark ends if a server hangs.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A value of each of the two servers.
 pub(crate) struct Pair<T> {
-    pub(crate) floor: T,
+    pub(crate) baseline: T,
     pub(crate) app: T,
 }
 
-/// Floor, app, floor, app …, so that what changes on the machine meanwhile meets both.
+/// Runs a load on the baseline, the app, the baseline, the app, …, so that changes of the machine affect both.
 pub(crate) async fn interleaved<T>(
     rounds: usize,
     servers: &Pair<Server>,
@@ -21,14 +22,14 @@ pub(crate) async fn interleaved<T>(
     let mut pairs = Vec::new();
     for _ in 0..rounds {
         pairs.push(Pair {
-            floor: timeout(PATIENCE, load(&servers.floor)).await??,
-            app: timeout(PATIENCE, load(&servers.app)).await??,
+            baseline: timeout(TIMEOUT, load(&servers.baseline)).await??,
+            app: timeout(TIMEOUT, load(&servers.app)).await??,
         });
     }
     Ok(pairs)
 }
 
-/// App to floor, of all rounds: the median, and between what it lies.
+/// Ratio of the app to the baseline in all rounds.
 pub(crate) struct Ratio {
     median: f64,
     low: f64,
@@ -36,11 +37,11 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
-    /// Nothing, if a figure is missing in any round.
-    pub(crate) fn of<T>(rounds: &[Pair<T>], figure: impl Fn(&T) -> Option<f64>) -> Option<Self> {
-        let ratio = |pair: &Pair<T>| Some(figure(&pair.app)? / figure(&pair.floor)?);
+    /// Returns `None` if a figure is missing in any round.
+    pub(crate) fn of<T>(rounds: &[Pair<T>], figure: impl Fn(&T) -> Option<f64>) -> Option<Ratio> {
+        let ratio = |pair: &Pair<T>| Some(figure(&pair.app)? / figure(&pair.baseline)?);
         let ratios = sorted(rounds.iter().map(ratio))?;
-        Some(Self {
+        Some(Ratio {
             median: *ratios.get(ratios.len() / 2)?,
             low: *ratios.first()?,
             high: *ratios.last()?,
@@ -48,7 +49,7 @@ impl Ratio {
     }
 }
 
-/// Nothing, if a figure is missing.
+/// Returns `None` if a figure is missing.
 pub(crate) fn median(figures: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let figures = sorted(figures)?;
     figures.get(figures.len() / 2).copied()
@@ -62,7 +63,7 @@ fn sorted(figures: impl Iterator<Item = Option<f64>>) -> Option<Vec<f64>> {
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { median, low, high } = self;
+        let Ratio { median, low, high } = self;
         write!(f, "{median:.2} ({low:.2}–{high:.2})")
     }
 }
@@ -72,8 +73,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_round_stands_between_the_extremes() {
-        let round = |floor, app| Pair { floor, app };
+    fn a_ratio_prints_its_median_between_its_extremes() {
+        let round = |baseline, app| Pair { baseline, app };
         let rounds = [round(1.0, 0.9), round(2.0, 3.0), round(4.0, 4.0)];
         let ratio = Ratio::of(&rounds, |figure| Some(*figure)).unwrap();
         assert_eq!(ratio.to_string(), "1.00 (0.90–1.50)");

@@ -1,4 +1,4 @@
-//! What the two servers want to hear before the load, and in it.
+//! The messages that each kind of server expects.
 
 use crate::{client::Client, server::Server};
 use std::{fmt::Write, io};
@@ -7,34 +7,35 @@ const STOMP_PATH: &str = "/stomp";
 const JSON: &str = r#"{"id":4711,"symbol":"WEBS","bid":101.25,"ask":101.5,"size":1000}"#;
 const LARGER_JSON: &str = r#"{"id":4711,"symbol":"WEBS","bid":101.25,"ask":101.5,"size":1000,"venue":"XETR","time":"2026-01-02T03:04:05.678Z","depth":"none"}"#;
 
+/// The protocol that a server speaks over WebSocket.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Dialect {
-    /// The floor: a connection names its part.
+    /// The baseline's: a connection selects its role.
     Raw,
-    /// webstomp: a conversation.
+    /// STOMP with a session.
     Stomp,
-    /// A socket of webstomp's: frames, and no conversation.
+    /// STOMP frames without a session.
     Frames,
 }
 
 impl Server {
-    /// A connection whose messages are answered one by one.
+    /// Connects a client whose messages are answered one by one.
     pub(crate) async fn requester(&self) -> io::Result<Client> {
         match self.dialect {
-            Dialect::Raw => Ok(self.part("echo").await?.counting(b'S')),
-            Dialect::Stomp => Ok(self.connected().await?.counting(b'R')),
+            Dialect::Raw => Ok(self.select_role("echo").await?.counting(b'S')),
+            Dialect::Stomp => Ok(self.connect().await?.counting(b'R')),
             Dialect::Frames => Ok(Client::open(self.address, "/").await?.counting(b'S')),
         }
     }
 
-    /// A connection that receives what is published.
+    /// Connects a client that receives published messages.
     pub(crate) async fn subscriber(&self) -> io::Result<Client> {
         let client = match self.dialect {
-            Dialect::Raw | Dialect::Frames => self.part("fan").await?,
+            Dialect::Raw | Dialect::Frames => self.select_role("fan").await?,
             Dialect::Stomp => {
-                let mut client = self.connected().await?;
+                let mut client = self.connect().await?;
                 client
-                    .say("SUBSCRIBE\nid:0\ndestination:/fan\nreceipt:sub\n\n\0")
+                    .send_text("SUBSCRIBE\nid:0\ndestination:/fan\nreceipt:sub\n\n\0")
                     .await?;
                 client.expect("RECEIPT\n").await?;
                 client
@@ -45,29 +46,29 @@ impl Server {
 
     pub(crate) async fn publisher(&self) -> io::Result<Client> {
         match self.dialect {
-            Dialect::Raw | Dialect::Frames => self.part("pub").await,
-            Dialect::Stomp => self.connected().await,
+            Dialect::Raw | Dialect::Frames => self.select_role("pub").await,
+            Dialect::Stomp => self.connect().await,
         }
     }
 
-    async fn part(&self, part: &str) -> io::Result<Client> {
+    async fn select_role(&self, role: &str) -> io::Result<Client> {
         let mut client = Client::open(self.address, "/").await?;
-        client.say(part).await?;
-        client.expect(part).await?;
+        client.send_text(role).await?;
+        client.expect(role).await?;
         Ok(client)
     }
 
-    async fn connected(&self) -> io::Result<Client> {
+    async fn connect(&self) -> io::Result<Client> {
         let mut client = Client::open(self.address, STOMP_PATH).await?;
         client
-            .say("CONNECT\naccept-version:1.2\nhost:localhost\nheart-beat:0,0\n\n\0")
+            .send_text("CONNECT\naccept-version:1.2\nhost:localhost\nheart-beat:0,0\n\n\0")
             .await?;
         client.expect("CONNECTED\n").await?;
         Ok(client)
     }
 }
 
-/// A request as an application would make it: five headers of its own, and a small JSON body.
+/// A typical request of an application, with five headers and a small JSON body.
 pub(crate) fn request(number: usize) -> String {
     let receipt = format!("receipt-{number:04}");
     let headers = [
@@ -80,14 +81,14 @@ pub(crate) fn request(number: usize) -> String {
     frame("SEND", &headers, JSON)
 }
 
-/// A request of so many bytes.
+/// A request whose frame has `bytes` bytes.
 pub(crate) fn large_request(bytes: usize) -> String {
     let frame = |body: usize| frame("SEND", &[("destination", "/echo")], &"x".repeat(body));
-    // The head's length depends on the body's only where that has another digit.
+    // The length of the head depends on that of the body only through the number of its digits.
     frame(bytes - (frame(bytes).len() - bytes))
 }
 
-/// What is published to webstomp.
+/// The frame that the publisher sends to webstomp.
 pub(crate) fn publication() -> String {
     let headers = [
         ("destination", "/fan"),
@@ -96,7 +97,7 @@ pub(crate) fn publication() -> String {
     frame("SEND", &headers, LARGER_JSON)
 }
 
-/// What a subscriber of webstomp receives, for when there is none to ask.
+/// A delivery as webstomp would send it, for comparisons without a webstomp server.
 pub(crate) fn sample_delivery() -> String {
     let headers = [
         ("subscription", "0"),
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sizes_are_those_the_report_names() {
+    fn the_messages_have_the_documented_sizes() {
         assert_eq!((JSON.len(), LARGER_JSON.len()), (64, 128));
         assert_eq!(large_request(64 << 10).len(), 64 << 10);
         assert!(

@@ -1,13 +1,13 @@
-//! What the servers under test share, so that they differ in nothing else: the command
-//! line, the runtime, the line that tells the port, and when to end.
+//! The command line, the runtime and the end of the servers under test, which they share so that they differ only in the
+//! work that is measured.
 
 use std::{future::Future, io, net::SocketAddr, process::ExitCode};
 use tokio::net::TcpListener;
 
-/// Runs one server as a program: `[--listen ADDR]`, by default a free loopback port.
+/// Runs a server as a program, on the address of `--listen ADDR` or on a free port of loopback.
 ///
-/// One thread drives it. It prints `listening on ADDR` once it accepts, and lives until its
-/// standard input ends, so that no server outlives a bench that was killed.
+/// The server runs on one thread and prints `listening on ADDR` when it accepts connections. It ends when its standard
+/// input ends, so that it does not outlive a benchmark that was killed.
 pub fn serve<F>(server: impl FnOnce(TcpListener) -> F) -> ExitCode
 where
     F: Future<Output = io::Result<()>>,
@@ -46,10 +46,10 @@ where
     })
 }
 
-/// A plain thread, since tokio's standard input would take part in the measured runtime.
+/// Waits on a thread of its own, because tokio's standard input would load the measured runtime.
 fn end_with_standard_input() {
     std::thread::spawn(|| {
-        // Whatever ends it, an error too, means that nobody holds the other end any more.
+        // An error, too, means that the other end is closed.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         std::process::exit(0);
     });

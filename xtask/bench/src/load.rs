@@ -1,10 +1,10 @@
-//! The loads: each opens its connections, keeps a server busy, and says what it saw.
+//! The loads. Each opens connections, keeps a server busy, and measures it.
 
+pub(crate) mod after_large;
 pub(crate) mod fan_out;
 pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod receipts;
-pub(crate) mod rest;
 
 use crate::{options::Plan, server::Server};
 use std::{
@@ -14,10 +14,10 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// The tasks of a load, none of which ends by itself.
+/// The tasks of a load. A task that ends is an error.
 pub(crate) type Peers = JoinSet<io::Result<()>>;
 
-/// What one server did in one interval.
+/// The operations of a server in an interval.
 pub(crate) struct Work {
     operations: u64,
     wall: Duration,
@@ -33,13 +33,13 @@ impl Work {
         Some(self.operations as f64 / self.cpu?.as_secs_f64())
     }
 
-    /// The share of the interval in which the server ran.
+    /// The share of the interval in which the server ran on a processor.
     pub(crate) fn busy(&self) -> Option<f64> {
         Some(self.cpu?.as_secs_f64() / self.wall.as_secs_f64())
     }
 }
 
-/// Counts for one interval, after the warm-up.
+/// Measures one interval after the warm-up.
 pub(crate) async fn measure(
     server: &Server,
     plan: &Plan,
@@ -59,7 +59,7 @@ pub(crate) async fn measure(
     };
     peers.shutdown().await;
     match work.operations {
-        0 => Err(io::Error::other("the server answers nothing under load")),
+        0 => Err(io::Error::other("the server does not answer under load")),
         _ => Ok(work),
     }
 }
@@ -68,7 +68,7 @@ pub(crate) async fn run_for(peers: &mut Peers, span: Duration) -> io::Result<()>
     tokio::select! {
         () = tokio::time::sleep(span) => Ok(()),
         Some(ended) = peers.join_next() => {
-            ended.map_err(io::Error::other)?.and(Err(io::Error::other("a peer of the load ended")))
+            ended.map_err(io::Error::other)?.and(Err(io::Error::other("a client of the load ended")))
         }
     }
 }

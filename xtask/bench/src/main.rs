@@ -1,8 +1,9 @@
-//! `cargo xtask bench [socket] [--quick] [--noise]`: what webstomp costs beside the floor, or its socket alone.
+//! `cargo xtask bench [socket] [--quick] [--noise]`: the costs of webstomp, or of its socket alone, relative to a bare
+//! WebSocket server.
 //!
-//! Starts `floor` and `app` as processes, loads them in turn from this one, and prints only
-//! ratios of what was measured side by side: a figure in nanoseconds would say more about the
-//! machine than about the code. Build all of it with `cargo build --release -p bench`.
+//! The benchmark starts `baseline` and `app` as processes, loads them in turn from this one, and prints only ratios of
+//! values that were measured side by side: absolute times would say more about the machine than about the code.
+//! `cargo build --release -p webstomp-bench` builds all programs.
 
 mod client;
 mod compare;
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     match Options::parse().and_then(|options| run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("bench: {error}");
+            eprintln!("webstomp-bench: {error}");
             ExitCode::FAILURE
         }
     }
@@ -57,7 +58,7 @@ async fn compare_all(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// The socket's own figures: an echo, what stays after a large message, and calls.
+/// Measures the socket alone: an echo, the memory that stays after a large message, and write calls.
 async fn compare_sockets(options: &Options) -> io::Result<()> {
     let servers = start(options)?;
     report::print_head(options);
@@ -70,7 +71,7 @@ async fn compare_sockets(options: &Options) -> io::Result<()> {
     );
     drop(servers);
     if !options.quick {
-        report::print(&rest(options).await?);
+        report::print(&after_large(options).await?);
     }
     report::print_writes(writes::count().await?);
     report::print_method(options);
@@ -79,12 +80,12 @@ async fn compare_sockets(options: &Options) -> io::Result<()> {
 
 fn start(options: &Options) -> io::Result<Pair<Server>> {
     let app = match options {
-        Options { noise: true, .. } => Server::floor(),
+        Options { noise: true, .. } => Server::baseline(),
         Options { socket: true, .. } => Server::socket(),
         _ => Server::app(),
     };
     Ok(Pair {
-        floor: Server::floor()?,
+        baseline: Server::baseline()?,
         app: app?,
     })
 }
@@ -101,14 +102,14 @@ async fn echo(
     Ok(Row::work(name, &rounds))
 }
 
-/// Fresh processes for every round, as for `memory`.
-async fn rest(options: &Options) -> io::Result<Row> {
+/// Starts fresh processes for each round, as `memory` does.
+async fn after_large(options: &Options) -> io::Result<Row> {
     let mut rounds = Vec::new();
-    for _ in 0..load::rest::ROUNDS {
+    for _ in 0..load::after_large::ROUNDS {
         let servers = start(options)?;
-        rounds.extend(compare::interleaved(1, &servers, load::rest::run).await?);
+        rounds.extend(compare::interleaved(1, &servers, load::after_large::run).await?);
     }
-    Ok(Row::rest("at rest", &rounds))
+    Ok(Row::after_large("after large", &rounds))
 }
 
 async fn receipts(options: &Options, servers: &Pair<Server>) -> io::Result<Row> {
@@ -120,7 +121,7 @@ async fn receipts(options: &Options, servers: &Pair<Server>) -> io::Result<Row> 
 
 async fn fan_out(options: &Options, servers: &Pair<Server>) -> io::Result<Row> {
     let plan = &options.plan;
-    // The floor sends what the app delivers, byte for byte.
+    // The baseline delivers the same bytes as the app.
     let delivery = load::fan_out::delivery(&servers.app).await?;
     let load = async |server: &Server| load::fan_out::run(server, plan, &delivery).await;
     let rounds = compare::interleaved(plan.rounds, servers, load).await?;
@@ -134,7 +135,7 @@ async fn latency(options: &Options, servers: &Pair<Server>) -> io::Result<Row> {
     Ok(Row::latency("receipt 1x1", &rounds))
 }
 
-/// Every round has fresh processes, since an allocator seldom gives back what a load took.
+/// Starts fresh processes for each round, because an allocator seldom returns the memory of a load.
 async fn memory(options: &Options) -> io::Result<Row> {
     let mut rounds = Vec::new();
     for _ in 0..load::memory::ROUNDS {

@@ -1,17 +1,18 @@
-//! The command line, and how long it asks to measure.
+//! The command line, and the duration of the measurements.
 
 use std::{io, time::Duration};
 
 pub(crate) struct Options {
-    /// Fewer, shorter rounds, and only the two loads.
+    /// Measure fewer and shorter rounds, and only throughput.
     pub(crate) quick: bool,
-    /// The socket alone, not the app.
+    /// Measure the socket alone instead of the app.
     pub(crate) socket: bool,
-    /// The floor against itself: how far from 1.00 is noise on this machine.
+    /// Compare the baseline with itself, which shows the noise of this machine.
     pub(crate) noise: bool,
     pub(crate) plan: Plan,
 }
 
+/// The rounds of a load.
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
     pub(crate) warm_up: Duration,
@@ -19,7 +20,7 @@ pub(crate) struct Plan {
 }
 
 impl Options {
-    pub(crate) fn parse() -> io::Result<Self> {
+    pub(crate) fn parse() -> io::Result<Options> {
         let (mut quick, mut noise, mut socket) = (false, false, false);
         for argument in std::env::args().skip(1) {
             match argument.as_str() {
@@ -28,13 +29,13 @@ impl Options {
                 "socket" => socket = true,
                 _ => {
                     return Err(io::Error::other(
-                        "usage: bench [socket] [--quick] [--noise]",
+                        "usage: webstomp-bench [socket] [--quick] [--noise]",
                     ));
                 }
             }
         }
         let plan = if quick { Plan::QUICK } else { Plan::FULL };
-        Ok(Self {
+        Ok(Options {
             quick,
             socket,
             noise,
@@ -44,12 +45,12 @@ impl Options {
 }
 
 impl Plan {
-    const QUICK: Self = Self {
+    const QUICK: Plan = Plan {
         rounds: 3,
         warm_up: Duration::from_millis(300),
         interval: Duration::from_secs(1),
     };
-    const FULL: Self = Self {
+    const FULL: Plan = Plan {
         rounds: 7,
         warm_up: Duration::from_millis(500),
         interval: Duration::from_secs(3),

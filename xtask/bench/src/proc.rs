@@ -1,15 +1,15 @@
-//! What `/proc` tells of a process. Every answer is `None` where there is no `/proc`.
+//! Figures of processes from `/proc`. Each is `None` on systems without `/proc`.
 
 use std::{fs, path::Path, time::Duration};
 
-/// How long the process's threads have run, in user and kernel mode.
+/// CPU time of all threads of a process, in user and kernel mode.
 pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     scheduled(pid)
         .filter(|time| !time.is_zero())
         .or_else(|| ticks(pid))
 }
 
-/// What `cpu_time` is read from here, to be named in the report.
+/// The source of `cpu_time` on this machine, for the report.
 pub(crate) fn cpu_source() -> Option<&'static str> {
     let pid = std::process::id();
     if scheduled(pid).is_some_and(|time| !time.is_zero()) {
@@ -19,24 +19,24 @@ pub(crate) fn cpu_source() -> Option<&'static str> {
     }
 }
 
-/// Bytes of memory resident now.
+/// Resident memory of a process, in bytes.
 pub(crate) fn resident(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let kib = field(&status, "VmRSS:", 0)?;
     Some(kib * 1024)
 }
 
-/// How many files this process, and so each of its children, may have open.
+/// Maximum number of files that this process, and each of its children, may have open.
 pub(crate) fn open_files_limit() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     field(&limits, "Max open files", 0)
 }
 
-/// The first figure of each thread's schedstat is its time on a CPU in nanoseconds.
+/// CPU time from the threads' schedstat files, whose first figures are in nanoseconds.
 fn scheduled(pid: u32) -> Option<Duration> {
     let mut nanoseconds = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
-        // A thread may end between being listed and being read.
+        // A thread may end before its file is read.
         nanoseconds += on_cpu(&task.ok()?.path()).unwrap_or(0);
     }
     Some(Duration::from_nanos(nanoseconds))
@@ -47,10 +47,10 @@ fn on_cpu(task: &Path) -> Option<u64> {
     field(&schedstat, "", 0)
 }
 
-/// Taken as 100 a second, which every common Linux has; a ratio does not depend on it.
+/// CPU time in clock ticks of 10 ms. Another length of a tick would not change ratios.
 fn ticks(pid: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // utime and stime: 11 and 12 after the name, which ends with the last parenthesis.
+    // utime and stime are the fields 11 and 12 after the name, which ends with the last parenthesis.
     let (_, after_name) = stat.rsplit_once(')')?;
     let ticks = field(after_name, "", 11)? + field(after_name, "", 12)?;
     Some(Duration::from_millis(ticks * 10))
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_found_by_label_and_place() {
+    fn fields_are_found_by_label_and_position() {
         let limits = "Limit  Soft  Hard\nMax open files            1024   4096  files\n";
         assert_eq!(field(limits, "Max open files", 0), Some(1024));
         assert_eq!(field("548 24 139\n", "", 0), Some(548));

@@ -1,12 +1,13 @@
-//! What is printed: a table of ratios, and how they came about.
+//! The printed report: a table of ratios, and the method of measurement.
 
 use crate::{
     compare::{Pair, Ratio, median},
-    load::{Work, latency::Latency, memory, rest},
+    load::{Work, after_large, latency::Latency, memory},
     options::Options,
     proc, writes,
 };
 
+/// A line of the table.
 pub(crate) struct Row {
     name: &'static str,
     cells: Vec<(&'static str, Option<Ratio>)>,
@@ -14,8 +15,8 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn work(name: &'static str, rounds: &[Pair<Work>]) -> Self {
-        Self {
+    pub(crate) fn work(name: &'static str, rounds: &[Pair<Work>]) -> Row {
+        Row {
             name,
             cells: vec![
                 ("per CPU second", Ratio::of(rounds, Work::per_cpu_second)),
@@ -28,8 +29,8 @@ impl Row {
         }
     }
 
-    pub(crate) fn latency(name: &'static str, rounds: &[Pair<Latency>]) -> Self {
-        Self {
+    pub(crate) fn latency(name: &'static str, rounds: &[Pair<Latency>]) -> Row {
+        Row {
             name,
             cells: vec![
                 ("time, p50", Ratio::of(rounds, |time| Some(time.p50))),
@@ -39,8 +40,8 @@ impl Row {
         }
     }
 
-    pub(crate) fn memory(name: &'static str, rounds: &[Pair<Option<f64>>]) -> Self {
-        Self {
+    pub(crate) fn memory(name: &'static str, rounds: &[Pair<Option<f64>>]) -> Row {
+        Row {
             name,
             cells: vec![("memory", Ratio::of(rounds, |bytes| *bytes))],
             note: format!(
@@ -51,39 +52,39 @@ impl Row {
         }
     }
 
-    pub(crate) fn rest(name: &'static str, rounds: &[Pair<Option<f64>>]) -> Self {
-        Self {
+    pub(crate) fn after_large(name: &'static str, rounds: &[Pair<Option<f64>>]) -> Row {
+        Row {
             name,
             cells: vec![("memory", Ratio::of(rounds, |bytes| *bytes))],
             note: format!(
-                "lower is better; {} connections after a message of {} bytes and {:?} of rest, \
-                 to as many that have only connected to the floor; {} rounds of fresh processes",
-                rest::connections(),
-                rest::BYTES,
-                rest::REST,
-                rest::ROUNDS,
+                "lower is better; {} connections, {:?} after a message of {} bytes each; those of the \
+                 baseline sent none; {} rounds of fresh processes",
+                after_large::connections(),
+                after_large::PAUSE,
+                after_large::BYTES,
+                after_large::ROUNDS,
             ),
         }
     }
 }
 
-/// Well below 1.00, something else held a server back: the load itself, or other work here.
+/// The servers' shares of CPU time. A share well below 1.00 means that the load or other programs were the bottleneck.
 fn busy(rounds: &[Pair<Work>]) -> Option<String> {
-    let floor = median(rounds.iter().map(|pair| pair.floor.busy()))?;
+    let baseline = median(rounds.iter().map(|pair| pair.baseline.busy()))?;
     let app = median(rounds.iter().map(|pair| pair.app.busy()))?;
-    Some(format!("servers busy {floor:.2}, {app:.2}"))
+    Some(format!("servers busy {baseline:.2}, {app:.2}"))
 }
 
 pub(crate) fn print_head(options: &Options) {
     if options.noise {
-        println!("floor / floor: how far from 1.00 is noise here");
+        println!("baseline / baseline: the distance from 1.00 is noise");
     } else {
         let measured = if options.socket {
             "stomp-socket"
         } else {
             "webstomp"
         };
-        println!("{measured} / floor: 1.00 is a bare tokio-tungstenite server");
+        println!("{measured} / baseline: 1.00 is a bare tokio-tungstenite server");
     }
 }
 
@@ -99,7 +100,7 @@ pub(crate) fn print(row: &Row) {
 pub(crate) fn print_writes(calls: usize) {
     let (frames, bytes) = (writes::FRAMES, writes::BYTES);
     println!(
-        "{:<16}  {calls} for {frames} frames of {bytes} bytes that are fed and then flushed",
+        "{:<16}  {calls} for {frames} frames of {bytes} bytes, fed and then flushed",
         "write calls"
     );
 }
@@ -108,12 +109,11 @@ pub(crate) fn print_method(options: &Options) {
     let plan = &options.plan;
     println!(
         "measured: medians (lowest–highest) of {} interleaved rounds of {:?} after {:?} of warm-up, \
-         over loopback; busy: the share \
-         of it in which a server ran",
+         over loopback; busy: the share of a round in which a server ran on a processor",
         plan.rounds, plan.interval, plan.warm_up,
     );
     match proc::cpu_source() {
-        Some(source) => println!("CPU time: the server's alone, from {source}"),
-        None => println!("there is no /proc here: only throughput and latency are compared"),
+        Some(source) => println!("CPU time: of the server alone, from {source}"),
+        None => println!("this system has no /proc: only throughput and latency are compared"),
     }
 }

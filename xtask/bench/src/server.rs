@@ -1,4 +1,4 @@
-//! A server under test: a child process that ends with this value.
+//! A server under test, as a child process.
 
 use crate::{dialect::Dialect, proc};
 use std::{
@@ -10,28 +10,30 @@ use std::{
     time::Duration,
 };
 
-const START: Duration = Duration::from_secs(10);
+/// Maximum time until a server prints its address.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A running server, which ends when this value is dropped.
 pub(crate) struct Server {
-    child: Guard,
+    child: KillOnDrop,
     pub(crate) address: SocketAddr,
     pub(crate) dialect: Dialect,
 }
 
 impl Server {
-    pub(crate) fn floor() -> io::Result<Self> {
-        Self::start("floor", Dialect::Raw)
+    pub(crate) fn baseline() -> io::Result<Server> {
+        Server::start("baseline", Dialect::Raw)
     }
 
-    pub(crate) fn socket() -> io::Result<Self> {
-        Self::start("socket", Dialect::Frames)
+    pub(crate) fn socket() -> io::Result<Server> {
+        Server::start("socket", Dialect::Frames)
     }
 
-    pub(crate) fn app() -> io::Result<Self> {
-        Self::start("app", Dialect::Stomp)
+    pub(crate) fn app() -> io::Result<Server> {
+        Server::start("app", Dialect::Stomp)
     }
 
-    fn start(name: &str, dialect: Dialect) -> io::Result<Self> {
+    fn start(name: &str, dialect: Dialect) -> io::Result<Server> {
         let program = std::env::current_exe()?
             .with_file_name(name)
             .with_extension(std::env::consts::EXE_EXTENSION);
@@ -41,10 +43,10 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| io::Error::other(format!("{}: {error}", program.display())))?;
-        let mut child = Guard(child);
-        let address = announced(child.0.stdout.take())
-            .ok_or_else(|| io::Error::other(format!("{name} did not say where it listens")))?;
-        Ok(Self {
+        let mut child = KillOnDrop(child);
+        let address = read_address(child.0.stdout.take())
+            .ok_or_else(|| io::Error::other(format!("{name} did not print its address")))?;
+        Ok(Server {
             child,
             address,
             dialect,
@@ -60,25 +62,25 @@ impl Server {
     }
 }
 
-/// Reads `listening on ADDR`. The thread stays, so that the server can go on printing.
-fn announced(output: Option<ChildStdout>) -> Option<SocketAddr> {
+/// Reads `listening on ADDR`. A thread keeps reading, so that the server's pipe never fills.
+fn read_address(output: Option<ChildStdout>) -> Option<SocketAddr> {
     let mut output = BufReader::new(output?);
-    let (tell, told) = mpsc::channel();
+    let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         let mut line = String::new();
         let _ = output.read_line(&mut line);
-        let _ = tell.send(line);
+        let _ = sender.send(line);
         let _ = io::copy(&mut output, &mut io::sink());
     });
-    let line = told.recv_timeout(START).ok()?;
+    let line = lines.recv_timeout(START_TIMEOUT).ok()?;
     line.trim().strip_prefix("listening on ")?.parse().ok()
 }
 
-struct Guard(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Guard {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only if the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

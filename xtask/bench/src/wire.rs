@@ -1,6 +1,6 @@
-//! Just enough WebSocket for a load: messages encoded once, answers counted by their headers.
+//! The parts of WebSocket that a load needs: messages are encoded once, and answers are counted by their headers.
 //!
-//! A full client would cost as much as the server it loads, and on two cores that shows.
+//! A full client would cost as much as the server under load, and would take processor time from it.
 
 use std::io;
 
@@ -9,7 +9,7 @@ const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;
 const MASK: [u8; 4] = [0x5a, 0xc3, 0x17, 0x8e];
 
-/// One whole text message as a client sends it.
+/// Encodes a text message as a client sends it, in one frame.
 pub(crate) fn message(text: &str) -> Vec<u8> {
     let mut frame = vec![TEXT];
     match text.len() {
@@ -31,9 +31,9 @@ pub(crate) fn message(text: &str) -> Vec<u8> {
     frame
 }
 
-/// Follows what a server sends, and counts the messages that are there in full.
+/// Counts the complete messages that a server sends.
 ///
-/// It insists on their first byte: a `RECEIPT` and an `ERROR` are not told apart otherwise.
+/// It checks the first byte of each message, to notice an `ERROR` instead of a `RECEIPT`.
 pub(crate) struct Counter {
     first: u8,
     head: Vec<u8>,
@@ -43,8 +43,8 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    pub(crate) fn new(first: u8) -> Self {
-        Self {
+    pub(crate) fn new(first: u8) -> Counter {
+        Counter {
             first,
             head: Vec::with_capacity(10),
             payload: 0,
@@ -53,7 +53,7 @@ impl Counter {
         }
     }
 
-    /// How many messages these bytes complete.
+    /// Returns the number of messages that these bytes complete.
     pub(crate) fn count(&mut self, mut bytes: &[u8]) -> io::Result<u64> {
         let mut complete = 0;
         while let Some((&byte, rest)) = bytes.split_first() {
@@ -89,7 +89,7 @@ impl Counter {
         self.at_first = false;
         if unexpected {
             let (got, wanted) = (byte.escape_ascii(), self.first.escape_ascii());
-            let text = format!("the server sent {got}…, expected was {wanted}…");
+            let text = format!("the server sent {got}… instead of {wanted}…");
             return Err(io::Error::other(text));
         }
         Ok(())
@@ -103,7 +103,7 @@ impl Counter {
     }
 }
 
-/// The length that an unmasked frame's header declares, once enough of the header is there.
+/// The length in the header of an unmasked frame, if enough of the header has arrived.
 pub(crate) fn length(head: &[u8]) -> Option<u64> {
     match head {
         [_, length @ 0..126, ..] => Some(u64::from(*length)),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_counted_whatever_the_chunks() {
+    fn messages_are_counted_in_chunks_of_any_size() {
         let stream = [
             from_server("RECEIPT"),
             vec![0x89, 1, b'!'],
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn another_answer_is_a_fault() {
+    fn an_unexpected_answer_is_an_error() {
         let mut counter = Counter::new(b'R');
         assert!(counter.count(&from_server("ERROR")).is_err());
     }

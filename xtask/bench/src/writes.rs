@@ -1,4 +1,4 @@
-//! How many write calls a batch of frames makes, counted below a socket in this process.
+//! Counts the write calls of a socket for a batch of frames, in this process.
 
 use futures_util::SinkExt;
 use std::{
@@ -19,7 +19,7 @@ use webstomp::{
 pub(crate) const FRAMES: usize = 1_000;
 pub(crate) const BYTES: usize = 40;
 
-/// The calls in which so many frames are written that were fed and then flushed.
+/// The number of write calls for [`FRAMES`] frames that are fed and then flushed.
 pub(crate) async fn count() -> io::Result<usize> {
     let calls = Arc::default();
     let mut socket = Socket::over_websocket(
@@ -35,7 +35,9 @@ pub(crate) async fn count() -> io::Result<usize> {
         .map_err(io::Error::other)?
         .len();
     if length != BYTES {
-        return Err(io::Error::other(format!("the frame has {length} bytes")));
+        return Err(io::Error::other(format!(
+            "the frame has {length} bytes instead of {BYTES}"
+        )));
     }
     for _ in 0..FRAMES {
         socket
@@ -47,7 +49,7 @@ pub(crate) async fn count() -> io::Result<usize> {
     Ok(calls.load(Ordering::Relaxed))
 }
 
-/// A stream that takes everything and counts how often.
+/// A stream that accepts all bytes and counts the write calls.
 struct Sink(Arc<AtomicUsize>);
 
 impl AsyncRead for Sink {

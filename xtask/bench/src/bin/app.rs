@@ -1,7 +1,6 @@
-//! The webstomp app that is measured against the floor: what `floor` does, in STOMP.
+//! The webstomp app that is compared with the baseline. It does the same in STOMP.
 //!
-//! SEND `/echo` does nothing, so that its receipt is all there is. What is sent to `/fan` goes to everybody who is
-//! subscribed to it.
+//! SEND `/echo` does nothing, so that only its RECEIPT is measured. Messages to `/fan` go to all subscribers of `/fan`.
 
 use bytes::Bytes;
 use std::{io, process::ExitCode};

@@ -1,6 +1,6 @@
-//! The socket that is measured against the floor: its echo, in STOMP frames, and nothing above it.
+//! The socket alone, compared with the baseline: an echo of STOMP frames without a session.
 //!
-//! It accepts as the floor does, so that only what comes after the handshake differs.
+//! It accepts connections in the same way as the baseline, so that only the work after the handshake differs.
 
 use futures_util::{SinkExt, StreamExt};
 use std::{future::poll_fn, io, process::ExitCode, task::Poll};
@@ -19,7 +19,7 @@ async fn accept(listener: TcpListener) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async move {
-            // However a connection ends, the echo has nothing to add.
+            // The end of a connection, also with an error, needs no action.
             if let Ok(socket) = Box::pin(handshake(stream)).await {
                 let _ = echo(socket).await;
             }
@@ -48,7 +48,7 @@ async fn echo(mut socket: Socket) -> Result<(), SendError> {
     Ok(())
 }
 
-/// The next frame if it is here already: asking does not wait.
+/// Returns the next frame if it has arrived already, without waiting.
 async fn arrived(socket: &mut Socket) -> Option<Frame> {
     poll_fn(|context| match socket.poll_read(context) {
         Poll::Ready(Some(Inbound::Frame(frame))) => Poll::Ready(Some(frame)),

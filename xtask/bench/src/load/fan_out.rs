@@ -1,7 +1,7 @@
-//! `fan-out 1->200`: one publisher, whose messages all subscribers receive.
+//! `fan-out 1->200`: all subscribers receive the messages of one publisher.
 //!
-//! It publishes a window of 64 in one write, and the next when the last delivery has arrived:
-//! both servers then work on equal batches, however fast they are.
+//! The publisher sends 64 messages in one write, and the next 64 when the last delivery has arrived, so that fast and
+//! slow servers work on equal batches.
 
 use super::{Peers, Work, measure};
 use crate::{
@@ -17,16 +17,16 @@ use tokio::sync::Notify;
 const SUBSCRIBERS: u64 = 200;
 const WINDOW: usize = 64;
 
-/// What one publication becomes at a subscriber.
+/// Publishes a message and returns it as a subscriber receives it.
 pub(crate) async fn delivery(server: &Server) -> io::Result<String> {
     let mut subscriber = server.subscriber().await?;
     let mut publisher = server.publisher().await?;
     let text = publication(server, &dialect::sample_delivery());
-    publisher.say(&text).await?;
+    publisher.send_text(&text).await?;
     subscriber.expect("MESSAGE\n").await
 }
 
-/// webstomp makes the delivery from a SEND, the floor only passes it on.
+/// The message to publish: webstomp makes the delivery from a SEND, the baseline only forwards it.
 fn publication(server: &Server, delivery: &str) -> String {
     match server.dialect {
         Dialect::Raw | Dialect::Frames => delivery.to_owned(),

@@ -1,4 +1,4 @@
-//! `receipt 1x1`: one connection, one request at a time: how long until it is answered.
+//! `receipt 1x1`: the time until a request is answered, with one connection and one request at a time.
 
 use super::{Peers, run_for};
 use crate::{client::Client, dialect, options::Plan, server::Server, wire};
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Of all requests in one interval.
+/// Percentiles of all requests in an interval, in seconds.
 pub(crate) struct Latency {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
@@ -19,7 +19,7 @@ pub(crate) async fn run(server: &Server, plan: &Plan) -> io::Result<Latency> {
     let times = Rc::new(RefCell::new(Vec::new()));
     let mut peers = Peers::new();
     let client = server.requester().await?;
-    peers.spawn_local(converse(client, times.clone()));
+    peers.spawn_local(request_repeatedly(client, times.clone()));
     run_for(&mut peers, plan.warm_up).await?;
     times.borrow_mut().clear();
     run_for(&mut peers, plan.interval).await?;
@@ -29,10 +29,13 @@ pub(crate) async fn run(server: &Server, plan: &Plan) -> io::Result<Latency> {
     percentile(&times, 50)
         .zip(percentile(&times, 99))
         .map(|(p50, p99)| Latency { p50, p99 })
-        .ok_or_else(|| io::Error::other("the server answers nothing"))
+        .ok_or_else(|| io::Error::other("the server does not answer"))
 }
 
-async fn converse(mut client: Client, times: Rc<RefCell<Vec<Duration>>>) -> io::Result<()> {
+async fn request_repeatedly(
+    mut client: Client,
+    times: Rc<RefCell<Vec<Duration>>>,
+) -> io::Result<()> {
     let request = wire::message(&dialect::request(0));
     loop {
         let start = Instant::now();

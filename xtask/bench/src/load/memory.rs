@@ -1,54 +1,58 @@
-//! `idle connection`: what each of many idle, subscribed connections keeps resident.
+//! `idle connection`: the resident memory of a connection that has subscribed and is idle.
 
 use crate::{client::Client, proc, server::Server};
 use std::{io, time::Duration};
 
 pub(crate) const ROUNDS: usize = 3;
 const CONNECTIONS: u64 = 2_000;
-/// These are not counted: they pay for what a server sets up only once.
+/// Connections before the first measurement, for memory that a server allocates only once.
 const FIRST: u64 = 50;
-/// Files that a process needs beside its connections.
-pub(crate) const OTHER_FILES: u64 = 50;
+/// Files that a process needs besides its connections.
+const OTHER_FILES: u64 = 50;
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Bytes for each connection; nothing where memory cannot be read.
+/// Bytes for each connection; `None` if memory cannot be read.
 pub(crate) async fn run(server: &Server) -> io::Result<Option<f64>> {
-    per_connection(server, FIRST, connections(), SETTLE, async || {
+    per_connection(server, connections(), SETTLE, async || {
         server.subscriber().await
     })
     .await
 }
 
-/// Bytes for each of `count` connections, after the `first`, once they have rested.
+/// Bytes for each of `count` connections, measured after they have been idle for `pause`.
 pub(crate) async fn per_connection(
     server: &Server,
-    first: u64,
     count: u64,
-    rest: Duration,
+    pause: Duration,
     connect: impl AsyncFn() -> io::Result<Client>,
 ) -> io::Result<Option<f64>> {
     let mut idle = Vec::new();
-    for _ in 0..first {
+    for _ in 0..FIRST {
         idle.push(connect().await?);
     }
-    let before = rested(server, rest).await;
+    let before = resident_after(server, pause).await;
     for _ in 0..count {
         idle.push(connect().await?);
     }
-    let after = rested(server, rest).await;
+    let after = resident_after(server, pause).await;
     let grown = before
         .zip(after)
         .map(|(before, after)| after.saturating_sub(before));
     Ok(grown.map(|bytes| bytes as f64 / count as f64))
 }
 
-/// As many as are wanted, or as this process may open.
+/// The number of connections, if this process may open as many.
 pub(crate) fn connections() -> u64 {
-    let limit = proc::open_files_limit().unwrap_or(1024);
-    CONNECTIONS.min(limit.saturating_sub(FIRST + OTHER_FILES))
+    at_most(CONNECTIONS)
 }
 
-async fn rested(server: &Server, rest: Duration) -> Option<u64> {
-    tokio::time::sleep(rest).await;
+/// `count`, or the number of connections that this process may open if that is smaller.
+pub(super) fn at_most(count: u64) -> u64 {
+    let limit = proc::open_files_limit().unwrap_or(1024);
+    count.min(limit.saturating_sub(FIRST + OTHER_FILES))
+}
+
+async fn resident_after(server: &Server, pause: Duration) -> Option<u64> {
+    tokio::time::sleep(pause).await;
     server.resident()
 }

@@ -1,12 +1,11 @@
-//! THE FLOOR: what a WebSocket server costs before it speaks STOMP.
+//! The baseline: a bare tokio-tungstenite server, which shows the cost of WebSocket without STOMP.
 //!
-//! A bare tokio-tungstenite server, written once and then left alone: every ratio that the
-//! bench prints is a ratio to this file, and changing it makes old ratios meaningless. It is
-//! meant to be good: small buffers, no delay, everything that is ready fed first and flushed
-//! once, one shared allocation for all subscribers of a message.
+//! Do not change it: the benchmark prints all results as ratios to this program, and a change makes old ratios
+//! meaningless. It is meant to be fast: small buffers, no delay, all ready messages fed before one flush, and one
+//! allocation that all subscribers of a message share.
 //!
-//! It upgrades any path. The first message names the connection's part, and is sent back once
-//! that part is taken: `echo` returns each message as it came, `fan` receives what `pub` sends.
+//! It upgrades requests for any path. The first message selects the connection's role, and is sent back when the role is
+//! active: `echo` sends each message back, `fan` receives the messages that `pub` sends.
 
 use futures_util::{SinkExt, StreamExt};
 use std::{
@@ -47,7 +46,7 @@ async fn accept(listener: TcpListener) -> io::Result<()> {
         let (stream, _) = listener.accept().await?;
         let topic = topic.clone();
         tokio::spawn(async move {
-            // However a connection ends, the floor has nothing to add.
+            // The end of a connection, also with an error, needs no action.
             let _ = connection(stream, topic).await;
         });
     }
@@ -55,15 +54,15 @@ async fn accept(listener: TcpListener) -> io::Result<()> {
 
 async fn connection(stream: TcpStream, topic: Topic) -> Result<()> {
     stream.set_nodelay(true)?;
-    // Boxed, because an idle session should not keep room for its handshake.
+    // Boxed, so that an idle connection does not keep the memory of its handshake.
     let mut socket = Box::pin(handshake(stream)).await?;
-    let Some(part) = socket.next().await.transpose()? else {
+    let Some(role) = socket.next().await.transpose()? else {
         return Ok(());
     };
-    match part.to_text()? {
-        "echo" => echo(socket, part).await,
-        "fan" => subscriber(socket, part, &topic).await,
-        "pub" => publisher(socket, part, &topic).await,
+    match role.to_text()? {
+        "echo" => echo(socket, role).await,
+        "fan" => subscriber(socket, role, &topic).await,
+        "pub" => publisher(socket, role, &topic).await,
         _ => Ok(()),
     }
 }
@@ -90,8 +89,8 @@ fn choose_protocol(
     Ok(response)
 }
 
-async fn echo(mut socket: Socket, part: Message) -> Result<()> {
-    socket.send(part).await?;
+async fn echo(mut socket: Socket, role: Message) -> Result<()> {
+    socket.send(role).await?;
     while let Some(message) = socket.next().await {
         socket.feed(message?).await?;
         while let Some(message) = arrived(&mut socket).await {
@@ -102,9 +101,9 @@ async fn echo(mut socket: Socket, part: Message) -> Result<()> {
     Ok(())
 }
 
-async fn subscriber(mut socket: Socket, part: Message, topic: &Topic) -> Result<()> {
+async fn subscriber(mut socket: Socket, role: Message, topic: &Topic) -> Result<()> {
     let mut queue = topic.subscribe();
-    socket.send(part).await?;
+    socket.send(role).await?;
     let mut batch = Vec::new();
     loop {
         tokio::select! {
@@ -118,7 +117,7 @@ async fn subscriber(mut socket: Socket, part: Message, topic: &Topic) -> Result<
                 }
                 socket.flush().await?;
             }
-            heard = socket.next() => match heard {
+            received = socket.next() => match received {
                 Some(message) => drop(message?),
                 None => return Ok(()),
             },
@@ -126,8 +125,8 @@ async fn subscriber(mut socket: Socket, part: Message, topic: &Topic) -> Result<
     }
 }
 
-async fn publisher(mut socket: Socket, part: Message, topic: &Topic) -> Result<()> {
-    socket.send(part).await?;
+async fn publisher(mut socket: Socket, role: Message, topic: &Topic) -> Result<()> {
+    socket.send(role).await?;
     while let Some(message) = socket.next().await {
         let message = message?;
         if message.is_text() || message.is_binary() {
@@ -137,17 +136,17 @@ async fn publisher(mut socket: Socket, part: Message, topic: &Topic) -> Result<(
     Ok(())
 }
 
-/// The next message if it is here already: asking does not wait.
+/// Returns the next message if it has arrived already, without waiting.
 async fn arrived(socket: &mut Socket) -> Option<Message> {
     poll_fn(|context| match socket.poll_next_unpin(context) {
         Poll::Ready(Some(Ok(message))) => Poll::Ready(Some(message)),
-        // After an error the stream is fused: whoever waits next learns of its end.
+        // After an error the stream ends: the next wait for a message returns `None`.
         _ => Poll::Ready(None),
     })
     .await
 }
 
-/// All subscribers: a message is one allocation that every queue shares.
+/// All subscribers. Their queues share the allocation of a message.
 #[derive(Clone, Default)]
 struct Topic(Arc<Mutex<Vec<mpsc::Sender<Message>>>>);
 
@@ -158,7 +157,7 @@ impl Topic {
         receiver
     }
 
-    /// Who is gone, or so slow that the queue is full, is dropped.
+    /// Sends a message to all subscribers, and drops those that are gone or whose queues are full.
     fn publish(&self, message: &Message) {
         self.lock()
             .retain(|queue| queue.try_send(message.clone()).is_ok());
