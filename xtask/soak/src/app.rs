@@ -1,7 +1,7 @@
-//! The server under load, in a process of its own: `soak server UNAUTHENTICATED`.
+//! The server under load, a process of its own: `webstomp-soak server MAX_UNAUTHENTICATED`.
 //!
-//! It listens for WebSockets and for STOMP over TCP, and prints both addresses. When it has gone down it prints, for
-//! every client, how many of its messages were handled.
+//! It listens for WebSockets and for STOMP over TCP, and prints both addresses. After its shutdown it prints the number
+//! of handled messages of each client.
 
 use crate::Result;
 use std::{
@@ -11,13 +11,13 @@ use std::{
 };
 use webstomp::{
     App, Path, State,
-    server::{Config, Listeners, Shutdown, bind},
+    server::{Config, ConnectionLimits, Listeners, Shutdown, bind},
 };
 
-/// How many messages of each client were handled.
+/// The number of handled messages of each client.
 type Handled = Arc<Mutex<BTreeMap<u32, u32>>>;
 
-/// SEND `/job/{client}`: something that takes a while.
+/// SEND `/job/{client}`: work that takes 2 ms.
 async fn work(State(handled): State<Handled>, Path(client): Path<u32>) {
     tokio::time::sleep(Duration::from_millis(2)).await;
     *handled
@@ -29,12 +29,12 @@ async fn work(State(handled): State<Handled>, Path(client): Path<u32>) {
 
 async fn echo() {}
 
-pub(crate) async fn serve(unauthenticated: &str) -> Result {
+pub(crate) async fn serve(max_unauthenticated: &str) -> Result {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let mut config = Config::default();
-    config.connection_limits.max_unauthenticated =
-        unauthenticated.parse().map_err(|error| text(&error))?;
-    config.shutdown = Shutdown::on_signals().map_err(|error| text(&error))?;
+    let max_unauthenticated = max_unauthenticated.parse().map_err(|error| text(&error))?;
+    let config = Config::default()
+        .connection_limits(ConnectionLimits::default().max_unauthenticated(max_unauthenticated))
+        .shutdown(Shutdown::on_signals().map_err(|error| text(&error))?);
     let web = bind("127.0.0.1:0").await.map_err(|error| text(&error))?;
     let raw = bind("127.0.0.1:0").await.map_err(|error| text(&error))?;
     for listener in [&web, &raw] {

@@ -1,4 +1,4 @@
-//! A client that does what it should.
+//! A well-behaved client.
 
 use crate::Result;
 use futures_util::{SinkExt, StreamExt};
@@ -9,48 +9,52 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message},
 };
 
+/// A STOMP client over WebSocket.
 pub(crate) struct Client(WebSocketStream<TcpStream>);
 
-/// How a handshake ended.
+/// The result of a handshake.
 pub(crate) enum Dialled {
-    Served(Client),
-    /// 503.
-    Refused,
+    /// The server answered CONNECT with CONNECTED.
+    Connected(Client),
+    /// The server answered the handshake with status 503.
+    Rejected,
 }
 
-/// No answer takes longer, or it never comes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum time until an answer of the server.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Client {
-    /// Connects as far as `CONNECTED`.
+    /// Connects and waits for `CONNECTED`. Fails if the server answers the handshake with status 503.
     pub(crate) async fn connect(address: SocketAddr) -> Result<Client> {
         match Client::dial(address).await? {
-            Dialled::Served(client) => Ok(client),
-            Dialled::Refused => Err("refused with 503".to_owned()),
+            Dialled::Connected(client) => Ok(client),
+            Dialled::Rejected => {
+                Err("the server answered the handshake with status 503".to_owned())
+            }
         }
     }
 
-    /// The same, where 503 is also an answer.
+    /// Connects and waits for `CONNECTED` or for status 503.
     pub(crate) async fn dial(address: SocketAddr) -> Result<Dialled> {
         let stream = in_time("a connection", TcpStream::connect(address)).await?;
         stream
             .set_nodelay(true)
             .map_err(|error| error.to_string())?;
         let url = format!("ws://{address}/");
-        match timeout(PATIENCE, client_async(url, stream)).await {
-            Err(_) => Err("no answer to a handshake".to_owned()),
-            Ok(Err(Error::Http(response))) if response.status() == 503 => Ok(Dialled::Refused),
-            Ok(Err(error)) => Err(format!("handshake: {error}")),
+        match timeout(TIMEOUT, client_async(url, stream)).await {
+            Err(_) => Err("the server did not answer a handshake in time".to_owned()),
+            Ok(Err(Error::Http(response))) if response.status() == 503 => Ok(Dialled::Rejected),
+            Ok(Err(error)) => Err(format!("the handshake failed: {error}")),
             Ok(Ok((socket, _))) => {
                 let mut client = Client(socket);
                 client
                     .send("CONNECT\naccept-version:1.2\nheart-beat:0,0\n\n\0".to_owned())
                     .await?;
                 let answer = client.next().await?;
-                if matches!(&answer, Said::Frame(frame) if frame.starts_with("CONNECTED\n")) {
-                    Ok(Dialled::Served(client))
+                if matches!(&answer, Received::Frame(frame) if frame.starts_with("CONNECTED\n")) {
+                    Ok(Dialled::Connected(client))
                 } else {
-                    Err(format!("{answer:?}, and no CONNECTED"))
+                    Err(format!("the server answered CONNECT with {answer:?}"))
                 }
             }
         }
@@ -63,30 +67,30 @@ impl Client {
             .map_err(|error| error.to_string())
     }
 
-    /// Sends something and waits for its receipt.
-    pub(crate) async fn ask(&mut self) -> Result {
+    /// Sends a message and waits for its RECEIPT.
+    pub(crate) async fn request(&mut self) -> Result {
         self.send("SEND\ndestination:/echo\nreceipt:r\n\n\0".to_owned())
             .await?;
         match self.next().await? {
-            Said::Frame(frame) if frame.starts_with("RECEIPT\nreceipt-id:r\n") => Ok(()),
-            other => Err(format!("{other:?}, and no RECEIPT")),
+            Received::Frame(frame) if frame.starts_with("RECEIPT\nreceipt-id:r\n") => Ok(()),
+            other => Err(format!("the server answered SEND with {other:?}")),
         }
     }
 
-    /// The next frame, or the code of the close.
-    pub(crate) async fn next(&mut self) -> Result<Said> {
+    /// Returns the next frame, or the status code of a Close.
+    pub(crate) async fn next(&mut self) -> Result<Received> {
         loop {
-            let message = timeout(PATIENCE, self.0.next())
+            let message = timeout(TIMEOUT, self.0.next())
                 .await
-                .map_err(|_| "nothing comes any more".to_owned())?;
+                .map_err(|_| "the server sent nothing in time".to_owned())?;
             match message
-                .ok_or("the end, and no close")?
+                .ok_or("the connection ended without a Close")?
                 .map_err(|error| error.to_string())?
             {
                 Message::Text(text) if text.as_str() == "\n" => {}
-                Message::Text(text) => return Ok(Said::Frame(text.as_str().to_owned())),
+                Message::Text(text) => return Ok(Received::Frame(text.as_str().to_owned())),
                 Message::Close(close) => {
-                    return Ok(Said::Close(close.map(|close| close.code.into())));
+                    return Ok(Received::Close(close.map(|close| close.code.into())));
                 }
                 _ => {}
             }
@@ -94,8 +98,9 @@ impl Client {
     }
 }
 
+/// A message of the server.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum Received {
     Frame(String),
     Close(Option<u16>),
 }
@@ -104,8 +109,8 @@ async fn in_time<T, E: Display>(
     what: &str,
     future: impl Future<Output = Result<T, E>>,
 ) -> Result<T> {
-    let result = timeout(PATIENCE, future)
+    let result = timeout(TIMEOUT, future)
         .await
-        .map_err(|_| format!("no {what}"))?;
+        .map_err(|_| format!("{what}: timed out"))?;
     result.map_err(|error| format!("{what}: {error}"))
 }

@@ -1,4 +1,4 @@
-//! More dials than the server has file descriptors.
+//! More connections than the server has file descriptors.
 
 use crate::{Result, claim, client::Client, server::Server};
 use std::time::{Duration, Instant};
@@ -8,9 +8,14 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+/// File descriptors of the server.
 const DESCRIPTORS: u32 = 256;
+
+/// Sessions that must keep working.
 const SESSIONS: usize = 20;
-const DIALS: usize = 1_000;
+
+/// Connections that use up the descriptors.
+const CONNECTIONS: usize = 1_000;
 
 pub(crate) async fn run() -> Result {
     let server = Server::start_with(DESCRIPTORS, 4_096).await?;
@@ -19,30 +24,30 @@ pub(crate) async fn run() -> Result {
         sessions.push(Client::connect(server.web).await?);
     }
     let mut dialling = JoinSet::new();
-    for _ in 0..DIALS {
+    for _ in 0..CONNECTIONS {
         let web = server.web;
         dialling
             .spawn(async move { timeout(Duration::from_secs(30), TcpStream::connect(web)).await });
     }
-    let mut dials = Vec::new();
+    let mut connections = Vec::new();
     while let Some(dialled) = dialling.join_next().await {
-        dials.extend(dialled.ok().and_then(Result::ok).and_then(Result::ok));
+        connections.extend(dialled.ok().and_then(Result::ok).and_then(Result::ok));
     }
     sleep(Duration::from_millis(500)).await;
     let open = server.descriptors()?;
     claim(
         open + 2 >= DESCRIPTORS as usize,
-        format!("{} dials, {open} descriptors open", dials.len()),
+        format!("{} connections, {open} open descriptors", connections.len()),
     )?;
 
-    // Three seconds in which no descriptor is free, and the sessions go on.
+    // For three seconds no descriptor is free, and the sessions must keep working.
     let (start, before) = (Instant::now(), server.cpu_time()?);
     let (mut receipts, mut slowest) = (0, Duration::ZERO);
     while start.elapsed() < Duration::from_secs(3) {
         for session in &mut sessions {
-            let asked = Instant::now();
-            session.ask().await?;
-            slowest = slowest.max(asked.elapsed());
+            let sent = Instant::now();
+            session.request().await?;
+            slowest = slowest.max(sent.elapsed());
             receipts += 1;
         }
         sleep(Duration::from_millis(100)).await;
@@ -51,24 +56,24 @@ pub(crate) async fn run() -> Result {
     claim(
         true,
         format!(
-            "{SESSIONS} sessions unharmed: {receipts} receipts, the slowest after {slowest:.1?}"
+            "{SESSIONS} sessions kept working: {receipts} receipts, the slowest after {slowest:.1?}"
         ),
     )?;
     claim(
         busy < 0.2,
-        format!("{:.0} % of a processor used meanwhile", busy * 100.0),
+        format!("the server used {:.0} % of a processor", busy * 100.0),
     )?;
 
-    drop(dials);
+    drop(connections);
     let start = Instant::now();
-    Client::connect(server.web).await?.ask().await?;
+    Client::connect(server.web).await?.request().await?;
     let took = start.elapsed();
     claim(
         took < Duration::from_secs(1),
-        format!("a new client was served {took:.1?} after the dials had gone"),
+        format!("a new client was served {took:.1?} after the connections were closed"),
     )?;
     for session in &mut sessions {
-        session.ask().await?;
+        session.request().await?;
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! SIGTERM while everybody is sending.
+//! SIGTERM while many clients are sending.
 
 use crate::{
     Result, claim,
-    client::{Client, Said},
-    server::{Server, UNAUTHENTICATED},
+    client::{Client, Received},
+    server::{MAX_UNAUTHENTICATED, Server},
 };
 use std::{
     collections::BTreeMap,
@@ -14,19 +14,19 @@ use tokio::{task::JoinSet, time::sleep};
 
 const CLIENTS: u32 = 200;
 
-/// How many messages of a client wait for their receipts.
+/// Messages of a client that wait for their receipts.
 const WINDOW: u32 = 8;
 
 pub(crate) async fn run() -> Result {
     everything_is_answered().await?;
-    the_second_signal_cuts().await
+    the_second_signal_aborts().await
 }
 
 async fn everything_is_answered() -> Result {
-    let server = Server::start(UNAUTHENTICATED).await?;
+    let server = Server::start(MAX_UNAUTHENTICATED).await?;
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
-        clients.spawn(send_on(server.web, client));
+        clients.spawn(send_until_closed(server.web, client));
     }
     sleep(Duration::from_secs(2)).await;
     let start = Instant::now();
@@ -45,7 +45,7 @@ async fn everything_is_answered() -> Result {
     });
     let handled: BTreeMap<u32, u32> = handled
         .collect::<Option<_>>()
-        .ok_or("the server prints something else")?;
+        .ok_or("the server did not print the numbers of handled messages")?;
     let of = |counts: &BTreeMap<u32, u32>, client| counts.get(&client).copied().unwrap_or(0);
     let sum = |difference: &dyn Fn(u32) -> u32| (0..CLIENTS).map(difference).sum::<u32>();
     let lost = sum(&|client| of(&receipts, client).saturating_sub(of(&handled, client)));
@@ -55,42 +55,55 @@ async fn everything_is_answered() -> Result {
         total > CLIENTS,
         format!("{CLIENTS} clients, {total} messages handled"),
     )?;
-    claim(lost == 0, format!("{lost} receipted and lost"))?;
-    claim(silent == 0, format!("{silent} handled without an answer"))?;
-    claim(away == CLIENTS, format!("{away} closed with 1001"))?;
+    claim(
+        lost == 0,
+        format!("{lost} messages with a receipt were not handled"),
+    )?;
+    claim(
+        silent == 0,
+        format!("{silent} handled messages had no receipt"),
+    )?;
+    claim(
+        away == CLIENTS,
+        format!("{away} connections were closed with 1001"),
+    )?;
     claim(
         status.success(),
-        format!("{status}, {took:.1?} after SIGTERM"),
+        format!("the server ended {took:.1?} after SIGTERM: {status}"),
     )
 }
 
-/// Sends until the server closes. Receipts come in order, one for each message.
-async fn send_on(address: SocketAddr, client: u32) -> Result<(u32, u32, Option<u16>)> {
+/// Sends until the server closes the connection. Receipts must come in order, one for each message.
+async fn send_until_closed(address: SocketAddr, client: u32) -> Result<(u32, u32, Option<u16>)> {
     let mut socket = Client::connect(address).await?;
     let (mut sent, mut receipts) = (0, 0);
     loop {
         while sent < receipts + WINDOW {
             sent += 1;
-            // If it has closed, the receipts are still to be read.
+            // If the connection is closed, receipts may still be unread.
             let frame = format!("SEND\ndestination:/job/{client}\nreceipt:{sent}\n\n\0");
             if socket.send(frame).await.is_err() {
                 break;
             }
         }
         match socket.next().await? {
-            Said::Frame(frame)
+            Received::Frame(frame)
                 if frame.starts_with(&format!("RECEIPT\nreceipt-id:{}\n", receipts + 1)) =>
             {
                 receipts += 1
             }
-            Said::Close(code) => return Ok((client, receipts, code)),
-            other => return Err(format!("{other:?}, after {receipts} receipts")),
+            Received::Close(code) => return Ok((client, receipts, code)),
+            other => {
+                return Err(format!(
+                    "the server sent {other:?} after {receipts} receipts"
+                ));
+            }
         }
     }
 }
 
-async fn the_second_signal_cuts() -> Result {
-    let server = Server::start(UNAUTHENTICATED).await?;
+async fn the_second_signal_aborts() -> Result {
+    let server = Server::start(MAX_UNAUTHENTICATED).await?;
     let mut client = Client::connect(server.web).await?;
     client
         .send("SEND\ndestination:/never\nreceipt:r\n\n\0".to_owned())
@@ -100,7 +113,7 @@ async fn the_second_signal_cuts() -> Result {
     sleep(Duration::from_secs(2)).await;
     claim(
         server.descriptors().is_ok_and(|open| open > 0),
-        "a handler that never ends is waited for",
+        "the server waits for a handler that never ends",
     )?;
     let start = Instant::now();
     server.signal("TERM").await?;
@@ -108,6 +121,6 @@ async fn the_second_signal_cuts() -> Result {
     let took = start.elapsed();
     claim(
         status.success() && took < Duration::from_secs(1),
-        format!("{status}, {took:.1?} after a second SIGTERM"),
+        format!("the server ended {took:.1?} after a second SIGTERM: {status}"),
     )
 }

@@ -1,7 +1,7 @@
-//! `cargo xtask soak [--list | RUN..]`: what only a real process under real load can show.
+//! `cargo xtask soak [--list | RUN...]`: tests that need a real process under real load.
 //!
-//! Every run starts servers as child processes, attacks them from this one, prints figures, and fails if what was
-//! promised did not hold.
+//! Each run starts servers as child processes, loads them from this process, prints figures, and fails if a claim does
+//! not hold.
 
 mod app;
 mod client;
@@ -13,10 +13,10 @@ mod storm;
 
 use std::{future::Future, pin::Pin, process::ExitCode};
 
-/// What a run came to; an error is the sentence to print.
+/// The result of a run; an error is a sentence to print.
 type Result<T = (), E = String> = std::result::Result<T, E>;
 
-/// A run by its name.
+/// A run and its name.
 struct Run {
     name: &'static str,
     about: &'static str,
@@ -26,22 +26,22 @@ struct Run {
 const RUNS: &[Run] = &[
     Run {
         name: "slow",
-        about: "2,000 sockets that send a byte a second",
+        about: "2,000 clients that send one byte per second",
         start: || Box::pin(slow::run()),
     },
     Run {
         name: "descriptors",
-        about: "1,000 dials at 256 descriptors",
+        about: "1,000 connections to a server with 256 file descriptors",
         start: || Box::pin(descriptors::run()),
     },
     Run {
         name: "storm",
-        about: "5,000 handshakes at once",
+        about: "5,000 handshakes at the same time",
         start: || Box::pin(storm::run()),
     },
     Run {
         name: "drain",
-        about: "SIGTERM under 200 busy connections",
+        about: "SIGTERM while 200 clients are sending",
         start: || Box::pin(drain::run()),
     },
 ];
@@ -56,26 +56,28 @@ async fn main() -> ExitCode {
                 .for_each(|run| println!("{:12} {}", run.name, run.about));
             Ok(())
         }
-        // What the runs start.
+        // The runs start this server.
         ["server", limit] => app::serve(limit).await,
         names => run(names).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("soak: {reason}");
+            eprintln!("webstomp-soak: {reason}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs those of these names, or all, to the first that fails.
+/// Runs the named runs, or all, up to the first failure.
 async fn run(names: &[&str]) -> Result {
     if let Some(unknown) = names
         .iter()
         .find(|name| RUNS.iter().all(|run| run.name != **name))
     {
-        return Err(format!("there is no run {unknown:?}; --list names them"));
+        return Err(format!(
+            "there is no run {unknown:?}; --list prints the names"
+        ));
     }
     for run in RUNS
         .iter()
@@ -89,7 +91,7 @@ async fn run(names: &[&str]) -> Result {
     Ok(())
 }
 
-/// A claim that a run makes.
+/// Prints a claim, and fails if it does not hold.
 fn claim(holds: bool, what: impl Into<String>) -> Result {
     let what = what.into();
     println!("  {} {what}", if holds { "ok    " } else { "FAILED" });

@@ -1,4 +1,4 @@
-//! A server in a child process, which ends with this value, and what the system tells of it.
+//! The server as a child process, and its figures in `/proc`.
 
 use crate::Result;
 use std::{
@@ -13,35 +13,36 @@ use tokio::{
     time::timeout,
 };
 
+/// A running server, which ends when this value is dropped.
 pub(crate) struct Server {
     child: Child,
     pid: u32,
     output: Lines<BufReader<ChildStdout>>,
-    /// Where it takes WebSockets.
+    /// Its address for WebSockets.
     pub(crate) web: SocketAddr,
-    /// Where it takes STOMP over TCP.
+    /// Its address for STOMP over TCP.
     pub(crate) raw: SocketAddr,
 }
 
-/// The default of `ConnectionLimits::unauthenticated`.
-pub(crate) const UNAUTHENTICATED: u32 = 1_024;
+/// The default of `ConnectionLimits::max_unauthenticated`.
+pub(crate) const MAX_UNAUTHENTICATED: u32 = 1_024;
 
 impl Server {
-    /// Starts a server that takes so many unauthenticated connections.
-    pub(crate) async fn start(unauthenticated: u32) -> Result<Server> {
-        Server::spawn(&mut command("exec \"$0\" \"$@\"", unauthenticated)?).await
+    /// Starts a server with this limit of unauthenticated connections.
+    pub(crate) async fn start(max_unauthenticated: u32) -> Result<Server> {
+        Server::spawn(&mut command("exec \"$0\" \"$@\"", max_unauthenticated)?).await
     }
 
-    /// The same, with so few file descriptors.
-    pub(crate) async fn start_with(descriptors: u32, unauthenticated: u32) -> Result<Server> {
+    /// Starts a server with these limits of file descriptors and of unauthenticated connections.
+    pub(crate) async fn start_with(descriptors: u32, max_unauthenticated: u32) -> Result<Server> {
         let script = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
-        Server::spawn(&mut command(&script, unauthenticated)?).await
+        Server::spawn(&mut command(&script, max_unauthenticated)?).await
     }
 
     async fn spawn(command: &mut Command) -> Result<Server> {
         let mut child = command
             .spawn()
-            .map_err(|error| format!("no server: {error}"))?;
+            .map_err(|error| format!("the server did not start: {error}"))?;
         let (pid, stdout) = child
             .id()
             .zip(child.stdout.take())
@@ -66,10 +67,10 @@ impl Server {
         sent.ok()
             .filter(ExitStatus::success)
             .map(|_| ())
-            .ok_or_else(|| format!("no SIG{name} was sent"))
+            .ok_or_else(|| format!("SIG{name} could not be sent"))
     }
 
-    /// Waits for its end, and gives what it printed last.
+    /// Waits until the server ends, and returns the lines that it printed after its addresses.
     pub(crate) async fn wait(mut self, limit: Duration) -> Result<(ExitStatus, Vec<String>)> {
         let end = async {
             let mut lines = Vec::new();
@@ -94,18 +95,18 @@ impl Server {
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))
-            .ok_or("no VmRSS")?;
+            .ok_or("/proc has no VmRSS of the server")?;
         line.split_whitespace()
             .next()
             .and_then(|kib| kib.parse().ok())
             .ok_or_else(|| format!("VmRSS {line}"))
     }
 
-    /// How long it has run on a processor, as clock ticks of 10 ms count it.
+    /// Its CPU time, in steps of 10 ms.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))
             .map_err(|error| error.to_string())?;
-        // utime and stime: 11 and 12 after the name, which ends with the last parenthesis.
+        // utime and stime are the fields 11 and 12 after the name, which ends with the last parenthesis.
         let fields = stat
             .rsplit_once(')')
             .map(|(_, fields)| fields)
@@ -119,7 +120,7 @@ impl Server {
         Ok(Duration::from_millis(ticks * 10))
     }
 
-    /// How many descriptors it has open.
+    /// The number of its open file descriptors.
     pub(crate) fn descriptors(&self) -> Result<usize> {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.pid))
             .map_err(|error| error.to_string())?
@@ -127,13 +128,13 @@ impl Server {
     }
 }
 
-fn command(script: &str, unauthenticated: u32) -> Result<Command> {
+fn command(script: &str, max_unauthenticated: u32) -> Result<Command> {
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new("sh");
     command
         .args(["-c", script])
         .arg(program)
-        .args(["server", &unauthenticated.to_string()]);
+        .args(["server", &max_unauthenticated.to_string()]);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -146,6 +147,7 @@ async fn address(output: &mut Lines<BufReader<ChildStdout>>) -> Result<SocketAdd
     let line = line
         .ok()
         .and_then(|line| line.ok().flatten())
-        .ok_or("the server did not say where it listens")?;
-    line.parse().map_err(|_| format!("no address: {line}"))
+        .ok_or("the server did not print its address")?;
+    line.parse()
+        .map_err(|_| format!("the server printed {line:?} instead of an address"))
 }

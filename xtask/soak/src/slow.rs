@@ -1,9 +1,9 @@
-//! Sockets that send a byte a second: in the HTTP head, and before `CONNECT` is whole.
+//! Clients that send one byte per second: in the HTTP head, and in `CONNECT`.
 
 use crate::{
     Result, claim,
     client::{Client, Dialled},
-    server::{Server, UNAUTHENTICATED},
+    server::{MAX_UNAUTHENTICATED, Server},
 };
 use std::{
     net::SocketAddr,
@@ -16,123 +16,136 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
+/// Slow clients at the same time.
 const SLOW: usize = 2_000;
 
-/// How much later than its deadline a socket may go, on a machine that has other things to do.
+/// Maximum time between a client's deadline and the end of its connection, on a busy machine.
 const LATE: Duration = Duration::from_millis(1_500);
 
-/// How much memory so many may cost, in KiB.
-const MEMORY: u64 = 64 << 10;
+/// Maximum memory for all slow clients, in KiB.
+const MAX_MEMORY: u64 = 64 << 10;
+
+/// The default of `Config::handshake_timeout`.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The default of `session::Config::connect_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const HANDSHAKE: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// How far a socket comes before it turns slow.
-#[derive(Clone, Copy)]
+/// The part that a client sends slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Slow {
-    /// It dribbles the head of its request.
+    /// The head of its HTTP request.
     Head,
-    /// It dribbles `CONNECT`, as a WebSocket message.
+    /// `CONNECT`, in a WebSocket message.
     Connect,
-    /// It dribbles `CONNECT`, without HTTP.
+    /// `CONNECT`, without HTTP.
     Raw,
 }
 
-pub(crate) async fn run() -> Result {
-    gone_in_time().await?;
-    newcomers_are_told().await
+/// Two measurements of the time until the server closed a connection.
+#[derive(Debug, Clone, Copy)]
+struct Lasted {
+    /// From before the server could start its deadline.
+    at_most: Duration,
+    /// From after the server had started its deadline, as far as the client can see.
+    at_least: Duration,
 }
 
-async fn gone_in_time() -> Result {
+pub(crate) async fn run() -> Result {
+    slow_clients_are_closed_in_time().await?;
+    newcomers_are_rejected_at_the_limit().await
+}
+
+async fn slow_clients_are_closed_in_time() -> Result {
     let server = Server::start(4_096).await?;
     let before = server.resident()?;
     let mut slow = JoinSet::new();
     for number in 0..SLOW {
-        let kind = match number % 4 {
-            0 | 2 => Slow::Head,
-            1 => Slow::Connect,
-            _ => Slow::Raw,
-        };
-        let address = if matches!(kind, Slow::Raw) {
-            server.raw
-        } else {
-            server.web
+        let (kind, address) = match number % 4 {
+            0 | 2 => (Slow::Head, server.web),
+            1 => (Slow::Connect, server.web),
+            _ => (Slow::Raw, server.raw),
         };
         slow.spawn(async move { (kind, dribble(address, kind).await) });
     }
     let (mut slowest, mut most) = (Duration::ZERO, before);
     let (mut heads, mut connects) = (Vec::new(), Vec::new());
-    let mut honest = interval(Duration::from_millis(250));
+    let mut normal = interval(Duration::from_millis(250));
     while !slow.is_empty() {
         tokio::select! {
             Some(done) = slow.join_next() => {
                 let (kind, lasted) = done.map_err(|error| error.to_string())?;
-                if matches!(kind, Slow::Head) { heads.push(lasted?) } else { connects.push(lasted?) }
+                if kind == Slow::Head { heads.push(lasted?) } else { connects.push(lasted?) }
             }
-            _ = honest.tick() => {
+            _ = normal.tick() => {
                 let start = Instant::now();
-                Client::connect(server.web).await?.ask().await?;
+                Client::connect(server.web).await?.request().await?;
                 slowest = slowest.max(start.elapsed());
                 most = most.max(server.resident()?);
             }
         }
     }
-    for (what, lasted, deadline) in [("a head", &heads, 5), ("CONNECT", &connects, 10)] {
-        let deadline = Duration::from_secs(deadline);
-        let (first, last) = (lasted.iter().min().copied(), lasted.iter().max().copied());
-        let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
-        let in_time = first + Duration::from_millis(100) >= deadline && last <= deadline + LATE;
-        claim(
-            in_time,
-            format!(
-                "{} slow in {what} were gone after {first:.1?} to {last:.1?}",
-                lasted.len()
-            ),
-        )?;
-    }
+    claim_in_time("a head", &heads, HANDSHAKE_TIMEOUT)?;
+    claim_in_time("CONNECT", &connects, CONNECT_TIMEOUT)?;
     claim(
         slowest < Duration::from_secs(1),
-        format!("an honest client connected within {slowest:.1?} meanwhile"),
+        format!("a normal client connected within {slowest:.1?} meanwhile"),
     )?;
     let grown = most.saturating_sub(before);
     claim(
-        grown < MEMORY,
+        grown < MAX_MEMORY,
         format!(
-            "memory grew by {grown} KiB, {} a slow socket",
+            "memory grew by {grown} KiB, {} for each slow client",
             grown / SLOW as u64
         ),
     )
 }
 
-/// Sends a byte a second, and gives how long the server put up with it.
-async fn dribble(address: SocketAddr, kind: Slow) -> Result<Duration> {
-    let mut stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| error.to_string())?;
-    let start = Instant::now();
-    let what: &[u8] = match kind {
+/// Claims that the server closed each connection after its deadline, and not much later.
+fn claim_in_time(what: &str, lasted: &[Lasted], deadline: Duration) -> Result {
+    let first = lasted.iter().map(|lasted| lasted.at_most).min();
+    let last = lasted.iter().map(|lasted| lasted.at_least).max();
+    let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
+    claim(
+        first >= deadline && last <= deadline + LATE,
+        format!(
+            "{} clients that were slow in {what} were closed after {first:.1?} to {last:.1?}",
+            lasted.len()
+        ),
+    )
+}
+
+/// Sends one byte per second until the server closes the connection.
+async fn dribble(address: SocketAddr, kind: Slow) -> Result<Lasted> {
+    let text = |error: std::io::Error| error.to_string();
+    // The server starts the first deadline when it accepts the connection, on a busy machine long before this task
+    // continues after `connect`.
+    let mut before = Instant::now();
+    let mut stream = TcpStream::connect(address).await.map_err(text)?;
+    let prefix: &[u8] = match kind {
         Slow::Head => b"GET / HTTP/1.1\r\nX-Long: ",
         Slow::Raw => b"CONNECT\n",
         Slow::Connect => {
-            stream
-                .write_all(HANDSHAKE)
-                .await
-                .map_err(|error| error.to_string())?;
+            // The deadline for `CONNECT` starts with the server's answer.
+            before = Instant::now();
+            stream.write_all(HANDSHAKE).await.map_err(text)?;
             let mut answer = [0; 12];
-            stream
-                .read_exact(&mut answer)
-                .await
-                .map_err(|error| error.to_string())?;
+            stream.read_exact(&mut answer).await.map_err(text)?;
             if answer != *b"HTTP/1.1 101" {
-                return Err(format!("{}, and no 101", answer.escape_ascii()));
+                let answer = answer.escape_ascii();
+                return Err(format!("the server answered a handshake with {answer}"));
             }
-            // A message of 1,000 bytes under a mask of zeros.
+            // The header of a message of 1,000 bytes, masked with zeros.
             b"\x81\xfe\x03\xe8\0\0\0\0CONNECT\n"
         }
     };
+    let after = Instant::now();
     let (mut reader, mut writer) = stream.into_split();
     let dribbling = async {
-        for byte in what.iter().chain(std::iter::repeat(&b'a')) {
+        for byte in prefix.iter().chain(std::iter::repeat(&b'a')) {
             if writer.write_all(&[*byte]).await.is_err() {
                 break;
             }
@@ -140,47 +153,55 @@ async fn dribble(address: SocketAddr, kind: Slow) -> Result<Duration> {
         }
         std::future::pending::<()>().await
     };
-    // What comes is an ERROR, or nothing; what counts is when it ends.
-    let ended = async {
+    // The server may send an ERROR or nothing; only the end of the connection counts.
+    let closed = async {
         let mut rest = Vec::new();
         let _ = reader.read_to_end(&mut rest).await;
     };
     tokio::select! {
         () = dribbling => {}
-        ended = timeout(Duration::from_secs(60), ended) => ended.map_err(|_| "it was never closed".to_owned())?,
+        closed = timeout(Duration::from_secs(60), closed) => {
+            closed.map_err(|_| "the server never closed a slow connection".to_owned())?;
+        }
     }
-    Ok(start.elapsed())
+    let end = Instant::now();
+    Ok(Lasted {
+        at_most: end - before,
+        at_least: end - after,
+    })
 }
 
-/// At the default limit, as many that say nothing leave no place, until their deadline.
-async fn newcomers_are_told() -> Result {
-    let server = Server::start(UNAUTHENTICATED).await?;
+/// Silent clients up to the default limit occupy all places until their deadline.
+async fn newcomers_are_rejected_at_the_limit() -> Result {
+    let server = Server::start(MAX_UNAUTHENTICATED).await?;
     let mut silent = Vec::new();
-    for _ in 0..UNAUTHENTICATED {
-        silent.push(
-            TcpStream::connect(server.web)
-                .await
-                .map_err(|error| error.to_string())?,
-        );
+    for _ in 0..MAX_UNAUTHENTICATED {
+        let stream = TcpStream::connect(server.web).await;
+        silent.push(stream.map_err(|error| error.to_string())?);
     }
     let start = Instant::now();
     let mut dialled = Client::dial(server.web).await?;
-    // The last of them may still be on their way in.
-    while matches!(dialled, Dialled::Served(_)) && start.elapsed() < Duration::from_secs(2) {
+    // The server may not have accepted the last of them yet.
+    while matches!(dialled, Dialled::Connected(_)) && start.elapsed() < Duration::from_secs(2) {
         dialled = Client::dial(server.web).await?;
     }
     let at = Instant::now();
-    let refused = matches!(Client::dial(server.web).await?, Dialled::Refused);
+    let rejected = matches!(Client::dial(server.web).await?, Dialled::Rejected);
     claim(
-        refused,
+        rejected,
         format!(
-            "at {UNAUTHENTICATED} silent ones, a newcomer got 503 after {:.1?}",
+            "with {MAX_UNAUTHENTICATED} silent clients, a newcomer got 503 after {:.1?}",
             at.elapsed()
         ),
     )?;
-    sleep(Duration::from_secs(6)).await;
+    let end = start + HANDSHAKE_TIMEOUT + LATE;
+    let mut connected = false;
+    while !connected && Instant::now() < end {
+        sleep(Duration::from_millis(100)).await;
+        connected = matches!(Client::dial(server.web).await?, Dialled::Connected(_));
+    }
     claim(
-        Client::connect(server.web).await.is_ok(),
-        "after their deadline, the next one was served",
+        connected,
+        "after the deadline of the silent clients, a newcomer was connected",
     )
 }

@@ -1,9 +1,9 @@
-//! Everybody at once, as after a restart.
+//! Many handshakes at once, as after a restart of the server.
 
 use crate::{
     Result, claim,
     client::{Client, Dialled},
-    server::{Server, UNAUTHENTICATED},
+    server::{MAX_UNAUTHENTICATED, Server},
 };
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -11,42 +11,49 @@ use tokio::task::JoinSet;
 const CLIENTS: usize = 5_000;
 
 pub(crate) async fn run() -> Result {
-    for unauthenticated in [8_192, UNAUTHENTICATED] {
-        let server = Server::start(unauthenticated).await?;
+    for max_unauthenticated in [8_192, MAX_UNAUTHENTICATED] {
+        let server = Server::start(max_unauthenticated).await?;
         let start = Instant::now();
         let mut dialling = JoinSet::new();
         for _ in 0..CLIENTS {
             dialling.spawn(Client::dial(server.web));
         }
-        let (mut served, mut refused, mut failed) = (Vec::new(), 0, Vec::new());
+        let (mut connected, mut rejected, mut failed) = (Vec::new(), 0, Vec::new());
         while let Some(dialled) = dialling.join_next().await {
             match dialled.map_err(|error| error.to_string())? {
-                Ok(Dialled::Served(client)) => served.push(client),
-                Ok(Dialled::Refused) => refused += 1,
+                Ok(Dialled::Connected(client)) => connected.push(client),
+                Ok(Dialled::Rejected) => rejected += 1,
                 Err(reason) => failed.push(reason),
             }
         }
         let took = start.elapsed();
         let text = format!(
-            "{} served, {refused} told 503, {} neither, in {took:.1?}",
-            served.len(),
+            "{} connected, {rejected} rejected with 503, {} failed, in {took:.1?}",
+            connected.len(),
             failed.len()
         );
-        let holds = failed.is_empty() && (refused == 0 || unauthenticated == UNAUTHENTICATED);
+        let holds =
+            failed.is_empty() && (rejected == 0 || max_unauthenticated == MAX_UNAUTHENTICATED);
         claim(
             holds,
             format!(
-                "limit {unauthenticated}: {text}{}",
+                "limit {max_unauthenticated}: {text}{}",
                 failed
                     .first()
                     .map_or(String::new(), |why| format!(": {why}"))
             ),
         )?;
-        // Each of them is a session that works.
-        for client in &mut served {
-            client.ask().await?;
+        // Each of them must be a working session.
+        for client in &mut connected {
+            client.request().await?;
         }
-        claim(true, format!("each of the {} got a receipt", served.len()))?;
+        claim(
+            true,
+            format!(
+                "each of the {} connected clients got a receipt",
+                connected.len()
+            ),
+        )?;
     }
     Ok(())
 }
