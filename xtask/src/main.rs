@@ -18,7 +18,7 @@ use test::Warnings;
 /// The result of a task; an error is a sentence to print.
 type Result<T = (), E = String> = std::result::Result<T, E>;
 
-/// What to do about a tool that is not on this machine.
+/// The reaction to a tool that is not on this machine.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// Fail with instructions.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What to do about warnings of clippy and rustdoc.
+/// The reaction to warnings of clippy and rustdoc.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Warnings {
     /// Print them.

@@ -56,7 +56,7 @@ pub(crate) fn uses(text: &str) -> Vec<Path> {
 
 /// A path, or a tree of paths as in `use a::{b, c::d}`.
 struct Tree<'a> {
-    /// What has not been read yet.
+    /// The tokens that have not been read yet.
     tokens: &'a [(usize, &'a str)],
     module: &'a [String],
     found: &'a mut Vec<Path>,

@@ -12,8 +12,8 @@ struct Rule {
     reason: &'static str,
 }
 
-/// What each crate never contains, as far as names show it. Dependencies between crates are in `edges.rs`, those between
-/// modules in `modules.rs`.
+/// The names that crates never contain. Rules for dependencies between crates are in `edges.rs`, for those between modules
+/// in `modules.rs`.
 const RULES: &[Rule] = &[
     Rule {
         within: "crates/",
