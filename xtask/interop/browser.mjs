@@ -1,4 +1,4 @@
-// A Chromium for scripts that look at pages.
+// Chromium, for scripts that test pages.
 
 import { chromium } from 'playwright-core';
 

@@ -1,4 +1,4 @@
-// @stomp/stompjs in Node against the chat: what its users rely on, and how faults are answered.
+// Tests the chat with @stomp/stompjs in Node: its features, and its answers to errors.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ Object.assign(globalThis, { WebSocket });
 
 const ENDPOINT = `${process.env.CHAT_URL.replace(/^http/, 'ws')}/stomp`;
 
-/** A stompjs client that keeps what it is told. */
+/** A stompjs client that records what it receives. */
 class Peer {
   inbox = [];
   errors = [];
@@ -39,7 +39,7 @@ class Peer {
   static async connect(login, options = {}) {
     const peer = new Peer({ login }, options);
     await until(() => peer.connected || peer.closed, 'CONNECTED');
-    assert(peer.connected, peer.errors[0]?.headers.message ?? 'closed without a word');
+    assert(peer.connected, peer.errors[0]?.headers.message ?? 'closed without an ERROR');
     return peer;
   }
 
@@ -64,14 +64,14 @@ class Peer {
     this.send(`/topic/rooms/${room}`, JSON.stringify({ text }), headers);
   }
 
-  /** What `action` sends with the receipt header it is given must be answered by RECEIPT. */
+  /** Calls `action` with headers that ask for a receipt; the answer must be RECEIPT. */
   async receipted(action) {
     const answer = await this.answer(action);
     assert.equal(answer.command, 'RECEIPT', `ERROR: ${answer.headers.message}`);
   }
 
-  /** What `action` sends with the receipt header it is given must be answered by this ERROR. */
-  async refused(action) {
+  /** Calls `action` with headers that ask for a receipt; the answer must be ERROR, which is returned. */
+  async rejected(action) {
     const answer = await this.answer(action);
     assert.equal(answer.command, 'ERROR');
     return answer;
@@ -82,25 +82,25 @@ class Peer {
     let answer;
     this.client.watchForReceipt(receipt, (frame) => (answer = frame));
     action({ receipt });
-    const refusal = () => this.errors.find(({ headers }) => headers['receipt-id'] === receipt);
-    return until(() => answer ?? refusal(), `RECEIPT or ERROR for ${receipt}`);
+    const error = () => this.errors.find(({ headers }) => headers['receipt-id'] === receipt);
+    return until(() => answer ?? error(), `RECEIPT or ERROR for ${receipt}`);
   }
 
-  /** The texts received from `login`, once there are `count` of them. */
-  async heard(login, count) {
+  /** Waits for `count` messages from `login`, and returns their texts. */
+  async received(login, count) {
     const texts = () => this.inbox.filter(({ from }) => from === login).map(({ text }) => text);
     await until(() => texts().length >= count, `${count} messages from ${login}`);
     return texts();
   }
 
-  /** DISCONNECT is receipted and the WebSocket closed in good order. */
+  /** Sends DISCONNECT, and waits for the RECEIPT and the Close of the WebSocket. */
   async leave() {
-    assert.equal(this.closed, undefined, 'closed before it left');
-    await within(this.client.deactivate(), 'an orderly end');
+    assert.equal(this.closed, undefined, 'closed before DISCONNECT');
+    await within(this.client.deactivate(), 'the end of the connection');
   }
 }
 
-await check('the newest sub-protocol and version are chosen, with heart-beats', async () => {
+await check('the server chooses the newest subprotocol and version, and heart-beats', async () => {
   const ann = await Peer.connect('ann');
   assert.equal(ann.client.webSocket.protocol, 'v12.stomp');
   assert.equal(ann.connected.headers.version, '1.2');
@@ -109,50 +109,50 @@ await check('the newest sub-protocol and version are chosen, with heart-beats', 
   await ann.leave();
 });
 
-await check('two clients hear each other in order, and receipts come', async () => {
+await check('two clients receive each other\'s messages in order, and receipts', async () => {
   const ann = await Peer.join('ann', 'order');
   const bob = await Peer.join('bob', 'order');
   const texts = Array.from({ length: 20 }, (_, n) => `text ${n}: \u{1f980} "quoted"\\n`);
   const say = (peer) => texts.map((text) => peer.receipted((h) => peer.say('order', text, h)));
   await Promise.all([...say(ann), ...say(bob)]);
   for (const peer of [ann, bob]) {
-    assert.deepEqual(await peer.heard('ann', 20), texts);
-    assert.deepEqual(await peer.heard('bob', 20), texts);
+    assert.deepEqual(await peer.received('ann', 20), texts);
+    assert.deepEqual(await peer.received('bob', 20), texts);
     assert(peer.inbox.every(({ to }) => to === '/topic/rooms/order'));
   }
   assert.deepEqual(ann.inbox, bob.inbox);
   await Promise.all([ann.leave(), bob.leave()]);
 });
 
-await check('an unknown destination is refused and the session goes on', async () => {
+await check('an unknown destination is rejected and the session stays open', async () => {
   const ann = await Peer.connect('ann');
-  const error = await ann.refused((headers) => ann.send('/nowhere', '{}', headers));
+  const error = await ann.rejected((headers) => ann.send('/nowhere', '{}', headers));
   assert.equal(error.headers.message, 'not-found');
   await ann.receipted((headers) => ann.say('quiet', 'still here', headers));
   await ann.leave();
 });
 
-await check('a refused subscription is named, and may be unsubscribed', async () => {
+await check('the ERROR of a rejected subscription has its id, which may be unsubscribed', async () => {
   const ann = await Peer.connect('ann');
-  const id = 'refused';
-  const error = await ann.refused((headers) => ann.subscribe('/nowhere', { id, ...headers }));
+  const id = 'rejected';
+  const error = await ann.rejected((headers) => ann.subscribe('/nowhere', { id, ...headers }));
   assert.equal(error.headers.subscription, id);
   await ann.receipted((headers) => ann.client.unsubscribe(id, headers));
   await ann.receipted((headers) => ann.say('quiet', 'still here', headers));
   await ann.leave();
 });
 
-await check('a body that is not JSON is refused and the session goes on', async () => {
+await check('a body that is not JSON is rejected and the session stays open', async () => {
   const ann = await Peer.join('ann', 'json');
-  const error = await ann.refused((headers) => ann.send('/topic/rooms/json', '{"text":', headers));
+  const error = await ann.rejected((headers) => ann.send('/topic/rooms/json', '{"text":', headers));
   assert.equal(error.headers.message, 'bad-request');
   await ann.receipted((headers) => ann.say('json', 'well formed', headers));
-  assert.deepEqual(await ann.heard('ann', 1), ['well formed']);
+  assert.deepEqual(await ann.received('ann', 1), ['well formed']);
   await ann.leave();
 });
 
-await check('a malformed frame gets ERROR and Close, and nobody else notices', async () => {
-  const ann = await Peer.join('ann', 'fault');
+await check('a malformed frame is answered with ERROR and Close, and other sessions stay open', async () => {
+  const ann = await Peer.join('ann', 'malformed');
   const frames = [];
   let code;
   const eve = new WebSocket(ENDPOINT, 'v12.stomp');
@@ -161,38 +161,38 @@ await check('a malformed frame gets ERROR and Close, and nobody else notices', a
   await within(once(eve, 'open'), 'an open WebSocket');
   eve.send('CONNECT\naccept-version:1.2\nhost:chat\nlogin:eve\n\n\0');
   await until(() => frames[0]?.startsWith('CONNECTED\n'), 'CONNECTED');
-  await ann.receipted((headers) => ann.say('fault', 'before', headers));
+  await ann.receipted((headers) => ann.say('malformed', 'before', headers));
 
-  eve.send('SEND\ndestination:/topic/rooms/fault\na:\\t\n\n{"text":"broken"}\0');
+  eve.send('SEND\ndestination:/topic/rooms/malformed\na:\\t\n\n{"text":"broken"}\0');
   await until(() => code, 'the Close of the WebSocket');
-  assert.notEqual(code, 1006, 'cut without a Close frame');
+  assert.notEqual(code, 1006, 'closed without a Close frame');
   assert.equal(frames.length, 2);
   assert(frames[1].startsWith('ERROR\n'), frames[1]);
-  await ann.receipted((headers) => ann.say('fault', 'after', headers));
-  assert.deepEqual(await ann.heard('ann', 2), ['before', 'after']);
+  await ann.receipted((headers) => ann.say('malformed', 'after', headers));
+  assert.deepEqual(await ann.received('ann', 2), ['before', 'after']);
   assert.equal(ann.inbox.length, 2);
   await ann.leave();
 });
 
 for (const version of [Versions.V1_1, Versions.V1_0]) {
-  await check(`a client of STOMP ${version} chats with one of 1.2`, async () => {
+  await check(`a client of STOMP ${version} and a client of STOMP 1.2 exchange messages`, async () => {
     const room = `versions-${version}`;
     const old = await Peer.join('old', room, { stompVersions: new Versions([version]) });
     assert.equal(old.client.webSocket.protocol, `v${version.replace('.', '')}.stomp`);
     assert.equal(old.client.connectedVersion ?? Versions.V1_0, version);
     const ann = await Peer.join('ann', room);
-    await old.receipted((headers) => old.say(room, 'from the past', headers));
-    await ann.receipted((headers) => ann.say(room, 'to the past', headers));
+    await old.receipted((headers) => old.say(room, 'from the old version', headers));
+    await ann.receipted((headers) => ann.say(room, 'to the old version', headers));
     for (const peer of [old, ann]) {
-      assert.deepEqual(await peer.heard('old', 1), ['from the past']);
-      assert.deepEqual(await peer.heard('ann', 1), ['to the past']);
+      assert.deepEqual(await peer.received('old', 1), ['from the old version']);
+      assert.deepEqual(await peer.received('ann', 1), ['to the old version']);
     }
     await Promise.all([old.leave(), ann.leave()]);
   });
 }
 
 for (const [what, headers] of [['no', {}], ['an empty', { login: '' }]]) {
-  await check(`a client with ${what} login is refused`, async () => {
+  await check(`a client with ${what} login is rejected`, async () => {
     const nobody = new Peer(headers);
     await until(() => nobody.closed, 'the Close of the WebSocket');
     assert.equal(nobody.connected, undefined);

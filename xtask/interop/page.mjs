@@ -1,4 +1,4 @@
-// The chat's page in Chromium: two tabs talk, and a page outlives its server's restart.
+// The chat's page in Chromium: two tabs talk, and a page reconnects after a restart of its server.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -11,15 +11,15 @@ import { check, finish, until } from './support.mjs';
 
 const { CHAT_BIN, CHAT_URL, SCREENSHOTS } = process.env;
 
-/** One tab with the chat's page. */
+/** A tab with the chat's page. */
 class Tab {
-  faults = [];
+  failures = [];
 
   static async join(url, name, room) {
     const tab = new Tab();
     tab.page = await browser.newPage();
     tab.page.setDefaultTimeout(10_000);
-    tab.page.on('pageerror', (error) => tab.faults.push(error.message));
+    tab.page.on('pageerror', (error) => tab.failures.push(error.message));
     await tab.page.goto(`${url}/`);
     await tab.page.fill('#name', name);
     await tab.page.fill('#room', room);
@@ -41,12 +41,12 @@ class Tab {
     await this.page.click('#send');
   }
 
-  /** The log's lines that hold one of `texts`, once there is one for each. */
-  async heard(texts) {
+  /** Waits until the log has a line for each of `texts`, and returns these lines. */
+  async received(texts) {
     return until(async () => {
       const lines = await this.page.locator('#log > *').allTextContents();
-      const heard = lines.filter((line) => texts.some((text) => line.includes(text)));
-      return heard.length >= texts.length && heard;
+      const received = lines.filter((line) => texts.some((text) => line.includes(text)));
+      return received.length >= texts.length && received;
     }, texts.join(', '));
   }
 
@@ -55,11 +55,11 @@ class Tab {
       await this.page.screenshot({ path: join(SCREENSHOTS, `${screenshot}.png`) });
     }
     await this.page.close();
-    assert.deepEqual(this.faults, []);
+    assert.deepEqual(this.failures, []);
   }
 }
 
-/** A chat of the script's own, which it may kill. */
+/** Starts a second chat, which the script may kill. */
 async function startChat(port) {
   const chat = spawn(CHAT_BIN, ['--listen', `127.0.0.1:${port}`], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -86,22 +86,22 @@ async function freePort() {
   return port;
 }
 
-await check('two tabs see the same conversation', async () => {
+await check('two tabs show the same conversation', async () => {
   const ann = await Tab.join(CHAT_URL, 'ann', 'lobby');
   const bob = await Tab.join(CHAT_URL, 'bob', 'lobby');
-  // Each hears the other's first message before the rest: both have joined by then.
+  // Both have joined the room when each has received the other's first message.
   await bob.say('bob-1');
-  await ann.heard(['bob-1']);
+  await ann.received(['bob-1']);
   await ann.say('ann-1');
-  await bob.heard(['ann-1']);
+  await bob.received(['ann-1']);
   for (const n of [2, 3]) {
     await Promise.all([ann.say(`ann-${n}`), bob.say(`bob-${n}`)]);
   }
 
   const texts = ['ann', 'bob'].flatMap((name) => [1, 2, 3].map((n) => `${name}-${n}`));
-  const [atAnn, atBob] = [await ann.heard(texts), await bob.heard(texts)];
+  const [atAnn, atBob] = [await ann.received(texts), await bob.received(texts)];
   assert.equal(atAnn.length, 6);
-  assert.deepEqual(said(atAnn, texts), said(atBob, texts));
+  assert.deepEqual(textsOf(atAnn, texts), textsOf(atBob, texts));
   for (const text of texts) {
     const [name] = text.split('-');
     const line = atAnn.find((line) => line.includes(text));
@@ -111,22 +111,22 @@ await check('two tabs see the same conversation', async () => {
   await bob.leave('lobby-bob');
 });
 
-/** The texts in the order of the log's lines, whatever else a line holds. */
-function said(lines, texts) {
+/** Returns the texts in the order of the log's lines. */
+function textsOf(lines, texts) {
   return lines.map((line) => texts.find((text) => line.includes(text)));
 }
 
-await check('a page comes back by itself after its server did', async () => {
+await check('a page reconnects after a restart of its server', async () => {
   const port = await freePort();
   let chat = await startChat(port);
   const ann = await Tab.join(`http://127.0.0.1:${port}`, 'ann', 'lobby');
   await kill(chat);
-  await until(async () => (await ann.state()) !== 'online', 'the loss noticed');
+  await until(async () => (await ann.state()) !== 'online', 'the page offline');
   chat = await startChat(port);
   await ann.online('the page online again');
-  await ann.say('back again');
-  await ann.heard(['back again']);
-  await ann.leave('back-again');
+  await ann.say('after the restart');
+  await ann.received(['after the restart']);
+  await ann.leave('after-restart');
   await kill(chat);
 });
 

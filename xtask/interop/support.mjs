@@ -1,21 +1,21 @@
-// What the scripts share: checks that print one line each, and waiting with a limit.
+// Shared by all scripts: checks, each of which prints a line, and waiting with a time limit.
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-// A script ends by itself, and takes its children along, before its runner has to kill it.
-setTimeout(() => finish(new Error('the script ran over time')), 110_000).unref();
+// A script ends itself and its children before `cargo xtask interop` kills it.
+setTimeout(() => finish(new Error('the script exceeded its time limit')), 110_000).unref();
 
 /**
- * Runs one check; its failure is printed and does not keep the next from running. Where a server is known to differ,
- * the check must fail, and `difference` says why it does.
+ * Runs a check and prints its result. A failure does not prevent the next check. With a `difference`, the reason of a
+ * known difference, the check must fail.
  */
 export async function check(name, body, difference) {
   const started = performance.now();
   let failure;
   try {
     await body();
-    failure = difference && new Error(`passes, although it is listed as a difference: ${difference}`);
+    failure = difference && new Error(`passes, but is listed as a difference: ${difference}`);
   } catch (error) {
     if (difference) return console.log(`  differs ${name} (${difference})`);
     failure = error;
@@ -25,22 +25,22 @@ export async function check(name, body, difference) {
   console.log(`  FAILED  ${name}\n${indented(failure.stack ?? String(failure))}`);
 }
 
-/** Probes until something truthy comes, and gives it. */
+/** Calls `probe` until it returns something truthy, and returns that. */
 export async function until(probe, what, limit = 10_000) {
   const deadline = performance.now() + limit;
   for (;;) {
     const found = await probe();
     if (found) return found;
-    assert(performance.now() < deadline, `no sign of ${what} within ${limit} ms`);
+    assert(performance.now() < deadline, `timed out after ${limit} ms waiting for ${what}`);
     await sleep(20);
   }
 }
 
-/** The promise's value, if it comes in time. */
+/** Waits for the promise within a time limit. */
 export async function within(promise, what, limit = 10_000) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no sign of ${what} within ${limit} ms`)), limit);
+    timer = setTimeout(() => reject(new Error(`timed out after ${limit} ms waiting for ${what}`)), limit);
   });
   try {
     return await Promise.race([promise, late]);
@@ -49,7 +49,7 @@ export async function within(promise, what, limit = 10_000) {
   }
 }
 
-/** Ends the script whatever sockets are still open. */
+/** Ends the script, even with open sockets. */
 export function finish(error) {
   if (error) {
     process.exitCode = 1;

@@ -1,19 +1,19 @@
-// What a broker must do for every client, in checks of their own.
+// Checks of a broker that run with every client.
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { until, within } from '../support.mjs';
-import { consume, expectLeft, fresh, sendAll, text, texts } from './scenes.mjs';
+import { consume, expectMessages, fresh, sendAll, text, texts } from './scenes.mjs';
 import { TRANSACTIONS } from './transactions.mjs';
 
 const MIB = 1 << 20;
 const BYTES = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
 
-/** Those that wait for time to pass, and do so side by side. */
-export const PATIENT = [
+/** Checks that wait for timers, and run side by side. */
+export const TIMED = [
   {
-    name: 'heart-beats come every second, and keep a session alive',
+    name: 'heart-beats arrive every second and keep a session open',
     async body(connect) {
       const peer = await connect({ heartBeats: 1000 });
       const ended = peer.over.then(() => assert.fail('the connection ended'));
@@ -23,16 +23,16 @@ export const PATIENT = [
     },
   },
   {
-    name: 'a client that promised heart-beats and falls silent is closed within 5 s',
+    name: 'a client that stops sending its heart-beats is disconnected within 5 s',
     async body(connect) {
       const peer = await connect({ heartBeats: 1000 });
-      peer.fallSilent();
-      await within(peer.over, 'the end', 5000);
+      peer.stopSending();
+      await within(peer.over, 'the end of the connection', 5000);
     },
   },
 ];
 
-/** Those that run in every version since `since`. */
+/** Checks that run in each version of STOMP, from `since` on. */
 export const VERSIONED = [
   {
     name: 'a client receives what it sends',
@@ -49,33 +49,33 @@ export const VERSIONED = [
     },
   },
   {
-    name: 'the version agreed on is the one asked for',
+    name: 'the negotiated version is the requested one',
     async body(connect, version) {
       const { headers } = await connect();
       assert.equal(headers.version, version);
     },
   },
   {
-    name: 'ack:client settles a message and all before it',
+    name: 'with ack:client, ACK acknowledges a message and all earlier ones',
     async body(connect) {
       const { peer, queue, messages } = await consume(connect, 'client', texts(4));
       await peer.ack(messages[1]);
-      peer.cut();
-      await expectLeft(connect, queue, texts(4).slice(2));
+      peer.terminate();
+      await expectMessages(connect, queue, texts(4).slice(2));
     },
   },
   {
-    name: 'ack:client-individual settles one message',
+    name: 'with ack:client-individual, ACK acknowledges one message',
     since: '1.1',
     async body(connect) {
       const { peer, queue, messages } = await consume(connect, 'client-individual', texts(3));
       await peer.ack(messages[1]);
-      peer.cut();
-      await expectLeft(connect, queue, ['text 0', 'text 2']);
+      peer.terminate();
+      await expectMessages(connect, queue, ['text 0', 'text 2']);
     },
   },
   {
-    name: 'a message comes again after NACK, twice in a row, and no more after ACK',
+    name: 'a message is redelivered after each NACK, but not after ACK',
     since: '1.1',
     async body(connect) {
       const { peer, queue, inbox, messages } = await consume(connect, 'client-individual', texts(2));
@@ -87,26 +87,26 @@ export const VERSIONED = [
         assert.equal(message.headers.redelivered, 'true');
       }
       await peer.ack(message);
-      peer.cut();
-      await expectLeft(connect, queue, ['text 1']);
+      peer.terminate();
+      await expectMessages(connect, queue, ['text 1']);
     },
   },
   {
-    name: 'what a consumer did not acknowledge before it vanished comes again, as redelivered',
+    name: 'unacknowledged messages of a lost consumer are redelivered',
     async body(connect) {
       const { peer, queue, messages } = await consume(connect, 'client', texts(3));
       assert(messages.every(({ headers }) => headers.redelivered !== 'true'));
-      peer.cut();
-      const again = await expectLeft(connect, queue, texts(3));
-      assert(again.every(({ headers }) => headers.redelivered === 'true'));
+      peer.terminate();
+      const redelivered = await expectMessages(connect, queue, texts(3));
+      assert(redelivered.every(({ headers }) => headers.redelivered === 'true'));
     },
   },
 ];
 
-/** Those that run once, unless the client is unable to do what one needs. */
+/** Checks that run once. A check is skipped if the client lacks what it `needs`. */
 export const PLAIN = [
   {
-    name: 'a topic reaches all its subscribers, the sender too, in order',
+    name: 'all subscribers of a topic, including the sender, receive its messages in order',
     async body(connect) {
       const topic = fresh('topic');
       const [ann, bob] = [await connect(), await connect()];
@@ -116,7 +116,7 @@ export const PLAIN = [
     },
   },
   {
-    name: 'a pattern stands for topics: * for one segment, # for the rest',
+    name: 'a pattern matches topics: * matches one segment, # matches the rest',
     async body(connect) {
       const peer = await connect();
       const root = fresh('topic');
@@ -128,20 +128,20 @@ export const PLAIN = [
     },
   },
   {
-    name: 'answers come to a temporary queue that was subscribed to',
+    name: 'replies arrive in a subscribed temporary queue',
     async body(connect) {
-      const [asker, answerer] = [await connect(), await connect()];
+      const [requester, responder] = [await connect(), await connect()];
       const queue = fresh('queue');
-      const questions = await answerer.subscribe(queue);
-      const answers = await asker.subscribe('/temp-queue/answers');
-      await asker.send(queue, 'what?', { 'reply-to': '/temp-queue/answers' });
-      const { headers } = await questions.next();
-      await answerer.send(headers['reply-to'], 'that');
-      assert.equal(text(await answers.next()), 'that');
+      const requests = await responder.subscribe(queue);
+      const replies = await requester.subscribe('/temp-queue/replies');
+      await requester.send(queue, 'request', { 'reply-to': '/temp-queue/replies' });
+      const { headers } = await requests.next();
+      await responder.send(headers['reply-to'], 'reply');
+      assert.equal(text(await replies.next()), 'reply');
     },
   },
   {
-    name: 'headers arrive as they were sent',
+    name: 'headers arrive unchanged',
     needs: 'escapes',
     async body(connect) {
       const peer = await connect();
@@ -154,26 +154,26 @@ export const PLAIN = [
     },
   },
   {
-    name: 'a binary body arrives whole',
+    name: 'a binary body arrives unchanged',
     needs: 'binary bodies',
-    body: (connect) => arrivesWhole(() => connect({ binary: true }), BYTES),
+    body: (connect) => arrivesUnchanged(() => connect({ binary: true }), BYTES),
   },
   {
-    name: 'a text of 1 MiB arrives whole',
-    body: (connect) => arrivesWhole(connect, 'é'.repeat(MIB / 2)),
+    name: 'a text of 1 MiB arrives unchanged',
+    body: (connect) => arrivesUnchanged(connect, 'é'.repeat(MIB / 2)),
   },
   {
-    name: 'a binary body of 1 MiB arrives whole',
+    name: 'a binary body of 1 MiB arrives unchanged',
     needs: 'binary bodies',
-    body: (connect) => arrivesWhole(() => connect({ binary: true }), Buffer.concat(Array(MIB / 256).fill(BYTES))),
+    body: (connect) => arrivesUnchanged(() => connect({ binary: true }), Buffer.concat(Array(MIB / 256).fill(BYTES))),
   },
   {
-    name: 'a text of 1 MiB in binary messages arrives whole',
+    name: 'a text of 1 MiB in binary WebSocket messages arrives unchanged',
     needs: 'WebSocket',
-    body: (connect) => arrivesWhole(() => connect({ binary: true }), 'é'.repeat(MIB / 2)),
+    body: (connect) => arrivesUnchanged(() => connect({ binary: true }), 'é'.repeat(MIB / 2)),
   },
   {
-    name: 'nothing comes after UNSUBSCRIBE',
+    name: 'no messages arrive after UNSUBSCRIBE',
     async body(connect) {
       const peer = await connect();
       const topic = fresh('topic');
@@ -181,21 +181,21 @@ export const PLAIN = [
       await peer.unsubscribe(gone);
       await peer.send(topic, 'for one');
       await kept.next();
-      assert.deepEqual(gone.rest(), []);
+      assert.deepEqual(gone.takeAll(), []);
     },
   },
   {
-    name: 'a queue keeps its messages for a consumer to come, in order',
+    name: 'a queue keeps its messages in order until a consumer subscribes',
     async body(connect) {
       const queue = fresh('queue');
       const sender = await connect();
       await sendAll(sender, queue, texts(20));
-      sender.cut();
-      await expectLeft(connect, queue, texts(20));
+      sender.terminate();
+      await expectMessages(connect, queue, texts(20));
     },
   },
   {
-    name: 'consumers of one queue share its messages',
+    name: 'the consumers of a queue share its messages',
     async body(connect) {
       const queue = fresh('queue');
       const [ann, bob] = [await connect(), await connect()];
@@ -203,7 +203,7 @@ export const PLAIN = [
       await sendAll(ann, queue, texts(20));
       const shares = [[], []];
       await until(() => {
-        inboxes.forEach((inbox, n) => shares[n].push(...inbox.rest().map(text)));
+        inboxes.forEach((inbox, n) => shares[n].push(...inbox.takeAll().map(text)));
         return shares.flat().length >= 20;
       }, 'all messages');
       assert.deepEqual(shares.flat().sort(), texts(20).sort());
@@ -211,38 +211,38 @@ export const PLAIN = [
     },
   },
   {
-    name: 'prefetch-count bounds what a consumer has at once',
+    name: 'prefetch-count limits the unacknowledged messages of a consumer',
     async body(connect) {
       const queue = fresh('queue');
       const peer = await connect();
       await sendAll(peer, queue, texts(3));
       const inbox = await peer.subscribe(queue, { ack: 'client-individual', 'prefetch-count': '2' });
       const [first] = await inbox.take(2);
-      await peer.send(fresh('topic'), 'behind it');
-      assert.deepEqual(inbox.rest(), []);
+      await peer.send(fresh('topic'), 'another message');
+      assert.deepEqual(inbox.takeAll(), []);
       await peer.ack(first);
       assert.equal(text(await inbox.next()), 'text 2');
     },
   },
   {
-    name: 'what was not acknowledged before UNSUBSCRIBE comes again',
+    name: 'unacknowledged messages are redelivered after UNSUBSCRIBE',
     async body(connect) {
       const { peer, queue, inbox } = await consume(connect, 'client', texts(2));
       await peer.unsubscribe(inbox);
-      await expectLeft(connect, queue, texts(2));
+      await expectMessages(connect, queue, texts(2));
     },
   },
   ...TRANSACTIONS,
   {
-    name: 'a wrong passcode is refused with ERROR',
+    name: 'a wrong passcode is rejected with ERROR',
     body: (connect) => assert.rejects(connect({ passcode: 'wrong' }), /ERROR/),
   },
   {
-    name: 'an unknown destination is refused with ERROR',
+    name: 'an unknown destination is rejected with ERROR',
     body: async (connect) => assert.rejects((await connect()).send('/nowhere/at-all', 'lost'), /ERROR/),
   },
   {
-    name: 'an ERROR names the receipt that was asked for',
+    name: 'an ERROR has the receipt-id of the frame that caused it',
     needs: 'errors',
     async body(connect) {
       const peer = await connect();
@@ -256,21 +256,21 @@ export const PLAIN = [
     async body(connect) {
       const peer = await connect();
       await assert.rejects(peer.send('/nowhere/at-all', 'lost'));
-      await within(peer.over, 'the end', 5000);
+      await within(peer.over, 'the end of the connection', 5000);
     },
   },
   {
-    name: 'DISCONNECT is receipted',
-    needs: 'orderly ends',
-    body: async (connect) => assert(await (await connect()).leave(), 'no RECEIPT'),
+    name: 'DISCONNECT is answered with RECEIPT',
+    needs: 'DISCONNECT',
+    body: async (connect) => assert(await (await connect()).leave(), 'the connection ended without RECEIPT'),
   },
 ];
 
-async function arrivesWhole(connect, body) {
+async function arrivesUnchanged(connect, body) {
   const peer = await connect();
   const topic = fresh('topic');
   const inbox = await peer.subscribe(topic);
   await peer.send(topic, body);
   const { body: received } = await inbox.next();
-  assert(received.equals(Buffer.from(body)), `${received.length} bytes, or others, came`);
+  assert(received.equals(Buffer.from(body)), `received ${received.length} bytes, or other bytes`);
 }

@@ -1,8 +1,8 @@
-// The table in differences.md: where a broker is known to do otherwise.
+// Reads the table of known differences in differences.md.
 
 import { readFileSync } from 'node:fs';
 
-/** For the broker under judgement and this client: the reason of each difference, by the name of its check. */
+/** Returns the reasons of the known differences of the broker under test and this client, by the names of the checks. */
 export function differences(client) {
   const file = readFileSync(new URL('differences.md', import.meta.url), 'utf8');
   const [, , ...rows] = file.split('\n').filter((line) => line.startsWith('|'));

@@ -1,4 +1,4 @@
-// A broker of the script's own, which it may kill.
+// A second broker, which a script may kill.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,12 +16,12 @@ export class Broker {
     Object.assign(broker, { login: BROKER.login, passcode: BROKER.passcode, ws: `ws://${ws}/ws`, tcp });
     broker.arguments = ['--ws', ws, '--tcp', tcp, '--login', broker.login, '--passcode', broker.passcode];
     process.once('exit', () => broker.#process.kill('SIGKILL'));
-    await broker.again();
+    await broker.restart();
     return broker;
   }
 
-  /** Starts it where it was before. */
-  async again() {
+  /** Starts the broker on the same addresses. */
+  async restart() {
     this.#process = spawn(process.env.BROKER_BIN, this.arguments, { stdio: ['ignore', 'pipe', 'inherit'] });
     let printed = '';
     this.#process.stdout.on('data', (text) => (printed += text));

@@ -1,4 +1,4 @@
-// The broker's page in Chromium: it shows what stompjs does meanwhile.
+// The broker's page in Chromium, while a stompjs client sends messages.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -17,9 +17,9 @@ const { SCREENSHOTS } = process.env;
 
 async function open(options) {
   const page = await browser.newPage(options);
-  page.faults = [];
+  page.failures = [];
   page.setDefaultTimeout(10_000);
-  page.on('pageerror', (error) => page.faults.push(error.message));
+  page.on('pageerror', (error) => page.failures.push(error.message));
   await page.goto(URL);
   return page;
 }
@@ -27,23 +27,23 @@ async function open(options) {
 async function close(page, screenshot) {
   if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, `${screenshot}.png`), fullPage: true });
   await page.close();
-  assert.deepEqual(page.faults, []);
+  assert.deepEqual(page.failures, []);
 }
 
 const text = async (page, id) => (await page.textContent(`#${id}`)).trim();
 
-/** The texts of the row that begins with `key`, once they please. */
-function row(page, table, key, pleases) {
+/** Waits for the row that begins with `key` and matches, and returns its texts. */
+function row(page, table, key, matches) {
   return until(async () => {
     const rows = await page.locator(`#${table} > tr`).all();
     for (const row of rows) {
       const cells = await row.locator('td').allTextContents();
-      if (cells[0] === key && pleases(cells)) return cells;
+      if (cells[0] === key && matches(cells)) return cells;
     }
   }, `the row of ${key}`);
 }
 
-/** A stompjs client that is connected. */
+/** Connects a stompjs client. */
 async function connect() {
   const client = new Client({ brokerURL: BROKER.ws, connectHeaders: BROKER, reconnectDelay: 0 });
   const connected = new Promise((resolve) => (client.onConnect = resolve));
@@ -63,12 +63,12 @@ for (const colorScheme of ['light', 'dark']) {
     const traffic = setInterval(() => client.publish({ destination: topic, body: '42' }), 20);
     for (const body of ['one', 'two', 'three']) client.publish({ destination: queue, body });
 
-    // Subscribers, rate, count; and of the queue what waits, and what is not acknowledged.
+    // The columns are name, subscribers, rate, total, queued and unacknowledged.
     const [, subscribers] = await row(page, 'destinations', topic, ([, , rate]) => Number(rate) > 10);
     assert.equal(subscribers, '2');
     await row(page, 'destinations', queue, ([, ...cells]) => cells.slice(2).join() === '3,1,2');
     const rate = async (id) => Number(await text(page, id));
-    await until(async () => (await rate('delivered')) > (await rate('published')), 'two of each');
+    await until(async () => (await rate('delivered')) > (await rate('published')), 'twice as many deliveries');
     await until(async () => (await text(page, 'session-count')) === '2', 'the page and the client as sessions');
     assert.equal(await page.locator('#sessions > tr').count(), 2);
     await close(page, `broker-${colorScheme}`);
@@ -79,7 +79,7 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
-await check('the page asks for a login when guests are not let in', async () => {
+await check('the page asks for a login when its login is rejected', async () => {
   const page = await open();
   await until(async () => (await text(page, 'state')) === 'online', 'the page online');
   await page.evaluate(() => sessionStorage.setItem('credentials', '{"login":"eve","passcode":"wrong"}'));

@@ -1,8 +1,8 @@
-// What every client's peer does: it waits for receipts and messages, and keeps how it ended.
+// The parts of a test client that do not depend on the third-party client.
 
 import { within } from '../support.mjs';
 
-/** The broker under judgement. */
+/** The broker under test. */
 export const BROKER = {
   ws: process.env.BROKER_WS,
   tcp: process.env.BROKER_TCP,
@@ -11,26 +11,27 @@ export const BROKER = {
 };
 
 /**
- * One connection of a foreign client. A client's own class sends the frames; its methods resolve when the broker has
- * answered, and reject at an ERROR.
+ * A connection of a third-party client. A subclass for each client sends the frames; its methods resolve when the broker
+ * has answered, and reject at an ERROR.
  *
- * It has: `send(destination, body, headers)`, `subscribe(destination, headers)` for an `Inbox`, `unsubscribe(inbox)`,
- * `ack(message, headers)`, `nack(message)`, `begin(id)`, `commit(id)`, `abort(id)`, `leave()` for an orderly end,
- * `cut()` for any other, and `fallSilent()`. A message is `{ headers, body }`, the body a Buffer.
+ * Its methods are: `send(destination, body, headers)`, `subscribe(destination, headers)`, which returns an `Inbox`,
+ * `unsubscribe(inbox)`, `ack(message, headers)`, `nack(message)`, `begin(id)`, `commit(id)`, `abort(id)`, `leave()`,
+ * which sends DISCONNECT and returns true if it was answered with RECEIPT, `terminate()`, which closes the connection
+ * without DISCONNECT, and `stopSending()`. A message is `{ headers, body }`; the body is a Buffer.
  */
 export class Peer {
-  #tell;
-  #end;
+  #resolveError;
+  #resolveOver;
   #issued = 0;
-  /** What the broker has to answer yet: receipts by name, and CONNECT. */
+  /** Promises of answers: by receipt, and of CONNECTED. */
   #open = new Map();
-  /** Of CONNECTED. */
+  /** Headers of CONNECTED. */
   headers = undefined;
   heartBeats = 0;
   /** Resolves with the headers of an ERROR. */
-  error = new Promise((resolve) => (this.#tell = resolve));
+  error = new Promise((resolve) => (this.#resolveError = resolve));
   /** Resolves at the end of the connection. */
-  over = new Promise((resolve) => (this.#end = resolve));
+  over = new Promise((resolve) => (this.#resolveOver = resolve));
 
   static async connect(options) {
     const peer = new this({ version: '1.2', heartBeats: 0, ...BROKER, ...options });
@@ -38,7 +39,7 @@ export class Peer {
     return peer;
   }
 
-  /** Resolves at the RECEIPT of what `action` sends with the headers it is given. */
+  /** Calls `action` with headers that ask for a receipt, and resolves at the RECEIPT. */
   receipted(action) {
     const receipt = `receipt-${++this.#issued}`;
     const answer = this.#answer(receipt);
@@ -46,34 +47,34 @@ export class Peer {
     return answer;
   }
 
-  /** Resolves when the broker has answered what comes after `action`, where a client cannot ask for receipts. */
+  /** Calls `action`, and resolves when the broker has answered a later frame; for clients that cannot ask for receipts. */
   followed(action) {
     action();
-    return this.send('/topic/fence', 'behind it');
+    return this.send('/topic/fence', 'a later frame');
   }
 
-  /** To be called at CONNECTED. */
+  /** Must be called at CONNECTED. */
   onConnected(headers) {
     this.headers = headers;
     this.#open.get('CONNECTED')?.resolve();
     this.#open.delete('CONNECTED');
   }
 
-  /** To be called at a RECEIPT; tells whether it was asked for. */
+  /** Must be called at a RECEIPT. Returns true if `receipted` waits for it. */
   onReceipt(receipt) {
     this.#open.get(receipt)?.resolve();
     return this.#open.delete(receipt);
   }
 
-  /** To be called at an ERROR. */
+  /** Must be called at an ERROR. */
   onError(headers) {
-    this.#tell(headers);
+    this.#resolveError(headers);
     this.#fail(new Error(`ERROR: ${headers.message}`));
   }
 
-  /** To be called when the connection has ended. */
+  /** Must be called when the connection has ended. */
   onEnd(reason = 'the connection ended') {
-    this.#end();
+    this.#resolveOver();
     this.#fail(new Error(reason));
   }
 
@@ -88,7 +89,7 @@ export class Peer {
   }
 }
 
-/** The messages of one subscription, in their order. */
+/** The messages of a subscription in order. */
 export class Inbox {
   #messages = [];
   #waiting = [];
@@ -99,25 +100,22 @@ export class Inbox {
     else this.#messages.push(message);
   }
 
+  /** Takes the next message, and waits for it if necessary. */
   next() {
     const message = this.#messages.shift();
     if (message) return Promise.resolve(message);
     return within(new Promise((resolve) => this.#waiting.push(resolve)), 'a message');
   }
 
+  /** Takes the next messages, and waits for them if necessary. */
   async take(count) {
     const messages = [];
     while (messages.length < count) messages.push(await this.next());
     return messages;
   }
 
-  /** The bodies of the next messages. */
-  async texts(count) {
-    return (await this.take(count)).map(({ body }) => body.toString());
-  }
-
-  /** All that has come and was not taken. */
-  rest() {
+  /** Takes all messages that have arrived. */
+  takeAll() {
     return this.#messages.splice(0);
   }
 }

@@ -1,9 +1,9 @@
-// What many checks begin or end with.
+// Steps that several checks share.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 
-/** A destination of this kind that nobody has used. */
+/** Returns a new destination of this kind. */
 export const fresh = (kind) => `/${kind}/interop.${randomUUID()}`;
 export const texts = (count) => Array.from({ length: count }, (_, n) => `text ${n}`);
 export const text = ({ body }) => body.toString();
@@ -12,7 +12,7 @@ export async function sendAll(peer, destination, bodies) {
   for (const body of bodies) await peer.send(destination, body);
 }
 
-/** A consumer that has these messages of a new queue. */
+/** Creates a queue with these messages, and a consumer that has received them. */
 export async function consume(connect, ack, bodies) {
   const queue = fresh('queue');
   const peer = await connect();
@@ -21,8 +21,8 @@ export async function consume(connect, ack, bodies) {
   return { peer, queue, inbox, messages: await inbox.take(bodies.length) };
 }
 
-/** Another consumer gets these messages of the queue, and no others. */
-export async function expectLeft(connect, queue, bodies) {
+/** Checks with another consumer that the queue has these messages and no others, and returns them. */
+export async function expectMessages(connect, queue, bodies) {
   const peer = await connect();
   const inbox = await peer.subscribe(queue);
   const messages = await inbox.take(bodies.length);

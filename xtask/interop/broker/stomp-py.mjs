@@ -1,14 +1,14 @@
-// stomp.py over TCP and over WebSocket, against any broker. The client itself is in stomp_py.py.
+// Tests any broker with stomp.py over TCP and over WebSocket. The client itself is in stomp_py.py.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 import { within } from '../support.mjs';
-import { judge } from './judge.mjs';
+import { testWith } from './run.mjs';
 import { Inbox, Peer } from './peer.mjs';
 
-/** The Python program, in which all connections are. */
+/** The Python program, which has all connections. */
 class Python {
   #peers = [];
   #process = spawn(path('../.venv/bin/python'), [path('stomp_py.py')], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -16,12 +16,12 @@ class Python {
   constructor() {
     process.once('exit', () => this.#process.kill('SIGKILL'));
     createInterface({ input: this.#process.stdout }).on('line', (line) => {
-      const { peer, event, ...what } = JSON.parse(line);
-      this.#peers[peer](event, what);
+      const { peer, event, ...details } = JSON.parse(line);
+      this.#peers[peer](event, details);
     });
   }
 
-  /** A new connection, which hands what it receives to `listener`; gives the function that calls it. */
+  /** Creates a connection whose events go to `listener`, and returns a function that calls its methods. */
   peer(listener) {
     const peer = this.#peers.push(listener) - 1;
     return (call, args = {}) => this.#process.stdin.write(`${JSON.stringify({ peer, call, args })}\n`);
@@ -33,10 +33,10 @@ const python = new Python();
 class StompPy extends Peer {
   static client = 'stomp.py';
   static versions = ['1.2', '1.1', '1.0'];
-  static unable = ['WebSocket'];
+  static lacks = ['WebSocket'];
   #inboxes = [];
   #version;
-  #receiptedEnd = false;
+  #disconnectReceipted = false;
 
   constructor({ version, login, passcode, heartBeats, ...broker }) {
     super();
@@ -59,7 +59,7 @@ class StompPy extends Peer {
   send(destination, body, headers) {
     body = Buffer.from(body).toString('base64');
     return this.receipted((receipt) =>
-      this.call('send_octets', { destination, body, headers: { ...headers, ...receipt } }),
+      this.call('send_base64', { destination, body, headers: { ...headers, ...receipt } }),
     );
   }
 
@@ -84,7 +84,7 @@ class StompPy extends Peer {
     return this.receipted((receipt) => this.call('nack', { ...this.#delivery(message), ...receipt }));
   }
 
-  /** What names a message in this version. */
+  /** The headers that identify a message in this version. */
   #delivery({ headers: { ack, 'message-id': id, subscription } }) {
     return { '1.2': { id: ack }, '1.1': { id, subscription }, '1.0': { id } }[this.#version];
   }
@@ -101,11 +101,11 @@ class StompPy extends Peer {
     return this.receipted((headers) => this.call('abort', { transaction, headers }));
   }
 
-  /** The client chooses the receipt of its DISCONNECT itself. */
+  /** The client chooses the name of the receipt of DISCONNECT. */
   async leave() {
     this.call('disconnect');
-    await within(this.over, 'the end');
-    return this.#receiptedEnd;
+    await within(this.over, 'the end of the connection');
+    return this.#disconnectReceipted;
   }
 
   #message(headers, body) {
@@ -113,21 +113,21 @@ class StompPy extends Peer {
   }
 
   #receipt(id) {
-    if (!this.onReceipt(id)) this.#receiptedEnd = true;
+    if (!this.onReceipt(id)) this.#disconnectReceipted = true;
   }
 
-  cut() {
-    this.call('cut');
+  terminate() {
+    this.call('terminate');
   }
 
-  fallSilent() {
-    this.call('fall_silent');
+  stopSending() {
+    this.call('stop_sending');
   }
 
-  static stay({ tcp, login, passcode }, destination) {
+  static subscribeForever({ tcp, login, passcode }, destination) {
     const inbox = new Inbox();
     const call = python.peer((event, { body }) => event === 'message' && inbox.push(body));
-    call('stay', { address: address(tcp), login, passcode, destination });
+    call('subscribe_forever', { address: address(tcp), login, passcode, destination });
     return { inbox, leave: () => {} };
   }
 }
@@ -135,7 +135,7 @@ class StompPy extends Peer {
 class OverWebSocket extends StompPy {
   static client = 'stomp.py over WebSocket';
   static versions = ['1.2'];
-  static unable = ['coming back'];
+  static lacks = ['reconnecting'];
 
   static wire({ ws, binary = false }) {
     const { hostname, port, pathname: path } = new URL(ws);
@@ -152,4 +152,4 @@ function path(name) {
   return fileURLToPath(new URL(name, import.meta.url));
 }
 
-await judge(StompPy, OverWebSocket);
+await testWith(StompPy, OverWebSocket);

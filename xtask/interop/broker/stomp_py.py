@@ -1,7 +1,7 @@
-"""stomp.py as stomp-py.mjs asks for it: a line of JSON on stdin is a call, one on stdout is what a connection received.
+"""Controls stomp.py for stomp-py.mjs: each line of JSON on stdin is a call, each on stdout an event of a connection.
 
-A call is {"peer", "call", "args"}: "open" makes the connection, all others are the connection's own methods or those of
-Peer. Octets are in Base64.
+A call is {"peer", "call", "args"}: "open" creates the connection, other calls are methods of Peer or of the connection.
+Bodies are in Base64.
 """
 
 import base64
@@ -16,13 +16,13 @@ import stomp
 from stomp.adapter.ws import WSStompConnection
 
 TCP = {"1.0": stomp.Connection10, "1.1": stomp.Connection11, "1.2": stomp.Connection12}
-TELLING = threading.Lock()
+OUTPUT = threading.Lock()
 
 logging.disable(logging.CRITICAL)
 
 
 class Peer(stomp.ConnectionListener):
-    """One connection, which tells what it receives."""
+    """A connection, which prints its events."""
 
     def __init__(self, name):
         self.name = name
@@ -38,67 +38,67 @@ class Peer(stomp.ConnectionListener):
         self.connection.set_listener("peer", self)
         self.connection.connect(login, passcode)
 
-    def stay(self, address, login, passcode, destination):
-        """Comes back as the documentation of stomp.py shows it: by connecting anew in on_disconnected.
+    def subscribe_forever(self, address, login, passcode, destination):
+        """Reconnects in on_disconnected, as the documentation of stomp.py shows it.
 
-        The thread that has lost the old socket may still close the new one, or none may be there yet: then once more.
+        A call may fail, since the thread that lost the old socket may close the new one too: then it connects again.
         """
         self.connection = stomp.Connection12(
             [tuple(address)], vhost="/", auto_decode=False, reconnect_attempts_max=-1, reconnect_sleep_max=0.2
         )
 
-        entering = threading.Lock()
+        connecting = threading.Lock()
 
-        def enter():
-            # It is called again by what fails in it.
-            if not entering.acquire(blocking=False):
+        def connect():
+            # A failure in here calls on_disconnected, which calls this function again.
+            if not connecting.acquire(blocking=False):
                 return
-            is_in = False
-            while not is_in:
+            connected = False
+            while not connected:
                 try:
                     self.connection.connect(login, passcode, wait=True)
-                    self.connection.subscribe(destination, id="stay")
-                    is_in = self.connection.is_connected()
+                    self.connection.subscribe(destination, id="0")
+                    connected = self.connection.is_connected()
                 except (OSError, stomp.exception.StompException):
                     time.sleep(0.1)
-            entering.release()
+            connecting.release()
 
-        self.on_disconnected = enter
+        self.on_disconnected = connect
         self.connection.set_listener("peer", self)
-        enter()
+        connect()
 
-    def send_octets(self, destination, body, headers):
+    def send_base64(self, destination, body, headers):
         self.connection.send(destination, base64.b64decode(body), headers=headers)
 
-    def cut(self):
+    def terminate(self):
         wire = self.connection.transport.socket
         if wire:
             getattr(wire, "sock", wire).shutdown(socket.SHUT_RDWR)
 
-    def fall_silent(self):
+    def stop_sending(self):
         self.connection.transport.transmit = lambda frame: None
 
     def on_connected(self, frame):
-        self.tell("connected", headers=frame.headers)
+        self.report("connected", headers=frame.headers)
 
     def on_receipt(self, frame):
-        self.tell("receipt", headers=frame.headers)
+        self.report("receipt", headers=frame.headers)
 
     def on_error(self, frame):
-        self.tell("error", headers=frame.headers)
+        self.report("error", headers=frame.headers)
 
     def on_message(self, frame):
-        self.tell("message", headers=frame.headers, body=base64.b64encode(frame.body).decode())
+        self.report("message", headers=frame.headers, body=base64.b64encode(frame.body).decode())
 
     def on_heartbeat(self):
-        self.tell("heart-beat")
+        self.report("heart-beat")
 
     def on_disconnected(self):
-        self.tell("end")
+        self.report("end")
 
-    def tell(self, event, **what):
-        with TELLING:
-            print(json.dumps({"peer": self.name, "event": event, **what}), flush=True)
+    def report(self, event, **details):
+        with OUTPUT:
+            print(json.dumps({"peer": self.name, "event": event, **details}), flush=True)
 
 
 def main():
@@ -110,7 +110,7 @@ def main():
             method = getattr(peer, call["call"], None) or getattr(peer.connection, call["call"])
             method(**call["args"])
         except (OSError, AttributeError, stomp.exception.StompException) as error:
-            peer.tell("failed", reason=repr(error))
+            peer.report("failed", reason=repr(error))
 
 
 main()

@@ -1,16 +1,16 @@
-// stompit over TCP, against any broker.
+// Tests any broker with stompit over TCP.
 
 import stompit from 'stompit';
 
 import { within } from '../support.mjs';
-import { judge } from './judge.mjs';
+import { testWith } from './run.mjs';
 import { Inbox, Peer } from './peer.mjs';
 
 class Stompit extends Peer {
   static client = 'stompit';
   static versions = ['1.2', '1.1', '1.0'];
-  /** Of an ERROR it gives only the message, and then it ends the connection itself. */
-  static unable = ['errors', 'WebSocket'];
+  /** The client passes on only the message of an ERROR, and then closes the connection itself. */
+  static lacks = ['errors', 'WebSocket'];
 
   constructor({ tcp, login, passcode, version, heartBeats }) {
     super();
@@ -26,12 +26,12 @@ class Stompit extends Peer {
       this.client = client;
       client.on('error', (error) => this.#failed(error));
       client.on('end', () => this.onEnd());
-      // It writes a frame in parts, which would wait for one another.
+      // The client writes a frame in several parts, which Nagle's algorithm would delay.
       client.getTransportSocket().setNoDelay();
       client.getTransportSocket().on('data', (data) => (this.heartBeats += data.equals(LF)));
       this.onConnected(client.headers);
     };
-    mend(stompit.connect({ ...address(tcp), connectHeaders }, connected));
+    patch(stompit.connect({ ...address(tcp), connectHeaders }, connected));
   }
 
   #failed(error) {
@@ -39,7 +39,7 @@ class Stompit extends Peer {
     this.onEnd();
   }
 
-  /** The client names its receipts itself. */
+  /** The client chooses the names of its receipts. */
   receipted(action) {
     return super.receipted(({ receipt }) => action({ onReceipt: () => this.onReceipt(receipt) }));
   }
@@ -87,22 +87,22 @@ class Stompit extends Peer {
     return this.receipted((options) => this.transaction.abort(options));
   }
 
-  /** The client ends without an error only when its DISCONNECT was receipted. */
+  /** The client calls back without an error only if its DISCONNECT was answered with RECEIPT. */
   leave() {
     const left = new Promise((resolve) => this.client.disconnect((error) => resolve(!error)));
-    return within(left, 'the end');
+    return within(left, 'the end of the connection');
   }
 
-  cut() {
+  terminate() {
     this.client?.getTransportSocket().destroy();
   }
 
-  fallSilent() {
+  stopSending() {
     this.client.getTransportSocket().write = () => true;
   }
 
-  /** Comes back, and subscribes again, by the client's own means. */
-  static stay({ tcp, login, passcode }, destination) {
+  /** The client reconnects and subscribes again by itself. */
+  static subscribeForever({ tcp, login, passcode }, destination) {
     const inbox = new Inbox();
     const servers = [{ ...address(tcp), connectHeaders: { host: '/', login, passcode } }];
     const failover = new stompit.ConnectFailover(servers, { initialReconnectDelay: 100, maxReconnectDelay: 200 });
@@ -117,8 +117,8 @@ class Stompit extends Peer {
 
 const LF = Buffer.from('\n');
 
-/** An ERROR with a plain text would be emitted by the frame, where nobody can hear it, and not by the client. */
-function mend(client) {
+/** Lets the client emit an ERROR whose body is plain text. Without the patch the frame emits it, without listeners. */
+function patch(client) {
   client.setCommandHandlers = (handlers) => {
     const ERROR = (frame, ...rest) => {
       frame.on('error', (error) => client.destroy(error));
@@ -133,4 +133,4 @@ function address(tcp) {
   return { host, port: Number(port) };
 }
 
-await judge(Stompit);
+await testWith(Stompit);

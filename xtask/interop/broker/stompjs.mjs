@@ -1,10 +1,10 @@
-// @stomp/stompjs over WebSocket, against any broker.
+// Tests any broker with @stomp/stompjs over WebSocket.
 
 import { Client, Versions } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
 
 import { within } from '../support.mjs';
-import { judge } from './judge.mjs';
+import { testWith } from './run.mjs';
 import { Inbox, Peer } from './peer.mjs';
 
 Object.assign(globalThis, { WebSocket });
@@ -28,7 +28,7 @@ class StompJs extends Peer {
       onWebSocketClose: () => this.onEnd(),
       onHeartbeatReceived: () => (this.heartBeats += 1),
       onUnhandledReceipt: ({ headers }) => this.onReceipt(headers['receipt-id']),
-      onDisconnect: () => (this.receiptedEnd = true),
+      onDisconnect: () => (this.disconnectReceipted = true),
     });
     this.client.activate();
   }
@@ -75,20 +75,20 @@ class StompJs extends Peer {
   }
 
   async leave() {
-    await within(this.client.deactivate(), 'the end');
-    return this.receiptedEnd;
+    await within(this.client.deactivate(), 'the end of the connection');
+    return this.disconnectReceipted;
   }
 
-  cut() {
+  terminate() {
     this.client.webSocket?.terminate();
   }
 
-  fallSilent() {
+  stopSending() {
     this.client.webSocket.send = () => {};
   }
 
-  /** Subscribes whenever it is connected, and comes back by the client's own means. */
-  static stay({ ws, login, passcode }, destination) {
+  /** Subscribes at each CONNECTED. The client reconnects by itself. */
+  static subscribeForever({ ws, login, passcode }, destination) {
     const inbox = new Inbox();
     const client = new Client({
       brokerURL: ws,
@@ -101,4 +101,4 @@ class StompJs extends Peer {
   }
 }
 
-await judge(StompJs);
+await testWith(StompJs);

@@ -1,19 +1,19 @@
-// What a broker must do with transactions.
+// Checks of transactions.
 
 import assert from 'node:assert/strict';
 
-import { consume, expectLeft, fresh, text, texts } from './scenes.mjs';
+import { consume, expectMessages, fresh, text, texts } from './scenes.mjs';
 
 export const TRANSACTIONS = [
   ...['topic', 'queue'].map((kind) => ({
-    name: `what is sent to a ${kind} in a transaction comes at COMMIT`,
+    name: `messages to a ${kind} in a transaction are delivered at COMMIT`,
     async body(connect) {
       const peer = await connect();
       const destination = fresh(kind);
       const inbox = await peer.subscribe(destination);
       await peer.begin('tx');
-      hold(peer, destination, 'one');
-      hold(peer, destination, 'two');
+      sendInTransaction(peer, destination, 'one');
+      sendInTransaction(peer, destination, 'two');
       await peer.send(destination, 'outside');
       assert.equal(text(await inbox.next()), 'outside');
       await peer.commit('tx');
@@ -21,7 +21,7 @@ export const TRANSACTIONS = [
     },
   })),
   {
-    name: 'a SEND in a transaction is receipted before COMMIT',
+    name: 'a SEND in a transaction is answered with RECEIPT before COMMIT',
     async body(connect) {
       const peer = await connect();
       await peer.begin('tx');
@@ -29,31 +29,31 @@ export const TRANSACTIONS = [
     },
   },
   {
-    name: 'what is sent in a transaction never comes after ABORT',
+    name: 'messages of an aborted transaction are never delivered',
     async body(connect) {
       const peer = await connect();
       const topic = fresh('topic');
       const inbox = await peer.subscribe(topic);
       await peer.begin('tx');
-      hold(peer, topic, 'aborted');
+      sendInTransaction(peer, topic, 'aborted');
       await peer.abort('tx');
       await peer.send(topic, 'outside');
       assert.equal(text(await inbox.next()), 'outside');
     },
   },
   {
-    name: 'an ACK in a transaction counts from COMMIT on',
+    name: 'an ACK in a transaction takes effect at COMMIT',
     async body(connect) {
       const { peer, queue, messages } = await consume(connect, 'client-individual', texts(2));
       await peer.begin('tx');
       await peer.ack(messages[0], { transaction: 'tx' });
       await peer.commit('tx');
-      peer.cut();
-      await expectLeft(connect, queue, ['text 1']);
+      peer.terminate();
+      await expectMessages(connect, queue, ['text 1']);
     },
   },
   {
-    name: 'after ABORT an ACK in the transaction has not been, and may come again',
+    name: 'an ACK in an aborted transaction has no effect and may be sent again',
     async body(connect) {
       const { peer, queue, messages } = await consume(connect, 'client-individual', texts(3));
       await peer.begin('tx');
@@ -61,24 +61,24 @@ export const TRANSACTIONS = [
       await peer.ack(messages[1], { transaction: 'tx' });
       await peer.abort('tx');
       await peer.ack(messages[0]);
-      peer.cut();
-      await expectLeft(connect, queue, ['text 1', 'text 2']);
+      peer.terminate();
+      await expectMessages(connect, queue, ['text 1', 'text 2']);
     },
   },
   {
-    name: 'a transaction that is open when its connection ends is aborted',
+    name: 'a transaction is aborted when its connection ends',
     async body(connect) {
       const { peer, queue, messages } = await consume(connect, 'client-individual', texts(2));
       await peer.begin('tx');
       await peer.ack(messages[0], { transaction: 'tx' });
-      hold(peer, queue, 'never');
-      peer.cut();
-      await expectLeft(connect, queue, texts(2));
+      sendInTransaction(peer, queue, 'never');
+      peer.terminate();
+      await expectMessages(connect, queue, texts(2));
     },
   },
 ];
 
-/** Sends in the transaction `tx`, whenever the receipt comes. */
-function hold(peer, destination, body) {
+/** Sends in the transaction `tx` without waiting for the receipt. */
+function sendInTransaction(peer, destination, body) {
   peer.send(destination, body, { transaction: 'tx' }).catch(() => {});
 }

@@ -1,9 +1,9 @@
-// webstomp-client over WebSocket, against any broker.
+// Tests any broker with webstomp-client over WebSocket.
 
 import { WebSocket } from 'ws';
 import webstomp from 'webstomp-client';
 
-import { judge } from './judge.mjs';
+import { testWith } from './run.mjs';
 import { Inbox, Peer } from './peer.mjs';
 
 Object.assign(globalThis, { WebSocket });
@@ -11,8 +11,8 @@ Object.assign(globalThis, { WebSocket });
 class Webstomp extends Peer {
   static client = 'webstomp-client';
   static versions = ['1.2', '1.1', '1.0'];
-  /** It splits frames at any NUL, neither escapes nor unescapes, and closes in the middle of its DISCONNECT. */
-  static unable = ['binary bodies', 'escapes', 'orderly ends'];
+  /** The client splits frames at any NUL, does not escape headers, and closes before its DISCONNECT is complete. */
+  static lacks = ['binary bodies', 'escapes', 'DISCONNECT'];
 
   constructor({ ws, login, passcode, version, heartBeats, binary }) {
     super();
@@ -66,35 +66,35 @@ class Webstomp extends Peer {
     return this.followed(() => this.client.abort(id));
   }
 
-  cut() {
+  terminate() {
     this.client.ws.terminate();
   }
 
-  fallSilent() {
+  stopSending() {
     this.client.ws.send = () => {};
   }
 
-  /** It has no means to come back: it is made anew when its connection is lost. */
-  static stay(broker, destination) {
+  /** The client does not reconnect, so that each lost connection needs a new client. */
+  static subscribeForever(broker, destination) {
     const inbox = new Inbox();
     let client;
-    let left = false;
+    let hasLeft = false;
     const connect = () => {
       client = webstomp.client(broker.ws, { debug: false });
       client.ws.addEventListener('error', () => {});
       client.connect(
         { login: broker.login, passcode: broker.passcode },
         () => client.subscribe(destination, ({ body }) => inbox.push(body)),
-        () => left || setTimeout(connect, 100),
+        () => hasLeft || setTimeout(connect, 100),
       );
     };
     connect();
     const leave = () => {
-      left = true;
+      hasLeft = true;
       client.ws.terminate();
     };
     return { inbox, leave };
   }
 }
 
-await judge(Webstomp);
+await testWith(Webstomp);
