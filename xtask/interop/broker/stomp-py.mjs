@@ -37,6 +37,7 @@ class StompPy extends Peer {
   #inboxes = [];
   #version;
   #disconnectReceipted = false;
+  #resolveLeft;
 
   constructor({ version, login, passcode, heartBeats, ...broker }) {
     super();
@@ -47,6 +48,7 @@ class StompPy extends Peer {
       else if (event === 'message') this.#message(headers, Buffer.from(body, 'base64'));
       else if (event === 'error') this.onError(headers);
       else if (event === 'heart-beat') this.heartBeats += 1;
+      else if (event === 'left') this.#resolveLeft();
       else this.onEnd(reason);
     });
     this.call('open', { version, login, passcode, heart_beats: heartBeats, ...this.constructor.wire(broker) });
@@ -103,8 +105,9 @@ class StompPy extends Peer {
 
   /** The client chooses the name of the receipt of DISCONNECT. */
   async leave() {
-    this.call('disconnect');
-    await within(this.over, 'the end of the connection');
+    const left = new Promise((resolve) => (this.#resolveLeft = resolve));
+    this.call('leave');
+    await within(left, 'the end of the connection');
     return this.#disconnectReceipted;
   }
 

@@ -70,6 +70,16 @@ class Peer(stomp.ConnectionListener):
     def send_base64(self, destination, body, headers):
         self.connection.send(destination, base64.b64decode(body), headers=headers)
 
+    def leave(self):
+        """Sends DISCONNECT, and reports "left" after all other events of the connection.
+
+        At the RECEIPT, stomp.py calls on_disconnected before on_receipt: "end" is not the last event.
+        """
+        receiver = self.connection.transport.io_thread
+        self.connection.disconnect()
+        receiver.join(timeout=5)
+        self.report("left")
+
     def terminate(self):
         wire = self.connection.transport.socket
         if wire:
