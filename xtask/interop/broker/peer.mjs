@@ -23,7 +23,7 @@ export class Peer {
   #resolveError;
   #resolveOver;
   #issued = 0;
-  /** Promises of answers: by receipt, and of CONNECTED. */
+  /** The expected answers, by receipt or as CONNECTED. */
   #open = new Map();
   /** Headers of CONNECTED. */
   headers = undefined;

@@ -19,7 +19,6 @@ const RULES: &[Rule] = &[
         within: "crates/",
         except: &[
             "crates/stomp-socket/src/websocket/",
-            "crates/stomp-socket/src/websocket.rs",
             "crates/stomp-testing/src/websocket.rs",
         ],
         never: &["tungstenite", "tokio_tungstenite"],
