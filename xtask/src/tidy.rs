@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: rules of the architecture that the compiler does not check.
 
+mod circles;
 mod edges;
 mod modules;
 mod paths;
@@ -38,6 +39,7 @@ pub(crate) fn run() -> Result {
         ));
         let sources = source::below(&package.directory.join("src"))?;
         violations.extend(modules::check(&sources));
+        violations.extend(circles::check(&sources));
         for source in &sources {
             violations.extend(rules::check_source(&source.path, &source.text));
         }

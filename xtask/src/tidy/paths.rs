@@ -54,6 +54,27 @@ pub(crate) fn uses(text: &str) -> Vec<Path> {
     found
 }
 
+/// The paths of the `use` declarations that do not begin with `crate`, `self` or `super`: they lead to a child module, or
+/// to another crate.
+pub(crate) fn relative_uses(text: &str) -> Vec<Path> {
+    let tokens = tokens(text);
+    let mut found = Vec::new();
+    for (at, window) in tokens.windows(2).enumerate() {
+        let [(_, "use"), (_, first)] = window else {
+            continue;
+        };
+        if !["crate", "self", "super"].contains(first) {
+            let mut tree = Tree {
+                tokens: tokens.get(at + 1..).unwrap_or_default(),
+                module: &[],
+                found: &mut found,
+            };
+            tree.read(Vec::new());
+        }
+    }
+    found
+}
+
 /// A path, or a tree of paths as in `use a::{b, c::d}`.
 struct Tree<'a> {
     /// The tokens that have not been read yet.

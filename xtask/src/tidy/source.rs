@@ -31,6 +31,16 @@ pub(crate) fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with("//"))
 }
 
+/// The path of the module in `file`, which is relative to the crate's sources; empty for the root.
+pub(crate) fn module_path(file: &str) -> Vec<String> {
+    let path = file.strip_suffix(".rs").unwrap_or(file);
+    let path = path.strip_suffix("/mod").unwrap_or(path);
+    if path == "lib" || path == "main" {
+        return Vec::new();
+    }
+    path.split('/').map(str::to_owned).collect()
+}
+
 fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
@@ -91,5 +101,16 @@ mod tests {
     fn the_test_module_ends_the_code() {
         let text = "fn f() {}\n#[cfg(test)]\nmod samples;\nfn g() {}\n\n#[cfg(test)]\nmod t {\n}\n";
         assert_eq!(lines(text).last(), Some(&(4, "fn g() {}")));
+    }
+
+    #[test]
+    fn a_file_names_its_module() {
+        assert_eq!(module_path("core.rs"), ["core"]);
+        assert!(module_path("lib.rs").is_empty());
+        assert_eq!(module_path("core/mod.rs"), ["core"]);
+        assert_eq!(
+            module_path("core/state/timers.rs"),
+            ["core", "state", "timers"]
+        );
     }
 }
