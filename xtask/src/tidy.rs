@@ -4,6 +4,7 @@ mod circles;
 mod edges;
 mod modules;
 mod paths;
+mod prose;
 mod rules;
 mod source;
 
@@ -42,6 +43,7 @@ pub(crate) fn run() -> Result {
         violations.extend(circles::check(&sources));
         for source in &sources {
             violations.extend(rules::check_source(&source.path, &source.text));
+            violations.extend(prose::check(source));
         }
     }
     violations.sort();
