@@ -73,7 +73,7 @@ impl EncodedFrame {
     }
 }
 
-/// One connection as a [`Stream`] of [`Inbound`] items and a [`Sink`] of [`Outbound`] items.
+/// One connection as a `Stream` of [`Inbound`] items and a `Sink` of [`Outbound`] items.
 ///
 /// - **Reading.** A WebSocket message may contain several frames or a piece of one; text and binary messages are
 ///   equivalent. After `CONNECT`, the socket reads nothing more until [`resume`](Socket::resume) is called. The last
