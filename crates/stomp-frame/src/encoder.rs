@@ -84,6 +84,18 @@ impl Encoder {
         Ok(())
     }
 
+    /// Appends a whole `RECEIPT`, without a [`Frame`] for it.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Inexpressible`], if the version cannot express a character of the id.
+    pub fn receipt(self, id: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
+        self.command(Command::Receipt, out);
+        self.header(header::RECEIPT_ID, id, out)?;
+        self.body(b"", out);
+        Ok(())
+    }
+
     /// Appends the line of the command.
     pub fn command(self, command: Command, out: &mut BytesMut) {
         out.put_slice(command.as_str().as_bytes());

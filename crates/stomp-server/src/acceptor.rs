@@ -2,12 +2,12 @@
 
 use crate::{
     Config, Incoming, Listener,
-    handshake::Handshake,
     limits::{ConnectionPermit, Connections},
     listener,
     log_throttle::LogThrottle,
     refusal::Refusal,
     sniff::{Protocol, Sniff},
+    websocket_handshake::Handshake,
 };
 use bytes::Bytes;
 use http::{Request, Response};

@@ -44,10 +44,10 @@ pub mod tls;
 mod upgrade;
 
 mod acceptor;
-mod handshake;
 mod log_throttle;
 mod refusal;
 mod sniff;
+mod websocket_handshake;
 
 pub use config::Config;
 pub use limits::{ConnectionCounts, ConnectionLimits};

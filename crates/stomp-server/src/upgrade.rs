@@ -1,7 +1,7 @@
 //! A tower service for WebSocket handshakes.
 
 use crate::{
-    Config, ConnectionCounts, handshake::Handshake, limits::Connections, refusal::Refusal,
+    Config, ConnectionCounts, limits::Connections, refusal::Refusal, websocket_handshake::Handshake,
 };
 use bytes::Bytes;
 use http::{Extensions, Request, Response};

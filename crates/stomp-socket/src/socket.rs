@@ -16,9 +16,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use stomp_frame::{
-    Command, Decoded, Decoder, EncodeError, Encoder, Frame, Limits, Version, header,
-};
+use stomp_frame::{Decoded, Decoder, EncodeError, Encoder, Frame, Limits, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// An item received from a peer.
@@ -255,9 +253,7 @@ impl Socket {
                 Ok(())
             }
             Outbound::Receipt(id) => self.transport.put(&mut |out| {
-                encoder.command(Command::Receipt, out);
-                encoder.header(header::RECEIPT_ID, id, out)?;
-                encoder.body(b"", out);
+                encoder.receipt(id, out)?;
                 Ok(kind(true))
             }),
             Outbound::HeartBeat => self.transport.put(&mut |out: &mut BytesMut| {

@@ -53,7 +53,8 @@ impl<S> App<S> {
     where
         Router<S>: Buildable,
     {
-        let text = format!("{address:?}");
+        // Addresses implement no `Display`, and a string is quoted in `Debug`.
+        let text = format!("{address:?}").trim_matches('"').to_owned();
         let listener = bind(address).await.map_err(|error| StartupError::Listen {
             address: text,
             error,

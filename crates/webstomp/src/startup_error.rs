@@ -1,14 +1,15 @@
 //! Errors of an app that cannot start.
 
-use std::io;
+use std::{fmt, io};
 use stomp_router::RouteErrors;
 use stomp_session::InvalidConfig;
 use thiserror::Error;
 
 /// Reason why an app cannot be mounted or listen.
 ///
-/// The message says all there is to say, so no error is repeated as its source.
-#[derive(Debug, Error)]
+/// The message says all there is to say, so no error is repeated as its source. `Debug` shows the same message, because
+/// that is what a failed `main` prints.
+#[derive(Error)]
 #[non_exhaustive]
 pub enum StartupError {
     /// Routes conflict or are malformed, or a route lacks a policy. The message names each route and its place in the
@@ -24,11 +25,17 @@ pub enum StartupError {
     #[error("cannot listen on {address}: {error}")]
     #[non_exhaustive]
     Listen {
-        /// The address, formatted with `{:?}`, as it was given to [`App::listen`](crate::App::listen).
+        /// The address as it was given to [`App::listen`](crate::App::listen).
         address: String,
         /// The error of the operating system.
         error: io::Error,
     },
+}
+
+impl fmt::Debug for StartupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 impl From<RouteErrors> for StartupError {
