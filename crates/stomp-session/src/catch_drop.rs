@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A value whose panics in its destructor are caught. The panic hook has reported them.
+/// Holds a value and catches panics of its destructor. The panic hook has already reported them.
 #[derive(Debug)]
 pub(crate) struct CatchDrop<T>(Option<T>);
 
@@ -15,7 +15,7 @@ impl<T> CatchDrop<T> {
         self.0.as_mut()
     }
 
-    /// Takes the value out. The caller drops it, without protection.
+    /// Takes the value. From then on, panics of its destructor are not caught.
     pub(crate) fn take(mut self) -> Option<T> {
         self.0.take()
     }

@@ -29,7 +29,7 @@ pub(crate) enum SessionCommand {
     Close(CloseCode),
 }
 
-/// Commands in the order in which they were given, and the subscriptions that they can name.
+/// Queue of commands in the order of the calls, and the subscriptions that commands can name.
 #[derive(Default)]
 pub(crate) struct CommandQueue {
     commands: BoundedQueue<SessionCommand>,
@@ -39,7 +39,7 @@ pub(crate) struct CommandQueue {
 }
 
 impl CommandQueue {
-    /// An empty queue; a closed one accepts nothing.
+    /// Creates an empty queue. A closed queue accepts nothing.
     pub(crate) fn new(is_closed: bool) -> CommandQueue {
         CommandQueue {
             is_closed,
@@ -76,7 +76,8 @@ impl CommandQueue {
     ///
     /// # Errors
     ///
-    /// If the messages exceeded the bounds under [`Overflow::Disconnect`](crate::Overflow::Disconnect).
+    /// Returns [`SlowConsumer`] if the messages exceeded the bounds under
+    /// [`Overflow::Disconnect`](crate::Overflow::Disconnect).
     pub(crate) fn take(&mut self) -> Result<VecDeque<SessionCommand>, SlowConsumer> {
         let mut commands = VecDeque::new();
         self.commands.take(&mut commands).map(|()| commands)

@@ -27,8 +27,8 @@ pub struct Config {
     /// Maximum bytes of a destination, of the `id` of a subscription, and of the name of a transaction. A longer one is
     /// answered with `too-large`. Default: 255.
     pub max_destination_bytes: usize,
-    /// Maximum active subscriptions, and maximum ended ones whose ids the session remembers. One more is answered with
-    /// `too-many-subscriptions`. 0 allows none. Default: 256.
+    /// Maximum active subscriptions, and maximum ended ones whose ids the session remembers. A further `SUBSCRIBE` gets
+    /// the error `too-many-subscriptions`. 0 allows none. Default: 256.
     pub max_subscriptions: usize,
     /// Maximum frames that are read ahead while a request is being handled. Then reading pauses. Default: 32.
     pub max_inbox_frames: usize,
@@ -45,15 +45,15 @@ pub struct Config {
     pub max_transactions: usize,
     /// Maximum frames of a transaction. One more is answered with `transaction-too-large`. Default: 256.
     pub max_transaction_frames: usize,
-    /// Maximum bytes of the frames of all open transactions, beyond which a frame is answered with
+    /// Maximum bytes of the frames of all open transactions. A frame that exceeds the bound is answered with
     /// `transaction-too-large`. The first frame always fits. Default: 1 MiB.
     pub max_transaction_bytes: usize,
-    /// Maximum bytes that are written and not sent yet. The frame that exceeds the bound is still written; then the
+    /// Maximum bytes that wait to be sent to the peer. The frame that exceeds the bound is still accepted; then the
     /// streams and reading pause. Default: 512 KiB.
     pub max_outbound_bytes: usize,
-    /// Maximum frames that are written and not sent yet. Then the streams and reading pause. Default: 1,024.
+    /// Maximum frames that wait to be sent to the peer. Then the streams and reading pause. Default: 1,024.
     pub max_outbound_frames: usize,
-    /// Maximum time for which the peer takes nothing of what is written. Then the connection is aborted. Default: 10 s.
+    /// Maximum time for which the peer reads nothing while output waits. Then the connection is aborted. Default: 10 s.
     pub write_timeout: Duration,
     /// Bounds of the messages that [`Session::message`](crate::Session::message) queues. Default: 256 messages,
     /// 256 KiB.
@@ -76,7 +76,7 @@ pub struct Config {
     pub heart_beat: HeartBeat,
     /// Interval of the WebSocket pings for a silent peer that has promised no heart-beats. Default: 25 s.
     pub ping_interval: Duration,
-    /// Maximum time until such a ping is answered. Then the peer gets `heart-beat-timeout`. Default: 10 s.
+    /// Maximum time until a ping is answered. Then the peer gets `heart-beat-timeout`. Default: 10 s.
     pub ping_timeout: Duration,
     /// Registry of the connected sessions. Default: a new one.
     pub sessions: Sessions,
@@ -178,8 +178,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If a value is impossible: a timeout or an interval of zero, or a bound of 0 below which nothing can be sent,
-    /// received or acknowledged. The error names the field.
+    /// Returns an error if a value is impossible: a timeout or interval of zero, or a bound of 0 with which nothing can
+    /// be sent, received or acknowledged. The error names the field.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         self.limits
             .validate()
@@ -218,7 +218,7 @@ impl Config {
         Ok(())
     }
 
-    /// Approximate maximum of bytes that one session makes the process hold, if the largest message for it has
+    /// Returns the approximate maximum of bytes that one session keeps in memory, if the largest message for it has
     /// `message` bytes. Memory of handlers and streams themselves is not included.
     ///
     /// | memory | maximum |
@@ -263,7 +263,7 @@ impl Config {
     }
 }
 
-/// Effect of an application error on the session: of a handler that failed, or a subscription that was refused.
+/// Effect of an application error on the session. Such an error is a failed handler or a refused subscription.
 ///
 /// Violations of the protocol always close the session, and so does a refused `CONNECT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -271,7 +271,7 @@ impl Config {
 pub enum AppErrors {
     /// The peer gets an `ERROR`, and the session continues. The frame contains the `receipt-id`, if the failed frame
     /// asked for a receipt, and the `subscription` that was refused or has failed. Existing clients handle this well,
-    /// and one refused subscription does not cost a page all the others.
+    /// and one refused subscription does not end all other subscriptions of a web page.
     #[default]
     KeepOpen,
     /// The peer gets an `ERROR` and the connection is closed, as STOMP 1.2 says: the server "MUST then close the
@@ -283,7 +283,7 @@ pub enum AppErrors {
 mod tests {
     use super::*;
 
-    /// The error for the default configuration with a change.
+    /// Returns the error that `validate` reports for the default configuration after a change.
     fn invalid(change: impl FnOnce(&mut Config)) -> InvalidConfig {
         let mut config = Config::default();
         change(&mut config);

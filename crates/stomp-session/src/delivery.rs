@@ -41,13 +41,13 @@ pub struct Delivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Settlement {
-    /// The peer acknowledged it. With `ack:auto`, it was sent.
+    /// The peer acknowledged the message. With `ack:auto`, the message was sent.
     Acked,
-    /// The peer refused it.
+    /// The peer refused the message with `NACK`.
     Nacked,
-    /// It was sent, and its subscription ended before the peer answered. The peer may have seen it.
+    /// The message was sent, but the subscription ended before the peer acknowledged it. The peer may have seen it.
     Abandoned,
-    /// It was never sent. The peer has not seen it.
+    /// The message was never sent. The peer has not seen it.
     Unsent,
 }
 
@@ -80,7 +80,7 @@ impl Delivery {
         self
     }
 
-    /// Settles the delivery, for consumers without a session.
+    /// Settles the delivery. Consumers other than sessions use this.
     pub fn settle(self, settlement: Settlement) {
         self.on_settled.call(settlement);
     }
@@ -127,7 +127,7 @@ pub trait IntoDelivery {
     ///
     /// # Errors
     ///
-    /// If the value cannot be serialized, or is itself an error: an item of a stream that may fail.
+    /// Returns an error if the value cannot be serialized. A `Result` with an error returns that error.
     fn into_delivery(self) -> Result<Delivery, BoxError>;
 }
 
@@ -149,8 +149,8 @@ impl<E: Into<BoxError>> IntoDelivery for Result<Delivery, E> {
     }
 }
 
-/// Callback for the outcome of a delivery, if any. Called exactly once, at the latest when it is dropped: so no path
-/// can forget it.
+/// Callback for the outcome of a delivery, if any. It is called exactly once, at the latest by its destructor, so that
+/// no code path can forget it.
 #[derive(Default)]
 pub(crate) struct SettleCallback {
     callback: Option<Box<dyn FnOnce(Settlement) + Send>>,

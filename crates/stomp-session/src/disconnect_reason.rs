@@ -14,8 +14,8 @@ pub enum DisconnectReason {
     Fault,
     /// The peer was silent for too long, or did not read what it was sent.
     Timeout,
-    /// The application failed, and such an error closes the session: a refused `CONNECT`, a service that was too
-    /// busy, or any error with [`AppErrors::Close`](crate::AppErrors::Close).
+    /// An error of the application closed the session: it refused `CONNECT`, its service was too busy, or it returned
+    /// any error under [`AppErrors::Close`](crate::AppErrors::Close).
     Error,
     /// The credentials of the peer expired, see [`Session::expires_at`](crate::Session::expires_at).
     Expired,

@@ -6,7 +6,7 @@ use thiserror::Error;
 /// Error of a service, of any type.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Error that a client may see: the only way for a handler's own words to reach it.
+/// Error that is shown to the client: a code for programs, and a text for people.
 ///
 /// It becomes an `ERROR` frame with the code as its `message` header and the text as its body. Any other error becomes
 /// `internal-error` and is logged.
@@ -111,17 +111,17 @@ impl Error for ClientError {}
 #[error("the client is not subscribed to this destination")]
 pub struct NotSubscribed;
 
-/// A service or a stream panicked. The panic hook has reported the panic itself.
+/// Error: a service or a stream panicked. The panic hook has already reported the panic itself.
 #[derive(Debug, Error)]
 #[error("a handler or a stream panicked")]
 pub(crate) struct HandlerPanicked;
 
-/// [`Requests`](crate::Requests) was dropped.
+/// Error: [`Requests`](crate::Requests) was dropped, so that no request can be handled.
 #[derive(Debug, Error)]
 #[error("`Requests` was dropped, so that no request can be handled")]
 pub(crate) struct RequestsDropped;
 
-/// A [`Responder`](crate::Responder) was dropped.
+/// Error: a [`Responder`](crate::Responder) was dropped without an answer.
 #[derive(Debug, Error)]
 #[error("a `Responder` was dropped without an answer")]
 pub(crate) struct ResponderDropped;

@@ -12,13 +12,13 @@ use std::{
 };
 use thiserror::Error;
 
-/// Identifier of a session, unique in this process and, in all likelihood, among all processes.
+/// Identifier of a session, unique in this process and almost certainly among all processes.
 ///
 /// The peer receives it in the header `session` of `CONNECTED`. The text form is the same in
 /// [`Display`](fmt::Display), [`FromStr`] and serde: 16 hexadecimal digits for the process, a hyphen, and a decimal
 /// number. An id that another process issued parses too, but equals no id of this process.
 ///
-/// Ids of one process are ordered by the time at which their sessions were made.
+/// Ids of one process are ordered by the time at which their sessions were created.
 ///
 /// ```
 /// use stomp_session::{SessionId, Sessions};
@@ -32,11 +32,11 @@ use thiserror::Error;
 pub struct SessionId {
     /// Random number of the process that issued the id.
     process: u64,
-    /// Number of the session in that process, at least 1.
+    /// Number of the session in the process that issued the id, from 1.
     number: u64,
 }
 
-/// A text is not a [`SessionId`].
+/// Error: a text is not a valid [`SessionId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "a session id is 16 lowercase hexadecimal digits, a hyphen and a decimal number without leading zeros"
@@ -52,12 +52,13 @@ pub(crate) struct SubscriptionKey(pub(crate) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StreamId(u64);
 
-/// Number of a delivery that the peer acknowledges: counted per session, in the order of sending, from 1.
+/// Number of a delivery that the peer has to acknowledge. Each session numbers these deliveries from 1, in the order of
+/// sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct DeliveryTag(u64);
 
 impl SessionId {
-    /// A new id of this process.
+    /// Issues a new id of this process.
     pub(crate) fn next() -> SessionId {
         static PROCESS: LazyLock<u64> =
             LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
@@ -117,7 +118,7 @@ impl<'de> Deserialize<'de> for SessionId {
 }
 
 impl StreamId {
-    /// A new id.
+    /// Issues a new id.
     pub(crate) fn next() -> StreamId {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         StreamId(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -125,12 +126,12 @@ impl StreamId {
 }
 
 impl DeliveryTag {
-    /// The tag of the delivery after this one.
+    /// Returns the tag of the next delivery.
     pub(crate) fn successor(self) -> DeliveryTag {
         DeliveryTag(self.0 + 1)
     }
 
-    /// Reads a tag from the header of an `ACK` or `NACK`.
+    /// Parses a tag in the form in which the peer received it. Returns `None` if the text is not a tag.
     pub(crate) fn parse(text: &str) -> Option<DeliveryTag> {
         text.strip_prefix('d')
             .and_then(parse_canonical)

@@ -6,7 +6,7 @@ use crate::{
 };
 use serde::Serialize;
 
-/// A value whose body is JSON, with `content-type:application/json`.
+/// A value that is sent or received as a JSON body, with `content-type:application/json`.
 ///
 /// As a message, it is serialized when it is sent. As an argument of a handler, it is deserialized from the body of the
 /// request.

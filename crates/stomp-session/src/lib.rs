@@ -31,7 +31,7 @@
 //! # Acknowledgments
 //!
 //! A subscription with `ack:client` or `ack:client-individual` has at most [`Config::max_unacked_messages`] messages
-//! that the peer has not acknowledged, or fewer if its `SUBSCRIBE` says so in the header `prefetch-count`. Above that
+//! that the peer has not acknowledged, or fewer if its `SUBSCRIBE` says so in the header `prefetch-count`. At that
 //! number its streams pause. The items of the streams are [`Delivery`]s, each of which reports its outcome exactly
 //! once. The session handles `ACK` and `NACK` itself; a service does not see them.
 //!

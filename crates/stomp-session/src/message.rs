@@ -27,15 +27,16 @@ struct Content {
     destination: Option<ByteString>,
     headers: Headers,
     body: Bytes,
-    /// Encoded forms by version, each made when it is first needed.
+    /// The encoded form for each version, created when it is first needed.
     tails: [OnceLock<Tail>; Version::ALL.len()],
 }
 
-/// Encoded `MESSAGE` frame from `message-id` on. The beginning differs between subscriptions.
+/// The part of an encoded `MESSAGE` frame from the header `message-id` to the end. The part before it differs between
+/// subscriptions.
 #[derive(Debug)]
 pub(crate) struct Tail {
     pub(crate) bytes: Bytes,
-    /// The body is UTF-8.
+    /// True if the body is UTF-8.
     pub(crate) is_text: bool,
 }
 
@@ -92,7 +93,7 @@ impl Message {
         Message::with_new_id(key, destination, headers, body)
     }
 
-    /// Sets the key: the thing that the message is about. Of several queued messages with the same key,
+    /// Sets the key, which names the thing that the message is about. Of several queued messages with the same key,
     /// [`Overflow::Conflate`](crate::Overflow::Conflate) keeps the latest one only. The key is not sent.
     #[must_use]
     pub fn with_key(self, key: impl Into<ByteString>) -> Message {
@@ -100,8 +101,8 @@ impl Message {
         Message::with_new_id(Some(key.into()), destination, headers, body)
     }
 
-    /// Sets the destination to which the message was sent, for subscriptions to a pattern. Without it, the
-    /// `destination` that a peer receives is that of its subscription.
+    /// Sets the destination to which the message was sent, for subscriptions to a pattern. If it is not set, the peer
+    /// receives the destination of its subscription in the header `destination`.
     #[must_use]
     pub fn with_destination(self, destination: impl Into<ByteString>) -> Message {
         let (key, _, headers, body) = self.into_parts();
@@ -126,13 +127,13 @@ impl Message {
         }
     }
 
-    /// The key, see [`Message::with_key`].
+    /// The key of the message, if [`with_key`](Message::with_key) set it.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.0.key.as_deref()
     }
 
-    /// The destination, see [`Message::with_destination`].
+    /// The destination that the message was sent to, if [`with_destination`](Message::with_destination) set it.
     #[must_use]
     pub fn destination(&self) -> Option<&str> {
         self.0.destination.as_deref()
@@ -150,7 +151,7 @@ impl Message {
         &self.0.body
     }
 
-    /// Size of the message in terms of limits: approximately its bytes on the wire.
+    /// Size of the message as the limits count it: approximately its bytes on the wire.
     pub(crate) fn weight(&self) -> usize {
         const FRAME: usize = 128;
         let headers: usize = self
@@ -162,7 +163,7 @@ impl Message {
         FRAME + headers + self.0.body.len()
     }
 
-    /// The encoded frame in `version`, from `message-id` on.
+    /// The encoded frame in `version`, from the header `message-id` to the end.
     pub(crate) fn tail(&self, version: Version) -> &Tail {
         let [v1_0, v1_1, v1_2] = &self.0.tails;
         let slot = match version {
@@ -179,7 +180,8 @@ impl Content {
         let mut out = BytesMut::with_capacity(128 + self.body.len());
         let mut put = |name: &str, value: &str| {
             if let Err(error) = encoder.header(name, value, &mut out) {
-                // Only before 1.2, which has no escapes for some characters. The rest of the message is still useful.
+                // This happens only in 1.0 and 1.1, which cannot escape some characters. The rest of the message is
+                // still useful.
                 tracing::debug!(%error, "a header of a message cannot be encoded, and is omitted");
             }
         };
@@ -213,7 +215,7 @@ pub trait IntoMessage {
     ///
     /// # Errors
     ///
-    /// If the value cannot be serialized, or is itself an error: an item of a stream that may fail.
+    /// Returns an error if the value cannot be serialized. A `Result` with an error returns that error.
     fn into_message(self) -> Result<Message, BoxError>;
 }
 

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use std::{ops::Range, sync::Arc};
 
-/// Pattern of a route, made by a router.
+/// Pattern of a route, created by a router.
 #[derive(Debug)]
 pub struct Pattern {
     text: Arc<str>,
@@ -14,7 +14,7 @@ pub struct Pattern {
 impl Pattern {
     /// Makes a pattern from its text and the names of its parameters, in order.
     ///
-    /// `index` is for the router alone, which finds its own entry by it; nothing else interprets it.
+    /// The router finds its own entry by `index`. Nothing else interprets it.
     pub fn new(text: impl Into<Arc<str>>, names: Vec<Box<str>>, index: usize) -> Pattern {
         Pattern {
             text: text.into(),

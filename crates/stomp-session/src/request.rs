@@ -32,7 +32,7 @@ impl Request {
         Request::with_context(frame, Session::detached(), None, None)
     }
 
-    /// Sets the principal of the session, in a test, unless it has one.
+    /// Sets the session's principal if it has none. For tests of services.
     #[must_use]
     pub fn with_principal(self, principal: Principal) -> Request {
         self.session.shared().set_principal(principal);

@@ -14,9 +14,9 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 use tower_service::Service;
 
-/// The requests of a session, one after the other: the next one arrives when the last one is answered.
+/// The requests of a session, one at a time: each arrives after the one before it is answered.
 ///
-/// Dropping this closes the session, as soon as the current request is answered.
+/// Dropping this value closes the session, as soon as the current request is answered.
 #[derive(Debug)]
 pub struct Requests {
     receiver: mpsc::Receiver<(Request, Responder)>,
@@ -39,7 +39,7 @@ impl Drop for Requests {
     }
 }
 
-/// Answers one request. Dropping it answers with the error `internal-error` and logs an error.
+/// Answers one request. A responder that is dropped answers with the error `internal-error` and logs it.
 #[derive(Debug)]
 pub struct Responder(oneshot::Sender<Result<Response, BoxError>>);
 
@@ -51,7 +51,7 @@ impl Responder {
 
     /// Answers with success and a response.
     pub fn respond(self, response: Response) {
-        // It fails if the session has ended, which needs no answer any more.
+        // Sending fails if the session has ended. Then it needs no answer any more.
         let _ = self.0.send(Ok(response));
     }
 
@@ -63,7 +63,7 @@ impl Responder {
 
 /// Creates the service that passes requests to the returned [`Requests`].
 pub(crate) fn channel(session: Session) -> (RequestSender, Requests) {
-    // One place is enough, as the next request follows the answer to the last one.
+    // One place is enough, because a request is sent only after the answer to the last one.
     let (sender, receiver) = mpsc::channel(1);
     (RequestSender(sender), Requests { receiver, session })
 }
@@ -93,11 +93,11 @@ impl Service<Request> for RequestSender {
     }
 }
 
-/// Answer of a [`Responder`].
+/// Future that waits for the answer of a [`Responder`].
 #[derive(Debug)]
 pub(crate) struct ResponseFuture {
     receiver: oneshot::Receiver<Result<Response, BoxError>>,
-    /// [`Requests`] existed when the request was sent.
+    /// True if [`Requests`] existed when the request was sent.
     is_received: bool,
 }
 

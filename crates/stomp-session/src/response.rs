@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use std::{fmt, pin::Pin};
 use stomp_frame::Headers;
 
-/// Messages of a subscription. An error is reported to the peer and ends the subscription.
+/// Stream of messages for a subscription. An error is reported to the peer and ends the subscription.
 pub type MessageStream = Pin<Box<dyn Stream<Item = Result<Delivery, BoxError>> + Send>>;
 
 /// Answer of a service to a [`Request`](crate::Request).
@@ -18,7 +18,7 @@ pub type MessageStream = Pin<Box<dyn Stream<Item = Result<Delivery, BoxError>> +
 /// Every response means success: if the peer asked for a receipt, it gets one. To refuse, a service returns an error.
 #[non_exhaustive]
 pub enum Response {
-    /// Success. Valid for every request; accepts a `CONNECT` without a principal.
+    /// Success. Valid for every request. As the answer to `CONNECT`, it accepts the peer without a principal.
     Done,
     /// Accepts the peer. Valid for `CONNECT`.
     Connected(Connected),
@@ -57,7 +57,7 @@ pub struct Connected {
 }
 
 impl Connected {
-    /// Accepts the peer without a principal.
+    /// Creates an answer without a principal and without headers.
     #[must_use]
     pub fn new() -> Connected {
         Connected::default()

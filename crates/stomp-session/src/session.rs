@@ -25,9 +25,9 @@ use stomp_socket::{CloseCode, Peer};
 
 /// Handle of a session, cheap to clone.
 ///
-/// Its methods never wait: they pass commands to the [`Connection`](crate::Connection), which carries them out in this
-/// order. A message that has no room yet delays the commands behind it. After the end of the connection the methods
-/// have no effect.
+/// Its methods never wait: they pass commands to the [`Connection`](crate::Connection), which carries them out in the
+/// order of the calls. A message that has no room yet delays the commands behind it. After the end of the connection
+/// the methods have no effect.
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
 
@@ -37,7 +37,7 @@ impl Session {
         Session(Arc::new(Shared::new(peer, mailbox, false)))
     }
 
-    /// A handle without a connection.
+    /// Creates a handle without a connection.
     pub(crate) fn detached() -> Session {
         Session(Arc::new(Shared::new(
             Arc::default(),
@@ -70,7 +70,7 @@ impl Session {
         self.0.commands().is_closed()
     }
 
-    /// Stores a value for later requests, one per type, and returns the previous value of this type.
+    /// Stores a value in the session for later requests. Replaces and returns the previous value of the same type.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
         self.0.values().insert(value)
     }
@@ -99,8 +99,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`NotSubscribed`] if there is no such subscription or the connection has ended, or the error of
-    /// [`IntoMessage::into_message`].
+    /// Returns [`NotSubscribed`] if there is no such subscription or the connection has ended, and the error of
+    /// [`IntoMessage::into_message`] if that fails.
     pub fn message(&self, destination: &str, message: impl IntoMessage) -> Result<(), BoxError> {
         let message = message.into_message()?;
         let mut commands = self.0.commands();
@@ -126,7 +126,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`NotSubscribed`] if there is no such subscription or the connection has ended.
+    /// Returns [`NotSubscribed`] if there is no such subscription or the connection has ended.
     pub fn observe<S>(&self, destination: &str, stream: S) -> Result<Observed, NotSubscribed>
     where
         S: Stream<Item: IntoDelivery> + Send + 'static,
@@ -161,7 +161,7 @@ impl Session {
         self.0.push(SessionCommand::ExpiresAt(at));
     }
 
-    /// Closes the connection after everything that was sent before.
+    /// Closes the connection with this close code, after everything that was sent before.
     pub fn close(&self, code: CloseCode) {
         self.0.push(SessionCommand::Close(code));
     }
@@ -203,9 +203,9 @@ pub(crate) struct Shared {
     values: Mutex<Extensions>,
     mailbox: MailboxConfig,
     commands: Mutex<CommandQueue>,
-    /// Commands were pushed since the connection last took them. Spares the connection the lock.
+    /// True if commands were pushed since the connection last took them. Saves the connection the lock.
     has_commands: AtomicBool,
-    /// [`Requests`](crate::Requests) was dropped.
+    /// True if [`Requests`](crate::Requests) was dropped.
     are_requests_dropped: AtomicBool,
     /// Waker of the connection's task.
     waker: Arc<AtomicWaker>,
@@ -230,7 +230,7 @@ impl Shared {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the principal, unless it is set.
+    /// Sets the principal, unless the session has one already.
     pub(crate) fn set_principal(&self, principal: Principal) {
         let _ = self.principal.set(principal);
     }

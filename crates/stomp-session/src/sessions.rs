@@ -14,7 +14,7 @@ use std::{
 };
 use stomp_socket::CloseCode;
 
-/// Registry of connected sessions, from `CONNECTED` to the end of their connections.
+/// Registry of connected sessions. It contains a session from `CONNECTED` until the connection ends.
 ///
 /// Clones share the registry. Each [`Config`](crate::Config) contains one. No method waits.
 ///
@@ -35,7 +35,7 @@ pub struct Sessions(Arc<Mutex<Registry>>);
 
 #[derive(Default)]
 struct Registry {
-    // Trees, because they give memory back when sessions end.
+    // B-trees and not hash maps, because they free memory when sessions end.
     sessions: BTreeMap<SessionId, Session>,
     principals: BTreeMap<Principal, Vec<SessionId>>,
 }
@@ -73,7 +73,7 @@ impl Sessions {
             .collect()
     }
 
-    /// A snapshot of all connected sessions, in the order in which they were made.
+    /// A snapshot of all connected sessions, in the order in which they were created.
     #[must_use]
     pub fn all(&self) -> Vec<Session> {
         self.lock().sessions.values().cloned().collect()
@@ -83,7 +83,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`NotSubscribed`] if there is no such subscription, or the error of [`IntoMessage::into_message`].
+    /// Returns [`NotSubscribed`] if there is no such subscription, and the error of
+    /// [`IntoMessage::into_message`] if that fails.
     pub fn send(
         &self,
         principal: &Principal,
@@ -103,7 +104,7 @@ impl Sessions {
         }
     }
 
-    /// Closes all sessions of a principal. Returns their number.
+    /// Closes all sessions of a principal with this close code, and returns the number of these sessions.
     pub fn close(&self, principal: &Principal, code: CloseCode) -> usize {
         let sessions = self.for_principal(principal);
         sessions.iter().for_each(|session| session.close(code));
@@ -135,7 +136,7 @@ impl Sessions {
             }
         }
         drop(registry);
-        // A session may hold application values, which are dropped outside the lock.
+        // A session may hold values of the application. Their destructors must run outside the lock.
         drop(removed);
     }
 

@@ -78,7 +78,7 @@ impl fmt::Debug for Staging {
     }
 }
 
-/// Runs a staged effect. Its panic is caught; the panic hook has reported it.
+/// Runs a staged effect and catches its panic, which the panic hook has already reported.
 pub(crate) fn run(effect: CatchDrop<Box<dyn FnOnce() + Send>>) {
     let Some(effect) = effect.take() else { return };
     let _ = catch_unwind(AssertUnwindSafe(effect));

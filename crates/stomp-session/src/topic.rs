@@ -17,10 +17,10 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Topic: each message goes to all current subscribers, in the same order for each.
+/// Topic for publish/subscribe: each message goes to all current subscribers, in the same order for each.
 ///
-/// Clones share the topic. Each subscriber has a [`Mailbox`]: the overflow policy applies to a slow subscriber alone,
-/// which never delays others. A message is encoded once, not once per subscriber.
+/// Clones share the topic. Each subscriber has its own [`Mailbox`], so a slow subscriber never delays the others: the
+/// overflow policy applies to it alone. A message is encoded once, not once per subscriber.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -40,8 +40,8 @@ pub struct Topic<T> {
     payload: PhantomData<fn(T)>,
 }
 
-/// Maximum subscribers that receive a message at once. A task serves more subscribers in chunks, and yields in between:
-/// larger bursts of wakes delay all other tasks, and are slower themselves.
+/// Maximum subscribers that receive messages in one go. If a topic has more, a task serves them in chunks of this size
+/// and yields in between: larger bursts of wakes delay all other tasks, and are slower themselves.
 const CHUNK: usize = 64;
 
 struct Shared {
@@ -52,13 +52,13 @@ struct Shared {
 #[derive(Default)]
 struct State {
     members: Slab<Mailbox>,
-    /// Published messages that wait for the current batch.
+    /// Published messages that are delivered after the current batch.
     queued: VecDeque<Message>,
     queued_bytes: usize,
     /// Batch of messages that the members below `next_member` have received.
     current: Vec<Message>,
     next_member: usize,
-    /// A task runs the fan-out.
+    /// True while a task delivers the messages.
     has_task: bool,
 }
 
@@ -87,7 +87,7 @@ impl<T> Topic<T> {
         self.shared.lock().members.len()
     }
 
-    /// Subscribes: the stream yields all messages that are published from now on, until it is dropped.
+    /// Adds a subscriber. The returned stream yields all messages that are published from now on.
     #[must_use]
     pub fn subscribe(&self) -> Subscriber {
         let (mailbox, messages) = Mailbox::new(self.shared.config);
@@ -109,7 +109,7 @@ impl<T: IntoMessage> Topic<T> {
     ///
     /// # Errors
     ///
-    /// The error of [`IntoMessage::into_message`].
+    /// Returns the error of [`IntoMessage::into_message`] if that fails.
     pub fn publish(&self, payload: T) -> Result<(), BoxError> {
         let message = payload.into_message()?;
         let mut state = self.shared.lock();
@@ -160,7 +160,7 @@ impl FanOut {
 }
 
 impl Drop for FanOut {
-    /// Delivers the remaining messages: the runtime may stop the task anywhere, and end before the topic does.
+    /// Delivers the remaining messages, because the runtime may end before the topic and drop the task at any point.
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.deliver_all();
@@ -193,7 +193,7 @@ impl State {
             self.queued_bytes = 0;
             self.next_member = 0;
         }
-        // Keys have gaps left by members that were removed.
+        // Some keys have no member, because members were removed.
         let end = self
             .next_member
             .saturating_add(max_members)
@@ -233,7 +233,7 @@ impl<T> fmt::Debug for Topic<T> {
     }
 }
 
-/// Messages of one subscriber. Dropping the stream ends the subscription.
+/// Stream of the messages for one subscriber. Dropping the stream ends the subscription.
 pub struct Subscriber {
     messages: Messages,
     key: usize,

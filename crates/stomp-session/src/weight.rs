@@ -2,7 +2,8 @@
 
 use stomp_frame::Frame;
 
-/// Approximate size of a frame in memory, in bytes. The inbox and transactions are bounded by it.
+/// Returns the approximate bytes that a frame occupies in memory. The limits of the inbox and of transactions count
+/// these bytes.
 pub(crate) fn frame_weight(frame: &Frame) -> usize {
     let headers: usize = frame
         .headers

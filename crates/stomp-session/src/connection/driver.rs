@@ -37,30 +37,30 @@ pub(super) struct Driver {
     pub(super) socket: Option<Socket>,
     pub(super) protocol: Protocol,
     inbox: Inbox,
-    /// The end of the peer's side, until the frames before it are handled.
+    /// The end of the peer's data, kept until the frames before it are handled.
     peer_end: Option<End>,
     pub(super) streams: Streams,
     /// Commands that were taken from the handles and not carried out yet.
     pub(super) commands: VecDeque<SessionCommand>,
-    /// Mailboxes for the messages of handles that wait for credit, by subscription.
+    /// Mailboxes in which messages of handles wait for credit, one for each subscription.
     pub(super) mailboxes: Vec<(SubscriptionKey, Mailbox)>,
-    /// Messages and streams for the subscription that the service is asked for.
+    /// Messages and streams for the subscription that the service is asked to accept.
     pub(super) pending: PendingSubscription,
-    /// Frames that were written to the socket since its buffer was last empty.
+    /// Number of frames that were written to the socket since its buffer was last empty.
     pub(super) unsent_frames: usize,
     /// Number of frames received.
     received_frames: u64,
     /// Number of frames received before the incomplete frame that the socket holds, if any.
     partial_frame: Option<u64>,
-    /// The connection calls a service, so dropping [`Requests`](crate::Requests) does not close it.
+    /// True if the connection calls a service. Then dropping [`Requests`](crate::Requests) does not close it.
     pub(super) has_service: bool,
-    /// Time of this poll.
+    /// Time of the current poll.
     pub(super) now: Instant,
     /// [`Socket::received_bytes`] at the last poll.
     received_bytes: u64,
-    /// Reading was paused at the last poll.
+    /// True if reading was paused at the last poll.
     is_paused: bool,
-    /// The server shuts down: frames that were read are handled, and no more are read. A frame that was not read gets
+    /// True if the server shuts down: frames that were read are handled, and no more are read. An unread frame gets
     /// no answer, so its sender knows that it was not handled.
     is_draining: bool,
     is_closing: bool,
@@ -337,7 +337,7 @@ impl Driver {
         self.protocol.handle_timeout(self.now);
     }
 
-    /// Closes the socket at the end of the session. Ready when the connection is finished.
+    /// Closes the socket at the end of the session. Returns `Ready` when the connection is finished.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(socket) = self
             .socket
@@ -363,7 +363,7 @@ impl Drop for Driver {
         let mut commands = self.session.shared().commands();
         let closed = commands.close();
         drop(commands);
-        // Commands hold streams, which are foreign code: they are dropped outside the lock.
+        // Commands may hold streams of the application. Their destructors must run outside the lock.
         drop(closed);
     }
 }

@@ -5,7 +5,7 @@ use bytestring::ByteString;
 use std::collections::VecDeque;
 use stomp_frame::{Command, Frame};
 
-/// Queue of frames for the protocol. The driver bounds it: it stops reading when [`Inbox::is_full`].
+/// Queue of frames for the protocol. The driver stops reading while [`Inbox::is_full`] returns true.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     items: VecDeque<InboxItem>,

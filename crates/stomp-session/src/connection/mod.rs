@@ -1,4 +1,4 @@
-//! The task of a session.
+//! The connection of a session: the future that does its work.
 
 mod driver;
 mod inbox;
@@ -124,7 +124,7 @@ where
         }
     }
 
-    /// Calls the service with the request that waits for it, if it is ready.
+    /// Calls the service with the request that waits, if the service is ready.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
         let (Some(request), Some(service)) = (this.request.take(), this.service.as_mut()) else {
@@ -244,7 +244,7 @@ where
             let driver = self.as_mut().project().driver;
             let has_room_again = driver.poll_flush(cx);
             let has_more = frames == FRAMES_PER_TURN || has_room_again || driver.has_pending_work();
-            // In every turn, so that heart-beats are in time even if there is always more to do.
+            // Checked in every turn, so that heart-beats are in time even if there is always more to do.
             let has_timed_out = self.as_mut().poll_deadline(cx);
             if !has_more && !has_timed_out {
                 return self.project().driver.poll_close(cx);
@@ -258,7 +258,7 @@ where
 /// Maximum turns in one poll. Afterwards the session yields to other tasks.
 const TURNS_PER_POLL: usize = 4;
 
-/// Maximum frames handled in one turn. Their answers leave in one write.
+/// Maximum frames that are handled in one turn. Their answers are sent in one write.
 const FRAMES_PER_TURN: usize = 32;
 
 /// Calls application code and catches its panic.

@@ -87,8 +87,8 @@ impl Driver {
         }
     }
 
-    /// Sends the messages and attaches the streams that were held until the service answered `SUBSCRIBE`. If it
-    /// refused, the subscription has ended and they are dropped.
+    /// Sends the messages and attaches the streams that were held until the service answered `SUBSCRIBE`. If
+    /// the service refused, the subscription has ended and they are dropped.
     pub(super) fn release_pending(&mut self, subscription: SubscriptionKey) {
         let PendingSubscription {
             mut messages,
@@ -163,14 +163,14 @@ impl Driver {
         }
     }
 
-    /// Writes the frames that the protocol has queued, which precede the next message.
+    /// Writes the frames that the protocol has queued, because they must precede the next message.
     fn flush_protocol(&mut self) {
         while let Some(item) = self.protocol.poll_write() {
             self.write(&item);
         }
     }
 
-    /// Sends a delivery. If its subscription has ended, drops it, which settles it as unsent.
+    /// Sends a delivery. If its subscription has ended, drops the delivery, which is then settled as unsent.
     fn deliver(&mut self, subscription: SubscriptionKey, mut delivery: Delivery) {
         let Some(EncodedDelivery {
             prefix,

@@ -10,11 +10,11 @@ use crate::{
 };
 
 /// Messages and streams that are held until the service answers `SUBSCRIBE`: no message reaches a subscription that the
-/// service may refuse.
+/// service may still refuse.
 #[derive(Default)]
 pub(super) struct PendingSubscription {
     pub(super) messages: BoundedQueue<QueuedMessage>,
-    /// Streams, with `None` for the one with which the service answered.
+    /// Streams with their ids. The stream with which the service answered has no id.
     pub(super) streams: Vec<(Option<StreamId>, MessageStream)>,
 }
 
@@ -23,7 +23,7 @@ impl PendingSubscription {
         self.messages.push(message, config);
     }
 
-    /// Drops a stream, if it is here.
+    /// Drops the stream with this id, if it is held here.
     pub(super) fn remove(&mut self, id: StreamId) {
         self.streams.retain(|(known, _)| *known != Some(id));
     }

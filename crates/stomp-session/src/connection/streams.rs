@@ -29,7 +29,7 @@ pub(super) struct Streams {
     ready: VecDeque<usize>,
     /// Indices of slots that were woken while their subscriptions had no credit.
     out_of_credit: Vec<usize>,
-    /// Current budget of the mailboxes that a polled stream reads.
+    /// Budget of the session, which a mailbox joins when a stream reads it.
     budget: Option<Budget>,
     woken: Arc<ReadyQueue>,
 }
@@ -192,9 +192,9 @@ impl Slot {
     }
 }
 
-/// Slots that were woken since [`Streams::collect_ready`].
+/// Slots that were woken since the last [`Streams::collect_ready`].
 struct ReadyQueue {
-    /// Spares the session the lock on each turn.
+    /// True if `slots` is not empty. Saves the session the lock in most turns.
     is_not_empty: AtomicBool,
     slots: Mutex<VecDeque<usize>>,
     /// Waker of the session's task.
@@ -210,7 +210,7 @@ impl ReadyQueue {
 /// Waker of one slot.
 struct SlotWaker {
     index: usize,
-    /// The slot is queued to be polled.
+    /// True if the slot is queued to be polled.
     is_queued: AtomicBool,
     queue: Arc<ReadyQueue>,
 }

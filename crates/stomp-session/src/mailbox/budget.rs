@@ -1,8 +1,8 @@
 //! A bound on the bytes that are queued in all mailboxes of a session.
 //!
-//! A mailbox is made by a publisher, often long before its session is known: on the way to a subscription its stream is
-//! mapped, merged and boxed. So a session makes its budget current while it polls a stream, and a mailbox that is read
-//! for the first time joins the current budget.
+//! A mailbox cannot know its session when a publisher creates it: its stream may be mapped, merged and boxed before it
+//! reaches a subscription. So each session makes its budget the current one of the thread while it polls a stream, and
+//! a mailbox joins the current budget when it is read for the first time.
 
 use std::{
     cell::Cell,
@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-/// Budget of one session. Clones share the count.
+/// Budget of one session: the bytes in its mailboxes, and their maximum. Clones share the budget.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget(Arc<Usage>);
 
@@ -34,8 +34,8 @@ impl Budget {
         }))
     }
 
-    /// Calls `act` with `budget` as the current one. Moves the budget instead of cloning it, which would cost two
-    /// atomic operations per polled stream; so `act` must not panic.
+    /// Calls `act` while `budget` is the current one. `act` must not panic, because the budget is moved, and moved back
+    /// afterwards. A clone would cost two atomic operations for each polled stream.
     pub(crate) fn with_current<T>(budget: &mut Option<Budget>, act: impl FnOnce() -> T) -> T {
         let outer = CURRENT.replace(budget.take());
         let result = act();
@@ -55,7 +55,7 @@ impl Budget {
     }
 }
 
-/// Bytes that are queued in one place, and count in a budget as soon as one is set.
+/// Number of bytes in one queue. If a budget is set, the bytes count in it too.
 #[derive(Debug, Default)]
 pub(crate) struct BudgetedBytes {
     bytes: usize,
@@ -75,7 +75,7 @@ impl BudgetedBytes {
         self.budget.is_some()
     }
 
-    /// Counts these bytes, and later ones, in `budget`.
+    /// Sets the budget in which the bytes of this queue count from now on.
     pub(crate) fn set_budget(&mut self, budget: Budget) {
         let bytes = self.bytes;
         self.clear();

@@ -8,8 +8,8 @@ use thiserror::Error;
 pub struct MailboxConfig {
     /// Maximum messages in the mailbox, at least 1. Default: 256.
     pub max_messages: usize,
-    /// Maximum bytes in the mailbox, at least 1. A message counts about its size on the wire. The message that exceeds
-    /// the bound is still accepted, so that one message always fits. Default: 256 KiB.
+    /// Maximum bytes in the mailbox, at least 1. A message counts with about its size on the wire. The message that
+    /// exceeds the bound is still accepted, so that one message always fits. Default: 256 KiB.
     pub max_bytes: usize,
     /// Policy for messages that arrive when the mailbox is full. Default: [`Overflow::Disconnect`].
     pub overflow: Overflow,
@@ -55,7 +55,7 @@ pub enum Overflow {
     /// Closes the subscriber's session. No message is lost silently: the client can reconnect and start afresh.
     #[default]
     Disconnect,
-    /// Drops the oldest messages. The next message that the subscriber receives tells their number in the header
+    /// Drops the oldest messages. The next message that the subscriber receives reports their number in the header
     /// `dropped-messages`.
     DropOldest,
     /// Replaces a queued message by a new one with the same [key](crate::Message::with_key), for subscribers that need
@@ -64,7 +64,8 @@ pub enum Overflow {
     Conflate,
 }
 
-/// A mailbox overflowed under [`Overflow::Disconnect`]. A session closes if one of its streams fails with this error.
+/// Error: a mailbox overflowed under [`Overflow::Disconnect`]. A session closes if one of its streams fails with this
+/// error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the subscriber is too slow: its mailbox is full")]
 pub struct SlowConsumer;

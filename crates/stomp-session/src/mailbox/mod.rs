@@ -41,7 +41,7 @@ struct State {
     queue: BoundedQueue<QueuedMessage>,
     /// Number of [`Mailbox`] clones.
     writers: usize,
-    /// The stream was dropped, or has failed.
+    /// True if the stream was dropped, or has failed.
     is_closed: bool,
     reader: Option<Waker>,
 }
@@ -67,7 +67,7 @@ impl Mailbox {
         )
     }
 
-    /// Adds messages. Returns false if the stream is gone, so that nobody will read them.
+    /// Adds messages. Returns false if the stream was dropped or has failed, so that nobody will read them.
     pub fn push(&self, messages: &[Message]) -> bool {
         self.push_queued(
             messages
@@ -128,7 +128,7 @@ impl Stream for Messages {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         if this.taken.is_empty() {
-            // Gives the memory of a large burst back.
+            // Frees the memory of a large burst.
             if this.taken.capacity() > 64 {
                 this.taken = VecDeque::new();
             }

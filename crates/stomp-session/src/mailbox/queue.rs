@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 /// A message in a queue.
 #[derive(Debug, Clone)]
 pub(crate) struct QueuedMessage {
-    /// Recipient, in a queue that several subscriptions share.
+    /// The recipient, in a queue that several subscriptions share.
     pub(crate) subscription: Option<SubscriptionKey>,
     pub(crate) message: Message,
     /// Messages for this recipient that were dropped before this one.
@@ -36,7 +36,7 @@ impl From<QueuedMessage> for Delivery {
     }
 }
 
-/// An item of a [`BoundedQueue`]: a message, or something else, which counts nothing and is never dropped.
+/// An item of a [`BoundedQueue`]: a message, or anything else. Only messages count and can be dropped.
 pub(crate) trait QueueItem: From<QueuedMessage> {
     fn message(&self) -> Option<&QueuedMessage>;
     fn message_mut(&mut self) -> Option<&mut QueuedMessage>;
@@ -52,7 +52,7 @@ impl QueueItem for QueuedMessage {
     }
 }
 
-/// Items in order, of which the messages are bounded.
+/// Queue in which the number and the bytes of the messages are bounded. Other items are not bounded.
 #[derive(Debug)]
 pub(crate) struct BoundedQueue<T> {
     items: VecDeque<T>,
@@ -60,7 +60,7 @@ pub(crate) struct BoundedQueue<T> {
     messages: usize,
     /// Bytes of these messages.
     bytes: BudgetedBytes,
-    /// The bounds were exceeded under [`Overflow::Disconnect`]. The queue stays empty from then on.
+    /// True if the bounds were exceeded under [`Overflow::Disconnect`]. The queue stays empty from then on.
     has_overflowed: bool,
     /// Numbers of dropped messages, by recipient, that no later message reports yet.
     unreported_drops: Vec<(Option<SubscriptionKey>, u64)>,
@@ -121,7 +121,7 @@ impl<T: QueueItem> BoundedQueue<T> {
         self.messages > 0 && (exceeds_bounds || self.bytes.is_budget_exhausted())
     }
 
-    /// Joins the current budget, unless the queue has a budget already.
+    /// Makes the queue count in the current budget, unless it has a budget already.
     pub(crate) fn join_budget(&mut self) {
         if !self.bytes.has_budget() {
             if let Some(budget) = Budget::current() {
@@ -130,7 +130,7 @@ impl<T: QueueItem> BoundedQueue<T> {
         }
     }
 
-    /// Replaces the queued message that has the key and the recipient of `new`. Returns false if there is none.
+    /// Puts `new` in the place of a queued message with the same key and recipient. Returns false if there is none.
     fn conflate(&mut self, new: &QueuedMessage) -> bool {
         let Some(key) = new.message.key() else {
             return false;
@@ -193,11 +193,11 @@ impl<T: QueueItem> BoundedQueue<T> {
         }
     }
 
-    /// Moves all items into `empty`, whose memory the queue then uses.
+    /// Moves all items into `empty`. The queue continues with the memory of `empty`.
     ///
     /// # Errors
     ///
-    /// If the bounds were exceeded under [`Overflow::Disconnect`].
+    /// Returns [`SlowConsumer`] if the bounds were exceeded under [`Overflow::Disconnect`].
     pub(crate) fn take(&mut self, empty: &mut VecDeque<T>) -> Result<(), SlowConsumer> {
         if self.has_overflowed {
             return Err(SlowConsumer);

@@ -55,8 +55,8 @@ impl Protocol {
         }
     }
 
-    /// Settles the deliveries that are not settled yet. Ends the subscription if this settles its last delivery and its
-    /// stream has ended.
+    /// Settles the deliveries of an acknowledgment that are not settled yet. Ends the subscription if this settles its
+    /// last delivery and its stream has ended.
     pub(super) fn apply_acknowledgment(&mut self, acknowledgment: &Acknowledgment) {
         let Acknowledgment {
             subscription,
@@ -90,7 +90,7 @@ impl Protocol {
         self.end_subscription(subscription);
     }
 
-    /// Sets if an open transaction covers the deliveries of an acknowledgment.
+    /// Marks the deliveries of an acknowledgment as covered by an open transaction, or removes the mark.
     pub(super) fn set_staged(&mut self, acknowledgment: &Acknowledgment, is_staged: bool) {
         if let Some(unacked) = self.subscriptions.unacked_mut(acknowledgment.subscription) {
             unacked.set_staged(&acknowledgment.tags, is_staged);
@@ -122,8 +122,8 @@ impl Protocol {
         }))
     }
 
-    /// Finds the delivery that an `ACK` or `NACK` names. Returns `None` if the delivery was settled by a cumulative
-    /// `ACK`, or by the end of its subscription, of which the peer may not know yet.
+    /// Finds the delivery that an `ACK` or `NACK` names. Returns `None` if a cumulative `ACK` settled the delivery, or
+    /// the end of its subscription, which the peer may not know yet.
     fn find_delivery(
         &self,
         frame: &Frame,

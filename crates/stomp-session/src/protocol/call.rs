@@ -102,7 +102,7 @@ impl Protocol {
     }
 
     /// Calls the service with `DISCONNECT`, if the session was connected and ends without such a frame. If a request is
-    /// being handled, this waits for its answer.
+    /// being handled, does nothing: the answer to that request leads here again.
     pub(super) fn call_disconnect(&mut self, now: Instant) {
         if self.was_connected && self.call.is_none() && !self.is_disconnect_called {
             self.start_call(Frame::new(Command::Disconnect), None, now);

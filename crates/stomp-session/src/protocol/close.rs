@@ -9,6 +9,8 @@ use stomp_frame::Frame;
 use stomp_socket::{CloseCode, End, Outbound};
 
 impl Protocol {
+    /// Handles `DISCONNECT`: ends all subscriptions and transactions, and calls the service.
+    ///
     /// STOMP 1.2, "DISCONNECT": "Clients MUST NOT send any more frames after the `DISCONNECT` frame is sent."
     pub(super) fn disconnect(&mut self, frame: Frame, now: Instant) {
         self.end_all_subscriptions();
@@ -17,7 +19,7 @@ impl Protocol {
         self.start_call(frame, None, now);
     }
 
-    /// Handles the error of a stream, which ends its subscription.
+    /// Handles an error of a stream: ends its subscription and reports the error.
     pub(crate) fn handle_stream_error(
         &mut self,
         subscription: SubscriptionKey,
@@ -28,7 +30,7 @@ impl Protocol {
         self.report_app_error(ErrorReply::from(error).with_subscription(id), now);
     }
 
-    /// Handles an error that the application sends without a request.
+    /// Handles an error that the application reports through a handle of the session.
     pub(crate) fn handle_error(&mut self, error: ClientError, now: Instant) {
         let reply = ErrorReply::from(error);
         match self.phase {
@@ -58,12 +60,12 @@ impl Protocol {
         }
     }
 
-    /// Handles a close by the server.
+    /// Closes the session from the server's side, with this close code.
     pub(crate) fn handle_close(&mut self, code: CloseCode, now: Instant) {
         self.end(DisconnectReason::Server, code, now);
     }
 
-    /// Handles the end of the peer's side.
+    /// Handles the end of the data from the peer: a close, an error in the data, or a broken connection.
     pub(crate) fn handle_end(&mut self, end: &End, now: Instant) {
         match end {
             End::Malformed(error) => {
@@ -91,8 +93,8 @@ impl Protocol {
         }
     }
 
-    /// Sends an error of the application. The session continues, unless [`AppErrors::Close`] is set: clients handle a
-    /// session that continues well, although the specification has servers close after every `ERROR`.
+    /// Sends an error of the application. The session continues, unless [`AppErrors::Close`] is set. The specification
+    /// requires a close after every `ERROR`, but clients work well with a session that continues.
     pub(super) fn report_app_error(&mut self, reply: ErrorReply, now: Instant) {
         if self.config.app_errors == AppErrors::Close {
             return self.fail(reply, DisconnectReason::Error, now);
@@ -122,7 +124,7 @@ impl Protocol {
         }
     }
 
-    /// Closes the connection after the output that is queued.
+    /// Closes the connection as soon as the queued output is sent.
     pub(super) fn close(&mut self, code: CloseCode) {
         self.phase = Phase::Closing;
         self.timers.clear_all_but([Timer::Handler, Timer::Write]);

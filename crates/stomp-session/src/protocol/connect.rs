@@ -7,6 +7,8 @@ use stomp_frame::{Command, Frame, HeartBeat, Version, header};
 use stomp_socket::Outbound;
 
 impl Protocol {
+    /// Handles `CONNECT` or `STOMP`: chooses the version and calls the service.
+    ///
     /// STOMP 1.2, "CONNECT or STOMP Frame": "STOMP servers MUST handle a `STOMP` frame in the same manner as a
     /// `CONNECT` frame."
     pub(super) fn connect(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
@@ -32,7 +34,7 @@ impl Protocol {
         Ok(())
     }
 
-    /// Sends `CONNECTED` and continues reading. `peer` is the `heart-beat` header of the peer.
+    /// Sends `CONNECTED` and makes the driver continue reading. `peer` is the `heart-beat` header of the peer.
     pub(super) fn accept(&mut self, connected: Connected, peer: Option<HeartBeat>, now: Instant) {
         self.phase = Phase::Open;
         self.was_connected = true;
@@ -63,7 +65,7 @@ impl Protocol {
         self.start_heart_beats(offer, peer.unwrap_or_default(), now);
     }
 
-    /// Accepts the peer before the service has answered `CONNECT`.
+    /// Accepts the peer when a handle of the session says so before the service has answered `CONNECT`.
     pub(crate) fn handle_connected(&mut self, connected: Connected, now: Instant) {
         if let (Phase::Connecting, Some(call)) = (self.phase, &self.call) {
             self.accept(connected, call.heart_beat, now);

@@ -36,7 +36,7 @@ impl ErrorReply {
         reply.with_receipt(error.receipt().map(ByteString::from))
     }
 
-    /// Creates a reply to a frame that its version does not allow.
+    /// Creates a reply to a frame that is invalid in the version of the session.
     pub(super) fn invalid(invalid: InvalidFrame, frame: &Frame) -> ErrorReply {
         let code = match invalid {
             InvalidFrame::MissingHeader { .. } => "missing-header",
@@ -45,7 +45,7 @@ impl ErrorReply {
         ErrorReply::new(code, format!("{invalid}.")).with_receipt_of(frame)
     }
 
-    /// Refers to the receipt that `frame` asked for, if any.
+    /// Sets the `receipt-id` to the receipt that `frame` asked for, if any.
     ///
     /// STOMP 1.2, "ERROR": "if the frame included a receipt header, the `ERROR` frame SHOULD set the `receipt-id`
     /// header to match the value of the `receipt` header of the frame which the error is related to".

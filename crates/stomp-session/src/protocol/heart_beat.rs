@@ -13,15 +13,18 @@ impl Protocol {
         self.handle_received(now);
     }
 
-    /// Handles a write of any data.
+    /// Restarts the heart-beat timer after a write of any data.
     pub(crate) fn handle_sent(&mut self, now: Instant) {
         if let (true, Some(interval)) = (self.is_reading(), self.heart_beats.send_interval()) {
             self.timers.set(Timer::HeartBeat, now, interval);
         }
     }
 
-    /// Handles a read of any data: "any new data received over the network connection is an indication that the remote
-    /// end is alive". Also to be called when reading resumes, because the peer may have sent something meanwhile.
+    /// Restarts the silence timer after a read of any data. Also to be called when reading resumes, because the peer
+    /// may have sent something meanwhile.
+    ///
+    /// STOMP 1.2, "Heart-beating": "any new data received over the network connection is an indication that the remote
+    /// end is alive".
     pub(crate) fn handle_received(&mut self, now: Instant) {
         self.heart_beats.set_ping_pending(false);
         if !self.is_reading() {
@@ -32,7 +35,7 @@ impl Protocol {
         }
     }
 
-    /// Handles a pause in reading, during which the peer cannot be judged.
+    /// Stops the silence timer when reading pauses, because the server then cannot see if the peer sends anything.
     pub(crate) fn handle_reading_paused(&mut self) {
         self.timers.clear(Timer::Silence);
     }
@@ -42,7 +45,8 @@ impl Protocol {
         self.handle_sent(now);
     }
 
-    /// Pings a silent peer, or gives it up if it has promised heart-beats or not answered a ping.
+    /// Handles a peer that was silent for too long: sends a ping, or ends the session if the peer has promised
+    /// heart-beats or has not answered the last ping.
     pub(super) fn handle_silence(&mut self, now: Instant) {
         let text = match self.heart_beats.receive_timeout() {
             Some(max) => format!("The server received neither data nor a heart-beat for {max:?}."),

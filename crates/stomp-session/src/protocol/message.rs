@@ -9,11 +9,13 @@ use crate::{
 use std::{borrow::Cow, mem};
 use stomp_frame::Version;
 
-/// Encoded delivery: the part of its subscription and its own, then the part that all recipients of the message share.
+/// Encoded `MESSAGE` frame, in two parts.
 pub(crate) struct EncodedDelivery<'a> {
+    /// The first part: headers of the subscription and of this delivery.
     pub(crate) prefix: Cow<'a, [u8]>,
+    /// The second part, which all recipients of the message share.
     pub(crate) tail: &'a [u8],
-    /// The whole frame is UTF-8.
+    /// True if the whole frame is UTF-8.
     pub(crate) is_text: bool,
 }
 
@@ -51,7 +53,7 @@ impl Protocol {
             None => on_settled.call(Settlement::Acked),
             Some(unacked) => {
                 let tag = self.unacked.record(unacked, message.weight(), on_settled);
-                // Before 1.2, a delivery is acknowledged by its `message-id`, which must differ between deliveries.
+                // Before 1.2, an `ACK` names the `message-id`. So each delivery has the tag as its own `message-id`.
                 if self.version < Version::V1_2 {
                     tail = without_message_id(tail);
                 }
@@ -71,7 +73,7 @@ impl Protocol {
     }
 }
 
-/// The tail without its first header, which is `message-id`.
+/// Returns the tail without its first header, `message-id`.
 fn without_message_id(tail: &[u8]) -> &[u8] {
     let line = tail
         .iter()

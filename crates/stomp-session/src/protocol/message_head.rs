@@ -24,7 +24,7 @@ pub(super) fn encode_prefix(version: Version, id: Option<&str>, destination: &st
     out.freeze()
 }
 
-/// Headers of one delivery, which it shares with no other.
+/// Headers that are specific to one delivery.
 pub(super) struct DeliveryHeaders {
     /// Text of the delivery's tag, if the peer has to acknowledge it.
     pub(super) tag: Option<String>,

@@ -3,7 +3,7 @@
 //! The driver calls the `handle_` methods in any order, then [`poll_output`](Protocol::poll_output) until it returns
 //! `None`, and [`handle_timeout`](Protocol::handle_timeout) no later than [`timeout`](Protocol::timeout) says. It
 //! passes frames one by one, the next one when [`is_busy`](Protocol::is_busy) is false: so requests are answered in the
-//! order of the peer.
+//! order in which the peer sent them.
 //!
 //! Each handler file adds the methods for one command to [`Protocol`]; `state` holds the tables on which they work.
 
@@ -42,7 +42,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use stomp_frame::{Command, Frame, Version};
 use stomp_socket::{CloseCode, Outbound};
 
-/// One conversation.
+/// State of the conversation with one peer.
 pub(crate) struct Protocol {
     config: Arc<Config>,
     session: SessionId,
@@ -54,9 +54,9 @@ pub(crate) struct Protocol {
     request: Option<Frame>,
     /// The reason why the session ends, as soon as it does.
     reason: Option<DisconnectReason>,
-    /// The service was called with `DISCONNECT`, which happens once.
+    /// True if the service was called with `DISCONNECT`. This happens only once.
     is_disconnect_called: bool,
-    /// `CONNECTED` was sent.
+    /// True if `CONNECTED` was sent.
     was_connected: bool,
     subscriptions: Subscriptions,
     unacked: SessionUnacked,
@@ -110,12 +110,12 @@ impl Protocol {
         }
     }
 
-    /// The next action for the driver.
+    /// Takes the next action for the driver.
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// The next action, if it is a write.
+    /// Takes the next action if it is a write.
     pub(crate) fn poll_write(&mut self) -> Option<Outbound> {
         if !matches!(self.outputs.front(), Some(Output::Io(IoOutput::Write(_)))) {
             return None;
@@ -141,7 +141,7 @@ impl Protocol {
         self.call.as_ref().map(|call| call.command)
     }
 
-    /// The subscription that the service is asked for.
+    /// The subscription that the service is asked to accept, while it handles a `SUBSCRIBE`.
     pub(crate) fn pending_subscription(&self) -> Option<SubscriptionKey> {
         self.call
             .as_ref()?
@@ -163,7 +163,7 @@ impl Protocol {
         self.phase != Phase::Closing
     }
 
-    /// Returns true if only the socket remains to be closed.
+    /// Returns true if nothing remains to be done except to close the socket.
     pub(crate) fn is_finished(&self) -> bool {
         self.phase == Phase::Closing && self.call.is_none() && self.outputs.is_empty()
     }
@@ -219,7 +219,7 @@ impl Protocol {
     }
 
     /// Checks the length of a header that names a destination, a subscription or a transaction. These names are opaque,
-    /// but the session stores them.
+    /// but the session stores them, so it limits their length.
     fn check_length(&self, name: &str, frame: &Frame) -> Result<(), ErrorReply> {
         let max = self.config.max_destination_bytes;
         match frame.headers.get(name).map(str::len) {
@@ -260,7 +260,7 @@ fn unexpected(frame: &Frame, text: String) -> ErrorReply {
     ErrorReply::new("unexpected-frame", text).with_receipt_of(frame)
 }
 
-/// Copies a text. What the session stores must not keep the buffer alive into which its frame was read.
+/// Copies a text that the session stores. A slice of the frame would keep the whole read buffer in memory.
 fn copied(text: &str) -> ByteString {
     ByteString::from(text.to_owned())
 }

@@ -5,7 +5,7 @@ use bytestring::ByteString;
 use stomp_frame::Version;
 use stomp_socket::{CloseCode, Outbound};
 
-/// Action of the driver. Actions are carried out in order.
+/// Action for the driver. The driver carries out the actions in order.
 #[derive(Debug)]
 pub(crate) enum Output {
     Io(IoOutput),
@@ -36,6 +36,6 @@ pub(crate) enum CallOutput {
     Start,
     /// Drop the call: it took too long.
     Cancel,
-    /// Drop the service, which was not ready in time: the permit that it may wait for must become free again.
+    /// Drop the service, because it was not ready in time. This frees the permit that it may wait for.
     DropService,
 }

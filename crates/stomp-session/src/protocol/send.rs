@@ -27,7 +27,7 @@ impl Protocol {
     }
 }
 
-/// Copies a frame. A held frame must not keep the buffer alive into which it was read, and its receipt is sent once.
+/// Copies a frame without its `receipt`, which is sent at once. The copy does not keep the read buffer in memory.
 fn copied_without_receipt(frame: &Frame) -> Frame {
     let headers = frame
         .headers

@@ -18,6 +18,8 @@ use stomp_frame::{AckMode, Frame, Version, header};
 const PREFETCH_COUNT: &str = "prefetch-count";
 
 impl Protocol {
+    /// Handles `SUBSCRIBE`: adds a subscription and calls the service.
+    ///
     /// STOMP 1.2, "SUBSCRIBE id Header": "Within the same connection, different subscriptions MUST use different
     /// subscription identifiers."
     pub(super) fn subscribe(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
@@ -56,6 +58,8 @@ impl Protocol {
         Ok(())
     }
 
+    /// Handles `UNSUBSCRIBE`: ends the subscription and calls the service.
+    ///
     /// STOMP 1.2, "UNSUBSCRIBE": the `id` header "MUST match the subscription identifier of an existing subscription."
     /// A subscription that the server has ended is accepted too, because the peer may not know of its end yet.
     pub(super) fn unsubscribe(&mut self, mut frame: Frame, now: Instant) -> Result<(), ErrorReply> {
@@ -80,7 +84,7 @@ impl Protocol {
         }
     }
 
-    /// Ends a subscription from the server's side. Returns the id by which the peer knows it.
+    /// Ends a subscription on the part of the server. Returns the id that the peer gave to it, if any.
     pub(super) fn end_subscription(&mut self, key: SubscriptionKey) -> Option<ByteString> {
         self.remove_subscription(key, true)?.id
     }

@@ -1,4 +1,4 @@
-//! Deadlines: the events that set them, and the effects of those that pass.
+//! Deadlines: the events that set them, and the reactions when they pass.
 
 use super::{
     Phase, Protocol,
@@ -20,7 +20,7 @@ impl Protocol {
                 Timer::HeartBeat => self.send_heart_beat(now),
                 Timer::Silence => self.handle_silence(now),
                 Timer::Write => {
-                    // An ERROR would be futile: the peer takes nothing.
+                    // An ERROR would not arrive, because the peer reads nothing.
                     self.end(DisconnectReason::Timeout, CloseCode::Policy, now);
                     self.push_io(IoOutput::Abort);
                 }
@@ -31,7 +31,7 @@ impl Protocol {
         }
     }
 
-    /// Handles a write that the network did not take completely.
+    /// Starts the write timeout, unless it runs already: the network did not accept all of the output.
     pub(crate) fn handle_write_blocked(&mut self, now: Instant) {
         if !self.timers.is_set(Timer::Write) {
             self.timers
@@ -39,12 +39,12 @@ impl Protocol {
         }
     }
 
-    /// Handles progress in writing: the peer took some data, or all of it.
+    /// Stops the write timeout: the network accepted some or all of the output.
     pub(crate) fn handle_write_progress(&mut self) {
         self.timers.clear(Timer::Write);
     }
 
-    /// Handles the arrival of another incomplete frame, or (`false`) of complete frames only.
+    /// Restarts the frame timeout if the beginning of another frame has arrived, and stops it otherwise.
     pub(crate) fn handle_partial_frame(&mut self, is_partial: bool, now: Instant) {
         self.timers.clear(Timer::Frame);
         if is_partial && self.phase == Phase::Open {
@@ -60,7 +60,8 @@ impl Protocol {
         }
     }
 
-    /// Handles an empty output buffer at the end: the peer now has a limited time to read the last frame, and to close.
+    /// Starts the linger timeout when a closing session has sent all its output: the peer now has a limited time to
+    /// read the last frame and to close.
     pub(crate) fn handle_flushed(&mut self, now: Instant) {
         if !self.is_reading() && !self.timers.is_set(Timer::Linger) {
             self.timers

@@ -14,6 +14,8 @@ use std::{collections::VecDeque, time::Instant};
 use stomp_frame::{Frame, header};
 
 impl Protocol {
+    /// Handles `BEGIN`: opens a transaction.
+    ///
     /// STOMP 1.2, "BEGIN": "Within the same connection, different transactions MUST use different transaction
     /// identifiers."
     pub(super) fn begin(&mut self, frame: &Frame) -> Result<(), ErrorReply> {
@@ -169,6 +171,8 @@ impl Protocol {
         }
     }
 
+    /// Aborts all transactions, including the one that is being committed.
+    ///
     /// STOMP 1.2, "BEGIN": "Any started transactions which have not been committed will be implicitly aborted if the
     /// client sends a `DISCONNECT` frame or if the TCP connection fails for any reason."
     pub(super) fn abort_all_transactions(&mut self) {

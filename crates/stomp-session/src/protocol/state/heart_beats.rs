@@ -8,15 +8,15 @@ use stomp_frame::HeartBeat;
 pub(crate) struct HeartBeats {
     has_pings: bool,
     agreed: Option<Agreed>,
-    /// A ping was sent, and nothing has been received since.
+    /// True if a ping was sent and nothing has been received since.
     is_ping_pending: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Agreed {
-    /// Maximum time between two writes.
+    /// Maximum time between two writes, if the server has promised heart-beats.
     send: Option<Duration>,
-    /// Maximum time between two reads, if the peer sends heart-beats.
+    /// Maximum time between two reads, if the peer has promised heart-beats.
     receive: Option<Duration>,
 }
 
@@ -36,7 +36,7 @@ impl HeartBeats {
 
     pub(crate) fn agree(&mut self, ours: HeartBeat, theirs: HeartBeat) {
         self.agreed = Some(Agreed {
-            // Half the interval, so that a beat that is somewhat late is still in time.
+            // Half the interval, so that a heart-beat that is sent late still arrives in time.
             send: ours.send_interval(theirs).map(|interval| interval / 2),
             receive: theirs
                 .send_interval(ours)
@@ -44,7 +44,7 @@ impl HeartBeats {
         });
     }
 
-    /// The time after the last write at which a heart-beat is due, if any were promised.
+    /// The time from the last write to the next heart-beat, if the server has promised heart-beats.
     pub(crate) fn send_interval(&self) -> Option<Duration> {
         self.agreed?.send
     }
@@ -54,8 +54,8 @@ impl HeartBeats {
         self.agreed?.receive
     }
 
-    /// The time after the last read at which the silence of the peer needs a reaction, if it ever does. A peer that
-    /// promised nothing is pinged from time to time, if the transport can.
+    /// The time without a read after which the session reacts. If the peer has promised heart-beats, the session ends;
+    /// otherwise it pings the peer. `None` if the peer has promised nothing and the transport has no pings.
     pub(crate) fn max_silence(&self, ping_interval: Duration) -> Option<Duration> {
         let pings = self.has_pings.then_some(ping_interval);
         self.agreed?.receive.or(pings)

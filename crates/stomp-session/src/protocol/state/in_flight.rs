@@ -13,6 +13,6 @@ pub(crate) struct InFlight {
     pub(crate) subscription: Option<SubscriptionKey>,
     /// The `heart-beat` header of a `CONNECT`.
     pub(crate) heart_beat: Option<HeartBeat>,
-    /// The service was ready and has been called.
+    /// True if the service was ready and has been called.
     pub(crate) is_started: bool,
 }

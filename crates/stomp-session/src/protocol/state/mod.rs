@@ -1,4 +1,4 @@
-//! Tables of a conversation. They know neither the protocol's phases nor its outputs.
+//! Tables of a conversation. They do not depend on the protocol's phases and outputs.
 
 pub(super) mod heart_beats;
 pub(super) mod in_flight;

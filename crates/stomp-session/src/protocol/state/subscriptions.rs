@@ -7,15 +7,15 @@ use bytestring::ByteString;
 use std::{borrow::Cow, collections::VecDeque};
 use stomp_frame::{Frame, Version, header};
 
-/// All subscriptions of a session: the active ones, and the names of the last that have ended.
+/// The active subscriptions of a session, and the names of those that ended most recently.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
-    /// Maximum of active subscriptions, and of remembered names.
+    /// Maximum number of active subscriptions, and maximum number of names of ended ones.
     max: usize,
     next_key: u64,
     /// Active subscriptions in the order of their keys.
     active: Vec<Subscription>,
-    /// Ended subscriptions, the oldest first.
+    /// The subscriptions that ended most recently, the oldest first.
     ended: VecDeque<EndedSubscription>,
 }
 
@@ -34,14 +34,14 @@ pub(crate) struct Subscription {
 #[derive(Debug)]
 struct EndedSubscription {
     name: ByteString,
-    /// The server has ended it. The peer may not know yet, and may still unsubscribe.
+    /// True if the server has ended the subscription. The peer may not know this yet, and may still unsubscribe.
     by_server: bool,
 }
 
-/// Result of the search for a name.
+/// Result of a search for a subscription by its name.
 pub(crate) enum Lookup {
     Active(SubscriptionKey),
-    /// The server has ended the subscription. Clients unsubscribe from such subscriptions too, and get success.
+    /// The server has ended the subscription. The client may still unsubscribe from it once.
     EndedByServer,
     EndedByPeer,
     Unknown,
@@ -53,7 +53,7 @@ pub(crate) enum SubscriptionName<'a> {
     Destination(&'a str),
 }
 
-/// The data of a subscription that the next `MESSAGE` needs.
+/// Data of a subscription for its next `MESSAGE`.
 pub(crate) struct Recipient<'a> {
     /// Encoded beginning of the frame.
     pub(crate) prefix: Cow<'a, [u8]>,
@@ -93,7 +93,7 @@ impl Subscriptions {
         self.active.get_mut(position)?.unacked.as_mut()
     }
 
-    /// All subscriptions whose deliveries are to be acknowledged.
+    /// All subscriptions whose deliveries the peer has to acknowledge, each with its unacknowledged deliveries.
     pub(crate) fn all_unacked(
         &self,
     ) -> impl Iterator<Item = (SubscriptionKey, &SubscriptionUnacked)> {
@@ -149,7 +149,7 @@ impl Subscriptions {
         }
     }
 
-    /// Adds a subscription of a session that speaks `version`.
+    /// Adds a subscription. `version` is the one of the session.
     pub(crate) fn insert(
         &mut self,
         id: Option<ByteString>,
@@ -208,7 +208,7 @@ impl<'a> SubscriptionName<'a> {
 }
 
 impl<'a> From<&'a Frame> for SubscriptionName<'a> {
-    /// The name in a `SUBSCRIBE` or `UNSUBSCRIBE`.
+    /// Reads the name of the subscription from a `SUBSCRIBE` or `UNSUBSCRIBE`.
     fn from(frame: &'a Frame) -> SubscriptionName<'a> {
         match frame.headers.get(header::ID) {
             Some(id) => SubscriptionName::Id(id),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_subscription_is_known_by_the_side_that_ended_it() {
+    fn a_search_tells_which_side_ended_a_subscription() {
         let mut subscriptions = Subscriptions::new(2);
         let [first, second] = ["0", "1"].map(|id| insert(&mut subscriptions, id));
         assert!(subscriptions.is_full());
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_can_be_used_again_under_another_key() {
+    fn a_subscription_with_a_reused_id_has_a_new_key() {
         let mut subscriptions = Subscriptions::new(2);
         let first = insert(&mut subscriptions, "0");
         assert!(subscriptions.remove(first, true).is_some());
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_another_destination_names_its_own() {
+    fn a_message_with_its_own_destination_names_that_one() {
         let mut subscriptions = Subscriptions::new(1);
         let key = insert(&mut subscriptions, "0");
         let mut prefix = |destination| {

@@ -35,8 +35,8 @@ impl Timer {
         Timer::Linger,
     ];
 
-    /// Returns true if the deadline is one for the peer. If this process stood still, the peer may have met it, and the
-    /// data is still unread.
+    /// Returns true if the peer must meet this deadline. If this process stood still, the peer may have met it although
+    /// its data is still unread.
     fn judges_peer(self) -> bool {
         matches!(
             self,
@@ -52,18 +52,18 @@ pub(crate) struct Timers([Option<Deadline>; Timer::ALL.len()]);
 #[derive(Debug, Clone, Copy)]
 struct Deadline {
     at: Instant,
-    /// The deadline was postponed once.
+    /// True if the deadline was postponed. This happens at most once.
     is_postponed: bool,
 }
 
-/// Delay from which on a deadline counts as noticed late: this process stood still meanwhile.
+/// A deadline that is noticed later than this counts as late: this process stood still meanwhile.
 const LATE: Duration = Duration::from_millis(250);
 
 /// Time by which a deadline for the peer is postponed if it is noticed late.
 const GRACE: Duration = Duration::from_secs(1);
 
 impl Timers {
-    /// Sets a deadline `after` some time from `now`. A time that exceeds the range of `Instant` sets none.
+    /// Sets a deadline at `now + after`. If that exceeds the range of `Instant`, clears the deadline.
     pub(crate) fn set(&mut self, timer: Timer, now: Instant, after: Duration) {
         match now.checked_add(after) {
             Some(at) => self.set_at(timer, at),
@@ -98,8 +98,8 @@ impl Timers {
         self.0.iter().flatten().map(|deadline| deadline.at).min()
     }
 
-    /// Takes a deadline that has passed. Postpones a deadline for the peer, once, if it is noticed late: so a peer is
-    /// not blamed for a pause of this process.
+    /// Takes a deadline that has passed. If a deadline for the peer is noticed late, postpones it once instead: a pause
+    /// of this process must not count against the peer.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Option<Timer> {
         for timer in Timer::ALL {
             let Some(Deadline { at, is_postponed }) =
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_duration_sets_no_deadline() {
+    fn an_endless_duration_clears_the_deadline() {
         let (mut timers, now) = (Timers::default(), Instant::now());
         timers.set(Timer::Linger, now, SECOND);
         timers.set(Timer::Linger, now, Duration::MAX);

@@ -15,7 +15,7 @@ pub(crate) struct Transactions {
 struct Transaction {
     id: ByteString,
     steps: VecDeque<Step>,
-    /// Approximate memory of the steps.
+    /// Approximate bytes that the steps occupy in memory.
     bytes: usize,
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum Step {
     Acknowledge(Acknowledgment),
 }
 
-/// The bound that another frame of a transaction would exceed.
+/// A bound of transactions, which another frame would exceed.
 #[derive(Debug)]
 pub(crate) enum TransactionFull {
     Frames,
@@ -37,7 +37,7 @@ pub(crate) enum TransactionFull {
 #[derive(Debug)]
 pub(crate) struct Commit {
     pub(crate) receipt: Option<ByteString>,
-    /// Steps that are not staged yet.
+    /// Steps that are not processed yet.
     pub(crate) steps: VecDeque<Step>,
     pub(crate) staging: Staging,
 }

@@ -22,13 +22,13 @@ pub(crate) struct SessionUnacked {
 /// Unacknowledged deliveries of one subscription.
 #[derive(Debug)]
 pub(crate) struct SubscriptionUnacked {
-    /// An `ACK` covers all earlier deliveries too.
+    /// True if an `ACK` or `NACK` covers all earlier deliveries too.
     is_cumulative: bool,
-    /// Maximum number of deliveries.
+    /// Maximum number of unacknowledged deliveries.
     max_deliveries: usize,
     /// Deliveries in the order of their tags.
     deliveries: VecDeque<UnackedDelivery>,
-    /// The subscription ends with the acknowledgment of its last delivery.
+    /// True if nothing more will be sent: the subscription ends when its last delivery is acknowledged.
     is_ending: bool,
 }
 
@@ -37,12 +37,12 @@ struct UnackedDelivery {
     tag: DeliveryTag,
     bytes: usize,
     on_settled: SettleCallback,
-    /// An `ACK` or `NACK` of an open transaction covers it.
+    /// True if an `ACK` or `NACK` of an open transaction covers this delivery.
     is_staged: bool,
 }
 
 impl SubscriptionUnacked {
-    /// Creates an empty table; `None` in the mode `auto`, which has no acknowledgments.
+    /// Creates an empty table. Returns `None` for the mode `auto`, which has no acknowledgments.
     pub(crate) fn new(mode: AckMode, max_deliveries: usize) -> Option<SubscriptionUnacked> {
         let is_cumulative = match mode {
             AckMode::Auto => return None,
@@ -67,13 +67,13 @@ impl SubscriptionUnacked {
         self.is_ending && self.deliveries.is_empty()
     }
 
-    /// Returns true if a delivery is covered by an open transaction; `None` if it is not here.
+    /// Returns `Some(true)` if an open transaction covers the delivery, and `None` if the table does not contain it.
     pub(crate) fn is_staged(&self, tag: DeliveryTag) -> Option<bool> {
         let delivery = self.deliveries.get(self.position(tag)?)?;
         Some(delivery.is_staged)
     }
 
-    /// Sets if an open transaction covers these deliveries.
+    /// Marks these deliveries as covered by an open transaction, or removes the mark.
     pub(crate) fn set_staged(&mut self, tags: &[DeliveryTag], is_staged: bool) {
         for tag in tags {
             let position = self.position(*tag);
@@ -133,7 +133,7 @@ impl SessionUnacked {
         unacked.deliveries.len() < unacked.max_deliveries && self.bytes < max_bytes
     }
 
-    /// Settles all deliveries of a subscription that ends as abandoned.
+    /// Settles all deliveries of an ending subscription as [`Settlement::Abandoned`].
     ///
     /// STOMP 1.2, "SUBSCRIBE ack Header": "If the connection fails before a client sends an `ACK` frame for the message
     /// the server will assume the message has not been processed and MAY redeliver the message to another client."
@@ -164,7 +164,7 @@ impl SessionUnacked {
         tag <= self.last_tag
     }
 
-    /// Remembers the last `max` tags that were named, since to name one again is an error.
+    /// Remembers a tag that an `ACK` or `NACK` named, because to name it again is an error. Keeps the last `max` tags.
     pub(crate) fn remember_named(&mut self, tag: DeliveryTag, max: usize) {
         if self.recently_named.len() >= max {
             self.recently_named.pop_front();
@@ -182,7 +182,7 @@ impl SessionUnacked {
 mod tests {
     use super::*;
 
-    /// Totals and a subscription with three deliveries of 10 bytes.
+    /// Returns the totals and the table of a subscription with three deliveries of 10 bytes.
     fn three(mode: AckMode) -> (SessionUnacked, SubscriptionUnacked, [DeliveryTag; 3]) {
         let mut session = SessionUnacked::default();
         let mut unacked = SubscriptionUnacked::new(mode, 3).unwrap();
