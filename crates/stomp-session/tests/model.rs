@@ -45,7 +45,7 @@ fn random_sequences_behave_like_the_model() {
         .start_paused(true)
         .build()
         .unwrap();
-    // The clock stands still; connections are polled by hand.
+    // The clock stands still, and the test polls the connections by hand.
     let _guard = runtime.enter();
     let mut events = BTreeMap::new();
     for number in 0..sequences {
@@ -113,12 +113,12 @@ const REQUIRED_EVENTS: [&str; 37] = [
     "a client unsubscribes from an ended subscription",
 ];
 
-/// Choices at random.
+/// Random choices.
 pub(crate) trait Choose {
-    /// True once in `count` times on average.
+    /// Returns true once in `count` times on average.
     fn one_in(&mut self, count: usize) -> bool;
 
-    /// An element of `from`; `None` if it is empty.
+    /// Returns a random element of `from`, or `None` if it is empty.
     fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T>;
 }
 

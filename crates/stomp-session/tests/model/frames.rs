@@ -1,10 +1,10 @@
-//! The frames that the client sends, most of them valid at their moment.
+//! Random frames of the client. Most of them are valid when they are sent.
 
 use crate::{Choose, sequence::Sequence, subscriptions::DeliveryState};
 use stomp_frame::{Command, Frame, Version};
 
 impl Sequence {
-    /// A random frame. In one of 80 times it is meant to be invalid at this moment.
+    /// Returns a random frame. About one in 80 is meant to be invalid at this moment.
     pub(crate) fn frame(&mut self) -> Frame {
         let is_invalid = self.random.one_in(80);
         let commands = match self.random.usize(..100) {
@@ -34,7 +34,7 @@ impl Sequence {
         }
     }
 
-    /// The id of a transaction that is open, or of one that is not open.
+    /// Returns the id of an open transaction, or an id that no open transaction has.
     fn transaction(&mut self, is_open: bool) -> Option<String> {
         let all: Vec<_> = (0..9).map(|number| format!("t{number}")).collect();
         let candidates: Vec<_> = all

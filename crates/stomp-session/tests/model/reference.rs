@@ -1,8 +1,8 @@
 //! The reference: a session's specified behaviour, written as simply as possible.
 //!
-//! The test reports each step of the client and the application to it. It then knows what both must see: frames except
-//! `MESSAGE`, requests, and the events of deliveries and staged effects. The order in which subscriptions are served is
-//! not specified, so messages are checked as they arrive.
+//! The test reports each step of the client and the application to the reference, which then knows what both must see:
+//! frames except `MESSAGE`, requests, and the events of deliveries and staged effects. The order in which subscriptions
+//! are served is not specified, so messages are checked as they arrive.
 
 use crate::{
     subscriptions::{SentDelivery, Subscription},
@@ -19,9 +19,9 @@ pub(crate) struct Reference {
     errors_close: bool,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) transactions: BTreeMap<String, Vec<Step>>,
-    /// All deliveries that were sent and wait, or waited, for an acknowledgement. The first has the number 1.
+    /// All deliveries that were sent and need an acknowledgment, settled or not. The first has the number 1.
     pub(crate) deliveries: Vec<SentDelivery>,
-    /// Names of subscriptions that have ended, and true if the client has unsubscribed.
+    /// Names of ended subscriptions. The value is true if the client has unsubscribed.
     pub(crate) ended: BTreeMap<String, bool>,
     /// The frame of the request that the application is handling.
     pub(crate) call: Option<Frame>,
@@ -29,18 +29,18 @@ pub(crate) struct Reference {
     pub(crate) inbox: VecDeque<Frame>,
     pub(crate) commit: Option<Commit>,
     has_client_ended: bool,
-    /// The session sends nothing more.
+    /// True if the session sends nothing more.
     pub(crate) is_over: bool,
     disconnect_called: bool,
     reason: &'static str,
     pub(crate) message_ids: BTreeSet<String>,
-    /// Frames that the client must have received, and has not yet.
+    /// Frames that the client must receive by the end of this step.
     pub(crate) frames: Vec<String>,
-    /// Requests that the application must have received, and has not yet.
+    /// Requests that the application must receive by the end of this step.
     pub(crate) requests: Vec<String>,
-    /// Events of deliveries and effects that must have happened, and have not yet.
+    /// Events of deliveries and effects that must happen by the end of this step.
     pub(crate) log: Vec<String>,
-    /// Situations that have occurred, for the test to check that they do.
+    /// Situations that have occurred. The test checks that all of them occur often.
     pub(crate) events: Vec<&'static str>,
 }
 
@@ -71,7 +71,7 @@ impl Reference {
         }
     }
 
-    /// The client sends a frame.
+    /// Handles a frame that the client has sent.
     pub(crate) fn client_sent(&mut self, frame: Frame) {
         self.events
             .extend(self.call.as_ref().map(|_| "a frame waits in the inbox"));
@@ -106,7 +106,7 @@ impl Reference {
         true
     }
 
-    /// The client ends its direction of the connection.
+    /// Notes that the client has ended its direction of the connection.
     pub(crate) fn client_ended(&mut self) {
         self.has_client_ended = true;
         self.handle_inbox();
@@ -175,7 +175,7 @@ impl Reference {
         Ok(())
     }
 
-    /// The application must receive this request.
+    /// Notes that the application must receive this request.
     pub(crate) fn call_application(&mut self, frame: &Frame) {
         let mut request = format!(
             "{} {}",
@@ -202,7 +202,7 @@ impl Reference {
         self.call = Some(frame.clone());
     }
 
-    /// The application answers its request.
+    /// Handles the application's answer to its request.
     pub(crate) fn application_answered(&mut self, answer: Result<(), &'static str>) {
         let frame = self.call.take().unwrap();
         let receipt = frame.headers.get("receipt");
@@ -237,7 +237,7 @@ impl Reference {
         self.handle_inbox();
     }
 
-    /// An error of the application must reach the client.
+    /// Notes that an error of the application must reach the client.
     pub(crate) fn refuse(&mut self, error: String) {
         if self.is_over {
             return;
@@ -253,7 +253,7 @@ impl Reference {
         }
     }
 
-    /// The session ends and calls DISCONNECT with this reason.
+    /// Ends the session and calls DISCONNECT with this reason.
     pub(crate) fn end(&mut self, reason: &'static str) {
         if !self.is_over {
             self.is_over = true;
@@ -263,7 +263,7 @@ impl Reference {
         }
     }
 
-    /// The connection is dropped, and no DISCONNECT is called.
+    /// Ends the session without DISCONNECT, because the connection was dropped.
     pub(crate) fn connection_dropped(&mut self) {
         self.is_over = true;
         self.abandon_all();

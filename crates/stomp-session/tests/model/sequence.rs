@@ -16,7 +16,7 @@ pub(crate) struct Sequence {
     pub(crate) random: Rng,
     server: Option<Server>,
     pub(crate) model: Reference,
-    /// The last number of a subscription, body or receipt.
+    /// The number that was last given to a subscription, body or receipt.
     serial: usize,
     /// The number of settlements of each delivery.
     settled: BTreeMap<String, usize>,
@@ -267,7 +267,8 @@ impl Sequence {
         assert!(self.server().is_finished(), "the connection does not end");
     }
 
-    /// The client drops the connection. The session may or may not handle its last frames, but it settles all deliveries.
+    /// Drops the client's end of the connection. The session may or may not handle the last frames, but it settles all
+    /// deliveries.
     fn drop_client(&mut self) {
         self.events.push("the client drops the connection");
         self.server().drop_client();

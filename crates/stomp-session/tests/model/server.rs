@@ -34,13 +34,13 @@ pub(crate) struct Server {
     answer: Option<(Option<usize>, oneshot::Sender<Answer>)>,
     queues: BTreeMap<usize, mpsc::UnboundedSender<Item>>,
     log: Log,
-    /// A pointer that all callbacks and effects hold, to see that they are dropped.
+    /// A pointer that all callbacks and effects hold. Its count shows if they are dropped.
     held: Arc<()>,
 }
 
 type Log = Arc<Mutex<Vec<String>>>;
 
-/// The waker of the connection, which is polled by hand: it notes that it was woken.
+/// The waker of the connection. It notes that it was woken, because the test polls the connection by hand.
 #[derive(Default)]
 struct WakeFlag(AtomicBool);
 
@@ -50,7 +50,7 @@ impl Wake for WakeFlag {
     }
 }
 
-/// The service: it collects its requests.
+/// The service. It collects its requests for the test.
 #[derive(Clone, Default)]
 struct Calls(Arc<Mutex<VecDeque<Call>>>);
 
@@ -73,7 +73,7 @@ impl Service<Request> for Calls {
 }
 
 impl Server {
-    /// A session that is connected.
+    /// Creates a session that is connected.
     pub(crate) fn connected(version: Version, config: Config) -> Server {
         let (near, far) = tokio::io::duplex(1 << 20);
         let client = Client::over_byte_stream(near);

@@ -16,9 +16,9 @@ pub(crate) struct Subscription {
     pub(crate) is_accepted: bool,
     /// Deliveries of the application that the client has not received yet.
     pub(crate) queue: VecDeque<Item>,
-    /// The application has ended the stream.
+    /// True if the application has ended the stream.
     pub(crate) has_ended: bool,
-    /// The session has noticed the end of the stream.
+    /// True if the session has noticed the end of the stream.
     is_ending: bool,
 }
 
@@ -43,11 +43,11 @@ pub(crate) struct SentDelivery {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum DeliveryState {
     Pending,
-    /// An ACK or NACK in an open transaction covers it.
+    /// An ACK or NACK in an open transaction covers the delivery.
     Staged,
-    /// An ACK or NACK that names it has settled it.
+    /// An ACK or NACK that names the delivery has settled it.
     Named,
-    /// Anything else has settled it.
+    /// Something else has settled the delivery.
     Settled,
 }
 
@@ -58,7 +58,7 @@ impl Subscription {
 }
 
 impl Reference {
-    /// The application delivers a message.
+    /// Notes a message that the application delivers.
     pub(crate) fn deliver(&mut self, serial: usize, item: Item) {
         self.subscription(serial).unwrap().queue.push_back(item);
     }
@@ -90,7 +90,7 @@ impl Reference {
         self.deliveries.iter().filter(is_unsettled).count()
     }
 
-    /// The client receives a message.
+    /// Checks a message that the client has received.
     pub(crate) fn message(&mut self, frame: &Frame) -> Result<(), String> {
         let header = |name| frame.headers.get(name);
         let is_receiver = |known: &&Subscription| {

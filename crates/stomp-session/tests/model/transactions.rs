@@ -23,8 +23,8 @@ pub(crate) struct Commit {
 }
 
 impl Reference {
-    /// True if a COMMIT is being handled or waits. Messages for which it gives credit may be sent before or after the
-    /// frames behind it are handled.
+    /// Returns true if a COMMIT is being handled or waits. If it gives credit for messages, they may be sent before or
+    /// after the frames behind it are handled.
     pub(crate) fn will_commit(&self) -> bool {
         let is_commit = |frame: &Frame| frame.command == Command::Commit;
         self.commit.is_some() || (!self.is_over && self.inbox.iter().any(is_commit))

@@ -57,7 +57,7 @@ impl Log {
 }
 
 impl Application {
-    /// An application, and the service that hands it the requests.
+    /// Creates an application, and the service that passes the requests to it.
     pub(crate) fn new(session: Session) -> (Application, Calls) {
         let (sender, calls) = mpsc::unbounded_channel();
         let readiness = Arc::new(Readiness::default());
@@ -146,7 +146,7 @@ impl Application {
         Ok(())
     }
 
-    /// Checks that no request and no event is left that no step mentions.
+    /// Checks that no request and no event is left that no step mentioned.
     pub(crate) fn expect_done(&mut self) -> Outcome {
         self.expect_idle()?;
         match self.log.next() {
@@ -330,7 +330,7 @@ fn connected(words: &[&str]) -> Connected {
         })
 }
 
-/// Tells whether the service is ready.
+/// State of the service: ready or busy.
 #[derive(Debug, Default)]
 struct Readiness {
     is_busy: AtomicBool,
@@ -344,7 +344,7 @@ impl Readiness {
     }
 }
 
-/// The service, which hands its requests to the application.
+/// The service, which passes its requests to the application.
 pub(crate) struct Calls {
     readiness: Arc<Readiness>,
     calls: mpsc::UnboundedSender<Call>,

@@ -10,7 +10,7 @@ struct Clause {
     proofs: Vec<String>,
 }
 
-/// The tests of `clauses.txt`.
+/// Returns the tests of `clauses.txt`.
 pub(crate) fn trials(files: &[ConversationFile]) -> Vec<Trial> {
     let stems: Vec<_> = files.iter().map(|file| file.stem().to_owned()).collect();
     let for_proofs: HashSet<_> = stems.iter().cloned().collect();
@@ -47,7 +47,7 @@ fn each_clause_has_a_proof(conversations: &HashSet<String>) -> Result<(), String
     }
 }
 
-/// True if `proof` names a conversation, or a function as `CRATE/tests/FILE.rs::FUNCTION`.
+/// Returns true if `proof` names a conversation, or a function as `CRATE/tests/FILE.rs::FUNCTION`.
 fn exists(proof: &str, conversations: &HashSet<String>) -> bool {
     let Some((path, function)) = proof.split_once("::") else {
         return conversations.contains(proof);
@@ -56,7 +56,7 @@ fn exists(proof: &str, conversations: &HashSet<String>) -> bool {
     fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("fn {function}(")))
 }
 
-/// Rows name conversations without their folders.
+/// Checks that all file names differ, because the rows name conversations without their folders.
 fn each_conversation_has_a_unique_name(stems: &[String]) -> Result<(), String> {
     let mut known = HashSet::new();
     match stems.iter().find(|stem| !known.insert(*stem)) {

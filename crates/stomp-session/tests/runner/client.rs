@@ -1,4 +1,4 @@
-//! The client of a conversation: it sends what a step says, and compares what the server has sent with another.
+//! The client of a conversation: it performs the steps `C:`, which send, and `S:`, which check what the server sent.
 
 use crate::{
     conversation::settle,
@@ -38,7 +38,7 @@ pub(crate) struct Transport {
 }
 
 impl Client {
-    /// A client, and the server's socket.
+    /// Creates a client, and the server's socket.
     pub(crate) fn new(transport: Transport) -> (Client, Socket) {
         let (near, far) = tokio::io::duplex(transport.bytes);
         let peer = Peer::default().with_subprotocol(transport.subprotocol);

@@ -83,7 +83,7 @@ impl Conversation {
         }
     }
 
-    /// `VERSION header:value …`
+    /// Performs a step `connect VERSION header:value …`.
     async fn connect(&mut self, headers: &str) -> Outcome {
         let (version, headers) = headers.split_once(' ').unwrap_or((headers, ""));
         let connect = format!("CONNECT accept-version:{version} {headers}");
@@ -95,7 +95,7 @@ impl Conversation {
             .await
     }
 
-    /// Checks that nothing is left that no step mentions.
+    /// Checks that no frame, request or event is left that no step mentioned.
     pub(crate) async fn end(&mut self) -> Outcome {
         settle().await;
         self.application.expect_done()?;
@@ -122,7 +122,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{text:?} is not a number of seconds, such as 1.5s"))
 }
 
-/// The settings that `config:` lines make.
+/// The settings that `config:` lines change.
 pub(crate) struct Settings {
     transport: Transport,
     config: Config,
@@ -143,7 +143,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Performs a line `config: NAME VALUE`.
+    /// Applies a line `config: NAME VALUE`.
     pub(crate) fn set(&mut self, line: &str) -> Outcome {
         let Settings { transport, config } = self;
         let (name, value) = line.split_once(' ').unwrap_or((line, ""));

@@ -9,7 +9,7 @@ use tokio::runtime;
 
 /// A file below `tests/conversations`.
 pub(crate) struct ConversationFile {
-    /// `FOLDER/STEM`.
+    /// The name of the test: `FOLDER/STEM`.
     pub(crate) name: String,
     path: PathBuf,
 }
@@ -58,13 +58,13 @@ impl ConversationFile {
     ///
     /// # Errors
     ///
-    /// The first step that fails: `tests/conversations/FILE:LINE: STEP: REASON`.
+    /// Returns the first step that fails, as `tests/conversations/FILE:LINE: STEP: REASON`.
     pub(crate) fn run(&self) -> Result<(), String> {
         let shown = format!("tests/conversations/{}.txt", self.name);
         let text = fs::read_to_string(&self.path).unwrap();
         if !text.starts_with("# ") {
             return Err(format!(
-                "{shown}:1: the file does not begin with what it proves"
+                "{shown}:1: the file does not begin with a comment that says what it proves"
             ));
         }
         let runtime = runtime::Builder::new_current_thread()

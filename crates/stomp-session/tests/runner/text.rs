@@ -3,19 +3,19 @@
 use std::iter;
 use stomp_frame::{Command, Frame, Headers};
 
-/// A description of a frame.
+/// A frame that a step expects.
 pub(crate) struct Expected {
     command: Command,
-    /// Headers that must occur exactly once, with this value or any, or not at all.
+    /// Names of headers, and the requirement for each.
     headers: Vec<(String, Value)>,
     body: Option<Vec<u8>>,
 }
 
 enum Value {
     Is(String),
-    /// `name:*`.
+    /// The header must occur once, with any value: `name:*`.
     Any,
-    /// `-name`.
+    /// The header must not occur: `-name`.
     Missing,
 }
 
@@ -40,7 +40,7 @@ impl Expected {
         })
     }
 
-    /// True if a frame is as described.
+    /// Returns true if a frame is the expected one.
     pub(crate) fn fits(&self, command: Command, headers: &Headers, body: &[u8]) -> bool {
         let fits = |(name, expected): &(String, Value)| {
             let found: Vec<_> = headers
@@ -61,7 +61,7 @@ impl Expected {
     }
 }
 
-/// The frame of `COMMAND name:value … | body`.
+/// Parses a frame in the notation `COMMAND name:value … | body`.
 pub(crate) fn frame(text: &str) -> Result<Frame, String> {
     let Written {
         command,
@@ -85,7 +85,7 @@ pub(crate) fn frame(text: &str) -> Result<Frame, String> {
     })
 }
 
-/// `COMMAND word … | body`
+/// The parts of a text `COMMAND word … | body`.
 struct Written<'a> {
     command: Command,
     words: Vec<&'a str>,

@@ -1,4 +1,4 @@
-//! Errors and closes of a session's handle.
+//! Errors that the application sends through a session's handle, and sessions that it closes.
 
 use crate::support::*;
 use std::{
@@ -10,7 +10,7 @@ use stomp_session::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_handle_leaves_the_session_open() {
+async fn an_error_sent_through_the_handle_leaves_the_session_open() {
     let (session, mut client, _) = start(Config::default(), accept).await;
     session.error(ClientError::new("going-down", "In five minutes."));
     let error = client.expect_error("going-down").await;
@@ -21,7 +21,7 @@ async fn an_error_of_the_handle_leaves_the_session_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_handle_closes_the_session_if_application_errors_close() {
+async fn an_error_sent_through_the_handle_closes_the_session_if_app_errors_close() {
     let mut config = Config::default();
     config.app_errors = AppErrors::Close;
     let (session, mut client, connection) = start(config, accept).await;
@@ -60,7 +60,7 @@ async fn everything_that_was_sent_before_a_close_arrives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_performs_the_calls_of_its_handle_in_order() {
+async fn a_session_carries_out_the_calls_of_its_handle_in_order() {
     let (session, mut client, _) = start(Config::default(), accept).await;
     client.receipt(subscribe("0", "/a")).await;
     session.error(ClientError::new("first", "An error."));
@@ -74,7 +74,7 @@ async fn a_session_performs_the_calls_of_its_handle_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_waits_for_messages_that_had_no_room() {
+async fn a_close_waits_until_queued_messages_are_sent() {
     let mut config = Config::default();
     config.max_outbound_bytes = 16 << 10;
     let (session, mut client, _) = start(config, accept).await;
@@ -95,7 +95,7 @@ async fn a_close_waits_for_messages_that_had_no_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_closes_before_connect_calls_no_disconnect() {
+async fn a_session_that_closes_before_connect_makes_no_disconnect_request() {
     for is_error in [false, true] {
         let (session, mut requests, connection, mut client) = pair(Config::default(), PIPE);
         let connection = tokio::spawn(connection);
@@ -113,7 +113,7 @@ async fn a_session_that_closes_before_connect_calls_no_disconnect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_in_flight_runs_to_its_end_after_a_close() {
+async fn a_request_that_is_being_handled_completes_after_a_close() {
     let (session, mut requests, mut client, connection) = start_with_requests().await;
     client.request(subscribe("0", "/a")).await;
     let (_, responder) = requests.next().await.unwrap();

@@ -33,8 +33,8 @@ fn a_delivery_can_be_settled_without_a_session() {
     );
 }
 
-/// The settlements of six deliveries, of which the client acknowledges the first `acks` and receives three more, after
-/// `end` has ended the session.
+/// Offers six deliveries to a client, which acknowledges the first `acks` and receives three more. Returns the
+/// settlements after `end` has ended the session.
 async fn settlements(
     acks: usize,
     end: impl AsyncFnOnce(Client, Session, JoinHandle<()>),
@@ -92,7 +92,7 @@ async fn each_delivery_is_settled_exactly_once_when_its_session_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mailbox_ends_when_its_last_handle_is_dropped() {
+async fn the_stream_of_a_mailbox_ends_when_the_last_mailbox_handle_is_dropped() {
     let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
     let other = mailbox.clone();
     let reader = tokio::spawn(async move {
@@ -109,9 +109,10 @@ async fn a_mailbox_ends_when_its_last_handle_is_dropped() {
     assert!(is_end);
 }
 
-/// A mailbox counts in the budget of the session that owns its stream, not of a session that calls its reader.
+/// A mailbox counts in the budget of a session that polls its stream. A settlement callback runs on the task of a
+/// session, but does not poll for it.
 #[tokio::test(start_paused = true)]
-async fn a_mailbox_that_a_settlement_callback_reads_counts_in_no_session() {
+async fn a_mailbox_that_a_settlement_callback_reads_counts_in_no_budget() {
     let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
     let back = Arc::new(Mutex::new(None));
     let given = Arc::clone(&back);

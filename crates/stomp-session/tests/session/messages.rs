@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tower::service_fn;
 
 #[tokio::test(start_paused = true)]
-async fn a_message_carries_the_destination_it_was_sent_to() {
+async fn a_message_names_the_destination_that_it_was_sent_to() {
     let (session, mut client, _) = start(Config::default(), accept).await;
     client.receipt(subscribe("0", "/stocks/*")).await;
     client
@@ -42,7 +42,7 @@ async fn a_message_carries_the_destination_it_was_sent_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_reaches_each_subscription_of_its_destination() {
+async fn a_message_reaches_each_subscription_to_its_destination() {
     let (session, mut client, _) = start(Config::default(), accept).await;
     for (id, destination) in [("0", "/a"), ("1", "/b"), ("2", "/a")] {
         client.receipt(subscribe(id, destination)).await;
@@ -63,7 +63,7 @@ async fn a_message_reaches_each_subscription_of_its_destination() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_without_a_subscription_is_an_error() {
+async fn a_message_to_a_destination_without_a_subscription_is_an_error() {
     let (session, mut client, connection) = start(Config::default(), accept).await;
     assert!(is_not_subscribed(session.message("/a", "too early")));
     client.receipt(subscribe("0", "/a")).await;

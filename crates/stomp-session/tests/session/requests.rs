@@ -1,4 +1,4 @@
-//! Requests that the application takes one by one, and the values of a session.
+//! Requests that the application takes one by one, and values that it stores in a session.
 
 use crate::support::*;
 use std::{future::ready, sync::Arc};
@@ -31,7 +31,7 @@ async fn the_handle_can_accept_a_peer_before_connect_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_the_handle_accepted_stays_connected_without_an_answer() {
+async fn a_peer_that_the_handle_accepted_stays_connected_if_connect_gets_no_answer() {
     let (session, mut requests, connection, mut client) = pair(Config::default(), PIPE);
     tokio::spawn(connection);
     tokio::spawn(async move {
@@ -45,7 +45,7 @@ async fn a_peer_that_the_handle_accepted_stays_connected_without_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handlers_own_connected_headers_come_before_its_answer() {
+async fn a_connect_handler_can_send_connected_before_its_answer() {
     let accept_early = |request: Request| {
         if request.command() == Command::Connect {
             request.session().connected([("server", "tea/1")]);
@@ -68,7 +68,7 @@ async fn the_connect_handler_names_the_principal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_dropped_without_an_answer_fails() {
+async fn a_request_fails_if_its_responder_is_dropped() {
     let (_, mut requests, mut client, _) = start_with_requests().await;
     let receipt = client.request(send("/a", "")).await;
     drop(requests.next().await.unwrap());
@@ -77,7 +77,7 @@ async fn a_request_that_is_dropped_without_an_answer_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_session_closes_after_its_requests_are_dropped() {
+async fn dropping_requests_closes_the_session_after_the_current_request() {
     let (_, mut requests, mut client, connection) = start_with_requests().await;
     let receipt = client.request(send("/a", "")).await;
     let (_, responder) = requests.next().await.unwrap();
@@ -91,7 +91,7 @@ async fn the_session_closes_after_its_requests_are_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_session_closes_when_its_requests_are_dropped() {
+async fn dropping_requests_closes_an_idle_session_at_once() {
     let (_session, mut requests, connection, mut client) = pair(Config::default(), PIPE);
     tokio::spawn(connection);
     tokio::spawn(async move { requests.next().await.unwrap().1.ok() });
@@ -100,7 +100,7 @@ async fn an_idle_session_closes_when_its_requests_are_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_is_adapted_to_what_the_version_can_express() {
+async fn an_error_that_the_version_cannot_encode_is_sent_altered() {
     let fail = |request: Request| {
         ready(match request.command() {
             Command::Send => Err(ClientError::new("two\nlines", "And\na text.").into()),

@@ -38,7 +38,7 @@ async fn a_stream_that_wakes_itself_does_not_starve_requests() {
     assert!((1..MAX_POLLS).contains(&polls), "{polls} polls");
 }
 
-/// On a real clock, because the memory is measured outside the runtime.
+/// This test uses a real clock, because the memory is measured outside the runtime.
 #[test]
 fn a_stream_that_wakes_itself_does_not_pile_up_wakes() {
     let mut config = Config::default();
@@ -71,7 +71,7 @@ fn a_stream_that_wakes_itself_does_not_pile_up_wakes() {
     assert!(measured.bytes_current < 100_000, "{measured:?}");
 }
 
-/// A permit goes to the first that waits for it, even if that has stopped waiting.
+/// A free permit goes to the service that waited first, even if its session no longer polls it.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_gave_up_waiting_for_the_service_takes_no_permit() {
     let slow = service_fn(|request: Request| async move {

@@ -149,7 +149,7 @@ async fn a_shutdown_closes_an_idle_session_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_closes_a_session_that_is_not_connected() {
+async fn a_shutdown_closes_a_session_that_is_not_connected_yet() {
     let server = Server::default();
     let (mut client, mut requests, connection) = open(&server, Config::default());
     settle().await;

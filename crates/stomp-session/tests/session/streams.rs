@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use stomp_session::{ClientError, CloseCode, Config, Message, Request, Response, Topic};
 
 #[tokio::test(start_paused = true)]
-async fn unhook_drops_a_stream_and_leaves_its_subscription() {
+async fn unhook_drops_a_stream_and_keeps_its_subscription() {
     let (session, mut client, _) = start(Config::default(), accept).await;
     client.receipt(subscribe("0", "/a")).await;
     let topic = Topic::new();
@@ -23,7 +23,7 @@ async fn unhook_drops_a_stream_and_leaves_its_subscription() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_goes_on_after_its_handles_are_dropped() {
+async fn a_stream_continues_after_its_handles_are_dropped() {
     let (session, mut client, _) = start(Config::default(), accept).await;
     client.receipt(subscribe("0", "/a")).await;
     let topic = Topic::new();
@@ -54,7 +54,7 @@ async fn a_stream_is_dropped_with_its_subscription() {
     assert!(is_dropped(&held));
 }
 
-/// A handler that gives `stream` to the handle for the first `SUBSCRIBE`, and then answers it with `answer`.
+/// A handler for one `SUBSCRIBE`: it attaches `stream` through the session's handle, and then returns `answer`.
 fn observing(
     stream: impl Stream<Item = Message> + Send + 'static,
     answer: impl Fn() -> Answer + Send,
@@ -71,7 +71,7 @@ fn observing(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_of_a_refused_subscription_is_dropped() {
+async fn a_stream_is_dropped_if_its_subscription_is_refused() {
     let (stream, held) = open_stream(&[]);
     let refused = || Err(ClientError::new("forbidden", "Not for you.").into());
     let (_session, mut client, _) = start(Config::default(), observing(stream, refused)).await;
@@ -82,7 +82,7 @@ async fn a_stream_of_a_refused_subscription_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_of_a_subscription_that_ends_at_once_is_dropped() {
+async fn a_stream_is_dropped_if_its_subscription_ends_at_once() {
     let (stream, held) = open_stream(&[]);
     let accepted = || Ok(Response::Done);
     let (_session, mut client, _) = start(Config::default(), observing(stream, accepted)).await;
@@ -95,7 +95,7 @@ async fn a_stream_of_a_subscription_that_ends_at_once_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_arrives_after_its_subscription_ended_is_dropped() {
+async fn a_stream_is_dropped_if_its_subscription_has_ended_before() {
     let (session, mut client, _) = start(Config::default(), accept).await;
     client.receipt(subscribe("0", "/a")).await;
     client.receipt(subscribe("1", "/b")).await;
@@ -118,7 +118,7 @@ async fn a_stream_that_arrives_after_its_subscription_ended_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_of_a_session_that_ended_meanwhile_is_dropped() {
+async fn a_stream_is_dropped_if_its_session_has_ended_before() {
     let (session, mut requests, mut client, _) = start_with_requests().await;
     client.send(subscribe("0", "/a")).await;
     let (_, responder) = requests.next().await.unwrap();

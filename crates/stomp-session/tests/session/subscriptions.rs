@@ -5,7 +5,7 @@ use futures_util::{StreamExt, stream};
 use stomp_session::{ClientError, Config, Message, Topic};
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_fails_ends_only_its_subscription() {
+async fn a_stream_that_fails_ends_its_subscription_and_no_other() {
     let streams = |destination: &str| match destination {
         "/fails" => {
             let failure = ClientError::new("out-of-stock", "There is none left.");
@@ -46,7 +46,7 @@ async fn a_stream_that_fails_ends_only_its_subscription() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_ends_ends_its_subscription() {
+async fn a_subscription_ends_when_the_stream_of_its_answer_ends() {
     let streams = |destination: &str| match destination {
         "/one" => stream::iter([Ok(Message::new("one").into())]).boxed(),
         _ => stream::empty().boxed(),
@@ -69,7 +69,7 @@ async fn a_stream_that_ends_ends_its_subscription() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscription_ends_with_the_stream_of_its_answer_and_not_with_others() {
+async fn only_the_stream_of_its_answer_ends_a_subscription() {
     let topic = Topic::new();
     let shared = topic.clone();
     let streams = move |_: &str| shared.subscribe().take(2).boxed();

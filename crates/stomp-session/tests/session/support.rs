@@ -103,7 +103,7 @@ pub(crate) async fn settle() {
     }
 }
 
-/// A pointer that a stream holds, to see when the stream is dropped.
+/// A pointer that a stream holds. Its count shows if the stream is dropped.
 pub(crate) type Held = Arc<()>;
 
 /// A stream of these messages that never ends.

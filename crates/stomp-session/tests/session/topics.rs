@@ -70,7 +70,7 @@ async fn each_subscriber_gets_every_message_in_order() {
     }
 }
 
-/// With so many messages underway, publishers deliver them themselves.
+/// The burst is so long that publishers deliver the messages themselves.
 #[tokio::test(start_paused = true)]
 async fn a_burst_of_any_length_arrives_in_order() {
     for count in [1, 65] {
@@ -85,9 +85,9 @@ async fn a_burst_of_any_length_arrives_in_order() {
     }
 }
 
-/// A batch that arrives at a mailbox at once fits into an empty one.
+/// Messages that a mailbox receives at once always fit into an empty mailbox.
 #[tokio::test(start_paused = true)]
-async fn a_burst_that_fits_an_empty_mailbox_overflows_none() {
+async fn a_burst_that_fits_into_an_empty_mailbox_overflows_no_mailbox() {
     let topic = Topic::<String>::with_mailboxes(MailboxConfig::default().max_messages(16));
     let mut readers = subscribe(&topic, 1_000);
     for burst in 0..20 {
@@ -102,7 +102,7 @@ async fn a_burst_that_fits_an_empty_mailbox_overflows_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_subscriber_receives_what_is_published_after_it_subscribed() {
+async fn a_late_subscriber_receives_only_messages_that_are_published_later() {
     for yields in 0..4 {
         let topic = Topic::new();
         let mut subscribers = subscribe(&topic, 150);
@@ -121,7 +121,7 @@ async fn a_late_subscriber_receives_what_is_published_after_it_subscribed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn subscribers_that_leave_do_not_disturb_the_others() {
+async fn the_other_subscribers_receive_everything_when_one_leaves() {
     for yields in 0..4 {
         let topic = Topic::new();
         assert_eq!(topic.subscribers(), 0);
