@@ -1,12 +1,13 @@
-//! Cost of a lookup with few and with many routes, as ratios within one run.
+//! Compares the cost of a lookup with few and with many routes. The results are ratios within one run.
 //!
 //! ```text
 //! cargo bench -p stomp-router                    # time
 //! cargo bench -p stomp-router -- instructions    # instructions, counted by valgrind
 //! ```
 //!
-//! No destination is used twice in a row, so that the cache of the last match never helps. Requests go either to ten of
-//! the routes or to all of them. In the second case, more routes also touch more memory, with more cache misses.
+//! Consecutive requests have different destinations, so that the cache of the last match never helps. Requests go
+//! either to ten of the routes or to all of them. In the second case, more routes also touch more memory, with more
+//! cache misses.
 
 #![allow(
     clippy::indexing_slicing,
@@ -26,9 +27,10 @@ use tower::Service;
 
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 const ROUNDS: usize = 1_001;
-/// Requests per measurement. Few, so that their preparation does not evict the routes from the caches.
+/// Number of requests per measurement. It is small, so that their preparation does not evict the routes from the
+/// processor's caches.
 const REQUESTS: usize = 200;
-/// The argument with which the benchmark runs itself under valgrind.
+/// The argument that the benchmark passes when it runs itself under valgrind.
 const REPEAT: &str = "repeat";
 
 fn main() -> ExitCode {
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         .collect();
     match words[..] {
         [] if is_bench => print_times(),
-        // The case of `cargo test --benches`.
+        // `cargo test --benches` passes no argument.
         [] => SIZES.iter().for_each(|size| work(*size, 1)),
         ["instructions"] => print_instructions(),
         [REPEAT, size, times] => work(size.parse().unwrap(), times.parse().unwrap()),
@@ -64,7 +66,7 @@ fn routes(size: usize) -> Routes {
     router.build().unwrap()
 }
 
-/// Returns requests to the first `used` routes. Subsequent destinations differ.
+/// Returns requests to the first `used` routes. Consecutive destinations differ.
 fn requests(used: usize) -> impl Iterator<Item = Request> {
     (0..).map(move |turn: usize| {
         let number = (turn * 7_919) % (used / 2);
@@ -106,8 +108,8 @@ fn print_times() {
     }
 }
 
-/// Measures the median times and returns their ratios to the first. `used` maps the number of routes to the number of
-/// routes that get requests.
+/// Measures the median time for each number of routes, and returns the ratio of each to the first. `used` maps a number
+/// of routes to the number of them that get requests.
 fn times(used: impl Fn(usize) -> usize) -> Vec<f64> {
     let side = |size: &usize| (routes(*size), requests(used(*size)), Vec::new());
     let mut sides: Vec<_> = SIZES.iter().map(side).collect();
@@ -135,7 +137,7 @@ fn print_instructions() {
         "instructions of a call and its request, relative to {} routes; columns: routes, requests to all",
         SIZES[0]
     );
-    // The difference of two runs excludes the setup.
+    // The difference between two runs excludes the cost of the setup.
     let count = |size: usize| (collected(size, 30) - collected(size, 10)) / (20 * REQUESTS) as f64;
     for (size, ratio) in SIZES.iter().zip(ratios(SIZES.map(count).to_vec())) {
         println!("{size:>6} {ratio:5.2}");
@@ -149,7 +151,7 @@ fn collected(size: usize, times: usize) -> f64 {
         .args([REPEAT, &size.to_string(), &times.to_string()])
         .output()
         .expect("valgrind must be installed, since it counts the instructions");
-    // On stderr: `==1234== Collected : 5678`.
+    // valgrind prints `==1234== Collected : 5678` on stderr.
     let report = String::from_utf8_lossy(&output.stderr);
     report
         .lines()

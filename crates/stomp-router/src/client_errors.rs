@@ -4,9 +4,9 @@ use std::fmt;
 use stomp_frame::Command;
 use stomp_session::ClientError;
 
-/// Characters of a destination that an error quotes.
+/// Maximum number of characters of a destination that an error quotes.
 const MAX_DESTINATION_CHARS: usize = 64;
-/// Characters of an error's text, which may quote the client's body or destination.
+/// Maximum number of characters in an error's text. The text may quote the client's body or destination.
 const MAX_TEXT_CHARS: usize = 400;
 
 /// The error for a `SEND` or `SUBSCRIBE` whose destination no route matches.
@@ -18,7 +18,7 @@ pub(crate) fn not_found(command: Command, destination: &str) -> ClientError {
     )
 }
 
-/// The error for a request that a handler's arguments cannot be taken from.
+/// The error for a request from which a handler's arguments cannot be extracted.
 pub(crate) fn bad_request(text: &str) -> ClientError {
     let text = Excerpt::new(text, MAX_TEXT_CHARS);
     ClientError::new("bad-request", text.to_string())
@@ -29,17 +29,17 @@ pub(crate) fn login_required() -> ClientError {
     ClientError::new("login-required", "This request requires a login.")
 }
 
-/// The error for an argument that only the application could have provided.
+/// The error for an argument whose value the application has not provided.
 ///
-/// This is a bug of the application, which the client cannot correct: the client gets `internal-error`, and the log
-/// names the argument and the reason.
+/// The client cannot correct this bug of the application. It gets `internal-error`, and the log names the argument and
+/// the reason.
 pub(crate) fn missing_argument(argument: &str, reason: &str) -> ClientError {
     tracing::error!("A handler's argument `{argument}` is not available: {reason}.");
     ClientError::internal()
 }
 
-/// The beginning of a text that a client has sent: a limited number of characters, with control characters escaped so
-/// that they do not affect a terminal.
+/// The beginning of a text that a client has sent. It has a limited number of characters, and control characters are
+/// escaped so that they do not affect a terminal.
 struct Excerpt<'a> {
     text: &'a str,
     max_chars: usize,
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn excerpts_are_shortened_and_control_characters_escaped() {
+    fn excerpts_are_short_and_escape_control_characters() {
         let excerpt = |text| Excerpt::new(text, 3).to_string();
         assert_eq!(excerpt("a\u{1b}b"), "a\\u{1b}b");
         assert_eq!(excerpt("abcd"), "abc…");

@@ -1,4 +1,4 @@
-//! Handlers: async functions as routes.
+//! Handlers: async functions that can be used as routes.
 
 use crate::{
     FromRequest,
@@ -61,7 +61,7 @@ pub trait Handler<A, S>: Sized + Send + 'static {
 
     /// Wraps the handler in a tower layer that decides who may use it.
     ///
-    /// This is [`layer`](Handler::layer), and it also marks the route as having a policy, see
+    /// Works like [`layer`](Handler::layer), and also marks the route as having a policy: see
     /// [`Router::require_policies`](crate::Router::require_policies).
     fn policy<L>(self, layer: L) -> Layered<Self, L, A, S>
     where
@@ -144,12 +144,13 @@ macro_rules! handler {
             fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
                 let ResponseConverter { context, convert } = self.converter;
                 let start = || {
-                    // First, so that a handler does not run if its reply could not be sent.
+                    // This comes before the call, so that a handler does not run if its reply could not be sent.
                     let context = context(&request)?;
                     Ok(((self.function)($($argument::from_request(&request, &self.state)?),*), context))
                 };
                 let started: Result<(R, C), ClientError> = start();
-                // The handler has taken its arguments; do not keep the rest while it runs.
+                // The arguments have been extracted. The rest of the request need not stay in memory while the handler
+                // runs.
                 drop(request);
                 match started {
                     Ok((future, context)) => Box::pin(async move { convert(future.await, context) }),

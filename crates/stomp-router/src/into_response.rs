@@ -32,30 +32,30 @@ pub trait IntoConnectResponse {
     note = "it can return `()`, for SEND also `Reply(value)`, or a `Result` of these"
 )]
 pub trait IntoSendResponse: Sized {
-    /// The parts of the request that the conversion needs. `()` except for replies.
+    /// The parts of the request that the conversion needs: `()` for every type except replies.
     type Context: Send + 'static;
 
-    /// Takes these parts from the request, before the handler is called.
+    /// Extracts the context from the request, before the handler is called.
     ///
     /// # Errors
     ///
-    /// Returns the error that the client gets if a part is missing. The handler is not called then: it would do its work,
-    /// but the reply could not be sent.
+    /// Returns the error that the client gets if a part is missing. In this case the handler is not called, because its
+    /// reply could not be sent.
     fn context(request: &Request) -> Result<Self::Context, ClientError>;
 
     /// Converts the value into the service's response.
     ///
     /// # Errors
     ///
-    /// Returns the handler's error, or an error of sending the reply.
+    /// Returns the handler's error, or an error if the reply cannot be sent.
     fn into_response(self, context: Self::Context) -> Result<Response, BoxError>;
 }
 
 /// A return value of a subscribe handler.
 ///
-/// Implemented for `()`, which keeps the subscription open without messages of its own; for one message (`String`,
-/// [`Bytes`], [`Json`], [`Message`]), after which the subscription ends; for [`Observe`](crate::Observe); and for a
-/// `Result` of these with any error.
+/// Implemented for `()`, which keeps the subscription open and sends no message; for one message (`String`, [`Bytes`],
+/// [`Json`], [`Message`]), after which the subscription ends; for [`Observe`](crate::Observe); and for a `Result` of
+/// these with any error.
 #[diagnostic::on_unimplemented(
     message = "a subscribe handler cannot return `{Self}`",
     note = "it can return `()`, one message (`String`, `Bytes`, `Json`, `Message`), `Observe(stream)`, or a `Result` of \
@@ -67,7 +67,7 @@ pub trait IntoSubscribeResponse {
     ///
     /// # Errors
     ///
-    /// Returns the handler's error, or an error of encoding the message.
+    /// Returns the handler's error, or an error if the message cannot be encoded.
     fn into_response(self) -> Result<Response, BoxError>;
 }
 
@@ -155,12 +155,13 @@ impl IntoSubscribeResponse for Bytes {
     }
 }
 
-/// The conversion for the handlers of one command, in two steps: before and after the call.
+/// The functions that convert the output of handlers of one command. One is called before the handler, the other after
+/// it.
 #[derive(Debug)]
 pub struct ResponseConverter<T, C> {
-    /// Takes from the request what `convert` needs, before the handler is called.
+    /// Extracts the context that `convert` needs from the request, before the handler is called.
     pub(crate) context: fn(&Request) -> Result<C, ClientError>,
-    /// Converts the handler's output.
+    /// Converts the handler's output into a response.
     pub(crate) convert: fn(T, C) -> Result<Response, BoxError>,
 }
 

@@ -1,4 +1,4 @@
-//! A router for STOMP: handlers by command and destination, as tower Services.
+//! A router for STOMP, which selects a handler by command and destination. It is a tower `Service`.
 //!
 //! A [`Router`] collects handlers by command and destination. [`Router::build`] turns it into [`Routes`], a
 //! `tower::Service<Request>` that a session's connection calls with each request. Handlers are async functions whose
@@ -130,7 +130,7 @@ pub use session_routes::{SessionRoutes, SessionService};
 
 pub use stomp_session::Json;
 
-/// The code in the README.
+/// Compiles and runs the code in the README as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

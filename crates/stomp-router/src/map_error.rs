@@ -1,4 +1,4 @@
-//! The errors that clients get for the errors of handlers and layers.
+//! Maps errors of handlers and layers to the errors that clients get.
 
 use std::error::Error;
 use stomp_session::{ClientError, NotSubscribed};
@@ -6,8 +6,8 @@ use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 
 /// Maps an error of a handler or layer to the error that the client gets.
 ///
-/// This function is the session's `Config::error_mapper` for services with tower layers. It follows the error's
-/// sources, and the first error of this table decides:
+/// This function is the session's `Config::error_mapper` for services with tower layers. It follows the chain of the
+/// error's sources, and the first error that it finds in this table decides:
 ///
 /// | error | code |
 /// |---|---|

@@ -8,7 +8,7 @@ use stomp_session::{BoxError, Delivery, IntoDelivery, Response};
 /// A stream whose items are sent to the subscription, one message each.
 ///
 /// Items are anything that implements [`IntoDelivery`]: a value that can be sent as a message, a `Delivery`, or a
-/// `Result` of these, whose error ends the subscription. The stream is polled only while the client keeps reading, and
+/// `Result` of these. An error ends the subscription. The stream is polled only while the client keeps reading, and
 /// dropped when the subscription ends.
 ///
 /// Any `Stream` works, for example one that counts:

@@ -3,7 +3,8 @@
 use std::{ops::Range, sync::Arc};
 use stomp_session::{Params, Pattern};
 
-/// Values by pattern. The cost of a lookup does not depend on the number of patterns, apart from cache misses.
+/// A map from patterns to values. The cost of a lookup does not depend on the number of patterns, apart from cache
+/// misses.
 #[derive(Debug)]
 pub(crate) struct PatternTree<T> {
     tree: matchit::Router<usize>,
@@ -19,9 +20,9 @@ struct Entry<T> {
 /// The reason why a pattern cannot be added.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum InsertError {
-    /// The pattern with this number matches the same destinations.
+    /// Another pattern, which has this number, matches the same destinations.
     Conflict(usize),
-    /// The pattern cannot be read, for this reason.
+    /// The pattern is malformed, for this reason.
     Malformed(String),
 }
 
@@ -112,7 +113,7 @@ pub(crate) fn join(prefix: &str, pattern: &str) -> String {
     }
 }
 
-/// The byte range of `part` in `whole`, of which it is a subslice.
+/// The byte range of `part` in `whole`. `part` must be a subslice of `whole`.
 fn place(whole: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
     start..start + part.len()
@@ -120,7 +121,7 @@ fn place(whole: &str, part: &str) -> Range<usize> {
 
 /// Rewrites `/users/:id` as `/users/{id}`.
 ///
-/// Rejects `/files/*rest`: as literal text it would hardly ever match, and other routers mean `/files/{*rest}` by it. A
+/// Rejects `/files/*rest`, which other routers read as `/files/{*rest}`. As literal text, it would hardly ever match. A
 /// `*` elsewhere is literal text.
 fn braced(pattern: &str) -> Result<String, InsertError> {
     let last = pattern.rsplit_once('/').map_or("", |(_, last)| last);

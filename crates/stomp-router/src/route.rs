@@ -35,7 +35,7 @@ impl Route {
         }
     }
 
-    /// Makes a route of a service. A service that is a route already is returned unchanged, to save an allocation per
+    /// Turns a service into a route. A service that is a route already is returned unchanged, to save an allocation per
     /// call.
     pub(crate) fn from_service(service: impl RouteService) -> Route {
         match (&service as &dyn Any).downcast_ref::<Route>() {
@@ -121,7 +121,7 @@ impl<T: RouteService> Endpoint for ServiceEndpoint<T> {
     }
 }
 
-/// A service that can be used as a route, or that a layer makes of a route.
+/// A service that can be used as a route. A layer around a route must produce such a service.
 ///
 /// Implemented for every type that fulfils the bounds.
 #[diagnostic::on_unimplemented(

@@ -13,7 +13,7 @@ impl RouteErrors {
         self.0.iter()
     }
 
-    /// Fails if there are any errors.
+    /// Returns an error if `errors` is not empty.
     pub(crate) fn check(errors: Vec<RouteError>) -> Result<(), RouteErrors> {
         if errors.is_empty() {
             Ok(())
@@ -45,10 +45,10 @@ pub struct RouteError {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Problem {
-    /// The other route matches the same destinations with the same priority.
+    /// Another route, declared here, matches the same destinations with the same priority.
     Conflict(Declaration),
     MalformedPattern(String),
-    /// Requests with this command have no routes.
+    /// The command cannot have routes.
     UnroutableCommand,
     MissingPolicy,
 }
@@ -72,9 +72,10 @@ impl fmt::Display for RouteError {
 pub(crate) struct Declaration {
     /// `None` for a fallback.
     pub(crate) command: Option<Command>,
-    /// Empty for `CONNECT` and `DISCONNECT`.
+    /// Empty for `CONNECT`, `DISCONNECT` and the fallback of the whole router. The prefix for the fallback of a nested
+    /// router.
     pub(crate) pattern: String,
-    /// The call that added the route.
+    /// The place of the call that added the route.
     pub(crate) location: &'static Location<'static>,
 }
 

@@ -1,4 +1,4 @@
-//! The router: it collects routes until they are built.
+//! The router, which collects routes before they are built.
 
 use crate::{
     Handler, IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, RouteErrors, Routes,
@@ -12,7 +12,7 @@ use std::panic::Location;
 use stomp_frame::Command;
 use tower::Layer;
 
-/// Handlers by command and destination.
+/// A collection of handlers by command and destination.
 ///
 /// # Patterns
 ///
@@ -27,28 +27,28 @@ use tower::Layer;
 ///
 /// A parameter never matches the empty text. Values are not decoded.
 ///
-/// Where several patterns match, literal text takes precedence over parameters, whatever the order in which the routes
-/// were added. The pattern `{*all}` matches every destination that no other pattern matches.
+/// If several patterns match, literal text takes precedence over parameters. The order in which the routes were added
+/// does not matter. The pattern `{*all}` matches every destination that no other pattern matches.
 ///
 /// # Requests without a handler
 ///
 /// | command | response if no handler matches |
 /// |---|---|
 /// | `CONNECT` | success: every client may connect |
-/// | `SEND`, `SUBSCRIBE` | that of the [`fallback`](Router::fallback); without one, the error `not-found` |
+/// | `SEND`, `SUBSCRIBE` | response of the [`fallback`](Router::fallback); without one, the error `not-found` |
 /// | `UNSUBSCRIBE`, `DISCONNECT` | success |
 ///
 /// # State
 ///
-/// `S` is the type of the state that handlers take with [`State`](crate::State), and that
-/// [`with_state`](Router::with_state) still has to provide.
+/// `S` is the type of the state that handlers take with [`State`](crate::State). Call
+/// [`with_state`](Router::with_state) to provide the state before the router is built.
 #[must_use = "routes do nothing until they are built and run"]
 pub struct Router<S = ()> {
     entries: Vec<Entry<S>>,
     needs_policies: bool,
 }
 
-/// A route that can be made as soon as the state is known.
+/// A route that is created when the state is known.
 struct Entry<S> {
     declaration: Declaration,
     make: Box<dyn FnOnce(S) -> Route + Send>,
@@ -136,7 +136,7 @@ impl<S: Clone + Send + 'static> Router<S> {
 
     /// Calls `handler` for `SEND` and `SUBSCRIBE` frames whose destination no route matches.
     ///
-    /// If it returns no error, the frame succeeds: a subscription stays open, without messages of its own.
+    /// If the handler returns no error, the frame succeeds: a subscription stays open, but gets no messages.
     #[track_caller]
     pub fn fallback<A, H>(self, handler: H) -> Router<S>
     where
@@ -197,7 +197,7 @@ impl<S: Clone + Send + 'static> Router<S> {
 
     /// Wraps each route added so far, and the fallback, in a tower layer that decides who may use them.
     ///
-    /// This is [`layer`](Router::layer), and it also marks the routes as having a policy, see
+    /// Works like [`layer`](Router::layer), and also marks the routes as having a policy: see
     /// [`require_policies`](Router::require_policies).
     pub fn policy<L>(self, layer: L) -> Router<S>
     where
@@ -206,9 +206,9 @@ impl<S: Clone + Send + 'static> Router<S> {
         self.map_routes(|_| true, move |route| route.layer(&layer).with_policy())
     }
 
-    /// Makes it an error if a route for `SEND` or `SUBSCRIBE`, or a fallback, has no [`policy`](Router::policy).
+    /// Requires a [`policy`](Router::policy) for each route for `SEND` or `SUBSCRIBE`, and for each fallback.
     ///
-    /// [`build`](Router::build) reports all such routes, so that no destination stays open by mistake.
+    /// [`build`](Router::build) reports all routes without a policy, so that no destination stays open by mistake.
     ///
     /// ```
     /// use stomp_router::{Handler, Router, middleware::RequirePrincipalLayer};
@@ -234,8 +234,8 @@ impl<S: Clone + Send + 'static> Router<S> {
 
     /// Provides the state that handlers take with [`State`](crate::State).
     ///
-    /// `S2` is the type of the state that is missing afterwards. It is inferred: `()` where the router is built, since
-    /// [`build`](Router::build) requires a router without missing state.
+    /// `S2` is the type of the state that is still missing afterwards, and is inferred. It is `()` if the router is
+    /// then built, because [`build`](Router::build) requires that no state is missing.
     pub fn with_state<S2>(self, state: S) -> Router<S2> {
         self.map_entries(|Entry { declaration, make }| {
             let route = make(state.clone());
@@ -248,7 +248,7 @@ impl<S: Clone + Send + 'static> Router<S> {
 }
 
 impl<S> Router<S> {
-    /// Builds a service of the routes.
+    /// Builds a service from the routes.
     ///
     /// # Errors
     ///
@@ -266,7 +266,8 @@ impl<S> Router<S> {
         let mut errors = Vec::new();
         for Entry { declaration, make } in entries {
             let route = make(());
-            // Checked here and not per request, so that an application with an unprotected route does not start.
+            // This is checked here and not for each request, so that an application with an unprotected route does not
+            // start.
             if needs_policies && declaration.needs_policy() && !route.has_policy() {
                 errors.push(RouteError {
                     declaration: declaration.clone(),
@@ -303,7 +304,7 @@ impl<S> Router<S> {
         self
     }
 
-    /// Changes the routes whose declarations fulfil a condition.
+    /// Applies `change` to the routes whose declarations fulfil a condition.
     fn map_routes<F>(self, applies_to: impl Fn(&Declaration) -> bool, change: F) -> Router<S>
     where
         S: 'static,

@@ -37,13 +37,14 @@ impl Routes {
     /// Wraps all routes in a tower layer. The layer sees every request, also those without a route.
     ///
     /// Unlike a [`Route`](crate::Route), the result is ready only when the layer's service is ready. Each call of this
-    /// method costs one allocation per request. Combine several layers with a `ServiceBuilder` to pay for one only.
+    /// method costs one allocation per request. Combine several layers with a `ServiceBuilder` to pay for only one.
     #[must_use]
     pub fn layer<L>(self, layer: L) -> Routes
     where
         L: Layer<Routes, Service: RouteService>,
     {
-        // From now on the outer routes match each request. The inner ones see that and do not search again.
+        // From now on, the outer routes find the pattern for each request. The inner routes notice this and do not
+        // search again.
         let matcher = Matcher {
             table: Arc::clone(&self.matcher.table),
             last: None,
@@ -112,7 +113,7 @@ struct Match {
 }
 
 impl Matcher {
-    /// Sets the request's parameters, unless routes further outside with the same table have done so.
+    /// Sets the request's parameters, unless outer routes with the same table have already set them.
     pub(crate) fn match_request(&mut self, request: &mut Request) {
         let command = request.command();
         let pattern = request.params().pattern();
@@ -154,7 +155,7 @@ pub struct ResponseFuture(State);
 
 enum State {
     Called(BoxFuture<'static, Result<Response, BoxError>>),
-    /// No route was called. Not boxed, so that this costs no allocation.
+    /// The response if no route was called. It is not boxed, to save an allocation.
     Ready(Ready<Result<Response, BoxError>>),
 }
 

@@ -1,4 +1,4 @@
-//! The routes of one session, in layers that no other session shares.
+//! The routes of one session, wrapped in layers that no other session shares.
 
 use crate::{
     Routes,
@@ -13,11 +13,11 @@ use tower::{Layer, Service, ServiceExt, util::BoxService};
 
 /// The [`Routes`] of one session, wrapped in layers that belong to this session only.
 ///
-/// The services of such layers need not be `Clone`, and they count the requests of one session. A tower `RateLimit` here
-/// limits each session separately: reading from a session that is too fast pauses, down to its TCP connection.
+/// The services of such layers need not be `Clone`, and their state belongs to one session. For example, tower's
+/// `RateLimit` limits each session separately: if a session is too fast, the server pauses reading from its connection.
 ///
-/// These layers are outside those of [`Routes::layer`]. Some tower layers clone their inner service for each call, which
-/// would restart the count of a session's layer inside them.
+/// These layers wrap those of [`Routes::layer`]. The reverse order would not work: some tower layers clone their inner
+/// service for each call, and so would reset the state of a session's layer inside them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -91,7 +91,7 @@ impl fmt::Debug for SessionRoutes {
     }
 }
 
-/// A service that a layer can make of [`SessionRoutes`].
+/// A service that a layer around [`SessionRoutes`] may produce.
 ///
 /// Implemented for every type that fulfils the bounds.
 #[diagnostic::on_unimplemented(

@@ -79,7 +79,8 @@ impl Table {
         self.entry(command, pattern).is_some()
     }
 
-    /// The route for a request whose parameters have been set by [`find`](Table::find).
+    /// Returns the route of a request that carries the result of [`find`](Table::find). Without a match, returns the
+    /// handler of `CONNECT` or `DISCONNECT`, or the fallback.
     pub(crate) fn route(&self, request: &Request) -> Option<&Route> {
         let command = request.command();
         let matched = request
@@ -112,7 +113,7 @@ impl Table {
     }
 }
 
-/// Returns true if fallbacks apply to the command. A client may always unsubscribe, so that needs no route.
+/// Returns true if fallbacks apply to the command. A client may always unsubscribe, so `UNSUBSCRIBE` needs no fallback.
 fn has_fallback(command: Command) -> bool {
     matches!(command, Command::Send | Command::Subscribe)
 }

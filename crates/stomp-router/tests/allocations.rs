@@ -15,7 +15,8 @@ use stomp_router::{
 use stomp_session::{Principal, Request, Response};
 use tower::{Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
 
-/// Allocations of a `SEND`, on average, when the service has been called before. No destination is used twice.
+/// Returns the average number of allocations for a `SEND`, after other calls have warmed up the service. No destination
+/// is used twice.
 fn allocations<S>(mut service: S, rooms: usize) -> f64
 where
     S: Service<Request, Response = Response>,
@@ -76,7 +77,7 @@ fn the_number_of_routes_does_not_change_the_allocations() {
 }
 
 #[test]
-fn layers_around_a_route_cost_one_allocation_more() {
+fn any_number_of_layers_around_a_route_costs_one_more_allocation() {
     let one = Router::new()
         .send("/rooms/0/{id}", plain.layer(layer()))
         .with_state(7);
@@ -108,7 +109,7 @@ fn layers_around_a_route_cost_one_allocation_more() {
 }
 
 #[test]
-fn each_layer_around_all_routes_costs_one_allocation_more() {
+fn each_layer_around_all_routes_costs_one_more_allocation() {
     assert_eq!(allocations(routes(1).layer(layer()), 1), 2.0);
     let function = from_fn(async |request, next: Next| next.run(request).await);
     assert_eq!(

@@ -20,7 +20,7 @@ fn request(command: Command, destination: &str) -> Request {
     Request::new(Frame::new(command).with_header("destination", destination))
 }
 
-/// The body of the message that a subscription to `destination` gets, or the code of the error.
+/// Returns the body of the message that a subscription to `destination` gets, or the code of the error.
 async fn response(routes: &Routes, destination: &str) -> String {
     match routes
         .clone()
@@ -50,7 +50,7 @@ async fn state(State(state): State<&'static str>) -> String {
     state.to_owned()
 }
 
-/// A fallback that is recognized by the code of its error.
+/// Returns a fallback that rejects all requests with this error code.
 fn reject(code: &'static str) -> impl Fn() -> std::future::Ready<Result<(), ClientError>> {
     move || std::future::ready(Err(ClientError::new(code, "")))
 }
@@ -188,7 +188,7 @@ async fn a_layer_wraps_the_fallback_and_a_route_layer_does_not() {
         ("stopped", "stopped")
     );
     assert_eq!(response(&routes, "/nowhere").await, "not-found");
-    // A layer around all requests sees those without a route too.
+    // A layer around all requests also sees requests without a route.
     let routes = Router::new().build().unwrap().layer(stop());
     assert_eq!(response(&routes, "/nowhere").await, "stopped");
 }
@@ -214,7 +214,7 @@ async fn a_catch_all_pattern_matches_every_destination_without_another_match() {
     }
 }
 
-/// `Routes` as a route of other `Routes`. Both look for a pattern, each in its own table.
+/// Uses `Routes` as a route of other `Routes`. Both search for a pattern, each in its own table.
 #[tokio::test]
 async fn a_service_can_be_a_route() {
     let inner = Router::new()
@@ -293,7 +293,7 @@ async fn layers_see_the_pattern_of_the_route() {
 }
 
 #[test]
-fn build_names_all_routes_without_a_required_policy() {
+fn build_names_all_routes_that_lack_a_required_policy() {
     let members = || {
         Router::new()
             .send("/orders", sink)

@@ -1,4 +1,5 @@
-//! Tower layers around handlers: their order, the values they pass, and the errors that clients get for theirs.
+//! Tower layers around handlers: their order, the values they pass to handlers, and the errors that clients get for
+//! their errors.
 
 #![allow(
     clippy::unwrap_used,
@@ -151,7 +152,7 @@ async fn a_timeout_layer_ends_a_slow_handler() {
 }
 
 #[tokio::test]
-async fn a_load_shedding_limit_rejects_calls_above_it() {
+async fn a_load_shedding_concurrency_limit_rejects_calls_above_the_limit() {
     let limit = || ServiceBuilder::new().load_shed().concurrency_limit(2);
     let routes = Router::new()
         .send("/a", pending::<()>.layer(limit()))

@@ -29,8 +29,8 @@ fn routes() -> Routes {
         .unwrap()
 }
 
-/// Serializes the tests: `tracing` caches for all threads whether a subscriber is interested, so that a test without a
-/// subscriber could disable the spans of another.
+/// Makes the tests run one at a time. `tracing` caches for all threads whether a subscriber is interested in a span, so
+/// a test without a subscriber could disable the spans of another test.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn call(routes: &Routes, request: Request) {
@@ -65,7 +65,7 @@ mod trace {
         }
     }
 
-    /// The lines that a request leaves in the log.
+    /// Sends a request, and returns the lines that it adds to the log.
     fn logged(level: Level, request: Request) -> Vec<String> {
         let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let (log, routes) = (Log::default(), routes().layer(TraceLayer::new()));
@@ -114,7 +114,7 @@ mod trace {
     }
 
     #[test]
-    fn an_error_is_logged_at_info_and_success_is_not() {
+    fn an_error_is_logged_at_info_and_a_success_is_not() {
         let lines = logged(Level::INFO, send("/rejected"));
         let [line] = &lines[..] else {
             panic!("{lines:#?}")

@@ -1,7 +1,7 @@
 //! Error messages of the compiler for common mistakes.
 //!
-//! The messages for each file in `tests/ui` must contain the sentences in the first lines of the file. Only the texts of
-//! this project are compared, since the compiler's own change from version to version.
+//! The messages for each file in `tests/ui` must contain the sentences in the first lines of the file. Only the texts
+//! of this project are compared, because the compiler's own texts change between versions.
 
 #![allow(
     clippy::unwrap_used,
@@ -45,13 +45,13 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// Compiles the files as programs of one package, and returns the messages for each by name.
+/// Compiles the files as programs of one package, and returns the compiler's messages by the name of the file.
 fn check(cases: &[PathBuf]) -> HashMap<String, String> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
     fs::create_dir_all(&package).unwrap();
     fs::write(package.join("Cargo.toml"), manifest(crates, cases)).unwrap();
-    // The workspace's lock file, so that cargo downloads nothing.
+    // With the workspace's lock file, cargo downloads nothing.
     fs::copy(
         crates.with_file_name("Cargo.lock"),
         package.join("Cargo.lock"),

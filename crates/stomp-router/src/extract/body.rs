@@ -33,9 +33,10 @@ impl<T: DeserializeOwned, S> FromRequest<S> for Json<T> {
     }
 }
 
-/// The error for a body that cannot be deserialized. It names the field with the error.
+/// The error for a body that cannot be deserialized. Its text names the invalid field.
 ///
-/// To find the field, this deserializes the body a second time, so that valid bodies do not pay for the tracking.
+/// To find the field, this function deserializes the body again and tracks the path to each field. Valid bodies are
+/// deserialized only once, without the cost of tracking.
 fn invalid_json<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> ClientError {
     let tracked: Result<T, _> =
         serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body));

@@ -1,12 +1,12 @@
-//! The extractor trait, and the arguments that are taken from a request as they are.
+//! The trait of handler arguments, and the arguments that are clones of a part of the request.
 
 use crate::client_errors::{login_required, missing_argument};
 use stomp_frame::Headers;
 use stomp_session::{ClientError, DisconnectReason, Peer, Principal, Request, Session};
 
-/// A type that can be a handler argument: an extractor.
+/// A type that can be a handler argument. It is also called an extractor.
 ///
-/// | argument | value | `Option` of it is `None` |
+/// | argument | value | in an `Option`, it is `None` |
 /// |---|---|---|
 /// | [`Path<T>`](crate::Path) | parameters of the pattern | – |
 /// | [`Json<T>`](crate::Json) | body, deserialized from JSON | if the body is empty |
@@ -25,7 +25,7 @@ use stomp_session::{ClientError, DisconnectReason, Peer, Principal, Request, Ses
 /// Extraction is not async, since the whole request is available. Do async work, such as a database query, in the
 /// handler or in a layer.
 ///
-/// An extractor of your own:
+/// The following code implements an extractor:
 ///
 /// ```
 /// use stomp_router::{FromRequest, Router};

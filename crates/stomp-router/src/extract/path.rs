@@ -65,7 +65,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The error for a handler that expects another number of parameters than its pattern has.
+    /// The error if the handler expects `expected` parameters, but its pattern has more or fewer.
     fn wrong_count(self, expected: usize) -> Error {
         let count = self.values().count();
         let verb = if count == 1 { "is" } else { "are" };
@@ -75,7 +75,7 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Deserializes a type that is not a collection from the only parameter.
+/// Implements methods that deserialize a single value. They fail unless the pattern has exactly one parameter.
 macro_rules! single {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -168,7 +168,7 @@ struct Value<'a> {
     text: &'a str,
 }
 
-/// Deserializes types with the syntax of their `FromStr`.
+/// Implements methods that parse the parameter's text with `FromStr`.
 macro_rules! parse {
     ($($method:ident $visit:ident $expected:expr;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -234,7 +234,8 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 }
 
-/// The expected integers, from and to, as errors describe them. Clients see this text, so it names no Rust type.
+/// Describes the expected integers in error texts, by the smallest and the largest. Clients see these texts, so they
+/// name no Rust type.
 struct Integer<T>(T, T);
 
 impl<T: fmt::Display> fmt::Display for Integer<T> {

@@ -30,8 +30,8 @@ use tower::{Layer, Service};
 /// let router: Router = Router::new().send("/walls", paint).layer(from_fn(match_colours));
 /// ```
 ///
-/// To pass more to the function, capture it in a closure: `from_fn(move |request, next| check(rules.clone(), request,
-/// next))`. [`Next::run`] waits until the layers inside are ready.
+/// To pass more values to the function, capture them in a closure: `from_fn(move |request, next| check(rules.clone(),
+/// request, next))`. [`Next::run`] waits until the inner layers are ready.
 ///
 /// The inner service is cloned for each request and must be `Clone`. For this reason, the layer cannot wrap
 /// [`SessionRoutes`](crate::SessionRoutes).
@@ -81,7 +81,7 @@ where
     }
 }
 
-/// The rest of the layers, and the handler.
+/// The inner layers and the handler.
 #[derive(Debug, Clone)]
 pub struct Next(Route);
 
@@ -90,7 +90,7 @@ impl Next {
     ///
     /// # Errors
     ///
-    /// Returns the error of a layer inside, or of the handler.
+    /// Returns the error of an inner layer or of the handler.
     pub async fn run(self, request: Request) -> Result<Response, BoxError> {
         self.0.call(request).await
     }

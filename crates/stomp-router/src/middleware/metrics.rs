@@ -20,8 +20,8 @@ use tower::{Layer, Service};
 /// | `stomp_request_duration_seconds` | histogram | time from call to response | `command`, `route` |
 ///
 /// `route` is the pattern of the route and not the destination, so that clients cannot create labels. It is empty for
-/// requests without a pattern. With [`Routes::layer`](crate::Routes::layer), all requests count, including those
-/// without a route.
+/// requests without a pattern. With [`Routes::layer`](crate::Routes::layer), requests without a route are counted as
+/// well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct MetricsLayer;

@@ -1,4 +1,4 @@
-//! Layers for STOMP requests, and a function to write your own.
+//! Tower layers for STOMP requests, and a function that turns an async function into a layer.
 //!
 //! Every tower `Layer` works as middleware without an adapter: tower's own `TimeoutLayer`, `ConcurrencyLimitLayer`,
 //! `LoadShedLayer`, `BufferLayer` and so on. The layers of this module use what tower does not know: commands,
@@ -19,8 +19,8 @@
 //! - all requests of an application: [`Routes::layer`](crate::Routes::layer),
 //! - all requests of one session: [`SessionRoutes::layer`](crate::SessionRoutes::layer).
 //!
-//! A layer around all requests also sees `DISCONNECT`, once for each session, however the session ended. Forward it: an
-//! error does not keep the session open, but the application's disconnect handler is not called then.
+//! A layer around all requests also sees `DISCONNECT`, once for each session, however the session ended. Always forward
+//! it. An error would not keep the session open, and the application's disconnect handler would not be called.
 
 mod forward_or_reject;
 mod from_fn;

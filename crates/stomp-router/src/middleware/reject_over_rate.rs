@@ -12,15 +12,15 @@ use std::{
 use stomp_session::{BoxError, ClientError, Request, Response, Session};
 use tower::{Layer, Service};
 
-/// Rejects a session's `SEND` and `SUBSCRIBE` frames above a rate, where tower's `RateLimitLayer` delays them.
+/// Rejects a session's `SEND` and `SUBSCRIBE` frames above a rate. Tower's `RateLimitLayer` delays frames instead.
 ///
 /// Rejected frames get the error `rate-limited`. Frames with other commands pass and do not count.
 ///
-/// Each session is counted separately. Clones of a layer share the count: around a router, the limit applies to a
-/// session's frames to all routes together.
+/// Each session is counted separately. Clones of a layer share the count. Around a router, the limit therefore applies
+/// to the total of a session's frames to all routes.
 ///
-/// Tower's `RateLimitLayer` as a layer of a session, see [`SessionRoutes`](crate::SessionRoutes), pauses reading from
-/// the client instead. Prefer it if the limit need not distinguish between destinations.
+/// To pause reading from a client that is too fast, use tower's `RateLimitLayer` as a layer of the session: see
+/// [`SessionRoutes`](crate::SessionRoutes). Prefer this if the limit need not distinguish between destinations.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,19 +33,19 @@ use tower::{Layer, Service};
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct RejectOverRateLayer {
-    /// Distinguishes layers: a session keeps one bucket for each.
+    /// Identifies the layer. A session keeps one bucket for each layer.
     id: u64,
     frames: u32,
     per: Duration,
-    /// The time that one frame takes from the budget: `per / frames`.
+    /// The average time between two frames at the limit: `per / frames`.
     interval: Duration,
     clock: fn() -> Instant,
 }
 
 impl RejectOverRateLayer {
-    /// Allows `frames` frames per `per` on average, and bursts of as many.
+    /// Creates a layer that allows `frames` frames in each period `per` on average, and bursts of as many frames.
     ///
-    /// 0 frames mean 1.
+    /// If `frames` is 0, one frame is allowed.
     #[must_use]
     pub fn new(frames: u32, per: Duration) -> RejectOverRateLayer {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -59,7 +59,7 @@ impl RejectOverRateLayer {
         }
     }
 
-    /// Counts a frame of the session, or returns false if it exceeds the limit.
+    /// Counts a frame of the session and returns true, or returns false if the frame exceeds the limit.
     fn admits(&self, session: &Session) -> bool {
         let buckets = session.get::<Buckets>().unwrap_or_else(|| {
             let buckets = Buckets::default();

@@ -17,7 +17,7 @@ async fn send_and_subscribe_without_a_matching_route_are_not_found() {
     for (command, destination) in [
         (Command::Send, "/nowhere"),
         (Command::Subscribe, "/nowhere"),
-        // The routes of one command do not serve the other.
+        // A route of one command does not match requests with the other.
         (Command::Send, "/out"),
         (Command::Subscribe, "/in"),
     ] {

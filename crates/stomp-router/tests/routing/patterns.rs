@@ -8,7 +8,7 @@ use stomp_session::{ClientError, Response};
 use tower::Service;
 
 #[tokio::test]
-async fn a_parameter_matches_one_segment_in_both_spellings() {
+async fn a_parameter_in_braces_or_after_a_colon_matches_one_segment() {
     let routes = Router::new()
         .subscribe("/users/{id}/name", show)
         .subscribe("/rooms/:room", show)
@@ -69,7 +69,7 @@ async fn a_catch_all_parameter_matches_all_the_rest() {
 }
 
 #[tokio::test]
-async fn literal_text_takes_precedence_over_a_parameter_in_either_order() {
+async fn literal_text_takes_precedence_over_a_parameter_in_any_order_of_routes() {
     async fn fixed() -> String {
         "fixed".to_owned()
     }

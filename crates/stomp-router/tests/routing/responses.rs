@@ -30,7 +30,7 @@ async fn a_connect_handler_sets_the_principal_and_headers() {
     assert_eq!(connected.headers().get("server"), Some("tea/1"));
 }
 
-/// The items that a subscription to `destination` gets.
+/// Returns the items that a subscription to `destination` gets.
 async fn items(routes: &Routes, destination: &str) -> Vec<Result<Delivery, BoxError>> {
     match routes.clone().oneshot(subscribe(destination)).await {
         Ok(Response::Observe(items)) => items.collect().await,
@@ -39,7 +39,7 @@ async fn items(routes: &Routes, destination: &str) -> Vec<Result<Delivery, BoxEr
 }
 
 #[tokio::test]
-async fn a_subscribe_handler_returns_nothing_or_one_message() {
+async fn a_subscribe_handler_can_return_nothing_or_one_message() {
     async fn nothing() {}
     async fn json() -> Json<Order> {
         Json(Order {
@@ -79,7 +79,7 @@ async fn a_subscribe_handler_returns_nothing_or_one_message() {
 }
 
 #[tokio::test]
-async fn a_subscribe_handler_returns_a_stream_of_messages_and_errors() {
+async fn a_subscribe_handler_can_return_a_stream_of_messages_and_errors() {
     async fn stream() -> Observe<impl futures_core::Stream<Item = Result<String, ClientError>>> {
         let error = ClientError::new("out-of-stock", "There is none left.");
         Observe(stream::iter([
