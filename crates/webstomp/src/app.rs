@@ -11,8 +11,8 @@ use tower::Layer;
 
 /// A STOMP server: a [`Router`] with middleware and with the settings of sessions and connections.
 ///
-/// `S` is the type of the state that handlers still need: see [`App::with_state`]. An app can listen or be mounted when it
-/// is `()`.
+/// `S` is the type of the state that handlers still need: see [`App::with_state`]. An app can listen or be mounted only
+/// if `S` is `()`.
 #[must_use = "an app does nothing until it listens or is mounted"]
 pub struct App<S = ()> {
     pub(crate) router: Router<S>,
@@ -22,7 +22,7 @@ pub struct App<S = ()> {
     pub(crate) server: stomp_server::Config,
 }
 
-/// Function that wraps a layer around the routes of one session.
+/// A function that wraps a layer around the routes of one session.
 pub(crate) type SessionLayer = Box<dyn Fn(SessionRoutes) -> SessionRoutes + Send + Sync>;
 
 impl<S: Clone + Send + 'static> App<S> {
@@ -43,7 +43,7 @@ impl<S: Clone + Send + 'static> App<S> {
         self
     }
 
-    /// Sets which connections are accepted: origins, connection limits, the handshake timeout.
+    /// Sets the rules for accepting connections: allowed origins, connection limits and the handshake timeout.
     ///
     /// ```
     /// use webstomp::{App, server::{Config, ConnectionLimits}};
@@ -153,7 +153,7 @@ impl<S: Clone + Send + 'static> App<S> {
     ///
     /// # fn main() -> Result<(), webstomp::BoxError> {
     /// let broker = Broker::new(Default::default())?;
-    /// // Clients may subscribe. Only the application sends, from anywhere.
+    /// // Clients may only subscribe. The application can publish from anywhere.
     /// let app: App = App::new().broker(&broker);
     /// # let _ = async {
     /// broker.publish("/topic/news", "It works.").await?;
@@ -177,9 +177,9 @@ impl<S: Clone + Send + 'static> App<S> {
         self
     }
 
-    /// Wraps a tower layer around the whole app, once. It sees every request of every session: also requests without a
-    /// route, and requests to routes that are added later. The layer that is added last is the outermost. See
-    /// [`Routes::layer`].
+    /// Wraps a tower layer around the whole app, once. The layer sees every request of every session, including
+    /// requests without a route and requests to routes that are added later. The layer that is added last is the
+    /// outermost. See [`Routes::layer`].
     ///
     /// The layer's service is built when the app is served or mounted. Tower's `BufferLayer` needs a tokio runtime then.
     pub fn layer<L>(mut self, layer: L) -> App<S>
@@ -190,9 +190,9 @@ impl<S: Clone + Send + 'static> App<S> {
         self
     }
 
-    /// Wraps a tower layer around each session. Its service is built for each connection, so it need not be `Clone`, and
-    /// it counts one session only. The layer that is added last is the outermost; all of them are outside of those of
-    /// [`App::layer`]. See [`SessionRoutes::layer`].
+    /// Wraps a tower layer around each session. The layer's service is built for each connection: it need not be
+    /// `Clone`, and its state belongs to one session. The layer that is added last is the outermost. Layers of sessions
+    /// wrap the layers of [`App::layer`]. See [`SessionRoutes::layer`].
     ///
     /// ```
     /// use std::time::Duration;

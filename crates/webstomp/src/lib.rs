@@ -231,15 +231,15 @@
 //!
 //! # Topics
 //!
-//! A [`Topic`] sends what the application publishes to all its subscribers. Each has a bounded mailbox, so slow clients
-//! do not block others; [`session::Overflow`] says what happens when it is full.
+//! A [`Topic`] sends each published message to all its subscribers. Each subscriber has a bounded mailbox, so slow
+//! clients do not block others. [`session::Overflow`] selects what happens when a mailbox is full.
 //!
 //! ```
 //! use webstomp::{App, BoxError, IntoSubscribeResponse, Observe, State, Topic};
 //! use webstomp::session::{MailboxConfig, Overflow};
 //!
 //! async fn join(State(room): State<Topic<String>>) -> impl IntoSubscribeResponse {
-//!     // The first message, and then everything that is published.
+//!     // The client gets the first message, and then everything that is published.
 //!     Observe(room.subscribe()).starting_with(["Welcome.".to_owned()])
 //! }
 //!
@@ -279,18 +279,19 @@
 //! # }
 //! ```
 //!
-//! By default, clients send nothing to a broker: [`broker::Config::send`] allows it. But every client may subscribe to
-//! every topic and queue. A route or a layer that checks destinations cannot change that safely, because a
-//! subscription may be a pattern, and `/topic/a.b` is the same topic as `/topic/a/b`. Keep messages that not everybody may
-//! see in routes of your own, or send them to `/user/` destinations.
+//! By default, clients may not send to a broker; [`broker::Config::send`] can allow it. But every client may subscribe
+//! to every topic and queue. A route or a layer that checks destinations cannot change that safely, because a
+//! subscription may be a pattern, and `/topic/a.b` is the same topic as `/topic/a/b`. Keep messages that not everybody
+//! may see in routes of your own, or send them to `/user/` destinations.
 //!
 //! # Errors
 //!
-//! A handler's error becomes an `ERROR` frame, and the session stays open. The `ERROR` has the `receipt-id` of a request
-//! that asked for a receipt, and the `subscription` that was refused or has failed.
+//! A handler's error becomes an `ERROR` frame, and the session stays open. If the request asked for a receipt, the
+//! `ERROR` has the header `receipt-id`. If a subscription was refused or has failed, the `ERROR` has its id in the
+//! header `subscription`.
 //!
-//! The client sees a code and a sentence only if they are a [`ClientError`], or if the error has one among its sources.
-//! Any other error is shown as `internal-error` and logged with `tracing`; to see the log, install a subscriber, such as
+//! The client sees an error's code and text only if the error is a [`ClientError`], or has one among its sources. Any
+//! other error is shown as `internal-error` and logged with `tracing`; to see the log, install a subscriber, such as
 //! `tracing_subscriber::fmt().init()`. To show errors of your own, convert them, or set
 //! [`session::Config::error_mapper`]:
 //!
@@ -352,9 +353,9 @@
 //!
 //! # Mounting on an HTTP server
 //!
-//! [`App::into_service`] makes a tower service that answers WebSocket handshakes. The HTTP server knows the peer's
-//! address; [`peer_addr`](server::Upgrade::peer_addr) says where it put it. Without that, [`Peer::address`] is `None` and
-//! limits per address do not apply.
+//! [`App::into_service`] makes a tower service that answers WebSocket handshakes. Only the HTTP server knows the peer's
+//! address. [`peer_addr`](server::Upgrade::peer_addr) tells the app how to find it in a request. Without that,
+//! [`Peer::address`] is `None` and limits per address do not apply.
 //!
 //! ```no_run
 //! use axum::extract::ConnectInfo;
@@ -398,8 +399,8 @@
 //! ```
 //!
 //! A [`Shutdown`](server::Shutdown) stops an app. New connections are refused; sessions finish the requests they have
-//! already read, send their receipts and close with 1001; connections still open after 30 s are closed. The example `tls`
-//! of the repository has certificates of the server and of clients.
+//! already read, send their receipts and close with 1001; connections still open after 30 s are closed. The example
+//! `tls` of the repository shows certificates of the server and of clients.
 //!
 //! # Tests
 //!
@@ -532,7 +533,7 @@ mod startup_error;
 pub use app::App;
 pub use startup_error::StartupError;
 
-// Inlined, so that the documentation of this crate contains and finds everything that it re-exports.
+// These are inlined, so that the documentation of this crate contains everything that the crate re-exports.
 #[doc(inline)]
 pub use stomp_broker as broker;
 #[doc(inline)]
@@ -558,12 +559,12 @@ pub use stomp_session::{
     Response, Session, Sessions, Topic,
 };
 
-/// The examples in the README of the repository.
+/// Compiles the examples in the repository's README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct RepositoryReadme;
 
-/// The examples in the README of this crate.
+/// Compiles the examples in this crate's README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -9,7 +9,8 @@ use stomp_socket::Socket;
 use tokio::net::ToSocketAddrs;
 
 impl<S> App<S> {
-    /// Sets the handle that stops the server. The same as [`Config::shutdown`](stomp_server::Config::shutdown).
+    /// Sets the handle that stops the server. It is the same setting as
+    /// [`Config::shutdown`](stomp_server::Config::shutdown).
     ///
     /// ```no_run
     /// use webstomp::{App, BoxError, server::Shutdown};
@@ -33,7 +34,8 @@ impl<S> App<S> {
     ///
     /// # Errors
     ///
-    /// If a setting is impossible, or the routes cannot be built: see [`Router::build`](crate::Router::build).
+    /// Returns an error if a setting is impossible, or if the routes cannot be built: see
+    /// [`Router::build`](crate::Router::build).
     pub fn into_service(self) -> Result<Upgrade, StartupError>
     where
         Router<S>: Buildable,
@@ -47,13 +49,14 @@ impl<S> App<S> {
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on, a setting is impossible, or the routes cannot be built: see
-    /// [`Router::build`](crate::Router::build).
+    /// Returns an error if the address cannot be listened on, if a setting is impossible, or if the routes cannot be
+    /// built: see [`Router::build`](crate::Router::build).
     pub async fn listen(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<(), StartupError>
     where
         Router<S>: Buildable,
     {
-        // Addresses implement no `Display`, and a string is quoted in `Debug`.
+        // Addresses need not implement `Display`. `Debug` escapes control characters, and puts strings in quotation
+        // marks, which are removed here.
         let text = format!("{address:?}").trim_matches('"').to_owned();
         let listener = bind(address).await.map_err(|error| StartupError::Listen {
             address: text,
@@ -62,12 +65,13 @@ impl<S> App<S> {
         self.serve(listener).await
     }
 
-    /// Serves the connections of any [`Listeners`], like [`App::listen`]: WebSockets on several ports or on one that the
-    /// system has chosen, STOMP directly over TCP, TLS.
+    /// Serves the connections of any [`Listeners`]. Unlike [`App::listen`], this supports several ports, ports that the
+    /// system has chosen, STOMP directly over TCP, and TLS.
     ///
     /// # Errors
     ///
-    /// If a setting is impossible, or the routes cannot be built: see [`Router::build`](crate::Router::build).
+    /// Returns an error if a setting is impossible, or if the routes cannot be built: see
+    /// [`Router::build`](crate::Router::build).
     pub async fn serve(self, listeners: impl Into<Listeners>) -> Result<(), StartupError>
     where
         Router<S>: Buildable,
@@ -101,7 +105,7 @@ impl<S> App<S> {
     }
 }
 
-/// Prefixes the setting with the name that the guide gives to [`App::server_config`].
+/// Prefixes the setting's name with `server`, which is the name of [`App::server_config`] in the guide.
 fn within_server(invalid: InvalidConfig) -> InvalidConfig {
     invalid.within("server")
 }
@@ -119,7 +123,7 @@ impl SessionRunner {
         layers: Vec<SessionLayer>,
         mut config: stomp_session::Config,
     ) -> SessionRunner {
-        // Unlike the default of a session, this one knows the errors of tower's layers.
+        // Unlike the default mapper of a session, `map_error` knows the errors of tower's layers.
         config
             .error_mapper
             .get_or_insert_with(|| ErrorMapper::new(map_error));
@@ -134,7 +138,8 @@ impl SessionRunner {
     fn run(&self, socket: Socket) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (_, _, connection) = Session::new(socket, Arc::clone(&self.config));
         let (routes, layers) = (self.routes.clone(), Arc::clone(&self.layers));
-        // Layers run inside the future: one that panics ends its own session, and not the loop that accepts others.
+        // The layers are built inside the future, so that one that panics ends only its own session, not the loop that
+        // accepts connections.
         async move {
             let service = layers
                 .iter()

@@ -7,8 +7,8 @@ use thiserror::Error;
 
 /// Reason why an app cannot be mounted or listen.
 ///
-/// The message says all there is to say, so no error is repeated as its source. `Debug` shows the same message, because
-/// that is what a failed `main` prints.
+/// The message contains the text of the underlying error, so there is no `source`. `Debug` shows the same message,
+/// because a failed `main` prints its error with `Debug`.
 #[derive(Error)]
 #[non_exhaustive]
 pub enum StartupError {
@@ -25,7 +25,7 @@ pub enum StartupError {
     #[error("cannot listen on {address}: {error}")]
     #[non_exhaustive]
     Listen {
-        /// The address as it was given to [`App::listen`](crate::App::listen).
+        /// The address that was given to [`App::listen`](crate::App::listen), with control characters escaped.
         address: String,
         /// The error of the operating system.
         error: io::Error,

@@ -1,4 +1,4 @@
-//! Allocations for a frame, from the bytes of the request to the bytes of the answer.
+//! The number of allocations for one frame, from the bytes of the request to the bytes of the answer.
 
 #![allow(
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! A broker among the routes of an app.
+//! An app with a broker beside its own routes.
 
 #![allow(
     clippy::unwrap_used,

@@ -48,7 +48,7 @@ fn app(app_errors: AppErrors) -> App {
         .send("/sink", sink)
 }
 
-/// Frames, and the code and text of the error that each gets.
+/// Frames, each with the code and text of the error that it gets.
 fn cases() -> Vec<(Frame, &'static str, &'static str)> {
     const INTERNAL: &str = "The server failed to handle this frame.";
     const NONE_LEFT: &str = "There is none left.";

@@ -1,4 +1,4 @@
-//! The memory that one peer can make the server hold with input that never becomes a frame.
+//! The memory that one peer can occupy in the server by sending input that never becomes a complete frame.
 //!
 //! The usual run is short; with `SOAK=1` in the environment, the cheapest input is sent a million times.
 
@@ -26,14 +26,14 @@ use webstomp::{
     session::Config,
 };
 
-/// Bytes that a client sends: some at first, and then others many times.
+/// Bytes that a client sends: `first` once, and then `again` many times.
 struct Flood {
     name: &'static str,
     is_websocket: bool,
     first: Vec<u8>,
     again: Vec<u8>,
     times: usize,
-    /// The code of the `ERROR` that ends the session, if one does before a timeout.
+    /// The code of the `ERROR` that ends the session. `None` if only a timeout ends it.
     code: Option<&'static str>,
 }
 
@@ -61,7 +61,7 @@ impl Flood {
     }
 }
 
-/// All floods. The frame that does not end begins with `command`.
+/// All floods. `command` is the command of the frames that never end.
 fn floods(command: &str, is_connected: bool) -> Vec<Flood> {
     let many = usual_or_soak(20_000, 1_000_000);
     let line = format!("{command}\na:");
@@ -104,7 +104,7 @@ fn floods(command: &str, is_connected: bool) -> Vec<Flood> {
     ]
 }
 
-/// Runs a server, and opens a client of it.
+/// Runs a server, and opens a client connection to it.
 fn open(is_websocket: bool, is_connected: bool) -> (Runtime, Client) {
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -123,7 +123,7 @@ fn open(is_websocket: bool, is_connected: bool) -> (Runtime, Client) {
     (runtime, client)
 }
 
-/// Sends a flood, and returns the most bytes that were allocated meanwhile.
+/// Sends a flood, and returns the maximum number of bytes that were allocated at any moment.
 fn pour(flood: &Flood, runtime: &Runtime, client: &mut Client) -> usize {
     let counted = allocation_counter::measure(|| {
         runtime.block_on(async {
@@ -137,7 +137,7 @@ fn pour(flood: &Flood, runtime: &Runtime, client: &mut Client) -> usize {
     usize::try_from(counted.bytes_max).unwrap()
 }
 
-/// The code of the `ERROR` that has arrived, if one has.
+/// Returns the code of an `ERROR`, if one has arrived.
 fn error_code(runtime: &Runtime, client: &mut Client) -> Option<String> {
     let received =
         runtime.block_on(async { timeout(Duration::from_millis(10), next(client)).await });
@@ -149,7 +149,7 @@ fn error_code(runtime: &Runtime, client: &mut Client) -> Option<String> {
 }
 
 #[test]
-fn memory_for_input_without_a_frame_is_bounded() {
+fn memory_for_input_that_never_becomes_a_frame_is_bounded() {
     let (before, after) = (Limits::before_login(), Limits::default());
     for (is_connected, command, limit) in [
         (false, "CONNECT", before.max_frame_bytes),
@@ -158,7 +158,8 @@ fn memory_for_input_without_a_frame_is_bounded() {
         for flood in floods(command, is_connected) {
             let (runtime, mut client) = open(flood.is_websocket, is_connected);
             let bytes = pour(&flood, &runtime, &mut client);
-            // A buffer doubles to grow, and needs the old and the new memory at that moment. The rest is for one read.
+            // A buffer doubles its size when it grows, and needs both the old and the new memory at that moment. The
+            // rest of the allowed bytes is for one read.
             assert!(
                 bytes <= 3 * limit + (8 << 10),
                 "{}: {bytes} bytes, at a limit of {limit}",
@@ -175,7 +176,7 @@ fn memory_for_input_without_a_frame_is_bounded() {
 }
 
 #[test]
-fn memory_for_answers_to_pings_that_nobody_reads_is_bounded() {
+fn memory_for_unread_answers_to_pings_is_bounded() {
     let limit = Config::default().max_outbound_bytes;
     for is_connected in [false, true] {
         let ping = frame(FIN | PING, &[0; 125]);

@@ -1,4 +1,4 @@
-//! Invalid input of all kinds in great numbers, over all transports, beside sessions that must not notice it.
+//! Sends much invalid input of all kinds over all transports, and checks that other sessions are not disturbed.
 //!
 //! The usual run is short; `SOAK=1` in the environment sends 100,000 frames.
 
@@ -26,7 +26,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use transports::{Server, Transport, next};
 use webstomp::frame::{Command, Version};
 
-/// The seed of the random numbers of each invalid frame, to which its number is added.
+/// The seed of random numbers. Each invalid frame adds its own number to it.
 const SEED: u64 = 5;
 
 /// The number of clients that send invalid input at the same time.
@@ -50,12 +50,12 @@ impl Bystanders {
         Bystanders { tick, tasks }
     }
 
-    /// Lets each bystander make another exchange.
+    /// Lets each bystander exchange another message.
     fn tick(&self, number: usize) {
         self.tick.send_replace(number);
     }
 
-    /// Ends the bystanders and returns the number of their exchanges.
+    /// Ends the bystanders and returns the total number of their messages.
     async fn finish(self) -> usize {
         drop(self.tick);
         let mut exchanges = 0;
@@ -66,7 +66,8 @@ impl Bystanders {
     }
 }
 
-/// Publishes with each tick, and expects the receipt and all news of everybody, in order. Returns the number of ticks.
+/// Publishes a message at each tick, and expects its receipt and the messages of all bystanders in order. Returns the
+/// number of ticks.
 async fn exchange_news(
     mut client: Client,
     name: &'static str,
@@ -96,7 +97,7 @@ async fn exchange_news(
     count
 }
 
-/// Checks that no message of an author is missing; `latest` holds the last number of each.
+/// Checks that no message of an author is missing. `latest` holds the last number of each author.
 fn check_order(body: &[u8], reader: &str, latest: &mut HashMap<String, usize>) {
     let text = std::str::from_utf8(body).unwrap();
     let (author, number) = text.split_once(' ').unwrap();
@@ -123,7 +124,8 @@ impl Failures {
     }
 }
 
-/// The transport of a case: in each of the first rounds another, then mostly those in memory, which are cheap.
+/// Returns the transport for a round. The first rounds use each transport once. Later rounds mostly use transports in
+/// memory, which are cheap.
 fn transport_of(round: usize) -> Transport {
     match round {
         0..4 => Transport::ALL[round],

@@ -21,10 +21,10 @@ use webstomp::{Router, State, frame::Version, router::SessionService, session::C
 
 const SESSIONS: usize = 100;
 
-/// The calls of handlers.
+/// The state of the handlers: it counts their calls.
 #[derive(Clone)]
 struct Calls {
-    /// Two calls that wait for each other: both must run, or none ends.
+    /// Lets two calls wait for each other. None ends unless both run at the same time.
     pair: Arc<Barrier>,
     running: Arc<AtomicUsize>,
     max_running: Arc<AtomicUsize>,
@@ -41,7 +41,7 @@ impl Calls {
         }
     }
 
-    /// A service of these handlers that serves two requests at a time.
+    /// Returns a service with these handlers, which serves two requests at a time.
     fn service(&self) -> impl SessionService + Clone + use<> {
         let routes = Router::new()
             .send("/pair", meet)
@@ -54,7 +54,7 @@ impl Calls {
     }
 }
 
-/// Waits until another call waits too.
+/// Ends when another call waits here too.
 async fn meet(State(calls): State<Calls>) {
     let running = calls.running.fetch_add(1, Ordering::SeqCst) + 1;
     calls.max_running.fetch_max(running, Ordering::SeqCst);
@@ -76,7 +76,7 @@ async fn send_from_all(clients: &mut [Client], destination: &str) {
     join_all(receipts).await;
 }
 
-/// Sends from two random clients, of which each can only finish with the other.
+/// Sends from two random clients at once. The handlers of both requests wait for each other.
 async fn send_from_pair(clients: &mut [Client], rng: &mut stomp_testing::Rng) {
     let at = rng.usize(1..clients.len());
     let (before, after) = clients.split_at_mut(at);
@@ -106,7 +106,7 @@ async fn idle_sessions_hold_no_permits_of_a_concurrency_limit() {
     let max_running = calls.max_running.load(Ordering::SeqCst);
     assert_eq!(max_running, 2, "calls that ran at the same time");
 
-    // A third of the sessions ends, with and without DISCONNECT; the others are still served.
+    // A third of the sessions ends, with or without DISCONNECT. The others are still served.
     let leaving = clients.split_off(SESSIONS * 2 / 3);
     for (number, mut client) in leaving.into_iter().enumerate() {
         if number % 2 == 0 {

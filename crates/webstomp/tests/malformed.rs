@@ -1,6 +1,6 @@
-//! Each kind of invalid input, over each transport, as a test of its own: `<transport>/<kind>`.
+//! Has one test for each kind of invalid input over each transport: `<transport>/<kind>`.
 //!
-//! `cargo test --test malformed tcp/` runs those over TCP, `-- --list` names all of them.
+//! `cargo test --test malformed tcp/` runs the tests over TCP. `cargo test --test malformed -- --list` lists all tests.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,10 +17,10 @@ use stomp_testing::Rng;
 use tokio::runtime::Builder;
 use transports::{Server, Transport};
 
-/// The seed of each test's random numbers: how much is sent before the invalid frame, and in which pieces.
+/// The seed of each test's random numbers. They select how much is sent before the invalid frame, and in which pieces.
 const SEED: u64 = 5;
 
-/// Each frame is sent so often in each version, to see it whole and in pieces.
+/// The number of times that each frame is sent in each version. It is sent whole or in pieces, at random.
 const REPETITIONS: usize = 4;
 
 fn main() -> ExitCode {
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// A test that runs `body` with a server of its own, and then checks that the server serves others.
+/// Creates a test that runs `body` with its own server, and then checks that the server still serves other clients.
 fn trial<F>(transport: Transport, kind: &str, body: F) -> Trial
 where
     F: AsyncFnOnce(&Server) + Send + 'static,

@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 async fn sink() {}
 
-/// Gives clients with a login a principal.
+/// Gives a principal to each client that sends a login.
 async fn log_in(headers: Headers) -> Connected {
     match headers.get("login").filter(|login| !login.is_empty()) {
         Some(login) => Connected::from(Principal::new(login)),
@@ -86,7 +86,7 @@ async fn require_principal_refuses_clients_without_a_login() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reject_over_rate_counts_each_session_alone() {
+async fn reject_over_rate_counts_each_session_separately() {
     let layer = || RejectOverRateLayer::new(2, HOUR);
     let both = || App::new().send("/p/a", sink).send("/p/b", sink);
     let nested = Router::new()
@@ -118,7 +118,7 @@ async fn reject_over_rate_counts_each_session_alone() {
 
 type Ends = Arc<Mutex<Vec<(Option<DisconnectReason>, bool)>>>;
 
-/// An app that notes each `DISCONNECT` and each `SEND`, under layers that refuse much.
+/// An app that records each `DISCONNECT` and each `SEND`, inside layers that refuse most requests.
 fn noting_app(ends: &Ends) -> App {
     async fn note_end(State(ends): State<Ends>, reason: DisconnectReason, peer: Peer) {
         let end = (Some(reason), peer.request.is_some());
@@ -143,7 +143,7 @@ fn noting_app(ends: &Ends) -> App {
 }
 
 #[tokio::test(start_paused = true)]
-async fn disconnect_passes_all_layers_even_after_refusals() {
+async fn disconnect_passes_all_layers_even_after_they_refused_requests() {
     let ends = Ends::default();
     let server = Server::new(noting_app(&ends));
 

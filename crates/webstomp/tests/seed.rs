@@ -1,4 +1,4 @@
-//! The routes and middleware of the README that this project began with, and their form in Rust.
+//! The JavaScript examples of the project's first README, written in Rust.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use webstomp::{
     middleware::{Next, from_fn},
 };
 
-/// `router.use(function (next) { … next() … next(new Error("colors not coordinated")) })`
+/// Rust form of: `router.use(function (next) { … next() … next(new Error("colors not coordinated")) })`
 async fn colours(request: Request, next: Next) -> Result<Response, BoxError> {
     if request.headers().get("colour") == Some("clashing") {
         return Err(ClientError::new("colours", "colors not coordinated").into());
@@ -31,7 +31,8 @@ fn authenticate(email: &str, passcode: &str) -> Option<User> {
     (passcode == "secret").then(|| User(email.to_owned()))
 }
 
-/// `router.connect(function () { var {email, passcode} = this.headers; this.state.user = authenticate(email, passcode) })`
+/// Rust form of: `router.connect(function () { var {email, passcode} = this.headers; this.state.user =
+/// authenticate(email, passcode) })`
 async fn log_in(session: Session, headers: Headers) -> Result<(), ClientError> {
     let email = headers.get("email").unwrap_or_default();
     let passcode = headers.get("passcode").unwrap_or_default();
@@ -41,7 +42,8 @@ async fn log_in(session: Session, headers: Headers) -> Result<(), ClientError> {
     Ok(())
 }
 
-/// `router.send("/users/:id/messages", function () { var {id} = this.params; this.error(new Error("Invalid id: " + id)) })`
+/// Rust form of: `router.send("/users/:id/messages", function () { var {id} = this.params; this.error(new
+/// Error("Invalid id: " + id)) })`
 async fn message(session: Session, Path(id): Path<String>, text: String) -> Result<(), BoxError> {
     if id.parse::<u32>().is_err() {
         session.error(ClientError::new("invalid-id", format!("Invalid id: {id}")));
@@ -51,7 +53,7 @@ async fn message(session: Session, Path(id): Path<String>, text: String) -> Resu
     session.message("/notifications", format!("{user} to {id}: {text}"))
 }
 
-/// `router.subscribe("/stats/:metric", function () { var stream = service.getChanges() … })`
+/// Rust form of: `router.subscribe("/stats/:metric", function () { var stream = service.getChanges() … })`
 async fn stats(
     Path(metric): Path<String>,
 ) -> Observe<impl Stream<Item = Json<(String, u32)>> + Send + 'static> {
@@ -59,7 +61,7 @@ async fn stats(
     Observe(changes.map(move |value| Json((metric.clone(), value))))
 }
 
-/// `app.use(function () { this.error(new Error("Not found")) })`
+/// Rust form of: `app.use(function () { this.error(new Error("Not found")) })`
 async fn not_found() -> Result<(), ClientError> {
     Err(ClientError::new("nothing-here", "Not found"))
 }
@@ -85,7 +87,7 @@ fn login(passcode: &str) -> Frame {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_readme_works() {
+async fn the_examples_of_the_first_readme_work() {
     let mut client = Server::new(app()).open().await;
     client.connect_with(login("secret")).await;
 

@@ -1,4 +1,4 @@
-//! A server with TLS, on a port for WebSockets and on one for STOMP over TCP, whose clients can have certificates.
+//! A TLS server with a port for WebSockets and a port for STOMP over TCP. Its clients can have certificates.
 
 #![allow(
     clippy::unwrap_used,
@@ -101,7 +101,7 @@ impl Authority {
     }
 }
 
-/// Answers with what TLS tells about the peer; the certificates in hexadecimal.
+/// Returns the information that TLS has about the peer, with certificates in hexadecimal.
 async fn identity(session: Session) -> Result<String, ClientError> {
     let tls = session
         .peer()
@@ -203,7 +203,7 @@ async fn handshakes_that_fail_or_stall_do_not_block_other_clients() {
         let mut plain = TcpStream::connect(address).await.unwrap();
         plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         let mut answer = Vec::new();
-        // The server may reset the connection after its alert.
+        // The server may reset the connection after its TLS alert.
         let _ = soon(plain.read_to_end(&mut answer)).await;
         assert!(!answer.starts_with(b"HTTP"), "{}", answer.escape_ascii());
         // In TLS 1.3, the client learns after its handshake that its certificate is refused.

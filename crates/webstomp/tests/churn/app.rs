@@ -17,7 +17,7 @@ pub(crate) struct TestApp {
     pub(crate) counts: Arc<Counts>,
 }
 
-/// Events of all sessions.
+/// Counts of events in all sessions.
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) connects: AtomicUsize,

@@ -1,4 +1,4 @@
-//! Many sessions that begin and end, orderly and abruptly, in all states: nothing of them remains.
+//! Starts and ends many sessions, orderly and abruptly, in all states, and checks that no task and no memory remains.
 //!
 //! The usual run is short; with `SOAK=1` in the environment, there are 20,000 sessions.
 
@@ -24,10 +24,10 @@ use webstomp::{
     session::Config,
 };
 
-/// The seed of the random numbers of each session, to which its number is added.
+/// The seed of random numbers. Each session adds its own number to it.
 const SEED: u64 = 6;
 
-/// The number of sessions at the same time.
+/// The number of sessions that are open at the same time.
 const CONCURRENT: usize = 32;
 
 /// The way in which a session ends.
@@ -50,11 +50,11 @@ enum Phase {
     SubscribeUnanswered,
     SendUnanswered,
     InTransactions,
-    /// Deliveries are not acknowledged, and a transaction holds the `ACK` of one.
+    /// No delivery is acknowledged, but the `ACK` of one is in an open transaction.
     AcknowledgedInTransaction,
-    /// Deliveries but one are not acknowledged.
+    /// One delivery is acknowledged, and the others are not.
     Acknowledged,
-    /// A stream does not end, and the client does not read it.
+    /// An endless stream sends messages, and the client does not read them.
     Flooded,
 }
 
@@ -73,7 +73,7 @@ const PHASES: [Phase; 12] = [
     Phase::Flooded,
 ];
 
-/// The number of sessions among which every phase meets every end once.
+/// The number of combinations of a phase and an end. So many sessions in a row cover each of them once.
 const CASES: usize = PHASES.len() * 3;
 
 /// Runs the session with this number, from its connection to its end.
@@ -102,7 +102,7 @@ async fn run_session(server: &Server, number: usize) {
         End::Fin => {
             send_half_of_frame(&mut client, phase).await;
             client.shutdown().await;
-            // A client that drops unread bytes resets the connection after all.
+            // If the client does not read the rest, dropping it resets the connection.
             if rng.bool() {
                 while let Received::Frame(_) = next(&mut client).await {}
             }
@@ -111,7 +111,7 @@ async fn run_session(server: &Server, number: usize) {
     }
 }
 
-/// Enters a phase before `CONNECTED`. Returns false for other phases.
+/// Brings the session into a phase before `CONNECTED` and returns true, or returns false if the phase is a later one.
 async fn stop_before_connected(client: &mut Client, phase: Phase) -> bool {
     let bytes = match phase {
         Phase::Opened => "",
@@ -125,7 +125,7 @@ async fn stop_before_connected(client: &mut Client, phase: Phase) -> bool {
     true
 }
 
-/// Sends half of a frame in the phases that end with one.
+/// Sends half of a frame if the phase ends with one.
 async fn send_half_of_frame(client: &mut Client, phase: Phase) {
     let bytes = match phase {
         Phase::HalfOfSubscribe => "SUBSCRIBE\nid:half\ndestination:/ne",
@@ -151,7 +151,7 @@ async fn disconnect(client: &mut Client, phase: Phase) {
     client.expect_close(1000).await;
 }
 
-/// Enters a phase of a connected session.
+/// Brings a connected session into the phase.
 async fn enter(client: &mut Client, phase: Phase) {
     match phase {
         Phase::Subscribed => client.receipt(frames::subscribe("n", "/news")).await,
@@ -179,7 +179,7 @@ async fn enter(client: &mut Client, phase: Phase) {
     }
 }
 
-/// Gets jobs, and acknowledges the first of them.
+/// Subscribes to jobs, and acknowledges the first of them.
 async fn acknowledge(client: &mut Client, is_in_transaction: bool) {
     let mode = match client.version() {
         Version::V1_0 => "client",
@@ -203,7 +203,7 @@ async fn acknowledge(client: &mut Client, is_in_transaction: bool) {
     client.send(ack).await;
 }
 
-/// Runs these sessions, and checks that nothing remains of them but `tasks`.
+/// Runs the sessions with these numbers, and checks that nothing remains of them: only `tasks` tasks still run.
 async fn churn(server: &Server, app: &TestApp, numbers: Range<usize>, tasks: usize) {
     stream::iter(numbers)
         .for_each_concurrent(CONCURRENT, |number| run_session(server, number))
@@ -229,8 +229,8 @@ fn ended_sessions_leave_no_tasks_and_no_memory() {
     let live = allocation_counter::measure(|| {
         runtime.block_on(churn(&server, &app, WARM_UP..WARM_UP + count, tasks));
     });
-    // The runtime releases sockets in batches of 16, so up to so many allocations may be of earlier or later sessions,
-    // and its queues keep their size. If one case of all left something behind, it would be more.
+    // The runtime releases sockets in batches of 16, so up to 16 allocations may belong to earlier or later sessions.
+    // Its queues keep their size. If a single case leaked an allocation, there would be more than 16.
     assert!(
         live.count_current.abs() < 16 && count / CASES > 16,
         "{live:?}"

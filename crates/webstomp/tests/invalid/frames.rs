@@ -5,9 +5,9 @@ use webstomp::frame::Version;
 /// A frame that a server must answer with an `ERROR` and a close.
 pub(crate) struct InvalidFrame {
     pub(crate) name: &'static str,
-    /// The versions in which it is invalid; `None` before a version is negotiated.
+    /// The versions in which the frame is invalid. `None` means before a version is negotiated.
     pub(crate) versions: &'static [Option<Version>],
-    /// Bytes that the client sends before it, each with the number of messages that it then gets.
+    /// Bytes that the client sends before the frame, each with the number of messages that the client then gets.
     pub(crate) setup: [(&'static str, usize); 2],
     bytes: Bytes,
     /// The code of the `ERROR`.
@@ -22,7 +22,7 @@ enum Bytes {
     Literal(&'static [u8]),
     /// A start, a part with its number of repetitions, and an end.
     Repeat(&'static str, &'static str, usize, &'static str),
-    /// A command, the number of headers, and the bytes of each.
+    /// A command, the number of header lines, and the length of each in bytes.
     Lines(&'static str, usize, usize),
 }
 
@@ -40,19 +40,19 @@ impl InvalidFrame {
         }
     }
 
-    /// The client sends `setup` first, and gets that many messages.
+    /// Lets the client first send `setup` and get that many messages.
     const fn after(mut self, setup: &'static str, messages: usize) -> InvalidFrame {
         self.setup[0] = (setup, messages);
         self
     }
 
-    /// The client sends `setup` next, and gets that many messages.
+    /// Lets the client then send `setup` and get that many messages.
     const fn then(mut self, setup: &'static str, messages: usize) -> InvalidFrame {
         self.setup[1] = (setup, messages);
         self
     }
 
-    /// The server cannot know the frame's receipt.
+    /// Expects no `receipt-id`, because the server cannot know the frame's receipt.
     const fn without_receipt_id(mut self) -> InvalidFrame {
         self.receipt_id = None;
         self
@@ -88,7 +88,7 @@ const fn frame(
     }
 }
 
-/// Bytes that are not STOMP.
+/// Bytes that are not a well-formed STOMP frame.
 const fn malformed(
     name: &'static str,
     versions: &'static [Option<Version>],
@@ -136,10 +136,10 @@ const fn unexpected(
     invalid(name, versions, "unexpected-frame", text)
 }
 
-/// A subscription that brings two messages to be acknowledged.
+/// A subscription that gets two messages, which the client must acknowledge.
 const JOBS: &str = "SUBSCRIBE\nid:j\ndestination:/jobs\nack:client\n\n\0";
 
-/// All of them, in groups.
+/// All invalid frames, in groups.
 pub(crate) const INVALID_FRAMES: &[InvalidFrame] = &[
     // Before a version is negotiated.
     malformed("an HTTP request", BEFORE_CONNECT, b"GET /stomp HTTP/1.1\r\nhost: localhost\r\n\r\n").without_receipt_id(),
@@ -201,7 +201,7 @@ pub(crate) const INVALID_FRAMES: &[InvalidFrame] = &[
     malformed("a content-length of eleven digits", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:00000000001\n\nx\0"),
     malformed("a content-length that is too short", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:3\n\nhello\0"),
     malformed("a content-length of 0 and a body", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:0\n\nx\0"),
-    // The bytes after it count as its body.
+    // The bytes that follow this frame count as its body.
     malformed("a content-length that is too long", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:8\n\nhello\0"),
     malformed("SUBSCRIBE with a body", NOT_1_0, b"SUBSCRIBE\nreceipt:9\nid:0\ndestination:/news\n\nx\0"),
     malformed("UNSUBSCRIBE with a body", ALL, b"UNSUBSCRIBE\nreceipt:9\nid:0\n\nx\0"),

@@ -1,5 +1,4 @@
-//! Invalid input of all kinds, and a server that must answer it: with an `ERROR`, with a close, and without harm to
-//! other sessions.
+//! Invalid input of all kinds, and functions that send it and check the answer: an `ERROR`, then a close.
 
 #![allow(
     dead_code,

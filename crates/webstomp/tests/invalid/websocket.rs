@@ -2,7 +2,7 @@
 
 use stomp_testing::websocket::{BINARY, CLOSE, CONTINUATION, FIN, PING, TEXT, frame, header};
 
-/// Bytes that are not a valid WebSocket.
+/// Bytes that violate the WebSocket protocol.
 pub(crate) struct Violation {
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
@@ -95,7 +95,7 @@ fn invalid_text() -> Vec<Violation> {
     ]
 }
 
-/// The limit of a message is that of a frame and its head: 4,096 + 1,024 bytes.
+/// Messages above the limit of 4,096 + 1,024 bytes, which is the sum of the limits of a frame and of its head.
 fn overlong_messages() -> Vec<Violation> {
     let declared = |length: u64| header(FIN | BINARY, length);
     vec![

@@ -1,4 +1,4 @@
-//! An app that panics wherever an application has code.
+//! An app that panics in every place where an application can have code.
 
 use futures_util::{StreamExt, stream};
 use std::{
@@ -16,10 +16,10 @@ use webstomp::{
     session::{Delivery, Message, Staging},
 };
 
-/// The payload of every panic here, which no client may see.
+/// The payload of every panic in this module. No client may see it.
 const BUG: &str = "secret: a bug";
 
-/// Panics, without a warning of the compiler about the code behind it.
+/// Panics, but hides this from the compiler, which would warn about unreachable code.
 fn panic() {
     if !std::hint::black_box(false) {
         std::panic::panic_any(BUG);
@@ -189,7 +189,7 @@ fn panicking_streams(router: Router<Room>) -> Router<Room> {
 #[derive(Clone)]
 struct PanicsAtEnd;
 
-/// Sessions that panic when they begin or end.
+/// Handlers that panic when a session begins or ends.
 fn panicking_sessions(router: Router<Room>) -> Router<Room> {
     async fn log_in(headers: Headers) {
         if headers.get("login") == Some("bug") {

@@ -1,4 +1,5 @@
-//! Panics wherever an application has code: the client that caused one gets an error, and no other session notices it.
+//! Panics in every place where an application can have code: the client that caused one gets an error, and no other
+//! session notices.
 //!
 //! The usual run is short; with `SOAK=1` in the environment, there are 10,000 panics among 100 busy sessions.
 
@@ -51,11 +52,11 @@ impl Server {
     }
 }
 
-/// A session in a room that talks with the others.
+/// A session that exchanges messages with other sessions in a room.
 struct Talker {
     client: Client,
     name: usize,
-    /// All messages that it got, in order.
+    /// All messages that the session got, in order.
     received: Vec<String>,
 }
 
@@ -70,7 +71,7 @@ impl Talker {
         }
     }
 
-    /// Says something, and waits for its receipt and until it has got `count` messages since it joined.
+    /// Sends a message and waits for its receipt, and until the session has got `count` messages since it joined.
     async fn talk(&mut self, round: usize, count: usize) {
         let text = format!("{} {round}", self.name);
         let id = self.client.request(frames::send("/room", &text)).await;
@@ -90,7 +91,7 @@ impl Talker {
     }
 }
 
-/// Frames that cause a panic. The last one asks for the receipt 9.
+/// Frames whose handling panics. The last frame of each row asks for the receipt 9.
 const IN_HANDLERS: &[&str] = &[
     "SEND\ndestination:/now\nreceipt:9\n\n\0",
     "SEND\ndestination:/later\nreceipt:9\n\n\0",
@@ -105,13 +106,13 @@ const IN_HANDLERS: &[&str] = &[
     "SUBSCRIBE\nid:8\ndestination:/silence\n\n\0UNSUBSCRIBE\nid:8\nreceipt:9\n\n\0",
 ];
 
-/// Frames that succeed, and whose stream panics then.
+/// Frames that succeed and start a stream, which then panics.
 const IN_STREAMS: &[&str] = &[
     "SUBSCRIBE\nid:9\ndestination:/first\nreceipt:9\n\n\0",
     "SUBSCRIBE\nid:9\ndestination:/third\nreceipt:9\n\n\0",
 ];
 
-/// Causes the panic of this number, and checks that the client gets an error and its session stays open.
+/// Causes the panic with this number, and checks that the client gets an error and its session stays open.
 async fn cause_panic(client: &mut Client, number: usize) {
     let number = number % (IN_HANDLERS.len() + IN_STREAMS.len());
     let (frames, is_stream) = match IN_HANDLERS.get(number) {
@@ -141,7 +142,7 @@ async fn cause_panic(client: &mut Client, number: usize) {
     client.receipt(frames::send("/sink", "")).await;
 }
 
-/// Checks that an error tells nothing about the panic.
+/// Checks that an error reveals nothing about the panic.
 fn check_internal_error(error: &Frame) {
     assert_eq!(error.headers.get("message"), Some("internal-error"));
     assert_eq!(error.body, "The server failed to handle this frame.");
@@ -149,7 +150,7 @@ fn check_internal_error(error: &Frame) {
     assert!(values.all(|value| !value.contains("secret")), "{error:?}");
 }
 
-/// Causes panics of the connect handler, of a settled delivery and of the disconnect handler.
+/// Causes panics in the connect handler, in a delivery that is settled, and in the disconnect handler.
 async fn cause_panics_of_sessions(server: &Server, is_websocket: bool) {
     let mut refused = server.open(is_websocket);
     let connect = frames::connect(Version::V1_2).with_header("login", "bug");
@@ -171,7 +172,7 @@ async fn cause_panics_of_sessions(server: &Server, is_websocket: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_is_an_error_of_its_own_session_only() {
+async fn a_panic_is_an_error_only_in_its_own_session() {
     const TALKERS: usize = 100;
     const PANICKERS: usize = 20;
     const PANICS: usize = 5;
@@ -217,8 +218,8 @@ async fn a_panic_is_an_error_of_its_own_session_only() {
     );
 }
 
-/// Frames after which the session drops a value that panics; the last one asks for the receipt 9 and gets it, or an
-/// error with the code.
+/// Names of values that panic when they are dropped, and frames that make the session drop them. The client gets an
+/// error with this code, or the receipt 9 if there is no code.
 const DROPS: &[(&str, &str, Option<&str>)] = &[
     (
         "a handler at its timeout",

@@ -44,7 +44,8 @@ async fn a_panic_of_a_handler_is_an_internal_error_of_its_session() {
     connect(address).await;
 }
 
-/// Layers per session are built for each connection. A panic there must not reach the loop that accepts connections.
+/// Layers per session are built for each connection. A panic at that time must not reach the loop that accepts
+/// connections.
 #[tokio::test]
 async fn a_layer_that_panics_when_built_ends_only_its_own_session() {
     let count = AtomicUsize::new(0);
@@ -72,7 +73,7 @@ async fn a_malformed_frame_closes_only_its_own_session() {
 }
 
 #[tokio::test]
-async fn a_connect_handler_refuses_with_an_error_and_a_close() {
+async fn a_connect_handler_refuses_a_client_with_an_error_and_a_close() {
     async fn log_in(headers: Headers) -> Result<Principal, ClientError> {
         match headers.get("login") {
             Some(login) => Ok(Principal::new(login)),
@@ -97,12 +98,12 @@ async fn a_connect_handler_refuses_with_an_error_and_a_close() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_layer_keeps_its_code_under_other_session_settings() {
+async fn the_app_maps_errors_of_layers_even_if_the_session_settings_are_replaced() {
     async fn ready() {}
     let app = App::new()
         .send("/never", pending::<()>)
         .send("/ready", ready)
-        // A handler that is ready at once is in time for any timeout.
+        // A handler that is ready at once never exceeds a timeout.
         .layer(TimeoutLayer::new(Duration::from_millis(1)))
         .session_config(Config::default());
     let mut client = connect(serve(app).await).await;

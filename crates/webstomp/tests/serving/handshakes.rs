@@ -1,4 +1,4 @@
-//! WebSocket handshakes, and HTTP requests that are none.
+//! WebSocket handshakes, and HTTP requests that are not handshakes.
 
 use crate::{get, mount, open, serve, shop, upgrade};
 use stomp_testing::{frames, soon};
@@ -80,7 +80,7 @@ async fn frames_right_after_the_handshake_are_handled() {
 }
 
 #[tokio::test]
-async fn heart_beats_are_negotiated_with_those_of_the_configuration() {
+async fn the_configured_heart_beats_are_negotiated_with_the_client() {
     let config = Config::default().heart_beat(HeartBeat {
         send: 5_000,
         receive: 7_000,

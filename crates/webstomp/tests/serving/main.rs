@@ -1,4 +1,4 @@
-//! Whole apps on ports: on their own listener or mounted on axum.
+//! Whole apps that serve real ports: on their own listener, or mounted on axum.
 
 #![allow(
     clippy::unwrap_used,

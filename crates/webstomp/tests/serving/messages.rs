@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use webstomp::{App, BoxError, IntoSubscribeResponse, Observe, State, Topic, frame::Command};
 
 #[tokio::test]
-async fn a_handler_runs_before_its_receipt() {
+async fn the_receipt_is_sent_after_the_handler() {
     async fn note(State(texts): State<mpsc::UnboundedSender<String>>, text: String) {
         texts.send(text).unwrap();
     }
@@ -41,7 +41,7 @@ pub(crate) async fn check_prices(address: SocketAddr) {
     watcher.receipt(send("/sink", "")).await;
 }
 
-/// There are more subscribers than a topic serves without a pause, on several threads.
+/// Uses several threads, and more subscribers than a topic serves without a pause.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_subscribers_get_all_messages_in_the_same_order() {
     const CLIENTS: usize = 100;

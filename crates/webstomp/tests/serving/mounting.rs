@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use webstomp::{App, Peer};
 
 #[tokio::test]
-async fn a_mounted_app_serves_beside_other_routes_of_axum() {
+async fn a_mounted_app_is_served_beside_other_axum_routes() {
     let address = mount(shop()).await;
     check_prices(address).await;
 
@@ -31,7 +31,7 @@ async fn a_mounted_app_serves_beside_other_routes_of_axum() {
     }
 }
 
-/// An app that sends the address of each peer to it.
+/// An app that tells each peer its own address.
 fn address_app() -> App {
     async fn address(peer: Peer) -> String {
         peer.address

@@ -48,7 +48,8 @@ async fn the_disconnect_handler_runs_once_for_each_kind_of_end() {
     let reason = soon(reasons.recv()).await;
     assert_eq!(reason, Some(DisconnectReason::Fault));
 
-    // A session that was never connected is not disconnected. The channel ends with the handlers of the last session.
+    // The disconnect handler does not run for a session that was never connected. The channel closes when the last
+    // session has ended.
     drop(open(address).await);
     server.abort();
     assert_eq!(soon(reasons.recv()).await, None);

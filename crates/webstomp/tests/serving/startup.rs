@@ -1,4 +1,4 @@
-//! Apps that cannot start, and the errors that say why.
+//! Apps that cannot start, and the errors that explain the reason.
 
 use crate::sink;
 use std::{error::Error, time::Duration};
@@ -13,7 +13,7 @@ use webstomp::{
     socket,
 };
 
-/// Starts an app in all three ways, and returns the error of each.
+/// Starts an app in all three ways, and returns the three errors.
 async fn startup_errors(app: impl Fn() -> App) -> [StartupError; 3] {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     [
@@ -129,11 +129,11 @@ async fn an_address_in_use_is_named() {
 async fn an_invalid_address_is_named() {
     let error = soon(App::new().listen("no\nport")).await.unwrap_err();
     assert!(matches!(error, StartupError::Listen { .. }), "{error:?}");
-    let expected = r#"cannot listen on "no\nport": "#;
+    let expected = r"cannot listen on no\nport: ";
     assert!(error.to_string().starts_with(expected), "{error}");
 }
 
-/// Reports that print an error with its sources must not say everything twice.
+/// An error report that also prints sources must not print the same text twice.
 #[tokio::test]
 async fn a_startup_error_has_no_source() {
     let config = session::Config::default().max_unacked_messages(0);

@@ -1,7 +1,7 @@
-//! A reader that reads nothing or little, beside a topic with 10,000 messages of 1 KiB a second: its memory is bounded,
-//! its overflow policy applies, and the other readers get everything.
+//! A slow reader of a topic with 10,000 messages of 1 KiB a second: the memory that it costs is bounded, its overflow
+//! policy applies, and the other readers get everything.
 //!
-//! The usual run is short; with `SOAK=1` in the environment, messages are published for a minute. The clock is paused.
+//! The usual run is short; with `SOAK=1` in the environment, messages are published for a minute of simulated time.
 
 #![allow(
     clippy::indexing_slicing,
@@ -19,16 +19,16 @@ use std::{collections::HashMap, time::Duration};
 use transports::BUFFER_BYTES;
 use webstomp::session::{Config, MailboxConfig, Overflow};
 
-/// So slow that the reader gets next to nothing.
+/// A reader that is so slow that it gets almost nothing.
 const VERY_SLOW: Reader = Reader::Slow(Duration::from_secs(1));
 
-/// Slower than messages are published.
+/// A reader that is slower than the publisher.
 const SLOW: Reader = Reader::Slow(Duration::from_millis(5));
 
-/// Long enough to fill all buffers, but shorter than the write timeout.
+/// A reader whose pause is long enough to fill all buffers, but shorter than the write timeout.
 const PAUSED: Reader = Reader::Paused(Duration::from_secs(9));
 
-/// Runs a slow reader, and checks its memory against a run without it.
+/// Runs a slow reader, and compares the memory with that of a run without a slow reader.
 fn run_with_bounded_memory(
     overflow: Overflow,
     reader: Reader,
@@ -37,15 +37,16 @@ fn run_with_bounded_memory(
 ) -> (Report, Option<Duration>) {
     let outcome = run(overflow, Some(reader), is_websocket);
     let (config, mailbox) = (Config::default(), MailboxConfig::default());
-    // Frames that are not yet written, the mailbox, and as much again that the stream has taken out of it.
+    // The frames that are not yet written, the mailbox, and the messages that the stream has taken out of the mailbox:
+    // at most as many again.
     let documented = config.max_outbound_bytes + 2 * mailbox.max_bytes;
     let held = outcome.held - without.held;
     assert!(
         held > i64::try_from(documented).unwrap() / 2,
         "the measurement must see the buffers, but sees {held} bytes"
     );
-    // In memory, a message is held both as it was published and as it is written, with a few words of its own. When some
-    // frames of a full buffer have been written, the buffer has room for as much again.
+    // In memory, a message is held both as it was published and as it is written, with a small overhead. When some
+    // frames of a full buffer have been written, the buffer has room for the same amount again.
     let allowed = match reader {
         Reader::Slow(_) => documented * 5 / 2,
         _ => documented * 3 / 2,
@@ -54,13 +55,13 @@ fn run_with_bounded_memory(
         held <= i64::try_from(allowed).unwrap(),
         "{held} bytes are held for {reader:?}"
     );
-    // A buffer that grows needs the old and the new memory at that moment.
+    // A buffer that grows needs both the old and the new memory at that moment.
     let peak = outcome.peak - without.peak;
     assert!(
         peak <= u64::try_from(3 * documented).unwrap(),
         "{peak} bytes at most are held for {reader:?}"
     );
-    // A thread keeps one buffer for its next writer.
+    // Each thread keeps one buffer for reuse.
     assert!(
         outcome.leaked <= 64 << 10,
         "{} bytes are still allocated at the end",
@@ -98,7 +99,7 @@ fn check_stuck_reader(overflow: Overflow, without: &Outcome) {
 }
 
 #[test]
-fn overflow_disconnect_closes_a_slow_reader_without_a_gap() {
+fn overflow_disconnect_closes_a_slow_reader_that_has_got_every_message_before() {
     let overflow = Overflow::Disconnect;
     let without = run(overflow, None, false);
     check_stuck_reader(overflow, &without);
@@ -119,7 +120,7 @@ fn overflow_disconnect_closes_a_slow_reader_without_a_gap() {
 }
 
 #[test]
-fn overflow_drop_oldest_keeps_a_slow_reader_and_counts_its_losses() {
+fn overflow_drop_oldest_keeps_a_slow_reader_and_counts_its_dropped_messages() {
     let overflow = Overflow::DropOldest;
     let without = run(overflow, None, false);
     check_stuck_reader(overflow, &without);

@@ -1,4 +1,5 @@
-//! A topic, healthy readers, and a slow one: what happens to it, and how much memory it costs.
+//! Runs a topic with healthy readers and a slow one, and reports the end of the slow reader and the memory that it
+//! costs.
 
 use crate::transports::{next, open_in_memory};
 use std::{
@@ -21,10 +22,10 @@ use webstomp::{
     session::{Config, MailboxConfig, Overflow},
 };
 
-/// Messages that are published before the memory is measured. At the full rate, this takes 0.3 s.
+/// The number of messages that are published before the memory is measured. At the full rate, this takes 0.3 s.
 const MEASURED: usize = 3_000;
 
-/// Messages that are published between two pauses.
+/// The number of messages that are published between two pauses.
 const BATCH: usize = 10;
 
 /// The number of distinct keys of the messages.
@@ -60,7 +61,7 @@ pub(crate) struct Report {
     pub(crate) messages: usize,
     /// The sum of its `dropped-messages` headers.
     pub(crate) dropped: usize,
-    /// The last number of each key.
+    /// The number of the last message with each key.
     pub(crate) latest: HashMap<usize, usize>,
     pub(crate) is_in_order: bool,
     /// The code of the `ERROR` that it got.
@@ -71,14 +72,15 @@ pub(crate) struct Report {
 
 /// The result of a run.
 pub(crate) struct Outcome {
-    /// Bytes that were allocated while the first messages were published, and still were at the end of that time.
+    /// Bytes that were allocated while the first messages were published, and were still in use at the end of that
+    /// time.
     pub(crate) held: i64,
-    /// The most bytes that were allocated at any moment of that time.
+    /// The maximum number of bytes that were allocated at any moment while the first messages were published.
     pub(crate) peak: u64,
     /// Bytes that were still allocated after all sessions had ended.
     pub(crate) leaked: i64,
     pub(crate) report: Option<Report>,
-    /// The time after which the server disconnected the slow reader for a timeout, if it did.
+    /// The time after which the server disconnected the slow reader because of a timeout, if it did.
     pub(crate) timed_out_after: Option<Duration>,
 }
 
@@ -150,7 +152,7 @@ impl TestApp {
         readers
     }
 
-    /// The time of the first end for a timeout.
+    /// Returns the time at which a timeout first ended a session.
     fn timeout(&self) -> Option<Instant> {
         let ends = self.ends.lock().unwrap();
         let mut timeouts = ends
@@ -189,7 +191,7 @@ async fn read_everything(mut client: Client) {
     }
 }
 
-/// Reads until every message has arrived or was dropped, or the connection ends.
+/// Reads until every message has arrived or was dropped, or until the connection ends.
 async fn read_slowly(mut client: Client, reader: Reader) -> Report {
     let mut report = Report {
         is_in_order: true,
@@ -225,7 +227,7 @@ async fn read_slowly(mut client: Client, reader: Reader) -> Report {
     report
 }
 
-/// Publishes to healthy readers and a slow one. The run has a thread of its own, without spare buffers of another run.
+/// Publishes to healthy readers and a slow one. Each run has its own thread, which has no spare buffers of another run.
 pub(crate) fn run(overflow: Overflow, slow: Option<Reader>, is_websocket: bool) -> Outcome {
     thread::spawn(move || run_here(overflow, slow, is_websocket))
         .join()
@@ -248,7 +250,7 @@ fn run_here(overflow: Overflow, slow: Option<Reader>, is_websocket: bool) -> Out
         });
     });
     let rest = allocation_counter::measure(|| {
-        // The usual run has few messages left, and makes them last until the write timeout.
+        // The usual run has few messages left. The pause makes them last until the write timeout.
         let pause = Duration::from_millis(usual_or_soak(35, 1) as u64);
         runtime.block_on(async {
             app.publish(MEASURED..total(), pause).await;

@@ -18,12 +18,12 @@ impl Server {
         Server(app.into_service().unwrap())
     }
 
-    /// A client that is connected, without a login.
+    /// Returns a client that is connected without a login.
     pub(crate) async fn client(&self) -> Client {
         self.client_as("").await
     }
 
-    /// A client that is connected with this login.
+    /// Returns a client that is connected with this login.
     pub(crate) async fn client_as(&self, login: &str) -> Client {
         let mut client = self.open().await;
         let connect = frames::connect(Version::V1_2).with_header("login", login);
@@ -31,7 +31,7 @@ impl Server {
         client
     }
 
-    /// A client before its `CONNECT`.
+    /// Returns a client that has not sent `CONNECT` yet.
     pub(crate) async fn open(&self) -> Client {
         let (near, far) = tokio::io::duplex(64 << 10);
         let service = TowerToHyperService::new(self.0.clone());

@@ -22,7 +22,7 @@ fn two_routes(gate: Gate) -> App {
         .with_state(gate)
 }
 
-/// The same as a router without a prefix.
+/// A router with two waiting handlers, which the tests nest under `/p`.
 fn two_nested_routes() -> Router<Gate> {
     Router::new().send("/a", wait).send("/b", wait)
 }
@@ -58,7 +58,7 @@ async fn a_concurrency_limit_of_a_route_covers_no_other_route() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_sessions_hold_no_permits() {
+async fn idle_sessions_hold_no_permits_of_a_concurrency_limit() {
     let app = App::new()
         .send("/sink", sink)
         .layer(ConcurrencyLimitLayer::new(1));
@@ -71,7 +71,7 @@ async fn idle_sessions_hold_no_permits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_global_concurrency_limit_is_shared_by_all_that_it_wraps() {
+async fn a_global_concurrency_limit_is_shared_by_all_routes_that_it_wraps() {
     let layer = || GlobalConcurrencyLimitLayer::new(1);
     let app = |gate| two_routes(gate).layer(layer());
     check_exclusive(app, "/p/a", "/p/b").await;
@@ -96,7 +96,7 @@ async fn a_global_concurrency_limit_is_shared_by_all_that_it_wraps() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn load_shed_refuses_requests_over_the_limit_as_overloaded() {
+async fn load_shed_refuses_requests_over_the_limit_with_the_error_overloaded() {
     async fn check(app: impl FnOnce(Gate) -> App) {
         let gate = Gate::new();
         let server = Server::new(app(gate.clone()));
@@ -130,7 +130,7 @@ async fn load_shed_refuses_requests_over_the_limit_as_overloaded() {
     .await;
 }
 
-/// At a limit of one, one request runs, the buffer's worker holds one, and one is in the buffer.
+/// With a limit of one, one request runs, a second is held by the buffer's worker, and a third is in the buffer.
 #[tokio::test(start_paused = true)]
 async fn a_buffer_holds_requests_over_the_limit() {
     async fn check(app: impl FnOnce(Gate) -> App) {

@@ -13,7 +13,7 @@ use stomp_testing::frames::subscribe;
 use tower::{Layer, Service};
 use webstomp::{App, BoxError, Extension, Handler, Request, Response, Router, frame::Command};
 
-/// Adds its number to each request, as a [`Number`].
+/// Numbers the requests that it sees, and adds a [`Number`] to each.
 #[derive(Clone, Default)]
 struct CountLayer(Arc<AtomicUsize>);
 
@@ -65,8 +65,8 @@ async fn number(number: Option<Extension<Number>>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hand_written_layer_sees_the_requests_that_it_wraps() {
-    /// Subscribes to another route and then to `/p/number`, and checks the number of the latter.
+async fn a_hand_written_layer_sees_only_the_requests_that_it_wraps() {
+    /// Subscribes to another route and then to `/p/number`, and checks the number of the second request.
     async fn check(app: App, expected: &str) {
         let mut client = Server::new(app).client().await;
         client.send(subscribe("0", "/p/other")).await;

@@ -35,7 +35,7 @@ impl Gate {
     }
 }
 
-/// A handler that ends when the gate lets it.
+/// A handler that ends when the gate opens for it.
 pub(crate) async fn wait(State(gate): State<Gate>) {
     gate.started.fetch_add(1, Ordering::SeqCst);
     gate.permits.acquire().await.unwrap().forget();
@@ -48,7 +48,7 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Sends to a destination, and waits until the server has done with the frame what it can.
+    /// Sends to a destination, and waits until the server has handled the frame as far as layers and the gate allow.
     pub(crate) async fn start(mut client: Client, destination: &str) -> Waiting {
         let receipt = client.request(send(destination, "")).await;
         client.expect_nothing().await;
@@ -66,7 +66,7 @@ impl Waiting {
     }
 }
 
-/// Checks that a request to `second` waits until that to `first` has ended.
+/// Checks that a request to `second` waits until the request to `first` has ended.
 ///
 /// Both clients connect first, because a layer of an app may make `CONNECT` wait as well.
 pub(crate) async fn check_exclusive(app: impl FnOnce(Gate) -> App, first: &str, second: &str) {

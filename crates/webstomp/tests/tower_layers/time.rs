@@ -10,7 +10,7 @@ use webstomp::{App, Handler, Router};
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_layer_refuses_slow_requests_as_timeout() {
+async fn a_timeout_layer_refuses_slow_requests_with_the_error_timeout() {
     let layer = || TimeoutLayer::new(Duration::from_secs(5));
     let slow = pending::<()>;
     let app = || App::new().send("/p/slow", slow).send("/p/sink", sink);
@@ -31,7 +31,7 @@ async fn a_timeout_layer_refuses_slow_requests_as_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_limit_per_session_slows_down_each_session_alone() {
+async fn a_rate_limit_per_session_slows_down_each_session_separately() {
     // CONNECT is the first of the two requests in ten seconds.
     let app = App::new()
         .send("/sink", sink)
@@ -47,7 +47,7 @@ async fn a_rate_limit_per_session_slows_down_each_session_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn layers_per_session_wrap_those_of_the_app() {
+async fn layers_per_session_wrap_the_layers_of_the_app() {
     let per_session = |frames| RateLimitLayer::new(frames, TEN_SECONDS);
     let app = App::new()
         .send("/sink", sink)

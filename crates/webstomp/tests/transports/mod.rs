@@ -17,7 +17,7 @@ use webstomp::{
     socket::Socket,
 };
 
-/// The bytes that a connection in memory buffers in each direction.
+/// The number of bytes that a connection in memory buffers in each direction.
 pub(crate) const BUFFER_BYTES: usize = 64 << 10;
 
 /// A transport between a client and a server.
@@ -66,7 +66,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server of these routes. The router is made twice: for WebSockets over TCP, and for the rest.
+    /// Starts a server with these routes. `router` is called twice: for WebSockets over TCP, and for the other
+    /// transports.
     pub(crate) async fn start(router: impl Fn() -> Router, config: Config) -> Server {
         let config = config.error_mapper(map_error);
         let (bytes, websockets) = (listen(), listen());
@@ -166,7 +167,7 @@ fn listen() -> TcpListener {
 /// Serves STOMP directly over TCP.
 async fn accept(listener: TcpListener, routes: Routes, config: Arc<Config>) {
     loop {
-        // A connection that was reset before it was accepted is an error here, but no reason to stop.
+        // `accept` fails if a connection was reset before it was accepted. This is no reason to stop.
         if let Ok((stream, address)) = listener.accept().await {
             stream.set_nodelay(true).ok();
             let socket =
@@ -190,7 +191,7 @@ async fn connect(socket: TcpSocket, address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Waits for the next thing that is neither a heart-beat nor a ping.
+/// Returns the next event that is neither a heart-beat nor a ping.
 pub(crate) async fn next(client: &mut Client) -> Received {
     soon(async {
         loop {
