@@ -1,8 +1,8 @@
 //! A message broker: topics and queues for any STOMP client, over WebSocket and over TCP, with a page that shows
 //! destinations, rates and sessions.
 //!
-//! It shows [`Broker`] as the engine of two apps, one mounted on axum and one on a TCP listener, which share a broker,
-//! a list of sessions and a shutdown.
+//! It shows two apps, one mounted on axum and one on a TCP listener. They share a [`Broker`], a list of sessions and a
+//! shutdown.
 //!
 //! Run `cargo run --release -p broker`, then open the address that it prints. Clients log in as `guest` with the passcode
 //! `guest`, unless `--login` and `--passcode` say otherwise; `--help` lists all options.
@@ -108,7 +108,7 @@ async fn bind(address: &str) -> Result<TcpListener, BoxError> {
         .map_err(|error| format!("The broker cannot listen on {address}: {error}").into())
 }
 
-/// Topics and queues to which every client may send.
+/// Creates a broker that lets every client send to topics and queues.
 fn broker(options: &Options) -> Result<Broker, InvalidConfig> {
     let config = webstomp::broker::Config::default()
         .send(Allow::Everybody)
@@ -116,7 +116,7 @@ fn broker(options: &Options) -> Result<Broker, InvalidConfig> {
     Broker::new(config)
 }
 
-/// The broker's destinations, and the one that the page subscribes to.
+/// An app with the broker's destinations, and the destination that the page subscribes to.
 fn app(shared: &Shared) -> App {
     App::new()
         .broker(&shared.broker)
@@ -141,12 +141,12 @@ fn session(shared: &Shared) -> webstomp::session::Config {
         .sessions(shared.sessions.clone())
 }
 
-/// A subscriber's backlog has room for a few of the largest messages.
+/// The limits of a subscriber's backlog, which has room for a few of the largest messages.
 fn mailbox(options: &Options) -> MailboxConfig {
     MailboxConfig::default().max_bytes(options.max_frame.saturating_mul(4))
 }
 
-/// CONNECT
+/// CONNECT: checks the login and the passcode.
 async fn login(
     State(shared): State<Shared>,
     session: Session,
@@ -166,7 +166,7 @@ async fn login(
     Ok(Principal::new(login.as_str()))
 }
 
-/// SUBSCRIBE /broker/overview
+/// SUBSCRIBE /broker/overview: sends the overviews to the page.
 async fn overview(State(shared): State<Shared>) -> impl IntoSubscribeResponse {
     Observe(shared.overviews.subscribe())
 }

@@ -14,15 +14,15 @@ use webstomp::{
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Maximum number of destinations, and of sessions, in an overview; more are only counted.
+/// Maximum number of destinations, and of sessions, in an overview. Further ones are only counted.
 const MAX_ROWS: usize = 100;
 
-/// One snapshot.
+/// A snapshot of the broker and its sessions.
 ///
 /// Its counts are totals since the start, so that a page can miss a snapshot and still compute rates.
 #[derive(Serialize)]
 pub(crate) struct Overview {
-    /// Milliseconds since the start.
+    /// Milliseconds since the start of the broker.
     uptime: u64,
     published: u64,
     delivered: u64,
@@ -38,9 +38,9 @@ struct DestinationRow {
     name: String,
     subscribers: usize,
     published: u64,
-    /// Messages that wait for a consumer; only for queues.
+    /// Number of messages that wait for a consumer. `None` for topics.
     waiting: Option<usize>,
-    /// Messages that consumers have not acknowledged yet; only for queues.
+    /// Number of messages that consumers have not acknowledged yet. `None` for topics.
     unacknowledged: Option<usize>,
 }
 
@@ -50,15 +50,15 @@ struct SessionRow {
     login: Option<String>,
     address: Option<String>,
     transport: &'static str,
-    /// Seconds since CONNECT.
+    /// Seconds since the session's CONNECT.
     age: u64,
 }
 
-/// The time of a session's CONNECT, kept in the session.
+/// The time of a session's CONNECT. It is stored in the session.
 #[derive(Clone, Copy)]
 pub(crate) struct ConnectedAt(pub(crate) Instant);
 
-/// Publishes an overview every second while a page is subscribed; never returns.
+/// Publishes an overview every second while a page is subscribed. Runs forever.
 pub(crate) async fn publish(broker: Broker, sessions: Sessions, overviews: Topic<Json<Overview>>) {
     let start = Instant::now();
     let mut ticks = interval(INTERVAL);
@@ -68,7 +68,7 @@ pub(crate) async fn publish(broker: Broker, sessions: Sessions, overviews: Topic
         if overviews.subscribers() == 0 {
             continue;
         }
-        // Fails only if serialization fails, and an overview can always be serialized.
+        // This fails only if serialization fails, and an overview can always be serialized.
         let _ = overviews.publish(Json(Overview::of(&broker, &sessions, start)));
     }
 }

@@ -1,4 +1,4 @@
-//! A chat with rooms: any STOMP client can join, and a page does it in the browser.
+//! A chat with rooms: any STOMP client can join, and a page is included as a client for browsers.
 //!
 //! It shows an [`App`] mounted on axum, a login, and a handler that adds the sender's name to each message before it
 //! publishes it through the broker.
@@ -34,7 +34,7 @@ struct ChatMessage {
     text: String,
 }
 
-/// CONNECT: a client needs a name.
+/// CONNECT: logs the client in by its name, and rejects clients without a name.
 async fn login(headers: Headers) -> Result<Principal, ClientError> {
     match headers.get("login") {
         Some(name) if !name.trim().is_empty() => Ok(Principal::new(name)),
@@ -82,7 +82,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(axum::serve(listener, http).await?)
 }
 
-/// The page: static files, one of which is a STOMP client.
+/// The page's static files, one of which is a STOMP client.
 fn page() -> Router {
     let file = |content_type: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, content_type)], text) })

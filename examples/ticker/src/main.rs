@@ -93,7 +93,7 @@ fn go(session: &Session, request: &Request) -> Result<Observed, ClientError> {
         .map_err(|_| ClientError::new("not-subscribed", "Subscribe to /ticks first."))
 }
 
-/// The numbers from 1, one after each interval.
+/// A stream of the numbers from 1, with an interval before each.
 fn ticks(interval: Duration) -> impl Stream<Item = String> {
     stream::unfold(1_u64, move |count| async move {
         tokio::time::sleep(interval).await;

@@ -28,7 +28,7 @@ use webstomp::{
 /// A STOMP server over TLS.
 #[derive(Parser)]
 struct Options {
-    /// PEM file with the server's certificates; by default one for localhost is made.
+    /// PEM file with the server's certificates; by default, a certificate for localhost is made.
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
     /// PEM file with the key of the server's certificate.
@@ -55,7 +55,7 @@ async fn connect(session: Session) -> Result<Principal, ClientError> {
     })
 }
 
-/// SUBSCRIBE /me
+/// SUBSCRIBE /me: returns the name of the client.
 async fn me(principal: Principal) -> String {
     format!("You are {principal}.")
 }
