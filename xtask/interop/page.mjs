@@ -1,4 +1,4 @@
-// The chat's page in Chromium: two tabs talk, and a page reconnects after a restart of its server.
+// Tests the chat's page in Chromium: two tabs exchange messages, and a page reconnects after a restart of its server.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

@@ -1,14 +1,14 @@
-// Shared by all scripts: checks, each of which prints a line, and waiting with a time limit.
+// Functions that all scripts share: they run checks, print a line for each, and wait with a time limit.
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-// A script ends itself and its children before `cargo xtask interop` kills it.
+// A script ends itself and its child processes before `cargo xtask interop` would kill it.
 setTimeout(() => finish(new Error('the script exceeded its time limit')), 110_000).unref();
 
 /**
- * Runs a check and prints its result. A failure does not prevent the next check. With a `difference`, the reason of a
- * known difference, the check must fail.
+ * Runs a check and prints its result. A failure does not prevent the next check. `difference` is the reason of a known
+ * difference: if it is given, the check must fail.
  */
 export async function check(name, body, difference) {
   const started = performance.now();
@@ -36,7 +36,7 @@ export async function until(probe, what, limit = 10_000) {
   }
 }
 
-/** Waits for the promise within a time limit. */
+/** Waits for the promise, and rejects at the time limit. */
 export async function within(promise, what, limit = 10_000) {
   let timer;
   const late = new Promise((_, reject) => {

@@ -1,12 +1,12 @@
-//! `cargo xtask deny`: licenses, bans and sources of all dependencies, by the rules in `deny.toml`.
+//! `cargo xtask deny`: checks the licenses, bans and sources of all dependencies by the rules in `deny.toml`.
 
 use crate::{Missing, Result, shell};
 use std::process::Stdio;
 
-/// The version that is installed where there is none.
+/// The version of cargo-deny that is installed if there is none.
 const CARGO_DENY: &str = "0.20.2";
 
-/// Runs cargo-deny; a rule that is broken fails the task.
+/// Runs cargo-deny. Returns an error if a rule is broken.
 pub(crate) fn run(missing: Missing) -> Result {
     if !is_installed() {
         let mut install = shell::cargo(&["install", "--locked", "--version", CARGO_DENY]);

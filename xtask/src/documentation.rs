@@ -1,4 +1,4 @@
-//! The documentation, built so that its links lead somewhere.
+//! Builds the documentation in an order that keeps its links working.
 
 use crate::{Result, shell, test::Warnings, workspace};
 use std::{fs, path::PathBuf};
@@ -15,7 +15,7 @@ pub(crate) fn build(warnings: Warnings) -> Result {
         .iter()
         .map(|package| root.join(package.name.replace('-', "_")))
         .collect();
-    // Cargo keeps a page that was built before those that it should link to.
+    // Cargo does not rebuild a page that was built before the pages to which it should link.
     for directory in directories.iter().filter(|directory| directory.exists()) {
         fs::remove_dir_all(directory)
             .map_err(|error| format!("{}: {error}", directory.display()))?;
@@ -66,12 +66,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unresolved_link_is_found() {
+    fn an_unresolved_link_is_reported() {
         assert_eq!(found("<p>see [<code>Topic</code>].</p>"), ["Topic"]);
     }
 
     #[test]
-    fn a_resolved_link_is_not_found() {
+    fn a_resolved_link_is_not_reported() {
         assert!(found("<p>see <a href=\"t.html\"><code>Topic</code></a> and [1].</p>").is_empty());
     }
 }

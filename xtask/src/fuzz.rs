@@ -20,7 +20,8 @@ struct Plan<'a> {
     targets: Vec<&'a str>,
 }
 
-/// Runs each target on its committed corpus and on inputs that libFuzzer derives from it. A crash fails the task.
+/// Runs each target on its committed corpus and on inputs that libFuzzer derives from it. Returns an error if a target
+/// crashes.
 pub(crate) fn run(arguments: &[&str]) -> Result {
     let all = targets()?;
     let plan = plan(arguments, &all)?;
@@ -66,7 +67,7 @@ fn plan<'a>(arguments: &[&'a str], all: &'a [String]) -> Result<Plan<'a>> {
     }
 }
 
-/// The names of all targets. Each is a file.
+/// The names of all targets. Each target is a file.
 fn targets() -> Result<Vec<String>> {
     let directory = shell::root().join(PACKAGE).join("fuzz_targets");
     let entries =
@@ -151,7 +152,7 @@ fn reported(line: &str) -> Option<u64> {
         .ok()
 }
 
-/// True if the line only reports a new input, or the dictionary that it was made with.
+/// True if the line only reports a new input, or the dictionary from which the input was made.
 fn is_progress(line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {

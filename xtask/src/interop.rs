@@ -19,7 +19,7 @@ pub(crate) struct Options<'a> {
     selection: Selection<'a>,
 }
 
-/// The suites whose names contain a word, or all.
+/// Selects the suites whose names contain a word, or all suites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Selection<'a>(Option<&'a str>);
 
@@ -32,7 +32,7 @@ struct Outcome {
 }
 
 impl<'a> Options<'a> {
-    /// Returns `None` if the arguments are not those of the usage text.
+    /// Parses the arguments. Returns `None` if they do not match the usage text.
     pub(crate) fn parse(mut arguments: &[&'a str]) -> Option<Options<'a>> {
         let mut options = Options {
             installs: false,
@@ -78,7 +78,7 @@ impl Outcome {
     }
 }
 
-/// Runs the selected suites, and fails if one of them fails.
+/// Runs the selected suites, and returns an error if one of them fails.
 pub(crate) fn run(options: &Options<'_>) -> Result {
     let selection = options.selection;
     let names: Vec<String> = chat::names()

@@ -15,15 +15,15 @@ mod workspace;
 use std::{env, process::ExitCode};
 use test::Warnings;
 
-/// The result of a task; an error is a sentence to print.
+/// The result of a task. An error is a sentence to print.
 type Result<T = (), E = String> = std::result::Result<T, E>;
 
-/// The reaction to a tool that is not on this machine.
+/// The reaction to a tool that is missing on this machine.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// Fail with instructions.
+    /// Return an error that tells how to install the tool.
     Reported,
-    /// Install it.
+    /// Install the tool.
     Installed,
 }
 

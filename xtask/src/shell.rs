@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// The root of the workspace; every program runs in it.
+/// The root of the workspace. Every program runs in this directory.
 pub(crate) fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask)
@@ -23,7 +23,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command
     command
 }
 
-/// A command that runs the cargo which runs this task.
+/// A command that runs cargo: the same program that runs this task.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command(
         env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
@@ -31,7 +31,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     )
 }
 
-/// Prints the command line and runs the command; fails unless it succeeds.
+/// Prints the command line and runs the command. Returns an error unless the command succeeds.
 pub(crate) fn run(command: &mut Command) -> Result {
     let line = line(command);
     println!("\n$ {line}");
@@ -42,7 +42,7 @@ pub(crate) fn run(command: &mut Command) -> Result {
     }
 }
 
-/// Runs the command up to three times, because networks fail and recover.
+/// Runs the command until it succeeds, up to three times. This is for commands that use the network, which may recover.
 pub(crate) fn run_with_retries(command: &mut Command) -> Result {
     const PAUSE: Duration = Duration::from_secs(5);
     for _ in 1..3 {
@@ -74,7 +74,7 @@ pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {
     find_below(env::split_paths(&path).collect(), names)
 }
 
-/// Finds a server's program, which may be in a directory that only root has on PATH.
+/// Finds the program of a server. It may be in a directory that only root has on PATH.
 pub(crate) fn find_daemon(name: &str) -> Option<PathBuf> {
     find(&[name])
         .or_else(|| find_below(vec!["/usr/sbin".into(), "/usr/local/sbin".into()], &[name]))
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_line_reads_as_a_user_types_it() {
+    fn a_command_line_is_printed_as_a_user_would_type_it() {
         let mut doc = cargo(&["doc", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-D warnings");
         assert_eq!(line(&doc), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: all checks that need only Rust, up to the first failure.
+//! `cargo xtask test`: runs all checks that need only Rust, and stops at the first failure.
 
 use crate::{Result, documentation, shell, tidy, workspace};
 use std::{
@@ -9,13 +9,13 @@ use std::{
 /// The reaction to warnings of clippy and rustdoc.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Warnings {
-    /// Print them.
+    /// Print the warnings.
     Shown,
-    /// Fail the step.
+    /// Treat a warning as an error.
     Denied,
 }
 
-/// Runs the steps in order and prints their times; the first failure is named and ends the run.
+/// Runs the steps in order and prints their times. The first failure ends the run, and the error names the step.
 pub(crate) fn run(warnings: Warnings) -> Result {
     component("fmt", "rustfmt")?;
     component("clippy", "clippy")?;
@@ -67,7 +67,7 @@ impl Steps {
     }
 }
 
-/// Fails with instructions if the toolchain lacks the component behind a cargo command.
+/// Returns an error with instructions if the toolchain lacks the component for a cargo command.
 fn component(subcommand: &str, name: &str) -> Result {
     let mut probe = shell::cargo(&[subcommand, "--version"]);
     let found = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -103,9 +103,10 @@ fn features(warnings: Warnings) -> Result {
     Ok(())
 }
 
-/// Packs each published crate, and compiles it from its package against the packages of the others.
+/// Packs each published crate, and compiles it from its package with the packages of the other crates.
 fn packages() -> Result {
-    // Uncommitted changes are what a developer wants to test. All dependencies have been downloaded.
+    // `--allow-dirty`, because a developer wants to test uncommitted changes. `--offline`, because earlier steps have
+    // downloaded all dependencies.
     let mut package: Command = shell::cargo(&["package", "--offline", "--allow-dirty"]);
     for published in workspace::published()? {
         package.args(["-p", &published.name]);

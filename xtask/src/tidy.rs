@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: rules of the architecture that the compiler does not check.
+//! `cargo xtask tidy`: checks rules of the architecture that the compiler does not check.
 
 mod circles;
 mod edges;
@@ -11,7 +11,7 @@ mod source;
 use crate::{Result, workspace};
 use std::fmt;
 
-/// A rule that is broken at one place.
+/// A place in a file that breaks a rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Violation {
     /// The file's path from the workspace's root, with `/` on every platform.
@@ -28,7 +28,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Prints all violations, and fails if there are any.
+/// Prints all violations, and returns an error if there are any.
 pub(crate) fn run() -> Result {
     let packages = workspace::packages()?;
     let mut violations = edges::check(&packages);

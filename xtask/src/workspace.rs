@@ -30,7 +30,8 @@ impl Package {
         self.manifest_path.starts_with("crates/")
     }
 
-    /// The manifest's first line that starts with `dependency`, counted from 1; 1 if there is none.
+    /// The number of the manifest's first line that starts with `dependency`, from 1. Returns 1 if there is no such
+    /// line.
     pub(crate) fn line_of(&self, dependency: &str) -> usize {
         let names = |line: &str| line.trim_start().starts_with(dependency);
         self.manifest.lines().position(names).map_or(1, |at| at + 1)
@@ -47,14 +48,14 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(text(&metadata()?, "target_directory").into())
 }
 
-/// The published packages, each after those that it depends on.
+/// The published packages. Each comes after the packages that it depends on.
 pub(crate) fn published() -> Result<Vec<Package>> {
     let mut rest = packages()?;
     rest.retain(|package| package.is_published);
     Ok(in_dependency_order(rest))
 }
 
-/// `path` from the workspace's root, with `/` on every platform.
+/// Makes `path` relative to the workspace's root, with `/` on every platform.
 pub(crate) fn path_from_root(path: &Path) -> String {
     let path = path.strip_prefix(shell::root()).unwrap_or(path);
     let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
@@ -74,7 +75,7 @@ fn in_dependency_order(mut rest: Vec<Package>) -> Vec<Package> {
         let waits =
             |package: &Package| package.dependencies.iter().any(|name| names.contains(name));
         let (waiting, mut ready): (Vec<_>, Vec<_>) = rest.into_iter().partition(waits);
-        // Cargo refuses cycles, so that one of the packages is always ready.
+        // Cargo rejects cyclic dependencies, so one of the packages is always ready.
         if ready.is_empty() {
             ordered.extend(waiting);
             break;
@@ -100,7 +101,7 @@ fn read(package: &Value) -> Result<Package> {
             .flat_map(|features| features.keys().cloned())
             .filter(|feature| feature != "default")
             .collect(),
-        // `publish` is null without a restriction, else the list of allowed registries.
+        // `publish` is null if there is no restriction; otherwise it is the list of allowed registries.
         is_published: package.get("publish").is_none_or(Value::is_null),
     })
 }
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_normal_dependencies_count() {
+    fn build_and_development_dependencies_are_left_out() {
         let package = serde_json::json!({"dependencies": [
             {"name": "bytes", "kind": null},
             {"name": "proptest", "kind": "dev"},

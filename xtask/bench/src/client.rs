@@ -17,7 +17,7 @@ use tokio::{
 const CONTROL: u8 = 0x08;
 
 thread_local! {
-    /// A read buffer for all connections: hundreds of buffers would not fit into the processor's cache.
+    /// A read buffer that all connections share, because hundreds of buffers would not fit into the processor's cache.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
 }
 
@@ -38,7 +38,7 @@ impl Client {
         );
         stream.write_all(request.as_bytes()).await?;
         let mut response = Vec::new();
-        // No bytes follow the head, as the servers only answer messages.
+        // No bytes follow the head, because the servers send nothing before the first message from the client.
         while !response.ends_with(b"\r\n\r\n") {
             if stream.read_buf(&mut response).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());

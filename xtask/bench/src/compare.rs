@@ -4,16 +4,16 @@ use crate::server::Server;
 use std::{fmt, io, time::Duration};
 use tokio::time::timeout;
 
-/// Maximum time of a load, much more than it needs, so that the benchmark ends if a server hangs.
+/// Maximum time of a load, so that the benchmark ends if a server hangs. It is much more than a load needs.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A value of each of the two servers.
+/// A pair of values, one for each of the two servers.
 pub(crate) struct Pair<T> {
     pub(crate) baseline: T,
     pub(crate) app: T,
 }
 
-/// Runs a load on the baseline, the app, the baseline, the app, …, so that changes of the machine affect both.
+/// Runs a load on the baseline and the app in turn, so that changes in the speed of the machine affect both.
 pub(crate) async fn interleaved<T>(
     rounds: usize,
     servers: &Pair<Server>,
@@ -29,7 +29,7 @@ pub(crate) async fn interleaved<T>(
     Ok(pairs)
 }
 
-/// Ratio of the app to the baseline in all rounds.
+/// The ratio of the app to the baseline: its median, lowest and highest value in all rounds.
 pub(crate) struct Ratio {
     median: f64,
     low: f64,
@@ -37,7 +37,7 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
-    /// Returns `None` if a figure is missing in any round.
+    /// Computes the ratio of `figure` in all rounds. Returns `None` if the figure is missing in any round.
     pub(crate) fn of<T>(rounds: &[Pair<T>], figure: impl Fn(&T) -> Option<f64>) -> Option<Ratio> {
         let ratio = |pair: &Pair<T>| Some(figure(&pair.app)? / figure(&pair.baseline)?);
         let ratios = sorted(rounds.iter().map(ratio))?;
@@ -49,7 +49,7 @@ impl Ratio {
     }
 }
 
-/// Returns `None` if a figure is missing.
+/// Returns the median, or `None` if a figure is missing.
 pub(crate) fn median(figures: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let figures = sorted(figures)?;
     figures.get(figures.len() / 2).copied()

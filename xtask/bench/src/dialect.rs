@@ -10,7 +10,7 @@ const LARGER_JSON: &str = r#"{"id":4711,"symbol":"WEBS","bid":101.25,"ask":101.5
 /// The protocol that a server speaks over WebSocket.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Dialect {
-    /// The baseline's: a connection selects its role.
+    /// The protocol of the baseline, in which the first message selects the role of the connection.
     Raw,
     /// STOMP with a session.
     Stomp,
@@ -81,10 +81,10 @@ pub(crate) fn request(number: usize) -> String {
     frame("SEND", &headers, JSON)
 }
 
-/// A request whose frame has `bytes` bytes.
+/// Returns a request whose frame has a length of `bytes`.
 pub(crate) fn large_request(bytes: usize) -> String {
     let frame = |body: usize| frame("SEND", &[("destination", "/echo")], &"x".repeat(body));
-    // The length of the head depends on that of the body only through the number of its digits.
+    // The length of the head depends only on the number of digits of the body's length.
     frame(bytes - (frame(bytes).len() - bytes))
 }
 

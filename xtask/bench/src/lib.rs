@@ -1,5 +1,4 @@
-//! The command line, the runtime and the end of the servers under test, which they share so that they differ only in the
-//! work that is measured.
+//! Starts and ends the servers under test. They share this code, so that they differ only in the work that is measured.
 
 use std::{future::Future, io, net::SocketAddr, process::ExitCode};
 use tokio::net::TcpListener;
@@ -46,10 +45,11 @@ where
     })
 }
 
-/// Waits on a thread of its own, because tokio's standard input would load the measured runtime.
+/// Ends the process when its standard input ends. A separate thread waits for this, because tokio's standard input
+/// would load the measured runtime.
 fn end_with_standard_input() {
     std::thread::spawn(|| {
-        // An error, too, means that the other end is closed.
+        // An error also means that the other end is closed.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         std::process::exit(0);
     });

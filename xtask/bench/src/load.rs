@@ -1,4 +1,4 @@
-//! The loads. Each opens connections, keeps a server busy, and measures it.
+//! The loads. Each load opens connections, keeps a server busy, and measures the server.
 
 pub(crate) mod after_large;
 pub(crate) mod fan_out;
@@ -14,10 +14,10 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// The tasks of a load. A task that ends is an error.
+/// The tasks of a load. They run until the load ends, so a task that ends earlier is an error.
 pub(crate) type Peers = JoinSet<io::Result<()>>;
 
-/// The operations of a server in an interval.
+/// The work of a server in an interval.
 pub(crate) struct Work {
     operations: u64,
     wall: Duration,
@@ -39,7 +39,7 @@ impl Work {
     }
 }
 
-/// Measures one interval after the warm-up.
+/// Warms the server up, then measures one interval.
 pub(crate) async fn measure(
     server: &Server,
     plan: &Plan,

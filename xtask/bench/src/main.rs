@@ -2,8 +2,8 @@
 //! WebSocket server.
 //!
 //! The benchmark starts `baseline` and `app` as processes, loads them in turn from this one, and prints only ratios of
-//! values that were measured side by side: absolute times would say more about the machine than about the code.
-//! `cargo build --release -p webstomp-bench` builds all programs.
+//! values that were measured side by side: absolute times depend more on the machine than on the code. `cargo build
+//! --release -p webstomp-bench` builds all programs.
 
 mod client;
 mod compare;
@@ -102,7 +102,7 @@ async fn echo(
     Ok(Row::work(name, &rounds))
 }
 
-/// Starts fresh processes for each round, as `memory` does.
+/// Measures the memory of connections after a large message, with fresh processes for each round, as in `memory`.
 async fn after_large(options: &Options) -> io::Result<Row> {
     let mut rounds = Vec::new();
     for _ in 0..load::after_large::ROUNDS {
@@ -135,7 +135,8 @@ async fn latency(options: &Options, servers: &Pair<Server>) -> io::Result<Row> {
     Ok(Row::latency("receipt 1x1", &rounds))
 }
 
-/// Starts fresh processes for each round, because an allocator seldom returns the memory of a load.
+/// Measures the memory of idle connections. Each round starts fresh processes, because an allocator seldom returns the
+/// memory of a load.
 async fn memory(options: &Options) -> io::Result<Row> {
     let mut rounds = Vec::new();
     for _ in 0..load::memory::ROUNDS {

@@ -12,7 +12,7 @@ pub(crate) struct Options {
     pub(crate) plan: Plan,
 }
 
-/// The rounds of a load.
+/// The number of rounds of a load, and their duration.
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
     pub(crate) warm_up: Duration,

@@ -9,7 +9,7 @@ pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
         .or_else(|| ticks(pid))
 }
 
-/// The source of `cpu_time` on this machine, for the report.
+/// The name of the file from which `cpu_time` reads on this machine, for the report.
 pub(crate) fn cpu_source() -> Option<&'static str> {
     let pid = std::process::id();
     if scheduled(pid).is_some_and(|time| !time.is_zero()) {
@@ -47,7 +47,7 @@ fn on_cpu(task: &Path) -> Option<u64> {
     field(&schedstat, "", 0)
 }
 
-/// CPU time in clock ticks of 10 ms. Another length of a tick would not change ratios.
+/// CPU time, counted in clock ticks. A tick is assumed to be 10 ms; another length would not change ratios.
 fn ticks(pid: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // utime and stime are the fields 11 and 12 after the name, which ends with the last parenthesis.
@@ -56,7 +56,7 @@ fn ticks(pid: u32) -> Option<Duration> {
     Some(Duration::from_millis(ticks * 10))
 }
 
-/// The `index`th word after the line's label, as a number.
+/// Finds the line with this label, and returns the word with this index after the label as a number.
 fn field(text: &str, label: &str, index: usize) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(label))?;
     rest.split_whitespace().nth(index)?.parse().ok()

@@ -68,7 +68,8 @@ impl Row {
     }
 }
 
-/// The servers' shares of CPU time. A share well below 1.00 means that the load or other programs were the bottleneck.
+/// The servers' shares of CPU time. A share well below 1.00 means that the server was not the bottleneck, but the load
+/// or other programs.
 fn busy(rounds: &[Pair<Work>]) -> Option<String> {
     let baseline = median(rounds.iter().map(|pair| pair.baseline.busy()))?;
     let app = median(rounds.iter().map(|pair| pair.app.busy()))?;

@@ -13,7 +13,7 @@ use std::{
 /// Maximum time until a server prints its address.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A running server, which ends when this value is dropped.
+/// A running server. Dropping this value ends the server.
 pub(crate) struct Server {
     child: KillOnDrop,
     pub(crate) address: SocketAddr,
@@ -62,7 +62,7 @@ impl Server {
     }
 }
 
-/// Reads `listening on ADDR`. A thread keeps reading, so that the server's pipe never fills.
+/// Reads the address from the line `listening on ADDR`. A thread keeps reading, so that the server's pipe never fills.
 fn read_address(output: Option<ChildStdout>) -> Option<SocketAddr> {
     let mut output = BufReader::new(output?);
     let (sender, lines) = mpsc::channel();
@@ -80,7 +80,7 @@ struct KillOnDrop(Child);
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // Both fail only if the process has ended already.
+        // Both calls fail only if the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -33,7 +33,7 @@ pub(crate) fn message(text: &str) -> Vec<u8> {
 
 /// Counts the complete messages that a server sends.
 ///
-/// It checks the first byte of each message, to notice an `ERROR` instead of a `RECEIPT`.
+/// It checks the first byte of each message, to detect an `ERROR` in place of a `RECEIPT`.
 pub(crate) struct Counter {
     first: u8,
     head: Vec<u8>,
@@ -103,7 +103,7 @@ impl Counter {
     }
 }
 
-/// The length in the header of an unmasked frame, if enough of the header has arrived.
+/// Reads the length from the header of an unmasked frame. Returns `None` if not enough of the header has arrived.
 pub(crate) fn length(head: &[u8]) -> Option<u64> {
     match head {
         [_, length @ 0..126, ..] => Some(u64::from(*length)),

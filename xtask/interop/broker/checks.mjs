@@ -10,7 +10,7 @@ import { TRANSACTIONS } from './transactions.mjs';
 const MIB = 1 << 20;
 const BYTES = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
 
-/** Checks that wait for timers, and run side by side. */
+/** Checks that wait for timers. They run at the same time. */
 export const TIMED = [
   {
     name: 'heart-beats arrive every second and keep a session open',

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 
-/** Returns the reasons of the known differences of the broker under test and this client, by the names of the checks. */
+/** Returns the known differences of the broker under test with this client: maps the name of a check to the reason. */
 export function differences(client) {
   const file = readFileSync(new URL('differences.md', import.meta.url), 'utf8');
   const [, , ...rows] = file.split('\n').filter((line) => line.startsWith('|'));

@@ -1,4 +1,4 @@
-// A second broker, which a script may kill.
+// A second broker that belongs to one script, which may kill it.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

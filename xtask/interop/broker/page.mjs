@@ -1,4 +1,4 @@
-// The broker's page in Chromium, while a stompjs client sends messages.
+// Tests the broker's page in Chromium while a stompjs client sends messages.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ async function close(page, screenshot) {
 
 const text = async (page, id) => (await page.textContent(`#${id}`)).trim();
 
-/** Waits for the row that begins with `key` and matches, and returns its texts. */
+/** Waits until the row that begins with `key` matches, and returns its texts. */
 function row(page, table, key, matches) {
   return until(async () => {
     const rows = await page.locator(`#${table} > tr`).all();

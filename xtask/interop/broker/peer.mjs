@@ -1,4 +1,4 @@
-// The parts of a test client that do not depend on the third-party client.
+// The parts that the test clients share: they do not depend on a third-party client.
 
 import { within } from '../support.mjs';
 
@@ -23,7 +23,7 @@ export class Peer {
   #resolveError;
   #resolveOver;
   #issued = 0;
-  /** The expected answers, by receipt or as CONNECTED. */
+  /** The expected answers. The keys are names of receipts, and CONNECTED. */
   #open = new Map();
   /** Headers of CONNECTED. */
   headers = undefined;
@@ -47,7 +47,7 @@ export class Peer {
     return answer;
   }
 
-  /** Calls `action`, and resolves when the broker has answered a later frame; for clients that cannot ask for receipts. */
+  /** For clients that cannot ask for receipts: calls `action`, and resolves when a later frame has been answered. */
   followed(action) {
     action();
     return this.send('/topic/fence', 'a later frame');
@@ -89,7 +89,7 @@ export class Peer {
   }
 }
 
-/** The messages of a subscription in order. */
+/** The messages of a subscription, in order. */
 export class Inbox {
   #messages = [];
   #waiting = [];
@@ -100,21 +100,21 @@ export class Inbox {
     else this.#messages.push(message);
   }
 
-  /** Takes the next message, and waits for it if necessary. */
+  /** Removes and returns the next message. Waits for it if necessary. */
   next() {
     const message = this.#messages.shift();
     if (message) return Promise.resolve(message);
     return within(new Promise((resolve) => this.#waiting.push(resolve)), 'a message');
   }
 
-  /** Takes the next messages, and waits for them if necessary. */
+  /** Removes and returns the next `count` messages. Waits for them if necessary. */
   async take(count) {
     const messages = [];
     while (messages.length < count) messages.push(await this.next());
     return messages;
   }
 
-  /** Takes all messages that have arrived. */
+  /** Removes and returns all messages that have arrived. */
   takeAll() {
     return this.#messages.splice(0);
   }

@@ -31,7 +31,7 @@ async function testWithOne(Client) {
     const checked = () => body(connect, version).finally(() => peers.forEach((peer) => peer.terminate()));
     const difference = listed.get(name);
     listed.delete(name);
-    // A check that is expected to fail gets less time.
+    // A check that is expected to fail gets less time, to shorten the run.
     return check(name, () => (difference ? within(checked(), 'an answer', 2000) : checked()), difference);
   };
 

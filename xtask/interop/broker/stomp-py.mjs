@@ -8,7 +8,7 @@ import { within } from '../support.mjs';
 import { testWith } from './run.mjs';
 import { Inbox, Peer } from './peer.mjs';
 
-/** The Python program, which has all connections. */
+/** The Python program, which runs all connections. */
 class Python {
   #peers = [];
   #process = spawn(path('../.venv/bin/python'), [path('stomp_py.py')], { stdio: ['pipe', 'pipe', 'inherit'] });

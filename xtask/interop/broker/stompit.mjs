@@ -117,7 +117,7 @@ class Stompit extends Peer {
 
 const LF = Buffer.from('\n');
 
-/** Lets the client emit an ERROR whose body is plain text. Without the patch the frame emits it, without listeners. */
+/** Lets the client emit an ERROR with a plain-text body. Otherwise the frame emits it, and the frame has no listeners. */
 function patch(client) {
   client.setCommandHandlers = (handlers) => {
     const ERROR = (frame, ...rest) => {

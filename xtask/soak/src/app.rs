@@ -1,4 +1,4 @@
-//! The server under load, a process of its own: `webstomp-soak server MAX_UNAUTHENTICATED`.
+//! The server under load. It is a separate process: `webstomp-soak server MAX_UNAUTHENTICATED`.
 //!
 //! It listens for WebSockets and for STOMP over TCP, and prints both addresses. After its shutdown it prints the number
 //! of handled messages of each client.
@@ -17,7 +17,7 @@ use webstomp::{
 /// The number of handled messages of each client.
 type Handled = Arc<Mutex<BTreeMap<u32, u32>>>;
 
-/// SEND `/job/{client}`: work that takes 2 ms.
+/// Handles SEND to `/job/{client}`: takes 2 ms, then counts the message of the client.
 async fn work(State(handled): State<Handled>, Path(client): Path<u32>) {
     tokio::time::sleep(Duration::from_millis(2)).await;
     *handled

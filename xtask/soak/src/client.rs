@@ -20,7 +20,7 @@ pub(crate) enum Dialled {
     Rejected,
 }
 
-/// Maximum time until an answer of the server.
+/// Maximum time to wait for an answer from the server.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Client {

@@ -1,4 +1,4 @@
-//! More connections than the server has file descriptors.
+//! Opens more connections to a server than it has file descriptors.
 
 use crate::{Result, claim, client::Client, server::Server};
 use std::time::{Duration, Instant};
@@ -8,13 +8,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// File descriptors of the server.
+/// Number of file descriptors that the server may open.
 const DESCRIPTORS: u32 = 256;
 
-/// Sessions that must keep working.
+/// Number of sessions that must keep working.
 const SESSIONS: usize = 20;
 
-/// Connections that use up the descriptors.
+/// Number of connections that use up the descriptors.
 const CONNECTIONS: usize = 1_000;
 
 pub(crate) async fn run() -> Result {

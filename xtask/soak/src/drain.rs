@@ -1,4 +1,4 @@
-//! SIGTERM while many clients are sending.
+//! Sends SIGTERM to the server while many clients are sending.
 
 use crate::{
     Result, claim,
@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 const CLIENTS: u32 = 200;
 
-/// Messages of a client that wait for their receipts.
+/// Maximum number of messages of a client that wait for their receipts.
 const WINDOW: u32 = 8;
 
 pub(crate) async fn run() -> Result {
@@ -73,14 +73,15 @@ async fn everything_is_answered() -> Result {
     )
 }
 
-/// Sends until the server closes the connection. Receipts must come in order, one for each message.
+/// Sends until the server closes the connection, and returns the client, its number of receipts, and the status code of
+/// the Close. Receipts must come in order, one for each message.
 async fn send_until_closed(address: SocketAddr, client: u32) -> Result<(u32, u32, Option<u16>)> {
     let mut socket = Client::connect(address).await?;
     let (mut sent, mut receipts) = (0, 0);
     loop {
         while sent < receipts + WINDOW {
             sent += 1;
-            // If the connection is closed, receipts may still be unread.
+            // An error means that the connection is closed. Receipts may still be unread.
             let frame = format!("SEND\ndestination:/job/{client}\nreceipt:{sent}\n\n\0");
             if socket.send(frame).await.is_err() {
                 break;

@@ -13,10 +13,10 @@ mod storm;
 
 use std::{future::Future, pin::Pin, process::ExitCode};
 
-/// The result of a run; an error is a sentence to print.
+/// The result of a run. An error is a sentence to print.
 type Result<T = (), E = String> = std::result::Result<T, E>;
 
-/// A run and its name.
+/// A test that can be selected by its name.
 struct Run {
     name: &'static str,
     about: &'static str,
@@ -56,7 +56,7 @@ async fn main() -> ExitCode {
                 .for_each(|run| println!("{:12} {}", run.name, run.about));
             Ok(())
         }
-        // The runs start this server.
+        // The runs start this process as their server.
         ["server", limit] => app::serve(limit).await,
         names => run(names).await,
     };
@@ -69,7 +69,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the named runs, or all, up to the first failure.
+/// Executes the runs with these names, or all runs if there are none. Stops at the first failure.
 async fn run(names: &[&str]) -> Result {
     if let Some(unknown) = names
         .iter()
@@ -91,7 +91,7 @@ async fn run(names: &[&str]) -> Result {
     Ok(())
 }
 
-/// Prints a claim, and fails if it does not hold.
+/// Prints a claim, and returns an error if it does not hold.
 fn claim(holds: bool, what: impl Into<String>) -> Result {
     let what = what.into();
     println!("  {} {what}", if holds { "ok    " } else { "FAILED" });

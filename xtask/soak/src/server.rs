@@ -13,14 +13,14 @@ use tokio::{
     time::timeout,
 };
 
-/// A running server, which ends when this value is dropped.
+/// A running server. Dropping this value ends the server.
 pub(crate) struct Server {
     child: Child,
     pid: u32,
     output: Lines<BufReader<ChildStdout>>,
-    /// Its address for WebSockets.
+    /// The address for WebSockets.
     pub(crate) web: SocketAddr,
-    /// Its address for STOMP over TCP.
+    /// The address for STOMP over TCP.
     pub(crate) raw: SocketAddr,
 }
 
@@ -58,7 +58,7 @@ impl Server {
         })
     }
 
-    /// Sends a signal by its name.
+    /// Sends the signal `SIG` plus `name` to the server.
     pub(crate) async fn signal(&self, name: &str) -> Result {
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &self.pid.to_string()])
@@ -88,7 +88,7 @@ impl Server {
             .map_err(|_| format!("the server did not end within {limit:?}"))?
     }
 
-    /// Its resident memory, in KiB.
+    /// The resident memory of the server, in KiB.
     pub(crate) fn resident(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))
             .map_err(|error| error.to_string())?;
@@ -102,7 +102,7 @@ impl Server {
             .ok_or_else(|| format!("VmRSS {line}"))
     }
 
-    /// Its CPU time, in steps of 10 ms.
+    /// The CPU time of the server, in steps of 10 ms.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))
             .map_err(|error| error.to_string())?;
@@ -120,7 +120,7 @@ impl Server {
         Ok(Duration::from_millis(ticks * 10))
     }
 
-    /// The number of its open file descriptors.
+    /// The number of the server's open file descriptors.
     pub(crate) fn descriptors(&self) -> Result<usize> {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.pid))
             .map_err(|error| error.to_string())?

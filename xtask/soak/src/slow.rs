@@ -16,7 +16,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-/// Slow clients at the same time.
+/// Number of slow clients at the same time.
 const SLOW: usize = 2_000;
 
 /// Maximum delay of the end of a connection, on a busy machine.
@@ -48,12 +48,12 @@ enum Slow {
     Raw,
 }
 
-/// Two measurements of the time until the server closed a connection.
+/// Bounds for the time between the start of a deadline in the server and the end of the connection.
 #[derive(Debug, Clone, Copy)]
 struct Lasted {
-    /// From before the server could start its deadline.
+    /// Measured from a moment before the server could start its deadline.
     at_most: Duration,
-    /// From after the server had started its deadline, as far as the client can see.
+    /// Measured from a moment after the server had started its deadline, as far as the client can tell.
     at_least: Duration,
 }
 
@@ -107,7 +107,7 @@ async fn slow_clients_are_closed_in_time() -> Result {
     )
 }
 
-/// Claims that the server closed each connection after its deadline, and not much later than `linger` after it.
+/// Checks that the server closed each connection after its deadline, but not much later than `linger` after it.
 fn claim_in_time(what: &str, lasted: &[Lasted], deadline: Duration, linger: Duration) -> Result {
     let first = lasted.iter().map(|lasted| lasted.at_most).min();
     let last = lasted.iter().map(|lasted| lasted.at_least).max();
@@ -124,8 +124,8 @@ fn claim_in_time(what: &str, lasted: &[Lasted], deadline: Duration, linger: Dura
 /// Sends one byte per second until the server closes the connection.
 async fn dribble(address: SocketAddr, kind: Slow) -> Result<Lasted> {
     let text = |error: std::io::Error| error.to_string();
-    // The server starts the first deadline when it accepts the connection, on a busy machine long before this task
-    // continues after `connect`.
+    // The server starts the first deadline when it accepts the connection. On a busy machine, this can be long before
+    // this task continues after `connect`.
     let mut before = Instant::now();
     let mut stream = TcpStream::connect(address).await.map_err(text)?;
     let prefix: &[u8] = match kind {
@@ -156,7 +156,7 @@ async fn dribble(address: SocketAddr, kind: Slow) -> Result<Lasted> {
         }
         std::future::pending::<()>().await
     };
-    // The server may send an ERROR or nothing; only the end of the connection counts.
+    // The server may send an ERROR or nothing. Only the end of the connection matters.
     let closed = async {
         let mut rest = Vec::new();
         let _ = reader.read_to_end(&mut rest).await;
@@ -174,7 +174,8 @@ async fn dribble(address: SocketAddr, kind: Slow) -> Result<Lasted> {
     })
 }
 
-/// Silent clients up to the default limit occupy all places until their deadline.
+/// Opens as many silent connections as the default limit allows. New clients must be rejected until the deadline of the
+/// silent ones.
 async fn newcomers_are_rejected_at_the_limit() -> Result {
     let server = Server::start(MAX_UNAUTHENTICATED).await?;
     let mut silent = Vec::new();
@@ -184,7 +185,7 @@ async fn newcomers_are_rejected_at_the_limit() -> Result {
     }
     let start = Instant::now();
     let mut dialled = Client::dial(server.web).await?;
-    // The server may not have accepted the last of them yet.
+    // The server may not have accepted the last silent connections yet.
     while matches!(dialled, Dialled::Connected(_)) && start.elapsed() < Duration::from_secs(2) {
         dialled = Client::dial(server.web).await?;
     }

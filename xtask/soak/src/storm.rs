@@ -1,4 +1,4 @@
-//! Many handshakes at once, as after a restart of the server.
+//! Starts many handshakes at once, as after a restart of the server.
 
 use crate::{
     Result, claim,
@@ -43,7 +43,7 @@ pub(crate) async fn run() -> Result {
                     .map_or(String::new(), |why| format!(": {why}"))
             ),
         )?;
-        // Each of them must be a working session.
+        // Each connected client must have a working session.
         for client in &mut connected {
             client.request().await?;
         }

@@ -1,4 +1,4 @@
-//! Brokers, tested by the same clients: the example `broker`, and RabbitMQ as the reference that the checks are fair.
+//! Tests two brokers with the same clients: the example `broker`, and RabbitMQ, which shows that the checks are fair.
 
 use super::{
     Outcome, Selection,
@@ -10,10 +10,10 @@ use super::{
 use crate::{Result, artifact, shell};
 use std::{ffi::OsString, net::SocketAddr, path::Path, process::Stdio, time::Instant};
 
-/// The scripts in `xtask/interop/broker/` for any broker.
+/// The scripts in `xtask/interop/broker/` that test any broker.
 const SCRIPTS: &[&str] = &["stompjs", "webstomp", "stompit", "stomp-py"];
 
-/// The script for the example's page.
+/// The script that tests the example's page.
 const PAGE: &str = "page";
 
 const EXAMPLE: &str = "broker";
@@ -58,7 +58,7 @@ fn run_selected(
     if scripts.is_empty() {
         return Vec::new();
     }
-    // A broker that does not start fails once, not once for each script.
+    // A broker that does not start is reported once, not once for each script.
     test(&scripts)
         .unwrap_or_else(|reason| vec![Outcome::of(suite(broker, "start"), || Err(reason))])
 }
@@ -67,7 +67,7 @@ fn test_example(tools: &Tools, scripts: &[&str]) -> Result<Vec<Outcome>> {
     let program = artifact::build("broker")?;
     let [ws, tcp] = free_addresses().map_err(|error| format!("no free port: {error}"))?;
     let _running = start(&program, ws, tcp)?;
-    // The table of differences calls it by the project's name.
+    // The table of differences names the example by the project's name.
     let mut variables = variables("webstomp", ws, tcp);
     variables.push(("CHROMIUM".to_owned(), tools.chromium.clone().into()));
     variables.push(("BROKER_BIN".to_owned(), program.into()));
@@ -108,7 +108,7 @@ fn start(program: &Path, ws: SocketAddr, tcp: SocketAddr) -> Result<KillOnDrop> 
     Ok(running)
 }
 
-/// The environment of the scripts. Each broker accepts guests.
+/// The environment variables for the scripts. Each broker accepts the login `guest`.
 fn variables(name: &str, ws: SocketAddr, tcp: SocketAddr) -> Vec<(String, OsString)> {
     let variables = [
         ("BROKER", name.to_owned()),

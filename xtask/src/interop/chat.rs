@@ -1,4 +1,4 @@
-//! The example `chat`, tested by stompjs, by its own page, and through proxies.
+//! Tests the example `chat`: with stompjs, with its own page, and through proxies.
 
 use super::{
     Outcome, Selection,
@@ -19,7 +19,7 @@ use std::{
     time::Instant,
 };
 
-/// The scripts in `xtask/interop/`.
+/// The scripts in `xtask/interop/` that test the chat.
 const SCRIPTS: &[&str] = &["chat", "page"];
 
 /// The script that also runs through proxies.
@@ -85,11 +85,11 @@ pub(super) fn run(tools: &Tools, selection: Selection<'_>) -> Result<Vec<Outcome
     Ok(outcomes)
 }
 
-/// The environment of the scripts.
+/// The environment variables for the scripts.
 fn variables(address: SocketAddr, program: &Path, chromium: &Path) -> Vec<(String, OsString)> {
     vec![
         ("CHAT_URL".to_owned(), format!("http://{address}").into()),
-        // For scripts that start a chat of their own.
+        // This is for scripts that start a second chat.
         ("CHAT_BIN".to_owned(), program.into()),
         ("CHROMIUM".to_owned(), PathBuf::from(chromium).into()),
     ]
@@ -137,7 +137,7 @@ fn forward(stdout: impl Read, addresses: &Sender<SocketAddr>) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         println!("server: {line}");
         if let Some(address) = address(&line) {
-            // Only the first address is received; sending more fails.
+            // Only the first address is received. Sending fails after that.
             let _ = addresses.send(address);
         }
     }

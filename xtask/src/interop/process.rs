@@ -1,4 +1,4 @@
-//! Servers as child processes, their directories and ports.
+//! Child processes for servers, with their directories and ports.
 
 use std::{
     env, fs, io,
@@ -29,7 +29,7 @@ impl KillOnDrop {
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // Both fail only if the process has ended already.
+        // Both calls fail only if the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -39,7 +39,7 @@ impl Drop for KillOnDrop {
 pub(super) struct TemporaryDirectory(pub(super) PathBuf);
 
 impl TemporaryDirectory {
-    /// Chooses a path for this process; does not create the directory.
+    /// Chooses a path that only this process uses, and does not create the directory.
     pub(super) fn new(name: &str) -> TemporaryDirectory {
         let name = format!("webstomp-interop-{name}-{}", process::id());
         TemporaryDirectory(env::temp_dir().join(name))
@@ -53,10 +53,10 @@ impl Drop for TemporaryDirectory {
     }
 }
 
-/// Different free addresses on loopback.
+/// Returns different free addresses on loopback.
 pub(super) fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
-    // All listeners stay open until each address is known, so that no address comes twice.
+    // All listeners stay open until every address is known, so that no address is returned twice.
     let mut listeners = Vec::new();
     for address in &mut addresses {
         let listener = TcpListener::bind(*address)?;
@@ -66,7 +66,7 @@ pub(super) fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
     Ok(addresses)
 }
 
-/// Waits until a connection to `address` succeeds; returns the last error at the deadline.
+/// Waits until a connection to `address` succeeds. Returns the last error if none has succeeded at the deadline.
 pub(super) fn wait_until_accepting(address: SocketAddr, deadline: Instant) -> io::Result<()> {
     loop {
         match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {

@@ -1,4 +1,4 @@
-//! Proxies in front of a server, and handshakes through them.
+//! Starts proxies in front of a server, and sends handshakes through them.
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../../crates/stomp-server/tests/handshakes/cases.rs"]
@@ -39,7 +39,7 @@ pub(crate) const PROXIES: &[Proxy] = &[
     },
 ];
 
-/// A running proxy, which ends when this value is dropped.
+/// A running proxy. Dropping this value ends the proxy.
 pub(crate) struct Running {
     _process: KillOnDrop,
     _files: TemporaryDirectory,
@@ -121,7 +121,7 @@ fn check(address: SocketAddr, case: &Case) -> Result {
     let subprotocol = case.subprotocol.is_none_or(|name| head.contains(name));
     match (case.mounted, status) {
         (101, "101") if proof && subprotocol => Ok(()),
-        // nginx closes the connection without an answer if the body does not arrive.
+        // nginx closes the connection without an answer if the body of the request does not arrive.
         (expected, rejected) if expected != 101 && (rejected.is_empty() || rejected >= "400") => {
             Ok(())
         }
@@ -136,7 +136,7 @@ fn check(address: SocketAddr, case: &Case) -> Result {
 fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    // The request is sent as Latin-1, one byte per character.
+    // Characters are sent as Latin-1, so that each is one byte.
     let request = request.replace("HOST", &address.to_string());
     let request: Vec<u8> = request
         .chars()

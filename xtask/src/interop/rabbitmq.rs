@@ -1,7 +1,7 @@
-//! Debian's RabbitMQ with the plugins STOMP and Web-STOMP.
+//! Runs Debian's RabbitMQ with the plugins STOMP and Web-STOMP.
 //!
-//! It is separate from any other RabbitMQ on this machine: it has a node name, ports, a cookie and data of its own, and
-//! listens on loopback only.
+//! This RabbitMQ is separate from any other on this machine: it has its own node name, ports, cookie and data, and
+//! listens only on loopback.
 
 use super::process::{KillOnDrop, TemporaryDirectory, free_addresses, wait_until_accepting};
 use crate::{Result, shell};
@@ -14,29 +14,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Maximum time until it accepts connections: a few seconds, or many on a busy machine.
+/// Maximum time until RabbitMQ accepts connections. It usually needs a few seconds, but many on a busy machine.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Number of attempts to start it, because another program may take one of the ports in between.
+/// Maximum number of attempts to start RabbitMQ. One can fail because another program has taken a port that was free.
 const ATTEMPTS: u32 = 3;
 
-/// The file in its directory for what it prints.
+/// The file for RabbitMQ's output, in its directory.
 const OUTPUT: &str = "output";
 
 const CONFIGURATION: &str = "xtask/interop/broker/rabbitmq.conf";
 
-/// The paths of its programs.
+/// The paths of the programs that RabbitMQ consists of.
 pub(crate) struct Programs {
     server: PathBuf,
     /// Erlang's port mapper. A node that finds no mapper on its port starts one, which would outlive the node.
     epmd: PathBuf,
 }
 
-/// A running RabbitMQ, which ends when this value is dropped.
+/// A running RabbitMQ. Dropping this value ends its processes and deletes its files.
 pub(crate) struct RabbitMq {
     pub(crate) ws: SocketAddr,
     pub(crate) tcp: SocketAddr,
-    // They are dropped in this order.
+    // Fields are dropped in this order: the port mapper and the files must outlive the server.
     _server: KillOnDrop,
     _epmd: KillOnDrop,
     _files: TemporaryDirectory,
@@ -105,7 +105,7 @@ impl RabbitMq {
     }
 }
 
-/// Writes the files that it reads from its directory.
+/// Writes the configuration files that RabbitMQ reads from its directory.
 fn configure(directory: &Path, ws: SocketAddr, tcp: SocketAddr) -> io::Result<()> {
     let text = fs::read_to_string(shell::root().join(CONFIGURATION))?;
     let text = text
@@ -141,7 +141,8 @@ fn isolate(program: &mut Command, directory: &Path, names: SocketAddr, node: Soc
     program.env("RABBITMQ_LOGS", "-");
     // A crash dump is written to the current directory.
     program.current_dir(directory);
-    // The script then becomes the server, instead of a shell that waits for the server.
+    // With this variable, the script turns into the server. Otherwise it would remain a shell that waits for the
+    // server.
     program.env("detached", "true");
 }
 
@@ -151,12 +152,12 @@ const FILES: &[(&str, &str)] = &[
     ("RABBITMQ_MNESIA_BASE", "data"),
     ("RABBITMQ_LOG_BASE", "log"),
     ("RABBITMQ_PID_FILE", "pid"),
-    // These files do not exist. Without the variables, the system's files would be read.
+    // These files do not exist. Without these variables, RabbitMQ would read the system's files.
     ("RABBITMQ_CONF_ENV_FILE", "none.conf"),
     ("RABBITMQ_ADVANCED_CONFIG_FILE", "none.config"),
 ];
 
-/// Starts the program; its output goes to a file.
+/// Starts the program, and appends its output to the file `OUTPUT` in the directory.
 fn start(program: &mut Command, directory: &Path) -> io::Result<KillOnDrop> {
     let output = fs::File::options()
         .create(true)
@@ -170,7 +171,7 @@ fn start(program: &mut Command, directory: &Path) -> io::Result<KillOnDrop> {
     Ok(KillOnDrop::new(child))
 }
 
-/// Waits until the server accepts connections, or ends.
+/// Waits until the server accepts connections. Returns an error if it ends before, or at the deadline.
 fn wait_for_server(
     server: &mut KillOnDrop,
     address: SocketAddr,

@@ -8,10 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Maximum time that a script may run. The scripts have a shorter limit of their own.
+/// Maximum time that a script may run. The scripts end themselves after a shorter time.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
-/// Runs the script with these variables in its environment; fails by its exit status, or at the time limit.
+/// Runs the script with these variables in its environment. Returns an error if the script fails or exceeds the time
+/// limit.
 pub(crate) fn run(name: &str, variables: &[(String, OsString)]) -> Result {
     let mut node = shell::command("node", &[&format!("xtask/interop/{name}")]);
     println!("\n$ {}", shell::line(&node));
@@ -30,7 +31,7 @@ pub(crate) fn run(name: &str, variables: &[(String, OsString)]) -> Result {
     }
 }
 
-/// Waits for the end of the script, and kills it at the time limit.
+/// Waits for the end of the script and returns its status. Kills the script at the time limit and returns `None`.
 fn finish(script: &mut Child) -> std::io::Result<Option<ExitStatus>> {
     let deadline = Instant::now() + TIME_LIMIT;
     while Instant::now() < deadline {

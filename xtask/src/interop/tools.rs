@@ -16,12 +16,12 @@ const REQUIREMENTS: &str = "xtask/interop/broker/requirements.txt";
 /// Paths of the tools. Node and npm are started by their names.
 pub(crate) struct Tools {
     pub(crate) chromium: PathBuf,
-    /// The proxies' programs, in the order of [`PROXIES`].
+    /// The programs of the proxies, in the order of [`PROXIES`].
     pub(crate) proxies: Vec<PathBuf>,
     pub(crate) rabbitmq: rabbitmq::Programs,
 }
 
-/// Finds the tools. Fails with a list of the missing tools, and how to install them.
+/// Finds the tools. If some are missing, returns an error that lists them and tells how to install them.
 pub(crate) fn find(missing: Missing) -> Result<Tools> {
     if missing == Missing::Installed {
         install()?;
@@ -142,7 +142,7 @@ fn is_root() -> bool {
     shell::output(&mut shell::command("id", &["-u"])).is_ok_and(|id| id.trim() == "0")
 }
 
-/// Returns the version found as an error if Node is missing or too old.
+/// Checks that Node is installed and new enough. The error is the version that was found, or "not found".
 fn node() -> Result {
     let Some(node) = shell::find(&["node"]) else {
         return Err("not found".to_owned());
@@ -154,12 +154,12 @@ fn node() -> Result {
     }
 }
 
-/// The major version: 20 of `v20.1.0`.
+/// Returns the major version: 20 for `v20.1.0`.
 fn major(version: &str) -> Option<u32> {
     version.strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-/// True if this Python exists and has this module.
+/// Returns true if this Python exists and has this module.
 fn imports(python: impl AsRef<OsStr>, module: &str) -> bool {
     let mut import = shell::command(python, &["-c", &format!("import {module}")]);
     import
@@ -168,7 +168,7 @@ fn imports(python: impl AsRef<OsStr>, module: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The Python of the virtual environment.
+/// The path of Python in the virtual environment.
 fn python() -> PathBuf {
     shell::root().join(VENV).join("bin/python")
 }
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_major_version_comes_first() {
+    fn the_major_version_is_the_number_before_the_first_dot() {
         assert_eq!(major("v20.20.2\n"), Some(20));
         assert_eq!(major("unknown"), None);
     }

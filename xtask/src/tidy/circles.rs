@@ -1,7 +1,8 @@
-//! Import circles between the modules of a crate.
+//! Finds import circles between the modules of a crate.
 //!
-//! An import counts for the module that defines the item: names are followed through re-exports, also those of the
-//! crate's root. A `mod` declaration is not an import. The root takes no part: it only declares and re-exports.
+//! An import leads to the module that defines the item: names are followed through re-exports, including those of the
+//! crate's root. A `mod` declaration is not an import. The root itself is left out, because it only declares and
+//! re-exports.
 
 use super::{
     Violation, paths,
@@ -12,13 +13,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-/// The most modules that may import each other in a circle: a type and its parts in a few files.
+/// Maximum number of modules in an import circle. This is enough for a type whose parts are in a few files.
 const MAX_CIRCLE: usize = 3;
 
-/// A module's path from the crate's root, such as `["protocol", "ack"]`. The root's is empty.
+/// A module's path from the crate's root, such as `["protocol", "ack"]`. The path of the root is empty.
 type Module = Vec<String>;
 
-/// Reports the circles of too many modules in the sources of one crate.
+/// Reports each import circle of more than [`MAX_CIRCLE`] modules in one crate.
 pub(crate) fn check(sources: &[Source]) -> Vec<Violation> {
     let modules = Modules::read(sources);
     let circles = modules.circles().into_iter();
@@ -34,9 +35,10 @@ struct Modules(BTreeMap<Module, Contents>);
 struct Contents {
     /// The file's path from the workspace's root.
     path: String,
-    /// Paths from the crate's root that the module names.
+    /// The paths that occur in the module, from the crate's root.
     imports: BTreeSet<Module>,
-    /// The imported names, which other modules may import from here. Each has the path that it stands for.
+    /// The names that this module imports, each with the path for which it stands. Other modules may import these names
+    /// from here.
     names: BTreeMap<String, Module>,
 }
 
@@ -84,7 +86,7 @@ impl Modules {
         reached
     }
 
-    /// The modules that define what `module` names.
+    /// Returns the modules that define the items which `module` uses.
     fn imports(&self, module: &Module) -> BTreeSet<Module> {
         let paths = self.0.get(module).into_iter().flat_map(|it| &it.imports);
         paths
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_that_imports_from_a_child_which_imports_from_it_is_a_circle() {
+    fn a_parent_and_a_child_that_import_each_other_are_a_circle() {
         let parent = ("src/p/mod.rs", "mod a;\nuse a::A;\npub(crate) struct P;\n");
         let found = circles(&[parent, ("src/p/a.rs", "use super::P;\n")]);
         assert_eq!(found, [["p", "p::a"]]);

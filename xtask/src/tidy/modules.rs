@@ -1,4 +1,4 @@
-//! Dependencies between the modules of one crate.
+//! Restricts the modules that some modules of a crate may use.
 
 use super::{
     Violation,
@@ -7,18 +7,18 @@ use super::{
 };
 use std::collections::BTreeMap;
 
-/// Modules of a crate, and the only modules of the same crate that they may use.
+/// A restricted module, with the only modules of its crate that it may use.
 struct Rule {
     /// The crate's directory of sources.
     root: &'static str,
-    /// The top-level module that is restricted, with all below it.
+    /// The restricted top-level module. The rule includes all modules below it.
     module: &'static str,
-    /// Top-level modules, all of which it does use.
+    /// The top-level modules that the restricted module may use. It must use all of them.
     may_use: &'static [&'static str],
     reason: &'static str,
 }
 
-/// The restrictions. Words that a file may not name are in `rules.rs`.
+/// The restricted modules. Words that a file may not contain are in `rules.rs`.
 const RULES: &[Rule] = &[Rule {
     root: "crates/stomp-session/src/",
     module: "protocol",
@@ -37,7 +37,7 @@ const RULES: &[Rule] = &[Rule {
     reason: "the protocol may use only modules without I/O",
 }];
 
-/// Checks all sources of one crate.
+/// Checks all sources of one crate against the rules.
 pub(crate) fn check(sources: &[Source]) -> Vec<Violation> {
     let rules = RULES.iter();
     rules.flat_map(|rule| rule.check(sources)).collect()
@@ -61,7 +61,7 @@ impl Rule {
                     self.module, used.module, self.reason
                 ),
             });
-        // The table shows what is used, not what once was.
+        // The table must not list modules that are no longer used.
         let unused = self
             .may_use
             .iter()
@@ -77,7 +77,7 @@ impl Rule {
         forbidden.chain(unused).collect()
     }
 
-    /// Every use of a module of the crate in the restricted module.
+    /// Finds each use of a module of the crate in the restricted module.
     fn uses<'a>(&self, sources: &'a [Source], exports: &BTreeMap<String, String>) -> Vec<Use<'a>> {
         let mut uses = Vec::new();
         for Source { path, text } in sources {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn other_modules_may_use_everything() {
+    fn a_module_without_a_rule_may_use_every_module() {
         let text = "use crate::driver::Driver;\n";
         let reports = found("src/id.rs", text);
         assert!(

@@ -1,17 +1,17 @@
-//! The paths in a source file that lead to other modules of its crate.
+//! Finds the paths in a source file that lead to other modules of its crate.
 
 use super::source;
 
-/// A path from the crate's root, as it is named on a line.
+/// A path, and the line on which it occurs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Path {
-    /// From 1.
+    /// The number of the line, from 1.
     pub(crate) line: usize,
     pub(crate) segments: Vec<String>,
 }
 
-/// All paths that begin with `crate`, `self` or `super`, in `use` declarations and elsewhere. The file is `module`, a
-/// path from the crate's root.
+/// Returns all paths that begin with `crate`, `self` or `super`, in `use` declarations and elsewhere. They are resolved
+/// to paths from the crate's root. `module` is the module of the file, also from the root.
 pub(crate) fn within_crate(text: &str, module: &[String]) -> Vec<Path> {
     let tokens = tokens(text);
     let mut found = Vec::new();
@@ -35,7 +35,7 @@ pub(crate) fn within_crate(text: &str, module: &[String]) -> Vec<Path> {
     found
 }
 
-/// The paths of all `use` declarations, as they are written.
+/// Returns the paths of all `use` declarations, as they are written.
 pub(crate) fn uses(text: &str) -> Vec<Path> {
     let tokens = tokens(text);
     let mut found = Vec::new();
@@ -54,8 +54,8 @@ pub(crate) fn uses(text: &str) -> Vec<Path> {
     found
 }
 
-/// The paths of the `use` declarations that do not begin with `crate`, `self` or `super`: they lead to a child module, or
-/// to another crate.
+/// Returns the paths of `use` declarations that do not begin with `crate`, `self` or `super`. They lead to a child
+/// module or to another crate.
 pub(crate) fn relative_uses(text: &str) -> Vec<Path> {
     let tokens = tokens(text);
     let mut found = Vec::new();
@@ -75,7 +75,7 @@ pub(crate) fn relative_uses(text: &str) -> Vec<Path> {
     found
 }
 
-/// A path, or a tree of paths as in `use a::{b, c::d}`.
+/// Reads a path, or a tree of paths such as `a::{b, c::d}`.
 struct Tree<'a> {
     /// The tokens that have not been read yet.
     tokens: &'a [(usize, &'a str)],
@@ -100,7 +100,7 @@ impl Tree<'_> {
                     segments.pop();
                 }
                 word if is_word(word) => segments.push(word.to_owned()),
-                // The end of a glob, or something that is no path.
+                // This is the `*` of a glob, or not a part of a path.
                 _ => return self.found.push(Path { line, segments }),
             }
             self.advance();
@@ -119,7 +119,7 @@ impl Tree<'_> {
                 "," => self.advance(),
                 _ => {
                     self.read(segments.to_vec());
-                    // A new name after `as`, or the `*` of a glob.
+                    // Skips a new name after `as`, or the `*` of a glob.
                     while self
                         .tokens
                         .first()
@@ -137,7 +137,7 @@ impl Tree<'_> {
     }
 }
 
-/// The words and signs of the code, without comments and strings, each with its line.
+/// The words and signs of the code, each with its line. Comments are left out, and a string literal is one token.
 fn tokens(text: &str) -> Vec<(usize, &str)> {
     let lines = source::code(text);
     lines
@@ -154,7 +154,7 @@ fn line_tokens(mut line: &str) -> Vec<&str> {
     while let Some(first) = line.trim_start().chars().next() {
         line = line.trim_start();
         let length = match first {
-            // A string's text is skipped up to its end, or to the end of the line.
+            // A string literal is one token. It ends at its closing quote, or at the end of the line.
             '"' => 1 + string_length(line.get(1..).unwrap_or_default()),
             ':' if line.starts_with("::") => 2,
             c if is_word_part(c) => line.find(|c| !is_word_part(c)).unwrap_or(line.len()),
@@ -167,7 +167,7 @@ fn line_tokens(mut line: &str) -> Vec<&str> {
     tokens
 }
 
-/// The length of a string's text and the quote that ends it.
+/// Returns the number of bytes from the start of a string's text up to and including its closing quote.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_several_paths_each_on_its_line() {
+    fn a_group_yields_a_path_for_each_item_with_its_line() {
         let text = "use crate::{\n    Config, DisconnectReason as Reason,\n    message::{self, Tail},\n    staging::*,\n};\nfn f() {}\n";
         let expected = [
             one(2, "Config"),
@@ -237,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn visibilities_are_no_paths() {
+    fn a_visibility_is_not_a_path() {
         assert!(paths("pub(crate) fn f() {}\npub(super) fn g(&self) {}\n", &["m"]).is_empty());
     }
 
     #[test]
-    fn declarations_are_read_as_they_are_written() {
+    fn uses_returns_paths_as_they_are_written() {
         let names: Vec<String> = uses("pub use error::{ClientError, BoxError};\n")
             .into_iter()
             .map(|path| path.segments.join("/"))

@@ -1,4 +1,4 @@
-//! The language of documentation comments, as far as words tell it.
+//! Checks the first word of documentation comments.
 
 use super::{Violation, source::Source};
 
@@ -8,7 +8,7 @@ const OPENINGS: &[&str] = &[
     "How", "What", "When", "Where", "Whether", "Which", "Who", "Whoever", "Whom", "Whose", "Why",
 ];
 
-/// Reports the documentation comments of a file that open with such a word.
+/// Reports the documentation comments of a file that open with one of the words in [`OPENINGS`].
 pub(crate) fn check(source: &Source) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut before = None;
@@ -31,7 +31,7 @@ pub(crate) fn check(source: &Source) -> Vec<Violation> {
     violations
 }
 
-/// The marker and the text of a documentation comment.
+/// Splits a line of a documentation comment into its marker and its text.
 fn doc_comment(line: &str) -> Option<(&'static str, &str)> {
     let line = line.trim_start();
     ["///", "//!"]
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn later_lines_and_longer_words_are_not() {
+    fn later_lines_and_longer_words_are_not_reported() {
         let text =
             "/// Bytes queued for the peer.\n/// What else?\nfn f() {}\n\n/// Whatever.\n// What\n";
         assert!(lines(text).is_empty());

@@ -1,19 +1,19 @@
-//! Names that some files may not contain, as a table, and rules for every file and crate.
+//! A table of names that some files may not contain, and rules for every file and crate.
 
 use super::{Violation, source};
 
 /// Names that some files may not contain.
 struct Rule {
-    /// The rule holds in files whose paths begin with this.
+    /// The rule applies to files whose paths begin with this text.
     within: &'static str,
-    /// The rule does not hold in files whose paths begin with one of these.
+    /// The rule does not apply to files whose paths begin with one of these texts.
     except: &'static [&'static str],
     never: &'static [&'static str],
     reason: &'static str,
 }
 
-/// The names that crates never contain. Rules for dependencies between crates are in `edges.rs`, for those between modules
-/// in `modules.rs`.
+/// The forbidden names. Rules for dependencies between crates are in `edges.rs`, and rules for dependencies between
+/// modules are in `modules.rs`.
 const RULES: &[Rule] = &[
     Rule {
         within: "crates/",
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_names_count() {
+    fn a_forbidden_name_inside_a_longer_name_is_ignored() {
         assert!(names("use nom::bytes::tag;", "nom::"));
         assert!(!names("use phenom::bytes::tag;", "nom::"));
         assert!(names("pub async fn f() {}", "async"));
@@ -189,14 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn every_crate_forbids_unsafe_code_in_its_root() {
+    fn a_crate_that_does_not_forbid_unsafe_code_is_reported() {
         let path = "crates/webstomp/src/lib.rs";
         assert_eq!(found(path, "//! Docs.\n").len(), 1);
         assert!(found(path, "//! Docs.\n#![forbid(unsafe_code)]\n").is_empty());
     }
 
     #[test]
-    fn the_length_of_a_file_is_counted_without_comments() {
+    fn the_length_of_a_file_does_not_include_comments() {
         let long = "let x = 1;\n".repeat(MAX_LINES) + "// more\n";
         assert!(found("xtask/src/main.rs", &long).is_empty());
         assert_eq!(
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_inherits_the_workspace_lints() {
+    fn a_manifest_that_does_not_inherit_the_workspace_lints_is_reported() {
         let inherits = "[package]\n\n[lints]\nworkspace = true\n";
         assert_eq!(check_manifest("crates/webstomp/Cargo.toml", inherits), None);
         assert!(check_manifest("crates/webstomp/Cargo.toml", "[package]\n").is_some());

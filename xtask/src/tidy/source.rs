@@ -22,8 +22,8 @@ pub(crate) fn below(directory: &Path) -> Result<Vec<Source>> {
     paths.iter().map(|path| read(path)).collect()
 }
 
-/// The lines of code, numbered from 1, without blank lines, comments, and the test module that ends the file. A comment
-/// after code is removed.
+/// Returns the lines of code, numbered from 1. Blank lines, comments, and the test module at the end of the file are
+/// left out. A comment after code is removed.
 pub(crate) fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..)
         .zip(without_tests(text).lines())
@@ -31,7 +31,7 @@ pub(crate) fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with("//"))
 }
 
-/// The path of the module in `file`, which is relative to the crate's sources; empty for the root.
+/// Returns the module's path for `file`, which is relative to the crate's sources. The path of the root is empty.
 pub(crate) fn module_path(file: &str) -> Vec<String> {
     let path = file.strip_suffix(".rs").unwrap_or(file);
     let path = path.strip_suffix("/mod").unwrap_or(path);
@@ -64,8 +64,8 @@ fn read(path: &Path) -> Result<Source> {
     })
 }
 
-/// The text up to its inline test module, which ends the file: Clippy's `items_after_test_module` reports anything
-/// behind it.
+/// Returns the text before its inline test module. Nothing follows that module: clippy's `items_after_test_module`
+/// would report it.
 fn without_tests(text: &str) -> &str {
     const START: &str = "\n#[cfg(test)]\nmod ";
     let is_inline = |rest: &str| rest.lines().next().is_some_and(|line| line.ends_with('{'));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_names_its_module() {
+    fn the_path_of_a_file_determines_the_path_of_its_module() {
         assert_eq!(module_path("core.rs"), ["core"]);
         assert!(module_path("lib.rs").is_empty());
         assert_eq!(module_path("core/mod.rs"), ["core"]);

@@ -1,6 +1,7 @@
-//! The webstomp app that is compared with the baseline. It does the same in STOMP.
+//! The webstomp app that is compared with the baseline. It does the same work, in STOMP.
 //!
-//! SEND `/echo` does nothing, so that only its RECEIPT is measured. Messages to `/fan` go to all subscribers of `/fan`.
+//! The handler of `/echo` does nothing, so that only the RECEIPT is measured. Messages to `/fan` go to all subscribers
+//! of `/fan`.
 
 use bytes::Bytes;
 use std::{io, process::ExitCode};

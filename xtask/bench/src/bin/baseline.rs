@@ -1,8 +1,8 @@
 //! The baseline: a bare tokio-tungstenite server, which shows the cost of WebSocket without STOMP.
 //!
 //! Do not change it: the benchmark prints all results as ratios to this program, and a change makes old ratios
-//! meaningless. It is meant to be fast: small buffers, no delay, all ready messages fed before one flush, and one
-//! allocation that all subscribers of a message share.
+//! meaningless. It is meant to be fast: it has small buffers and sends without delay, it feeds all ready messages
+//! before one flush, and all subscribers share one allocation for a message.
 //!
 //! It upgrades requests for any path. The first message selects the connection's role, and is sent back when the role is
 //! active: `echo` sends each message back, `fan` receives the messages that `pub` sends.
@@ -46,7 +46,7 @@ async fn accept(listener: TcpListener) -> io::Result<()> {
         let (stream, _) = listener.accept().await?;
         let topic = topic.clone();
         tokio::spawn(async move {
-            // The end of a connection, also with an error, needs no action.
+            // The end of a connection needs no action, not even after an error.
             let _ = connection(stream, topic).await;
         });
     }

@@ -19,7 +19,7 @@ async fn accept(listener: TcpListener) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async move {
-            // The end of a connection, also with an error, needs no action.
+            // The end of a connection needs no action, not even after an error.
             if let Ok(socket) = Box::pin(handshake(stream)).await {
                 let _ = echo(socket).await;
             }

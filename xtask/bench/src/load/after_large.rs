@@ -1,6 +1,6 @@
 //! `after large`: the resident memory of an idle connection that has sent one large message.
 //!
-//! The baseline's connections send none: the load shows whether buffers of a large message stay allocated.
+//! The load shows whether buffers of a large message stay allocated: the baseline's connections do not send one.
 
 use crate::{
     client::Client,
@@ -16,7 +16,7 @@ pub(crate) const BYTES: usize = 64 << 10;
 pub(crate) const PAUSE: Duration = Duration::from_secs(5);
 const CONNECTIONS: u64 = 5_000;
 
-/// Bytes for each connection; `None` if memory cannot be read.
+/// Returns the bytes for each connection, or `None` if the memory of a process cannot be read.
 pub(crate) async fn run(server: &Server) -> io::Result<Option<f64>> {
     let large = wire::message(&dialect::large_request(BYTES));
     let connect = async || match server.dialect {
@@ -26,7 +26,7 @@ pub(crate) async fn run(server: &Server) -> io::Result<Option<f64>> {
     per_connection(server, connections(), PAUSE, connect).await
 }
 
-/// The number of connections, if this process may open as many.
+/// The number of connections in this load, or fewer if this process may not open as many.
 pub(crate) fn connections() -> u64 {
     at_most(CONNECTIONS)
 }

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 const SUBSCRIBERS: u64 = 200;
 const WINDOW: usize = 64;
 
-/// Publishes a message and returns it as a subscriber receives it.
+/// Publishes a message, and returns the text that a subscriber receives.
 pub(crate) async fn delivery(server: &Server) -> io::Result<String> {
     let mut subscriber = server.subscriber().await?;
     let mut publisher = server.publisher().await?;
@@ -26,7 +26,7 @@ pub(crate) async fn delivery(server: &Server) -> io::Result<String> {
     subscriber.expect("MESSAGE\n").await
 }
 
-/// The message to publish: webstomp makes the delivery from a SEND, the baseline only forwards it.
+/// Returns the message to publish. webstomp makes the delivery from a SEND; the baseline only forwards the delivery.
 fn publication(server: &Server, delivery: &str) -> String {
     match server.dialect {
         Dialect::Raw | Dialect::Frames => delivery.to_owned(),

@@ -5,13 +5,14 @@ use std::{io, time::Duration};
 
 pub(crate) const ROUNDS: usize = 3;
 const CONNECTIONS: u64 = 2_000;
-/// Connections before the first measurement, for memory that a server allocates only once.
+/// Number of connections before the first measurement, so that memory which a server allocates only once is not
+/// counted.
 const FIRST: u64 = 50;
-/// Files that a process needs besides its connections.
+/// Number of files that a process needs besides its connections.
 const OTHER_FILES: u64 = 50;
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Bytes for each connection; `None` if memory cannot be read.
+/// Returns the bytes for each connection, or `None` if the memory of a process cannot be read.
 pub(crate) async fn run(server: &Server) -> io::Result<Option<f64>> {
     per_connection(server, connections(), SETTLE, async || {
         server.subscriber().await
@@ -19,7 +20,8 @@ pub(crate) async fn run(server: &Server) -> io::Result<Option<f64>> {
     .await
 }
 
-/// Bytes for each of `count` connections, measured after they have been idle for `pause`.
+/// Opens `count` connections, leaves them idle for `pause`, and returns the bytes for each. Returns `None` if the
+/// memory of a process cannot be read.
 pub(crate) async fn per_connection(
     server: &Server,
     count: u64,
@@ -41,12 +43,12 @@ pub(crate) async fn per_connection(
     Ok(grown.map(|bytes| bytes as f64 / count as f64))
 }
 
-/// The number of connections, if this process may open as many.
+/// The number of connections in this load, or fewer if this process may not open as many.
 pub(crate) fn connections() -> u64 {
     at_most(CONNECTIONS)
 }
 
-/// `count`, or the number of connections that this process may open if that is smaller.
+/// Returns `count`, or the number of connections that this process may open if it is smaller.
 pub(super) fn at_most(count: u64) -> u64 {
     let limit = proc::open_files_limit().unwrap_or(1024);
     count.min(limit.saturating_sub(FIRST + OTHER_FILES))

@@ -13,7 +13,7 @@ pub(crate) async fn run(server: &Server, plan: &Plan) -> io::Result<Work> {
     run_with(server, plan, dialect::request).await
 }
 
-/// Runs the load with other requests, which `request` makes from their numbers.
+/// Runs the load with the requests that `request` makes from their numbers.
 pub(crate) async fn run_with(
     server: &Server,
     plan: &Plan,
@@ -33,7 +33,7 @@ pub(crate) async fn run_with(
     measure(server, plan, &answered, peers).await
 }
 
-/// Sends as many new requests as were answered, in one write.
+/// Sends requests forever: after each read, as many as were answered, in one write.
 async fn request_repeatedly(
     mut client: Client,
     requests: Rc<Ring>,
@@ -70,7 +70,7 @@ impl Ring {
     fn from(&self, start: usize, count: usize) -> &[u8] {
         let start = start % OUTSTANDING;
         let range = start * self.each..(start + count) * self.each;
-        // At most one ring of requests is outstanding, so that no more can be answered.
+        // At most one ring of requests is outstanding, so at most one ring can be answered.
         self.bytes.get(range).unwrap_or_default()
     }
 }
