@@ -1,11 +1,11 @@
-//! The cost of the codec, as ratios to [`floor`].
+//! Measures the cost of the codec, as ratios to [`floor`].
 //!
 //! ```text
 //! cargo bench -p stomp-frame --bench codec                    # time
 //! cargo bench -p stomp-frame --bench codec -- instructions    # instructions, counted by valgrind
 //! ```
 //!
-//! Other codecs, compared with the same floor: `cargo run --release` in `benches/peers`.
+//! To compare other codecs with the same floor, run `cargo run --release` in `benches/peers`.
 
 #![allow(
     clippy::indexing_slicing,

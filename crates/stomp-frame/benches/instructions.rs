@@ -1,7 +1,7 @@
-//! Instruction counts, which a busy machine does not change.
+//! Counts instructions. Unlike times, these counts do not depend on the load of the machine.
 //!
-//! The bench runs itself under callgrind twice for each figure, the second time with more work. The difference is the
-//! work alone, because both counts include startup, preparation and warm-up.
+//! For each figure, the bench runs itself under callgrind twice, the second time with more work. Both counts include
+//! startup, preparation and warm-up, so the difference is the work alone.
 
 use crate::{
     rows::{ROWS, Row},
@@ -10,10 +10,10 @@ use crate::{
 };
 use std::process::{Command, ExitCode};
 
-/// The argument that makes the bench the program whose instructions are counted.
+/// The argument that the bench passes to itself under callgrind, see [`repeat`].
 pub(crate) const REPEAT: &str = "repeat";
 
-/// Disables `rep movsb` in glibc, which callgrind counts as an instruction per byte, so that long copies would look
+/// Disables `rep movsb` in glibc. Callgrind counts one instruction per byte for it, so that long copies would look
 /// slow.
 const NO_REP_MOVSB: (&str, &str) = (
     "GLIBC_TUNABLES",
@@ -64,7 +64,7 @@ pub(crate) fn print() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Does the work of one side of a row `times` times. Callgrind counts this program.
+/// Does the work of one side of a row `times` times. Runs under callgrind, which counts the instructions.
 pub(crate) fn repeat(side: &str, index: &str, times: &str) {
     let index: usize = index.parse().expect("the number of a row");
     let mut work = match side {
@@ -75,7 +75,7 @@ pub(crate) fn repeat(side: &str, index: &str, times: &str) {
     work(times.parse().expect("a number"));
 }
 
-/// Counts the instructions of doing the work once.
+/// Counts the instructions for doing the work once.
 fn count(side: &str, index: usize, times: u64) -> f64 {
     let [few, many] = [times, 2 * times]
         .map(|times| run_callgrind([REPEAT, side, &index.to_string(), &times.to_string()]));

@@ -1,4 +1,4 @@
-//! Time ratios of several sides, measured in turns.
+//! Measures time ratios of several sides, which take turns.
 
 use crate::sides::Repeat;
 use std::{
@@ -7,12 +7,12 @@ use std::{
 };
 
 const ROUNDS: usize = 21;
-/// Turns of each side per round. Turns are short, so that even on a busy machine most are not interrupted by another
-/// program; the median excludes the others.
+/// Turns of each side per round. Turns are short, so that even on a busy machine most turns are not interrupted by
+/// another program. The median excludes the others.
 const TURNS: usize = 40;
 const TURN: Duration = Duration::from_micros(500);
 
-/// Describes the method, for the output.
+/// Describes the method of measurement, for the output.
 pub(crate) fn method() -> String {
     format!(
         "median (lowest–highest) of {ROUNDS} interleaved rounds, each of {TURNS} turns of {TURN:?}"
@@ -34,7 +34,7 @@ pub(crate) fn ratios(floor: Repeat, others: Vec<Repeat>) -> Vec<Ratio> {
         .collect()
 }
 
-/// The median of all rounds, with the lowest and the highest ratio.
+/// The median ratio of all rounds, and the lowest and the highest ratio.
 pub(crate) struct Ratio {
     median: f64,
     low: f64,
@@ -76,7 +76,7 @@ impl Side {
         side
     }
 
-    /// Measures the time of doing the work once.
+    /// Measures the time for doing the work once.
     fn seconds(&mut self) -> f64 {
         let start = Instant::now();
         (self.work)(self.times);

@@ -1,11 +1,11 @@
-//! The rows of the output.
+//! The rows of the output: kinds of work to measure.
 
 use crate::{
     sides::{Repeat, floor_decodes, floor_encodes, ours_decodes, ours_encodes},
     workload::{escaped, huge, large, small, stream_of_small},
 };
 
-/// A kind of work, for the floor and for this crate.
+/// A kind of work, which the floor and this crate do.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) floor: fn() -> Repeat,

@@ -1,11 +1,11 @@
-//! The two sides that are compared, the floor and this crate, doing the same work.
+//! The two sides that are compared: the floor and this crate. Both do the same work.
 
 use crate::{floor::Floor, workload::Workload};
 use bytes::BytesMut;
 use std::hint::black_box;
 use stomp_frame::{Decoder, Encoder, Frame, Limits, Version};
 
-/// Work that is done the given number of times.
+/// A function that does its work the given number of times.
 pub(crate) type Repeat = Box<dyn FnMut(u64)>;
 
 pub(crate) fn floor_decodes(Workload { pieces, frames }: Workload) -> Repeat {
@@ -23,7 +23,7 @@ pub(crate) fn floor_decodes(Workload { pieces, frames }: Workload) -> Repeat {
     })
 }
 
-/// Feeds one piece after the other, as a connection does, and drops each frame at once.
+/// Decodes with this crate. Feeds one piece after the other, as a connection does, and drops each frame at once.
 pub(crate) fn ours_decodes(Workload { pieces, frames }: Workload) -> Repeat {
     let limits = Limits::default().max_frame_bytes(2 << 20);
     let mut decoder = Decoder::new(limits);

@@ -7,7 +7,7 @@ use stomp_frame::{Frame, Version, header};
 /// The usual payload of a TCP segment over Ethernet, in bytes.
 const SEGMENT: usize = 1_460;
 
-/// Frames, in the pieces in which they arrive.
+/// A stream of frames, in the pieces in which it arrives.
 pub(crate) struct Workload {
     /// The pieces, in order.
     pub(crate) pieces: Vec<Bytes>,
@@ -39,8 +39,7 @@ impl Workload {
         self.pieces.iter().map(Bytes::len).sum()
     }
 
-    /// The frame in the first piece, without `content-length`, as an application builds it: the encoder adds the
-    /// length.
+    /// The frame in the first piece, as an application builds it: without `content-length`, which the encoder adds.
     pub(crate) fn frame(&self) -> Frame {
         let decoded = Frame::parse(self.pieces[0].clone(), Version::V1_2).expect("a whole frame");
         let headers = decoded
@@ -94,8 +93,8 @@ pub(crate) fn huge() -> Workload {
     Workload::pieces_of(SEGMENT, message(1 << 20, true).into(), 1)
 }
 
-/// A frame with a body of `bytes` bytes that arrives byte by byte. The bytes are static, so that reference counting is
-/// not most of the work.
+/// A frame with a body of `bytes` bytes that arrives byte by byte. The bytes are static, because most of the work would
+/// be reference counting otherwise.
 pub(crate) fn dribbled(bytes: usize, has_length: bool) -> Workload {
     Workload::pieces_of(
         1,
@@ -123,7 +122,7 @@ fn message(bytes: usize, has_length: bool) -> String {
     frame + "\n" + &text(bytes) + "\0"
 }
 
-/// Words without a NUL, so that codecs which ignore `content-length` can be measured too.
+/// Text without a NUL, so that codecs that ignore `content-length` can be measured too.
 fn text(bytes: usize) -> String {
     "The quick brown fox jumps over the lazy dog. "
         .chars()

@@ -9,22 +9,23 @@ use crate::{
 };
 use memchr::memchr;
 
-/// A frame whose head is complete, and the search for its closing NUL.
+/// The search for the closing NUL of a frame whose head is complete.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyScanner {
     pub(crate) command: Command,
-    /// Bytes in the head.
+    /// The length of the head, in bytes.
     pub(crate) head_len: usize,
     /// See [`HeadScanner::is_plain`](crate::head::HeadScanner::is_plain).
     pub(crate) is_plain: bool,
-    /// The `content-length`, if the frame has one.
+    /// The length of the body, if the frame has a `content-length`.
     body_len: Option<usize>,
-    /// `head_len..scanned` contains no NUL.
+    /// Without a `content-length`, `head_len..scanned` contains no NUL. With one, this is the position of the closing
+    /// NUL after the first scan.
     scanned: usize,
 }
 
 impl BodyScanner {
-    /// Starts at the end of `head`, whose headers are `entries`.
+    /// Creates a scanner that starts at the end of `head`. The headers of `head` are `entries`.
     pub(crate) fn new(
         head: &[u8],
         command: Command,
@@ -51,13 +52,15 @@ impl BodyScanner {
         })
     }
 
-    /// The length of the whole frame, if it has a `content-length`.
+    /// The length of the whole frame in bytes, if the frame has a `content-length`.
     pub(crate) fn frame_len(&self) -> Option<usize> {
         // With a `content-length`, the first scan sets `scanned` to the position of the NUL.
         self.body_len.map(|_| self.scanned.saturating_add(1))
     }
 
-    /// Returns true if `bytes` certainly end before the frame does: a cheap check, for when few of them are new.
+    /// Returns true if `bytes` certainly end before the frame does. If false, call [`scan`](BodyScanner::scan).
+    ///
+    /// This check is cheap, for the usual case that only a few bytes are new.
     #[inline]
     pub(crate) fn is_incomplete(&mut self, bytes: &[u8], limits: &Limits) -> bool {
         const FEW: usize = 16;
@@ -77,7 +80,7 @@ impl BodyScanner {
         true
     }
 
-    /// Scans on, and returns the position of the closing NUL; `None` if `bytes` end before it.
+    /// Continues the search. Returns the position of the closing NUL; `None` if `bytes` end before it.
     ///
     /// STOMP 1.2, "Header content-length": "this number of octets MUST be read, regardless of whether or not there are
     /// NULL octets in the body. The frame still needs to be terminated with a NULL octet."

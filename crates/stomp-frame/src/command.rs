@@ -69,7 +69,7 @@ impl Command {
         Command::Error,
     ];
 
-    /// Bytes in the longest command.
+    /// The length of the longest command, in bytes.
     pub(crate) const MAX_LEN: usize = "UNSUBSCRIBE".len();
 
     /// The command as written on the wire.

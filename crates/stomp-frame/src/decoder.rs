@@ -1,4 +1,4 @@
-//! Frames from bytes that arrive in pieces of any size.
+//! The decoder: finds the frames in bytes that arrive in pieces of any size.
 
 use crate::{
     Command, DecodeError, DecodeErrorKind as Kind, Frame, Headers, Limits, Version,
@@ -13,9 +13,9 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use memchr::memchr;
 
-/// An item of a stream that a [`Decoder`] decodes.
+/// An item that a [`Decoder`] finds in a stream.
 ///
-/// The grammar defines no others, so this enum is exhaustive.
+/// The grammar defines no other items, so this enum is exhaustive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
     /// A frame.
@@ -35,10 +35,10 @@ pub enum Decoded {
 /// A new decoder reads STOMP 1.0, in which nothing is escaped. This suits the first frame of a stream in any version:
 /// `CONNECT`, `STOMP` and `CONNECTED` are never escaped.
 ///
-/// After such a frame the decoder **stops by itself**, because the version decides how to read the bytes after it, and
-/// the answer decides whether to read them at all. It buffers them, up to [`Limits::max_frame_bytes`], until you call
-/// [`resume`](Decoder::resume) with the negotiated version. To decode a stream that is negotiated already, call
-/// `resume` before the first [`decode`](Decoder::decode).
+/// After such a frame the decoder **stops by itself**, because the following bytes can only be decoded once the version
+/// is negotiated. It buffers these bytes, up to [`Limits::max_frame_bytes`], until you call [`resume`](Decoder::resume)
+/// with the negotiated version. To decode a stream that is negotiated already, call `resume` before the first
+/// [`decode`](Decoder::decode).
 ///
 /// ```
 /// use stomp_frame::{Decoded, Decoder, Limits, Version};
@@ -98,11 +98,12 @@ pub enum Decoded {
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
-    /// Decides which escapes are defined: none until the negotiation, as the frames that open a session have none.
+    /// The version, which decides which escapes are defined. It is 1.0 until the negotiation, because the frames that
+    /// open a session have no escapes.
     version: Version,
     state: State,
     input: Input,
-    /// The headers of the current frame. Only their index, until the frame is complete.
+    /// The headers of the current frame. Until the frame is complete, they contain only the index.
     headers: Headers,
 }
 
@@ -119,7 +120,7 @@ impl Decoder {
         }
     }
 
-    /// Sets the version and the limits of the next frames, and continues after `CONNECT`, `STOMP` or `CONNECTED`.
+    /// Sets the version and the limits for the next frames. If the decoder has stopped, it continues.
     pub fn resume(&mut self, version: Version, limits: Limits) {
         self.version = version;
         self.limits = limits.indexable();
@@ -128,7 +129,7 @@ impl Decoder {
         }
     }
 
-    /// The limits in force.
+    /// The current limits.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -140,7 +141,8 @@ impl Decoder {
         matches!(self.state, State::Stopped)
     }
 
-    /// Bytes that were fed, but are not part of a returned frame or heart-beat yet. A failed `decode` drops all bytes.
+    /// The number of bytes that were fed, but are not part of a returned frame or heart-beat yet. A failed `decode`
+    /// drops all buffered bytes.
     ///
     /// At the end of a stream, a value above 0 means that the last frame (or EOL) was truncated, unless the decoder is
     /// [stopped](Decoder::is_stopped).
@@ -159,10 +161,11 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// The bytes are not a frame, or the frame exceeds the limits. All later calls return the same error.
+    /// Returns an error if the bytes are not a frame, or if the frame exceeds the limits. All later calls return the
+    /// same error.
     #[inline]
     pub fn decode(&mut self) -> Result<Option<Decoded>, DecodeError> {
-        // The usual call with small pieces: one more piece of a body.
+        // The usual case if pieces are small: one more piece of a body has arrived.
         if let State::Body(scanner) = &mut self.state {
             if self
                 .input
@@ -171,7 +174,7 @@ impl Decoder {
             {
                 return Ok(None);
             }
-        // The usual last call of a `while let Some(..) = decode()` loop: nothing is buffered.
+        // The usual case in the last call of a `while let Some(..) = decode()` loop: nothing is buffered.
         } else if self.input.is_vacant() && matches!(self.state, State::Head(_)) {
             return Ok(None);
         }
@@ -196,7 +199,8 @@ impl Decoder {
         }
     }
 
-    /// Scans on for the end of the frame, and returns the position of its closing NUL.
+    /// Continues the search for the end of the frame. Returns the scanner of its body and the position of its closing
+    /// NUL; `None` if more bytes are needed.
     fn scan(&mut self) -> Result<Option<(BodyScanner, usize)>, DecodeError> {
         let Decoder {
             limits,
@@ -233,7 +237,7 @@ impl Decoder {
         Ok(nul.map(|nul| (body, nul)))
     }
 
-    /// Stops decoding for good. Adds the receipt of the frame to the error, if the headers are known.
+    /// Stops decoding permanently. Adds the receipt that the frame requests to the error, if it is known.
     fn fail(&mut self, mut error: DecodeError) -> DecodeError {
         if !matches!(self.state, State::Failed(_)) {
             let version = if self.state.is_unescaped() {
@@ -296,20 +300,20 @@ impl Decoder {
 
 #[derive(Debug)]
 enum State {
-    /// Searching the end of a head.
+    /// Searching for the end of a head.
     Head(HeadScanner),
-    /// Searching the end of a body.
+    /// Searching for the end of a body.
     Body(BodyScanner),
     /// Waiting for [`Decoder::resume`].
     Stopped,
-    /// Decoding has failed, and does not continue.
+    /// Decoding has failed, and cannot continue.
     Failed(DecodeError),
 }
 
 impl State {
     const START: State = State::Head(HeadScanner::START);
 
-    /// The length of the current frame, if its `content-length` is known.
+    /// The length of the current frame in bytes, if its `content-length` is known.
     fn frame_len(&self) -> Option<usize> {
         match self {
             State::Body(scanner) => scanner.frame_len(),
@@ -327,7 +331,8 @@ impl State {
     }
 }
 
-/// Adds the text to the index of a head's headers. Unescapes them, if the version and the command have escapes.
+/// Completes the headers of a head: adds the text to their index. Unescapes the headers if the version and the command
+/// have escapes.
 fn unescape_headers(
     head: Bytes,
     mut index: Headers,
@@ -341,7 +346,7 @@ fn unescape_headers(
     if is_plain || command.is_unescaped() || !escape::is_defined_in(version) || !has_escapes() {
         return Ok(index.with_head(text, is_plain));
     }
-    // Only the headers with escapes are appended to the head, unescaped; the others stay where they are.
+    // Headers with escapes are unescaped and appended to the head. All others stay at their positions.
     let mut plain = String::with_capacity(2 * text.len());
     plain.push_str(&text);
     let mut next = memchr(b'\\', text.as_bytes());
@@ -365,7 +370,8 @@ fn unescape_headers(
     Ok(index.with_unescaped(plain))
 }
 
-/// Appends a header to `plain`, unescaped. The error is the position of an undefined escape sequence.
+/// Unescapes a header, appends it to `plain`, and returns its new entry. The error is the position of an undefined
+/// escape sequence.
 fn unescape_header(
     entry: Entry,
     text: &str,
@@ -380,7 +386,8 @@ fn unescape_header(
     Ok(Entry::new(start, colon, plain.len()))
 }
 
-/// The `receipt` of a malformed frame, so that the answer can name it; `None` if its value is malformed too.
+/// Finds the `receipt` header of a malformed frame, so that an `ERROR` frame can contain it. Returns `None` if there is
+/// no such header, or if its value is malformed too.
 fn find_receipt(head: &[u8], entries: &[Entry], version: Version) -> Option<Box<str>> {
     let entry = find_entry(head, entries, header::RECEIPT)?;
     let escaped = std::str::from_utf8(entry.value_bytes(head)).ok()?;

@@ -1,4 +1,4 @@
-//! Frames to bytes.
+//! The encoder: encodes frames to bytes.
 
 use crate::{
     Command, EncodeError, Frame, Headers, Version, escape, header,
@@ -12,7 +12,8 @@ use bytes::{BufMut, BytesMut};
 /// parts that are the same for all, call [`command`](Encoder::command), then [`header`](Encoder::header) any number of
 /// times, then [`body`](Encoder::body).
 ///
-/// A failed call leaves the buffer unchanged. No name and no value can add a second header or frame.
+/// A failed call of `encode` or `header` leaves the buffer unchanged. Names and values are escaped or rejected, so that
+/// they cannot add a second header or frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encoder {
     version: Version,
@@ -27,13 +28,14 @@ impl Encoder {
 
     /// Appends `frame` to `out`.
     ///
-    /// Adds a `content-length` to a frame that has a body, but no such header: STOMP 1.2, "Body": "`SEND`, `MESSAGE`
+    /// Adds a `content-length` header if the frame has a body and no such header: STOMP 1.2, "Body": "`SEND`, `MESSAGE`
     /// and `ERROR` frames SHOULD include a `content-length` header to ease frame parsing".
     ///
     /// # Errors
     ///
-    /// [`EncodeError`], if the version cannot express the frame. STOMP 1.0 has no escapes, and 1.1 has none for CR;
-    /// `CONNECT`, `STOMP` and `CONNECTED` are never escaped; no version can express a NUL in a header.
+    /// Returns an error if the version cannot express the frame, if its command allows no body, or if its own
+    /// `content-length` is wrong. STOMP 1.0 has no escapes, and 1.1 has none for CR; `CONNECT`, `STOMP` and `CONNECTED`
+    /// are never escaped; no version can express a NUL in a header.
     pub fn encode(self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
         let start = out.len();
         let result = self.encode_parts(frame, out);
@@ -52,7 +54,7 @@ impl Encoder {
         let has_length = check_body(*command, headers, body.len())?;
         out.reserve(headers.text_len() + body.len() + OVERHEAD);
         self.command(*command, out);
-        // The usual case: headers without escapes are adjacent lines, decoded or appended, and are copied at once.
+        // The usual case: headers without escapes, whose lines are adjacent and are copied at once.
         match headers.plain_lines() {
             Some(lines) => out.put_slice(lines),
             None => self.put_lines(*command, headers, out)?,
@@ -84,11 +86,12 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends a whole `RECEIPT`, without a [`Frame`] for it.
+    /// Appends a whole `RECEIPT` frame with the `receipt-id` `id`. This is faster than building a [`Frame`].
     ///
     /// # Errors
     ///
-    /// [`EncodeError::Inexpressible`], if the version cannot express a character of the id.
+    /// Returns [`EncodeError::Inexpressible`] if the version cannot express a character of `id`. The line of the
+    /// command then remains in `out`.
     pub fn receipt(self, id: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
         self.command(Command::Receipt, out);
         self.header(header::RECEIPT_ID, id, out)?;
@@ -96,17 +99,18 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends the line of the command.
+    /// Appends the first line of a frame, which contains the command.
     pub fn command(self, command: Command, out: &mut BytesMut) {
         out.put_slice(command.as_str().as_bytes());
         out.put_u8(b'\n');
     }
 
-    /// Appends a header line of a frame other than `CONNECT`, `STOMP` and `CONNECTED`.
+    /// Appends a header line, escaped. Not for `CONNECT`, `STOMP` and `CONNECTED` frames, which have no escapes.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::EmptyHeaderName`], [`EncodeError::Inexpressible`].
+    /// Returns [`EncodeError::EmptyHeaderName`] if `name` is empty, and [`EncodeError::Inexpressible`] if the version
+    /// cannot express a character of `name` or `value`.
     pub fn header(self, name: &str, value: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
         self.put_header(Command::Message, name, value, out)
     }
@@ -160,11 +164,12 @@ impl Encoder {
     }
 }
 
-/// Bytes in a frame besides its headers and body: the command, a `content-length`, the empty line and the NUL.
+/// Bytes to reserve in addition to the headers and the body of a frame: for the command, a `content-length`, the empty
+/// line and the NUL.
 const OVERHEAD: usize = 48;
 
-/// Appends a header to a frame without escapes. The value may contain colons, because the first one ends the name. The
-/// error is a byte that the frame cannot express.
+/// Appends a header of a frame without escapes. The value may contain colons, because the first colon ends the name.
+/// The error is a byte that the frame cannot express.
 fn put_unescaped(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
     let is_inexpressible = |byte: &u8| matches!(byte, 0 | b'\r' | b'\n');
     if let Some(byte) = name
@@ -204,7 +209,8 @@ fn put_body(body: &[u8], out: &mut BytesMut) {
     out.put_u8(0);
 }
 
-/// Returns true if the headers contain the length of the body, and false if they contain no length.
+/// Checks that the command allows the body, and that a `content-length` matches it. Returns true if there is a
+/// `content-length`.
 fn check_body(command: Command, headers: &Headers, body_bytes: usize) -> Result<bool, EncodeError> {
     if body_bytes > 0 && !command.allows_body() {
         return Err(EncodeError::UnexpectedBody(command));

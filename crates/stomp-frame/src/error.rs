@@ -7,7 +7,7 @@ use crate::{
 use std::fmt;
 use thiserror::Error;
 
-/// The error of bytes that are not a frame, or of a frame that exceeds the limits.
+/// The error for bytes that are not a frame, or for a frame that exceeds the limits.
 ///
 /// After this error a [`Decoder`](crate::Decoder) reads nothing more, because the start of the next frame is unknown.
 ///
@@ -27,7 +27,8 @@ use thiserror::Error;
 pub struct DecodeError {
     kind: DecodeErrorKind,
     offset: usize,
-    /// Boxed, so that the error is not longer than a frame: every call of `decode` returns room for either.
+    /// Boxed, so that the error is not larger than a frame: the result of each call of `decode` has room for the larger
+    /// of the two.
     details: Option<Box<Details>>,
 }
 
@@ -75,7 +76,8 @@ impl DecodeError {
         self.offset
     }
 
-    /// The value of the frame's `receipt` header, if the head could be read that far.
+    /// The value of the frame's `receipt` header; `None` if there is no such header, or if the error prevented reading
+    /// it.
     #[must_use]
     pub fn receipt(&self) -> Option<&str> {
         self.details.as_ref()?.receipt.as_deref()
@@ -133,7 +135,7 @@ pub enum DecodeErrorKind {
     /// The body is longer than its `content-length`.
     #[error("no NUL after the number of bytes in content-length")]
     MissingNul,
-    /// The command allows no body.
+    /// The frame has a body, but its command allows none.
     #[error("body on a frame that must not have one")]
     UnexpectedBody,
     /// The frame is longer than [`Limits::max_frame_bytes`](field@crate::Limits::max_frame_bytes).
@@ -151,7 +153,7 @@ pub enum DecodeErrorKind {
     /// The bytes end before the frame does ([`Frame::parse`](crate::Frame::parse) only).
     #[error("frame is incomplete")]
     Incomplete,
-    /// More than EOLs follows the frame ([`Frame::parse`](crate::Frame::parse) only).
+    /// Bytes other than EOLs follow the frame ([`Frame::parse`](crate::Frame::parse) only).
     #[error("more than one frame")]
     TrailingBytes,
 }
@@ -170,7 +172,7 @@ impl DecodeErrorKind {
     }
 }
 
-/// The error of a frame that cannot be encoded in a version of the protocol. Nothing of it was written.
+/// The error for a frame that cannot be encoded in a version of the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
@@ -187,13 +189,13 @@ pub enum EncodeError {
         character: char,
         /// The frame's command.
         command: Command,
-        /// The version to encode in.
+        /// The version of the protocol.
         version: Version,
     },
     /// A header has an empty name.
     #[error("header without a name")]
     EmptyHeaderName,
-    /// The command allows no body.
+    /// The frame has a body, but its command allows none.
     #[error("a {0} frame must not have a body")]
     UnexpectedBody(Command),
     /// The frame's own `content-length` differs from the length of its body.
@@ -207,7 +209,7 @@ pub enum EncodeError {
     },
 }
 
-/// The error of a well-formed frame that its version does not allow, see
+/// The error for a well-formed frame that the version of the protocol does not allow, see
 /// [`Frame::validate`](crate::Frame::validate).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -227,7 +229,7 @@ pub enum InvalidFrame {
     NotInVersion {
         /// The frame's command.
         command: Command,
-        /// The version.
+        /// The version of the protocol.
         version: Version,
     },
 }

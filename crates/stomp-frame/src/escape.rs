@@ -8,7 +8,7 @@ pub(crate) fn is_defined_in(version: Version) -> bool {
     version > Version::V1_0
 }
 
-/// Appends `escaped` to `out`, unescaped. The error is the position of an undefined escape sequence.
+/// Unescapes `escaped`, and appends the result to `out`. The error is the position of an undefined escape sequence.
 ///
 /// STOMP 1.2, "Value Encoding": "the following transformations MUST be applied: `\r` translates to carriage return,
 /// `\n` translates to line feed, `\c` translates to `:`, `\\` translates to `\`. Undefined escape sequences such as
@@ -31,7 +31,7 @@ pub(crate) fn unescape(version: Version, escaped: &str, out: &mut String) -> Res
     Ok(())
 }
 
-/// Appends `plain` to `out`, escaped for `version`. The error is a byte that the version cannot express.
+/// Escapes `plain` for `version`, and appends the result to `out`. The error is a byte that the version cannot express.
 pub(crate) fn escape(version: Version, plain: &str, out: &mut BytesMut) -> Result<(), u8> {
     let mut rest = plain.as_bytes();
     while let Some(position) = rest.iter().position(|byte| needs_escape(*byte)) {
@@ -57,8 +57,8 @@ fn needs_escape(byte: u8) -> bool {
     matches!(byte, 0 | b'\\' | b'\n' | b':' | b'\r')
 }
 
-/// Counts the structural bytes of `text`: all bytes that some version or frame cannot contain unescaped, and a few
-/// harmless control characters.
+/// Counts the structural bytes of `text`. These are all bytes that are escaped or forbidden in some version or frame,
+/// and a few harmless control characters.
 pub(crate) fn count_structural(text: &[u8]) -> usize {
     const CHUNK: usize = 16;
     const MAX_BYTES: usize = 15 * CHUNK;

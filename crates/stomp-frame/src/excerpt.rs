@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Bytes of a value that an error message quotes. Longer values are cut.
+/// Maximum bytes of a value that an error message quotes. Longer values are cut.
 pub(crate) const MAX_EXCERPT: usize = 40;
 
 /// The first `max` bytes as text. Invalid UTF-8 becomes U+FFFD, and an ellipsis replaces the rest.
@@ -15,7 +15,7 @@ pub(crate) fn excerpt(bytes: &[u8], max: usize) -> Box<str> {
     }
 }
 
-/// Displays text quoted and escaped, cut after [`MAX_EXCERPT`] bytes.
+/// Displays text in quotes, escaped, and cut after [`MAX_EXCERPT`] bytes.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {

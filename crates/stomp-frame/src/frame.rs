@@ -1,4 +1,4 @@
-//! One frame.
+//! A frame: a command, headers and a body.
 
 use crate::{
     Command, DecodeError, DecodeErrorKind, Decoded, Decoder, EncodeError, Encoder, Headers, Limits,
@@ -9,8 +9,8 @@ use std::fmt;
 
 /// A STOMP frame: a command, headers and a body.
 ///
-/// Any combination of the three is a value of this type; [`Frame::validate`] checks that a version of the protocol
-/// allows it. Frames have these three parts in every version, so this is a plain struct with public fields.
+/// The type allows any combination of the three. [`Frame::validate`] checks that a version of the protocol allows the
+/// frame. Frames have these three parts in every version, so this is a struct with public fields.
 ///
 /// `Debug` is for logs: it hides the values of headers that hold secrets, and the body. `Display` writes the whole
 /// frame as STOMP 1.2 text, secrets included, and `FromStr` parses such text.
@@ -29,12 +29,12 @@ pub struct Frame {
     pub command: Command,
     /// The headers, unescaped.
     pub headers: Headers,
-    /// The body; empty for all commands but `SEND`, `MESSAGE` and `ERROR`.
+    /// The body. Only `SEND`, `MESSAGE` and `ERROR` frames may have one; it is empty in all others.
     pub body: Bytes,
 }
 
 impl Frame {
-    /// Creates a frame without headers and body.
+    /// Creates a frame with no headers and an empty body.
     #[must_use]
     pub fn new(command: Command) -> Frame {
         Frame {
@@ -44,7 +44,7 @@ impl Frame {
         }
     }
 
-    /// Appends a header, after all others.
+    /// Appends a header after all others.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Frame {
         self.headers.append(name, value);
@@ -65,9 +65,9 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// Any [`DecodeErrorKind`] that is not a limit: `bytes` bound the frame already, so there are no limits.
-    /// [`Incomplete`](DecodeErrorKind::Incomplete), if the bytes end before the frame;
-    /// [`TrailingBytes`](DecodeErrorKind::TrailingBytes), if more than EOLs follow it.
+    /// Returns an error of any [`DecodeErrorKind`] except limits, which do not apply because the length of `bytes`
+    /// bounds the frame. [`Incomplete`](DecodeErrorKind::Incomplete) means that the bytes end before the frame does;
+    /// [`TrailingBytes`](DecodeErrorKind::TrailingBytes) means that bytes other than EOLs follow the frame.
     pub fn parse(bytes: impl Into<Bytes>, version: Version) -> Result<Frame, DecodeError> {
         let bytes = bytes.into();
         let (length, all) = (bytes.len(), usize::MAX);
@@ -106,7 +106,7 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// See [`Encoder::encode`].
+    /// Returns the errors of [`Encoder::encode`].
     pub fn to_bytes(&self, version: Version) -> Result<Bytes, EncodeError> {
         let mut out = BytesMut::new();
         Encoder::new(version).encode(self, &mut out)?;

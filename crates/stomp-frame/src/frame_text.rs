@@ -1,4 +1,4 @@
-//! Frames as text.
+//! Conversions between frames and text.
 
 use crate::{DecodeError, Frame, Version, header};
 use bytes::Bytes;
@@ -7,15 +7,17 @@ use std::{
     str::FromStr,
 };
 
-/// Writes the frame as STOMP 1.2 text, including the closing NUL. Never fails by itself.
+/// Writes the frame as STOMP 1.2 text, including the closing NUL. Fails only if the formatter fails.
 ///
-/// The text is that of [`Frame::to_bytes`], also with its `content-length`, with two exceptions:
+/// The text equals the bytes of [`Frame::to_bytes`], including the `content-length` that encoding adds, with two
+/// exceptions:
 ///
-/// - In a body that is not UTF-8, U+FFFD replaces the invalid bytes. The `content-length` remains that of the body.
-/// - A frame that STOMP 1.2 cannot express is written all the same: a NUL in a header as `\0`; CR and LF in a header of
-///   `CONNECT`, `STOMP` or `CONNECTED`, and a colon in a name of one, with the escapes of the other commands; an empty
-///   name, a wrong `content-length` or a forbidden body unchanged. So a header remains one line, but the text does not
-///   parse back to the same frame.
+/// - In a body that is not UTF-8, U+FFFD replaces the invalid bytes. The `content-length` still counts the bytes of the
+///   body.
+/// - A frame that STOMP 1.2 cannot express is written nevertheless. A NUL in a header becomes `\0`. In `CONNECT`,
+///   `STOMP` and `CONNECTED` frames, CR and LF in a header, and a colon in a header name, are escaped as in other
+///   frames. An empty name, a wrong `content-length` and a forbidden body are written unchanged. Each header remains
+///   one line, but the text does not parse back to the same frame.
 ///
 /// The text contains all headers, secrets included. For logs use `Debug`, which hides them.
 ///
@@ -44,7 +46,8 @@ impl fmt::Display for Frame {
     }
 }
 
-/// Escapes a name or a value. Without `has_escapes`, only what would end the line or the name.
+/// Writes a name or a value, escaped. If `has_escapes` is false, escapes only characters that would end the line or the
+/// name.
 fn write_escaped(
     f: &mut fmt::Formatter<'_>,
     text: &str,

@@ -1,7 +1,7 @@
-//! The grammar of a frame's head, one function per production of STOMP 1.2, "Augmented BNF".
+//! The grammar of a frame's head, with one function for each production of STOMP 1.2, "Augmented BNF".
 //!
-//! It parses only complete heads of bounded length, whose end the decoder has found. Values may contain colons: the
-//! specification escapes them, many clients do not, and the first colon ends the name either way.
+//! It parses only complete heads of bounded length, whose end the decoder has found. Values may contain unescaped
+//! colons: the specification requires an escape, but many clients send none, and the first colon ends the name anyway.
 
 use crate::{
     Command, DecodeErrorKind,
@@ -12,11 +12,11 @@ use nom::{
     Err, IResult, Offset, Parser, error::ErrorKind, multi::fold_many0, sequence::separated_pair,
 };
 
-/// Parses a head: its command, and the positions of its headers, still escaped.
+/// Parses a head. Returns its command, and the positions of its headers, which remain escaped.
 ///
 /// # Errors
 ///
-/// The kind of error, and its position in `input`.
+/// Returns the kind of error, and its position in `input`.
 pub(crate) fn parse(input: &[u8]) -> Result<(Command, Entries), (DecodeErrorKind, usize)> {
     if let Some(position) = find_bare_carriage_return(input) {
         return Err((DecodeErrorKind::BareCarriageReturn, position));
@@ -30,10 +30,11 @@ pub(crate) fn parse(input: &[u8]) -> Result<(Command, Entries), (DecodeErrorKind
     }
 }
 
+/// Parses the part of a frame before its body.
+///
 /// ```abnf
 /// frame = command EOL *( header EOL ) EOL *OCTET NULL *( EOL )
 /// ```
-/// This is the part before the body.
 fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), ParseError> {
     let (rest, command) = command(input)?;
     let (rest, entries) = fold_many0(
@@ -51,10 +52,11 @@ fn head(input: &[u8]) -> IResult<&[u8], (Command, Entries), ParseError> {
     Ok((rest, (command, entries)))
 }
 
+/// Parses a command and its EOL.
+///
 /// ```abnf
 /// command = client-command | server-command
 /// ```
-/// This includes its EOL.
 fn command(input: &[u8]) -> IResult<&[u8], Command, ParseError> {
     let (rest, word) = line(input)?;
     let command = Command::from_bytes(word)
@@ -62,15 +64,18 @@ fn command(input: &[u8]) -> IResult<&[u8], Command, ParseError> {
     Ok((rest, command))
 }
 
+/// Parses a header and its EOL.
+///
 /// ```abnf
 /// header = header-name ":" header-value
 /// ```
-/// This includes its EOL.
 #[inline]
 fn header(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), ParseError> {
     separated_pair(header_name, colon, header_value).parse(input)
 }
 
+/// Parses the name of a header, without its colon.
+///
 /// ```abnf
 /// header-name = 1*<any OCTET except CR or LF or ":">
 /// ```
@@ -85,7 +90,7 @@ fn header_name(input: &[u8]) -> IResult<&[u8], &[u8], ParseError> {
         (_, Some(0)) => Err(ParseError::fatal(input, DecodeErrorKind::EmptyHeaderName)),
         (_, Some(end)) => {
             let (name, rest) = input.split_at(end);
-            // Not memchr, as names are short.
+            // Names are short, so this is faster than memchr.
             if name.contains(&b'\n') {
                 return Err(ParseError::fatal(input, DecodeErrorKind::MissingColon));
             }
@@ -103,6 +108,8 @@ fn colon(input: &[u8]) -> IResult<&[u8], (), ParseError> {
     }
 }
 
+/// Parses the value of a header and its EOL.
+///
 /// ```abnf
 /// header-value = *<any OCTET except CR or LF or ":">
 /// ```
@@ -111,7 +118,7 @@ fn header_value(input: &[u8]) -> IResult<&[u8], &[u8], ParseError> {
     line(input)
 }
 
-/// Parses up to the next EOL, and returns the line without it.
+/// Parses a line and its EOL, and returns the line without the EOL.
 ///
 /// ```abnf
 /// EOL = [CR] LF
@@ -134,7 +141,7 @@ fn find_bare_carriage_return(input: &[u8]) -> Option<usize> {
     memchr_iter(b'\r', input).find(|position| input.get(position + 1) != Some(&b'\n'))
 }
 
-/// The kind of a parse error, and the number of bytes from its position to the end of the input.
+/// A parse error: its kind, and the number of bytes from its position to the end of the input.
 #[derive(Debug, Clone, Copy)]
 struct ParseError {
     rest_len: usize,
@@ -149,7 +156,7 @@ impl ParseError {
         }
     }
 
-    /// An error after which nom tries no alternative.
+    /// Creates an error after which nom tries no alternative.
     fn fatal(rest: &[u8], kind: DecodeErrorKind) -> Err<ParseError> {
         Err::Failure(ParseError::at(rest, kind))
     }

@@ -8,24 +8,25 @@ use crate::{
 
 /// The search for the empty line that ends a head. It continues where it stopped when more bytes arrive.
 ///
-/// It visits every line anyway, so it indexes the headers as well. A regular head is then parsed completely; any other
-/// head is parsed again as a whole, by the grammar. The grammar defines the result: a property test compares the two.
+/// The scanner visits every line anyway, so it also indexes the headers. This parses a regular head completely. Any
+/// other head is parsed again as a whole by [`grammar`]. The grammar defines the result, and a property test checks
+/// that both agree.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadScanner {
     /// The start of the current line.
     line_start: usize,
     /// `line_start..scanned` contains no line feed.
     scanned: usize,
-    /// The position of the last colon that was the first one of its line. It belongs to the current line only if it is
-    /// not before `line_start`.
+    /// The position of the latest colon that is the first colon of its line. It belongs to the current line only if it
+    /// is not before `line_start`.
     colon: usize,
     /// The number of complete lines: the command and headers.
     line_count: usize,
     /// The command, once its line is complete.
     command: Option<Command>,
-    /// So far, each header has a name and a colon, and each line ends with LF alone.
+    /// True if, so far, each header has a name and a colon, and each line ends with LF alone.
     is_regular: bool,
-    /// So far, no value contains a colon, and no line a backslash.
+    /// True if, so far, no value contains a colon, and no line contains a backslash.
     is_literal: bool,
 }
 
@@ -51,13 +52,15 @@ impl HeadScanner {
         self.is_regular && self.is_literal
     }
 
-    /// Returns true if no byte of the frame was scanned.
+    /// Returns true if no byte of the frame was scanned yet.
     pub(crate) fn is_at_start(&self) -> bool {
         self.scanned == 0
     }
 
-    /// Scans on, and returns the length of the head including the empty line, and its command; `None` if `bytes` end
-    /// before it. Adds the headers to the index in `headers`.
+    /// Continues the scan, and adds the headers to the index in `headers`.
+    ///
+    /// Returns the length of the head, including the empty line, and the command; `None` if `bytes` end before the head
+    /// does.
     pub(crate) fn scan(
         &mut self,
         bytes: &[u8],
@@ -125,7 +128,7 @@ impl HeadScanner {
         Ok(None)
     }
 
-    /// Parses a complete head, and returns its command. A regular head is parsed already.
+    /// Parses a complete head, and returns its command. For a regular head, the scan has done this already.
     fn parse(&self, head: &[u8], headers: &mut Headers) -> Result<Command, DecodeError> {
         match self.command {
             Some(command) if self.is_regular => Ok(command),
@@ -143,10 +146,10 @@ impl HeadScanner {
         }
     }
 
-    /// Checks the limits at `end`, the end of the current line or of the bytes so far.
+    /// Checks the limits at `end`: the end of the current line, or of the bytes so far.
     ///
-    /// If several limits are exceeded, the error is the one that was exceeded first, so that it does not depend on the
-    /// pieces in which the bytes arrive.
+    /// If several limits are exceeded, returns the error for the limit that was exceeded first, so that the error does
+    /// not depend on the pieces in which the bytes arrive.
     fn check_line(&self, line: &[u8], end: usize, limits: &Limits) -> Result<(), DecodeError> {
         // The position of the byte that exceeds a limit on the line. It is not a CR, which may be half of the EOL.
         let byte_after = |limit: usize| {
@@ -175,7 +178,7 @@ impl HeadScanner {
                 Kind::LineTooLong(limits.max_line_bytes),
                 self.line_start,
             ),
-            // An LF must follow at least, and a NUL after the head.
+            // At least an LF must follow, and a NUL after the head.
             exceeded(
                 end >= limits.max_head_bytes,
                 limits.max_head_bytes.saturating_sub(1),
@@ -201,8 +204,10 @@ impl HeadScanner {
     }
 }
 
-/// The error of a first line that is not a command. Only as many bytes are quoted as have arrived for certain when a
-/// line is found to be too long for a command.
+/// The error for a first line that is not a command.
+///
+/// Quotes at most [`Command::MAX_LEN`] bytes. A longer line is rejected as soon as one more byte has arrived, and the
+/// error must not depend on the pieces in which the bytes arrive.
 #[cold]
 fn unknown_command(line: Option<&[u8]>) -> DecodeError {
     let line = without_cr(line.unwrap_or_default());
@@ -234,7 +239,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_scanner_and_the_grammar_parse_a_head_alike(
+        fn the_scanner_and_the_grammar_agree_on_every_head(
             command in select(&["SEND", "MESSAGE", "ACK", "SENT", ""][..]),
             lines in vec(vec(select(&b"ab:\\\r\n\xc3\xa9"[..]), 0..8), 0..10),
         ) {

@@ -6,24 +6,27 @@ use std::{fmt, str::FromStr, time::Duration};
 /// The value of a `heart-beat` header: the intervals at which its sender can send heart-beats and wants to receive
 /// them.
 ///
-/// Zero means that it cannot send, or does not want to receive, heart-beats (STOMP 1.2, "Heart-beating"). The header
-/// has these two numbers in every version, so this is a plain struct.
+/// Zero means that the sender cannot send heart-beats, or does not want to receive them (STOMP 1.2, "Heart-beating").
+/// The header has these two numbers in every version, so this is a struct with public fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HeartBeat {
     /// The shortest interval between heart-beats that the sender of this header can guarantee, in milliseconds.
     pub send: u32,
-    /// The interval at which it wants to receive heart-beats, in milliseconds.
+    /// The interval at which the sender of this header wants to receive heart-beats, in milliseconds.
     pub receive: u32,
 }
 
 impl HeartBeat {
-    /// No heart-beats, which a missing header means: it "MUST be treated the same way as a `heart-beat:0,0` header".
+    /// No heart-beats in either direction.
+    ///
+    /// A missing header has the same meaning: it "MUST be treated the same way as a `heart-beat:0,0` header" (STOMP
+    /// 1.2, "Heart-beating").
     pub const NONE: HeartBeat = HeartBeat {
         send: 0,
         receive: 0,
     };
 
-    /// The longest interval at which this side must send heart-beats to `peer`; `None` if it need not send any.
+    /// The longest time that this side may let pass between two heart-beats to `peer`; `None` if it need not send any.
     ///
     /// ```
     /// use std::time::Duration;
@@ -75,9 +78,9 @@ pub enum AckMode {
     /// `auto`: the server treats a message as acknowledged as soon as it is sent.
     #[default]
     Auto,
-    /// `client`: an `ACK` is cumulative, for its message and all earlier ones of the subscription.
+    /// `client`: an `ACK` acknowledges its message and all earlier messages of the subscription.
     Client,
-    /// `client-individual`: an `ACK` is for its message only. Since 1.1.
+    /// `client-individual`: an `ACK` acknowledges only its message. Since 1.1.
     ClientIndividual,
 }
 
@@ -116,8 +119,10 @@ impl FromStr for AckMode {
     }
 }
 
-/// Parses a `content-length`: one to ten digits and nothing else. No sign, no space, and no overflow, so that every
-/// parser on the way of a frame understands the same number.
+/// Parses a `content-length`: one to ten digits and nothing else.
+///
+/// Signs, spaces and overflows are rejected, because other programs that forward the frame could read a different
+/// number.
 pub(crate) fn parse_content_length(text: &[u8]) -> Option<usize> {
     if text.len() > 10 {
         return None;

@@ -1,4 +1,4 @@
-//! The headers of a frame: one text, and an index into it.
+//! The headers of a frame, stored as one text and an index into this text.
 
 use crate::escape;
 use bytestring::ByteString;
@@ -30,7 +30,7 @@ use std::fmt;
 #[derive(Clone, Default)]
 pub struct Headers(
     /// Boxed, because a frame is moved some twenty times between the socket and a handler, and moving 200 bytes each
-    /// time costs more than one allocation. `None` if there are no headers, so that these cost no allocation.
+    /// time costs more than one allocation. `None` if there are no headers, so that an empty list costs no allocation.
     Option<Box<Content>>,
 );
 
@@ -59,7 +59,7 @@ impl Headers {
         self.entries().is_empty()
     }
 
-    /// The first value of `name`.
+    /// The first value of the header `name`; `None` if there is no such header.
     #[inline]
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -72,8 +72,9 @@ impl Headers {
             .map(|entry| entry.value(text))
     }
 
-    /// The first value of `name`. It shares the bytes of a decoded frame, and is a copy if the headers contained escapes
-    /// or were changed.
+    /// The first value of the header `name`, as an owned string; `None` if there is no such header.
+    ///
+    /// The string shares the bytes of a decoded frame. It is a copy if the headers contained escapes or were changed.
     #[must_use]
     pub fn share(&self, name: &str) -> Option<ByteString> {
         self.get(name).map(|value| match self.0.as_deref() {
@@ -85,14 +86,14 @@ impl Headers {
         })
     }
 
-    /// Returns true if there is a header `name`.
+    /// Returns true if there is a header named `name`.
     #[inline]
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// All headers, in order, including repeated ones.
+    /// The name and the value of each header, in order. Includes repeated headers.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let text = self
             .0
@@ -103,7 +104,7 @@ impl Headers {
             .map(move |entry| (entry.name(text), entry.value(text)))
     }
 
-    /// All headers as lines, `name:value`, each together with its name.
+    /// The line `name:value` and the name of each header, in order.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
         let text = self
             .0
@@ -114,8 +115,10 @@ impl Headers {
             .map(move |entry| (entry.line(text), entry.name(text)))
     }
 
-    /// All lines as one slice, if it can be sent in any version: each line is a name, one colon, a value with nothing
-    /// to escape and an LF, and the lines are adjacent.
+    /// All header lines as one slice, if they can be sent in any version without a change; otherwise `None`.
+    ///
+    /// This requires that the lines are adjacent, and that each line is a name, one colon, a value with nothing to
+    /// escape, and an LF.
     pub(crate) fn plain_lines(&self) -> Option<&[u8]> {
         let Some(Content { text, entries }) = self.0.as_deref() else {
             return Some(&[]);
@@ -140,21 +143,23 @@ impl Headers {
         (matches!(text, Text::Shared { is_plain: true, .. }) || are_plain()).then_some(lines)
     }
 
-    /// An upper bound of the bytes of all lines, without escapes.
+    /// An upper bound for the length of all header lines before they are escaped, in bytes.
     pub(crate) fn text_len(&self) -> usize {
         self.0
             .as_deref()
             .map_or(0, |content| content.text.as_str().len())
     }
 
-    /// Appends a header, after all others.
+    /// Appends a header after all others.
     pub fn append(&mut self, name: &str, value: &str) {
         let content = self.0.get_or_insert_default();
         let entry = content.text.push(name, value);
         content.entries.push(entry);
     }
 
-    /// Makes `value` the only value of `name`. It replaces the first value, or else is appended.
+    /// Makes `value` the only value of the header `name`.
+    ///
+    /// Replaces the first header `name` and removes the others. If there is none, appends a header.
     pub fn insert(&mut self, name: &str, value: &str) {
         let Content { text, entries } = &mut **self.0.get_or_insert_default();
         let new = text.push(name, value);
@@ -171,7 +176,7 @@ impl Headers {
         }
     }
 
-    /// Removes all headers `name`. Returns true if there were any.
+    /// Removes all headers named `name`. Returns true if there were any.
     pub fn remove(&mut self, name: &str) -> bool {
         let Some(Content { text, entries }) = self.0.as_deref_mut() else {
             return false;
@@ -181,7 +186,7 @@ impl Headers {
         entries.len() != before
     }
 
-    /// The index, which the decoder fills while it scans a head. It is filled in place, so that it is never moved.
+    /// The index of the headers. The decoder fills it in place while it scans a head, so that the index is never moved.
     #[inline]
     pub(crate) fn entries_mut(&mut self) -> &mut Entries {
         &mut self.0.get_or_insert_default().entries
@@ -245,7 +250,7 @@ impl<N: AsRef<str>, V: AsRef<str>> Extend<(N, V)> for Headers {
 /// The index of the headers of one frame. Eight entries fit without a further allocation.
 pub(crate) type Entries = SmallVec<[Entry; 8]>;
 
-/// The position of one header in the text: its name, one byte, and its value.
+/// The position of one header in the text: a name, a colon, and a value.
 ///
 /// `u32` suffices: a text has less than 4 GiB, because `Limits::indexable` bounds decoded heads and [`Text::push`]
 /// checks all others.
@@ -257,7 +262,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Creates an entry of a text of less than 4 GiB.
+    /// Creates an entry for a text of less than 4 GiB.
     #[inline]
     pub(crate) fn new(start: usize, colon: usize, end: usize) -> Entry {
         Entry {
@@ -267,31 +272,31 @@ impl Entry {
         }
     }
 
-    /// The position of the header.
+    /// The position of the header's first byte.
     pub(crate) fn start(self) -> usize {
         self.start as usize
     }
 
-    /// The end of the header, before its EOL.
+    /// The position after the header's last byte, where its EOL begins.
     pub(crate) fn end(self) -> usize {
         self.end as usize
     }
 
-    /// The whole header; empty if the entry is out of the bounds of this text.
+    /// The whole header, `name:value`; empty if the entry exceeds the bounds of `text`.
     #[inline]
     pub(crate) fn line(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize)
             .unwrap_or_default()
     }
 
-    /// The name; empty if the entry is out of the bounds of this text.
+    /// The header's name; empty if the entry exceeds the bounds of `text`.
     #[inline]
     pub(crate) fn name(self, text: &str) -> &str {
         text.get(self.start as usize..self.colon as usize)
             .unwrap_or_default()
     }
 
-    /// The value; empty if the entry is out of the bounds of this text.
+    /// The header's value; empty if the entry exceeds the bounds of `text`.
     #[inline]
     pub(crate) fn value(self, text: &str) -> &str {
         text.get(self.colon as usize + 1..self.end as usize)
@@ -303,26 +308,28 @@ impl Entry {
         self.is_named_bytes(name, text.as_bytes())
     }
 
-    /// Compares the name, in text that may not be UTF-8. It compares the length first, which differs for most names.
+    /// Returns true if the header is named `name`, in text that may not be UTF-8.
+    ///
+    /// Compares the lengths first, because they differ for most names.
     #[inline]
     fn is_named_bytes(self, name: &str, text: &[u8]) -> bool {
         (self.colon - self.start) as usize == name.len()
             && text.get(self.start as usize..self.colon as usize) == Some(name.as_bytes())
     }
 
-    /// The position of the value.
+    /// The position of the value's first byte.
     pub(crate) fn value_start(self) -> usize {
         self.colon as usize + 1
     }
 
-    /// The value, in text that may not be UTF-8.
+    /// The header's value, in text that may not be UTF-8.
     pub(crate) fn value_bytes(self, text: &[u8]) -> &[u8] {
         text.get(self.colon as usize + 1..self.end as usize)
             .unwrap_or_default()
     }
 }
 
-/// Finds the first header `name` in a head that is still escaped and may not be UTF-8.
+/// Finds the first header named `name` in a head that is still escaped and may not be UTF-8.
 pub(crate) fn find_entry<'a>(head: &[u8], entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
     entries
         .iter()
@@ -331,10 +338,11 @@ pub(crate) fn find_entry<'a>(head: &[u8], entries: &'a [Entry], name: &str) -> O
 
 #[derive(Clone)]
 enum Text {
-    /// The head of a decoded frame. If it `is_plain`, each line is a name, one colon, a value with nothing to escape,
-    /// and an LF.
+    /// The head of a decoded frame. If `is_plain` is true, each header line is a name, one colon, a value with nothing
+    /// to escape, and an LF.
     Shared { head: ByteString, is_plain: bool },
-    /// Possibly a decoded head, followed by its unescaped headers without EOLs; then appended lines, each with an LF.
+    /// A text of its own. It begins with the head of a decoded frame, if any, and the unescaped headers of this head
+    /// without EOLs. The appended lines follow, each with an LF.
     Owned(String),
 }
 
@@ -347,7 +355,8 @@ impl Text {
         }
     }
 
-    /// Appends a header. If the text would exceed 4 GiB, the entry is empty instead.
+    /// Appends a header, and returns its entry. If the text would exceed 4 GiB, appends nothing and returns an empty
+    /// entry.
     fn push(&mut self, name: &str, value: &str) -> Entry {
         if let Text::Shared { head, .. } = self {
             *self = Text::Owned(String::from(&**head));
@@ -416,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_lines_are_only_those_that_need_no_change_in_any_version() {
+    fn plain_lines_returns_only_lines_that_are_valid_in_every_version() {
         let decoded = |head: &str| {
             Frame::parse(format!("SEND\n{head}\n\0"), Version::V1_1)
                 .unwrap()
@@ -435,7 +444,7 @@ mod tests {
             assert_eq!(
                 lines(&headers),
                 None,
-                "the empty line of the head separates the two"
+                "the empty line of the head precedes the appended header"
             );
         }
         for head in [

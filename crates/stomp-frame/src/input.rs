@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// A byte queue that returns slices without copying, as long as these were fed in one piece.
+/// A queue of bytes. It returns slices without a copy, unless they were fed in several pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     /// The only piece. Empty if `coalesced` is not.
@@ -52,7 +52,7 @@ impl Input {
         self.fed.is_empty() && self.coalesced.capacity() == 0
     }
 
-    /// All bytes, if they are in the coalesced buffer.
+    /// All bytes, if they are in the coalesced buffer; otherwise `None`.
     #[inline]
     pub(crate) fn coalesced(&self) -> Option<&[u8]> {
         self.fed.is_empty().then_some(&self.coalesced)
@@ -76,9 +76,11 @@ impl Input {
         }
     }
 
-    /// Copies the piece into the coalesced buffer, so that others can be appended; drops an empty buffer.
+    /// Copies the fed piece into the coalesced buffer, so that more pieces can be appended. Frees the coalesced buffer
+    /// if there are no bytes.
     ///
-    /// The piece is often a slice of a larger buffer, which the beginning of a frame must not keep alive.
+    /// The piece is often a slice of a larger buffer. Without the copy, the beginning of a frame would keep this buffer
+    /// alive.
     #[inline]
     pub(crate) fn coalesce(&mut self) {
         if !self.fed.is_empty() {

@@ -1,11 +1,12 @@
-//! The error of a setting with an impossible value.
+//! The error for a setting with an invalid value.
 
 use std::{borrow::Cow, time::Duration};
 use thiserror::Error;
 
-/// The error of a setting whose value no server can run with. It names the setting and the problem.
+/// The error for a setting with an invalid value. It names the setting and the problem.
 ///
-/// The method `validate` of each configuration returns it, before the first connection.
+/// The method `validate` of each configuration returns this error. Servers validate their configuration before they
+/// accept the first connection.
 ///
 /// ```
 /// use stomp_frame::Limits;
@@ -34,7 +35,7 @@ impl InvalidConfig {
     ///
     /// # Errors
     ///
-    /// An error that names `setting`, if the value is 0.
+    /// Returns an error that names `setting` if the value is 0.
     pub fn reject_zero(setting: &'static str, value: usize) -> Result<(), InvalidConfig> {
         if value > 0 {
             return Ok(());
@@ -46,7 +47,7 @@ impl InvalidConfig {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// Returns an error that names `setting` if the duration is zero.
     pub fn reject_zero_duration(
         setting: &'static str,
         duration: Duration,
@@ -63,7 +64,7 @@ impl InvalidConfig {
         &self.setting
     }
 
-    /// Prefixes the setting with the name of the field that contains its configuration.
+    /// Prefixes the name of the setting with `parent`, the name of the field that contains the setting's configuration.
     #[must_use]
     pub fn within(self, parent: &str) -> InvalidConfig {
         InvalidConfig {

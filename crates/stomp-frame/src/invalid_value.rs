@@ -1,10 +1,10 @@
-//! The error of text that is not a value of its type.
+//! The error for text that cannot be parsed as a value.
 
 use crate::excerpt::Quoted;
 use thiserror::Error;
 
-/// Text that is not a [`Command`](crate::Command), [`Version`](crate::Version), [`AckMode`](crate::AckMode) or
-/// [`HeartBeat`](crate::HeartBeat).
+/// The error for text that is not a [`Command`](crate::Command), [`Version`](crate::Version),
+/// [`AckMode`](crate::AckMode) or [`HeartBeat`](crate::HeartBeat).
 ///
 /// ```
 /// use stomp_frame::Version;
@@ -15,7 +15,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{name} {} is not {expected}", Quoted(.value))]
 pub struct InvalidValue {
-    /// The header, or another name for the kind of value.
+    /// The kind of value: the name of a header, `command` or `version`.
     name: &'static str,
     value: Box<str>,
     /// Completes the sentence "NAME VALUE is not …".
@@ -31,7 +31,7 @@ impl InvalidValue {
         }
     }
 
-    /// The text that was parsed, whole.
+    /// The whole text that was parsed.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value

@@ -1,4 +1,4 @@
-//! The STOMP 1.0, 1.1 and 1.2 codec: frames from bytes and back, without I/O.
+//! A codec for STOMP 1.0, 1.1 and 1.2: decodes bytes to frames and encodes frames to bytes, without I/O.
 //!
 //! One frame at a time:
 //!
@@ -16,8 +16,8 @@
 //! ```
 //!
 //! On a connection, bytes arrive in pieces of any size. A [`Decoder`] finds the frames in them and buffers the
-//! unfinished rest; an [`Encoder`] appends frames to a `BytesMut`. [`Limits`] bound all memory that a peer can claim,
-//! and are checked before bytes are buffered.
+//! unfinished rest; an [`Encoder`] appends frames to a `BytesMut`. [`Limits`] bound all memory that a peer can claim:
+//! the decoder checks them before it waits for more bytes.
 //!
 //! | to read about | see |
 //! |---|---|
@@ -30,9 +30,9 @@
 //! # Cost of a frame
 //!
 //! A frame that arrives whole is a slice of the bytes that were fed. Decoding it takes one allocation, for the index of
-//! its headers, and none if it has no headers. More than eight headers, escapes, and pieces that must be joined take a
-//! few more. Encoding a frame into a buffer with enough capacity takes none. The decoder examines each byte a bounded
-//! number of times, however small the pieces. Tests count all of this.
+//! its headers, and none if it has no headers. Frames with more than eight headers or with escapes, and frames that
+//! arrive in pieces, take a few more. Encoding a frame into a buffer with enough capacity takes no allocation. The
+//! decoder examines each byte a bounded number of times, however small the pieces. Tests verify these numbers.
 //!
 //! This crate has no clock, no stream and no connection. Everything that depends on earlier frames (subscriptions,
 //! receipts, transactions) belongs to the crate `stomp-session`.

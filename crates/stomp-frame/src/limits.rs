@@ -2,14 +2,15 @@
 
 use crate::InvalidConfig;
 
-/// Limits on the size of one frame. All are inclusive: a frame may reach a limit, but not exceed it by one byte.
+/// Limits on the size of one frame. All limits are inclusive: a frame may reach a limit, but must not exceed it.
 ///
 /// STOMP 1.2, "Size Limits": "servers MAY place maximum limits on: the number of frame headers allowed in a single
 /// frame, the maximum length of header lines, the maximum size of a frame body".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Maximum bytes in a frame, from the first of the command to the closing NUL. Default: 256 KiB.
+    /// Maximum bytes in a frame, from the first byte of the command to the closing NUL, both included. Default: 256
+    /// KiB.
     pub max_frame_bytes: usize,
     /// Maximum bytes in a head: command, headers and the empty line. Default: 16 KiB. The decoder lowers values above
     /// 2 GiB to 2 GiB.
@@ -21,7 +22,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Limits for a peer that has not logged in yet: the defaults, except 16 KiB for a frame.
+    /// Limits for a peer that has not logged in yet: the defaults, except that `max_frame_bytes` is 16 KiB.
     #[must_use]
     pub fn before_login() -> Limits {
         Limits {
@@ -30,8 +31,10 @@ impl Limits {
         }
     }
 
-    /// Caps `max_head_bytes` at 2 GiB, so that the `u32` offsets of the headers' index also reach the unescaped text.
-    /// It is appended to the head, and is not longer than the head.
+    /// Caps `max_head_bytes` at 2 GiB, because the index of the headers consists of `u32` positions.
+    ///
+    /// The unescaped text is appended to the head and is not longer than the head. Both together must be within the
+    /// range of the index.
     pub(crate) fn indexable(self) -> Limits {
         Limits {
             max_head_bytes: self.max_head_bytes.min(u32::MAX as usize / 2),
@@ -67,11 +70,11 @@ impl Limits {
         self
     }
 
-    /// Checks that each limit lets some frame pass.
+    /// Checks that no limit is 0.
     ///
     /// # Errors
     ///
-    /// An error that names a limit, if it is 0.
+    /// Returns an error that names the first limit that is 0.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         InvalidConfig::reject_zero("max_frame_bytes", self.max_frame_bytes)?;
         InvalidConfig::reject_zero("max_head_bytes", self.max_head_bytes)?;

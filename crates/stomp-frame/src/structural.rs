@@ -3,19 +3,19 @@
 /// Iterates over the positions of structural bytes: colons, backslashes, and all bytes below 16, among them line feeds,
 /// carriage returns and NULs.
 ///
-/// Lines are short. Restarting memchr after each match costs more than finding all matches at once, and so does a
-/// branch for every few bytes, which no processor predicts.
+/// Lines are short, so restarting memchr after each match costs more than finding all matches of a block at once. A
+/// branch for every few bytes would also cost more, because processors cannot predict it.
 pub(crate) struct StructuralBytes<'a> {
     /// The bytes after the current block.
     rest: &'a [u8],
     /// The position of the current block.
     block: usize,
-    /// A bit for each structural byte of the block that was not returned yet.
+    /// A bit for each structural byte of the current block whose position was not returned yet.
     found: u64,
 }
 
 impl<'a> StructuralBytes<'a> {
-    /// Searches `bytes`, the first of which has the position `start`.
+    /// Creates an iterator over the structural bytes of `bytes`. The first byte has the position `start`.
     #[inline]
     pub(crate) fn new(bytes: &'a [u8], start: usize) -> StructuralBytes<'a> {
         let mut search = StructuralBytes {
@@ -27,7 +27,7 @@ impl<'a> StructuralBytes<'a> {
         search
     }
 
-    /// Searches the next block. The last one is padded with spaces.
+    /// Searches the next block, and returns a bit for each structural byte. Pads the last block with spaces.
     #[inline]
     fn search_block(&mut self) -> u64 {
         if let Some((block, rest)) = self.rest.split_first_chunk() {
@@ -64,7 +64,8 @@ impl Iterator for StructuralBytes<'_> {
 const BLOCK: usize = u64::BITS as usize;
 const BYTE: usize = u8::BITS as usize;
 
-/// Sets a bit for each structural byte. The lowest bit is for the first byte.
+/// Returns a bit for each byte of the block, which is set if the byte is structural. The lowest bit is for the first
+/// byte.
 fn structural_bits(block: &[u8; BLOCK]) -> u64 {
     // Compilers vectorize this loop, for sixteen bytes at a time.
     let mut bits = [0; BLOCK];

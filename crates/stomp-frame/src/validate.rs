@@ -3,7 +3,8 @@
 use crate::{Command, Frame, InvalidFrame, Version, header};
 
 impl Frame {
-    /// Checks that `version` defines the command, and that each header it requires is present and not empty.
+    /// Checks that `version` defines the command, and that each header that the version requires is present and not
+    /// empty.
     ///
     /// Does not require `host` and `accept-version`: widely used clients omit them, and the specifications define what
     /// that means.
@@ -18,7 +19,7 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// The first problem that was found.
+    /// Returns the first problem that was found.
     pub fn validate(&self, version: Version) -> Result<(), InvalidFrame> {
         let command = self.command;
         if matches!(command, Command::Nack | Command::Stomp) && version == Version::V1_0 {
@@ -40,7 +41,7 @@ impl Frame {
     }
 }
 
-/// The required headers of each frame, from "Frames and Headers".
+/// The headers that the specification of `version` requires for `command`, in the section "Frames and Headers".
 fn required(command: Command, version: Version) -> &'static [&'static str] {
     use Version::{V1_0, V1_1, V1_2};
     match (command, version) {
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ack_requires_other_headers_in_each_version() {
+    fn an_ack_requires_different_headers_in_each_version() {
         let by_id = Frame::new(Command::Ack).with_header("id", "1");
         let by_message = Frame::new(Command::Ack).with_header("message-id", "1");
         let by_both = by_message.clone().with_header("subscription", "0");

@@ -18,12 +18,12 @@ pub enum Version {
     V1_0,
     /// STOMP 1.1: adds negotiation, heart-beats, `NACK`, virtual hosts and escapes.
     V1_1,
-    /// STOMP 1.2: adds CR to EOL and to the escapes, and the `ack` header of `MESSAGE`.
+    /// STOMP 1.2: allows CR LF at the end of a line, and adds an escape for CR and the `ack` header of `MESSAGE`.
     V1_2,
 }
 
 impl Version {
-    /// All versions, the lowest first.
+    /// All versions, from the lowest to the highest.
     pub const ALL: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
 
     /// The version as written in a header.
@@ -36,7 +36,8 @@ impl Version {
         }
     }
 
-    /// The highest version in common with a client that sent this `accept-version` header; `None` if there is none.
+    /// The highest version that the client's `accept-version` header lists and this crate supports; `None` if there is
+    /// none.
     ///
     /// A missing header means STOMP 1.0: "If the `accept-version` header is missing, it means that the client only
     /// supports version 1.0 of the protocol" (1.2, "Protocol Negotiation"). Unknown versions are skipped, and spaces

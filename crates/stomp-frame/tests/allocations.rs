@@ -1,4 +1,4 @@
-//! The allocations that a frame costs, with the reason for each.
+//! Counts the allocations for decoding and encoding a frame. The comments explain each allocation.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a helper fails the test")]
 
@@ -37,7 +37,7 @@ fn count_allocations(run: impl FnOnce()) -> u64 {
     allocation_counter::measure(run).count_total
 }
 
-/// A part of a larger buffer that is shared already, as sockets feed it.
+/// Part of a larger buffer that is shared already, as it is when a socket feeds a decoder.
 fn part_of_a_buffer(text: &str) -> Bytes {
     let mut buffer = Bytes::from(format!("{text}and more bytes"));
     buffer.split_to(text.len())
@@ -51,7 +51,7 @@ fn send(headers: usize) -> String {
 }
 
 #[test]
-fn decoding_a_small_send_costs_one_allocation_for_its_index() {
+fn decoding_a_frame_with_up_to_eight_headers_costs_one_allocation() {
     let mut session = Session::new();
     for headers in 1..=8 {
         assert_eq!(
@@ -88,7 +88,8 @@ fn decoding_from_an_unshared_buffer_costs_one_more_allocation() {
     );
 }
 
-/// The index contains room for eight entries. More are allocated apart, with a capacity that doubles when it is full.
+/// The index contains room for eight entries. For more entries it allocates a buffer, whose capacity doubles when it is
+/// full.
 #[test]
 fn more_than_eight_headers_cost_one_more_allocation_for_each_doubling() {
     let mut session = Session::new();
@@ -101,7 +102,7 @@ fn more_than_eight_headers_cost_one_more_allocation_for_each_doubling() {
     }
 }
 
-/// The index, and the unescaped text.
+/// The two allocations are the index and the unescaped text.
 #[test]
 fn decoding_an_escaped_head_costs_two_allocations() {
     let mut session = Session::new();
@@ -120,7 +121,7 @@ fn decoding_an_escaped_head_costs_two_allocations() {
     );
 }
 
-/// The copy of the first piece, its growth, its reference count, and the index.
+/// The four allocations are the copy of the first piece, the growth of this buffer, its reference count, and the index.
 #[test]
 fn decoding_a_frame_in_two_pieces_costs_four_allocations() {
     let text = send(3);
@@ -195,7 +196,7 @@ fn encoding_into_a_buffer_with_enough_capacity_costs_no_allocation() {
     }
 }
 
-/// A buffer that is large enough from the start, and its reference count.
+/// The two allocations are a buffer that is large enough from the start, and its reference count.
 #[test]
 fn encoding_into_new_bytes_costs_two_allocations() {
     let frame = (0..20).fold(

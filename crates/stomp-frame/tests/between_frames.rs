@@ -1,4 +1,4 @@
-//! The decoder between frames: incomplete EOLs, and memory of frames that were returned.
+//! Tests for the decoder between two frames: incomplete EOLs, and the memory of frames that were returned.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a helper fails the test")]
 
@@ -10,7 +10,7 @@ fn decoder() -> Decoder {
     decoder
 }
 
-/// Decodes pieces, and returns `F` for each frame and `.` for each heart-beat.
+/// Decodes `pieces`, and returns a text with `F` for each frame and `.` for each heart-beat.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
     let (mut decoder, mut found) = (decoder(), String::new());
     for piece in pieces {

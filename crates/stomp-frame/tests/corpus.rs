@@ -1,16 +1,16 @@
-//! Replays the corpus of the fuzz targets in each test run.
+//! Runs the checks of the fuzz targets with the committed corpus.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-// Included by path, because the fuzz package, whose library this is, is not part of the workspace.
+// The library of the fuzz package is included by path, because this package is not part of the workspace.
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 
-/// The entries of a directory of the corpus, sorted.
+/// Returns the paths in a directory of the corpus, sorted.
 fn list(directory: &str) -> io::Result<Vec<PathBuf>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
@@ -23,10 +23,10 @@ fn list(directory: &str) -> io::Result<Vec<PathBuf>> {
 }
 
 #[test]
-fn the_checks_pass_for_the_whole_corpus() {
+fn every_input_of_the_corpus_passes_the_check_of_its_fuzz_target() {
     for (target, check) in fuzz::TARGETS {
         for path in list(target).unwrap() {
-            // If the check panics, the last path in the output is the input at fault.
+            // If the check panics, the last path in the output is the input that caused it.
             println!("{}", path.display());
             check(&fs::read(path).unwrap());
         }

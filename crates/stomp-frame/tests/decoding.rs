@@ -1,10 +1,10 @@
-//! The decoder on golden inputs, with each kind of error and at each limit.
+//! Tests for the decoder with fixed inputs: valid frames, each kind of error, and each limit.
 
 use stomp_frame::{
     Command, DecodeError, DecodeErrorKind as Kind, Decoded, Decoder, Frame, Limits, Version,
 };
 
-/// Decodes all frames in `bytes`, in `version`.
+/// Decodes all frames in `bytes` in the given version.
 fn decode(version: Version, bytes: &[u8]) -> Result<Vec<Frame>, Kind> {
     decode_within(Limits::default(), version, bytes)
 }
@@ -102,7 +102,7 @@ fn connect_is_never_unescaped() {
 }
 
 #[test]
-fn most_commands_must_not_have_a_body() {
+fn only_send_message_error_and_subscribe_1_0_may_have_a_body() {
     check_error(Version::V1_2, b"CONNECT\n\nx\0", Kind::UnexpectedBody);
     check_error(
         Version::V1_2,
@@ -368,9 +368,9 @@ fn count_in_pieces(
     Ok(items)
 }
 
-/// The limit that was exceeded first is reported. A CR exceeds none, because it may be half of an EOL.
+/// The decoder reports the limit that was exceeded first. A CR exceeds no limit, because it may be half of an EOL.
 #[test]
-fn the_reported_limit_does_not_depend_on_the_pieces() {
+fn the_reported_limit_does_not_depend_on_the_pieces_of_the_stream() {
     const ALPHABET: &[u8] = b"A\r\n:";
     const LENGTH: u32 = 5;
     for number in 0..ALPHABET.len().pow(LENGTH) {

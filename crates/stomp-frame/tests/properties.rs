@@ -1,11 +1,11 @@
-//! Properties of all frames, in pieces of any size.
+//! Properties that hold for all frames, in pieces of any size.
 
 use proptest::{collection::vec, prelude::*};
 use stomp_frame::{Command, Decoded, Decoder, EncodeError, Frame, Headers, Limits, Version};
 
 proptest! {
     #[test]
-    fn the_pieces_do_not_change_the_frames(frames in vec(frame(), 1..4), cuts in vec(1usize..40, 0..80), version in version(), crlf: bool) {
+    fn a_stream_decodes_to_the_same_frames_in_any_pieces(frames in vec(frame(), 1..4), cuts in vec(1usize..40, 0..80), version in version(), crlf: bool) {
         let mut bytes = Vec::new();
         for frame in &frames {
             bytes.extend(frame.to_bytes(version).unwrap_or_default());
@@ -82,7 +82,7 @@ fn decode<'a>(
     Ok(frames)
 }
 
-/// The frame with the `content-length` that encoding adds.
+/// Returns the frame with the `content-length` that encoding adds.
 fn with_length(mut frame: Frame) -> Frame {
     if !frame.body.is_empty() {
         let length = frame.body.len().to_string();

@@ -1,7 +1,8 @@
-//! The example frames of the three specifications: each is decoded in its own version, encoded, and decoded again.
+//! Decodes the example frames of the three specifications, each in its own version, encodes them, and decodes them
+//! again.
 //!
-//! `tests/examples/*.txt` contain them, in the order of the specification. This includes the examples that violate the
-//! specification's own grammar, with the error of the decoder.
+//! The files `tests/examples/*.txt` contain the examples in the order of the specification. Some examples violate the
+//! specification's own grammar; the files contain the decoder's error for these.
 //!
 //! ```text
 //! # SECTION: remark
@@ -16,17 +17,17 @@
 use stomp_frame::{Command, Frame, Version};
 
 #[test]
-fn the_examples_of_1_0_decode_as_intended() {
+fn the_examples_of_stomp_1_0_decode_to_the_expected_frames() {
     check(Version::V1_0, include_str!("examples/1.0.txt"), 13, 1);
 }
 
 #[test]
-fn the_examples_of_1_1_decode_as_intended() {
+fn the_examples_of_stomp_1_1_decode_to_the_expected_frames() {
     check(Version::V1_1, include_str!("examples/1.1.txt"), 17, 5);
 }
 
 #[test]
-fn the_examples_of_1_2_decode_as_intended() {
+fn the_examples_of_stomp_1_2_decode_to_the_expected_frames() {
     check(Version::V1_2, include_str!("examples/1.2.txt"), 17, 5);
 }
 
@@ -108,7 +109,7 @@ impl<'a> Example<'a> {
     }
 }
 
-/// The frame with the `content-length` that encoding adds.
+/// Returns the frame with the `content-length` that encoding adds.
 fn with_length(mut frame: Frame) -> Frame {
     if !frame.body.is_empty() && !frame.headers.contains("content-length") {
         frame

@@ -1,4 +1,4 @@
-//! Frames, commands and versions as text.
+//! Tests for the conversion of frames, commands and versions to text and back.
 
 use stomp_frame::{Command, DecodeErrorKind, Frame, Version};
 

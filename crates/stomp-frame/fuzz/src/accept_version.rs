@@ -1,4 +1,4 @@
-//! `Version::negotiate` compares whole tokens, and returns the greatest version that it knows.
+//! Checks that `Version::negotiate` compares whole tokens, and returns the greatest known version.
 
 use stomp_frame::Version;
 

@@ -1,6 +1,6 @@
-//! Structured values from a fuzz input: one byte for a choice, then texts, then the rest.
+//! Reads structured values from a fuzz input: one byte per choice, then texts, then the rest.
 //!
-//! Each input is valid. Versions, counts and limits are printable bytes, so that seeds are text files.
+//! Every input is valid. Versions, counts and limits are printable bytes, so that seeds are text files.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use stomp_frame::{Command, Limits, Version};
 /// The end of a text: a byte that does not occur in UTF-8.
 const END: u8 = 0xff;
 
-/// The rest of an input.
+/// The part of an input that was not read yet.
 pub(crate) struct Choices<'a>(&'a [u8]);
 
 impl<'a> Choices<'a> {
@@ -17,7 +17,7 @@ impl<'a> Choices<'a> {
         Choices(input)
     }
 
-    /// The next byte, or 0 after the last.
+    /// Reads the next byte; 0 at the end of the input.
     pub(crate) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else {
             return 0;
@@ -26,22 +26,23 @@ impl<'a> Choices<'a> {
         *first
     }
 
-    /// A version: `0`, `1` and `2` are STOMP 1.0, 1.1 and 1.2.
+    /// Reads a version: `0`, `1` and `2` are STOMP 1.0, 1.1 and 1.2.
     pub(crate) fn version(&mut self) -> Version {
         self.one_of(Version::ALL, b'0')
     }
 
-    /// A command: `A` is the first of [`Command::ALL`], `O` the last.
+    /// Reads a command: `A` is the first of [`Command::ALL`], `O` the last.
     pub(crate) fn command(&mut self) -> Command {
         self.one_of(Command::ALL, b'A')
     }
 
-    /// A number below eight: a digit is itself.
+    /// Reads a number below eight. The digits `0` to `7` have their usual values.
     pub(crate) fn count(&mut self) -> usize {
         usize::from(self.byte() % 8)
     }
 
-    /// Small limits for frame, head, line and headers, one byte each; `-` is the default.
+    /// Reads small limits for the frame, the head, a line and the number of headers, from one byte each. `-` is the
+    /// default.
     pub(crate) fn limits(&mut self) -> Limits {
         let default = Limits::default();
         let mut limit = |unit: usize, default: usize| match self.byte() {
@@ -56,7 +57,7 @@ impl<'a> Choices<'a> {
             .max_headers(limit(1, default.max_headers) % 65)
     }
 
-    /// The text up to the next [`END`], which is dropped, or the whole rest.
+    /// Reads the text up to the next [`END`], and drops this byte. Without an [`END`], reads the whole rest.
     pub(crate) fn text(&mut self) -> Cow<'a, str> {
         let mut parts = self.0.splitn(2, |byte| *byte == END);
         let text = parts.next().unwrap_or_default();

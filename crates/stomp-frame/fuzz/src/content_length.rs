@@ -1,4 +1,5 @@
-//! A `content-length` is one to ten digits and gives the position of the NUL; there is no frame before the NUL arrives.
+//! Checks that a `content-length` is one to ten digits and determines the position of the NUL, and that the decoder
+//! returns no frame before the NUL arrives.
 //!
 //! The input is the value of the header, a line feed, and the bytes after the head without the last NUL.
 
@@ -7,7 +8,7 @@ use stomp_frame::{DecodeErrorKind as Kind, Decoded, Decoder, Limits, Version};
 
 use super::reference;
 
-/// Checks a `content-length`, and the body after it in a second piece.
+/// Checks a frame with a `content-length`, whose body arrives in a second piece.
 pub fn check(input: &[u8]) {
     let mut parts = input.splitn(2, |byte| *byte == b'\n');
     let value = parts.next().unwrap_or_default();
@@ -51,7 +52,7 @@ pub fn check(input: &[u8]) {
     );
 }
 
-/// The number that the value means. As any line, it may end with CR LF.
+/// Parses the value. As in any line, a CR before the LF is not part of it.
 fn content_length(value: &[u8]) -> Option<usize> {
     reference::content_length(std::str::from_utf8(value.strip_suffix(b"\r").unwrap_or(value)).ok()?)
 }

@@ -1,12 +1,12 @@
-//! Checks for each frame that is encoded.
+//! Checks that apply to every frame that is encoded.
 
 use bytes::BytesMut;
 use stomp_frame::{Command, Encoder, Frame, Version};
 
 use super::reference;
 
-/// Checks that `frame` is encoded as exactly this frame if `version` can express it, and that nothing is written
-/// otherwise.
+/// Checks that the bytes of `frame` decode to exactly this frame if `version` can express it, and that nothing is
+/// written otherwise.
 pub(crate) fn check(frame: &Frame, version: Version) {
     const BEFORE: &[u8] = b"earlier bytes";
     let mut out = BytesMut::from(BEFORE);
@@ -21,7 +21,7 @@ pub(crate) fn check(frame: &Frame, version: Version) {
         assert_eq!(out, BEFORE, "{result:?}");
         return;
     };
-    // Any bytes after the frame would be an error.
+    // `parse` fails if any bytes follow the frame.
     let decoded = Frame::parse(bytes.to_vec(), version);
     assert_eq!(
         decoded.as_ref(),
@@ -37,7 +37,7 @@ pub(crate) fn check(frame: &Frame, version: Version) {
     check_parts(frame, version, bytes);
 }
 
-/// Checks that a frame that was decoded in `version` can be encoded in it.
+/// Checks that a frame that was decoded in `version` can be encoded in the same version.
 pub(crate) fn check_decoded(frame: &Frame, version: Version) {
     // In STOMP 1.0 the body of a SUBSCRIBE is ignored, but its content-length remains.
     let has_lost_body = version == Version::V1_0 && frame.command == Command::Subscribe;
@@ -48,7 +48,7 @@ pub(crate) fn check_decoded(frame: &Frame, version: Version) {
     check(frame, version);
 }
 
-/// The frame with the `content-length` that encoding adds.
+/// Returns the frame with the `content-length` that encoding adds.
 fn with_length(frame: &Frame) -> Frame {
     let frame = frame.clone();
     match frame.body.len() {

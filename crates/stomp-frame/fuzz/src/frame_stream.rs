@@ -1,13 +1,14 @@
-//! The pieces of a stream do not change the result, errors are permanent, and the buffered bytes are bounded.
+//! Checks that a stream decodes to the same result in any pieces, that errors are permanent, and that the buffered
+//! bytes are bounded.
 //!
-//! The input is a version, the course of the negotiation, limits, the number of piece sizes, these sizes, and the
-//! stream.
+//! The input consists of a version, a number whose bits set the other fields of `Session`, limits, the number of piece
+//! sizes, these sizes, and the stream.
 
 use stomp_frame::{DecodeError, Decoded, Decoder, Frame, Limits, Version};
 
 use super::{choices::Choices, encoding};
 
-/// Checks a stream, whole and in pieces.
+/// Checks a stream that arrives as a whole, and then in pieces.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
     let version = choices.version();
@@ -31,7 +32,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// The stream in pieces of these sizes, repeated; of one byte if there are no sizes.
+/// Cuts the stream into pieces of these sizes, which repeat. Without sizes, each piece is one byte.
 fn pieces<'a>(mut stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     let mut sizes = sizes.iter().copied().cycle();
     let mut pieces = Vec::new();
@@ -45,9 +46,9 @@ fn pieces<'a>(mut stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
 
 struct Session {
     version: Version,
-    /// `resume` is called at the start.
+    /// True if `resume` is called at the start.
     is_negotiated: bool,
-    /// `resume` is called when the decoder stops.
+    /// True if `resume` is called when the decoder stops.
     resumes: bool,
     /// The number of pieces that are fed between calls of `decode`.
     fed_at_once: usize,
@@ -59,7 +60,7 @@ struct Session {
 struct Outcome {
     /// The frames, with the version in which they were decoded.
     frames: Vec<(Frame, Version)>,
-    /// The number of buffered bytes, or the error.
+    /// The number of buffered bytes at the end, or the error.
     end: Result<usize, DecodeError>,
     is_stopped: bool,
 }
@@ -79,7 +80,7 @@ impl Session {
                 decoder.buffered_bytes(),
                 pieces.iter().map(|piece| piece.len()).sum::<usize>(),
             );
-            // Half an EOL is buffered even if the limit is 0.
+            // The CR of an incomplete EOL is buffered even if the limit is 0.
             assert!(
                 buffered <= self.limits.max_frame_bytes.max(1) + new,
                 "{buffered} bytes buffered"

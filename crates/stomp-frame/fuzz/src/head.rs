@@ -1,6 +1,6 @@
-//! A head is decoded according to the grammar, and a decoded frame can be encoded again.
+//! Checks that a head is decoded according to the grammar, and that a decoded frame can be encoded again.
 //!
-//! The input is a version, then the head without its last two EOLs. It may contain a body.
+//! The input consists of a version, and the head without its last two EOLs. The bytes may also contain a body.
 
 use stomp_frame::Frame;
 
@@ -30,7 +30,7 @@ pub fn check(input: &[u8]) {
                 .for_each(|name| assert!(frame.headers.remove(name)));
             encoding::check(&frame, version);
         }
-        // The receipt is correct or missing.
+        // An error contains the correct receipt, or none.
         Err(error) if error.receipt().is_some() && rest == b"\0" => {
             assert_eq!(
                 error.receipt(),

@@ -1,4 +1,4 @@
-//! A `heart-beat` is exactly two runs of digits, and parses from its own text.
+//! Checks that a `heart-beat` is exactly two runs of digits, and that its text parses to the same value.
 
 use stomp_frame::HeartBeat;
 

@@ -1,8 +1,8 @@
-//! Checks that the codec must pass for any input, one module per fuzz target.
+//! The checks that the codec must pass for any input, in one module for each fuzz target.
 //!
-//! The targets in `fuzz_targets/` call them with the inputs of libFuzzer. `tests/corpus.rs` of stomp-frame includes
-//! this file and calls them with the committed corpus, in each `cargo test`, so the only dependency is stomp-frame
-//! itself. [`choices`] parses inputs, in a format that people can type.
+//! The targets in `fuzz_targets/` call the checks with the inputs of libFuzzer. `tests/corpus.rs` of stomp-frame
+//! includes this file, and calls the checks with the committed corpus in each `cargo test`; so they use no crates that
+//! stomp-frame does not use. [`choices`] parses the inputs, whose format people can type.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
-//! A second codec, written to be simple instead of fast.
+//! A second codec to compare with, which is simple instead of fast.
 
 use stomp_frame::{Command, Frame, Headers, Version};
 
-/// Parses exactly one frame, with EOLs around it.
+/// Parses exactly one frame; `None` if it is invalid. EOLs before and after the frame are allowed.
 pub(crate) fn frame(bytes: &[u8], version: Version) -> Option<Frame> {
     let (lines, rest) = head(bytes);
     let (command, headers) = parse_lines(&lines, version)?;
@@ -26,7 +26,7 @@ pub(crate) fn frame(bytes: &[u8], version: Version) -> Option<Frame> {
     })
 }
 
-/// Splits a head after any EOLs into its lines, without their EOLs. Also returns the bytes after the head.
+/// Skips EOLs, and splits the following head into its lines, without their EOLs. Also returns the bytes after the head.
 pub(crate) fn head(mut bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     let mut lines = Vec::new();
     while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
@@ -42,7 +42,7 @@ pub(crate) fn head(mut bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     (lines, bytes)
 }
 
-/// Parses the lines of a head.
+/// Parses the lines of a head; `None` if they are invalid.
 fn parse_lines(lines: &[&[u8]], version: Version) -> Option<(Command, Headers)> {
     let (first, rest) = lines.split_first()?;
     let command = Command::from_bytes(first)?;
@@ -61,7 +61,7 @@ fn parse_lines(lines: &[&[u8]], version: Version) -> Option<(Command, Headers)> 
     ))
 }
 
-/// The receipt in the lines of a head, even if everything else is malformed.
+/// Finds the receipt in the lines of a head, even if everything else is malformed.
 pub(crate) fn receipt(lines: &[&[u8]], version: Version) -> Option<Box<str>> {
     let (first, rest) = lines.split_first()?;
     let command = Command::from_bytes(first).unwrap_or(Command::Send);
@@ -89,7 +89,7 @@ pub(crate) fn is_expressible(frame: &Frame, version: Version) -> bool {
             .all(|header| !header.0.is_empty() && is_valid(header))
 }
 
-/// A `content-length`: one to ten digits.
+/// Parses a `content-length`: one to ten digits.
 pub(crate) fn content_length(text: &str) -> Option<usize> {
     let is_number =
         (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,7 +1,8 @@
-//! Headers reflect all changes, and a frame is encoded as exactly this frame or not at all.
+//! Checks that headers reflect all changes, and that the bytes of a frame decode to exactly this frame, or encoding
+//! fails.
 //!
-//! The input is a version, a command, the number of changes to the headers, the changes, and the body. A change is `+`,
-//! `=` or `-` for `append`, `insert` or `remove`, then a name and a value.
+//! The input consists of a version, a command, the number of changes to the headers, the changes, and the body. A
+//! change is `+`, `=` or `-` for `append`, `insert` or `remove`, then a name and a value.
 
 use stomp_frame::{Frame, Headers};
 

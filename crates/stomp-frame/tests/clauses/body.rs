@@ -34,7 +34,7 @@ fn only_send_message_and_error_may_have_a_body() {
 // "Header content-length"
 //
 // "If a content-length header is included, this number of octets MUST be read, regardless of whether or not there are
-// NULL octets in the body.": decoding.rs, `a_body_with_content_length_may_contain_nul`.
+// NULL octets in the body.": see `a_body_with_content_length_may_contain_nul` in decoding.rs.
 
 /// "All frames MAY include a content-length header."
 #[test]
@@ -99,8 +99,8 @@ fn a_body_with_content_length_still_ends_with_nul() {
     );
 }
 
-/// "If the frame body contains NULL octets, the frame MUST include a content-length header." (And with any other body
-/// it SHOULD.)
+/// "If the frame body contains NULL octets, the frame MUST include a content-length header." With any other body, it
+/// SHOULD include one.
 #[test]
 fn every_body_is_encoded_with_its_content_length() {
     for (version, command) in pairs(Version::ALL, WITH_BODY) {
@@ -118,9 +118,10 @@ fn every_body_is_encoded_with_its_content_length() {
     }
 }
 
-// "Header content-type": "its value MUST be a MIME type". This is for applications; the codec accepts any value.
+// "Header content-type": "its value MUST be a MIME type". Applications must ensure this; the codec accepts any value.
 
-/// "All STOMP clients and servers MUST support UTF-8 encoding and decoding." A body is bytes, in any encoding.
+/// "All STOMP clients and servers MUST support UTF-8 encoding and decoding." A body may contain text in any encoding,
+/// or other bytes.
 #[test]
 fn a_body_may_contain_any_bytes() {
     let body: Vec<u8> = (0..=255).chain("日本".bytes()).collect();

@@ -1,4 +1,4 @@
-//! The differences of STOMP 1.1 and 1.0.
+//! The clauses of STOMP 1.1 and 1.0 that differ from STOMP 1.2.
 
 use super::{escaped_commands, inexpressible, missing_header, parse, send};
 use stomp_frame::{
@@ -8,10 +8,11 @@ use stomp_frame::{
 
 // STOMP 1.1
 //
-// "Undefined escape sequences such as \r (octet 92 and 114) MUST be treated as a fatal protocol error.": decoding.rs,
-// `escapes_depend_on_the_version`.
+// "Undefined escape sequences such as \r (octet 92 and 114) MUST be treated as a fatal protocol error.": see
+// `escapes_depend_on_the_version` in decoding.rs.
 
-/// "Conversely when encoding frame headers, the reverse transformation MUST be applied." There is none for CR.
+/// "Conversely when encoding frame headers, the reverse transformation MUST be applied." STOMP 1.1 has no
+/// transformation for CR.
 #[test]
 fn stomp_1_1_cannot_express_cr() {
     for command in escaped_commands() {
@@ -31,10 +32,12 @@ fn stomp_1_1_cannot_express_cr() {
     }
 }
 
-/// `frame = command LF *( header LF ) LF *OCTET NULL *( LF )`, in 1.0 too, so a CR before the LF would belong
-/// to the value. But peers that write CR LF mean an end of line, so decoding accepts it. Encoding writes LF alone.
+/// `frame = command LF *( header LF ) LF *OCTET NULL *( LF )`
+///
+/// According to this production, a CR before the LF belongs to the value, also in 1.0. But a peer that sends CR LF
+/// means an end of line, so decoding accepts it as such. Encoding writes LF alone.
 #[test]
-fn cr_lf_also_ends_a_line_in_1_0_and_1_1() {
+fn cr_lf_also_ends_a_line_in_stomp_1_0_and_1_1() {
     for version in [V1_0, V1_1] {
         let frame = send().with_header("a", "b").with_body("c");
         assert_eq!(parse(version, "\r\nSEND\r\na:b\r\n\r\nc\0\r\n"), Ok(frame));
@@ -74,10 +77,10 @@ fn stomp_1_0_has_no_escapes() {
     }
 }
 
-/// `header-value = 1*<any CHAR except LF>`, where CHAR is US-ASCII. Peers send empty values all the same.
-/// (other characters: value_encoding.rs, `headers_must_be_utf_8`)
+/// `header-value = 1*<any CHAR except LF>`, where CHAR is US-ASCII. But peers send empty values, so they are
+/// allowed. For characters that are not ASCII, see `headers_must_be_utf_8` in value_encoding.rs.
 #[test]
-fn a_value_may_also_be_empty_in_1_0() {
+fn a_header_value_may_also_be_empty_in_stomp_1_0() {
     let frame = send().with_header("a", "");
     assert_eq!(parse(V1_0, "SEND\na:\n\n\0"), Ok(frame.clone()));
     assert_eq!(frame.to_bytes(V1_0).unwrap(), "SEND\na:\n\n\0");
@@ -86,7 +89,7 @@ fn a_value_may_also_be_empty_in_1_0() {
 /// "If a content-length header is included, this number of bytes should be read, regardless of whether or not there are
 /// null characters in the body."
 #[test]
-fn content_length_also_counts_in_1_0_and_1_1() {
+fn content_length_also_sets_the_length_of_the_body_in_stomp_1_0_and_1_1() {
     let expected = send().with_header("content-length", "3").with_body("a\0b");
     for version in [V1_0, V1_1] {
         assert_eq!(
@@ -101,9 +104,9 @@ fn content_length_also_counts_in_1_0_and_1_1() {
 }
 
 /// "The body of the SUBSCRIBE command is ignored." This includes a body with a content-length.
-/// (a body without one: decoding.rs, `most_commands_must_not_have_a_body`)
+/// For a body without one, see `only_send_message_error_and_subscribe_1_0_may_have_a_body` in decoding.rs.
 #[test]
-fn the_ignored_body_of_a_1_0_subscribe_may_have_a_content_length() {
+fn the_ignored_body_of_a_stomp_1_0_subscribe_may_have_a_content_length() {
     let expected = Frame::new(Command::Subscribe)
         .with_header("destination", "/a")
         .with_header("content-length", "3");
@@ -116,7 +119,7 @@ fn the_ignored_body_of_a_1_0_subscribe_may_have_a_content_length() {
     );
 }
 
-/// `client-command` of 1.0 has neither NACK nor STOMP.
+/// The production `client-command` of STOMP 1.0 contains neither `NACK` nor `STOMP`.
 #[test]
 fn stomp_1_0_has_no_nack_and_no_stomp_frame() {
     for (command, header) in [
@@ -140,7 +143,7 @@ fn stomp_1_0_has_no_nack_and_no_stomp_frame() {
 
 /// "It requires either a destination header or an id header"
 #[test]
-fn a_1_0_unsubscribe_may_use_the_destination() {
+fn a_stomp_1_0_unsubscribe_may_use_the_destination_instead_of_an_id() {
     let by_destination = Frame::new(Command::Unsubscribe).with_header("destination", "/a");
     assert_eq!(by_destination.validate(V1_0), Ok(()));
     assert_eq!(missing_header(V1_1, &by_destination), Some("id"));

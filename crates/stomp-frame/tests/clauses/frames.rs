@@ -6,7 +6,8 @@ use stomp_frame::{
 };
 
 /// "an end-of-line (EOL), which consists of an OPTIONAL carriage return (octet 13) followed by a REQUIRED line feed"
-/// (CR LF everywhere: decoding.rs, `lines_may_end_with_cr_lf`)
+///
+/// For a frame whose lines all end with CR LF, see `lines_may_end_with_cr_lf` in decoding.rs.
 #[test]
 fn each_line_may_end_with_lf_or_cr_lf() {
     let expected = Ok(send().with_header("a", "b").with_body("c"));
@@ -106,7 +107,8 @@ fn eols_may_separate_frames() {
 }
 
 /// "All commands and header names referenced in this document are case sensitive."
-/// (commands: decoding.rs, `malformed_frames_are_errors`)
+///
+/// For commands, see `malformed_frames_are_errors` in decoding.rs.
 #[test]
 fn header_names_are_case_sensitive() {
     let frame = parse(

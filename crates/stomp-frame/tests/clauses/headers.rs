@@ -11,7 +11,7 @@ use stomp_frame::{
 /// "only the first header entry SHOULD be used as the value of header entry. Subsequent values are only used to
 /// maintain a history of state changes of the header"
 #[test]
-fn the_first_of_repeated_headers_counts_and_all_are_readable() {
+fn the_first_of_repeated_headers_is_used_and_all_are_readable() {
     let text = "MESSAGE\nfoo:World\nbar:1\nfoo:Hello\n\n\0";
     let frame = parse(V1_2, text).unwrap();
     assert_eq!(frame.headers.get("foo"), Some("World"));
@@ -20,9 +20,9 @@ fn the_first_of_repeated_headers_counts_and_all_are_readable() {
     assert_eq!(frame.to_bytes(V1_2).unwrap(), text);
 }
 
-/// The same clause, for the header that the codec itself uses.
+/// The clause "Repeated Header Entries" also applies to the header that the codec itself uses.
 #[test]
-fn the_first_of_repeated_content_lengths_counts() {
+fn the_first_of_repeated_content_length_headers_is_used() {
     let frame = parse(V1_2, "SEND\ncontent-length:1\ncontent-length:x\n\na\0").unwrap();
     assert_eq!(frame.body, "a");
     assert_eq!(
@@ -42,11 +42,11 @@ fn the_first_of_repeated_content_lengths_counts() {
 // "Size Limits"
 //
 // "servers MAY place maximum limits on: the number of frame headers allowed in a single frame, the maximum length of
-// header lines, the maximum size of a frame body": decoding.rs, `limits_are_exact_to_the_byte`.
+// header lines, the maximum size of a frame body": see `limits_are_exact_to_the_byte` in decoding.rs.
 
 /// "If these limits are exceeded the server SHOULD send the client an ERROR frame": `is_limit` identifies these errors.
 #[test]
-fn exceeded_limits_are_distinct_from_grammar_errors() {
+fn is_limit_distinguishes_exceeded_limits_from_grammar_errors() {
     let limits = Limits::default()
         .max_frame_bytes(64)
         .max_head_bytes(48)
@@ -87,7 +87,7 @@ fn exceeded_limits_are_distinct_from_grammar_errors() {
 
 /// `command = client-command | server-command`
 #[test]
-fn exactly_fifteen_commands_exist() {
+fn exactly_the_fifteen_commands_of_the_specification_are_accepted() {
     let words = "SEND SUBSCRIBE UNSUBSCRIBE BEGIN COMMIT ABORT ACK NACK DISCONNECT CONNECT STOMP \
                  CONNECTED MESSAGE RECEIPT ERROR";
     assert_eq!(words.split(' ').count(), 15);
@@ -115,7 +115,7 @@ fn exactly_fifteen_commands_exist() {
 
 /// `header-name = 1*<any OCTET except CR or LF or ":">`, `header-value = *<any OCTET except CR or LF or ":">`
 #[test]
-fn a_header_name_must_not_be_empty_but_a_value_may() {
+fn a_header_value_may_be_empty_but_a_header_name_must_not() {
     assert_eq!(
         parse(V1_2, "SEND\na:\n\n\0"),
         Ok(send().with_header("a", ""))
@@ -133,10 +133,10 @@ fn a_header_name_must_not_be_empty_but_a_value_may() {
     );
 }
 
-/// The same productions. NUL is an OCTET too, but a NUL in a head is an error, because the end of the frame would be
-/// ambiguous.
+/// The productions `header-name` and `header-value` allow any other byte. This includes NUL, but a NUL in a head is an
+/// error, because the end of the frame would be ambiguous.
 #[test]
-fn names_and_values_may_contain_any_other_byte() {
+fn header_names_and_values_may_contain_any_byte_except_special_ones_and_nul() {
     for byte in (1..=0x7f)
         .map(char::from)
         .filter(|byte| !"\r\n:\\".contains(*byte))
@@ -162,10 +162,10 @@ fn names_and_values_may_contain_any_other_byte() {
     }
 }
 
-/// The same productions allow no colon in a value. Widely used clients write one all the same, and its meaning is
-/// unambiguous: decoding accepts it as data, and encoding escapes it.
+/// The production `header-value` allows no colon. But widely used clients send values with colons, and their meaning is
+/// unambiguous: decoding accepts a colon as data, and encoding escapes it.
 #[test]
-fn a_colon_in_a_value_is_part_of_it() {
+fn a_colon_in_a_header_value_is_part_of_the_value() {
     for version in Version::ALL {
         let frame = send().with_header("a", "b:c::").with_header("d", ":");
         assert_eq!(parse(version, "SEND\na:b:c::\nd::\n\n\0"), Ok(frame));
@@ -175,7 +175,8 @@ fn a_colon_in_a_value_is_part_of_it() {
 }
 
 /// `header = header-name ":" header-value`
-/// (a line without a colon: decoding.rs, `malformed_frames_are_errors`)
+///
+/// For a line without a colon, see `malformed_frames_are_errors` in decoding.rs.
 #[test]
 fn a_header_cannot_continue_on_the_next_line() {
     for text in [

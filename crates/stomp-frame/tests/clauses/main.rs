@@ -2,7 +2,7 @@
 //!
 //! The order is that of STOMP 1.2: frames, value encoding, body, content-length, repeated headers, size limits,
 //! grammar, and the headers that each frame requires; then the differences of 1.1 and 1.0. Each test quotes its clause.
-//! Where the specifications leave a choice, the comment names the one we made.
+//! If the specifications leave a choice, the comment explains our choice.
 
 mod body;
 mod earlier_versions;
@@ -17,7 +17,7 @@ fn parse(version: Version, bytes: impl AsRef<[u8]>) -> Result<Frame, DecodeError
     Frame::parse(Bytes::copy_from_slice(bytes.as_ref()), version).map_err(|error| error.kind())
 }
 
-/// The character that prevents encoding `frame` in `version`.
+/// The character because of which `frame` cannot be encoded in `version`; `None` if there is none.
 fn inexpressible(version: Version, frame: &Frame) -> Option<char> {
     match frame.to_bytes(version) {
         Err(EncodeError::Inexpressible { character, .. }) => Some(character),
@@ -25,7 +25,7 @@ fn inexpressible(version: Version, frame: &Frame) -> Option<char> {
     }
 }
 
-/// The header that `frame` lacks in `version`.
+/// The header that `version` requires and `frame` lacks; `None` if there is none.
 fn missing_header(version: Version, frame: &Frame) -> Option<&'static str> {
     match frame.validate(version) {
         Err(InvalidFrame::MissingHeader { name, .. }) => Some(name),
@@ -33,7 +33,7 @@ fn missing_header(version: Version, frame: &Frame) -> Option<&'static str> {
     }
 }
 
-/// All pairs of an item of `first` and an item of `second`.
+/// All pairs that consist of an item of `first` and an item of `second`.
 fn pairs<A: Copy, B: Copy, const N: usize>(
     first: impl IntoIterator<Item = A>,
     second: [B; N],
@@ -45,14 +45,14 @@ fn send() -> Frame {
     Frame::new(Command::Send)
 }
 
-/// All commands whose frames are escaped.
+/// All commands whose frames have escapes.
 fn escaped_commands() -> impl Iterator<Item = Command> {
     Command::ALL
         .into_iter()
         .filter(|command| !UNESCAPED.contains(command))
 }
 
-/// The commands that open a session.
+/// The commands that open a session, whose frames have no escapes.
 const UNESCAPED: [Command; 3] = [Command::Connect, Command::Stomp, Command::Connected];
 
 const WITH_BODY: [Command; 3] = [Command::Send, Command::Message, Command::Error];

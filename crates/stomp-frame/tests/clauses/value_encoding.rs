@@ -30,7 +30,8 @@ fn headers_must_be_utf_8() {
             Ok(expected)
         );
     }
-    // A lone continuation byte, truncated sequences, an overlong one, a surrogate, beyond U+10FFFF, Latin-1.
+    // A lone continuation byte, two truncated sequences, an overlong sequence, a surrogate, a code point beyond
+    // U+10FFFF, and Latin-1.
     let invalid = [
         &b"\x80"[..],
         b"\xc3",
@@ -60,7 +61,7 @@ fn cr_lf_colon_and_backslash_are_escaped_when_encoding() {
     }
 }
 
-/// The same clause, for a decoded frame: it is escaped for the version in which it is encoded.
+/// The same clause applies to a decoded frame: its headers are escaped for the version in which it is encoded.
 #[test]
 fn a_decoded_frame_can_be_encoded_in_another_version() {
     let decoded = |version, text: &str| parse(version, text).unwrap();
@@ -178,9 +179,10 @@ fn connect_stomp_and_connected_are_never_escaped() {
 }
 
 /// "STOMP servers MUST handle a STOMP frame in the same manner as a CONNECT frame."
-/// (what stopping means: decoding.rs, `the_decoder_stops_after_connect`)
+///
+/// For the effects of stopping, see `the_decoder_stops_after_connect` in decoding.rs.
 #[test]
-fn the_decoder_stops_after_connect_stomp_and_connected_only() {
+fn the_decoder_stops_only_after_connect_stomp_and_connected() {
     for command in Command::ALL {
         let mut decoder = Decoder::new(Limits::default());
         decoder.feed(format!("{command}\n\n\0"));

@@ -10,7 +10,7 @@ use proptest::{
 use std::ops::Range;
 use stomp_frame::Limits;
 
-/// One to three frames, some bytes of which are changed.
+/// Generates one to three frames, and changes some of their bytes.
 pub(crate) fn mutated_stream() -> impl Strategy<Value = Vec<u8>> {
     let changes = prop_oneof![1 => Just(Vec::new()), 3 => vec(change(), 1..4)];
     (vec(frame(), 1..4), changes).prop_map(|(frames, changes)| {
@@ -27,7 +27,7 @@ enum Change {
     Replace(Index, u8),
     Insert(Index, u8),
     Delete(Index),
-    /// Inserts a line after some LF.
+    /// Inserts one of [`LINES`] after an LF.
     Splice(Index, &'static [u8]),
     Truncate(Index),
 }
@@ -64,7 +64,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Lines with a meaning, lines that are errors, and whole frames.
+/// Lines to insert: lines with a special meaning, invalid lines, and whole frames.
 const LINES: &[&[u8]] = &[
     b"content-length:0\n",
     b"content-length:1\n",
@@ -98,8 +98,8 @@ const LINES: &[&[u8]] = &[
     b"CONNECT\nx:\\t\n\n\0",
 ];
 
-/// The bytes of a frame, followed by EOLs. It is valid in each version, except that one in ten may have a forbidden
-/// body.
+/// Generates the bytes of a frame, followed by EOLs. The frame is valid in each version, except that one in ten may
+/// have a forbidden body.
 fn frame() -> impl Strategy<Value = Vec<u8>> {
     let texts = &[
         "a",
@@ -155,7 +155,7 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
 
 const BODIES: &[&[u8]] = &[b"\0", b"a\0b\0", b"\n\nSEND\n\n\0", b"\r\n\0\n"];
 
-/// Limits, most of them out of reach. `max_line_bytes` is at least the length of the longest command.
+/// Generates limits, most of which no frame reaches. `max_line_bytes` is at least the length of the longest command.
 pub(crate) fn limits() -> impl Strategy<Value = Limits> {
     let limit = |few: Range<usize>| prop_oneof![3 => Just(usize::MAX), 1 => few];
     (limit(7..150), limit(6..100), limit(11..40), limit(0..8)).prop_map(

@@ -1,23 +1,24 @@
-//! The reference decoder.
+//! The reference decoder, see [`parse`].
 
 use stomp_frame::{
     DecodeErrorKind as Kind, Limits,
     Version::{self, V1_0, V1_2},
 };
 
-/// The content of a stream.
+/// The result of parsing a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
     pub(crate) frames: Vec<PlainFrame>,
-    /// All errors in the bytes after these frames.
+    /// All errors in the bytes after `frames`.
     pub(crate) errors: Vec<Kind>,
     /// The `receipt` header of the frame with the errors.
     pub(crate) receipt: Option<String>,
-    /// A decoder must fail now. It may report some errors of an incomplete frame later.
+    /// True if a decoder must fail now. If false, it may report the errors later, when the incomplete frame is
+    /// complete.
     pub(crate) must_fail: bool,
 }
 
-/// A frame, of standard types.
+/// A frame that consists of types of the standard library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainFrame {
     pub(crate) command: String,
@@ -25,9 +26,7 @@ pub(crate) struct PlainFrame {
     pub(crate) body: Vec<u8>,
 }
 
-/// Parses a whole stream.
-///
-/// frame-stream = 1*frame, with *( EOL ) between them
+/// Parses a whole stream: frames with any number of EOLs between them.
 pub(crate) fn parse(version: Version, limits: &Limits, bytes: &[u8]) -> Parsed {
     let mut parsed = Parsed::default();
     let mut rest = bytes;
@@ -72,7 +71,7 @@ fn parse_frame(
         return None;
     }
 
-    // The content-length, or else up to the first NUL.
+    // The body has the length in `content-length`, or else ends at the first NUL.
     let length = head
         .first("content-length")
         .map(|digits| number(&digits).unwrap());
@@ -121,11 +120,11 @@ fn parse_frame(
 /// The lines of a head, without their EOLs.
 #[derive(Debug, Default)]
 struct Head {
-    /// The complete lines, without the empty one.
+    /// The complete lines, except the empty line.
     lines: Vec<Vec<u8>>,
-    /// The incomplete line.
+    /// The last line, if it is incomplete.
     last: Vec<u8>,
-    /// Bytes up to the end of the input, the end of the head or a NUL, whichever is first.
+    /// The number of bytes up to the end of the input, the end of the head or a NUL, whichever is first.
     length: usize,
     /// The position of the body, if the head is complete.
     end: Option<usize>,
@@ -133,7 +132,7 @@ struct Head {
 }
 
 impl Head {
-    /// EOL = [CR] LF
+    /// Splits `bytes` into lines, up to the end of the head. The end of a line is `EOL = [CR] LF`.
     fn parse(bytes: &[u8]) -> Head {
         let mut head = Head::default();
         for byte in bytes {
@@ -157,12 +156,12 @@ impl Head {
         head
     }
 
-    /// The command, or the bytes of it so far.
+    /// The command, or the bytes of the command that have arrived.
     fn command(&self) -> &[u8] {
         self.lines.first().unwrap_or(&self.last)
     }
 
-    /// header = header-name ":" header-value
+    /// The names and values of all complete headers: `header = header-name ":" header-value`.
     fn headers(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let split = |line: &Vec<u8>| {
             let colon = line.iter().position(|byte| *byte == b':')?;
@@ -171,7 +170,7 @@ impl Head {
         self.lines.iter().skip(1).filter_map(split).collect()
     }
 
-    /// The first value of `name`.
+    /// The value of the first header named `name`.
     fn first(&self, name: &str) -> Option<Vec<u8>> {
         self.headers()
             .into_iter()
@@ -179,7 +178,7 @@ impl Head {
             .map(|(_, value)| value)
     }
 
-    /// All errors that do not concern encoding and escapes.
+    /// Finds all errors except those of the encoding and the escapes.
     fn errors(&self, limits: &Limits) -> Vec<Kind> {
         let mut errors = Vec::new();
         let mut check = |is_error: bool, kind: Kind| errors.extend(is_error.then_some(kind));
@@ -208,7 +207,7 @@ impl Head {
             Kind::InvalidContentLength,
         );
 
-        // A line that has begun is a header, unless it may still become the empty line.
+        // An incomplete line counts as a header, unless it may still become the empty line.
         let last = if self.lines.is_empty() {
             0
         } else {
@@ -223,7 +222,7 @@ impl Head {
             longest > limits.max_line_bytes,
             Kind::LineTooLong(limits.max_line_bytes),
         );
-        // An incomplete head needs one more LF at least, and a frame a NUL.
+        // An incomplete head needs at least one more LF, and the frame needs a NUL.
         let length = if self.end.is_some() {
             self.length
         } else {
@@ -240,7 +239,7 @@ impl Head {
         errors
     }
 
-    /// The headers as text, unless their encoding or escapes have errors.
+    /// The headers as text. If their encoding or escapes are invalid, returns `None` and adds the errors to `errors`.
     fn texts(&self, version: Version, errors: &mut Vec<Kind>) -> Option<Vec<(String, String)>> {
         let mut text = |bytes| {
             self.text(version, bytes)
@@ -258,7 +257,7 @@ impl Head {
             .collect()
     }
 
-    /// A name or a value, unescaped.
+    /// Unescapes a name or a value.
     fn text(&self, version: Version, bytes: Vec<u8>) -> Result<String, Kind> {
         let is_escaped =
             version != V1_0 && !matches!(self.command(), b"CONNECT" | b"STOMP" | b"CONNECTED");
@@ -275,7 +274,7 @@ fn without_cr(line: &[u8]) -> Vec<u8> {
     line.strip_suffix(b"\r").unwrap_or(line).to_vec()
 }
 
-/// A `content-length`: one to ten digits.
+/// Parses a `content-length`: one to ten digits.
 fn number(digits: &[u8]) -> Option<usize> {
     if digits.is_empty() || digits.len() > 10 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -283,6 +282,8 @@ fn number(digits: &[u8]) -> Option<usize> {
     String::from_utf8(digits.to_vec()).unwrap().parse().ok()
 }
 
+/// Unescapes text; `None` if an escape is undefined.
+///
 /// "When decoding frame headers, the following transformations MUST be applied"
 fn unescape(version: Version, text: &str) -> Option<String> {
     let mut plain = String::new();
@@ -303,7 +304,7 @@ fn unescape(version: Version, text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// command = client-command | server-command
+/// All commands: `command = client-command | server-command`.
 pub(crate) const COMMANDS: [&str; 15] = [
     "SEND",
     "SUBSCRIBE",

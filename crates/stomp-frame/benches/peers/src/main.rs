@@ -1,4 +1,4 @@
-//! Other codecs, this crate and the floor, in one run: `cargo run --release`.
+//! Compares other codecs, this crate and the floor in one run: `cargo run --release`.
 
 #[allow(dead_code, reason = "only decoding is compared")]
 #[path = "../../floor.rs"]

@@ -8,7 +8,7 @@ use stomp_rs::protocol::{ClientCommand, FrameParser, ServerCommand, StompMessage
 use tokio_stomp_2::client::ClientCodec;
 use tokio_util::codec::Decoder;
 
-/// Decodes a workload with one codec. The error is the reason why this codec cannot.
+/// A function that decodes a workload with one codec. The error is the reason why this codec cannot decode it.
 type Decodes = fn(Workload) -> Result<Repeat, &'static str>;
 
 pub(crate) const PEERS: [(&str, Decodes); 3] = [
@@ -36,7 +36,7 @@ fn stomp_parser(Workload { pieces, .. }: Workload) -> Result<Repeat, &'static st
     Ok(Box::new(move |times| (0..times).for_each(|_| decode())))
 }
 
-/// Decodes pieces of any size, from one side of a connection.
+/// Decodes pieces of any size. One parser decodes the frames of either clients or servers.
 fn stomp_rs(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static str> {
     fn repeat<C: stomp_rs::protocol::Command + Clone + 'static>(
         pieces: Vec<Bytes>,
@@ -65,7 +65,7 @@ fn stomp_rs(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static st
     })
 }
 
-/// Decodes from a buffer, as with `Framed`, and only the frames of a server.
+/// Decodes from a buffer, as `Framed` does. Decodes only frames that a server sends.
 fn tokio_stomp_2(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static str> {
     if is_sent(&pieces[0]) {
         return Err("the codec of a client does not decode SEND");
