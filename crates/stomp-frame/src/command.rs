@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 
 /// The command of a frame.
 ///
-/// Commands are case sensitive. The specifications define no others, so this enum is exhaustive, and decoding a frame
-/// with an unknown command fails.
+/// Commands are case sensitive. The specifications define no other commands, so this enum is exhaustive, and decoding a
+/// frame with an unknown command fails.
 ///
 /// ```
 /// use stomp_frame::Command;

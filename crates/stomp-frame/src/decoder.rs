@@ -157,7 +157,8 @@ impl Decoder {
         self.input.feed(bytes.into(), || self.state.frame_len());
     }
 
-    /// Decodes the next frame or heart-beat; `None` if it needs more bytes, or [`resume`](Decoder::resume).
+    /// Decodes the next frame or heart-beat. Returns `None` if it needs more bytes, or if the decoder is
+    /// [stopped](Decoder::is_stopped).
     ///
     /// # Errors
     ///

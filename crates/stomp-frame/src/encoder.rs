@@ -8,9 +8,9 @@ use bytes::{BufMut, BytesMut};
 
 /// Appends frames to a buffer, in one version of the protocol.
 ///
-/// [`encode`](Encoder::encode) appends a whole frame. To encode a frame in parts, so that many receivers share the
-/// parts that are the same for all, call [`command`](Encoder::command), then [`header`](Encoder::header) any number of
-/// times, then [`body`](Encoder::body).
+/// [`encode`](Encoder::encode) appends a whole frame. To encode a frame in parts, call [`command`](Encoder::command),
+/// then [`header`](Encoder::header) any number of times, then [`body`](Encoder::body). Many receivers can then share
+/// the parts that are the same for all of them.
 ///
 /// A failed call of `encode` or `header` leaves the buffer unchanged. Names and values are escaped or rejected, so that
 /// they cannot add a second header or frame.

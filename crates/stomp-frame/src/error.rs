@@ -69,8 +69,8 @@ impl DecodeError {
     /// The position of the error, in bytes from the first byte of the frame.
     ///
     /// For an exceeded limit on the head or the frame, this is the limit; for other limits, the start of the line. For
-    /// the two kinds that only [`Frame::parse`](crate::Frame::parse) returns, it counts from the first byte of the
-    /// input.
+    /// `Incomplete` and `TrailingBytes`, which only [`Frame::parse`](crate::Frame::parse) returns, the position counts
+    /// from the first byte of the input.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset

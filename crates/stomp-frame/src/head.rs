@@ -8,9 +8,9 @@ use crate::{
 
 /// The search for the empty line that ends a head. It continues where it stopped when more bytes arrive.
 ///
-/// The scanner visits every line anyway, so it also indexes the headers. This parses a regular head completely. Any
-/// other head is parsed again as a whole by [`grammar`]. The grammar defines the result, and a property test checks
-/// that both agree.
+/// The scanner visits every line anyway, so it also indexes the headers. A regular head, see `is_regular`, is then
+/// parsed completely. Any other head is parsed again as a whole by [`grammar`]. The grammar defines the result, and a
+/// property test checks that both agree.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadScanner {
     /// The start of the current line.

@@ -60,7 +60,7 @@ fn with_length(frame: &Frame) -> Frame {
     }
 }
 
-/// Checks that a frame encoded in parts gives the same bytes.
+/// Checks that encoding `frame` in parts results in the same bytes as encoding it as a whole.
 fn check_parts(frame: &Frame, version: Version, whole: &[u8]) {
     if frame.command.is_unescaped() || frame.headers.contains("content-length") {
         return;

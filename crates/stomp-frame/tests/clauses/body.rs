@@ -6,7 +6,7 @@ use stomp_frame::{
     Version::{self, V1_1, V1_2},
 };
 
-/// "Only the SEND, MESSAGE, and ERROR frames MAY have a body. All other frames MUST NOT have a body."
+/// Clause: "Only the SEND, MESSAGE, and ERROR frames MAY have a body. All other frames MUST NOT have a body."
 #[test]
 fn only_send_message_and_error_may_have_a_body() {
     for (version, command) in pairs([V1_1, V1_2], Command::ALL) {
@@ -36,7 +36,7 @@ fn only_send_message_and_error_may_have_a_body() {
 // "If a content-length header is included, this number of octets MUST be read, regardless of whether or not there are
 // NULL octets in the body.": see `a_body_with_content_length_may_contain_nul` in decoding.rs.
 
-/// "All frames MAY include a content-length header."
+/// Clause: "All frames MAY include a content-length header."
 #[test]
 fn every_command_accepts_a_content_length_of_0() {
     for (version, command) in pairs(Version::ALL, Command::ALL) {
@@ -47,7 +47,7 @@ fn every_command_accepts_a_content_length_of_0() {
     }
 }
 
-/// "This header is an octet count for the length of the message body."
+/// Clause: "This header is an octet count for the length of the message body."
 #[test]
 fn content_length_counts_bytes_not_characters() {
     let frame = send().with_body("日本");
@@ -77,7 +77,7 @@ fn content_length_counts_bytes_not_characters() {
     }
 }
 
-/// "The frame still needs to be terminated with a NULL octet."
+/// Clause: "The frame still needs to be terminated with a NULL octet."
 #[test]
 fn a_body_with_content_length_still_ends_with_nul() {
     assert_eq!(
@@ -99,8 +99,8 @@ fn a_body_with_content_length_still_ends_with_nul() {
     );
 }
 
-/// "If the frame body contains NULL octets, the frame MUST include a content-length header." With any other body, it
-/// SHOULD include one.
+/// Clause: "If the frame body contains NULL octets, the frame MUST include a content-length header." With any other
+/// body, it SHOULD include one.
 #[test]
 fn every_body_is_encoded_with_its_content_length() {
     for (version, command) in pairs(Version::ALL, WITH_BODY) {
@@ -120,8 +120,8 @@ fn every_body_is_encoded_with_its_content_length() {
 
 // "Header content-type": "its value MUST be a MIME type". Applications must ensure this; the codec accepts any value.
 
-/// "All STOMP clients and servers MUST support UTF-8 encoding and decoding." A body may contain text in any encoding,
-/// or other bytes.
+/// Clause: "All STOMP clients and servers MUST support UTF-8 encoding and decoding." A body may contain text in any
+/// encoding, or other bytes.
 #[test]
 fn a_body_may_contain_any_bytes() {
     let body: Vec<u8> = (0..=255).chain("日本".bytes()).collect();

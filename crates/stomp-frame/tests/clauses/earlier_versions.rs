@@ -11,7 +11,7 @@ use stomp_frame::{
 // "Undefined escape sequences such as \r (octet 92 and 114) MUST be treated as a fatal protocol error.": see
 // `escapes_depend_on_the_version` in decoding.rs.
 
-/// "Conversely when encoding frame headers, the reverse transformation MUST be applied." STOMP 1.1 has no
+/// Clause: "Conversely when encoding frame headers, the reverse transformation MUST be applied." STOMP 1.1 has no
 /// transformation for CR.
 #[test]
 fn stomp_1_1_cannot_express_cr() {
@@ -32,7 +32,7 @@ fn stomp_1_1_cannot_express_cr() {
     }
 }
 
-/// `frame = command LF *( header LF ) LF *OCTET NULL *( LF )`
+/// Grammar: `frame = command LF *( header LF ) LF *OCTET NULL *( LF )`
 ///
 /// According to this production, a CR before the LF belongs to the value, also in 1.0. But a peer that sends CR LF
 /// means an end of line, so decoding accepts it as such. Encoding writes LF alone.
@@ -54,7 +54,7 @@ fn cr_lf_also_ends_a_line_in_stomp_1_0_and_1_1() {
 
 // STOMP 1.0
 
-/// `header-value = 1*<any CHAR except LF>`: this includes the backslash and the colon. Nothing is escaped.
+/// Grammar: `header-value = 1*<any CHAR except LF>`: this includes the backslash and the colon. Nothing is escaped.
 #[test]
 fn stomp_1_0_has_no_escapes() {
     for command in Command::ALL {
@@ -77,7 +77,7 @@ fn stomp_1_0_has_no_escapes() {
     }
 }
 
-/// `header-value = 1*<any CHAR except LF>`, where CHAR is US-ASCII. But peers send empty values, so they are
+/// Grammar: `header-value = 1*<any CHAR except LF>`, where CHAR is US-ASCII. But peers send empty values, so they are
 /// allowed. For characters that are not ASCII, see `headers_must_be_utf_8` in value_encoding.rs.
 #[test]
 fn a_header_value_may_also_be_empty_in_stomp_1_0() {
@@ -86,8 +86,8 @@ fn a_header_value_may_also_be_empty_in_stomp_1_0() {
     assert_eq!(frame.to_bytes(V1_0).unwrap(), "SEND\na:\n\n\0");
 }
 
-/// "If a content-length header is included, this number of bytes should be read, regardless of whether or not there are
-/// null characters in the body."
+/// Clause: "If a content-length header is included, this number of bytes should be read, regardless of whether or not
+/// there are null characters in the body."
 #[test]
 fn content_length_also_sets_the_length_of_the_body_in_stomp_1_0_and_1_1() {
     let expected = send().with_header("content-length", "3").with_body("a\0b");
@@ -103,8 +103,8 @@ fn content_length_also_sets_the_length_of_the_body_in_stomp_1_0_and_1_1() {
     }
 }
 
-/// "The body of the SUBSCRIBE command is ignored." This includes a body with a content-length.
-/// For a body without one, see `only_send_message_error_and_subscribe_1_0_may_have_a_body` in decoding.rs.
+/// Clause: "The body of the SUBSCRIBE command is ignored." This includes a body with a content-length. For a body
+/// without one, see `only_send_message_error_and_subscribe_1_0_may_have_a_body` in decoding.rs.
 #[test]
 fn the_ignored_body_of_a_stomp_1_0_subscribe_may_have_a_content_length() {
     let expected = Frame::new(Command::Subscribe)
@@ -141,7 +141,7 @@ fn stomp_1_0_has_no_nack_and_no_stomp_frame() {
     }
 }
 
-/// "It requires either a destination header or an id header"
+/// Clause: "It requires either a destination header or an id header"
 #[test]
 fn a_stomp_1_0_unsubscribe_may_use_the_destination_instead_of_an_id() {
     let by_destination = Frame::new(Command::Unsubscribe).with_header("destination", "/a");

@@ -5,7 +5,8 @@ use stomp_frame::{
     Command, DecodeErrorKind as Kind, Decoded, Decoder, Frame, Limits, Version::V1_2,
 };
 
-/// "an end-of-line (EOL), which consists of an OPTIONAL carriage return (octet 13) followed by a REQUIRED line feed"
+/// Clause: "an end-of-line (EOL), which consists of an OPTIONAL carriage return (octet 13) followed by a REQUIRED line
+/// feed"
 ///
 /// For a frame whose lines all end with CR LF, see `lines_may_end_with_cr_lf` in decoding.rs.
 #[test]
@@ -32,8 +33,8 @@ fn each_line_may_end_with_lf_or_cr_lf() {
     }
 }
 
-/// "Following the command are zero or more header entries in <key>:<value> format. Each header entry is terminated by
-/// an EOL."
+/// Clause: "Following the command are zero or more header entries in <key>:<value> format. Each header entry is
+/// terminated by an EOL."
 #[test]
 fn a_frame_may_have_any_number_of_headers() {
     let mut expected = send();
@@ -52,7 +53,7 @@ fn a_frame_may_have_any_number_of_headers() {
     }
 }
 
-/// "A blank line (i.e. an extra EOL) indicates the end of the headers and the beginning of the body."
+/// Clause: "A blank line (i.e. an extra EOL) indicates the end of the headers and the beginning of the body."
 #[test]
 fn the_first_empty_line_ends_the_head() {
     assert_eq!(
@@ -65,7 +66,7 @@ fn the_first_empty_line_ends_the_head() {
     );
 }
 
-/// "The body is then followed by the NULL octet."
+/// Clause: "The body is then followed by the NULL octet."
 #[test]
 fn a_frame_ends_with_nul() {
     for text in [
@@ -81,7 +82,7 @@ fn a_frame_ends_with_nul() {
     }
 }
 
-/// "The NULL octet can be optionally followed by multiple EOLs."
+/// Clause: "The NULL octet can be optionally followed by multiple EOLs."
 #[test]
 fn eols_may_separate_frames() {
     for eols in ["", "\n", "\r\n", "\n\r\n\n", &"\r\n".repeat(10_000)] {
@@ -106,7 +107,7 @@ fn eols_may_separate_frames() {
     }
 }
 
-/// "All commands and header names referenced in this document are case sensitive."
+/// Clause: "All commands and header names referenced in this document are case sensitive."
 ///
 /// For commands, see `malformed_frames_are_errors` in decoding.rs.
 #[test]

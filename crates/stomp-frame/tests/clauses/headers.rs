@@ -8,7 +8,7 @@ use stomp_frame::{
 
 // "Repeated Header Entries"
 
-/// "only the first header entry SHOULD be used as the value of header entry. Subsequent values are only used to
+/// Clause: "only the first header entry SHOULD be used as the value of header entry. Subsequent values are only used to
 /// maintain a history of state changes of the header"
 #[test]
 fn the_first_of_repeated_headers_is_used_and_all_are_readable() {
@@ -44,7 +44,8 @@ fn the_first_of_repeated_content_length_headers_is_used() {
 // "servers MAY place maximum limits on: the number of frame headers allowed in a single frame, the maximum length of
 // header lines, the maximum size of a frame body": see `limits_are_exact_to_the_byte` in decoding.rs.
 
-/// "If these limits are exceeded the server SHOULD send the client an ERROR frame": `is_limit` identifies these errors.
+/// Clause: "If these limits are exceeded the server SHOULD send the client an ERROR frame": `is_limit` identifies these
+/// errors.
 #[test]
 fn is_limit_distinguishes_exceeded_limits_from_grammar_errors() {
     let limits = Limits::default()
@@ -85,7 +86,7 @@ fn is_limit_distinguishes_exceeded_limits_from_grammar_errors() {
 
 // "Augmented BNF"
 
-/// `command = client-command | server-command`
+/// Grammar: `command = client-command | server-command`
 #[test]
 fn exactly_the_fifteen_commands_of_the_specification_are_accepted() {
     let words = "SEND SUBSCRIBE UNSUBSCRIBE BEGIN COMMIT ABORT ACK NACK DISCONNECT CONNECT STOMP \
@@ -113,7 +114,7 @@ fn exactly_the_fifteen_commands_of_the_specification_are_accepted() {
     assert_eq!(parse(V1_2, "COMMAND\n\n\0"), Err(Kind::UnknownCommand));
 }
 
-/// `header-name = 1*<any OCTET except CR or LF or ":">`, `header-value = *<any OCTET except CR or LF or ":">`
+/// Grammar: `header-name = 1*<any OCTET except CR or LF or ":">`, `header-value = *<any OCTET except CR or LF or ":">`
 #[test]
 fn a_header_value_may_be_empty_but_a_header_name_must_not() {
     assert_eq!(
@@ -133,8 +134,8 @@ fn a_header_value_may_be_empty_but_a_header_name_must_not() {
     );
 }
 
-/// The productions `header-name` and `header-value` allow any other byte. This includes NUL, but a NUL in a head is an
-/// error, because the end of the frame would be ambiguous.
+/// The productions `header-name` and `header-value` allow any byte except CR, LF and a colon. They also allow NUL, but
+/// a NUL in a head is an error here, because the end of the frame would be ambiguous.
 #[test]
 fn header_names_and_values_may_contain_any_byte_except_special_ones_and_nul() {
     for byte in (1..=0x7f)
@@ -174,7 +175,7 @@ fn a_colon_in_a_header_value_is_part_of_the_value() {
     assert_eq!(frame.to_bytes(V1_2).unwrap(), "SEND\na:b\\cc\n\n\0");
 }
 
-/// `header = header-name ":" header-value`
+/// Grammar: `header = header-name ":" header-value`
 ///
 /// For a line without a colon, see `malformed_frames_are_errors` in decoding.rs.
 #[test]
@@ -190,8 +191,8 @@ fn a_header_cannot_continue_on_the_next_line() {
 
 // "Frames and Headers"
 
-/// "here are all the headers defined in this specification that each frame MUST or MAY use". The headers of CONNECT are
-/// not required, because their absence has a meaning.
+/// Clause: "here are all the headers defined in this specification that each frame MUST or MAY use". The headers of
+/// CONNECT are not required, because their absence has a meaning.
 #[test]
 fn validate_requires_the_headers_of_each_version() {
     use Command::*;

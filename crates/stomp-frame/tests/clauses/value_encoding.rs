@@ -6,7 +6,7 @@ use stomp_frame::{
     Version::{self, V1_0, V1_1, V1_2},
 };
 
-/// "The commands and headers are encoded in UTF-8."
+/// Clause: "The commands and headers are encoded in UTF-8."
 #[test]
 fn headers_must_be_utf_8() {
     let texts = [
@@ -49,9 +49,9 @@ fn headers_must_be_utf_8() {
     }
 }
 
-/// "All frames except the CONNECT and CONNECTED frames will also escape any carriage return, line feed or colon found
-/// in the resulting UTF-8 encoded headers." "Conversely when encoding frame headers, the reverse transformation MUST be
-/// applied."
+/// Clause: "All frames except the CONNECT and CONNECTED frames will also escape any carriage return, line feed or colon
+/// found in the resulting UTF-8 encoded headers." "Conversely when encoding frame headers, the reverse transformation
+/// MUST be applied."
 #[test]
 fn cr_lf_colon_and_backslash_are_escaped_when_encoding() {
     for command in escaped_commands() {
@@ -89,7 +89,7 @@ fn a_decoded_frame_can_be_encoded_in_another_version() {
     assert_eq!(with_cr_lf.to_bytes(V1_0).unwrap(), "SEND\na:b\nc:\n\n\0");
 }
 
-/// "When decoding frame headers, the following transformations MUST be applied"
+/// Clause: "When decoding frame headers, the following transformations MUST be applied"
 #[test]
 fn escapes_in_names_and_values_are_decoded_once() {
     let escapes = [("\\r", "\r"), ("\\n", "\n"), ("\\c", ":"), ("\\\\", "\\")];
@@ -120,7 +120,7 @@ fn escapes_in_names_and_values_are_decoded_once() {
     }
 }
 
-/// "Undefined escape sequences such as \t (octet 92 and 116) MUST be treated as a fatal protocol error."
+/// Clause: "Undefined escape sequences such as \t (octet 92 and 116) MUST be treated as a fatal protocol error."
 #[test]
 fn undefined_escapes_are_errors() {
     for (version, defined) in [(V1_1, "nc\\"), (V1_2, "rnc\\")] {
@@ -158,8 +158,8 @@ fn undefined_escapes_are_errors() {
     }
 }
 
-/// "The CONNECT and CONNECTED frames do not escape the carriage return, line feed or colon octets in order to remain
-/// backward compatible with STOMP 1.0."
+/// Clause: "The CONNECT and CONNECTED frames do not escape the carriage return, line feed or colon octets in order to
+/// remain backward compatible with STOMP 1.0."
 #[test]
 fn connect_stomp_and_connected_are_never_escaped() {
     for (version, command) in pairs(Version::ALL, UNESCAPED) {
@@ -178,7 +178,7 @@ fn connect_stomp_and_connected_are_never_escaped() {
     }
 }
 
-/// "STOMP servers MUST handle a STOMP frame in the same manner as a CONNECT frame."
+/// Clause: "STOMP servers MUST handle a STOMP frame in the same manner as a CONNECT frame."
 ///
 /// For the effects of stopping, see `the_decoder_stops_after_connect` in decoding.rs.
 #[test]
@@ -198,7 +198,7 @@ fn the_decoder_stops_only_after_connect_stomp_and_connected() {
     }
 }
 
-/// "In STOMP 1.2, clients and servers MUST never trim or pad headers with spaces." (1.1 has the same clause.)
+/// Clause: "In STOMP 1.2, clients and servers MUST never trim or pad headers with spaces." (1.1 has the same clause.)
 #[test]
 fn headers_are_never_trimmed_or_padded() {
     for version in Version::ALL {

@@ -1,4 +1,4 @@
-//! Adapters for the other codecs. Each is fed in the way that its API requires.
+//! Adapters for the other codecs. Each codec receives its input in the way that its API requires.
 
 use crate::{sides::Repeat, workload::Workload};
 use bytes::{Bytes, BytesMut};
