@@ -14,12 +14,12 @@ use std::{
 };
 use stomp_frame::{EncodeError, Limits};
 
-/// A stream of bytes as a transport. Needs no message boundaries, because STOMP frames mark their own end.
+/// A stream of bytes as a transport. It needs no message boundaries, because STOMP frames mark their own end.
 pub(crate) struct ByteStream<S> {
     io: S,
     input: Input,
     output: Output,
-    /// Set once all bytes that were buffered before the close are written.
+    /// The progress of ending the stream. Set once all bytes that were buffered before the close are written.
     linger: Option<Linger>,
 }
 
@@ -35,7 +35,7 @@ impl<S: Io> ByteStream<S> {
 }
 
 impl<S: Io> Transport for ByteStream<S> {
-    /// Ignores `held`: the decoder limits the bytes that it holds, and this transport holds none.
+    /// Reads the next bytes. Ignores `held`: the decoder limits the bytes that it holds, and this transport holds none.
     fn poll_read(&mut self, _: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         self.input.check_limit()?;
         let bytes = ready!(

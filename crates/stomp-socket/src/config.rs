@@ -6,16 +6,16 @@ use stomp_frame::{InvalidConfig, Limits};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Limits of the one frame that the peer may send before [`resume`](crate::Socket::resume).
+    /// Limits for the one frame that the peer may send before [`resume`](crate::Socket::resume) is called.
     ///
-    /// Until then, the peer may send [`Limits::max_frame_bytes`] + [`Config::read_buffer_bytes`] bytes in all, of any
-    /// kind. Default: [`Limits::before_login`].
+    /// Until then, the peer may send at most [`Limits::max_frame_bytes`] + [`Config::read_buffer_bytes`] bytes in
+    /// total, including pings and empty messages. Default: [`Limits::before_login`].
     pub limits: Limits,
-    /// Maximum bytes per read. The buffer is shared by all connections of a thread, so an idle connection owns none.
-    /// Default: 4 KiB.
+    /// Maximum bytes per read. The buffer is shared by all connections of a thread, so an idle connection owns no
+    /// buffer. Default: 4 KiB.
     pub read_buffer_bytes: usize,
-    /// Bytes that may wait to be written. Above it, the socket first writes before it reads or accepts another frame.
-    /// Default: 64 KiB.
+    /// Maximum bytes that may wait to be written. If more bytes wait, the socket writes before it reads or accepts
+    /// another frame. Default: 64 KiB.
     pub max_write_buffer_bytes: usize,
     /// If true, a WebSocket peer receives binary messages only. If false, messages that are UTF-8 are sent as text.
     /// Default: false.
@@ -51,11 +51,11 @@ impl Config {
         self
     }
 
-    /// Checks that a socket can run with these values.
+    /// Checks that all values are valid.
     ///
     /// # Errors
     ///
-    /// If [`Config::read_buffer_bytes`], [`Config::max_write_buffer_bytes`] or a limit is 0, or if
+    /// Returns an error if [`Config::read_buffer_bytes`], [`Config::max_write_buffer_bytes`] or a limit is 0, or if
     /// [`Config::read_buffer_bytes`] exceeds `isize::MAX`, the largest buffer that can be allocated.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         self.limits
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn validate_names_the_setting_that_is_impossible() {
+    fn validate_names_the_invalid_setting() {
         let zero = Limits::default().max_headers(0);
         for (config, setting) in [
             (Config::default().limits(zero), "limits.max_headers"),

@@ -1,4 +1,4 @@
-//! The end of a connection: reasons for it, and the codes to close with.
+//! The reasons for the end of a connection, and the WebSocket codes for closing it.
 
 use std::{borrow::Cow, io};
 use stomp_frame::{DecodeError, EncodeError};
@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum End {
-    /// The peer closed its WebSocket. Holds the peer's close code, if it sent one.
+    /// The peer closed its WebSocket. Contains the peer's close code, if it sent one.
     Closed(Option<u16>),
     /// The peer ended its half of a byte stream, between two frames. It may still read.
     HalfClosed,
@@ -21,9 +21,10 @@ pub enum End {
     TimedOut,
     /// The peer sent bytes that are not valid STOMP, or a frame that exceeds the limits.
     Malformed(DecodeError),
-    /// The peer violated the WebSocket protocol, or exceeded the limit of a message or of all bytes before login.
+    /// The peer violated the WebSocket protocol, or exceeded a limit: that of a message, or that of all bytes before
+    /// login.
     Violation {
-        /// The code to close with.
+        /// The code with which this side should close the WebSocket.
         code: CloseCode,
         /// A description of the violation.
         reason: String,
@@ -31,7 +32,7 @@ pub enum End {
 }
 
 impl End {
-    /// The code to close with after this end.
+    /// The code with which this side should close the connection after this end.
     #[must_use]
     pub fn close_code(&self) -> CloseCode {
         match self {
@@ -43,12 +44,12 @@ impl End {
         }
     }
 
-    /// The stream ended in the middle of a frame, or without a WebSocket close.
+    /// The end for a stream that ended in the middle of a frame, or without a WebSocket close.
     pub(crate) fn unexpected_eof() -> End {
         End::Lost(io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// A WebSocket text message is not UTF-8.
+    /// The end for a WebSocket text message that is not UTF-8.
     pub(crate) fn not_utf8() -> End {
         End::Violation {
             code: CloseCode::NotUtf8,
@@ -56,7 +57,7 @@ impl End {
         }
     }
 
-    /// The peer exceeded a limit.
+    /// The end for a peer that exceeded a limit.
     pub(crate) fn too_big(reason: impl Into<Cow<'static, str>>) -> End {
         End::Violation {
             code: CloseCode::TooBig,
@@ -75,8 +76,8 @@ impl From<io::Error> for End {
     }
 }
 
-/// The reason why this side closes, as sent to WebSocket peers (RFC 6455, section 7.4.1). A byte stream ends without a
-/// code.
+/// The reason why this side closes a connection. A WebSocket peer receives it as a status code (RFC 6455, section
+/// 7.4.1); a byte stream ends without a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CloseCode {
@@ -89,7 +90,7 @@ pub enum CloseCode {
     Protocol,
     /// 1007: a text message is not UTF-8.
     NotUtf8,
-    /// 1008: the peer is not allowed to do this, or was silent or slow for too long.
+    /// 1008: the peer did something that is not allowed, or was silent or slow for too long.
     Policy,
     /// 1009: a message, a frame or a part of one exceeds its limit.
     TooBig,
@@ -98,7 +99,7 @@ pub enum CloseCode {
 }
 
 impl CloseCode {
-    /// The number that is sent.
+    /// The number that a WebSocket peer receives.
     #[must_use]
     pub const fn as_u16(self) -> u16 {
         match self {

@@ -10,24 +10,26 @@ use std::{
 use tokio::io::ReadBuf;
 
 thread_local! {
-    /// The buffer for reads, one per thread, so that idle connections own none.
+    /// The thread's buffer for reads. All connections of the thread share it, so idle connections own no buffer.
     static SPACE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Reads from a stream, counts the bytes, and limits them until the peer has logged in.
+/// Reads from a stream and counts the bytes. Limits their number until the peer has logged in.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// Bytes per read.
+    /// Maximum bytes per read.
     read_size: usize,
     received: u64,
-    /// Reading fails once more bytes than this were received.
+    /// Maximum bytes to receive. If more bytes were received, reading fails.
     max_received: u64,
 }
 
 impl Input {
-    /// An input whose peer may send one frame, and the rest of the read that contains its end, before login.
+    /// Creates an input. Before login, the peer may send one frame, and the rest of the read that contains the end of
+    /// this frame.
     ///
-    /// Before login, all bytes count, of any kind: otherwise pings or empty messages would be free.
+    /// All bytes before login count, also those of pings and empty messages. Otherwise a peer could send these without
+    /// a limit.
     pub(crate) fn new(config: &Config) -> Input {
         let read_size = config.read_buffer_bytes.max(1);
         Input {
@@ -50,12 +52,12 @@ impl Input {
         self.received
     }
 
-    /// Counts bytes that were read elsewhere.
+    /// Adds bytes that were read elsewhere to the number of received bytes.
     pub(crate) fn count(&mut self, bytes: usize) {
         self.received += bytes as u64;
     }
 
-    /// Fails if the peer has sent more bytes than it may before login.
+    /// Fails if the peer has sent more bytes than it may send before login.
     pub(crate) fn check_limit(&self) -> Result<(), End> {
         match self.received > self.max_received {
             true => Err(End::too_big(format!(
@@ -66,7 +68,7 @@ impl Input {
         }
     }
 
-    /// Reads into `space` and returns the number of bytes: 0 at the end of the stream.
+    /// Reads into `space`, and returns the number of bytes. It is 0 at the end of the stream.
     pub(crate) fn poll_fill(
         &mut self,
         io: &mut impl Io,
@@ -80,7 +82,7 @@ impl Input {
         Poll::Ready(Ok(count))
     }
 
-    /// Reads once and passes the bytes to `take`: none at the end of the stream.
+    /// Reads once, and passes the bytes to `take`. At the end of the stream, there are no bytes.
     pub(crate) fn poll_read<T>(
         &mut self,
         io: &mut impl Io,

@@ -37,7 +37,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `tungstenite` | no | `Socket::from_websocket`; the version of `tokio-tungstenite` then is part of the API |
+//! | `tungstenite` | no | `Socket::from_websocket`, which makes the version of `tokio-tungstenite` part of the API |
 
 #![forbid(unsafe_code)]
 
@@ -63,7 +63,7 @@ pub use websocket::handshake;
 
 pub use stomp_frame::InvalidConfig;
 
-/// Compiles and runs the example of the README.
+/// The example in the README, as a doctest.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

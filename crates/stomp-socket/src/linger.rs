@@ -1,4 +1,4 @@
-//! The end of a stream: sends our end, then reads and drops bytes until the peer ends the stream too.
+//! Ends a stream: sends our end, then reads and drops bytes until the peer ends the stream too.
 
 use crate::{input::Input, transport::Io};
 use std::{
@@ -7,23 +7,25 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Bytes that a peer may still send after this side has ended the stream, before the connection is dropped.
+/// Maximum bytes that a peer may send after this side has ended the stream. If it sends more, the connection is
+/// dropped.
 pub(crate) const LINGER_BYTES: u64 = 64 << 10;
 
 /// The progress of ending a stream.
 ///
 /// STOMP 1.2, "Connection Lingering": if a connection is dropped while received bytes are unread, TCP resets it, and
-/// the peer may lose the last frame. So this reads and drops bytes from the peer, up to [`LINGER_BYTES`].
+/// the peer may lose the last frame. So this side reads and drops bytes from the peer, up to [`LINGER_BYTES`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Linger {
     /// Our end of the stream is being sent.
     Shutdown,
-    /// The peer's end is awaited. Holds the value of [`Input::received`] at the beginning.
+    /// This side waits for the peer's end. Contains the value of [`Input::received`] at the beginning of this phase.
     Drain(u64),
 }
 
 impl Linger {
-    /// Ready when the peer has ended the stream too, or has sent more than [`LINGER_BYTES`].
+    /// Continues to end the stream. Returns `Ready` when the peer has ended it too, or has sent more than
+    /// [`LINGER_BYTES`].
     pub(crate) fn poll(
         &mut self,
         io: &mut impl Io,

@@ -10,15 +10,14 @@ use std::{
 };
 
 thread_local! {
-    /// The last emptied buffer, for the next connection that writes, so that connections with nothing to write own
-    /// none.
+    /// The thread's spare buffer. The next connection that writes takes it, so idle connections own no buffer.
     static SPARE: Cell<Option<BytesMut>> = const { Cell::new(None) };
 }
 
-/// Capacity in bytes up to which an emptied buffer is kept as the spare.
+/// Maximum capacity of a spare buffer, in bytes. Larger buffers are freed.
 const MAX_SPARE: usize = 64 << 10;
 
-/// Bytes that are buffered and not yet written.
+/// Bytes that are buffered, but not written yet.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     buffer: BytesMut,
@@ -31,7 +30,7 @@ impl Output {
         self.buffer.len()
     }
 
-    /// True if all bytes are written and flushed.
+    /// Returns true if all bytes are written and flushed.
     pub(crate) fn is_flushed(&self) -> bool {
         self.buffer.is_empty() && !self.needs_flush
     }
@@ -68,7 +67,7 @@ impl Output {
     /// Makes the empty buffer the thread's spare, or frees it if it is too large.
     fn release_buffer(&mut self) {
         let mut buffer = mem::take(&mut self.buffer);
-        // `try_reclaim` and not `capacity`, which does not include the part that was advanced over.
+        // `capacity` does not include the space of bytes that `advance` has removed, but `try_reclaim` does.
         if buffer.capacity() > 0 && !buffer.try_reclaim(MAX_SPARE + 1) {
             SPARE.set(Some(buffer));
         }

@@ -10,7 +10,7 @@ use stomp_frame::Version;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Peer {
-    /// The peer's address, if the transport has one and the HTTP server passed it on.
+    /// The peer's address. `None` if the transport has no addresses, or if the HTTP server did not provide it.
     pub address: Option<SocketAddr>,
     /// The STOMP version that the WebSocket handshake selected as a sub-protocol.
     pub subprotocol: Option<Version>,
@@ -21,7 +21,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer with this address.
+    /// Creates a peer with this address.
     #[must_use]
     pub fn from_address(address: SocketAddr) -> Peer {
         Peer {

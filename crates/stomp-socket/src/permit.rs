@@ -1,16 +1,18 @@
-//! The permit of a connection, lent by the server that accepted it.
+//! The permit that a server gives to a connection when it accepts it.
 
 use std::task::{Context, Poll};
 
 /// A server's permit for one connection, held by its [`Socket`](crate::Socket).
 ///
-/// It counts the connection in the server's limits, and reports the server's shutdown to the connection. Dropping it
-/// releases the place, so the server counts connections without knowing STOMP.
+/// The permit counts the connection against the server's limits, and reports the server's shutdown to the connection.
+/// Dropping the permit ends the count. So a server can count connections, although it does not interpret STOMP.
 pub trait Permit: Send {
-    /// Called when the peer has logged in: `CONNECT` was accepted, and [`Socket::resume`](crate::Socket::resume) was
-    /// called. The server no longer counts the connection as unauthenticated. Further calls have no effect.
+    /// Records that the peer has logged in, so that the server no longer counts the connection as unauthenticated.
+    /// Further calls have no effect.
+    ///
+    /// [`Socket::resume`](crate::Socket::resume) calls this after `CONNECT` was accepted.
     fn connected(&mut self);
 
-    /// Ready as soon as the server shuts down and the connection should end, and on every later call.
+    /// Returns `Ready` once the server shuts down and the connection should end. Every later call also returns `Ready`.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }

@@ -25,9 +25,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub enum Inbound {
     /// A frame.
     Frame(Frame),
-    /// One or more EOLs between frames.
+    /// A heart-beat: one or more EOLs between frames.
     HeartBeat,
-    /// The end of the connection: the last item.
+    /// The end of the connection. This is the last item.
     End(End),
 }
 
@@ -41,7 +41,7 @@ pub enum Outbound {
     Encoded(EncodedFrame),
     /// A `RECEIPT` with this `receipt-id`. Encoded without building a [`Frame`], because it is the most frequent frame.
     Receipt(ByteString),
-    /// One EOL.
+    /// A heart-beat: one EOL.
     HeartBeat,
     /// A WebSocket ping, which every peer answers, browsers too. Sends nothing on a byte stream.
     Ping,
@@ -55,12 +55,13 @@ pub struct EncodedFrame {
     pub prefix: Bytes,
     /// The rest, shared by all receivers.
     pub tail: Bytes,
-    /// True if both parts together are UTF-8: a WebSocket peer then receives a text message, else a binary one.
+    /// True if both parts together are UTF-8. A WebSocket peer then receives a text message, otherwise a binary
+    /// message.
     pub is_text: bool,
 }
 
 impl EncodedFrame {
-    /// A frame from its two parts. `is_text` is true if both together are UTF-8.
+    /// Creates a frame from its two parts. Set `is_text` to true if both parts together are UTF-8.
     #[must_use]
     pub fn new(prefix: Bytes, tail: Bytes, is_text: bool) -> EncodedFrame {
         EncodedFrame {
@@ -77,20 +78,20 @@ impl EncodedFrame {
 ///   equivalent. After `CONNECT`, the socket reads nothing more until [`resume`](Socket::resume) is called. The last
 ///   item is [`Inbound::End`].
 /// - **Writing.** Each frame becomes one WebSocket message: text if it is UTF-8, else binary. The socket buffers
-///   messages and writes them when the sink is flushed: put many, flush once.
+///   messages and writes them when the sink is flushed. To save writes, put many items and then flush once.
 /// - **Closing.** [`poll_close`](Sink::poll_close) flushes, closes, and waits until the peer closes too. Meanwhile it
 ///   drops bytes from the peer, up to 64 KiB. Without this, TCP could reset the connection and the peer could lose the
 ///   last frame. The caller decides how long to wait, and drops the socket to abort.
 ///
 /// **Cancellation.** All state is in the socket, so futures over it may be dropped at any time. A dropped `next` loses
-/// no item; `flush` and `close` can be called again and continue. A dropped `send` or `feed` has buffered its item
-/// completely, or not at all if it was still waiting for room.
+/// no item. A dropped `flush` or `close` continues when it is called again. A dropped `send` or `feed` has buffered its
+/// item completely, or not at all if it was still waiting for room.
 ///
-/// **Memory.** The socket holds, of one incomplete frame, at most [`Limits::max_frame_bytes`] +
-/// [`Limits::max_head_bytes`] bytes and one read, summed over all messages and fragments; an empty message or fragment
-/// counts for 32 bytes. For a peer that reads nothing, the `Sink` buffers [`Config::max_write_buffer_bytes`] bytes and
-/// one frame, in a buffer of up to twice that size. A connection with nothing to read and nothing to write owns no
-/// buffer.
+/// **Memory.** Of an incomplete frame, the socket holds at most [`Limits::max_frame_bytes`] +
+/// [`Limits::max_head_bytes`] bytes and one read. This is the sum over all messages and fragments; an empty message or
+/// fragment counts as 32 bytes. If the peer reads nothing, the `Sink` buffers at most
+/// [`Config::max_write_buffer_bytes`] bytes and one frame, in a buffer of up to twice that size. A connection with
+/// nothing to read and nothing to write owns no buffer.
 pub struct Socket {
     transport: Box<dyn Transport>,
     decoder: Decoder,
@@ -100,14 +101,14 @@ pub struct Socket {
     peer: Arc<Peer>,
     permit: Option<Box<dyn Permit>>,
     max_write_buffer_bytes: usize,
-    /// The kind of messages that are UTF-8.
+    /// The kind of the messages to send whose payload is UTF-8.
     text: MessageKind,
-    /// The cost of the empty messages since the last item: see [`EMPTY_PIECE_COST`].
+    /// The cost of the empty messages since the last item, in bytes. See [`EMPTY_PIECE_COST`].
     empty_pieces: usize,
 }
 
 impl Socket {
-    /// A socket over the server's side of a WebSocket, after the handshake.
+    /// Creates a socket over the server's side of a WebSocket, after the handshake.
     ///
     /// `early` are bytes that were received together with the handshake.
     pub fn over_websocket<S>(io: S, early: &[u8], peer: Peer, config: &Config) -> Socket
@@ -117,7 +118,7 @@ impl Socket {
         Socket::new(Box::new(WebSocket::server(io, early, config)), peer, config)
     }
 
-    /// A socket over the client's side of a WebSocket, after the handshake.
+    /// Creates a socket over the client's side of a WebSocket, after the handshake.
     ///
     /// `early` are bytes that were received together with the handshake.
     pub fn over_client_websocket<S>(io: S, early: &[u8], peer: Peer, config: &Config) -> Socket
@@ -127,7 +128,7 @@ impl Socket {
         Socket::new(Box::new(WebSocket::client(io, early, config)), peer, config)
     }
 
-    /// A socket over a stream of bytes: TCP, TLS, a pipe.
+    /// Creates a socket over a stream of bytes, such as TCP, TLS or a pipe.
     pub fn over_byte_stream<S>(io: S, peer: Peer, config: &Config) -> Socket
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -155,14 +156,14 @@ impl Socket {
         }
     }
 
-    /// Attaches a server's permit, which is released when this socket is dropped.
+    /// Attaches a server's permit. It is released when this socket is dropped.
     #[must_use]
     pub fn with_permit(mut self, permit: Box<dyn Permit>) -> Socket {
         self.permit = Some(permit);
         self
     }
 
-    /// Ready when the server shuts down and the session should end. Always pending without a [`Permit`].
+    /// Returns `Ready` when the server shuts down and the session should end. Always pending without a [`Permit`].
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.permit
             .as_mut()
@@ -175,9 +176,9 @@ impl Socket {
         &self.peer
     }
 
-    /// Continues after `CONNECT`, in this STOMP version and with these limits.
+    /// Continues to read after `CONNECT`, in this STOMP version and with these limits.
     ///
-    /// The bytes after `CONNECT` are not decoded before, because their decoding depends on both.
+    /// Until then, the bytes after `CONNECT` are not decoded, because this requires the version and the limits.
     pub fn resume(&mut self, version: Version, limits: Limits) {
         self.encoder = Encoder::new(version);
         self.decoder.resume(version, limits);
@@ -187,32 +188,35 @@ impl Socket {
         }
     }
 
-    /// Bytes received so far, of any kind. As long as this number grows, the peer is alive.
+    /// The number of bytes received so far, including pings and pongs. While this number grows, the peer is alive.
     #[must_use]
     pub fn received_bytes(&self) -> u64 {
         self.transport.received()
     }
 
-    /// Bytes that are buffered and not yet written.
+    /// The number of bytes that are buffered, but not written yet.
     #[must_use]
     pub fn unsent_bytes(&self) -> usize {
         self.transport.unsent()
     }
 
-    /// True if everything that was put is written, so that [`poll_write`](Socket::poll_write) has nothing to do.
+    /// Returns true if all buffered bytes are written and flushed, so that [`poll_write`](Socket::poll_write) has
+    /// nothing to do.
     #[must_use]
     pub fn is_flushed(&self) -> bool {
         self.transport.is_flushed()
     }
 
-    /// True if the beginning of a frame was received and its end was not. A WebSocket that was passed to
-    /// `from_websocket` does not report incomplete messages, so they are not included.
+    /// Returns true if the beginning of a frame was received, but not its end.
+    ///
+    /// A socket from `from_websocket` does not detect incomplete WebSocket messages, because its WebSocket does not
+    /// report them.
     #[must_use]
     pub fn is_mid_frame(&self) -> bool {
         self.decoder.buffered_bytes() > 0 || self.transport.is_mid_message()
     }
 
-    /// True on a WebSocket, where the peer answers [`Outbound::Ping`].
+    /// Returns true if this is a WebSocket, whose peer answers [`Outbound::Ping`].
     #[must_use]
     pub fn supports_ping(&self) -> bool {
         self.transport.supports_ping()
@@ -228,7 +232,7 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// If the STOMP version of the session cannot express the frame. Nothing is buffered then.
+    /// Returns an error if the STOMP version of the session cannot express the frame. Then nothing is buffered.
     pub fn put(&mut self, item: &Outbound) -> Result<(), EncodeError> {
         let encoder = self.encoder;
         let kind = |is_text| {
@@ -267,8 +271,8 @@ impl Socket {
         }
     }
 
-    /// Buffers an encoded frame in two parts, like [`put`](Socket::put) with [`Outbound::Encoded`], but from borrowed
-    /// bytes.
+    /// Buffers an encoded frame that consists of two parts. Does the same as [`put`](Socket::put) with
+    /// [`Outbound::Encoded`], but borrows the bytes.
     pub fn put_encoded(&mut self, prefix: &[u8], tail: &[u8], is_text: bool) {
         let kind = if is_text {
             self.text
@@ -287,17 +291,17 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// If the connection was lost.
+    /// Returns an error if the connection was lost.
     pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.transport.poll_flush(cx)
     }
 
-    /// Reads the next item, like [`Stream::poll_next`], but leaves writing to the caller.
+    /// Reads the next item, like [`Stream::poll_next`], but does not write.
     ///
     /// `poll_next` also writes: when more than [`Config::max_write_buffer_bytes`] bytes are buffered, and when there is
-    /// nothing to read. Callers of this function must do that themselves, because reading also adds to
-    /// [`unsent_bytes`](Socket::unsent_bytes): each ping is answered with a pong. Above
-    /// [`Config::max_write_buffer_bytes`], pings are only read after some bytes were written.
+    /// nothing to read. Callers of this function must call [`poll_write`](Socket::poll_write) in these cases, because
+    /// reading also adds to [`unsent_bytes`](Socket::unsent_bytes): each ping is answered with a pong. While more than
+    /// [`Config::max_write_buffer_bytes`] bytes are unsent, no more pings are read.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
         if self.ended {
             return Poll::Ready(None);

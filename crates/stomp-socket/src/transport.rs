@@ -9,7 +9,7 @@ use std::{
 use stomp_frame::{EncodeError, Limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A stream of bytes under a transport: TCP, TLS, a pipe.
+/// A stream of bytes under a transport, such as TCP, TLS or a pipe.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
@@ -19,16 +19,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
 /// [`put`](Transport::put) only appends to a buffer. [`poll_flush`](Transport::poll_flush) writes that buffer, in as
 /// few calls as the stream allows.
 pub(crate) trait Transport: Send {
-    /// The next bytes of the inbound stream; an empty message gives empty bytes. Not called again after an `Err`.
+    /// Reads the next bytes of the inbound stream. Returns empty bytes for an empty message. Must not be called again
+    /// after an `Err`.
     ///
     /// `held` is the number of earlier bytes that the decoder holds because their frame is incomplete. A transport that
-    /// holds bytes too limits the sum.
+    /// also holds bytes must limit the sum of both.
     fn poll_read(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>>;
 
-    /// Buffers the message whose payload `encode` appends. If `encode` fails, the buffer is unchanged.
+    /// Buffers a message. `encode` appends its payload; if it fails, the buffer is unchanged.
     fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError>;
 
-    /// True if the transport has pings of its own, which every peer answers.
+    /// Returns true if the transport has its own pings, which every peer answers.
     fn supports_ping(&self) -> bool;
 
     /// Buffers a ping, or does nothing if the transport has none.
@@ -40,17 +41,17 @@ pub(crate) trait Transport: Send {
     /// Writes the buffered bytes, closes with `code`, and waits until the peer has closed too.
     fn poll_close(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Bytes that are buffered and not yet written.
+    /// The number of bytes that are buffered, but not written yet.
     fn unsent(&self) -> usize;
 
-    /// True if everything that was buffered is written and flushed.
+    /// Returns true if all buffered bytes are written and flushed.
     fn is_flushed(&self) -> bool;
 
-    /// Bytes read so far.
+    /// The number of bytes read so far.
     fn received(&self) -> u64;
 
-    /// True if the transport knows that it has received the beginning of a message, but not its end. May return false
-    /// while complete messages are still queued.
+    /// Returns true if the transport knows that it has received the beginning of a message, but not its end. May return
+    /// false while complete messages are still queued.
     fn is_mid_message(&self) -> bool {
         false
     }
@@ -59,7 +60,7 @@ pub(crate) trait Transport: Send {
     fn set_limits(&mut self, limits: &Limits);
 }
 
-/// Appends a message's payload and returns the kind of the message.
+/// A function that appends the payload of a message, and returns the kind of the message.
 pub(crate) type EncodePayload<'a> =
     &'a mut dyn FnMut(&mut BytesMut) -> Result<MessageKind, EncodeError>;
 
@@ -68,14 +69,16 @@ pub(crate) type EncodePayload<'a> =
 pub(crate) enum MessageKind {
     /// The payload is UTF-8.
     Text,
-    /// Any payload.
+    /// The payload may be any bytes.
     Binary,
 }
 
-/// Bytes that an empty message or fragment counts for against a limit, so that an endless series of them reaches it.
+/// The number of bytes as which an empty message or fragment counts, so that an endless series of them reaches the
+/// limit.
 pub(crate) const EMPTY_PIECE_COST: usize = 32;
 
-/// True if `bytes` are UTF-8. Checks for ASCII first: most payloads are, and that loop handles many bytes at a time.
+/// Returns true if `bytes` are UTF-8. Checks for ASCII first, because most payloads are ASCII and this loop handles
+/// many bytes at a time.
 pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
     let all = bytes.iter().fold(0, |all, byte| all | byte);
     all.is_ascii() || std::str::from_utf8(bytes).is_ok()

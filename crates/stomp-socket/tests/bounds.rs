@@ -1,4 +1,4 @@
-//! Limits on the memory that a peer can make a socket use.
+//! Tests for the limits on the memory that a peer can make a socket use.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,10 +17,10 @@ use stomp_testing::websocket::{BINARY, CONTINUATION, FIN, PING, TEXT, frame, hea
 use support::{Script, connected, pipe, read_all, server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-/// Repetitions that no limit should allow.
+/// A number of repetitions that exceeds every limit.
 const MANY: usize = 1_000_000;
 
-/// Maximum bytes of a message after login.
+/// The maximum bytes of a message after login.
 fn max_message() -> usize {
     Limits::default().max_frame_bytes + Limits::default().max_head_bytes
 }
@@ -31,8 +31,8 @@ fn message(body: usize) -> Frame {
         .with_body(vec![b'x'; body])
 }
 
-/// Sends `first`, then `repeated` without end. Returns the bytes that a connected socket received until the end, and
-/// the end.
+/// Sends `first`, then `repeated` without end. Returns the number of bytes that a socket after login received before it
+/// reported the end, and this end.
 async fn send_endlessly(first: Vec<u8>, repeated: Vec<u8>) -> (u64, End) {
     let (ours, mut theirs) = pipe(1 << 10);
     let mut socket = connected(server(ours));
@@ -87,7 +87,7 @@ async fn endless_messages_and_fragments_without_a_complete_frame_reach_a_limit()
     }
 }
 
-/// tungstenite reads until it has a message, so the limit must also hold inside of one call.
+/// tungstenite reads until it has a message, so the limit must also apply within one call.
 #[test]
 fn endless_fragments_reach_a_limit_within_one_poll() {
     let (script, calls) = Script::new(
@@ -105,7 +105,7 @@ fn endless_fragments_reach_a_limit_within_one_poll() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_without_a_limit_on_their_number() {
+async fn any_number_of_pings_is_answered() {
     let (script, calls) = Script::new((0..20_000).map(|_| Ok(frame(FIN | PING, b"?"))));
     let mut socket = connected(server(script));
     assert!(socket.next().now_or_never().is_none());
@@ -121,7 +121,8 @@ async fn polling_the_stream_also_writes_pongs() {
     assert_eq!(calls.lock().unwrap().writes, [b"\x8a\x01?"]);
 }
 
-/// The decoder holds the beginning of a frame, and a header announces a message that makes the sum too large.
+/// The decoder holds the beginning of a frame, and a WebSocket header announces a message. The sum of both must not
+/// exceed the limit.
 #[tokio::test]
 async fn the_announced_length_of_a_message_is_added_to_the_held_bytes() {
     let head = b"SEND\ndestination:/a\ncontent-length:250000\n\n";
@@ -150,7 +151,7 @@ async fn the_announced_length_of_a_message_is_added_to_the_held_bytes() {
     }
 }
 
-/// The worst case of one frame: the decoder holds half of it, and tungstenite the rest, in fragments.
+/// In the worst case, the decoder holds half of a frame, and tungstenite holds the rest in fragments.
 #[test]
 fn an_incomplete_frame_uses_at_most_twice_its_limits() {
     let half = max_message() / 2;
@@ -209,7 +210,7 @@ fn socket_with(
     (make(ours), theirs, bytes)
 }
 
-/// The limit applies to the STOMP frame: WebSocket headers come on top of it.
+/// The limit applies to the STOMP frame. WebSocket headers do not count.
 #[tokio::test]
 async fn a_connect_frame_of_the_maximum_length_is_accepted() {
     let limits = Limits::before_login().max_frame_bytes(1000);
@@ -266,13 +267,13 @@ fn an_idle_socket_owns_no_buffer() {
             echo(&mut socket, frames);
             calls.lock().unwrap().writes.clear();
         });
-        // Negative, because the script's own bytes are freed.
+        // The number is negative if the script's own bytes are freed.
         assert!(kept.bytes_current <= 0, "{name}: {kept:?}");
         assert!(kept.bytes_max >= 20, "{name}: {kept:?}");
     }
 }
 
-/// tungstenite reads a large message to its end and no further, so its buffer can be freed.
+/// tungstenite reads a large message to its end, but not beyond. So its buffer can be freed.
 #[test]
 fn the_buffer_of_a_large_message_is_freed_before_the_next_message_is_complete() {
     let large = frame(
@@ -292,7 +293,7 @@ fn the_buffer_of_a_large_message_is_freed_before_the_next_message_is_complete() 
 }
 
 #[test]
-fn connections_of_a_thread_share_a_write_buffer() {
+fn all_connections_of_a_thread_share_one_write_buffer() {
     let make = || {
         let io = tokio::io::join(tokio::io::empty(), tokio::io::sink());
         connected(Socket::over_byte_stream(
@@ -321,7 +322,7 @@ fn echo(socket: &mut Socket, frames: usize) {
     assert!(socket.next().now_or_never().is_none());
 }
 
-/// Two peers that read nothing: one receives frames, the other one sends pings.
+/// Checks two peers that read nothing. The socket sends frames to the first, and the second sends pings.
 #[test]
 fn unsent_bytes_use_at_most_twice_the_write_limit_and_one_frame() {
     let config = Config::default();
@@ -348,7 +349,7 @@ fn unsent_bytes_use_at_most_twice_the_write_limit_and_one_frame() {
     assert!(held.bytes_max <= bound, "{held:?}");
 }
 
-/// A stream that accepts no bytes.
+/// A stream that never accepts bytes to write.
 struct Stuck(Script);
 
 mod stuck {
@@ -416,7 +417,7 @@ async fn a_frame_longer_than_the_write_limit_is_sent() {
     );
     sent.unwrap();
     read.unwrap();
-    // FIN and text; then the length of the head, the body and the NUL.
+    // The header has FIN and the opcode of text, and then the length of the head, the body and the NUL.
     let length = 1_000_000 + b"SEND\ndestination:/a\ncontent-length:1000000\n\n\0".len();
     assert_eq!(
         received[..10],

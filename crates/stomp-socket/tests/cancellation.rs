@@ -1,4 +1,4 @@
-//! Futures over a socket may be dropped at any time.
+//! Tests that futures over a socket may be dropped at any time.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,8 @@ use tokio::{io::DuplexStream, task::yield_now};
 
 const COUNT: usize = 50;
 
-/// Two connected sockets over a pipe with a small buffer, so that each operation takes many steps.
+/// Two pairs of connected sockets: over a WebSocket and over a byte stream. The pipe of a pair has a small buffer, so
+/// that each operation takes many steps.
 fn pairs() -> [(Socket, Socket); 2] {
     let config = Config::default();
     let make = |socket: fn(DuplexStream, &Config) -> Socket,
@@ -41,7 +42,7 @@ fn send(number: usize) -> Frame {
         .with_header("number", &number.to_string())
 }
 
-/// Polls a future once and drops it, again and again, until one is ready at its first poll.
+/// Creates a future, polls it once and drops it. Repeats this until a future is ready at its first poll.
 macro_rules! dropped_until_ready {
     ($future:expr) => {
         loop {
@@ -74,7 +75,7 @@ async fn dropping_next_loses_no_item() {
 }
 
 #[tokio::test]
-async fn flush_and_close_continue_after_they_were_dropped() {
+async fn a_dropped_flush_or_close_continues_when_it_is_called_again() {
     for (mut one, mut two) in pairs() {
         let sending = async {
             for number in 0..COUNT {

@@ -1,4 +1,4 @@
-//! The client's side of a WebSocket, and text and binary messages.
+//! Tests for the client's side of a WebSocket, and for text and binary messages.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,7 +37,7 @@ fn send(body: &[u8]) -> Frame {
         .with_body(body.to_vec())
 }
 
-/// Our client and tungstenite's server.
+/// A socket on the client's side, and tungstenite's server at its other end.
 async fn with_tungstenite_server() -> (Socket, WebSocketStream<DuplexStream>) {
     let (ours, theirs) = pipe(1 << 20);
     (
@@ -160,7 +160,7 @@ async fn a_client_rejects_masked_frames() {
 }
 
 #[tokio::test]
-async fn our_client_and_server_work_together() {
+async fn a_client_socket_and_a_server_socket_exchange_frames_and_close() {
     let (ours, theirs) = pipe(1000);
     let mut server = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
     let mut client =
@@ -196,9 +196,9 @@ async fn our_client_and_server_work_together() {
     );
 }
 
-/// Encoded frames are not checked: their `is_text` decides.
+/// The kind of an encoded frame depends only on its `is_text`.
 #[tokio::test]
-async fn messages_are_text_if_they_are_utf8_unless_always_binary_is_set() {
+async fn messages_are_text_if_they_are_utf8_and_always_binary_is_false() {
     const TEXT: u8 = 0x81;
     const BINARY: u8 = 0x82;
     let encoded =

@@ -1,4 +1,4 @@
-//! The ends of connections.
+//! Tests for the end of a connection that a socket reports.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ fn over_byte_stream(script: Script) -> Socket {
     Socket::over_byte_stream(script, Peer::default(), &Config::default())
 }
 
-/// The number of frames from a stream with these reads, and its end.
+/// Reads a stream with these reads to its end. Returns the number of frames and the end.
 async fn end_of(make: fn(Script) -> Socket, reads: Vec<Result<Vec<u8>>>) -> (usize, End) {
     let mut socket = connected(make(Script::new(reads).0));
     let (frames, end) = read_all(&mut socket).await;
@@ -51,7 +51,7 @@ async fn a_byte_stream_may_end_between_frames() {
 }
 
 #[tokio::test]
-async fn a_byte_stream_that_ends_within_a_frame_is_lost() {
+async fn a_byte_stream_that_ends_within_a_frame_is_reported_as_lost() {
     for cut in 1..SEND.len() {
         let reads = vec![Ok(SEND.to_vec()), Ok(SEND[..cut].to_vec()), Ok(Vec::new())];
         let (frames, end) = end_of(over_byte_stream, reads).await;
@@ -64,7 +64,7 @@ async fn a_byte_stream_that_ends_within_a_frame_is_lost() {
 }
 
 #[tokio::test]
-async fn a_websocket_that_ends_without_a_close_is_lost() {
+async fn a_websocket_that_ends_without_a_close_is_reported_as_lost() {
     let message = frame(FIN | TEXT, SEND);
     for cut in 0..=message.len() {
         let reads = vec![Ok([&message, &message[..cut]].concat()), Ok(Vec::new())];
@@ -79,7 +79,7 @@ async fn a_websocket_that_ends_without_a_close_is_lost() {
 }
 
 #[tokio::test]
-async fn a_failed_stream_is_lost_or_timed_out() {
+async fn a_failed_stream_is_reported_as_lost_or_timed_out() {
     for (make, bytes) in [
         (server as fn(Script) -> Socket, frame(FIN | TEXT, SEND)),
         (over_byte_stream, SEND.to_vec()),
@@ -102,7 +102,7 @@ async fn a_failed_stream_is_lost_or_timed_out() {
 }
 
 #[tokio::test]
-async fn a_close_reports_the_peers_code_and_is_answered_with_the_same_code() {
+async fn a_peers_close_is_reported_with_its_code_and_answered_with_the_same_code() {
     for (payload, code) in [
         (&b""[..], None),
         (b"\x03\xe8", Some(1000)),
@@ -131,7 +131,7 @@ async fn a_close_reports_the_peers_code_and_is_answered_with_the_same_code() {
 }
 
 #[tokio::test]
-async fn each_websocket_violation_has_its_close_code() {
+async fn each_websocket_violation_ends_the_connection_with_the_right_close_code() {
     let unmasked = vec![0x81, 1, b'\n'];
     let over = header(FIN | BINARY, 1 << 40);
     for (bytes, code) in [
@@ -159,7 +159,7 @@ async fn each_websocket_violation_has_its_close_code() {
     }
 }
 
-/// The peer learns the reason in STOMP and in WebSocket. Its further messages are not decoded.
+/// The peer receives the reason in an ERROR frame and in the WebSocket close. Its further messages are not decoded.
 #[tokio::test]
 async fn a_peer_that_violates_the_protocol_receives_the_error_and_the_close_code() {
     for (bytes, code) in [
@@ -189,7 +189,8 @@ async fn a_peer_that_violates_the_protocol_receives_the_error_and_the_close_code
     }
 }
 
-/// A stream does not report that its peer has vanished, but `received_bytes` shows that a ping has no answer.
+/// A stream does not report that its peer has disappeared, but `received_bytes` shows that the peer does not answer a
+/// ping.
 #[tokio::test]
 async fn received_bytes_stays_the_same_on_a_half_open_connection() {
     let (script, calls) = Script::new([Ok(frame(FIN | TEXT, SEND))]);

@@ -1,4 +1,4 @@
-//! A socket over an established `WebSocketStream`.
+//! Tests for a socket over an established `WebSocketStream`.
 
 #![cfg(feature = "tungstenite")]
 #![allow(
@@ -21,7 +21,8 @@ use tokio_tungstenite::{
 
 type External = WebSocketStream<DuplexStream>;
 
-/// A socket over a `WebSocketStream` of this role, and the stream at the other end, over a pipe of `bytes`.
+/// Creates a socket over a `WebSocketStream` with this role, and the stream at its other end. The pipe between them has
+/// a buffer of `bytes` bytes.
 async fn pair(role: Role, bytes: usize) -> (Socket, External) {
     let other = if role == Role::Server {
         Role::Client
@@ -44,7 +45,7 @@ fn send(body: &[u8]) -> Frame {
 }
 
 #[tokio::test]
-async fn frames_pass_both_ways_on_either_side() {
+async fn a_server_and_a_client_can_both_send_and_receive_frames() {
     for role in [Role::Server, Role::Client] {
         let (socket, mut other) = pair(role, 1 << 20).await;
         let mut socket = connected(socket);
@@ -77,7 +78,7 @@ async fn frames_pass_both_ways_on_either_side() {
 }
 
 #[tokio::test]
-async fn either_side_may_close() {
+async fn a_server_and_a_client_can_both_close_and_receive_a_close() {
     for role in [Role::Server, Role::Client] {
         let (mut socket, mut other) = pair(role, 1 << 20).await;
         socket

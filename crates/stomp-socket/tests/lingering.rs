@@ -1,4 +1,4 @@
-//! The last frame arrives over real TCP, even if the peer is still sending.
+//! Tests that the last frame arrives over real TCP, even if the peer is still sending.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,10 +22,11 @@ const TIMES: usize = 1_000;
 /// Maximum bytes that the client has in flight when the server closes.
 const IN_FLIGHT: usize = 64 << 10;
 
-/// Bytes of an earlier frame that the client has not read.
+/// Bytes in the body of a frame that precedes the ERROR frame, and that the client has not read when the server closes.
 const UNREAD: usize = 64 << 10;
 
-/// A connection whose client has a small receive buffer. So frames wait on the server's side, where a reset loses them.
+/// A connection whose client has a small receive buffer. So frames wait on the server's side, where a TCP reset would
+/// lose them.
 async fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpSocket::new_v4().unwrap();
@@ -37,7 +38,7 @@ async fn connection() -> (TcpStream, TcpStream) {
     (client.unwrap(), accepted.unwrap().0)
 }
 
-/// Waits for the end, sends an unread frame and an ERROR, and closes.
+/// Waits for the peer's end, sends a large frame and an ERROR frame, and closes.
 async fn close_with_error(mut socket: Socket) {
     let Some(Inbound::End(end)) = socket.next().await else {
         panic!("expected the end")
@@ -56,8 +57,8 @@ fn error() -> Frame {
     Frame::new(Command::Error).with_header("message", "malformed-frame")
 }
 
-/// A client that sends `bytes` before it reads anything, reads `first_read` bytes, and sends `last`. Returns everything
-/// that it reads.
+/// Connects a client that sends `bytes`, reads `first_read` bytes, sends `last`, and reads to the end. Returns
+/// everything that the client reads.
 async fn received_by_client(
     make: impl Fn(TcpStream) -> Socket,
     bytes: &[u8],
@@ -93,7 +94,7 @@ fn expected_from_websocket() -> Vec<u8> {
 async fn an_error_frame_arrives_over_a_websocket_before_the_close() {
     let (bad, expected) = (frame(FIN | TEXT, b"SENT\n\n\0"), expected_from_websocket());
     for round in 0..TIMES {
-        // From 0 to `IN_FLIGHT`, in messages of 1,000 bytes.
+        // The size grows from 0 to `IN_FLIGHT` over all rounds. The client sends it in messages of 1,000 bytes.
         let size = IN_FLIGHT * round / (TIMES - 1);
         let more = frame(FIN | TEXT, &[b'\n'; 992]).repeat(size / 1000);
         let bytes = [&bad[..], &more].concat();
@@ -131,7 +132,7 @@ async fn an_error_frame_arrives_over_tcp_before_the_end() {
     }
 }
 
-/// The rest of the stream can only be read as bytes.
+/// After invalid bytes, the server cannot parse messages. It drops the rest of the stream as bytes.
 #[tokio::test]
 async fn an_error_frame_arrives_after_invalid_websocket_bytes() {
     let expected = expected_from_websocket();

@@ -1,4 +1,4 @@
-//! Frames arrive complete for any split into messages, fragments and reads.
+//! Tests that frames arrive complete, for any split into messages, fragments and reads.
 
 mod support;
 
@@ -17,7 +17,7 @@ fn expected() -> Vec<Frame> {
     vec![send.with_body("h\u{e9}\u{20ac}\u{1f600}"); 2]
 }
 
-/// The frames of a socket whose stream returns these bytes in reads of `size`, then ends.
+/// Returns the frames of a socket whose stream returns `bytes` in reads of `size` bytes, and then ends.
 async fn frames_of(make: fn(Script) -> Socket, bytes: &[u8], size: usize) -> Vec<Frame> {
     let reads = bytes
         .chunks(size)
@@ -155,7 +155,7 @@ async fn bytes_received_with_the_handshake_are_read_first() {
     }
 }
 
-/// Bytes after CONNECT are neither decoded nor read before `resume`.
+/// The bytes after CONNECT are neither read nor decoded until `resume` is called.
 #[tokio::test]
 async fn nothing_is_read_between_connect_and_resume() {
     let connect = b"CONNECT\naccept-version:1.2\n\n\0";
@@ -184,7 +184,8 @@ async fn nothing_is_read_between_connect_and_resume() {
     }
 }
 
-/// The frames and the kind of end that a socket with this read buffer reports for a stream.
+/// Returns the frames and the kind of end that a socket with this read buffer reports for `stream`, in reads of `size`
+/// bytes.
 async fn outcome(read_buffer_bytes: usize, stream: &[u8], size: usize) -> (Vec<Frame>, String) {
     let mut config = Config::default();
     config.read_buffer_bytes = read_buffer_bytes;
@@ -203,10 +204,9 @@ async fn outcome(read_buffer_bytes: usize, stream: &[u8], size: usize) -> (Vec<F
     (frames, format!("{kind}, {:?}", end.close_code()))
 }
 
-/// The fast path and the tungstenite context give the same results. With a read buffer of one byte, all messages go
-/// through the context.
+/// With a read buffer of one byte, all messages go through the tungstenite context.
 #[tokio::test]
-async fn the_fast_path_and_tungstenite_give_the_same_results() {
+async fn the_fast_path_and_tungstenite_read_the_same_frames_and_ends() {
     let long = format!("SEND\ndestination:/a\n\n{}\0", "x".repeat(5000));
     let unmasked = [&[FIN | TEXT, 1][..], b"\n"].concat();
     let parts = [
@@ -247,7 +247,7 @@ async fn the_fast_path_and_tungstenite_give_the_same_results() {
     }
 }
 
-/// Bytes after the end of a frame do not count against its limit.
+/// Bytes after the end of a frame do not count against the limit of this frame.
 #[tokio::test]
 async fn a_message_may_contain_the_end_of_a_long_frame_and_the_beginning_of_the_next() {
     let limits = Limits::default().max_frame_bytes(5000).max_head_bytes(100);
@@ -266,7 +266,8 @@ async fn a_message_may_contain_the_end_of_a_long_frame_and_the_beginning_of_the_
     }
 }
 
-/// An HTTP server may have read many bytes after the handshake. They are processed even above the limit before login.
+/// An HTTP server may have read many bytes after the handshake. The socket processes them even if they exceed the limit
+/// before login.
 #[tokio::test]
 async fn bytes_received_with_the_handshake_are_read_even_above_the_limit_before_login() {
     let connect = frame(FIN | TEXT, b"CONNECT\naccept-version:1.2\n\n\0");

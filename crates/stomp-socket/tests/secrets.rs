@@ -1,4 +1,4 @@
-//! Secrets in a peer's request do not appear in `Debug` output, and so not in logs.
+//! Tests that secrets in a peer's request do not appear in `Debug` output, and therefore not in logs.
 
 use http::Request;
 use stomp_socket::{Config, Peer, Socket};

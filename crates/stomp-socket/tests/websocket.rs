@@ -1,4 +1,4 @@
-//! A socket over the server's side of a WebSocket, with tungstenite's client at the other end.
+//! Tests for a socket over the server's side of a WebSocket, with tungstenite's client at the other end.
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use stomp_frame::{Command, Frame, Limits, Version};
@@ -21,7 +21,7 @@ use tokio_tungstenite::{
 
 type Client = WebSocketStream<DuplexStream>;
 
-/// A connected server socket and its client.
+/// A server's socket after login, and the client at its other end.
 async fn pair() -> (Socket, Client) {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let mut socket = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
@@ -49,7 +49,7 @@ async fn next_frame(socket: &mut Socket) -> Option<Frame> {
 }
 
 #[tokio::test]
-async fn frames_may_be_split_into_messages_anywhere() {
+async fn frames_may_be_split_into_messages_after_any_byte() {
     const WIRE: &str = "\nSEND\ndestination:/a\n\nh\u{e9}\0\nSEND\ndestination:/a\n\nh\u{e9}\0";
     let expected = send("h\u{e9}".as_bytes());
     for cut in 0..=WIRE.len() {
@@ -71,7 +71,7 @@ async fn frames_may_be_split_into_messages_anywhere() {
 }
 
 #[tokio::test]
-async fn each_frame_is_one_message_and_text_if_it_is_utf8() {
+async fn each_frame_is_sent_as_one_message_which_is_text_if_it_is_utf8() {
     let (mut socket, mut client) = pair().await;
     socket.feed(Outbound::Frame(send(b"text"))).await.unwrap();
     socket.feed(Outbound::Frame(send(b"\xff"))).await.unwrap();
@@ -92,7 +92,7 @@ async fn each_frame_is_one_message_and_text_if_it_is_utf8() {
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_and_counts_as_received() {
+async fn a_ping_is_answered_and_adds_to_received_bytes() {
     let (mut socket, mut client) = pair().await;
     let before = socket.received_bytes();
     client.feed(Message::Ping("x".into())).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_lost_connection_is_distinguished_from_a_close() {
 }
 
 #[tokio::test]
-async fn after_a_malformed_frame_the_error_arrives_before_the_close() {
+async fn after_a_malformed_frame_the_peer_receives_the_error_before_the_close() {
     let (mut socket, mut client) = pair().await;
     client.feed(Message::text("SENT\n\n\0")).await.unwrap();
     // Further messages of the peer are not decoded.
@@ -163,7 +163,7 @@ async fn after_a_malformed_frame_the_error_arrives_before_the_close() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_is_reported_as_too_big() {
+async fn a_message_over_the_limit_ends_the_connection_with_code_too_big() {
     let (mut socket, mut client) = pair().await;
     socket.resume(
         Version::V1_2,
@@ -180,7 +180,7 @@ async fn a_message_over_the_limit_is_reported_as_too_big() {
 }
 
 #[tokio::test]
-async fn a_text_message_that_is_not_utf8_is_a_violation() {
+async fn a_text_message_that_is_not_utf8_ends_the_connection_with_code_not_utf8() {
     let (ours, mut theirs) = tokio::io::duplex(1024);
     let mut socket = Socket::over_websocket(ours, b"", Peer::default(), &Config::default());
     theirs.write_all(&frame(FIN | TEXT, b"\xff")).await.unwrap();

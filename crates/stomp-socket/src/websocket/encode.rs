@@ -5,15 +5,15 @@ use crate::transport::{EncodePayload, MessageKind};
 use bytes::{BufMut, BytesMut};
 use stomp_frame::EncodeError;
 
-/// Length of the usual header, for payloads of 126 to 65,535 bytes.
+/// Length in bytes of the usual header, for payloads of 126 to 65,535 bytes.
 const USUAL: usize = 4;
-/// Length of the longest header.
+/// Length in bytes of the longest header.
 const LONGEST: usize = 10;
 
-/// Appends a message whose payload `encode` appends. If `encode` fails, `out` is unchanged.
+/// Appends a message to `out`. `encode` appends the payload; if it fails, `out` is unchanged.
 ///
-/// The length of the header depends on the length of the payload, which is known only afterwards. So this leaves room
-/// for a usual header, and moves the payload if the header turns out to be shorter or longer.
+/// The length of the header depends on the length of the payload, which is known only afterwards. So this function
+/// leaves room for a usual header, and moves the payload if the header turns out to be shorter or longer.
 pub(super) fn put_message(
     out: &mut BytesMut,
     encode: EncodePayload<'_>,
@@ -47,7 +47,7 @@ pub(super) fn put_ping(out: &mut BytesMut) {
     out.put_slice(&[0x89, 0]);
 }
 
-/// Masks the message from `start` to the end of `out`, as clients must, and inserts the key before the payload.
+/// Masks the message from `start` to the end of `out`, as clients must do, and inserts the key before the payload.
 pub(super) fn mask_message(out: &mut BytesMut, start: usize, key: [u8; 4]) {
     let Some([_, second, ..]) = out.get_mut(start..) else {
         return;
@@ -70,7 +70,7 @@ pub(super) fn mask_message(out: &mut BytesMut, start: usize, key: [u8; 4]) {
     }
 }
 
-/// The header of a payload of `length` bytes, and the length of the header.
+/// Returns the header for a payload of `length` bytes, and the length of the header.
 fn header(first: u8, length: usize) -> ([u8; LONGEST], usize) {
     let [.., high, low] = length.to_be_bytes();
     let [a, b, c, d, e, f, g, h] = (length as u64).to_be_bytes();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clients_payload_is_masked_with_the_key_before_it() {
+    fn mask_message_masks_the_payload_and_inserts_the_key_before_it() {
         let key = [0x11, 0x22, 0x33, 0x44];
         for (length, header) in LENGTHS {
             let mut header = header.to_vec();

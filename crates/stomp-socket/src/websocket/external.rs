@@ -30,13 +30,14 @@ use tokio_tungstenite::{
 };
 
 impl Socket {
-    /// A socket over an established `WebSocketStream`, on the server's or the client's side.
+    /// Creates a socket over an established `WebSocketStream`, on the server's or the client's side.
     ///
-    /// Prefer [`over_websocket`](Socket::over_websocket) if you own the stream under the WebSocket. Compared with it:
+    /// Prefer [`over_websocket`](Socket::over_websocket) if you own the stream under the WebSocket. Compared with a
+    /// socket from that function:
     ///
-    /// - [`received_bytes`](Socket::received_bytes) counts whole messages, so a large message is no sign of life until
-    ///   it is complete.
-    /// - The limits of the stream's `WebSocketConfig` apply in addition to those of frames.
+    /// - [`received_bytes`](Socket::received_bytes) counts only complete messages, so it does not grow while a large
+    ///   message arrives.
+    /// - The limits of the stream's `WebSocketConfig` apply in addition to the limits of frames.
     /// - The stream keeps its buffers while the connection is idle.
     /// - Each sent message is copied once more.
     pub fn from_websocket<S>(websocket: WebSocketStream<S>, peer: Peer, config: &Config) -> Socket
@@ -51,11 +52,11 @@ impl Socket {
 struct External<S> {
     websocket: WebSocketStream<S>,
     input: Input,
-    /// Messages that were put and not yet passed to the WebSocket.
+    /// Messages that were put, but not passed to the WebSocket yet.
     queue: VecDeque<Message>,
-    /// Cost of the messages in `queue`.
+    /// Cost of the messages in `queue`, in bytes.
     queued: usize,
-    /// Cost of the messages that were passed to the WebSocket since it was last flushed.
+    /// Cost of the messages that were passed to the WebSocket since it was last flushed, in bytes.
     unflushed: usize,
     closing: Closing,
     /// True once nothing more is read.
@@ -67,16 +68,17 @@ struct External<S> {
 /// The progress of closing.
 #[derive(Debug, Clone, Copy)]
 enum Closing {
-    /// Open.
+    /// The WebSocket is open.
     No,
-    /// Our close is queued, and the peer's is awaited. Holds the value of [`Input::received`] at the beginning.
+    /// Our close is queued, and this side waits for the peer's close. Contains the value of [`Input::received`] at the
+    /// beginning of this phase.
     AwaitClose(u64),
-    /// Our end of the stream is being sent, and the peer's is awaited.
+    /// Our end of the stream is sent, and then this side waits for the peer's end.
     Linger(Linger),
 }
 
-/// Bytes that are passed to the WebSocket before it is flushed. Small, so that [`Transport::unsent`] shows whether the
-/// peer reads.
+/// Maximum bytes that are passed to the WebSocket before it is flushed. This number is small, so that
+/// [`Transport::unsent`] shrinks gradually while the peer reads.
 const MAX_UNFLUSHED: usize = 16 << 10;
 
 impl<S: Io> External<S> {
@@ -144,7 +146,7 @@ impl<S: Io> External<S> {
 }
 
 impl<S: Io> Transport for External<S> {
-    /// Ignores `held`: the WebSocket holds fragments within its own limits.
+    /// Reads the next message. Ignores `held`: the WebSocket holds fragments within its own limits.
     fn poll_read(&mut self, _: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         let result = ready!(self.poll_message(cx));
         self.ended = result.is_err();
@@ -157,7 +159,7 @@ impl<S: Io> Transport for External<S> {
             MessageKind::Text => Data::Text,
             MessageKind::Binary => Data::Binary,
         };
-        // `Message::Frame` and not `Message::Text`, which would check for UTF-8 again.
+        // `Message::Text` would check for UTF-8 again, but `Message::Frame` does not.
         self.enqueue(Message::Frame(Frame::message(
             payload,
             OpCode::Data(data),
@@ -220,7 +222,7 @@ impl<S: Io> Transport for External<S> {
     }
 }
 
-/// The cost of a message: its payload and a short header, so that every message counts as received.
+/// The cost of a message in bytes: its payload and a short header, so that empty messages count too.
 fn cost(message: &Message) -> usize {
     2 + message.len()
 }

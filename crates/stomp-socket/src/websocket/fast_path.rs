@@ -1,9 +1,9 @@
-//! The fast path for reading: takes messages that consist of one short frame, without a tungstenite context (RFC 6455,
-//! section 5.2).
+//! The fast path for reading: takes messages that consist of one short frame (RFC 6455, section 5.2), without a
+//! tungstenite context.
 //!
-//! Nearly all messages are of this kind. They are unmasked in place and text is checked for UTF-8; everything else is
-//! left to tungstenite, so that its rules stay the authority. `tests/pieces.rs` sends everything both ways and
-//! compares.
+//! Nearly all messages are of this kind. They are unmasked in place, and text is checked for UTF-8. tungstenite reads
+//! everything else, so that it alone decides all special cases. `tests/pieces.rs` reads the same messages in both ways
+//! and compares the results.
 
 use super::frame::{Header, mask};
 use crate::transport::is_utf8;
@@ -15,11 +15,11 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 pub(super) enum Taken {
     /// A message, which was removed from the bytes.
     Message(Bytes),
-    /// The bytes are empty or an incomplete message.
+    /// There are no bytes, or they are an incomplete message.
     Incomplete,
     /// The first message is text that is not UTF-8.
     NotUtf8,
-    /// The bytes begin with anything else: a context must read and check them.
+    /// The bytes begin with something else, which a context must read and check.
     Other,
 }
 
@@ -70,7 +70,7 @@ const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 const MASKED: u8 = 0x80;
 
-/// True if `bytes` begin with an incomplete frame.
+/// Returns true if `bytes` begin with an incomplete frame.
 pub(super) fn is_incomplete(bytes: &[u8]) -> bool {
     let is_complete =
         |header: Header| header.payload.saturating_add(header.size as u64) <= bytes.len() as u64;

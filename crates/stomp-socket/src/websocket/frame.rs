@@ -1,21 +1,21 @@
 //! WebSocket frame headers and masks (RFC 6455, sections 5.2 and 5.3).
 
-/// Length of the longest header: two bytes, an extended length and a masking key.
+/// Length in bytes of the longest header: two bytes, an extended length and a masking key.
 pub(super) const LONGEST_HEADER: usize = 2 + 8 + 4;
 
-/// The place of a frame among the frames of messages.
+/// The role of a frame: part of a message, or a control frame.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub(super) enum FrameKind {
     /// The last or only frame of a message.
     #[default]
     Final,
-    /// A fragment that further fragments follow.
+    /// A fragment of a message, but not the last one.
     Fragment,
     /// A ping, pong or close.
     Control,
 }
 
-/// A frame header, as far as it is needed to find the end of the frame.
+/// The parts of a frame header that are needed to find the end of the frame.
 pub(super) struct Header {
     pub(super) kind: FrameKind,
     /// Length of the payload in bytes.

@@ -1,9 +1,9 @@
-//! Tracking of the frames that were passed to a tungstenite context.
+//! Tracks the frames in the bytes that a tungstenite context receives.
 
 use super::frame::{FrameKind, Header, LONGEST_HEADER};
 use crate::transport::EMPTY_PIECE_COST;
 
-/// Parses the frame headers in the bytes that a context receives, to know what the context holds.
+/// Parses the frame headers in the bytes that a context receives, and so knows the messages that the context holds.
 ///
 /// A context does not report this itself. The tracker checks nothing: the context rejects bytes that are not valid
 /// WebSocket, after which the tracker's values have no meaning.
@@ -16,9 +16,9 @@ pub(super) struct FrameTracker {
     missing: u64,
     /// The kind of the current frame.
     kind: FrameKind,
-    /// Cost of the current message: its fragments so far, including the announced length of the last one.
+    /// Cost of the current message in bytes: its fragments so far, including the announced length of the last fragment.
     pending: u64,
-    /// Complete messages, including control frames, that were not yet read from the context.
+    /// Number of complete messages, including control frames, that were not read from the context yet.
     ready: usize,
 }
 
@@ -83,7 +83,7 @@ impl FrameTracker {
         self.ready = self.ready.saturating_sub(1);
     }
 
-    /// Number of messages that the context can return without reading more.
+    /// Number of messages that the context can return without reading more bytes.
     pub(super) fn ready(&self) -> usize {
         self.ready
     }
@@ -93,7 +93,7 @@ impl FrameTracker {
         self.pending
     }
 
-    /// True if no part of a further message or control frame was received.
+    /// Returns true if no part of another message or control frame was received.
     pub(super) fn is_between_messages(&self) -> bool {
         self.pending == 0 && self.header_length == 0 && self.missing == 0
     }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_counted_for_any_split_into_reads() {
+    fn all_messages_are_counted_if_they_arrive_in_any_pieces() {
         for mask in [&[][..], &[1, 2, 3, 4]] {
             let stream = [
                 frame(FIN | BINARY, 5, mask),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn is_between_messages_holds_only_at_the_ends_of_messages() {
+    fn is_between_messages_returns_true_only_at_the_end_of_a_message() {
         let stream = [
             frame(FIN | BINARY, 2, &[1; 4]),
             frame(BINARY, 1, &[1; 4]),

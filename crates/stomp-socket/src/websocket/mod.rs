@@ -1,4 +1,4 @@
-//! STOMP over a WebSocket. The only module that uses tungstenite.
+//! STOMP over a WebSocket. This is the only module that uses tungstenite.
 
 mod encode;
 #[cfg(feature = "tungstenite")]

@@ -28,15 +28,15 @@ use tokio_tungstenite::tungstenite::{
 
 /// A WebSocket that reads through tungstenite's sans-I/O context and writes its own frames.
 ///
-/// Nearly all messages are short and unfragmented, and take the [`fast_path`]. For anything else, a context is created
-/// from the received bytes, and dropped once all messages in them were read; [`FrameTracker`] knows when. So between
-/// messages there is neither a context nor a buffer, however large the last message was. The price is two allocations
-/// per read: the received bytes and their reference count.
+/// Nearly all messages are short and unfragmented, and take the [`fast_path`]. For all other messages, a context is
+/// created from the received bytes. It is dropped once all messages in these bytes were read, which [`FrameTracker`]
+/// detects. So between messages there is neither a context nor a buffer, however large the last message was. This costs
+/// two allocations per read: the received bytes and their reference count.
 ///
 /// The context uses the stream through [`Adapter`], which writes to the same buffer as our frames. So pongs and closes
 /// never end up inside a frame, and everything is written in one call.
 ///
-/// This type keeps two rules of the context. A close is only sent through the context, which is then kept, and no frame
+/// This type obeys two rules of the context. A close is only sent through the context, which is then kept, and no frame
 /// of ours follows it. After an error, the context is not read again, because the result would be undefined.
 pub(crate) struct WebSocket<S> {
     io: S,
@@ -51,8 +51,8 @@ pub(crate) struct WebSocket<S> {
     /// Maximum bytes of a message, and of all parts of a STOMP frame that are held.
     ///
     /// The sum includes the beginning of the frame in the decoder, fragments, and the length that the next WebSocket
-    /// header announces. Pings do not count, but they wait while their answers do. Messages on the fast path do not
-    /// count either: one read limits them, and they may contain the beginning of the next frame.
+    /// header announces. Pings do not count; `max_write_buffer_bytes` limits their answers. Messages on the fast path
+    /// do not count either: they are not longer than one read, and they may contain the beginning of the next frame.
     max_held: usize,
     /// While more bytes than this are unsent, pings are not answered.
     max_write_buffer_bytes: usize,
@@ -64,24 +64,27 @@ pub(crate) struct WebSocket<S> {
 /// The progress of closing.
 #[derive(Debug, Clone, Copy)]
 enum Closing {
-    /// Open.
+    /// The WebSocket is open.
     No,
-    /// Our close is buffered, and the peer's is awaited. Holds the value of [`Input::received`] at the beginning.
+    /// Our close is buffered, and this side waits for the peer's close. Contains the value of [`Input::received`] at
+    /// the beginning of this phase.
     AwaitClose(u64),
     /// The last buffered bytes are being written.
     Flush,
-    /// Our end of the stream is being sent, and the peer's is awaited.
+    /// Our end of the stream is sent, and then this side waits for the peer's end.
     Linger(Linger),
     Done,
 }
 
 impl<S: Io> WebSocket<S> {
-    /// A server's WebSocket after the handshake. `early` are bytes that were received together with the handshake.
+    /// Creates a server's WebSocket after the handshake. `early` are bytes that were received together with the
+    /// handshake.
     pub(crate) fn server(io: S, early: &[u8], config: &Config) -> Self {
         WebSocket::new(io, Role::Server, early, config)
     }
 
-    /// A client's WebSocket after the handshake, with `early` as in [`server`](WebSocket::server).
+    /// Creates a client's WebSocket after the handshake. `early` are bytes that were received together with the
+    /// handshake.
     pub(crate) fn client(io: S, early: &[u8], config: &Config) -> Self {
         WebSocket::new(io, Role::Client, early, config)
     }
@@ -147,7 +150,7 @@ impl<S: Io> WebSocket<S> {
         )
     }
 
-    /// The next data message, or the end of the connection.
+    /// Reads the next data message, or the end of the connection.
     fn poll_message(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         loop {
             if self.is_idle() {
@@ -190,17 +193,17 @@ impl<S: Io> WebSocket<S> {
         }
     }
 
-    /// True if the context may be dropped: it holds no bytes and no state of a close.
+    /// Returns true if the context may be dropped: it holds no bytes and no state of a close.
     fn is_idle(&self) -> bool {
         matches!(self.closing, Closing::No)
             && self.tracker.ready() == 0
             && self.tracker.is_between_messages()
     }
 
-    /// The next message if the fast path can take it; `None` if a context must read it.
+    /// Reads the next message if the fast path can take it; returns `None` if a context must read it.
     ///
-    /// The limit does not apply to the sum of one read and the held bytes, because the read may contain the beginning
-    /// of further STOMP frames.
+    /// The limit `max_held` does not apply to the sum of one read and the held bytes, because the read may contain the
+    /// beginning of further STOMP frames.
     fn poll_fast_path(
         &mut self,
         held: usize,
@@ -360,8 +363,9 @@ impl<S: Io> Transport for WebSocket<S> {
         self.input.received()
     }
 
-    /// A message may be as long as the longest frame and the longest head. tungstenite allocates the announced length
-    /// of a message at once, so this also limits how much a peer can make it allocate.
+    /// Sets the limits of the session. A message may be as long as the longest frame and the longest head together.
+    /// tungstenite allocates the announced length of a message at once, so this also limits the memory that a peer can
+    /// claim.
     fn set_limits(&mut self, limits: &Limits) {
         self.max_held = limits.max_frame_bytes.saturating_add(limits.max_head_bytes);
         self.input.remove_limit();
@@ -403,14 +407,15 @@ fn context_config(read_buffer: usize, max_message: usize) -> WebSocketConfig {
         .write_buffer_size(0)
 }
 
-/// The stream as `Read` and `Write`, for the context: reads poll the stream, writes go to the output buffer.
+/// An adapter that implements `Read` and `Write` for the context: reads poll the stream, and writes go to the output
+/// buffer.
 struct Adapter<'a, 'b, S> {
     io: &'a mut S,
     cx: &'a mut Context<'b>,
     tracker: &'a mut FrameTracker,
     input: &'a mut Input,
     output: &'a mut Output,
-    /// Maximum cost of the current message.
+    /// Maximum cost of the current message, in bytes.
     max_pending: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Helpers for tests of sockets, and streams with scripted reads.
+//! Helpers for the tests of sockets, and a stream with scripted reads.
 
 #![allow(
     dead_code,
@@ -26,7 +26,7 @@ where
     Socket::over_websocket(io, b"", Peer::default(), &Config::default())
 }
 
-/// Resumes a socket as after a CONNECT with version 1.2.
+/// Resumes a socket in version 1.2, as a server does after CONNECT.
 pub(crate) fn connected(mut socket: Socket) -> Socket {
     socket.resume(Version::V1_2, Limits::default());
     socket
@@ -37,7 +37,7 @@ pub(crate) fn pipe(bytes: usize) -> (DuplexStream, DuplexStream) {
     tokio::io::duplex(bytes)
 }
 
-/// Reads all frames and the end.
+/// Reads to the end. Returns all frames and the end.
 pub(crate) async fn read_all(socket: &mut Socket) -> (Vec<Frame>, Option<End>) {
     let mut frames = Vec::new();
     loop {
@@ -50,7 +50,7 @@ pub(crate) async fn read_all(socket: &mut Socket) -> (Vec<Frame>, Option<End>) {
     }
 }
 
-/// A stream with scripted reads, after which it is pending. Records each write.
+/// A stream that returns scripted reads, and is pending after the last one. It records each write.
 pub(crate) struct Script {
     reads: VecDeque<io::Result<Vec<u8>>>,
     calls: Arc<Mutex<Calls>>,
@@ -91,7 +91,7 @@ impl AsyncRead for Script {
             Some(Ok(mut bytes)) => {
                 let rest = bytes.split_off(bytes.len().min(space.remaining()));
                 space.put_slice(&bytes);
-                // The end of the stream is repeated.
+                // All reads after the end of the stream return the end again.
                 if !rest.is_empty() || bytes.is_empty() {
                     self.reads.push_front(Ok(rest));
                 }

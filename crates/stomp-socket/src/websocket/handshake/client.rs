@@ -6,7 +6,7 @@ use stomp_frame::Version;
 use thiserror::Error;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
-/// A response that does not open a WebSocket.
+/// The error for a response that does not open a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -27,7 +27,8 @@ pub enum HandshakeError {
     Extension,
 }
 
-/// Creates the head of a handshake request for `uri`, with a new random key, that offers `versions` as sub-protocols.
+/// Creates the head of a handshake request for `uri`. It contains a new random key, and offers `versions` as
+/// sub-protocols.
 ///
 /// `Host` is the authority of `uri`. Add further headers, such as `Origin` or `Authorization`, to the result.
 ///
@@ -77,12 +78,15 @@ pub fn request(uri: &Uri, versions: &[Version]) -> Request<()> {
     request
 }
 
-/// Checks the response to `request` (RFC 6455, section 4.1), and returns the STOMP version that the server selected as
-/// a sub-protocol. If it is `None`, the `accept-version` header of `CONNECT` decides.
+/// Checks the response to `request` (RFC 6455, section 4.1). Returns the STOMP version that the server selected as a
+/// sub-protocol.
+///
+/// If the server selected none, the result is `None`, and the `accept-version` header of `CONNECT` determines the
+/// version.
 ///
 /// # Errors
 ///
-/// If the response does not open a WebSocket. Close the connection then.
+/// Returns an error if the response does not open a WebSocket. Then close the connection.
 pub fn verify<A, B>(
     request: &Request<A>,
     response: &Response<B>,
@@ -150,7 +154,7 @@ mod tests {
         assert_eq!(accept(&plain).unwrap().subprotocol, None);
     }
 
-    /// Verifies the response to an offer of all versions, after `change`.
+    /// Offers all versions, applies `change` to the response, and verifies it.
     fn verify_changed(
         change: impl FnOnce(&mut Response<()>),
     ) -> Result<Option<Version>, HandshakeError> {

@@ -1,7 +1,7 @@
 //! The WebSocket handshake (RFC 6455, section 4), as functions over the heads of requests and responses.
 //!
 //! A server answers a request with [`accept`]. A client creates a request with [`request`] and checks the response with
-//! [`verify`]. Sending and receiving the heads is left to an HTTP library such as hyper.
+//! [`verify`]. An HTTP library such as hyper must send and receive the heads.
 
 mod client;
 mod server;
@@ -22,14 +22,14 @@ pub const fn subprotocol_name(version: Version) -> &'static str {
     }
 }
 
-/// The STOMP version with this sub-protocol name.
+/// The STOMP version with this sub-protocol name; `None` if there is none.
 fn version_of(name: &str) -> Option<Version> {
     Version::ALL
         .into_iter()
         .find(|version| subprotocol_name(*version) == name)
 }
 
-/// The items of a comma-separated header, from all of its lines.
+/// The items of a comma-separated header, which may have several lines.
 fn list(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
     let lines = headers
         .get_all(name)

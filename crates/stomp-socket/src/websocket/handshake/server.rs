@@ -11,10 +11,10 @@ use tokio_tungstenite::tungstenite::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Accepted {
-    /// The response: 101, with the selected sub-protocol.
+    /// The response, with status 101 and the selected sub-protocol.
     pub response: Response<()>,
     /// The highest STOMP version that the client offered as a sub-protocol. If it is `None`, the `accept-version`
-    /// header of `CONNECT` decides.
+    /// header of `CONNECT` determines the version.
     pub subprotocol: Option<Version>,
 }
 
@@ -30,13 +30,13 @@ pub struct Rejection {
 
 /// Answers a WebSocket handshake (RFC 6455, section 4.2).
 ///
-/// Selects the highest of the sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp` that the client offers. If it
-/// offers only unknown ones, the response selects none, as RFC 6455 allows: the client then decides whether to
-/// continue, and STOMP's own version negotiation applies.
+/// Selects the highest of the sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp` that the client offers. If the
+/// client offers only unknown sub-protocols, the response selects none, as RFC 6455 allows. The client then decides if
+/// it continues, and `CONNECT` negotiates the version.
 ///
 /// # Errors
 ///
-/// If the request is not a WebSocket handshake.
+/// Returns a [`Rejection`] if the request is not a valid WebSocket handshake.
 pub fn accept<B>(request: &Request<B>) -> Result<Accepted, Rejection> {
     let mut response =
         create_response_with_body(request, || ()).map_err(|error| rejection(&error))?;
