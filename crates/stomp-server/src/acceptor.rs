@@ -35,7 +35,7 @@ pub(crate) struct Acceptor {
     pub(crate) connections: Arc<Connections>,
     http: http1::Builder,
     sockets: mpsc::Sender<Socket>,
-    /// One permit for each refusal that is being sent.
+    /// Limits the number of refusals that are sent at the same time.
     refusals: Arc<Semaphore>,
 }
 
@@ -46,9 +46,12 @@ const MAX_HTTP_HEAD: usize = 16 << 10;
 /// connections are closed without a response.
 const MAX_REFUSALS: usize = listener::QUEUE as usize;
 
-/// Maximum time and bytes to read and drop from a refused connection before it is closed. Unread bytes would make TCP
-/// reset the connection, and the response could be lost.
+/// Maximum time for sending a refusal, and for reading and dropping the client's bytes before the connection is closed.
+///
+/// Unread bytes would make TCP reset the connection, and the response could be lost.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Maximum bytes to read and drop from a refused connection before it is closed.
 const LINGER_BYTES: usize = 64 << 10;
 
 /// The log throttle for failures to accept.
@@ -101,10 +104,10 @@ impl Acceptor {
         }));
     }
 
-    /// Sends a refusal if the connection is ready for HTTP. With TLS it is not, and its handshake would cost more than
-    /// the connection itself.
+    /// Sends a refusal if the connection needs no handshake before HTTP, and closes the connection. A connection with
+    /// TLS is closed without a response, because its handshake would cost more than the connection itself.
     ///
-    /// The response is sent before the request is read, so that the client need not wait for a free place.
+    /// The response is sent at once, before the request is read, so that the client does not wait.
     fn refuse<Io>(&self, incoming: Incoming<Io>, refusal: Refusal)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -156,8 +159,8 @@ impl Acceptor {
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (io, peer) = timeout(self.config.handshake_timeout, incoming.establish()).await??;
-        // One absolute deadline for all requests: idle timeouts could be extended by sending single bytes, and those of
-        // a request by sending another request.
+        // All requests together have one deadline. A client could extend an idle timeout by sending single bytes, and a
+        // timeout per request by sending another request.
         let handshake =
             timeout(self.config.handshake_timeout, self.serve_http(io, &peer)).await??;
         let Some(handshake) = handshake else {
@@ -180,7 +183,8 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Answers requests until one is a handshake, the peer leaves, or the server shuts down.
+    /// Answers HTTP requests until one of them is a handshake, the peer closes the connection, or the server shuts
+    /// down.
     async fn serve_http<Io>(&self, io: Io, peer: &Peer) -> io::Result<Option<Handshake>>
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -221,7 +225,7 @@ impl Acceptor {
     }
 
     async fn hand_over(&self, socket: Socket) {
-        // Fails if the server was dropped, and then drops the socket.
+        // If the server was dropped, this fails and drops the socket.
         let _ = self.sockets.send(socket).await;
     }
 }

@@ -12,13 +12,13 @@ use stomp_socket::InvalidConfig;
 pub struct Config {
     /// The web pages that may connect. Default: [`Origins::SameOrigin`].
     pub origins: Origins,
-    /// Maximum time of a TLS handshake, and again of everything in HTTP until the upgrade, no matter how many bytes or
-    /// requests arrive meanwhile. If you mount an [`Upgrade`](crate::Upgrade), the timeout of your HTTP server applies
-    /// to the head of the request. Default: 5 s.
+    /// Maximum time for a TLS handshake, and then for all HTTP requests until the upgrade. Bytes and requests that
+    /// arrive do not extend this time. If you mount an [`Upgrade`](crate::Upgrade), the timeout of your HTTP server
+    /// applies to the head of the request. Default: 5 s.
     pub handshake_timeout: Duration,
     /// Limits on the number of connections. See [`ConnectionLimits`] for the defaults.
     pub connection_limits: ConnectionLimits,
-    /// The handle that shuts the server down. Default: a new handle, which nothing else can start.
+    /// The handle that shuts the server down. Default: a new handle, which is not shared with another server.
     pub shutdown: Shutdown,
     /// The settings of each socket.
     pub socket: stomp_socket::Config,
@@ -60,12 +60,12 @@ impl Config {
         self
     }
 
-    /// Checks that a server can run with these values.
+    /// Checks that all values are valid.
     ///
     /// # Errors
     ///
-    /// If [`Config::handshake_timeout`] is zero, an entry of [`Origins::List`] is not an origin, or a value in
-    /// [`Config::connection_limits`] or [`Config::socket`] is impossible.
+    /// Returns an error if [`Config::handshake_timeout`] is zero, if an entry of [`Origins::List`] is not an origin, or
+    /// if a value in [`Config::connection_limits`] or [`Config::socket`] is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         InvalidConfig::reject_zero_duration("handshake_timeout", self.handshake_timeout)?;
         self.origins.validate()?;
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn validate_names_the_setting_that_is_impossible() {
+    fn validate_names_the_invalid_setting() {
         let limits = |limits| Config::default().connection_limits(limits);
         let none = ConnectionLimits::default;
         let socket = stomp_socket::Config::default().read_buffer_bytes(0);

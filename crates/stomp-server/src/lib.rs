@@ -60,7 +60,7 @@ pub use upgrade::Upgrade;
 
 pub use stomp_socket::{InvalidConfig, Peer};
 
-/// Compiles the example of the README.
+/// The example in the README, as a doctest.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 /// Limits on the connections of a [`Server`](crate::Server) or an [`Upgrade`](crate::Upgrade).
 ///
-/// A connection above a limit is refused with status 503, or just closed on listeners with TLS or without HTTP. The log
-/// names the limit, at most once every 10 s.
+/// A connection above a limit is refused with status 503. Listeners with TLS or without HTTP close it without a
+/// response. The log names the limit, at most once every 10 s.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectionLimits {
@@ -23,9 +23,10 @@ pub struct ConnectionLimits {
     /// until its `CONNECT` is answered with `CONNECTED`. Default: 1,024.
     pub max_unauthenticated: usize,
     /// Maximum number of open connections per IPv4 address or IPv6 /64 network. Connections without a known address do
-    /// not count. Default: none, because many clients behind a proxy or NAT share one address.
+    /// not count. Default: no limit, because many clients behind a proxy or NAT share one address.
     pub max_per_address: Option<usize>,
-    /// Maximum number of new connections per second on average, and in one burst. Default: none.
+    /// Maximum number of new connections per second, on average. The same number may arrive in one burst. Default: no
+    /// limit.
     pub max_per_second: Option<u32>,
 }
 
@@ -65,7 +66,7 @@ impl ConnectionLimits {
     ///
     /// # Errors
     ///
-    /// If one of them is 0.
+    /// Returns an error that names the first limit that is 0.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         InvalidConfig::reject_zero("max_connections", self.max_connections)?;
         InvalidConfig::reject_zero("max_unauthenticated", self.max_unauthenticated)?;
@@ -88,15 +89,15 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// The number of connections of a server: see [`Server::connections`](crate::Server::connections).
+/// The numbers of connections of a server, see [`Server::connections`](crate::Server::connections).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ConnectionCounts {
-    /// Open connections.
+    /// The number of open connections.
     pub open: usize,
-    /// Open connections that have not logged in yet.
+    /// The number of open connections that have not logged in yet.
     pub unauthenticated: usize,
-    /// Connections that were refused because of [`ConnectionLimits`], since the server was created.
+    /// The number of connections that were refused because of [`ConnectionLimits`], since the server was created.
     pub refused: u64,
 }
 
@@ -139,7 +140,7 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// If a limit is reached or the server shuts down.
+    /// Returns a refusal if a limit is reached, or if the server shuts down.
     pub(crate) fn admit(
         self: &Arc<Self>,
         address: Option<IpAddr>,
@@ -183,7 +184,7 @@ impl Connections {
 }
 
 impl State {
-    /// The name and value of a limit that admits no further connection.
+    /// The name and value of a limit that is reached; `None` if another connection may be admitted.
     fn reached_limit(
         &mut self,
         limits: &ConnectionLimits,
@@ -219,7 +220,7 @@ struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A full bucket.
+    /// Creates a full bucket.
     fn new(per_second: u32) -> TokenBucket {
         TokenBucket {
             tokens: f64::from(per_second),
@@ -277,7 +278,8 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// The address that connections are counted by: for IPv6 the /64 network, because one host usually owns all of it.
+/// The address under which a connection is counted. For IPv6, this is the /64 network, because one host usually owns
+/// all of its addresses.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),

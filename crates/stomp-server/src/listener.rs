@@ -31,16 +31,16 @@ pub trait Listener: Send + 'static {
 
     /// Waits for the next connection. Dropping the future must not lose a connection.
     ///
-    /// Put a handshake below HTTP, such as TLS, into [`Incoming::then`], where other connections do not wait for it.
+    /// Put a handshake that precedes HTTP, such as TLS, into [`Incoming::then`]: it then delays no other connection.
     ///
     /// # Errors
     ///
-    /// If no connection can be accepted now. The server logs the error and retries: at once if only this connection
-    /// failed (aborted, refused or reset), else after 100 ms.
+    /// Returns an error if no connection can be accepted now. The server retries. If only this connection failed
+    /// (aborted, refused or reset), it retries at once; otherwise it logs the error and retries after 100 ms.
     fn accept(&mut self) -> impl Future<Output = io::Result<Incoming<Self::Io>>> + Send;
 }
 
-/// An accepted connection, with the handshake that it may still need.
+/// An accepted connection, and the handshake that it still needs, if any.
 pub struct Incoming<Io> {
     peer: Peer,
     stage: Stage<Io>,
@@ -54,7 +54,7 @@ enum Stage<Io> {
 type Handshake<Io> = Pin<Box<dyn Future<Output = io::Result<(Io, Peer)>> + Send>>;
 
 impl<Io> Incoming<Io> {
-    /// A connection that needs no further handshake.
+    /// Creates a connection that needs no further handshake.
     #[must_use]
     pub fn new(io: Io, peer: Peer) -> Incoming<Io> {
         Incoming {
@@ -69,9 +69,9 @@ impl<Io> Incoming<Io> {
         &self.peer
     }
 
-    /// Adds a handshake that turns the stream into another one, for example with TLS.
+    /// Adds a handshake that turns the stream into another stream, for example into one with TLS.
     ///
-    /// It runs in the connection's own task, for at most
+    /// The handshake runs in the connection's own task, for at most
     /// [`Config::handshake_timeout`](crate::Config::handshake_timeout). If it fails, the connection is closed.
     #[must_use]
     pub fn then<To, F, R>(self, handshake: F) -> Incoming<To>
@@ -99,7 +99,7 @@ impl<Io> Incoming<Io> {
         }
     }
 
-    /// The stream, if it needs no handshake.
+    /// The stream, if it needs no handshake; otherwise `None`.
     pub(crate) fn into_ready(self) -> Option<Io> {
         match self.stage {
             Stage::Ready(io) => Some(io),
@@ -117,14 +117,14 @@ impl<Io> std::fmt::Debug for Incoming<Io> {
 }
 
 /// Binds a TCP listener to an address, with a queue of up to 4,096 connections that wait to be accepted. The operating
-/// system may limit it further.
+/// system may use a shorter queue.
 ///
-/// The queue of [`TcpListener::bind`] is shorter. If it overflows, for example because many clients reconnect at once,
-/// TCP retries only after a second.
+/// The queue of [`TcpListener::bind`] is shorter. If a queue overflows, for example because many clients reconnect at
+/// once, TCP retries only after a second.
 ///
 /// # Errors
 ///
-/// If the address cannot be bound, usually because another process listens on it.
+/// Returns an error if the address cannot be bound, usually because another process listens on it.
 pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in lookup_host(address).await? {
@@ -157,7 +157,7 @@ impl Listener for TcpListener {
 
     async fn accept(&mut self) -> io::Result<Incoming<TcpStream>> {
         let (stream, address) = TcpListener::accept(self).await?;
-        // Nagle's algorithm would only add latency: sockets write frames in batches already.
+        // Nagle's algorithm would only add latency, because sockets already write frames in batches.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY cannot be set");
         }

@@ -20,11 +20,11 @@ use std::{fmt, pin::Pin, sync::Arc};
 #[must_use = "pass it to a server"]
 pub struct Listeners(Vec<Box<dyn FnOnce(Arc<Acceptor>) -> Accepting + Send>>);
 
-/// Accepts the connections of one listener. Never completes.
+/// A future that accepts the connections of one listener. It never completes.
 pub(crate) type Accepting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Listeners {
-    /// An empty list.
+    /// Creates an empty list.
     pub fn new() -> Listeners {
         Listeners::default()
     }

@@ -7,15 +7,15 @@ use std::{
 
 /// Limits the log lines about one kind of event to one per [`INTERVAL`], and counts the events in between.
 ///
-/// The first event is logged at once. The next line, with the first event after the interval, tells how many events
-/// there were.
+/// The first event is logged at once. The first event after the interval is logged next, together with the number of
+/// events since the last line.
 #[derive(Debug)]
 pub(crate) struct LogThrottle(Mutex<Option<LastLine>>);
 
 #[derive(Debug)]
 struct LastLine {
     at: Instant,
-    /// Events since that line.
+    /// The number of events since the last line.
     events: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Checks of the `Origin` header.
+//! Checks the `Origin` header.
 //!
 //! A browser lets any page open a WebSocket to any server, and sends the server's cookies with it. It names the page's
 //! origin in the `Origin` header, which the server must check.
@@ -24,7 +24,7 @@ pub enum Origins {
     /// address, also pages from any port of `localhost` or a loopback address, such as a front end's development
     /// server.
     ///
-    /// Schemes are not compared, because a server behind a TLS proxy does not know its own.
+    /// Schemes are not compared, because a server behind a TLS proxy does not know its own scheme.
     #[default]
     SameOrigin,
     /// Pages from these origins, in the form that browsers send: `https://example.com`, `http://localhost:5173`.
@@ -35,13 +35,14 @@ pub enum Origins {
         reason = "`Origins::matching` constructs it from a closure"
     )]
     Matching(Arc<dyn Fn(&str, &HeaderMap) -> bool + Send + Sync>),
-    /// All pages, and requests with cookies but without an `Origin`. Safe only if no response depends on cookies.
+    /// Pages from any origin, and requests with cookies but without an `Origin`. Safe only if no response depends on
+    /// cookies.
     Any,
 }
 
 impl Origins {
-    /// Pages for which `allows` returns true. It receives the origin, in the form of [`Origins::List`], and all headers
-    /// of the request.
+    /// Allows pages for which `allows` returns true. This function receives the origin, in the form of
+    /// [`Origins::List`], and all headers of the request.
     ///
     /// Compare whole host names: `https://evil-example.com` also ends with `example.com`.
     pub fn matching(allows: impl Fn(&str, &HeaderMap) -> bool + Send + Sync + 'static) -> Origins {
@@ -64,7 +65,7 @@ impl Origins {
         Ok(())
     }
 
-    /// True if a request with these headers may be upgraded.
+    /// Returns true if a request with these headers may be upgraded.
     pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else {
             return !headers.contains_key(header::COOKIE) || matches!(self, Origins::Any);
@@ -84,7 +85,7 @@ impl Origins {
     }
 }
 
-/// Finds the problem of an entry of [`Origins::List`] that no browser sends.
+/// The reason why no browser sends this entry of [`Origins::List`]; `None` if a browser may send it.
 fn problem_of(entry: &str) -> Option<&'static str> {
     let Some((scheme, host)) = entry.split_once("://") else {
         // Browsers send `null` for pages without an origin, such as sandboxed frames.
@@ -119,9 +120,9 @@ impl fmt::Debug for Origins {
     }
 }
 
-/// True if `origin` has the same host and port as `host`, or if both are loopback hosts.
+/// Returns true if `origin` has the same host and port as `host`, or if both are loopback hosts.
 ///
-/// The scheme is not compared: a server behind a TLS proxy does not know its own.
+/// Schemes are not compared, because a server behind a TLS proxy does not know its own scheme.
 fn is_same(origin: &str, host: &Authority) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else {
         return false;
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_a_function_and_any_allow_the_matching_pages() {
+    fn list_matching_and_any_allow_exactly_the_pages_that_they_describe() {
         let list = Origins::List(vec!["https://example.com".to_owned()]);
         assert!(allows(
             &list,

@@ -9,8 +9,8 @@ use http_body_util::Full;
 use std::fmt;
 use stomp_socket::handshake::Rejection;
 
-/// The reason why a request or a connection gets no WebSocket: an HTTP status and, by `Display`, a sentence for the
-/// client.
+/// The reason why a request or a connection is refused. It determines the HTTP status, and `Display` writes a sentence
+/// for the client.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// The request is not a valid WebSocket handshake.
@@ -21,9 +21,9 @@ pub(crate) enum Refusal {
     NoHost,
     /// The request repeats a header that may occur only once.
     RepeatedHeader(HeaderName),
-    /// `Config::origins` does not allow this `Origin` for this `Host`. Both are quoted.
+    /// `Config::origins` does not allow this `Origin` for this `Host`. Both values are in quotes.
     OriginNotAllowed { origin: String, host: String },
-    /// `Config::origins` allows no request with a `Cookie` and without an `Origin`.
+    /// The request has a `Cookie` but no `Origin`, and `Config::origins` does not allow this.
     CookieWithoutOrigin,
     /// The HTTP server does not allow upgrades.
     NoUpgrade,
@@ -122,10 +122,10 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Maximum bytes of a header value that are quoted.
+/// Maximum bytes of a header value that a response or the log quotes.
 const MAX_QUOTED: usize = 200;
 
-/// A header value in quotes, escaped and cut to [`MAX_QUOTED`] bytes, for a response or the log.
+/// Returns a header value in quotes, escaped, and cut after [`MAX_QUOTED`] bytes, for a response or the log.
 pub(crate) fn quoted(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
     match bytes.get(..MAX_QUOTED) {

@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 
 /// Accepts connections from its listeners and returns their sockets.
 ///
-/// Connections do not affect each other: if accepting or a handshake fails or times out, other connections go on.
+/// Connections do not affect each other. If one fails or times out before its handshake has completed, the others
+/// continue.
 pub struct Server {
     /// The accept loops. Empty after the shutdown has started.
     accepting: Vec<Accepting>,
@@ -24,7 +25,7 @@ pub struct Server {
     connections: Arc<Connections>,
 }
 
-/// Maximum number of sockets that are queued for [`Server::accept`]. Further ones wait in their own tasks.
+/// Maximum number of sockets that are queued for [`Server::accept`]. Further sockets wait in their own tasks.
 const BACKLOG: usize = 64;
 
 impl Server {
@@ -32,7 +33,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// See [`Config::validate`].
+    /// Returns the error of [`Config::validate`], if a value is invalid.
     pub fn new(listeners: impl Into<Listeners>, config: Config) -> Result<Server, InvalidConfig> {
         config.validate()?;
         let (sender, sockets) = mpsc::channel(BACKLOG);
@@ -47,7 +48,7 @@ impl Server {
         })
     }
 
-    /// Waits for the next socket whose handshake has completed. Returns `None` once the
+    /// Waits for the next socket whose handshake has completed. Returns `None` when the
     /// [shutdown](crate::Shutdown::start) has started and all handshakes have ended.
     ///
     /// Connections are only accepted while this future is polled; their handshakes run in separate tasks. Dropping the
@@ -68,7 +69,7 @@ impl Server {
         self.sockets.poll_recv(cx)
     }
 
-    /// The current number of connections.
+    /// The current numbers of connections.
     #[must_use]
     pub fn connections(&self) -> ConnectionCounts {
         self.connections.counts()

@@ -26,7 +26,7 @@ use tokio::time::{Instant, timeout};
 /// 3. [`finished`](Shutdown::finished) completes when all connections are closed and their handlers have ended. This
 ///    includes upgraded connections, which neither hyper nor axum waits for.
 ///
-/// Pass it to a server as [`Config::shutdown`](crate::Config::shutdown). With axum:
+/// Pass the handle to a server as [`Config::shutdown`](crate::Config::shutdown). With axum:
 ///
 /// ```no_run
 /// use stomp_server::{Config, Shutdown, Upgrade};
@@ -46,7 +46,8 @@ pub struct Shutdown(Arc<Shared>);
 struct Shared {
     /// Time from the start until open connections are aborted.
     drain_timeout: Duration,
-    /// A [`Phase`]. Atomic, because each connection reads it at every wake: that costs one load and no lock.
+    /// The current [`Phase`]. It is atomic, because each connection reads it at every wake; this costs one load and no
+    /// lock.
     phase: AtomicU8,
     state: Mutex<State>,
 }
@@ -62,7 +63,7 @@ enum Phase {
 
 #[derive(Default)]
 struct State {
-    /// Number of counted watchers. The shutdown finishes when there are none.
+    /// The number of counted watchers. After the start, the shutdown finishes when there are none.
     counted: usize,
     started_at: Option<Instant>,
     /// The wakers of all watchers, by [`Watcher::key`].
@@ -70,7 +71,8 @@ struct State {
 }
 
 impl Shutdown {
-    /// Creates a shutdown that aborts connections which are still open `drain_timeout` after its start.
+    /// Creates a shutdown that aborts connections if they are still open when `drain_timeout` has passed since its
+    /// start.
     ///
     /// [`Shutdown::default`] uses 30 s.
     #[must_use]
@@ -89,11 +91,11 @@ impl Shutdown {
     ///
     /// # Errors
     ///
-    /// If the signal handlers cannot be installed.
+    /// Returns an error if the signal handlers cannot be installed.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with I/O enabled.
+    /// Panics outside of a tokio runtime with I/O enabled.
     pub fn on_signals() -> io::Result<Shutdown> {
         let shutdown = Shutdown::default();
         let (handle, mut signals) = (shutdown.clone(), Signals::new()?);
@@ -122,7 +124,7 @@ impl Shutdown {
         self.0.advance(Phase::Aborted, self.0.state());
     }
 
-    /// True if the shutdown has started.
+    /// Returns true if the shutdown has started.
     #[must_use]
     pub fn has_started(&self) -> bool {
         self.0.has_reached(Phase::Draining)
@@ -134,15 +136,15 @@ impl Shutdown {
         async move { poll_fn(|cx| watcher.poll(Phase::Draining, cx)).await }
     }
 
-    /// Waits until the shutdown has started and all connections have ended. Aborts those that are still open after the
-    /// drain timeout.
+    /// Waits until the shutdown has started and all connections have ended. Aborts connections that are still open
+    /// after the drain timeout.
     ///
     /// The drain timeout is only enforced while this future is polled, so each shutdown needs a task that awaits it.
     pub async fn finished(&self) {
         let mut watcher = Watcher::new(self, false);
         poll_fn(|cx| watcher.poll(Phase::Draining, cx)).await;
         let started_at = self.0.state().started_at.unwrap_or_else(Instant::now);
-        // The remaining time and not a deadline, because adding a very long timeout to the start could overflow.
+        // A deadline could overflow, because the timeout may be very long. The remaining time cannot.
         let remaining = self.0.drain_timeout.saturating_sub(started_at.elapsed());
         let finished = timeout(remaining, poll_fn(|cx| watcher.poll(Phase::Finished, cx))).await;
         if finished.is_err() {
@@ -156,9 +158,10 @@ impl Shutdown {
         }
     }
 
-    /// Wraps the future that serves a connection: [`abort`](Shutdown::abort) drops it, and
-    /// [`finished`](Shutdown::finished) waits for it, even after the connection itself is closed, because a handler may
-    /// outlive its peer.
+    /// Wraps a future that serves a connection. [`abort`](Shutdown::abort) drops the future, and
+    /// [`finished`](Shutdown::finished) waits until it has completed.
+    ///
+    /// The future may take longer than the connection, because a handler may still run after the peer has left.
     pub fn abortable<F: Future<Output = ()>>(&self, future: F) -> Abortable<F> {
         Abortable {
             watcher: Watcher::new(self, true),
@@ -186,7 +189,8 @@ impl Shared {
         self.phase.load(Ordering::Acquire) >= phase as u8
     }
 
-    /// Advances to a phase, or to the last one if no watcher is counted, and wakes all watchers. Never goes back.
+    /// Advances to `phase`, or to [`Phase::Finished`] if there are no counted watchers, and wakes all watchers. Never
+    /// returns to an earlier phase.
     fn advance(&self, phase: Phase, state: MutexGuard<'_, State>) {
         let phase = if state.counted == 0 {
             Phase::Finished
@@ -232,9 +236,9 @@ impl Watcher {
         }
     }
 
-    /// A counted watcher, or `None` if the shutdown has started.
+    /// Creates a counted watcher. Returns `None` if the shutdown has started.
     pub(crate) fn unless_started(shutdown: &Shutdown) -> Option<Watcher> {
-        // Counted before the check: otherwise the shutdown could start and finish in between.
+        // The watcher is counted before the check. Otherwise the shutdown could start and finish in between.
         let watcher = Watcher::new(shutdown, true);
         (!shutdown.has_started()).then_some(watcher)
     }
@@ -256,7 +260,7 @@ impl Watcher {
             if let Some(slot) = self.shared.state().wakers.get_mut(self.key) {
                 slot.clone_from(&self.waker);
             }
-            // Checked again: the phase may have changed before the waker was registered.
+            // The phase is checked again, because it may have changed before the waker was registered.
             if self.shared.has_reached(phase) {
                 return Poll::Ready(());
             }
@@ -281,7 +285,7 @@ impl Drop for Watcher {
 }
 
 pin_project! {
-    /// The future of [`Shutdown::abortable`].
+    /// The future that [`Shutdown::abortable`] returns.
     #[must_use = "futures do nothing unless polled"]
     pub struct Abortable<F> {
         #[pin]

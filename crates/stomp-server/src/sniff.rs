@@ -1,4 +1,4 @@
-//! Detection of clients that use the wrong protocol for a port, which otherwise is hard to diagnose.
+//! Detects clients that use the wrong protocol for a port. Without a log message, such a mistake is hard to diagnose.
 
 use crate::log_throttle::LogThrottle;
 use std::{
@@ -41,8 +41,8 @@ impl Protocol {
 
 /// A stream that inspects its first bytes, and logs a warning if they belong to another protocol than expected.
 ///
-/// HTTP on a port for STOMP is also answered in HTTP, and the stream ends for the server: an HTTP client does not
-/// understand an `ERROR` frame.
+/// If an HTTP client connects to a port for STOMP, it also receives an HTTP response, because it does not understand an
+/// `ERROR` frame. The server then reads the end of the stream instead of the request.
 pub(crate) struct Sniff<S> {
     io: S,
     expected: Protocol,
@@ -51,11 +51,11 @@ pub(crate) struct Sniff<S> {
     response: &'static [u8],
 }
 
-/// The response to HTTP on a port for STOMP.
+/// The response to an HTTP client on a port for STOMP.
 const NO_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 54\r\n\
     connection: close\r\n\r\nThis port accepts STOMP over TCP, not HTTP requests.\r\n";
 
-/// The log throttles, one for each mistake.
+/// The log throttle for TLS on a port without TLS. Each of the four mistakes has its own throttle.
 static TLS: LogThrottle = LogThrottle::new();
 static NO_TLS: LogThrottle = LogThrottle::new();
 static STOMP: LogThrottle = LogThrottle::new();
@@ -75,7 +75,7 @@ impl<S> Sniff<S> {
         self.io
     }
 
-    /// Inspects the first bytes. Returns true if the stream must end here.
+    /// Inspects the first bytes. Returns true if the server must read the end of the stream instead of these bytes.
     fn inspect(&mut self, first: &[u8]) -> bool {
         self.is_done = true;
         let detected = Protocol::detect(first);
@@ -117,7 +117,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Sniff<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
         if !self.is_done && self.inspect(buffer.filled().get(before..).unwrap_or_default()) {
-            // The end of the stream.
+            // A read without bytes is the end of the stream.
             buffer.set_filled(before);
         }
         Poll::Ready(Ok(()))

@@ -1,4 +1,4 @@
-//! TLS with rustls. Certificates, versions and verifiers are configured in its `ServerConfig`.
+//! TLS with rustls. Certificates, versions and verifiers are configured in the `ServerConfig` of rustls.
 
 use crate::{
     Incoming, Listener,
@@ -20,8 +20,8 @@ pub use tokio_rustls::rustls;
 /// A listener whose connections begin with a TLS handshake.
 ///
 /// The handshake runs in the connection's own task, for at most
-/// [`Config::handshake_timeout`](crate::Config::handshake_timeout). Its results, such as the client's certificates, are
-/// in [`Peer::tls`](stomp_socket::Peer::tls).
+/// [`Config::handshake_timeout`](crate::Config::handshake_timeout). The results of the handshake, such as the client's
+/// certificates, are in [`Peer::tls`](stomp_socket::Peer::tls).
 ///
 /// ```no_run
 /// use std::sync::Arc;

@@ -34,7 +34,7 @@ use tower_service::Service;
 /// | 426 | the request is not a WebSocket handshake of version 13, or the HTTP server does not allow upgrades |
 /// | 503 | a limit of [`Config::connection_limits`] is reached, or the server shuts down |
 ///
-/// The HTTP server is responsible for a timeout on the head of a request; axum's `serve` has none. A
+/// The HTTP server must limit the time for the head of a request. axum's `serve` has no such timeout; a
 /// [`Server`](crate::Server) has one.
 ///
 /// Cloning is cheap.
@@ -52,7 +52,7 @@ struct Shared {
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Finds a peer's address among a request's extensions.
+/// A function that finds the peer's address in the extensions of a request.
 type PeerAddr = dyn Fn(&Extensions) -> Option<SocketAddr> + Send + Sync;
 
 impl Upgrade {
@@ -60,7 +60,7 @@ impl Upgrade {
     ///
     /// # Errors
     ///
-    /// See [`Config::validate`].
+    /// Returns the error of [`Config::validate`], if a value is invalid.
     pub fn new<F, R>(config: Config, serve: F) -> Result<Upgrade, InvalidConfig>
     where
         F: Fn(Socket) -> R + Send + Sync + 'static,
@@ -86,7 +86,7 @@ impl Upgrade {
     /// With axum's `into_make_service_with_connect_info::<SocketAddr>()`, use
     /// `|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)`.
     ///
-    /// Applies to the returned service and its later clones; earlier clones keep their function.
+    /// The function applies to the returned service and its later clones. Earlier clones keep their function.
     #[must_use]
     pub fn peer_addr(
         self,
@@ -98,7 +98,7 @@ impl Upgrade {
         }
     }
 
-    /// The current number of connections.
+    /// The current numbers of connections.
     #[must_use]
     pub fn connections(&self) -> ConnectionCounts {
         self.shared.connections.counts()
@@ -125,8 +125,8 @@ impl Shared {
         match tokio::time::timeout(self.config.handshake_timeout, upgrade).await {
             Ok(Ok(upgraded)) => {
                 let socket = self.socket(upgraded, peer).with_permit(permit);
-                // In a new task, because this task's memory includes the state of the handshake and would be kept for
-                // the whole session.
+                // A new task serves the socket. The memory of this task includes the state of the handshake, and would
+                // be kept for the whole session.
                 tokio::spawn(self.config.shutdown.abortable((self.serve)(socket)));
             }
             Ok(Err(error)) => {
@@ -138,8 +138,8 @@ impl Shared {
         }
     }
 
-    /// Creates a socket over the stream under HTTP. Takes a TCP stream, the usual case, out of hyper's box, so that
-    /// reads and writes are not dispatched dynamically.
+    /// Creates a socket over the upgraded stream. In the usual case, this takes a TCP stream out of hyper's box, so
+    /// that reads and writes are not dispatched dynamically.
     fn socket(&self, upgraded: Upgraded, peer: Peer) -> Socket {
         let config = &self.config.socket;
         let upgraded =

@@ -1,4 +1,4 @@
-//! Checks of WebSocket handshakes that are received over HTTP.
+//! Checks WebSocket handshakes that are received over HTTP.
 
 use crate::{
     Origins,
@@ -11,7 +11,7 @@ use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use stomp_socket::{Peer, handshake};
 
-/// An accepted handshake, after its 101 response.
+/// An accepted handshake, whose response has status 101.
 pub(crate) struct Handshake {
     pub(crate) upgrade: OnUpgrade,
     /// The peer, with the facts that the request contains.
@@ -26,7 +26,7 @@ impl Handshake {
     ///
     /// # Errors
     ///
-    /// A refusal with status 400, 403, 405 or 426.
+    /// Returns a refusal with status 400, 403, 405 or 426.
     pub(crate) fn accept<B>(
         mut request: Request<B>,
         origins: &Origins,
@@ -53,8 +53,10 @@ impl Handshake {
     }
 }
 
-/// Rejects a body and repeated headers. A proxy may choose another one of two repeated headers than this server does,
-/// and a body would be read as WebSocket frames.
+/// Rejects requests that have a body, repeated headers or no `Host`.
+///
+/// The server would read a body as WebSocket frames. If a header is repeated, a proxy may use another of its values
+/// than this server.
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     const SINGLE: [header::HeaderName; 4] = [
         header::HOST,

@@ -1,4 +1,4 @@
-//! Connection limits, and the responses to connections above them.
+//! Tests for connection limits, and for the responses to connections above them.
 
 #![allow(
     clippy::unwrap_used,
@@ -49,7 +49,7 @@ async fn accept(server: &mut Server, dial: &Dial) -> (support::Client, Socket) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_frees_a_place_for_an_unauthenticated_connection() {
+async fn a_connection_does_not_count_as_unauthenticated_after_its_login() {
     let (listener, dial) = in_memory();
     let mut server = Server::new(
         listener,
@@ -84,7 +84,7 @@ async fn a_login_frees_a_place_for_an_unauthenticated_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_connection_counts_until_the_handshake_timeout() {
+async fn a_silent_connection_counts_as_unauthenticated_until_the_handshake_timeout() {
     let (listener, dial) = in_memory();
     let _sockets = serve(
         listener,
@@ -172,7 +172,7 @@ async fn max_per_second_limits_the_rate_of_new_connections() {
 }
 
 #[tokio::test]
-async fn a_flood_of_refused_connections_uses_a_bounded_number_of_tasks() {
+async fn refused_connections_use_a_bounded_number_of_tasks() {
     let (listener, dial) = in_memory();
     let _sockets = serve(
         listener,

@@ -1,4 +1,4 @@
-//! Accepting connections: several listeners, failures, and timeouts.
+//! Tests for accepting connections: several listeners, failures, and timeouts.
 
 #![allow(
     clippy::unwrap_used,
@@ -126,7 +126,7 @@ async fn other_requests_do_not_extend_the_handshake_timeout() {
     assert_eq!((start.elapsed().as_secs(), answers), (5, 5));
 }
 
-/// A listener whose connections have a handshake below HTTP: one byte.
+/// A listener whose connections begin with a handshake of one byte, before HTTP.
 struct WithHandshake(InMemory);
 
 impl Listener for WithHandshake {
@@ -144,7 +144,7 @@ impl Listener for WithHandshake {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_handshake_below_http_does_not_delay_other_connections() {
+async fn a_slow_handshake_before_http_does_not_delay_other_connections() {
     let (listener, dial) = in_memory();
     let mut sockets = serve(WithHandshake(listener), Config::default());
     let start = Instant::now();
@@ -182,7 +182,7 @@ async fn a_client_with_the_wrong_protocol_gets_status_400() {
             let _ = futures_util::SinkExt::close(&mut socket).await;
         }
     });
-    // HTTP on a port for STOMP.
+    // A client uses HTTP on a port for STOMP.
     let mut curl = raw_dial.connect();
     curl.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let answer = curl.rest().await;
@@ -196,7 +196,7 @@ async fn a_client_with_the_wrong_protocol_gets_status_400() {
         head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())),
         "{answer}"
     );
-    // TLS and STOMP on a port for HTTP.
+    // Clients use TLS and STOMP on a port for HTTP.
     for first in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"CONNECT\naccept-version:1.2\n\n\0",
@@ -227,7 +227,7 @@ async fn binding_an_address_in_use_is_an_error() {
         bind(address).await.unwrap_err().kind(),
         io::ErrorKind::AddrInUse
     );
-    // Of several addresses, the first free one is used.
+    // If there are several addresses, `bind` uses the first free one.
     let free = bind(&[address, "127.0.0.1:0".parse().unwrap()][..])
         .await
         .unwrap();
@@ -245,7 +245,7 @@ async fn an_http_head_over_16_kib_gets_status_431() {
         let origin = "Origin: http://localhost\r\n";
         let cookie = format!("{origin}Cookie: {}\r\n\r\n", "a".repeat(cookie));
         let request = HANDSHAKE.replace("\r\n\r\n", &format!("\r\n{cookie}"));
-        // Fails if the server responds before it has received everything.
+        // Writing fails if the server responds before it has received everything.
         let _ = page.0.write_all(request.as_bytes()).await;
         let head = page.head().await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");

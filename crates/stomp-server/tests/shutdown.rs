@@ -1,4 +1,4 @@
-//! Graceful shutdown: open connections, waiting, and aborting.
+//! Tests for the graceful shutdown: open connections, waiting, and aborting.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ fn config(shutdown: &Shutdown) -> Config {
     config
 }
 
-/// Waits for the end of the shutdown in a task that returns the elapsed time.
+/// Spawns a task that waits for the end of the shutdown and returns the elapsed time.
 fn wait(shutdown: &Shutdown) -> JoinHandle<Duration> {
     let (shutdown, start) = (shutdown.clone(), Instant::now());
     tokio::spawn(async move {
@@ -39,7 +39,7 @@ fn wait(shutdown: &Shutdown) -> JoinHandle<Duration> {
     })
 }
 
-/// Holds the socket as a session does that works for `time` after the shutdown has started.
+/// Holds the socket until the shutdown starts, and then for `time`, like a session that still handles requests.
 async fn work(mut socket: Socket, time: Duration) {
     poll_fn(|cx| socket.poll_shutdown(cx)).await;
     sleep(time).await;
@@ -114,7 +114,7 @@ async fn the_shutdown_notifies_sockets_and_waits_for_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_abortable_future_is_awaited_and_dropped_after_the_drain_timeout() {
+async fn finished_waits_for_abortable_futures_and_drops_them_after_the_drain_timeout() {
     for (work, expected) in [(20, 20), (40, 30)] {
         let shutdown = Shutdown::default();
         let (sender, dropped) = oneshot::channel::<()>();
@@ -175,7 +175,7 @@ async fn abort_closes_all_connections_at_once() {
 }
 
 #[tokio::test]
-async fn the_sockets_of_an_upgrade_service_take_part_in_the_shutdown() {
+async fn the_shutdown_notifies_the_sockets_of_an_upgrade_service_and_waits_for_them() {
     let shutdown = Shutdown::default();
     let upgrade = Upgrade::new(config(&shutdown), |socket| {
         work(socket, Duration::from_millis(50))

@@ -1,4 +1,4 @@
-//! The tower service for handshakes: the peer's address, and clones of the service.
+//! Tests for the tower service `Upgrade`: the peer's address, and clones of the service.
 
 #![allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
 
@@ -14,7 +14,7 @@ use support::HANDSHAKE;
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 use tower_service::Service;
 
-/// The proxy's idea of the peer's address, as an HTTP server might store it.
+/// The peer's address according to a proxy. An HTTP server could store it in the extensions of a request.
 #[derive(Clone)]
 struct Forwarded(SocketAddr);
 

@@ -1,7 +1,7 @@
-//! Handshake requests and the expected responses.
+//! The handshake requests and their expected responses.
 //!
-//! Each row of a table has the status that its value causes. A request combines rows of several tables, and its status
-//! is that of the first row that is not 101, in the order of [`case`].
+//! Each row of a table contains the status that its value causes. A request combines rows of several tables. The first
+//! of these rows whose status is not 101 determines the status of the response, in the order of [`case`].
 //!
 //! `cargo xtask interop` sends the same requests through proxies.
 
@@ -11,18 +11,18 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// The request, in which `HOST` stands for the server's address.
     pub(crate) request: String,
-    /// The status from a `Server`, which accepts handshakes on every path.
+    /// The expected status from a `Server`, which accepts handshakes on every path.
     pub(crate) standalone: u16,
-    /// The status from an `Upgrade` that is mounted at `/stomp`.
+    /// The expected status from an `Upgrade` that is mounted at `/stomp`.
     pub(crate) mounted: u16,
-    /// The selected sub-protocol.
+    /// The sub-protocol that the server must select; `None` if it must select none.
     pub(crate) subprotocol: Option<&'static str>,
 }
 
-/// A name, a part of the request, and the status that it causes: 101 if it is valid.
+/// A name, a part of the request, and the status that this part causes: 101 if it is valid.
 type Row = (&'static str, &'static str, u16);
 
-// The rows of a valid request.
+// A request that consists of these rows is valid.
 const PATH: Row = ("path", "/stomp", 101);
 const GET: Row = ("GET", "GET", 101);
 const KEY: Row = (
@@ -197,7 +197,7 @@ const CHANGES: &[(&str, &str, &str, u16)] = &[
     ),
 ];
 
-/// All cases.
+/// All combinations to test.
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for &path in PATHS {

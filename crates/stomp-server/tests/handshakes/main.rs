@@ -1,10 +1,10 @@
-//! Responses to valid and invalid handshakes: from a `Server`, and from an `Upgrade` on axum, under a prefix of axum,
-//! and on hyper.
+//! Tests for the responses to valid and invalid handshakes. Each request is sent to a `Server`, and to an `Upgrade`
+//! that is mounted on axum, under a path prefix on axum, and on hyper.
 //!
-//! Each request is a separate test, named `<mount>/<case>`. To run one of them:
+//! Each request is a separate test with the name `<mount>/<case> -> <status>`. To run one of them:
 //!
 //! ```text
-//! cargo test -p stomp-server --test handshakes -- --exact 'server/two keys'
+//! cargo test -p stomp-server --test handshakes -- --exact 'server/two keys -> 400'
 //! ```
 
 #![allow(
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     for case in cases::all().into_iter().map(Arc::new) {
         let mut add = |mount, address, expected| {
             let (runtime, case) = (Arc::clone(&runtime), Arc::clone(&case));
-            let name = format!("{mount}/{}", case.name);
+            let name = format!("{mount}/{} -> {expected}", case.name);
             trials.push(Trial::test(name, move || {
                 runtime.block_on(check(address, &case, expected));
                 Ok(())
@@ -86,7 +86,7 @@ async fn on_axum() -> SocketAddr {
     address
 }
 
-/// The same path, but as a prefix that the router removes.
+/// Mounts the service at the prefix `/stomp`, which the router removes from the path of a request.
 async fn nested_on_axum() -> SocketAddr {
     let (listener, address) = listener().await;
     let inner = axum::Router::new().route_service("/", upgrade());
@@ -124,7 +124,7 @@ async fn on_hyper() -> SocketAddr {
 /// Sends a request, and returns the head of the response in lower case and the body.
 async fn send(address: SocketAddr, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // As Latin-1, so that characters outside of ASCII are not valid UTF-8.
+    // The request is encoded as Latin-1, so that characters outside of ASCII are not valid UTF-8.
     let request: Vec<u8> = request
         .replace("HOST", &address.to_string())
         .chars()

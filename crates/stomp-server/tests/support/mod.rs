@@ -27,7 +27,7 @@ pub struct InMemory {
     pub failures: VecDeque<io::Error>,
 }
 
-/// Connects to an [`InMemory`] listener.
+/// Creates connections to an [`InMemory`] listener.
 #[derive(Clone)]
 pub struct Dial(mpsc::UnboundedSender<(DuplexStream, Option<SocketAddr>)>);
 
@@ -75,7 +75,7 @@ impl Dial {
         Client(theirs)
     }
 
-    /// Connects, sends a handshake and returns the status of the response.
+    /// Connects and sends a handshake. Returns the client and the status of the response.
     pub async fn handshake(&self) -> (Client, u16) {
         let mut client = self.connect();
         let status = client.handshake().await;
@@ -90,7 +90,7 @@ impl Client {
 
     /// Sends a handshake and returns the status of the response.
     pub async fn handshake(&mut self) -> u16 {
-        // Fails if the server has refused the connection already.
+        // Writing fails if the server has already refused the connection.
         let _ = self.0.write_all(HANDSHAKE.as_bytes()).await;
         let head = self.head().await;
         head.split(' ')
@@ -100,7 +100,7 @@ impl Client {
             .unwrap()
     }
 
-    /// Reads up to an empty line or the end.
+    /// Reads to the next empty line, or to the end of the stream.
     pub async fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -112,7 +112,7 @@ impl Client {
         String::from_utf8(head).unwrap()
     }
 
-    /// Reads up to the end.
+    /// Reads to the end of the stream.
     pub async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         let _ = soon(self.0.read_to_end(&mut rest)).await;
