@@ -1,4 +1,4 @@
-//! The client.
+//! A STOMP client for tests.
 
 use crate::{
     TIMEOUT, frames,
@@ -12,11 +12,11 @@ use tokio::{
     time::timeout,
 };
 
-/// The bound of frames from the server: more than any test sends.
+/// Maximum bytes of a frame from the server. No test sends a longer frame.
 const MAX_FRAME_BYTES: usize = 16 << 20;
 
-/// The time that [`Client::expect_nothing`] waits. A paused clock advances only when every task waits, so there it is
-/// enough for the server to do all that it can.
+/// The time that [`Client::expect_nothing`] waits. A paused clock advances only when all tasks wait. So after this
+/// time, the server has done everything that it can do.
 const SILENCE: Duration = Duration::from_millis(1);
 
 /// A stream of bytes in both directions.
@@ -24,12 +24,12 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// Something that a client receives.
+/// An item that a client receives.
 #[derive(Debug)]
 pub enum Received {
     /// A STOMP frame.
     Frame(Frame),
-    /// A heart-beat, or the line end that may follow a frame. Each line end counts.
+    /// One line end between frames: a heart-beat, or the end of the line after a frame. Each is received separately.
     HeartBeat,
     /// A WebSocket ping. The client has answered it.
     Ping,
@@ -41,19 +41,19 @@ pub enum Received {
     Broken(io::ErrorKind),
 }
 
-/// A STOMP client that works on raw bytes.
+/// A STOMP client for tests, which can also send raw bytes.
 ///
-/// It starts before the `CONNECT` frame. Each method named `expect…` waits until something arrives, at most for
-/// [`TIMEOUT`], and panics if it is not what the test expects; heart-beats and pings are skipped.
+/// A new client has not sent `CONNECT` yet. Each method named `expect…` waits for the next item, at most for
+/// [`TIMEOUT`], and panics if it is not the expected item. It skips heart-beats and pings.
 pub struct Client {
     stream: Box<dyn Stream>,
     is_websocket: bool,
     has_sent_close: bool,
     response_head: String,
     received_bytes: u64,
-    /// Received bytes that nothing has looked at yet.
+    /// Received bytes that were not parsed yet.
     input: BytesMut,
-    /// Bytes of STOMP that the decoder has not seen yet.
+    /// Received bytes of STOMP that were not fed to the decoder yet.
     data: Bytes,
     decoder: Decoder,
     version: Version,
@@ -62,12 +62,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of STOMP over a plain byte stream.
+    /// Creates a client for STOMP over a plain byte stream.
     pub fn over_byte_stream(stream: impl Stream + 'static) -> Client {
         Client::new(stream, false)
     }
 
-    /// A client of STOMP over a WebSocket, on a stream on which the handshake is done or left out.
+    /// Creates a client for STOMP over a WebSocket. It performs no handshake on `stream`.
     pub fn over_websocket(stream: impl Stream + 'static) -> Client {
         Client::new(stream, true)
     }
@@ -88,11 +88,12 @@ impl Client {
         }
     }
 
-    /// Performs a WebSocket handshake for `path`, with these headers besides the necessary ones.
+    /// Performs a WebSocket handshake for `path`, and creates a client. The request has `headers` in addition to the
+    /// necessary ones.
     ///
     /// # Errors
     ///
-    /// If the server answers with another status than 101: the head of its response and what came with it.
+    /// Returns the server's response if its status is not 101: the head, and the bytes that arrived together with it.
     pub async fn upgrade(
         stream: impl Stream + 'static,
         path: &str,
@@ -125,7 +126,7 @@ impl Client {
         }
     }
 
-    /// Replaces the time that the client waits before it panics; [`TIMEOUT`] otherwise.
+    /// Sets the time that the client waits before it panics. Default: [`TIMEOUT`].
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Client {
         self.timeout = timeout;
@@ -144,30 +145,30 @@ impl Client {
         self.version
     }
 
-    /// Bytes read from the stream so far.
+    /// The number of bytes read from the stream so far.
     #[must_use]
     pub fn received_bytes(&self) -> u64 {
         self.received_bytes
     }
 }
 
-/// Sending.
+/// Methods that send.
 ///
-/// These methods ignore that the server has closed the connection: the next `expect…` shows it. They panic if the
-/// server does not read for the client's timeout.
+/// They ignore errors if the server has closed the connection; the next `expect…` detects this. Methods named `try_…`
+/// return these errors. All panic if the server does not read during the client's timeout.
 impl Client {
-    /// Connects in this version and returns the `CONNECTED` frame.
+    /// Connects in this version, and returns the `CONNECTED` frame.
     pub async fn connect(&mut self, version: Version) -> Frame {
         self.connect_with(frames::connect(version)).await
     }
 
-    /// Connects with this frame and returns the `CONNECTED` frame.
+    /// Connects with this frame, and returns the `CONNECTED` frame.
     pub async fn connect_with(&mut self, connect: Frame) -> Frame {
         self.send(connect).await;
         self.expect(Command::Connected).await
     }
 
-    /// Sends a frame, over a WebSocket in a message of its own.
+    /// Sends a frame. Over a WebSocket, the frame is one message.
     pub async fn send(&mut self, frame: Frame) {
         let _ = self.try_send(frame).await;
     }
@@ -176,13 +177,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the server has closed the connection.
+    /// Returns an error if the server has closed the connection.
     pub async fn try_send(&mut self, frame: Frame) -> io::Result<()> {
         let bytes = self.encode(&frame);
         self.try_send_bytes(bytes).await
     }
 
-    /// Sends several frames at once, over a WebSocket in one message.
+    /// Sends several frames at once. Over a WebSocket, all frames together are one message.
     pub async fn send_together(&mut self, frames: &[Frame]) {
         let bytes: Vec<_> = frames.iter().map(|frame| self.encode(frame)).collect();
         self.send_bytes(bytes.concat()).await;
@@ -197,7 +198,8 @@ impl Client {
         self.send_bytes("\n").await;
     }
 
-    /// Sends these bytes, over a WebSocket in one message: a text message if they are UTF-8, else a binary message.
+    /// Sends these bytes. Over a WebSocket, they are one message: a text message if they are UTF-8, otherwise a binary
+    /// message.
     pub async fn send_bytes(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.try_send_bytes(bytes).await;
     }
@@ -206,7 +208,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the server has closed the connection.
+    /// Returns an error if the server has closed the connection.
     pub async fn try_send_bytes(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         let bytes = bytes.as_ref();
         if !self.is_websocket {
@@ -220,7 +222,7 @@ impl Client {
         self.write(&websocket::frame(FIN | opcode, bytes)).await
     }
 
-    /// Writes these bytes to the stream, even if it carries a WebSocket.
+    /// Writes these bytes to the stream without a change. Over a WebSocket, this does not create a message.
     pub async fn send_raw(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.write(bytes.as_ref()).await;
     }
@@ -257,11 +259,11 @@ impl Client {
     }
 }
 
-/// Receiving.
+/// Methods that receive.
 impl Client {
-    /// The next thing that arrives. It waits without a bound, and can be cancelled while it waits.
+    /// Waits for the next item, without a timeout. The future may be dropped while it waits.
     ///
-    /// The `CONNECTED` frame sets the version of what follows.
+    /// The `CONNECTED` frame sets the version in which the following frames are decoded.
     pub async fn receive(&mut self) -> Received {
         loop {
             let decoded = self.decoder.decode();
@@ -298,7 +300,8 @@ impl Client {
         }
     }
 
-    /// Feeds the decoder with as much as is sure to end at a line end between frames, which it would join with others.
+    /// Feeds the decoder with one line end, or with the bytes up to the next NUL. So the decoder never receives two
+    /// line ends between frames at once, which it would join into one heart-beat.
     fn feed(&mut self) {
         let length = match self.data.first() {
             Some(b'\n') => 1,
@@ -334,7 +337,7 @@ impl Client {
         }
     }
 
-    /// The next thing that is neither a heart-beat nor a ping.
+    /// Waits for the next item that is neither a heart-beat nor a ping.
     async fn next(&mut self) -> Received {
         let patience = self.timeout;
         let next = async {
@@ -351,7 +354,7 @@ impl Client {
         }
     }
 
-    /// The next frame; `None` if the server closed the connection instead, in any way.
+    /// Waits for the next frame. Returns `None` if the connection ends instead, in any way.
     pub async fn next_frame(&mut self) -> Option<Frame> {
         match self.next().await {
             Received::Frame(frame) => Some(frame),
@@ -359,7 +362,7 @@ impl Client {
         }
     }
 
-    /// Expects a frame with this command next.
+    /// Expects a frame with this command as the next item.
     pub async fn expect(&mut self, command: Command) -> Frame {
         match self.next().await {
             Received::Frame(frame) if frame.command == command => frame,
@@ -370,34 +373,34 @@ impl Client {
         }
     }
 
-    /// Expects a `MESSAGE` with this body next.
+    /// Expects a `MESSAGE` with this body as the next item.
     pub async fn expect_message(&mut self, body: &str) -> Frame {
         let message = self.expect(Command::Message).await;
         assert_eq!(message.body, body, "body of {message:?}");
         message
     }
 
-    /// Expects a `MESSAGE` for this subscription with this body next.
+    /// Expects a `MESSAGE` for this subscription with this body as the next item.
     pub async fn expect_message_for(&mut self, subscription: &str, body: &str) -> Frame {
         let message = self.expect_message(body).await;
         expect_header(&message, "subscription", subscription);
         message
     }
 
-    /// Expects an `ERROR` with this code, which is its `message` header, next.
+    /// Expects an `ERROR` with this code as the next item. The code is the value of the `message` header.
     pub async fn expect_error(&mut self, code: &str) -> Frame {
         let error = self.expect(Command::Error).await;
         expect_header(&error, "message", code);
         error
     }
 
-    /// Sends a frame with a `receipt` header, and expects its `RECEIPT` next.
+    /// Sends a frame with a `receipt` header, and expects its `RECEIPT` as the next item.
     pub async fn receipt(&mut self, frame: Frame) {
         let id = self.request(frame).await;
         self.expect_receipt(&id).await;
     }
 
-    /// Sends a frame with a `receipt` header, and expects an `ERROR` that names it and has this code next.
+    /// Sends a frame with a `receipt` header, and expects an `ERROR` with this receipt and this code as the next item.
     pub async fn expect_refusal(&mut self, frame: Frame, code: &str) -> Frame {
         let id = self.request(frame).await;
         let error = self.expect_error(code).await;
@@ -405,7 +408,7 @@ impl Client {
         error
     }
 
-    /// Sends a frame with a `receipt` header and returns the header's value.
+    /// Sends a frame with a `receipt` header, and returns the value of this header.
     pub async fn request(&mut self, frame: Frame) -> String {
         self.receipts += 1;
         let id = format!("receipt-{}", self.receipts);
@@ -413,25 +416,25 @@ impl Client {
         id
     }
 
-    /// Expects the `RECEIPT` with this id next.
+    /// Expects the `RECEIPT` with this id as the next item.
     pub async fn expect_receipt(&mut self, id: &str) {
         let receipt = self.expect(Command::Receipt).await;
         expect_header(&receipt, "receipt-id", id);
     }
 
-    /// Expects that nothing arrives but heart-beats and pings. This takes 1 ms: use it on a paused clock.
+    /// Expects that nothing except heart-beats and pings arrives for 1 ms. This is meant for tests with a paused clock.
     pub async fn expect_nothing(&mut self) {
         self.expect_nothing_for(SILENCE).await;
     }
 
-    /// Expects that nothing but heart-beats and pings arrives for this long.
+    /// Expects that nothing except heart-beats and pings arrives for `time`.
     pub async fn expect_nothing_for(&mut self, time: Duration) {
         if let Ok(received) = timeout(time, self.next()).await {
             panic!("expected nothing, received {received:?}");
         }
     }
 
-    /// Expects the end of the connection next: over a WebSocket a close with any code, then the end of the stream.
+    /// Expects the end of the stream as the next item. Over a WebSocket, a close with any code may precede it.
     pub async fn expect_end(&mut self) {
         let mut received = self.next().await;
         if matches!(received, Received::Close(_)) {
@@ -443,8 +446,8 @@ impl Client {
         );
     }
 
-    /// Expects a WebSocket close with this status code next, then the end of the stream. Over a byte stream, which has
-    /// no codes, it expects only the end.
+    /// Expects a WebSocket close with this status code, and then the end of the stream. Over a byte stream, which has
+    /// no codes, expects only the end.
     pub async fn expect_close(&mut self, code: u16) {
         if self.is_websocket {
             let received = self.next().await;

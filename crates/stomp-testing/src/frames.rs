@@ -1,4 +1,4 @@
-//! The frames that nearly every test sends.
+//! Functions that create the frames that nearly every test sends.
 
 use stomp_frame::{Command, Frame, Version};
 
@@ -38,13 +38,13 @@ pub fn unsubscribe(id: &str) -> Frame {
     Frame::new(Command::Unsubscribe).with_header("id", id)
 }
 
-/// The `ACK` frame (STOMP 1.2) of a `MESSAGE` that has an `ack` header.
+/// The `ACK` frame (STOMP 1.2) for a `MESSAGE` that has an `ack` header.
 #[must_use]
 pub fn ack(message: &Frame) -> Frame {
     acknowledge(Command::Ack, message)
 }
 
-/// The `NACK` frame (STOMP 1.2) of a `MESSAGE` that has an `ack` header.
+/// The `NACK` frame (STOMP 1.2) for a `MESSAGE` that has an `ack` header.
 #[must_use]
 pub fn nack(message: &Frame) -> Frame {
     acknowledge(Command::Nack, message)

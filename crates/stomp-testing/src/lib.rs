@@ -1,14 +1,14 @@
-//! Pieces that the tests of several crates of this workspace share. Nothing here is published.
+//! Helpers that the tests of several crates of this workspace share. This crate is not published.
 //!
 //! - [`Client`]: the other end of a connection under test. It sends frames or any bytes, over a WebSocket or a byte
-//!   stream, and says what the server must send back.
-//! - [`frames`]: the frames that nearly every test sends.
-//! - [`websocket`]: single WebSocket frames, valid or not.
+//!   stream, and checks the frames that the server sends.
+//! - [`frames`]: functions that create the frames that nearly every test sends.
+//! - [`websocket`]: single WebSocket frames, valid or invalid.
 //! - [`seeded`]: a random generator whose seed is printed, so that a failing run can be repeated.
-//! - [`soon`], [`until`]: waiting with a bound.
+//! - [`soon`], [`until`]: functions that wait with a timeout.
 //!
-//! To use it, add `stomp-testing.workspace = true` to the `[dev-dependencies]` of a crate. The crate itself depends only
-//! on `stomp-frame`, so that every other crate can use it.
+//! To use it, add `stomp-testing.workspace = true` to the `[dev-dependencies]` of a crate. Of this workspace, this
+//! crate depends only on `stomp-frame`, so that every other crate can use it.
 //!
 //! ```
 //! # use stomp_testing::{Client, frames};
@@ -24,8 +24,8 @@
 //! # }
 //! ```
 //!
-//! All of it **panics** instead of returning errors, because a helper that fails is a test that fails. The exceptions
-//! return a `Result` or a [`Received`], and say so.
+//! The helpers **panic** instead of returning errors, because a helper that fails must fail its test. A few exceptions
+//! return a `Result` or a [`Received`].
 
 #![forbid(unsafe_code)]
 #![allow(

@@ -1,8 +1,8 @@
-//! Random numbers that can be repeated.
+//! Random numbers from a seed, so that a test run can be repeated.
 
 pub use fastrand::Rng;
 
-/// A random generator that starts from [`seed(default)`](seed).
+/// Creates a random generator that starts from [`seed(default)`](seed).
 #[must_use]
 pub fn seeded(default: u64) -> Rng {
     Rng::with_seed(seed(default))

@@ -1,14 +1,14 @@
-//! Waiting with a bound, and sizes of long runs.
+//! Helpers that wait with a timeout, and that choose the size of a normal or a soak run.
 
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// The time after which a test stops waiting, unless it says otherwise.
+/// The default time after which a test stops waiting.
 ///
-/// On a paused clock it costs nothing. On a real clock it only bounds tests that fail.
+/// With a paused clock, waiting takes no real time. With a real clock, only a test that fails waits for so long.
 pub const TIMEOUT: Duration = Duration::from_secs(100);
 
-/// The output of `future`, which must be ready within [`TIMEOUT`].
+/// Waits for `future`, and returns its output. Panics if it is not ready within [`TIMEOUT`].
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     match timeout(TIMEOUT, future).await {
         Ok(output) => output,
@@ -16,7 +16,8 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Waits until `condition` returns true, which must be within [`TIMEOUT`]. `what` describes it if that fails.
+/// Waits until `condition` returns true. Panics if it does not within [`TIMEOUT`]; the panic message contains `what`, a
+/// description of the condition.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let wait = async {
         while !condition() {
@@ -29,7 +30,7 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// `soak` if the environment variable `SOAK` is `1`, otherwise `usual`.
+/// Returns `soak` if the environment variable `SOAK` is `1`, otherwise `usual`.
 #[must_use]
 pub fn usual_or_soak(usual: usize, soak: usize) -> usize {
     if std::env::var_os("SOAK").is_some_and(|value| value == "1") {

@@ -1,4 +1,4 @@
-//! Single WebSocket frames (RFC 6455, section 5.2), for tests that send parts of messages or invalid ones.
+//! Single WebSocket frames (RFC 6455, section 5.2), for tests that send parts of messages or invalid messages.
 
 use bytes::{Buf, Bytes, BytesMut};
 use std::io::Cursor;
@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{
 
 /// The bit of the first byte that marks the last frame of a message.
 pub const FIN: u8 = 0x80;
-/// The opcode of every frame of a message but the first.
+/// The opcode of every frame of a message except the first.
 pub const CONTINUATION: u8 = 0;
 /// The opcode of a text message.
 pub const TEXT: u8 = 1;
@@ -22,10 +22,10 @@ pub const PING: u8 = 9;
 /// The opcode of a pong.
 pub const PONG: u8 = 10;
 
-/// Not zeros, so that a server that forgets to unmask is noticed.
+/// The masking key. It is not zero, so that a test fails if the server does not unmask.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A masked frame, as a client sends it.
+/// Creates a masked frame, as a client sends it.
 ///
 /// `first` is the first byte: [`FIN`], the reserved bits and the opcode, for instance `FIN | TEXT`. Nothing is checked.
 #[must_use]
@@ -40,7 +40,7 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The header of a masked frame that declares a payload of `length` bytes.
+/// Creates the header of a masked frame that declares a payload of `length` bytes.
 #[must_use]
 pub fn header(first: u8, length: u64) -> Vec<u8> {
     let header = FrameHeader {

@@ -1,4 +1,4 @@
-//! The client, against servers that are only bytes.
+//! Tests for the client. The servers only read and write bytes.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ async fn read(server: &mut DuplexStream) -> Vec<u8> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_byte_stream_carries_frames_and_single_heart_beats() {
+async fn a_client_over_a_byte_stream_receives_frames_and_each_heart_beat() {
     let (near, mut server) = duplex(1024);
     let mut client = Client::over_byte_stream(near);
     server.write_all(CONNECTED).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_byte_stream_carries_frames_and_single_heart_beats() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_websocket_carries_masked_frames_and_answers_pings_and_closes() {
+async fn a_client_over_a_websocket_masks_frames_and_answers_pings_and_closes() {
     let (near, mut server) = duplex(1024);
     let mut client = Client::over_websocket(near);
     client.send_bytes("hello").await;
@@ -77,7 +77,7 @@ async fn a_websocket_carries_masked_frames_and_answers_pings_and_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handshake_that_is_refused_returns_the_response() {
+async fn upgrade_returns_the_response_if_the_handshake_is_refused() {
     let (near, mut server) = duplex(1024);
     server
         .write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\nfull")
