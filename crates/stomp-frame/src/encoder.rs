@@ -90,13 +90,16 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// Returns [`EncodeError::Inexpressible`] if the version cannot express a character of `id`. The line of the
-    /// command then remains in `out`.
+    /// Returns [`EncodeError::Inexpressible`] if the version cannot express a character of `id`. Nothing is appended then.
     pub fn receipt(self, id: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let start = out.len();
         self.command(Command::Receipt, out);
-        self.header(header::RECEIPT_ID, id, out)?;
-        self.body(b"", out);
-        Ok(())
+        let result = self.header(header::RECEIPT_ID, id, out);
+        match result {
+            Ok(()) => self.body(b"", out),
+            Err(_) => out.truncate(start),
+        }
+        result
     }
 
     /// Appends the first line of a frame, which contains the command.

@@ -1,0 +1,22 @@
+//! Tests for the encoder's parts of frames.
+
+use bytes::BytesMut;
+use stomp_frame::{Command, Encoder, Frame, Version};
+
+#[test]
+fn a_receipt_is_encoded_like_its_frame_or_not_at_all() {
+    for version in Version::ALL {
+        let encoder = Encoder::new(version);
+        let mut out = BytesMut::from("before");
+        encoder.receipt("r:1", &mut out).unwrap();
+        let frame = Frame::new(Command::Receipt).with_header("receipt-id", "r:1");
+        assert_eq!(
+            out,
+            [b"before", &frame.to_bytes(version).unwrap()[..]].concat()[..]
+        );
+
+        let mut out = BytesMut::from("before");
+        assert!(encoder.receipt("r\0", &mut out).is_err());
+        assert_eq!(out, "before");
+    }
+}
