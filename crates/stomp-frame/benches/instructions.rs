@@ -1,7 +1,7 @@
 //! Counts instructions. Unlike times, these counts do not depend on the load of the machine.
 //!
-//! For each figure, the bench runs itself under callgrind twice, the second time with more work. Both counts include
-//! startup, preparation and warm-up, so the difference is the work alone.
+//! For each figure, the bench runs itself under callgrind twice, the second time with more work. The counts of both
+//! runs include startup, preparation and warm-up, so their difference is the additional work alone.
 
 use crate::{
     rows::{ROWS, Row},

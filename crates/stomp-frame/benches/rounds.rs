@@ -1,4 +1,4 @@
-//! Measures time ratios of several sides, which take turns.
+//! Measures how long several programs take for the same work, relative to the first. The programs take turns.
 
 use crate::sides::Repeat;
 use std::{
@@ -7,8 +7,8 @@ use std::{
 };
 
 const ROUNDS: usize = 21;
-/// Turns of each side per round. Turns are short, so that even on a busy machine most turns are not interrupted by
-/// another program. The median excludes the others.
+/// Turns of each side per round. Turns are short: even on a busy machine, most turns are not interrupted by another
+/// program. The median excludes the interrupted turns.
 const TURNS: usize = 40;
 const TURN: Duration = Duration::from_micros(500);
 
@@ -84,7 +84,7 @@ impl Side {
     }
 }
 
-/// Measures the median time of each side.
+/// Measures one round, and returns the median time of each side.
 fn round(sides: &mut [Side]) -> Vec<f64> {
     let mut turns = vec![Vec::new(); sides.len()];
     for _ in 0..TURNS {

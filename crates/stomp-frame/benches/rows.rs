@@ -5,14 +5,14 @@ use crate::{
     workload::{escaped, huge, large, small, stream_of_small},
 };
 
-/// A kind of work, which the floor and this crate do.
+/// A kind of work that the floor and this crate both do.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) floor: fn() -> Repeat,
     pub(crate) ours: fn() -> Repeat,
     /// The highest acceptable ratio to the floor; empty if there is none.
     pub(crate) goal: &'static str,
-    /// Repetitions for counting instructions; 0 if they are not counted.
+    /// Repetitions of the work for counting instructions; 0 if the instructions are not counted.
     pub(crate) counted: u64,
 }
 

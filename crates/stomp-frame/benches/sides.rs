@@ -1,4 +1,4 @@
-//! The two sides that are compared: the floor and this crate. Both do the same work.
+//! The two sides that are compared: the floor and this crate. Both decode or encode the same frames.
 
 use crate::{floor::Floor, workload::Workload};
 use bytes::BytesMut;

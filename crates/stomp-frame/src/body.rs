@@ -19,8 +19,8 @@ pub(crate) struct BodyScanner {
     pub(crate) is_plain: bool,
     /// The length of the body, if the frame has a `content-length`.
     body_len: Option<usize>,
-    /// Without a `content-length`, `head_len..scanned` contains no NUL. With one, this is the position of the closing
-    /// NUL after the first scan.
+    /// Without a `content-length`: the bytes in `head_len..scanned` contain no NUL. With a `content-length`: the
+    /// position where the closing NUL must be, set by the first scan.
     scanned: usize,
 }
 
@@ -52,15 +52,15 @@ impl BodyScanner {
         })
     }
 
-    /// The length of the whole frame in bytes, if the frame has a `content-length`.
+    /// The length of the whole frame in bytes, if the frame has a `content-length`. Known after the first scan.
     pub(crate) fn frame_len(&self) -> Option<usize> {
         // With a `content-length`, the first scan sets `scanned` to the position of the NUL.
         self.body_len.map(|_| self.scanned.saturating_add(1))
     }
 
-    /// Returns true if `bytes` certainly end before the frame does. If false, call [`scan`](BodyScanner::scan).
+    /// Returns true if the frame is certainly incomplete. If false, call [`scan`](BodyScanner::scan) to find out.
     ///
-    /// This check is cheap, for the usual case that only a few bytes are new.
+    /// A fast path for the usual case: only a few bytes are new.
     #[inline]
     pub(crate) fn is_incomplete(&mut self, bytes: &[u8], limits: &Limits) -> bool {
         const FEW: usize = 16;
@@ -80,7 +80,7 @@ impl BodyScanner {
         true
     }
 
-    /// Continues the search. Returns the position of the closing NUL; `None` if `bytes` end before it.
+    /// Continues the search for the closing NUL. Returns its position; `None` if `bytes` end before it.
     ///
     /// STOMP 1.2, "Header content-length": "this number of octets MUST be read, regardless of whether or not there are
     /// NULL octets in the body. The frame still needs to be terminated with a NULL octet."

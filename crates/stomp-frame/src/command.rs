@@ -43,7 +43,7 @@ pub enum Command {
     Disconnect,
     /// `MESSAGE`: the server delivers a message to a subscription.
     Message,
-    /// `RECEIPT`: the server has processed a frame that asked for a receipt.
+    /// `RECEIPT`: the server confirms that it has processed a frame that requested a receipt.
     Receipt,
     /// `ERROR`: the server reports an error.
     Error,

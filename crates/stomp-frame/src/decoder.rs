@@ -27,18 +27,18 @@ pub enum Decoded {
 /// Decodes the frames in a stream of bytes, which may arrive in pieces of any size.
 ///
 /// [`feed`](Decoder::feed) it the bytes that have arrived, then call [`decode`](Decoder::decode) until it returns
-/// `None`. It examines each byte a bounded number of times, however small the pieces. A frame that arrives whole is a
-/// slice of the bytes that were fed; only a frame that arrives in pieces is copied into one buffer.
+/// `None`. It examines each byte a bounded number of times, however small the pieces. A frame that is fed whole while
+/// nothing is buffered is a slice of the fed bytes. Other frames are copied into one buffer.
 ///
 /// # Negotiation
 ///
 /// A new decoder reads STOMP 1.0, in which nothing is escaped. This suits the first frame of a stream in any version:
 /// `CONNECT`, `STOMP` and `CONNECTED` are never escaped.
 ///
-/// After such a frame the decoder **stops by itself**, because the following bytes can only be decoded once the version
-/// is negotiated. It buffers these bytes, up to [`Limits::max_frame_bytes`], until you call [`resume`](Decoder::resume)
-/// with the negotiated version. To decode a stream that is negotiated already, call `resume` before the first
-/// [`decode`](Decoder::decode).
+/// After one of these frames the decoder **stops by itself**, because the following bytes can only be decoded once the
+/// version is negotiated. It buffers these bytes, up to [`Limits::max_frame_bytes`], until you call
+/// [`resume`](Decoder::resume) with the negotiated version. To decode a stream that is negotiated already, call
+/// `resume` before the first [`decode`](Decoder::decode).
 ///
 /// ```
 /// use stomp_frame::{Decoded, Decoder, Limits, Version};
@@ -60,7 +60,7 @@ pub enum Decoded {
 /// The decoder does not learn that a stream has ended. If [`buffered_bytes`](Decoder::buffered_bytes) is not 0 at the
 /// end of the input, and the decoder is not [stopped](Decoder::is_stopped), the last frame (or EOL) was truncated.
 ///
-/// In this loop, the bytes of each read are copied once, and then shared by their frames:
+/// This loop copies the bytes of each read (`to_vec`). Frames that are whole in these bytes share the copy:
 ///
 /// ```
 /// use stomp_frame::{Decoded, Decoder, Limits, Version};
@@ -94,16 +94,16 @@ pub enum Decoded {
 /// # }
 /// ```
 ///
-/// If you read into a `BytesMut`, `feed(buffer.split())` avoids this copy too.
+/// If you read into a `BytesMut`, `feed(buffer.split())` avoids this copy.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
-    /// The version, which decides which escapes are defined. It is 1.0 until the negotiation, because the frames that
-    /// open a session have no escapes.
+    /// The version of the stream. It is 1.0 until the negotiation, because the frames that open a session have no
+    /// escapes.
     version: Version,
     state: State,
     input: Input,
-    /// The headers of the current frame. Until the frame is complete, they contain only the index.
+    /// The headers of the current frame. Until the frame is complete, they have an index, but no text.
     headers: Headers,
 }
 
@@ -141,8 +141,8 @@ impl Decoder {
         matches!(self.state, State::Stopped)
     }
 
-    /// The number of bytes that were fed, but are not part of a returned frame or heart-beat yet. A failed `decode`
-    /// drops all buffered bytes.
+    /// The number of bytes that were fed, and do not belong to a frame or heart-beat that was returned. A failed
+    /// `decode` drops all buffered bytes.
     ///
     /// At the end of a stream, a value above 0 means that the last frame (or EOL) was truncated, unless the decoder is
     /// [stopped](Decoder::is_stopped).
@@ -322,7 +322,7 @@ impl State {
         }
     }
 
-    /// Returns true if the current frame has no escapes in any version.
+    /// Returns true if the command of the current frame is known, and has no escapes in any version.
     fn is_unescaped(&self) -> bool {
         match self {
             State::Head(scanner) => scanner.command().is_some_and(Command::is_unescaped),
@@ -332,8 +332,8 @@ impl State {
     }
 }
 
-/// Completes the headers of a head: adds the text to their index. Unescapes the headers if the version and the command
-/// have escapes.
+/// Joins the text of a head and the index of its headers. Unescapes the headers if the version and the command have
+/// escapes.
 fn unescape_headers(
     head: Bytes,
     mut index: Headers,
@@ -387,8 +387,8 @@ fn unescape_header(
     Ok(Entry::new(start, colon, plain.len()))
 }
 
-/// Finds the `receipt` header of a malformed frame, so that an `ERROR` frame can contain it. Returns `None` if there is
-/// no such header, or if its value is malformed too.
+/// Returns the value of the `receipt` header of a malformed frame, for the `receipt-id` of an `ERROR` frame. Returns
+/// `None` if there is no such header, or if its value is malformed too.
 fn find_receipt(head: &[u8], entries: &[Entry], version: Version) -> Option<Box<str>> {
     let entry = find_entry(head, entries, header::RECEIPT)?;
     let escaped = std::str::from_utf8(entry.value_bytes(head)).ok()?;

@@ -6,14 +6,14 @@ use crate::{
 };
 use bytes::{BufMut, BytesMut};
 
-/// Appends frames to a buffer, in one version of the protocol.
+/// Encodes frames in one version of the protocol, and appends them to a buffer.
 ///
 /// [`encode`](Encoder::encode) appends a whole frame. To encode a frame in parts, call [`command`](Encoder::command),
 /// then [`header`](Encoder::header) any number of times, then [`body`](Encoder::body). Many receivers can then share
 /// the parts that are the same for all of them.
 ///
-/// A failed call of `encode` or `header` leaves the buffer unchanged. Names and values are escaped or rejected, so that
-/// they cannot add a second header or frame.
+/// A call that fails leaves the buffer unchanged. Names and values are escaped or rejected, so that they cannot add a
+/// second header or frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encoder {
     version: Version,
@@ -33,9 +33,9 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the version cannot express the frame, if its command allows no body, or if its own
-    /// `content-length` is wrong. STOMP 1.0 has no escapes, and 1.1 has none for CR; `CONNECT`, `STOMP` and `CONNECTED`
-    /// are never escaped; no version can express a NUL in a header.
+    /// Returns an error if the version cannot express a header, if a header has no name, if the command does not allow
+    /// the body, or if the frame's own `content-length` is wrong. STOMP 1.0 has no escapes, and 1.1 has none for CR;
+    /// `CONNECT`, `STOMP` and `CONNECTED` are never escaped; no version can express a NUL in a header.
     pub fn encode(self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
         let start = out.len();
         let result = self.encode_parts(frame, out);
@@ -86,7 +86,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends a whole `RECEIPT` frame with the `receipt-id` `id`. This is faster than building a [`Frame`].
+    /// Appends a whole `RECEIPT` frame whose `receipt-id` is `id`. This is faster than encoding a [`Frame`].
     ///
     /// # Errors
     ///
@@ -102,13 +102,14 @@ impl Encoder {
         result
     }
 
-    /// Appends the first line of a frame, which contains the command.
+    /// Appends the first line of a frame: the command.
     pub fn command(self, command: Command, out: &mut BytesMut) {
         out.put_slice(command.as_str().as_bytes());
         out.put_u8(b'\n');
     }
 
-    /// Appends a header line, escaped. Not for `CONNECT`, `STOMP` and `CONNECTED` frames, which have no escapes.
+    /// Appends a header line, escaped if the version has escapes. Do not use it for `CONNECT`, `STOMP` and `CONNECTED`
+    /// frames: their headers are never escaped.
     ///
     /// # Errors
     ///
@@ -171,8 +172,8 @@ impl Encoder {
 /// line and the NUL.
 const OVERHEAD: usize = 48;
 
-/// Appends a header of a frame without escapes. The value may contain colons, because the first colon ends the name.
-/// The error is a byte that the frame cannot express.
+/// Appends a header without escaping it. The value may contain colons, because the first colon ends the name. The error
+/// is a byte that the frame cannot express.
 fn put_unescaped(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> {
     let is_inexpressible = |byte: &u8| matches!(byte, 0 | b'\r' | b'\n');
     if let Some(byte) = name
@@ -189,7 +190,7 @@ fn put_unescaped(name: &str, value: &str, out: &mut BytesMut) -> Result<(), u8> 
     Ok(())
 }
 
-/// Appends decimal digits, which is faster than `fmt`.
+/// Appends a number in decimal digits. This is faster than `fmt`.
 fn put_number(mut number: usize, out: &mut BytesMut) {
     const MAX_DIGITS: usize = 20;
     let mut digits = [0; MAX_DIGITS];

@@ -27,8 +27,7 @@ use thiserror::Error;
 pub struct DecodeError {
     kind: DecodeErrorKind,
     offset: usize,
-    /// Boxed, so that the error is not larger than a frame: the result of each call of `decode` has room for the larger
-    /// of the two.
+    /// Boxed, so that the error is not larger than a frame. A larger error would enlarge the result of each `decode`.
     details: Option<Box<Details>>,
 }
 
@@ -47,7 +46,7 @@ impl DecodeError {
         }
     }
 
-    /// Sets the value that was found, cut after `max` bytes.
+    /// Sets the invalid value, cut after `max` bytes.
     pub(crate) fn with_found(mut self, value: &[u8], max: usize) -> DecodeError {
         self.details.get_or_insert_default().found = Some(excerpt(value, max));
         self
@@ -86,8 +85,8 @@ impl DecodeError {
     /// The invalid value, for [`UnknownCommand`](DecodeErrorKind::UnknownCommand) and
     /// [`InvalidContentLength`](DecodeErrorKind::InvalidContentLength).
     ///
-    /// Invalid UTF-8 is replaced by U+FFFD. A long value is cut, and then ends with an ellipsis: a command after 11
-    /// bytes, a `content-length` after 40.
+    /// Invalid UTF-8 is replaced by U+FFFD. A command is cut after 11 bytes, and a `content-length` after 40 bytes. An
+    /// ellipsis replaces the rest.
     #[must_use]
     pub fn found(&self) -> Option<&str> {
         self.details.as_ref()?.found.as_deref()
@@ -132,7 +131,7 @@ pub enum DecodeErrorKind {
     /// `content-length` is not one to ten digits.
     #[error("content-length is not a number of one to ten digits")]
     InvalidContentLength,
-    /// The body is longer than its `content-length`.
+    /// No NUL follows the number of body bytes that `content-length` specifies.
     #[error("no NUL after the number of bytes in content-length")]
     MissingNul,
     /// The frame has a body, but its command allows none.

@@ -57,8 +57,8 @@ fn needs_escape(byte: u8) -> bool {
     matches!(byte, 0 | b'\\' | b'\n' | b':' | b'\r')
 }
 
-/// Counts the structural bytes of `text`. These are all bytes that are escaped or forbidden in some version or frame,
-/// and a few harmless control characters.
+/// Counts the structural bytes of `text`: all bytes that any version escapes or forbids, and a few harmless control
+/// characters.
 pub(crate) fn count_structural(text: &[u8]) -> usize {
     const CHUNK: usize = 16;
     const MAX_BYTES: usize = 15 * CHUNK;
@@ -72,7 +72,8 @@ pub(crate) fn count_structural(text: &[u8]) -> usize {
         + count_structural_in_few(&last)
 }
 
-/// Counts the structural bytes of at most 240 bytes, so that the `u8` sum cannot overflow and the loop vectorizes.
+/// Counts the structural bytes of `few`. They are at most 240 bytes, so that their number fits into a `u8` and the loop
+/// vectorizes.
 fn count_structural_in_few(few: &[u8]) -> usize {
     few.iter()
         .fold(0, |sum, byte| sum + u8::from(is_structural(*byte)))

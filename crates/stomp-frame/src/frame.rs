@@ -29,7 +29,7 @@ pub struct Frame {
     pub command: Command,
     /// The headers, unescaped.
     pub headers: Headers,
-    /// The body. Only `SEND`, `MESSAGE` and `ERROR` frames may have one; it is empty in all others.
+    /// The body. Only `SEND`, `MESSAGE` and `ERROR` frames may have one; it must be empty in all others.
     pub body: Bytes,
 }
 
@@ -65,9 +65,10 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// Returns an error of any [`DecodeErrorKind`] except limits, which do not apply because the length of `bytes`
-    /// bounds the frame. [`Incomplete`](DecodeErrorKind::Incomplete) means that the bytes end before the frame does;
-    /// [`TrailingBytes`](DecodeErrorKind::TrailingBytes) means that bytes other than EOLs follow the frame.
+    /// Returns an error of any [`DecodeErrorKind`]. Limits do not apply, because the length of `bytes` bounds the
+    /// frame; only a head above 2 GiB is too long. [`Incomplete`](DecodeErrorKind::Incomplete) means that the bytes end
+    /// before the frame does; [`TrailingBytes`](DecodeErrorKind::TrailingBytes) means that bytes other than EOLs follow
+    /// the frame.
     pub fn parse(bytes: impl Into<Bytes>, version: Version) -> Result<Frame, DecodeError> {
         let bytes = bytes.into();
         let (length, all) = (bytes.len(), usize::MAX);

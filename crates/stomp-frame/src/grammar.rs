@@ -1,7 +1,8 @@
-//! The grammar of a frame's head, with one function for each production of STOMP 1.2, "Augmented BNF".
+//! The grammar of a frame's head. The functions follow the productions of STOMP 1.2, "Augmented BNF".
 //!
-//! It parses only complete heads of bounded length, whose end the decoder has found. Values may contain unescaped
-//! colons: the specification requires an escape, but many clients send none, and the first colon ends the name anyway.
+//! Its input is a complete head: the scanner has found the end of the head and checked the limits. Values may contain
+//! unescaped colons. The specification requires an escape, but many clients do not escape them, and the first colon
+//! ends the name anyway.
 
 use crate::{
     Command, DecodeErrorKind,
@@ -16,7 +17,7 @@ use nom::{
 ///
 /// # Errors
 ///
-/// Returns the kind of error, and its position in `input`.
+/// Returns the kind of the error, and its position in `input`.
 pub(crate) fn parse(input: &[u8]) -> Result<(Command, Entries), (DecodeErrorKind, usize)> {
     if let Some(position) = find_bare_carriage_return(input) {
         return Err((DecodeErrorKind::BareCarriageReturn, position));

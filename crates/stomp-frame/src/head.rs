@@ -8,9 +8,9 @@ use crate::{
 
 /// The search for the empty line that ends a head. It continues where it stopped when more bytes arrive.
 ///
-/// The scanner visits every line anyway, so it also indexes the headers. A regular head, see `is_regular`, is then
-/// parsed completely. Any other head is parsed again as a whole by [`grammar`]. The grammar defines the result, and a
-/// property test checks that both agree.
+/// The scanner visits every line anyway, so it also indexes the headers. For a regular head (see `is_regular`), this
+/// index is complete. [`grammar`] parses all other heads again. The grammar defines the result: a property test checks
+/// that the scanner returns the same.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadScanner {
     /// The start of the current line.
@@ -24,7 +24,7 @@ pub(crate) struct HeadScanner {
     line_count: usize,
     /// The command, once its line is complete.
     command: Option<Command>,
-    /// True if, so far, each header has a name and a colon, and each line ends with LF alone.
+    /// True if, so far, each header has a name and a colon, and no line contains a CR.
     is_regular: bool,
     /// True if, so far, no value contains a colon, and no line contains a backslash.
     is_literal: bool,
@@ -47,7 +47,7 @@ impl HeadScanner {
         self.command
     }
 
-    /// Returns true if each header is a name, one colon, a value without escapes, and an LF.
+    /// Returns true if each header so far is a name, one colon, a value without escapes, and an LF.
     pub(crate) fn is_plain(&self) -> bool {
         self.is_regular && self.is_literal
     }
@@ -151,7 +151,8 @@ impl HeadScanner {
     /// If several limits are exceeded, returns the error for the limit that was exceeded first, so that the error does
     /// not depend on the pieces in which the bytes arrive.
     fn check_line(&self, line: &[u8], end: usize, limits: &Limits) -> Result<(), DecodeError> {
-        // The position of the byte that exceeds a limit on the line. It is not a CR, which may be half of the EOL.
+        // The position of the byte that exceeds a limit on the line. If this byte is a CR, it may be half of the EOL,
+        // so the next byte counts.
         let byte_after = |limit: usize| {
             (self.line_start + usize::from(line.get(limit) == Some(&b'\r'))).saturating_add(limit)
         };

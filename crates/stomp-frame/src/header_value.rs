@@ -6,8 +6,9 @@ use std::{fmt, str::FromStr, time::Duration};
 /// The value of a `heart-beat` header: the intervals at which its sender can send heart-beats and wants to receive
 /// them.
 ///
-/// Zero means that the sender cannot send heart-beats, or does not want to receive them (STOMP 1.2, "Heart-beating").
-/// The header has these two numbers in every version, so this is a struct with public fields.
+/// If `send` is 0, the sender of the header cannot send heart-beats. If `receive` is 0, it does not want to receive any
+/// (STOMP 1.2, "Heart-beating"). The header has these two numbers in each version that defines it, so this is a struct
+/// with public fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HeartBeat {
     /// The shortest interval between heart-beats that the sender of this header can guarantee, in milliseconds.
@@ -53,7 +54,7 @@ impl fmt::Display for HeartBeat {
 impl FromStr for HeartBeat {
     type Err = InvalidValue;
 
-    /// Parses two numbers separated by a comma. Numbers beyond `u32::MAX` (49 days) become `u32::MAX`.
+    /// Parses two numbers of milliseconds, separated by a comma. Numbers beyond `u32::MAX` (49 days) become `u32::MAX`.
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let parse = || {
             let (send, receive) = text.split_once(',')?;
@@ -121,7 +122,7 @@ impl FromStr for AckMode {
 
 /// Parses a `content-length`: one to ten digits and nothing else.
 ///
-/// Signs, spaces and overflows are rejected, because other programs that forward the frame could read a different
+/// Signs, spaces and overflows are rejected, because another program that forwards the frame could read a different
 /// number.
 pub(crate) fn parse_content_length(text: &[u8]) -> Option<usize> {
     if text.len() > 10 {

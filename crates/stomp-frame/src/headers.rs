@@ -13,7 +13,7 @@ use std::fmt;
 /// them.
 ///
 /// Names and values are unescaped: decoding a frame unescapes them, and encoding it escapes them. Nothing is trimmed.
-/// Decoded headers share the bytes of the frame; the first change copies them.
+/// Decoded headers without escapes share the bytes of the frame. Adding a header copies these bytes.
 ///
 /// ```
 /// use stomp_frame::Headers;
@@ -29,8 +29,9 @@ use std::fmt;
 /// `authorization`, `cookie`, `token` or `secret`.
 #[derive(Clone, Default)]
 pub struct Headers(
-    /// Boxed, because a frame is moved some twenty times between the socket and a handler, and moving 200 bytes each
-    /// time costs more than one allocation. `None` if there are no headers, so that an empty list costs no allocation.
+    /// Boxed, because a frame is moved about twenty times between the socket and a handler, and moving 200 bytes each
+    /// time costs more than one allocation. `None` if no header was ever added, so that an empty list costs no
+    /// allocation.
     Option<Box<Content>>,
 );
 
@@ -74,7 +75,8 @@ impl Headers {
 
     /// The first value of the header `name`, as an owned string; `None` if there is no such header.
     ///
-    /// The string shares the bytes of a decoded frame. It is a copy if the headers contained escapes or were changed.
+    /// The string shares the bytes of a decoded frame. It is a copy if any header of the frame had escapes, or if a
+    /// header was added.
     #[must_use]
     pub fn share(&self, name: &str) -> Option<ByteString> {
         self.get(name).map(|value| match self.0.as_deref() {
@@ -250,10 +252,10 @@ impl<N: AsRef<str>, V: AsRef<str>> Extend<(N, V)> for Headers {
 /// The index of the headers of one frame. Eight entries fit without a further allocation.
 pub(crate) type Entries = SmallVec<[Entry; 8]>;
 
-/// The position of one header in the text: a name, a colon, and a value.
+/// The positions of one header in the text: its start, its colon and its end.
 ///
-/// `u32` suffices: a text has less than 4 GiB, because `Limits::indexable` bounds decoded heads and [`Text::push`]
-/// checks all others.
+/// `u32` suffices, because a text is shorter than 4 GiB: `Limits::indexable` bounds decoded heads, and [`Text::push`]
+/// checks the length of the text.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Entry {
     start: u32,
@@ -341,8 +343,8 @@ enum Text {
     /// The head of a decoded frame. If `is_plain` is true, each header line is a name, one colon, a value with nothing
     /// to escape, and an LF.
     Shared { head: ByteString, is_plain: bool },
-    /// A text of its own. It begins with the head of a decoded frame, if any, and the unescaped headers of this head
-    /// without EOLs. The appended lines follow, each with an LF.
+    /// A text that no other value shares. It begins with the head of a decoded frame, if any, and the unescaped headers
+    /// of this head without EOLs. The lines that were added follow, each with an LF.
     Owned(String),
 }
 

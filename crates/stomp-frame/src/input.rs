@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// A queue of bytes. It returns slices without a copy, unless they were fed in several pieces.
+/// A queue of bytes. It keeps a single piece as it was fed, and copies several pieces into one buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     /// The only piece. Empty if `coalesced` is not.
@@ -28,8 +28,8 @@ impl Input {
         }
     }
 
-    /// Reserves room for a frame of `expected_len` bytes, but never more than four times the bytes that have arrived: a
-    /// peer that announces a long body must send it before it costs memory.
+    /// Reserves room for a frame of `expected_len` bytes, but at most four times the bytes that have arrived. So a peer
+    /// cannot claim much memory by only announcing a long body.
     #[cold]
     fn grow(&mut self, expected_len: Option<usize>) {
         let len = self.coalesced.len();
@@ -79,8 +79,8 @@ impl Input {
     /// Copies the fed piece into the coalesced buffer, so that more pieces can be appended. Frees the coalesced buffer
     /// if there are no bytes.
     ///
-    /// The piece is often a slice of a larger buffer. Without the copy, the beginning of a frame would keep this buffer
-    /// alive.
+    /// The piece is often a slice of a larger buffer. Without the copy, the beginning of a frame would keep that whole
+    /// buffer alive.
     #[inline]
     pub(crate) fn coalesce(&mut self) {
         if !self.fed.is_empty() {

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! On a connection, bytes arrive in pieces of any size. A [`Decoder`] finds the frames in them and buffers the
-//! unfinished rest; an [`Encoder`] appends frames to a `BytesMut`. [`Limits`] bound all memory that a peer can claim:
+//! unfinished rest; an [`Encoder`] appends frames to a `BytesMut`. [`Limits`] bound the memory that a peer can claim:
 //! the decoder checks them before it waits for more bytes.
 //!
 //! | to read about | see |
@@ -29,9 +29,9 @@
 //!
 //! # Cost of a frame
 //!
-//! A frame that arrives whole is a slice of the bytes that were fed. Decoding it takes one allocation, for the index of
-//! its headers, and none if it has no headers. Frames with more than eight headers or with escapes, and frames that
-//! arrive in pieces, take a few more. Encoding a frame into a buffer with enough capacity takes no allocation. The
+//! A frame that is fed whole is a slice of the fed bytes. Decoding it takes one allocation, for the index of its
+//! headers, and none if it has no headers. Frames with more than eight headers or with escapes, and frames that arrive
+//! in pieces, take more allocations. Encoding a frame into a buffer with enough capacity takes no allocation. The
 //! decoder examines each byte a bounded number of times, however small the pieces. Tests verify these numbers.
 //!
 //! This crate has no clock, no stream and no connection. Everything that depends on earlier frames (subscriptions,

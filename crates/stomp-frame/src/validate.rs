@@ -6,8 +6,8 @@ impl Frame {
     /// Checks that `version` defines the command, and that each header that the version requires is present and not
     /// empty.
     ///
-    /// Does not require `host` and `accept-version`: widely used clients omit them, and the specifications define what
-    /// that means.
+    /// Does not require `host` and `accept-version`, because widely used clients omit them. Without `accept-version`,
+    /// the version is 1.0.
     ///
     /// ```
     /// use stomp_frame::{Command, Frame, Version};

@@ -1,4 +1,4 @@
-//! Tests for the decoder between two frames: incomplete EOLs, and the memory of frames that were returned.
+//! Tests for the decoder between two frames: EOLs that arrive in pieces, and memory that is released after a frame.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a helper fails the test")]
 

@@ -1,4 +1,4 @@
-//! Tests for the encoder's parts of frames.
+//! Tests for encoding a frame in parts.
 
 use bytes::BytesMut;
 use stomp_frame::{Command, Encoder, Frame, Version};

@@ -8,7 +8,7 @@ use stomp_frame::{DecodeErrorKind as Kind, Decoded, Decoder, Limits, Version};
 
 use super::reference;
 
-/// Checks a frame with a `content-length`, whose body arrives in a second piece.
+/// Checks a frame that has a `content-length`. Its head arrives first, and its body in a second piece.
 pub fn check(input: &[u8]) {
     let mut parts = input.splitn(2, |byte| *byte == b'\n');
     let value = parts.next().unwrap_or_default();

@@ -5,8 +5,8 @@ use stomp_frame::{Command, Encoder, Frame, Version};
 
 use super::reference;
 
-/// Checks that the bytes of `frame` decode to exactly this frame if `version` can express it, and that nothing is
-/// written otherwise.
+/// Encodes `frame`. If `version` can express it, checks that the bytes decode to exactly this frame; otherwise, that
+/// nothing is written.
 pub(crate) fn check(frame: &Frame, version: Version) {
     const BEFORE: &[u8] = b"earlier bytes";
     let mut out = BytesMut::from(BEFORE);

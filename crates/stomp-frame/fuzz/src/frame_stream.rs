@@ -1,5 +1,5 @@
-//! Checks that a stream decodes to the same result in any pieces, that errors are permanent, and that the buffered
-//! bytes are bounded.
+//! Checks that a stream decodes to the same result in pieces of any size, that errors are permanent, and that the
+//! buffered bytes are bounded.
 //!
 //! The input consists of a version, a number whose bits set the other fields of `Session`, limits, the number of piece
 //! sizes, these sizes, and the stream.
@@ -32,7 +32,8 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// Cuts the stream into pieces of these sizes, which repeat. Without sizes, each piece is one byte.
+/// Cuts the stream into pieces. Repeats the list of `sizes` until the stream ends. Without sizes, each piece is one
+/// byte.
 fn pieces<'a>(mut stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     let mut sizes = sizes.iter().copied().cycle();
     let mut pieces = Vec::new();

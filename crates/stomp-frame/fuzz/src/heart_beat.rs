@@ -1,4 +1,5 @@
-//! Checks that a `heart-beat` is exactly two runs of digits, and that its text parses to the same value.
+//! Checks that a `heart-beat` parses only if it is two numbers separated by a comma, and that its text parses to the
+//! same value.
 
 use stomp_frame::HeartBeat;
 

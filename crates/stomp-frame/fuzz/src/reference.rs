@@ -61,7 +61,7 @@ fn parse_lines(lines: &[&[u8]], version: Version) -> Option<(Command, Headers)> 
     ))
 }
 
-/// Finds the receipt in the lines of a head, even if everything else is malformed.
+/// Finds the value of the `receipt` header in the lines of a head, even if everything else is malformed.
 pub(crate) fn receipt(lines: &[&[u8]], version: Version) -> Option<Box<str>> {
     let (first, rest) = lines.split_first()?;
     let command = Command::from_bytes(first).unwrap_or(Command::Send);

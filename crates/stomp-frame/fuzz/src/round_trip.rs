@@ -1,5 +1,5 @@
-//! Checks that headers reflect all changes, and that the bytes of a frame decode to exactly this frame, or encoding
-//! fails.
+//! Checks that headers reflect all changes to them. Then checks that a frame with these headers either decodes from its
+//! encoding unchanged, or cannot be encoded.
 //!
 //! The input consists of a version, a command, the number of changes to the headers, the changes, and the body. A
 //! change is `+`, `=` or `-` for `append`, `insert` or `remove`, then a name and a value.
@@ -45,7 +45,7 @@ fn change(headers: &mut Headers, kind: u8, (name, value): &(String, String)) {
     }
 }
 
-/// Makes the same change to a list of pairs.
+/// Makes the same change to a plain list of names and values, to compare it with the headers.
 fn change_plainly(pairs: &mut Vec<(String, String)>, kind: u8, new: (String, String)) {
     let position = pairs.iter().position(|(name, _)| *name == new.0);
     match kind {

@@ -1,4 +1,4 @@
-//! STOMP 1.2, "Body", "Header content-length" and "Header content-type".
+//! Tests for STOMP 1.2, "Body", "Header content-length" and "Header content-type".
 
 use super::{WITH_BODY, pairs, parse, send};
 use stomp_frame::{

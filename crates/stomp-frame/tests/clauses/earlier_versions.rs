@@ -1,4 +1,4 @@
-//! The clauses of STOMP 1.1 and 1.0 that differ from STOMP 1.2.
+//! Tests for the clauses of STOMP 1.1 and 1.0 that differ from STOMP 1.2.
 
 use super::{escaped_commands, inexpressible, missing_header, parse, send};
 use stomp_frame::{

@@ -1,4 +1,4 @@
-//! STOMP 1.2, "STOMP Frames".
+//! Tests for STOMP 1.2, "STOMP Frames".
 
 use super::{parse, send};
 use stomp_frame::{

@@ -1,4 +1,4 @@
-//! STOMP 1.2, "Repeated Header Entries", "Size Limits", "Augmented BNF" and "Frames and Headers".
+//! Tests for STOMP 1.2, "Repeated Header Entries", "Size Limits", "Augmented BNF" and "Frames and Headers".
 
 use super::{inexpressible, missing_header, parse, send};
 use stomp_frame::{
@@ -20,7 +20,7 @@ fn the_first_of_repeated_headers_is_used_and_all_are_readable() {
     assert_eq!(frame.to_bytes(V1_2).unwrap(), text);
 }
 
-/// The clause "Repeated Header Entries" also applies to the header that the codec itself uses.
+/// The clause "Repeated Header Entries" also applies to `content-length`, which the codec itself uses.
 #[test]
 fn the_first_of_repeated_content_length_headers_is_used() {
     let frame = parse(V1_2, "SEND\ncontent-length:1\ncontent-length:x\n\na\0").unwrap();

@@ -17,7 +17,7 @@ fn parse(version: Version, bytes: impl AsRef<[u8]>) -> Result<Frame, DecodeError
     Frame::parse(Bytes::copy_from_slice(bytes.as_ref()), version).map_err(|error| error.kind())
 }
 
-/// The character because of which `frame` cannot be encoded in `version`; `None` if there is none.
+/// The character that `version` cannot express in `frame`; `None` if there is none.
 fn inexpressible(version: Version, frame: &Frame) -> Option<char> {
     match frame.to_bytes(version) {
         Err(EncodeError::Inexpressible { character, .. }) => Some(character),

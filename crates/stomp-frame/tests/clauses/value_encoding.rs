@@ -1,4 +1,4 @@
-//! STOMP 1.2, "Value Encoding".
+//! Tests for STOMP 1.2, "Value Encoding".
 
 use super::{UNESCAPED, escaped_commands, inexpressible, pairs, parse, send};
 use stomp_frame::{
@@ -63,7 +63,7 @@ fn cr_lf_colon_and_backslash_are_escaped_when_encoding() {
 
 /// The same clause applies to a decoded frame: its headers are escaped for the version in which it is encoded.
 #[test]
-fn a_decoded_frame_can_be_encoded_in_another_version() {
+fn a_decoded_frame_is_escaped_for_the_version_that_encodes_it() {
     let decoded = |version, text: &str| parse(version, text).unwrap();
     let raw = decoded(V1_0, "SEND\na\\n:b:c\\t\n\n\0");
     assert_eq!(raw.to_bytes(V1_0).unwrap(), "SEND\na\\n:b:c\\t\n\n\0");

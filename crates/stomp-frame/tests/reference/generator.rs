@@ -27,7 +27,7 @@ enum Change {
     Replace(Index, u8),
     Insert(Index, u8),
     Delete(Index),
-    /// Inserts one of [`LINES`] after an LF.
+    /// Inserts one of the [`LINES`] after an LF.
     Splice(Index, &'static [u8]),
     Truncate(Index),
 }

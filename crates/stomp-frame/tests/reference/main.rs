@@ -1,14 +1,14 @@
 //! Compares the [`Decoder`] with a reference decoder, which is slow, simple and written from the specification.
 //!
 //! The reference decoder examines a buffer that contains the whole stream, one byte after the other. It collects all
-//! errors of a head and of a body, but the [`Decoder`] stops at the first error that it finds. So the two must agree on
-//! the frames and the receipt, and on the existence of an error. The kind of the [`Decoder`]'s error must be one of
-//! those that the reference decoder has collected. If the stream arrives in pieces, the [`Decoder`] must return the
-//! same frames and the same error.
+//! errors of a head and of a body, but the [`Decoder`] stops at the first error that it finds. So the two decoders must
+//! agree on the frames and the receipt, and on the existence of an error. The kind of the [`Decoder`]'s error must be
+//! one of those that the reference decoder has collected. If the stream arrives in pieces, the [`Decoder`] must return
+//! the same frames and the same error.
 //!
-//! The specification leaves some choices. Both decoders decide: CR LF ends a line in each version, and any other CR is
-//! an error; a colon in a value is data; a head is UTF-8 and contains no NUL; a body is allowed on `SEND`, `MESSAGE`
-//! and `ERROR`, and ignored on `SUBSCRIBE` in 1.0; `content-length` is one to ten digits.
+//! The specification leaves some choices. Both decoders choose the following: CR LF ends a line in each version, and
+//! any other CR is an error; a colon in a value is data; a head is UTF-8 and contains no NUL; a body is allowed on
+//! `SEND`, `MESSAGE` and `ERROR`, and ignored on `SUBSCRIBE` in 1.0; `content-length` is one to ten digits.
 
 #![allow(
     clippy::unwrap_used,
@@ -97,7 +97,7 @@ fn compare(bytes: &[u8], cuts: &[Index], limits: Limits) -> Result<(), TestCaseE
     Ok(())
 }
 
-/// Returns true if errors of this kind are found after the head is complete, so that the receipt is known.
+/// Returns true if errors of this kind can occur only after the head is complete, so that the receipt is known.
 fn has_all_headers(kind: Kind) -> bool {
     matches!(
         kind,
@@ -138,7 +138,7 @@ fn cases() -> u32 {
         .unwrap_or(10_000)
 }
 
-/// Checks the generators: the comparison proves nothing about errors that they never generate.
+/// Checks the generators of streams: the comparison proves nothing about errors that they never generate.
 #[test]
 fn the_generated_streams_contain_frames_and_every_kind_of_error() {
     let mut runner = TestRunner::deterministic();

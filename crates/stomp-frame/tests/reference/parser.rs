@@ -13,8 +13,7 @@ pub(crate) struct Parsed {
     pub(crate) errors: Vec<Kind>,
     /// The `receipt` header of the frame with the errors.
     pub(crate) receipt: Option<String>,
-    /// True if a decoder must fail now. If false, it may report the errors later, when the incomplete frame is
-    /// complete.
+    /// True if a decoder must fail now. If false, it may report the errors later, when the last frame is complete.
     pub(crate) must_fail: bool,
 }
 
@@ -124,7 +123,7 @@ struct Head {
     lines: Vec<Vec<u8>>,
     /// The last line, if it is incomplete.
     last: Vec<u8>,
-    /// The number of bytes up to the end of the input, the end of the head or a NUL, whichever is first.
+    /// The position of the end of the input, of the end of the head, or of a NUL: whichever is first.
     length: usize,
     /// The position of the body, if the head is complete.
     end: Option<usize>,

@@ -36,7 +36,7 @@ fn stomp_parser(Workload { pieces, .. }: Workload) -> Result<Repeat, &'static st
     Ok(Box::new(move |times| (0..times).for_each(|_| decode())))
 }
 
-/// Decodes pieces of any size. One parser decodes the frames of either clients or servers.
+/// Decodes pieces of any size. The type of the parser decides whether it decodes frames of clients or of servers.
 fn stomp_rs(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static str> {
     fn repeat<C: stomp_rs::protocol::Command + Clone + 'static>(
         pieces: Vec<Bytes>,
@@ -65,7 +65,7 @@ fn stomp_rs(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static st
     })
 }
 
-/// Decodes from a buffer, as `Framed` does. Decodes only frames that a server sends.
+/// Decodes frames from a buffer, as tokio's `Framed` does. Supports only frames that a server sends.
 fn tokio_stomp_2(Workload { pieces, frames }: Workload) -> Result<Repeat, &'static str> {
     if is_sent(&pieces[0]) {
         return Err("the codec of a client does not decode SEND");
