@@ -35,7 +35,7 @@ impl<S: Io> ByteStream<S> {
 }
 
 impl<S: Io> Transport for ByteStream<S> {
-    /// Reads the next bytes. Ignores `held`: the decoder limits the bytes that it holds, and this transport holds none.
+    /// Reads the next bytes. Ignores `held`, because this transport holds no bytes, and the decoder limits its own.
     fn poll_read(&mut self, _: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         self.input.check_limit()?;
         let bytes = ready!(

@@ -21,8 +21,7 @@ pub enum End {
     TimedOut,
     /// The peer sent bytes that are not valid STOMP, or a frame that exceeds the limits.
     Malformed(DecodeError),
-    /// The peer violated the WebSocket protocol, or exceeded a limit: that of a message, or that of all bytes before
-    /// login.
+    /// The peer violated the WebSocket protocol, or it exceeded the limit of a message or of all bytes before login.
     Violation {
         /// The code with which this side should close the WebSocket.
         code: CloseCode,
@@ -66,7 +65,7 @@ impl End {
     }
 }
 
-/// [`End::TimedOut`] if the stream timed out, else [`End::Lost`].
+/// Converts an error of the stream: to [`End::TimedOut`] if the stream timed out, otherwise to [`End::Lost`].
 impl From<io::Error> for End {
     fn from(error: io::Error) -> End {
         match error.kind() {

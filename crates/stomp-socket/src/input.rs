@@ -1,4 +1,4 @@
-//! Reading from a stream, with a limit before login.
+//! Reads from a stream, and limits the number of bytes until the peer has logged in.
 
 use crate::{Config, End, transport::Io};
 use std::{
@@ -20,7 +20,7 @@ pub(crate) struct Input {
     /// Maximum bytes per read.
     read_size: usize,
     received: u64,
-    /// Maximum bytes to receive. If more bytes were received, reading fails.
+    /// Maximum value of `received`. Beyond it, [`Input::check_limit`] fails.
     max_received: u64,
 }
 
@@ -82,7 +82,7 @@ impl Input {
         Poll::Ready(Ok(count))
     }
 
-    /// Reads once, and passes the bytes to `take`. At the end of the stream, there are no bytes.
+    /// Reads once, and passes the bytes to `take`. At the end of the stream, `take` receives an empty slice.
     pub(crate) fn poll_read<T>(
         &mut self,
         io: &mut impl Io,

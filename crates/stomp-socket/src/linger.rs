@@ -1,4 +1,4 @@
-//! Ends a stream: sends our end, then reads and drops bytes until the peer ends the stream too.
+//! Ends a stream: ends our direction, then reads and drops bytes until the peer ends its direction too.
 
 use crate::{input::Input, transport::Io};
 use std::{
@@ -13,7 +13,7 @@ pub(crate) const LINGER_BYTES: u64 = 64 << 10;
 
 /// The progress of ending a stream.
 ///
-/// STOMP 1.2, "Connection Lingering": if a connection is dropped while received bytes are unread, TCP resets it, and
+/// STOMP 1.2, "Connection Lingering". If a connection is dropped while received bytes are unread, TCP may reset it, and
 /// the peer may lose the last frame. So this side reads and drops bytes from the peer, up to [`LINGER_BYTES`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Linger {

@@ -1,4 +1,4 @@
-//! Buffering and writing to a stream.
+//! The buffer for bytes that wait to be written to a stream.
 
 use crate::transport::Io;
 use bytes::{Buf, BytesMut};
@@ -21,7 +21,8 @@ const MAX_SPARE: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     buffer: BytesMut,
-    /// True if the stream may hold written bytes in a buffer of its own, as TLS does.
+    /// True from the first buffered byte until the stream is flushed, because a stream may buffer written bytes itself,
+    /// as TLS does.
     needs_flush: bool,
 }
 

@@ -79,7 +79,7 @@ pub struct TlsIdentity {
     /// The client's certificate chain in DER, the client's own certificate first, as accepted by the server's verifier.
     /// Empty if the server requested no certificate or the client sent none.
     pub certificates: Vec<Bytes>,
-    /// The host name that the client asked for (SNI).
+    /// The host name that the client requested (SNI).
     pub server_name: Option<String>,
     /// The application protocol that both sides agreed on (ALPN), such as `http/1.1`.
     pub alpn: Option<Bytes>,

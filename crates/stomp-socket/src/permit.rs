@@ -5,7 +5,8 @@ use std::task::{Context, Poll};
 /// A server's permit for one connection, held by its [`Socket`](crate::Socket).
 ///
 /// The permit counts the connection against the server's limits, and reports the server's shutdown to the connection.
-/// Dropping the permit ends the count. So a server can count connections, although it does not interpret STOMP.
+/// Dropping the permit removes the connection from the count. So a server can count logins, although it does not
+/// interpret STOMP.
 pub trait Permit: Send {
     /// Records that the peer has logged in, so that the server no longer counts the connection as unauthenticated.
     /// Further calls have no effect.

@@ -39,21 +39,21 @@ pub enum Outbound {
     Frame(Frame),
     /// A frame that is already encoded. It is not validated again.
     Encoded(EncodedFrame),
-    /// A `RECEIPT` with this `receipt-id`. Encoded without building a [`Frame`], because it is the most frequent frame.
+    /// A `RECEIPT` with this `receipt-id`. It is encoded without building a [`Frame`], because receipts are frequent.
     Receipt(ByteString),
     /// A heart-beat: one EOL.
     HeartBeat,
-    /// A WebSocket ping, which every peer answers, browsers too. Sends nothing on a byte stream.
+    /// A WebSocket ping. Every WebSocket peer must answer it, and browsers do. A byte stream sends nothing.
     Ping,
 }
 
-/// An encoded frame in two parts, so that many receivers can share the second part.
+/// An encoded frame in two parts. Many receivers can share the second part.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EncodedFrame {
-    /// The beginning, specific to this receiver.
+    /// The first part, for one receiver.
     pub prefix: Bytes,
-    /// The rest, shared by all receivers.
+    /// The second part, shared by all receivers.
     pub tail: Bytes,
     /// True if both parts together are UTF-8. A WebSocket peer then receives a text message, otherwise a binary
     /// message.
@@ -91,7 +91,8 @@ impl EncodedFrame {
 /// [`Limits::max_head_bytes`] bytes and one read. This is the sum over all messages and fragments; an empty message or
 /// fragment counts as 32 bytes. If the peer reads nothing, the `Sink` buffers at most
 /// [`Config::max_write_buffer_bytes`] bytes and one frame, in a buffer of up to twice that size. A connection with
-/// nothing to read and nothing to write owns no buffer.
+/// nothing to read and nothing to write owns no buffer. (A socket from `from_websocket` has the buffers and the limits
+/// of its WebSocket.)
 pub struct Socket {
     transport: Box<dyn Transport>,
     decoder: Decoder,
@@ -101,7 +102,7 @@ pub struct Socket {
     peer: Arc<Peer>,
     permit: Option<Box<dyn Permit>>,
     max_write_buffer_bytes: usize,
-    /// The kind of the messages to send whose payload is UTF-8.
+    /// The kind of message to send if the payload is UTF-8: binary if [`Config::always_binary`] is set, otherwise text.
     text: MessageKind,
     /// The cost of the empty messages since the last item, in bytes. See [`EMPTY_PIECE_COST`].
     empty_pieces: usize,
@@ -140,7 +141,7 @@ impl Socket {
         Socket {
             transport,
             decoder: Decoder::new(config.limits),
-            // All versions encode the frames before login in the same way.
+            // No version is negotiated yet, and all versions encode `CONNECT` and `CONNECTED` in the same way.
             encoder: Encoder::new(Version::V1_0),
             close_code: CloseCode::Normal,
             ended: false,
@@ -207,7 +208,8 @@ impl Socket {
         self.transport.is_flushed()
     }
 
-    /// Returns true if the beginning of a frame was received, but not its end.
+    /// Returns true if the beginning of a frame was received, but not its end. Also returns true while a complete frame
+    /// waits to be read.
     ///
     /// A socket from `from_websocket` does not detect incomplete WebSocket messages, because its WebSocket does not
     /// report them.
@@ -296,12 +298,12 @@ impl Socket {
         self.transport.poll_flush(cx)
     }
 
-    /// Reads the next item, like [`Stream::poll_next`], but does not write.
+    /// Reads the next item, like [`Stream::poll_next`], but leaves writing to the caller.
     ///
     /// `poll_next` also writes: when more than [`Config::max_write_buffer_bytes`] bytes are buffered, and when there is
-    /// nothing to read. Callers of this function must call [`poll_write`](Socket::poll_write) in these cases, because
-    /// reading also adds to [`unsent_bytes`](Socket::unsent_bytes): each ping is answered with a pong. While more than
-    /// [`Config::max_write_buffer_bytes`] bytes are unsent, no more pings are read.
+    /// nothing to read. Callers of this function must call [`poll_write`](Socket::poll_write) in these cases. Reading
+    /// adds to [`unsent_bytes`](Socket::unsent_bytes), because each ping is answered with a pong. This function writes
+    /// only after it has answered a ping, if more than [`Config::max_write_buffer_bytes`] bytes are unsent then.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
         if self.ended {
             return Poll::Ready(None);
@@ -317,7 +319,7 @@ impl Socket {
             match self.decoder.decode() {
                 Ok(Some(Decoded::Frame(frame))) => return Poll::Ready(Inbound::Frame(frame)),
                 Ok(Some(Decoded::HeartBeat)) => return Poll::Ready(Inbound::HeartBeat),
-                // Needs no waker: only `resume` ends this state, and its caller polls again.
+                // No waker is needed: only `resume` ends this state, and the caller of `resume` polls again.
                 Ok(None) if self.decoder.is_stopped() => return Poll::Pending,
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Inbound::End(End::Malformed(error))),

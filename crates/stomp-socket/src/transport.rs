@@ -14,7 +14,7 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
 
-/// A transport: reads bytes and writes messages.
+/// The connection under a socket: reads bytes from the peer, and writes messages to it.
 ///
 /// [`put`](Transport::put) only appends to a buffer. [`poll_flush`](Transport::poll_flush) writes that buffer, in as
 /// few calls as the stream allows.
@@ -50,13 +50,13 @@ pub(crate) trait Transport: Send {
     /// The number of bytes read so far.
     fn received(&self) -> u64;
 
-    /// Returns true if the transport knows that it has received the beginning of a message, but not its end. May return
-    /// false while complete messages are still queued.
+    /// Returns true if the transport has received the beginning of a message, but not its end. May return false if it
+    /// cannot know this, or if complete messages precede that beginning.
     fn is_mid_message(&self) -> bool {
         false
     }
 
-    /// Replaces the limits that hold before login with those of the session.
+    /// Replaces the limits before login with those of the session.
     fn set_limits(&mut self, limits: &Limits);
 }
 
@@ -73,7 +73,7 @@ pub(crate) enum MessageKind {
     Binary,
 }
 
-/// The number of bytes as which an empty message or fragment counts, so that an endless series of them reaches the
+/// The cost of an empty message or fragment, in bytes. It is not 0, so that an endless series of them reaches the
 /// limit.
 pub(crate) const EMPTY_PIECE_COST: usize = 32;
 

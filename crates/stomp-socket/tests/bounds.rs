@@ -87,7 +87,7 @@ async fn endless_messages_and_fragments_without_a_complete_frame_reach_a_limit()
     }
 }
 
-/// tungstenite reads until it has a message, so the limit must also apply within one call.
+/// tungstenite reads until it has a message, so the limit must also apply within one call of tungstenite.
 #[test]
 fn endless_fragments_reach_a_limit_within_one_poll() {
     let (script, calls) = Script::new(
@@ -267,7 +267,7 @@ fn an_idle_socket_owns_no_buffer() {
             echo(&mut socket, frames);
             calls.lock().unwrap().writes.clear();
         });
-        // The number is negative if the script's own bytes are freed.
+        // The number is negative if the script frees bytes that were allocated before the measurement.
         assert!(kept.bytes_current <= 0, "{name}: {kept:?}");
         assert!(kept.bytes_max >= 20, "{name}: {kept:?}");
     }
@@ -322,7 +322,7 @@ fn echo(socket: &mut Socket, frames: usize) {
     assert!(socket.next().now_or_never().is_none());
 }
 
-/// Checks two peers that read nothing. The socket sends frames to the first, and the second sends pings.
+/// Checks two sockets whose peers read nothing. The first socket sends frames; the second answers pings.
 #[test]
 fn unsent_bytes_use_at_most_twice_the_write_limit_and_one_frame() {
     let config = Config::default();

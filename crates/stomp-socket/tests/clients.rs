@@ -196,7 +196,7 @@ async fn a_client_socket_and_a_server_socket_exchange_frames_and_close() {
     );
 }
 
-/// The kind of an encoded frame depends only on its `is_text`.
+/// The bytes of an encoded frame are not checked for UTF-8: its `is_text` decides.
 #[tokio::test]
 async fn messages_are_text_if_they_are_utf8_and_always_binary_is_false() {
     const TEXT: u8 = 0x81;

@@ -1,4 +1,4 @@
-//! Tests that frames arrive complete, for any split into messages, fragments and reads.
+//! Tests that frames arrive complete, however they are split into messages, fragments and reads.
 
 mod support;
 
@@ -32,7 +32,7 @@ fn over_byte_stream(script: Script) -> Socket {
 }
 
 #[tokio::test]
-async fn frames_may_be_split_into_reads_after_any_byte() {
+async fn frames_arrive_complete_for_reads_of_any_size() {
     let ping = frame(FIN | PING, b"?");
     let message = [
         frame(TEXT, WIRE.as_bytes()),
@@ -58,7 +58,7 @@ async fn frames_may_be_split_into_reads_after_any_byte() {
 }
 
 #[tokio::test]
-async fn frames_may_be_split_into_binary_messages_after_any_byte() {
+async fn frames_arrive_complete_if_they_are_split_anywhere_into_binary_messages() {
     for cut in 0..=WIRE.len() {
         let (one, two) = WIRE.as_bytes().split_at(cut);
         let messages = [frame(FIN | BINARY, one), frame(FIN | BINARY, two)].concat();
@@ -76,7 +76,7 @@ async fn frames_may_be_split_into_binary_messages_after_any_byte() {
 }
 
 #[tokio::test]
-async fn messages_may_be_split_into_fragments_after_any_byte() {
+async fn messages_arrive_complete_if_they_are_split_anywhere_into_fragments() {
     for kind in [TEXT, BINARY] {
         for cut in 0..=WIRE.len() {
             let (one, two) = WIRE.as_bytes().split_at(cut);
@@ -184,8 +184,8 @@ async fn nothing_is_read_between_connect_and_resume() {
     }
 }
 
-/// Returns the frames and the kind of end that a socket with this read buffer reports for `stream`, in reads of `size`
-/// bytes.
+/// Reads `stream` with a socket that has this read buffer, in reads of `size` bytes. Returns the frames and the kind of
+/// end.
 async fn outcome(read_buffer_bytes: usize, stream: &[u8], size: usize) -> (Vec<Frame>, String) {
     let mut config = Config::default();
     config.read_buffer_bytes = read_buffer_bytes;

@@ -49,7 +49,7 @@ async fn next_frame(socket: &mut Socket) -> Option<Frame> {
 }
 
 #[tokio::test]
-async fn frames_may_be_split_into_messages_after_any_byte() {
+async fn two_frames_arrive_complete_if_they_are_split_anywhere_into_two_messages() {
     const WIRE: &str = "\nSEND\ndestination:/a\n\nh\u{e9}\0\nSEND\ndestination:/a\n\nh\u{e9}\0";
     let expected = send("h\u{e9}".as_bytes());
     for cut in 0..=WIRE.len() {

@@ -5,9 +5,9 @@ use crate::transport::{EncodePayload, MessageKind};
 use bytes::{BufMut, BytesMut};
 use stomp_frame::EncodeError;
 
-/// Length in bytes of the usual header, for payloads of 126 to 65,535 bytes.
+/// Length in bytes of the usual header without a masking key, for payloads of 126 to 65,535 bytes.
 const USUAL: usize = 4;
-/// Length in bytes of the longest header.
+/// Length in bytes of the longest header without a masking key.
 const LONGEST: usize = 10;
 
 /// Appends a message to `out`. `encode` appends the payload; if it fails, `out` is unchanged.
@@ -47,7 +47,8 @@ pub(super) fn put_ping(out: &mut BytesMut) {
     out.put_slice(&[0x89, 0]);
 }
 
-/// Masks the message from `start` to the end of `out`, as clients must do, and inserts the key before the payload.
+/// Masks the message from `start` to the end of `out`, and inserts the key before the payload. Clients must mask their
+/// messages.
 pub(super) fn mask_message(out: &mut BytesMut, start: usize, key: [u8; 4]) {
     let Some([_, second, ..]) = out.get_mut(start..) else {
         return;

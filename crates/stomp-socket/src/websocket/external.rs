@@ -52,16 +52,16 @@ impl Socket {
 struct External<S> {
     websocket: WebSocketStream<S>,
     input: Input,
-    /// Messages that were put, but not passed to the WebSocket yet.
+    /// Messages that wait to be passed to the WebSocket.
     queue: VecDeque<Message>,
     /// Cost of the messages in `queue`, in bytes.
     queued: usize,
     /// Cost of the messages that were passed to the WebSocket since it was last flushed, in bytes.
     unflushed: usize,
     closing: Closing,
-    /// True once nothing more is read.
+    /// True once the peer has closed or reading has failed: nothing more is read.
     ended: bool,
-    /// True once nothing more is sent.
+    /// True once a close of either side was processed. Messages that are put later are dropped.
     is_closed: bool,
 }
 

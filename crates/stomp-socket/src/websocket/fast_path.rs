@@ -2,8 +2,8 @@
 //! tungstenite context.
 //!
 //! Nearly all messages are of this kind. They are unmasked in place, and text is checked for UTF-8. tungstenite reads
-//! everything else, so that it alone decides all special cases. `tests/pieces.rs` reads the same messages in both ways
-//! and compares the results.
+//! everything else, so that it alone decides all special cases. `tests/pieces.rs` reads the same messages with and
+//! without the fast path, and compares the results.
 
 use super::frame::{Header, mask};
 use crate::transport::is_utf8;
@@ -19,7 +19,7 @@ pub(super) enum Taken {
     Incomplete,
     /// The first message is text that is not UTF-8.
     NotUtf8,
-    /// The bytes begin with something else, which a context must read and check.
+    /// The bytes begin with something else, which a tungstenite context must read and check.
     Other,
 }
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_but_a_short_unfragmented_message_is_left_to_a_context() {
+    fn everything_but_a_short_unfragmented_message_is_left_to_tungstenite() {
         let opcodes = (0..=u8::MAX).filter(|first| ![TEXT, BINARY].contains(first));
         let odd = opcodes.map(|first| frame(first, b"?", Role::Server));
         let unmasked = frame(TEXT, b"?", Role::Client);

@@ -52,7 +52,7 @@ impl Header {
     }
 }
 
-/// Masks or unmasks a payload: both are the same operation.
+/// Masks or unmasks a payload. Masking twice restores the payload.
 ///
 /// RFC 6455, section 5.3: byte i of the payload is XORed with byte i modulo 4 of the key.
 pub(super) fn mask(payload: &mut [u8], key: [u8; 4]) {

@@ -3,10 +3,11 @@
 use super::frame::{FrameKind, Header, LONGEST_HEADER};
 use crate::transport::EMPTY_PIECE_COST;
 
-/// Parses the frame headers in the bytes that a context receives, and so knows the messages that the context holds.
+/// Knows which messages a tungstenite context holds. It parses the frame headers in the bytes that the context
+/// receives.
 ///
-/// A context does not report this itself. The tracker checks nothing: the context rejects bytes that are not valid
-/// WebSocket, after which the tracker's values have no meaning.
+/// A context does not report the messages that it holds. The tracker validates nothing: the context rejects bytes that
+/// are not valid WebSocket, and after that the tracker's values have no meaning.
 #[derive(Debug, Default)]
 pub(super) struct FrameTracker {
     /// The received bytes of an incomplete header.
@@ -16,14 +17,15 @@ pub(super) struct FrameTracker {
     missing: u64,
     /// The kind of the current frame.
     kind: FrameKind,
-    /// Cost of the current message in bytes: its fragments so far, including the announced length of the last fragment.
+    /// Cost of the current message, in bytes: the lengths of its fragments so far, including the announced length of
+    /// the last one. Empty fragments cost [`EMPTY_PIECE_COST`].
     pending: u64,
     /// Number of complete messages, including control frames, that were not read from the context yet.
     ready: usize,
 }
 
 impl FrameTracker {
-    /// Processes bytes that the context receives.
+    /// Parses bytes that the context receives.
     pub(super) fn track(&mut self, mut bytes: &[u8]) {
         while let [first, after @ ..] = bytes {
             if self.missing > 0 {
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn all_messages_are_counted_if_they_arrive_in_any_pieces() {
+    fn all_messages_are_counted_in_pieces_of_any_size() {
         for mask in [&[][..], &[1, 2, 3, 4]] {
             let stream = [
                 frame(FIN | BINARY, 5, mask),

@@ -30,14 +30,14 @@ use tokio_tungstenite::tungstenite::{
 ///
 /// Nearly all messages are short and unfragmented, and take the [`fast_path`]. For all other messages, a context is
 /// created from the received bytes. It is dropped once all messages in these bytes were read, which [`FrameTracker`]
-/// detects. So between messages there is neither a context nor a buffer, however large the last message was. This costs
-/// two allocations per read: the received bytes and their reference count.
+/// detects. So between messages there is neither a context nor a buffer, however large the last message was. In return,
+/// each read costs two allocations: the received bytes and their reference count.
 ///
 /// The context uses the stream through [`Adapter`], which writes to the same buffer as our frames. So pongs and closes
-/// never end up inside a frame, and everything is written in one call.
+/// never end up inside a frame, and are written in the same call as frames.
 ///
-/// This type obeys two rules of the context. A close is only sent through the context, which is then kept, and no frame
-/// of ours follows it. After an error, the context is not read again, because the result would be undefined.
+/// This type obeys two rules. First, only the context sends a close. The context is then kept, and no frame of ours
+/// follows the close. Second, the context is not read again after an error, because the result would be undefined.
 pub(crate) struct WebSocket<S> {
     io: S,
     role: Role,
@@ -54,7 +54,7 @@ pub(crate) struct WebSocket<S> {
     /// header announces. Pings do not count; `max_write_buffer_bytes` limits their answers. Messages on the fast path
     /// do not count either: they are not longer than one read, and they may contain the beginning of the next frame.
     max_held: usize,
-    /// While more bytes than this are unsent, pings are not answered.
+    /// If more bytes than this are unsent after a ping was answered, the socket writes before it reads on.
     max_write_buffer_bytes: usize,
     closing: Closing,
     /// True once the peer has closed or the context has failed: nothing more is read.
@@ -202,8 +202,8 @@ impl<S: Io> WebSocket<S> {
 
     /// Reads the next message if the fast path can take it; returns `None` if a context must read it.
     ///
-    /// The limit `max_held` does not apply to the sum of one read and the held bytes, because the read may contain the
-    /// beginning of further STOMP frames.
+    /// The sum of `held` and such a message may exceed `max_held`: the message is not longer than one read, and may
+    /// contain the beginning of further STOMP frames.
     fn poll_fast_path(
         &mut self,
         held: usize,
@@ -244,9 +244,10 @@ impl<S: Io> WebSocket<S> {
         self.input.check_limit()
     }
 
-    /// Buffers the context's answer to a ping or a close. Must run before the context is dropped.
+    /// Moves tungstenite's answer to a ping or a close into the output buffer. Must run before the tungstenite context
+    /// is dropped.
     fn buffer_answer(&mut self, cx: &mut Context<'_>) {
-        // Fails only to report that the connection is closed, which is already known.
+        // The only possible error reports that the connection is closed, which is already known.
         let _ = self.with_context(0, cx, |context, adapter| context.flush(adapter));
     }
 
@@ -276,7 +277,7 @@ impl<S: Io> WebSocket<S> {
 
     /// Performs one step of closing.
     ///
-    /// Waits for the peer's close by reading messages, unless the context has failed. Then ends and drains the stream.
+    /// Waits for the peer's close by reading messages, unless reading has failed. Then ends and drains the stream.
     fn poll_close_step(
         &mut self,
         code: CloseCode,
@@ -376,7 +377,7 @@ impl<S: Io> Transport for WebSocket<S> {
     }
 }
 
-/// Creates a context that has already read `bytes`, and passes them to `tracker`.
+/// Creates a context that has already received `bytes`. Passes these bytes to `tracker`.
 fn new_context(
     bytes: Vec<u8>,
     role: Role,

@@ -28,9 +28,9 @@ pub enum HandshakeError {
 }
 
 /// Creates the head of a handshake request for `uri`. It contains a new random key, and offers `versions` as
-/// sub-protocols.
+/// sub-protocols, the last one first.
 ///
-/// `Host` is the authority of `uri`. Add further headers, such as `Origin` or `Authorization`, to the result.
+/// `Host` is the host and port of `uri`. Add further headers, such as `Origin` or `Authorization`, to the result.
 ///
 /// ```
 /// use stomp_frame::Version;
