@@ -104,8 +104,8 @@ impl Acceptor {
         }));
     }
 
-    /// Sends a refusal if the connection needs no handshake before HTTP, and closes the connection. A connection with
-    /// TLS is closed without a response, because its handshake would cost more than the connection itself.
+    /// Sends a refusal and closes the connection. A connection that needs a handshake before HTTP, such as TLS, is
+    /// closed without a response, because the handshake would cost more than the connection itself.
     ///
     /// The response is sent at once, before the request is read, so that the client does not wait.
     fn refuse<Io>(&self, incoming: Incoming<Io>, refusal: Refusal)
@@ -253,7 +253,7 @@ async fn accept<L: Listener>(listener: &mut L) -> Incoming<L::Io> {
     }
 }
 
-/// Adds the peer's address to the extensions of the request, where [`Peer::request`] makes it available to handlers.
+/// Adds the peer's address to the extensions of the request. Handlers find the extensions in [`Peer::request`].
 fn insert_address(request: &mut Request<Body>, peer: &Peer) {
     if let Some(address) = peer.address {
         request.extensions_mut().insert(address);

@@ -12,7 +12,7 @@ use stomp_socket::InvalidConfig;
 pub struct Config {
     /// The web pages that may connect. Default: [`Origins::SameOrigin`].
     pub origins: Origins,
-    /// Maximum time for a TLS handshake, and then for all HTTP requests until the upgrade. Bytes and requests that
+    /// Maximum time for a TLS handshake, and again for all HTTP requests until the upgrade. Bytes and requests that
     /// arrive do not extend this time. If you mount an [`Upgrade`](crate::Upgrade), the timeout of your HTTP server
     /// applies to the head of the request. Default: 5 s.
     pub handshake_timeout: Duration,
@@ -64,8 +64,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Returns an error if [`Config::handshake_timeout`] is zero, if an entry of [`Origins::List`] is not an origin, or
-    /// if a value in [`Config::connection_limits`] or [`Config::socket`] is invalid.
+    /// Returns an error if [`Config::handshake_timeout`] is zero, if an entry of [`Origins::List`] is not an origin
+    /// that a browser can send, or if a value in [`Config::connection_limits`] or [`Config::socket`] is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         InvalidConfig::reject_zero_duration("handshake_timeout", self.handshake_timeout)?;
         self.origins.validate()?;

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 /// Limits on the connections of a [`Server`](crate::Server) or an [`Upgrade`](crate::Upgrade).
 ///
-/// A connection above a limit is refused with status 503. Listeners with TLS or without HTTP close it without a
-/// response. The log names the limit, at most once every 10 s.
+/// A connection above a limit is refused with status 503. Listeners with TLS or without HTTP close such a connection
+/// without a response. The log names the limit, at most once every 10 s.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectionLimits {
@@ -184,7 +184,7 @@ impl Connections {
 }
 
 impl State {
-    /// The name and value of a limit that is reached; `None` if another connection may be admitted.
+    /// The name and the value of the first limit that is reached; `None` if another connection may be admitted.
     fn reached_limit(
         &mut self,
         limits: &ConnectionLimits,
@@ -213,7 +213,8 @@ impl State {
     }
 }
 
-/// A token bucket: each new connection takes a token, and the bucket holds the tokens of at most one second.
+/// A token bucket: each new connection takes a token, and time refills the bucket. It holds at most the tokens of one
+/// second.
 struct TokenBucket {
     tokens: f64,
     refilled_at: Instant,

@@ -31,12 +31,13 @@ pub trait Listener: Send + 'static {
 
     /// Waits for the next connection. Dropping the future must not lose a connection.
     ///
-    /// Put a handshake that precedes HTTP, such as TLS, into [`Incoming::then`]: it then delays no other connection.
+    /// Put a handshake that precedes HTTP, such as TLS, into [`Incoming::then`], so that it delays no other connection.
     ///
     /// # Errors
     ///
-    /// Returns an error if no connection can be accepted now. The server retries. If only this connection failed
-    /// (aborted, refused or reset), it retries at once; otherwise it logs the error and retries after 100 ms.
+    /// Returns an error if no connection can be accepted now. The server retries. It retries at once if only this
+    /// connection failed (aborted, refused or reset) or the call was interrupted. Otherwise it logs the error and
+    /// retries after 100 ms.
     fn accept(&mut self) -> impl Future<Output = io::Result<Incoming<Self::Io>>> + Send;
 }
 
@@ -117,14 +118,14 @@ impl<Io> std::fmt::Debug for Incoming<Io> {
 }
 
 /// Binds a TCP listener to an address, with a queue of up to 4,096 connections that wait to be accepted. The operating
-/// system may use a shorter queue.
+/// system may use a shorter queue. If there are several addresses, binds the first one that is free.
 ///
 /// The queue of [`TcpListener::bind`] is shorter. If a queue overflows, for example because many clients reconnect at
 /// once, TCP retries only after a second.
 ///
 /// # Errors
 ///
-/// Returns an error if the address cannot be bound, usually because another process listens on it.
+/// Returns an error if no address can be bound, usually because another process listens on it.
 pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in lookup_host(address).await? {

@@ -27,7 +27,8 @@ impl LogThrottle {
         LogThrottle(Mutex::new(None))
     }
 
-    /// Records an event. Returns the number of events since the last log line if it is time for another line.
+    /// Records an event. If it is time for another log line, returns the number of events since the last line, this
+    /// event included.
     pub(crate) fn record(&self) -> Option<u64> {
         self.record_at(Instant::now())
     }

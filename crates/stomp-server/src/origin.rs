@@ -1,7 +1,7 @@
 //! Checks the `Origin` header.
 //!
-//! A browser lets any page open a WebSocket to any server, and sends the server's cookies with it. It names the page's
-//! origin in the `Origin` header, which the server must check.
+//! A browser lets any page open a WebSocket to any server, and sends the server's cookies with it. The browser names
+//! the page's origin in the `Origin` header, which the server must check.
 
 use http::{HeaderMap, Uri, header, uri::Authority};
 use std::{fmt, sync::Arc};
@@ -9,7 +9,8 @@ use stomp_socket::InvalidConfig;
 
 /// The web pages that may connect.
 ///
-/// Clients other than browsers send no `Origin`, and are always allowed unless they send cookies.
+/// Clients other than browsers usually send no `Origin`. Requests without an `Origin` are allowed unless they have
+/// cookies.
 ///
 /// ```
 /// use stomp_server::Origins;
@@ -41,8 +42,8 @@ pub enum Origins {
 }
 
 impl Origins {
-    /// Allows pages for which `allows` returns true. This function receives the origin, in the form of
-    /// [`Origins::List`], and all headers of the request.
+    /// Allows pages for which `allows` returns true. `allows` receives the origin, such as `https://example.com`, and
+    /// all headers of the request.
     ///
     /// Compare whole host names: `https://evil-example.com` also ends with `example.com`.
     pub fn matching(allows: impl Fn(&str, &HeaderMap) -> bool + Send + Sync + 'static) -> Origins {

@@ -21,7 +21,7 @@ pub(crate) enum Refusal {
     NoHost,
     /// The request repeats a header that may occur only once.
     RepeatedHeader(HeaderName),
-    /// `Config::origins` does not allow this `Origin` for this `Host`. Both values are in quotes.
+    /// `Config::origins` does not allow this `Origin` for this `Host`. The values of both headers are in quotes.
     OriginNotAllowed { origin: String, host: String },
     /// The request has a `Cookie` but no `Origin`, and `Config::origins` does not allow this.
     CookieWithoutOrigin,

@@ -15,8 +15,7 @@ use tokio::sync::mpsc;
 
 /// Accepts connections from its listeners and returns their sockets.
 ///
-/// Connections do not affect each other. If one fails or times out before its handshake has completed, the others
-/// continue.
+/// Connections do not affect each other: if the handshake of one fails or times out, the others continue.
 pub struct Server {
     /// The accept loops. Empty after the shutdown has started.
     accepting: Vec<Accepting>,

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 ///    reading, handle the requests that they have already read, send their receipts, and close with code 1001. Requests
 ///    that were not read get no answer, so their senders know that they were not handled.
 /// 2. Connections that are still open after the drain timeout are aborted. [`abort`](Shutdown::abort) aborts all
-///    connections at once.
+///    connections immediately.
 /// 3. [`finished`](Shutdown::finished) completes when all connections are closed and their handlers have ended. This
 ///    includes upgraded connections, which neither hyper nor axum waits for.
 ///
@@ -63,7 +63,7 @@ enum Phase {
 
 #[derive(Default)]
 struct State {
-    /// The number of counted watchers. After the start, the shutdown finishes when there are none.
+    /// The number of counted watchers. Once the shutdown has started, it finishes when this number is 0.
     counted: usize,
     started_at: Option<Instant>,
     /// The wakers of all watchers, by [`Watcher::key`].
@@ -118,7 +118,10 @@ impl Shutdown {
         }
     }
 
-    /// Closes all connections immediately, without a close frame. Also starts the shutdown.
+    /// Aborts all connections immediately, without a close frame. Also starts the shutdown.
+    ///
+    /// This drops the futures from [`abortable`](Shutdown::abortable). It cannot abort a socket from
+    /// [`Server::accept`](crate::Server::accept) that another future serves.
     pub fn abort(&self) {
         self.start();
         self.0.advance(Phase::Aborted, self.0.state());
@@ -161,7 +164,7 @@ impl Shutdown {
     /// Wraps a future that serves a connection. [`abort`](Shutdown::abort) drops the future, and
     /// [`finished`](Shutdown::finished) waits until it has completed.
     ///
-    /// The future may take longer than the connection, because a handler may still run after the peer has left.
+    /// The future may run longer than the connection, because a handler may still run after the peer has left.
     pub fn abortable<F: Future<Output = ()>>(&self, future: F) -> Abortable<F> {
         Abortable {
             watcher: Watcher::new(self, true),

@@ -39,10 +39,11 @@ impl Protocol {
     }
 }
 
-/// A stream that inspects its first bytes, and logs a warning if they belong to another protocol than expected.
+/// A stream that inspects the first bytes of the client, and logs a warning if they belong to another protocol than
+/// expected.
 ///
-/// If an HTTP client connects to a port for STOMP, it also receives an HTTP response, because it does not understand an
-/// `ERROR` frame. The server then reads the end of the stream instead of the request.
+/// An HTTP client on a port for STOMP also gets an HTTP response, because it would not understand an `ERROR` frame. Its
+/// request is hidden from the server, which sees an ended stream.
 pub(crate) struct Sniff<S> {
     io: S,
     expected: Protocol,
@@ -75,7 +76,7 @@ impl<S> Sniff<S> {
         self.io
     }
 
-    /// Inspects the first bytes. Returns true if the server must read the end of the stream instead of these bytes.
+    /// Inspects the client's first bytes. Returns true if they must be hidden from the server.
     fn inspect(&mut self, first: &[u8]) -> bool {
         self.is_done = true;
         let detected = Protocol::detect(first);

@@ -138,7 +138,7 @@ impl Shared {
         }
     }
 
-    /// Creates a socket over the upgraded stream. In the usual case, this takes a TCP stream out of hyper's box, so
+    /// Creates a socket over the upgraded stream. If this is a TCP stream, as usual, takes it out of hyper's box, so
     /// that reads and writes are not dispatched dynamically.
     fn socket(&self, upgraded: Upgraded, peer: Peer) -> Socket {
         let config = &self.config.socket;

@@ -53,7 +53,7 @@ impl Handshake {
     }
 }
 
-/// Rejects requests that have a body, repeated headers or no `Host`.
+/// Rejects requests that have a body, have no `Host`, or repeat a header that may occur only once.
 ///
 /// The server would read a body as WebSocket frames. If a header is repeated, a proxy may use another of its values
 /// than this server.

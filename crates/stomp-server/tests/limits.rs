@@ -151,7 +151,7 @@ async fn max_per_address_counts_ipv4_addresses_and_ipv6_networks() {
     // Connections without an address do not count.
     assert_eq!(dial.handshake().await.1, 101);
     assert_eq!(dial.handshake().await.1, 101);
-    // Dropping the socket frees its place.
+    // After a socket is dropped, another connection from its address is accepted.
     drop(sockets.recv().await);
     assert_eq!(dial.connect_from(Some("192.0.2.1")).handshake().await, 101);
 }
