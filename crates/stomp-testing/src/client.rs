@@ -29,7 +29,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub enum Received {
     /// A STOMP frame.
     Frame(Frame),
-    /// One line end between frames: a heart-beat, or the end of the line after a frame. Each is received separately.
+    /// One line end between frames: a heart-beat, or a line end that follows a frame. Each line end is a separate item.
     HeartBeat,
     /// A WebSocket ping. The client has answered it.
     Ping,
@@ -43,8 +43,9 @@ pub enum Received {
 
 /// A STOMP client for tests, which can also send raw bytes.
 ///
-/// A new client has not sent `CONNECT` yet. Each method named `expect…` waits for the next item, at most for
-/// [`TIMEOUT`], and panics if it is not the expected item. It skips heart-beats and pings.
+/// A new client has not sent `CONNECT` yet. Each method named `expect…` waits for the next item, except heart-beats and
+/// pings. It panics if the item is not the expected one, or if no item arrives within the timeout (by default
+/// [`TIMEOUT`]).
 pub struct Client {
     stream: Box<dyn Stream>,
     is_websocket: bool,
@@ -88,8 +89,7 @@ impl Client {
         }
     }
 
-    /// Performs a WebSocket handshake for `path`, and creates a client. The request has `headers` in addition to the
-    /// necessary ones.
+    /// Performs a WebSocket handshake for `path`, and creates a client. Adds `headers` to the request.
     ///
     /// # Errors
     ///
@@ -242,7 +242,7 @@ impl Client {
         }
     }
 
-    /// Ends the client's direction of the stream. It can still receive.
+    /// Ends the client's direction of the stream. The client can still receive.
     pub async fn shutdown(&mut self) {
         let _ = self.stream.shutdown().await;
     }
@@ -394,13 +394,14 @@ impl Client {
         error
     }
 
-    /// Sends a frame with a `receipt` header, and expects its `RECEIPT` as the next item.
+    /// Adds a `receipt` header to a frame, sends it, and expects its `RECEIPT` as the next item.
     pub async fn receipt(&mut self, frame: Frame) {
         let id = self.request(frame).await;
         self.expect_receipt(&id).await;
     }
 
-    /// Sends a frame with a `receipt` header, and expects an `ERROR` with this receipt and this code as the next item.
+    /// Adds a `receipt` header to a frame, sends it, and expects an `ERROR` with this receipt and this code as the next
+    /// item.
     pub async fn expect_refusal(&mut self, frame: Frame, code: &str) -> Frame {
         let id = self.request(frame).await;
         let error = self.expect_error(code).await;
@@ -408,7 +409,7 @@ impl Client {
         error
     }
 
-    /// Sends a frame with a `receipt` header, and returns the value of this header.
+    /// Adds a `receipt` header to a frame, sends it, and returns the value of the header.
     pub async fn request(&mut self, frame: Frame) -> String {
         self.receipts += 1;
         let id = format!("receipt-{}", self.receipts);

@@ -2,7 +2,7 @@
 
 use stomp_frame::{Command, Frame, Version};
 
-/// A `CONNECT` frame that accepts only `version`.
+/// A `CONNECT` frame whose `accept-version` is `version`.
 #[must_use]
 pub fn connect(version: Version) -> Frame {
     Frame::new(Command::Connect)
