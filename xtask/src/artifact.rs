@@ -1,4 +1,4 @@
-//! Programs of this workspace, built for release.
+//! Builds programs of this workspace for release.
 
 use crate::{Result, shell};
 use serde_json::Value;

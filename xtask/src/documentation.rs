@@ -3,7 +3,8 @@
 use crate::{Result, shell, test::Warnings, workspace};
 use std::{fs, path::PathBuf};
 
-/// Documents the published crates one by one, then everything else, and checks the links of the front pages.
+/// Documents the published crates one by one, then everything else. Checks the links of each published crate's front
+/// page.
 ///
 /// Rustdoc links to an item of another crate only if that crate's documentation exists already, and drops the link
 /// without a warning otherwise. In one run, cargo documents crates in parallel and in any order. Only the front pages are
@@ -49,7 +50,7 @@ fn document(selection: &[&str], warnings: Warnings) -> Result {
     shell::run(&mut doc)
 }
 
-/// Finds links which rustdoc could not resolve: it leaves their brackets in the text of the page.
+/// Finds links that rustdoc could not resolve. Rustdoc leaves the brackets of such links in the text of the page.
 fn dead_links(page: &str) -> impl Iterator<Item = &str> {
     page.match_indices("[<code>").filter_map(|(at, _)| {
         let (link, _) = page.get(at..)?.split_once("</code>]")?;

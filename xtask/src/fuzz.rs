@@ -8,7 +8,7 @@ use std::{
     process::{self, ChildStderr, Command, Stdio},
 };
 
-/// The fuzz package's path from the workspace's root.
+/// The path of the fuzz package, relative to the workspace's root.
 const PACKAGE: &str = "crates/stomp-frame/fuzz";
 const CARGO_FUZZ: &str = "0.13.2";
 const RUNS: u64 = 1_000_000;
@@ -20,8 +20,8 @@ struct Plan<'a> {
     targets: Vec<&'a str>,
 }
 
-/// Runs each target on its committed corpus and on inputs that libFuzzer derives from it. Returns an error if a target
-/// crashes.
+/// Runs fuzz targets on the committed corpus and on inputs that libFuzzer derives from it. Without names in
+/// `arguments`, runs all targets. Returns an error if a target crashes.
 pub(crate) fn run(arguments: &[&str]) -> Result {
     let all = targets()?;
     let plan = plan(arguments, &all)?;
@@ -152,7 +152,8 @@ fn reported(line: &str) -> Option<u64> {
         .ok()
 }
 
-/// True if the line only reports a new input, or the dictionary from which the input was made.
+/// Returns true if the line only reports a new input, a newly reached function, or an entry of the recommended
+/// dictionary.
 fn is_progress(line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
@@ -163,7 +164,7 @@ fn is_progress(line: &str) -> bool {
     }
 }
 
-/// A temporary directory for the findings of this run, so that a run never changes the committed corpus.
+/// A temporary directory for inputs that libFuzzer finds, so that a run never changes the committed corpus.
 struct Directory(PathBuf);
 
 impl Directory {

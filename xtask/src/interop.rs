@@ -25,7 +25,7 @@ pub(crate) struct Selection<'a>(Option<&'a str>);
 
 /// The result of one suite.
 struct Outcome {
-    /// `SERVER/CLIENT`, such as `broker/stomp-py`.
+    /// The name of the suite, such as `broker/stomp-py` or `nginx/handshakes`.
     name: String,
     time: Duration,
     result: Result,

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// The root of the workspace. Every program runs in this directory.
+/// The root of the workspace. Programs run in this directory by default.
 pub(crate) fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask)
@@ -23,7 +23,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command
     command
 }
 
-/// A command that runs cargo: the same program that runs this task.
+/// A command that runs the same cargo that runs this task.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command(
         env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),

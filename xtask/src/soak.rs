@@ -1,8 +1,8 @@
-//! `cargo xtask soak`: long runs under load, with the program `webstomp-soak` and with tests that use larger numbers.
+//! `cargo xtask soak`: runs the program `webstomp-soak`, and some tests with larger numbers than usual.
 
 use crate::{Result, artifact, shell};
 
-/// Packages, each with a test that runs longer with `SOAK=1` in the environment.
+/// Tests that run longer with `SOAK=1` in the environment: the package and the name of each.
 const TESTS: [(&str, &str); 8] = [
     ("webstomp", "churn"),
     ("webstomp", "held"),
@@ -14,7 +14,7 @@ const TESTS: [(&str, &str); 8] = [
     ("stomp-broker", "integrity"),
 ];
 
-/// Executes the tests and the runs of the program that `arguments` name. Without arguments, executes all of them.
+/// Executes the named tests and the named runs of `webstomp-soak`. Without arguments, executes all of them.
 pub(crate) fn run(arguments: &[&str]) -> Result {
     let is_test = |name: &&str| TESTS.iter().any(|(_, test)| test == name);
     let (tests, others): (Vec<&str>, Vec<&str>) = arguments.iter().copied().partition(is_test);

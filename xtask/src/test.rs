@@ -67,7 +67,7 @@ impl Steps {
     }
 }
 
-/// Returns an error with instructions if the toolchain lacks the component for a cargo command.
+/// Returns an error with instructions if the toolchain lacks the component `name`, which provides `cargo SUBCOMMAND`.
 fn component(subcommand: &str, name: &str) -> Result {
     let mut probe = shell::cargo(&[subcommand, "--version"]);
     let found = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -90,7 +90,8 @@ fn clippy(selection: &[&str], warnings: Warnings) -> Result {
 
 /// Checks each published crate alone, without features and with each feature.
 ///
-/// In a build of the workspace, a crate may use features of its dependencies which only another crate enables.
+/// A build of the whole workspace would not find a feature that a crate forgets to enable in a dependency, if another
+/// crate enables it.
 fn features(warnings: Warnings) -> Result {
     for package in workspace::published()? {
         let name = package.name.as_str();

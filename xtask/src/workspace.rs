@@ -1,4 +1,4 @@
-//! The workspace's packages, as cargo knows them.
+//! The workspace's packages, as `cargo metadata` lists them.
 
 use crate::{Result, shell};
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub(crate) struct Package {
     pub(crate) manifest_path: String,
     /// The manifest's text.
     pub(crate) manifest: String,
-    /// Names of the normal dependencies, without build and development dependencies.
+    /// Names of the dependencies, without build and development dependencies.
     pub(crate) dependencies: Vec<String>,
     /// Names of the features, without `default`.
     pub(crate) features: Vec<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    /// True if the package is one of the crates in `crates/`, not an example or a task.
+    /// Returns true if the package is one of the crates in `crates/`, not an example or a task.
     pub(crate) fn is_crate(&self) -> bool {
         self.manifest_path.starts_with("crates/")
     }

@@ -26,7 +26,7 @@ pub(crate) struct Client {
     counter: Counter,
 }
 
-/// Methods for use before the load, which are simple rather than fast.
+/// Methods for use before the load. They are simple rather than fast.
 impl Client {
     pub(crate) async fn open(address: SocketAddr, path: &str) -> io::Result<Client> {
         let mut stream = TcpStream::connect(address).await?;
@@ -86,7 +86,7 @@ impl Client {
         }
     }
 
-    /// Prepares to count answers, each of which must begin with this byte.
+    /// Prepares to count answers. Each answer must begin with the byte `first`.
     pub(crate) fn counting(mut self, first: u8) -> Client {
         self.counter = Counter::new(first);
         self

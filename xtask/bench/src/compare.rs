@@ -1,4 +1,4 @@
-//! Measures two servers in turn, and computes ratios.
+//! Measures two servers in turn, and computes the ratios of their values.
 
 use crate::server::Server;
 use std::{fmt, io, time::Duration};

@@ -3,11 +3,11 @@
 use std::{io, time::Duration};
 
 pub(crate) struct Options {
-    /// Measure fewer and shorter rounds, and only throughput.
+    /// True to measure fewer and shorter rounds, and only throughput.
     pub(crate) quick: bool,
-    /// Measure the socket alone instead of the app.
+    /// True to measure the socket alone instead of the app.
     pub(crate) socket: bool,
-    /// Compare the baseline with itself, which shows the noise of this machine.
+    /// True to compare the baseline with itself, which shows the noise of this machine.
     pub(crate) noise: bool,
     pub(crate) plan: Plan,
 }

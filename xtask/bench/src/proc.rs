@@ -9,7 +9,7 @@ pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
         .or_else(|| ticks(pid))
 }
 
-/// The name of the file from which `cpu_time` reads on this machine, for the report.
+/// The name of the file from which `cpu_time` reads on this machine. The report prints it.
 pub(crate) fn cpu_source() -> Option<&'static str> {
     let pid = std::process::id();
     if scheduled(pid).is_some_and(|time| !time.is_zero()) {
@@ -32,7 +32,7 @@ pub(crate) fn open_files_limit() -> Option<u64> {
     field(&limits, "Max open files", 0)
 }
 
-/// CPU time from the threads' schedstat files, whose first figures are in nanoseconds.
+/// CPU time from the schedstat files of all threads. The first number in each file is in nanoseconds.
 fn scheduled(pid: u32) -> Option<Duration> {
     let mut nanoseconds = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
@@ -50,13 +50,13 @@ fn on_cpu(task: &Path) -> Option<u64> {
 /// CPU time, counted in clock ticks. A tick is assumed to be 10 ms; another length would not change ratios.
 fn ticks(pid: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // utime and stime are the fields 11 and 12 after the name, which ends with the last parenthesis.
+    // After the name, which ends with the last parenthesis, utime and stime are the fields 11 and 12, counted from 0.
     let (_, after_name) = stat.rsplit_once(')')?;
     let ticks = field(after_name, "", 11)? + field(after_name, "", 12)?;
     Some(Duration::from_millis(ticks * 10))
 }
 
-/// Finds the line with this label, and returns the word with this index after the label as a number.
+/// Finds the first line that begins with `label`. Returns the word at `index` after the label, as a number.
 fn field(text: &str, label: &str, index: usize) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(label))?;
     rest.split_whitespace().nth(index)?.parse().ok()

@@ -68,8 +68,8 @@ impl Row {
     }
 }
 
-/// The servers' shares of CPU time. A share well below 1.00 means that the server was not the bottleneck, but the load
-/// or other programs.
+/// The share of the time in which each server ran on a processor. A share well below 1.00 means that the load or other
+/// programs were the bottleneck, not the server.
 fn busy(rounds: &[Pair<Work>]) -> Option<String> {
     let baseline = median(rounds.iter().map(|pair| pair.baseline.busy()))?;
     let app = median(rounds.iter().map(|pair| pair.app.busy()))?;

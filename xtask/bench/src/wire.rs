@@ -31,9 +31,9 @@ pub(crate) fn message(text: &str) -> Vec<u8> {
     frame
 }
 
-/// Counts the complete messages that a server sends.
+/// Counts complete messages in the bytes that a server sends.
 ///
-/// It checks the first byte of each message, to detect an `ERROR` in place of a `RECEIPT`.
+/// Checks the first byte of each message, to detect an `ERROR` in place of a `RECEIPT`.
 pub(crate) struct Counter {
     first: u8,
     head: Vec<u8>,

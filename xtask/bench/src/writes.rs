@@ -1,4 +1,5 @@
-//! Counts the write calls of a socket for a batch of frames, in this process.
+//! Counts how often a socket calls `write` for a batch of frames. Its stream only counts: there is no network and no
+//! second process.
 
 use futures_util::SinkExt;
 use std::{

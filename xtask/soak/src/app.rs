@@ -17,7 +17,7 @@ use webstomp::{
 /// The number of handled messages of each client.
 type Handled = Arc<Mutex<BTreeMap<u32, u32>>>;
 
-/// Handles SEND to `/job/{client}`: takes 2 ms, then counts the message of the client.
+/// Handles SEND to `/job/{client}`: waits 2 ms, then adds 1 to the number of handled messages of this client.
 async fn work(State(handled): State<Handled>, Path(client): Path<u32>) {
     tokio::time::sleep(Duration::from_millis(2)).await;
     *handled

@@ -12,9 +12,9 @@ use tokio_tungstenite::{
 /// A STOMP client over WebSocket.
 pub(crate) struct Client(WebSocketStream<TcpStream>);
 
-/// The result of a handshake.
+/// The result of [`Client::dial`].
 pub(crate) enum Dialled {
-    /// The server answered CONNECT with CONNECTED.
+    /// The server accepted the handshake, and answered CONNECT with CONNECTED.
     Connected(Client),
     /// The server answered the handshake with status 503.
     Rejected,

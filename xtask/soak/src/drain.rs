@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 const CLIENTS: u32 = 200;
 
-/// Maximum number of messages of a client that wait for their receipts.
+/// Maximum number of messages for which a client waits for receipts at the same time.
 const WINDOW: u32 = 8;
 
 pub(crate) async fn run() -> Result {
@@ -73,8 +73,8 @@ async fn everything_is_answered() -> Result {
     )
 }
 
-/// Sends until the server closes the connection, and returns the client, its number of receipts, and the status code of
-/// the Close. Receipts must come in order, one for each message.
+/// Sends messages until the server closes the connection. Returns `client`, the number of receipts, and the status code
+/// of the Close. Receipts must come in order, one for each message.
 async fn send_until_closed(address: SocketAddr, client: u32) -> Result<(u32, u32, Option<u16>)> {
     let mut socket = Client::connect(address).await?;
     let (mut sent, mut receipts) = (0, 0);

@@ -106,7 +106,8 @@ impl Server {
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))
             .map_err(|error| error.to_string())?;
-        // utime and stime are the fields 11 and 12 after the name, which ends with the last parenthesis.
+        // After the name, which ends with the last parenthesis, utime and stime are the fields 11 and 12, counted from
+        // 0.
         let fields = stat
             .rsplit_once(')')
             .map(|(_, fields)| fields)

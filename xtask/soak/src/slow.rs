@@ -19,7 +19,7 @@ use tokio::{
 /// Number of slow clients at the same time.
 const SLOW: usize = 2_000;
 
-/// Maximum delay of the end of a connection, on a busy machine.
+/// Maximum delay with which a busy machine may close a connection.
 const LATE: Duration = Duration::from_secs(3);
 
 /// Maximum memory for all slow clients, in KiB.
@@ -107,7 +107,7 @@ async fn slow_clients_are_closed_in_time() -> Result {
     )
 }
 
-/// Checks that the server closed each connection after its deadline, but not much later than `linger` after it.
+/// Checks that the server closed each connection after `deadline`, but at most `linger` and [`LATE`] later.
 fn claim_in_time(what: &str, lasted: &[Lasted], deadline: Duration, linger: Duration) -> Result {
     let first = lasted.iter().map(|lasted| lasted.at_most).min();
     let last = lasted.iter().map(|lasted| lasted.at_least).max();
@@ -174,8 +174,8 @@ async fn dribble(address: SocketAddr, kind: Slow) -> Result<Lasted> {
     })
 }
 
-/// Opens as many silent connections as the default limit allows. New clients must be rejected until the deadline of the
-/// silent ones.
+/// Opens as many silent connections as the default limit allows. New clients must be rejected until the server closes
+/// the silent ones at their deadline.
 async fn newcomers_are_rejected_at_the_limit() -> Result {
     let server = Server::start(MAX_UNAUTHENTICATED).await?;
     let mut silent = Vec::new();

@@ -13,7 +13,7 @@ use std::{ffi::OsString, net::SocketAddr, path::Path, process::Stdio, time::Inst
 /// The scripts in `xtask/interop/broker/` that test any broker.
 const SCRIPTS: &[&str] = &["stompjs", "webstomp", "stompit", "stomp-py"];
 
-/// The script that tests the example's page.
+/// The script that tests the example's web page.
 const PAGE: &str = "page";
 
 const EXAMPLE: &str = "broker";
@@ -67,7 +67,7 @@ fn test_example(tools: &Tools, scripts: &[&str]) -> Result<Vec<Outcome>> {
     let program = artifact::build("broker")?;
     let [ws, tcp] = free_addresses().map_err(|error| format!("no free port: {error}"))?;
     let _running = start(&program, ws, tcp)?;
-    // The table of differences names the example by the project's name.
+    // In the scripts' table of differences between brokers, the example has the project's name.
     let mut variables = variables("webstomp", ws, tcp);
     variables.push(("CHROMIUM".to_owned(), tools.chromium.clone().into()));
     variables.push(("BROKER_BIN".to_owned(), program.into()));

@@ -1,4 +1,4 @@
-//! Tests the example `chat`: with stompjs, with its own page, and through proxies.
+//! Tests the example `chat`: with stompjs, with the example's own page, and through proxies.
 
 use super::{
     Outcome, Selection,
@@ -132,7 +132,8 @@ fn read_address(
     addresses.recv_timeout(deadline - Instant::now()).ok()
 }
 
-/// Prints the server's lines until it ends, so that its pipe never fills, and sends the addresses in them.
+/// Prints the server's lines until the server ends, so that its pipe never fills. Sends each address in a line to
+/// `addresses`.
 fn forward(stdout: impl Read, addresses: &Sender<SocketAddr>) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         println!("server: {line}");

@@ -21,7 +21,7 @@ impl KillOnDrop {
         KillOnDrop(process)
     }
 
-    /// True if the process has ended by itself.
+    /// Returns true if the process has ended.
     pub(super) fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
@@ -53,7 +53,7 @@ impl Drop for TemporaryDirectory {
     }
 }
 
-/// Returns different free addresses on loopback.
+/// Returns loopback addresses with different free ports.
 pub(super) fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
     // All listeners stay open until every address is known, so that no address is returned twice.

@@ -14,13 +14,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Maximum time until RabbitMQ accepts connections. It usually needs a few seconds, but many on a busy machine.
+/// Maximum time until RabbitMQ accepts connections. It usually needs a few seconds, but much longer on a busy machine.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Maximum number of attempts to start RabbitMQ. One can fail because another program has taken a port that was free.
+/// Maximum number of attempts to start RabbitMQ. An attempt can fail because another program has taken a port that was
+/// free.
 const ATTEMPTS: u32 = 3;
 
-/// The file for RabbitMQ's output, in its directory.
+/// The name of the file, in RabbitMQ's temporary directory, for the output of its programs.
 const OUTPUT: &str = "output";
 
 const CONFIGURATION: &str = "xtask/interop/broker/rabbitmq.conf";
@@ -157,7 +158,7 @@ const FILES: &[(&str, &str)] = &[
     ("RABBITMQ_ADVANCED_CONFIG_FILE", "none.config"),
 ];
 
-/// Starts the program, and appends its output to the file `OUTPUT` in the directory.
+/// Starts the program, and appends its output to the file [`OUTPUT`] in `directory`.
 fn start(program: &mut Command, directory: &Path) -> io::Result<KillOnDrop> {
     let output = fs::File::options()
         .create(true)
@@ -171,7 +172,7 @@ fn start(program: &mut Command, directory: &Path) -> io::Result<KillOnDrop> {
     Ok(KillOnDrop::new(child))
 }
 
-/// Waits until the server accepts connections. Returns an error if it ends before, or at the deadline.
+/// Waits until the server accepts connections. Returns an error if the server ends first, or if the deadline passes.
 fn wait_for_server(
     server: &mut KillOnDrop,
     address: SocketAddr,

@@ -9,8 +9,9 @@ const NODE: u32 = 20;
 
 const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
-/// The virtual environment of stomp.py, and the packages in it.
+/// The directory of the Python virtual environment that contains stomp.py.
 const VENV: &str = "xtask/interop/.venv";
+/// The file that lists the Python packages for this environment, with their hashes.
 const REQUIREMENTS: &str = "xtask/interop/broker/requirements.txt";
 
 /// Paths of the tools. Node and npm are started by their names.
@@ -159,7 +160,7 @@ fn major(version: &str) -> Option<u32> {
     version.strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-/// Returns true if this Python exists and has this module.
+/// Returns true if the program `python` exists and can import `module`.
 fn imports(python: impl AsRef<OsStr>, module: &str) -> bool {
     let mut import = shell::command(python, &["-c", &format!("import {module}")]);
     import

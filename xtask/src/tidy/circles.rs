@@ -1,8 +1,8 @@
 //! Finds import circles between the modules of a crate.
 //!
 //! An import leads to the module that defines the item: names are followed through re-exports, including those of the
-//! crate's root. A `mod` declaration is not an import. The root itself is left out, because it only declares and
-//! re-exports.
+//! crate's root. A `mod` declaration is not an import. The root is not a member of any circle, because it only declares
+//! and re-exports.
 
 use super::{
     Violation, paths,
@@ -35,7 +35,7 @@ struct Modules(BTreeMap<Module, Contents>);
 struct Contents {
     /// The file's path from the workspace's root.
     path: String,
-    /// The paths that occur in the module, from the crate's root.
+    /// The paths to modules and items of the crate that occur in this module, from the crate's root.
     imports: BTreeSet<Module>,
     /// The names that this module imports, each with the path for which it stands. Other modules may import these names
     /// from here.

@@ -1,4 +1,4 @@
-//! Finds the paths in a source file that lead to other modules of its crate.
+//! Finds paths in a source file: those in `use` declarations, and those that begin with `crate`, `self` or `super`.
 
 use super::source;
 
@@ -11,7 +11,7 @@ pub(crate) struct Path {
 }
 
 /// Returns all paths that begin with `crate`, `self` or `super`, in `use` declarations and elsewhere. They are resolved
-/// to paths from the crate's root. `module` is the module of the file, also from the root.
+/// to paths from the crate's root. `module` is the path of the file's module, also from the root.
 pub(crate) fn within_crate(text: &str, module: &[String]) -> Vec<Path> {
     let tokens = tokens(text);
     let mut found = Vec::new();

@@ -2,8 +2,8 @@
 
 use super::{Violation, source::Source};
 
-/// Words that open a question or a relative clause. A first sentence that begins with one does not say what the item is
-/// or does.
+/// Words that open a question or a relative clause. A sentence that begins with such a word does not say what the item
+/// is or does.
 const OPENINGS: &[&str] = &[
     "How", "What", "When", "Where", "Whether", "Which", "Who", "Whoever", "Whom", "Whose", "Why",
 ];

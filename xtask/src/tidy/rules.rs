@@ -126,7 +126,7 @@ impl Rule {
     }
 }
 
-/// True if `line` contains `word` as a whole, not as part of a longer name.
+/// Returns true if `line` contains `word` as a whole, not as part of a longer name.
 fn names(line: &str, word: &str) -> bool {
     let in_name = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {

@@ -1,4 +1,4 @@
-//! Source files and their lines of code.
+//! Reads source files, and finds their lines of code.
 
 use crate::{Result, workspace};
 use std::{
@@ -22,8 +22,8 @@ pub(crate) fn below(directory: &Path) -> Result<Vec<Source>> {
     paths.iter().map(|path| read(path)).collect()
 }
 
-/// Returns the lines of code, numbered from 1. Blank lines, comments, and the test module at the end of the file are
-/// left out. A comment after code is removed.
+/// Returns the lines of code, each with its line number in the file. Blank lines, comments, and the test module at the
+/// end of the file are left out. A comment after code is removed.
 pub(crate) fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..)
         .zip(without_tests(text).lines())
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_test_module_ends_the_code() {
+    fn code_lines_stop_at_the_inline_test_module() {
         let text = "fn f() {}\n#[cfg(test)]\nmod samples;\nfn g() {}\n\n#[cfg(test)]\nmod t {\n}\n";
         assert_eq!(lines(text).last(), Some(&(4, "fn g() {}")));
     }

@@ -1,6 +1,7 @@
 //! `after large`: the resident memory of an idle connection that has sent one large message.
 //!
-//! The load shows whether buffers of a large message stay allocated: the baseline's connections do not send one.
+//! The load shows if the buffers for a large message stay allocated. For comparison, the connections to the baseline
+//! send no large message.
 
 use crate::{
     client::Client,

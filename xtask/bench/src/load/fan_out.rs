@@ -26,7 +26,8 @@ pub(crate) async fn delivery(server: &Server) -> io::Result<String> {
     subscriber.expect("MESSAGE\n").await
 }
 
-/// Returns the message to publish. webstomp makes the delivery from a SEND; the baseline only forwards the delivery.
+/// Returns the message to publish: a SEND for webstomp, and the delivery itself for the baseline, which only forwards
+/// it.
 fn publication(server: &Server, delivery: &str) -> String {
     match server.dialect {
         Dialect::Raw | Dialect::Frames => delivery.to_owned(),

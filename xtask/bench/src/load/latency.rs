@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Percentiles of all requests in an interval, in seconds.
+/// Percentiles of the response times in an interval, in seconds.
 pub(crate) struct Latency {
     pub(crate) p50: f64,
     pub(crate) p99: f64,

@@ -13,7 +13,7 @@ pub(crate) async fn run(server: &Server, plan: &Plan) -> io::Result<Work> {
     run_with(server, plan, dialect::request).await
 }
 
-/// Runs the load with the requests that `request` makes from their numbers.
+/// Runs the load. `request` creates the text of each request from its number.
 pub(crate) async fn run_with(
     server: &Server,
     plan: &Plan,
@@ -33,7 +33,7 @@ pub(crate) async fn run_with(
     measure(server, plan, &answered, peers).await
 }
 
-/// Sends requests forever: after each read, as many as were answered, in one write.
+/// Sends requests forever. After each read, sends as many requests as were answered, in one write.
 async fn request_repeatedly(
     mut client: Client,
     requests: Rc<Ring>,
