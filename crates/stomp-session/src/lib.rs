@@ -66,6 +66,7 @@
 //! | topic | items |
 //! |---|---|
 //! | requests | [`Request`], [`Params`], [`Pattern`], [`Principal`], [`DisconnectReason`] |
+//! | destinations | [`Destination`], [`DestinationSyntax`], [`PrefixSyntax`], [`InvalidDestination`] |
 //! | answers | [`Response`], [`Connected`], [`ClientError`] |
 //! | messages | [`Message`], [`IntoMessage`], [`Json`] |
 //! | acknowledgments | [`Delivery`], [`Settlement`], [`IntoDelivery`] |
@@ -81,6 +82,7 @@ mod command_queue;
 mod config;
 mod connection;
 mod delivery;
+mod destination;
 mod disconnect_reason;
 mod error;
 mod id;
@@ -102,6 +104,7 @@ mod weight;
 pub use config::{AppErrors, Config};
 pub use connection::{Connection, Run};
 pub use delivery::{Delivery, IntoDelivery, Settlement};
+pub use destination::{Destination, DestinationSyntax, InvalidDestination, PrefixSyntax};
 pub use disconnect_reason::DisconnectReason;
 pub use error::{BoxError, ClientError, ErrorMapper, NotSubscribed};
 pub use id::{ParseSessionIdError, SessionId};
