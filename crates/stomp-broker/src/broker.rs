@@ -193,7 +193,7 @@ impl Broker {
 
     /// Returns the destination and the message of a `SEND`, if its client may send it.
     fn check_send(&self, request: &Request) -> Result<(Destination, Message), BoxError> {
-        let (text, config) = (request.destination(), &self.0.config);
+        let (text, config) = (request.destination().as_str(), &self.0.config);
         let is_reply = text
             .strip_prefix(prefix::TEMPORARY)
             .is_some_and(temporary_names::is_public_name);
@@ -214,7 +214,7 @@ impl Broker {
     }
 
     fn handle_subscribe(&self, request: &Request) -> EngineFuture<Response> {
-        let to = self.parse_for_client(request.destination(), request.session());
+        let to = self.parse_for_client(request.destination().as_str(), request.session());
         match to.and_then(|to| to.check(&self.0.config).map(|()| to).map_err(Into::into)) {
             Ok(to) => self.0.engine.subscribe(&to).map(Response::Observe),
             Err(error) => EngineFuture::ready(Err(error)),

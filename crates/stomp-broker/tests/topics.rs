@@ -74,7 +74,7 @@ async fn clients_may_send_only_if_the_settings_allow_it() {
         .await
         .unwrap();
     let mut config = Config::default();
-    config.send = Allow::when(|request| request.destination() == "/topic/open");
+    config.send = Allow::when(|request| request.destination().canonical() == "/topic/open");
     let mut client = connect(&Broker::new(config).unwrap()).await;
     client
         .expect_refusal(send("/topic/a", "1"), "forbidden")

@@ -83,7 +83,7 @@ impl Service<Request> for Routes {
         let command = request.command();
         ResponseFuture(State::Ready(ready(match command {
             Command::Send | Command::Subscribe => {
-                Err(not_found(command, request.destination()).into())
+                Err(not_found(command, request.destination().as_str()).into())
             }
             _ => Ok(Response::Done),
         })))
@@ -120,7 +120,7 @@ impl Matcher {
             return;
         }
         let params = self
-            .find(command, request.destination())
+            .find(command, request.destination().canonical())
             .unwrap_or_default();
         request.set_params(params);
     }

@@ -28,6 +28,12 @@
 //! [`Connection::run`] calls any `tower::Service<Request>`, such as the routes of a router, in place of the loop over
 //! `Requests`.
 //!
+//! # Destinations
+//!
+//! The session parses the destination of each `SEND` and `SUBSCRIBE` once, by [`Config::destinations`]. Everything that
+//! decides about a request uses the parsed [`Destination`], which is the same for all spellings. By default every text
+//! is a destination of its own.
+//!
 //! # Acknowledgments
 //!
 //! A subscription with `ack:client` or `ack:client-individual` has at most [`Config::max_unacked_messages`] messages
@@ -58,8 +64,15 @@
 //! | `slow-consumer` | the peer does not take its messages fast enough |
 //! | `credentials-expired` | see [`Session::expires_at`] |
 //!
-//! Errors of the application have the codes of its own [`ClientError`]s, or `timeout`, `overloaded` and
-//! `internal-error`. [`Config::app_errors`] decides if they close the connection.
+//! Errors of the application have the codes of its own [`ClientError`]s, or one of these. [`Config::app_errors`] decides
+//! if they close the connection.
+//!
+//! | code | cause |
+//! |---|---|
+//! | `bad-destination` | [`Config::destinations`] refuses the destination, also in a transaction, which then cannot be committed |
+//! | `timeout` | the service has not answered within [`Config::handler_timeout`] |
+//! | `overloaded` | the service was not ready within [`Config::handler_timeout`]; always closes the connection |
+//! | `internal-error` | any other error of the service |
 //!
 //! # Overview
 //!

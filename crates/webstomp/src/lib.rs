@@ -269,7 +269,7 @@
 //! }
 //!
 //! # fn main() -> Result<(), BoxError> {
-//! let jobs_only = Allow::when(|request| request.destination().starts_with("/queue/jobs/"));
+//! let jobs_only = Allow::when(|request| request.destination().canonical().starts_with("/queue/jobs/"));
 //! let broker = Broker::new(Config::default().send(jobs_only))?;
 //! let app: App = App::new()
 //!     .broker(&broker)

@@ -32,7 +32,7 @@ async fn say(
 
 /// A broker to which clients may send only under `/queue/`, and a route that publishes for them.
 fn server() -> (Broker, Server) {
-    let queues = Allow::when(|request| request.destination().starts_with("/queue/"));
+    let queues = Allow::when(|request| request.destination().canonical().starts_with("/queue/"));
     let broker = Broker::new(Config::default().send(queues)).unwrap();
     let app = App::new()
         .connect(log_in)

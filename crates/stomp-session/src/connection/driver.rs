@@ -192,13 +192,8 @@ impl Driver {
 
     /// Takes the request with which the service is to be called.
     pub(super) fn take_request(&mut self) -> Option<Request> {
-        let (frame, reason, transaction) = self.protocol.take_request()?;
-        Some(Request::with_context(
-            frame,
-            self.session.clone(),
-            reason,
-            transaction,
-        ))
+        let parts = self.protocol.take_request()?;
+        Some(Request::from_parts(parts, self.session.clone()))
     }
 
     /// Notes that the service was ready and has been called.

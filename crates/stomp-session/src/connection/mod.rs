@@ -47,7 +47,11 @@ impl Session {
     /// Creates a session over `socket`: its handle, the requests of the peer, and the connection, which must be polled.
     pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
         let config = config.into();
-        let session = Session::open(Arc::clone(socket.peer()), config.mailbox);
+        let session = Session::open(
+            Arc::clone(socket.peer()),
+            config.mailbox,
+            config.destinations.clone(),
+        );
         let (sender, requests) = requests::channel(session.clone());
         let driver = Driver::new(socket, config, session.clone());
         let connection = Connection {

@@ -198,6 +198,29 @@ impl Destination {
         pattern::may_match(self.parts(), other.parts())
     }
 
+    /// A literal destination whose canonical text is this text, as [`DestinationSyntax::default`] parses it.
+    pub(crate) fn opaque(text: ByteString) -> Destination {
+        Destination {
+            text,
+            ..Destination::default()
+        }
+    }
+
+    /// A copy that shares no memory with the frame from which this destination was parsed.
+    pub(crate) fn copied(&self) -> Destination {
+        Destination {
+            text: ByteString::from(self.as_str().to_owned()),
+            // This text has always had its own memory.
+            rewritten: self.rewritten.clone(),
+            kind: self.kind,
+        }
+    }
+
+    /// Bytes of the canonical text, where it differs from the text of the client and so needs memory of its own.
+    pub(crate) fn rewritten_bytes(&self) -> usize {
+        self.rewritten.as_ref().map_or(0, |text| text.len())
+    }
+
     fn parts(&self) -> impl Iterator<Item = pattern::Part<'_>> {
         pattern::parts(self.canonical(), self.kind)
     }

@@ -97,6 +97,14 @@ impl DestinationSyntax {
         })
     }
 
+    /// The canonical text of a destination; the text itself if it is invalid.
+    pub(crate) fn canonical<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.read(text) {
+            Ok((_, Some(canonical))) => Cow::Owned(canonical),
+            _ => Cow::Borrowed(text),
+        }
+    }
+
     /// The kind of a text, and the canonical text if it differs.
     fn read(&self, text: &str) -> Result<(Kind, Option<String>), Cow<'static, str>> {
         let below = self.prefixes.iter().find_map(|(prefix, syntax)| {

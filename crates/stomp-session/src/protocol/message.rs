@@ -33,9 +33,12 @@ impl Protocol {
             dropped,
             on_settled,
         } = delivery;
-        let Recipient { prefix, unacked } =
-            self.subscriptions
-                .recipient(subscription, message.destination(), self.version)?;
+        let Recipient { prefix, unacked } = self.subscriptions.recipient(
+            subscription,
+            message.destination(),
+            &self.config.destinations,
+            self.version,
+        )?;
         let Tail {
             bytes: tail,
             is_text,

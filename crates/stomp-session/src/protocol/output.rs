@@ -1,7 +1,6 @@
 //! The actions that the protocol wants from its driver.
 
-use crate::id::SubscriptionKey;
-use bytestring::ByteString;
+use crate::{destination::Destination, id::SubscriptionKey};
 use stomp_frame::Version;
 use stomp_socket::{CloseCode, Outbound};
 
@@ -20,7 +19,7 @@ pub(crate) enum IoOutput {
     /// The peer is connected: continue reading, in this version.
     Negotiated(Version),
     /// The peer has subscribed to this destination.
-    Subscribed(SubscriptionKey, ByteString),
+    Subscribed(SubscriptionKey, Destination),
     /// The subscription has ended: drop its streams.
     Unsubscribed(SubscriptionKey),
     /// Stop reading, flush the output, close with this code, and wait for the peer for a limited time.

@@ -8,7 +8,6 @@ use super::{
 use crate::{
     error::ClientError,
     staging::{self, Effect, Staging},
-    weight::frame_weight,
 };
 use std::{collections::VecDeque, time::Instant};
 use stomp_frame::{Frame, header};
@@ -34,15 +33,23 @@ impl Protocol {
     }
 
     pub(super) fn abort(&mut self, frame: &Frame) -> Result<(), ErrorReply> {
-        let steps = self.end_transaction(frame)?;
+        let (steps, _) = self.end_transaction(frame)?;
         self.unstage_steps(steps);
         self.send_receipt(frame.headers.share(header::RECEIPT));
         Ok(())
     }
 
     /// Calls the service with each held `SEND`, one after the other. If all succeed, their effects run.
+    ///
+    /// If a `SEND` was refused when it arrived, the whole transaction is refused: the client may have sent the `COMMIT`
+    /// before it saw the `ERROR`, and all frames of a transaction take effect, or none.
     pub(super) fn commit(&mut self, frame: &Frame, now: Instant) -> Result<(), ErrorReply> {
-        let steps = self.end_transaction(frame)?;
+        let (steps, refused) = self.end_transaction(frame)?;
+        if let Some(error) = refused {
+            self.unstage_steps(steps);
+            self.report_app_error(ErrorReply::from(error).with_receipt_of(frame), now);
+            return Ok(());
+        }
         self.commit = Some(Commit {
             receipt: frame.headers.share(header::RECEIPT),
             steps,
@@ -59,7 +66,9 @@ impl Protocol {
                 Some(Step::Acknowledge(acknowledgment)) => {
                     commit.staging.push(Effect::Acknowledge(acknowledgment));
                 }
-                Some(Step::Send(frame)) => return self.start_call(frame, None, now),
+                Some(Step::Send(frame, destination)) => {
+                    return self.start_call(frame, destination, None, now);
+                }
                 None => return self.finish_commit(),
             }
         }
@@ -121,24 +130,21 @@ impl Protocol {
         }
     }
 
-    /// Holds a step until its transaction ends.
+    /// Holds a step of `frame` until its transaction ends.
     pub(super) fn add_step(
         &mut self,
         transaction: usize,
         step: Step,
+        bytes: usize,
         frame: &Frame,
     ) -> Result<(), ErrorReply> {
         let (max_frames, max_bytes) = (
             self.config.max_transaction_frames,
             self.config.max_transaction_bytes,
         );
-        let added = self.transactions.push(
-            transaction,
-            step,
-            frame_weight(frame),
-            max_frames,
-            max_bytes,
-        );
+        let added = self
+            .transactions
+            .push(transaction, step, bytes, max_frames, max_bytes);
         added.map_err(|full| {
             let text = match full {
                 TransactionFull::Frames => format!(
@@ -153,7 +159,11 @@ impl Protocol {
         })
     }
 
-    fn end_transaction(&mut self, frame: &Frame) -> Result<VecDeque<Step>, ErrorReply> {
+    /// Ends a transaction. Returns its steps, and the error if one of its `SEND`s was refused.
+    fn end_transaction(
+        &mut self,
+        frame: &Frame,
+    ) -> Result<(VecDeque<Step>, Option<ClientError>), ErrorReply> {
         let steps = self
             .transaction_of(frame)?
             .map(|transaction| self.transactions.remove(transaction));

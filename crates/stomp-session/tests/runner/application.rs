@@ -236,7 +236,8 @@ impl Application {
     /// A stream of what later steps deliver.
     fn queue(&mut self, request: &Request) -> Response {
         let (sender, receiver) = mpsc::unbounded_channel::<Item>();
-        let name = request.headers().get("id").unwrap_or(request.destination());
+        let name = request.headers().get("id");
+        let name = name.unwrap_or(request.destination().as_str());
         self.queues.push((name.to_owned(), sender));
         let stream = stream::unfold(receiver, |mut receiver| async {
             Some((receiver.recv().await?, receiver))
