@@ -92,6 +92,11 @@ impl<T> PatternTree<T> {
         Some(Params::new(Arc::clone(pattern), places))
     }
 
+    /// All patterns, by their index.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.entries.iter().map(|entry| &*entry.pattern)
+    }
+
     /// The value of a pattern, if the pattern was found in this tree.
     pub(crate) fn get(&self, pattern: &Arc<Pattern>) -> Option<&T> {
         let entry = self.entries.get(pattern.index())?;

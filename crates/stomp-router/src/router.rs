@@ -27,8 +27,19 @@ use tower::Layer;
 ///
 /// A parameter never matches the empty text. Values are not decoded.
 ///
+/// Patterns are compared with the [canonical](stomp_session::Destination::canonical) text of a destination, which is the
+/// same for all its spellings. Where the session's syntax makes `/topic/a.b` a spelling of `/topic/a/b`, a route for
+/// `/topic/a/{*rest}` gets both, with the value `b`.
+///
 /// Where several patterns match, literal text takes precedence over parameters, whatever the order in which the routes
 /// were added. The pattern `{*all}` matches every destination that no other pattern matches.
+///
+/// # Subscriptions to patterns
+///
+/// Where the session's syntax has wildcards, one `SUBSCRIBE` can match many destinations, like `/topic/*`. It reaches its
+/// route only if that route is responsible for all of them: the route matches them all, and no other route for `SUBSCRIBE`
+/// matches any of them. A route that is nothing but a catch-all (`{*all}`) does not count as another. Otherwise the client
+/// gets the error `forbidden`, because the other route's policies and handler may refuse what the pattern would deliver.
 ///
 /// # Requests without a handler
 ///

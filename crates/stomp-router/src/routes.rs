@@ -1,6 +1,10 @@
 //! The built routes: a service that finds the route of each request and calls it.
 
-use crate::{RouteService, client_errors::not_found, table::Table};
+use crate::{
+    RouteService,
+    client_errors::{covers_other_routes, not_found},
+    table::Table,
+};
 use futures_util::future::BoxFuture;
 use std::{
     fmt,
@@ -77,10 +81,19 @@ impl Service<Request> for Routes {
         if let Some(service) = &mut self.layered {
             return ResponseFuture::called(service.call(request));
         }
-        if let Some(route) = self.matcher.table.route(&request) {
+        let command = request.command();
+        let table = &self.matcher.table;
+        if let Some(route) = table.route(&request) {
+            let destination = request.destination();
+            if command == Command::Subscribe
+                && destination.is_pattern()
+                && !table.is_sole_route(&request)
+            {
+                let error = covers_other_routes(destination.as_str());
+                return ResponseFuture(State::Ready(ready(Err(error.into()))));
+            }
             return ResponseFuture::called(route.call(request));
         }
-        let command = request.command();
         ResponseFuture(State::Ready(ready(match command {
             Command::Send | Command::Subscribe => {
                 Err(not_found(command, request.destination().as_str()).into())
