@@ -78,6 +78,7 @@
 //! |---|---|
 //! | the service, and publishing from the application | [`Broker`] |
 //! | settings | [`Config`], [`Allow`], [`QueueOverflow`] |
+//! | the syntax of destinations, for sessions | [`syntax`](syntax()) |
 //! | counts | [`Statistics`] |
 //! | other engines | [`Engine`], [`EngineFuture`], [`Destination`], [`conformance`] |
 
@@ -96,6 +97,7 @@ mod counters;
 mod local;
 mod queue;
 mod send;
+mod syntax;
 mod temporary_names;
 mod wire_size;
 
@@ -108,6 +110,7 @@ pub use engine::{Effect, Engine};
 pub use engine_future::EngineFuture;
 pub use memory::Memory;
 pub use statistics::{DestinationStatistics, Statistics};
+pub use syntax::syntax;
 
 /// Compiles and runs the example of the README.
 #[cfg(doctest)]

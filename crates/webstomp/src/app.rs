@@ -7,6 +7,7 @@ use stomp_router::{
     Handler, IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, RouteService, Router,
     Routes, SessionRoutes, SessionService,
 };
+use stomp_session::DestinationSyntax;
 use tower::Layer;
 
 /// A STOMP server: a [`Router`] with middleware and with the settings of sessions and connections.
@@ -19,6 +20,8 @@ pub struct App<S = ()> {
     pub(crate) layers: Vec<Box<dyn FnOnce(Routes) -> Routes + Send>>,
     pub(crate) session_layers: Vec<SessionLayer>,
     pub(crate) session: stomp_session::Config,
+    /// Syntax that is added to that of `session`.
+    pub(crate) destinations: DestinationSyntax,
     pub(crate) server: stomp_server::Config,
 }
 
@@ -148,6 +151,12 @@ impl<S: Clone + Send + 'static> App<S> {
     /// Mounts a broker: it handles `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…`. The app's
     /// own routes under these prefixes take precedence.
     ///
+    /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::syntax()), whatever
+    /// [`Config::destinations`](stomp_session::Config::destinations) says about them. An app's own route there gets all
+    /// spellings of a destination: a route for `/topic/rooms/{room}` gets `/topic/rooms.lobby` too. A subscription to a
+    /// pattern that covers destinations of an own `subscribe` route is refused, see
+    /// [`Router`](Router#subscriptions-to-patterns).
+    ///
     /// ```
     /// use webstomp::{App, broker::Broker};
     ///
@@ -174,6 +183,7 @@ impl<S: Clone + Send + 'static> App<S> {
                 self.router = self.router.route_service(command, pattern, broker.clone());
             }
         }
+        self.destinations = self.destinations.merge(&stomp_broker::syntax());
         self
     }
 
@@ -218,6 +228,7 @@ impl<S: Clone + Send + 'static> App<S> {
             layers,
             session_layers,
             session,
+            destinations,
             server,
         } = self;
         App {
@@ -225,6 +236,7 @@ impl<S: Clone + Send + 'static> App<S> {
             layers,
             session_layers,
             session,
+            destinations,
             server,
         }
     }
@@ -243,6 +255,7 @@ impl<S> From<Router<S>> for App<S> {
             layers: Vec::new(),
             session_layers: Vec::new(),
             session: stomp_session::Config::default(),
+            destinations: DestinationSyntax::default(),
             server: stomp_server::Config::default(),
         }
     }

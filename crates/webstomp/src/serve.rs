@@ -94,8 +94,12 @@ impl<S> App<S> {
             .layers
             .into_iter()
             .fold(routes, |routes, layer| layer(routes));
+        // The broker's syntax replaces what the settings say about its prefixes: all of its destinations must be parsed
+        // by the rules that the broker follows.
+        let mut session = self.session;
+        session.destinations = session.destinations.merge(&self.destinations);
         Ok((
-            SessionRunner::new(routes, self.session_layers, self.session),
+            SessionRunner::new(routes, self.session_layers, session),
             self.server,
         ))
     }
