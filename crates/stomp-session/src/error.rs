@@ -54,6 +54,14 @@ impl ClientError {
         ClientError::new("internal-error", "The server failed to handle this frame.")
     }
 
+    /// The error that a client sees if a transaction failed to commit for a reason that is not meant for it.
+    pub(crate) fn engine_unavailable() -> ClientError {
+        ClientError::new(
+            "engine-unavailable",
+            "The server did not confirm the transaction. It may or may not have taken effect.",
+        )
+    }
+
     /// Maps the error of a service: returns the first `ClientError` in its chain of sources, where an
     /// [`InvalidDestination`] counts as one. If there is none, logs the error and returns [`ClientError::internal`]. The
     /// default of [`Config::error_mapper`](crate::Config::error_mapper).

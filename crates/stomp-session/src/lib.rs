@@ -43,8 +43,8 @@
 //!
 //! # Transactions
 //!
-//! The session holds the `SEND`s of a transaction, and calls the service with them when the peer commits, see
-//! [`Staging`].
+//! The session holds the `SEND`s of a transaction, and calls the service with them when the peer commits. Services add
+//! effects and futures that take place if all agree, see [`Staging`]. The `RECEIPT` of the `COMMIT` follows them.
 //!
 //! # Errors
 //!
@@ -70,7 +70,8 @@
 //! | code | cause |
 //! |---|---|
 //! | `bad-destination` | [`Config::destinations`] refuses the destination, also in a transaction, which then cannot be committed |
-//! | `timeout` | the service has not answered within [`Config::handler_timeout`] |
+//! | `timeout` | the service, or the futures of a transaction, have not completed within [`Config::handler_timeout`] |
+//! | `engine-unavailable` | a future of [`Staging::on_commit`] has failed: it is unknown if the transaction took effect |
 //! | `overloaded` | the service was not ready within [`Config::handler_timeout`]; always closes the connection |
 //! | `internal-error` | any other error of the service |
 //!

@@ -250,6 +250,21 @@ impl Driver {
         }
     }
 
+    /// Passes the result of the futures of a transaction to the protocol.
+    pub(super) fn handle_committed(&mut self, result: Result<(), BoxError>) {
+        // The commands that the futures gave before their end take effect before it.
+        self.process_commands();
+        let result = result.map_err(|error| {
+            let shown = self.map_error(&*error);
+            if shown == ClientError::internal() {
+                ClientError::engine_unavailable()
+            } else {
+                shown
+            }
+        });
+        self.protocol.handle_committed(result, self.now);
+    }
+
     pub(super) fn map_error(&self, error: &(dyn Error + 'static)) -> ClientError {
         match &self.config.error_mapper {
             Some(mapper) => mapper.map(error),

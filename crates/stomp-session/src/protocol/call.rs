@@ -7,8 +7,12 @@ use super::{
     state::{in_flight::InFlight, timers::Timer},
 };
 use crate::{
-    destination::Destination, disconnect_reason::DisconnectReason, error::ClientError,
-    id::SubscriptionKey, response::Connected, staging::Staging,
+    destination::Destination,
+    disconnect_reason::DisconnectReason,
+    error::ClientError,
+    id::SubscriptionKey,
+    response::Connected,
+    staging::{CommitFuture, Staging},
 };
 use std::time::Instant;
 use stomp_frame::{Command, Frame, header};
@@ -46,6 +50,20 @@ impl Protocol {
         self.is_disconnect_called |= frame.command == Command::Disconnect;
         self.request = Some((frame, destination));
         self.push_call(CallOutput::Start);
+    }
+
+    /// Has the driver run the futures of a transaction, like a call of the service that has started.
+    pub(super) fn start_commit(&mut self, future: CommitFuture, now: Instant) {
+        self.call = Some(InFlight {
+            command: Command::Commit,
+            receipt: None,
+            subscription: None,
+            heart_beat: None,
+            is_started: true,
+        });
+        self.timers
+            .set(Timer::Handler, now, self.config.handler_timeout);
+        self.push_call(CallOutput::Commit(future));
     }
 
     /// Notes that the service was ready and has been called. Its time starts now.

@@ -50,7 +50,7 @@ pub(crate) struct Protocol {
     session: SessionId,
     phase: Phase,
     version: Version,
-    /// The request that the service is handling, or is to handle.
+    /// The request that the service is handling, or is to handle, or the commit that is running.
     call: Option<InFlight>,
     /// Its frame and destination, until the driver takes them. Kept apart because they are large, and each move of them
     /// costs.
@@ -64,7 +64,7 @@ pub(crate) struct Protocol {
     subscriptions: Subscriptions,
     unacked: SessionUnacked,
     transactions: Transactions,
-    /// The transaction whose `SEND`s the service is handling.
+    /// The transaction whose `SEND`s the service is handling, or whose futures run.
     commit: Option<Commit>,
     heart_beats: HeartBeats,
     timers: Timers,

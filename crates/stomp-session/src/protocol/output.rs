@@ -1,6 +1,6 @@
 //! The actions that the protocol wants from its driver.
 
-use crate::{destination::Destination, id::SubscriptionKey};
+use crate::{destination::Destination, id::SubscriptionKey, staging::CommitFuture};
 use stomp_frame::Version;
 use stomp_socket::{CloseCode, Outbound};
 
@@ -33,7 +33,10 @@ pub(crate) enum IoOutput {
 pub(crate) enum CallOutput {
     /// Call the service with [`Protocol::take_request`](super::Protocol::take_request), when it is ready.
     Start,
-    /// Drop the call: it took too long.
+    /// Run the futures of a transaction, and pass the result to
+    /// [`Protocol::handle_committed`](super::Protocol::handle_committed).
+    Commit(CommitFuture),
+    /// Drop the call or the futures: they took too long.
     Cancel,
     /// Drop the service, which was not ready in time: the permit that it may wait for must become free again.
     DropService,

@@ -3,13 +3,16 @@
 use super::{
     Protocol, copied,
     error_reply::{ErrorReply, Quoted},
-    state::transactions::{Commit, Step, TransactionFull, Transactions},
+    state::{
+        timers::Timer,
+        transactions::{Commit, Step, TransactionFull, Transactions},
+    },
 };
 use crate::{
     error::ClientError,
     staging::{self, Effect, Staging},
 };
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, mem, time::Instant};
 use stomp_frame::{Frame, header};
 
 impl Protocol {
@@ -54,12 +57,14 @@ impl Protocol {
             receipt: frame.headers.share(header::RECEIPT),
             steps,
             staging: Staging::new(),
+            is_decided: false,
         });
         self.continue_commit(now);
         Ok(())
     }
 
-    /// Calls the service with the next `SEND`, or finishes the commit.
+    /// Calls the service with the next `SEND`. After the last one, runs the futures of the transaction, or finishes the
+    /// commit if there are none.
     fn continue_commit(&mut self, now: Instant) {
         while let Some(commit) = &mut self.commit {
             match commit.steps.pop_front() {
@@ -69,25 +74,47 @@ impl Protocol {
                 Some(Step::Send(frame, destination)) => {
                     return self.start_call(frame, destination, None, now);
                 }
-                None => return self.finish_commit(),
+                None => match commit.staging.begin_commit() {
+                    Some(future) => {
+                        commit.is_decided = true;
+                        return self.start_commit(future, now);
+                    }
+                    None => return self.finish_commit(),
+                },
             }
         }
     }
 
+    /// Runs the effects, settles the deliveries, and sends the receipt.
+    ///
+    /// If the session has ended while the futures of the transaction ran, the effects still run: what the futures have
+    /// committed belongs to them. But the deliveries have gone back with their subscriptions.
     fn finish_commit(&mut self) {
-        let Some(Commit {
-            receipt, staging, ..
-        }) = self.commit.take()
-        else {
+        let Some(mut commit) = self.commit.take() else {
             return;
         };
-        for effect in staging.close() {
+        for effect in commit.staging.close() {
             match effect {
                 Effect::Run(effect) => staging::run(effect),
                 Effect::Acknowledge(acknowledgment) => self.apply_acknowledgment(&acknowledgment),
             }
         }
-        self.send_receipt(receipt);
+        if self.is_open() {
+            self.send_receipt(commit.receipt.take());
+        }
+    }
+
+    /// Handles the result of the futures of a transaction.
+    pub(crate) fn handle_committed(&mut self, result: Result<(), ClientError>, now: Instant) {
+        self.call = None;
+        self.timers.clear(Timer::Handler);
+        match result {
+            Ok(()) => self.finish_commit(),
+            Err(error) => self.refuse_commit(error, now),
+        }
+        if !self.is_reading() {
+            self.call_disconnect(now);
+        }
     }
 
     /// Handles the answer of the service to a `SEND` of the transaction. An error refuses the whole transaction.
@@ -96,24 +123,27 @@ impl Protocol {
         answer: Result<(), ClientError>,
         now: Instant,
     ) {
-        let Err(error) = answer else {
-            return self.continue_commit(now);
-        };
-        let Some(Commit {
-            receipt,
-            steps,
-            staging,
-        }) = self.commit.take()
-        else {
+        match answer {
+            Ok(()) => self.continue_commit(now),
+            Err(error) => self.refuse_commit(error, now),
+        }
+    }
+
+    /// Drops the effects, and lets the deliveries be acknowledged again.
+    fn refuse_commit(&mut self, error: ClientError, now: Instant) {
+        let Some(mut commit) = self.commit.take() else {
             return;
         };
-        self.unstage_steps(steps);
-        for effect in staging.close() {
+        self.unstage_steps(mem::take(&mut commit.steps));
+        for effect in commit.staging.close() {
             if let Effect::Acknowledge(acknowledgment) = effect {
                 self.set_staged(&acknowledgment, false);
             }
         }
-        self.report_app_error(ErrorReply::from(error).with_receipt(receipt), now);
+        if self.is_open() {
+            let reply = ErrorReply::from(error).with_receipt(commit.receipt.take());
+            self.report_app_error(reply, now);
+        }
     }
 
     /// The index of the open transaction to which a frame belongs, if any.
@@ -181,8 +211,10 @@ impl Protocol {
 
     /// STOMP 1.2, "BEGIN": "Any started transactions which have not been committed will be implicitly aborted if the
     /// client sends a `DISCONNECT` frame or if the TCP connection fails for any reason."
+    ///
+    /// A transaction whose futures run has been committed: their result decides.
     pub(super) fn abort_all_transactions(&mut self) {
-        self.commit = None;
+        self.commit = self.commit.take().filter(|commit| commit.is_decided);
         self.transactions = Transactions::default();
     }
 }

@@ -46,6 +46,16 @@ pub(crate) struct Commit {
     /// Steps that are not staged yet.
     pub(crate) steps: VecDeque<Step>,
     pub(crate) staging: Staging,
+    /// All handlers have agreed, and the futures of the transaction run: it can still fail, but not be abandoned.
+    pub(crate) is_decided: bool,
+}
+
+impl Drop for Commit {
+    /// Ends the transaction, also for handlers that still hold its staging area, and for what is staged there and holds
+    /// it too.
+    fn drop(&mut self) {
+        self.staging.close();
+    }
 }
 
 impl Transactions {
