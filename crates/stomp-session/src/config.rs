@@ -71,7 +71,8 @@ pub struct Config {
     /// Maximum time from the first byte of a frame to its last. Then the peer gets `frame-timeout`. Default: 30 s.
     pub frame_timeout: Duration,
     /// Maximum time until the service is ready for a request, and again from the call to its answer. Then the peer gets
-    /// `overloaded`, or `timeout`. Default: 60 s.
+    /// `overloaded`, or `timeout`. The futures of [`Staging::on_commit`](crate::Staging::on_commit) have this time too,
+    /// together. Default: 60 s.
     pub handler_timeout: Duration,
     /// Maximum time for which a closing session waits for the peer to read the last frame and to close. Default: 1 s.
     pub linger_timeout: Duration,

@@ -280,9 +280,11 @@
 //! ```
 //!
 //! By default, clients send nothing to a broker: [`broker::Config::send`] allows it. But every client may subscribe to
-//! every topic and queue. A route or a layer that checks destinations cannot change that safely, because a
-//! subscription may be a pattern, and `/topic/a.b` is the same topic as `/topic/a/b`. Keep messages that not everybody may
-//! see in routes of your own, or send them to `/user/` destinations.
+//! every topic and queue. To restrict some of them, add a `subscribe` route with a policy of your own for them: it gets all
+//! spellings of a destination (`/topic/a.b` is the same topic as `/topic/a/b`), and a subscription to a pattern that covers
+//! one of its destinations is refused with `forbidden`. A layer around the whole app must compare
+//! [`request.destination()`](session::Request::destination) itself, with [`may_match`](session::Destination::may_match).
+//! Messages for one user go to `/user/` destinations.
 //!
 //! # Errors
 //!
