@@ -1,7 +1,7 @@
 //! The broker: a service and a handle.
 
 use crate::{
-    Config, Destination, Engine, EngineFuture, Memory, Statistics, destination::prefix, send,
+    Address, Config, Engine, EngineFuture, Memory, Statistics, address::prefix, send,
     temporary_names,
 };
 use bytestring::ByteString;
@@ -95,13 +95,13 @@ impl Broker {
         message: impl IntoMessage,
     ) -> EngineFuture<()> {
         let path = destination.trim_start_matches('/');
-        let to = Destination::user(principal.clone(), path.to_owned());
+        let to = Address::user(principal.clone(), path.to_owned());
         self.publish_to(Ok(to), message)
     }
 
     fn publish_to(
         &self,
-        to: Result<Destination, ClientError>,
+        to: Result<Address, ClientError>,
         message: impl IntoMessage,
     ) -> EngineFuture<()> {
         let checked = to
@@ -137,17 +137,17 @@ impl Broker {
     }
 
     /// Parses a destination as the application writes it.
-    fn parse(&self, text: &str) -> Result<Destination, ClientError> {
+    fn parse(&self, text: &str) -> Result<Address, ClientError> {
         let owned = |path: &str| ByteString::from(path.to_owned());
         if let Some(path) = text.strip_prefix(prefix::TOPIC) {
-            Ok(Destination::topic(owned(path)))
+            Ok(Address::topic(owned(path)))
         } else if let Some(path) = text.strip_prefix(prefix::QUEUE) {
-            Ok(Destination::queue(owned(path)))
+            Ok(Address::queue(owned(path)))
         } else if let Some(name) = text
             .strip_prefix(prefix::TEMPORARY)
             .filter(|name| temporary_names::is_public_name(name))
         {
-            Ok(Destination::temporary(owned(name)))
+            Ok(Address::temporary(owned(name)))
         } else {
             let text = format!(
                 "The broker has no destination {text:?}: destinations begin with /topic/ or /queue/, and those of a \
@@ -159,17 +159,17 @@ impl Broker {
 
     /// Parses a destination as a client writes it: `/user/…` belongs to its principal, and `/temp-queue/…` to its
     /// session.
-    fn parse_for_client(&self, text: &str, session: &Session) -> Result<Destination, BoxError> {
+    fn parse_for_client(&self, text: &str, session: &Session) -> Result<Address, BoxError> {
         if let Some(path) = text.strip_prefix(prefix::USER) {
             let Some(principal) = session.principal() else {
                 let text =
                     format!("The destination {text:?} needs a login, since it belongs to a user.");
                 return Err(ClientError::new("login-required", text).into());
             };
-            return Ok(Destination::user(principal.clone(), path.to_owned()));
+            return Ok(Address::user(principal.clone(), path.to_owned()));
         }
         if let Some(local_name) = text.strip_prefix(prefix::TEMPORARY) {
-            return Ok(Destination::temporary(temporary_names::public_name(
+            return Ok(Address::temporary(temporary_names::public_name(
                 local_name,
                 session,
                 self.0.config.max_temporary_queues,
@@ -192,7 +192,7 @@ impl Broker {
     }
 
     /// Returns the destination and the message of a `SEND`, if its client may send it.
-    fn check_send(&self, request: &Request) -> Result<(Destination, Message), BoxError> {
+    fn check_send(&self, request: &Request) -> Result<(Address, Message), BoxError> {
         let (text, config) = (request.destination().as_str(), &self.0.config);
         let is_reply = text
             .strip_prefix(prefix::TEMPORARY)

@@ -1,6 +1,6 @@
 //! The settings of a broker.
 
-use crate::{Destination, destination::prefix, wire_size::MIN_WIRE_SIZE};
+use crate::{Address, address::prefix, wire_size::MIN_WIRE_SIZE};
 use std::{fmt, sync::Arc, time::Duration};
 use stomp_session::{InvalidConfig, MailboxConfig, Request};
 
@@ -140,7 +140,7 @@ impl Config {
 
     fn is_queue_name(&self, name: &str) -> bool {
         name.strip_prefix(prefix::QUEUE)
-            .is_some_and(|path| Destination::queue(path).check(self).is_ok())
+            .is_some_and(|path| Address::queue(path).check(self).is_ok())
     }
 }
 

@@ -12,7 +12,7 @@
 //! The paths of all destinations begin with `conformance` and a number that differs from run to run. The tests leave no
 //! messages in them, but may leave dead letters.
 
-use crate::{Destination, Engine};
+use crate::{Address, Engine};
 use futures_util::{
     StreamExt,
     future::{BoxFuture, Either, select},
@@ -124,7 +124,7 @@ const SILENCE: Duration = Duration::from_millis(200);
 
 impl TestRun<'_> {
     async fn topic(&self) -> Outcome {
-        let topic = Destination::topic(self.path("a"));
+        let topic = Address::topic(self.path("a"));
         self.publish(&topic, "before").await?;
         let (mut one, mut two) = (self.subscribe(&topic).await?, self.subscribe(&topic).await?);
         for number in 0..100 {
@@ -141,7 +141,7 @@ impl TestRun<'_> {
     }
 
     async fn pattern(&self) -> Outcome {
-        let topic = |path: &str| Destination::topic(self.path(path));
+        let topic = |path: &str| Address::topic(self.path(path));
         let (mut any, mut rest) = (
             self.subscribe(&topic("*.b")).await?,
             self.subscribe(&topic(">")).await?,
@@ -149,34 +149,28 @@ impl TestRun<'_> {
         for path in ["a", "a.b", "b.b.c", "c/b"] {
             self.publish(&topic(path), path).await?;
         }
-        self.publish(
-            &Destination::topic("conformance"),
-            "matches neither pattern",
-        )
-        .await?;
+        self.publish(&Address::topic("conformance"), "matches neither pattern")
+            .await?;
         expect_only(&mut any, &["a.b", "c/b"]).await?;
         expect_only(&mut rest, &["a", "a.b", "b.b.c", "c/b"]).await
     }
 
     async fn equal_segments(&self) -> Outcome {
-        let mut stream = self
-            .subscribe(&Destination::topic(self.path("a.b/c")))
-            .await?;
-        self.publish(&Destination::topic(self.path("a/b.c")), "1")
+        let mut stream = self.subscribe(&Address::topic(self.path("a.b/c"))).await?;
+        self.publish(&Address::topic(self.path("a/b.c")), "1")
             .await?;
         expect_only(&mut stream, &["1"]).await
     }
 
     async fn principal(&self) -> Outcome {
-        let topic = |name: &'static str, path: &str| {
-            Destination::user(Principal::new(name), self.path(path))
-        };
+        let topic =
+            |name: &'static str, path: &str| Address::user(Principal::new(name), self.path(path));
         let mut of_ann = [
             self.subscribe(&topic("ann", "a")).await?,
             self.subscribe(&topic("ann", ">")).await?,
         ];
         let mut of_bob = self.subscribe(&topic("bob", "a")).await?;
-        let mut shared = self.subscribe(&Destination::topic(self.path("a"))).await?;
+        let mut shared = self.subscribe(&Address::topic(self.path("a"))).await?;
         self.publish(&topic("ann", "a"), "1").await?;
         for stream in &mut of_ann {
             expect_only(stream, &["1"]).await?;
@@ -186,7 +180,7 @@ impl TestRun<'_> {
     }
 
     async fn queue(&self) -> Outcome {
-        let queue = Destination::queue(self.path("q"));
+        let queue = Address::queue(self.path("q"));
         for number in ["1", "2", "3"] {
             self.publish(&queue, number).await?;
         }
@@ -197,7 +191,7 @@ impl TestRun<'_> {
     }
 
     async fn competing_consumers(&self) -> Outcome {
-        let queue = Destination::queue(self.path("q"));
+        let queue = Address::queue(self.path("q"));
         let (mut one, mut two) = (self.subscribe(&queue).await?, self.subscribe(&queue).await?);
         for number in 0..20 {
             self.publish(&queue, &number.to_string()).await?;
@@ -219,7 +213,7 @@ impl TestRun<'_> {
     }
 
     async fn redelivery(&self) -> Outcome {
-        let queue = Destination::queue(self.path("q"));
+        let queue = Address::queue(self.path("q"));
         for number in ["1", "2", "3", "4"] {
             self.publish(&queue, number).await?;
         }
@@ -251,7 +245,7 @@ impl TestRun<'_> {
     }
 
     async fn refused_message(&self) -> Outcome {
-        let queue = Destination::queue(self.path("q"));
+        let queue = Address::queue(self.path("q"));
         let mut one = self.subscribe(&queue).await?;
         self.publish(&queue, "1").await?;
         let delivery = next(&mut one).await?;
@@ -268,7 +262,7 @@ impl TestRun<'_> {
     }
 
     async fn refused_by_the_only_consumer(&self) -> Outcome {
-        let queue = Destination::queue(self.path("q"));
+        let queue = Address::queue(self.path("q"));
         let mut consumer = self.subscribe(&queue).await?;
         self.publish(&queue, "1").await?;
         for settlement in [Settlement::Nacked, Settlement::Nacked, Settlement::Acked] {
@@ -278,7 +272,7 @@ impl TestRun<'_> {
     }
 
     async fn temporary_queue(&self) -> Outcome {
-        let queue = Destination::temporary(self.path("t"));
+        let queue = Address::temporary(self.path("t"));
         self.publish(&queue, "before the queue exists").await?;
         let mut consumer = self.subscribe(&queue).await?;
         self.publish(&queue, "1").await?;
@@ -291,8 +285,8 @@ impl TestRun<'_> {
 
     async fn reservation(&self) -> Outcome {
         for to in [
-            Destination::topic(self.path("t")),
-            Destination::queue(self.path("q")),
+            Address::topic(self.path("t")),
+            Address::queue(self.path("q")),
         ] {
             let mut stream = self.subscribe(&to).await?;
             let reserve = |text: &str| self.engine.reserve(&to, Message::new(text.to_owned()));
@@ -316,7 +310,7 @@ impl TestRun<'_> {
         format!("conformance.{}.{path}", self.number)
     }
 
-    async fn publish(&self, to: &Destination, text: &str) -> Outcome {
+    async fn publish(&self, to: &Address, text: &str) -> Outcome {
         timeout(
             TIMEOUT,
             self.engine.publish(to, Message::new(text.to_owned())),
@@ -324,7 +318,7 @@ impl TestRun<'_> {
         .await?
     }
 
-    async fn subscribe(&self, to: &Destination) -> Result<MessageStream, BoxError> {
+    async fn subscribe(&self, to: &Address) -> Result<MessageStream, BoxError> {
         timeout(TIMEOUT, self.engine.subscribe(to)).await?
     }
 }

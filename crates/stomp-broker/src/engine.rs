@@ -1,6 +1,6 @@
 //! The interface between a broker and its engine.
 
-use crate::{Destination, EngineFuture, Statistics};
+use crate::{Address, EngineFuture, Statistics};
 use stomp_session::{Message, MessageStream};
 
 /// Carries messages from publishers to subscribers: [in memory](crate::Memory), or over a system that connects several
@@ -19,18 +19,18 @@ pub trait Engine: Send + Sync + 'static {
     /// that system has confirmed it.
     ///
     /// The messages of a caller that awaits each future before its next call arrive in order.
-    fn publish(&self, to: &Destination, message: Message) -> EngineFuture<()>;
+    fn publish(&self, to: &Address, message: Message) -> EngineFuture<()>;
 
     /// Prepares to publish a message as part of a transaction, and completes with the effect that publishes it. The
     /// effect must neither block nor fail. Dropping it instead releases everything that was reserved.
-    fn reserve(&self, to: &Destination, message: Message) -> EngineFuture<Effect>;
+    fn reserve(&self, to: &Address, message: Message) -> EngineFuture<Effect>;
 
     /// Subscribes to a destination or a pattern. Completes with the stream of its messages from then on. Dropping the
     /// stream ends the subscription.
     ///
     /// The stream of a queue is polled only while its session has credit. Its deliveries report their outcomes to the
     /// engine with [`Delivery::on_settled`](stomp_session::Delivery::on_settled).
-    fn subscribe(&self, to: &Destination) -> EngineFuture<MessageStream>;
+    fn subscribe(&self, to: &Address) -> EngineFuture<MessageStream>;
 
     /// The destinations and counts that the engine knows. The default is empty.
     fn statistics(&self) -> Statistics {

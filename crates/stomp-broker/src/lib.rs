@@ -80,13 +80,13 @@
 //! | settings | [`Config`], [`Allow`], [`QueueOverflow`] |
 //! | the syntax of destinations, for sessions | [`syntax`](syntax()) |
 //! | counts | [`Statistics`] |
-//! | other engines | [`Engine`], [`EngineFuture`], [`Destination`], [`conformance`] |
+//! | other engines | [`Engine`], [`EngineFuture`], [`Address`], [`conformance`] |
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod broker;
 mod config;
-mod destination;
 mod statistics;
 
 mod engine;
@@ -103,9 +103,9 @@ mod wire_size;
 
 pub mod conformance;
 
+pub use address::{Address, Scope};
 pub use broker::Broker;
 pub use config::{Allow, Config, QueueOverflow};
-pub use destination::{Destination, Scope};
 pub use engine::{Effect, Engine};
 pub use engine_future::EngineFuture;
 pub use memory::Memory;

@@ -1,7 +1,7 @@
 //! The in-memory engine: joins the topics of `local` with the queues of `queue`.
 
 use crate::{
-    Config, Destination, Effect, Engine, EngineFuture, Statistics,
+    Address, Config, Effect, Engine, EngineFuture, Statistics,
     counters::Counters,
     local::{TopicLimits, Topics},
     queue::{consumer::Consumer, registry::Queues, sweep},
@@ -39,7 +39,7 @@ impl Memory {
 }
 
 impl Engine for Memory {
-    fn publish(&self, to: &Destination, message: Message) -> EngineFuture<()> {
+    fn publish(&self, to: &Address, message: Message) -> EngineFuture<()> {
         if to.is_queue() {
             return EngineFuture::ready(self.queues.publish(to, message));
         }
@@ -52,7 +52,7 @@ impl Engine for Memory {
         }
     }
 
-    fn reserve(&self, to: &Destination, message: Message) -> EngineFuture<Effect> {
+    fn reserve(&self, to: &Address, message: Message) -> EngineFuture<Effect> {
         if to.is_queue() {
             return EngineFuture::ready(self.queues.reserve(to, message));
         }
@@ -61,7 +61,7 @@ impl Engine for Memory {
         EngineFuture::ready(Ok::<_, BoxError>(effect))
     }
 
-    fn subscribe(&self, to: &Destination) -> EngineFuture<MessageStream> {
+    fn subscribe(&self, to: &Address) -> EngineFuture<MessageStream> {
         if to.is_queue() {
             return EngineFuture::ready(self.queues.subscribe(to).map(|(queue, id)| {
                 Box::pin(Consumer::new(self.queues.clone(), queue, id)) as MessageStream

@@ -1,6 +1,6 @@
 //! The message of a `SEND` request.
 
-use crate::{destination::prefix, temporary_names};
+use crate::{address::prefix, temporary_names};
 use bytes::Bytes;
 use stomp_frame::{Headers, header};
 use stomp_session::{BoxError, Message, Request};

@@ -1,6 +1,6 @@
 //! Counts of a broker's destinations and messages.
 
-use crate::Destination;
+use crate::Address;
 
 /// The destinations of a broker at one moment, and the counts of its messages since it was created.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +28,7 @@ pub struct Statistics {
 #[non_exhaustive]
 pub struct DestinationStatistics {
     /// The destination. A topic as its first subscriber wrote it.
-    pub destination: Destination,
+    pub destination: Address,
     /// The number of subscriptions.
     pub subscribers: usize,
     /// Messages published since the first of these subscriptions, or since the queue was created.
@@ -42,7 +42,7 @@ pub struct DestinationStatistics {
 impl DestinationStatistics {
     /// Creates the statistics of a destination with all counts 0.
     #[must_use]
-    pub fn new(destination: Destination) -> DestinationStatistics {
+    pub fn new(destination: Address) -> DestinationStatistics {
         DestinationStatistics {
             destination,
             subscribers: 0,

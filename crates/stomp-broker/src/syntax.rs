@@ -1,6 +1,6 @@
 //! The syntax of a broker's destinations.
 
-use crate::destination::prefix;
+use crate::address::prefix;
 use stomp_session::{DestinationSyntax, PrefixSyntax};
 
 /// The syntax of the destinations below `/topic/`, `/queue/`, `/user/` and `/temp-queue/`.

@@ -1,7 +1,7 @@
 //! Retained messages: the last value of each topic.
 
 use super::trie::is_match;
-use crate::{Destination, wire_size::wire_size};
+use crate::{Address, wire_size::wire_size};
 use std::collections::BTreeMap;
 use stomp_session::Message;
 
@@ -29,9 +29,9 @@ impl RetainAction {
 /// The retained messages of the topics that were set most recently.
 #[derive(Debug, Default)]
 pub(super) struct RetainedMessages {
-    entries: BTreeMap<Destination, Entry>,
+    entries: BTreeMap<Address, Entry>,
     /// The topics by the sequence number of their entries, oldest first.
-    by_age: BTreeMap<u64, Destination>,
+    by_age: BTreeMap<u64, Address>,
     bytes: usize,
     next_sequence: u64,
 }
@@ -46,7 +46,7 @@ impl RetainedMessages {
     /// Retains a message for its topic, then removes the oldest entries until the bounds hold. One entry always stays.
     pub(super) fn set(
         &mut self,
-        topic: &Destination,
+        topic: &Address,
         message: Message,
         max_messages: usize,
         max_bytes: usize,
@@ -67,7 +67,7 @@ impl RetainedMessages {
         }
     }
 
-    pub(super) fn remove(&mut self, topic: &Destination) {
+    pub(super) fn remove(&mut self, topic: &Address) {
         if let Some(Entry { sequence, message }) = self.entries.remove(&topic.canonical()) {
             self.by_age.remove(&sequence);
             self.bytes -= wire_size(&message);
@@ -75,8 +75,8 @@ impl RetainedMessages {
     }
 
     /// The retained messages of all topics that match a subscription.
-    pub(super) fn matching(&self, pattern: &Destination) -> Vec<Message> {
-        let is_matching = |topic: &Destination| {
+    pub(super) fn matching(&self, pattern: &Address) -> Vec<Message> {
+        let is_matching = |topic: &Address| {
             topic.scope() == pattern.scope() && is_match(pattern.path(), topic.path())
         };
         self.entries
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn bodies(retained: &RetainedMessages, pattern: &'static str) -> Vec<String> {
-        let messages = retained.matching(&Destination::topic(pattern)).into_iter();
+        let messages = retained.matching(&Address::topic(pattern)).into_iter();
         messages
             .map(|message| String::from_utf8(message.body().to_vec()).unwrap())
             .collect()
@@ -102,7 +102,7 @@ mod tests {
     fn the_messages_that_were_set_most_recently_are_retained() {
         let mut retained = RetainedMessages::default();
         let mut set =
-            |path, body| retained.set(&Destination::topic(path), Message::new(body), 2, usize::MAX);
+            |path, body| retained.set(&Address::topic(path), Message::new(body), 2, usize::MAX);
         set("a", "1");
         set("b.c", "2");
         set("a", "3");
@@ -111,12 +111,12 @@ mod tests {
         assert_eq!(bodies(&retained, ">"), ["3", "4"]);
         assert_eq!(bodies(&retained, "a"), ["3"]);
         assert!(bodies(&retained, "b.c").is_empty());
-        let of_ann = Destination::user(stomp_session::Principal::new("ann"), "a");
+        let of_ann = Address::user(stomp_session::Principal::new("ann"), "a");
         assert!(
             retained.matching(&of_ann).is_empty(),
             "the topics of a principal are different ones"
         );
-        retained.remove(&Destination::topic("a"));
+        retained.remove(&Address::topic("a"));
         assert!(bodies(&retained, "a").is_empty());
         assert_eq!((retained.entries.len(), retained.by_age.len()), (1, 1));
     }
@@ -126,7 +126,7 @@ mod tests {
         let mut retained = RetainedMessages::default();
         for path in ["a", "b", "c"] {
             retained.set(
-                &Destination::topic(path),
+                &Address::topic(path),
                 Message::new(vec![b'x'; 1_000]),
                 10,
                 2_500,
@@ -134,13 +134,13 @@ mod tests {
         }
         assert_eq!(retained.entries.len(), 2);
         retained.set(
-            &Destination::topic("d"),
+            &Address::topic("d"),
             Message::new(vec![b'x'; 5_000]),
             10,
             2_500,
         );
         assert_eq!(retained.entries.len(), 1, "one message is always retained");
-        retained.remove(&Destination::topic("d"));
+        retained.remove(&Address::topic("d"));
         assert_eq!(retained.bytes, 0);
     }
 }

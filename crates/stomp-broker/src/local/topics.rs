@@ -6,7 +6,7 @@ use super::{
     trie::Trie,
 };
 use crate::{
-    Destination, DestinationStatistics, Statistics,
+    Address, DestinationStatistics, Statistics,
     counters::{Counter, Counters},
 };
 use futures_core::Stream;
@@ -53,7 +53,7 @@ struct State {
 /// All subscribers of one topic or pattern.
 struct Group {
     /// The destination as its first subscriber wrote it.
-    pattern: Destination,
+    pattern: Address,
     /// The chunks by number. A subscriber stays in its chunk, so that leaving it needs no search of the others.
     chunks: BTreeMap<u64, Chunk>,
     published: Counter,
@@ -78,7 +78,7 @@ impl Topics {
     /// Begins to publish a message: takes the list of its subscribers, and retains it if its header asks for that.
     ///
     /// The subscribers get the message when the fan-out is polled or dropped.
-    pub(crate) fn publish(&self, to: &Destination, message: Message) -> FanOut {
+    pub(crate) fn publish(&self, to: &Address, message: Message) -> FanOut {
         let TopicLimits {
             max_retained_messages,
             max_retained_bytes,
@@ -113,7 +113,7 @@ impl Topics {
     }
 
     /// Adds a subscriber. Its stream begins with the retained messages that match.
-    pub(crate) fn subscribe(&self, to: &Destination) -> Result<TopicStream, ClientError> {
+    pub(crate) fn subscribe(&self, to: &Address) -> Result<TopicStream, ClientError> {
         let (mailbox, messages) = Mailbox::new(self.0.limits.mailbox);
         let mut state = self.write();
         let key = state.add_subscriber(to, mailbox, self.0.limits.max_destinations)?;
@@ -155,7 +155,7 @@ impl Topics {
 
 impl State {
     /// The subscribers of all patterns that match a topic. Counts the message in each matching group.
-    fn chunks_for(&self, to: &Destination) -> SmallVec<[Chunk; 2]> {
+    fn chunks_for(&self, to: &Address) -> SmallVec<[Chunk; 2]> {
         let mut chunks = SmallVec::new();
         // A `BTreeMap` with `Option<Principal>` as keys cannot be queried by `Option<&Principal>`. Cloning is cheap:
         // most topics have no principal.
@@ -171,7 +171,7 @@ impl State {
     /// Adds a subscriber to the group of a pattern, which is created if there is none.
     fn add_subscriber(
         &mut self,
-        to: &Destination,
+        to: &Address,
         mailbox: Mailbox,
         max_groups: usize,
     ) -> Result<SubscriberKey, ClientError> {
@@ -215,7 +215,7 @@ impl State {
 
     /// Removes a subscriber, and its group if that has no others. Returns the chunk that held the subscriber: dropping
     /// it may wake a task, so the caller drops it without the lock.
-    fn remove_subscriber(&mut self, pattern: &Destination, key: SubscriberKey) -> Option<Chunk> {
+    fn remove_subscriber(&mut self, pattern: &Address, key: SubscriberKey) -> Option<Chunk> {
         let owner = pattern.principal().cloned();
         let trie = self.groups.get_mut(&owner)?;
         let group = trie.get_mut(pattern.path())?;
@@ -266,7 +266,7 @@ pub(crate) struct TopicStream {
     retained: vec::IntoIter<Message>,
     messages: Messages,
     topics: Topics,
-    pattern: Destination,
+    pattern: Address,
     key: SubscriberKey,
 }
 

@@ -1,12 +1,12 @@
 //! A trie of topic patterns.
 
-use crate::destination::{is_rest_wildcard, is_single_wildcard, segments};
+use crate::address::{is_rest_wildcard, is_single_wildcard, segments};
 use std::collections::BTreeMap;
 
 /// Values by pattern. A lookup follows the segments of a path: at each one to the child of the same name and to that of
 /// `*`. So its cost depends on the path and the patterns that match it, not on the number of patterns.
 ///
-/// [`Destination::check`](crate::Destination) bounds the depth of the trie and the wildcards of a pattern, and with
+/// [`Address::check`](crate::Address) bounds the depth of the trie and the wildcards of a pattern, and with
 /// them the recursion and the number of nodes that one lookup visits.
 #[derive(Debug)]
 pub(super) struct Trie<T> {

@@ -7,7 +7,7 @@ pub(super) mod sweep;
 mod backlog;
 mod dispatch;
 
-use crate::{Config, Destination, QueueOverflow, Scope, counters::Counter};
+use crate::{Address, Config, QueueOverflow, Scope, counters::Counter};
 use backlog::{Backlog, QueuedMessage, ReservedBytes};
 use dispatch::{Dispatcher, Wakers};
 use std::{
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 /// One queue.
 #[derive(Debug)]
 pub(super) struct Queue {
-    destination: Destination,
+    destination: Address,
     published: Counter,
     state: Mutex<State>,
 }
@@ -59,7 +59,7 @@ impl QueueLimits {
     }
 
     /// Creates the error `queue-full` for a queue with these limits.
-    fn full_error(&self, queue: &Destination) -> ClientError {
+    fn full_error(&self, queue: &Address) -> ClientError {
         let QueueLimits {
             max_messages,
             max_bytes,
@@ -92,7 +92,7 @@ struct Deferred {
 }
 
 impl Queue {
-    fn new(destination: Destination) -> Queue {
+    fn new(destination: Address) -> Queue {
         let state = State {
             is_closed: false,
             backlog: Backlog::default(),

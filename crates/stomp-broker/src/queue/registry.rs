@@ -5,8 +5,8 @@ use super::{
     backlog::{QueuedMessage, ReservedBytes, expiry},
 };
 use crate::{
-    Config, Destination, DestinationStatistics, Effect, QueueOverflow, Scope, Statistics,
-    counters::Counters, destination::prefix, wire_size::wire_size,
+    Address, Config, DestinationStatistics, Effect, QueueOverflow, Scope, Statistics,
+    address::prefix, counters::Counters, wire_size::wire_size,
 };
 use std::{
     collections::BTreeMap,
@@ -29,10 +29,10 @@ pub(super) struct WeakQueues(Weak<Shared>);
 struct Shared {
     config: Config,
     counters: Arc<Counters>,
-    queues: RwLock<BTreeMap<Destination, Arc<Queue>>>,
+    queues: RwLock<BTreeMap<Address, Arc<Queue>>>,
     /// The bytes of all queues together.
     total_bytes: Arc<AtomicUsize>,
-    dead_letter_queue: Option<Destination>,
+    dead_letter_queue: Option<Address>,
     /// Starts the periodic sweep if it does not run. Called for each created queue.
     start_sweep: fn(&Queues),
     /// True while a task sweeps.
@@ -44,7 +44,7 @@ impl Queues {
     pub(crate) fn new(config: Config, counters: Arc<Counters>, start_sweep: fn(&Queues)) -> Queues {
         let dead_letter_queue = config.dead_letter_queue.as_deref().map(|name| {
             let path = name.strip_prefix(prefix::QUEUE).unwrap_or(name);
-            Destination::queue(path.to_owned())
+            Address::queue(path.to_owned())
         });
         Queues(Arc::new(Shared {
             config,
@@ -57,18 +57,14 @@ impl Queues {
         }))
     }
 
-    pub(crate) fn publish(&self, to: &Destination, message: Message) -> Result<(), ClientError> {
+    pub(crate) fn publish(&self, to: &Address, message: Message) -> Result<(), ClientError> {
         if let Some(reservation) = self.reserve_room(to, message)? {
             reservation.publish();
         }
         Ok(())
     }
 
-    pub(crate) fn reserve(
-        &self,
-        to: &Destination,
-        message: Message,
-    ) -> Result<Effect, ClientError> {
+    pub(crate) fn reserve(&self, to: &Address, message: Message) -> Result<Effect, ClientError> {
         let reservation = self.reserve_room(to, message)?;
         Ok(Box::new(move || {
             reservation.into_iter().for_each(Reservation::publish)
@@ -76,7 +72,7 @@ impl Queues {
     }
 
     /// Adds a consumer to a queue, which is created if there is none. Returns the queue and the consumer's id.
-    pub(crate) fn subscribe(&self, to: &Destination) -> Result<(Arc<Queue>, u64), ClientError> {
+    pub(crate) fn subscribe(&self, to: &Address) -> Result<(Arc<Queue>, u64), ClientError> {
         self.with_queue(to, |queue, state| {
             (Arc::clone(queue), state.dispatcher.add_consumer())
         })
@@ -104,7 +100,7 @@ impl Queues {
     /// temporary queue does not exist. The latter is no error, since the sender of a reply is not at fault.
     fn reserve_room(
         &self,
-        to: &Destination,
+        to: &Address,
         message: Message,
     ) -> Result<Option<Reservation>, ClientError> {
         let Shared {
@@ -150,7 +146,7 @@ impl Queues {
     /// Calls `act` with a locked queue, which is created if there is none.
     fn with_queue<T>(
         &self,
-        to: &Destination,
+        to: &Address,
         act: impl FnOnce(&Arc<Queue>, &mut State) -> T,
     ) -> Result<T, ClientError> {
         loop {
@@ -168,7 +164,7 @@ impl Queues {
     /// Calls `act` with a locked queue. `None` if the queue does not exist.
     fn with_existing_queue<T>(
         &self,
-        to: &Destination,
+        to: &Address,
         act: impl FnOnce(&Arc<Queue>, &mut State) -> T,
     ) -> Option<T> {
         loop {
@@ -179,7 +175,7 @@ impl Queues {
         }
     }
 
-    fn create(&self, to: &Destination) -> Result<Arc<Queue>, ClientError> {
+    fn create(&self, to: &Address) -> Result<Arc<Queue>, ClientError> {
         let mut queues = self.write();
         let max = self.config().max_destinations;
         if queues.len() >= max && !queues.contains_key(to) && !self.is_dead_letter_queue(to) {
@@ -194,7 +190,7 @@ impl Queues {
         Ok(Arc::clone(queue))
     }
 
-    fn limits(&self, to: &Destination) -> QueueLimits {
+    fn limits(&self, to: &Address) -> QueueLimits {
         let overflow = if self.is_dead_letter_queue(to) {
             QueueOverflow::DropOldest
         } else {
@@ -203,7 +199,7 @@ impl Queues {
         QueueLimits::new(self.config(), overflow)
     }
 
-    fn is_dead_letter_queue(&self, queue: &Destination) -> bool {
+    fn is_dead_letter_queue(&self, queue: &Address) -> bool {
         self.0.dead_letter_queue.as_ref() == Some(queue)
     }
 
@@ -215,17 +211,17 @@ impl Queues {
         &self.0.counters
     }
 
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Destination, Arc<Queue>>> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Address, Arc<Queue>>> {
         self.0.queues.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Destination, Arc<Queue>>> {
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Address, Arc<Queue>>> {
         let queues = self.0.queues.write();
         queues.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes consumers, counts expired messages, and makes evicted ones dead letters. The caller holds no lock.
-    pub(super) fn run_deferred(&self, deferred: Deferred, queue: &Destination) {
+    pub(super) fn run_deferred(&self, deferred: Deferred, queue: &Address) {
         let Deferred {
             wakers,
             expired,
@@ -242,7 +238,7 @@ impl Queues {
 
     /// Moves a message to the dead-letter queue. Drops it if there is no such queue or no room, or if it comes from the
     /// dead-letter queue itself or from a temporary queue.
-    pub(super) fn dead_letter(&self, message: QueuedMessage, reason: &str, from: &Destination) {
+    pub(super) fn dead_letter(&self, message: QueuedMessage, reason: &str, from: &Address) {
         let dead_letter_queue = self.0.dead_letter_queue.as_ref();
         let Some(to) =
             dead_letter_queue.filter(|to| *to != from && *from.scope() != Scope::Temporary)
@@ -269,7 +265,7 @@ impl Queues {
     }
 
     /// Closes and removes a queue if `is_unused` returns true.
-    pub(super) fn remove_if(&self, to: &Destination, is_unused: impl Fn(&State) -> bool) {
+    pub(super) fn remove_if(&self, to: &Address, is_unused: impl Fn(&State) -> bool) {
         let mut queues = self.write();
         let Some(queue) = queues.get(to) else { return };
         let mut state = queue.lock();

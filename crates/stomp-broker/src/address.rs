@@ -9,9 +9,9 @@ use stomp_session::{ClientError, Message, Principal};
 /// checked.
 ///
 /// Two destinations are equal if their paths are spelled the same. Two topics are the same if their
-/// [segments](Destination::segments) are.
+/// [segments](Address::segments) are.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Destination {
+pub struct Address {
     scope: Scope,
     path: ByteString,
 }
@@ -41,29 +41,29 @@ pub(crate) mod prefix {
     pub(crate) const TEMPORARY: &str = "/temp-queue/";
 }
 
-impl Destination {
+impl Address {
     /// Creates a topic or pattern: clients write `/topic/PATH`.
-    pub fn topic(path: impl Into<ByteString>) -> Destination {
-        Destination::new(Scope::Topic, path)
+    pub fn topic(path: impl Into<ByteString>) -> Address {
+        Address::new(Scope::Topic, path)
     }
 
     /// Creates a queue: clients write `/queue/PATH`.
-    pub fn queue(path: impl Into<ByteString>) -> Destination {
-        Destination::new(Scope::Queue, path)
+    pub fn queue(path: impl Into<ByteString>) -> Address {
+        Address::new(Scope::Queue, path)
     }
 
     /// Creates a topic or pattern of a principal: its clients write `/user/PATH`.
-    pub fn user(principal: Principal, path: impl Into<ByteString>) -> Destination {
-        Destination::new(Scope::User(principal), path)
+    pub fn user(principal: Principal, path: impl Into<ByteString>) -> Address {
+        Address::new(Scope::User(principal), path)
     }
 
     /// Creates a temporary queue from its public name, which is random.
-    pub fn temporary(name: impl Into<ByteString>) -> Destination {
-        Destination::new(Scope::Temporary, name)
+    pub fn temporary(name: impl Into<ByteString>) -> Address {
+        Address::new(Scope::Temporary, name)
     }
 
-    fn new(scope: Scope, path: impl Into<ByteString>) -> Destination {
-        Destination {
+    fn new(scope: Scope, path: impl Into<ByteString>) -> Address {
+        Address {
             scope,
             path: path.into(),
         }
@@ -120,8 +120,8 @@ impl Destination {
     }
 
     /// The same spelling for all destinations with the same segments.
-    pub(crate) fn canonical(&self) -> Destination {
-        Destination::new(self.scope.clone(), self.path.replace('/', "."))
+    pub(crate) fn canonical(&self) -> Address {
+        Address::new(self.scope.clone(), self.path.replace('/', "."))
     }
 
     /// Checks that a client may subscribe to the destination.
@@ -183,7 +183,7 @@ impl Destination {
 }
 
 /// Writes the destination as clients write it.
-impl fmt::Display for Destination {
+impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.scope {
             Scope::Topic => prefix::TOPIC,
@@ -196,14 +196,14 @@ impl fmt::Display for Destination {
 }
 
 /// Hides the names of temporary queues, since a client that knows a name may send there.
-impl fmt::Debug for Destination {
+impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = if self.scope == Scope::Temporary {
             "(hidden)"
         } else {
             &*self.path
         };
-        f.debug_struct("Destination")
+        f.debug_struct("Address")
             .field("scope", &self.scope)
             .field("path", &path)
             .finish()
@@ -232,11 +232,11 @@ fn is_wildcard(segment: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn can_subscribe(destination: &Destination) -> bool {
+    fn can_subscribe(destination: &Address) -> bool {
         destination.check(&Config::default()).is_ok()
     }
 
-    fn can_send(destination: &Destination) -> bool {
+    fn can_send(destination: &Address) -> bool {
         destination.check_for_sending(&Config::default()).is_ok()
     }
 
@@ -261,13 +261,13 @@ mod tests {
             (&long("a", 17), false, false),
         ];
         for (path, may_subscribe, may_send) in table {
-            let topic = Destination::topic(path);
+            let topic = Address::topic(path);
             assert_eq!(
                 (can_subscribe(&topic), can_send(&topic)),
                 (may_subscribe, may_send),
                 "{path:?}"
             );
-            let users = Destination::user(Principal::new("ann"), path);
+            let users = Address::user(Principal::new("ann"), path);
             assert_eq!(
                 (can_subscribe(&users), can_send(&users)),
                 (may_subscribe, may_send),
@@ -285,18 +285,14 @@ mod tests {
             (">", false),
             ("", false),
         ] {
-            assert_eq!(
-                can_subscribe(&Destination::queue(path)),
-                is_valid,
-                "{path:?}"
-            );
-            assert_eq!(can_send(&Destination::queue(path)), is_valid, "{path:?}");
+            assert_eq!(can_subscribe(&Address::queue(path)), is_valid, "{path:?}");
+            assert_eq!(can_send(&Address::queue(path)), is_valid, "{path:?}");
         }
     }
 
     #[test]
     fn debug_output_hides_the_names_of_temporary_queues() {
-        let output = format!("{:?}", Destination::temporary("c0ffee"));
+        let output = format!("{:?}", Address::temporary("c0ffee"));
         assert!(!output.contains("c0ffee"), "{output}");
     }
 
@@ -304,19 +300,19 @@ mod tests {
     fn an_error_names_the_destination_and_the_limit() {
         for (destination, text) in [
             (
-                Destination::topic("a\nb"),
+                Address::topic("a\nb"),
                 r#"The destination "/topic/a\nb" contains a control character."#,
             ),
             (
-                Destination::topic("*.*.*.*"),
+                Address::topic("*.*.*.*"),
                 r#"The destination "/topic/*.*.*.*" has 4 wildcards, but a pattern has at most 3 (max_wildcards)."#,
             ),
             (
-                Destination::topic("a.*"),
+                Address::topic("a.*"),
                 r#"The destination "/topic/a.*" is a pattern, but a message goes to one topic."#,
             ),
             (
-                Destination::queue(""),
+                Address::queue(""),
                 r#"The destination "/queue/" has no name after its prefix."#,
             ),
         ] {
