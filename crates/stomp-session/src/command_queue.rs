@@ -92,7 +92,7 @@ impl CommandQueue {
 
     pub(crate) fn remove_subscription(&mut self, subscription: SubscriptionKey) {
         self.subscriptions.retain(|(key, _)| *key != subscription);
-        self.commands.forget_drops(subscription);
+        self.commands.forget_gap(subscription);
     }
 
     /// The subscriptions to the destination with this canonical text, the oldest first.

@@ -83,7 +83,7 @@
 //! | destinations | [`Destination`], [`DestinationSyntax`], [`PrefixSyntax`], [`InvalidDestination`] |
 //! | answers | [`Response`], [`Connected`], [`ClientError`] |
 //! | messages | [`Message`], [`IntoMessage`], [`Json`] |
-//! | acknowledgments | [`Delivery`], [`Settlement`], [`IntoDelivery`] |
+//! | acknowledgments | [`Delivery`], [`Gap`], [`Settlement`], [`IntoDelivery`] |
 //! | transactions | [`Staging`] |
 //! | connected sessions | [`Sessions`], [`SessionId`] |
 //! | fan-out | [`Topic`], [`Mailbox`] |
@@ -117,7 +117,7 @@ mod weight;
 
 pub use config::{AppErrors, Config};
 pub use connection::{Connection, Run};
-pub use delivery::{Delivery, IntoDelivery, Settlement};
+pub use delivery::{Delivery, Gap, IntoDelivery, Settlement};
 pub use destination::{Destination, DestinationSyntax, InvalidDestination, PrefixSyntax};
 pub use disconnect_reason::DisconnectReason;
 pub use error::{BoxError, ClientError, ErrorMapper, NotSubscribed};

@@ -30,7 +30,7 @@ impl Protocol {
         let Delivery {
             message,
             is_redelivered,
-            dropped,
+            missing,
             on_settled,
         } = delivery;
         let Recipient { prefix, unacked } = self.subscriptions.recipient(
@@ -47,7 +47,7 @@ impl Protocol {
         let on_settled = mem::take(on_settled);
         let mut headers = DeliveryHeaders {
             is_redelivered: *is_redelivered,
-            dropped: *dropped,
+            missing: *missing,
             tag: None,
         };
         match unacked {
