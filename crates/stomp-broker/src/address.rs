@@ -126,18 +126,9 @@ impl Address {
 
     /// Checks that a client may subscribe to the destination.
     pub(crate) fn check(&self, config: &Config) -> Result<(), ClientError> {
-        if self.path.is_empty() {
-            return Err(self.bad("has no name after its prefix"));
-        }
-        if self.path.contains(char::is_control) {
-            return Err(self.bad("contains a control character"));
-        }
+        self.check_path()?;
         if self.is_queue() {
-            return if self.segments().any(is_wildcard) {
-                Err(self.bad("contains a wildcard, but queues have no patterns"))
-            } else {
-                Ok(())
-            };
+            return Ok(());
         }
         let (count, wildcards) = (
             self.segments().count(),
@@ -158,7 +149,26 @@ impl Address {
                 "has {wildcards} wildcards, but a pattern has at most {max_wildcards} (max_wildcards)"
             )));
         }
-        if self.segments().take(count - 1).any(is_rest_wildcard) {
+        Ok(())
+    }
+
+    /// Checks everything that does not depend on settings.
+    pub(crate) fn check_path(&self) -> Result<(), ClientError> {
+        if self.path.is_empty() {
+            return Err(self.bad("has no name after its prefix"));
+        }
+        if self.path.contains(char::is_control) {
+            return Err(self.bad("contains a control character"));
+        }
+        if self.is_queue() {
+            return if self.segments().any(is_wildcard) {
+                Err(self.bad("contains a wildcard, but queues have no patterns"))
+            } else {
+                Ok(())
+            };
+        }
+        let mut segments = self.segments();
+        if segments.any(is_rest_wildcard) && segments.next().is_some() {
             return Err(self.bad("has `>` or `#` before its last segment"));
         }
         Ok(())

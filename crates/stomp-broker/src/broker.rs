@@ -1,8 +1,9 @@
 //! The broker: a service and a handle.
 
 use crate::{
-    Address, Config, Engine, EngineFuture, Memory, Statistics, address::prefix, send,
-    temporary_names,
+    Address, Capabilities, Config, Engine, EngineFuture, EventStream, Health, Memory, MemoryConfig,
+    Publication, Statistics, SubscribeRequest, address::prefix, gaps, send, temporary_names,
+    transaction,
 };
 use bytestring::ByteString;
 use std::{
@@ -12,9 +13,10 @@ use std::{
 };
 use stomp_frame::Command;
 use stomp_session::{
-    BoxError, ClientError, IntoMessage, InvalidConfig, Message, MessageStream, Principal, Request,
-    Response, Session,
+    BoxError, ClientError, IntoMessage, InvalidConfig, MessageStream, Principal, Request, Response,
+    Session,
 };
+use tokio::sync::watch;
 use tower_service::Service;
 
 /// A broker: a `tower::Service` for the destinations that the [crate documentation](crate) lists, and a handle to
@@ -37,25 +39,26 @@ use tower_service::Service;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Broker(Arc<Shared>);
+pub struct Broker(pub(crate) Arc<Shared>);
 
-struct Shared {
-    config: Config,
-    engine: Box<dyn Engine>,
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) engine: Box<dyn Engine>,
 }
 
 impl Broker {
-    /// Creates a broker with the in-memory engine.
+    /// Creates a broker with the in-memory engine in its default settings. For others, give
+    /// [`Broker::with_engine`] a [`Memory`].
     ///
     /// # Errors
     ///
     /// If a setting is impossible, see [`Config::validate`].
     pub fn new(config: Config) -> Result<Broker, InvalidConfig> {
-        let engine = Memory::new(config.clone());
-        Broker::with_engine(config, engine)
+        Broker::with_engine(config, Memory::new(MemoryConfig::default())?)
     }
 
-    /// Creates a broker with another engine.
+    /// Creates a broker with any engine.
     ///
     /// # Errors
     ///
@@ -64,12 +67,13 @@ impl Broker {
         config.validate()?;
         Ok(Broker(Arc::new(Shared {
             config,
+            capabilities: engine.capabilities(),
             engine: Box::new(engine),
         })))
     }
 
     /// Publishes a message to `/topic/…`, `/queue/…`, or the `/temp-queue/…` in a `reply-to`. [`Config::send`] does not
-    /// apply, since it concerns only clients.
+    /// apply, since it concerns only clients. The headers `retain` and `expires` of the message count as in a `SEND`.
     ///
     /// The in-memory engine publishes at once, and dropping the future does not stop it. Messages arrive in order if
     /// the caller awaits each future before its next call.
@@ -104,11 +108,15 @@ impl Broker {
         to: Result<Address, ClientError>,
         message: impl IntoMessage,
     ) -> EngineFuture<()> {
-        let checked = to
-            .and_then(|to| to.check_for_sending(&self.0.config).map(|()| to))
-            .map_err(BoxError::from);
-        match checked.and_then(|to| Ok((message.into_message()?, to))) {
-            Ok((message, to)) => self.0.engine.publish(&to, to.stamp(message)),
+        let checked = || {
+            let to = to?;
+            to.check_for_sending(&self.0.config)?;
+            let publication = Publication::from_message(to.stamp(message.into_message()?))?;
+            self.0.capabilities.check_publication(&to, &publication)?;
+            Ok::<_, BoxError>((to, publication))
+        };
+        match checked() {
+            Ok((to, publication)) => self.0.engine.publish(&to, publication),
             Err(error) => EngineFuture::ready(Err(error)),
         }
     }
@@ -120,24 +128,57 @@ impl Broker {
     ///
     /// The future fails if there is no such destination, or if there are too many destinations.
     pub fn subscribe(&self, destination: &str) -> EngineFuture<MessageStream> {
-        let to = self
+        let request = self
             .parse(destination)
-            .and_then(|to| to.check(&self.0.config).map(|()| to));
-        match to {
-            Ok(to) => self.0.engine.subscribe(&to),
+            .map_err(BoxError::from)
+            .and_then(|to| self.check_subscription(SubscribeRequest::new(to)));
+        let on_gap = self.0.config.on_gap;
+        match request {
+            Ok(request) => self
+                .0
+                .engine
+                .subscribe(request)
+                .map(move |stream| gaps::apply(on_gap, stream, None)),
             Err(error) => EngineFuture::ready(Err(error)),
         }
     }
 
+    /// The parts of a broker that the engine supports. Everything else is refused with `not-supported`.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.0.capabilities
+    }
+
     /// The current destinations with their subscribers, and the counts of messages. The cost grows with the number of
     /// destinations.
-    #[must_use]
-    pub fn statistics(&self) -> Statistics {
+    pub fn statistics(&self) -> EngineFuture<Statistics> {
         self.0.engine.statistics()
     }
 
+    /// The state of the engine, and its changes: see [`Engine::health`].
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.0.engine.health()
+    }
+
+    /// The events of the engine from now on: see [`Engine::events`].
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        self.0.engine.events()
+    }
+
+    /// Shuts the engine down: all subscriptions end, and all calls fail with `engine-unavailable`. See
+    /// [`Engine::shutdown`].
+    ///
+    /// # Errors
+    ///
+    /// The future fails if the engine could not give back what it holds.
+    pub fn shutdown(&self) -> EngineFuture<()> {
+        self.0.engine.shutdown()
+    }
+
     /// Parses a destination as the application writes it.
-    fn parse(&self, text: &str) -> Result<Address, ClientError> {
+    pub(crate) fn parse(&self, text: &str) -> Result<Address, ClientError> {
         let owned = |path: &str| ByteString::from(path.to_owned());
         if let Some(path) = text.strip_prefix(prefix::TOPIC) {
             Ok(Address::topic(owned(path)))
@@ -179,20 +220,22 @@ impl Broker {
     }
 
     fn handle_send(&self, request: &Request) -> EngineFuture<Response> {
-        match self.check_send(request) {
-            Err(error) => EngineFuture::ready(Err(error)),
-            Ok((to, message)) => match request.transaction().cloned() {
-                None => self.0.engine.publish(&to, message).map(|()| Response::Done),
-                Some(staging) => self.0.engine.reserve(&to, message).map(move |effect| {
-                    staging.stage(effect);
-                    Response::Done
-                }),
-            },
-        }
+        let engine = &*self.0.engine;
+        let (to, publication) = match self.check_send(request) {
+            Ok(checked) => checked,
+            Err(error) => return EngineFuture::ready(Err(error)),
+        };
+        let sent = match request.transaction() {
+            None => engine.publish(&to, publication),
+            Some(staging) => {
+                transaction::prepare(engine, request.session(), staging, &to, publication)
+            }
+        };
+        sent.map(|()| Response::Done)
     }
 
-    /// Returns the destination and the message of a `SEND`, if its client may send it.
-    fn check_send(&self, request: &Request) -> Result<(Address, Message), BoxError> {
+    /// Returns the destination and the message of a `SEND`, if its client may send it and the engine supports it.
+    fn check_send(&self, request: &Request) -> Result<(Address, Publication), BoxError> {
         let (text, config) = (request.destination().as_str(), &self.0.config);
         let is_reply = text
             .strip_prefix(prefix::TEMPORARY)
@@ -208,17 +251,40 @@ impl Broker {
             self.parse_for_client(text, request.session())?
         };
         to.check_for_sending(config)?;
-        let message = send::message_from_request(request, config.max_temporary_queues)?;
-        let message = to.stamp(message);
-        Ok((to, message))
+        let capabilities = self.0.capabilities;
+        if request.transaction().is_some() {
+            capabilities.check_transaction()?;
+        }
+        let mut publication =
+            send::publication_from_request(request, capabilities, config.max_temporary_queues)?;
+        capabilities.check_publication(&to, &publication)?;
+        publication.message = to.stamp(publication.message);
+        Ok((to, publication))
     }
 
     fn handle_subscribe(&self, request: &Request) -> EngineFuture<Response> {
-        let to = self.parse_for_client(request.destination().as_str(), request.session());
-        match to.and_then(|to| to.check(&self.0.config).map(|()| to).map_err(Into::into)) {
-            Ok(to) => self.0.engine.subscribe(&to).map(Response::Observe),
+        let checked = || {
+            let to = self.parse_for_client(request.destination().as_str(), request.session())?;
+            let subscription = SubscribeRequest::from_frame(to, request)?;
+            self.check_subscription(subscription)
+        };
+        let on_gap = self.0.config.on_gap;
+        match checked() {
+            Ok(subscription) => {
+                let session = request.session().clone();
+                let stream = self.0.engine.subscribe(subscription);
+                stream.map(move |stream| {
+                    Response::Observe(gaps::apply(on_gap, stream, Some(&session)))
+                })
+            }
             Err(error) => EngineFuture::ready(Err(error)),
         }
+    }
+
+    fn check_subscription(&self, request: SubscribeRequest) -> Result<SubscribeRequest, BoxError> {
+        request.address.check(&self.0.config)?;
+        self.0.capabilities.check_subscription(&request)?;
+        Ok(request)
     }
 }
 

@@ -3,16 +3,17 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), stomp_broker::conformance::ConformanceError> {
-//! use stomp_broker::{Config, Memory, conformance};
+//! use stomp_broker::{Memory, MemoryConfig, conformance};
 //!
-//! conformance::check(&Memory::new(Config::default())).await
+//! let engine = Memory::new(MemoryConfig::default()).expect("the default settings are valid");
+//! conformance::check(&engine).await
 //! # }
 //! ```
 //!
 //! The paths of all destinations begin with `conformance` and a number that differs from run to run. The tests leave no
 //! messages in them, but may leave dead letters.
 
-use crate::{Address, Engine};
+use crate::{Address, Engine, Publication, SubscribeRequest};
 use futures_util::{
     StreamExt,
     future::{BoxFuture, Either, select},
@@ -105,8 +106,8 @@ const TESTS: &[(&str, Test)] = &[
         |run| Box::pin(run.temporary_queue()),
     ),
     (
-        "a reserved message is published by its effect, or not at all",
-        |run| Box::pin(run.reservation()),
+        "the messages of a transaction are published together and in order, or not at all",
+        |run| Box::pin(run.transaction()),
     ),
 ];
 
@@ -283,24 +284,33 @@ impl TestRun<'_> {
         expect_none(&mut self.subscribe(&queue).await?).await
     }
 
-    async fn reservation(&self) -> Outcome {
-        for to in [
+    async fn transaction(&self) -> Outcome {
+        let to = [
             Address::topic(self.path("t")),
             Address::queue(self.path("q")),
-        ] {
-            let mut stream = self.subscribe(&to).await?;
-            let reserve = |text: &str| self.engine.reserve(&to, Message::new(text.to_owned()));
-            let effects = [
-                reserve("1").await?,
-                reserve("2").await?,
-                reserve("3").await?,
-            ];
-            expect_none(&mut stream).await?;
-            let [first, second, third] = effects;
-            first();
-            drop(second);
-            third();
-            expect_only(&mut stream, &["1", "3"]).await?;
+        ];
+        let mut streams = [self.subscribe(&to[0]).await?, self.subscribe(&to[1]).await?];
+        for is_committed in [false, true, true] {
+            let mut transaction = self.engine.begin();
+            for number in ["1", "2", "3"] {
+                for to in &to {
+                    let publication = Publication::new(Message::new(number));
+                    timeout(TIMEOUT, transaction.prepare(to, publication)).await??;
+                }
+            }
+            for stream in &mut streams {
+                expect_none(stream).await?;
+            }
+            let expected = if is_committed {
+                timeout(TIMEOUT, transaction.commit()).await??;
+                &["1", "2", "3"][..]
+            } else {
+                drop(transaction);
+                &[]
+            };
+            for stream in &mut streams {
+                expect_only(stream, expected).await?;
+            }
         }
         Ok(())
     }
@@ -313,13 +323,15 @@ impl TestRun<'_> {
     async fn publish(&self, to: &Address, text: &str) -> Outcome {
         timeout(
             TIMEOUT,
-            self.engine.publish(to, Message::new(text.to_owned())),
+            self.engine
+                .publish(to, Publication::new(Message::new(text.to_owned()))),
         )
         .await?
     }
 
     async fn subscribe(&self, to: &Address) -> Result<MessageStream, BoxError> {
-        timeout(TIMEOUT, self.engine.subscribe(to)).await?
+        let request = SubscribeRequest::new(to.clone());
+        timeout(TIMEOUT, self.engine.subscribe(request)).await?
     }
 }
 

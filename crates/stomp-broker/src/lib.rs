@@ -35,12 +35,12 @@
 //! # Topics
 //!
 //! The messages of one session to one topic arrive in order. Each subscription has a mailbox with the bounds of
-//! [`Config::mailbox`]. When a slow subscriber's mailbox is full, the policy applies to that subscription alone:
-//! publishers and other subscribers never wait for it.
+//! [`MemoryConfig::mailbox`]. When a slow subscriber's mailbox is full, the policy applies to that subscription alone:
+//! publishers and other subscribers never wait for it. A subscription that misses messages is told: [`Config::on_gap`].
 //!
-//! If [`Config::max_retained_messages`] is not 0, the broker retains a message with the header `retain:set` as the last
-//! value of its topic, and delivers it first to later subscribers. A message with `retain:remove` removes the retained
-//! one.
+//! If [`MemoryConfig::max_retained_messages`] is not 0, the broker retains a message with the header `retain:set` as the
+//! last value of its topic, and delivers it first to later subscribers. A message with `retain:remove` removes the
+//! retained one. Otherwise the header is refused.
 //!
 //! # Queues
 //!
@@ -48,17 +48,25 @@
 //! removes a message from its queue. After a `NACK`, or when its consumer goes away, the queue delivers it again,
 //! with `redelivered:true` and before all later messages; after a `NACK` preferably to another consumer.
 //!
-//! A message that was delivered [`Config::max_delivery_attempts`] times without an acknowledgment moves to
-//! [`Config::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`. The reason is
+//! A message that was delivered [`QueueSettings::max_delivery_attempts`] times without an acknowledgment moves to
+//! [`QueueSettings::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`. The reason is
 //! `rejected`, or `overflow` for a message that left a full queue under [`QueueOverflow::DropOldest`].
 //!
-//! A message with the header `expires`, in milliseconds since 1970, is not delivered after that time.
+//! A message with the header `expires`, in milliseconds since 1970, is not delivered after that time. For a topic, the
+//! time counts when the message is published, and for the retained message.
 //!
 //! # Replies
 //!
 //! To get replies, a session subscribes to `/temp-queue/NAME` and sends its request with `reply-to:/temp-queue/NAME`.
 //! The broker rewrites the header to a name that nobody can guess, and any client that has this name may send to it.
 //! The queue exists while its session is subscribed to it; later replies are dropped without an error.
+//!
+//! # Engines
+//!
+//! An [`Engine`] carries the messages: [`Memory`] within this process, or another one over a system that connects several
+//! servers. It declares its [`Capabilities`], and the broker refuses everything else with `not-supported`: nothing that a
+//! client asks for is ignored. The settings of the broker are its [`Config`]; those of the engine in memory are its
+//! [`MemoryConfig`].
 //!
 //! # Errors
 //!
@@ -70,6 +78,9 @@
 //! | `forbidden` | [`Config::send`] does not allow the `SEND` |
 //! | `login-required` | `/user/…` needs a session with a principal |
 //! | `queue-full` | the queue is full, or all queues together are |
+//! | `not-supported` | the engine does not support the kind of destination, the header, or transactions |
+//! | `engine-unavailable` | the engine is shut down, or cannot reach its system |
+//! | `gap` | a subscription ends because messages are missing, see [`Config::on_gap`] |
 //! | `too-many-destinations` | the limit of destinations, or of the session's temporary queues, is reached |
 //!
 //! # Items
@@ -77,39 +88,61 @@
 //! | topic | items |
 //! |---|---|
 //! | the service, and publishing from the application | [`Broker`] |
-//! | settings | [`Config`], [`Allow`], [`QueueOverflow`] |
+//! | settings | [`Config`], [`Allow`], [`OnGap`] |
 //! | the syntax of destinations, for sessions | [`syntax`](syntax()) |
-//! | counts | [`Statistics`] |
-//! | other engines | [`Engine`], [`EngineFuture`], [`Address`], [`conformance`] |
+//! | the engine in memory | [`Memory`], [`MemoryConfig`], [`QueueSettings`], [`QueueOverflow`] |
+//! | operation | [`Statistics`], [`Health`], [`EventStream`], [`Event`] |
+//! | engines | [`Engine`], [`EngineTransaction`], [`EngineFuture`], [`Capabilities`] |
+//! | calls of engines | [`Address`], [`Publication`], [`Retain`], [`SubscribeRequest`] |
+//! | for other engines | [`local`], [`EventSource`], [`conformance`] |
 
 #![forbid(unsafe_code)]
 
 mod address;
+mod administration;
 mod broker;
 mod config;
+mod publication;
 mod statistics;
+mod subscribe_request;
 
+mod capabilities;
 mod engine;
 mod engine_future;
-mod memory;
+mod events;
+mod health;
 
-mod counters;
-mod local;
+mod memory;
+mod memory_config;
+mod queue_settings;
+
+mod activity;
+mod deadline;
+mod gaps;
 mod queue;
 mod send;
 mod syntax;
 mod temporary_names;
+mod transaction;
 mod wire_size;
 
 pub mod conformance;
+pub mod local;
 
 pub use address::{Address, Scope};
 pub use broker::Broker;
-pub use config::{Allow, Config, QueueOverflow};
-pub use engine::{Effect, Engine};
+pub use capabilities::Capabilities;
+pub use config::{Allow, Config, OnGap};
+pub use engine::{Engine, EngineTransaction};
 pub use engine_future::EngineFuture;
+pub use events::{Event, EventSource, EventStream};
+pub use health::Health;
 pub use memory::Memory;
+pub use memory_config::MemoryConfig;
+pub use publication::{Publication, Retain};
+pub use queue_settings::{QueueOverflow, QueueSettings};
 pub use statistics::{DestinationStatistics, Statistics};
+pub use subscribe_request::SubscribeRequest;
 pub use syntax::syntax;
 
 /// Compiles and runs the example of the README.

@@ -1,6 +1,6 @@
-//! The message of a `SEND` request.
+//! The publication of a `SEND` request.
 
-use crate::{address::prefix, temporary_names};
+use crate::{Capabilities, Publication, address::prefix, temporary_names};
 use bytes::Bytes;
 use stomp_frame::{Headers, header};
 use stomp_session::{BoxError, Message, Request};
@@ -19,13 +19,14 @@ const FRAME_HEADERS: [&str; 4] = [
 /// Bodies of at least this many bytes have a buffer of their own, which a message may keep alive without waste.
 const LARGE_BODY: usize = 4 << 10;
 
-/// Creates the message of a `SEND` request. A temporary queue in its header `reply-to` gets its public name.
+/// Creates the publication of a `SEND` request. A temporary queue in its header `reply-to` gets its public name.
 ///
 /// The message is a copy, since a message that is kept must not keep alive the read buffer with its frame.
-pub(crate) fn message_from_request(
+pub(crate) fn publication_from_request(
     request: &Request,
+    capabilities: Capabilities,
     max_temporary_queues: usize,
-) -> Result<Message, BoxError> {
+) -> Result<Publication, BoxError> {
     let mut headers = Headers::new();
     for (name, value) in request.headers().iter() {
         // STOMP 1.2, "Repeated Header Entries": "only the first header entry SHOULD be used".
@@ -34,6 +35,7 @@ pub(crate) fn message_from_request(
         }
         match local_reply_queue(name, value) {
             Some(local_name) => {
+                capabilities.check_reply_to()?;
                 let public_name = temporary_names::public_name(
                     local_name,
                     request.session(),
@@ -50,7 +52,8 @@ pub(crate) fn message_from_request(
     } else {
         body.clone()
     };
-    Ok(Message::from_parts(headers, body))
+    let publication = Publication::from_message(Message::from_parts(headers, body))?;
+    Ok(publication.confirm(request.headers().contains(header::RECEIPT)))
 }
 
 /// The local name of the sender's temporary queue, if the header is a `reply-to` with one.
@@ -66,9 +69,13 @@ mod tests {
     use super::*;
     use stomp_frame::{Command, Frame};
 
-    fn message_of(frame: Frame) -> Message {
+    fn publication_of(frame: Frame) -> Publication {
         let request = Request::new(frame.with_header("destination", "/topic/a"));
-        message_from_request(&request, 1).unwrap()
+        publication_from_request(&request, Capabilities::all(), 1).unwrap()
+    }
+
+    fn message_of(frame: Frame) -> Message {
+        publication_of(frame).message
     }
 
     #[test]
@@ -89,6 +96,14 @@ mod tests {
                 .collect()
         );
         assert_eq!(message.body(), "hi");
+    }
+
+    #[test]
+    fn a_message_is_confirmed_if_its_sender_wants_a_receipt() {
+        let frame = Frame::new(Command::Send).with_header("retain", "set");
+        let publication = publication_of(frame.clone());
+        assert!(!publication.confirm && publication.retain == crate::Retain::Set);
+        assert!(publication_of(frame.with_header("receipt", "1")).confirm);
     }
 
     #[test]

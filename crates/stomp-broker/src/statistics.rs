@@ -16,10 +16,10 @@ pub struct Statistics {
     pub delivered: u64,
     /// Messages that became dead letters.
     pub dead_lettered: u64,
-    /// Messages of queues that expired.
+    /// Messages that expired: in queues, or before they were published to a topic.
     pub expired: u64,
-    /// Messages of queues that were dropped: dead letters that no queue took, and messages to temporary queues that do
-    /// not exist.
+    /// Messages of queues that were dropped: dead letters that no queue took, messages to temporary queues that do not
+    /// exist, and those of queues that were purged or deleted.
     pub dropped: u64,
 }
 

@@ -6,7 +6,7 @@ use stomp_broker::{Broker, Config};
 use stomp_frame::Frame;
 use stomp_session::Principal;
 use stomp_testing::frames::{send, subscribe, unsubscribe};
-use support::{Client, connect, connect_as, open};
+use support::{Client, connect, connect_as, open, statistics_of};
 
 #[tokio::test(start_paused = true)]
 async fn all_sessions_of_a_principal_get_its_messages() {
@@ -177,9 +177,9 @@ async fn a_temporary_queue_belongs_to_its_session_and_ends_with_it() {
     service.publish(to_ann, "1").await;
     ann.expect_message("1").await;
     eve.expect_nothing().await;
-    assert_eq!(broker.statistics().temporary_queues, 3);
+    assert_eq!(statistics_of(&broker).temporary_queues, 3);
     ann.break_connection().await;
-    assert_eq!(broker.statistics().temporary_queues, 2);
+    assert_eq!(statistics_of(&broker).temporary_queues, 2);
     // The service gets no error, since it is not at fault.
     service.publish(to_ann, "after the session has ended").await;
     service
@@ -188,8 +188,8 @@ async fn a_temporary_queue_belongs_to_its_session_and_ends_with_it() {
             "to an invented name",
         )
         .await;
-    assert_eq!(broker.statistics().temporary_queues, 2);
-    assert_eq!(broker.statistics().dropped, 2);
+    assert_eq!(statistics_of(&broker).temporary_queues, 2);
+    assert_eq!(statistics_of(&broker).dropped, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,10 +3,10 @@
 mod support;
 
 use futures_util::StreamExt;
-use stomp_broker::{Allow, Broker, Config};
+use stomp_broker::{Allow, Broker, Config, MemoryConfig};
 use stomp_session::{MailboxConfig, Message, Overflow};
 use stomp_testing::frames::{send, subscribe, subscribe_with_ack, unsubscribe};
-use support::{connect, connect_as, open};
+use support::{broker_with, connect, connect_as, open, statistics_of};
 
 #[tokio::test(start_paused = true)]
 async fn all_subscribers_get_a_message_including_its_sender() {
@@ -108,15 +108,15 @@ async fn invalid_destinations_are_refused_and_the_session_stays_open() {
     assert!(broker.publish("/topic/>", "1").await.is_err());
     assert!(broker.publish("/user/a", "1").await.is_err());
     assert!(broker.subscribe("/elsewhere").await.is_err());
-    assert!(broker.statistics().destinations.is_empty());
-    assert_eq!(broker.statistics().published, 0);
+    assert!(statistics_of(&broker).destinations.is_empty());
+    assert_eq!(statistics_of(&broker).published, 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retained_message_is_delivered_to_later_subscribers() {
-    let mut config = open();
+    let mut config = MemoryConfig::default();
     config.max_retained_messages = 2;
-    let broker = Broker::new(config).unwrap();
+    let broker = broker_with(config);
     let (mut ann, mut bob) = (connect(&broker).await, connect(&broker).await);
     bob.subscribe("0", "/topic/a").await;
     for (destination, body) in [("/topic/a", "1"), ("/topic/a", "2"), ("/topic/b", "3")] {
@@ -140,15 +140,22 @@ async fn a_retained_message_is_delivered_to_later_subscribers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_no_message_is_retained() {
-    let broker = Broker::new(Config::default()).unwrap();
-    broker
-        .publish("/topic/a", Message::new("1").with_header("retain", "set"))
-        .await
-        .unwrap();
-    let mut messages = broker.subscribe("/topic/a").await.unwrap();
-    broker.publish("/topic/a", "2").await.unwrap();
-    assert_eq!(messages.next().await.unwrap().unwrap().body(), "2");
+async fn by_default_the_header_retain_is_refused() {
+    let broker = Broker::new(open()).unwrap();
+    let retained = || Message::new("1").with_header("retain", "set");
+    let error = broker.publish("/topic/a", retained()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "not-supported: This broker does not support the header retain."
+    );
+    let mut client = connect(&broker).await;
+    client
+        .expect_refusal(
+            send("/topic/a", "1").with_header("retain", "set"),
+            "not-supported",
+        )
+        .await;
+    assert_eq!(statistics_of(&broker).published, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,9 +165,9 @@ async fn a_slow_subscriber_meets_its_policy_and_does_not_delay_others() {
         (Overflow::DropOldest, Some("6")),
     ];
     for (overflow, dropped) in outcomes {
-        let mut config = open();
+        let mut config = MemoryConfig::default();
         config.mailbox = MailboxConfig::default().max_messages(4).overflow(overflow);
-        let broker = Broker::new(config).unwrap();
+        let broker = broker_with(config);
         let mut slow = connect(&broker).await;
         let mut quick = broker.subscribe("/topic/a").await.unwrap();
         slow.subscribe("0", "/topic/a").await;
@@ -203,7 +210,7 @@ async fn statistics_list_destinations_with_their_counts() {
     client.consume("4", "/queue/a").await;
     client.expect_message("1").await;
     client.publish("/queue/b", "1").await;
-    let statistics = broker.statistics();
+    let statistics = statistics_of(&broker);
     let listed: Vec<_> = statistics
         .destinations
         .iter()
@@ -238,8 +245,7 @@ async fn statistics_list_destinations_with_their_counts() {
         (3, 3, 1)
     );
     client.break_connection().await;
-    let remaining = broker
-        .statistics()
+    let remaining = statistics_of(&broker)
         .destinations
         .into_iter()
         .map(|it| it.destination.to_string());
@@ -248,5 +254,5 @@ async fn statistics_list_destinations_with_their_counts() {
         ["/queue/a", "/queue/b"],
         "queues stay until the idle timeout"
     );
-    assert_eq!(broker.statistics().temporary_queues, 0);
+    assert_eq!(statistics_of(&broker).temporary_queues, 0);
 }

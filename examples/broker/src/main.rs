@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use webstomp::{
     App, BoxError, ClientError, IntoSubscribeResponse, Json, Observe, Principal, Session, State,
     Topic,
-    broker::{Allow, Broker},
+    broker::{Allow, Broker, Memory, MemoryConfig},
     frame::{Headers, HeartBeat, Limits},
     server::{Listeners, Shutdown},
     session::{AppErrors, InvalidConfig, MailboxConfig, Sessions},
@@ -110,10 +110,9 @@ async fn bind(address: &str) -> Result<TcpListener, BoxError> {
 
 /// Topics and queues to which every client may send.
 fn broker(options: &Options) -> Result<Broker, InvalidConfig> {
-    let config = webstomp::broker::Config::default()
-        .send(Allow::Everybody)
-        .mailbox(mailbox(options));
-    Broker::new(config)
+    let config = webstomp::broker::Config::default().send(Allow::Everybody);
+    let engine = Memory::new(MemoryConfig::default().mailbox(mailbox(options)))?;
+    Broker::with_engine(config, engine)
 }
 
 /// The broker's destinations, and the one that the page subscribes to.

@@ -4,27 +4,7 @@ use super::trie::is_match;
 use crate::{Address, wire_size::wire_size};
 use std::collections::BTreeMap;
 use stomp_session::Message;
-
-/// The header of a message that sets or removes its topic's retained message.
-const RETAIN: &str = "retain";
-
-/// The effect of a message on its topic's retained message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RetainAction {
-    Keep,
-    Set,
-    Remove,
-}
-
-impl RetainAction {
-    pub(super) fn from_headers(message: &Message) -> RetainAction {
-        match message.headers().get(RETAIN) {
-            Some("set") => RetainAction::Set,
-            Some("remove") => RetainAction::Remove,
-            _ => RetainAction::Keep,
-        }
-    }
-}
+use tokio::time::Instant;
 
 /// The retained messages of the topics that were set most recently.
 #[derive(Debug, Default)]
@@ -40,6 +20,7 @@ pub(super) struct RetainedMessages {
 struct Entry {
     sequence: u64,
     message: Message,
+    expires_at: Option<Instant>,
 }
 
 impl RetainedMessages {
@@ -48,6 +29,7 @@ impl RetainedMessages {
         &mut self,
         topic: &Address,
         message: Message,
+        expires_at: Option<Instant>,
         max_messages: usize,
         max_bytes: usize,
     ) {
@@ -56,7 +38,12 @@ impl RetainedMessages {
         self.next_sequence += 1;
         self.bytes += wire_size(&message);
         self.by_age.insert(sequence, topic.clone());
-        self.entries.insert(topic, Entry { sequence, message });
+        let entry = Entry {
+            sequence,
+            message,
+            expires_at,
+        };
+        self.entries.insert(topic, entry);
         while self.entries.len() > max_messages
             || (self.bytes > max_bytes && self.entries.len() > 1)
         {
@@ -68,20 +55,30 @@ impl RetainedMessages {
     }
 
     pub(super) fn remove(&mut self, topic: &Address) {
-        if let Some(Entry { sequence, message }) = self.entries.remove(&topic.canonical()) {
+        if let Some(Entry {
+            sequence, message, ..
+        }) = self.entries.remove(&topic.canonical())
+        {
             self.by_age.remove(&sequence);
             self.bytes -= wire_size(&message);
         }
     }
 
-    /// The retained messages of all topics that match a subscription.
+    /// The retained messages of all topics that match a subscription, except expired ones. These stay until others
+    /// take their place: the bounds hold anyway.
     pub(super) fn matching(&self, pattern: &Address) -> Vec<Message> {
+        if self.entries.is_empty() {
+            return Vec::new();
+        }
+        let now = Instant::now();
         let is_matching = |topic: &Address| {
             topic.scope() == pattern.scope() && is_match(pattern.path(), topic.path())
         };
         self.entries
             .iter()
-            .filter(|(topic, _)| is_matching(topic))
+            .filter(|(topic, entry)| {
+                is_matching(topic) && entry.expires_at.is_none_or(|at| at > now)
+            })
             .map(|(_, entry)| entry.message.clone())
             .collect()
     }
@@ -101,8 +98,15 @@ mod tests {
     #[test]
     fn the_messages_that_were_set_most_recently_are_retained() {
         let mut retained = RetainedMessages::default();
-        let mut set =
-            |path, body| retained.set(&Address::topic(path), Message::new(body), 2, usize::MAX);
+        let mut set = |path, body| {
+            retained.set(
+                &Address::topic(path),
+                Message::new(body),
+                None,
+                2,
+                usize::MAX,
+            )
+        };
         set("a", "1");
         set("b.c", "2");
         set("a", "3");
@@ -128,6 +132,7 @@ mod tests {
             retained.set(
                 &Address::topic(path),
                 Message::new(vec![b'x'; 1_000]),
+                None,
                 10,
                 2_500,
             );
@@ -136,6 +141,7 @@ mod tests {
         retained.set(
             &Address::topic("d"),
             Message::new(vec![b'x'; 5_000]),
+            None,
             10,
             2_500,
         );

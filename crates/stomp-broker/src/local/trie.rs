@@ -50,6 +50,19 @@ impl<T> Trie<T> {
     }
 
     /// The value of a pattern.
+    pub(super) fn get(&self, pattern: &str) -> Option<&T> {
+        let mut node = &self.root;
+        for segment in segments(pattern) {
+            node = match segment {
+                _ if is_rest_wildcard(segment) => return node.rest_value.as_ref(),
+                _ if is_single_wildcard(segment) => node.wildcard_child.as_deref()?,
+                _ => node.children.get(segment)?,
+            };
+        }
+        node.value.as_ref()
+    }
+
+    /// The value of a pattern, mutable.
     pub(super) fn get_mut(&mut self, pattern: &str) -> Option<&mut T> {
         let mut node = &mut self.root;
         for segment in segments(pattern) {
@@ -157,7 +170,7 @@ impl<T> Node<T> {
 }
 
 /// Returns true if a pattern matches a path.
-pub(super) fn is_match(pattern: &str, path: &str) -> bool {
+pub(crate) fn is_match(pattern: &str, path: &str) -> bool {
     let mut path = segments(path);
     for segment in segments(pattern) {
         if is_rest_wildcard(segment) {

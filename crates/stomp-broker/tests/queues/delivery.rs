@@ -1,17 +1,18 @@
 //! Delivery: the order of messages and the turns of consumers.
 
 use super::{
-    support::{connect, connect_to, open},
+    support::{connect, connect_to, statistics_of},
     two_clients,
 };
 use std::time::Duration;
+use stomp_broker::MemoryConfig;
 use stomp_frame::Command;
 use stomp_testing::frames::{ack, send, subscribe_with_ack, unsubscribe};
 use tokio::time::advance;
 
 #[tokio::test(start_paused = true)]
 async fn messages_wait_for_a_consumer_in_order() {
-    let (broker, mut producer, mut consumer) = two_clients(open()).await;
+    let (broker, mut producer, mut consumer) = two_clients(MemoryConfig::default()).await;
     producer.publish_numbers(0..3).await;
     consumer.consume("0", "/queue/q").await;
     for message in consumer.expect_numbers(0..3, false).await {
@@ -28,12 +29,12 @@ async fn messages_wait_for_a_consumer_in_order() {
     other.break_connection().await;
     producer.consume("0", "/queue/q").await;
     producer.expect_nothing().await;
-    assert_eq!(broker.statistics().delivered, 4);
+    assert_eq!(statistics_of(&broker).delivered, 4);
 }
 
 #[tokio::test(start_paused = true)]
 async fn consumers_take_turns() {
-    let (broker, mut producer, mut one) = two_clients(open()).await;
+    let (broker, mut producer, mut one) = two_clients(MemoryConfig::default()).await;
     let mut two = connect(&broker).await;
     one.consume("0", "/queue/q").await;
     two.consume("0", "/queue/q").await;
@@ -46,7 +47,7 @@ async fn consumers_take_turns() {
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_is_divided_equally_among_the_consumers() {
-    let (broker, mut producer, mut one) = two_clients(open()).await;
+    let (broker, mut producer, mut one) = two_clients(MemoryConfig::default()).await;
     let mut two = connect(&broker).await;
     one.consume("0", "/queue/q").await;
     two.consume("0", "/queue/q").await;
@@ -63,7 +64,7 @@ async fn a_burst_is_divided_equally_among_the_consumers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_consumer_without_credit_gets_nothing() {
-    let (_, mut busy, mut idle) = two_clients(open()).await;
+    let (_, mut busy, mut idle) = two_clients(MemoryConfig::default()).await;
     busy.receipt(subscribe_with_ack("0", "/queue/q", "client").with_header("prefetch-count", "1"))
         .await;
     busy.send(send("/queue/q", "0")).await;
@@ -85,7 +86,7 @@ async fn a_consumer_without_credit_gets_nothing() {
 /// The session of the notified consumer does not poll it: another subscription has used up the credit.
 #[tokio::test(start_paused = true)]
 async fn a_notified_consumer_that_does_not_poll_is_passed_over() {
-    let (broker, mut producer, mut other) = two_clients(open()).await;
+    let (broker, mut producer, mut other) = two_clients(MemoryConfig::default()).await;
     let mut config = stomp_session::Config::default();
     config.max_unacked_bytes = 1;
     let mut spent = connect_to(broker.clone(), config.into()).await;
