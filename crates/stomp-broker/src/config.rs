@@ -83,7 +83,8 @@ impl Default for Config {
 /// The consequence for a subscription that misses messages.
 ///
 /// A subscription misses messages when its mailbox is full and drops some (see [`Gap::Dropped`]), or when its engine
-/// cannot tell how many are missing, such as after a lost connection (see [`Gap::Unknown`]).
+/// cannot tell how many are missing, such as after a lost connection (see [`Gap::Unknown`]). A message that
+/// [`Overflow::Conflate`](stomp_session::Overflow::Conflate) replaces counts as dropped.
 ///
 /// [`Gap::Dropped`]: stomp_session::Gap::Dropped
 /// [`Gap::Unknown`]: stomp_session::Gap::Unknown

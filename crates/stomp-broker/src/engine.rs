@@ -27,19 +27,19 @@ use tokio::sync::watch;
 ///
 /// # Topics
 ///
-/// - Each subscriber gets each message that is published after its subscription began, once for each subscription that
-///   matches. There are no copies for senders to exclude: a session gets its own messages.
+/// - Each subscription gets each matching message that is published after it began, exactly once. A session also gets
+///   its own messages.
 /// - The messages of a caller that awaits each future before its next call arrive in order. Messages of several callers
 ///   have no common order.
 /// - Addresses with the same [segments](Address::segments) are the same topic. Those of a principal are different from
 ///   those of others and from shared ones.
 /// - If messages of a subscription are lost, or may be, its next delivery has a [gap](stomp_session::Delivery::with_gap),
-///   or its stream fails. None is lost silently.
-/// - A retained message is the first that a later subscriber of its topic gets: the last one that was
-///   [set](crate::Retain::Set), if neither removed nor expired. A subscriber gets a message that is published meanwhile
-///   exactly once, either as the retained message or as a later one.
-/// - A message that has [expired](Publication::expires) when it is published is accepted and not delivered. One that
-///   expires in the mailbox of a subscriber is.
+///   or its stream fails. No message is lost silently.
+/// - A new subscription begins with the retained message of each matching topic: the last one that was
+///   [set](crate::Retain::Set), unless it was removed or has expired. A message that is published while a subscription
+///   begins is delivered exactly once, either as the retained message or as a later one.
+/// - A message that has [expired](Publication::expires) when it is published is accepted and not delivered. A message
+///   that expires while it waits for a slow subscriber is still delivered.
 ///
 /// # Queues
 ///
@@ -134,8 +134,8 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// Removes a queue with its messages and its [declared](Engine::declare) settings, and completes with the number of
-    /// messages that waited: 0 if there is no such queue. The streams of its consumers end, and what they hold does not
-    /// return. The next message or subscription creates the queue again.
+    /// messages that waited: 0 if there is no such queue. The streams of its consumers end, and their deliveries that are
+    /// not settled do not return. The next message or subscription creates the queue again.
     ///
     /// # Errors
     ///
@@ -172,8 +172,8 @@ pub trait Engine: Send + Sync + 'static {
 /// Dropping it releases everything that was reserved, and publishes nothing. That includes a drop while a future of
 /// [`prepare`](EngineTransaction::prepare) is not complete.
 pub trait EngineTransaction: Send {
-    /// Adds a message. Completes when it is sure that the message will not make the commit fail: its room is reserved,
-    /// or the engine's system decides at the commit.
+    /// Adds a message. Completes when its room is reserved, so that the commit cannot fail for lack of room; or at once,
+    /// if the engine's system checks the whole transaction at the commit.
     ///
     /// # Errors
     ///
@@ -185,8 +185,8 @@ pub trait EngineTransaction: Send {
     ///
     /// # Errors
     ///
-    /// If the future fails, no message is published, with `engine-unavailable`; unless the system has accepted them and
-    /// its confirmation was lost. Then all are.
+    /// The future fails with `engine-unavailable`. Then no message is published; or all are, if the engine's system has
+    /// accepted them and its confirmation was lost.
     fn commit(self: Box<Self>) -> EngineFuture<()>;
 }
 

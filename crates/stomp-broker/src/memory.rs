@@ -67,6 +67,7 @@ impl Memory {
     ) -> Result<Option<FanOut>, ClientError> {
         let activity = &self.0.activity;
         let fan_out = if publication.has_expired() {
+            self.0.groups.check_open()?;
             activity.expired.add(1);
             None
         } else {

@@ -36,7 +36,7 @@ pub(crate) fn prepare(
     let mut transaction = lock(&slot);
     match &mut *transaction {
         Some(transaction) => transaction.prepare(to, publication),
-        // Unreachable: the commit runs after the last message.
+        // The commit runs after the last message, so this does not happen.
         None => EngineFuture::ready(Err(shut_down_error())),
     }
 }

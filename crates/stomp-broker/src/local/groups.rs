@@ -182,6 +182,11 @@ impl Groups {
         drop(state);
     }
 
+    /// Returns an error after [`Groups::close`].
+    pub(crate) fn check_open(&self) -> Result<(), ClientError> {
+        self.read().check_open()
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.0.state.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -120,6 +120,7 @@ impl Queues {
         } = publication;
         let expires_at = expires.and_then(deadline);
         if expires_at.is_some_and(|at| at <= Instant::now()) {
+            self.check_open()?;
             self.count_published(to);
             activity.expired.add(1);
             return Ok(None);

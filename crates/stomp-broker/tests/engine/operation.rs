@@ -18,6 +18,7 @@ async fn after_a_shutdown_all_calls_fail() {
     let broker = Broker::with_engine(open(), engine.clone()).unwrap();
     let (topic, queue) = (Address::topic("a"), Address::queue("a"));
     let publication = || Publication::new(Message::new("1"));
+    let expired = || Message::new("1").with_header("expires", "1");
     let mut transaction = engine.begin();
     for to in [&topic, &queue] {
         transaction.prepare(to, publication()).await.unwrap();
@@ -46,6 +47,8 @@ async fn after_a_shutdown_all_calls_fail() {
             .await
             .unwrap_err(),
         broker.publish("/queue/a", "1").await.unwrap_err(),
+        broker.publish("/topic/a", expired()).await.unwrap_err(),
+        broker.publish("/queue/a", expired()).await.unwrap_err(),
         broker.subscribe("/topic/a").await.map(drop).unwrap_err(),
         broker.subscribe("/queue/a").await.map(drop).unwrap_err(),
         broker
