@@ -1,4 +1,4 @@
-//! What an engine does not declare is refused, and nothing reaches it.
+//! Whatever an engine does not declare is refused, and nothing reaches it.
 
 use crate::{
     scripted::{Minimal, Scripted},
