@@ -89,7 +89,7 @@
 //! |---|---|
 //! | the service, and publishing from the application | [`Broker`] |
 //! | settings | [`Config`], [`Allow`], [`OnGap`] |
-//! | the syntax of destinations, for sessions | [`syntax`](syntax()) |
+//! | the syntax of destinations, for sessions | [`destination_syntax`] |
 //! | the engine in memory | [`Memory`], [`MemoryConfig`], [`QueueSettings`], [`QueueOverflow`] |
 //! | operation | [`Statistics`], [`Health`], [`EventStream`], [`Event`] |
 //! | engines | [`Engine`], [`EngineTransaction`], [`EngineFuture`], [`Capabilities`] |
@@ -143,7 +143,7 @@ pub use publication::{Publication, Retain};
 pub use queue_settings::{QueueOverflow, QueueSettings};
 pub use statistics::{DestinationStatistics, Statistics};
 pub use subscribe_request::SubscribeRequest;
-pub use syntax::syntax;
+pub use syntax::destination_syntax;
 
 /// Compiles and runs the example of the README.
 #[cfg(doctest)]

@@ -11,25 +11,25 @@ use stomp_session::{DestinationSyntax, PrefixSyntax};
 /// | prefix | separators | patterns |
 /// |---|---|---|
 /// | `/topic/`, `/user/` | `/` and `.` | yes |
-/// | `/queue/` | `/` and `.` | no |
-/// | `/temp-queue/` | `/` | no |
+/// | `/queue/`, `/temp-queue/` | `/` and `.` | no |
 ///
 /// ```
-/// # fn main() -> Result<(), stomp_session::InvalidDestination> {
-/// let syntax = stomp_broker::syntax();
+/// use stomp_broker::destination_syntax;
 ///
-/// assert_eq!(syntax.parse("/queue/orders.eu")?, syntax.parse("/queue/orders/eu")?);
-/// assert!(syntax.parse("/topic/orders.*")?.is_pattern());
-/// assert!(syntax.parse("/queue/orders.*").is_err());
+/// # fn main() -> Result<(), stomp_session::InvalidDestination> {
+/// let syntax = destination_syntax();
+/// assert_eq!(syntax.parse("/queue/a.b")?, syntax.parse("/queue/a/b")?);
+/// assert!(syntax.parse("/topic/a.*")?.is_pattern());
+/// assert!(syntax.parse("/queue/a.*").is_err());
 /// # Ok(())
 /// # }
 /// ```
 #[must_use]
-pub fn syntax() -> DestinationSyntax {
-    let topics = PrefixSyntax::dotted().with_patterns();
+pub fn destination_syntax() -> DestinationSyntax {
+    let dotted = PrefixSyntax::dotted();
     DestinationSyntax::default()
-        .with_prefix(prefix::TOPIC, topics)
-        .with_prefix(prefix::USER, topics)
-        .with_prefix(prefix::QUEUE, PrefixSyntax::dotted())
-        .with_prefix(prefix::TEMPORARY, PrefixSyntax::default())
+        .with_prefix(prefix::TOPIC, dotted.with_patterns())
+        .with_prefix(prefix::USER, dotted.with_patterns())
+        .with_prefix(prefix::QUEUE, dotted)
+        .with_prefix(prefix::TEMPORARY, dotted)
 }

@@ -151,7 +151,7 @@ impl<S: Clone + Send + 'static> App<S> {
     /// Mounts a broker: it handles `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…`. The app's
     /// own routes under these prefixes take precedence.
     ///
-    /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::syntax()), whatever
+    /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::destination_syntax()), whatever
     /// [`Config::destinations`](stomp_session::Config::destinations) says about them. An app's own route there gets all
     /// spellings of a destination: a route for `/topic/rooms/{room}` gets `/topic/rooms.lobby` too. A subscription to a
     /// pattern that covers destinations of an own `subscribe` route is refused, see
@@ -183,7 +183,7 @@ impl<S: Clone + Send + 'static> App<S> {
                 self.router = self.router.route_service(command, pattern, broker.clone());
             }
         }
-        self.destinations = self.destinations.merge(&stomp_broker::syntax());
+        self.destinations = self.destinations.merge(&stomp_broker::destination_syntax());
         self
     }
 
