@@ -89,6 +89,7 @@
 //! |---|---|
 //! | the service, and publishing from the application | [`Broker`] |
 //! | settings | [`Config`], [`Allow`], [`OnGap`] |
+//! | permissions of clients | [`Rules`], [`Who`], [`Action`] |
 //! | the syntax of destinations, for sessions | [`destination_syntax`] |
 //! | the engine in memory | [`Memory`], [`MemoryConfig`], [`QueueSettings`], [`QueueOverflow`] |
 //! | operation | [`Statistics`], [`Health`], [`EventStream`], [`Event`] |
@@ -120,6 +121,7 @@ mod activity;
 mod deadline;
 mod gaps;
 mod queue;
+mod rules;
 mod send;
 mod syntax;
 mod temporary_names;
@@ -141,6 +143,7 @@ pub use memory::Memory;
 pub use memory_config::MemoryConfig;
 pub use publication::{Publication, Retain};
 pub use queue_settings::{QueueOverflow, QueueSettings};
+pub use rules::{Action, Rules, Who};
 pub use statistics::{DestinationStatistics, Statistics};
 pub use subscribe_request::SubscribeRequest;
 pub use syntax::destination_syntax;
