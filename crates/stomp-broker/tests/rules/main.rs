@@ -7,6 +7,7 @@
 )]
 
 mod decisions;
+mod properties;
 
 use std::sync::LazyLock;
 use stomp_broker::{Action, Rules, destination_syntax};
