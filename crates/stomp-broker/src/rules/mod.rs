@@ -35,18 +35,22 @@ use stomp_session::InvalidConfig;
 ///
 /// let syntax = destination_syntax();
 /// # let request = Request::new(Frame::new(Command::Subscribe));
-/// let ann = Principal::new("ann");
-/// let ann_may = |action, text: &'static str| {
+/// let may = |client: &Principal, action, text: &'static str| {
 ///     let destination = syntax.parse(text).unwrap();
-///     rules.check(action, &destination, Some(&ann), &request).is_ok()
+///     rules.check(action, &destination, Some(client), &request).is_ok()
 /// };
-/// assert!(ann_may(Action::Subscribe, "/topic/users.ann.mail"));
-/// assert!(ann_may(Action::Subscribe, "/topic/users/ann/mail"));
-/// assert!(ann_may(Action::Subscribe, "/topic/users.ann.>"));
+/// let ann = Principal::new("ann");
+/// assert!(may(&ann, Action::Subscribe, "/topic/users.ann.mail"));
+/// assert!(may(&ann, Action::Subscribe, "/topic/users/ann/mail"));
+/// assert!(may(&ann, Action::Subscribe, "/topic/users.ann.>"));
 ///
-/// assert!(!ann_may(Action::Subscribe, "/topic/users.bob.mail"));
-/// assert!(!ann_may(Action::Subscribe, "/topic/users.*.mail"));
-/// assert!(!ann_may(Action::Send, "/topic/users.ann.mail"));
+/// assert!(!may(&ann, Action::Subscribe, "/topic/users.bob.mail"));
+/// assert!(!may(&ann, Action::Subscribe, "/topic/users.*.mail"));
+/// assert!(!may(&ann, Action::Send, "/topic/users.ann.mail"));
+///
+/// let root = Principal::new("root").with_role("staff");
+/// assert!(may(&root, Action::Send, "/topic/users.ann.mail"));
+/// assert!(!may(&root, Action::Subscribe, "/topic/users.ann.mail"));
 /// # Ok(())
 /// # }
 /// ```

@@ -103,7 +103,7 @@ impl Who {
             Who::Anybody => true,
             Who::Authenticated => principal.is_some(),
             Who::Principal(name) => principal.is_some_and(|client| client.name() == &**name),
-            Who::Role(role) => principal.is_some_and(|client| has_role(client, role)),
+            Who::Role(role) => principal.is_some_and(|client| client.has_role(role)),
             Who::AnyOf(all) => all.iter().any(|who| who.includes(principal, ask)),
             Who::When(predicate) => ask(predicate),
         }
@@ -129,9 +129,4 @@ impl fmt::Debug for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
     }
-}
-
-/// Returns true if the principal has this role.
-fn has_role(_principal: &Principal, _role: &str) -> bool {
-    false
 }

@@ -28,15 +28,29 @@ fn check(
     destination: &str,
     name: Option<&str>,
 ) -> Result<(), ClientError> {
+    check_as(
+        rules,
+        action,
+        destination,
+        name.map(Principal::new).as_ref(),
+    )
+}
+
+fn check_as(
+    rules: &Rules,
+    action: Action,
+    destination: &str,
+    principal: Option<&Principal>,
+) -> Result<(), ClientError> {
     let request = Request::new(Frame::new(Command::Send));
-    let principal = name.map(Principal::new);
-    rules.check(action, &parse(destination), principal.as_ref(), &request)
+    rules.check(action, &parse(destination), principal, &request)
 }
 
 /// The code of a refusal, or "ok".
 fn code(rules: &Rules, action: Action, destination: &str, name: Option<&str>) -> String {
-    match check(rules, action, destination, name) {
-        Ok(()) => "ok".to_owned(),
-        Err(error) => error.code().to_owned(),
-    }
+    code_of(check(rules, action, destination, name))
+}
+
+fn code_of(answer: Result<(), ClientError>) -> String {
+    answer.map_or_else(|error| error.code().to_owned(), |()| "ok".to_owned())
 }
