@@ -10,6 +10,7 @@ use crate::{
 };
 use std::panic::Location;
 use stomp_frame::Command;
+use stomp_session::DestinationSyntax;
 use tower::Layer;
 
 /// Handlers by command and destination.
@@ -57,6 +58,7 @@ use tower::Layer;
 pub struct Router<S = ()> {
     entries: Vec<Entry<S>>,
     needs_policies: bool,
+    destinations: DestinationSyntax,
 }
 
 /// A route that can be made as soon as the state is known.
@@ -71,6 +73,7 @@ impl<S: Clone + Send + 'static> Router<S> {
         Router {
             entries: Vec::new(),
             needs_policies: false,
+            destinations: DestinationSyntax::default(),
         }
     }
 
@@ -181,6 +184,17 @@ impl<S: Clone + Send + 'static> Router<S> {
     pub fn merge(mut self, router: Router<S>) -> Router<S> {
         self.entries.extend(router.entries);
         self.needs_policies |= router.needs_policies;
+        self.destinations(router.destinations)
+    }
+
+    /// Adds a syntax by which sessions must parse destinations, because some routes depend on it. For a prefix that has
+    /// one already, the new one replaces it.
+    ///
+    /// It goes with the routes into other routers. Its prefixes are those of whole destinations: [`nest`](Router::nest)
+    /// does not change them. The session's [`Config::destinations`](stomp_session::Config::destinations) must contain
+    /// [`Routes::destinations`].
+    pub fn destinations(mut self, syntax: DestinationSyntax) -> Router<S> {
+        self.destinations = self.destinations.merge(&syntax);
         self
     }
 
@@ -272,6 +286,7 @@ impl<S> Router<S> {
         let Router {
             entries,
             needs_policies,
+            destinations,
         } = self.into_buildable();
         let mut table = Table::new();
         let mut errors = Vec::new();
@@ -292,7 +307,7 @@ impl<S> Router<S> {
             }
         }
         RouteErrors::check(errors)?;
-        Ok(Routes::new(table))
+        Ok(Routes::new(table, destinations))
     }
 }
 
@@ -336,6 +351,7 @@ impl<S> Router<S> {
         Router {
             entries: self.entries.into_iter().map(change).collect(),
             needs_policies: self.needs_policies,
+            destinations: self.destinations,
         }
     }
 }

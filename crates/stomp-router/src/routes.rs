@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll},
 };
 use stomp_frame::Command;
-use stomp_session::{BoxError, Params, Request, Response};
+use stomp_session::{BoxError, DestinationSyntax, Params, Request, Response};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 /// The routes of a router as a service, possibly wrapped in layers. Clones share the routes.
@@ -25,17 +25,25 @@ use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 pub struct Routes {
     matcher: Matcher,
     layered: Option<BoxCloneSyncService<Request, Response, BoxError>>,
+    destinations: DestinationSyntax,
 }
 
 impl Routes {
-    pub(crate) fn new(table: Table) -> Routes {
+    pub(crate) fn new(table: Table, destinations: DestinationSyntax) -> Routes {
         Routes {
             matcher: Matcher {
                 table: Arc::new(table),
                 last: None,
             },
             layered: None,
+            destinations,
         }
+    }
+
+    /// The syntax that sessions need for these routes: see [`Router::destinations`](crate::Router::destinations).
+    #[must_use]
+    pub fn destinations(&self) -> &DestinationSyntax {
+        &self.destinations
     }
 
     /// Wraps all routes in a tower layer. The layer sees every request, also those without a route.
@@ -52,8 +60,10 @@ impl Routes {
             table: Arc::clone(&self.matcher.table),
             last: None,
         };
+        let destinations = self.destinations.clone();
         Routes {
             matcher,
+            destinations,
             layered: Some(BoxCloneSyncService::new(
                 layer.layer(self).map_err(Into::into),
             )),

@@ -1,13 +1,12 @@
 //! `App`: routes, settings and layers of one server.
 
+use crate::broker_routes;
 use std::fmt;
 use stomp_broker::Broker;
-use stomp_frame::Command;
 use stomp_router::{
     Handler, IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, RouteService, Router,
     Routes, SessionRoutes, SessionService,
 };
-use stomp_session::DestinationSyntax;
 use tower::Layer;
 
 /// A STOMP server: a [`Router`] with middleware and with the settings of sessions and connections.
@@ -20,8 +19,6 @@ pub struct App<S = ()> {
     pub(crate) layers: Vec<Box<dyn FnOnce(Routes) -> Routes + Send>>,
     pub(crate) session_layers: Vec<SessionLayer>,
     pub(crate) session: stomp_session::Config,
-    /// Syntax that is added to that of `session`.
-    pub(crate) destinations: DestinationSyntax,
     pub(crate) server: stomp_server::Config,
 }
 
@@ -149,7 +146,11 @@ impl<S: Clone + Send + 'static> App<S> {
     }
 
     /// Mounts a broker: it handles `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…`. The app's
-    /// own routes under these prefixes take precedence.
+    /// own routes under these prefixes take precedence. [`broker_routes`] has the same routes as a router, for layers
+    /// around them.
+    ///
+    /// The broker's [rules](stomp_broker::Rules) decide who may send and subscribe. They count as the
+    /// [policy](Router::policy) of its routes.
     ///
     /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::destination_syntax()), whatever
     /// [`Config::destinations`](stomp_session::Config::destinations) says about them. An app's own route there gets all
@@ -162,7 +163,7 @@ impl<S: Clone + Send + 'static> App<S> {
     ///
     /// # fn main() -> Result<(), webstomp::BoxError> {
     /// let broker = Broker::new(Default::default())?;
-    /// // Clients may subscribe. Only the application sends, from anywhere.
+    /// // By default, clients subscribe to topics. Only the application sends, from anywhere.
     /// let app: App = App::new().broker(&broker);
     /// # let _ = async {
     /// broker.publish("/topic/news", "It works.").await?;
@@ -172,19 +173,8 @@ impl<S: Clone + Send + 'static> App<S> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn broker(mut self, broker: &Broker) -> App<S> {
-        for pattern in [
-            "/topic/{*path}",
-            "/queue/{*path}",
-            "/user/{*path}",
-            "/temp-queue/{*path}",
-        ] {
-            for command in [Command::Send, Command::Subscribe] {
-                self.router = self.router.route_service(command, pattern, broker.clone());
-            }
-        }
-        self.destinations = self.destinations.merge(&stomp_broker::destination_syntax());
-        self
+    pub fn broker(self, broker: &Broker) -> App<S> {
+        self.merge(broker_routes(broker))
     }
 
     /// Wraps a tower layer around the whole app, once. It sees every request of every session: also requests without a
@@ -228,7 +218,6 @@ impl<S: Clone + Send + 'static> App<S> {
             layers,
             session_layers,
             session,
-            destinations,
             server,
         } = self;
         App {
@@ -236,7 +225,6 @@ impl<S: Clone + Send + 'static> App<S> {
             layers,
             session_layers,
             session,
-            destinations,
             server,
         }
     }
@@ -255,7 +243,6 @@ impl<S> From<Router<S>> for App<S> {
             layers: Vec::new(),
             session_layers: Vec::new(),
             session: stomp_session::Config::default(),
-            destinations: DestinationSyntax::default(),
             server: stomp_server::Config::default(),
         }
     }

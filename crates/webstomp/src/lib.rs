@@ -528,10 +528,12 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod broker_routes;
 mod serve;
 mod startup_error;
 
 pub use app::App;
+pub use broker_routes::broker_routes;
 pub use startup_error::StartupError;
 
 // Inlined, so that the documentation of this crate contains and finds everything that it re-exports.

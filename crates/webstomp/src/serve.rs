@@ -94,10 +94,10 @@ impl<S> App<S> {
             .layers
             .into_iter()
             .fold(routes, |routes, layer| layer(routes));
-        // The broker's syntax replaces what the settings say about its prefixes: all of its destinations must be parsed
-        // by the rules that the broker follows.
+        // The syntax of the routes replaces what the settings say about its prefixes: all destinations of a broker must
+        // be parsed by the syntax that the broker follows.
         let mut session = self.session;
-        session.destinations = session.destinations.merge(&self.destinations);
+        session.destinations = session.destinations.merge(routes.destinations());
         Ok((
             SessionRunner::new(routes, self.session_layers, session),
             self.server,
