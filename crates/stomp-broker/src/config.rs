@@ -1,22 +1,23 @@
 //! The settings of a broker.
 
-use std::{fmt, sync::Arc};
-use stomp_session::{InvalidConfig, Request};
+use crate::Rules;
+use stomp_session::InvalidConfig;
 
 /// The settings of a broker, whatever its engine. The in-memory engine has its own: [`MemoryConfig`](crate::MemoryConfig).
 ///
 /// ```
-/// use stomp_broker::{Allow, Config};
+/// use stomp_broker::{Config, Rules, Who};
 ///
-/// let config = Config::default().send(Allow::Everybody).max_wildcards(1);
+/// let rules = Rules::default().send("/topic/>", Who::Authenticated);
+/// let config = Config::default().rules(rules).max_wildcards(1);
 /// assert!(config.validate().is_ok());
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// The clients that may `SEND`. A client that has the name of a reply's destination may always send there. Default:
-    /// [`Allow::Nobody`].
-    pub send: Allow,
+    /// The clients that may send and subscribe, by destination. Default: [`Rules::default`], by which clients send
+    /// nowhere, and subscribe to topics and to what is their own.
+    pub rules: Rules,
     /// Maximum number of segments of a topic or pattern. Default: 16.
     pub max_segments: usize,
     /// Maximum number of wildcards in a pattern. 0 allows no patterns.
@@ -49,7 +50,7 @@ pub(crate) use setters;
 
 setters! {
     Config {
-        send: Allow,
+        rules: Rules,
         max_segments: usize,
         max_wildcards: usize,
         max_temporary_queues: usize,
@@ -62,8 +63,9 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If [`Config::max_segments`] is 0: no message could be sent.
+    /// If [`Rules::validate`] fails, or if [`Config::max_segments`] is 0: no message could be sent.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
+        self.rules.validate()?;
         InvalidConfig::reject_zero("max_segments", self.max_segments)
     }
 }
@@ -71,7 +73,7 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            send: Allow::Nobody,
+            rules: Rules::default(),
             max_segments: 16,
             max_wildcards: 3,
             max_temporary_queues: 16,
@@ -102,51 +104,21 @@ pub enum OnGap {
     Close,
 }
 
-/// The clients that a setting permits.
-#[derive(Clone, Default)]
-#[non_exhaustive]
-pub enum Allow {
-    /// No client. Only the application's own code may.
-    #[default]
-    Nobody,
-    /// All clients.
-    Everybody,
-    /// The clients for whose requests this function returns true. It must not block, since its session waits for it.
-    If(Arc<dyn Fn(&Request) -> bool + Send + Sync>),
-}
-
-impl Allow {
-    /// Creates [`Allow::If`] from a function or closure.
-    pub fn when(is_allowed: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Allow {
-        Allow::If(Arc::new(is_allowed))
-    }
-
-    pub(crate) fn allows(&self, request: &Request) -> bool {
-        match self {
-            Allow::Nobody => false,
-            Allow::Everybody => true,
-            Allow::If(is_allowed) => is_allowed(request),
-        }
-    }
-}
-
-impl fmt::Debug for Allow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Allow::Nobody => "Nobody",
-            Allow::Everybody => "Everybody",
-            Allow::If(_) => "If(…)",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Who;
 
     #[test]
     fn the_default_settings_are_valid() {
         assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn invalid_rules_are_reported() {
+        let rules = Rules::default().send("/topic/a..b", Who::Anybody);
+        let error = Config::default().rules(rules).validate().unwrap_err();
+        assert_eq!(error.setting(), "rules");
     }
 
     #[test]

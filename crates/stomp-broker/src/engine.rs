@@ -31,8 +31,8 @@ use tokio::sync::watch;
 ///   its own messages.
 /// - The messages of a caller that awaits each future before its next call arrive in order. Messages of several callers
 ///   have no common order.
-/// - Addresses with the same [segments](Address::segments) are the same topic. Those of a principal are different from
-///   those of others and from shared ones.
+/// - Addresses that are equal are the same topic, however they were spelled. Those of a principal are different from those
+///   of others and from shared ones.
 /// - If messages of a subscription are lost, or may be, its next delivery has a [gap](stomp_session::Delivery::with_gap),
 ///   or its stream fails. No message is lost silently.
 /// - A new subscription begins with the retained message of each matching topic: the last one that was
@@ -43,6 +43,7 @@ use tokio::sync::watch;
 ///
 /// # Queues
 ///
+/// - Addresses that are equal are the same queue, however they were spelled.
 /// - A message that was accepted stays in its queue until a consumer acknowledges it, it expires, or it becomes a dead
 ///   letter. It is delivered to one consumer at a time.
 /// - A delivery that is settled as anything but [`Acked`](stomp_session::Settlement::Acked) returns to its place. It is

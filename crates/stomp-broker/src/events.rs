@@ -185,7 +185,7 @@ mod tests {
 
     fn event(path: &str) -> Event {
         Event::Published {
-            address: Address::topic(path.to_owned()),
+            address: Address::topic(path),
         }
     }
 

@@ -4,15 +4,17 @@
 //! directly, or an application can mount it for its destinations.
 //!
 //! ```
-//! use stomp_broker::{Allow, Broker, Config};
+//! use stomp_broker::{Broker, Config, Rules, Who, destination_syntax};
 //! use stomp_session::Session;
 //! # use stomp_socket::Socket;
 //!
 //! # fn example(socket: Socket) -> Result<(), stomp_session::InvalidConfig> {
-//! let config = Config::default().send(Allow::when(|request| request.principal().is_some()));
-//! let broker = Broker::new(config)?;
+//! // Clients subscribe to all topics. Those that have logged in send to some.
+//! let rules = Rules::default().send("/topic/rooms.>", Who::Authenticated);
+//! let broker = Broker::new(Config::default().rules(rules))?;
 //!
-//! let (_, _, connection) = Session::new(socket, stomp_session::Config::default());
+//! let settings = stomp_session::Config::default().destinations(destination_syntax());
+//! let (_, _, connection) = Session::new(socket, settings);
 //! tokio::spawn(connection.run(broker.clone()));
 //! # Ok(())
 //! # }
@@ -27,10 +29,20 @@
 //! | `/user/…` | all subscribed sessions of the same principal, and no other |
 //! | `/temp-queue/…` | the session that owns the queue; other sessions send to it by the name in `reply-to` |
 //!
-//! In `/topic/PATH` and `/user/PATH`, both `/` and `.` separate the segments of the path: `/topic/a.b` and
-//! `/topic/a/b` are the same topic. A subscription may be a pattern. `*` matches any one segment; `>` or `#`, as the
-//! last segment, matches any number of segments, including none: `/topic/stocks.*`, `/topic/stocks.>`. A `MESSAGE`
-//! names the destination that it was sent to. Queues have no patterns.
+//! Both `/` and `.` separate the segments of a destination: `/queue/a.b` and `/queue/a/b` are the same queue. No segment is
+//! empty. Case is significant, and percent signs are not decoded. [`destination_syntax`] is this syntax, for sessions.
+//!
+//! A subscription to topics may be a pattern. `*` matches any one segment; `>` or `#`, as the last segment, matches any
+//! number of segments, including none: `/topic/stocks.*`, `/topic/stocks.>`. Queues have no patterns.
+//!
+//! A `MESSAGE` names the destination that it was sent to, for subscriptions to patterns. Other subscribers see the
+//! destination as they wrote it.
+//!
+//! # Permissions
+//!
+//! [`Config::rules`] decide who may send and subscribe, and to which destinations. By default, clients send nowhere, and
+//! subscribe to topics and to what is their own: their `/user/…` and `/temp-queue/…`. So every queue, also that for dead
+//! letters, needs a rule. [`Rules`] has examples.
 //!
 //! # Topics
 //!
@@ -61,6 +73,10 @@
 //! The broker rewrites the header to a name that nobody can guess, and any client that has this name may send to it.
 //! The queue exists while its session is subscribed to it; later replies are dropped without an error.
 //!
+//! A client may write any destination into `reply-to`. A service that replies as a client is bound to its own rules, but
+//! the application is not: before it publishes to the `reply-to` of a message, it must check that this begins with
+//! `/temp-queue/`. Otherwise clients can make it publish where they may not.
+//!
 //! # Engines
 //!
 //! An [`Engine`] carries the messages: [`Memory`] within this process, or another one over a system that connects several
@@ -73,22 +89,29 @@
 //! | code | cause |
 //! |---|---|
 //! | `not-found` | the broker has no such destination |
-//! | `bad-destination` | the destination has too many segments or wildcards, or wildcards where none are allowed |
-//! | `bad-request` | a header has an invalid value |
-//! | `forbidden` | [`Config::send`] does not allow the `SEND` |
-//! | `login-required` | `/user/…` needs a session with a principal |
+//! | `bad-destination` | the destination has an empty segment, too many segments or wildcards, or wildcards where none are allowed |
+//! | `bad-request` | the header `retain`, `expires`, `durable` or `exclusive` has an invalid value |
+//! | `forbidden` | [`Config::rules`] do not allow it, or not for everything that the pattern matches |
+//! | `login-required` | the same, for a client without a principal that might be allowed after a login |
 //! | `queue-full` | the queue is full, or all queues together are |
 //! | `not-supported` | the engine does not support the kind of destination, the header, or transactions |
 //! | `engine-unavailable` | the engine is shut down, or cannot reach its system |
 //! | `gap` | a subscription ends because messages are missing, see [`Config::on_gap`] |
 //! | `too-many-destinations` | the limit of destinations, or of the session's temporary queues, is reached |
 //!
+//! # Headers
+//!
+//! The headers that STOMP does not define, such as `expires` and `redelivered`, are
+//! [listed in the guide of `webstomp`](https://docs.rs/webstomp/latest/webstomp/#extensions-of-the-protocol), with those
+//! of sessions.
+//!
 //! # Items
 //!
 //! | topic | items |
 //! |---|---|
 //! | the service, and publishing from the application | [`Broker`] |
-//! | settings | [`Config`], [`Allow`], [`OnGap`] |
+//! | destinations of the application | [`IntoDestination`] |
+//! | settings | [`Config`], [`OnGap`] |
 //! | permissions of clients | [`Rules`], [`Who`], [`Action`] |
 //! | the syntax of destinations, for sessions | [`destination_syntax`] |
 //! | the engine in memory | [`Memory`], [`MemoryConfig`], [`QueueSettings`], [`QueueOverflow`] |
@@ -103,6 +126,7 @@ mod address;
 mod administration;
 mod broker;
 mod config;
+mod into_destination;
 mod publication;
 mod statistics;
 mod subscribe_request;
@@ -134,11 +158,12 @@ pub mod local;
 pub use address::{Address, Scope};
 pub use broker::Broker;
 pub use capabilities::Capabilities;
-pub use config::{Allow, Config, OnGap};
+pub use config::{Config, OnGap};
 pub use engine::{Engine, EngineTransaction};
 pub use engine_future::EngineFuture;
 pub use events::{Event, EventSource, EventStream};
 pub use health::Health;
+pub use into_destination::IntoDestination;
 pub use memory::Memory;
 pub use memory_config::MemoryConfig;
 pub use publication::{Publication, Retain};

@@ -1,7 +1,7 @@
 //! The settings of the in-memory engine.
 
 use crate::{
-    QueueSettings, config::setters, events::EventSource, queue_settings::queue_path,
+    QueueSettings, config::setters, events::EventSource, queue_settings::queue_pattern,
     wire_size::MIN_WIRE_SIZE,
 };
 use std::time::Duration;
@@ -119,7 +119,7 @@ impl MemoryConfig {
         InvalidConfig::reject_zero_duration("idle_timeout", self.idle_timeout)?;
         self.queues.validate()?;
         for (pattern, settings) in &self.queue_patterns {
-            if queue_path(pattern).is_none() {
+            if queue_pattern(pattern).is_none() {
                 let problem = format!(
                     "contains {pattern:?}, which is not a pattern of queues: /queue/PATTERN"
                 );

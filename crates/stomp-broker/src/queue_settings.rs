@@ -1,8 +1,11 @@
 //! The settings of queues.
 
-use crate::{Address, address::prefix, config::setters};
+use crate::{
+    config::setters,
+    syntax::{self, prefix},
+};
 use std::time::Duration;
-use stomp_session::InvalidConfig;
+use stomp_session::{Destination, InvalidConfig};
 
 /// The settings of one queue, or of all queues whose names match a pattern.
 ///
@@ -68,10 +71,12 @@ impl QueueSettings {
             InvalidConfig::reject_zero_duration("time_to_live", time_to_live)?;
         }
         match &self.dead_letter_queue {
-            Some(name) if queue_path(name).is_none_or(has_wildcards) => Err(InvalidConfig::new(
-                "dead_letter_queue",
-                format!("is {name:?}, which is not the name of a queue: /queue/NAME"),
-            )),
+            Some(name) if queue_pattern(name).is_none_or(|it| it.is_pattern()) => {
+                Err(InvalidConfig::new(
+                    "dead_letter_queue",
+                    format!("is {name:?}, which is not the name of a queue: /queue/NAME"),
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -90,15 +95,10 @@ impl Default for QueueSettings {
     }
 }
 
-/// The path of a queue, or of a pattern of queues, from its name `/queue/PATH`. `None` if the name is invalid.
-pub(crate) fn queue_path(name: &str) -> Option<&str> {
-    // Topics have the same names, and patterns.
-    name.strip_prefix(prefix::QUEUE)
-        .filter(|path| Address::topic(path.to_string()).check_path().is_ok())
-}
-
-fn has_wildcards(path: &str) -> bool {
-    Address::topic(path.to_owned()).is_pattern()
+/// The queue, or the pattern of queues, of this name `/queue/PATH`. `None` if the name is invalid.
+pub(crate) fn queue_pattern(name: &str) -> Option<Destination> {
+    let parsed = syntax::rule_syntax().parse(name.to_owned()).ok()?;
+    Some(parsed).filter(|queue| queue.canonical().starts_with(prefix::QUEUE))
 }
 
 /// The policy of a full queue.

@@ -1,9 +1,13 @@
 //! The publication of a `SEND` request.
 
-use crate::{Capabilities, Publication, address::prefix, temporary_names};
+use crate::{
+    Capabilities, Publication,
+    syntax::{self, prefix},
+    temporary_names,
+};
 use bytes::Bytes;
 use stomp_frame::{Headers, header};
-use stomp_session::{BoxError, Message, Request};
+use stomp_session::{BoxError, InvalidDestination, Message, Request};
 
 /// The header with the destination for replies.
 const REPLY_TO: &str = "reply-to";
@@ -33,11 +37,11 @@ pub(crate) fn publication_from_request(
         if FRAME_HEADERS.contains(&name) || headers.contains(name) {
             continue;
         }
-        match local_reply_queue(name, value) {
+        match local_reply_queue(name, value)? {
             Some(local_name) => {
                 capabilities.check_reply_to()?;
                 let public_name = temporary_names::public_name(
-                    local_name,
+                    &local_name,
                     request.session(),
                     max_temporary_queues,
                 )?;
@@ -56,12 +60,15 @@ pub(crate) fn publication_from_request(
     Ok(publication.confirm(request.headers().contains(header::RECEIPT)))
 }
 
-/// The local name of the sender's temporary queue, if the header is a `reply-to` with one.
-fn local_reply_queue<'a>(name: &str, value: &'a str) -> Option<&'a str> {
-    let queue = value
-        .strip_prefix(prefix::TEMPORARY)
-        .filter(|_| name == REPLY_TO)?;
-    (!temporary_names::is_public_name(queue)).then_some(queue)
+/// The local name of the sender's temporary queue, if the header is a `reply-to` with one: its canonical path.
+fn local_reply_queue(name: &str, value: &str) -> Result<Option<String>, InvalidDestination> {
+    if name != REPLY_TO || !value.starts_with(prefix::TEMPORARY) {
+        return Ok(None);
+    }
+    let queue = syntax::shared_syntax().parse(value.to_owned())?;
+    let local_name = queue.canonical().strip_prefix(prefix::TEMPORARY);
+    let local_name = local_name.filter(|_| !syntax::is_public_temporary(&queue));
+    Ok(local_name.map(ToOwned::to_owned))
 }
 
 #[cfg(test)]
@@ -119,5 +126,22 @@ mod tests {
         );
         assert_eq!(reply_to(&public), public, "a public name stays the same");
         assert_eq!(reply_to("/queue/answers"), "/queue/answers");
+        assert_eq!(reply_to("/queue/any..thing"), "/queue/any..thing");
+    }
+
+    #[test]
+    fn all_spellings_of_a_temporary_queue_have_one_public_name() {
+        let send = |value: &str| {
+            Frame::new(Command::Send)
+                .with_header("destination", "/topic/a")
+                .with_header("reply-to", value)
+        };
+        let first = Request::new(send("/temp-queue/a.b"));
+        let publication = publication_from_request(&first, Capabilities::all(), 1).unwrap();
+        let public = publication.message.headers().get("reply-to").unwrap();
+        let again = temporary_names::public_name("a/b", first.session(), 1).unwrap();
+        assert_eq!(public, format!("/temp-queue/{again}"));
+        let invalid = Request::new(send("/temp-queue/a..b"));
+        assert!(publication_from_request(&invalid, Capabilities::all(), 1).is_err());
     }
 }

@@ -27,7 +27,7 @@ pub struct Statistics {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DestinationStatistics {
-    /// The destination. A topic as its first subscriber wrote it.
+    /// The destination, in the first of its spellings.
     pub destination: Address,
     /// The number of subscriptions.
     pub subscribers: usize,

@@ -216,19 +216,19 @@ fn a_message_reaches_all_patterns_within_the_limit_of_wildcards() {
     }
     assert!(
         broker
-            .subscribe(&pattern(0b1111))
+            .subscribe(pattern(0b1111))
             .now_or_never()
             .unwrap()
             .is_err()
     );
     assert!(
         broker
-            .subscribe(&format!("{}.a", pattern(0)))
+            .subscribe(format!("{}.a", pattern(0)))
             .now_or_never()
             .unwrap()
             .is_err()
     );
-    drop(broker.publish(&pattern(0), "1"));
+    drop(broker.publish(pattern(0), "1"));
     assert_eq!(
         streams
             .iter_mut()

@@ -42,4 +42,3 @@ pub use fan_out::FanOut;
 pub use groups::Groups;
 pub use limits::GroupLimits;
 pub use stream::GroupStream;
-pub(crate) use trie::is_match;

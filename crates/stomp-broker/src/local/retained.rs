@@ -1,6 +1,5 @@
 //! Retained messages: the last value of each topic.
 
-use super::trie::is_match;
 use crate::{Address, wire_size::wire_size};
 use std::collections::BTreeMap;
 use stomp_session::Message;
@@ -34,7 +33,7 @@ impl RetainedMessages {
         max_bytes: usize,
     ) {
         self.remove(topic);
-        let (topic, sequence) = (topic.canonical(), self.next_sequence);
+        let (topic, sequence) = (topic.clone(), self.next_sequence);
         self.next_sequence += 1;
         self.bytes += wire_size(&message);
         self.by_age.insert(sequence, topic.clone());
@@ -57,7 +56,7 @@ impl RetainedMessages {
     pub(super) fn remove(&mut self, topic: &Address) {
         if let Some(Entry {
             sequence, message, ..
-        }) = self.entries.remove(&topic.canonical())
+        }) = self.entries.remove(topic)
         {
             self.by_age.remove(&sequence);
             self.bytes -= wire_size(&message);
@@ -71,13 +70,10 @@ impl RetainedMessages {
             return Vec::new();
         }
         let now = Instant::now();
-        let is_matching = |topic: &Address| {
-            topic.scope() == pattern.scope() && is_match(pattern.path(), topic.path())
-        };
         self.entries
             .iter()
             .filter(|(topic, entry)| {
-                is_matching(topic) && entry.expires_at.is_none_or(|at| at > now)
+                pattern.matches(topic) && entry.expires_at.is_none_or(|at| at > now)
             })
             .map(|(_, entry)| entry.message.clone())
             .collect()

@@ -1,8 +1,7 @@
 //! The settings of queues as they are applied.
 
 use crate::{
-    Address, MemoryConfig, QueueOverflow, QueueSettings, Scope, local::is_match,
-    queue_settings::queue_path,
+    Address, MemoryConfig, QueueOverflow, QueueSettings, Scope, queue_settings::queue_pattern,
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use stomp_session::ClientError;
@@ -27,8 +26,8 @@ impl Policy {
             overflow: settings.overflow,
             max_delivery_attempts: settings.max_delivery_attempts,
             dead_letter_queue: dead_letter_queue
-                .and_then(queue_path)
-                .map(|path| Address::queue(path.to_owned())),
+                .and_then(queue_pattern)
+                .map(|queue| Address::new(Scope::Queue, queue)),
             time_to_live: settings.time_to_live,
         }
     }
@@ -58,7 +57,7 @@ impl Policy {
 pub(super) struct Policies {
     default: Arc<Policy>,
     /// The policies by pattern. The first match counts.
-    patterns: Vec<(Box<str>, Arc<Policy>)>,
+    patterns: Vec<(Address, Arc<Policy>)>,
     /// The dead-letter queues of all these policies.
     dead_letter_queues: BTreeSet<Address>,
 }
@@ -69,9 +68,9 @@ impl Policies {
         let patterns: Vec<_> = config
             .queue_patterns
             .iter()
-            .map(|(pattern, settings)| {
-                let path = queue_path(pattern).unwrap_or(pattern);
-                (path.into(), Arc::new(Policy::new(settings)))
+            .filter_map(|(pattern, settings)| {
+                let pattern = Address::new(Scope::Queue, queue_pattern(pattern)?);
+                Some((pattern, Arc::new(Policy::new(settings))))
             })
             .collect();
         let all = patterns.iter().map(|(_, policy)| policy).chain([&default]);
@@ -87,10 +86,8 @@ impl Policies {
 
     /// The policy of a queue that is created now. The cost grows with the number of patterns.
     pub(super) fn of(&self, queue: &Address) -> Arc<Policy> {
-        let pattern = self
-            .patterns
-            .iter()
-            .find(|(pattern, _)| *queue.scope() == Scope::Queue && is_match(pattern, queue.path()));
+        let mut patterns = self.patterns.iter();
+        let pattern = patterns.find(|(pattern, _)| pattern.matches(queue));
         let policy = pattern.map_or(&self.default, |(_, policy)| policy);
         if self.is_dead_letter_queue(queue) {
             Arc::new(Policies::of_dead_letters(policy))

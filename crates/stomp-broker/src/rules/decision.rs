@@ -1,7 +1,7 @@
 //! The decision about one request.
 
 use super::{Action, Rules, pattern::Overlap, who::Predicate};
-use crate::syntax;
+use crate::syntax::{self, prefix};
 use stomp_session::{ClientError, Destination, Principal, Request};
 
 impl Rules {
@@ -92,8 +92,12 @@ fn refusal(action: Action, destination: &Destination, login_may_help: bool) -> C
     ClientError::new(code, text)
 }
 
-/// The destination as the client wrote it, in quotes, with escapes and at most 80 characters.
+/// The destination as the client wrote it, in quotes, with escapes and at most 80 characters. The public name of a
+/// temporary queue is a secret, and error texts may be logged.
 fn quoted(destination: &Destination) -> String {
+    if syntax::is_public_temporary(destination) {
+        return format!("below {:?}", prefix::TEMPORARY);
+    }
     let text = destination.as_str();
     let cut = text.char_indices().nth(80);
     match cut.and_then(|(end, _)| text.get(..end)) {

@@ -44,7 +44,7 @@ async fn publish(broker: Broker, number: usize, messages: usize, mut random: Rng
         let topic = random.usize(..TOPICS);
         let body = format!("{number} {sequence}{}", " ".repeat(500));
         broker
-            .publish(&format!("/topic/t.{topic}"), body)
+            .publish(format!("/topic/t.{topic}"), body)
             .await
             .unwrap();
         tokio::time::sleep(Duration::from_micros(random.u64(..500))).await;

@@ -7,6 +7,7 @@ use super::{
 use std::time::Duration;
 use stomp_broker::MemoryConfig;
 use stomp_frame::Command;
+use stomp_session::Destination;
 use stomp_testing::frames::{ack, send, subscribe_with_ack, unsubscribe};
 use tokio::time::advance;
 
@@ -30,6 +31,34 @@ async fn messages_wait_for_a_consumer_in_order() {
     producer.consume("0", "/queue/q").await;
     producer.expect_nothing().await;
     assert_eq!(statistics_of(&broker).delivered, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_spellings_of_a_queue_are_the_same_queue() {
+    let (broker, mut producer, mut consumer) = two_clients(MemoryConfig::default()).await;
+    producer.publish("/queue/a.b.c", "1").await;
+    producer.publish("/queue/a/b/c", "2").await;
+    let made = Destination::from_segments("/queue/a", ["b", "c"]).unwrap();
+    broker.publish(made, "3").await.unwrap();
+    consumer.consume("0", "/queue/a/b.c").await;
+    for body in ["1", "2", "3"] {
+        let message = consumer.expect_message(body).await;
+        // A consumer sees its own spelling.
+        assert_eq!(message.headers.get("destination"), Some("/queue/a/b.c"));
+    }
+    let statistics = statistics_of(&broker);
+    let [queue] = &statistics.destinations[..] else {
+        panic!("not one queue: {statistics:?}");
+    };
+    assert_eq!(
+        (queue.destination.to_string(), queue.published),
+        ("/queue/a.b.c".to_owned(), 3),
+        "statistics show the first spelling"
+    );
+    assert_eq!(broker.purge("/queue/a.b/c").await.unwrap(), 0);
+    producer
+        .expect_refusal(send("/queue/a..b", "4"), "bad-destination")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

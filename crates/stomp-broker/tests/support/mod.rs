@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use stomp_broker::{Allow, Broker, Config, EngineFuture, Memory, MemoryConfig, Statistics};
+use stomp_broker::{Broker, Config, EngineFuture, Memory, MemoryConfig, Rules, Statistics};
 use stomp_frame::{Command, Frame, Version};
 use stomp_session::{BoxError, Connected, Peer, Principal, Request, Response, Session};
 use stomp_socket::Socket;
@@ -20,14 +20,12 @@ use stomp_testing::frames;
 use tokio::task::JoinHandle;
 use tower::Service;
 
-/// Broker settings under which all clients may send.
+/// Broker settings whose rules allow everything.
 pub(crate) fn open() -> Config {
-    let mut config = Config::default();
-    config.send = Allow::Everybody;
-    config
+    Config::default().rules(Rules::open())
 }
 
-/// A broker to which all clients may send, over an in-memory engine with these settings.
+/// A broker whose rules allow everything, over an in-memory engine with these settings.
 pub(crate) fn broker_with(memory: MemoryConfig) -> Broker {
     Broker::with_engine(open(), Memory::new(memory).unwrap()).unwrap()
 }

@@ -207,7 +207,10 @@ impl Destination {
     }
 
     /// A copy that shares no memory with the frame from which this destination was parsed.
-    pub(crate) fn copied(&self) -> Destination {
+    ///
+    /// Clones share the text, and so a clone that is kept may keep a whole read buffer in memory.
+    #[must_use]
+    pub fn copied(&self) -> Destination {
         Destination {
             text: ByteString::from(self.as_str().to_owned()),
             // This text has always had its own memory.
