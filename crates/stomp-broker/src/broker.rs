@@ -231,10 +231,7 @@ impl Broker {
         };
         let sent = match request.transaction() {
             None => self.0.engine.publish(&to, publication),
-            Some(staging) => {
-                let engine = &*self.0.engine;
-                transaction::prepare(engine, request.session(), staging, &to, publication)
-            }
+            Some(staging) => transaction::prepare(&self.0, staging, &to, publication),
         };
         sent.map(|()| Response::Done)
     }

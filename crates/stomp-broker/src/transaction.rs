@@ -1,96 +1,69 @@
 //! Transactions of clients: all messages of one `COMMIT` go into one transaction of the engine.
 
 use crate::{
-    Address, Engine, EngineFuture, EngineTransaction, Publication, engine::shut_down_error,
+    Address, EngineFuture, EngineTransaction, Publication, broker::Shared, engine::shut_down_error,
 };
-use futures_util::FutureExt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use stomp_session::{BoxError, Session, Staging};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use stomp_session::{BoxError, Staging};
 
-/// The transaction of an engine, until it is committed. Dropping it without a commit rolls it back.
-type Slot = Mutex<Option<Box<dyn EngineTransaction>>>;
-
-/// The transactions of the `COMMIT` that a session handles, by the address of their engine: an application may mount
-/// several brokers. They are kept in the session's extensions.
-///
-/// The references are weak: the staged effect of a `COMMIT` owns its transaction, so that a `COMMIT` which is refused
-/// leaves nothing to the next.
-#[derive(Clone, Default)]
-struct Current(Arc<Mutex<Vec<Entry>>>);
+/// The transactions of one `COMMIT`, one for each broker: an application may mount several. They are kept in the
+/// `COMMIT`'s staging area. Dropping it rolls them back.
+#[derive(Default)]
+struct Transactions(Mutex<Vec<Entry>>);
 
 struct Entry {
-    engine: usize,
-    slot: Weak<Slot>,
+    broker: Arc<Shared>,
+    transaction: Box<dyn EngineTransaction>,
 }
 
 /// Prepares a message of a client's transaction. The first message of a `COMMIT` begins a transaction of the engine,
-/// and stages its commit.
+/// which is committed when all messages are accepted. The client gets its `RECEIPT` after the engine has answered.
 pub(crate) fn prepare(
-    engine: &dyn Engine,
-    session: &Session,
+    broker: &Arc<Shared>,
     staging: &Staging,
     to: &Address,
     publication: Publication,
 ) -> EngineFuture<()> {
-    let slot = slot(engine, session, staging);
-    let mut transaction = lock(&slot);
-    match &mut *transaction {
-        Some(transaction) => transaction.prepare(to, publication),
-        // The commit runs after the last message, so this does not happen.
-        None => EngineFuture::ready(Err(shut_down_error())),
+    let transactions = staging.get_or_insert_with(Transactions::default);
+    let mut entries = transactions.lock();
+    let known = entries
+        .iter()
+        .position(|entry| Arc::ptr_eq(&entry.broker, broker));
+    let at = known.unwrap_or_else(|| {
+        entries.push(Entry {
+            broker: Arc::clone(broker),
+            transaction: broker.engine.begin(),
+        });
+        let (transactions, broker) = (Arc::clone(&transactions), Arc::clone(broker));
+        staging.on_commit(move || transactions.commit(&broker));
+        entries.len() - 1
+    });
+    match entries.get_mut(at) {
+        Some(entry) => entry.transaction.prepare(to, publication),
+        None => unreachable_transaction(),
     }
 }
 
-/// Returns the transaction of the `COMMIT` that the session handles.
-fn slot(engine: &dyn Engine, session: &Session, staging: &Staging) -> Arc<Slot> {
-    // A session handles one request at a time, so no other request inserts a value meanwhile.
-    let current = session.get::<Current>().unwrap_or_else(|| {
-        let current = Current::default();
-        session.insert(current.clone());
-        current
-    });
-    let address = std::ptr::from_ref(engine).cast::<()>().addr();
-    let mut current = lock(&current.0);
-    current.retain(|entry| entry.slot.strong_count() > 0);
-    let known = current.iter().find(|entry| entry.engine == address);
-    if let Some(slot) = known.and_then(|entry| entry.slot.upgrade()) {
-        return slot;
-    }
-    let slot = Arc::new(Slot::new(Some(engine.begin())));
-    current.push(Entry {
-        engine: address,
-        slot: Arc::downgrade(&slot),
-    });
-    stage_commit(staging, Arc::clone(&slot));
-    slot
-}
-
-/// Stages the commit of a transaction. The only place that knows how a session commits.
-///
-/// An effect can neither wait nor fail. So the client gets its `RECEIPT` before a commit that is not ready at once, and
-/// its failure is only logged.
-fn stage_commit(staging: &Staging, slot: Arc<Slot>) {
-    staging.stage(move || {
-        let Some(transaction) = lock(&slot).take() else {
-            return;
-        };
-        let mut commit = transaction.commit();
-        match (&mut commit).now_or_never() {
-            Some(result) => report(result),
-            None => match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(async { report(commit.await) })),
-                Err(error) => report(Err(error.into())),
-            },
+impl Transactions {
+    fn commit(&self, broker: &Arc<Shared>) -> EngineFuture<()> {
+        let mut entries = self.lock();
+        let at = entries
+            .iter()
+            .position(|entry| Arc::ptr_eq(&entry.broker, broker));
+        let entry = at.map(|at| entries.swap_remove(at));
+        drop(entries);
+        match entry {
+            Some(entry) => entry.transaction.commit(),
+            None => unreachable_transaction(),
         }
-    });
-}
+    }
 
-fn report(result: Result<(), BoxError>) {
-    if let Err(error) = result {
-        tracing::error!(%error, "the engine failed to commit a transaction");
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// A transaction is committed once, after its last message. So it is always found.
+fn unreachable_transaction() -> EngineFuture<()> {
+    EngineFuture::ready(Err::<_, BoxError>(shut_down_error().into()))
 }

@@ -1,23 +1,40 @@
 //! An engine that wraps the one in memory: it declares what a test says, and records its calls.
 
 use futures_util::{StreamExt, stream};
-use std::sync::{Arc, Mutex};
+use std::{
+    future::pending,
+    sync::{Arc, Mutex},
+};
 use stomp_broker::{
     Address, Broker, Capabilities, Engine, EngineFuture, EngineTransaction, Memory, MemoryConfig,
-    Publication, SubscribeRequest,
+    Publication, Statistics, SubscribeRequest,
 };
 use stomp_session::{BoxError, ClientError, Delivery, Gap, Message, MessageStream};
 use tokio::sync::Notify;
 
 use crate::support::open;
 
+/// The answer of the engine to a commit.
+#[derive(Clone)]
+pub(crate) enum CommitAnswer {
+    /// Success, at once.
+    AtOnce,
+    /// Success, when this is notified.
+    When(Arc<Notify>),
+    /// An error that the client may see.
+    Refused,
+    /// An error that says nothing to the client: the engine lost its system.
+    Lost,
+    Never,
+}
+
 #[derive(Clone)]
 pub(crate) struct Scripted {
     memory: Memory,
     capabilities: Capabilities,
     calls: Arc<Mutex<Vec<String>>>,
-    /// If set, a commit waits for it.
-    pub(crate) commits: Option<Arc<Notify>>,
+    /// The answers of all commits.
+    pub(crate) commits: CommitAnswer,
     /// A gap before the messages of each subscription to a topic.
     pub(crate) gap: Option<Gap>,
 }
@@ -29,7 +46,7 @@ impl Scripted {
             memory: Memory::new(config).unwrap(),
             capabilities,
             calls: Arc::default(),
-            commits: None,
+            commits: CommitAnswer::AtOnce,
             gap: None,
         }
     }
@@ -90,6 +107,10 @@ impl Engine for Scripted {
         })
     }
 
+    fn statistics(&self) -> EngineFuture<Statistics> {
+        self.memory.statistics()
+    }
+
     fn shutdown(&self) -> EngineFuture<()> {
         self.memory.shutdown()
     }
@@ -114,11 +135,17 @@ impl EngineTransaction for ScriptedTransaction {
         self.engine.record("commit");
         let inner = self.inner.take().unwrap();
         match self.engine.commits.clone() {
-            None => inner.commit(),
-            Some(commits) => EngineFuture::from_future(async move {
-                commits.notified().await;
+            CommitAnswer::AtOnce => inner.commit(),
+            CommitAnswer::When(notify) => EngineFuture::from_future(async move {
+                notify.notified().await;
                 inner.commit().await
             }),
+            CommitAnswer::Refused => {
+                let error = ClientError::new("queue-full", "The queue is full.");
+                EngineFuture::ready(Err(error))
+            }
+            CommitAnswer::Lost => EngineFuture::ready(Err("the connection is lost")),
+            CommitAnswer::Never => EngineFuture::from_future(pending()),
         }
     }
 }
@@ -149,6 +176,49 @@ impl Engine for Minimal {
     }
 
     fn shutdown(&self) -> EngineFuture<()> {
+        EngineFuture::ready(Ok::<_, BoxError>(()))
+    }
+}
+
+/// An engine without data. Its transactions take one message.
+pub(crate) struct Empty;
+
+impl Engine for Empty {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all()
+    }
+
+    fn publish(&self, to: &Address, publication: Publication) -> EngineFuture<()> {
+        Minimal.publish(to, publication)
+    }
+
+    fn begin(&self) -> Box<dyn EngineTransaction> {
+        Box::new(OneMessage { is_full: false })
+    }
+
+    fn subscribe(&self, request: SubscribeRequest) -> EngineFuture<MessageStream> {
+        Minimal.subscribe(request)
+    }
+
+    fn shutdown(&self) -> EngineFuture<()> {
+        Minimal.shutdown()
+    }
+}
+
+struct OneMessage {
+    is_full: bool,
+}
+
+impl EngineTransaction for OneMessage {
+    fn prepare(&mut self, _: &Address, _: Publication) -> EngineFuture<()> {
+        if std::mem::replace(&mut self.is_full, true) {
+            let error = ClientError::new("queue-full", "The transaction is full.");
+            return EngineFuture::ready(Err(error));
+        }
+        EngineFuture::ready(Ok::<_, BoxError>(()))
+    }
+
+    fn commit(self: Box<Self>) -> EngineFuture<()> {
         EngineFuture::ready(Ok::<_, BoxError>(()))
     }
 }

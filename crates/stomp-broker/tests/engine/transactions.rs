@@ -1,14 +1,14 @@
 //! The messages of a `COMMIT` go into one transaction of the engine.
 
 use crate::{
-    scripted::Scripted,
-    support::{Client, connect, connect_to},
+    scripted::{CommitAnswer, Empty, Scripted},
+    support::{Client, connect, connect_to, open},
 };
 use std::sync::Arc;
 use stomp_broker::{Address, Broker, Capabilities, Engine, Memory, MemoryConfig, Publication};
-use stomp_frame::Command;
+use stomp_frame::{Command, Frame};
 use stomp_session::{Message, Request};
-use stomp_testing::frames::{send, transaction};
+use stomp_testing::frames::{ack, send, transaction};
 use tokio::sync::Notify;
 use tower::Service;
 
@@ -95,18 +95,107 @@ async fn brokers_of_one_session_have_transactions_of_their_own() {
     assert_eq!(queues, ["begin", "prepare /queue/a", "commit"]);
 }
 
+/// A client with a message of `/queue/jobs`, whose acknowledgment is part of its open transaction `t`, as is a message
+/// to `/topic/a`. Returns the client and the message.
+async fn begin_with_ack(broker: &Broker) -> (Client, Frame) {
+    let mut client = connect(broker).await;
+    client.consume("0", "/queue/jobs").await;
+    broker.publish("/queue/jobs", "dig").await.unwrap();
+    let job = client.expect_message("dig").await;
+    begin(&mut client, &["/topic/a"]).await;
+    client
+        .receipt(ack(&job).with_header("transaction", "t"))
+        .await;
+    (client, job)
+}
+
+async fn unacknowledged(broker: &Broker) -> usize {
+    let statistics = broker.statistics().await.unwrap();
+    let destinations = statistics.destinations.iter();
+    destinations.map(|it| it.unacknowledged).sum()
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_commit_that_takes_time_completes() {
+async fn the_receipt_and_the_acknowledgments_of_a_commit_follow_the_answer_of_the_engine() {
     let mut engine = Scripted::new(Capabilities::all());
-    let commits = Arc::new(Notify::new());
-    engine.commits = Some(Arc::clone(&commits));
+    let notify = Arc::new(Notify::new());
+    engine.commits = CommitAnswer::When(Arc::clone(&notify));
     let broker = engine.broker();
-    let (mut ann, mut bob) = (connect(&broker).await, connect(&broker).await);
+    let mut bob = connect(&broker).await;
     bob.subscribe("0", "/topic/a").await;
-    commit(&mut ann, &["/topic/a"]).await;
+    let (mut ann, job) = begin_with_ack(&broker).await;
+    let id = ann.request(transaction(Command::Commit, "t")).await;
+    ann.expect_nothing().await;
     bob.expect_nothing().await;
-    commits.notify_one();
+    assert_eq!(unacknowledged(&broker).await, 1);
+
+    notify.notify_one();
+    ann.expect_receipt(&id).await;
     bob.expect_message("1").await;
+    assert_eq!(unacknowledged(&broker).await, 0);
+    ann.send(ack(&job)).await;
+    ann.expect_error("already-settled").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_fails_is_an_error_and_its_acknowledgments_count_as_not_sent() {
+    for (answer, code) in [
+        (CommitAnswer::Refused, "queue-full"),
+        (CommitAnswer::Lost, "engine-unavailable"),
+        (CommitAnswer::Never, "timeout"),
+    ] {
+        let mut engine = Scripted::new(Capabilities::all());
+        engine.commits = answer;
+        let broker = engine.broker();
+        let mut bob = connect(&broker).await;
+        bob.subscribe("0", "/topic/a").await;
+        let (mut ann, job) = begin_with_ack(&broker).await;
+        // The error names the receipt of the COMMIT.
+        ann.expect_refusal(transaction(Command::Commit, "t"), code)
+            .await;
+        bob.expect_nothing().await;
+        assert_eq!(unacknowledged(&broker).await, 1, "{code}");
+        ann.ack(&job).await;
+        assert_eq!(unacknowledged(&broker).await, 0, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_still_completes_if_its_session_ends_meanwhile() {
+    let mut engine = Scripted::new(Capabilities::all());
+    let notify = Arc::new(Notify::new());
+    engine.commits = CommitAnswer::When(Arc::clone(&notify));
+    let broker = engine.broker();
+    let mut bob = connect(&broker).await;
+    bob.subscribe("0", "/topic/a").await;
+    let mut ann = connect(&broker).await;
+    begin(&mut ann, &["/topic/a"]).await;
+    ann.send(transaction(Command::Commit, "t")).await;
+    ann.expect_nothing().await;
+    ann.shutdown().await;
+    bob.expect_nothing().await;
+    notify.notify_one();
+    bob.expect_message("1").await;
+}
+
+/// Two engines without any data have the same address.
+#[tokio::test(start_paused = true)]
+async fn brokers_are_told_apart_even_if_their_engines_have_no_size() {
+    let brokers = [(); 2].map(|()| Broker::with_engine(open(), Empty).unwrap());
+    let service = tower::service_fn(move |request: Request| {
+        let [one, other] = &brokers;
+        let is_one = request.destination().as_str() == "/topic/a";
+        let mut broker = if is_one { one } else { other }.clone();
+        broker.call(request)
+    });
+    let mut client = connect_to(service, Arc::default()).await;
+    begin(&mut client, &["/topic/a", "/topic/b"]).await;
+    // Each transaction takes one message only.
+    client.receipt(transaction(Command::Commit, "t")).await;
+    begin(&mut client, &["/topic/a", "/topic/a"]).await;
+    client
+        .expect_refusal(transaction(Command::Commit, "t"), "queue-full")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
