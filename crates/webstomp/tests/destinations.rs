@@ -1,18 +1,23 @@
 //! Spellings and patterns of destinations in an app with a broker.
 
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a helper that fails is a test that fails"
 )]
 
 mod support;
 
-use stomp_testing::frames::{send, subscribe, unsubscribe};
+use futures_util::{FutureExt, StreamExt};
+use stomp_testing::{
+    Client,
+    frames::{send, subscribe, unsubscribe},
+};
 use support::Server;
 use webstomp::{
     App, Connected, Path, Principal, Router,
-    broker::Broker,
-    frame::Headers,
+    broker::{self, Broker, Rules, Who},
+    frame::{Command, Frame, Headers},
     middleware::RequirePrincipalLayer,
     session::{Config, PrefixSyntax},
 };
@@ -123,3 +128,113 @@ async fn the_syntax_of_the_broker_applies_whatever_the_settings_say() {
         .expect_refusal(subscribe("1", "/notes/john.doe"), "not-found")
         .await;
 }
+
+/// The parts of destinations of which the next test makes all combinations.
+const SEGMENTS: [&str; 7] = ["private", "members", "a", "*", ">", "#", ""];
+
+/// Every destination of up to three segments, in every spelling, with its segments.
+fn spellings() -> Vec<(String, Vec<&'static str>)> {
+    let mut all = vec![(String::new(), Vec::new())];
+    let mut last = all.clone();
+    for length in 1..=3 {
+        let longer = |(text, segments): &(String, Vec<&'static str>)| {
+            let separators: &[&str] = if length == 1 { &[""] } else { &["/", "."] };
+            let mut longer = Vec::new();
+            for separator in separators {
+                for segment in SEGMENTS {
+                    let segments = segments.iter().copied().chain([segment]).collect();
+                    longer.push((format!("{text}{separator}{segment}"), segments));
+                }
+            }
+            longer
+        };
+        last = last.iter().flat_map(longer).collect();
+        all.extend(last.iter().cloned());
+    }
+    all
+}
+
+/// Returns true if a client without a login may use the destination: the definition, without any parser.
+fn is_open(prefix: &str, segments: &[&str], command: Command) -> bool {
+    let is_wildcard = |segment: &&str| ["*", ">", "#"].contains(segment);
+    let is_pattern = segments.iter().any(is_wildcard);
+    let Some((last, others)) = segments.split_last() else {
+        return false;
+    };
+    let is_valid = !segments.contains(&"") && !others.iter().any(|it| [">", "#"].contains(it));
+    let first = others.first().unwrap_or(last);
+    let may_be = |name: &str| *first == name || is_wildcard(first);
+    is_valid
+        && !may_be("private")
+        && match prefix {
+            "/queue/" => !is_pattern,
+            _ => !may_be("members") && (command == Command::Subscribe || !is_pattern),
+        }
+}
+
+/// Sends a frame. Returns true for a receipt, and false for an error that does not close the connection.
+async fn succeeds(client: &mut Client, frame: Frame) -> bool {
+    let id = client.request(frame).await;
+    loop {
+        let answer = client.next_frame().await.unwrap();
+        match answer.command {
+            Command::Message => {}
+            Command::Receipt | Command::Error => {
+                assert_eq!(answer.headers.get("receipt-id"), Some(&*id));
+                return answer.command == Command::Receipt;
+            }
+            _ => panic!("received {answer:?}"),
+        }
+    }
+}
+
+/// The rules refuse `private`, a policy of a route refuses `members`.
+#[tokio::test(start_paused = true)]
+async fn no_spelling_and_no_pattern_reaches_what_its_plain_name_is_refused() {
+    let rules = Rules::new()
+        .send_and_subscribe("/topic/private.>", Who::Nobody)
+        .send_and_subscribe("/queue/private.>", Who::Nobody)
+        .then(Rules::open());
+    let broker = Broker::new(broker::Config::default().rules(rules)).unwrap();
+    let members = Router::new()
+        .subscribe("/topic/members", show_nothing)
+        .subscribe("/topic/members/{*path}", show)
+        .send("/topic/members", show_nothing)
+        .send("/topic/members/{*path}", show_nothing)
+        .policy(RequirePrincipalLayer);
+    let app = App::new()
+        .connect(log_in)
+        .broker(&broker)
+        .merge(members)
+        .subscribe("/notes/{name}", show);
+    let server = Server::new(app);
+    let mut client = server.client().await;
+    let mut secrets = [
+        broker.subscribe("/topic/private.>").await.unwrap(),
+        broker.subscribe("/topic/members.>").await.unwrap(),
+        broker.subscribe("/queue/private.a").await.unwrap(),
+    ];
+    for (path, segments) in spellings() {
+        for prefix in ["/topic/", "/queue/"] {
+            let destination = format!("{prefix}{path}");
+            for (command, frame) in [
+                (Command::Subscribe, subscribe("0", &destination)),
+                (Command::Send, send(&destination, "forged")),
+            ] {
+                let is_accepted = succeeds(&mut client, frame).await;
+                let is_open = is_open(prefix, &segments, command);
+                assert_eq!(is_accepted, is_open, "{command} {destination}");
+                if is_accepted && command == Command::Subscribe {
+                    assert!(succeeds(&mut client, unsubscribe("0")).await);
+                }
+            }
+        }
+    }
+    for stream in &mut secrets {
+        assert!(stream.next().now_or_never().is_none(), "a forged message");
+    }
+    client.send(subscribe("0", "/notes/john.doe")).await;
+    client.expect_message("john.doe").await;
+}
+
+async fn show_nothing() {}
