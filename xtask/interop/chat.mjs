@@ -176,7 +176,8 @@ await check('a malformed frame is answered with ERROR and Close, and other sessi
 
 for (const version of [Versions.V1_1, Versions.V1_0]) {
   await check(`a client of STOMP ${version} and a client of STOMP 1.2 exchange messages`, async () => {
-    const room = `versions-${version}`;
+    // The name of a room is one segment, and a dot separates segments.
+    const room = `versions-${version.replace('.', '-')}`;
     const old = await Peer.join('old', room, { stompVersions: new Versions([version]) });
     assert.equal(old.client.webSocket.protocol, `v${version.replace('.', '')}.stomp`);
     assert.equal(old.client.connectedVersion ?? Versions.V1_0, version);

@@ -1,10 +1,12 @@
 //! The broker: a service and a handle.
 
 use crate::{
-    Config, Destination, Engine, EngineFuture, Memory, Statistics, destination::prefix, send,
-    temporary_names,
+    Action, Address, Capabilities, Config, Engine, EngineFuture, EventStream, Health,
+    IntoDestination, Memory, MemoryConfig, Publication, Scope, Statistics, SubscribeRequest, gaps,
+    send,
+    syntax::{self, prefix},
+    temporary_names, transaction,
 };
-use bytestring::ByteString;
 use std::{
     fmt,
     sync::Arc,
@@ -12,16 +14,18 @@ use std::{
 };
 use stomp_frame::Command;
 use stomp_session::{
-    BoxError, ClientError, IntoMessage, InvalidConfig, Message, MessageStream, Principal, Request,
-    Response, Session,
+    BoxError, ClientError, Destination, IntoMessage, InvalidConfig, MessageStream, Principal,
+    Request, Response,
 };
+use tokio::sync::watch;
 use tower_service::Service;
 
 /// A broker: a `tower::Service` for the destinations that the [crate documentation](crate) lists, and a handle to
 /// publish and subscribe from the application's own code. Clones share the same broker.
 ///
-/// As a service it handles `SEND` and `SUBSCRIBE` for these destinations, and refuses others with `not-found`. It
-/// accepts all other requests, including every `CONNECT`: the application authenticates clients.
+/// As a service it handles `SEND` and `SUBSCRIBE` for these destinations, as far as its [rules](crate::Rules) allow them,
+/// and refuses others with `not-found`. It accepts all other requests, including every `CONNECT`: the application
+/// authenticates clients.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -37,25 +41,26 @@ use tower_service::Service;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Broker(Arc<Shared>);
+pub struct Broker(pub(crate) Arc<Shared>);
 
-struct Shared {
-    config: Config,
-    engine: Box<dyn Engine>,
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) engine: Box<dyn Engine>,
 }
 
 impl Broker {
-    /// Creates a broker with the in-memory engine.
+    /// Creates a broker with the in-memory engine in its default settings. For others, give
+    /// [`Broker::with_engine`] a [`Memory`].
     ///
     /// # Errors
     ///
     /// If a setting is impossible, see [`Config::validate`].
     pub fn new(config: Config) -> Result<Broker, InvalidConfig> {
-        let engine = Memory::new(config.clone());
-        Broker::with_engine(config, engine)
+        Broker::with_engine(config, Memory::new(MemoryConfig::default())?)
     }
 
-    /// Creates a broker with another engine.
+    /// Creates a broker with any engine.
     ///
     /// # Errors
     ///
@@ -64,12 +69,17 @@ impl Broker {
         config.validate()?;
         Ok(Broker(Arc::new(Shared {
             config,
+            capabilities: engine.capabilities(),
             engine: Box::new(engine),
         })))
     }
 
-    /// Publishes a message to `/topic/…`, `/queue/…`, or the `/temp-queue/…` in a `reply-to`. [`Config::send`] does not
-    /// apply, since it concerns only clients.
+    /// Publishes a message to `/topic/…`, `/queue/…`, or the `/temp-queue/…` in a `reply-to`. The broker's
+    /// [rules](Config::rules) do not apply, since they concern only clients. The headers `retain` and `expires` of the
+    /// message count as in a `SEND`.
+    ///
+    /// If a part of the destination comes from a client, make it with [`Destination::from_segments`]. A `reply-to` that a
+    /// client wrote may name any destination: see [Replies](crate#replies).
     ///
     /// The in-memory engine publishes at once, and dropping the future does not stop it. Messages arrive in order if
     /// the caller awaits each future before its next call.
@@ -78,8 +88,12 @@ impl Broker {
     ///
     /// The future fails if the destination does not exist or accepts no more messages, see the
     /// [crate documentation](crate), or if [`IntoMessage::into_message`] fails.
-    pub fn publish(&self, destination: &str, message: impl IntoMessage) -> EngineFuture<()> {
-        self.publish_to(self.parse(destination), message)
+    pub fn publish(
+        &self,
+        destination: impl IntoDestination,
+        message: impl IntoMessage,
+    ) -> EngineFuture<()> {
+        self.publish_to(parse(destination), message)
     }
 
     /// Publishes a message to a destination of a principal. With `/queue/x`, all sessions of the principal that are
@@ -91,24 +105,31 @@ impl Broker {
     pub fn send_to_user(
         &self,
         principal: &Principal,
-        destination: &str,
+        destination: impl IntoDestination,
         message: impl IntoMessage,
     ) -> EngineFuture<()> {
-        let path = destination.trim_start_matches('/');
-        let to = Destination::user(principal.clone(), path.to_owned());
-        self.publish_to(Ok(to), message)
+        let to = destination.into_destination().and_then(|destination| {
+            let path = destination.as_str().trim_start_matches('/');
+            let destination = format!("{}{path}", prefix::USER).into_destination()?;
+            Ok(Address::new(Scope::User(principal.clone()), destination))
+        });
+        self.publish_to(to, message)
     }
 
     fn publish_to(
         &self,
-        to: Result<Destination, ClientError>,
+        to: Result<Address, ClientError>,
         message: impl IntoMessage,
     ) -> EngineFuture<()> {
-        let checked = to
-            .and_then(|to| to.check_for_sending(&self.0.config).map(|()| to))
-            .map_err(BoxError::from);
-        match checked.and_then(|to| Ok((message.into_message()?, to))) {
-            Ok((message, to)) => self.0.engine.publish(&to, to.stamp(message)),
+        let checked = || {
+            let to = to?;
+            to.check_for_sending(&self.0.config)?;
+            let publication = Publication::from_message(to.stamp(message.into_message()?))?;
+            self.0.capabilities.check_publication(&to, &publication)?;
+            Ok::<_, BoxError>((to, publication))
+        };
+        match checked() {
+            Ok((to, publication)) => self.0.engine.publish(&to, publication),
             Err(error) => EngineFuture::ready(Err(error)),
         }
     }
@@ -119,106 +140,141 @@ impl Broker {
     /// # Errors
     ///
     /// The future fails if there is no such destination, or if there are too many destinations.
-    pub fn subscribe(&self, destination: &str) -> EngineFuture<MessageStream> {
-        let to = self
-            .parse(destination)
-            .and_then(|to| to.check(&self.0.config).map(|()| to));
-        match to {
-            Ok(to) => self.0.engine.subscribe(&to),
+    pub fn subscribe(&self, destination: impl IntoDestination) -> EngineFuture<MessageStream> {
+        let request = parse(destination)
+            .map_err(BoxError::from)
+            .and_then(|to| self.check_subscription(SubscribeRequest::new(to)));
+        let on_gap = self.0.config.on_gap;
+        match request {
+            Ok(request) => self
+                .0
+                .engine
+                .subscribe(request)
+                .map(move |stream| gaps::apply(on_gap, stream, None)),
             Err(error) => EngineFuture::ready(Err(error)),
         }
+    }
+
+    /// The parts of a broker that the engine supports. Everything else is refused with `not-supported`.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.0.capabilities
     }
 
     /// The current destinations with their subscribers, and the counts of messages. The cost grows with the number of
     /// destinations.
-    #[must_use]
-    pub fn statistics(&self) -> Statistics {
+    pub fn statistics(&self) -> EngineFuture<Statistics> {
         self.0.engine.statistics()
     }
 
-    /// Parses a destination as the application writes it.
-    fn parse(&self, text: &str) -> Result<Destination, ClientError> {
-        let owned = |path: &str| ByteString::from(path.to_owned());
-        if let Some(path) = text.strip_prefix(prefix::TOPIC) {
-            Ok(Destination::topic(owned(path)))
-        } else if let Some(path) = text.strip_prefix(prefix::QUEUE) {
-            Ok(Destination::queue(owned(path)))
-        } else if let Some(name) = text
-            .strip_prefix(prefix::TEMPORARY)
-            .filter(|name| temporary_names::is_public_name(name))
-        {
-            Ok(Destination::temporary(owned(name)))
-        } else {
-            let text = format!(
-                "The broker has no destination {text:?}: destinations begin with /topic/ or /queue/, and those of a \
-                 client with /user/ or /temp-queue/."
-            );
-            Err(ClientError::new("not-found", text))
-        }
+    /// The state of the engine, and its changes: see [`Engine::health`].
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.0.engine.health()
     }
 
-    /// Parses a destination as a client writes it: `/user/…` belongs to its principal, and `/temp-queue/…` to its
-    /// session.
-    fn parse_for_client(&self, text: &str, session: &Session) -> Result<Destination, BoxError> {
-        if let Some(path) = text.strip_prefix(prefix::USER) {
+    /// The events of the engine from now on: see [`Engine::events`].
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        self.0.engine.events()
+    }
+
+    /// Shuts the engine down: all subscriptions end, and all calls fail with `engine-unavailable`. See
+    /// [`Engine::shutdown`].
+    ///
+    /// # Errors
+    ///
+    /// The future fails if the engine could not give back what it holds.
+    pub fn shutdown(&self) -> EngineFuture<()> {
+        self.0.engine.shutdown()
+    }
+
+    /// Returns the address of a request's destination, if its client may use it: `/user/…` belongs to its principal, and
+    /// `/temp-queue/…` to its session.
+    fn authorize(&self, action: Action, request: &Request) -> Result<Address, BoxError> {
+        if !syntax::has_prefix(request.destination()) {
+            return Err(not_found(request.destination()).into());
+        }
+        let (destination, session) = (syntax::own(request.destination())?, request.session());
+        let Config {
+            rules,
+            max_temporary_queues,
+            ..
+        } = &self.0.config;
+        // Before everything else: a public name is created only for a client that may use it.
+        rules.check(action, &destination, session.principal(), request)?;
+        let canonical = destination.canonical();
+        if canonical.starts_with(prefix::USER) {
             let Some(principal) = session.principal() else {
-                let text =
-                    format!("The destination {text:?} needs a login, since it belongs to a user.");
+                let text = format!(
+                    "The destination {:?} needs a login, since it belongs to a user.",
+                    destination.as_str()
+                );
                 return Err(ClientError::new("login-required", text).into());
             };
-            return Ok(Destination::user(principal.clone(), path.to_owned()));
+            return Ok(Address::new(Scope::User(principal.clone()), destination));
         }
-        if let Some(local_name) = text.strip_prefix(prefix::TEMPORARY) {
-            return Ok(Destination::temporary(temporary_names::public_name(
-                local_name,
-                session,
-                self.0.config.max_temporary_queues,
-            )?));
+        if let Some(local_name) = canonical.strip_prefix(prefix::TEMPORARY) {
+            if action == Action::Send && temporary_names::is_public_name(local_name) {
+                return Ok(Address::new(Scope::Temporary, destination));
+            }
+            let name = temporary_names::public_name(local_name, session, *max_temporary_queues)?;
+            return Ok(Address::temporary(name));
         }
-        Ok(self.parse(text)?)
+        Ok(shared_address(destination)?)
     }
 
     fn handle_send(&self, request: &Request) -> EngineFuture<Response> {
-        match self.check_send(request) {
-            Err(error) => EngineFuture::ready(Err(error)),
-            Ok((to, message)) => match request.transaction().cloned() {
-                None => self.0.engine.publish(&to, message).map(|()| Response::Done),
-                Some(staging) => self.0.engine.reserve(&to, message).map(move |effect| {
-                    staging.stage(effect);
-                    Response::Done
-                }),
-            },
-        }
+        let (to, publication) = match self.check_send(request) {
+            Ok(checked) => checked,
+            Err(error) => return EngineFuture::ready(Err(error)),
+        };
+        let sent = match request.transaction() {
+            None => self.0.engine.publish(&to, publication),
+            Some(staging) => transaction::prepare(&self.0, staging, &to, publication),
+        };
+        sent.map(|()| Response::Done)
     }
 
-    /// Returns the destination and the message of a `SEND`, if its client may send it.
-    fn check_send(&self, request: &Request) -> Result<(Destination, Message), BoxError> {
-        let (text, config) = (request.destination(), &self.0.config);
-        let is_reply = text
-            .strip_prefix(prefix::TEMPORARY)
-            .is_some_and(temporary_names::is_public_name);
-        // A public name is permission enough: nobody can guess it, so the client was given it.
-        if !is_reply && !config.send.allows(request) {
-            let text = format!("This client may not send to {text:?}.");
-            return Err(ClientError::new("forbidden", text).into());
-        }
-        let to = if is_reply {
-            self.parse(text)?
-        } else {
-            self.parse_for_client(text, request.session())?
-        };
+    /// Returns the destination and the message of a `SEND`, if its client may send it and the engine supports it.
+    fn check_send(&self, request: &Request) -> Result<(Address, Publication), BoxError> {
+        let config = &self.0.config;
+        let to = self.authorize(Action::Send, request)?;
         to.check_for_sending(config)?;
-        let message = send::message_from_request(request, config.max_temporary_queues)?;
-        let message = to.stamp(message);
-        Ok((to, message))
+        let capabilities = self.0.capabilities;
+        if request.transaction().is_some() {
+            capabilities.check_transaction()?;
+        }
+        let mut publication =
+            send::publication_from_request(request, capabilities, config.max_temporary_queues)?;
+        capabilities.check_publication(&to, &publication)?;
+        publication.message = to.stamp(publication.message);
+        Ok((to, publication))
     }
 
     fn handle_subscribe(&self, request: &Request) -> EngineFuture<Response> {
-        let to = self.parse_for_client(request.destination(), request.session());
-        match to.and_then(|to| to.check(&self.0.config).map(|()| to).map_err(Into::into)) {
-            Ok(to) => self.0.engine.subscribe(&to).map(Response::Observe),
+        let checked = || {
+            let to = self.authorize(Action::Subscribe, request)?;
+            let subscription = SubscribeRequest::from_frame(to, request)?;
+            self.check_subscription(subscription)
+        };
+        let on_gap = self.0.config.on_gap;
+        match checked() {
+            Ok(subscription) => {
+                let session = request.session().clone();
+                let stream = self.0.engine.subscribe(subscription);
+                stream.map(move |stream| {
+                    Response::Observe(gaps::apply(on_gap, stream, Some(&session)))
+                })
+            }
             Err(error) => EngineFuture::ready(Err(error)),
         }
+    }
+
+    fn check_subscription(&self, request: SubscribeRequest) -> Result<SubscribeRequest, BoxError> {
+        request.address.check(&self.0.config)?;
+        self.0.capabilities.check_subscription(&request)?;
+        Ok(request)
     }
 }
 
@@ -240,6 +296,35 @@ impl Service<Request> for Broker {
             _ => EngineFuture::ready(Ok::<_, BoxError>(Response::Done)),
         }
     }
+}
+
+/// Parses a destination as the application writes it.
+pub(crate) fn parse(destination: impl IntoDestination) -> Result<Address, ClientError> {
+    shared_address(destination.into_destination()?)
+}
+
+/// The address of a destination that does not depend on a client.
+fn shared_address(destination: Destination) -> Result<Address, ClientError> {
+    let canonical = destination.canonical();
+    let scope = if canonical.starts_with(prefix::TOPIC) {
+        Scope::Topic
+    } else if canonical.starts_with(prefix::QUEUE) {
+        Scope::Queue
+    } else if syntax::is_public_temporary(&destination) {
+        Scope::Temporary
+    } else {
+        return Err(not_found(&destination));
+    };
+    Ok(Address::new(scope, destination))
+}
+
+fn not_found(destination: &Destination) -> ClientError {
+    let text = format!(
+        "The broker has no destination {:?}: destinations begin with /topic/ or /queue/, and those of a client with \
+         /user/ or /temp-queue/.",
+        destination.as_str()
+    );
+    ClientError::new("not-found", text)
 }
 
 impl fmt::Debug for Broker {

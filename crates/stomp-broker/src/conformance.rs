@@ -3,16 +3,17 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), stomp_broker::conformance::ConformanceError> {
-//! use stomp_broker::{Config, Memory, conformance};
+//! use stomp_broker::{Memory, MemoryConfig, conformance};
 //!
-//! conformance::check(&Memory::new(Config::default())).await
+//! let engine = Memory::new(MemoryConfig::default()).expect("the default settings are valid");
+//! conformance::check(&engine).await
 //! # }
 //! ```
 //!
 //! The paths of all destinations begin with `conformance` and a number that differs from run to run. The tests leave no
 //! messages in them, but may leave dead letters.
 
-use crate::{Destination, Engine};
+use crate::{Address, Engine, Publication, SubscribeRequest};
 use futures_util::{
     StreamExt,
     future::{BoxFuture, Either, select},
@@ -105,8 +106,8 @@ const TESTS: &[(&str, Test)] = &[
         |run| Box::pin(run.temporary_queue()),
     ),
     (
-        "a reserved message is published by its effect, or not at all",
-        |run| Box::pin(run.reservation()),
+        "the messages of a transaction are published together and in order, or not at all",
+        |run| Box::pin(run.transaction()),
     ),
 ];
 
@@ -124,7 +125,7 @@ const SILENCE: Duration = Duration::from_millis(200);
 
 impl TestRun<'_> {
     async fn topic(&self) -> Outcome {
-        let topic = Destination::topic(self.path("a"));
+        let topic = Address::topic(self.path("a"));
         self.publish(&topic, "before").await?;
         let (mut one, mut two) = (self.subscribe(&topic).await?, self.subscribe(&topic).await?);
         for number in 0..100 {
@@ -141,7 +142,7 @@ impl TestRun<'_> {
     }
 
     async fn pattern(&self) -> Outcome {
-        let topic = |path: &str| Destination::topic(self.path(path));
+        let topic = |path: &str| Address::topic(self.path(path));
         let (mut any, mut rest) = (
             self.subscribe(&topic("*.b")).await?,
             self.subscribe(&topic(">")).await?,
@@ -149,34 +150,28 @@ impl TestRun<'_> {
         for path in ["a", "a.b", "b.b.c", "c/b"] {
             self.publish(&topic(path), path).await?;
         }
-        self.publish(
-            &Destination::topic("conformance"),
-            "matches neither pattern",
-        )
-        .await?;
+        self.publish(&Address::topic("conformance"), "matches neither pattern")
+            .await?;
         expect_only(&mut any, &["a.b", "c/b"]).await?;
         expect_only(&mut rest, &["a", "a.b", "b.b.c", "c/b"]).await
     }
 
     async fn equal_segments(&self) -> Outcome {
-        let mut stream = self
-            .subscribe(&Destination::topic(self.path("a.b/c")))
-            .await?;
-        self.publish(&Destination::topic(self.path("a/b.c")), "1")
+        let mut stream = self.subscribe(&Address::topic(self.path("a.b/c"))).await?;
+        self.publish(&Address::topic(self.path("a/b.c")), "1")
             .await?;
         expect_only(&mut stream, &["1"]).await
     }
 
     async fn principal(&self) -> Outcome {
-        let topic = |name: &'static str, path: &str| {
-            Destination::user(Principal::new(name), self.path(path))
-        };
+        let topic =
+            |name: &'static str, path: &str| Address::user(Principal::new(name), self.path(path));
         let mut of_ann = [
             self.subscribe(&topic("ann", "a")).await?,
             self.subscribe(&topic("ann", ">")).await?,
         ];
         let mut of_bob = self.subscribe(&topic("bob", "a")).await?;
-        let mut shared = self.subscribe(&Destination::topic(self.path("a"))).await?;
+        let mut shared = self.subscribe(&Address::topic(self.path("a"))).await?;
         self.publish(&topic("ann", "a"), "1").await?;
         for stream in &mut of_ann {
             expect_only(stream, &["1"]).await?;
@@ -186,7 +181,7 @@ impl TestRun<'_> {
     }
 
     async fn queue(&self) -> Outcome {
-        let queue = Destination::queue(self.path("q"));
+        let queue = Address::queue(self.path("q"));
         for number in ["1", "2", "3"] {
             self.publish(&queue, number).await?;
         }
@@ -197,7 +192,7 @@ impl TestRun<'_> {
     }
 
     async fn competing_consumers(&self) -> Outcome {
-        let queue = Destination::queue(self.path("q"));
+        let queue = Address::queue(self.path("q"));
         let (mut one, mut two) = (self.subscribe(&queue).await?, self.subscribe(&queue).await?);
         for number in 0..20 {
             self.publish(&queue, &number.to_string()).await?;
@@ -219,7 +214,7 @@ impl TestRun<'_> {
     }
 
     async fn redelivery(&self) -> Outcome {
-        let queue = Destination::queue(self.path("q"));
+        let queue = Address::queue(self.path("q"));
         for number in ["1", "2", "3", "4"] {
             self.publish(&queue, number).await?;
         }
@@ -251,7 +246,7 @@ impl TestRun<'_> {
     }
 
     async fn refused_message(&self) -> Outcome {
-        let queue = Destination::queue(self.path("q"));
+        let queue = Address::queue(self.path("q"));
         let mut one = self.subscribe(&queue).await?;
         self.publish(&queue, "1").await?;
         let delivery = next(&mut one).await?;
@@ -268,7 +263,7 @@ impl TestRun<'_> {
     }
 
     async fn refused_by_the_only_consumer(&self) -> Outcome {
-        let queue = Destination::queue(self.path("q"));
+        let queue = Address::queue(self.path("q"));
         let mut consumer = self.subscribe(&queue).await?;
         self.publish(&queue, "1").await?;
         for settlement in [Settlement::Nacked, Settlement::Nacked, Settlement::Acked] {
@@ -278,7 +273,7 @@ impl TestRun<'_> {
     }
 
     async fn temporary_queue(&self) -> Outcome {
-        let queue = Destination::temporary(self.path("t"));
+        let queue = Address::temporary(self.path("t"));
         self.publish(&queue, "before the queue exists").await?;
         let mut consumer = self.subscribe(&queue).await?;
         self.publish(&queue, "1").await?;
@@ -289,24 +284,33 @@ impl TestRun<'_> {
         expect_none(&mut self.subscribe(&queue).await?).await
     }
 
-    async fn reservation(&self) -> Outcome {
-        for to in [
-            Destination::topic(self.path("t")),
-            Destination::queue(self.path("q")),
-        ] {
-            let mut stream = self.subscribe(&to).await?;
-            let reserve = |text: &str| self.engine.reserve(&to, Message::new(text.to_owned()));
-            let effects = [
-                reserve("1").await?,
-                reserve("2").await?,
-                reserve("3").await?,
-            ];
-            expect_none(&mut stream).await?;
-            let [first, second, third] = effects;
-            first();
-            drop(second);
-            third();
-            expect_only(&mut stream, &["1", "3"]).await?;
+    async fn transaction(&self) -> Outcome {
+        let to = [
+            Address::topic(self.path("t")),
+            Address::queue(self.path("q")),
+        ];
+        let mut streams = [self.subscribe(&to[0]).await?, self.subscribe(&to[1]).await?];
+        for is_committed in [false, true, true] {
+            let mut transaction = self.engine.begin();
+            for number in ["1", "2", "3"] {
+                for to in &to {
+                    let publication = Publication::new(Message::new(number));
+                    timeout(TIMEOUT, transaction.prepare(to, publication)).await??;
+                }
+            }
+            for stream in &mut streams {
+                expect_none(stream).await?;
+            }
+            let expected = if is_committed {
+                timeout(TIMEOUT, transaction.commit()).await??;
+                &["1", "2", "3"][..]
+            } else {
+                drop(transaction);
+                &[]
+            };
+            for stream in &mut streams {
+                expect_only(stream, expected).await?;
+            }
         }
         Ok(())
     }
@@ -316,16 +320,18 @@ impl TestRun<'_> {
         format!("conformance.{}.{path}", self.number)
     }
 
-    async fn publish(&self, to: &Destination, text: &str) -> Outcome {
+    async fn publish(&self, to: &Address, text: &str) -> Outcome {
         timeout(
             TIMEOUT,
-            self.engine.publish(to, Message::new(text.to_owned())),
+            self.engine
+                .publish(to, Publication::new(Message::new(text.to_owned()))),
         )
         .await?
     }
 
-    async fn subscribe(&self, to: &Destination) -> Result<MessageStream, BoxError> {
-        timeout(TIMEOUT, self.engine.subscribe(to)).await?
+    async fn subscribe(&self, to: &Address) -> Result<MessageStream, BoxError> {
+        let request = SubscribeRequest::new(to.clone());
+        timeout(TIMEOUT, self.engine.subscribe(request)).await?
     }
 }
 

@@ -4,15 +4,17 @@
 //! directly, or an application can mount it for its destinations.
 //!
 //! ```
-//! use stomp_broker::{Allow, Broker, Config};
+//! use stomp_broker::{Broker, Config, Rules, Who, destination_syntax};
 //! use stomp_session::Session;
 //! # use stomp_socket::Socket;
 //!
 //! # fn example(socket: Socket) -> Result<(), stomp_session::InvalidConfig> {
-//! let config = Config::default().send(Allow::when(|request| request.principal().is_some()));
-//! let broker = Broker::new(config)?;
+//! // Clients subscribe to all topics. Those that have logged in send to some.
+//! let rules = Rules::default().send("/topic/rooms.>", Who::Authenticated);
+//! let broker = Broker::new(Config::default().rules(rules))?;
 //!
-//! let (_, _, connection) = Session::new(socket, stomp_session::Config::default());
+//! let settings = stomp_session::Config::default().destinations(destination_syntax());
+//! let (_, _, connection) = Session::new(socket, settings);
 //! tokio::spawn(connection.run(broker.clone()));
 //! # Ok(())
 //! # }
@@ -27,20 +29,30 @@
 //! | `/user/…` | all subscribed sessions of the same principal, and no other |
 //! | `/temp-queue/…` | the session that owns the queue; other sessions send to it by the name in `reply-to` |
 //!
-//! In `/topic/PATH` and `/user/PATH`, both `/` and `.` separate the segments of the path: `/topic/a.b` and
-//! `/topic/a/b` are the same topic. A subscription may be a pattern. `*` matches any one segment; `>` or `#`, as the
-//! last segment, matches any number of segments, including none: `/topic/stocks.*`, `/topic/stocks.>`. A `MESSAGE`
-//! names the destination that it was sent to. Queues have no patterns.
+//! Both `/` and `.` separate the segments of a destination: `/queue/a.b` and `/queue/a/b` are the same queue. No segment is
+//! empty. Case is significant, and percent signs are not decoded. [`destination_syntax`] is this syntax, for sessions.
+//!
+//! A subscription to topics may be a pattern. `*` matches any one segment; `>` or `#`, as the last segment, matches any
+//! number of segments, including none: `/topic/stocks.*`, `/topic/stocks.>`. Queues have no patterns.
+//!
+//! A `MESSAGE` names the destination that it was sent to, for subscriptions to patterns. Other subscribers see the
+//! destination as they wrote it.
+//!
+//! # Permissions
+//!
+//! [`Config::rules`] decide who may send and subscribe, and to which destinations. By default, clients send nowhere, and
+//! subscribe to topics and to what is their own: their `/user/…` and `/temp-queue/…`. So every queue, also that for dead
+//! letters, needs a rule. [`Rules`] has examples.
 //!
 //! # Topics
 //!
 //! The messages of one session to one topic arrive in order. Each subscription has a mailbox with the bounds of
-//! [`Config::mailbox`]. When a slow subscriber's mailbox is full, the policy applies to that subscription alone:
-//! publishers and other subscribers never wait for it.
+//! [`MemoryConfig::mailbox`]. When a slow subscriber's mailbox is full, the policy applies to that subscription alone:
+//! publishers and other subscribers never wait for it. A subscription that misses messages is told: [`Config::on_gap`].
 //!
-//! If [`Config::max_retained_messages`] is not 0, the broker retains a message with the header `retain:set` as the last
-//! value of its topic, and delivers it first to later subscribers. A message with `retain:remove` removes the retained
-//! one.
+//! If [`MemoryConfig::max_retained_messages`] is not 0, the broker retains a message with the header `retain:set` as the
+//! last value of its topic, and delivers it first to later subscribers. A message with `retain:remove` removes the
+//! retained one. Otherwise the header is refused.
 //!
 //! # Queues
 //!
@@ -48,11 +60,12 @@
 //! removes a message from its queue. After a `NACK`, or when its consumer goes away, the queue delivers it again,
 //! with `redelivered:true` and before all later messages; after a `NACK` preferably to another consumer.
 //!
-//! A message that was delivered [`Config::max_delivery_attempts`] times without an acknowledgment moves to
-//! [`Config::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`. The reason is
+//! A message that was delivered [`QueueSettings::max_delivery_attempts`] times without an acknowledgment moves to
+//! [`QueueSettings::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`. The reason is
 //! `rejected`, or `overflow` for a message that left a full queue under [`QueueOverflow::DropOldest`].
 //!
-//! A message with the header `expires`, in milliseconds since 1970, is not delivered after that time.
+//! A message with the header `expires`, in milliseconds since 1970, is not delivered after that time. For a topic, the
+//! time counts when the message is published, and for the retained message.
 //!
 //! # Replies
 //!
@@ -60,54 +73,105 @@
 //! The broker rewrites the header to a name that nobody can guess, and any client that has this name may send to it.
 //! The queue exists while its session is subscribed to it; later replies are dropped without an error.
 //!
+//! A client may write any destination into `reply-to`. A service that replies as a client is bound to its own rules, but
+//! the application is not: before it publishes to the `reply-to` of a message, it must check that this begins with
+//! `/temp-queue/`. Otherwise clients can make it publish where they may not.
+//!
+//! # Engines
+//!
+//! An [`Engine`] carries the messages: [`Memory`] within this process, or another one over a system that connects several
+//! servers. It declares its [`Capabilities`], and the broker refuses everything else with `not-supported`: nothing that a
+//! client asks for is ignored. The settings of the broker are its [`Config`]; those of the engine in memory are its
+//! [`MemoryConfig`].
+//!
 //! # Errors
 //!
 //! | code | cause |
 //! |---|---|
 //! | `not-found` | the broker has no such destination |
-//! | `bad-destination` | the destination has too many segments or wildcards, or wildcards where none are allowed |
-//! | `bad-request` | a header has an invalid value |
-//! | `forbidden` | [`Config::send`] does not allow the `SEND` |
-//! | `login-required` | `/user/…` needs a session with a principal |
+//! | `bad-destination` | the destination has an empty segment, too many segments or wildcards, or wildcards where none are allowed |
+//! | `bad-request` | the header `retain`, `expires`, `durable` or `exclusive` has an invalid value |
+//! | `forbidden` | [`Config::rules`] do not allow it, or not for everything that the pattern matches |
+//! | `login-required` | the same, for a client without a principal that might be allowed after a login |
 //! | `queue-full` | the queue is full, or all queues together are |
+//! | `not-supported` | the engine does not support the kind of destination, the header, or transactions |
+//! | `engine-unavailable` | the engine is shut down, or cannot reach its system |
+//! | `gap` | a subscription ends because messages are missing, see [`Config::on_gap`] |
 //! | `too-many-destinations` | the limit of destinations, or of the session's temporary queues, is reached |
+//!
+//! # Headers
+//!
+//! The headers that STOMP does not define, such as `expires` and `redelivered`, are
+//! [listed in the guide of `webstomp`](https://docs.rs/webstomp/latest/webstomp/#extensions-of-the-protocol), with those
+//! of sessions.
 //!
 //! # Items
 //!
 //! | topic | items |
 //! |---|---|
 //! | the service, and publishing from the application | [`Broker`] |
-//! | settings | [`Config`], [`Allow`], [`QueueOverflow`] |
-//! | counts | [`Statistics`] |
-//! | other engines | [`Engine`], [`EngineFuture`], [`Destination`], [`conformance`] |
+//! | destinations of the application | [`IntoDestination`] |
+//! | settings | [`Config`], [`OnGap`] |
+//! | permissions of clients | [`Rules`], [`Who`], [`Action`] |
+//! | the syntax of destinations, for sessions | [`destination_syntax`] |
+//! | the engine in memory | [`Memory`], [`MemoryConfig`], [`QueueSettings`], [`QueueOverflow`] |
+//! | operation | [`Statistics`], [`Health`], [`EventStream`], [`Event`] |
+//! | engines | [`Engine`], [`EngineTransaction`], [`EngineFuture`], [`Capabilities`] |
+//! | calls of engines | [`Address`], [`Publication`], [`Retain`], [`SubscribeRequest`] |
+//! | for other engines | [`local`], [`EventSource`], [`conformance`] |
 
 #![forbid(unsafe_code)]
 
+mod address;
+mod administration;
 mod broker;
 mod config;
-mod destination;
+mod into_destination;
+mod publication;
 mod statistics;
+mod subscribe_request;
 
+mod capabilities;
 mod engine;
 mod engine_future;
-mod memory;
+mod events;
+mod health;
 
-mod counters;
-mod local;
+mod memory;
+mod memory_config;
+mod queue_settings;
+
+mod activity;
+mod deadline;
+mod gaps;
 mod queue;
+mod rules;
 mod send;
+mod syntax;
 mod temporary_names;
+mod transaction;
 mod wire_size;
 
 pub mod conformance;
+pub mod local;
 
+pub use address::{Address, Scope};
 pub use broker::Broker;
-pub use config::{Allow, Config, QueueOverflow};
-pub use destination::{Destination, Scope};
-pub use engine::{Effect, Engine};
+pub use capabilities::Capabilities;
+pub use config::{Config, OnGap};
+pub use engine::{Engine, EngineTransaction};
 pub use engine_future::EngineFuture;
+pub use events::{Event, EventSource, EventStream};
+pub use health::Health;
+pub use into_destination::IntoDestination;
 pub use memory::Memory;
+pub use memory_config::MemoryConfig;
+pub use publication::{Publication, Retain};
+pub use queue_settings::{QueueOverflow, QueueSettings};
+pub use rules::{Action, Rules, Who};
 pub use statistics::{DestinationStatistics, Statistics};
+pub use subscribe_request::SubscribeRequest;
+pub use syntax::destination_syntax;
 
 /// Compiles and runs the example of the README.
 #[cfg(doctest)]

@@ -1,89 +1,209 @@
-//! The in-memory engine: joins the topics of `local` with the queues of `queue`.
+//! The in-memory engine: joins the groups of `local` with the queues of `queue`.
+
+mod subscription;
+mod transaction;
 
 use crate::{
-    Config, Destination, Effect, Engine, EngineFuture, Statistics,
-    counters::Counters,
-    local::{TopicLimits, Topics},
+    Address, Capabilities, Engine, EngineFuture, EngineTransaction, Event, EventStream, Health,
+    MemoryConfig, Publication, QueueSettings, Statistics, SubscribeRequest,
+    activity::Activity,
+    local::{FanOut, GroupLimits, Groups},
     queue::{consumer::Consumer, registry::Queues, sweep},
 };
 use std::{fmt, sync::Arc};
-use stomp_session::{BoxError, Message, MessageStream};
+use stomp_session::{BoxError, ClientError, InvalidConfig, Message, MessageStream};
+use subscription::Subscription;
+use tokio::sync::watch;
+use transaction::MemoryTransaction;
 
-/// The in-memory engine, which [`Broker::new`](crate::Broker::new) uses.
+/// The in-memory engine, which [`Broker::new`](crate::Broker::new) uses. Clones share the same engine.
 ///
-/// Its memory is bounded by its [`Config`]. Its messages are lost when the process ends. It holds no lock while it
+/// Its memory is bounded by its [`MemoryConfig`]. Its messages are lost when the process ends. It holds no lock while it
 /// pushes to a mailbox or wakes a subscriber.
-pub struct Memory {
-    topics: Topics,
+///
+/// It supports everything except [`durable`](Capabilities::durable) and [`exclusive`](Capabilities::exclusive)
+/// subscriptions. It has [`retained`](Capabilities::retained) messages only if
+/// [`MemoryConfig::max_retained_messages`] is above 0, and [`dead_letters`](Capabilities::dead_letters) only if some
+/// settings name a queue for them.
+#[derive(Clone)]
+pub struct Memory(Arc<Shared>);
+
+struct Shared {
+    capabilities: Capabilities,
+    groups: Groups,
     queues: Queues,
-    counters: Arc<Counters>,
+    activity: Arc<Activity>,
+    health: watch::Sender<Health>,
 }
 
 impl Memory {
     /// Creates an engine with these settings.
-    #[must_use]
-    pub fn new(config: Config) -> Memory {
-        let counters = Arc::<Counters>::default();
-        let limits = TopicLimits {
-            mailbox: config.mailbox,
-            max_destinations: config.max_destinations,
-            max_retained_messages: config.max_retained_messages,
-            max_retained_bytes: config.max_retained_bytes,
+    ///
+    /// # Errors
+    ///
+    /// If a setting is impossible, see [`MemoryConfig::validate`].
+    pub fn new(config: MemoryConfig) -> Result<Memory, InvalidConfig> {
+        config.validate()?;
+        let activity = Arc::new(Activity::new(config.max_unread_events));
+        let limits = GroupLimits::default()
+            .mailbox(config.mailbox)
+            .max_destinations(config.max_destinations)
+            .max_retained_messages(config.max_retained_messages)
+            .max_retained_bytes(config.max_retained_bytes);
+        Ok(Memory(Arc::new(Shared {
+            capabilities: capabilities(&config),
+            groups: Groups::new(limits),
+            queues: Queues::new(config, Arc::clone(&activity), sweep::start),
+            activity,
+            health: watch::Sender::new(Health::Up),
+        })))
+    }
+
+    /// Begins to publish to a topic. `None` if the message has expired.
+    fn publish_to_topic(
+        &self,
+        to: &Address,
+        publication: Publication,
+    ) -> Result<Option<FanOut>, ClientError> {
+        let activity = &self.0.activity;
+        let fan_out = if publication.has_expired() {
+            self.0.groups.check_open()?;
+            activity.expired.add(1);
+            None
+        } else {
+            Some(self.0.groups.publish(to, publication)?)
         };
-        Memory {
-            topics: Topics::new(limits, Arc::clone(&counters)),
-            queues: Queues::new(config, Arc::clone(&counters), sweep::start),
-            counters,
+        activity.published.add(1);
+        activity.events.emit(|| Event::Published {
+            address: to.clone(),
+        });
+        if let Some(fan_out) = &fan_out {
+            let recipients = fan_out.recipients();
+            activity.delivered.add(recipients);
+            activity.events.emit(|| Event::Delivered {
+                address: to.clone(),
+                recipients,
+            });
+        }
+        Ok(fan_out)
+    }
+
+    fn subscribe_now(&self, request: SubscribeRequest) -> Result<MessageStream, ClientError> {
+        let Shared {
+            groups,
+            queues,
+            activity,
+            ..
+        } = &*self.0;
+        let to = &request.address;
+        if to.is_queue() {
+            let (queue, id) = queues.subscribe(to)?;
+            let consumer = Consumer::new(queues.clone(), queue, id);
+            Ok(Box::pin(Subscription::new(consumer, request, activity)))
+        } else {
+            let (stream, _) = groups.join(to)?;
+            Ok(Box::pin(Subscription::new(stream, request, activity)))
         }
     }
 }
 
+/// The parts that an engine with these settings supports.
+fn capabilities(config: &MemoryConfig) -> Capabilities {
+    let patterns = config.queue_patterns.iter().map(|(_, settings)| settings);
+    let has_dead_letters = patterns
+        .chain([&config.queues])
+        .any(|settings| settings.dead_letter_queue.is_some());
+    Capabilities::all()
+        .retained(config.max_retained_messages > 0)
+        .dead_letters(has_dead_letters)
+        .durable(false)
+        .exclusive(false)
+}
+
 impl Engine for Memory {
-    fn publish(&self, to: &Destination, message: Message) -> EngineFuture<()> {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities
+    }
+
+    fn publish(&self, to: &Address, publication: Publication) -> EngineFuture<()> {
         if to.is_queue() {
-            return EngineFuture::ready(self.queues.publish(to, message));
+            return EngineFuture::ready(self.0.queues.publish(to, publication));
         }
-        let mut fan_out = self.topics.publish(to, message);
-        // Most topics have few subscribers: the first step completes their fan-out without an allocation.
-        if fan_out.step() {
-            EngineFuture::from_future(fan_out)
-        } else {
-            EngineFuture::ready(Ok::<_, BoxError>(()))
+        match self.publish_to_topic(to, publication) {
+            // Most topics have few subscribers: the first step completes their fan-out without an allocation.
+            Ok(Some(mut fan_out)) => {
+                if fan_out.step() {
+                    EngineFuture::from_future(fan_out)
+                } else {
+                    EngineFuture::ready(Ok::<_, BoxError>(()))
+                }
+            }
+            Ok(None) => EngineFuture::ready(Ok::<_, BoxError>(())),
+            Err(error) => EngineFuture::ready(Err(error)),
         }
     }
 
-    fn reserve(&self, to: &Destination, message: Message) -> EngineFuture<Effect> {
-        if to.is_queue() {
-            return EngineFuture::ready(self.queues.reserve(to, message));
-        }
-        let (topics, to) = (self.topics.clone(), to.clone());
-        let effect: Effect = Box::new(move || drop(topics.publish(&to, message)));
-        EngineFuture::ready(Ok::<_, BoxError>(effect))
+    fn begin(&self) -> Box<dyn EngineTransaction> {
+        Box::new(MemoryTransaction::new(self.clone()))
     }
 
-    fn subscribe(&self, to: &Destination) -> EngineFuture<MessageStream> {
-        if to.is_queue() {
-            return EngineFuture::ready(self.queues.subscribe(to).map(|(queue, id)| {
-                Box::pin(Consumer::new(self.queues.clone(), queue, id)) as MessageStream
-            }));
-        }
-        EngineFuture::ready(
-            self.topics
-                .subscribe(to)
-                .map(|stream| Box::pin(stream) as MessageStream),
-        )
+    fn subscribe(&self, request: SubscribeRequest) -> EngineFuture<MessageStream> {
+        EngineFuture::ready(self.subscribe_now(request))
     }
 
-    fn statistics(&self) -> Statistics {
-        let mut statistics = self.counters.statistics();
-        self.topics.add_statistics(&mut statistics);
-        self.queues.add_statistics(&mut statistics);
-        statistics
+    fn statistics(&self) -> EngineFuture<Statistics> {
+        let mut statistics = self.0.activity.statistics();
+        statistics.destinations = self.0.groups.statistics();
+        self.0.queues.add_statistics(&mut statistics);
+        EngineFuture::ready(Ok::<_, BoxError>(statistics))
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.0.health.subscribe()
+    }
+
+    fn events(&self) -> EventStream {
+        self.0.activity.events.stream()
+    }
+
+    fn declare(&self, queue: &Address, settings: QueueSettings) -> EngineFuture<()> {
+        let declared = settings
+            .validate()
+            .map_err(|error| ClientError::new("bad-request", format!("The setting {error}.")))
+            .and_then(|()| self.0.queues.declare(queue, &settings));
+        EngineFuture::ready(declared)
+    }
+
+    fn purge(&self, queue: &Address) -> EngineFuture<usize> {
+        EngineFuture::ready(self.0.queues.purge(queue))
+    }
+
+    fn delete(&self, queue: &Address) -> EngineFuture<usize> {
+        EngineFuture::ready(self.0.queues.delete(queue))
+    }
+
+    fn browse(&self, queue: &Address, max: usize) -> EngineFuture<Vec<Message>> {
+        EngineFuture::ready(self.0.queues.browse(queue, max))
+    }
+
+    fn shutdown(&self) -> EngineFuture<()> {
+        self.0.health.send_if_modified(|health| {
+            let was_up = health.is_up();
+            if was_up {
+                *health = Health::down("The engine was shut down.");
+            }
+            was_up
+        });
+        self.0.groups.close();
+        self.0.queues.shut_down();
+        EngineFuture::ready(Ok::<_, BoxError>(()))
     }
 }
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").finish_non_exhaustive()
+        f.debug_struct("Memory")
+            .field("capabilities", &self.0.capabilities)
+            .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,13 @@
-//! The message of a `SEND` request.
+//! The publication of a `SEND` request.
 
-use crate::{destination::prefix, temporary_names};
+use crate::{
+    Capabilities, Publication,
+    syntax::{self, prefix},
+    temporary_names,
+};
 use bytes::Bytes;
 use stomp_frame::{Headers, header};
-use stomp_session::{BoxError, Message, Request};
+use stomp_session::{BoxError, InvalidDestination, Message, Request};
 
 /// The header with the destination for replies.
 const REPLY_TO: &str = "reply-to";
@@ -19,23 +23,25 @@ const FRAME_HEADERS: [&str; 4] = [
 /// Bodies of at least this many bytes have a buffer of their own, which a message may keep alive without waste.
 const LARGE_BODY: usize = 4 << 10;
 
-/// Creates the message of a `SEND` request. A temporary queue in its header `reply-to` gets its public name.
+/// Creates the publication of a `SEND` request. A temporary queue in its header `reply-to` gets its public name.
 ///
 /// The message is a copy, since a message that is kept must not keep alive the read buffer with its frame.
-pub(crate) fn message_from_request(
+pub(crate) fn publication_from_request(
     request: &Request,
+    capabilities: Capabilities,
     max_temporary_queues: usize,
-) -> Result<Message, BoxError> {
+) -> Result<Publication, BoxError> {
     let mut headers = Headers::new();
     for (name, value) in request.headers().iter() {
         // STOMP 1.2, "Repeated Header Entries": "only the first header entry SHOULD be used".
         if FRAME_HEADERS.contains(&name) || headers.contains(name) {
             continue;
         }
-        match local_reply_queue(name, value) {
+        match local_reply_queue(name, value)? {
             Some(local_name) => {
+                capabilities.check_reply_to()?;
                 let public_name = temporary_names::public_name(
-                    local_name,
+                    &local_name,
                     request.session(),
                     max_temporary_queues,
                 )?;
@@ -50,15 +56,19 @@ pub(crate) fn message_from_request(
     } else {
         body.clone()
     };
-    Ok(Message::from_parts(headers, body))
+    let publication = Publication::from_message(Message::from_parts(headers, body))?;
+    Ok(publication.confirm(request.headers().contains(header::RECEIPT)))
 }
 
-/// The local name of the sender's temporary queue, if the header is a `reply-to` with one.
-fn local_reply_queue<'a>(name: &str, value: &'a str) -> Option<&'a str> {
-    let queue = value
-        .strip_prefix(prefix::TEMPORARY)
-        .filter(|_| name == REPLY_TO)?;
-    (!temporary_names::is_public_name(queue)).then_some(queue)
+/// The local name of the sender's temporary queue, if the header is a `reply-to` with one: its canonical path.
+fn local_reply_queue(name: &str, value: &str) -> Result<Option<String>, InvalidDestination> {
+    if name != REPLY_TO || !value.starts_with(prefix::TEMPORARY) {
+        return Ok(None);
+    }
+    let queue = syntax::shared_syntax().parse(value.to_owned())?;
+    let local_name = queue.canonical().strip_prefix(prefix::TEMPORARY);
+    let local_name = local_name.filter(|_| !syntax::is_public_temporary(&queue));
+    Ok(local_name.map(ToOwned::to_owned))
 }
 
 #[cfg(test)]
@@ -66,9 +76,13 @@ mod tests {
     use super::*;
     use stomp_frame::{Command, Frame};
 
-    fn message_of(frame: Frame) -> Message {
+    fn publication_of(frame: Frame) -> Publication {
         let request = Request::new(frame.with_header("destination", "/topic/a"));
-        message_from_request(&request, 1).unwrap()
+        publication_from_request(&request, Capabilities::all(), 1).unwrap()
+    }
+
+    fn message_of(frame: Frame) -> Message {
+        publication_of(frame).message
     }
 
     #[test]
@@ -92,6 +106,14 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_confirmed_if_its_sender_wants_a_receipt() {
+        let frame = Frame::new(Command::Send).with_header("retain", "set");
+        let publication = publication_of(frame.clone());
+        assert!(!publication.confirm && publication.retain == crate::Retain::Set);
+        assert!(publication_of(frame.with_header("receipt", "1")).confirm);
+    }
+
+    #[test]
     fn a_temporary_queue_in_reply_to_gets_its_public_name() {
         let reply_to = |value: &str| {
             let message = message_of(Frame::new(Command::Send).with_header("reply-to", value));
@@ -104,5 +126,22 @@ mod tests {
         );
         assert_eq!(reply_to(&public), public, "a public name stays the same");
         assert_eq!(reply_to("/queue/answers"), "/queue/answers");
+        assert_eq!(reply_to("/queue/any..thing"), "/queue/any..thing");
+    }
+
+    #[test]
+    fn all_spellings_of_a_temporary_queue_have_one_public_name() {
+        let send = |value: &str| {
+            Frame::new(Command::Send)
+                .with_header("destination", "/topic/a")
+                .with_header("reply-to", value)
+        };
+        let first = Request::new(send("/temp-queue/a.b"));
+        let publication = publication_from_request(&first, Capabilities::all(), 1).unwrap();
+        let public = publication.message.headers().get("reply-to").unwrap();
+        let again = temporary_names::public_name("a/b", first.session(), 1).unwrap();
+        assert_eq!(public, format!("/temp-queue/{again}"));
+        let invalid = Request::new(send("/temp-queue/a..b"));
+        assert!(publication_from_request(&invalid, Capabilities::all(), 1).is_err());
     }
 }

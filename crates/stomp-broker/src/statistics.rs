@@ -1,6 +1,6 @@
 //! Counts of a broker's destinations and messages.
 
-use crate::Destination;
+use crate::Address;
 
 /// The destinations of a broker at one moment, and the counts of its messages since it was created.
 #[derive(Debug, Clone, Default)]
@@ -16,10 +16,10 @@ pub struct Statistics {
     pub delivered: u64,
     /// Messages that became dead letters.
     pub dead_lettered: u64,
-    /// Messages of queues that expired.
+    /// Messages that expired: in queues, or before they were published to a topic.
     pub expired: u64,
-    /// Messages of queues that were dropped: dead letters that no queue took, and messages to temporary queues that do
-    /// not exist.
+    /// Messages of queues that were dropped: dead letters that no queue took, messages to temporary queues that do not
+    /// exist, and those of queues that were purged or deleted.
     pub dropped: u64,
 }
 
@@ -27,8 +27,8 @@ pub struct Statistics {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DestinationStatistics {
-    /// The destination. A topic as its first subscriber wrote it.
-    pub destination: Destination,
+    /// The destination, in the first of its spellings.
+    pub destination: Address,
     /// The number of subscriptions.
     pub subscribers: usize,
     /// Messages published since the first of these subscriptions, or since the queue was created.
@@ -42,7 +42,7 @@ pub struct DestinationStatistics {
 impl DestinationStatistics {
     /// Creates the statistics of a destination with all counts 0.
     #[must_use]
-    pub fn new(destination: Destination) -> DestinationStatistics {
+    pub fn new(destination: Address) -> DestinationStatistics {
         DestinationStatistics {
             destination,
             subscribers: 0,

@@ -1,6 +1,6 @@
 //! The public names of a session's temporary queues.
 //!
-//! A session names its queue as it likes (`/temp-queue/replies`): its local name. Other sessions send to the queue by a
+//! A session names its queue as it likes (`/temp-queue/replies`): the canonical text after the prefix is its local name. Other sessions send to the queue by a
 //! public name, which is random: only the sessions that were given it know it.
 
 use bytestring::ByteString;

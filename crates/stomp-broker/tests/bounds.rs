@@ -21,14 +21,14 @@ use std::{
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
-use stomp_broker::{Broker, Config};
+use stomp_broker::{Broker, Config, MemoryConfig};
 use stomp_frame::Command;
 use stomp_session::{MessageStream, Request, Response, Settlement};
 use stomp_testing::{
     frames::{send, subscribe},
     usual_or_soak,
 };
-use support::{connect, connect_to, open};
+use support::{broker_with, connect, connect_to, open, statistics_of};
 use tokio::time::advance;
 
 fn subscribed(broker: &Broker, destination: &str) -> MessageStream {
@@ -59,9 +59,9 @@ fn unused_destinations_leave_no_memory_behind() {
         .start_paused(true)
         .build()
         .unwrap();
-    let mut config = Config::default();
+    let mut config = MemoryConfig::default();
     (config.idle_timeout, config.max_destinations) = (Duration::from_secs(10), count);
-    let broker = Broker::new(config).unwrap();
+    let broker = broker_with(config);
     let leaks = RefCell::new(0);
     let info = allocation_counter::measure(|| {
         runtime.block_on(async {
@@ -78,7 +78,7 @@ fn unused_destinations_leave_no_memory_behind() {
                 let delivery = consumer.next().await.unwrap().unwrap();
                 delivery.settle(Settlement::Acked);
             }
-            assert_eq!(broker.statistics().destinations.len(), count);
+            assert_eq!(statistics_of(&broker).destinations.len(), count);
             for _ in 0..12 {
                 advance(Duration::from_secs(1)).await;
                 // The sweep yields after every 64 queues.
@@ -86,7 +86,7 @@ fn unused_destinations_leave_no_memory_behind() {
                     tokio::task::yield_now().await;
                 }
             }
-            *leaks.borrow_mut() = broker.statistics().destinations.len();
+            *leaks.borrow_mut() = statistics_of(&broker).destinations.len();
         });
     });
     assert_eq!(leaks.into_inner(), 0);
@@ -99,9 +99,9 @@ fn unused_destinations_leave_no_memory_behind() {
 
 #[test]
 fn the_number_of_destinations_is_limited() {
-    let mut config = Config::default();
+    let mut config = MemoryConfig::default();
     config.max_destinations = 3;
-    let broker = Broker::new(config).unwrap();
+    let broker = broker_with(config);
     let mut streams: Vec<_> = ["/topic/a", "/topic/b.*", "/topic/>"]
         .map(|destination| subscribed(&broker, destination))
         .into();
@@ -167,7 +167,7 @@ async fn a_message_reaches_many_subscribers_in_steps_of_64() {
     // Dropping a fan-out completes it.
     drop(broker.publish("/topic/a", "2"));
     assert_eq!(count_with_message(&mut streams), count);
-    assert_eq!(broker.statistics().delivered, 2 * count as u64);
+    assert_eq!(statistics_of(&broker).delivered, 2 * count as u64);
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,19 +216,19 @@ fn a_message_reaches_all_patterns_within_the_limit_of_wildcards() {
     }
     assert!(
         broker
-            .subscribe(&pattern(0b1111))
+            .subscribe(pattern(0b1111))
             .now_or_never()
             .unwrap()
             .is_err()
     );
     assert!(
         broker
-            .subscribe(&format!("{}.a", pattern(0)))
+            .subscribe(format!("{}.a", pattern(0)))
             .now_or_never()
             .unwrap()
             .is_err()
     );
-    drop(broker.publish(&pattern(0), "1"));
+    drop(broker.publish(pattern(0), "1"));
     assert_eq!(
         streams
             .iter_mut()
@@ -237,7 +237,7 @@ fn a_message_reaches_all_patterns_within_the_limit_of_wildcards() {
         697
     );
     drop(streams);
-    assert!(broker.statistics().destinations.is_empty());
+    assert!(statistics_of(&broker).destinations.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,7 +299,7 @@ impl Wake for ReentrantWaker {
             );
             drop(stream);
         }
-        assert!(!self.broker.statistics().destinations.is_empty());
+        assert!(!statistics_of(&self.broker).destinations.is_empty());
     }
 }
 
@@ -345,5 +345,5 @@ async fn the_subscriptions_of_one_client_are_limited() {
     client.send(subscribe("256", "/topic/a")).await;
     client.expect_error("too-many-subscriptions").await;
     client.expect_end().await;
-    assert!(broker.statistics().destinations.is_empty());
+    assert!(statistics_of(&broker).destinations.is_empty());
 }

@@ -4,9 +4,9 @@ mod support;
 
 use stomp_broker::{Broker, Config};
 use stomp_frame::Frame;
-use stomp_session::Principal;
+use stomp_session::{Destination, Principal};
 use stomp_testing::frames::{send, subscribe, unsubscribe};
-use support::{Client, connect, connect_as, open};
+use support::{Client, connect, connect_as, open, statistics_of};
 
 #[tokio::test(start_paused = true)]
 async fn all_sessions_of_a_principal_get_its_messages() {
@@ -37,6 +37,14 @@ async fn all_sessions_of_a_principal_get_its_messages() {
         bob.expect_message("to myself").await;
     }
     anns[0].expect_nothing().await;
+    let parsed = Destination::from_segments("queue", ["news"]).unwrap();
+    broker
+        .send_to_user(&Principal::new("bob"), &parsed, "parsed")
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        bob.expect_message("parsed").await;
+    }
     broker
         .send_to_user(
             &Principal::new("nobody"),
@@ -160,6 +168,29 @@ async fn a_reply_reaches_the_session_that_sent_the_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_spellings_of_a_temporary_queue_are_the_same_queue() {
+    let broker = Broker::new(open()).unwrap();
+    let (mut ann, mut service) = (connect(&broker).await, connect(&broker).await);
+    service.consume("0", "/queue/service").await;
+    ann.subscribe("0", "/temp-queue/replies.1").await;
+    let request = |reply_to: &str| send("/queue/service", "?").with_header("reply-to", reply_to);
+    ann.receipt(request("/temp-queue/replies/1")).await;
+    ann.expect_refusal(request("/temp-queue/replies..1"), "bad-destination")
+        .await;
+    let request = service.expect_message("?").await;
+    let to_ann = request.headers.get("reply-to").unwrap();
+    service.publish(to_ann, "!").await;
+    let reply = ann.expect_message("!").await;
+    assert_eq!(
+        reply.headers.get("destination"),
+        Some("/temp-queue/replies.1")
+    );
+    ann.publish("/temp-queue/replies/1", "to myself").await;
+    ann.expect_message("to myself").await;
+    assert_eq!(statistics_of(&broker).temporary_queues, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_temporary_queue_belongs_to_its_session_and_ends_with_it() {
     let broker = Broker::new(open()).unwrap();
     let (mut ann, mut eve, mut service) = (
@@ -177,9 +208,9 @@ async fn a_temporary_queue_belongs_to_its_session_and_ends_with_it() {
     service.publish(to_ann, "1").await;
     ann.expect_message("1").await;
     eve.expect_nothing().await;
-    assert_eq!(broker.statistics().temporary_queues, 3);
+    assert_eq!(statistics_of(&broker).temporary_queues, 3);
     ann.break_connection().await;
-    assert_eq!(broker.statistics().temporary_queues, 2);
+    assert_eq!(statistics_of(&broker).temporary_queues, 2);
     // The service gets no error, since it is not at fault.
     service.publish(to_ann, "after the session has ended").await;
     service
@@ -188,8 +219,8 @@ async fn a_temporary_queue_belongs_to_its_session_and_ends_with_it() {
             "to an invented name",
         )
         .await;
-    assert_eq!(broker.statistics().temporary_queues, 2);
-    assert_eq!(broker.statistics().dropped, 2);
+    assert_eq!(statistics_of(&broker).temporary_queues, 2);
+    assert_eq!(statistics_of(&broker).dropped, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,10 +3,10 @@
 mod support;
 
 use futures_util::StreamExt;
-use stomp_broker::{Allow, Broker, Config};
+use stomp_broker::{Broker, Config, MemoryConfig, Rules, Who, destination_syntax};
 use stomp_session::{MailboxConfig, Message, Overflow};
 use stomp_testing::frames::{send, subscribe, subscribe_with_ack, unsubscribe};
-use support::{connect, connect_as, open};
+use support::{broker_with, connect, connect_as, connect_to, open, statistics_of};
 
 #[tokio::test(start_paused = true)]
 async fn all_subscribers_get_a_message_including_its_sender() {
@@ -61,7 +61,7 @@ async fn a_message_for_a_pattern_names_its_own_destination() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_may_send_only_if_the_settings_allow_it() {
+async fn by_default_clients_send_nowhere_and_read_topics_and_what_is_their_own() {
     let broker = Broker::new(Config::default()).unwrap();
     let mut client = connect_as(&broker, "ann").await;
     for destination in ["/topic/a", "/queue/a", "/user/a", "/temp-queue/a"] {
@@ -69,17 +69,96 @@ async fn clients_may_send_only_if_the_settings_allow_it() {
             .expect_refusal(send(destination, "1"), "forbidden")
             .await;
     }
+    for destination in ["/queue/a", "/queue/dead-letters"] {
+        client
+            .expect_refusal(subscribe("0", destination), "forbidden")
+            .await;
+    }
+    for (id, destination) in [("0", "/topic/>"), ("1", "/user/a"), ("2", "/temp-queue/a")] {
+        client.subscribe(id, destination).await;
+    }
     broker
         .publish("/topic/a", "the application may")
         .await
         .unwrap();
-    let mut config = Config::default();
-    config.send = Allow::when(|request| request.destination() == "/topic/open");
-    let mut client = connect(&Broker::new(config).unwrap()).await;
-    client
-        .expect_refusal(send("/topic/a", "1"), "forbidden")
-        .await;
-    client.publish("/topic/open", "1").await;
+    client.expect_message("the application may").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_decide_who_sends_and_subscribes() {
+    let rules = Rules::default()
+        .send("/topic/rooms.*", Who::Authenticated)
+        .send("/topic/open", Who::Anybody)
+        .subscribe("/queue/jobs.{user}", Who::Authenticated);
+    let broker = Broker::new(Config::default().rules(rules)).unwrap();
+    let (mut ann, mut nobody) = (connect_as(&broker, "ann").await, connect(&broker).await);
+    let cases = [
+        (send("/topic/open", "1"), "ok", "ok"),
+        (send("/topic/rooms/a", "1"), "ok", "login-required"),
+        (send("/topic/rooms.a", "1"), "ok", "login-required"),
+        (send("/topic/rooms/a/b", "1"), "forbidden", "forbidden"),
+        (subscribe("0", "/queue/jobs.ann"), "ok", "login-required"),
+        (
+            subscribe("1", "/queue/jobs.bob"),
+            "forbidden",
+            "login-required",
+        ),
+        (subscribe("2", "/elsewhere"), "not-found", "not-found"),
+    ];
+    for (frame, for_ann, for_nobody) in cases {
+        for (client, code) in [(&mut ann, for_ann), (&mut nobody, for_nobody)] {
+            match code {
+                "ok" => client.receipt(frame.clone()).await,
+                code => drop(client.expect_refusal(frame.clone(), code).await),
+            }
+        }
+    }
+}
+
+/// A refused request leaves nothing behind, such as a queue or one of the few names of temporary queues.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_refused_creates_nothing() {
+    let rules = Rules::new().subscribe("/temp-queue/mine", Who::Anybody);
+    let config = Config::default().rules(rules).max_temporary_queues(1);
+    let broker = Broker::new(config).unwrap();
+    let mut client = connect(&broker).await;
+    for destination in ["/queue/a", "/topic/a", "/temp-queue/a", "/temp-queue/b"] {
+        for frame in [subscribe("0", destination), send(destination, "1")] {
+            client.expect_refusal(frame, "forbidden").await;
+        }
+    }
+    assert!(statistics_of(&broker).destinations.is_empty());
+    client.subscribe("0", "/temp-queue/mine").await;
+}
+
+/// A session that was not given the broker's syntax parses the same destinations in another way.
+#[tokio::test(start_paused = true)]
+async fn rules_hold_for_all_spellings_whatever_the_syntax_of_the_session() {
+    let rules = Rules::new()
+        .send_and_subscribe("/topic/private.>", Who::Nobody)
+        .then(Rules::open());
+    let broker = Broker::new(Config::default().rules(rules)).unwrap();
+    let with_syntax = stomp_session::Config::default().destinations(destination_syntax());
+    for config in [stomp_session::Config::default(), with_syntax] {
+        let mut client = connect_to(broker.clone(), config.into()).await;
+        for (destination, code) in [
+            ("/topic/private/a", "forbidden"),
+            ("/topic/private.a", "forbidden"),
+            ("/topic/private", "forbidden"),
+            ("/topic/private..a", "bad-destination"),
+            ("/topic/private/", "bad-destination"),
+            ("/topic/*/a", "forbidden"),
+            ("/topic/private.#", "forbidden"),
+            ("/topic/>", "forbidden"),
+        ] {
+            for frame in [subscribe("0", destination), send(destination, "1")] {
+                client.expect_refusal(frame, code).await;
+            }
+        }
+        client.receipt(subscribe("0", "/topic/a/b")).await;
+        client.publish("/topic/a.b", "1").await;
+        client.expect_message("1").await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,15 +187,15 @@ async fn invalid_destinations_are_refused_and_the_session_stays_open() {
     assert!(broker.publish("/topic/>", "1").await.is_err());
     assert!(broker.publish("/user/a", "1").await.is_err());
     assert!(broker.subscribe("/elsewhere").await.is_err());
-    assert!(broker.statistics().destinations.is_empty());
-    assert_eq!(broker.statistics().published, 0);
+    assert!(statistics_of(&broker).destinations.is_empty());
+    assert_eq!(statistics_of(&broker).published, 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retained_message_is_delivered_to_later_subscribers() {
-    let mut config = open();
+    let mut config = MemoryConfig::default();
     config.max_retained_messages = 2;
-    let broker = Broker::new(config).unwrap();
+    let broker = broker_with(config);
     let (mut ann, mut bob) = (connect(&broker).await, connect(&broker).await);
     bob.subscribe("0", "/topic/a").await;
     for (destination, body) in [("/topic/a", "1"), ("/topic/a", "2"), ("/topic/b", "3")] {
@@ -140,15 +219,22 @@ async fn a_retained_message_is_delivered_to_later_subscribers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_no_message_is_retained() {
-    let broker = Broker::new(Config::default()).unwrap();
-    broker
-        .publish("/topic/a", Message::new("1").with_header("retain", "set"))
-        .await
-        .unwrap();
-    let mut messages = broker.subscribe("/topic/a").await.unwrap();
-    broker.publish("/topic/a", "2").await.unwrap();
-    assert_eq!(messages.next().await.unwrap().unwrap().body(), "2");
+async fn by_default_the_header_retain_is_refused() {
+    let broker = Broker::new(open()).unwrap();
+    let retained = || Message::new("1").with_header("retain", "set");
+    let error = broker.publish("/topic/a", retained()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "not-supported: This broker does not support the header retain."
+    );
+    let mut client = connect(&broker).await;
+    client
+        .expect_refusal(
+            send("/topic/a", "1").with_header("retain", "set"),
+            "not-supported",
+        )
+        .await;
+    assert_eq!(statistics_of(&broker).published, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,9 +244,9 @@ async fn a_slow_subscriber_meets_its_policy_and_does_not_delay_others() {
         (Overflow::DropOldest, Some("6")),
     ];
     for (overflow, dropped) in outcomes {
-        let mut config = open();
+        let mut config = MemoryConfig::default();
         config.mailbox = MailboxConfig::default().max_messages(4).overflow(overflow);
-        let broker = Broker::new(config).unwrap();
+        let broker = broker_with(config);
         let mut slow = connect(&broker).await;
         let mut quick = broker.subscribe("/topic/a").await.unwrap();
         slow.subscribe("0", "/topic/a").await;
@@ -203,7 +289,7 @@ async fn statistics_list_destinations_with_their_counts() {
     client.consume("4", "/queue/a").await;
     client.expect_message("1").await;
     client.publish("/queue/b", "1").await;
-    let statistics = broker.statistics();
+    let statistics = statistics_of(&broker);
     let listed: Vec<_> = statistics
         .destinations
         .iter()
@@ -238,8 +324,7 @@ async fn statistics_list_destinations_with_their_counts() {
         (3, 3, 1)
     );
     client.break_connection().await;
-    let remaining = broker
-        .statistics()
+    let remaining = statistics_of(&broker)
         .destinations
         .into_iter()
         .map(|it| it.destination.to_string());
@@ -248,5 +333,5 @@ async fn statistics_list_destinations_with_their_counts() {
         ["/queue/a", "/queue/b"],
         "queues stay until the idle timeout"
     );
-    assert_eq!(broker.statistics().temporary_queues, 0);
+    assert_eq!(statistics_of(&broker).temporary_queues, 0);
 }

@@ -2,10 +2,10 @@
 
 mod support;
 
-use stomp_broker::{Broker, QueueOverflow};
+use stomp_broker::{Broker, MemoryConfig, QueueOverflow};
 use stomp_frame::Command;
 use stomp_testing::frames::{ack, send, transaction};
-use support::{connect, open};
+use support::{broker_with, connect, open, statistics_of};
 
 #[tokio::test(start_paused = true)]
 async fn committed_messages_arrive_in_order_and_aborted_ones_never() {
@@ -40,14 +40,14 @@ async fn committed_messages_arrive_in_order_and_aborted_ones_never() {
     assert_eq!(bodies[0], ["COMMIT 0", "COMMIT 1", "COMMIT 2"]);
     assert_eq!(bodies[1], ["COMMIT 3", "COMMIT 4", "COMMIT 5"]);
     bob.expect_nothing().await;
-    assert_eq!(broker.statistics().published, 6);
+    assert_eq!(statistics_of(&broker).published, 6);
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_refused_message_cancels_its_transaction_and_releases_its_room() {
-    let mut config = open();
-    config.max_queue_messages = 3;
-    let broker = Broker::new(config).unwrap();
+    let mut config = MemoryConfig::default();
+    config.queues.max_messages = 3;
+    let broker = broker_with(config);
     let (mut ann, mut bob) = (connect(&broker).await, connect(&broker).await);
     bob.subscribe("0", "/topic/a").await;
     for refused in [
@@ -66,7 +66,7 @@ async fn one_refused_message_cancels_its_transaction_and_releases_its_room() {
             .await;
     }
     bob.expect_nothing().await;
-    assert_eq!(broker.statistics().published, 0);
+    assert_eq!(statistics_of(&broker).published, 0);
     for _ in 0..3 {
         ann.publish("/queue/a", "2").await;
     }
@@ -115,9 +115,9 @@ async fn an_ack_and_a_send_take_effect_together() {
 
 #[tokio::test(start_paused = true)]
 async fn the_oldest_messages_are_evicted_only_by_a_commit() {
-    let mut config = open();
-    (config.max_queue_messages, config.queue_overflow) = (2, QueueOverflow::DropOldest);
-    let broker = Broker::new(config).unwrap();
+    let mut config = MemoryConfig::default();
+    (config.queues.max_messages, config.queues.overflow) = (2, QueueOverflow::DropOldest);
+    let broker = broker_with(config);
     let mut ann = connect(&broker).await;
     ann.publish("/queue/a", "1").await;
     ann.publish("/queue/a", "2").await;
@@ -132,7 +132,10 @@ async fn the_oldest_messages_are_evicted_only_by_a_commit() {
             Some(code) => drop(ann.expect_refusal(commit, code).await),
             None => ann.receipt(commit).await,
         }
-        assert_eq!(broker.statistics().dead_lettered, u64::from(code.is_none()));
+        assert_eq!(
+            statistics_of(&broker).dead_lettered,
+            u64::from(code.is_none())
+        );
     }
     ann.consume("0", "/queue/a").await;
     ann.expect_message("2").await;

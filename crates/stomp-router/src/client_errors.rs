@@ -18,6 +18,15 @@ pub(crate) fn not_found(command: Command, destination: &str) -> ClientError {
     )
 }
 
+/// The error for a `SUBSCRIBE` with a pattern that covers destinations of other routes.
+pub(crate) fn covers_other_routes(pattern: &str) -> ClientError {
+    let pattern = Excerpt::new(pattern, MAX_DESTINATION_CHARS);
+    ClientError::new(
+        "forbidden",
+        format!("The pattern \"{pattern}\" covers destinations with rules of their own."),
+    )
+}
+
 /// The error for a request from which a handler's arguments cannot be extracted.
 pub(crate) fn bad_request(text: &str) -> ClientError {
     let text = Excerpt::new(text, MAX_TEXT_CHARS);

@@ -114,6 +114,7 @@ mod map_error;
 mod path;
 mod route;
 mod route_error;
+mod route_pattern;
 mod table;
 
 pub use extract::{Extension, FromRef, FromRequest, OptionalFromRequest, Path, State};

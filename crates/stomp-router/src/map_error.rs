@@ -1,7 +1,7 @@
 //! Maps errors of handlers and layers to the errors that clients get.
 
 use std::error::Error;
-use stomp_session::{ClientError, NotSubscribed};
+use stomp_session::{ClientError, InvalidDestination, NotSubscribed};
 use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 
 /// Maps an error of a handler or layer to the error that the client gets.
@@ -12,6 +12,7 @@ use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 /// | error | code |
 /// |---|---|
 /// | a [`ClientError`] | its own |
+/// | [`InvalidDestination`] | `bad-destination` |
 /// | tower's [`Elapsed`] | `timeout` |
 /// | tower's [`Overloaded`] | `overloaded` |
 /// | [`NotSubscribed`] | `not-subscribed` |
@@ -33,6 +34,8 @@ pub fn map_error(error: &(dyn Error + 'static)) -> ClientError {
 fn map_known(error: &(dyn Error + 'static)) -> Option<ClientError> {
     if let Some(client_error) = error.downcast_ref::<ClientError>() {
         Some(client_error.clone())
+    } else if let Some(invalid) = error.downcast_ref::<InvalidDestination>() {
+        Some(invalid.clone().into())
     } else if error.is::<Elapsed>() {
         Some(ClientError::new(
             "timeout",
@@ -56,6 +59,7 @@ fn map_known(error: &(dyn Error + 'static)) -> Option<ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stomp_session::Destination;
 
     #[derive(Debug, thiserror::Error)]
     #[error("wrapped")]
@@ -67,6 +71,10 @@ mod tests {
             (Elapsed::new().into(), "timeout"),
             (Overloaded::new().into(), "overloaded"),
             (NotSubscribed.into(), "not-subscribed"),
+            (
+                Destination::from_segments("/a", [""]).unwrap_err().into(),
+                "bad-destination",
+            ),
             (ClientError::new("own", "Own words.").into(), "own"),
             ("secret".into(), "internal-error"),
         ] {

@@ -93,6 +93,11 @@ impl<T> PatternTree<T> {
         Some(Params::new(Arc::clone(pattern), places))
     }
 
+    /// All patterns, by their index.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.entries.iter().map(|entry| &*entry.pattern)
+    }
+
     /// The value of a pattern, if the pattern was found in this tree.
     pub(crate) fn get(&self, pattern: &Arc<Pattern>) -> Option<&T> {
         let entry = self.entries.get(pattern.index())?;
@@ -157,6 +162,11 @@ fn names(pattern: &str) -> Vec<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stomp_session::{Destination, DestinationSyntax};
+
+    fn parsed(destination: &str) -> Destination {
+        DestinationSyntax::default().parse(destination).unwrap()
+    }
 
     #[test]
     fn destinations_match_patterns_and_yield_parameters() {
@@ -173,7 +183,7 @@ mod tests {
                 "{destination}"
             );
             assert_eq!(
-                found.iter(destination).collect::<Vec<_>>(),
+                found.iter(&parsed(destination)).collect::<Vec<_>>(),
                 params,
                 "{destination}"
             );
@@ -193,7 +203,7 @@ mod tests {
         for destination in ["/rooms/blue", "/rooms/blue/a", "/rooms/blue/a/b"] {
             let found = tree.find(destination).unwrap();
             assert_eq!(
-                found.iter(destination).collect::<Vec<_>>(),
+                found.iter(&parsed(destination)).collect::<Vec<_>>(),
                 [("room", "blue")],
                 "{destination}"
             );

@@ -10,6 +10,7 @@ use crate::{
 };
 use std::panic::Location;
 use stomp_frame::Command;
+use stomp_session::DestinationSyntax;
 use tower::Layer;
 
 /// A collection of handlers by command and destination.
@@ -27,8 +28,19 @@ use tower::Layer;
 ///
 /// A parameter never matches the empty text. Values are not decoded.
 ///
-/// If several patterns match, literal text takes precedence over parameters. The order in which the routes were added
-/// does not matter. The pattern `{*all}` matches every destination that no other pattern matches.
+/// Patterns are compared with the [canonical](stomp_session::Destination::canonical) text of a destination, which is the
+/// same for all its spellings. Where the session's syntax makes `/topic/a.b` a spelling of `/topic/a/b`, a route for
+/// `/topic/a/{*rest}` gets both, with the value `b`.
+///
+/// Where several patterns match, literal text takes precedence over parameters, whatever the order in which the routes
+/// were added. The pattern `{*all}` matches every destination that no other pattern matches.
+///
+/// # Subscriptions to patterns
+///
+/// Where the session's syntax has wildcards, one `SUBSCRIBE` can match many destinations, like `/topic/*`. It reaches its
+/// route only if that route is responsible for all of them: the route matches them all, and no other route for `SUBSCRIBE`
+/// matches any of them. A route that is nothing but a catch-all (`{*all}`) does not count as another. Otherwise the client
+/// gets the error `forbidden`, because the other route's policies and handler may refuse what the pattern would deliver.
 ///
 /// # Requests without a handler
 ///
@@ -46,6 +58,7 @@ use tower::Layer;
 pub struct Router<S = ()> {
     entries: Vec<Entry<S>>,
     needs_policies: bool,
+    destinations: DestinationSyntax,
 }
 
 /// A route that is created when the state is known.
@@ -60,6 +73,7 @@ impl<S: Clone + Send + 'static> Router<S> {
         Router {
             entries: Vec::new(),
             needs_policies: false,
+            destinations: DestinationSyntax::default(),
         }
     }
 
@@ -170,6 +184,17 @@ impl<S: Clone + Send + 'static> Router<S> {
     pub fn merge(mut self, router: Router<S>) -> Router<S> {
         self.entries.extend(router.entries);
         self.needs_policies |= router.needs_policies;
+        self.destinations(router.destinations)
+    }
+
+    /// Adds a syntax by which sessions must parse destinations, because some routes depend on it. For a prefix that has
+    /// one already, the new one replaces it.
+    ///
+    /// It goes with the routes into other routers. Its prefixes are those of whole destinations: [`nest`](Router::nest)
+    /// does not change them. The session's [`Config::destinations`](stomp_session::Config::destinations) must contain
+    /// [`Routes::destinations`].
+    pub fn destinations(mut self, syntax: DestinationSyntax) -> Router<S> {
+        self.destinations = self.destinations.merge(&syntax);
         self
     }
 
@@ -261,6 +286,7 @@ impl<S> Router<S> {
         let Router {
             entries,
             needs_policies,
+            destinations,
         } = self.into_buildable();
         let mut table = Table::new();
         let mut errors = Vec::new();
@@ -282,7 +308,7 @@ impl<S> Router<S> {
             }
         }
         RouteErrors::check(errors)?;
-        Ok(Routes::new(table))
+        Ok(Routes::new(table, destinations))
     }
 }
 
@@ -326,6 +352,7 @@ impl<S> Router<S> {
         Router {
             entries: self.entries.into_iter().map(change).collect(),
             needs_policies: self.needs_policies,
+            destinations: self.destinations,
         }
     }
 }

@@ -1,6 +1,10 @@
 //! The built routes: a service that finds the route of each request and calls it.
 
-use crate::{RouteService, client_errors::not_found, table::Table};
+use crate::{
+    RouteService,
+    client_errors::{covers_other_routes, not_found},
+    table::Table,
+};
 use futures_util::future::BoxFuture;
 use std::{
     fmt,
@@ -10,7 +14,7 @@ use std::{
     task::{Context, Poll},
 };
 use stomp_frame::Command;
-use stomp_session::{BoxError, Params, Request, Response};
+use stomp_session::{BoxError, DestinationSyntax, Params, Request, Response};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 /// The routes of a router as a service, possibly wrapped in layers. Clones share the routes.
@@ -21,17 +25,25 @@ use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 pub struct Routes {
     matcher: Matcher,
     layered: Option<BoxCloneSyncService<Request, Response, BoxError>>,
+    destinations: DestinationSyntax,
 }
 
 impl Routes {
-    pub(crate) fn new(table: Table) -> Routes {
+    pub(crate) fn new(table: Table, destinations: DestinationSyntax) -> Routes {
         Routes {
             matcher: Matcher {
                 table: Arc::new(table),
                 last: None,
             },
             layered: None,
+            destinations,
         }
+    }
+
+    /// The syntax that sessions need for these routes: see [`Router::destinations`](crate::Router::destinations).
+    #[must_use]
+    pub fn destinations(&self) -> &DestinationSyntax {
+        &self.destinations
     }
 
     /// Wraps all routes in a tower layer. The layer sees every request, also those without a route.
@@ -49,8 +61,10 @@ impl Routes {
             table: Arc::clone(&self.matcher.table),
             last: None,
         };
+        let destinations = self.destinations.clone();
         Routes {
             matcher,
+            destinations,
             layered: Some(BoxCloneSyncService::new(
                 layer.layer(self).map_err(Into::into),
             )),
@@ -78,13 +92,22 @@ impl Service<Request> for Routes {
         if let Some(service) = &mut self.layered {
             return ResponseFuture::called(service.call(request));
         }
-        if let Some(route) = self.matcher.table.route(&request) {
+        let command = request.command();
+        let table = &self.matcher.table;
+        if let Some(route) = table.route(&request) {
+            let destination = request.destination();
+            if command == Command::Subscribe
+                && destination.is_pattern()
+                && !table.is_sole_route(&request)
+            {
+                let error = covers_other_routes(destination.as_str());
+                return ResponseFuture(State::Ready(ready(Err(error.into()))));
+            }
             return ResponseFuture::called(route.call(request));
         }
-        let command = request.command();
         ResponseFuture(State::Ready(ready(match command {
             Command::Send | Command::Subscribe => {
-                Err(not_found(command, request.destination()).into())
+                Err(not_found(command, request.destination().as_str()).into())
             }
             _ => Ok(Response::Done),
         })))
@@ -121,7 +144,7 @@ impl Matcher {
             return;
         }
         let params = self
-            .find(command, request.destination())
+            .find(command, request.destination().canonical())
             .unwrap_or_default();
         request.set_params(params);
     }

@@ -4,8 +4,9 @@ use crate::{
     path::{InsertError, PatternTree},
     route::Route,
     route_error::{Declaration, Problem},
+    route_pattern::RoutePattern,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use stomp_frame::Command;
 use stomp_session::{Params, Pattern, Request};
 
@@ -19,6 +20,14 @@ pub(crate) struct Table {
     /// Fallbacks of nested routers, by prefix.
     nested_fallbacks: PatternTree<Entry>,
     fallback: Option<Entry>,
+    /// Made for the first subscription to a pattern.
+    matched: OnceLock<Matched>,
+}
+
+/// The destinations that the routes for `SUBSCRIBE` match, by the index of their pattern.
+struct Matched {
+    subscribe: Vec<RoutePattern>,
+    nested_fallbacks: Vec<RoutePattern>,
 }
 
 #[derive(Clone)]
@@ -38,6 +47,7 @@ impl Table {
             disconnect: None,
             nested_fallbacks: PatternTree::new(),
             fallback: None,
+            matched: OnceLock::new(),
         }
     }
 
@@ -94,6 +104,50 @@ impl Table {
             _ => None,
         });
         entry.map(|entry| &entry.route)
+    }
+
+    /// Returns true if all destinations that the pattern of a `SUBSCRIBE` matches belong to the route that
+    /// [`route`](Table::route) returns for it: a subscription to one of them would reach the same route. In doubt,
+    /// returns false.
+    ///
+    /// Otherwise the subscription would get messages past the other route, whose layers and handler decide who may have
+    /// them.
+    pub(crate) fn is_sole_route(&self, request: &Request) -> bool {
+        let (wanted, found) = (request.destination(), request.params().pattern());
+        let Matched {
+            subscribe,
+            nested_fallbacks,
+        } = self.matched();
+        let index = |tree: &PatternTree<Entry>| {
+            let pattern = found.filter(|pattern| tree.get(pattern).is_some());
+            pattern.map(|pattern| pattern.index())
+        };
+        let is_sole = |own: Option<usize>, patterns: &[RoutePattern]| {
+            let mut patterns = patterns.iter().enumerate();
+            patterns.all(|(index, pattern)| match own {
+                Some(own) if own == index => pattern.contains(wanted),
+                _ => !pattern.overlaps(wanted),
+            })
+        };
+        match index(&self.subscribe) {
+            // Routes take precedence over fallbacks.
+            Some(own) => is_sole(Some(own), subscribe),
+            None => {
+                is_sole(None, subscribe) && is_sole(index(&self.nested_fallbacks), nested_fallbacks)
+            }
+        }
+    }
+
+    fn matched(&self) -> &Matched {
+        let of = |tree: &PatternTree<Entry>| {
+            tree.patterns()
+                .map(|pattern| RoutePattern::new(pattern.text()))
+                .collect()
+        };
+        self.matched.get_or_init(|| Matched {
+            subscribe: of(&self.subscribe),
+            nested_fallbacks: of(&self.nested_fallbacks),
+        })
     }
 
     fn entry(&self, command: Command, pattern: &Arc<Pattern>) -> Option<&Entry> {

@@ -13,7 +13,7 @@ use stomp_router::{
     Handler, Path, Router, Routes, SessionRoutes, State, map_error,
     middleware::{Next, RequirePrincipalLayer, TraceLayer, from_fn},
 };
-use stomp_session::{ClientError, Principal, Request, Response};
+use stomp_session::{ClientError, DestinationSyntax, PrefixSyntax, Principal, Request, Response};
 use tower::{ServiceExt, layer::util::Identity};
 
 fn request(command: Command, destination: &str) -> Request {
@@ -114,6 +114,23 @@ async fn merged_and_nested_routers_keep_their_own_states() {
     let routes = Router::new().merge(tea).nest("/x", milk).build().unwrap();
     assert_eq!(response(&routes, "/tea").await, "green");
     assert_eq!(response(&routes, "/x/milk").await, "oat");
+}
+
+#[test]
+fn the_syntax_of_destinations_goes_with_the_routes_that_need_it() {
+    let dotted = |prefix| DestinationSyntax::default().with_prefix(prefix, PrefixSyntax::dotted());
+    let router = Router::new()
+        .nest("/a", Router::new().destinations(dotted("/nested/")))
+        .merge(Router::new().destinations(dotted("/merged/")))
+        .destinations(dotted("/own/"))
+        .with_state(());
+    let routes = router.build().unwrap().layer(Identity::new());
+    let expected = dotted("/nested/")
+        .merge(&dotted("/merged/"))
+        .merge(&dotted("/own/"));
+    assert_eq!(*routes.destinations(), expected);
+    let routes = Router::new().build().unwrap();
+    assert_eq!(*routes.destinations(), DestinationSyntax::default());
 }
 
 #[tokio::test]

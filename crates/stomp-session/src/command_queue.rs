@@ -1,6 +1,7 @@
 //! Commands from the handles of a session to its connection.
 
 use crate::{
+    destination::Destination,
     error::ClientError,
     id::{StreamId, SubscriptionKey},
     mailbox::{
@@ -10,7 +11,6 @@ use crate::{
     message::Message,
     response::{Connected, MessageStream},
 };
-use bytestring::ByteString;
 use std::{collections::VecDeque, time::Instant};
 use stomp_socket::CloseCode;
 
@@ -34,7 +34,7 @@ pub(crate) enum SessionCommand {
 pub(crate) struct CommandQueue {
     commands: BoundedQueue<SessionCommand>,
     /// Subscriptions that the connection has announced and not ended, with their destinations.
-    subscriptions: Vec<(SubscriptionKey, ByteString)>,
+    subscriptions: Vec<(SubscriptionKey, Destination)>,
     is_closed: bool,
 }
 
@@ -86,21 +86,21 @@ impl CommandQueue {
     pub(crate) fn add_subscription(
         &mut self,
         subscription: SubscriptionKey,
-        destination: ByteString,
+        destination: Destination,
     ) {
         self.subscriptions.push((subscription, destination));
     }
 
     pub(crate) fn remove_subscription(&mut self, subscription: SubscriptionKey) {
         self.subscriptions.retain(|(key, _)| *key != subscription);
-        self.commands.forget_drops(subscription);
+        self.commands.forget_gap(subscription);
     }
 
-    /// The subscriptions to `destination`, the oldest first.
-    pub(crate) fn subscriptions_to(&self, destination: &str) -> Vec<SubscriptionKey> {
+    /// The subscriptions to the destination with this canonical text, the oldest first.
+    pub(crate) fn subscriptions_to(&self, canonical: &str) -> Vec<SubscriptionKey> {
         self.subscriptions
             .iter()
-            .filter(|(_, subscribed)| **subscribed == *destination)
+            .filter(|(_, subscribed)| subscribed.canonical() == canonical)
             .map(|(key, _)| *key)
             .collect()
     }

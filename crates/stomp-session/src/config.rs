@@ -1,6 +1,7 @@
 //! Settings of sessions.
 
 use crate::{
+    destination::DestinationSyntax,
     error::{ClientError, ErrorMapper},
     mailbox::config::MailboxConfig,
     sessions::Sessions,
@@ -22,6 +23,10 @@ use stomp_frame::{HeartBeat, InvalidConfig, Limits};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
+    /// Syntax by which the session parses the destination of each `SEND` and `SUBSCRIBE`. A destination that it refuses
+    /// is answered with the application error `bad-destination`. Default: every text is a literal destination. A
+    /// `webstomp::App` adds the syntax of its broker.
+    pub destinations: DestinationSyntax,
     /// Limits of the frames that a connected peer sends. Default: [`Limits::default`].
     pub limits: Limits,
     /// Maximum bytes of a destination, of the `id` of a subscription, and of the name of a transaction. A longer one is
@@ -66,7 +71,8 @@ pub struct Config {
     /// Maximum time from the first byte of a frame to its last. Then the peer gets `frame-timeout`. Default: 30 s.
     pub frame_timeout: Duration,
     /// Maximum time until the service is ready for a request, and again from the call to its answer. Then the peer gets
-    /// `overloaded`, or `timeout`. Default: 60 s.
+    /// `overloaded`, or `timeout`. The futures of [`Staging::on_commit`](crate::Staging::on_commit) have this time too,
+    /// together. Default: 60 s.
     pub handler_timeout: Duration,
     /// Maximum time for which a closing session waits for the peer to read the last frame and to close. Default: 1 s.
     pub linger_timeout: Duration,
@@ -90,6 +96,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            destinations: DestinationSyntax::default(),
             limits: Limits::default(),
             max_destination_bytes: 255,
             max_subscriptions: 256,
@@ -138,6 +145,7 @@ macro_rules! setters {
 
 impl Config {
     setters! {
+        destinations: DestinationSyntax,
         limits: Limits,
         max_destination_bytes: usize,
         max_subscriptions: usize,
@@ -231,7 +239,7 @@ impl Config {
     /// | messages of handles | 2 × (`mailbox.max_bytes` + `message`) |
     /// | messages in other mailboxes | 2 × (`max_total_mailbox_bytes` + `max_subscriptions` × `message`) |
     /// | records of unacknowledged messages | `max_unacked_bytes` / 2 |
-    /// | subscriptions, and the names of ended ones | `max_subscriptions` × (5 × `max_destination_bytes` + 512) |
+    /// | subscriptions, and the names of ended ones | `max_subscriptions` × (6 × `max_destination_bytes` + 512) |
     ///
     /// Mailboxes count twice, because a mailbox may fill again while the messages that were taken from it are being
     /// sent. Multiplied by the number of connections, this is the memory that a process needs if all peers are hostile
@@ -244,7 +252,7 @@ impl Config {
             ..
         } = self.limits;
         let twice = |bytes: usize| bytes.saturating_mul(2);
-        let per_subscription = self.max_destination_bytes.saturating_mul(5);
+        let per_subscription = self.max_destination_bytes.saturating_mul(6);
         [
             twice(frame.saturating_add(head)),
             frame,
@@ -368,7 +376,7 @@ mod tests {
             + 2 * ((256 << 10) + message)
             + 2 * ((1 << 20) + 256 * message)
             + (1 << 20) / 2
-            + 256 * (5 * 255 + 512);
+            + 256 * (6 * 255 + 512);
         assert_eq!(config.worst_case(message), expected);
         assert_eq!(
             config.max_subscriptions(usize::MAX).worst_case(message),

@@ -32,10 +32,24 @@ use stomp_frame::Headers;
 pub struct Delivery {
     pub(crate) message: Message,
     pub(crate) is_redelivered: bool,
-    /// Number of messages of the subscription that were dropped before this one.
-    pub(crate) dropped: u64,
+    /// Number of messages of the subscription that are missing before this one, or [`UNKNOWN_GAP`].
+    pub(crate) missing: u64,
     pub(crate) on_settled: SettleCallback,
 }
+
+/// Messages of a subscription that are missing before a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Gap {
+    /// So many messages were dropped. The header is `dropped-messages`, with the number.
+    Dropped(u64),
+    /// Any number of messages may be missing, perhaps none: for example after a connection to another server was lost.
+    /// The header is `gap:unknown`.
+    Unknown,
+}
+
+/// The count of missing messages that stands for [`Gap::Unknown`]. Saturating addition keeps it.
+pub(crate) const UNKNOWN_GAP: u64 = u64::MAX;
 
 /// Outcome of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,7 +71,7 @@ impl Delivery {
         Delivery {
             message,
             is_redelivered: false,
-            dropped: 0,
+            missing: 0,
             on_settled: SettleCallback::default(),
         }
     }
@@ -65,6 +79,17 @@ impl Delivery {
     /// Marks the message with the header `redelivered:true`: this client or another may have received it before.
     pub fn with_redelivered(mut self) -> Delivery {
         self.is_redelivered = true;
+        self
+    }
+
+    /// Marks the message with the header `dropped-messages` or `gap`: messages of the subscription are missing before
+    /// it. Adds to the gap that the delivery has already. `Gap::Dropped(0)` changes nothing.
+    pub fn with_gap(mut self, gap: Gap) -> Delivery {
+        let missing = match gap {
+            Gap::Dropped(count) => count.min(UNKNOWN_GAP - 1),
+            Gap::Unknown => UNKNOWN_GAP,
+        };
+        self.missing = self.missing.saturating_add(missing);
         self
     }
 
@@ -89,6 +114,16 @@ impl Delivery {
     #[must_use]
     pub fn is_redelivered(&self) -> bool {
         self.is_redelivered
+    }
+
+    /// The gap before the message. `None` if no message is missing there.
+    #[must_use]
+    pub fn gap(&self) -> Option<Gap> {
+        match self.missing {
+            0 => None,
+            UNKNOWN_GAP => Some(Gap::Unknown),
+            count => Some(Gap::Dropped(count)),
+        }
     }
 
     /// The message.

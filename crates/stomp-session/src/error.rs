@@ -1,5 +1,6 @@
 //! Errors of the application, and their form for clients.
 
+use crate::destination::InvalidDestination;
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 use thiserror::Error;
 
@@ -53,14 +54,26 @@ impl ClientError {
         ClientError::new("internal-error", "The server failed to handle this frame.")
     }
 
-    /// Maps the error of a service: returns the first `ClientError` in its chain of sources, or else logs the error and
-    /// returns [`ClientError::internal`]. The default of [`Config::error_mapper`](crate::Config::error_mapper).
+    /// The error that a client sees if a transaction failed to commit for a reason that is not meant for it.
+    pub(crate) fn engine_unavailable() -> ClientError {
+        ClientError::new(
+            "engine-unavailable",
+            "The server did not confirm the transaction. It may or may not have taken effect.",
+        )
+    }
+
+    /// Maps the error of a service: returns the first `ClientError` in its chain of sources, where an
+    /// [`InvalidDestination`] counts as one. If there is none, logs the error and returns [`ClientError::internal`]. The
+    /// default of [`Config::error_mapper`](crate::Config::error_mapper).
     #[must_use]
     pub fn from_error(error: &(dyn Error + 'static)) -> ClientError {
         let mut next = Some(error);
         while let Some(error) = next {
             if let Some(shown) = error.downcast_ref::<ClientError>() {
                 return shown.clone();
+            }
+            if let Some(invalid) = error.downcast_ref::<InvalidDestination>() {
+                return invalid.clone().into();
             }
             next = error.source();
         }
@@ -105,6 +118,13 @@ impl fmt::Display for ClientError {
 }
 
 impl Error for ClientError {}
+
+impl From<InvalidDestination> for ClientError {
+    /// The code is `bad-destination`, and the text is that of the error.
+    fn from(invalid: InvalidDestination) -> ClientError {
+        ClientError::new("bad-destination", invalid.to_string())
+    }
+}
 
 /// The client has no subscription to this destination, or its connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

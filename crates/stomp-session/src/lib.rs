@@ -28,6 +28,12 @@
 //! [`Connection::run`] calls any `tower::Service<Request>`, such as the routes of a router, in place of the loop over
 //! `Requests`.
 //!
+//! # Destinations
+//!
+//! The session parses the destination of each `SEND` and `SUBSCRIBE` once, by [`Config::destinations`]. Everything that
+//! decides about a request uses the parsed [`Destination`], which is the same for all spellings. By default every text
+//! is a destination of its own.
+//!
 //! # Acknowledgments
 //!
 //! A subscription with `ack:client` or `ack:client-individual` has at most [`Config::max_unacked_messages`] messages
@@ -37,8 +43,8 @@
 //!
 //! # Transactions
 //!
-//! The session holds the `SEND`s of a transaction, and calls the service with them when the peer commits, see
-//! [`Staging`].
+//! The session holds the `SEND`s of a transaction, and calls the service with them when the peer commits. Services add
+//! effects and futures that take place if all agree, see [`Staging`]. The `RECEIPT` of the `COMMIT` follows them.
 //!
 //! # Errors
 //!
@@ -58,17 +64,26 @@
 //! | `slow-consumer` | the peer does not take its messages fast enough |
 //! | `credentials-expired` | see [`Session::expires_at`] |
 //!
-//! Errors of the application have the codes of its own [`ClientError`]s, or `timeout`, `overloaded` and
-//! `internal-error`. [`Config::app_errors`] decides if they close the connection.
+//! Errors of the application have the codes of its own [`ClientError`]s, or one of these. [`Config::app_errors`] decides
+//! if they close the connection.
+//!
+//! | code | cause |
+//! |---|---|
+//! | `bad-destination` | [`Config::destinations`] refuses the destination, also in a transaction, which then cannot be committed |
+//! | `timeout` | the service, or the futures of a transaction, have not completed within [`Config::handler_timeout`] |
+//! | `engine-unavailable` | a future of [`Staging::on_commit`] has failed: it is unknown if the transaction took effect |
+//! | `overloaded` | the service was not ready within [`Config::handler_timeout`]; always closes the connection |
+//! | `internal-error` | any other error of the service |
 //!
 //! # Overview
 //!
 //! | topic | items |
 //! |---|---|
 //! | requests | [`Request`], [`Params`], [`Pattern`], [`Principal`], [`DisconnectReason`] |
+//! | destinations | [`Destination`], [`DestinationSyntax`], [`PrefixSyntax`], [`InvalidDestination`] |
 //! | answers | [`Response`], [`Connected`], [`ClientError`] |
 //! | messages | [`Message`], [`IntoMessage`], [`Json`] |
-//! | acknowledgments | [`Delivery`], [`Settlement`], [`IntoDelivery`] |
+//! | acknowledgments | [`Delivery`], [`Gap`], [`Settlement`], [`IntoDelivery`] |
 //! | transactions | [`Staging`] |
 //! | connected sessions | [`Sessions`], [`SessionId`] |
 //! | fan-out | [`Topic`], [`Mailbox`] |
@@ -81,6 +96,7 @@ mod command_queue;
 mod config;
 mod connection;
 mod delivery;
+mod destination;
 mod disconnect_reason;
 mod error;
 mod id;
@@ -101,7 +117,8 @@ mod weight;
 
 pub use config::{AppErrors, Config};
 pub use connection::{Connection, Run};
-pub use delivery::{Delivery, IntoDelivery, Settlement};
+pub use delivery::{Delivery, Gap, IntoDelivery, Settlement};
+pub use destination::{Destination, DestinationSyntax, InvalidDestination, PrefixSyntax};
 pub use disconnect_reason::DisconnectReason;
 pub use error::{BoxError, ClientError, ErrorMapper, NotSubscribed};
 pub use id::{ParseSessionIdError, SessionId};

@@ -15,8 +15,8 @@ use stomp_frame::{Encoder, Headers, Version, header};
 /// of the protocol in use.
 ///
 /// The session adds `subscription`, `destination`, `message-id` and `content-length`. It does not send headers of the
-/// message that have these names, nor `ack`, `receipt`, `receipt-id`, `transaction`, `redelivered` and
-/// `dropped-messages`.
+/// message that have these names, nor `ack`, `receipt`, `receipt-id`, `transaction`, `redelivered`,
+/// `dropped-messages` and `gap`.
 #[derive(Debug, Clone)]
 pub struct Message(Arc<Content>);
 
@@ -41,7 +41,7 @@ pub(crate) struct Tail {
 }
 
 /// Headers that the session sets itself, or that belong to other frames.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 11] = [
     header::ACK,
     header::CONTENT_LENGTH,
     header::DESTINATION,
@@ -51,6 +51,7 @@ const RESERVED: [&str; 10] = [
     header::SUBSCRIPTION,
     header::TRANSACTION,
     "dropped-messages",
+    "gap",
     "redelivered",
 ];
 

@@ -1,5 +1,6 @@
 //! The result of routing: a pattern, and the parameters in a destination.
 
+use crate::destination::Destination;
 use smallvec::SmallVec;
 use std::{ops::Range, sync::Arc};
 
@@ -41,7 +42,8 @@ impl Pattern {
     }
 }
 
-/// The pattern that matches a destination, and the byte ranges of its parameters there.
+/// The pattern that matches a destination, and the byte ranges of its parameters in the
+/// [canonical](Destination::canonical) text.
 #[derive(Debug, Clone, Default)]
 pub struct Params {
     pattern: Option<Arc<Pattern>>,
@@ -49,7 +51,8 @@ pub struct Params {
 }
 
 impl Params {
-    /// Makes parameters from a pattern and the byte ranges in the destination, in the order of the pattern's names.
+    /// Makes parameters from a pattern and the byte ranges in the canonical text of the destination, in the order of the
+    /// pattern's names.
     pub fn new(pattern: Arc<Pattern>, ranges: impl IntoIterator<Item = Range<usize>>) -> Params {
         // A frame is shorter than 4 GiB. An offset that does not fit is out of bounds, and reads as an empty value.
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
@@ -68,23 +71,26 @@ impl Params {
         self.pattern.as_ref()
     }
 
-    /// Names and values in the pattern's order. `destination` must be the text that was routed.
+    /// Names and values in the pattern's order. The values are parts of the canonical text of `destination`, which must
+    /// be the destination that was routed.
     pub fn iter<'a>(
         &'a self,
-        destination: &'a str,
+        destination: &'a Destination,
     ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
         let names = self.pattern.iter().flat_map(|pattern| pattern.names());
+        let text = destination.canonical();
         let values = self
             .ranges
             .iter()
-            .map(|(start, end)| destination.get(*start as usize..*end as usize));
+            .map(|(start, end)| text.get(*start as usize..*end as usize));
         let values = values.map(Option::unwrap_or_default);
         names.zip(values)
     }
 
-    /// The value of the parameter `name`. `destination` must be the text that was routed.
+    /// The value of the parameter `name`, as part of the canonical text of `destination`, which must be the destination
+    /// that was routed.
     #[must_use]
-    pub fn get<'a>(&'a self, destination: &'a str, name: &str) -> Option<&'a str> {
+    pub fn get<'a>(&'a self, destination: &'a Destination, name: &str) -> Option<&'a str> {
         self.iter(destination)
             .find(|(known, _)| *known == name)
             .map(|(_, value)| value)

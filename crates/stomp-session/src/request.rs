@@ -1,8 +1,8 @@
 //! A request of a peer, which a service handles.
 
 use crate::{
-    disconnect_reason::DisconnectReason, params::Params, principal::Principal, session::Session,
-    staging::Staging,
+    destination::Destination, disconnect_reason::DisconnectReason, params::Params,
+    principal::Principal, protocol::call::RequestParts, session::Session, staging::Staging,
 };
 use bytes::Bytes;
 use http::Extensions;
@@ -18,6 +18,7 @@ use stomp_socket::Peer;
 #[derive(Debug)]
 pub struct Request {
     frame: Frame,
+    destination: Destination,
     session: Session,
     params: Params,
     reason: Option<DisconnectReason>,
@@ -27,9 +28,40 @@ pub struct Request {
 
 impl Request {
     /// Creates a request without a connection, for tests of services. Its session sends nothing.
+    ///
+    /// The header `destination` is parsed by [`DestinationSyntax::default`](crate::DestinationSyntax), to which every
+    /// text is literal. For another syntax, see [`Request::with_destination`].
     #[must_use]
     pub fn new(frame: Frame) -> Request {
-        Request::with_context(frame, Session::detached(), None, None)
+        let text = frame.headers.share(header::DESTINATION);
+        let parts = RequestParts {
+            destination: Destination::opaque(text.unwrap_or_default()),
+            frame,
+            reason: None,
+            staging: None,
+        };
+        Request::from_parts(parts, Session::detached())
+    }
+
+    /// Replaces the destination, but not the header `destination`.
+    ///
+    /// This is for tests, and for layers that redirect requests. Parameters that a router has set belong to the
+    /// destination that it has seen.
+    ///
+    /// ```
+    /// use stomp_frame::{Command, Frame};
+    /// use stomp_session::{DestinationSyntax, PrefixSyntax, Request};
+    ///
+    /// let syntax = DestinationSyntax::default().with_prefix("/queue/", PrefixSyntax::dotted());
+    /// let request = Request::new(Frame::new(Command::Send))
+    ///     .with_destination(syntax.parse("/queue/orders.eu")?);
+    /// assert_eq!(request.destination().canonical(), "/queue/orders/eu");
+    /// # Ok::<(), stomp_session::InvalidDestination>(())
+    /// ```
+    #[must_use]
+    pub fn with_destination(mut self, destination: Destination) -> Request {
+        self.destination = destination;
+        self
     }
 
     /// Sets the session's principal if it has none. For tests of services.
@@ -39,18 +71,20 @@ impl Request {
         self
     }
 
-    pub(crate) fn with_context(
-        frame: Frame,
-        session: Session,
-        reason: Option<DisconnectReason>,
-        transaction: Option<Staging>,
-    ) -> Request {
+    pub(crate) fn from_parts(parts: RequestParts, session: Session) -> Request {
+        let RequestParts {
+            frame,
+            destination,
+            reason,
+            staging,
+        } = parts;
         Request {
             frame,
+            destination,
             session,
             params: Params::default(),
             reason,
-            transaction,
+            transaction: staging,
             extensions: Extensions::new(),
         }
     }
@@ -61,13 +95,13 @@ impl Request {
         self.frame.command
     }
 
-    /// The `destination`; empty for `CONNECT` and `DISCONNECT`. For `UNSUBSCRIBE`, the one of the subscription.
+    /// The destination, parsed by [`Config::destinations`](crate::Config::destinations); empty for `CONNECT` and
+    /// `DISCONNECT`. For `UNSUBSCRIBE`, the one of the subscription.
+    ///
+    /// Decide by this value, and not by the header: it is the same for all spellings.
     #[must_use]
-    pub fn destination(&self) -> &str {
-        self.frame
-            .headers
-            .get(header::DESTINATION)
-            .unwrap_or_default()
+    pub fn destination(&self) -> &Destination {
+        &self.destination
     }
 
     /// The headers of the frame.

@@ -3,6 +3,7 @@
 use crate::{
     command_queue::{CommandQueue, SessionCommand},
     delivery::IntoDelivery,
+    destination::DestinationSyntax,
     error::{BoxError, ClientError, NotSubscribed},
     id::{SessionId, StreamId},
     mailbox::config::MailboxConfig,
@@ -33,8 +34,12 @@ pub struct Session(Arc<Shared>);
 
 impl Session {
     /// A handle whose connection has yet to be made.
-    pub(crate) fn open(peer: Arc<Peer>, mailbox: MailboxConfig) -> Session {
-        Session(Arc::new(Shared::new(peer, mailbox, false)))
+    pub(crate) fn open(
+        peer: Arc<Peer>,
+        mailbox: MailboxConfig,
+        destinations: DestinationSyntax,
+    ) -> Session {
+        Session(Arc::new(Shared::new(peer, mailbox, destinations, false)))
     }
 
     /// Creates a handle without a connection.
@@ -42,6 +47,7 @@ impl Session {
         Session(Arc::new(Shared::new(
             Arc::default(),
             MailboxConfig::default(),
+            DestinationSyntax::default(),
             true,
         )))
     }
@@ -92,7 +98,8 @@ impl Session {
         }));
     }
 
-    /// Sends a message to all subscriptions of the peer to `destination`.
+    /// Sends a message to all subscriptions of the peer to `destination`, in any of its spellings. Each `MESSAGE` has
+    /// the destination as the peer spelled it.
     ///
     /// [`Config::mailbox`](crate::Config::mailbox) bounds the messages that are queued, and its overflow policy
     /// applies beyond.
@@ -103,8 +110,9 @@ impl Session {
     /// [`IntoMessage::into_message`] if that fails.
     pub fn message(&self, destination: &str, message: impl IntoMessage) -> Result<(), BoxError> {
         let message = message.into_message()?;
+        let canonical = self.0.destinations.canonical(destination);
         let mut commands = self.0.commands();
-        let subscriptions = commands.subscriptions_to(destination);
+        let subscriptions = commands.subscriptions_to(&canonical);
         if subscriptions.is_empty() {
             return Err(NotSubscribed.into());
         }
@@ -121,8 +129,8 @@ impl Session {
         self.0.push(SessionCommand::Error(error));
     }
 
-    /// Sends the items of a stream to the oldest subscription of the peer to `destination`, until the stream or the
-    /// subscription ends.
+    /// Sends the items of a stream to the oldest subscription of the peer to `destination`, in any of its spellings,
+    /// until the stream or the subscription ends.
     ///
     /// # Errors
     ///
@@ -133,9 +141,10 @@ impl Session {
     {
         let id = StreamId::next();
         let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
+        let canonical = self.0.destinations.canonical(destination);
         let mut commands = self.0.commands();
         let subscription = commands
-            .subscriptions_to(destination)
+            .subscriptions_to(&canonical)
             .first()
             .copied()
             .ok_or(NotSubscribed)?;
@@ -202,6 +211,7 @@ pub(crate) struct Shared {
     principal: OnceLock<Principal>,
     values: Mutex<Extensions>,
     mailbox: MailboxConfig,
+    destinations: DestinationSyntax,
     commands: Mutex<CommandQueue>,
     /// True if commands were pushed since the connection last took them. Saves the connection the lock.
     has_commands: AtomicBool,
@@ -212,13 +222,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(peer: Arc<Peer>, mailbox: MailboxConfig, is_closed: bool) -> Shared {
+    fn new(
+        peer: Arc<Peer>,
+        mailbox: MailboxConfig,
+        destinations: DestinationSyntax,
+        is_closed: bool,
+    ) -> Shared {
         Shared {
             id: SessionId::next(),
             peer,
             principal: OnceLock::new(),
             values: Mutex::default(),
             mailbox,
+            destinations,
             commands: Mutex::new(CommandQueue::new(is_closed)),
             has_commands: AtomicBool::new(false),
             are_requests_dropped: AtomicBool::new(false),

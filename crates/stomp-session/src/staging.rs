@@ -3,22 +3,83 @@
 use crate::{
     catch_drop::CatchDrop,
     delivery::Settlement,
+    error::BoxError,
     id::{DeliveryTag, SubscriptionKey},
 };
 use std::{
+    any::{Any, TypeId},
     fmt,
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
 };
 
-/// Staging area of a transaction: handlers of its `SEND`s add effects, which run if all handlers agree.
+/// Staging area of a transaction: handlers of its `SEND`s add effects, which take place if all handlers agree.
 ///
 /// When the client commits, the service is called with each `SEND` of the transaction, in order. A handler that
-/// supports transactions checks the message, reserves what it needs, and [stages](Staging::stage) the effect instead of
-/// acting. If all handlers succeed, the effects run in this order. If one fails, all effects are dropped, and with them
-/// what they have reserved. A handler that acts at once takes no part in this: its action is not undone.
+/// supports transactions checks the message, reserves what it needs, and adds what it wants to do instead of doing it:
+///
+/// - [`on_commit`](Staging::on_commit) adds a future that may fail, for an engine that confirms;
+/// - [`stage`](Staging::stage) adds an effect that cannot fail.
+///
+/// | step | if it fails |
+/// |---|---|
+/// | the handlers, one after the other | everything is dropped, and with it what the handlers have reserved |
+/// | the futures of `on_commit`, in the order in which they were added | the same, but earlier futures are not undone |
+/// | the effects of `stage` and the `ACK`s of the transaction, in order | |
+/// | the `RECEIPT` of the `COMMIT` | |
+///
+/// If a step fails, the client gets one `ERROR` that names the `COMMIT`, and its `ACK`s count as not sent. A handler that
+/// acts at once takes no part in this: its action is not undone.
+///
+/// # Engines
+///
+/// An engine with transactions of its own collects all messages in one of them, and commits it once:
+///
+/// ```
+/// use std::sync::Mutex;
+/// use stomp_session::{BoxError, Request, Response};
+/// # type Messages = Vec<bytes::Bytes>;
+/// # async fn write_all(_: Messages) -> Result<(), BoxError> { Ok(()) }
+///
+/// async fn handle_send(request: Request) -> Result<Response, BoxError> {
+///     let Some(staging) = request.transaction() else {
+///         return write_all(vec![request.body().clone()]).await.map(|()| Response::Done);
+///     };
+///     let messages = staging.get_or_insert_with(|| {
+///         staging.on_commit({
+///             let staging = staging.clone();
+///             move || {
+///                 let messages = staging.get_or_insert_with(Mutex::<Messages>::default);
+///                 let messages = std::mem::take(&mut *messages.lock().unwrap());
+///                 write_all(messages)
+///             }
+///         });
+///         Mutex::<Messages>::default()
+///     });
+///     messages.lock().unwrap().push(request.body().clone());
+///     Ok(Response::Done)
+/// }
+/// ```
 #[derive(Clone)]
-pub struct Staging(Arc<Mutex<Option<Vec<Effect>>>>);
+pub struct Staging(Arc<Mutex<Option<Staged>>>);
+
+/// Content of a [`Staging`] whose transaction has not ended.
+struct Staged {
+    effects: Vec<Effect>,
+    /// `None` after the commit has taken them.
+    commits: Option<Vec<OnCommit>>,
+    values: Vec<(TypeId, Value)>,
+}
+
+type Value = Arc<dyn Any + Send + Sync>;
+
+/// Makes a future that commits.
+type OnCommit = CatchDrop<Box<dyn FnOnce() -> BoxCommit + Send>>;
+
+type BoxCommit = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
 /// Effect of a committed transaction.
 pub(crate) enum Effect {
@@ -37,7 +98,11 @@ pub(crate) struct Acknowledgment {
 
 impl Staging {
     pub(crate) fn new() -> Staging {
-        Staging(Arc::new(Mutex::new(Some(Vec::new()))))
+        Staging(Arc::new(Mutex::new(Some(Staged {
+            effects: Vec::new(),
+            commits: Some(Vec::new()),
+            values: Vec::new(),
+        }))))
     }
 
     /// Adds an effect, which runs on the task of the session when the transaction is committed. It must not block. Its
@@ -48,27 +113,134 @@ impl Staging {
         self.push(Effect::Run(CatchDrop::new(Box::new(effect))));
     }
 
-    pub(crate) fn push(&self, effect: Effect) {
-        let mut effects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = match &mut *effects {
-            Some(effects) => {
-                effects.push(effect);
-                None
-            }
-            None => Some(effect),
-        };
+    /// Adds a future that commits what the handlers have prepared. It runs after the handlers of all `SEND`s have
+    /// succeeded, and before the effects of [`stage`](Staging::stage).
+    ///
+    /// The session handles no other frame until it completes. All futures of a transaction together have
+    /// [`Config::handler_timeout`](crate::Config::handler_timeout).
+    ///
+    /// If it fails, the transaction is refused. [`Config::error_mapper`](crate::Config::error_mapper) decides what the
+    /// client sees: an error that is not meant for it (`internal-error`) is shown as `engine-unavailable`, which says that
+    /// nobody knows if the transaction took effect.
+    ///
+    /// If the session ends meanwhile, the future still runs to its end. It is dropped before that if it takes too long,
+    /// or if the [`Connection`](crate::Connection) is dropped. If the transaction is being committed already, or has
+    /// ended, `commit` is dropped at once. Its panics are caught, and are errors.
+    pub fn on_commit<F, C>(&self, commit: F)
+    where
+        F: FnOnce() -> C + Send + 'static,
+        C: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        let commit: Box<dyn FnOnce() -> BoxCommit + Send> = Box::new(|| Box::pin(commit()));
+        let mut commit = Some(CatchDrop::new(commit));
+        let mut staged = self.lock();
+        if let Some(commits) = staged.as_mut().and_then(|staged| staged.commits.as_mut()) {
+            commits.extend(commit.take());
+        }
         // Foreign code is dropped outside the lock.
-        drop(effects);
-        drop(refused);
+        drop(staged);
+        drop(commit);
     }
 
-    /// Takes the effects. Effects that are added later are dropped.
+    /// Returns the value of this type that the handlers of the transaction share. The first call makes it.
+    ///
+    /// The value is dropped when the transaction ends and nobody else holds it. If the transaction has ended, the value
+    /// is made for this call only. A type of the caller's own keeps the values of different services apart.
+    pub fn get_or_insert_with<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        if let Some(value) = self.value() {
+            return value;
+        }
+        // Foreign code runs outside the lock.
+        let made = Arc::new(make());
+        let mut staged = self.lock();
+        if let Some(staged) = staged.as_mut() {
+            let id = TypeId::of::<T>();
+            // `make` may have inserted another one.
+            if staged.values.iter().all(|(known, _)| *known != id) {
+                let value: Value = made.clone();
+                staged.values.push((id, value));
+                return made;
+            }
+        }
+        drop(staged);
+        self.value().unwrap_or(made)
+    }
+
+    fn value<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let staged = self.lock();
+        let mut values = staged.as_ref()?.values.iter();
+        let (_, value) = values.find(|(id, _)| *id == TypeId::of::<T>())?;
+        Arc::clone(value).downcast().ok()
+    }
+
+    pub(crate) fn push(&self, effect: Effect) {
+        let mut effect = Some(effect);
+        let mut staged = self.lock();
+        if let Some(staged) = staged.as_mut() {
+            staged.effects.extend(effect.take());
+        }
+        // Foreign code is dropped outside the lock.
+        drop(staged);
+        drop(effect);
+    }
+
+    /// Takes the futures of [`on_commit`](Staging::on_commit), to run one after the other; `None` if there are none.
+    /// Futures that are added later are dropped.
+    pub(crate) fn begin_commit(&self) -> Option<CommitFuture> {
+        let commits = self.lock().as_mut()?.commits.take()?;
+        if commits.is_empty() {
+            return None;
+        }
+        let all: BoxCommit = Box::pin(async {
+            for commit in commits {
+                if let Some(commit) = commit.take() {
+                    commit().await?;
+                }
+            }
+            Ok(())
+        });
+        Some(CommitFuture(CatchDrop::new(all)))
+    }
+
+    /// Ends the transaction: takes the effects, and drops everything else. All that is added later is dropped.
     pub(crate) fn close(&self) -> Vec<Effect> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .unwrap_or_default()
+        let Some(Staged {
+            effects,
+            commits,
+            values,
+        }) = self.lock().take()
+        else {
+            return Vec::new();
+        };
+        drop(commits);
+        for (_, value) in values {
+            drop(CatchDrop::new(value));
+        }
+        effects
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Staged>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The futures of a commit as one, which completes with the first error. Panics in its destructor are caught.
+pub(crate) struct CommitFuture(CatchDrop<BoxCommit>);
+
+impl Future for CommitFuture {
+    type Output = Result<(), BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.0.get_mut() {
+            Some(commit) => commit.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for CommitFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommitFuture").finish_non_exhaustive()
     }
 }
 

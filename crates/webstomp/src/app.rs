@@ -1,8 +1,8 @@
 //! `App`: routes, settings and layers of one server.
 
+use crate::broker_routes;
 use std::fmt;
 use stomp_broker::Broker;
-use stomp_frame::Command;
 use stomp_router::{
     Handler, IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, RouteService, Router,
     Routes, SessionRoutes, SessionService,
@@ -146,14 +146,24 @@ impl<S: Clone + Send + 'static> App<S> {
     }
 
     /// Mounts a broker: it handles `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…`. The app's
-    /// own routes under these prefixes take precedence.
+    /// own routes under these prefixes take precedence. [`broker_routes`] has the same routes as a router, for layers
+    /// around them.
+    ///
+    /// The broker's [rules](stomp_broker::Rules) decide who may send and subscribe. They count as the
+    /// [policy](Router::policy) of its routes.
+    ///
+    /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::destination_syntax()), whatever
+    /// [`Config::destinations`](stomp_session::Config::destinations) says about them. An app's own route there gets all
+    /// spellings of a destination: a route for `/topic/rooms/{room}` gets `/topic/rooms.lobby` too. A subscription to a
+    /// pattern that covers destinations of an own `subscribe` route is refused, see
+    /// [`Router`](Router#subscriptions-to-patterns).
     ///
     /// ```
     /// use webstomp::{App, broker::Broker};
     ///
     /// # fn main() -> Result<(), webstomp::BoxError> {
     /// let broker = Broker::new(Default::default())?;
-    /// // Clients may only subscribe. The application can publish from anywhere.
+    /// // By default, clients subscribe to topics. Only the application sends, from anywhere.
     /// let app: App = App::new().broker(&broker);
     /// # let _ = async {
     /// broker.publish("/topic/news", "It works.").await?;
@@ -163,18 +173,8 @@ impl<S: Clone + Send + 'static> App<S> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn broker(mut self, broker: &Broker) -> App<S> {
-        for pattern in [
-            "/topic/{*path}",
-            "/queue/{*path}",
-            "/user/{*path}",
-            "/temp-queue/{*path}",
-        ] {
-            for command in [Command::Send, Command::Subscribe] {
-                self.router = self.router.route_service(command, pattern, broker.clone());
-            }
-        }
-        self
+    pub fn broker(self, broker: &Broker) -> App<S> {
+        self.merge(broker_routes(broker))
     }
 
     /// Wraps a tower layer around the whole app, once. The layer sees every request of every session, including

@@ -65,12 +65,14 @@
 //! | [Login](#login) | who may connect: passwords, tokens, cookies |
 //! | [Connected sessions](#connected-sessions) | who is connected; sending to one user; closing sessions |
 //! | [Streams](#streams), [Topics](#topics), [Broker](#broker) | three ways to answer a subscription |
+//! | [Who may publish and subscribe](#who-may-publish-and-subscribe) | the rules of a broker |
 //! | [Errors](#errors) | what a client sees of an error |
 //! | [Middleware](#middleware) | layers around a handler, a router, the app or a session |
 //! | [Mounting on an HTTP server](#mounting-on-an-http-server) | axum and hyper; the peer's address |
 //! | [Listeners and shutdown](#listeners-and-shutdown) | several ports, TCP, TLS, graceful shutdown |
 //! | [Tests](#tests) | testing handlers without a connection |
 //! | [Settings](#settings), [Limits](#limits) | all bounds and timeouts, and what happens beyond them |
+//! | [Extensions of the protocol](#extensions-of-the-protocol) | headers that STOMP does not define |
 //! | [Features](#features), [Crates](#crates) | what can be switched on, and the layers beneath |
 //! | [Not here](#not-here) | what webstomp does not do |
 //!
@@ -177,8 +179,7 @@
 //! ```
 //!
 //! By default, browsers may connect only from pages of the same origin, so other sites cannot use your users' cookies:
-//! see [`server::Origins`]. [`Session::insert`] stores more about a user than a name, such as a role. [`Session::expires_at`]
-//! closes the session when its login expires. The policies of [`middleware`] protect routes, and
+//! see [`server::Origins`]. A [`Principal`] has roles, and a value of your own. [`Session::expires_at`] closes the session when its login expires. The policies of [`middleware`] protect routes, and
 //! [`Router::require_policies`] makes sure that every destination has one.
 //!
 //! # Connected sessions
@@ -261,28 +262,74 @@
 //! under `/topic/`, `/queue/`, `/user/` and `/temp-queue/`.
 //!
 //! ```
-//! use webstomp::{App, BoxError, Path, State, broker::{Allow, Broker, Config}};
+//! use webstomp::{App, BoxError, Path, State, broker::Broker, session::Destination};
 //!
 //! // A route of the app takes precedence over the broker. This one publishes for the client.
 //! async fn say(State(broker): State<Broker>, Path(room): Path<String>, text: String) -> Result<(), BoxError> {
-//!     broker.publish(&format!("/topic/rooms/{room}"), text).await
+//!     // Exactly one segment after the prefix: a name such as `lobby.secret` or `*` is refused.
+//!     let room = Destination::from_segments("/topic/rooms", [&room])?;
+//!     broker.publish(room, text).await
 //! }
 //!
 //! # fn main() -> Result<(), BoxError> {
-//! let jobs_only = Allow::when(|request| request.destination().starts_with("/queue/jobs/"));
-//! let broker = Broker::new(Config::default().send(jobs_only))?;
+//! let broker = Broker::new(Default::default())?;
 //! let app: App = App::new()
 //!     .broker(&broker)
-//!     .send("/topic/rooms/{room}", say)
+//!     .send("/rooms/{room}", say)
 //!     .with_state(broker);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! By default, clients may not send to a broker; [`broker::Config::send`] can allow it. But every client may subscribe
-//! to every topic and queue. A route or a layer that checks destinations cannot change that safely, because a
-//! subscription may be a pattern, and `/topic/a.b` is the same topic as `/topic/a/b`. Keep messages that not everybody
-//! may see in routes of your own, or send them to `/user/` destinations.
+//! Messages for one user go to `/user/` destinations: [`Broker::send_to_user`](broker::Broker::send_to_user).
+//!
+//! # Who may publish and subscribe
+//!
+//! By default, the clients of a broker send nowhere. They subscribe to topics, to the `/user/` destinations of their
+//! principal, and to their own temporary queues. Queues need a rule, also the one for dead letters. The application's own
+//! code may publish and subscribe everywhere.
+//!
+//! [`Rules`](broker::Rules) say otherwise. The first rule whose pattern matches decides; without one, the client is
+//! refused. These let users read their own topics, and staff write to all of them:
+//!
+//! ```
+//! use webstomp::{
+//!     App, ClientError, Principal,
+//!     broker::{Broker, Config, Rules, Who},
+//!     frame::{Headers, header},
+//! };
+//!
+//! async fn log_in(headers: Headers) -> Result<Principal, ClientError> {
+//!     // Check the passcode here.
+//!     match headers.get(header::LOGIN) {
+//!         Some("root") => Ok(Principal::new("root").with_role("staff")),
+//!         Some(name) => Ok(Principal::new(name)),
+//!         None => Err(ClientError::new("login-required", "Log in first.")),
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), webstomp::BoxError> {
+//! let rules = Rules::new()
+//!     // `{user}` is the name of the client's principal.
+//!     .subscribe("/topic/users.{user}.>", Who::Authenticated)
+//!     .send("/topic/users.>", Who::role("staff"));
+//! let broker = Broker::new(Config::default().rules(rules))?;
+//! let app: App = App::new().connect(log_in).broker(&broker);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Rules see parsed destinations. The client `ann` may subscribe to `/topic/users.ann.mail`, to `/topic/users/ann/mail`,
+//! which is the same topic, and to `/topic/users.ann.>`. She may not subscribe to `/topic/users.bob.mail`, nor to
+//! `/topic/users.*.mail` or `/topic/>`, which match topics of others: no spelling and no pattern reaches what its plain
+//! name is refused. [`Rules`](broker::Rules) has the details, and [`Who`](broker::Who) other kinds of clients.
+//!
+//! Handlers publish for clients in other cases, as above. A policy in front of the whole broker goes around
+//! [`broker_routes`]. The rules count as a policy for [`Router::require_policies`].
+//!
+//! A route of your own below a broker's prefix also gets all spellings of a destination, and a pattern that covers one of
+//! its destinations is refused with `forbidden`. A layer around the whole app must compare
+//! [`request.destination()`](session::Request::destination) itself, with [`may_match`](session::Destination::may_match).
 //!
 //! # Errors
 //!
@@ -494,6 +541,37 @@
 //!
 //! [`session::Config::worst_case`] computes the memory that one session may use.
 //!
+//! # Extensions of the protocol
+//!
+//! STOMP allows headers of a server's own. These are all that webstomp gives a meaning to, besides those of the
+//! specification. Clients that do not know them lose nothing else. "In" is a frame from the client, "out" one to it.
+//! Where a [capability](broker::Capabilities) is named, an engine without it refuses the header with `not-supported`.
+//! All exist since version 0.1.
+//!
+//! | header | frame | meaning | capability of the engine |
+//! |---|---|---|---|
+//! | `prefetch-count` | in: `SUBSCRIBE` | at most so many unacknowledged messages, if that is less than `session.max_unacked_messages` | |
+//! | `redelivered:true` | out: `MESSAGE` | the message was delivered before, and not acknowledged | |
+//! | `dropped-messages:N` | out: `MESSAGE` | N messages of the subscription are missing before this one | |
+//! | `gap:unknown` | out: `MESSAGE` | messages may be missing before this one; their number is not known | |
+//! | `reply-to`, `correlation-id` | in: `SEND`; a [`Reply`] repeats the second one | the destination of the reply, and an id for it | |
+//! | `reply-to:/temp-queue/NAME` | in: `SEND` to a broker; out: `MESSAGE` | replies go to the sender's temporary queue; the receiver sees its public name | [`temporary_queues`](broker::Capabilities::temporary_queues) |
+//! | `expires:MILLISECONDS` | in: `SEND` to a broker | the message is not delivered after this time since 1970; 0 means never | [`expiry`](broker::Capabilities::expiry) |
+//! | `retain:set`, `retain:remove` | in: `SEND` to a topic | sets or removes the retained message of the topic | [`retained`](broker::Capabilities::retained), off in memory by default |
+//! | `durable:true` | in: `SUBSCRIBE` to a broker | the subscription goes on without its session | [`durable`](broker::Capabilities::durable), not in memory |
+//! | `exclusive:true` | in: `SUBSCRIBE` to a queue | the queue has no other consumer | [`exclusive`](broker::Capabilities::exclusive), not in memory |
+//! | `selector` | in: `SUBSCRIBE` to a broker | always refused: no message is selected by an expression | none |
+//! | `original-destination` | out: `MESSAGE` of a dead letter | the queue that gave the message up | [`dead_letters`](broker::Capabilities::dead_letters) |
+//! | `dead-letter-reason` | out: `MESSAGE` of a dead letter | `rejected`, or `overflow` | [`dead_letters`](broker::Capabilities::dead_letters) |
+//!
+//! `durable:false` and `exclusive:false` mean the same as no header. Other values of these headers, of `retain` and of
+//! `expires` are refused with `bad-request`; a `prefetch-count` that is no number, with `malformed-frame`. A sender cannot set `redelivered`, `dropped-messages` and `gap`. The headers
+//! `reply-to`, `correlation-id`, `expires` and `retain` stay in the message; so does every header that is not listed here.
+//!
+//! Three headers of the specification carry more than it says: `message` of an `ERROR` is a code, such as `forbidden`, and
+//! the body is a sentence; the `ERROR` of a subscription has its `subscription`; and `destination` may be a pattern, see
+//! [the broker](broker#destinations).
+//!
 //! # Features
 //!
 //! | feature | adds |
@@ -527,10 +605,12 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod broker_routes;
 mod serve;
 mod startup_error;
 
 pub use app::App;
+pub use broker_routes::broker_routes;
 pub use startup_error::StartupError;
 
 // These are inlined, so that the documentation of this crate contains everything that the crate re-exports.

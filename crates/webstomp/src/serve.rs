@@ -98,8 +98,12 @@ impl<S> App<S> {
             .layers
             .into_iter()
             .fold(routes, |routes, layer| layer(routes));
+        // The syntax of the routes replaces what the settings say about its prefixes: all destinations of a broker must
+        // be parsed by the syntax that the broker follows.
+        let mut session = self.session;
+        session.destinations = session.destinations.merge(routes.destinations());
         Ok((
-            SessionRunner::new(routes, self.session_layers, self.session),
+            SessionRunner::new(routes, self.session_layers, session),
             self.server,
         ))
     }

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use webstomp::{
     App, BoxError, ClientError, IntoSubscribeResponse, Json, Observe, Principal, Session, State,
     Topic,
-    broker::{Allow, Broker},
+    broker::{Broker, Memory, MemoryConfig, Rules, Who},
     frame::{Headers, HeartBeat, Limits},
     server::{Listeners, Shutdown},
     session::{AppErrors, InvalidConfig, MailboxConfig, Sessions},
@@ -108,12 +108,22 @@ async fn bind(address: &str) -> Result<TcpListener, BoxError> {
         .map_err(|error| format!("The broker cannot listen on {address}: {error}").into())
 }
 
-/// Creates a broker that lets every client send to topics and queues.
+/// Every client that has logged in may do everything. The rules of other servers are narrower: by default, clients send
+/// nowhere and have no queues.
+fn rules() -> Rules {
+    Rules::new()
+        .send_and_subscribe("/topic/>", Who::Authenticated)
+        // Messages of other clients that nobody could handle. The rule for all queues would do; this one can be changed.
+        .send_and_subscribe("/queue/dead-letters", Who::Authenticated)
+        .send_and_subscribe("/queue/>", Who::Authenticated)
+        .send_and_subscribe("/temp-queue/>", Who::Authenticated)
+        .send_and_subscribe("/user/>", Who::Authenticated)
+}
+
 fn broker(options: &Options) -> Result<Broker, InvalidConfig> {
-    let config = webstomp::broker::Config::default()
-        .send(Allow::Everybody)
-        .mailbox(mailbox(options));
-    Broker::new(config)
+    let config = webstomp::broker::Config::default().rules(rules());
+    let engine = Memory::new(MemoryConfig::default().mailbox(mailbox(options)))?;
+    Broker::with_engine(config, engine)
 }
 
 /// An app with the broker's destinations, and the destination that the page subscribes to.
@@ -189,6 +199,11 @@ mod tests {
         assert_eq!(options.passcode, "secret");
         assert_eq!(options.max_frame, 65_536);
         assert_eq!(parse("").unwrap().passcode, "guest");
+    }
+
+    #[test]
+    fn the_rules_are_valid() {
+        assert_eq!(rules().validate(), Ok(()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{MissedTickBehavior, interval};
 use webstomp::{
     Json, Session, Topic,
-    broker::{Broker, DestinationStatistics},
+    broker::{Broker, DestinationStatistics, Statistics},
     session::{MailboxConfig, Overflow, Sessions},
 };
 
@@ -68,8 +68,11 @@ pub(crate) async fn publish(broker: Broker, sessions: Sessions, overviews: Topic
         if overviews.subscribers() == 0 {
             continue;
         }
-        // This fails only if serialization fails, and an overview can always be serialized.
-        let _ = overviews.publish(Json(Overview::of(&broker, &sessions, start)));
+        let Ok(statistics) = broker.statistics().await else {
+            continue;
+        };
+        // Fails only if serialization fails, and an overview can always be serialized.
+        let _ = overviews.publish(Json(Overview::of(statistics, &sessions, start)));
     }
 }
 
@@ -83,8 +86,7 @@ pub(crate) fn topic() -> Topic<Json<Overview>> {
 }
 
 impl Overview {
-    fn of(broker: &Broker, sessions: &Sessions, start: Instant) -> Overview {
-        let statistics = broker.statistics();
+    fn of(statistics: Statistics, sessions: &Sessions, start: Instant) -> Overview {
         let mut destinations = statistics.destinations;
         let mut all = sessions.all();
         let (destination_count, session_count) = (destinations.len(), all.len());

@@ -52,7 +52,9 @@ async function sendText() {
   }
 }
 
-const destination = (room) => `/topic/rooms/${encodeURIComponent(room)}`;
+// A room is one segment of a destination, in which `/` and `.` separate segments and `*` is a wildcard.
+const destination = (room) =>
+  `/topic/rooms/${encodeURIComponent(room).replaceAll(".", "%2E").replaceAll("*", "%2A")}`;
 
 // The body of an ERROR is for people; its code helps to find the cause.
 const sentence = ({ message, code }) => (code && code !== message ? `${message} (${code})` : message);

@@ -1,7 +1,7 @@
 //! A chat with rooms: any STOMP client can join, and a page is included as a client for browsers.
 //!
-//! It shows an [`App`] mounted on axum, a login, and a handler that adds the sender's name to each message before it
-//! publishes it through the broker.
+//! It shows an [`App`] mounted on axum, a login, rules for a broker, and a handler that adds the sender's name to each
+//! message before it publishes it through the broker.
 //!
 //! Run `cargo run -p chat`, then open the address that it prints in two tabs. `--listen ADDR` sets the address.
 
@@ -10,7 +10,10 @@ use clap::Parser;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use webstomp::{
-    App, BoxError, ClientError, Json, Path, Principal, State, broker::Broker, frame::Headers,
+    App, BoxError, ClientError, Json, Path, Principal, State,
+    broker::{Broker, Config, Rules, Who},
+    frame::Headers,
+    session::Destination,
 };
 
 /// A chat over STOMP, with a page.
@@ -56,9 +59,15 @@ async fn say(
         from: from.to_string(),
         text,
     };
-    broker
-        .publish(&format!("/topic/rooms/{room}"), Json(message))
-        .await
+    // Refuses a room such as `*`, which would be more than one.
+    let room = Destination::from_segments("/topic/rooms", [&room])?;
+    broker.publish(room, Json(message)).await
+}
+
+/// Clients subscribe to rooms, one by one or to all of them with `/topic/rooms/*`. They do not send to the broker: `say`
+/// does, so that nobody writes under the name of somebody else.
+fn rules() -> Rules {
+    Rules::new().subscribe("/topic/rooms/*", Who::Authenticated)
 }
 
 #[tokio::main]
@@ -67,7 +76,7 @@ async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let broker = Broker::new(Default::default())?;
+    let broker = Broker::new(Config::default().rules(rules()))?;
     let stomp = App::new()
         .connect(login)
         .broker(&broker)

@@ -47,7 +47,7 @@ async fn serve(socket: Socket) {
 async fn answer(session: Session, mut requests: Requests) {
     let mut ticks: Option<Observed> = None;
     while let Some((request, responder)) = requests.next().await {
-        match (request.command(), request.destination()) {
+        match (request.command(), request.destination().as_str()) {
             (Command::Connect | Command::Stomp, _) => {
                 session.connected([(header::SERVER, "ticker/1.0")]);
                 responder.ok();

@@ -25,6 +25,7 @@ const RULES: &[Rule] = &[Rule {
     may_use: &[
         "config",
         "delivery",
+        "destination",
         "disconnect_reason",
         "error",
         "id",

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -24,11 +25,12 @@ pub(super) struct Subscriber {
     pub(super) mailbox: Arc<Mailbox>,
 }
 
-/// A message and its subscribers: a future that delivers to [`CHUNK_SIZE`] of them with each poll.
+/// A message and its local subscribers: a future that delivers to 64 of them with each poll.
 ///
 /// The publisher polls it, so that no task is spawned and a publisher of many messages spends its own time on them.
 /// Dropping it delivers to all remaining subscribers at once, so that a message reaches all of them or none.
-pub(crate) struct FanOut {
+#[must_use = "a fan-out that is dropped delivers to all subscribers in one go"]
+pub struct FanOut {
     message: Message,
     chunks: SmallVec<[Chunk; 2]>,
     /// The number of chunks that have the message.
@@ -45,12 +47,13 @@ impl FanOut {
     }
 
     /// The number of all subscribers, including those that have the message already.
-    pub(super) fn subscriber_count(&self) -> usize {
+    #[must_use]
+    pub fn recipients(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.len()).sum()
     }
 
-    /// Delivers to the next subscribers. Returns true if some remain.
-    pub(crate) fn step(&mut self) -> bool {
+    /// Delivers to the next 64 subscribers. Returns true if some remain.
+    pub fn step(&mut self) -> bool {
         let mut count = 0;
         while let Some(chunk) = self.chunks.get(self.delivered_chunks) {
             if count > 0 && count + chunk.len() > CHUNK_SIZE {
@@ -81,5 +84,13 @@ impl Future for FanOut {
 impl Drop for FanOut {
     fn drop(&mut self) {
         while self.step() {}
+    }
+}
+
+impl fmt::Debug for FanOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FanOut")
+            .field("recipients", &self.recipients())
+            .finish_non_exhaustive()
     }
 }

@@ -1,10 +1,44 @@
-//! Topics within this process: groups of subscribers by pattern, fan-out to their mailboxes, and retained messages.
+//! Delivery within one process, for engines: groups of subscribers by topic or pattern, fan-out to their mailboxes, and
+//! retained messages.
 //!
-//! This module knows neither queues nor engines, so that any engine can deliver to its local subscribers with it.
+//! The in-memory engine is built on [`Groups`], and an engine over an external system can use it for its local
+//! subscribers: it subscribes there once for each pattern, however many sessions want it, and
+//! [pushes](Groups::push) what arrives to the group. This module knows neither queues nor engines.
+//!
+//! ```
+//! use futures_util::StreamExt;
+//! use stomp_broker::{Address, local::{GroupLimits, Groups}};
+//! use stomp_session::Message;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), stomp_session::BoxError> {
+//! let groups = Groups::new(GroupLimits::default());
+//! let stocks = Address::topic("stocks.*");
+//! let (mut one, is_first) = groups.join(&stocks)?;
+//! assert!(is_first, "the engine subscribes to the pattern in its system");
+//! let (two, is_first) = groups.join(&stocks)?;
+//! assert!(!is_first);
+//!
+//! // A message arrives for the engine's subscription to the pattern.
+//! let message = Message::new("42").with_destination("/topic/stocks.abc");
+//! groups.push(&stocks, message).await?;
+//! assert_eq!(one.next().await.unwrap()?.body(), "42");
+//!
+//! assert!(!two.leave());
+//! assert!(one.leave(), "the engine ends its subscription to the pattern");
+//! # Ok(())
+//! # }
+//! ```
 
 mod fan_out;
+mod group;
+mod groups;
+mod limits;
 mod retained;
-mod topics;
+mod stream;
 mod trie;
 
-pub(crate) use topics::{TopicLimits, Topics};
+pub use fan_out::FanOut;
+pub use groups::Groups;
+pub use limits::GroupLimits;
+pub use stream::GroupStream;

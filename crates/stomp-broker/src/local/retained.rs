@@ -1,37 +1,16 @@
 //! Retained messages: the last value of each topic.
 
-use super::trie::is_match;
-use crate::{Destination, wire_size::wire_size};
+use crate::{Address, wire_size::wire_size};
 use std::collections::BTreeMap;
 use stomp_session::Message;
-
-/// The header of a message that sets or removes its topic's retained message.
-const RETAIN: &str = "retain";
-
-/// The effect of a message on its topic's retained message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RetainAction {
-    Keep,
-    Set,
-    Remove,
-}
-
-impl RetainAction {
-    pub(super) fn from_headers(message: &Message) -> RetainAction {
-        match message.headers().get(RETAIN) {
-            Some("set") => RetainAction::Set,
-            Some("remove") => RetainAction::Remove,
-            _ => RetainAction::Keep,
-        }
-    }
-}
+use tokio::time::Instant;
 
 /// The retained messages of the topics that were set most recently.
 #[derive(Debug, Default)]
 pub(super) struct RetainedMessages {
-    entries: BTreeMap<Destination, Entry>,
+    entries: BTreeMap<Address, Entry>,
     /// The topics by the sequence number of their entries, oldest first.
-    by_age: BTreeMap<u64, Destination>,
+    by_age: BTreeMap<u64, Address>,
     bytes: usize,
     next_sequence: u64,
 }
@@ -40,23 +19,30 @@ pub(super) struct RetainedMessages {
 struct Entry {
     sequence: u64,
     message: Message,
+    expires_at: Option<Instant>,
 }
 
 impl RetainedMessages {
     /// Retains a message for its topic, then removes the oldest entries until the bounds hold. One entry always stays.
     pub(super) fn set(
         &mut self,
-        topic: &Destination,
+        topic: &Address,
         message: Message,
+        expires_at: Option<Instant>,
         max_messages: usize,
         max_bytes: usize,
     ) {
         self.remove(topic);
-        let (topic, sequence) = (topic.canonical(), self.next_sequence);
+        let (topic, sequence) = (topic.clone(), self.next_sequence);
         self.next_sequence += 1;
         self.bytes += wire_size(&message);
         self.by_age.insert(sequence, topic.clone());
-        self.entries.insert(topic, Entry { sequence, message });
+        let entry = Entry {
+            sequence,
+            message,
+            expires_at,
+        };
+        self.entries.insert(topic, entry);
         while self.entries.len() > max_messages
             || (self.bytes > max_bytes && self.entries.len() > 1)
         {
@@ -67,21 +53,28 @@ impl RetainedMessages {
         }
     }
 
-    pub(super) fn remove(&mut self, topic: &Destination) {
-        if let Some(Entry { sequence, message }) = self.entries.remove(&topic.canonical()) {
+    pub(super) fn remove(&mut self, topic: &Address) {
+        if let Some(Entry {
+            sequence, message, ..
+        }) = self.entries.remove(topic)
+        {
             self.by_age.remove(&sequence);
             self.bytes -= wire_size(&message);
         }
     }
 
-    /// The retained messages of all topics that match a subscription.
-    pub(super) fn matching(&self, pattern: &Destination) -> Vec<Message> {
-        let is_matching = |topic: &Destination| {
-            topic.scope() == pattern.scope() && is_match(pattern.path(), topic.path())
-        };
+    /// The retained messages of all topics that match a subscription, except expired ones. These stay until others
+    /// take their place: the bounds hold anyway.
+    pub(super) fn matching(&self, pattern: &Address) -> Vec<Message> {
+        if self.entries.is_empty() {
+            return Vec::new();
+        }
+        let now = Instant::now();
         self.entries
             .iter()
-            .filter(|(topic, _)| is_matching(topic))
+            .filter(|(topic, entry)| {
+                pattern.matches(topic) && entry.expires_at.is_none_or(|at| at > now)
+            })
             .map(|(_, entry)| entry.message.clone())
             .collect()
     }
@@ -92,7 +85,7 @@ mod tests {
     use super::*;
 
     fn bodies(retained: &RetainedMessages, pattern: &'static str) -> Vec<String> {
-        let messages = retained.matching(&Destination::topic(pattern)).into_iter();
+        let messages = retained.matching(&Address::topic(pattern)).into_iter();
         messages
             .map(|message| String::from_utf8(message.body().to_vec()).unwrap())
             .collect()
@@ -101,8 +94,15 @@ mod tests {
     #[test]
     fn the_messages_that_were_set_most_recently_are_retained() {
         let mut retained = RetainedMessages::default();
-        let mut set =
-            |path, body| retained.set(&Destination::topic(path), Message::new(body), 2, usize::MAX);
+        let mut set = |path, body| {
+            retained.set(
+                &Address::topic(path),
+                Message::new(body),
+                None,
+                2,
+                usize::MAX,
+            )
+        };
         set("a", "1");
         set("b.c", "2");
         set("a", "3");
@@ -111,12 +111,12 @@ mod tests {
         assert_eq!(bodies(&retained, ">"), ["3", "4"]);
         assert_eq!(bodies(&retained, "a"), ["3"]);
         assert!(bodies(&retained, "b.c").is_empty());
-        let of_ann = Destination::user(stomp_session::Principal::new("ann"), "a");
+        let of_ann = Address::user(stomp_session::Principal::new("ann"), "a");
         assert!(
             retained.matching(&of_ann).is_empty(),
             "the topics of a principal are different ones"
         );
-        retained.remove(&Destination::topic("a"));
+        retained.remove(&Address::topic("a"));
         assert!(bodies(&retained, "a").is_empty());
         assert_eq!((retained.entries.len(), retained.by_age.len()), (1, 1));
     }
@@ -126,21 +126,23 @@ mod tests {
         let mut retained = RetainedMessages::default();
         for path in ["a", "b", "c"] {
             retained.set(
-                &Destination::topic(path),
+                &Address::topic(path),
                 Message::new(vec![b'x'; 1_000]),
+                None,
                 10,
                 2_500,
             );
         }
         assert_eq!(retained.entries.len(), 2);
         retained.set(
-            &Destination::topic("d"),
+            &Address::topic("d"),
             Message::new(vec![b'x'; 5_000]),
+            None,
             10,
             2_500,
         );
         assert_eq!(retained.entries.len(), 1, "one message is always retained");
-        retained.remove(&Destination::topic("d"));
+        retained.remove(&Address::topic("d"));
         assert_eq!(retained.bytes, 0);
     }
 }

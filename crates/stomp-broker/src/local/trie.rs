@@ -1,12 +1,11 @@
 //! A trie of topic patterns.
 
-use crate::destination::{is_rest_wildcard, is_single_wildcard, segments};
 use std::collections::BTreeMap;
 
-/// Values by pattern. A lookup follows the segments of a path: at each one to the child of the same name and to that of
+/// Values by the [canonical path](crate::Address::path) of a pattern. A lookup follows the segments of a path: at each one to the child of the same name and to that of
 /// `*`. So its cost depends on the path and the patterns that match it, not on the number of patterns.
 ///
-/// [`Destination::check`](crate::Destination) bounds the depth of the trie and the wildcards of a pattern, and with
+/// [`Address::check`](crate::Address) bounds the depth of the trie and the wildcards of a pattern, and with
 /// them the recursion and the number of nodes that one lookup visits.
 #[derive(Debug)]
 pub(super) struct Trie<T> {
@@ -21,7 +20,7 @@ struct Node<T> {
     wildcard_child: Option<Box<Node<T>>>,
     /// The value of the pattern that ends at this node.
     value: Option<T>,
-    /// The value of the pattern that ends at this node with `>` or `#`.
+    /// The value of the pattern that ends at this node with `>`.
     rest_value: Option<T>,
 }
 
@@ -50,6 +49,19 @@ impl<T> Trie<T> {
     }
 
     /// The value of a pattern.
+    pub(super) fn get(&self, pattern: &str) -> Option<&T> {
+        let mut node = &self.root;
+        for segment in segments(pattern) {
+            node = match segment {
+                _ if is_rest_wildcard(segment) => return node.rest_value.as_ref(),
+                _ if is_single_wildcard(segment) => node.wildcard_child.as_deref()?,
+                _ => node.children.get(segment)?,
+            };
+        }
+        node.value.as_ref()
+    }
+
+    /// The value of a pattern, mutable.
     pub(super) fn get_mut(&mut self, pattern: &str) -> Option<&mut T> {
         let mut node = &mut self.root;
         for segment in segments(pattern) {
@@ -156,48 +168,44 @@ impl<T> Node<T> {
     }
 }
 
-/// Returns true if a pattern matches a path.
-pub(super) fn is_match(pattern: &str, path: &str) -> bool {
-    let mut path = segments(path);
-    for segment in segments(pattern) {
-        if is_rest_wildcard(segment) {
-            return true;
-        }
-        if path
-            .next()
-            .is_none_or(|other| !is_single_wildcard(segment) && segment != other)
-        {
-            return false;
-        }
-    }
-    path.next().is_none()
+fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
+    path.split('/')
+}
+
+/// Returns true for the wildcard that matches any one segment.
+fn is_single_wildcard(segment: &str) -> bool {
+    segment == "*"
+}
+
+/// Returns true for the wildcard that matches all remaining segments.
+fn is_rest_wildcard(segment: &str) -> bool {
+    segment == ">"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Address;
 
     /// Patterns, each with paths that it matches and paths that it does not match.
     const TABLE: &[(&str, &[&str], &[&str])] = &[
-        ("a", &["a"], &["b", "a.a", "", "A", "aa"]),
-        ("a.b", &["a.b", "a/b"], &["a", "a.b.c", "b.a", "ab"]),
-        ("a/b.c", &["a.b/c", "a.b.c"], &["a.b", "a//b.c"]),
-        ("*", &["a", "b", ""], &["a.b", "a."]),
-        ("*.b", &["a.b", "b/b", ".b"], &["b", "a.b.c", "a.c"]),
-        (
-            "a.*.c",
-            &["a.b.c", "a..c", "a.c.c"],
-            &["a.c", "a.b.b.c", "a.b.c.d"],
-        ),
-        ("*.*", &["a.b", "/"], &["a", "a.b.c"]),
-        (">", &["a", "a.b", "a.b.c", ""], &[]),
-        ("a.>", &["a", "a.b", "a/b.c"], &["b", "b.a", "aa.b"]),
-        ("a.#", &["a", "a.b", "a/b.c"], &["b"]),
-        ("*.#", &["a", "a.b", "b.c.d"], &[]),
-        ("a.*.>", &["a.b", "a.b.c.d"], &["a", "b.a"]),
-        ("a..b", &["a..b", "a/.b"], &["a.b", "a.x.b"]),
+        ("a", &["a"], &["b", "a/a", "A", "aa"]),
+        ("a/b", &["a/b"], &["a", "a/b/c", "b/a", "ab"]),
+        ("*", &["a", "b"], &["a/b"]),
+        ("*/b", &["a/b", "b/b"], &["b", "a/b/c", "a/c"]),
+        ("a/*/c", &["a/b/c", "a/c/c"], &["a/c", "a/b/b/c", "a/b/c/d"]),
+        ("*/*", &["a/b"], &["a", "a/b/c"]),
+        (">", &["a", "a/b", "a/b/c"], &[]),
+        ("a/>", &["a", "a/b", "a/b/c"], &["b", "b/a", "aa/b"]),
+        ("*/>", &["a", "a/b", "b/c/d"], &[]),
+        ("a/*/>", &["a/b", "a/b/c/d"], &["a", "b/a"]),
         ("a*", &["a*"], &["ab", "a"]),
     ];
+
+    /// Matches by the definition of patterns.
+    fn is_match(pattern: &str, path: &str) -> bool {
+        Address::topic(pattern).matches(&Address::topic(path))
+    }
 
     fn found(trie: &Trie<&'static str>, path: &str) -> Vec<&'static str> {
         let mut found = Vec::new();
@@ -226,19 +234,14 @@ mod tests {
     fn all_matching_patterns_are_found_among_others() {
         let mut trie = Trie::default();
         for (pattern, ..) in TABLE {
-            // `a.>` and `a.#` are the same pattern.
-            if trie.get_mut(pattern).is_none() {
-                trie.insert(pattern, *pattern);
-            }
+            trie.insert(pattern, *pattern);
         }
         let paths = TABLE
             .iter()
             .flat_map(|(_, matching, others)| matching.iter().chain(*others));
         for path in paths {
             let patterns = TABLE.iter().map(|(pattern, ..)| *pattern);
-            let mut expected: Vec<_> = patterns
-                .filter(|it| *it != "a.#" && is_match(it, path))
-                .collect();
+            let mut expected: Vec<_> = patterns.filter(|it| is_match(it, path)).collect();
             expected.sort_unstable();
             assert_eq!(found(&trie, path), expected, "{path:?}");
         }
@@ -250,16 +253,13 @@ mod tests {
         for (pattern, ..) in TABLE {
             trie.insert(pattern, *pattern);
         }
-        assert_eq!(trie.remove("a.x.y"), None);
-        assert_eq!(trie.remove("*.*.*"), None);
+        assert_eq!(trie.remove("a/x/y"), None);
+        assert_eq!(trie.remove("*/*/*"), None);
         let mut count = 0;
         trie.for_each(&mut |_| count += 1);
-        assert_eq!(count, TABLE.len() - 1);
+        assert_eq!(count, TABLE.len());
         for (pattern, ..) in TABLE {
-            assert!(
-                trie.remove(pattern).is_some() || *pattern == "a.#",
-                "{pattern}"
-            );
+            assert!(trie.remove(pattern).is_some(), "{pattern}");
             assert!(trie.get_mut(pattern).is_none(), "{pattern}");
         }
         assert!(trie.is_empty());
@@ -294,10 +294,10 @@ mod tests {
                 let segments: Vec<_> = (0..length)
                     .map(|at| if places >> at & 1 == 1 { "*" } else { "a" })
                     .collect();
-                trie.insert(&segments.join("."), ());
+                trie.insert(&segments.join("/"), ());
             }
         }
-        let path = vec!["a"; length].join(".");
+        let path = vec!["a"; length].join("/");
         let mut matches = 0;
         trie.for_each_match(&path, &mut |()| matches += 1);
         assert_eq!(matches, 1 + 16 + 120 + 560);
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn a_lookup_without_wildcards_visits_one_node_per_segment() {
         let mut trie = Trie::default();
-        (0..1_000).for_each(|number| trie.insert(&format!("a.{number}.b"), ()));
-        assert_eq!(visited_nodes(&trie, "a.500.b"), 4);
+        (0..1_000).for_each(|number| trie.insert(&format!("a/{number}/b"), ()));
+        assert_eq!(visited_nodes(&trie, "a/500/b"), 4);
     }
 }

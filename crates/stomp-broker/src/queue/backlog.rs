@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use stomp_session::{ClientError, Message};
 use tokio::time::Instant;
@@ -21,6 +20,8 @@ pub(super) struct QueuedMessage {
     /// The consumer that refused the message with its last delivery.
     pub(super) refused_by: Option<u64>,
     pub(super) expires_at: Option<Instant>,
+    /// True for a message that another queue has given up. It becomes no dead letter again.
+    pub(super) is_dead_letter: bool,
 }
 
 impl QueuedMessage {
@@ -35,6 +36,7 @@ impl QueuedMessage {
             attempts: 0,
             refused_by: None,
             expires_at,
+            is_dead_letter: false,
         }
     }
 
@@ -46,7 +48,10 @@ impl QueuedMessage {
         headers.insert("original-destination", queue);
         headers.insert("dead-letter-reason", reason);
         let message = Message::from_parts(headers, self.message.body().clone());
-        QueuedMessage::new(message, self.reserved, None)
+        QueuedMessage {
+            is_dead_letter: true,
+            ..QueuedMessage::new(message, self.reserved, None)
+        }
     }
 }
 
@@ -143,6 +148,17 @@ impl Backlog {
         expired
     }
 
+    /// Removes and returns all messages.
+    pub(super) fn take_all(&mut self) -> BTreeMap<u64, QueuedMessage> {
+        self.deadlines.clear();
+        std::mem::take(&mut self.messages)
+    }
+
+    /// The messages in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &QueuedMessage> {
+        self.messages.values()
+    }
+
     fn remove(&mut self, position: u64) -> Option<QueuedMessage> {
         let message = self.messages.remove(&position)?;
         if let Some(at) = message.expires_at {
@@ -150,30 +166,4 @@ impl Backlog {
         }
         Some(message)
     }
-}
-
-/// The time at which a message expires: its header `expires`, in milliseconds since 1970. `None` without the header, or
-/// if it is 0.
-///
-/// The wall clock is read only here. A later change of it does not affect the message.
-pub(super) fn expiry(message: &Message) -> Result<Option<Instant>, ClientError> {
-    let Some(value) = message.headers().get("expires") else {
-        return Ok(None);
-    };
-    let Ok(at) = value.parse::<u64>() else {
-        let start: String = value.chars().take(32).collect();
-        let text = format!(
-            "The header expires must be a number of milliseconds since 1970, but is {start:?}."
-        );
-        return Err(ClientError::new("bad-request", text));
-    };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let left = Duration::from_millis(at).saturating_sub(now);
-    Ok(if at == 0 {
-        None
-    } else {
-        Instant::now().checked_add(left)
-    })
 }

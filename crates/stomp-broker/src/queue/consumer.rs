@@ -1,7 +1,7 @@
 //! The message stream of a queue's consumer.
 
 use super::{Deferred, Queue, backlog::QueuedMessage, registry::Queues};
-use crate::Scope;
+use crate::{Event, Scope};
 use futures_core::Stream;
 use std::{
     pin::Pin,
@@ -49,12 +49,15 @@ impl Stream for Consumer {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut deferred = Deferred::default();
         let mut state = self.queue.lock();
+        if state.is_closed {
+            return Poll::Ready(None);
+        }
         let taken = state.take(self.id, &mut deferred);
         if taken.is_none() {
             deferred.unused_waker = state.dispatcher.park(self.id, cx.waker());
         }
         drop(state);
-        self.queues.run_deferred(deferred, &self.queue.destination);
+        self.queues.run_deferred(deferred, &self.queue);
         match taken {
             Some((position, message)) => Poll::Ready(Some(Ok(self.deliver(position, message)))),
             None => Poll::Pending,
@@ -66,7 +69,7 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         let mut deferred = Deferred::default();
         self.queue.lock().remove_consumer(self.id, &mut deferred);
-        self.queues.run_deferred(deferred, &self.queue.destination);
+        self.queues.run_deferred(deferred, &self.queue);
         if *self.queue.destination.scope() == Scope::Temporary {
             self.queues
                 .remove_if(&self.queue.destination, |state| !state.has_consumers());
@@ -88,7 +91,12 @@ impl InFlight {
         let (queues, queue) = (&self.queues, &*self.queue);
         if settlement == Settlement::Acked {
             queue.lock().remove_delivered(&message.reserved);
-            queues.counters().delivered.add(1);
+            let activity = queues.activity();
+            activity.delivered.add(1);
+            activity.events.emit(|| Event::Delivered {
+                address: queue.destination.clone(),
+                recipients: 1,
+            });
             return;
         }
         // A delivery that was never sent is no attempt: its consumer has not seen the message.
@@ -96,12 +104,14 @@ impl InFlight {
             message.attempts += 1;
         }
         message.refused_by = (settlement == Settlement::Nacked).then_some(self.consumer);
-        if message.attempts >= queues.config().max_delivery_attempts {
-            queue.lock().remove_delivered(&message.reserved);
-            return queues.dead_letter(message, "rejected", &queue.destination);
-        }
         let mut deferred = Deferred::default();
-        queue.lock().requeue(self.position, message, &mut deferred);
-        queues.run_deferred(deferred, &queue.destination);
+        let unwanted = queue
+            .lock()
+            .take_back(self.position, message, &mut deferred);
+        queues
+            .activity()
+            .dropped
+            .add(usize::from(unwanted.is_some()));
+        queues.run_deferred(deferred, queue);
     }
 }

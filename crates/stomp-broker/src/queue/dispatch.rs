@@ -137,6 +137,12 @@ impl Dispatcher {
         }
     }
 
+    /// Returns the wakers of all consumers, so that each of them polls and sees that its queue is closed.
+    pub(super) fn all_wakers(&self) -> Wakers {
+        let slots = self.consumers.values();
+        slots.filter_map(|slot| slot.waker.clone()).collect()
+    }
+
     /// True if a consumer besides the one that polls now is idle or notified.
     pub(super) fn has_other_candidates(&self) -> bool {
         self.notified_count > 0 || !self.idle.is_empty()

@@ -2,33 +2,42 @@
 
 pub(super) mod consumer;
 pub(super) mod registry;
+pub(super) mod reservation;
 pub(super) mod sweep;
 
+mod administration;
 mod backlog;
+mod dead_letters;
 mod dispatch;
+mod policy;
 
-use crate::{Config, Destination, QueueOverflow, Scope, counters::Counter};
+use crate::{Address, QueueOverflow, activity::Counter};
 use backlog::{Backlog, QueuedMessage, ReservedBytes};
 use dispatch::{Dispatcher, Wakers};
+use policy::Policy;
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
 };
-use stomp_session::ClientError;
 use tokio::time::Instant;
 
 /// One queue.
 #[derive(Debug)]
 pub(super) struct Queue {
-    destination: Destination,
+    destination: Address,
     published: Counter,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// True if the registry no longer has this queue. A caller that finds it closed looks it up again.
+    /// True if the registry no longer has this queue. A publisher that finds it closed looks it up again; the streams
+    /// of its consumers end.
     is_closed: bool,
+    /// True if the queue stays when it is idle.
+    is_declared: bool,
+    policy: Arc<Policy>,
     backlog: Backlog,
     dispatcher: Dispatcher,
     /// The number of messages that consumers have and have not acknowledged.
@@ -41,43 +50,6 @@ struct State {
     last_activity: Instant,
 }
 
-/// The bounds of one queue.
-#[derive(Debug, Clone, Copy)]
-struct QueueLimits {
-    max_messages: usize,
-    max_bytes: usize,
-    overflow: QueueOverflow,
-}
-
-impl QueueLimits {
-    fn new(config: &Config, overflow: QueueOverflow) -> QueueLimits {
-        QueueLimits {
-            max_messages: config.max_queue_messages,
-            max_bytes: config.max_queue_bytes,
-            overflow,
-        }
-    }
-
-    /// Creates the error `queue-full` for a queue with these limits.
-    fn full_error(&self, queue: &Destination) -> ClientError {
-        let QueueLimits {
-            max_messages,
-            max_bytes,
-            ..
-        } = self;
-        // The name of a temporary queue is a secret, and error texts may be logged.
-        let queue = match queue.scope() {
-            Scope::Temporary => "The temporary queue".to_owned(),
-            _ => format!("The queue {:?}", queue.to_string()),
-        };
-        let text = format!(
-            "{queue} is full: it holds at most {max_messages} messages (max_queue_messages) of {max_bytes} bytes in \
-             total (max_queue_bytes)."
-        );
-        ClientError::new("queue-full", text)
-    }
-}
-
 /// The work that a change of a queue leaves for after its lock is released.
 ///
 /// Waking a task and dropping a waker run foreign code, which may use the same queue. Dead letters need the lock of
@@ -86,15 +58,18 @@ impl QueueLimits {
 struct Deferred {
     wakers: Wakers,
     expired: Vec<QueuedMessage>,
-    evicted: Vec<QueuedMessage>,
+    /// Messages that the queue gives up, with the reasons.
+    dead_letters: Vec<(QueuedMessage, &'static str)>,
     /// A waker to drop without waking it.
     unused_waker: Option<Waker>,
 }
 
 impl Queue {
-    fn new(destination: Destination) -> Queue {
+    fn new(destination: Address, policy: Arc<Policy>) -> Queue {
         let state = State {
             is_closed: false,
+            is_declared: false,
+            policy,
             backlog: Backlog::default(),
             dispatcher: Dispatcher::default(),
             unacknowledged: 0,
@@ -121,16 +96,26 @@ impl Queue {
 }
 
 impl State {
-    /// Reserves room for one more message. Returns false if the queue is full.
-    fn reserve(&mut self, bytes: usize, limits: QueueLimits, deferred: &mut Deferred) -> bool {
+    /// Reserves room for one more message, by the overflow policy of the queue. Returns false if the queue is full.
+    fn reserve(&mut self, bytes: usize, deferred: &mut Deferred) -> bool {
+        let can_evict = self.policy.overflow == QueueOverflow::DropOldest;
+        self.reserve_or_evict(bytes, can_evict, deferred)
+    }
+
+    /// Reserves room for one more message. With `can_evict`, a full queue will give up its oldest messages for it.
+    fn reserve_or_evict(&mut self, bytes: usize, can_evict: bool, deferred: &mut Deferred) -> bool {
         self.expire(deferred);
-        let can_evict = limits.overflow == QueueOverflow::DropOldest && !self.backlog.is_empty();
-        if self.is_full(1, bytes, limits) && !can_evict {
+        if self.is_full(1, bytes) && (!can_evict || self.backlog.is_empty()) {
             return false;
         }
+        self.claim(bytes);
+        true
+    }
+
+    /// Takes room for one more message, whether there is any or not.
+    fn claim(&mut self, bytes: usize) {
         self.reserved += 1;
         self.bytes += bytes;
-        true
     }
 
     /// Releases reserved room that is not needed.
@@ -141,24 +126,25 @@ impl State {
     }
 
     /// Appends a message, which has reserved room. If the queue is too full then, evicts the oldest messages.
-    fn push(&mut self, message: QueuedMessage, limits: QueueLimits, deferred: &mut Deferred) {
+    fn push(&mut self, message: QueuedMessage, deferred: &mut Deferred) {
         self.reserved -= 1;
         let position = self.next_position;
         self.next_position += 1;
         self.last_activity = Instant::now();
         self.backlog.insert(position, message);
         self.dispatcher.notify_one(None, &mut deferred.wakers);
-        while self.backlog.len() > 1 && self.is_full(0, 0, limits) {
+        while self.backlog.len() > 1 && self.is_full(0, 0) {
             let Some((_, oldest)) = self.backlog.take_first(|_| true) else {
                 return;
             };
             self.bytes -= oldest.reserved.bytes;
-            deferred.evicted.push(oldest);
+            deferred.dead_letters.push((oldest, "overflow"));
         }
     }
 
     /// Returns true if the queue cannot hold so many more messages and bytes. An empty queue accepts any one message.
-    fn is_full(&self, messages: usize, bytes: usize, limits: QueueLimits) -> bool {
+    fn is_full(&self, messages: usize, bytes: usize) -> bool {
+        let limits = &self.policy;
         let held = self.backlog.len() + self.unacknowledged + self.reserved;
         held > 0 && (held + messages > limits.max_messages || self.bytes + bytes > limits.max_bytes)
     }
@@ -179,6 +165,27 @@ impl State {
             .take_first(|it| !has_others || it.refused_by != Some(consumer))?;
         self.unacknowledged += 1;
         Some((position, message))
+    }
+
+    /// Takes back a delivered message that was not acknowledged: puts it back at its position, or gives it up. Returns the
+    /// message if the queue is closed.
+    fn take_back(
+        &mut self,
+        position: u64,
+        message: QueuedMessage,
+        deferred: &mut Deferred,
+    ) -> Option<QueuedMessage> {
+        if self.is_closed {
+            self.remove_delivered(&message.reserved);
+            return Some(message);
+        }
+        if message.attempts >= self.policy.max_delivery_attempts {
+            self.remove_delivered(&message.reserved);
+            deferred.dead_letters.push((message, "rejected"));
+        } else {
+            self.requeue(position, message, deferred);
+        }
+        None
     }
 
     /// Puts a delivered message back at its position.
@@ -222,13 +229,32 @@ impl State {
         }
     }
 
+    /// Removes and returns all messages that wait.
+    fn purge(&mut self) -> BTreeMap<u64, QueuedMessage> {
+        self.last_activity = Instant::now();
+        let messages = self.backlog.take_all();
+        self.bytes -= messages
+            .values()
+            .map(|message| message.reserved.bytes)
+            .sum::<usize>();
+        messages
+    }
+
+    /// Closes the queue: removes and returns all messages that wait. The wakers are those of its consumers, whose streams
+    /// end.
+    fn close(&mut self, wakers: &mut Wakers) -> BTreeMap<u64, QueuedMessage> {
+        self.is_closed = true;
+        wakers.extend(self.dispatcher.all_wakers());
+        self.purge()
+    }
+
     fn has_consumers(&self) -> bool {
         self.dispatcher.consumer_count() > 0
     }
 
-    /// True if the queue has no messages and no consumers, and had none since `time`.
+    /// True if the queue has no messages and no consumers, had none since `time`, and was not declared.
     fn is_idle_since(&self, time: Instant) -> bool {
         let is_empty = self.backlog.is_empty() && self.unacknowledged == 0 && self.reserved == 0;
-        is_empty && !self.has_consumers() && self.last_activity <= time
+        is_empty && !self.is_declared && !self.has_consumers() && self.last_activity <= time
     }
 }

@@ -38,7 +38,7 @@ impl Sweeper {
             };
             sweep_all(&queues).await;
             let registered = queues.write();
-            if registered.is_empty() {
+            if registered.queues.is_empty() {
                 // Dropped under the lock: the next queue that is created starts a new task.
                 drop(self);
                 return;
@@ -57,7 +57,7 @@ impl Drop for Sweeper {
 }
 
 async fn sweep_all(queues: &Queues) {
-    let all: Vec<_> = queues.read().values().cloned().collect();
+    let all: Vec<_> = queues.read().queues.values().cloned().collect();
     let idle_since = Instant::now().checked_sub(queues.config().idle_timeout);
     for chunk in all.chunks(CHUNK_SIZE) {
         chunk
@@ -74,7 +74,7 @@ fn sweep_one(queues: &Queues, queue: &Queue, idle_since: Option<Instant>) {
     let is_idle = |state: &State| idle_since.is_some_and(|time| state.is_idle_since(time));
     let is_removable = is_idle(&state);
     drop(state);
-    queues.run_deferred(deferred, &queue.destination);
+    queues.run_deferred(deferred, queue);
     if is_removable {
         queues.remove_if(&queue.destination, is_idle);
     }

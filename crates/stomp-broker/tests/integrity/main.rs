@@ -18,10 +18,9 @@ mod topics;
 mod transactions;
 
 use std::{sync::Arc, time::Duration};
-use stomp_broker::Config;
+use stomp_broker::MemoryConfig;
 use stomp_session::MailboxConfig;
 use stomp_testing::Rng;
-use support::open;
 use tokio::task::yield_now;
 
 const PUBLISHERS: usize = 8;
@@ -51,9 +50,9 @@ impl Pauses {
 }
 
 /// Settings of broker and session under which no mailbox and no queue is ever full.
-fn unbounded() -> (Config, Arc<stomp_session::Config>) {
-    let mut config = open();
-    (config.max_queue_messages, config.max_queue_bytes) = (usize::MAX, usize::MAX);
+fn unbounded() -> (MemoryConfig, Arc<stomp_session::Config>) {
+    let mut config = MemoryConfig::default();
+    (config.queues.max_messages, config.queues.max_bytes) = (usize::MAX, usize::MAX);
     config.mailbox = MailboxConfig::default()
         .max_messages(usize::MAX)
         .max_bytes(usize::MAX);

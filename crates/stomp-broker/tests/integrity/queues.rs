@@ -2,7 +2,7 @@
 
 use super::{
     Pauses,
-    support::{Client, connect},
+    support::{Client, broker_with, connect, statistics_of},
     unbounded,
 };
 use futures_util::future::join_all;
@@ -118,8 +118,8 @@ async fn unreliable_consumer(broker: Broker, mut random: Rng, total: usize, reco
 async fn a_queue_with_failing_consumers_loses_no_message() {
     const PRODUCERS: usize = 4;
     let (each, (mut config, _)) = (usual_or_soak(200, 20_000), unbounded());
-    config.max_delivery_attempts = u32::MAX;
-    let broker = Broker::new(config).unwrap();
+    config.queues.max_delivery_attempts = u32::MAX;
+    let broker = broker_with(config);
     let record = Arc::new(Record::default());
     let producers = (0..PRODUCERS).map(|number| {
         let broker = broker.clone();
@@ -156,7 +156,7 @@ async fn a_queue_with_failing_consumers_loses_no_message() {
     let duplicates = record.duplicates.load(Ordering::Relaxed);
     println!("{duplicates} duplicates");
     assert!(duplicates > each / 10, "{duplicates}");
-    let statistics = broker.statistics();
+    let statistics = statistics_of(&broker);
     assert_eq!(statistics.delivered, (PRODUCERS * each) as u64);
     let queue = &statistics.destinations[0];
     assert_eq!((queue.waiting, queue.unacknowledged), (0, 0));

@@ -2,11 +2,11 @@
 
 use super::{
     PUBLISHERS, SUBSCRIBERS, TOPICS,
-    support::{Client, connect},
+    support::{Client, broker_with, connect},
 };
 use futures_util::future::join_all;
 use std::{collections::HashMap, time::Duration};
-use stomp_broker::{Broker, Config};
+use stomp_broker::{Broker, Config, MemoryConfig};
 use stomp_frame::Command;
 use stomp_session::{MailboxConfig, Overflow};
 use stomp_testing::{Rng, seeded, usual_or_soak};
@@ -44,7 +44,7 @@ async fn publish(broker: Broker, number: usize, messages: usize, mut random: Rng
         let topic = random.usize(..TOPICS);
         let body = format!("{number} {sequence}{}", " ".repeat(500));
         broker
-            .publish(&format!("/topic/t.{topic}"), body)
+            .publish(format!("/topic/t.{topic}"), body)
             .await
             .unwrap();
         tokio::time::sleep(Duration::from_micros(random.u64(..500))).await;
@@ -54,9 +54,9 @@ async fn publish(broker: Broker, number: usize, messages: usize, mut random: Rng
 #[tokio::test(start_paused = true)]
 async fn every_dropped_message_is_reported_to_its_subscriber() {
     let messages = usual_or_soak(2_000, 100_000);
-    let mut config = Config::default();
+    let mut config = MemoryConfig::default();
     config.mailbox = MailboxConfig::default().overflow(Overflow::DropOldest);
-    let broker = Broker::new(config).unwrap();
+    let broker = broker_with(config);
     let mut random = seeded(200);
     let mut readers = Vec::new();
     for _ in 0..SUBSCRIBERS {

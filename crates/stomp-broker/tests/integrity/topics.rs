@@ -2,7 +2,7 @@
 
 use super::{
     PUBLISHERS, Pauses, SUBSCRIBERS, TOPICS,
-    support::{Client, connect, connect_to},
+    support::{Client, broker_with, connect, connect_to, statistics_of},
     unbounded,
 };
 use futures_util::future::join_all;
@@ -230,7 +230,7 @@ impl Subscriber {
 /// Runs publishers and subscribers. Returns the number of deliveries, which were all expected.
 async fn run(pauses: Pauses, messages: usize) -> usize {
     let (config, session) = unbounded();
-    let broker = Broker::new(config).unwrap();
+    let broker = broker_with(config);
     let progress = Arc::new(Progress::new());
     let mut random = seeded(100);
     let mut subscribers = Vec::new();
@@ -263,7 +263,7 @@ async fn run(pauses: Pauses, messages: usize) -> usize {
         .into_iter()
         .for_each(Result::unwrap);
     assert_eq!(
-        broker.statistics().published,
+        statistics_of(&broker).published,
         (PUBLISHERS * messages) as u64
     );
     progress.delivered.load(Ordering::SeqCst)

@@ -2,7 +2,7 @@
 
 use super::{
     Pauses,
-    support::{connect, connect_to},
+    support::{broker_with, connect, connect_to},
     unbounded,
 };
 use futures_util::future::join_all;
@@ -64,7 +64,7 @@ async fn run_transactions(
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn subscribers_see_each_transaction_completely_or_not_at_all() {
     let (transactions, (config, session)) = (usual_or_soak(100, 5_000), unbounded());
-    let broker = Broker::new(config).unwrap();
+    let broker = broker_with(config);
     let mut watcher = connect_to(broker.clone(), session).await;
     watcher.subscribe("topic", "/topic/t").await;
     watcher.subscribe("queue", "/queue/t").await;

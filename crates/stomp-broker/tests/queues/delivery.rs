@@ -1,17 +1,19 @@
 //! Delivery: the order of messages and the turns of consumers.
 
 use super::{
-    support::{connect, connect_to, open},
+    support::{connect, connect_to, statistics_of},
     two_clients,
 };
 use std::time::Duration;
+use stomp_broker::MemoryConfig;
 use stomp_frame::Command;
+use stomp_session::Destination;
 use stomp_testing::frames::{ack, send, subscribe_with_ack, unsubscribe};
 use tokio::time::advance;
 
 #[tokio::test(start_paused = true)]
 async fn messages_wait_for_a_consumer_in_order() {
-    let (broker, mut producer, mut consumer) = two_clients(open()).await;
+    let (broker, mut producer, mut consumer) = two_clients(MemoryConfig::default()).await;
     producer.publish_numbers(0..3).await;
     consumer.consume("0", "/queue/q").await;
     for message in consumer.expect_numbers(0..3, false).await {
@@ -28,12 +30,40 @@ async fn messages_wait_for_a_consumer_in_order() {
     other.break_connection().await;
     producer.consume("0", "/queue/q").await;
     producer.expect_nothing().await;
-    assert_eq!(broker.statistics().delivered, 4);
+    assert_eq!(statistics_of(&broker).delivered, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_spellings_of_a_queue_are_the_same_queue() {
+    let (broker, mut producer, mut consumer) = two_clients(MemoryConfig::default()).await;
+    producer.publish("/queue/a.b.c", "1").await;
+    producer.publish("/queue/a/b/c", "2").await;
+    let made = Destination::from_segments("/queue/a", ["b", "c"]).unwrap();
+    broker.publish(made, "3").await.unwrap();
+    consumer.consume("0", "/queue/a/b.c").await;
+    for body in ["1", "2", "3"] {
+        let message = consumer.expect_message(body).await;
+        // A consumer sees its own spelling.
+        assert_eq!(message.headers.get("destination"), Some("/queue/a/b.c"));
+    }
+    let statistics = statistics_of(&broker);
+    let [queue] = &statistics.destinations[..] else {
+        panic!("not one queue: {statistics:?}");
+    };
+    assert_eq!(
+        (queue.destination.to_string(), queue.published),
+        ("/queue/a.b.c".to_owned(), 3),
+        "statistics show the first spelling"
+    );
+    assert_eq!(broker.purge("/queue/a.b/c").await.unwrap(), 0);
+    producer
+        .expect_refusal(send("/queue/a..b", "4"), "bad-destination")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn consumers_take_turns() {
-    let (broker, mut producer, mut one) = two_clients(open()).await;
+    let (broker, mut producer, mut one) = two_clients(MemoryConfig::default()).await;
     let mut two = connect(&broker).await;
     one.consume("0", "/queue/q").await;
     two.consume("0", "/queue/q").await;
@@ -46,7 +76,7 @@ async fn consumers_take_turns() {
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_is_divided_equally_among_the_consumers() {
-    let (broker, mut producer, mut one) = two_clients(open()).await;
+    let (broker, mut producer, mut one) = two_clients(MemoryConfig::default()).await;
     let mut two = connect(&broker).await;
     one.consume("0", "/queue/q").await;
     two.consume("0", "/queue/q").await;
@@ -63,7 +93,7 @@ async fn a_burst_is_divided_equally_among_the_consumers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_consumer_without_credit_gets_nothing() {
-    let (_, mut busy, mut idle) = two_clients(open()).await;
+    let (_, mut busy, mut idle) = two_clients(MemoryConfig::default()).await;
     busy.receipt(subscribe_with_ack("0", "/queue/q", "client").with_header("prefetch-count", "1"))
         .await;
     busy.send(send("/queue/q", "0")).await;
@@ -85,7 +115,7 @@ async fn a_consumer_without_credit_gets_nothing() {
 /// The session of the notified consumer does not poll it: another subscription has used up the credit.
 #[tokio::test(start_paused = true)]
 async fn a_notified_consumer_that_does_not_poll_is_passed_over() {
-    let (broker, mut producer, mut other) = two_clients(open()).await;
+    let (broker, mut producer, mut other) = two_clients(MemoryConfig::default()).await;
     let mut config = stomp_session::Config::default();
     config.max_unacked_bytes = 1;
     let mut spent = connect_to(broker.clone(), config.into()).await;

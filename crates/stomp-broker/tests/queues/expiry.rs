@@ -1,7 +1,8 @@
 //! Expiry of messages, and removal of idle queues.
 
-use super::{support::open, two_clients};
+use super::{support::statistics_of, two_clients};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use stomp_broker::MemoryConfig;
 use stomp_frame::Command;
 use stomp_testing::frames::{send, unsubscribe};
 use tokio::time::advance;
@@ -17,8 +18,8 @@ fn in_millis(millis: i64) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn expired_messages_are_not_delivered() {
-    let mut config = open();
-    config.max_queue_messages = 4;
+    let mut config = MemoryConfig::default();
+    config.queues.max_messages = 4;
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     for expires in [
         in_millis(-1),
@@ -37,20 +38,20 @@ async fn expired_messages_are_not_delivered() {
             "bad-request",
         )
         .await;
-    assert_eq!(broker.statistics().expired, 2);
+    assert_eq!(statistics_of(&broker).expired, 2);
     advance(Duration::from_secs(61)).await;
     consumer.consume("0", "/queue/q").await;
     let first = consumer.expect_message("0").await;
     assert_eq!(first.headers.get("expires"), Some("0"));
     consumer.expect(Command::Message).await;
     consumer.expect_nothing().await;
-    assert_eq!(broker.statistics().expired, 3);
+    assert_eq!(statistics_of(&broker).expired, 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn expired_messages_take_no_room() {
-    let mut config = open();
-    config.max_queue_messages = 1;
+    let mut config = MemoryConfig::default();
+    config.queues.max_messages = 1;
     let (broker, mut producer, _) = two_clients(config).await;
     producer
         .receipt(send("/queue/q", "0").with_header("expires", &in_millis(500)))
@@ -65,7 +66,7 @@ async fn expired_messages_take_no_room() {
     advance(Duration::from_secs(3)).await;
     tokio::task::yield_now().await;
     assert_eq!(
-        broker.statistics().expired,
+        statistics_of(&broker).expired,
         2,
         "the sweep finds expired messages of an unused queue"
     );
@@ -73,10 +74,10 @@ async fn expired_messages_take_no_room() {
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_queue_is_removed_after_the_idle_timeout() {
-    let mut config = open();
+    let mut config = MemoryConfig::default();
     config.idle_timeout = Duration::from_secs(10);
     let (broker, mut producer, mut consumer) = two_clients(config).await;
-    let queues = || broker.statistics().destinations.len();
+    let queues = || statistics_of(&broker).destinations.len();
     let pass = async |seconds| {
         for _ in 0..seconds {
             advance(Duration::from_secs(1)).await;

@@ -13,13 +13,13 @@ mod expiry;
 mod limits;
 mod redelivery;
 
-use stomp_broker::{Broker, Config};
+use stomp_broker::{Broker, MemoryConfig};
 use stomp_frame::Frame;
-use support::{Client, connect};
+use support::{Client, broker_with, connect};
 
 /// A broker, and two clients of it.
-async fn two_clients(config: Config) -> (Broker, Client, Client) {
-    let broker = Broker::new(config).unwrap();
+async fn two_clients(config: MemoryConfig) -> (Broker, Client, Client) {
+    let broker = broker_with(config);
     let (one, two) = (connect(&broker).await, connect(&broker).await);
     (broker, one, two)
 }

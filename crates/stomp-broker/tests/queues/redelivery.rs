@@ -1,16 +1,17 @@
 //! Redelivery and dead letters.
 
 use super::{
-    support::{connect, open},
+    support::{connect, statistics_of},
     two_clients,
 };
 use std::time::Duration;
+use stomp_broker::MemoryConfig;
 use stomp_testing::frames::{send, subscribe_with_ack};
 use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn unacknowledged_messages_of_a_lost_consumer_return_in_order() {
-    let (_, mut producer, mut leaver) = two_clients(open()).await;
+    let (_, mut producer, mut leaver) = two_clients(MemoryConfig::default()).await;
     leaver
         .receipt(subscribe_with_ack("0", "/queue/q", "client").with_header("prefetch-count", "4"))
         .await;
@@ -26,7 +27,7 @@ async fn unacknowledged_messages_of_a_lost_consumer_return_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_message_is_redelivered_until_it_is_acknowledged() {
-    let (_, mut producer, mut consumer) = two_clients(open()).await;
+    let (_, mut producer, mut consumer) = two_clients(MemoryConfig::default()).await;
     let start = Instant::now();
     consumer.consume("0", "/queue/q").await;
     producer.publish_numbers(0..1).await;
@@ -46,7 +47,7 @@ async fn a_refused_message_is_redelivered_until_it_is_acknowledged() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_message_goes_to_another_consumer_first() {
-    let (broker, mut producer, mut one) = two_clients(open()).await;
+    let (broker, mut producer, mut one) = two_clients(MemoryConfig::default()).await;
     one.consume("0", "/queue/q").await;
     producer.publish_numbers(0..2).await;
     let messages = one.expect_numbers(0..2, false).await;
@@ -64,8 +65,8 @@ async fn a_refused_message_goes_to_another_consumer_first() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_refused_too_often_becomes_a_dead_letter() {
-    let mut config = open();
-    config.max_delivery_attempts = 3;
+    let mut config = MemoryConfig::default();
+    config.queues.max_delivery_attempts = 3;
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     consumer.consume("0", "/queue/q").await;
     producer
@@ -93,7 +94,7 @@ async fn a_message_that_is_refused_too_often_becomes_a_dead_letter() {
         producer.nack(&message).await;
     }
     producer.expect_nothing().await;
-    let statistics = broker.statistics();
+    let statistics = statistics_of(&broker);
     assert_eq!(
         (statistics.dead_lettered, statistics.dropped),
         (1, 1),
@@ -103,8 +104,11 @@ async fn a_message_that_is_refused_too_often_becomes_a_dead_letter() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_whose_consumers_are_lost_too_often_becomes_a_dead_letter() {
-    let mut config = open();
-    (config.max_delivery_attempts, config.dead_letter_queue) = (2, None);
+    let mut config = MemoryConfig::default();
+    (
+        config.queues.max_delivery_attempts,
+        config.queues.dead_letter_queue,
+    ) = (2, None);
     let (broker, mut producer, mut consumer) = two_clients(config).await;
     producer.publish_numbers(0..2).await;
     for is_redelivered in [false, true] {
@@ -119,5 +123,5 @@ async fn a_message_whose_consumers_are_lost_too_often_becomes_a_dead_letter() {
     }
     consumer.consume("0", "/queue/q").await;
     consumer.expect_numbers([1], false).await;
-    assert_eq!(broker.statistics().dropped, 1);
+    assert_eq!(statistics_of(&broker).dropped, 1);
 }

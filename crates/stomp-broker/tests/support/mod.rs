@@ -6,12 +6,13 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+use futures_util::FutureExt;
 use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
     task::{Context, Poll},
 };
-use stomp_broker::{Allow, Broker, Config, EngineFuture};
+use stomp_broker::{Broker, Config, EngineFuture, Memory, MemoryConfig, Rules, Statistics};
 use stomp_frame::{Command, Frame, Version};
 use stomp_session::{BoxError, Connected, Peer, Principal, Request, Response, Session};
 use stomp_socket::Socket;
@@ -19,11 +20,19 @@ use stomp_testing::frames;
 use tokio::task::JoinHandle;
 use tower::Service;
 
-/// Broker settings under which all clients may send.
+/// Broker settings whose rules allow everything.
 pub(crate) fn open() -> Config {
-    let mut config = Config::default();
-    config.send = Allow::Everybody;
-    config
+    Config::default().rules(Rules::open())
+}
+
+/// A broker whose rules allow everything, over an in-memory engine with these settings.
+pub(crate) fn broker_with(memory: MemoryConfig) -> Broker {
+    Broker::with_engine(open(), Memory::new(memory).unwrap()).unwrap()
+}
+
+/// The statistics of a broker with the in-memory engine, which are ready at once.
+pub(crate) fn statistics_of(broker: &Broker) -> Statistics {
+    broker.statistics().now_or_never().unwrap().unwrap()
 }
 
 /// A connected client, and the task of its session.

@@ -81,8 +81,9 @@ fn span(request: &Request) -> Span {
     if span.is_disabled() {
         return span;
     }
-    if !request.destination().is_empty() {
-        span.record("destination", request.destination());
+    let destination = request.destination().as_str();
+    if !destination.is_empty() {
+        span.record("destination", destination);
     }
     if let Some(pattern) = request.params().pattern() {
         span.record("route", &**pattern.text());

@@ -8,6 +8,7 @@
 
 mod body_arguments;
 mod commands;
+mod destinations;
 mod other_arguments;
 mod path_arguments;
 mod patterns;

@@ -192,13 +192,8 @@ impl Driver {
 
     /// Takes the request with which the service is to be called.
     pub(super) fn take_request(&mut self) -> Option<Request> {
-        let (frame, reason, transaction) = self.protocol.take_request()?;
-        Some(Request::with_context(
-            frame,
-            self.session.clone(),
-            reason,
-            transaction,
-        ))
+        let parts = self.protocol.take_request()?;
+        Some(Request::from_parts(parts, self.session.clone()))
     }
 
     /// Notes that the service was ready and has been called.
@@ -253,6 +248,21 @@ impl Driver {
         if let Some(subscription) = subscription {
             self.release_pending(subscription);
         }
+    }
+
+    /// Passes the result of the futures of a transaction to the protocol.
+    pub(super) fn handle_committed(&mut self, result: Result<(), BoxError>) {
+        // The commands that the futures gave before their end take effect before it.
+        self.process_commands();
+        let result = result.map_err(|error| {
+            let shown = self.map_error(&*error);
+            if shown == ClientError::internal() {
+                ClientError::engine_unavailable()
+            } else {
+                shown
+            }
+        });
+        self.protocol.handle_committed(result, self.now);
     }
 
     pub(super) fn map_error(&self, error: &(dyn Error + 'static)) -> ClientError {

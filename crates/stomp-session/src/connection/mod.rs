@@ -14,6 +14,7 @@ use crate::{
     requests::{self, RequestSender, Requests},
     response::Response,
     session::Session,
+    staging::CommitFuture,
 };
 use driver::Driver;
 use pin_project_lite::pin_project;
@@ -47,7 +48,11 @@ impl Session {
     /// Creates a session over `socket`: its handle, the requests of the peer, and the connection, which must be polled.
     pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
         let config = config.into();
-        let session = Session::open(Arc::clone(socket.peer()), config.mailbox);
+        let session = Session::open(
+            Arc::clone(socket.peer()),
+            config.mailbox,
+            config.destinations.clone(),
+        );
         let (sender, requests) = requests::channel(session.clone());
         let driver = Driver::new(socket, config, session.clone());
         let connection = Connection {
@@ -101,6 +106,8 @@ pin_project! {
         request: Option<Request>,
         #[pin]
         call: Option<S::Future>,
+        // The futures of a transaction that is being committed.
+        commit: Option<CommitFuture>,
         #[pin]
         sleep: Option<Sleep>,
         // The time at which `sleep` completes.
@@ -119,6 +126,7 @@ where
             service: Some(service),
             request: None,
             call: None,
+            commit: None,
             sleep: None,
             wake_at: None,
         }
@@ -160,9 +168,25 @@ where
         this.driver.handle_answer(answer);
     }
 
+    /// Polls the futures of a transaction, and passes their result on.
+    fn poll_commit(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let this = self.project();
+        let Some(future) = this.commit else {
+            return;
+        };
+        let result = match catch_panic(|| Pin::new(future).poll(cx)) {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(result)) => result,
+            Err(panicked) => Err(panicked.into()),
+        };
+        *this.commit = None;
+        this.driver.handle_committed(result);
+    }
+
     fn poll_service(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         self.as_mut().poll_ready(cx);
-        self.poll_call(cx);
+        self.as_mut().poll_call(cx);
+        self.poll_commit(cx);
     }
 
     /// Carries out all outputs of the protocol, in order.
@@ -178,8 +202,13 @@ where
                     *this.request = this.driver.take_request();
                     self.as_mut().poll_service(cx);
                 }
+                Output::Call(CallOutput::Commit(future)) => {
+                    *this.commit = Some(future);
+                    self.as_mut().poll_commit(cx);
+                }
                 Output::Call(CallOutput::Cancel) => {
                     *this.request = None;
+                    *this.commit = None;
                     let _ = catch_panic(|| this.call.set(None));
                 }
                 Output::Call(CallOutput::DropService) => {

@@ -4,7 +4,11 @@ pub(crate) mod budget;
 pub(crate) mod config;
 pub(crate) mod queue;
 
-use crate::{delivery::Delivery, error::BoxError, message::Message};
+use crate::{
+    delivery::{Delivery, UNKNOWN_GAP},
+    error::BoxError,
+    message::Message,
+};
 use config::MailboxConfig;
 use futures_core::Stream;
 use queue::{BoundedQueue, QueuedMessage};
@@ -74,6 +78,12 @@ impl Mailbox {
                 .iter()
                 .map(|message| QueuedMessage::new(None, message.clone())),
         )
+    }
+
+    /// Marks the next message that is pushed with [`Gap::Unknown`](crate::Gap::Unknown): messages before it may be
+    /// missing.
+    pub fn mark_gap(&self) {
+        self.0.lock().queue.note_gap(None, UNKNOWN_GAP);
     }
 
     pub(crate) fn push_queued(&self, queued: impl IntoIterator<Item = QueuedMessage>) -> bool {
@@ -164,7 +174,10 @@ impl Drop for Messages {
 #[cfg(test)]
 mod tests {
     use super::{budget::Budget, *};
-    use crate::mailbox::config::{Overflow, SlowConsumer};
+    use crate::{
+        delivery::Gap,
+        mailbox::config::{Overflow, SlowConsumer},
+    };
     use futures_util::{FutureExt, StreamExt};
 
     fn numbered(count: usize) -> Vec<Message> {
@@ -180,10 +193,10 @@ mod tests {
                     |error| error.to_string(),
                     |delivery| {
                         let body = String::from_utf8(delivery.message.body().to_vec()).unwrap();
-                        if delivery.dropped > 0 {
-                            format!("{body}, {} dropped", delivery.dropped)
-                        } else {
-                            body
+                        match delivery.gap() {
+                            None => body,
+                            Some(Gap::Dropped(count)) => format!("{body}, {count} dropped"),
+                            Some(Gap::Unknown) => format!("{body}, unknown gap"),
                         }
                     },
                 )
@@ -196,6 +209,26 @@ mod tests {
         let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
         assert!(mailbox.push(&numbered(3)));
         assert_eq!(drain(&mut messages), ["0", "1", "2"]);
+    }
+
+    #[test]
+    fn a_marked_gap_is_reported_by_the_next_message() {
+        let config = MailboxConfig::default()
+            .max_messages(2)
+            .overflow(Overflow::DropOldest);
+        let (mailbox, mut messages) = Mailbox::new(config);
+        assert!(mailbox.push(&numbered(1)));
+        mailbox.mark_gap();
+        assert_eq!(drain(&mut messages), ["0"]);
+        assert!(mailbox.push(&numbered(2)));
+        assert_eq!(drain(&mut messages), ["0, unknown gap", "1"]);
+        mailbox.mark_gap();
+        assert!(mailbox.push(&numbered(4)));
+        assert_eq!(
+            drain(&mut messages),
+            ["2, unknown gap", "3"],
+            "further drops do not hide the gap"
+        );
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub(crate) struct QueuedMessage {
     /// The recipient, in a queue that several subscriptions share.
     pub(crate) subscription: Option<SubscriptionKey>,
     pub(crate) message: Message,
-    /// Messages for this recipient that were dropped before this one.
-    dropped: u64,
+    /// Messages for this recipient that are missing before this one, or [`UNKNOWN_GAP`](crate::delivery::UNKNOWN_GAP).
+    missing: u64,
 }
 
 impl QueuedMessage {
@@ -22,7 +22,7 @@ impl QueuedMessage {
         QueuedMessage {
             subscription,
             message,
-            dropped: 0,
+            missing: 0,
         }
     }
 }
@@ -30,7 +30,7 @@ impl QueuedMessage {
 impl From<QueuedMessage> for Delivery {
     fn from(queued: QueuedMessage) -> Delivery {
         Delivery {
-            dropped: queued.dropped,
+            missing: queued.missing,
             ..Delivery::new(queued.message)
         }
     }
@@ -62,8 +62,8 @@ pub(crate) struct BoundedQueue<T> {
     bytes: BudgetedBytes,
     /// True if the bounds were exceeded under [`Overflow::Disconnect`]. The queue stays empty from then on.
     has_overflowed: bool,
-    /// Numbers of dropped messages, by recipient, that no later message reports yet.
-    unreported_drops: Vec<(Option<SubscriptionKey>, u64)>,
+    /// Numbers of missing messages, by recipient, that no later message reports yet.
+    unreported_gaps: Vec<(Option<SubscriptionKey>, u64)>,
 }
 
 impl<T> Default for BoundedQueue<T> {
@@ -73,7 +73,7 @@ impl<T> Default for BoundedQueue<T> {
             messages: 0,
             bytes: BudgetedBytes::default(),
             has_overflowed: false,
-            unreported_drops: Vec::new(),
+            unreported_gaps: Vec::new(),
         }
     }
 }
@@ -103,11 +103,12 @@ impl<T: QueueItem> BoundedQueue<T> {
             self.drop_oldest(config.overflow == Overflow::Conflate);
         }
         if let Some(at) = self
-            .unreported_drops
+            .unreported_gaps
             .iter()
             .position(|(subscription, _)| *subscription == queued.subscription)
         {
-            queued.dropped += self.unreported_drops.swap_remove(at).1;
+            let (_, missing) = self.unreported_gaps.swap_remove(at);
+            queued.missing = queued.missing.saturating_add(missing);
         }
         self.messages += 1;
         self.bytes.add(queued.message.weight());
@@ -145,7 +146,7 @@ impl<T: QueueItem> BoundedQueue<T> {
         self.bytes.sub(old.message.weight());
         self.bytes.add(new.message.weight());
         old.message = new.message.clone();
-        old.dropped += 1;
+        old.missing = old.missing.saturating_add(1);
         true
     }
 
@@ -169,7 +170,7 @@ impl<T: QueueItem> BoundedQueue<T> {
         };
         self.messages -= 1;
         self.bytes.sub(oldest.message.weight());
-        let dropped = oldest.dropped + 1;
+        let missing = oldest.missing.saturating_add(1);
         let recipient = oldest.subscription;
         let next = self
             .items
@@ -177,19 +178,20 @@ impl<T: QueueItem> BoundedQueue<T> {
             .filter_map(T::message_mut)
             .find(|queued| queued.subscription == recipient);
         match next {
-            Some(next) => next.dropped += dropped,
-            None => self.note_drops(recipient, dropped),
+            Some(next) => next.missing = next.missing.saturating_add(missing),
+            None => self.note_gap(recipient, missing),
         }
     }
 
-    fn note_drops(&mut self, recipient: Option<SubscriptionKey>, dropped: u64) {
+    /// Adds to the gap that the next message for `recipient` reports.
+    pub(crate) fn note_gap(&mut self, recipient: Option<SubscriptionKey>, missing: u64) {
         let noted = self
-            .unreported_drops
+            .unreported_gaps
             .iter_mut()
             .find(|(subscription, _)| *subscription == recipient);
         match noted {
-            Some((_, count)) => *count += dropped,
-            None => self.unreported_drops.push((recipient, dropped)),
+            Some((_, count)) => *count = count.saturating_add(missing),
+            None => self.unreported_gaps.push((recipient, missing)),
         }
     }
 
@@ -208,9 +210,9 @@ impl<T: QueueItem> BoundedQueue<T> {
         Ok(())
     }
 
-    /// Forgets the drops of a subscription that has ended.
-    pub(crate) fn forget_drops(&mut self, subscription: SubscriptionKey) {
-        self.unreported_drops
+    /// Forgets the gap of a subscription that has ended.
+    pub(crate) fn forget_gap(&mut self, subscription: SubscriptionKey) {
+        self.unreported_gaps
             .retain(|(recipient, _)| *recipient != Some(subscription));
     }
 }

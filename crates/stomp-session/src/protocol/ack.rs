@@ -13,6 +13,7 @@ use crate::{
     delivery::Settlement,
     id::{DeliveryTag, SubscriptionKey},
     staging::Acknowledgment,
+    weight::frame_weight,
 };
 use stomp_frame::{Command, Frame, Version, header};
 
@@ -25,7 +26,8 @@ impl Protocol {
                 None => self.apply_acknowledgment(&acknowledgment),
                 Some(transaction) => {
                     self.set_staged(&acknowledgment, true);
-                    self.add_step(transaction, Step::Acknowledge(acknowledgment), frame)?;
+                    let step = Step::Acknowledge(acknowledgment);
+                    self.add_step(transaction, step, frame_weight(frame), frame)?;
                 }
             }
         }

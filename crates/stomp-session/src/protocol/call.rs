@@ -7,18 +7,34 @@ use super::{
     state::{in_flight::InFlight, timers::Timer},
 };
 use crate::{
-    disconnect_reason::DisconnectReason, error::ClientError, id::SubscriptionKey,
-    response::Connected, staging::Staging,
+    destination::Destination,
+    disconnect_reason::DisconnectReason,
+    error::ClientError,
+    id::SubscriptionKey,
+    response::Connected,
+    staging::{CommitFuture, Staging},
 };
 use std::time::Instant;
 use stomp_frame::{Command, Frame, header};
 use stomp_socket::CloseCode;
+
+/// The parts of a request for the service.
+#[derive(Debug)]
+pub(crate) struct RequestParts {
+    pub(crate) frame: Frame,
+    pub(crate) destination: Destination,
+    /// For a `DISCONNECT`: the reason why the session ends.
+    pub(crate) reason: Option<DisconnectReason>,
+    /// For a `SEND` of a transaction: its staging area.
+    pub(crate) staging: Option<Staging>,
+}
 
 impl Protocol {
     /// Has the driver call the service. `subscription` is the one that a `SUBSCRIBE` asks for.
     pub(super) fn start_call(
         &mut self,
         frame: Frame,
+        destination: Destination,
         subscription: Option<SubscriptionKey>,
         now: Instant,
     ) {
@@ -32,8 +48,22 @@ impl Protocol {
         self.timers
             .set(Timer::Handler, now, self.config.handler_timeout);
         self.is_disconnect_called |= frame.command == Command::Disconnect;
-        self.request = Some(frame);
+        self.request = Some((frame, destination));
         self.push_call(CallOutput::Start);
+    }
+
+    /// Has the driver run the futures of a transaction, like a call of the service that has started.
+    pub(super) fn start_commit(&mut self, future: CommitFuture, now: Instant) {
+        self.call = Some(InFlight {
+            command: Command::Commit,
+            receipt: None,
+            subscription: None,
+            heart_beat: None,
+            is_started: true,
+        });
+        self.timers
+            .set(Timer::Handler, now, self.config.handler_timeout);
+        self.push_call(CallOutput::Commit(future));
     }
 
     /// Notes that the service was ready and has been called. Its time starts now.
@@ -45,15 +75,17 @@ impl Protocol {
         }
     }
 
-    /// Takes the frame with which the service is to be called; for a `DISCONNECT`, with the reason why the session
-    /// ends; for a `SEND` of a transaction, with the staging area.
-    pub(crate) fn take_request(
-        &mut self,
-    ) -> Option<(Frame, Option<DisconnectReason>, Option<Staging>)> {
-        let frame = self.request.take()?;
+    /// Takes the request with which the service is to be called.
+    pub(crate) fn take_request(&mut self) -> Option<RequestParts> {
+        let (frame, destination) = self.request.take()?;
         let reason = self.reason.filter(|_| frame.command == Command::Disconnect);
         let staging = self.commit.as_ref().map(|commit| commit.staging.clone());
-        Some((frame, reason, staging))
+        Some(RequestParts {
+            frame,
+            destination,
+            reason,
+            staging,
+        })
     }
 
     /// Handles the answer of the service.
@@ -105,7 +137,8 @@ impl Protocol {
     /// being handled, does nothing: the answer to that request leads here again.
     pub(super) fn call_disconnect(&mut self, now: Instant) {
         if self.was_connected && self.call.is_none() && !self.is_disconnect_called {
-            self.start_call(Frame::new(Command::Disconnect), None, now);
+            let frame = Frame::new(Command::Disconnect);
+            self.start_call(frame, Destination::default(), None, now);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Phase, Protocol, error_reply::ErrorReply, output::IoOutput, state::timers::Timer};
 use crate::{
-    config::AppErrors, disconnect_reason::DisconnectReason, error::ClientError, id::SubscriptionKey,
+    config::AppErrors, destination::Destination, disconnect_reason::DisconnectReason,
+    error::ClientError, id::SubscriptionKey,
 };
 use std::time::Instant;
 use stomp_frame::Frame;
@@ -16,7 +17,7 @@ impl Protocol {
         self.end_all_subscriptions();
         self.abort_all_transactions();
         self.reason = Some(DisconnectReason::Requested);
-        self.start_call(frame, None, now);
+        self.start_call(frame, Destination::default(), None, now);
     }
 
     /// Handles an error of a stream: ends its subscription and reports the error.

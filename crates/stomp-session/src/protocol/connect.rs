@@ -1,7 +1,7 @@
 //! `CONNECT`, `STOMP` and `CONNECTED`: agreement on the version and on heart-beats.
 
 use super::{Phase, Protocol, error_reply::ErrorReply, output::IoOutput, state::timers::Timer};
-use crate::response::Connected;
+use crate::{destination::Destination, response::Connected};
 use std::time::Instant;
 use stomp_frame::{Command, Frame, HeartBeat, Version, header};
 use stomp_socket::Outbound;
@@ -27,7 +27,7 @@ impl Protocol {
         self.phase = Phase::Connecting;
         self.version = version;
         self.timers.clear(Timer::Connect);
-        self.start_call(frame, None, now);
+        self.start_call(frame, Destination::default(), None, now);
         if let Some(call) = &mut self.call {
             call.heart_beat = heart_beat;
         }

@@ -32,12 +32,15 @@ impl Protocol {
         let Delivery {
             message,
             is_redelivered,
-            dropped,
+            missing,
             on_settled,
         } = delivery;
-        let Recipient { prefix, unacked } =
-            self.subscriptions
-                .recipient(subscription, message.destination(), self.version)?;
+        let Recipient { prefix, unacked } = self.subscriptions.recipient(
+            subscription,
+            message.destination(),
+            &self.config.destinations,
+            self.version,
+        )?;
         let Tail {
             bytes: tail,
             is_text,
@@ -46,7 +49,7 @@ impl Protocol {
         let on_settled = mem::take(on_settled);
         let mut headers = DeliveryHeaders {
             is_redelivered: *is_redelivered,
-            dropped: *dropped,
+            missing: *missing,
             tag: None,
         };
         match unacked {

@@ -1,5 +1,6 @@
 //! The encoded heads of `MESSAGE` frames.
 
+use crate::delivery::UNKNOWN_GAP;
 use bytes::{Bytes, BytesMut};
 use stomp_frame::{Command, Encoder, Version, header};
 
@@ -7,6 +8,9 @@ use stomp_frame::{Command, Encoder, Version, header};
 const REDELIVERED: &str = "redelivered";
 /// Name of the header with the number of messages that were dropped before this one.
 const DROPPED_MESSAGES: &str = "dropped-messages";
+
+/// Name of the header that marks a message before which an unknown number of others may be missing.
+const GAP: &str = "gap";
 
 /// Encodes the beginning of `MESSAGE`, which is the same for all messages of a subscription.
 pub(super) fn encode_prefix(version: Version, id: Option<&str>, destination: &str) -> Bytes {
@@ -29,12 +33,13 @@ pub(super) struct DeliveryHeaders {
     /// Text of the delivery's tag, if the peer has to acknowledge it.
     pub(super) tag: Option<String>,
     pub(super) is_redelivered: bool,
-    pub(super) dropped: u64,
+    /// Number of messages that are missing before this one, or [`UNKNOWN_GAP`].
+    pub(super) missing: u64,
 }
 
 impl DeliveryHeaders {
     pub(super) fn are_empty(&self) -> bool {
-        self.tag.is_none() && !self.is_redelivered && self.dropped == 0
+        self.tag.is_none() && !self.is_redelivered && self.missing == 0
     }
 
     /// Returns `prefix` followed by these headers.
@@ -55,8 +60,10 @@ impl DeliveryHeaders {
         if self.is_redelivered {
             add(REDELIVERED, "true");
         }
-        if self.dropped > 0 {
-            add(DROPPED_MESSAGES, &self.dropped.to_string());
+        match self.missing {
+            0 => {}
+            UNKNOWN_GAP => add(GAP, "unknown"),
+            count => add(DROPPED_MESSAGES, &count.to_string()),
         }
         out.into()
     }
@@ -66,4 +73,46 @@ impl DeliveryHeaders {
 fn append(encoder: Encoder, name: &str, value: &str, out: &mut BytesMut) {
     let written = encoder.header(name, value, out);
     debug_assert!(written.is_ok(), "{written:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        delivery::{Delivery, Gap},
+        message::Message,
+    };
+
+    fn encoded(gaps: &[Gap]) -> String {
+        let delivery = gaps
+            .iter()
+            .fold(Delivery::new(Message::new("1")), |delivery, gap| {
+                delivery.with_gap(*gap)
+            });
+        let headers = DeliveryHeaders {
+            tag: None,
+            is_redelivered: delivery.is_redelivered,
+            missing: delivery.missing,
+        };
+        String::from_utf8(headers.append_to(b"", Version::V1_2)).unwrap()
+    }
+
+    #[test]
+    fn a_gap_is_told_with_its_size_if_that_is_known() {
+        let dropped = Gap::Dropped;
+        for (gaps, expected) in [
+            (&[][..], ""),
+            (&[dropped(0)], ""),
+            (&[dropped(3)], "dropped-messages:3\n"),
+            (&[dropped(3), dropped(4)], "dropped-messages:7\n"),
+            (&[Gap::Unknown], "gap:unknown\n"),
+            (&[dropped(3), Gap::Unknown, dropped(1)], "gap:unknown\n"),
+            (
+                &[dropped(u64::MAX)],
+                "dropped-messages:18446744073709551614\n",
+            ),
+        ] {
+            assert_eq!(encoded(gaps), expected, "{gaps:?}");
+        }
+    }
 }

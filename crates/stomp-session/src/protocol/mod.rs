@@ -8,7 +8,7 @@
 //! Each handler file adds the methods for one command to [`Protocol`]; `state` holds the tables on which they work.
 
 mod ack;
-mod call;
+pub(crate) mod call;
 mod close;
 mod connect;
 mod error_reply;
@@ -24,7 +24,9 @@ mod transaction;
 
 use crate::{
     config::Config,
+    destination::Destination,
     disconnect_reason::DisconnectReason,
+    error::ClientError,
     id::{SessionId, SubscriptionKey},
 };
 use bytestring::ByteString;
@@ -39,7 +41,7 @@ use state::{
     unacked::SessionUnacked,
 };
 use std::{collections::VecDeque, sync::Arc, time::Instant};
-use stomp_frame::{Command, Frame, Version};
+use stomp_frame::{Command, Frame, Version, header};
 use stomp_socket::{CloseCode, Outbound};
 
 /// State of the conversation with one peer.
@@ -48,10 +50,11 @@ pub(crate) struct Protocol {
     session: SessionId,
     phase: Phase,
     version: Version,
-    /// The request that the service is handling, or is to handle.
+    /// The request that the service is handling, or is to handle, or the commit that is running.
     call: Option<InFlight>,
-    /// Its frame, until the driver takes it. Kept apart because it is large, and each move of it costs.
-    request: Option<Frame>,
+    /// Its frame and destination, until the driver takes them. Kept apart because they are large, and each move of them
+    /// costs.
+    request: Option<(Frame, Destination)>,
     /// The reason why the session ends, as soon as it does.
     reason: Option<DisconnectReason>,
     /// True if the service was called with `DISCONNECT`. This happens only once.
@@ -61,7 +64,7 @@ pub(crate) struct Protocol {
     subscriptions: Subscriptions,
     unacked: SessionUnacked,
     transactions: Transactions,
-    /// The transaction whose `SEND`s the service is handling.
+    /// The transaction whose `SEND`s the service is handling, or whose futures run.
     commit: Option<Commit>,
     heart_beats: HeartBeats,
     timers: Timers,
@@ -234,6 +237,12 @@ impl Protocol {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Parses the destination of a `SEND` or `SUBSCRIBE`. It shares the text of the frame.
+    fn parse_destination(&self, frame: &Frame) -> Result<Destination, ClientError> {
+        let text = frame.headers.share(header::DESTINATION);
+        Ok(self.config.destinations.parse(text.unwrap_or_default())?)
     }
 
     /// Sends a `RECEIPT`, if the frame asked for one.

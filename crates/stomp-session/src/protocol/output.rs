@@ -1,7 +1,6 @@
 //! The actions that the protocol wants from its driver.
 
-use crate::id::SubscriptionKey;
-use bytestring::ByteString;
+use crate::{destination::Destination, id::SubscriptionKey, staging::CommitFuture};
 use stomp_frame::Version;
 use stomp_socket::{CloseCode, Outbound};
 
@@ -20,7 +19,7 @@ pub(crate) enum IoOutput {
     /// The peer is connected: continue reading, in this version.
     Negotiated(Version),
     /// The peer has subscribed to this destination.
-    Subscribed(SubscriptionKey, ByteString),
+    Subscribed(SubscriptionKey, Destination),
     /// The subscription has ended: drop its streams.
     Unsubscribed(SubscriptionKey),
     /// Stop reading, flush the output, close with this code, and wait for the peer for a limited time.
@@ -34,7 +33,10 @@ pub(crate) enum IoOutput {
 pub(crate) enum CallOutput {
     /// Call the service with [`Protocol::take_request`](super::Protocol::take_request), when it is ready.
     Start,
-    /// Drop the call: it took too long.
+    /// Run the futures of a transaction, and pass the result to
+    /// [`Protocol::handle_committed`](super::Protocol::handle_committed).
+    Commit(CommitFuture),
+    /// Drop the call or the futures: they took too long.
     Cancel,
     /// Drop the service, because it was not ready in time. This frees the permit that it may wait for.
     DropService,

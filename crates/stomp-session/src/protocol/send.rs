@@ -1,6 +1,7 @@
 //! `SEND`: a message for the service, or a step of a transaction.
 
 use super::{Protocol, error_reply::ErrorReply, state::transactions::Step};
+use crate::weight::frame_weight;
 use bytes::Bytes;
 use std::time::Instant;
 use stomp_frame::{Frame, header};
@@ -8,17 +9,27 @@ use stomp_frame::{Frame, header};
 impl Protocol {
     pub(super) fn send(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
         self.check_length(header::DESTINATION, &frame)?;
-        match self.transaction_of(&frame)? {
+        let transaction = self.transaction_of(&frame)?;
+        let destination = match self.parse_destination(&frame) {
+            Ok(destination) => destination,
+            Err(error) => {
+                if let Some(transaction) = transaction {
+                    self.transactions.refuse(transaction, error.clone());
+                }
+                let reply = ErrorReply::from(error).with_receipt_of(&frame);
+                self.report_app_error(reply, now);
+                return Ok(());
+            }
+        };
+        match transaction {
             None => {
-                self.start_call(frame, None, now);
+                self.start_call(frame, destination, None, now);
                 Ok(())
             }
             Some(transaction) => {
-                self.add_step(
-                    transaction,
-                    Step::Send(copied_without_receipt(&frame)),
-                    &frame,
-                )?;
+                let bytes = frame_weight(&frame) + destination.rewritten_bytes();
+                let step = Step::Send(copied_without_receipt(&frame), destination.copied());
+                self.add_step(transaction, step, bytes, &frame)?;
                 // A SEND of a transaction is processed as soon as it is held, so its receipt is sent now.
                 self.send_receipt(frame.headers.share(header::RECEIPT));
                 Ok(())

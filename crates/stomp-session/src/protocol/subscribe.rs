@@ -49,12 +49,23 @@ impl Protocol {
             return Err(ErrorReply::new("too-many-subscriptions", text).with_receipt_of(&frame));
         }
         let id = frame.headers.get(header::ID).map(copied);
-        let destination = copied(frame.headers.get(header::DESTINATION).unwrap_or_default());
+        let destination = match self.parse_destination(&frame) {
+            Ok(destination) => destination,
+            Err(error) => {
+                // The client may unsubscribe from it, like from any subscription that was refused.
+                let name = copied(name.text());
+                self.subscriptions.remember_ended(name, true);
+                let reply = ErrorReply::from(error).with_receipt_of(&frame);
+                self.report_app_error(reply.with_subscription(id), now);
+                return Ok(());
+            }
+        };
+        let subscribed = destination.copied();
         let key = self
             .subscriptions
-            .insert(id, destination.clone(), self.version, unacked);
-        self.push_io(IoOutput::Subscribed(key, destination));
-        self.start_call(frame, Some(key), now);
+            .insert(id, subscribed.clone(), self.version, unacked);
+        self.push_io(IoOutput::Subscribed(key, subscribed));
+        self.start_call(frame, destination, Some(key), now);
         Ok(())
     }
 
@@ -66,12 +77,14 @@ impl Protocol {
         let name = SubscriptionName::from(&frame);
         match self.subscriptions.find(&name) {
             Lookup::Active(key) => {
-                if let Some(subscription) = self.remove_subscription(key, false) {
-                    frame
-                        .headers
-                        .insert(header::DESTINATION, &subscription.destination);
-                }
-                self.start_call(frame, None, now);
+                let subscription = self.remove_subscription(key, false);
+                let destination = subscription
+                    .map(|subscription| subscription.destination)
+                    .unwrap_or_default();
+                frame
+                    .headers
+                    .insert(header::DESTINATION, destination.as_str());
+                self.start_call(frame, destination, None, now);
                 Ok(())
             }
             Lookup::EndedByServer => {

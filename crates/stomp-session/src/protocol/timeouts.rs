@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{disconnect_reason::DisconnectReason, error::ClientError};
 use std::time::Instant;
+use stomp_frame::Command;
 use stomp_socket::CloseCode;
 
 impl Protocol {
@@ -112,6 +113,9 @@ impl Protocol {
             self.push_call(CallOutput::Cancel);
             let error =
                 ClientError::new("timeout", "The server took too long to handle this frame.");
+            if self.current_command() == Some(Command::Commit) {
+                return self.handle_committed(Err(error), now);
+            }
             return self.handle_answer(Err(error), now);
         }
         self.push_call(CallOutput::DropService);
@@ -119,7 +123,7 @@ impl Protocol {
             .call
             .take()
             .and_then(|call| call.receipt)
-            .or_else(|| self.commit.take()?.receipt);
+            .or_else(|| self.commit.take()?.receipt.take());
         // The service is dropped, so it cannot be called with DISCONNECT.
         self.is_disconnect_called = true;
         let reply = ErrorReply::new("overloaded", "The server is too busy to handle this frame.")

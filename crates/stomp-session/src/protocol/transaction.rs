@@ -3,14 +3,16 @@
 use super::{
     Protocol, copied,
     error_reply::{ErrorReply, Quoted},
-    state::transactions::{Commit, Step, TransactionFull, Transactions},
+    state::{
+        timers::Timer,
+        transactions::{Commit, Step, TransactionFull, Transactions},
+    },
 };
 use crate::{
     error::ClientError,
     staging::{self, Effect, Staging},
-    weight::frame_weight,
 };
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, mem, time::Instant};
 use stomp_frame::{Frame, header};
 
 impl Protocol {
@@ -36,51 +38,85 @@ impl Protocol {
     }
 
     pub(super) fn abort(&mut self, frame: &Frame) -> Result<(), ErrorReply> {
-        let steps = self.end_transaction(frame)?;
+        let (steps, _) = self.end_transaction(frame)?;
         self.unstage_steps(steps);
         self.send_receipt(frame.headers.share(header::RECEIPT));
         Ok(())
     }
 
     /// Calls the service with each held `SEND`, one after the other. If all succeed, their effects run.
+    ///
+    /// If a `SEND` was refused when it arrived, the whole transaction is refused: the client may have sent the `COMMIT`
+    /// before it saw the `ERROR`, and all frames of a transaction take effect, or none.
     pub(super) fn commit(&mut self, frame: &Frame, now: Instant) -> Result<(), ErrorReply> {
-        let steps = self.end_transaction(frame)?;
+        let (steps, refused) = self.end_transaction(frame)?;
+        if let Some(error) = refused {
+            self.unstage_steps(steps);
+            self.report_app_error(ErrorReply::from(error).with_receipt_of(frame), now);
+            return Ok(());
+        }
         self.commit = Some(Commit {
             receipt: frame.headers.share(header::RECEIPT),
             steps,
             staging: Staging::new(),
+            is_decided: false,
         });
         self.continue_commit(now);
         Ok(())
     }
 
-    /// Calls the service with the next `SEND`, or finishes the commit.
+    /// Calls the service with the next `SEND`. After the last one, runs the futures of the transaction, or finishes the
+    /// commit if there are none.
     fn continue_commit(&mut self, now: Instant) {
         while let Some(commit) = &mut self.commit {
             match commit.steps.pop_front() {
                 Some(Step::Acknowledge(acknowledgment)) => {
                     commit.staging.push(Effect::Acknowledge(acknowledgment));
                 }
-                Some(Step::Send(frame)) => return self.start_call(frame, None, now),
-                None => return self.finish_commit(),
+                Some(Step::Send(frame, destination)) => {
+                    return self.start_call(frame, destination, None, now);
+                }
+                None => match commit.staging.begin_commit() {
+                    Some(future) => {
+                        commit.is_decided = true;
+                        return self.start_commit(future, now);
+                    }
+                    None => return self.finish_commit(),
+                },
             }
         }
     }
 
+    /// Runs the effects, settles the deliveries, and sends the receipt.
+    ///
+    /// If the session has ended while the futures of the transaction ran, the effects still run: what the futures have
+    /// committed belongs to them. But the deliveries have gone back with their subscriptions.
     fn finish_commit(&mut self) {
-        let Some(Commit {
-            receipt, staging, ..
-        }) = self.commit.take()
-        else {
+        let Some(mut commit) = self.commit.take() else {
             return;
         };
-        for effect in staging.close() {
+        for effect in commit.staging.close() {
             match effect {
                 Effect::Run(effect) => staging::run(effect),
                 Effect::Acknowledge(acknowledgment) => self.apply_acknowledgment(&acknowledgment),
             }
         }
-        self.send_receipt(receipt);
+        if self.is_open() {
+            self.send_receipt(commit.receipt.take());
+        }
+    }
+
+    /// Handles the result of the futures of a transaction.
+    pub(crate) fn handle_committed(&mut self, result: Result<(), ClientError>, now: Instant) {
+        self.call = None;
+        self.timers.clear(Timer::Handler);
+        match result {
+            Ok(()) => self.finish_commit(),
+            Err(error) => self.refuse_commit(error, now),
+        }
+        if !self.is_reading() {
+            self.call_disconnect(now);
+        }
     }
 
     /// Handles the answer of the service to a `SEND` of the transaction. An error refuses the whole transaction.
@@ -89,24 +125,27 @@ impl Protocol {
         answer: Result<(), ClientError>,
         now: Instant,
     ) {
-        let Err(error) = answer else {
-            return self.continue_commit(now);
-        };
-        let Some(Commit {
-            receipt,
-            steps,
-            staging,
-        }) = self.commit.take()
-        else {
+        match answer {
+            Ok(()) => self.continue_commit(now),
+            Err(error) => self.refuse_commit(error, now),
+        }
+    }
+
+    /// Drops the effects, and lets the deliveries be acknowledged again.
+    fn refuse_commit(&mut self, error: ClientError, now: Instant) {
+        let Some(mut commit) = self.commit.take() else {
             return;
         };
-        self.unstage_steps(steps);
-        for effect in staging.close() {
+        self.unstage_steps(mem::take(&mut commit.steps));
+        for effect in commit.staging.close() {
             if let Effect::Acknowledge(acknowledgment) = effect {
                 self.set_staged(&acknowledgment, false);
             }
         }
-        self.report_app_error(ErrorReply::from(error).with_receipt(receipt), now);
+        if self.is_open() {
+            let reply = ErrorReply::from(error).with_receipt(commit.receipt.take());
+            self.report_app_error(reply, now);
+        }
     }
 
     /// The index of the open transaction to which a frame belongs, if any.
@@ -123,24 +162,21 @@ impl Protocol {
         }
     }
 
-    /// Holds a step until its transaction ends.
+    /// Holds a step of `frame` until its transaction ends.
     pub(super) fn add_step(
         &mut self,
         transaction: usize,
         step: Step,
+        bytes: usize,
         frame: &Frame,
     ) -> Result<(), ErrorReply> {
         let (max_frames, max_bytes) = (
             self.config.max_transaction_frames,
             self.config.max_transaction_bytes,
         );
-        let added = self.transactions.push(
-            transaction,
-            step,
-            frame_weight(frame),
-            max_frames,
-            max_bytes,
-        );
+        let added = self
+            .transactions
+            .push(transaction, step, bytes, max_frames, max_bytes);
         added.map_err(|full| {
             let text = match full {
                 TransactionFull::Frames => format!(
@@ -155,7 +191,11 @@ impl Protocol {
         })
     }
 
-    fn end_transaction(&mut self, frame: &Frame) -> Result<VecDeque<Step>, ErrorReply> {
+    /// Ends a transaction. Returns its steps, and the error if one of its `SEND`s was refused.
+    fn end_transaction(
+        &mut self,
+        frame: &Frame,
+    ) -> Result<(VecDeque<Step>, Option<ClientError>), ErrorReply> {
         let steps = self
             .transaction_of(frame)?
             .map(|transaction| self.transactions.remove(transaction));
@@ -175,8 +215,10 @@ impl Protocol {
     ///
     /// STOMP 1.2, "BEGIN": "Any started transactions which have not been committed will be implicitly aborted if the
     /// client sends a `DISCONNECT` frame or if the TCP connection fails for any reason."
+    ///
+    /// A transaction whose futures run has been committed: their result decides.
     pub(super) fn abort_all_transactions(&mut self) {
-        self.commit = None;
+        self.commit = self.commit.take().filter(|commit| commit.is_decided);
         self.transactions = Transactions::default();
     }
 }

@@ -29,6 +29,7 @@ type Outcome = Result<(), String>;
 
 const NO_REQUEST_WAITS: &str = "no request waits for an answer";
 const NO_QUEUE: &str = "no such queue";
+const NO_TRANSACTION: &str = "the request belongs to no transaction";
 
 pub(crate) struct Application {
     session: Session,
@@ -39,10 +40,12 @@ pub(crate) struct Application {
     topic: Topic<String>,
     /// Each queue with the id of its subscription, or the destination if it has no id.
     queues: Vec<(String, mpsc::UnboundedSender<Item>)>,
+    /// The ends of the futures that commit, by name.
+    commits: Vec<(String, oneshot::Sender<Result<(), BoxError>>)>,
     log: Log,
 }
 
-/// The events of deliveries and staged effects, in order.
+/// The events of deliveries, staged effects and commits, in order.
 #[derive(Debug, Clone, Default)]
 struct Log(Arc<Mutex<VecDeque<String>>>);
 
@@ -72,6 +75,7 @@ impl Application {
             waiting: None,
             topic: Topic::new(),
             queues: Vec::new(),
+            commits: Vec::new(),
             log: Log::default(),
         };
         (application, service)
@@ -106,7 +110,8 @@ impl Application {
                     .send(Err(error(code).into()))
                     .map_err(|_| "the session has dropped the queue")?;
             }
-            ["settled" | "ran" | "dropped", ..] => {
+            ["commit", name, ref outcome @ ..] => return self.end_commit(name, outcome),
+            ["settled" | "ran" | "dropped" | "began", ..] => {
                 let next = self.log.next();
                 return check(next.as_deref() == Some(what), || match next {
                     Some(next) => format!("the next event is {next:?}"),
@@ -209,15 +214,13 @@ impl Application {
                 Ok(Response::Done)
             }
             ["stage", name, ref rest @ ..] => {
-                let effect = Effect {
-                    name: name.to_owned(),
-                    log: self.log.clone(),
-                    has_run: false,
-                };
-                let staging = request
-                    .transaction()
-                    .ok_or("the request belongs to no transaction")?;
+                let effect = Effect::new(name, &self.log);
+                let staging = request.transaction().ok_or(NO_TRANSACTION)?;
                 staging.stage(move || effect.run());
+                return self.answer(request, sender, rest);
+            }
+            ["commit-later", name, ref rest @ ..] => {
+                self.commit_later(name, &request)?;
                 return self.answer(request, sender, rest);
             }
             [reason] if format!("{:?}", request.reason()) == format!("Some({reason})") => {
@@ -233,10 +236,43 @@ impl Application {
         Ok(())
     }
 
+    /// Adds a future to a transaction that completes with a step `commit NAME OUTCOME`.
+    fn commit_later(&mut self, name: &str, request: &Request) -> Outcome {
+        let staging = request.transaction().ok_or(NO_TRANSACTION)?;
+        let effect = Effect::new(name, &self.log);
+        let (end, ended) = oneshot::channel();
+        self.commits.push((name.to_owned(), end));
+        staging.on_commit(move || {
+            effect.log.push(format!("began {}", effect.name));
+            async move {
+                let result = ended.await;
+                effect.finish();
+                result?
+            }
+        });
+        Ok(())
+    }
+
+    /// Performs a step `commit NAME OUTCOME`.
+    fn end_commit(&mut self, name: &str, outcome: &[&str]) -> Outcome {
+        let place = self.commits.iter().position(|(known, _)| known == name);
+        let (_, end) = self.commits.remove(place.ok_or("no such commit")?);
+        let result = match *outcome {
+            ["ok"] => Ok(()),
+            ["err", code] => Err(error(code).into()),
+            ["fail"] => Err("secret: a database is gone".into()),
+            ["vanish"] => return Ok(()),
+            _ => return Err("unknown outcome".into()),
+        };
+        end.send(result)
+            .map_err(|_| "the session has dropped the future".into())
+    }
+
     /// A stream of what later steps deliver.
     fn queue(&mut self, request: &Request) -> Response {
         let (sender, receiver) = mpsc::unbounded_channel::<Item>();
-        let name = request.headers().get("id").unwrap_or(request.destination());
+        let name = request.headers().get("id");
+        let name = name.unwrap_or(request.destination().as_str());
         self.queues.push((name.to_owned(), sender));
         let stream = stream::unfold(receiver, |mut receiver| async {
             Some((receiver.recv().await?, receiver))
@@ -280,7 +316,7 @@ impl Application {
     }
 }
 
-/// A staged effect that logs whether it ran or was dropped.
+/// An effect or a commit of a transaction that logs whether it ran or was dropped.
 struct Effect {
     name: String,
     log: Log,
@@ -288,9 +324,21 @@ struct Effect {
 }
 
 impl Effect {
-    fn run(mut self) {
-        self.has_run = true;
+    fn new(name: &str, log: &Log) -> Effect {
+        Effect {
+            name: name.to_owned(),
+            log: log.clone(),
+            has_run: false,
+        }
+    }
+
+    fn run(self) {
         self.log.push(format!("ran {}", self.name));
+        self.finish();
+    }
+
+    fn finish(mut self) {
+        self.has_run = true;
     }
 }
 

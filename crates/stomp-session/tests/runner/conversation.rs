@@ -6,7 +6,7 @@ use crate::{
 };
 use std::time::Duration;
 use stomp_frame::{Limits, Version};
-use stomp_session::{AppErrors, Config, MailboxConfig, Overflow, Session};
+use stomp_session::{AppErrors, Config, MailboxConfig, Overflow, PrefixSyntax, Session};
 use tokio::{
     task::{JoinHandle, yield_now},
     time::{advance, sleep},
@@ -162,6 +162,16 @@ impl Settings {
             }
             "pipe" => transport.bytes = number()?,
             "app_errors" if value == "close" => config.app_errors = AppErrors::Close,
+            "prefix" => {
+                let (prefix, syntax) = match value.split(' ').collect::<Vec<_>>()[..] {
+                    [prefix, "dotted", "patterns"] => {
+                        (prefix, PrefixSyntax::dotted().with_patterns())
+                    }
+                    [prefix, "dotted"] => (prefix, PrefixSyntax::dotted()),
+                    _ => return Err("unknown syntax of a prefix".into()),
+                };
+                config.destinations = config.destinations.clone().with_prefix(prefix, syntax);
+            }
             "frame" => config.limits = Limits::default().max_frame_bytes(number()?),
             "line" => config.limits = Limits::default().max_line_bytes(number()?),
             "headers" => config.limits = Limits::default().max_headers(number()?),

@@ -22,3 +22,4 @@ mod subscriptions;
 mod support;
 mod timing;
 mod topics;
+mod transactions;

@@ -105,7 +105,7 @@ async fn a_message_that_a_handler_sends_waits_until_its_subscription_is_accepted
         Command::Subscribe => {
             request
                 .session()
-                .message(request.destination(), "welcome")?;
+                .message(request.destination().as_str(), "welcome")?;
             match request.headers().get("id") {
                 Some("0") => Err(ClientError::new("forbidden", "Not for you.").into()),
                 _ => Ok(Response::Done),
@@ -125,7 +125,7 @@ async fn a_message_that_a_handler_sends_waits_until_its_subscription_is_accepted
 async fn hesitate(request: Request) -> Answer {
     if request.command() == Command::Subscribe {
         sleep(Duration::from_secs(1)).await;
-        if request.destination() == "/secret" {
+        if request.destination().as_str() == "/secret" {
             return Err(ClientError::new("forbidden", "Not for you.").into());
         }
     }

@@ -75,7 +75,7 @@ fn a_stream_that_wakes_itself_does_not_pile_up_wakes() {
 #[tokio::test(start_paused = true)]
 async fn a_session_that_gave_up_waiting_for_the_service_takes_no_concurrency_permit() {
     let slow = service_fn(|request: Request| async move {
-        if request.destination() == "/slow" {
+        if request.destination().as_str() == "/slow" {
             sleep(Duration::from_secs(5)).await;
         }
         Ok(Response::Done)

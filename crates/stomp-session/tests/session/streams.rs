@@ -63,7 +63,8 @@ fn observing(
     move |request| match request.command() {
         Command::Subscribe => {
             let stream = stream.lock().unwrap().take().unwrap();
-            drop(request.session().observe(request.destination(), stream)?);
+            let destination = request.destination().as_str();
+            drop(request.session().observe(destination, stream)?);
             answer()
         }
         _ => Ok(Response::Done),

@@ -86,7 +86,7 @@ pub(crate) fn streaming(
     streams: impl Fn(&str) -> MessageStream + Send + 'static,
 ) -> impl Fn(&Request) -> Answer + Send {
     move |request| match request.command() {
-        Command::Subscribe => Ok(Response::Observe(streams(request.destination()))),
+        Command::Subscribe => Ok(Response::Observe(streams(request.destination().as_str()))),
         _ => Ok(Response::Done),
     }
 }

@@ -102,7 +102,7 @@ impl<S: Service<Request>> Service<Request> for Panicking<S> {
 
     fn call(&mut self, request: Request) -> S::Future {
         let is_demanded = |destination| {
-            self.layer == PanicLayer::OnDemand && request.destination() == destination
+            self.layer == PanicLayer::OnDemand && request.destination().as_str() == destination
         };
         if self.layer == PanicLayer::Call || is_demanded("/layer/call") {
             panic();

@@ -1,10 +1,11 @@
-//! The request that the service is handling.
+//! The request that the service is handling, or the commit that is running.
 
 use crate::id::SubscriptionKey;
 use bytestring::ByteString;
 use stomp_frame::{Command, HeartBeat};
 
-/// A request for the service, without its frame: the data that its answer needs.
+/// A request for the service, without its frame: the data that its answer needs. Or, with the command `COMMIT`, the
+/// futures of a transaction.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(crate) command: Command,

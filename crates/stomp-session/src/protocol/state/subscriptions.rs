@@ -1,7 +1,11 @@
 //! The subscriptions of a session.
 
 use super::unacked::SubscriptionUnacked;
-use crate::{id::SubscriptionKey, protocol::message_head};
+use crate::{
+    destination::{Destination, DestinationSyntax},
+    id::SubscriptionKey,
+    protocol::message_head,
+};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::{borrow::Cow, collections::VecDeque};
@@ -24,7 +28,7 @@ pub(crate) struct Subscription {
     key: SubscriptionKey,
     /// In STOMP 1.0 the id is optional. Without it, the destination names the subscription.
     pub(crate) id: Option<ByteString>,
-    pub(crate) destination: ByteString,
+    pub(crate) destination: Destination,
     /// Encoded beginning of each `MESSAGE`.
     prefix: Bytes,
     /// Unacknowledged deliveries; `None` with `ack:auto`.
@@ -103,10 +107,13 @@ impl Subscriptions {
     }
 
     /// Prepares a `MESSAGE` that was sent to `destination`; `None` if the subscription has ended.
+    ///
+    /// A subscription to exactly this destination gets it as its peer spelled it.
     pub(crate) fn recipient(
         &mut self,
         key: SubscriptionKey,
         destination: Option<&str>,
+        syntax: &DestinationSyntax,
         version: Version,
     ) -> Option<Recipient<'_>> {
         let position = self.position(key)?;
@@ -117,10 +124,13 @@ impl Subscriptions {
             unacked,
             ..
         } = self.active.get_mut(position)?;
+        let is_other = |sent_to: &&str| {
+            *sent_to != subscribed.as_str()
+                && (subscribed.is_pattern() || syntax.canonical(sent_to) != subscribed.canonical())
+        };
         // Not every version can encode these characters. Such destinations are too rare for a better solution.
-        let is_encodable =
-            |sent_to: &&str| **sent_to != **subscribed && !sent_to.contains(['\r', '\n', '\0']);
-        let prefix = match destination.filter(is_encodable) {
+        let is_encodable = |sent_to: &&str| !sent_to.contains(['\r', '\n', '\0']);
+        let prefix = match destination.filter(is_other).filter(is_encodable) {
             None => Cow::Borrowed(&prefix[..]),
             Some(destination) => {
                 Cow::Owned(message_head::encode_prefix(version, id.as_deref(), destination).into())
@@ -136,7 +146,7 @@ impl Subscriptions {
         let active = self.active.iter().find(|subscription| match name {
             SubscriptionName::Id(id) => subscription.id.as_deref() == Some(*id),
             SubscriptionName::Destination(destination) => {
-                subscription.id.is_none() && *subscription.destination == **destination
+                subscription.id.is_none() && subscription.destination.as_str() == *destination
             }
         });
         if let Some(subscription) = active {
@@ -153,7 +163,7 @@ impl Subscriptions {
     pub(crate) fn insert(
         &mut self,
         id: Option<ByteString>,
-        destination: ByteString,
+        destination: Destination,
         version: Version,
         unacked: Option<SubscriptionUnacked>,
     ) -> SubscriptionKey {
@@ -161,7 +171,7 @@ impl Subscriptions {
         self.next_key += 1;
         self.active.push(Subscription {
             key,
-            prefix: message_head::encode_prefix(version, id.as_deref(), &destination),
+            prefix: message_head::encode_prefix(version, id.as_deref(), destination.as_str()),
             id,
             destination,
             unacked,
@@ -172,7 +182,7 @@ impl Subscriptions {
     /// Removes a subscription and remembers its name.
     pub(crate) fn remove(&mut self, key: SubscriptionKey, by_server: bool) -> Option<Subscription> {
         let subscription = self.active.remove(self.position(key)?);
-        self.remember_ended(subscription.name().clone(), by_server);
+        self.remember_ended(subscription.name(), by_server);
         Some(subscription)
     }
 
@@ -194,8 +204,10 @@ impl Subscriptions {
 
 impl Subscription {
     /// The name that the peer uses.
-    fn name(&self) -> &ByteString {
-        self.id.as_ref().unwrap_or(&self.destination)
+    fn name(&self) -> ByteString {
+        self.id
+            .clone()
+            .unwrap_or_else(|| ByteString::from(&self.destination))
     }
 }
 
@@ -222,10 +234,12 @@ impl<'a> From<&'a Frame> for SubscriptionName<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destination::PrefixSyntax;
 
     fn insert(subscriptions: &mut Subscriptions, id: &'static str) -> SubscriptionKey {
         let id = Some(ByteString::from_static(id));
-        subscriptions.insert(id, ByteString::from_static("/a"), Version::V1_2, None)
+        let destination = Destination::opaque(ByteString::from_static("/a"));
+        subscriptions.insert(id, destination, Version::V1_2, None)
     }
 
     fn find(subscriptions: &Subscriptions, id: &str) -> Lookup {
@@ -271,8 +285,9 @@ mod tests {
     fn a_message_with_its_own_destination_names_that_one() {
         let mut subscriptions = Subscriptions::new(1);
         let key = insert(&mut subscriptions, "0");
+        let syntax = DestinationSyntax::default();
         let mut prefix = |destination| {
-            let recipient = subscriptions.recipient(key, destination, Version::V1_2);
+            let recipient = subscriptions.recipient(key, destination, &syntax, Version::V1_2);
             recipient.map(|recipient| String::from_utf8(recipient.prefix.into_owned()).unwrap())
         };
         let own = prefix(None).unwrap();
@@ -280,5 +295,28 @@ mod tests {
         assert_eq!(prefix(Some("/a")), Some(own));
         let other = prefix(Some("/b")).unwrap();
         assert!(other.contains("destination:/b\n"), "{other}");
+    }
+
+    #[test]
+    fn a_message_names_an_exact_destination_as_the_subscriber_spelled_it() {
+        let syntax = DestinationSyntax::default()
+            .with_prefix("/topic/", PrefixSyntax::dotted().with_patterns());
+        let mut subscriptions = Subscriptions::new(2);
+        let mut prefix = |subscribed: &'static str, sent_to| {
+            let destination = syntax.parse(subscribed).unwrap();
+            let key = subscriptions.insert(None, destination, Version::V1_2, None);
+            let recipient = subscriptions.recipient(key, Some(sent_to), &syntax, Version::V1_2);
+            String::from_utf8(recipient.unwrap().prefix.into_owned()).unwrap()
+        };
+        for (subscribed, sent_to, shown) in [
+            ("/topic/a.b", "/topic/a/b", "/topic/a.b"),
+            ("/topic/a/b", "/topic/a.b", "/topic/a/b"),
+            ("/topic/*.b", "/topic/a/b", "/topic/a/b"),
+            ("/topic/a", "/topic/b.c", "/topic/b.c"),
+        ] {
+            let prefix = prefix(subscribed, sent_to);
+            let header = format!("destination:{shown}\n");
+            assert!(prefix.contains(&header), "{prefix}");
+        }
     }
 }

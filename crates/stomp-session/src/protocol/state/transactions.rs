@@ -1,6 +1,10 @@
 //! The open transactions of a session, and the one that is being committed.
 
-use crate::staging::{Acknowledgment, Staging};
+use crate::{
+    destination::Destination,
+    error::ClientError,
+    staging::{Acknowledgment, Staging},
+};
 use bytestring::ByteString;
 use std::collections::VecDeque;
 use stomp_frame::Frame;
@@ -17,12 +21,14 @@ struct Transaction {
     steps: VecDeque<Step>,
     /// Approximate bytes that the steps occupy in memory.
     bytes: usize,
+    /// The error that refused the first of its `SEND`s that were not held, if any.
+    refused: Option<ClientError>,
 }
 
 /// One frame of a transaction.
 #[derive(Debug)]
 pub(crate) enum Step {
-    Send(Frame),
+    Send(Frame, Destination),
     Acknowledge(Acknowledgment),
 }
 
@@ -40,6 +46,16 @@ pub(crate) struct Commit {
     /// Steps that are not processed yet.
     pub(crate) steps: VecDeque<Step>,
     pub(crate) staging: Staging,
+    /// All handlers have agreed, and the futures of the transaction run: it can still fail, but not be abandoned.
+    pub(crate) is_decided: bool,
+}
+
+impl Drop for Commit {
+    /// Ends the transaction, also for handlers that still hold its staging area, and for what is staged there and holds
+    /// it too.
+    fn drop(&mut self) {
+        self.staging.close();
+    }
 }
 
 impl Transactions {
@@ -60,12 +76,21 @@ impl Transactions {
             id,
             steps: VecDeque::new(),
             bytes: 0,
+            refused: None,
         });
     }
 
-    /// Ends a transaction and returns its steps.
-    pub(crate) fn remove(&mut self, index: usize) -> VecDeque<Step> {
-        self.open.remove(index).steps
+    /// Ends a transaction. Returns its steps, and the error if one of its `SEND`s was refused.
+    pub(crate) fn remove(&mut self, index: usize) -> (VecDeque<Step>, Option<ClientError>) {
+        let transaction = self.open.remove(index);
+        (transaction.steps, transaction.refused)
+    }
+
+    /// Notes that a `SEND` of a transaction was refused and is not held: the transaction cannot be committed any more.
+    pub(crate) fn refuse(&mut self, index: usize, error: ClientError) {
+        if let Some(transaction) = self.open.get_mut(index) {
+            transaction.refused.get_or_insert(error);
+        }
     }
 
     /// Adds a step of `bytes` to a transaction. `max_bytes` bounds all open transactions together, but the first step
@@ -100,7 +125,7 @@ mod tests {
     use stomp_frame::Command;
 
     fn step() -> Step {
-        Step::Send(Frame::new(Command::Send))
+        Step::Send(Frame::new(Command::Send), Destination::default())
     }
 
     #[test]
@@ -127,7 +152,7 @@ mod tests {
             Err(TransactionFull::Bytes)
         ));
         let a = transactions.find("a").unwrap();
-        assert_eq!(transactions.remove(a).len(), 1);
+        assert_eq!(transactions.remove(a).0.len(), 1);
         let b = transactions.find("b").unwrap();
         assert!(transactions.push(b, step(), 1, 9, 100).is_ok());
         assert_eq!(transactions.len(), 1);

@@ -1,19 +1,32 @@
-//! Counters of a broker's messages.
+//! Counts and events of an engine's messages.
 
-use crate::Statistics;
+use crate::{EventSource, Statistics};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The counts of [`Statistics`], since the engine was created.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
+/// The counts of [`Statistics`] since the engine was created, and its events.
+#[derive(Debug)]
+pub(crate) struct Activity {
     pub(crate) published: Counter,
     pub(crate) delivered: Counter,
     pub(crate) dead_lettered: Counter,
     pub(crate) expired: Counter,
     pub(crate) dropped: Counter,
+    pub(crate) events: EventSource,
 }
 
-impl Counters {
+impl Activity {
+    /// Creates counts of 0. At most `max_unread_events` wait for each reader of events.
+    pub(crate) fn new(max_unread_events: usize) -> Activity {
+        Activity {
+            published: Counter::default(),
+            delivered: Counter::default(),
+            dead_lettered: Counter::default(),
+            expired: Counter::default(),
+            dropped: Counter::default(),
+            events: EventSource::new(max_unread_events),
+        }
+    }
+
     pub(crate) fn statistics(&self) -> Statistics {
         Statistics {
             published: self.published.get(),

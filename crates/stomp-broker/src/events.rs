@@ -1,0 +1,236 @@
+//! Events of an engine, for monitoring.
+
+use crate::Address;
+use futures_core::Stream;
+use futures_util::stream;
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+use stomp_session::SessionId;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// Something that happened in an engine. [`Engine::events`](crate::Engine::events) streams it.
+///
+/// The address of a temporary queue contains its name, which permits anybody who knows it to send there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The engine accepted a message.
+    Published {
+        /// The destination of the message.
+        address: Address,
+    },
+    /// A message of a topic was put into the mailboxes of its subscribers, or a message of a queue was acknowledged.
+    Delivered {
+        /// The destination of the message.
+        address: Address,
+        /// The number of subscribers: any number for a topic, 1 for a queue.
+        recipients: usize,
+    },
+    /// A queue gave a message up, and the message became a dead letter.
+    DeadLettered {
+        /// The queue that gave the message up.
+        queue: Address,
+        /// The header `dead-letter-reason` of the dead letter.
+        reason: &'static str,
+    },
+    /// A subscription began.
+    Subscribed {
+        /// The topic, pattern or queue.
+        address: Address,
+        /// The session of the subscriber. `None` for the application.
+        session: Option<SessionId>,
+    },
+    /// A subscription ended.
+    Left {
+        /// The topic, pattern or queue.
+        address: Address,
+        /// The session of the subscriber. `None` for the application.
+        session: Option<SessionId>,
+    },
+    /// So many events were dropped here, because the stream was read too slowly.
+    Missed(u64),
+}
+
+/// The events of an engine from the time on at which [`Engine::events`](crate::Engine::events) was called, in order.
+///
+/// A bounded number of events waits for a slow reader. Beyond, it loses the oldest and gets [`Event::Missed`] in their
+/// place. The stream ends when the engine is gone.
+pub struct EventStream(Pin<Box<dyn Stream<Item = Event> + Send>>);
+
+impl EventStream {
+    /// Creates a stream of events from any stream.
+    pub fn new(events: impl Stream<Item = Event> + Send + 'static) -> EventStream {
+        EventStream(Box::pin(events))
+    }
+
+    /// Creates a stream that ends at once, for engines that report no events.
+    #[must_use]
+    pub fn empty() -> EventStream {
+        EventStream::new(stream::empty())
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").finish_non_exhaustive()
+    }
+}
+
+/// The sending side of [`EventStream`]s, for engines.
+///
+/// While no stream exists, [`EventSource::emit`] reads one number and does nothing else.
+pub struct EventSource {
+    /// The number of streams. The channel knows it too, but only under its lock.
+    listeners: Arc<AtomicUsize>,
+    /// Created for the first stream, since its buffer has its full size from then on.
+    sender: OnceLock<broadcast::Sender<Event>>,
+    max_unread: usize,
+}
+
+impl EventSource {
+    /// The largest bound of unread events, since the buffer for them has its full size at once: 1,048,576.
+    pub const MAX_UNREAD: usize = 1 << 20;
+
+    /// Creates a source. `max_unread` is the number of events that wait for a slow reader. It is at least 1 and at most
+    /// [`EventSource::MAX_UNREAD`], and rounded up to a power of two.
+    #[must_use]
+    pub fn new(max_unread: usize) -> EventSource {
+        EventSource {
+            listeners: Arc::default(),
+            sender: OnceLock::new(),
+            max_unread: max_unread.clamp(1, EventSource::MAX_UNREAD),
+        }
+    }
+
+    /// Sends an event to all streams. `event` is called only if there are any.
+    pub fn emit(&self, event: impl FnOnce() -> Event) {
+        if self.listeners.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        if let Some(sender) = self.sender.get() {
+            // It fails if the last stream was just dropped.
+            let _ = sender.send(event());
+        }
+    }
+
+    /// Creates a stream of the events from now on.
+    #[must_use]
+    pub fn stream(&self) -> EventStream {
+        let sender = self
+            .sender
+            .get_or_init(|| broadcast::channel(self.max_unread).0);
+        let listener = Listener {
+            receiver: sender.subscribe(),
+            _count: ListenerCount::new(&self.listeners),
+        };
+        EventStream::new(stream::unfold(listener, |mut listener| async {
+            let event = match listener.receiver.recv().await {
+                Ok(event) => event,
+                Err(RecvError::Lagged(count)) => Event::Missed(count),
+                Err(RecvError::Closed) => return None,
+            };
+            Some((event, listener))
+        }))
+    }
+}
+
+impl fmt::Debug for EventSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSource")
+            .field("listeners", &self.listeners)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Listener {
+    receiver: broadcast::Receiver<Event>,
+    _count: ListenerCount,
+}
+
+/// One of the listeners of a source, until it is dropped.
+struct ListenerCount(Arc<AtomicUsize>);
+
+impl ListenerCount {
+    fn new(listeners: &Arc<AtomicUsize>) -> ListenerCount {
+        listeners.fetch_add(1, Ordering::Relaxed);
+        ListenerCount(Arc::clone(listeners))
+    }
+}
+
+impl Drop for ListenerCount {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{FutureExt, StreamExt};
+
+    fn event(path: &str) -> Event {
+        Event::Published {
+            address: Address::topic(path),
+        }
+    }
+
+    fn drain(stream: &mut EventStream) -> Vec<Event> {
+        std::iter::from_fn(|| stream.next().now_or_never().flatten()).collect()
+    }
+
+    #[test]
+    fn no_event_is_created_while_nobody_listens() {
+        let source = EventSource::new(4);
+        source.emit(|| unreachable!());
+        let stream = source.stream();
+        drop(stream);
+        source.emit(|| unreachable!());
+    }
+
+    #[test]
+    fn each_stream_gets_the_events_since_its_creation() {
+        let source = EventSource::new(4);
+        let mut one = source.stream();
+        source.emit(|| event("a"));
+        let mut two = source.stream();
+        source.emit(|| event("b"));
+        assert_eq!(drain(&mut one), [event("a"), event("b")]);
+        assert_eq!(drain(&mut two), [event("b")]);
+        drop(source);
+        assert_eq!(one.next().now_or_never(), Some(None));
+    }
+
+    #[test]
+    fn a_slow_reader_learns_how_many_events_it_missed() {
+        let source = EventSource::new(4);
+        let mut stream = source.stream();
+        for number in 0..10 {
+            source.emit(|| event(&number.to_string()));
+        }
+        assert_eq!(
+            drain(&mut stream),
+            [
+                Event::Missed(6),
+                event("6"),
+                event("7"),
+                event("8"),
+                event("9")
+            ]
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! Destinations as the application writes them.
+
+use crate::syntax;
+use bytestring::ByteString;
+use stomp_session::{ClientError, Destination};
+
+/// A destination of a broker, as the application writes it: text or a parsed [`Destination`].
+///
+/// Text is parsed by the broker's [syntax](crate::destination_syntax): both `/` and `.` separate segments, and `*` and
+/// `>` are wildcards. So text from a client must not become a part of it. [`Destination::from_segments`] makes a
+/// destination of such text, and refuses what would lead elsewhere:
+///
+/// ```
+/// use stomp_broker::Broker;
+/// use stomp_session::{BoxError, Destination};
+///
+/// async fn say(broker: &Broker, room: &str, text: String) -> Result<(), BoxError> {
+///     let room = Destination::from_segments("/topic/rooms", [room])?;
+///     broker.publish(room, text).await
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a destination of a broker",
+    note = "a destination is a `&str`, a `String`, a `ByteString`, or a `Destination`"
+)]
+pub trait IntoDestination {
+    /// Converts the value.
+    ///
+    /// # Errors
+    ///
+    /// `bad-destination` if the syntax of the text is invalid.
+    fn into_destination(self) -> Result<Destination, ClientError>;
+}
+
+impl IntoDestination for &str {
+    fn into_destination(self) -> Result<Destination, ClientError> {
+        self.to_owned().into_destination()
+    }
+}
+
+impl IntoDestination for String {
+    fn into_destination(self) -> Result<Destination, ClientError> {
+        ByteString::from(self).into_destination()
+    }
+}
+
+impl IntoDestination for &String {
+    fn into_destination(self) -> Result<Destination, ClientError> {
+        self.clone().into_destination()
+    }
+}
+
+impl IntoDestination for ByteString {
+    fn into_destination(self) -> Result<Destination, ClientError> {
+        Ok(syntax::shared_syntax().parse(self)?)
+    }
+}
+
+/// A destination that another syntax has parsed is parsed again.
+impl IntoDestination for Destination {
+    fn into_destination(self) -> Result<Destination, ClientError> {
+        if syntax::is_foreign(&self) {
+            ByteString::from(self).into_destination()
+        } else {
+            Ok(self)
+        }
+    }
+}
+
+impl IntoDestination for &Destination {
+    fn into_destination(self) -> Result<Destination, ClientError> {
+        Ok(syntax::own(self)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stomp_session::DestinationSyntax;
+
+    #[test]
+    fn text_and_parsed_destinations_are_the_same_destination() {
+        let parsed = syntax::shared_syntax().parse("/topic/a.b").unwrap();
+        let foreign = DestinationSyntax::default().parse("/topic/a.b").unwrap();
+        let text = "/topic/a.b".to_owned();
+        for destination in [
+            "/topic/a.b".into_destination(),
+            (&text).into_destination(),
+            text.into_destination(),
+            (&parsed).into_destination(),
+            parsed.clone().into_destination(),
+            (&foreign).into_destination(),
+            foreign.into_destination(),
+            Destination::from_segments("/topic", ["a", "b"])
+                .unwrap()
+                .into_destination(),
+        ] {
+            assert_eq!(destination.as_ref(), Ok(&parsed));
+        }
+        let error = "/topic/a..b".into_destination().unwrap_err();
+        assert_eq!(error.code(), "bad-destination");
+    }
+}

@@ -1,0 +1,68 @@
+//! The transactions of the in-memory engine.
+
+use super::Memory;
+use crate::{
+    Address, EngineFuture, EngineTransaction, Health, Publication, engine::shut_down_error,
+    queue::reservation::Reservation,
+};
+use stomp_session::BoxError;
+
+/// A transaction. Room in queues is reserved when a message is added, so that the commit cannot fail. Dropping the
+/// transaction releases the room.
+pub(super) struct MemoryTransaction {
+    memory: Memory,
+    steps: Vec<Step>,
+}
+
+/// The part of a commit that publishes one message.
+enum Step {
+    PublishToTopic(Address, Publication),
+    PublishToQueue(Reservation),
+}
+
+impl MemoryTransaction {
+    pub(super) fn new(memory: Memory) -> MemoryTransaction {
+        MemoryTransaction {
+            memory,
+            steps: Vec::new(),
+        }
+    }
+
+    fn is_shut_down(&self) -> bool {
+        matches!(*self.memory.0.health.borrow(), Health::Down { .. })
+    }
+}
+
+impl EngineTransaction for MemoryTransaction {
+    fn prepare(&mut self, to: &Address, publication: Publication) -> EngineFuture<()> {
+        if self.is_shut_down() {
+            return EngineFuture::ready(Err(shut_down_error()));
+        }
+        if to.is_queue() {
+            let reserved = self.memory.0.queues.reserve(to, publication);
+            return EngineFuture::ready(reserved.map(|reservation| {
+                // There is none for a message that is accepted and not kept.
+                self.steps.extend(reservation.map(Step::PublishToQueue));
+            }));
+        }
+        let step = Step::PublishToTopic(to.clone(), publication);
+        self.steps.push(step);
+        EngineFuture::ready(Ok::<_, BoxError>(()))
+    }
+
+    fn commit(self: Box<Self>) -> EngineFuture<()> {
+        if self.is_shut_down() {
+            return EngineFuture::ready(Err(shut_down_error()));
+        }
+        for step in self.steps {
+            match step {
+                // Dropping a fan-out delivers to all subscribers.
+                Step::PublishToTopic(to, publication) => {
+                    drop(self.memory.publish_to_topic(&to, publication));
+                }
+                Step::PublishToQueue(reservation) => reservation.publish(),
+            }
+        }
+        EngineFuture::ready(Ok::<_, BoxError>(()))
+    }
+}

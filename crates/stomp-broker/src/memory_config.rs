@@ -1,0 +1,215 @@
+//! The settings of the in-memory engine.
+
+use crate::{
+    QueueSettings, config::setters, events::EventSource, queue_settings::queue_pattern,
+    wire_size::MIN_WIRE_SIZE,
+};
+use std::time::Duration;
+use stomp_session::{InvalidConfig, MailboxConfig};
+
+/// The settings of the in-memory engine, [`Memory`](crate::Memory).
+///
+/// ```
+/// use stomp_broker::{Broker, Config, Memory, MemoryConfig, QueueSettings};
+///
+/// # fn main() -> Result<(), stomp_session::InvalidConfig> {
+/// let memory = MemoryConfig::default()
+///     .max_retained_messages(1_000)
+///     .queues(QueueSettings::default().max_messages(100));
+/// let broker = Broker::with_engine(Config::default(), Memory::new(memory)?)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct MemoryConfig {
+    /// Maximum number of topics and patterns with subscribers. Also, separately, the maximum number of queues,
+    /// including temporary ones; dead-letter queues are created even beyond it. Default: 65,536.
+    pub max_destinations: usize,
+    /// The bounds in messages and bytes of what waits for one subscription to topics, and the policy when it exceeds
+    /// them.
+    ///
+    /// The default policy disconnects a slow subscriber. Dropping its oldest messages is no default, because a client
+    /// that does not know the header `dropped-messages` would not notice the loss; see also
+    /// [`Config::on_gap`](crate::Config::on_gap). Default: [`MailboxConfig::default`].
+    pub mailbox: MailboxConfig,
+    /// Maximum number of retained messages, which are the last values of topics. Beyond it, the engine forgets the
+    /// value that was set first. 0 retains none: then a message with the header `retain` is refused with
+    /// `not-supported`. Default: 0.
+    pub max_retained_messages: usize,
+    /// Maximum bytes of all retained messages, by their approximate size on the wire. One message is always retained,
+    /// whatever its size. Default: 1 MiB.
+    pub max_retained_bytes: usize,
+    /// The settings of all queues that match no pattern in [`queue_patterns`](MemoryConfig::queue_patterns), and of all
+    /// temporary queues. Default: [`QueueSettings::default`].
+    pub queues: QueueSettings,
+    /// The settings of queues by pattern, such as `/queue/jobs.>`. The first match counts, and replaces all settings of
+    /// [`queues`](MemoryConfig::queues). A dead-letter queue drops its oldest messages when it is full, and its messages
+    /// become no dead letters, whatever its settings. Default: none.
+    pub queue_patterns: Vec<(String, QueueSettings)>,
+    /// Maximum bytes of the messages in all queues together. Beyond it, queues reject messages, whatever their
+    /// [`overflow`](QueueSettings::overflow). Default: 256 MiB.
+    pub max_total_queue_bytes: usize,
+    /// The time after which a queue without messages and consumers is removed, unless it was
+    /// [declared](crate::Engine::declare). Default: 60 s.
+    pub idle_timeout: Duration,
+    /// Maximum number of [events](crate::Engine::events) that wait for one slow reader, rounded up to a power of two.
+    /// The memory for them is allocated when the first reader comes. Default: 1,024.
+    pub max_unread_events: usize,
+}
+
+setters! {
+    MemoryConfig {
+        max_destinations: usize,
+        mailbox: MailboxConfig,
+        max_retained_messages: usize,
+        max_retained_bytes: usize,
+        queues: QueueSettings,
+        queue_patterns: Vec<(String, QueueSettings)>,
+        max_total_queue_bytes: usize,
+        idle_timeout: Duration,
+        max_unread_events: usize,
+    }
+}
+
+impl MemoryConfig {
+    /// Adds an entry to [`MemoryConfig::queue_patterns`], after those that exist.
+    #[must_use]
+    pub fn queue_pattern(
+        mut self,
+        pattern: impl Into<String>,
+        settings: QueueSettings,
+    ) -> MemoryConfig {
+        self.queue_patterns.push((pattern.into(), settings));
+        self
+    }
+
+    /// Checks that the engine can run with these values.
+    ///
+    /// # Errors
+    ///
+    /// If a bound is 0 under which no message could be delivered, if [`MemoryConfig::max_total_queue_bytes`] is less
+    /// than the size of an empty message, if [`MemoryConfig::idle_timeout`] is zero, if
+    /// [`MemoryConfig::max_unread_events`] is 0 or more than [`EventSource::MAX_UNREAD`], if a pattern of queues is
+    /// invalid, or if [`QueueSettings::validate`] fails.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        for (setting, value) in [
+            ("max_destinations", self.max_destinations),
+            ("mailbox.max_messages", self.mailbox.max_messages),
+            ("mailbox.max_bytes", self.mailbox.max_bytes),
+            ("max_unread_events", self.max_unread_events),
+        ] {
+            InvalidConfig::reject_zero(setting, value)?;
+        }
+        if self.max_unread_events > EventSource::MAX_UNREAD {
+            let problem = format!(
+                "is {}, but must be at most {}",
+                self.max_unread_events,
+                EventSource::MAX_UNREAD
+            );
+            return Err(InvalidConfig::new("max_unread_events", problem));
+        }
+        if self.max_total_queue_bytes < MIN_WIRE_SIZE {
+            let problem = format!(
+                "is {}, but must be at least {MIN_WIRE_SIZE}, the size of an empty message",
+                self.max_total_queue_bytes
+            );
+            return Err(InvalidConfig::new("max_total_queue_bytes", problem));
+        }
+        InvalidConfig::reject_zero_duration("idle_timeout", self.idle_timeout)?;
+        self.queues.validate()?;
+        for (pattern, settings) in &self.queue_patterns {
+            if queue_pattern(pattern).is_none() {
+                let problem = format!(
+                    "contains {pattern:?}, which is not a pattern of queues: /queue/PATTERN"
+                );
+                return Err(InvalidConfig::new("queue_patterns", problem));
+            }
+            settings.validate()?;
+        }
+        Ok(())
+    }
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        MemoryConfig {
+            max_destinations: 65_536,
+            mailbox: MailboxConfig::default(),
+            max_retained_messages: 0,
+            max_retained_bytes: 1 << 20,
+            queues: QueueSettings::default(),
+            queue_patterns: Vec::new(),
+            max_total_queue_bytes: 256 << 20,
+            idle_timeout: Duration::from_secs(60),
+            max_unread_events: 1_024,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_settings_are_valid() {
+        assert_eq!(MemoryConfig::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn each_impossible_value_is_reported_with_the_name_of_its_setting() {
+        let default = MemoryConfig::default;
+        let mailbox = MailboxConfig::default();
+        let no_messages = QueueSettings::default().max_messages(0);
+        for (setting, config) in [
+            ("max_destinations", default().max_destinations(0)),
+            (
+                "mailbox.max_messages",
+                default().mailbox(mailbox.max_messages(0)),
+            ),
+            ("mailbox.max_bytes", default().mailbox(mailbox.max_bytes(0))),
+            ("max_total_queue_bytes", default().max_total_queue_bytes(0)),
+            ("idle_timeout", default().idle_timeout(Duration::ZERO)),
+            ("max_unread_events", default().max_unread_events(0)),
+            ("max_unread_events", default().max_unread_events(usize::MAX)),
+            ("max_messages", default().queues(no_messages.clone())),
+            (
+                "max_messages",
+                default().queue_pattern("/queue/a", no_messages),
+            ),
+        ] {
+            assert_eq!(config.validate().unwrap_err().setting(), setting);
+        }
+        assert_eq!(
+            default()
+                .max_total_queue_bytes(127)
+                .validate()
+                .unwrap_err()
+                .to_string(),
+            "max_total_queue_bytes is 127, but must be at least 128, the size of an empty message"
+        );
+    }
+
+    #[test]
+    fn settings_of_queues_have_patterns_of_queues() {
+        let with = |pattern| {
+            MemoryConfig::default()
+                .queue_pattern(pattern, QueueSettings::default())
+                .validate()
+        };
+        for pattern in ["/queue/a", "/queue/*", "/queue/a.>", "/queue/a/#"] {
+            assert_eq!(with(pattern), Ok(()), "{pattern}");
+        }
+        for pattern in ["a", "/topic/a", "/queue/", "/queue/>.a"] {
+            assert_eq!(with(pattern).unwrap_err().setting(), "queue_patterns");
+        }
+    }
+
+    #[test]
+    fn settings_whose_zero_turns_a_feature_off_may_be_zero() {
+        let config = MemoryConfig::default()
+            .max_retained_messages(0)
+            .max_retained_bytes(0);
+        assert_eq!(config.validate(), Ok(()));
+    }
+}

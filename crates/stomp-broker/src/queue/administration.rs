@@ -1,0 +1,73 @@
+//! Declaring, purging, deleting and browsing queues.
+
+use super::{Deferred, Queue, backlog::QueuedMessage, dispatch::Wakers, registry::Queues};
+use crate::{Address, QueueSettings};
+use std::{collections::BTreeMap, mem, sync::Arc, task::Waker};
+use stomp_session::{ClientError, Message};
+
+impl Queues {
+    /// Creates a queue if there is none, and sets its policy. It stays when it is idle.
+    pub(crate) fn declare(
+        &self,
+        queue: &Address,
+        settings: &QueueSettings,
+    ) -> Result<(), ClientError> {
+        let policy = self.policies().declared(queue, settings);
+        self.with_queue(queue, false, |_, state| {
+            (state.is_declared, state.policy) = (true, policy);
+        })
+    }
+
+    /// Removes the messages that wait in a queue. Returns their number.
+    pub(crate) fn purge(&self, queue: &Address) -> Result<usize, ClientError> {
+        let messages = self.with_existing_queue(queue, |_, state| state.purge())?;
+        Ok(self.drop_messages(messages.unwrap_or_default()))
+    }
+
+    /// Removes a queue. Returns the number of messages that waited.
+    pub(crate) fn delete(&self, queue: &Address) -> Result<usize, ClientError> {
+        self.check_open()?;
+        let removed = self.write().queues.remove(queue);
+        Ok(removed.map_or(0, |queue| self.close(&queue)))
+    }
+
+    /// The first messages that wait in a queue.
+    pub(crate) fn browse(&self, queue: &Address, max: usize) -> Result<Vec<Message>, ClientError> {
+        let mut deferred = Deferred::default();
+        let found = self.with_existing_queue(queue, |queue, state| {
+            state.expire(&mut deferred);
+            let messages = state.backlog.iter().take(max);
+            let messages = messages.map(|queued| queued.message.clone());
+            (Arc::clone(queue), messages.collect())
+        })?;
+        Ok(found.map_or_else(Vec::new, |(queue, messages)| {
+            self.run_deferred(deferred, &queue);
+            messages
+        }))
+    }
+
+    /// Removes all queues, and creates no others from then on.
+    pub(crate) fn shut_down(&self) {
+        let mut registered = self.write();
+        registered.is_shut_down = true;
+        let queues = mem::take(&mut registered.queues);
+        drop(registered);
+        for queue in queues.into_values() {
+            self.close(&queue);
+        }
+    }
+
+    /// Closes a queue that was removed. Returns the number of messages that waited.
+    fn close(&self, queue: &Queue) -> usize {
+        let mut wakers = Wakers::new();
+        let messages = queue.lock().close(&mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+        self.drop_messages(messages)
+    }
+
+    fn drop_messages(&self, messages: BTreeMap<u64, QueuedMessage>) -> usize {
+        let count = messages.len();
+        self.activity().dropped.add(count);
+        count
+    }
+}

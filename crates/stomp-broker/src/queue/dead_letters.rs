@@ -1,0 +1,102 @@
+//! Work after a queue's lock is released: wakes, counts, and the moves of dead letters to other queues.
+
+use super::{Deferred, Queue, backlog::QueuedMessage, policy::Policy, registry::Queues};
+use crate::{Address, Event, Scope};
+use std::{sync::Arc, task::Waker};
+
+/// Messages that a queue gives up, with the reasons.
+struct GivenUp {
+    messages: Vec<(QueuedMessage, &'static str)>,
+    queue: Address,
+    policy: Arc<Policy>,
+}
+
+impl Queues {
+    /// Wakes consumers, counts expired messages, and moves dead letters. The caller holds no lock.
+    pub(super) fn run_deferred(&self, deferred: Deferred, queue: &Queue) {
+        let messages = self.run_wakes(deferred);
+        if !messages.is_empty() {
+            let policy = Arc::clone(&queue.lock().policy);
+            self.move_dead_letters(GivenUp {
+                messages,
+                queue: queue.destination.clone(),
+                policy,
+            });
+        }
+    }
+
+    /// Does the deferred work except moving dead letters, which it returns.
+    fn run_wakes(&self, deferred: Deferred) -> Vec<(QueuedMessage, &'static str)> {
+        let Deferred {
+            wakers,
+            expired,
+            dead_letters,
+            unused_waker,
+        } = deferred;
+        drop(unused_waker);
+        wakers.into_iter().for_each(Waker::wake);
+        self.activity().expired.add(expired.len());
+        dead_letters
+    }
+
+    /// Moves messages to their dead-letter queue. That may be full, and give up messages in turn.
+    fn move_dead_letters(&self, given_up: GivenUp) {
+        // A loop and no recursion: queues that were declared may be each other's dead-letter queues.
+        let mut work = vec![given_up];
+        while let Some(given_up) = work.pop() {
+            for (message, reason) in given_up.messages {
+                let moved =
+                    self.move_dead_letter(message, reason, &given_up.queue, &given_up.policy);
+                work.extend(moved);
+            }
+        }
+    }
+
+    /// Moves one message to a dead-letter queue, and returns what that gives up. Drops the message if there is no such
+    /// queue or no room, if it is a dead letter already, or if it comes from the dead-letter queue itself or from a
+    /// temporary queue.
+    fn move_dead_letter(
+        &self,
+        message: QueuedMessage,
+        reason: &'static str,
+        from: &Address,
+        policy: &Policy,
+    ) -> Option<GivenUp> {
+        let activity = self.activity();
+        let target = policy.dead_letter_queue.as_ref();
+        let may_move = !message.is_dead_letter && *from.scope() != Scope::Temporary;
+        let Some(to) = target.filter(|to| *to != from && may_move) else {
+            activity.dropped.add(1);
+            return None;
+        };
+        activity.dead_lettered.add(1);
+        activity.events.emit(|| Event::DeadLettered {
+            queue: from.clone(),
+            reason,
+        });
+        let message = message.into_dead_letter(reason, &from.to_string());
+        let mut deferred = Deferred::default();
+        let moved = self.with_queue(to, true, |queue, state| {
+            let bytes = message.reserved.bytes;
+            let rejected = if state.reserve_or_evict(bytes, true, &mut deferred) {
+                queue.published.add(1);
+                state.push(message, &mut deferred);
+                None
+            } else {
+                Some(message)
+            };
+            (rejected, Arc::clone(&state.policy))
+        });
+        let messages = self.run_wakes(deferred);
+        let Ok((None, policy)) = moved else {
+            // A message that was rejected is dropped here, without the lock.
+            activity.dropped.add(1);
+            return None;
+        };
+        Some(GivenUp {
+            messages,
+            queue: to.clone(),
+            policy,
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! The settings of queues as they are applied.
+
+use crate::{
+    Address, MemoryConfig, QueueOverflow, QueueSettings, Scope, queue_settings::queue_pattern,
+};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use stomp_session::ClientError;
+
+/// The policy of one queue, made from its [`QueueSettings`].
+#[derive(Debug, Clone)]
+pub(super) struct Policy {
+    pub(super) max_messages: usize,
+    pub(super) max_bytes: usize,
+    pub(super) overflow: QueueOverflow,
+    pub(super) max_delivery_attempts: u32,
+    pub(super) dead_letter_queue: Option<Address>,
+    pub(super) time_to_live: Option<Duration>,
+}
+
+impl Policy {
+    fn new(settings: &QueueSettings) -> Policy {
+        let dead_letter_queue = settings.dead_letter_queue.as_deref();
+        Policy {
+            max_messages: settings.max_messages,
+            max_bytes: settings.max_bytes,
+            overflow: settings.overflow,
+            max_delivery_attempts: settings.max_delivery_attempts,
+            dead_letter_queue: dead_letter_queue
+                .and_then(queue_pattern)
+                .map(|queue| Address::new(Scope::Queue, queue)),
+            time_to_live: settings.time_to_live,
+        }
+    }
+
+    /// Creates the error `queue-full` for a queue with this policy.
+    pub(super) fn full_error(&self, queue: &Address) -> ClientError {
+        let Policy {
+            max_messages,
+            max_bytes,
+            ..
+        } = self;
+        // The name of a temporary queue is a secret, and error texts may be logged.
+        let queue = match queue.scope() {
+            Scope::Temporary => "The temporary queue".to_owned(),
+            _ => format!("The queue {:?}", queue.to_string()),
+        };
+        let text = format!(
+            "{queue} is full: it holds at most {max_messages} messages (max_messages) of {max_bytes} bytes in total \
+             (max_bytes)."
+        );
+        ClientError::new("queue-full", text)
+    }
+}
+
+/// The policies of all queues.
+#[derive(Debug)]
+pub(super) struct Policies {
+    default: Arc<Policy>,
+    /// The policies by pattern. The first match counts.
+    patterns: Vec<(Address, Arc<Policy>)>,
+    /// The dead-letter queues of all these policies.
+    dead_letter_queues: BTreeSet<Address>,
+}
+
+impl Policies {
+    pub(super) fn new(config: &MemoryConfig) -> Policies {
+        let default = Arc::new(Policy::new(&config.queues));
+        let patterns: Vec<_> = config
+            .queue_patterns
+            .iter()
+            .filter_map(|(pattern, settings)| {
+                let pattern = Address::new(Scope::Queue, queue_pattern(pattern)?);
+                Some((pattern, Arc::new(Policy::new(settings))))
+            })
+            .collect();
+        let all = patterns.iter().map(|(_, policy)| policy).chain([&default]);
+        let dead_letter_queues = all
+            .filter_map(|policy| policy.dead_letter_queue.clone())
+            .collect();
+        Policies {
+            default,
+            patterns,
+            dead_letter_queues,
+        }
+    }
+
+    /// The policy of a queue that is created now. The cost grows with the number of patterns.
+    pub(super) fn of(&self, queue: &Address) -> Arc<Policy> {
+        let mut patterns = self.patterns.iter();
+        let pattern = patterns.find(|(pattern, _)| pattern.matches(queue));
+        let policy = pattern.map_or(&self.default, |(_, policy)| policy);
+        if self.is_dead_letter_queue(queue) {
+            Arc::new(Policies::of_dead_letters(policy))
+        } else {
+            Arc::clone(policy)
+        }
+    }
+
+    /// The policy of a queue that was declared with these settings.
+    pub(super) fn declared(&self, queue: &Address, settings: &QueueSettings) -> Arc<Policy> {
+        let policy = Policy::new(settings);
+        Arc::new(if self.is_dead_letter_queue(queue) {
+            Policies::of_dead_letters(&policy)
+        } else {
+            policy
+        })
+    }
+
+    pub(super) fn is_dead_letter_queue(&self, queue: &Address) -> bool {
+        self.dead_letter_queues.contains(queue)
+    }
+
+    /// A dead-letter queue drops its oldest messages when it is full: queues never have to keep what they give up.
+    fn of_dead_letters(policy: &Policy) -> Policy {
+        Policy {
+            overflow: QueueOverflow::DropOldest,
+            dead_letter_queue: None,
+            ..policy.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_pattern_that_matches_counts() {
+        let with = |max| QueueSettings::default().max_messages(max);
+        let config = MemoryConfig::default()
+            .queues(with(1))
+            .queue_pattern("/queue/a.b", with(2))
+            .queue_pattern("/queue/a.*", with(3))
+            .queue_pattern("/queue/#", with(4));
+        let policies = Policies::new(&config);
+        let max = |queue: Address| policies.of(&queue).max_messages;
+        assert_eq!(max(Address::queue("a.b")), 2);
+        assert_eq!(max(Address::queue("a/c")), 3);
+        assert_eq!(max(Address::queue("a")), 4);
+        assert_eq!(
+            max(Address::temporary("a")),
+            1,
+            "patterns are not for temporary queues"
+        );
+    }
+
+    #[test]
+    fn a_dead_letter_queue_drops_its_oldest_messages_whatever_its_settings() {
+        let dead = |name: &str| QueueSettings::default().dead_letter_queue(Some(name.to_owned()));
+        let config = MemoryConfig::default()
+            .queues(dead("/queue/dead"))
+            .queue_pattern("/queue/>", dead("/queue/dead-too"));
+        let policies = Policies::new(&config);
+        for name in ["dead", "dead-too"] {
+            let policy = policies.of(&Address::queue(name));
+            assert_eq!(policy.overflow, QueueOverflow::DropOldest);
+            assert_eq!(policy.dead_letter_queue, None);
+        }
+        let policy = policies.of(&Address::queue("a"));
+        assert_eq!(policy.overflow, QueueOverflow::Reject);
+        assert_eq!(policy.dead_letter_queue, Some(Address::queue("dead-too")));
+    }
+}

@@ -1,0 +1,77 @@
+//! A message with room in its queue, and not yet published.
+
+use super::{Deferred, Queue, State, backlog::QueuedMessage, registry::Queues};
+use crate::{Address, Scope};
+use std::sync::Arc;
+
+/// A message with reserved room in its queue. Dropping it releases the room.
+///
+/// Room is reserved before a message is published, so that the effect of a transaction cannot fail: it only moves the
+/// message into its room.
+pub(crate) struct Reservation {
+    queues: Queues,
+    queue: Arc<Queue>,
+    /// `None` once it is published.
+    message: Option<QueuedMessage>,
+}
+
+impl Reservation {
+    /// Creates a reservation for a message whose room was reserved in `queue`.
+    pub(super) fn new(queues: Queues, queue: Arc<Queue>, message: QueuedMessage) -> Reservation {
+        Reservation {
+            queues,
+            queue,
+            message: Some(message),
+        }
+    }
+
+    pub(crate) fn publish(mut self) {
+        let Some(message) = self.message.take() else {
+            return;
+        };
+        let (queues, queue) = (&self.queues, &self.queue);
+        let mut deferred = Deferred::default();
+        queue.published.add(1);
+        queues.count_published(&queue.destination);
+        let mut state = queue.lock();
+        if state.is_closed {
+            state.cancel_reservation(&message.reserved);
+            drop(state);
+            return queues.publish_again(&queue.destination, message);
+        }
+        state.push(message, &mut deferred);
+        drop(state);
+        queues.run_deferred(deferred, queue);
+    }
+}
+
+impl Queues {
+    /// Publishes a message whose queue was removed after its room was reserved. A queue of all clients was deleted, and is
+    /// created again, since the message was accepted. A temporary queue has no subscriber any more.
+    fn publish_again(&self, to: &Address, message: QueuedMessage) {
+        let mut deferred = Deferred::default();
+        let push = |queue: &Arc<Queue>, state: &mut State| {
+            queue.published.add(1);
+            state.claim(message.reserved.bytes);
+            state.push(message, &mut deferred);
+            Arc::clone(queue)
+        };
+        let published = if *to.scope() == Scope::Temporary {
+            self.with_existing_queue(to, push).ok().flatten()
+        } else {
+            self.with_queue(to, true, push).ok()
+        };
+        match published {
+            Some(queue) => self.run_deferred(deferred, &queue),
+            None => self.activity().dropped.add(1),
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.queue.lock().cancel_reservation(&message.reserved);
+        }
+    }
+}

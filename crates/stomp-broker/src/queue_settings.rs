@@ -1,0 +1,151 @@
+//! The settings of queues.
+
+use crate::{
+    config::setters,
+    syntax::{self, prefix},
+};
+use std::time::Duration;
+use stomp_session::{Destination, InvalidConfig};
+
+/// The settings of one queue, or of all queues whose names match a pattern.
+///
+/// ```
+/// use std::time::Duration;
+/// use stomp_broker::{MemoryConfig, QueueSettings};
+///
+/// let jobs = QueueSettings::default()
+///     .max_delivery_attempts(3)
+///     .time_to_live(Some(Duration::from_secs(3_600)));
+/// let config = MemoryConfig::default().queue_pattern("/queue/jobs.>", jobs);
+/// assert!(config.validate().is_ok());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueSettings {
+    /// Maximum number of messages in the queue, including those that are delivered and not yet acknowledged. Default:
+    /// 10,000.
+    pub max_messages: usize,
+    /// Maximum bytes of the messages in the queue, by their approximate size on the wire, including those that are
+    /// delivered and not yet acknowledged. An empty queue accepts one message of any size. Default: 16 MiB.
+    pub max_bytes: usize,
+    /// The policy when the queue is full. Default: [`QueueOverflow::Reject`].
+    pub overflow: QueueOverflow,
+    /// Maximum number of deliveries of a message without an acknowledgment. After that many the message is a dead
+    /// letter. Deliveries that were never sent do not count. Default: 10.
+    pub max_delivery_attempts: u32,
+    /// The queue for dead letters, as `/queue/NAME`. When it is full, its oldest messages are dropped. Without one,
+    /// dead letters are dropped at once; so are messages that this queue would make dead letters itself, and those
+    /// that are dead letters already. Default: `/queue/dead-letters`.
+    pub dead_letter_queue: Option<String>,
+    /// The time after which a message without the header `expires` expires. Default: `None`, never.
+    pub time_to_live: Option<Duration>,
+}
+
+setters! {
+    QueueSettings {
+        max_messages: usize,
+        max_bytes: usize,
+        overflow: QueueOverflow,
+        max_delivery_attempts: u32,
+        dead_letter_queue: Option<String>,
+        time_to_live: Option<Duration>,
+    }
+}
+
+impl QueueSettings {
+    /// Checks that a queue can work with these values.
+    ///
+    /// # Errors
+    ///
+    /// If a bound or the time to live is 0, so that no message could be delivered, or if
+    /// [`QueueSettings::dead_letter_queue`] is not a valid name of a queue.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        for (setting, value) in [
+            ("max_messages", self.max_messages),
+            ("max_bytes", self.max_bytes),
+            ("max_delivery_attempts", self.max_delivery_attempts as usize),
+        ] {
+            InvalidConfig::reject_zero(setting, value)?;
+        }
+        if let Some(time_to_live) = self.time_to_live {
+            InvalidConfig::reject_zero_duration("time_to_live", time_to_live)?;
+        }
+        match &self.dead_letter_queue {
+            Some(name) if queue_pattern(name).is_none_or(|it| it.is_pattern()) => {
+                Err(InvalidConfig::new(
+                    "dead_letter_queue",
+                    format!("is {name:?}, which is not the name of a queue: /queue/NAME"),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        QueueSettings {
+            max_messages: 10_000,
+            max_bytes: 16 << 20,
+            overflow: QueueOverflow::Reject,
+            max_delivery_attempts: 10,
+            dead_letter_queue: Some("/queue/dead-letters".to_owned()),
+            time_to_live: None,
+        }
+    }
+}
+
+/// The queue, or the pattern of queues, of this name `/queue/PATH`. `None` if the name is invalid.
+pub(crate) fn queue_pattern(name: &str) -> Option<Destination> {
+    let parsed = syntax::rule_syntax().parse(name.to_owned()).ok()?;
+    Some(parsed).filter(|queue| queue.canonical().starts_with(prefix::QUEUE))
+}
+
+/// The policy of a full queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum QueueOverflow {
+    /// Rejects the new message: its sender gets the error `queue-full`.
+    #[default]
+    Reject,
+    /// Makes the oldest waiting messages dead letters. If none wait, because consumers have them all, rejects the new
+    /// message with `queue-full`.
+    DropOldest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_impossible_value_is_reported_with_the_name_of_its_setting() {
+        let default = QueueSettings::default;
+        assert_eq!(default().validate(), Ok(()));
+        for (setting, settings) in [
+            ("max_messages", default().max_messages(0)),
+            ("max_bytes", default().max_bytes(0)),
+            ("max_delivery_attempts", default().max_delivery_attempts(0)),
+            ("time_to_live", default().time_to_live(Some(Duration::ZERO))),
+        ] {
+            assert_eq!(settings.validate().unwrap_err().setting(), setting);
+        }
+    }
+
+    #[test]
+    fn the_dead_letter_queue_must_be_a_queue() {
+        let with = |name: &str| QueueSettings::default().dead_letter_queue(Some(name.to_owned()));
+        for name in ["/topic/x", "/queue/", "/queue/*", "/queue/a\nb", "dead", ""] {
+            assert_eq!(
+                with(name).validate().unwrap_err().to_string(),
+                format!(
+                    "dead_letter_queue is {name:?}, which is not the name of a queue: /queue/NAME"
+                )
+            );
+        }
+        assert_eq!(with("/queue/dead").validate(), Ok(()));
+        assert_eq!(
+            QueueSettings::default().dead_letter_queue(None).validate(),
+            Ok(())
+        );
+    }
+}

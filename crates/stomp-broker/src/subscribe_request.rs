@@ -1,0 +1,181 @@
+//! A subscription as a subscriber asks an engine for it.
+
+use crate::{Address, publication::bad_value};
+use stomp_frame::{AckMode, Headers, header};
+use stomp_session::{ClientError, Principal, Request, SessionId};
+
+/// The header with the maximum of unacknowledged messages that a subscriber wants.
+const PREFETCH_COUNT: &str = "prefetch-count";
+/// The header that asks for a subscription which survives its session.
+const DURABLE: &str = "durable";
+/// The header that asks for a queue without other consumers.
+const EXCLUSIVE: &str = "exclusive";
+
+/// A subscription that a client or the application asks an [engine](crate::Engine) for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SubscribeRequest {
+    /// The topic, pattern or queue.
+    pub address: Address,
+    /// The acknowledgments of the subscriber. The session acknowledges messages itself with [`AckMode::Auto`], once
+    /// they are sent. The engine needs the mode only if it hands the subscription on. Default:
+    /// [`AckMode::ClientIndividual`].
+    pub ack_mode: AckMode,
+    /// The maximum of unacknowledged messages that the subscriber asks for. The session keeps to it: it polls the
+    /// stream only while the subscriber has credit. Default: `None`, the maximum of the session.
+    pub prefetch: Option<usize>,
+    /// True if the subscription is to go on while its subscriber is not connected. Default: false.
+    pub durable: bool,
+    /// True if the queue is to have no other consumer. Default: false.
+    pub exclusive: bool,
+    /// The session of the client. Default: `None`, for the application.
+    pub session: Option<SessionId>,
+    /// The principal of the client, if it has one.
+    pub principal: Option<Principal>,
+    /// All headers of the `SUBSCRIBE` frame. Default: none.
+    pub headers: Headers,
+}
+
+impl SubscribeRequest {
+    /// Creates the request of an application: without a session, principal and headers.
+    #[must_use]
+    pub fn new(address: Address) -> SubscribeRequest {
+        SubscribeRequest {
+            address,
+            ack_mode: AckMode::ClientIndividual,
+            prefetch: None,
+            durable: false,
+            exclusive: false,
+            session: None,
+            principal: None,
+            headers: Headers::new(),
+        }
+    }
+
+    /// Creates the request of a client.
+    ///
+    /// # Errors
+    ///
+    /// `bad-request` if `durable` or `exclusive` is neither `true` nor `false`.
+    pub(crate) fn from_frame(
+        address: Address,
+        request: &Request,
+    ) -> Result<SubscribeRequest, ClientError> {
+        let headers = request.headers();
+        Ok(SubscribeRequest {
+            address,
+            // The session has refused other values.
+            ack_mode: headers
+                .get(header::ACK)
+                .and_then(|mode| mode.parse().ok())
+                .unwrap_or(AckMode::Auto),
+            prefetch: headers
+                .get(PREFETCH_COUNT)
+                .and_then(|count| count.parse().ok()),
+            durable: parse_flag(headers, DURABLE)?,
+            exclusive: parse_flag(headers, EXCLUSIVE)?,
+            session: Some(request.session().id()),
+            principal: request.principal().cloned(),
+            headers: headers.clone(),
+        })
+    }
+
+    /// Sets [`SubscribeRequest::ack_mode`].
+    #[must_use]
+    pub fn ack_mode(mut self, ack_mode: AckMode) -> SubscribeRequest {
+        self.ack_mode = ack_mode;
+        self
+    }
+
+    /// Sets [`SubscribeRequest::prefetch`].
+    #[must_use]
+    pub fn prefetch(mut self, prefetch: Option<usize>) -> SubscribeRequest {
+        self.prefetch = prefetch;
+        self
+    }
+
+    /// Sets [`SubscribeRequest::durable`].
+    #[must_use]
+    pub fn durable(mut self, durable: bool) -> SubscribeRequest {
+        self.durable = durable;
+        self
+    }
+
+    /// Sets [`SubscribeRequest::exclusive`].
+    #[must_use]
+    pub fn exclusive(mut self, exclusive: bool) -> SubscribeRequest {
+        self.exclusive = exclusive;
+        self
+    }
+
+    /// Sets [`SubscribeRequest::session`].
+    #[must_use]
+    pub fn session(mut self, session: Option<SessionId>) -> SubscribeRequest {
+        self.session = session;
+        self
+    }
+
+    /// Sets [`SubscribeRequest::principal`].
+    #[must_use]
+    pub fn principal(mut self, principal: Option<Principal>) -> SubscribeRequest {
+        self.principal = principal;
+        self
+    }
+
+    /// Sets [`SubscribeRequest::headers`].
+    #[must_use]
+    pub fn headers(mut self, headers: Headers) -> SubscribeRequest {
+        self.headers = headers;
+        self
+    }
+}
+
+fn parse_flag(headers: &Headers, name: &str) -> Result<bool, ClientError> {
+    match headers.get(name) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(value) => Err(bad_value(name, "true or false", value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stomp_frame::{Command, Frame};
+
+    fn parsed(headers: &[(&str, &str)]) -> Result<SubscribeRequest, String> {
+        let frame = headers
+            .iter()
+            .fold(Frame::new(Command::Subscribe), |frame, (name, value)| {
+                frame.with_header(name, value)
+            });
+        let request = Request::new(frame).with_principal(Principal::new("ann"));
+        SubscribeRequest::from_frame(Address::topic("a"), &request)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_client_asks_with_the_headers_of_its_frame() {
+        let request = parsed(&[
+            ("ack", "client"),
+            ("prefetch-count", "7"),
+            ("durable", "true"),
+            ("exclusive", "true"),
+            ("x", "y"),
+        ])
+        .unwrap();
+        assert_eq!(request.ack_mode, AckMode::Client);
+        assert_eq!(request.prefetch, Some(7));
+        assert!(request.durable && request.exclusive && request.session.is_some());
+        assert_eq!(request.principal, Some(Principal::new("ann")));
+        assert_eq!(request.headers.get("x"), Some("y"));
+        let request = parsed(&[("durable", "false")]).unwrap();
+        assert_eq!(request.ack_mode, AckMode::Auto);
+        assert_eq!(request.prefetch, None);
+        assert!(!request.durable && !request.exclusive);
+        assert_eq!(
+            parsed(&[("exclusive", "TRUE")]).unwrap_err(),
+            "bad-request: The header exclusive must be true or false, but is \"TRUE\"."
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! The syntax of a broker's destinations.
+
+use crate::temporary_names;
+use std::sync::LazyLock;
+use stomp_session::{Destination, DestinationSyntax, InvalidDestination, PrefixSyntax};
+
+/// The prefixes of destinations by scope.
+pub(crate) mod prefix {
+    pub(crate) const TOPIC: &str = "/topic/";
+    pub(crate) const QUEUE: &str = "/queue/";
+    pub(crate) const USER: &str = "/user/";
+    pub(crate) const TEMPORARY: &str = "/temp-queue/";
+}
+
+/// The syntax of the destinations below `/topic/`, `/queue/`, `/user/` and `/temp-queue/`.
+///
+/// Sessions with a broker need it in their [`Config::destinations`](stomp_session::Config::destinations), so that routes
+/// and policies see the same destination in all its spellings. `webstomp::App::broker` adds it.
+///
+/// | prefix | separators | patterns |
+/// |---|---|---|
+/// | `/topic/`, `/user/` | `/` and `.` | yes |
+/// | `/queue/`, `/temp-queue/` | `/` and `.` | no |
+///
+/// ```
+/// use stomp_broker::destination_syntax;
+///
+/// # fn main() -> Result<(), stomp_session::InvalidDestination> {
+/// let syntax = destination_syntax();
+/// assert_eq!(syntax.parse("/queue/a.b")?, syntax.parse("/queue/a/b")?);
+/// assert!(syntax.parse("/topic/a.*")?.is_pattern());
+/// assert!(syntax.parse("/queue/a.*").is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn destination_syntax() -> DestinationSyntax {
+    let dotted = PrefixSyntax::dotted();
+    DestinationSyntax::default()
+        .with_prefix(prefix::TOPIC, dotted.with_patterns())
+        .with_prefix(prefix::USER, dotted.with_patterns())
+        .with_prefix(prefix::QUEUE, dotted)
+        .with_prefix(prefix::TEMPORARY, dotted)
+}
+
+/// The same syntax, made once.
+pub(crate) fn shared_syntax() -> &'static DestinationSyntax {
+    static SYNTAX: LazyLock<DestinationSyntax> = LazyLock::new(destination_syntax);
+    &SYNTAX
+}
+
+/// The syntax of the patterns in rules and settings. They can cover many queues, although a subscription cannot.
+pub(crate) fn rule_syntax() -> DestinationSyntax {
+    let patterns = PrefixSyntax::dotted().with_patterns();
+    destination_syntax()
+        .with_prefix(prefix::QUEUE, patterns)
+        .with_prefix(prefix::TEMPORARY, patterns)
+}
+
+/// All prefixes of a broker's destinations.
+pub(crate) const PREFIXES: [&str; 4] = [
+    prefix::TOPIC,
+    prefix::QUEUE,
+    prefix::USER,
+    prefix::TEMPORARY,
+];
+
+/// Returns true for the public name of a temporary queue. A client knows such a name only if it was given it.
+pub(crate) fn is_public_temporary(destination: &Destination) -> bool {
+    let name = destination.canonical().strip_prefix(prefix::TEMPORARY);
+    name.is_some_and(temporary_names::is_public_name)
+}
+
+/// Returns true if a canonical segment is a wildcard, provided that it is in a pattern.
+pub(crate) fn is_wildcard(segment: &str) -> bool {
+    matches!(segment, "*" | ">")
+}
+
+/// Returns true for a destination of the broker, as [`PREFIXES`] tell.
+pub(crate) fn has_prefix(destination: &Destination) -> bool {
+    let canonical = destination.canonical();
+    PREFIXES.iter().any(|prefix| canonical.starts_with(prefix))
+}
+
+/// The destination as the broker parses it, without memory that it shares with the frame.
+///
+/// Sessions with the broker's syntax have parsed it already. For any other session the broker parses it again, so that
+/// its rules and its engine decide about the same value.
+pub(crate) fn own(destination: &Destination) -> Result<Destination, InvalidDestination> {
+    if is_foreign(destination) {
+        shared_syntax().parse(destination.as_str().to_owned())
+    } else {
+        Ok(destination.copied())
+    }
+}
+
+/// Returns true for a destination of the broker that another syntax parsed, and that [`destination_syntax`] would parse
+/// in another way, or refuse: it has a separator within a segment, an empty segment, a control character, or a wildcard
+/// that is none or is in the name of a queue.
+pub(crate) fn is_foreign(destination: &Destination) -> bool {
+    let canonical = destination.canonical();
+    let has_patterns = [prefix::TOPIC, prefix::USER]
+        .iter()
+        .any(|prefix| canonical.starts_with(prefix));
+    has_prefix(destination)
+        && (canonical.contains(char::is_control)
+            || destination.segments().any(|segment| {
+                segment.is_empty()
+                    || segment.contains('.')
+                    || segment == "#"
+                    || (is_wildcard(segment) && !(destination.is_pattern() && has_patterns))
+            }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Syntaxes that a session might have in place of the broker's.
+    fn others() -> [DestinationSyntax; 4] {
+        let with = |syntax: PrefixSyntax| {
+            let none = DestinationSyntax::default();
+            PREFIXES
+                .iter()
+                .fold(none, |all, prefix| all.with_prefix(prefix, syntax))
+        };
+        [
+            DestinationSyntax::default(),
+            with(PrefixSyntax::default()),
+            with(PrefixSyntax::default().with_patterns()),
+            with(PrefixSyntax::dotted().with_patterns()),
+        ]
+    }
+
+    #[test]
+    fn a_destination_of_any_session_becomes_that_of_the_broker() {
+        for path in [
+            "a", "a/b", "a.b", "a..b", "a/", "", "*", "a.*", "a/*", ">", "#", "a/#", "#/a", ">.a",
+            "a\nb", "a\u{85}", "a*", "%2e",
+        ] {
+            for prefix in PREFIXES {
+                let text = format!("{prefix}{path}");
+                let expected = shared_syntax().parse(text.clone());
+                for other in others() {
+                    // The session refuses the destination before the broker sees it.
+                    let Ok(parsed) = other.parse(text.clone()) else {
+                        continue;
+                    };
+                    let own = own(&parsed);
+                    let is_pattern = |it: &Destination| it.is_pattern();
+                    assert_eq!(own, expected, "{text:?} {other:?}");
+                    assert_eq!(
+                        own.as_ref().map(is_pattern),
+                        expected.as_ref().map(is_pattern),
+                        "{text:?} {other:?}"
+                    );
+                }
+            }
+        }
+    }
+}

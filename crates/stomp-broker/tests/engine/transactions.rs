@@ -1,0 +1,218 @@
+//! The messages of a `COMMIT` go into one transaction of the engine.
+
+use crate::{
+    scripted::{CommitAnswer, Empty, Scripted},
+    support::{Client, connect, connect_to, open},
+};
+use std::sync::Arc;
+use stomp_broker::{Address, Broker, Capabilities, Engine, Memory, MemoryConfig, Publication};
+use stomp_frame::{Command, Frame};
+use stomp_session::{Message, Request};
+use stomp_testing::frames::{ack, send, transaction};
+use tokio::sync::Notify;
+use tower::Service;
+
+async fn begin(client: &mut Client, destinations: &[&str]) {
+    client.receipt(transaction(Command::Begin, "t")).await;
+    for destination in destinations {
+        client
+            .receipt(send(destination, "1").with_header("transaction", "t"))
+            .await;
+    }
+}
+
+async fn commit(client: &mut Client, destinations: &[&str]) {
+    begin(client, destinations).await;
+    client.receipt(transaction(Command::Commit, "t")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_commit_is_one_transaction_of_the_engine() {
+    let engine = Scripted::new(Capabilities::all());
+    let mut client = connect(&engine.broker()).await;
+    for _ in 0..2 {
+        commit(&mut client, &["/topic/a", "/queue/b", "/topic/a"]).await;
+        assert_eq!(
+            engine.take_calls(),
+            [
+                "begin",
+                "prepare /topic/a",
+                "prepare /queue/b",
+                "prepare /topic/a",
+                "commit",
+            ]
+        );
+    }
+    commit(&mut client, &[]).await;
+    assert!(engine.take_calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_message_rolls_its_transaction_back() {
+    let engine = Scripted::new(Capabilities::all());
+    let mut client = connect(&engine.broker()).await;
+    let refused = [
+        "begin",
+        "prepare /queue/a",
+        "prepare /queue/refused",
+        "roll back",
+    ];
+    for _ in 0..2 {
+        begin(&mut client, &["/queue/a", "/queue/refused", "/queue/a"]).await;
+        client
+            .expect_refusal(transaction(Command::Commit, "t"), "queue-full")
+            .await;
+        assert_eq!(engine.take_calls(), refused);
+    }
+    begin(&mut client, &["/queue/a", "/elsewhere"]).await;
+    client
+        .expect_refusal(transaction(Command::Commit, "t"), "not-found")
+        .await;
+    assert_eq!(
+        engine.take_calls(),
+        ["begin", "prepare /queue/a", "roll back"]
+    );
+    commit(&mut client, &["/queue/a"]).await;
+    assert_eq!(engine.take_calls(), ["begin", "prepare /queue/a", "commit"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn brokers_of_one_session_have_transactions_of_their_own() {
+    let engines = [(); 2].map(|()| Scripted::new(Capabilities::all()));
+    let [topics, queues] = engines.each_ref().map(Scripted::broker);
+    let service = tower::service_fn(move |request: Request| {
+        let is_topic = request.destination().as_str().starts_with("/topic/");
+        let mut broker: Broker = if is_topic { &topics } else { &queues }.clone();
+        broker.call(request)
+    });
+    let mut client = connect_to(service, Arc::default()).await;
+    commit(&mut client, &["/topic/a", "/queue/a", "/topic/b"]).await;
+    let [topics, queues] = engines.map(|engine| engine.take_calls());
+    assert_eq!(
+        topics,
+        ["begin", "prepare /topic/a", "prepare /topic/b", "commit"]
+    );
+    assert_eq!(queues, ["begin", "prepare /queue/a", "commit"]);
+}
+
+/// A client with a message of `/queue/jobs`, whose acknowledgment is part of its open transaction `t`, as is a message
+/// to `/topic/a`. Returns the client and the message.
+async fn begin_with_ack(broker: &Broker) -> (Client, Frame) {
+    let mut client = connect(broker).await;
+    client.consume("0", "/queue/jobs").await;
+    broker.publish("/queue/jobs", "dig").await.unwrap();
+    let job = client.expect_message("dig").await;
+    begin(&mut client, &["/topic/a"]).await;
+    client
+        .receipt(ack(&job).with_header("transaction", "t"))
+        .await;
+    (client, job)
+}
+
+async fn unacknowledged(broker: &Broker) -> usize {
+    let statistics = broker.statistics().await.unwrap();
+    let destinations = statistics.destinations.iter();
+    destinations.map(|it| it.unacknowledged).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_receipt_and_the_acknowledgments_of_a_commit_follow_the_answer_of_the_engine() {
+    let mut engine = Scripted::new(Capabilities::all());
+    let notify = Arc::new(Notify::new());
+    engine.commits = CommitAnswer::When(Arc::clone(&notify));
+    let broker = engine.broker();
+    let mut bob = connect(&broker).await;
+    bob.subscribe("0", "/topic/a").await;
+    let (mut ann, job) = begin_with_ack(&broker).await;
+    let id = ann.request(transaction(Command::Commit, "t")).await;
+    ann.expect_nothing().await;
+    bob.expect_nothing().await;
+    assert_eq!(unacknowledged(&broker).await, 1);
+
+    notify.notify_one();
+    ann.expect_receipt(&id).await;
+    bob.expect_message("1").await;
+    assert_eq!(unacknowledged(&broker).await, 0);
+    ann.send(ack(&job)).await;
+    ann.expect_error("already-settled").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_fails_is_an_error_and_its_acknowledgments_count_as_not_sent() {
+    for (answer, code) in [
+        (CommitAnswer::Refused, "queue-full"),
+        (CommitAnswer::Lost, "engine-unavailable"),
+        (CommitAnswer::Never, "timeout"),
+    ] {
+        let mut engine = Scripted::new(Capabilities::all());
+        engine.commits = answer;
+        let broker = engine.broker();
+        let mut bob = connect(&broker).await;
+        bob.subscribe("0", "/topic/a").await;
+        let (mut ann, job) = begin_with_ack(&broker).await;
+        // The error names the receipt of the COMMIT.
+        ann.expect_refusal(transaction(Command::Commit, "t"), code)
+            .await;
+        bob.expect_nothing().await;
+        assert_eq!(unacknowledged(&broker).await, 1, "{code}");
+        ann.ack(&job).await;
+        assert_eq!(unacknowledged(&broker).await, 0, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_still_completes_if_its_session_ends_meanwhile() {
+    let mut engine = Scripted::new(Capabilities::all());
+    let notify = Arc::new(Notify::new());
+    engine.commits = CommitAnswer::When(Arc::clone(&notify));
+    let broker = engine.broker();
+    let mut bob = connect(&broker).await;
+    bob.subscribe("0", "/topic/a").await;
+    let mut ann = connect(&broker).await;
+    begin(&mut ann, &["/topic/a"]).await;
+    ann.send(transaction(Command::Commit, "t")).await;
+    ann.expect_nothing().await;
+    ann.shutdown().await;
+    bob.expect_nothing().await;
+    notify.notify_one();
+    bob.expect_message("1").await;
+}
+
+/// Two engines without any data have the same address.
+#[tokio::test(start_paused = true)]
+async fn brokers_are_told_apart_even_if_their_engines_have_no_size() {
+    let brokers = [(); 2].map(|()| Broker::with_engine(open(), Empty).unwrap());
+    let service = tower::service_fn(move |request: Request| {
+        let [one, other] = &brokers;
+        let is_one = request.destination().as_str() == "/topic/a";
+        let mut broker = if is_one { one } else { other }.clone();
+        broker.call(request)
+    });
+    let mut client = connect_to(service, Arc::default()).await;
+    begin(&mut client, &["/topic/a", "/topic/b"]).await;
+    // Each transaction takes one message only.
+    client.receipt(transaction(Command::Commit, "t")).await;
+    begin(&mut client, &["/topic/a", "/topic/a"]).await;
+    client
+        .expect_refusal(transaction(Command::Commit, "t"), "queue-full")
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_in_memory_transaction_that_is_dropped_releases_its_room() {
+    let mut config = MemoryConfig::default();
+    config.queues.max_messages = 2;
+    let engine = Memory::new(config).unwrap();
+    let queue = Address::queue("a");
+    let publication = || Publication::new(Message::new("1"));
+    for _ in 0..3 {
+        let mut transaction = engine.begin();
+        for _ in 0..2 {
+            transaction.prepare(&queue, publication()).await.unwrap();
+        }
+        let full = transaction.prepare(&queue, publication()).await;
+        assert!(full.unwrap_err().to_string().starts_with("queue-full"));
+        assert!(engine.publish(&queue, publication()).await.is_err());
+    }
+    engine.publish(&queue, publication()).await.unwrap();
+}

@@ -1,0 +1,151 @@
+//! The destinations that a route matches, to compare them with the pattern of a subscription.
+
+use std::sync::LazyLock;
+use stomp_session::{Destination, DestinationSyntax, PrefixSyntax};
+
+/// The destinations that the pattern of a route matches, as a pattern of destinations.
+#[derive(Debug)]
+pub(crate) struct RoutePattern {
+    /// Matches at least what the route matches; `None` stands for everything.
+    matched: Option<Destination>,
+    /// Matches nothing else.
+    is_exact: bool,
+}
+
+/// The pattern of a route with nothing but a catch-all.
+const EVERYTHING: &str = "/*/>";
+
+static SYNTAX: LazyLock<DestinationSyntax> = LazyLock::new(|| {
+    DestinationSyntax::default().with_prefix("/", PrefixSyntax::default().with_patterns())
+});
+
+impl RoutePattern {
+    /// Rewrites `/a/{b}/{*rest}` as `/a/*/*/>`. A catch-all needs at least one segment, unlike `>`.
+    ///
+    /// `pattern` has its parameters in braces. A destination with wildcards starts with `/`, so a pattern without it
+    /// matters only if it is a catch-all.
+    pub(crate) fn new(pattern: &str) -> RoutePattern {
+        let path = pattern.strip_prefix('/').unwrap_or(pattern);
+        let mut is_exact = pattern.starts_with(['/', '{']);
+        let mut text = String::with_capacity(pattern.len() + 2);
+        for segment in path.split('/') {
+            text.push('/');
+            match Segment::from(segment) {
+                Segment::Literal => text.push_str(segment),
+                Segment::Parameter => text.push('*'),
+                Segment::CatchAll => text.push_str("*/>"),
+                Segment::Mixed => {
+                    text.push('*');
+                    is_exact = false;
+                }
+                Segment::Invalid => {
+                    text.push('>');
+                    is_exact = false;
+                    break;
+                }
+            }
+        }
+        RoutePattern {
+            matched: SYNTAX.parse(text).ok(),
+            is_exact,
+        }
+    }
+
+    /// Returns true if the route matches everything that `wanted` matches. In doubt, returns false.
+    pub(crate) fn contains(&self, wanted: &Destination) -> bool {
+        let matched = self.matched.as_ref().filter(|_| self.is_exact);
+        matched.is_some_and(|matched| matched.contains(wanted))
+    }
+
+    /// Returns true if the route matches something that `wanted` matches, and is more than a catch-all for everything,
+    /// over which each other route takes precedence. In doubt, returns true.
+    pub(crate) fn overlaps(&self, wanted: &Destination) -> bool {
+        let Some(matched) = &self.matched else {
+            return true;
+        };
+        let is_everything = self.is_exact && matched.canonical() == EVERYTHING;
+        !is_everything && matched.may_match(wanted)
+    }
+}
+
+/// A segment of a pattern, by what it matches.
+enum Segment {
+    Literal,
+    /// `{name}`
+    Parameter,
+    /// `{*name}`
+    CatchAll,
+    /// Literal text and a parameter, or a brace as literal text.
+    Mixed,
+    /// Literal text that is no segment of a destination with wildcards, or means something else there.
+    Invalid,
+}
+
+impl From<&str> for Segment {
+    fn from(segment: &str) -> Segment {
+        let name = segment
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'))
+            .filter(|name| !name.contains(['{', '}']));
+        match name {
+            Some(name) if name.starts_with('*') => Segment::CatchAll,
+            Some(_) => Segment::Parameter,
+            None if segment.contains(['{', '}']) => Segment::Mixed,
+            None if segment.is_empty() || segment.contains(char::is_control) => Segment::Invalid,
+            None if matches!(segment, "*" | ">" | "#") => Segment::Invalid,
+            None => Segment::Literal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(text: &str) -> Destination {
+        DestinationSyntax::default()
+            .with_prefix("/topic/", PrefixSyntax::dotted().with_patterns())
+            .parse(text)
+            .unwrap()
+    }
+
+    #[test]
+    fn routes_are_compared_with_the_patterns_of_this_table() {
+        for (route, pattern, contains, overlaps) in [
+            ("/topic/{*path}", "/topic/>", true, true),
+            ("/topic/{*path}", "/topic/*.a", true, true),
+            ("/topic/{name}", "/topic/*", true, true),
+            ("/topic/{name}", "/topic/>", false, true),
+            ("/topic/{name}", "/topic/*.*", false, false),
+            ("/topic/a/{name}", "/topic/*.b", false, true),
+            ("/topic/a/{name}", "/topic/b.*", false, false),
+            ("/topic/a/b", "/topic/a.*", false, true),
+            ("/topic/a", "/topic/a.>", false, true),
+            // The pattern matches `/topic/a` too, and the route does not.
+            ("/topic/a/{*rest}", "/topic/a.>", false, true),
+            ("/topic/a/{*rest}", "/topic/a.*", true, true),
+            ("/topic/a-{id}", "/topic/*", false, true),
+            ("/topic/{{a}}", "/topic/*", false, true),
+            ("/topic/{a}/{{b/c", "/topic/*.*.c", false, true),
+            ("/topic/*", "/topic/*", false, true),
+            ("/topic/a//b", "/topic/a.*", false, true),
+            ("/topic/a/", "/topic/b.*", false, false),
+            ("/topic/>/a", "/topic/a.*", false, true),
+            ("/{topic}/a", "/topic/*", false, true),
+            ("/other/{*path}", "/topic/>", false, false),
+            ("/{*all}", "/topic/>", true, false),
+            ("{*all}", "/topic/>", true, false),
+            ("topic/{*path}", "/topic/>", false, true),
+        ] {
+            let (route_pattern, pattern) = (RoutePattern::new(route), wanted(pattern));
+            assert_eq!(
+                (
+                    route_pattern.contains(&pattern),
+                    route_pattern.overlaps(&pattern)
+                ),
+                (contains, overlaps),
+                "{route} {pattern}"
+            );
+        }
+    }
+}
