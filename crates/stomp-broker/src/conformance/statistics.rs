@@ -1,0 +1,359 @@
+//! Statistics, for engines that count.
+
+use super::{
+    dead_letters::with_attempts,
+    run::{Run, expect_refusal, expired, expiring, wait_for_expiry},
+    test::{Outcome, Test, ensure, ensure_equal},
+};
+use crate::{Address, Capabilities, QueueSettings, Statistics};
+use std::time::Duration;
+use stomp_session::{BoxError, Settlement};
+
+pub(super) const TESTS: &[Test<Run>] = tests! {
+    "the statistics are empty, or count the messages and subscribers of topics", |_| true => topics;
+    "the statistics count the messages and consumers of queues", |it| it.queues => queues;
+    "the statistics count temporary queues, and messages to those that are gone",
+        |it| it.temporary_queues => temporary_queues;
+    "the statistics count messages that expired", |it| it.expiry => expiry;
+    "the statistics count dead letters, and messages that no queue took",
+        |it| can_administer(it) && it.dead_letters && it.delivery_attempts => dead_letters;
+    "the statistics count messages that were purged or deleted", can_administer => removed;
+    "the statistics count no message that was refused",
+        |it| can_administer(it) && it.queue_bounds => refused;
+    "the statistics count the messages of a transaction once it is committed",
+        |it| it.transactions => transactions;
+};
+
+fn can_administer(it: Capabilities) -> bool {
+    it.queues && it.administration
+}
+
+/// The counts of an engine when a test began.
+struct Baseline {
+    run: Run,
+    before: Statistics,
+}
+
+/// The counts of messages that a test causes.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    published: u64,
+    delivered: u64,
+    dead_lettered: u64,
+    expired: u64,
+    dropped: u64,
+}
+
+impl Baseline {
+    /// Reads the counts of an engine. `None` if it counts nothing, which is the default.
+    async fn read(run: &Run) -> Result<Option<Baseline>, BoxError> {
+        let topic = run.topic("probe");
+        let _subscriber = run.subscribe(&topic).await?;
+        let unknown = run.statistics().await?;
+        run.publish(&topic, "1").await?;
+        let counted = Counts {
+            published: 1,
+            delivered: 1,
+            ..Counts::default()
+        };
+        let baseline = Baseline {
+            run: run.clone(),
+            before: unknown,
+        };
+        let before = baseline.run.statistics().await?;
+        if before.published == 0 && before.destinations.is_empty() {
+            let is_empty = Counts::between(&Statistics::default(), &before) == Counts::default();
+            ensure(is_empty && before.temporary_queues == 0, || {
+                format!("the statistics are empty only in part: {before:?}")
+            })?;
+            return Ok(None);
+        }
+        baseline.expect(counted).await?;
+        let before = run.statistics().await?;
+        Ok(Some(Baseline { before, ..baseline }))
+    }
+
+    /// Waits until the engine has counted this since the baseline, and nothing more.
+    async fn expect(&self, expected: Counts) -> Outcome {
+        eventually(&self.run, |now| {
+            let found = Counts::between(&self.before, now);
+            ensure_equal("the counts", &found, &expected)
+        })
+        .await
+    }
+
+    /// Waits until a destination has these subscribers and counts of messages.
+    async fn expect_destination(
+        &self,
+        destination: &Address,
+        subscribers: usize,
+        published: u64,
+        [waiting, unacknowledged]: [usize; 2],
+    ) -> Outcome {
+        eventually(&self.run, |now| {
+            let found = now
+                .destinations
+                .iter()
+                .find(|it| it.destination == *destination);
+            let found = found.ok_or_else(|| format!("{destination} is missing: {now:?}"))?;
+            let is_equal = found.subscribers == subscribers
+                && found.published == published
+                && [found.waiting, found.unacknowledged] == [waiting, unacknowledged];
+            ensure(is_equal, || {
+                format!(
+                    "expected {subscribers} subscribers, {published} published, {waiting} waiting and {unacknowledged} \
+                     unacknowledged messages, but got {found:?}"
+                )
+            })
+        })
+        .await
+    }
+
+    /// Waits until a destination is not in the statistics.
+    async fn expect_no_destination(&self, destination: &Address) -> Outcome {
+        eventually(&self.run, |now| {
+            let mut known = now.destinations.iter();
+            ensure(known.all(|it| it.destination != *destination), || {
+                format!("{destination} has no subscribers, but is in the statistics")
+            })
+        })
+        .await
+    }
+
+    /// Waits until there are so many more temporary queues than at the baseline.
+    async fn expect_temporary_queues(&self, count: usize) -> Outcome {
+        eventually(&self.run, |now| {
+            let expected = self.before.temporary_queues + count;
+            ensure_equal("temporary queues", now.temporary_queues, expected)
+        })
+        .await
+    }
+}
+
+impl Counts {
+    fn between(before: &Statistics, now: &Statistics) -> Counts {
+        Counts {
+            published: now.published.wrapping_sub(before.published),
+            delivered: now.delivered.wrapping_sub(before.delivered),
+            dead_lettered: now.dead_lettered.wrapping_sub(before.dead_lettered),
+            expired: now.expired.wrapping_sub(before.expired),
+            dropped: now.dropped.wrapping_sub(before.dropped),
+        }
+    }
+}
+
+/// Waits until a check of the statistics succeeds: an engine may count a little later.
+async fn eventually(run: &Run, check: impl Fn(&Statistics) -> Outcome) -> Outcome {
+    for _ in 0..20 {
+        if check(&run.statistics().await?).is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    check(&run.statistics().await?)
+}
+
+async fn topics(run: Run) -> Outcome {
+    let Some(baseline) = Baseline::read(&run).await? else {
+        return Ok(());
+    };
+    let topic = run.topic("a");
+    run.publish(&topic, "before").await?;
+    baseline.expect_no_destination(&topic).await?;
+    let mut streams = [run.subscribe(&topic).await?, run.subscribe(&topic).await?];
+    run.publish_all(&topic, &["1", "2"]).await?;
+    for stream in &mut streams {
+        stream.expect_only(&["1", "2"]).await?;
+    }
+    baseline
+        .expect(Counts {
+            published: 3,
+            delivered: 4,
+            ..Counts::default()
+        })
+        .await?;
+    baseline.expect_destination(&topic, 2, 2, [0, 0]).await?;
+    let [stream, other] = streams;
+    drop(stream);
+    baseline.expect_destination(&topic, 1, 2, [0, 0]).await?;
+    drop(other);
+    baseline.expect_no_destination(&topic).await
+}
+
+async fn queues(run: Run) -> Outcome {
+    let Some(baseline) = Baseline::read(&run).await? else {
+        return Ok(());
+    };
+    let queue = run.queue("q");
+    run.publish_all(&queue, &["1", "2", "3"]).await?;
+    baseline.expect_destination(&queue, 0, 3, [3, 0]).await?;
+    let mut consumer = run.subscribe(&queue).await?;
+    let one = consumer.take("1").await?;
+    let two = consumer.take("2").await?;
+    baseline.expect_destination(&queue, 1, 3, [1, 2]).await?;
+    one.settle(Settlement::Acked);
+    two.settle(Settlement::Nacked);
+    baseline.expect_destination(&queue, 1, 3, [2, 0]).await?;
+    let counts = |delivered| Counts {
+        published: 3,
+        delivered,
+        ..Counts::default()
+    };
+    baseline.expect(counts(1)).await?;
+    consumer.expect_only(&["2", "3"]).await?;
+    baseline.expect_destination(&queue, 1, 3, [0, 0]).await?;
+    baseline.expect(counts(3)).await
+}
+
+async fn temporary_queues(run: Run) -> Outcome {
+    let Some(baseline) = Baseline::read(&run).await? else {
+        return Ok(());
+    };
+    let queue = run.temporary("t");
+    run.publish(&queue, "dropped").await?;
+    let mut consumers = [run.subscribe(&queue).await?, run.subscribe(&queue).await?];
+    run.publish(&queue, "1").await?;
+    let [consumer, _] = &mut consumers;
+    consumer.expect("1").await?;
+    baseline.expect_temporary_queues(1).await?;
+    baseline.expect_no_destination(&queue).await?;
+    baseline
+        .expect(Counts {
+            published: 2,
+            delivered: 1,
+            dropped: 1,
+            ..Counts::default()
+        })
+        .await?;
+    drop(consumers);
+    baseline.expect_temporary_queues(0).await
+}
+
+async fn expiry(run: Run) -> Outcome {
+    let Some(baseline) = Baseline::read(&run).await? else {
+        return Ok(());
+    };
+    let topic = run.topic("a");
+    let mut stream = run.subscribe(&topic).await?;
+    run.publish_as(&topic, expired(&topic, "expired")).await?;
+    stream.expect_none().await?;
+    let mut counts = Counts {
+        published: 1,
+        expired: 1,
+        ..Counts::default()
+    };
+    if run.capabilities().queues {
+        let queue = run.queue("q");
+        run.publish_as(&queue, expired(&queue, "expired")).await?;
+        run.publish_as(&queue, expiring(&queue, "expires")).await?;
+        wait_for_expiry().await;
+        run.subscribe(&queue).await?.expect_none().await?;
+        counts.published += 2;
+        counts.expired += 2;
+    }
+    baseline.expect(counts).await
+}
+
+async fn dead_letters(run: Run) -> Outcome {
+    let Some(baseline) = Baseline::read(&run).await? else {
+        return Ok(());
+    };
+    let (queue, dead) = (run.queue("q"), run.queue("dead"));
+    run.declare(&queue, with_attempts(1, Some(&dead))).await?;
+    run.publish(&queue, "1").await?;
+    let mut consumer = run.subscribe(&queue).await?;
+    consumer.take("1").await?.settle(Settlement::Nacked);
+    baseline.expect_destination(&dead, 0, 1, [1, 0]).await?;
+    let counts = |published, dropped| Counts {
+        published,
+        dead_lettered: 1,
+        dropped,
+        ..Counts::default()
+    };
+    baseline.expect(counts(1, 0)).await?;
+    run.declare(&queue, with_attempts(1, None)).await?;
+    run.publish(&queue, "2").await?;
+    consumer.take("2").await?.settle(Settlement::Nacked);
+    baseline.expect(counts(2, 1)).await?;
+    for queue in [&queue, &dead] {
+        run.delete(queue).await?;
+    }
+    Ok(())
+}
+
+async fn removed(run: Run) -> Outcome {
+    let Some(baseline) = Baseline::read(&run).await? else {
+        return Ok(());
+    };
+    let queue = run.queue("q");
+    let counts = |published, dropped| Counts {
+        published,
+        dropped,
+        ..Counts::default()
+    };
+    run.publish_all(&queue, &["1", "2"]).await?;
+    run.purge(&queue).await?;
+    baseline.expect(counts(2, 2)).await?;
+    run.publish_all(&queue, &["3", "4"]).await?;
+    let mut consumer = run.subscribe(&queue).await?;
+    let delivery = consumer.take("3").await?;
+    run.delete(&queue).await?;
+    delivery.settle(Settlement::Nacked);
+    baseline.expect(counts(4, 4)).await?;
+    drop(consumer);
+    baseline.expect_no_destination(&queue).await
+}
+
+async fn refused(run: Run) -> Outcome {
+    let Some(baseline) = Baseline::read(&run).await? else {
+        return Ok(());
+    };
+    let queue = run.queue("q");
+    run.declare(&queue, QueueSettings::default().max_messages(1))
+        .await?;
+    run.publish(&queue, "1").await?;
+    let refused = run.publish(&queue, "2").await;
+    expect_refusal("a message to a full queue", refused, "queue-full")?;
+    baseline
+        .expect(Counts {
+            published: 1,
+            ..Counts::default()
+        })
+        .await?;
+    run.delete(&queue).await.map(drop)
+}
+
+async fn transactions(run: Run) -> Outcome {
+    let Some(baseline) = Baseline::read(&run).await? else {
+        return Ok(());
+    };
+    let mut destinations = vec![run.topic("a")];
+    if run.capabilities().queues {
+        destinations.push(run.queue("q"));
+    }
+    let count = destinations.len() as u64;
+    let mut streams = Vec::new();
+    for to in &destinations {
+        streams.push(run.subscribe(to).await?);
+    }
+    for is_committed in [false, true] {
+        let mut transaction = run.begin();
+        for to in &destinations {
+            transaction.prepare(to, "1").await?;
+        }
+        baseline.expect(Counts::default()).await?;
+        if is_committed {
+            transaction.commit().await?;
+        }
+    }
+    for stream in &mut streams {
+        stream.expect_only(&["1"]).await?;
+    }
+    baseline
+        .expect(Counts {
+            published: count,
+            delivered: count,
+            ..Counts::default()
+        })
+        .await
+}
