@@ -99,7 +99,8 @@ pub trait Engine: Send + Sync + 'static {
         EngineFuture::ready(Ok::<_, stomp_session::BoxError>(Statistics::default()))
     }
 
-    /// The state of the engine, and its changes. The default is always [`Health::Up`].
+    /// The state of the engine, and its changes. The default is always [`Health::Up`]. An engine keeps the promise of
+    /// [`shutdown`](Engine::shutdown) only with a body of its own.
     fn health(&self) -> watch::Receiver<Health> {
         watch::channel(Health::Up).1
     }
@@ -158,8 +159,9 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// Ends all subscriptions, and completes when the engine has given back what it holds: an engine over an external
-    /// system, when its unsettled messages have returned there. From the call on, every other method fails with
-    /// `engine-unavailable`, and the [health](Engine::health) is [`Health::Down`]. A second call does nothing more.
+    /// system, when its unsettled messages have returned there. From the call on, all calls that publish, subscribe or
+    /// administer queues fail with `engine-unavailable`, and the [health](Engine::health) is [`Health::Down`]. A second
+    /// call does nothing more.
     ///
     /// Streams end after the messages that subscribers of topics already have in their mailboxes.
     fn shutdown(&self) -> EngineFuture<()>;

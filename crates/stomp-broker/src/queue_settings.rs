@@ -35,7 +35,8 @@ pub struct QueueSettings {
     pub max_delivery_attempts: u32,
     /// The queue for dead letters, as `/queue/NAME`. When it is full, its oldest messages are dropped. Without one,
     /// dead letters are dropped at once; so are messages that this queue would make dead letters itself, and those
-    /// that are dead letters already. Default: `/queue/dead-letters`.
+    /// that are dead letters already. A dead letter never expires, and loses the header `expires`. Default:
+    /// `/queue/dead-letters`.
     pub dead_letter_queue: Option<String>,
     /// The time after which a message without the header `expires` expires. Default: `None`, never.
     pub time_to_live: Option<Duration>,

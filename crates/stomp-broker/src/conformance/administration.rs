@@ -6,6 +6,7 @@ use super::{
     test::{Outcome, Test, ensure_equal},
 };
 use crate::{Capabilities, QueueSettings};
+use futures_util::future::join;
 use stomp_session::Settlement;
 
 pub(super) const TESTS: &[Test<Run>] = tests! {
@@ -119,7 +120,7 @@ async fn ended(run: Run) -> Outcome {
         tokio::time::sleep(super::receiver::SILENCE).await;
         run.delete(&queue).await
     };
-    let (ended, deleted) = tokio::join!(waiting.expect_end(), deleted);
+    let (ended, deleted) = join(waiting.expect_end(), deleted).await;
     deleted?;
     ended?;
     idle.expect_end().await?;

@@ -84,15 +84,27 @@ async fn room(run: Run) -> Outcome {
         .await?;
     run.publish_as(&queue, expired(&queue, "expired")).await?;
     run.publish_as(&queue, expiring(&queue, "expires")).await?;
+    // It needs no room either.
+    run.publish_as(&queue, expired(&queue, "expired")).await?;
     wait_for_expiry().await;
     run.publish(&queue, "1").await?;
     run.subscribe(&queue).await?.expect_only(&["1"]).await?;
+    run.delete(&queue).await?;
+    // The same with bytes.
+    run.declare(&queue, QueueSettings::default().max_bytes(2_000))
+        .await?;
+    let large = "x".repeat(1_500);
+    run.publish(&queue, "1").await?;
+    run.publish_as(&queue, expiring(&queue, &large)).await?;
+    wait_for_expiry().await;
+    run.publish(&queue, &large).await?;
+    run.expect_waiting(&queue, &["1", &large]).await?;
     run.delete(&queue).await.map(drop)
 }
 
 async fn time_to_live(run: Run) -> Outcome {
     let queue = run.queue("q");
-    let settings = QueueSettings::default().time_to_live(Some(Duration::from_secs(2)));
+    let settings = QueueSettings::default().time_to_live(Some(Duration::from_millis(2_300)));
     run.declare(&queue, settings).await?;
     run.publish(&queue, "expires").await?;
     run.publish_as(&queue, expiring_late(&queue, "1")).await?;

@@ -130,21 +130,23 @@ async fn turns(run: Run) -> Outcome {
 /// Publishes each message when the one before has been acknowledged, to consumers that always wait. Checks that each of
 /// them gets some.
 async fn one_at_a_time(run: &Run, queue: &Address, consumers: [Receiver; 2]) -> Outcome {
+    const MESSAGES: u32 = 10;
     let (sender, mut received) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
     for (index, mut consumer) in consumers.into_iter().enumerate() {
         let sender = sender.clone();
         tasks.spawn(async move {
-            while let Ok(delivery) = consumer.next().await {
-                delivery.settle(Settlement::Acked);
-                if sender.send(index).is_err() {
+            for _ in 0..MESSAGES {
+                let Ok(delivery) = consumer.next().await else {
                     return;
-                }
+                };
+                delivery.settle(Settlement::Acked);
+                let _ = sender.send(index);
             }
         });
     }
     let mut counts = [0; 2];
-    for number in 0..10 {
+    for number in 0..MESSAGES {
         tokio::time::sleep(Duration::from_millis(20)).await;
         run.publish(queue, &number.to_string()).await?;
         let index = bounded(async { received.recv().await.ok_or_else(|| "no message".into()) });
@@ -153,7 +155,7 @@ async fn one_at_a_time(run: &Run, queue: &Address, consumers: [Receiver; 2]) -> 
         }
     }
     ensure(counts.iter().all(|count| *count >= 3), || {
-        format!("of 10 messages the consumers got {counts:?}")
+        format!("of {MESSAGES} messages the consumers got {counts:?}")
     })
 }
 

@@ -85,18 +85,25 @@ async fn only_consumer(run: Run) -> Outcome {
 }
 
 async fn other_consumer(run: Run) -> Outcome {
-    let queue = run.queue("q");
-    let mut one = run.subscribe(&queue).await?;
-    run.publish(&queue, "1").await?;
-    let delivery = one.take("1").await?;
-    let mut two = run.subscribe(&queue).await?;
-    two.expect_none().await?;
-    delivery.settle(Settlement::Nacked);
-    // The consumer that refused it polls first, and still gets nothing.
-    one.expect_none().await?;
-    two.expect_marked("1", true).await?;
-    one.expect_none().await?;
-    two.expect_none().await
+    for waits_first in [true, false] {
+        let queue = run.queue("q");
+        let mut one = run.subscribe(&queue).await?;
+        run.publish(&queue, "1").await?;
+        let delivery = one.take("1").await?;
+        if waits_first {
+            // It waits for its next message, and has done so for longer than the other.
+            one.expect_none().await?;
+        }
+        let mut two = run.subscribe(&queue).await?;
+        two.expect_none().await?;
+        delivery.settle(Settlement::Nacked);
+        // The consumer that refused it polls first, and still gets nothing.
+        one.expect_none().await?;
+        two.expect_marked("1", true).await?;
+        one.expect_none().await?;
+        two.expect_none().await?;
+    }
+    Ok(())
 }
 
 async fn before_later(run: Run) -> Outcome {

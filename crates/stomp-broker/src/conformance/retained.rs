@@ -6,6 +6,7 @@ use super::{
     test::{Outcome, Test, ensure, ensure_equal},
 };
 use crate::{Address, Publication, Retain};
+use futures_util::future::join;
 use stomp_session::Message;
 
 pub(super) const TESTS: &[Test<Run>] = tests! {
@@ -177,7 +178,7 @@ async fn exactly_once(run: Run) -> Outcome {
             Ok(())
         }
     };
-    let (publisher, subscribers) = tokio::join!(together([publisher]), together(subscribers));
+    let (publisher, subscribers) = join(together([publisher]), together(subscribers)).await;
     publisher?;
     subscribers?;
     forget(&run, &[topic]).await

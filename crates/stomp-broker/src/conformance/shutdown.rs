@@ -6,6 +6,7 @@ use super::{
     test::{Outcome, Test, ensure},
 };
 use crate::{Address, Health, QueueSettings, Retain, SubscribeRequest};
+use futures_util::future::join;
 use stomp_session::{BoxError, Settlement};
 
 pub(super) const TESTS: &[Test<Run>] = tests! {
@@ -40,7 +41,7 @@ async fn shutdown(run: Run) -> Outcome {
         run.shut_down().await?;
         run.shut_down().await
     };
-    let (ended, down) = tokio::join!(waiting_subscriber.expect_end(), down);
+    let (ended, down) = join(waiting_subscriber.expect_end(), down).await;
     down?;
     ended?;
     let is_down = matches!(&*health.borrow_and_update(), Health::Down { .. });

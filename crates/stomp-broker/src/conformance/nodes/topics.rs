@@ -8,6 +8,7 @@ use crate::{
         test::{Outcome, Test, ensure_equal},
     },
 };
+use futures_util::future::join;
 
 pub(in crate::conformance) const TOPICS: &[Test<Pair>] = tests! {
     "a message reaches the subscribers of both nodes once and in order", |_| true => both;
@@ -200,7 +201,7 @@ async fn exactly_once(pair: Pair) -> Outcome {
             Ok(())
         }
     };
-    let (publisher, subscribers) = tokio::join!(together([publisher]), together(subscribers));
+    let (publisher, subscribers) = join(together([publisher]), together(subscribers)).await;
     publisher?;
     subscribers?;
     pair.one.retain(&topic, "removed", Retain::Remove).await
