@@ -14,7 +14,10 @@ pub(super) const TESTS: &[Test<Run>] = tests! {
         |it| can_administer(it) && it.queue_bounds => declared;
     "settings that are impossible are refused", can_administer => impossible;
     "purging removes the messages that wait, and no others", can_administer => purged;
+    "purged messages leave room for others", |it| can_administer(it) && it.queue_bounds => purged_room;
     "a deleted queue loses its messages, and is created again by the next", can_administer => deleted;
+    "a transaction that is committed after its queue was deleted creates the queue again",
+        |it| can_administer(it) && it.transactions => deleted_in_transaction;
     "deliveries of a deleted queue do not return", can_administer => returned;
     "deleting a queue ends the streams of its consumers", can_administer => ended;
     "a deleted queue loses its settings", |it| can_administer(it) && it.queue_bounds => lost_settings;
@@ -82,6 +85,22 @@ async fn purged(run: Run) -> Outcome {
     ensure_equal("the number", run.purge(&other).await?, 0)
 }
 
+async fn purged_room(run: Run) -> Outcome {
+    let queue = run.queue("q");
+    let settings = QueueSettings::default().max_messages(2).max_bytes(2_000);
+    run.declare(&queue, settings).await?;
+    let large = "x".repeat(1_500);
+    run.publish_all(&queue, &["1", &large]).await?;
+    let mut consumer = run.subscribe(&queue).await?;
+    let delivery = consumer.take("1").await?;
+    ensure_equal("the number", run.purge(&queue).await?, 1)?;
+    run.publish(&queue, &large).await?;
+    expect_full(&run, &queue).await?;
+    delivery.settle(Settlement::Acked);
+    consumer.expect_only(&[&large]).await?;
+    run.delete(&queue).await.map(drop)
+}
+
 async fn deleted(run: Run) -> Outcome {
     let queue = run.queue("q");
     run.publish_all(&queue, &["1", "2", "3"]).await?;
@@ -92,6 +111,17 @@ async fn deleted(run: Run) -> Outcome {
     run.publish(&queue, "4").await?;
     run.expect_waiting(&queue, &["4"]).await?;
     run.subscribe(&queue).await?.expect_only(&["4"]).await
+}
+
+async fn deleted_in_transaction(run: Run) -> Outcome {
+    let queue = run.queue("q");
+    let mut transaction = run.begin();
+    transaction.prepare(&queue, "1").await?;
+    run.delete(&queue).await?;
+    transaction.prepare(&queue, "2").await?;
+    transaction.commit().await?;
+    run.expect_waiting(&queue, &["1", "2"]).await?;
+    run.subscribe(&queue).await?.expect_only(&["1", "2"]).await
 }
 
 async fn returned(run: Run) -> Outcome {

@@ -114,6 +114,8 @@ async fn pattern(run: Run) -> Outcome {
     };
     let (pattern, topic) = (run.topic("a.*"), run.topic("a.b"));
     let stream = run.subscribe(&pattern).await?;
+    let expected = vec![subscribed(&pattern, None)];
+    ensure_equal("the events", read(&mut events, &pattern).await, expected)?;
     run.publish(&topic, "1").await?;
     let expected = vec![published(&topic), delivered(&topic, 1)];
     ensure_equal("the events", read(&mut events, &topic).await, expected)?;

@@ -4,7 +4,7 @@ use super::test::{Outcome, ensure_equal};
 use futures_util::StreamExt;
 use std::{future::Future, time::Duration};
 use stomp_session::{BoxError, Delivery, MessageStream, Settlement};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// The longest time that an engine may take for a call or a message.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,9 +16,18 @@ pub(super) const SILENCE: Duration = Duration::from_millis(200);
 pub(super) async fn bounded<T>(
     call: impl Future<Output = Result<T, BoxError>>,
 ) -> Result<T, BoxError> {
-    timeout(TIMEOUT, call)
+    in_time(call)
         .await
-        .map_err(|_| format!("a call took longer than {TIMEOUT:?}"))?
+        .unwrap_or_else(|| Err(format!("a call took longer than {TIMEOUT:?}").into()))
+}
+
+/// Awaits a future. `None` if it takes too long.
+///
+/// A timeout polls the future once more when it is over. Being ready only then is too late: nothing has woken the task.
+async fn in_time<T>(future: impl Future<Output = T>) -> Option<T> {
+    let start = Instant::now();
+    let output = timeout(TIMEOUT, future).await.ok()?;
+    (start.elapsed() < TIMEOUT).then_some(output)
 }
 
 /// A subscription of a test. Dropping it ends the subscription.
@@ -36,9 +45,9 @@ impl Receiver {
     /// Waits for the next item: a delivery, an error, or the end of the stream.
     async fn next_item(&mut self) -> Result<Option<Result<Delivery, BoxError>>, BoxError> {
         let name = &self.name;
-        timeout(TIMEOUT, self.stream.next())
+        in_time(self.stream.next())
             .await
-            .map_err(|_| format!("no message for {name} arrived within {TIMEOUT:?}").into())
+            .ok_or_else(|| format!("nothing arrived for {name} within {TIMEOUT:?}").into())
     }
 
     /// Waits for the next delivery. The caller settles it.
