@@ -106,7 +106,7 @@ async fn patterns(run: Run) -> Outcome {
 
 async fn users(run: Run) -> Outcome {
     let (broker, ann) = (broker(&run)?, Principal::new("ann"));
-    let sent = bounded(broker.send_to_user(&ann, &run.path("a"), "1")).await;
+    let sent = bounded(broker.send_to_user(&ann, run.path("a"), "1")).await;
     refused("a message to a principal", sent)
 }
 
