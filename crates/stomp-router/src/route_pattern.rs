@@ -35,7 +35,7 @@ impl RoutePattern {
                 Segment::Parameter => text.push('*'),
                 Segment::CatchAll => text.push_str("*/>"),
                 Segment::Mixed => {
-                    text.push('*');
+                    text.push_str(if segment.contains("{*") { "*/>" } else { "*" });
                     is_exact = false;
                 }
                 Segment::Invalid => {

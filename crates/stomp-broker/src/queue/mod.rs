@@ -44,6 +44,8 @@ struct State {
     unacknowledged: usize,
     /// The number of messages that have room, but are not yet published.
     reserved: usize,
+    /// The bytes of these.
+    reserved_bytes: usize,
     /// The bytes of all messages in `backlog`, `unacknowledged` and `reserved`.
     bytes: usize,
     next_position: u64,
@@ -74,6 +76,7 @@ impl Queue {
             dispatcher: Dispatcher::default(),
             unacknowledged: 0,
             reserved: 0,
+            reserved_bytes: 0,
             bytes: 0,
             next_position: 0,
             last_activity: Instant::now(),
@@ -115,12 +118,14 @@ impl State {
     /// Takes room for one more message, whether there is any or not.
     fn claim(&mut self, bytes: usize) {
         self.reserved += 1;
+        self.reserved_bytes += bytes;
         self.bytes += bytes;
     }
 
     /// Releases reserved room that is not needed.
     fn cancel_reservation(&mut self, reserved: &ReservedBytes) {
         self.reserved -= 1;
+        self.reserved_bytes -= reserved.bytes;
         self.bytes -= reserved.bytes;
         self.last_activity = Instant::now();
     }
@@ -128,18 +133,27 @@ impl State {
     /// Appends a message, which has reserved room. If the queue is too full then, evicts the oldest messages.
     fn push(&mut self, message: QueuedMessage, deferred: &mut Deferred) {
         self.reserved -= 1;
+        self.reserved_bytes -= message.reserved.bytes;
         let position = self.next_position;
         self.next_position += 1;
         self.last_activity = Instant::now();
         self.backlog.insert(position, message);
         self.dispatcher.notify_one(None, &mut deferred.wakers);
-        while self.backlog.len() > 1 && self.is_full(0, 0) {
+        while self.backlog.len() > 1 && self.is_over() {
             let Some((_, oldest)) = self.backlog.take_first(|_| true) else {
                 return;
             };
             self.bytes -= oldest.reserved.bytes;
             deferred.dead_letters.push((oldest, "overflow"));
         }
+    }
+
+    /// Returns true if published messages exceed the limits of a queue that drops the oldest. Reservations do not count:
+    /// they may never be published.
+    fn is_over(&self) -> bool {
+        self.policy.overflow == QueueOverflow::DropOldest
+            && (self.backlog.len() + self.unacknowledged > self.policy.max_messages
+                || self.bytes - self.reserved_bytes > self.policy.max_bytes)
     }
 
     /// Returns true if the queue cannot hold so many more messages and bytes. An empty queue accepts any one message.
