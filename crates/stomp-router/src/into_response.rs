@@ -35,12 +35,12 @@ pub trait IntoSendResponse: Sized {
     /// The parts of the request that the conversion needs: `()` for every type except replies.
     type Context: Send + 'static;
 
-    /// Extracts the context from the request, before the handler is called.
+    /// Extracts the [`Context`](IntoSendResponse::Context) from the request, before the handler is called.
     ///
     /// # Errors
     ///
-    /// Returns the error that the client gets if a part is missing. In this case the handler is not called, because its
-    /// reply could not be sent.
+    /// Returns an error if the request lacks a part. The client gets this error, and the handler is not called, because
+    /// its reply could not be sent.
     fn context(request: &Request) -> Result<Self::Context, ClientError>;
 
     /// Converts the value into the service's response.
@@ -83,7 +83,7 @@ impl IntoConnectResponse for Connected {
     }
 }
 
-/// Implements a trait for `()` and for results.
+/// Implements response traits for `()` and for `Result`.
 macro_rules! unit_and_result {
     ($($trait:ident),*) => {$(
         impl $trait for () {
@@ -126,7 +126,7 @@ impl<T: IntoSendResponse, E: Into<BoxError>> IntoSendResponse for Result<T, E> {
     }
 }
 
-/// Sends one message, then ends the subscription.
+/// Creates a response that sends one message and then ends the subscription.
 fn single_message(message: impl IntoMessage) -> Result<Response, BoxError> {
     Ok(Response::observe(stream::iter([message.into_message()?])))
 }
@@ -155,13 +155,13 @@ impl IntoSubscribeResponse for Bytes {
     }
 }
 
-/// The functions that convert the output of handlers of one command. One is called before the handler, the other after
-/// it.
+/// Two functions that convert a handler's output into a response. `context` is called before the handler, and `convert`
+/// after it.
 #[derive(Debug)]
 pub struct ResponseConverter<T, C> {
-    /// Extracts the context that `convert` needs from the request, before the handler is called.
+    /// Extracts the parts of the request that `convert` needs.
     pub(crate) context: fn(&Request) -> Result<C, ClientError>,
-    /// Converts the handler's output into a response.
+    /// Converts the handler's output into a response. Its second argument is the result of `context`.
     pub(crate) convert: fn(T, C) -> Result<Response, BoxError>,
 }
 

@@ -6,8 +6,8 @@ use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 
 /// Maps an error of a handler or layer to the error that the client gets.
 ///
-/// This function is the session's `Config::error_mapper` for services with tower layers. It follows the chain of the
-/// error's sources, and the first error that it finds in this table decides:
+/// Set it as the session's `Config::error_mapper` if the service has tower layers. It follows the chain of the error's
+/// sources, and the first error that it finds in this table decides:
 ///
 /// | error | code |
 /// |---|---|
@@ -18,7 +18,7 @@ use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 /// | [`NotSubscribed`] | `not-subscribed` |
 /// | any other error, or a panic | `internal-error`; the error itself is only logged |
 ///
-/// An application with its own error types sets another function, which may call this one for all other errors.
+/// An application with its own error types can set its own function, and call this one for all other errors.
 #[must_use]
 pub fn map_error(error: &(dyn Error + 'static)) -> ClientError {
     let mut next = Some(error);

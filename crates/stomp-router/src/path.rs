@@ -93,7 +93,7 @@ impl<T> PatternTree<T> {
         Some(Params::new(Arc::clone(pattern), places))
     }
 
-    /// All patterns, by their index.
+    /// All patterns, in the order of their indices.
     pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
         self.entries.iter().map(|entry| &*entry.pattern)
     }

@@ -13,9 +13,9 @@ use tower::{Layer, Service, ServiceExt};
 
 /// A handler, possibly wrapped in layers. This is the service that the layers of a route wrap.
 ///
-/// A route is always ready: it is shared by all sessions and cloned for each call, and the call waits until its layers
-/// are ready. A load-shedding layer can therefore not see that a limit around the same route is exhausted, unless both
-/// are in one `ServiceBuilder`.
+/// A route is always ready: all sessions share it, each call clones it, and the call waits until its layers are ready.
+/// So a load-shedding layer does not see that a limit inside it is exhausted, unless both layers are in one
+/// `ServiceBuilder`.
 #[derive(Clone)]
 pub struct Route {
     endpoint: Arc<dyn Endpoint>,

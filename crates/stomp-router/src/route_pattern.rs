@@ -3,16 +3,16 @@
 use std::sync::LazyLock;
 use stomp_session::{Destination, DestinationSyntax, PrefixSyntax};
 
-/// The destinations that the pattern of a route matches, as a pattern of destinations.
+/// The pattern of a route, rewritten as a destination with wildcards, to compare it with a subscription.
 #[derive(Debug)]
 pub(crate) struct RoutePattern {
-    /// Matches at least what the route matches; `None` stands for everything.
+    /// Matches everything that the route matches, and perhaps more. `None` matches everything.
     matched: Option<Destination>,
-    /// Matches nothing else.
+    /// True if `matched` matches nothing that the route does not match.
     is_exact: bool,
 }
 
-/// The pattern of a route with nothing but a catch-all.
+/// The rewritten pattern of a route that is nothing but a catch-all, such as `/{*all}`.
 const EVERYTHING: &str = "/*/>";
 
 static SYNTAX: LazyLock<DestinationSyntax> = LazyLock::new(|| {
@@ -22,8 +22,8 @@ static SYNTAX: LazyLock<DestinationSyntax> = LazyLock::new(|| {
 impl RoutePattern {
     /// Rewrites `/a/{b}/{*rest}` as `/a/*/*/>`. A catch-all needs at least one segment, unlike `>`.
     ///
-    /// `pattern` has its parameters in braces. A destination with wildcards starts with `/`, so a pattern without it
-    /// matters only if it is a catch-all.
+    /// `pattern` has its parameters in braces. A destination with wildcards starts with `/`. Of the patterns that do
+    /// not start with `/`, only a catch-all can match it.
     pub(crate) fn new(pattern: &str) -> RoutePattern {
         let path = pattern.strip_prefix('/').unwrap_or(pattern);
         let mut is_exact = pattern.starts_with(['/', '{']);
@@ -57,8 +57,8 @@ impl RoutePattern {
         matched.is_some_and(|matched| matched.contains(wanted))
     }
 
-    /// Returns true if the route matches something that `wanted` matches, and is more than a catch-all for everything,
-    /// over which each other route takes precedence. In doubt, returns true.
+    /// Returns true if the route and `wanted` both match some destination. In doubt, returns true. A route that is
+    /// nothing but a catch-all never overlaps, because every other route takes precedence over it.
     pub(crate) fn overlaps(&self, wanted: &Destination) -> bool {
         let Some(matched) = &self.matched else {
             return true;
@@ -68,7 +68,7 @@ impl RoutePattern {
     }
 }
 
-/// A segment of a pattern, by what it matches.
+/// Kind of a segment in the pattern of a route.
 enum Segment {
     Literal,
     /// `{name}`
@@ -77,7 +77,8 @@ enum Segment {
     CatchAll,
     /// Literal text and a parameter, or a brace as literal text.
     Mixed,
-    /// Literal text that is no segment of a destination with wildcards, or means something else there.
+    /// Literal text that cannot be a literal segment of a destination with wildcards: it is empty or a wildcard there,
+    /// or has a control character.
     Invalid,
 }
 

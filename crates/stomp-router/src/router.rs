@@ -37,10 +37,11 @@ use tower::Layer;
 ///
 /// # Subscriptions to patterns
 ///
-/// Where the session's syntax has wildcards, one `SUBSCRIBE` can match many destinations, like `/topic/*`. It reaches its
-/// route only if that route is responsible for all of them: the route matches them all, and no other route for `SUBSCRIBE`
-/// matches any of them. A route that is nothing but a catch-all (`{*all}`) does not count as another. Otherwise the client
-/// gets the error `forbidden`, because the other route's policies and handler may refuse what the pattern would deliver.
+/// Where the session's syntax has wildcards, one `SUBSCRIBE` can match many destinations, like `/topic/*`. It reaches
+/// the route that matches its text only if that route is responsible for all these destinations: it matches all of
+/// them, and no other route for `SUBSCRIBE` matches any of them. A route that is nothing but a catch-all (`{*all}`)
+/// does not count as another route. Otherwise the client gets the error `forbidden`, because the other route's policies
+/// and handler may refuse what the pattern would deliver.
 ///
 /// # Requests without a handler
 ///
@@ -163,10 +164,10 @@ impl<S: Clone + Send + 'static> Router<S> {
 
     /// Adds the routes of another router below a prefix.
     ///
-    /// The prefix may have parameters. Prefix and pattern are joined with exactly one `/`; the empty pattern becomes the
-    /// prefix itself. Handlers see the whole destination. The other router's fallback gets the requests below the prefix
-    /// that no route matches. Its connect and disconnect handlers are added without the prefix, as they have no
-    /// destination.
+    /// The prefix may have parameters. Prefix and pattern are joined with exactly one `/`; the empty pattern becomes
+    /// the prefix itself. Handlers see the whole destination. The other router's fallback gets the requests to the
+    /// prefix, and below it, that no route matches. Its connect and disconnect handlers are added without the prefix,
+    /// as they have no destination.
     pub fn nest(self, prefix: &str, router: Router<S>) -> Router<S> {
         let nested = router.map_entries(|mut entry| {
             if !matches!(
@@ -180,19 +181,20 @@ impl<S: Clone + Send + 'static> Router<S> {
         self.merge(nested)
     }
 
-    /// Adds the routes of another router.
+    /// Adds the routes of another router, and its syntax of destinations. If that router requires policies, so does
+    /// this one.
     pub fn merge(mut self, router: Router<S>) -> Router<S> {
         self.entries.extend(router.entries);
         self.needs_policies |= router.needs_policies;
         self.destinations(router.destinations)
     }
 
-    /// Adds a syntax by which sessions must parse destinations, because some routes depend on it. For a prefix that has
-    /// one already, the new one replaces it.
+    /// Adds a syntax by which sessions must parse destinations, because some routes depend on it. If a prefix has a
+    /// syntax already, the new one replaces it.
     ///
-    /// It goes with the routes into other routers. Its prefixes are those of whole destinations: [`nest`](Router::nest)
-    /// does not change them. The session's [`Config::destinations`](stomp_session::Config::destinations) must contain
-    /// [`Routes::destinations`].
+    /// [`nest`](Router::nest) and [`merge`](Router::merge) add this syntax to the other router, together with the
+    /// routes. Its prefixes apply to whole destinations: `nest` does not change them. The session's
+    /// [`Config::destinations`](stomp_session::Config::destinations) must contain [`Routes::destinations`].
     pub fn destinations(mut self, syntax: DestinationSyntax) -> Router<S> {
         self.destinations = self.destinations.merge(&syntax);
         self

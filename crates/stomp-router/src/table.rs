@@ -20,11 +20,11 @@ pub(crate) struct Table {
     /// Fallbacks of nested routers, by prefix.
     nested_fallbacks: PatternTree<Entry>,
     fallback: Option<Entry>,
-    /// Made for the first subscription to a pattern.
+    /// The destinations that the routes match. Computed for the first subscription to a pattern.
     matched: OnceLock<Matched>,
 }
 
-/// The destinations that the routes for `SUBSCRIBE` match, by the index of their pattern.
+/// The destinations that routes for `SUBSCRIBE` and nested fallbacks match, by the index of their pattern.
 struct Matched {
     subscribe: Vec<RoutePattern>,
     nested_fallbacks: Vec<RoutePattern>,
@@ -106,12 +106,12 @@ impl Table {
         entry.map(|entry| &entry.route)
     }
 
-    /// Returns true if all destinations that the pattern of a `SUBSCRIBE` matches belong to the route that
-    /// [`route`](Table::route) returns for it: a subscription to one of them would reach the same route. In doubt,
-    /// returns false.
+    /// Returns true if a subscription to any of the destinations that a pattern matches would reach the same route.
+    /// `request` is a `SUBSCRIBE` to that pattern, and [`route`](Table::route) returns its route. In doubt, returns
+    /// false.
     ///
-    /// Otherwise the subscription would get messages past the other route, whose layers and handler decide who may have
-    /// them.
+    /// Otherwise, the subscription would bypass the layers and the handler of another route, which decide who may have
+    /// the messages.
     pub(crate) fn is_sole_route(&self, request: &Request) -> bool {
         let (wanted, found) = (request.destination(), request.params().pattern());
         let Matched {

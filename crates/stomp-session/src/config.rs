@@ -23,8 +23,8 @@ use stomp_frame::{HeartBeat, InvalidConfig, Limits};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Syntax by which the session parses the destination of each `SEND` and `SUBSCRIBE`. A destination that it refuses
-    /// is answered with the application error `bad-destination`. Default: every text is a literal destination. A
+    /// Syntax by which the session parses the destination of each `SEND` and `SUBSCRIBE`. A destination that is invalid
+    /// in this syntax gets the application error `bad-destination`. Default: every text is a literal destination. A
     /// `webstomp::App` adds the syntax of its broker.
     pub destinations: DestinationSyntax,
     /// Limits of the frames that a connected peer sends. Default: [`Limits::default`].
@@ -35,13 +35,14 @@ pub struct Config {
     /// Maximum active subscriptions, and maximum ended ones whose ids the session remembers. A further `SUBSCRIBE` gets
     /// the error `too-many-subscriptions`. 0 allows none. Default: 256.
     pub max_subscriptions: usize,
-    /// Maximum frames that are read ahead while a request is being handled. Then reading pauses. Default: 32.
+    /// Maximum frames that are read ahead while a request is being handled. At this number, reading pauses. Default:
+    /// 32.
     pub max_inbox_frames: usize,
     /// Maximum bytes of frames that are read ahead while a request is being handled. The frame that exceeds the bound
     /// is still accepted; then reading pauses. Default: 256 KiB.
     pub max_inbox_bytes: usize,
-    /// Maximum unacknowledged messages of one subscription. Then its streams pause. A client can ask for fewer with the
-    /// header `prefetch-count` of `SUBSCRIBE`. Default: 256.
+    /// Maximum unacknowledged messages of one subscription. At this number, its streams pause. A client can ask for
+    /// fewer with the header `prefetch-count` of `SUBSCRIBE`. Default: 256.
     pub max_unacked_messages: usize,
     /// Maximum bytes of unacknowledged messages of all subscriptions. The message that exceeds the bound is still sent;
     /// then the streams of all subscriptions with acknowledgments pause. Default: 1 MiB.
@@ -56,23 +57,24 @@ pub struct Config {
     /// Maximum bytes that wait to be sent to the peer. The frame that exceeds the bound is still accepted; then the
     /// streams and reading pause. Default: 512 KiB.
     pub max_outbound_bytes: usize,
-    /// Maximum frames that wait to be sent to the peer. Then the streams and reading pause. Default: 1,024.
+    /// Maximum frames that wait to be sent to the peer. At this number, the streams and reading pause. Default: 1,024.
     pub max_outbound_frames: usize,
-    /// Maximum time for which the peer reads nothing while output waits. Then the connection is aborted. Default: 10 s.
+    /// Maximum time for which the peer reads nothing while output waits. After it, the connection is aborted. Default:
+    /// 10 s.
     pub write_timeout: Duration,
     /// Bounds of the messages that [`Session::message`](crate::Session::message) queues. Default: 256 messages,
     /// 256 KiB.
     pub mailbox: MailboxConfig,
-    /// Maximum bytes queued in all mailboxes that the session reads, including those of topics. Above it, every mailbox
-    /// that is not empty counts as full. Default: 1 MiB.
+    /// Maximum bytes queued in all mailboxes that the session reads, including those of topics. At this number, every
+    /// mailbox that is not empty counts as full. Default: 1 MiB.
     pub max_total_mailbox_bytes: usize,
-    /// Maximum time until `CONNECT` has arrived completely. Then the peer gets `connect-timeout`. Default: 10 s.
+    /// Maximum time until `CONNECT` has arrived completely. After it, the peer gets `connect-timeout`. Default: 10 s.
     pub connect_timeout: Duration,
-    /// Maximum time from the first byte of a frame to its last. Then the peer gets `frame-timeout`. Default: 30 s.
+    /// Maximum time from the first byte of a frame to its last. After it, the peer gets `frame-timeout`. Default: 30 s.
     pub frame_timeout: Duration,
-    /// Maximum time until the service is ready for a request, and again from the call to its answer. Then the peer gets
-    /// `overloaded`, or `timeout`. The futures of [`Staging::on_commit`](crate::Staging::on_commit) have this time too,
-    /// together. Default: 60 s.
+    /// Maximum time until the service is ready for a request, and again from the call until it answers. The peer gets
+    /// `overloaded` in the first case and `timeout` in the second. All futures of a transaction together have the same
+    /// time, see [`Staging::on_commit`](crate::Staging::on_commit). Default: 60 s.
     pub handler_timeout: Duration,
     /// Maximum time for which a closing session waits for the peer to read the last frame and to close. Default: 1 s.
     pub linger_timeout: Duration,
@@ -80,9 +82,10 @@ pub struct Config {
     /// it expects them. If the peer asks for a larger interval, that one applies; 0 offers none. Default: 1,000 in both
     /// directions.
     pub heart_beat: HeartBeat,
-    /// Interval of the WebSocket pings for a silent peer that has promised no heart-beats. Default: 25 s.
+    /// Time of silence after which a peer that has promised no heart-beats gets a WebSocket ping. Default: 25 s.
     pub ping_interval: Duration,
-    /// Maximum time until a ping is answered. Then the peer gets `heart-beat-timeout`. Default: 10 s.
+    /// Maximum time until the peer sends something after a ping. After it, the peer gets `heart-beat-timeout`. Default:
+    /// 10 s.
     pub ping_timeout: Duration,
     /// Registry of the connected sessions. Default: a new one.
     pub sessions: Sessions,
@@ -271,7 +274,8 @@ impl Config {
     }
 }
 
-/// Effect of an application error on the session. Such an error is a failed handler or a refused subscription.
+/// Effect of an application error on the session: for example a failed handler, a failed stream or an invalid
+/// destination.
 ///
 /// Violations of the protocol always close the session, and so does a refused `CONNECT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

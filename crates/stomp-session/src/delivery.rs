@@ -41,7 +41,7 @@ pub struct Delivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Gap {
-    /// So many messages were dropped. The header is `dropped-messages`, with the number.
+    /// This number of messages was dropped. The header is `dropped-messages`, with the number.
     Dropped(u64),
     /// Any number of messages may be missing, perhaps none: for example after a connection to another server was lost.
     /// The header is `gap:unknown`.
@@ -93,8 +93,8 @@ impl Delivery {
         self
     }
 
-    /// Sets the callback for the outcome. It is called exactly once: when the peer acknowledges or refuses the message,
-    /// when the subscription ends, or when the delivery is dropped.
+    /// Sets the callback for the outcome. It is called exactly once: when the message is sent with `ack:auto`, when the
+    /// peer acknowledges or refuses it, when the subscription ends, or when the delivery is dropped.
     ///
     /// It usually runs on the task of the session, so it must not block. Its panics are caught.
     pub fn on_settled(mut self, callback: impl FnOnce(Settlement) + Send + 'static) -> Delivery {
@@ -105,7 +105,7 @@ impl Delivery {
         self
     }
 
-    /// Settles the delivery. Consumers other than sessions use this.
+    /// Calls the callback with this outcome. Consumers other than sessions use this method.
     pub fn settle(self, settlement: Settlement) {
         self.on_settled.call(settlement);
     }

@@ -12,10 +12,9 @@ pub enum DisconnectReason {
     Lost,
     /// The peer violated the protocol or exceeded a limit.
     Fault,
-    /// The peer was silent for too long, or did not read what it was sent.
+    /// The peer was silent for too long, sent a frame too slowly, or did not read what it was sent in time.
     Timeout,
-    /// An error of the application closed the session: it refused `CONNECT`, its service was too busy, or it returned
-    /// any error under [`AppErrors::Close`](crate::AppErrors::Close).
+    /// An error of the application closed the session, under [`AppErrors::Close`](crate::AppErrors::Close).
     Error,
     /// The credentials of the peer expired, see [`Session::expires_at`](crate::Session::expires_at).
     Expired,

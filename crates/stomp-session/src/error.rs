@@ -4,13 +4,13 @@ use crate::destination::InvalidDestination;
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 use thiserror::Error;
 
-/// Error of a service, of any type.
+/// Any error of a service.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Error that is shown to the client: a code for programs, and a text for people.
 ///
-/// It becomes an `ERROR` frame with the code as its `message` header and the text as its body. Any other error becomes
-/// `internal-error` and is logged.
+/// It becomes an `ERROR` frame with the code as its `message` header and the text as its body. By default, an error of
+/// another type becomes `internal-error` and is logged.
 ///
 /// ```
 /// use stomp_session::ClientError;
@@ -63,8 +63,8 @@ impl ClientError {
     }
 
     /// Maps the error of a service: returns the first `ClientError` in its chain of sources, where an
-    /// [`InvalidDestination`] counts as one. If there is none, logs the error and returns [`ClientError::internal`]. The
-    /// default of [`Config::error_mapper`](crate::Config::error_mapper).
+    /// [`InvalidDestination`] counts as one. If there is none, logs the error and returns [`ClientError::internal`].
+    /// This function is the default of [`Config::error_mapper`](crate::Config::error_mapper).
     #[must_use]
     pub fn from_error(error: &(dyn Error + 'static)) -> ClientError {
         let mut next = Some(error);
@@ -126,7 +126,7 @@ impl From<InvalidDestination> for ClientError {
     }
 }
 
-/// The client has no subscription to this destination, or its connection has ended.
+/// Error: the client has no subscription to this destination, or its connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the client is not subscribed to this destination")]
 pub struct NotSubscribed;

@@ -48,7 +48,7 @@ pub struct ParseSessionIdError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SubscriptionKey(pub(crate) u64);
 
-/// Identifier of a stream that a handle attached to a subscription.
+/// Identifier of a stream of a subscription. The stream with which the service answered `SUBSCRIBE` has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StreamId(u64);
 

@@ -37,14 +37,15 @@
 //! # Acknowledgments
 //!
 //! A subscription with `ack:client` or `ack:client-individual` has at most [`Config::max_unacked_messages`] messages
-//! that the peer has not acknowledged, or fewer if its `SUBSCRIBE` says so in the header `prefetch-count`. At that
-//! number its streams pause. The items of the streams are [`Delivery`]s, each of which reports its outcome exactly
+//! that the peer has not acknowledged, or fewer if its `SUBSCRIBE` says so in the header `prefetch-count`. When it has
+//! that many, its streams pause. The items of the streams are [`Delivery`]s, each of which reports its outcome exactly
 //! once. The session handles `ACK` and `NACK` itself; a service does not see them.
 //!
 //! # Transactions
 //!
-//! The session holds the `SEND`s of a transaction, and calls the service with them when the peer commits. Services add
-//! effects and futures that take place if all agree, see [`Staging`]. The `RECEIPT` of the `COMMIT` follows them.
+//! The session holds the `SEND`s of a transaction, and calls the service with them when the peer commits. Services
+//! stage futures and effects, which run if no `SEND` is refused, see [`Staging`]. The `RECEIPT` of the `COMMIT` is sent
+//! after them.
 //!
 //! # Errors
 //!
@@ -71,7 +72,7 @@
 //! |---|---|
 //! | `bad-destination` | [`Config::destinations`] refuses the destination, also in a transaction, which then cannot be committed |
 //! | `timeout` | the service, or the futures of a transaction, have not completed within [`Config::handler_timeout`] |
-//! | `engine-unavailable` | a future of [`Staging::on_commit`] has failed: it is unknown if the transaction took effect |
+//! | `engine-unavailable` | a future of [`Staging::on_commit`] has failed with an error that is not a [`ClientError`]: it is unknown if the transaction took effect |
 //! | `overloaded` | the service was not ready within [`Config::handler_timeout`]; always closes the connection |
 //! | `internal-error` | any other error of the service |
 //!

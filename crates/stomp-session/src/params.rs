@@ -15,7 +15,7 @@ pub struct Pattern {
 impl Pattern {
     /// Makes a pattern from its text and the names of its parameters, in order.
     ///
-    /// The router finds its own entry by `index`. Nothing else interprets it.
+    /// `index` is for the router, to find its own entry. Nothing else interprets it.
     pub fn new(text: impl Into<Arc<str>>, names: Vec<Box<str>>, index: usize) -> Pattern {
         Pattern {
             text: text.into(),
@@ -71,8 +71,8 @@ impl Params {
         self.pattern.as_ref()
     }
 
-    /// Names and values in the pattern's order. The values are parts of the canonical text of `destination`, which must
-    /// be the destination that was routed.
+    /// The names and values of the parameters, in the pattern's order. The values are parts of the canonical text of
+    /// `destination`, which must be the destination that was routed.
     pub fn iter<'a>(
         &'a self,
         destination: &'a Destination,
@@ -87,8 +87,8 @@ impl Params {
         names.zip(values)
     }
 
-    /// The value of the parameter `name`, as part of the canonical text of `destination`, which must be the destination
-    /// that was routed.
+    /// The value of the parameter `name`. It is a part of the canonical text of `destination`, which must be the
+    /// destination that was routed.
     #[must_use]
     pub fn get<'a>(&'a self, destination: &'a Destination, name: &str) -> Option<&'a str> {
         self.iter(destination)

@@ -9,9 +9,9 @@ use std::{
     sync::Arc,
 };
 
-/// Identity under which a connect handler accepted a peer: a name, and what the application knows about it.
+/// Identity of a peer that has logged in: a name, roles, and a value of the application.
 ///
-/// A session receives it with the answer to `CONNECT` and keeps it until its end. Clones share one allocation.
+/// The connect handler returns the principal, and the session keeps it until its end. Clones share one allocation.
 ///
 /// ```
 /// use stomp_session::Principal;
@@ -29,21 +29,21 @@ use std::{
 /// assert_eq!(ann, Principal::new("ann"), "the name alone identifies a principal");
 /// ```
 ///
-/// `Eq`, `Ord` and `Hash` use the name alone. With serde, a principal is its name as a string: roles and value are
-/// omitted, and a principal that is read has none. `Debug` shows the name and the roles, but not the value.
+/// `Eq`, `Ord` and `Hash` use the name alone. With serde, a principal is serialized as its name, a string. Roles and
+/// value are omitted, so a deserialized principal has none. `Debug` shows the name and the roles, but not the value.
 #[derive(Clone)]
 pub struct Principal(Arc<Identity>);
 
 #[derive(Clone)]
 struct Identity {
     name: Arc<str>,
-    /// Without duplicates, in the order in which they were added.
+    /// Roles without duplicates, in the order in which they were added.
     roles: Vec<Box<str>>,
     value: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Principal {
-    /// A principal with this name, without roles.
+    /// Creates a principal with this name, without roles and without a value.
     pub fn new(name: impl Into<Arc<str>>) -> Principal {
         Principal(Arc::new(Identity {
             name: name.into(),
@@ -52,7 +52,7 @@ impl Principal {
         }))
     }
 
-    /// Adds a role. Clones that were made before do not change.
+    /// Adds a role, unless the principal has it already. Clones that were made before do not change.
     #[must_use]
     pub fn with_role(mut self, role: impl Into<Box<str>>) -> Principal {
         let role = role.into();

@@ -9,12 +9,13 @@ use http::Extensions;
 use stomp_frame::{Command, Frame, Headers, header};
 use stomp_socket::Peer;
 
-/// A request of a peer: a frame and its context.
+/// A request of a peer: a frame, with its parsed destination and its session.
 ///
 /// Services receive `CONNECT` (or `STOMP`), `SEND`, `SUBSCRIBE`, `UNSUBSCRIBE` and `DISCONNECT`. The required headers
 /// of these frames are present. Requests arrive in the order in which the peer sent them, each after the answer to the
-/// one before. Every session that was connected ends with one `DISCONNECT` request, whether the peer sent such a frame
-/// or not; see [`Request::reason`].
+/// one before; the `SEND`s of a transaction arrive with its `COMMIT`. Every session that was connected ends with one
+/// `DISCONNECT` request, even if the peer sent no such frame; see [`Request::reason`]. There is none if the service was
+/// not ready in time, or if the connection is dropped.
 #[derive(Debug)]
 pub struct Request {
     frame: Frame,
@@ -45,8 +46,8 @@ impl Request {
 
     /// Replaces the destination, but not the header `destination`.
     ///
-    /// This is for tests, and for layers that redirect requests. Parameters that a router has set belong to the
-    /// destination that it has seen.
+    /// This is for tests, and for layers that redirect requests. Parameters that a router has set before still refer to
+    /// the previous destination.
     ///
     /// ```
     /// use stomp_frame::{Command, Frame};
@@ -95,10 +96,10 @@ impl Request {
         self.frame.command
     }
 
-    /// The destination, parsed by [`Config::destinations`](crate::Config::destinations); empty for `CONNECT` and
-    /// `DISCONNECT`. For `UNSUBSCRIBE`, the one of the subscription.
+    /// The destination, parsed by [`Config::destinations`](crate::Config::destinations). For `UNSUBSCRIBE`, it is that
+    /// of the subscription. For `CONNECT` and `DISCONNECT`, it is empty.
     ///
-    /// Decide by this value, and not by the header: it is the same for all spellings.
+    /// Base decisions on this value and not on the header, because this value is the same for all spellings.
     #[must_use]
     pub fn destination(&self) -> &Destination {
         &self.destination

@@ -51,7 +51,7 @@ impl Responder {
 
     /// Answers with success and a response.
     pub fn respond(self, response: Response) {
-        // Sending fails if the session has ended. Then it needs no answer any more.
+        // Sending fails if the session has ended or the call has timed out. Then no answer is needed any more.
         let _ = self.0.send(Ok(response));
     }
 

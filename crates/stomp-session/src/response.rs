@@ -24,8 +24,8 @@ pub enum Response {
     Connected(Connected),
     /// Sends the items of a stream to the subscription. Valid for `SUBSCRIBE`.
     ///
-    /// The stream is polled only while the peer takes what it is sent. It is dropped when the subscription ends, and
-    /// the subscription ends when the stream does.
+    /// The stream is polled only while the peer takes what it is sent, and the subscription has credit. It is dropped
+    /// when the subscription ends, and the subscription ends when the stream does.
     Observe(MessageStream),
 }
 
@@ -70,7 +70,7 @@ impl Connected {
         self
     }
 
-    /// Adds a header to `CONNECTED`. The session sets `version` and `heart-beat` itself.
+    /// Adds a header to `CONNECTED`. The session sets `version` and `heart-beat` itself, and ignores them here.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Connected {
         self.headers.append(name, value);

@@ -33,7 +33,7 @@ use stomp_socket::{CloseCode, Peer};
 pub struct Session(Arc<Shared>);
 
 impl Session {
-    /// A handle whose connection has yet to be made.
+    /// Creates the handle for a connection that is created next.
     pub(crate) fn open(
         peer: Arc<Peer>,
         mailbox: MailboxConfig,
@@ -89,7 +89,7 @@ impl Session {
 
     /// Sends `CONNECTED` with these headers and so accepts the peer, unless its `CONNECT` is answered already.
     ///
-    /// The request still needs an answer, which then has no effect.
+    /// The request still needs an answer. The answer can still set the principal, but has no other effect.
     pub fn connected<'a>(&self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) {
         let headers = headers.into_iter().collect();
         self.0.push(SessionCommand::Connected(Connected {
@@ -99,10 +99,11 @@ impl Session {
     }
 
     /// Sends a message to all subscriptions of the peer to `destination`, in any of its spellings. Each `MESSAGE` has
-    /// the destination as the peer spelled it.
+    /// the destination as the peer spelled it, unless [`Message::with_destination`](crate::Message::with_destination)
+    /// set a different one.
     ///
-    /// [`Config::mailbox`](crate::Config::mailbox) bounds the messages that are queued, and its overflow policy
-    /// applies beyond.
+    /// [`Config::mailbox`](crate::Config::mailbox) bounds the queued messages. Its overflow policy applies to messages
+    /// beyond these bounds.
     ///
     /// # Errors
     ///
@@ -124,7 +125,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sends an `ERROR`. [`Config::app_errors`](crate::Config::app_errors) decides if the session continues.
+    /// Sends an `ERROR`. [`Config::app_errors`](crate::Config::app_errors) decides if the session continues. Before the
+    /// peer is connected, an error always ends the session.
     pub fn error(&self, error: ClientError) {
         self.0.push(SessionCommand::Error(error));
     }
@@ -213,7 +215,8 @@ pub(crate) struct Shared {
     mailbox: MailboxConfig,
     destinations: DestinationSyntax,
     commands: Mutex<CommandQueue>,
-    /// True if commands were pushed since the connection last took them. Saves the connection the lock.
+    /// True if commands were pushed since the connection last took them. So the connection need not lock `commands` to
+    /// see if there are any.
     has_commands: AtomicBool,
     /// True if [`Requests`](crate::Requests) was dropped.
     are_requests_dropped: AtomicBool,
@@ -251,8 +254,8 @@ impl Shared {
         let _ = self.principal.set(principal);
     }
 
-    /// Drops the values that were stored for later requests: one of them may hold a handle of this session, which
-    /// would keep both alive for ever.
+    /// Drops the values stored for later requests. A value may hold a handle of this session, and the session holds the
+    /// value, so neither would ever be freed.
     pub(crate) fn clear_values(&self) {
         let values = std::mem::take(&mut *self.values());
         drop(values);

@@ -16,27 +16,27 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Staging area of a transaction: handlers of its `SEND`s add effects, which take place if all handlers agree.
+/// Staging area of a transaction: the handlers of its `SEND`s add effects, which run if the commit succeeds.
 ///
 /// When the client commits, the service is called with each `SEND` of the transaction, in order. A handler that
-/// supports transactions checks the message, reserves what it needs, and adds what it wants to do instead of doing it:
+/// supports transactions checks the message, and reserves what it needs. Instead of acting at once, it adds its action:
 ///
-/// - [`on_commit`](Staging::on_commit) adds a future that may fail, for an engine that confirms;
-/// - [`stage`](Staging::stage) adds an effect that cannot fail.
+/// - [`on_commit`](Staging::on_commit) adds a future, for an action that may fail, such as a write to a message engine;
+/// - [`stage`](Staging::stage) adds a closure, for an effect that cannot fail.
 ///
 /// | step | if it fails |
 /// |---|---|
-/// | the handlers, one after the other | everything is dropped, and with it what the handlers have reserved |
+/// | the handlers, one after the other | everything that they have added is dropped, with the reservations in it |
 /// | the futures of `on_commit`, in the order in which they were added | the same, but earlier futures are not undone |
-/// | the effects of `stage` and the `ACK`s of the transaction, in order | |
+/// | the effects of `stage` and the `ACK`s of the transaction, in order | they cannot fail |
 /// | the `RECEIPT` of the `COMMIT` | |
 ///
-/// If a step fails, the client gets one `ERROR` that names the `COMMIT`, and its `ACK`s count as not sent. A handler that
-/// acts at once takes no part in this: its action is not undone.
+/// If a step fails, the client gets one `ERROR` for the `COMMIT`, and the `ACK`s of the transaction count as not sent.
+/// The action of a handler that does not use the staging area is not undone.
 ///
 /// # Engines
 ///
-/// An engine with transactions of its own collects all messages in one of them, and commits it once:
+/// A message engine that has transactions itself can collect the messages of all `SEND`s, and commit them together:
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -69,19 +69,19 @@ pub struct Staging(Arc<Mutex<Option<Staged>>>);
 /// Content of a [`Staging`] whose transaction has not ended.
 struct Staged {
     effects: Vec<Effect>,
-    /// `None` after the commit has taken them.
+    /// The functions of [`Staging::on_commit`]. `None` once the commit has taken them.
     commits: Option<Vec<OnCommit>>,
     values: Vec<(TypeId, Value)>,
 }
 
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// Makes a future that commits.
+/// A function of [`Staging::on_commit`], which makes a future.
 type OnCommit = CatchDrop<Box<dyn FnOnce() -> BoxCommit + Send>>;
 
 type BoxCommit = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
-/// Effect of a committed transaction.
+/// Effect that takes place when its transaction is committed.
 pub(crate) enum Effect {
     Run(CatchDrop<Box<dyn FnOnce() + Send>>),
     Acknowledge(Acknowledgment),
@@ -91,7 +91,7 @@ pub(crate) enum Effect {
 #[derive(Debug)]
 pub(crate) struct Acknowledgment {
     pub(crate) subscription: SubscriptionKey,
-    /// Tags in ascending order. The last one is the tag that the frame named.
+    /// Tags in ascending order. The last one is the tag that the `ACK` or `NACK` named.
     pub(crate) tags: Vec<DeliveryTag>,
     pub(crate) settlement: Settlement,
 }
@@ -105,27 +105,27 @@ impl Staging {
         }))))
     }
 
-    /// Adds an effect, which runs on the task of the session when the transaction is committed. It must not block. Its
-    /// panics are caught.
+    /// Adds an effect, which runs on the task of the session when the transaction is committed. It must not block. A
+    /// panic of the effect is caught.
     ///
     /// If the transaction has ended, the effect is dropped at once.
     pub fn stage(&self, effect: impl FnOnce() + Send + 'static) {
         self.push(Effect::Run(CatchDrop::new(Box::new(effect))));
     }
 
-    /// Adds a future that commits what the handlers have prepared. It runs after the handlers of all `SEND`s have
-    /// succeeded, and before the effects of [`stage`](Staging::stage).
+    /// Adds a future that commits what the handlers have prepared; `commit` makes it. It runs after the handlers of all
+    /// `SEND`s have succeeded, and before the effects of [`stage`](Staging::stage).
     ///
-    /// The session handles no other frame until it completes. All futures of a transaction together have
-    /// [`Config::handler_timeout`](crate::Config::handler_timeout).
+    /// Until it completes, the session handles no frames except `ACK` and `NACK`. All futures of a transaction together
+    /// must complete within [`Config::handler_timeout`](crate::Config::handler_timeout).
     ///
-    /// If it fails, the transaction is refused. [`Config::error_mapper`](crate::Config::error_mapper) decides what the
-    /// client sees: an error that is not meant for it (`internal-error`) is shown as `engine-unavailable`, which says that
-    /// nobody knows if the transaction took effect.
+    /// If the future fails or panics, the transaction is refused. [`Config::error_mapper`](crate::Config::error_mapper)
+    /// decides what the client sees. If it returns [`ClientError::internal`](crate::ClientError::internal), the client
+    /// gets `engine-unavailable` instead, which says that the transaction may or may not have taken effect.
     ///
-    /// If the session ends meanwhile, the future still runs to its end. It is dropped before that if it takes too long,
-    /// or if the [`Connection`](crate::Connection) is dropped. If the transaction is being committed already, or has
-    /// ended, `commit` is dropped at once. Its panics are caught, and are errors.
+    /// If the session ends meanwhile, the future still runs to its end. It is dropped early only if it takes too long,
+    /// or if the [`Connection`](crate::Connection) is dropped. If the futures of the transaction run already, or the
+    /// transaction has ended, `commit` is dropped at once.
     pub fn on_commit<F, C>(&self, commit: F)
     where
         F: FnOnce() -> C + Send + 'static,
@@ -144,8 +144,8 @@ impl Staging {
 
     /// Returns the value of this type that the handlers of the transaction share. The first call makes it.
     ///
-    /// The value is dropped when the transaction ends and nobody else holds it. If the transaction has ended, the value
-    /// is made for this call only. A type of the caller's own keeps the values of different services apart.
+    /// The transaction holds the value until it ends. After its end, the value is made for this call only. Use a
+    /// private type, because services that use the same type share one value.
     pub fn get_or_insert_with<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         if let Some(value) = self.value() {
             return value;
@@ -155,7 +155,7 @@ impl Staging {
         let mut staged = self.lock();
         if let Some(staged) = staged.as_mut() {
             let id = TypeId::of::<T>();
-            // `make` may have inserted another one.
+            // `make` may have inserted another value of this type.
             if staged.values.iter().all(|(known, _)| *known != id) {
                 let value: Value = made.clone();
                 staged.values.push((id, value));
@@ -184,8 +184,8 @@ impl Staging {
         drop(effect);
     }
 
-    /// Takes the futures of [`on_commit`](Staging::on_commit), to run one after the other; `None` if there are none.
-    /// Futures that are added later are dropped.
+    /// Returns a future that runs the futures of [`on_commit`](Staging::on_commit) one after the other, or `None` if
+    /// there are none. Futures that are added later are dropped.
     pub(crate) fn begin_commit(&self) -> Option<CommitFuture> {
         let commits = self.lock().as_mut()?.commits.take()?;
         if commits.is_empty() {
@@ -202,7 +202,7 @@ impl Staging {
         Some(CommitFuture(CatchDrop::new(all)))
     }
 
-    /// Ends the transaction: takes the effects, and drops everything else. All that is added later is dropped.
+    /// Ends the transaction: returns its effects, and drops everything else. Whatever is added later is dropped.
     pub(crate) fn close(&self) -> Vec<Effect> {
         let Some(Staged {
             effects,
@@ -224,7 +224,8 @@ impl Staging {
     }
 }
 
-/// The futures of a commit as one, which completes with the first error. Panics in its destructor are caught.
+/// Future that runs the futures of a commit one after the other, until the first error. Panics in its destructor are
+/// caught.
 pub(crate) struct CommitFuture(CatchDrop<BoxCommit>);
 
 impl Future for CommitFuture {

@@ -20,7 +20,8 @@ use std::{
 /// Topic for publish/subscribe: each message goes to all current subscribers, in the same order for each.
 ///
 /// Clones share the topic. Each subscriber has its own [`Mailbox`], so a slow subscriber never delays the others: the
-/// overflow policy applies to it alone. A message is encoded once, not once per subscriber.
+/// overflow policy applies to it alone. A message is encoded once for each STOMP version in use, not once per
+/// subscriber.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -40,8 +41,8 @@ pub struct Topic<T> {
     payload: PhantomData<fn(T)>,
 }
 
-/// Maximum subscribers that receive messages in one go. If a topic has more, a task serves them in chunks of this size
-/// and yields in between: larger bursts of wakes delay all other tasks, and are slower themselves.
+/// The number of subscribers that a topic's task serves before it yields. Topics with more subscribers than this use a
+/// task: to wake more at once would delay all other tasks, and takes longer per subscriber.
 const CHUNK: usize = 64;
 
 struct Shared {

@@ -20,8 +20,9 @@ use stomp_session::{ClientError, Request};
 /// - a tuple with one value for each parameter, in the order of the pattern;
 /// - a struct or map, by the names of the parameters.
 ///
-/// A value is a string, number, boolean, `char`, or an enum without fields. It is read as it stands in the
-/// [canonical](stomp_session::Destination::canonical) text of the destination, without any decoding. If a value cannot be read, the client gets the error `bad-request`, which names the parameter.
+/// A value is a string, number, boolean, `char`, or an enum without fields. It is read from the
+/// [canonical](stomp_session::Destination::canonical) text of the destination, without any decoding. If a value cannot
+/// be read, the client gets the error `bad-request`, which names the parameter.
 ///
 /// ```
 /// use stomp_router::{Path, Router};
@@ -65,7 +66,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The error if the handler expects `expected` parameters, but its pattern has more or fewer.
+    /// Returns the error for a handler that expects `expected` parameters, but its pattern has more or fewer.
     fn wrong_count(self, expected: usize) -> Error {
         let count = self.values().count();
         let verb = if count == 1 { "is" } else { "are" };

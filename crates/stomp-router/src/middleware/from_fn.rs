@@ -81,7 +81,7 @@ where
     }
 }
 
-/// The inner layers and the handler.
+/// The inner layers and the handler, to which a function of [`from_fn`] forwards requests.
 #[derive(Debug, Clone)]
 pub struct Next(Route);
 

@@ -42,7 +42,8 @@ pub(super) struct Driver {
     pub(super) streams: Streams,
     /// Commands that were taken from the handles and not carried out yet.
     pub(super) commands: VecDeque<SessionCommand>,
-    /// Mailboxes in which messages of handles wait for credit, one for each subscription.
+    /// Mailboxes for messages that `Session` handles send to subscriptions with acknowledgment. A message waits there
+    /// until its subscription has credit.
     pub(super) mailboxes: Vec<(SubscriptionKey, Mailbox)>,
     /// Messages and streams for the subscription that the service is asked to accept.
     pub(super) pending: PendingSubscription,
@@ -50,7 +51,7 @@ pub(super) struct Driver {
     pub(super) unsent_frames: usize,
     /// Number of frames received.
     received_frames: u64,
-    /// Number of frames received before the incomplete frame that the socket holds, if any.
+    /// Identifies the incomplete frame that the socket holds, if any, by the number of frames received before it.
     partial_frame: Option<u64>,
     /// True if the connection calls a service. Then dropping [`Requests`](crate::Requests) does not close it.
     pub(super) has_service: bool,
@@ -152,7 +153,7 @@ impl Driver {
     }
 
     /// Reads a frame into the inbox. An `ACK` or `NACK` that overtakes only `SEND`s is handled at once, so that credit
-    /// does not wait for a slow handler; its receipt keeps its turn.
+    /// does not wait for a slow handler; its receipt waits for its turn.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         if self.is_inbox_full() {
             return false;
@@ -203,7 +204,7 @@ impl Driver {
 
     /// Passes the answer of the service to the protocol.
     pub(super) fn handle_answer(&mut self, answer: Result<Response, BoxError>) {
-        // The commands that the service gave before its answer take effect before it.
+        // Commands that the service gave to the session before its answer take effect before the answer does.
         self.process_commands();
         let command = self.protocol.current_command();
         let subscription = self.protocol.pending_subscription();
@@ -252,7 +253,7 @@ impl Driver {
 
     /// Passes the result of the futures of a transaction to the protocol.
     pub(super) fn handle_committed(&mut self, result: Result<(), BoxError>) {
-        // The commands that the futures gave before their end take effect before it.
+        // Commands that the futures gave to the session take effect before their result does.
         self.process_commands();
         let result = result.map_err(|error| {
             let shown = self.map_error(&*error);

@@ -66,8 +66,8 @@ impl Connection {
     /// Calls `service` with the requests of the peer, one at a time and in order.
     ///
     /// The service is polled for readiness only if there is a request, and is called as soon as it is ready. So a
-    /// service that reserves a permit in `poll_ready` reserves none for idle sessions. A panic of the service is an
-    /// error of this session only.
+    /// service that reserves a permit in `poll_ready` reserves none for idle sessions. A panic of the service is
+    /// caught, and is the error with which it answers the request.
     pub fn run<S>(self, service: S) -> Run<S>
     where
         S: Service<Request, Response = Response>,
@@ -284,7 +284,8 @@ where
     }
 }
 
-/// Maximum turns in one poll. Afterwards the session yields to other tasks.
+/// Maximum turns in one poll. In each turn, the session serves its service, handles, streams and socket. After the last
+/// turn, it yields to other tasks.
 const TURNS_PER_POLL: usize = 4;
 
 /// Maximum frames that are handled in one turn. Their answers are sent in one write.

@@ -20,8 +20,8 @@ use stomp_socket::{End, Outbound};
 const POLLS_PER_TURN: usize = 64;
 
 impl Driver {
-    /// Carries out the commands of the session's handles, in order. A message that has no room delays all commands
-    /// behind it.
+    /// Carries out the commands of the session's handles, in order. A message for which the socket's buffer has no room
+    /// delays all commands behind it.
     pub(super) fn process_commands(&mut self) {
         let shared = self.session.shared();
         if shared.are_requests_dropped() && !self.has_service {
@@ -199,7 +199,8 @@ impl Driver {
         }
     }
 
-    /// Writes the socket's buffer to the network. Returns true if there is room again in a buffer that was full.
+    /// Writes the socket's buffer to the network. Returns true if a buffer that was full has room again, or if the
+    /// connection broke.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
         let had_room = self.has_send_room();
         let Some(socket) = self.socket.as_mut().filter(|socket| !socket.is_flushed()) else {
@@ -239,8 +240,8 @@ impl Driver {
     }
 }
 
-/// Copies a frame into one that every version can encode: line ends and NULs in values become spaces, and headers with
-/// such characters or colons in their names are omitted.
+/// Copies a frame into one that every version can encode: line ends and NULs in values become spaces. Headers whose
+/// names are empty or contain such characters or colons are omitted.
 fn encodable(frame: &Frame) -> Frame {
     const UNENCODABLE: [char; 3] = ['\r', '\n', '\0'];
     let headers = frame

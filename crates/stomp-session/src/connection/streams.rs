@@ -194,7 +194,7 @@ impl Slot {
 
 /// Slots that were woken since the last [`Streams::collect_ready`].
 struct ReadyQueue {
-    /// True if `slots` is not empty. Saves the session the lock in most turns.
+    /// True if `slots` is not empty. So the session need not lock `slots` in most turns.
     is_not_empty: AtomicBool,
     slots: Mutex<VecDeque<usize>>,
     /// Waker of the session's task.

@@ -14,13 +14,14 @@ use std::{
 };
 use thiserror::Error;
 
-/// A destination that was parsed by a [`DestinationSyntax`].
+/// A destination such as `/topic/a`, in the spelling of the client and in its canonical form.
 ///
 /// Its [canonical](Destination::canonical) text is the same for all spellings of the same destination. Everything that
 /// decides about a destination (routes, rules, queues) must use this text, or compare the destinations themselves.
 /// [`as_str`](Destination::as_str) is the spelling of the client, to send back or to show.
 ///
-/// `Eq`, `Ord` and `Hash` use the canonical text alone, and are meaningful for destinations of one syntax.
+/// A [`DestinationSyntax`] parses destinations. `Eq`, `Ord` and `Hash` use the canonical text alone, and are meaningful
+/// only among destinations of one syntax.
 ///
 /// ```
 /// use stomp_session::{DestinationSyntax, InvalidDestination, PrefixSyntax};
@@ -50,42 +51,42 @@ use thiserror::Error;
 /// | wildcard | matches |
 /// |---|---|
 /// | `*` | exactly one segment |
-/// | `>` or `#`, only as the last segment | any number of segments, also none; at least one directly after the prefix |
+/// | `>` or `#`, only as the last segment | any number of segments, including none; but directly after the prefix, at least one |
 ///
 /// So `/topic/a.>` matches `/topic/a` and `/topic/a.b.c`, and `/topic/>` matches every topic. A segment such as `a*` is
-/// no wildcard.
+/// not a wildcard.
 ///
 /// Clones share the text. The default value is the empty destination.
 #[derive(Clone, Default)]
 pub struct Destination {
     text: ByteString,
-    /// The canonical text, where it differs from `text`. Most destinations have none, and so cost nothing more to make
-    /// or to clone.
+    /// The canonical text, or `None` if it equals `text`. For most destinations it does, and this saves a second
+    /// allocation.
     rewritten: Option<ByteString>,
     kind: Kind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Kind {
-    /// Names one destination: no segment is a wildcard.
+    /// No segment is a wildcard: the text names one destination.
     #[default]
     Literal,
-    /// Has wildcards.
+    /// At least one segment is a wildcard.
     Pattern {
-        /// Bytes of the prefix that allows them, at the start of the canonical text. It ends with `/`, and its segments
-        /// are literal.
+        /// Length in bytes of the prefix below which wildcards are allowed. The canonical text starts with this prefix,
+        /// which ends with `/`. A `*` in the prefix is literal.
         prefix: usize,
     },
 }
 
 impl Destination {
-    /// Makes a literal destination of a prefix and further segments, for example of the parameters of a route.
+    /// Makes a literal destination from a prefix and more segments, such as the parameters of a route.
     ///
-    /// The destination has exactly these segments. A segment that contains a separator or is a wildcard is refused, so
-    /// that text from a client cannot lead to a deeper destination, or to many.
+    /// Exactly these segments follow the prefix. A segment that contains a separator or is a wildcard is refused. So
+    /// text from a client can neither name a deeper destination nor match many.
     ///
-    /// A `/` is added to the prefix at its start and at its end if it is missing there. The result is canonical in
-    /// every syntax, which is why neither the prefix nor the segments can contain a `.`.
+    /// The prefix may omit the `/` at its start and at its end. The result is canonical in every syntax. For this
+    /// reason, neither the prefix nor the segments can contain a `.`.
     ///
     /// ```
     /// use stomp_session::Destination;
@@ -103,8 +104,8 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// If there is no segment, or if one of them, or one of the prefix, is empty, is a wildcard (`*`, `>` or `#`), or
-    /// contains `/`, `.` or a control character.
+    /// Returns an error if `segments` is empty. Also returns an error if a segment, or a segment of the prefix, is
+    /// empty, is a wildcard (`*`, `>` or `#`), or contains `/`, `.` or a control character.
     pub fn from_segments(
         prefix: &str,
         segments: impl IntoIterator<Item = impl AsRef<str>>,
@@ -134,10 +135,10 @@ impl Destination {
         &self.text
     }
 
-    /// The text that all spellings of this destination have in common.
+    /// The canonical text, which is the same for all spellings of this destination.
     ///
-    /// Below a prefix of the syntax, `/` separates the segments, and `>` is the wildcard for the rest. Elsewhere it is
-    /// the text as the client wrote it.
+    /// Below a prefix of the syntax, it has `/` in place of each separator, and `>` in place of the wildcard `#`.
+    /// Elsewhere, it is the text as the client wrote it.
     #[must_use]
     pub fn canonical(&self) -> &str {
         self.rewritten.as_ref().unwrap_or(&self.text)
@@ -145,13 +146,14 @@ impl Destination {
 
     /// The segments of the canonical text: its parts between `/`, without the empty one before a leading `/`.
     ///
-    /// Below a prefix of the syntax none of them is empty.
+    /// No segment after a prefix of the syntax is empty.
     pub fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         let canonical = self.canonical();
         canonical.strip_prefix('/').unwrap_or(canonical).split('/')
     }
 
-    /// True if a segment is a wildcard. Such a destination can be subscribed to, but a message cannot be sent to it.
+    /// True if a segment is a wildcard. Such a destination is meant for subscriptions. A service should refuse a `SEND`
+    /// to it, because the session does not.
     #[must_use]
     pub fn is_pattern(&self) -> bool {
         self.kind != Kind::Literal
@@ -179,7 +181,7 @@ impl Destination {
         pattern::contains(self.parts(), other.parts())
     }
 
-    /// True if at least one literal destination is matched by both.
+    /// True if `self` and `other` both match at least one common literal destination.
     ///
     /// ```
     /// # use stomp_session::{DestinationSyntax, InvalidDestination, PrefixSyntax};
@@ -198,7 +200,8 @@ impl Destination {
         pattern::may_match(self.parts(), other.parts())
     }
 
-    /// A literal destination whose canonical text is this text, as [`DestinationSyntax::default`] parses it.
+    /// Makes the literal destination that [`DestinationSyntax::default`] parses from this text. Its canonical text is
+    /// the same text.
     pub(crate) fn opaque(text: ByteString) -> Destination {
         Destination {
             text,
@@ -206,20 +209,20 @@ impl Destination {
         }
     }
 
-    /// A copy that shares no memory with the frame from which this destination was parsed.
+    /// Returns a copy that shares no memory with the frame from which this destination was parsed.
     ///
-    /// Clones share the text, and so a clone that is kept may keep a whole read buffer in memory.
+    /// Store this copy and not a clone: a clone shares the text, and so may keep a whole read buffer in memory.
     #[must_use]
     pub fn copied(&self) -> Destination {
         Destination {
             text: ByteString::from(self.as_str().to_owned()),
-            // This text has always had its own memory.
+            // The canonical text never shares memory with a frame.
             rewritten: self.rewritten.clone(),
             kind: self.kind,
         }
     }
 
-    /// Bytes of the canonical text, where it differs from the text of the client and so needs memory of its own.
+    /// Bytes of the separate canonical text, or 0 if it equals the text of the client.
     pub(crate) fn rewritten_bytes(&self) -> usize {
         self.rewritten.as_ref().map_or(0, |text| text.len())
     }
@@ -286,7 +289,7 @@ impl From<Destination> for ByteString {
     }
 }
 
-/// The reason why text is not a destination. Its text can be shown to clients.
+/// Error: a text is not a valid destination. The error message can be shown to clients.
 ///
 /// ```
 /// use stomp_session::{DestinationSyntax, PrefixSyntax};
@@ -302,15 +305,16 @@ impl From<Destination> for ByteString {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("The {name} {excerpt:?} {reason}.")]
 pub struct InvalidDestination {
-    /// The name of the text that is invalid: "destination", or a part of one.
+    /// The noun for the invalid text: "destination", "segment" or "prefix segment".
     name: &'static str,
     excerpt: Box<str>,
-    /// Completes the sentence "The destination EXCERPT …", without the full stop.
+    /// The end of the sentence "The NAME EXCERPT …", without the full stop.
     reason: Cow<'static, str>,
 }
 
 impl InvalidDestination {
-    /// Bounds the quoted text, because the error is logged and sent back to the client.
+    /// Creates an error that quotes at most [`MAX_EXCERPT`] characters of `text`, because it is logged and sent to the
+    /// client.
     fn new(
         name: &'static str,
         text: &str,
@@ -329,10 +333,10 @@ impl InvalidDestination {
     }
 }
 
-/// Characters of a destination that an error message quotes. Longer ones are cut.
+/// Maximum characters of a text that an error message quotes. The rest is cut off.
 const MAX_EXCERPT: usize = 80;
 
-/// Appends `/` and the segment, if it is literal text and one segment in every syntax.
+/// Appends `/` and `segment`. Returns an error if `segment` is not exactly one literal segment in every syntax.
 fn push_segment(
     text: &mut String,
     name: &'static str,

@@ -2,24 +2,24 @@
 
 use super::Kind;
 
-/// A segment, by what it matches.
+/// One part of a destination: a literal segment or a wildcard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part<'a> {
-    /// One segment with this text.
+    /// Matches one segment with this text.
     Literal(&'a str),
-    /// One segment with any text.
+    /// Matches one segment with any text.
     Any,
-    /// Any number of segments, also none. No other part follows.
+    /// Matches any number of segments, including none. It is always the last part.
     Rest,
 }
 
 /// The wildcard for one segment.
 const ANY: &str = "*";
 
-/// The wildcard for the rest, as canonical texts have it.
+/// The wildcard for all remaining segments, in the spelling of canonical texts.
 pub(super) const REST: &str = ">";
 
-/// The other spelling of [`REST`].
+/// The other spelling of [`REST`], which clients may use too.
 pub(super) const OTHER_REST: &str = "#";
 
 pub(super) fn is_rest(segment: &str) -> bool {
@@ -30,9 +30,9 @@ pub(super) fn is_wildcard(segment: &str) -> bool {
     segment == ANY || is_rest(segment)
 }
 
-/// The parts of a canonical text.
+/// Splits a canonical text into its parts.
 ///
-/// The first part is the empty text before a leading `/`. It keeps `/a` distinct from `a`.
+/// If the text starts with `/`, the first part is empty. So `/a` does not match `a`.
 pub(super) fn parts(canonical: &str, kind: Kind) -> impl Iterator<Item = Part<'_>> {
     let (literal, open) = match kind {
         Kind::Literal => (canonical, None),
@@ -71,7 +71,7 @@ pub(super) fn contains<'a, 'b>(
     }
 }
 
-/// True if both match at least one literal.
+/// True if `one` and `other` both match at least one common literal destination.
 pub(super) fn may_match<'a, 'b>(
     one: impl IntoIterator<Item = Part<'a>>,
     other: impl IntoIterator<Item = Part<'b>>,
@@ -79,7 +79,7 @@ pub(super) fn may_match<'a, 'b>(
     let (mut one, mut other) = (one.into_iter(), other.into_iter());
     loop {
         match (one.next(), other.next()) {
-            // The other's remaining parts, with any text for `*`, are the literal to find.
+            // The remaining parts of the other side, with any text for `*`, are a literal end that both match.
             (Some(Part::Rest), _) | (_, Some(Part::Rest)) | (None, None) => return true,
             (Some(Part::Any), Some(_)) | (Some(_), Some(Part::Any)) => {}
             (Some(Part::Literal(one)), Some(Part::Literal(other))) if one == other => {}

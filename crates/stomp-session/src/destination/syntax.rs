@@ -1,4 +1,4 @@
-//! The rules by which text is a destination.
+//! The syntax by which texts are parsed as destinations.
 
 use super::{
     Destination, InvalidDestination, Kind,
@@ -7,16 +7,16 @@ use super::{
 use bytestring::ByteString;
 use std::{borrow::Cow, sync::Arc};
 
-/// The syntax of destinations: a [`PrefixSyntax`] for each of a set of prefixes.
+/// The syntax of destinations: a set of prefixes, each with its own [`PrefixSyntax`].
 ///
 /// | | below a prefix | elsewhere |
 /// |---|---|---|
 /// | separators | `/`, and `.` if the prefix [is dotted](PrefixSyntax::dotted) | `/` |
-/// | empty segments, control characters | refused, also an empty segment at the end | data |
-/// | segments `*`, `>` and `#` | wildcards, or refused without [patterns](PrefixSyntax::with_patterns) | data |
+/// | empty segments, control characters | refused, even an empty segment at the end | ordinary text |
+/// | segments `*`, `>` and `#` | wildcards, or refused without [patterns](PrefixSyntax::with_patterns) | ordinary text |
 ///
-/// The longest prefix applies. Prefixes are compared literally. Percent signs are never decoded, and case is
-/// significant. The default has no prefixes: it accepts every text and knows no patterns.
+/// If a text is below several prefixes, the longest one applies. Prefixes are compared literally. Percent signs are
+/// never decoded, and case is significant. The default has no prefixes: it accepts every text as a literal destination.
 ///
 /// Clones share the prefixes.
 ///
@@ -40,15 +40,15 @@ use std::{borrow::Cow, sync::Arc};
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DestinationSyntax {
-    /// Longest first, so that the first that applies is the longest. Each starts and ends with `/`.
+    /// The prefixes, the longest first, so that the first match is the longest. Each starts and ends with `/`.
     prefixes: Arc<Vec<(Box<str>, PrefixSyntax)>>,
 }
 
 impl DestinationSyntax {
     /// Sets the syntax of the destinations below a prefix, such as `/topic/`.
     ///
-    /// A `/` is added at the start and at the end of the prefix if it is missing there. A syntax that the same prefix
-    /// had before is replaced.
+    /// The prefix may omit the `/` at its start and at its end. If the prefix has a syntax already, the new one
+    /// replaces it.
     #[must_use]
     pub fn with_prefix(mut self, prefix: &str, syntax: PrefixSyntax) -> DestinationSyntax {
         let prefix = match prefix.trim_matches('/') {
@@ -64,7 +64,7 @@ impl DestinationSyntax {
         self
     }
 
-    /// Adds the prefixes of another syntax. For a prefix that both have, the other's syntax replaces this one's.
+    /// Adds the prefixes of `other`. If `self` has the same prefix, the syntax of `other` replaces its syntax.
     #[must_use]
     pub fn merge(self, other: &DestinationSyntax) -> DestinationSyntax {
         let prefixes = other.prefixes.iter();
@@ -75,19 +75,21 @@ impl DestinationSyntax {
 
     /// Parses a destination.
     ///
-    /// The result shares a `ByteString`: a text that is canonical is not copied.
+    /// A `ByteString` is shared with the result, and not copied. Only a canonical text that differs from it is
+    /// allocated.
     ///
     /// # Errors
     ///
-    /// If the text is below a prefix and, behind it, has an empty segment, a control character, a wildcard where the
-    /// prefix has no patterns, or `>` or `#` before the last segment.
+    /// Returns an error if the text is below a prefix, and the part after the prefix has an empty segment, a control
+    /// character, a wildcard although the prefix has no patterns, or `>` or `#` before the last segment. The canonical
+    /// text is checked too, because a longer prefix may apply to it.
     pub fn parse(&self, text: impl Into<ByteString>) -> Result<Destination, InvalidDestination> {
         let text = text.into();
         let invalid = |reason| InvalidDestination::new("destination", &text, reason);
         let (mut kind, rewritten) = self.read(&text).map_err(invalid)?;
         if let Some(canonical) = &rewritten {
-            // Below a dotted prefix `/a/`, the text `/a/b.c` is another spelling of `/a/b/c`, for which there may be
-            // a longer prefix `/a/b/`. It must not matter which of them the client wrote.
+            // Below a dotted prefix `/a/`, the text `/a/b.c` is another spelling of `/a/b/c`, for which there may be a
+            // longer prefix `/a/b/`. It must not matter which spelling the client wrote.
             (kind, _) = self.read(canonical).map_err(invalid)?;
         }
         Ok(Destination {
@@ -97,7 +99,7 @@ impl DestinationSyntax {
         })
     }
 
-    /// The canonical text of a destination; the text itself if it is invalid.
+    /// Returns the canonical text of a destination, or the text itself if it is invalid.
     pub(crate) fn canonical<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.read(text) {
             Ok((_, Some(canonical))) => Cow::Owned(canonical),
@@ -105,7 +107,7 @@ impl DestinationSyntax {
         }
     }
 
-    /// The kind of a text, and the canonical text if it differs.
+    /// Reads a text. Returns its kind, and its canonical text if that differs from the text.
     fn read(&self, text: &str) -> Result<(Kind, Option<String>), Cow<'static, str>> {
         let below = self.prefixes.iter().find_map(|(prefix, syntax)| {
             let path = text.strip_prefix(&**prefix)?;
@@ -131,7 +133,7 @@ pub struct PrefixSyntax {
 }
 
 impl PrefixSyntax {
-    /// A syntax with the separators `/` and `.`, which are equivalent, and no patterns.
+    /// A syntax without patterns, in which `/` and `.` both separate segments and mean the same.
     #[must_use]
     pub const fn dotted() -> PrefixSyntax {
         PrefixSyntax {
@@ -140,7 +142,7 @@ impl PrefixSyntax {
         }
     }
 
-    /// Allows patterns: the segments `*`, and at the end `>` or `#`, are [wildcards](Destination#patterns).
+    /// Allows patterns: the segment `*`, and `>` or `#` as the last segment, are [wildcards](Destination#patterns).
     #[must_use]
     pub const fn with_patterns(self) -> PrefixSyntax {
         PrefixSyntax {
@@ -149,7 +151,7 @@ impl PrefixSyntax {
         }
     }
 
-    /// Checks the segments of a path below the prefix.
+    /// Checks `path`, the part of a destination after `prefix`. Returns the kind of the destination.
     fn check(self, prefix: &str, path: &str) -> Result<Kind, Cow<'static, str>> {
         if path.contains(char::is_control) {
             return Err("contains a control character".into());
@@ -179,7 +181,7 @@ impl PrefixSyntax {
         Ok(kind)
     }
 
-    /// The canonical text of a path that was checked, if it differs.
+    /// Returns the canonical text of `prefix` and a checked `path`, or `None` if it is the same text.
     fn rewrite(self, prefix: &str, path: &str) -> Option<String> {
         let last = path.rsplit(|c| self.is_separator(c)).next();
         let (path, rest) = match path.strip_suffix(OTHER_REST) {

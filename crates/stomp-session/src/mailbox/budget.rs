@@ -34,8 +34,8 @@ impl Budget {
         }))
     }
 
-    /// Calls `act` while `budget` is the current one. `act` must not panic, because the budget is moved, and moved back
-    /// afterwards. A clone would cost two atomic operations for each polled stream.
+    /// Calls `act` while `budget` is the current one of the thread. The budget is moved there and back, because a clone
+    /// would cost two atomic operations for each polled stream. `act` must not panic, or the budget is not moved back.
     pub(crate) fn with_current<T>(budget: &mut Option<Budget>, act: impl FnOnce() -> T) -> T {
         let outer = CURRENT.replace(budget.take());
         let result = act();

@@ -36,7 +36,8 @@ impl From<QueuedMessage> for Delivery {
     }
 }
 
-/// An item of a [`BoundedQueue`]: a message, or anything else. Only messages count and can be dropped.
+/// An item of a [`BoundedQueue`]: a message, or anything else. Only messages count towards the bounds, and only
+/// messages can be dropped.
 pub(crate) trait QueueItem: From<QueuedMessage> {
     fn message(&self) -> Option<&QueuedMessage>;
     fn message_mut(&mut self) -> Option<&mut QueuedMessage>;
@@ -62,7 +63,8 @@ pub(crate) struct BoundedQueue<T> {
     bytes: BudgetedBytes,
     /// True if the bounds were exceeded under [`Overflow::Disconnect`]. The queue stays empty from then on.
     has_overflowed: bool,
-    /// Numbers of missing messages, by recipient, that no later message reports yet.
+    /// Numbers of missing messages, by recipient, that no queued message reports. The next message for the recipient
+    /// will report them.
     unreported_gaps: Vec<(Option<SubscriptionKey>, u64)>,
 }
 
@@ -122,7 +124,7 @@ impl<T: QueueItem> BoundedQueue<T> {
         self.messages > 0 && (exceeds_bounds || self.bytes.is_budget_exhausted())
     }
 
-    /// Makes the queue count in the current budget, unless it has a budget already.
+    /// Makes the bytes of the queue count in the current budget, unless they count in a budget already.
     pub(crate) fn join_budget(&mut self) {
         if !self.bytes.has_budget() {
             if let Some(budget) = Budget::current() {

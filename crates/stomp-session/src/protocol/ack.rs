@@ -18,7 +18,8 @@ use crate::{
 use stomp_frame::{Command, Frame, Version, header};
 
 impl Protocol {
-    /// Handles an `ACK` or `NACK`. In a transaction it is checked now, and takes effect with the commit.
+    /// Handles an `ACK` or `NACK`. If it belongs to a transaction, it is checked now, but takes effect when the
+    /// transaction is committed.
     pub(super) fn acknowledge(&mut self, frame: &Frame) -> Result<(), ErrorReply> {
         let transaction = self.transaction_of(frame)?;
         if let Some(acknowledgment) = self.resolve_acknowledgment(frame)? {
@@ -35,9 +36,9 @@ impl Protocol {
         Ok(())
     }
 
-    /// Handles an `ACK` or `NACK` before its turn, so that credit does not wait for a request that is being handled.
-    /// Its receipt is left to the caller. Returns false for a frame that must wait for its turn: another command, a
-    /// faulty frame, or a frame of a transaction.
+    /// Handles an `ACK` or `NACK` while a request is still being handled, so that credit does not wait. The caller
+    /// sends its receipt. Returns false, and does nothing, if the frame must wait for its turn: it has another command,
+    /// is faulty, or belongs to a transaction, or the session is not open.
     pub(crate) fn acknowledge_early(&mut self, frame: &Frame) -> bool {
         let is_ack = matches!(frame.command, Command::Ack | Command::Nack);
         if !is_ack || !self.is_open() || frame.headers.contains(header::TRANSACTION) {
@@ -92,7 +93,7 @@ impl Protocol {
         self.end_subscription(subscription);
     }
 
-    /// Marks the deliveries of an acknowledgment as covered by an open transaction, or removes the mark.
+    /// Marks the deliveries of an acknowledgment as covered by a transaction, or removes the mark.
     pub(super) fn set_staged(&mut self, acknowledgment: &Acknowledgment, is_staged: bool) {
         if let Some(unacked) = self.subscriptions.unacked_mut(acknowledgment.subscription) {
             unacked.set_staged(&acknowledgment.tags, is_staged);
@@ -124,8 +125,9 @@ impl Protocol {
         }))
     }
 
-    /// Finds the delivery that an `ACK` or `NACK` names. Returns `None` if a cumulative `ACK` settled the delivery, or
-    /// the end of its subscription, which the peer may not know yet.
+    /// Finds the delivery that an `ACK` or `NACK` names. Returns `None` if it is settled already, by a cumulative frame
+    /// or by the end of its subscription. This is not an error, because the peer may not know yet that the subscription
+    /// has ended.
     fn find_delivery(
         &self,
         frame: &Frame,

@@ -30,7 +30,7 @@ pub(crate) struct RequestParts {
 }
 
 impl Protocol {
-    /// Has the driver call the service. `subscription` is the one that a `SUBSCRIBE` asks for.
+    /// Makes the driver call the service. For a `SUBSCRIBE`, `subscription` is the new subscription.
     pub(super) fn start_call(
         &mut self,
         frame: Frame,
@@ -52,7 +52,8 @@ impl Protocol {
         self.push_call(CallOutput::Start);
     }
 
-    /// Has the driver run the futures of a transaction, like a call of the service that has started.
+    /// Makes the driver run the futures of a transaction. The protocol is busy until they complete, as with a call of
+    /// the service.
     pub(super) fn start_commit(&mut self, future: CommitFuture, now: Instant) {
         self.call = Some(InFlight {
             command: Command::Commit,
@@ -66,7 +67,7 @@ impl Protocol {
         self.push_call(CallOutput::Commit(future));
     }
 
-    /// Notes that the service was ready and has been called. Its time starts now.
+    /// Notes that the service was ready and has been called. The handler timeout starts anew.
     pub(crate) fn handle_call_started(&mut self, now: Instant) {
         if let Some(call) = &mut self.call {
             call.is_started = true;
@@ -133,8 +134,8 @@ impl Protocol {
         }
     }
 
-    /// Calls the service with `DISCONNECT`, if the session was connected and ends without such a frame. If a request is
-    /// being handled, does nothing: the answer to that request leads here again.
+    /// Calls the service with `DISCONNECT`, if the session was connected and the service has not received one. While a
+    /// request is being handled, this does nothing: it is called again after the answer.
     pub(super) fn call_disconnect(&mut self, now: Instant) {
         if self.was_connected && self.call.is_none() && !self.is_disconnect_called {
             let frame = Frame::new(Command::Disconnect);

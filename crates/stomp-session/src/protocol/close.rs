@@ -54,7 +54,8 @@ impl Protocol {
         );
     }
 
-    /// Handles the drop of [`Requests`](crate::Requests): closes the session after the current request.
+    /// Handles the drop of [`Requests`](crate::Requests): closes the session, unless a request is being handled. The
+    /// driver calls this again after the answer.
     pub(crate) fn handle_requests_dropped(&mut self, now: Instant) {
         if self.call.is_none() {
             self.end(DisconnectReason::Server, CloseCode::Away, now);
@@ -103,7 +104,7 @@ impl Protocol {
         self.write(Outbound::Frame(reply.into_frame()));
     }
 
-    /// Sends an `ERROR` and ends the session.
+    /// Sends an `ERROR` and ends the session, unless it has ended already.
     ///
     /// STOMP 1.2, "ERROR": the server "MUST then close the connection just after sending the `ERROR` frame".
     pub(super) fn fail(&mut self, reply: ErrorReply, reason: DisconnectReason, now: Instant) {

@@ -65,7 +65,8 @@ impl Protocol {
         self.start_heart_beats(offer, peer.unwrap_or_default(), now);
     }
 
-    /// Accepts the peer when a handle of the session says so before the service has answered `CONNECT`.
+    /// Accepts the peer because a handle of the session asks for it. Has no effect if `CONNECT` has not arrived, or is
+    /// answered already.
     pub(crate) fn handle_connected(&mut self, connected: Connected, now: Instant) {
         if let (Phase::Connecting, Some(call)) = (self.phase, &self.call) {
             self.accept(connected, call.heart_beat, now);

@@ -21,7 +21,7 @@ impl Protocol {
     }
 
     /// Restarts the silence timer after a read of any data. Also to be called when reading resumes, because the peer
-    /// may have sent something meanwhile.
+    /// may have sent something while reading was paused.
     ///
     /// STOMP 1.2, "Heart-beating": "any new data received over the network connection is an indication that the remote
     /// end is alive".

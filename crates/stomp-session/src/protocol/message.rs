@@ -11,7 +11,7 @@ use stomp_frame::Version;
 
 /// Encoded `MESSAGE` frame, in two parts.
 pub(crate) struct EncodedDelivery<'a> {
-    /// The first part: headers of the subscription and of this delivery.
+    /// The first part: the command, and the headers that differ between subscriptions or between deliveries.
     pub(crate) prefix: Cow<'a, [u8]>,
     /// The second part, which all recipients of the message share.
     pub(crate) tail: &'a [u8],

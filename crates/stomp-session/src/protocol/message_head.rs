@@ -12,7 +12,7 @@ const DROPPED_MESSAGES: &str = "dropped-messages";
 /// Name of the header that marks a message before which an unknown number of others may be missing.
 const GAP: &str = "gap";
 
-/// Encodes the beginning of `MESSAGE`, which is the same for all messages of a subscription.
+/// Encodes the beginning of a `MESSAGE`: the command, and the headers `subscription` and `destination`.
 pub(super) fn encode_prefix(version: Version, id: Option<&str>, destination: &str) -> Bytes {
     let encoder = Encoder::new(version);
     let mut out = BytesMut::new();
@@ -69,7 +69,8 @@ impl DeliveryHeaders {
     }
 }
 
-/// Appends a header. Its value came in a frame of the same version or is plain ASCII, so the version can encode it.
+/// Appends a header. The version can encode each value: it came in a frame of this version, was checked before, or is
+/// plain ASCII.
 fn append(encoder: Encoder, name: &str, value: &str, out: &mut BytesMut) {
     let written = encoder.header(name, value, out);
     debug_assert!(written.is_ok(), "{written:?}");

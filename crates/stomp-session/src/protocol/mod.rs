@@ -52,10 +52,10 @@ pub(crate) struct Protocol {
     version: Version,
     /// The request that the service is handling, or is to handle, or the commit that is running.
     call: Option<InFlight>,
-    /// Its frame and destination, until the driver takes them. Kept apart because they are large, and each move of them
-    /// costs.
+    /// Frame and destination of the request in `call`, until the driver takes them. They are large and costly to move,
+    /// and so are not part of `call`.
     request: Option<(Frame, Destination)>,
-    /// The reason why the session ends, as soon as it does.
+    /// The reason why the session ends. `None` while it has not ended.
     reason: Option<DisconnectReason>,
     /// True if the service was called with `DISCONNECT`. This happens only once.
     is_disconnect_called: bool,
@@ -64,7 +64,7 @@ pub(crate) struct Protocol {
     subscriptions: Subscriptions,
     unacked: SessionUnacked,
     transactions: Transactions,
-    /// The transaction whose `SEND`s the service is handling, or whose futures run.
+    /// The transaction that is being committed: the service is handling its `SEND`s, or its futures run.
     commit: Option<Commit>,
     heart_beats: HeartBeats,
     timers: Timers,
@@ -134,7 +134,7 @@ impl Protocol {
         self.timers.earliest()
     }
 
-    /// Returns true if a request is being handled, so that the next frame must wait.
+    /// Returns true if a request is being handled or a commit is running, so that the next frame must wait.
     pub(crate) fn is_busy(&self) -> bool {
         self.call.is_some()
     }
@@ -239,13 +239,13 @@ impl Protocol {
         }
     }
 
-    /// Parses the destination of a `SEND` or `SUBSCRIBE`. It shares the text of the frame.
+    /// Parses the destination of a `SEND` or `SUBSCRIBE`. The result shares the text of the frame.
     fn parse_destination(&self, frame: &Frame) -> Result<Destination, ClientError> {
         let text = frame.headers.share(header::DESTINATION);
         Ok(self.config.destinations.parse(text.unwrap_or_default())?)
     }
 
-    /// Sends a `RECEIPT`, if the frame asked for one.
+    /// Sends a `RECEIPT` with this id, if the client asked for a receipt.
     pub(crate) fn send_receipt(&mut self, receipt: Option<ByteString>) {
         if let Some(id) = receipt {
             self.write(Outbound::Receipt(id));

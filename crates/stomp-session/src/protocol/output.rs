@@ -18,7 +18,7 @@ pub(crate) enum IoOutput {
     Write(Outbound),
     /// The peer is connected: continue reading, in this version.
     Negotiated(Version),
-    /// The peer has subscribed to this destination.
+    /// The peer has sent `SUBSCRIBE` for this destination. The service has yet to accept it.
     Subscribed(SubscriptionKey, Destination),
     /// The subscription has ended: drop its streams.
     Unsubscribed(SubscriptionKey),
@@ -38,6 +38,6 @@ pub(crate) enum CallOutput {
     Commit(CommitFuture),
     /// Drop the call or the futures: they took too long.
     Cancel,
-    /// Drop the service, because it was not ready in time. This frees the permit that it may wait for.
+    /// Drop the service, because it was not ready in time. This also ends its wait for a permit, if any.
     DropService,
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use stomp_frame::{Frame, header};
 
 impl Protocol {
+    /// Handles `SEND`: calls the service, or holds the frame until its transaction ends.
     pub(super) fn send(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
         self.check_length(header::DESTINATION, &frame)?;
         let transaction = self.transaction_of(&frame)?;

@@ -97,7 +97,7 @@ impl Protocol {
         }
     }
 
-    /// Ends a subscription on the part of the server. Returns the id that the peer gave to it, if any.
+    /// Ends a subscription on behalf of the server. Returns the id that the peer gave to it, if any.
     pub(super) fn end_subscription(&mut self, key: SubscriptionKey) -> Option<ByteString> {
         self.remove_subscription(key, true)?.id
     }
@@ -169,7 +169,7 @@ impl Protocol {
     }
 }
 
-/// Creates the reply to a frame that refers to a subscription that does not exist.
+/// Creates the `ERROR` for a frame that names an unknown subscription.
 pub(super) fn unknown_subscription(name: &SubscriptionName<'_>, frame: &Frame) -> ErrorReply {
     let text = match name {
         SubscriptionName::Id(id) => format!("There is no subscription with the id {}.", Quoted(id)),

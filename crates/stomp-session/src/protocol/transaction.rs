@@ -1,4 +1,4 @@
-//! `BEGIN`, `COMMIT` and `ABORT`: frames that take effect together.
+//! `BEGIN`, `COMMIT` and `ABORT`: transactions, whose frames take effect together.
 
 use super::{
     Protocol, copied,
@@ -37,6 +37,7 @@ impl Protocol {
         Ok(())
     }
 
+    /// Handles `ABORT`: drops the held frames of a transaction, so that none of them takes effect.
     pub(super) fn abort(&mut self, frame: &Frame) -> Result<(), ErrorReply> {
         let (steps, _) = self.end_transaction(frame)?;
         self.unstage_steps(steps);
@@ -44,10 +45,11 @@ impl Protocol {
         Ok(())
     }
 
-    /// Calls the service with each held `SEND`, one after the other. If all succeed, their effects run.
+    /// Handles `COMMIT`: calls the service with each held `SEND`, one after the other. If all succeed, the futures and
+    /// effects that they staged run.
     ///
-    /// If a `SEND` was refused when it arrived, the whole transaction is refused: the client may have sent the `COMMIT`
-    /// before it saw the `ERROR`, and all frames of a transaction take effect, or none.
+    /// If a `SEND` was refused when it arrived, the whole transaction is refused. The client may have sent the `COMMIT`
+    /// before it saw the `ERROR`, and either all frames of a transaction take effect, or none.
     pub(super) fn commit(&mut self, frame: &Frame, now: Instant) -> Result<(), ErrorReply> {
         let (steps, refused) = self.end_transaction(frame)?;
         if let Some(error) = refused {
@@ -87,10 +89,10 @@ impl Protocol {
         }
     }
 
-    /// Runs the effects, settles the deliveries, and sends the receipt.
+    /// Runs the effects of the transaction, settles the deliveries of its `ACK`s and `NACK`s, and sends the receipt.
     ///
-    /// If the session has ended while the futures of the transaction ran, the effects still run: what the futures have
-    /// committed belongs to them. But the deliveries have gone back with their subscriptions.
+    /// If the session has ended while the futures of the transaction ran, the effects still run, because they complete
+    /// what the futures have committed. But the deliveries were settled as abandoned when their subscriptions ended.
     fn finish_commit(&mut self) {
         let Some(mut commit) = self.commit.take() else {
             return;
@@ -131,7 +133,7 @@ impl Protocol {
         }
     }
 
-    /// Drops the effects, and lets the deliveries be acknowledged again.
+    /// Drops the effects of the transaction and reports `error`. Its deliveries can be acknowledged again.
     fn refuse_commit(&mut self, error: ClientError, now: Instant) {
         let Some(mut commit) = self.commit.take() else {
             return;
@@ -148,7 +150,8 @@ impl Protocol {
         }
     }
 
-    /// The index of the open transaction to which a frame belongs, if any.
+    /// Returns the index of the open transaction to which a frame belongs, if any. Returns an error if it names a
+    /// transaction that is not open.
     pub(super) fn transaction_of(&self, frame: &Frame) -> Result<Option<usize>, ErrorReply> {
         let Some(id) = frame.headers.get(header::TRANSACTION) else {
             return Ok(None);
@@ -162,7 +165,8 @@ impl Protocol {
         }
     }
 
-    /// Holds a step of `frame` until its transaction ends.
+    /// Holds `step`, which was made from `frame`, until the transaction ends. Returns an error if the transaction is
+    /// too large.
     pub(super) fn add_step(
         &mut self,
         transaction: usize,
@@ -191,7 +195,7 @@ impl Protocol {
         })
     }
 
-    /// Ends a transaction. Returns its steps, and the error if one of its `SEND`s was refused.
+    /// Ends the transaction that `frame` names. Returns its steps, and the error if one of its `SEND`s was refused.
     fn end_transaction(
         &mut self,
         frame: &Frame,
@@ -211,12 +215,12 @@ impl Protocol {
         }
     }
 
-    /// Aborts all transactions, including the one that is being committed.
+    /// Aborts all transactions, including the one that is being committed, unless its futures run already.
     ///
     /// STOMP 1.2, "BEGIN": "Any started transactions which have not been committed will be implicitly aborted if the
     /// client sends a `DISCONNECT` frame or if the TCP connection fails for any reason."
     ///
-    /// A transaction whose futures run has been committed: their result decides.
+    /// Once the futures of a transaction run, only their result decides if it takes effect.
     pub(super) fn abort_all_transactions(&mut self) {
         self.commit = self.commit.take().filter(|commit| commit.is_decided);
         self.transactions = Transactions::default();

@@ -77,7 +77,7 @@ async fn a_request_fails_if_its_responder_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_requests_closes_the_session_after_the_current_request() {
+async fn dropping_the_requests_stream_closes_the_session_after_the_current_request() {
     let (_, mut requests, mut client, connection) = start_with_requests().await;
     let receipt = client.request(send("/a", "")).await;
     let (_, responder) = requests.next().await.unwrap();
@@ -91,7 +91,7 @@ async fn dropping_requests_closes_the_session_after_the_current_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_requests_closes_an_idle_session_at_once() {
+async fn dropping_the_requests_stream_closes_an_idle_session_at_once() {
     let (_session, mut requests, connection, mut client) = pair(Config::default(), PIPE);
     tokio::spawn(connection);
     tokio::spawn(async move { requests.next().await.unwrap().1.ok() });

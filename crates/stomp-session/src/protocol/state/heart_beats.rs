@@ -14,9 +14,10 @@ pub(crate) struct HeartBeats {
 
 #[derive(Debug, Clone, Copy)]
 struct Agreed {
-    /// Maximum time between two writes, if the server has promised heart-beats.
+    /// Maximum time between two writes: half the interval that the server has promised. `None` if it has promised none.
     send: Option<Duration>,
-    /// Maximum time between two reads, if the peer has promised heart-beats.
+    /// Maximum time between two reads: two intervals that the peer has promised, and [`MARGIN`]. `None` if it has
+    /// promised none.
     receive: Option<Duration>,
 }
 
@@ -55,7 +56,8 @@ impl HeartBeats {
     }
 
     /// The time without a read after which the session reacts. If the peer has promised heart-beats, the session ends;
-    /// otherwise it pings the peer. `None` if the peer has promised nothing and the transport has no pings.
+    /// otherwise it pings the peer. `None` before the agreement, and if the peer has promised nothing and the transport
+    /// has no pings.
     pub(crate) fn max_silence(&self, ping_interval: Duration) -> Option<Duration> {
         let pings = self.has_pings.then_some(ping_interval);
         self.agreed?.receive.or(pings)

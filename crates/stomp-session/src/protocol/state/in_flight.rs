@@ -4,7 +4,7 @@ use crate::id::SubscriptionKey;
 use bytestring::ByteString;
 use stomp_frame::{Command, HeartBeat};
 
-/// A request for the service, without its frame: the data that its answer needs. Or, with the command `COMMIT`, the
+/// Data of the current request that are needed for its answer. With the command `COMMIT`, it stands for the running
 /// futures of a transaction.
 #[derive(Debug)]
 pub(crate) struct InFlight {
@@ -14,6 +14,6 @@ pub(crate) struct InFlight {
     pub(crate) subscription: Option<SubscriptionKey>,
     /// The `heart-beat` header of a `CONNECT`.
     pub(crate) heart_beat: Option<HeartBeat>,
-    /// True if the service was ready and has been called.
+    /// True if the service was ready and has been called. Always true for a commit.
     pub(crate) is_started: bool,
 }

@@ -29,7 +29,7 @@ pub(crate) struct Subscription {
     /// In STOMP 1.0 the id is optional. Without it, the destination names the subscription.
     pub(crate) id: Option<ByteString>,
     pub(crate) destination: Destination,
-    /// Encoded beginning of each `MESSAGE`.
+    /// Encoded beginning of each `MESSAGE` to this subscription.
     prefix: Bytes,
     /// Unacknowledged deliveries; `None` with `ack:auto`.
     pub(crate) unacked: Option<SubscriptionUnacked>,
@@ -59,7 +59,7 @@ pub(crate) enum SubscriptionName<'a> {
 
 /// Data of a subscription for its next `MESSAGE`.
 pub(crate) struct Recipient<'a> {
-    /// Encoded beginning of the frame.
+    /// Encoded beginning of the `MESSAGE`.
     pub(crate) prefix: Cow<'a, [u8]>,
     pub(crate) unacked: Option<&'a mut SubscriptionUnacked>,
 }
@@ -106,9 +106,11 @@ impl Subscriptions {
             .filter_map(|subscription| Some((subscription.key, subscription.unacked.as_ref()?)))
     }
 
-    /// Prepares a `MESSAGE` that was sent to `destination`; `None` if the subscription has ended.
+    /// Prepares a `MESSAGE` to a subscription. `destination` is the one to which the message was sent, if known.
+    /// Returns `None` if the subscription has ended.
     ///
-    /// A subscription to exactly this destination gets it as its peer spelled it.
+    /// The `MESSAGE` names this destination. If the peer has subscribed to exactly this destination, the `MESSAGE`
+    /// names it as the `SUBSCRIBE` spelled it.
     pub(crate) fn recipient(
         &mut self,
         key: SubscriptionKey,
@@ -159,7 +161,7 @@ impl Subscriptions {
         }
     }
 
-    /// Adds a subscription. `version` is the one of the session.
+    /// Adds a subscription. `version` is the STOMP version of the session.
     pub(crate) fn insert(
         &mut self,
         id: Option<ByteString>,
@@ -203,7 +205,7 @@ impl Subscriptions {
 }
 
 impl Subscription {
-    /// The name that the peer uses.
+    /// The name that the peer uses for the subscription: its id, or its destination if it has no id.
     fn name(&self) -> ByteString {
         self.id
             .clone()

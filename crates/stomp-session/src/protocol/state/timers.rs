@@ -56,7 +56,7 @@ struct Deadline {
     is_postponed: bool,
 }
 
-/// A deadline that is noticed later than this counts as late: this process stood still meanwhile.
+/// Delay above which a deadline is noticed late. The process has then probably stood still.
 const LATE: Duration = Duration::from_millis(250);
 
 /// Time by which a deadline for the peer is postponed if it is noticed late.

@@ -21,18 +21,18 @@ struct Transaction {
     steps: VecDeque<Step>,
     /// Approximate bytes that the steps occupy in memory.
     bytes: usize,
-    /// The error that refused the first of its `SEND`s that were not held, if any.
+    /// The error for the first refused `SEND` of the transaction, if any. Refused `SEND`s are not held.
     refused: Option<ClientError>,
 }
 
-/// One frame of a transaction.
+/// One frame that is held for a transaction.
 #[derive(Debug)]
 pub(crate) enum Step {
     Send(Frame, Destination),
     Acknowledge(Acknowledgment),
 }
 
-/// A bound of transactions, which another frame would exceed.
+/// Error: another frame would exceed this bound of transactions.
 #[derive(Debug)]
 pub(crate) enum TransactionFull {
     Frames,
@@ -46,13 +46,14 @@ pub(crate) struct Commit {
     /// Steps that are not processed yet.
     pub(crate) steps: VecDeque<Step>,
     pub(crate) staging: Staging,
-    /// All handlers have agreed, and the futures of the transaction run: it can still fail, but not be abandoned.
+    /// True once all handlers have succeeded and the futures of the transaction run. Then it can still fail, but the
+    /// end of the session does not abort it.
     pub(crate) is_decided: bool,
 }
 
 impl Drop for Commit {
-    /// Ends the transaction, also for handlers that still hold its staging area, and for what is staged there and holds
-    /// it too.
+    /// Closes the staging area, which handlers may still hold. A staged value may hold it too, and then neither would
+    /// ever be freed.
     fn drop(&mut self) {
         self.staging.close();
     }
@@ -93,8 +94,8 @@ impl Transactions {
         }
     }
 
-    /// Adds a step of `bytes` to a transaction. `max_bytes` bounds all open transactions together, but the first step
-    /// always fits.
+    /// Adds a step that occupies `bytes` bytes to a transaction. `max_frames` bounds each transaction, and `max_bytes`
+    /// bounds all open transactions together. If no bytes are held yet, any step fits into `max_bytes`.
     pub(crate) fn push(
         &mut self,
         index: usize,

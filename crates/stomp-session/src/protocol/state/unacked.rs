@@ -7,7 +7,7 @@ use crate::{
 use std::collections::VecDeque;
 use stomp_frame::AckMode;
 
-/// Totals over the unacknowledged deliveries of a session. The deliveries themselves are in the
+/// Data about the deliveries of a whole session. The unacknowledged deliveries themselves are in the
 /// [`SubscriptionUnacked`]s.
 #[derive(Debug, Default)]
 pub(crate) struct SessionUnacked {
@@ -37,7 +37,7 @@ struct UnackedDelivery {
     tag: DeliveryTag,
     bytes: usize,
     on_settled: SettleCallback,
-    /// True if an `ACK` or `NACK` of an open transaction covers this delivery.
+    /// True if an `ACK` or `NACK` of a transaction covers this delivery. The transaction is open or being committed.
     is_staged: bool,
 }
 
@@ -67,13 +67,14 @@ impl SubscriptionUnacked {
         self.is_ending && self.deliveries.is_empty()
     }
 
-    /// Returns `Some(true)` if an open transaction covers the delivery, and `None` if the table does not contain it.
+    /// Returns `Some(true)` if an `ACK` or `NACK` of a transaction covers the delivery, and `None` if the table does
+    /// not contain it.
     pub(crate) fn is_staged(&self, tag: DeliveryTag) -> Option<bool> {
         let delivery = self.deliveries.get(self.position(tag)?)?;
         Some(delivery.is_staged)
     }
 
-    /// Marks these deliveries as covered by an open transaction, or removes the mark.
+    /// Marks these deliveries as covered by a transaction, or removes the mark.
     pub(crate) fn set_staged(&mut self, tags: &[DeliveryTag], is_staged: bool) {
         for tag in tags {
             let position = self.position(*tag);
