@@ -71,9 +71,9 @@ impl RoutePattern {
 /// Kind of a segment in the pattern of a route.
 enum Segment {
     Literal,
-    /// `{name}`
+    /// A parameter: `{name}`.
     Parameter,
-    /// `{*name}`
+    /// A catch-all: `{*name}`.
     CatchAll,
     /// Literal text and a parameter, or a brace as literal text.
     Mixed,

@@ -124,7 +124,9 @@ impl<S: Clone + Send + 'static> Router<S> {
         })
     }
 
-    /// Calls `handler` once at the end of each session that was connected, however it ended.
+    /// Calls `handler` once at the end of each session that was connected, even if the client sent no `DISCONNECT`.
+    ///
+    /// The handler is not called if the service of the session was not ready in time, or if the connection is dropped.
     #[track_caller]
     pub fn disconnect<A, H>(self, handler: H) -> Router<S>
     where

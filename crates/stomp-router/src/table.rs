@@ -89,8 +89,8 @@ impl Table {
         self.entry(command, pattern).is_some()
     }
 
-    /// Returns the route of a request that carries the result of [`find`](Table::find). Without a match, returns the
-    /// handler of `CONNECT` or `DISCONNECT`, or the fallback.
+    /// Returns the route of a request. The params of the request must be the result of [`find`](Table::find). Without a
+    /// match, returns the handler of `CONNECT` or `DISCONNECT`, or the fallback.
     pub(crate) fn route(&self, request: &Request) -> Option<&Route> {
         let command = request.command();
         let matched = request

@@ -33,7 +33,7 @@ pub(crate) enum SessionCommand {
 #[derive(Default)]
 pub(crate) struct CommandQueue {
     commands: BoundedQueue<SessionCommand>,
-    /// Subscriptions that the connection has announced and not ended, with their destinations.
+    /// Subscriptions of the session that have not ended, with their destinations.
     subscriptions: Vec<(SubscriptionKey, Destination)>,
     is_closed: bool,
 }

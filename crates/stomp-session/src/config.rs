@@ -47,12 +47,13 @@ pub struct Config {
     /// Maximum bytes of unacknowledged messages of all subscriptions. The message that exceeds the bound is still sent;
     /// then the streams of all subscriptions with acknowledgments pause. Default: 1 MiB.
     pub max_unacked_bytes: usize,
-    /// Maximum open transactions. One more is answered with `too-many-transactions`. 0 allows none. Default: 8.
+    /// Maximum open transactions. A `BEGIN` beyond them is answered with `too-many-transactions`. 0 allows none.
+    /// Default: 8.
     pub max_transactions: usize,
-    /// Maximum frames of a transaction. One more is answered with `transaction-too-large`. Default: 256.
+    /// Maximum frames of a transaction. A further frame is answered with `transaction-too-large`. Default: 256.
     pub max_transaction_frames: usize,
     /// Maximum bytes of the frames of all open transactions. A frame that exceeds the bound is answered with
-    /// `transaction-too-large`. The first frame always fits. Default: 1 MiB.
+    /// `transaction-too-large`. If no other frame is held, any frame fits. Default: 1 MiB.
     pub max_transaction_bytes: usize,
     /// Maximum bytes that wait to be sent to the peer. The frame that exceeds the bound is still accepted; then the
     /// streams and reading pause. Default: 512 KiB.
@@ -65,7 +66,7 @@ pub struct Config {
     /// Bounds of the messages that [`Session::message`](crate::Session::message) queues. Default: 256 messages,
     /// 256 KiB.
     pub mailbox: MailboxConfig,
-    /// Maximum bytes queued in all mailboxes that the session reads, including those of topics. At this number, every
+    /// Maximum bytes queued in all mailboxes that the session reads, including those of topics. At this maximum, every
     /// mailbox that is not empty counts as full. Default: 1 MiB.
     pub max_total_mailbox_bytes: usize,
     /// Maximum time until `CONNECT` has arrived completely. After it, the peer gets `connect-timeout`. Default: 10 s.
@@ -132,7 +133,7 @@ impl Default for Config {
     }
 }
 
-/// Defines setters by value, named after the fields of [`Config`].
+/// Defines setters that are named after the fields of [`Config`], and take and return it by value.
 macro_rules! setters {
     ($($field:ident: $type:ty,)*) => {
         $(

@@ -120,7 +120,7 @@ impl fmt::Display for ClientError {
 impl Error for ClientError {}
 
 impl From<InvalidDestination> for ClientError {
-    /// The code is `bad-destination`, and the text is that of the error.
+    /// Creates an error with the code `bad-destination`. Its text is the message of `invalid`.
     fn from(invalid: InvalidDestination) -> ClientError {
         ClientError::new("bad-destination", invalid.to_string())
     }

@@ -33,7 +33,7 @@ use stomp_socket::{CloseCode, Peer};
 pub struct Session(Arc<Shared>);
 
 impl Session {
-    /// Creates the handle for a connection that is created next.
+    /// Creates a handle. The caller creates the connection for it next.
     pub(crate) fn open(
         peer: Arc<Peer>,
         mailbox: MailboxConfig,
@@ -98,9 +98,9 @@ impl Session {
         }));
     }
 
-    /// Sends a message to all subscriptions of the peer to `destination`, in any of its spellings. Each `MESSAGE` has
-    /// the destination as the peer spelled it, unless [`Message::with_destination`](crate::Message::with_destination)
-    /// set a different one.
+    /// Sends a message to all subscriptions of the peer to `destination`, whatever its spelling. Each `MESSAGE` has the
+    /// destination as the peer spelled it, unless [`Message::with_destination`](crate::Message::with_destination) set a
+    /// different one.
     ///
     /// [`Config::mailbox`](crate::Config::mailbox) bounds the queued messages. Its overflow policy applies to messages
     /// beyond these bounds.
@@ -131,8 +131,8 @@ impl Session {
         self.0.push(SessionCommand::Error(error));
     }
 
-    /// Sends the items of a stream to the oldest subscription of the peer to `destination`, in any of its spellings,
-    /// until the stream or the subscription ends.
+    /// Sends the items of a stream to the oldest subscription of the peer to `destination`, until the stream or the
+    /// subscription ends. The subscription may use any spelling of `destination`.
     ///
     /// # Errors
     ///

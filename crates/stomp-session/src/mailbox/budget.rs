@@ -1,8 +1,8 @@
 //! A bound on the bytes that are queued in all mailboxes of a session.
 //!
-//! A mailbox cannot know its session when a publisher creates it: its stream may be mapped, merged and boxed before it
-//! reaches a subscription. So each session makes its budget the current one of the thread while it polls a stream, and
-//! a mailbox joins the current budget when it is read for the first time.
+//! When a publisher creates a mailbox, the mailbox cannot know its session: its stream may be mapped, merged and boxed
+//! before it reaches a subscription. So each session makes its budget the current one of the thread while it polls a
+//! stream, and a mailbox joins the current budget when it is read for the first time.
 
 use std::{
     cell::Cell,

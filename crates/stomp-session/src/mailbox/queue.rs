@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 /// A message in a queue.
 #[derive(Debug, Clone)]
 pub(crate) struct QueuedMessage {
-    /// The recipient, in a queue that several subscriptions share.
+    /// The recipient, in a queue that several subscriptions share. `None` in a queue for one subscription.
     pub(crate) subscription: Option<SubscriptionKey>,
     pub(crate) message: Message,
     /// Messages for this recipient that are missing before this one, or [`UNKNOWN_GAP`](crate::delivery::UNKNOWN_GAP).
@@ -185,7 +185,7 @@ impl<T: QueueItem> BoundedQueue<T> {
         }
     }
 
-    /// Adds to the gap that the next message for `recipient` reports.
+    /// Adds `missing` to the number of missing messages that the next message for `recipient` reports.
     pub(crate) fn note_gap(&mut self, recipient: Option<SubscriptionKey>, missing: u64) {
         let noted = self
             .unreported_gaps

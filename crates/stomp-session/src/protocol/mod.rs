@@ -57,7 +57,7 @@ pub(crate) struct Protocol {
     request: Option<(Frame, Destination)>,
     /// The reason why the session ends. `None` while it has not ended.
     reason: Option<DisconnectReason>,
-    /// True if the service was called with `DISCONNECT`. This happens only once.
+    /// True if the service must not be called with `DISCONNECT` any more: it was called already, or was dropped.
     is_disconnect_called: bool,
     /// True if `CONNECTED` was sent.
     was_connected: bool,

@@ -57,7 +57,7 @@ pub(crate) enum SubscriptionName<'a> {
     Destination(&'a str),
 }
 
-/// Data of a subscription for its next `MESSAGE`.
+/// Data of a subscription that its next `MESSAGE` needs.
 pub(crate) struct Recipient<'a> {
     /// Encoded beginning of the `MESSAGE`.
     pub(crate) prefix: Cow<'a, [u8]>,
@@ -86,7 +86,7 @@ impl Subscriptions {
         self.active.get(self.position(key)?)
     }
 
-    /// The oldest active subscription.
+    /// The key of the oldest active subscription.
     pub(crate) fn first(&self) -> Option<SubscriptionKey> {
         self.active.first().map(|subscription| subscription.key)
     }

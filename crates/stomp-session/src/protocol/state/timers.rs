@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 /// Kind of a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// `CONNECT` must have arrived.
+    /// Time by which `CONNECT` must have arrived.
     Connect,
-    /// The service must have answered.
+    /// Time by which the service must be ready, or must have answered.
     Handler,
-    /// A heart-beat is to be sent, if nothing else was.
+    /// Time at which a heart-beat is sent, if nothing else was sent before.
     HeartBeat,
-    /// The peer must have sent something.
+    /// Time by which the peer must have sent something. Otherwise it gets a ping, or the session ends.
     Silence,
-    /// The peer must have taken some of the output.
+    /// Time by which the peer must have taken some of the output.
     Write,
-    /// The rest of an incomplete frame must have arrived.
+    /// Time by which the rest of an incomplete frame must have arrived.
     Frame,
-    /// The credentials of the peer expire.
+    /// Time at which the credentials of the peer expire.
     Expiry,
-    /// The peer must have closed the connection.
+    /// Time by which the peer must have closed the connection.
     Linger,
 }
 

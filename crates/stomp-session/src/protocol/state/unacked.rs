@@ -28,7 +28,7 @@ pub(crate) struct SubscriptionUnacked {
     max_deliveries: usize,
     /// Deliveries in the order of their tags.
     deliveries: VecDeque<UnackedDelivery>,
-    /// True if nothing more will be sent: the subscription ends when its last delivery is acknowledged.
+    /// True if nothing more will be sent to the subscription. It ends when its last delivery is acknowledged.
     is_ending: bool,
 }
 
@@ -57,12 +57,12 @@ impl SubscriptionUnacked {
         })
     }
 
-    /// Notes that nothing more will be sent.
+    /// Notes that nothing more will be sent to the subscription.
     pub(crate) fn set_ending(&mut self) {
         self.is_ending = true;
     }
 
-    /// Returns true if nothing more will be sent, and everything is acknowledged.
+    /// Returns true if nothing more will be sent to the subscription, and everything is acknowledged.
     pub(crate) fn is_finished(&self) -> bool {
         self.is_ending && self.deliveries.is_empty()
     }
