@@ -8,53 +8,54 @@ use bytestring::ByteString;
 use std::fmt;
 use stomp_session::{ClientError, Destination, DestinationSyntax, Message, Principal};
 
-/// A destination of a broker as its [`Engine`](crate::Engine) sees it: a scope and the parsed destination.
+/// A destination of a broker, as it is given to an [`Engine`](crate::Engine): a scope and the parsed destination.
 ///
-/// Addresses are equal if their scopes are, and the [segments](Address::segments) of their paths, however these were
-/// spelled: the queues `a.b` and `a/b` are the same queue.
+/// Two addresses are equal if their scopes and the [segments](Address::segments) of their paths are equal. Spelling
+/// does not matter: the queues `a.b` and `a/b` are the same queue.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     scope: Scope,
-    /// With the prefix of the scope. The destination of a temporary queue has its public name.
+    /// The destination, with the prefix of the scope. For a temporary queue, it contains the public name.
     destination: Destination,
 }
 
 /// The kind of a destination, and its owner.
 ///
-/// The scope is not part of the name: no text that another client could send means a destination of a principal.
+/// The scope is not part of the destination's text. So no client can name a destination of another principal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Scope {
-    /// A topic of all clients. Each subscriber gets each message.
+    /// A topic that all clients share. Each subscriber gets each message.
     Topic,
-    /// A queue of all clients. One consumer gets each message.
+    /// A queue that all clients share. One consumer gets each message.
     Queue,
-    /// A topic of this principal.
+    /// A topic that belongs to this principal.
     User(Principal),
-    /// A queue of one session. It exists while the session is subscribed to it. Messages to it are dropped at other
-    /// times, without an error.
+    /// A queue that belongs to one session. It exists while it has a subscriber. At other times, messages to it are
+    /// dropped without an error.
     Temporary,
 }
 
-/// Constructors, for engines and their tests. They never fail: a path with an invalid syntax, such as an empty segment,
+/// Constructors, for engines and their tests. They never fail. A path with an invalid syntax, such as an empty segment,
 /// becomes a literal address that no client can reach.
 impl Address {
-    /// Creates a topic or pattern: clients write `/topic/PATH`.
+    /// Creates the address of a topic or of a pattern of topics. Clients write it as `/topic/PATH`.
     pub fn topic(path: impl AsRef<str>) -> Address {
         Address::parse(Scope::Topic, path.as_ref())
     }
 
-    /// Creates a queue: clients write `/queue/PATH`.
+    /// Creates the address of a queue. Clients write it as `/queue/PATH`.
     pub fn queue(path: impl AsRef<str>) -> Address {
         Address::parse(Scope::Queue, path.as_ref())
     }
 
-    /// Creates a topic or pattern of a principal: its clients write `/user/PATH`.
+    /// Creates the address of a principal's topic, or of a pattern of them. The principal's clients write it as
+    /// `/user/PATH`.
     pub fn user(principal: Principal, path: impl AsRef<str>) -> Address {
         Address::parse(Scope::User(principal), path.as_ref())
     }
 
-    /// Creates a temporary queue from its public name, which is random.
+    /// Creates the address of a temporary queue. `name` is its public name, which is random.
     pub fn temporary(name: impl AsRef<str>) -> Address {
         Address::parse(Scope::Temporary, name.as_ref())
     }
@@ -69,8 +70,7 @@ impl Address {
 }
 
 impl Address {
-    /// Creates an address from a destination that the broker's syntax has parsed, and that is below the prefix of the
-    /// scope.
+    /// Creates an address. The broker's syntax has parsed `destination`, which begins with the prefix of the scope.
     pub(crate) fn new(scope: Scope, destination: Destination) -> Address {
         Address { scope, destination }
     }
@@ -87,7 +87,7 @@ impl Address {
         &self.destination
     }
 
-    /// The canonical text after the prefix of the scope, such as `a/b` in `/topic/a.b`: the same for all spellings.
+    /// The canonical text after the prefix of the scope. It is the same for all spellings: `a/b` for `/topic/a.b`.
     #[must_use]
     pub fn path(&self) -> &str {
         let canonical = self.destination.canonical();
@@ -95,7 +95,7 @@ impl Address {
         path.unwrap_or(canonical)
     }
 
-    /// The principal that owns the destination.
+    /// The principal that owns the destination. `None` unless the scope is [`Scope::User`].
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         if let Scope::User(principal) = &self.scope {
@@ -105,7 +105,7 @@ impl Address {
         }
     }
 
-    /// True if each message goes to one consumer.
+    /// True if the destination is a queue or a temporary queue: each message goes to one consumer.
     #[must_use]
     pub fn is_queue(&self) -> bool {
         matches!(self.scope, Scope::Queue | Scope::Temporary)
@@ -117,19 +117,22 @@ impl Address {
         self.path().split('/')
     }
 
-    /// True if the destination is a pattern, which allows only subscriptions.
+    /// True if the destination is a pattern. Clients may subscribe to a pattern, but not send to it.
     #[must_use]
     pub fn is_pattern(&self) -> bool {
         self.destination.is_pattern()
     }
 
-    /// Returns true if the pattern matches another address. An address that is no pattern matches itself.
+    /// Returns true if this address covers all that `other` covers, in the same scope. An address that is no pattern
+    /// covers only itself.
     pub(crate) fn matches(&self, other: &Address) -> bool {
         self.scope == other.scope && self.destination.contains(&other.destination)
     }
 
-    /// Adds the destination to a message for a topic, since the subscribers of a pattern need it. The consumers of a
-    /// queue know its only name already, and the public name of a temporary queue is not for its consumer.
+    /// Adds the destination to a message for a topic. Subscribers of a pattern need it to tell topics apart.
+    ///
+    /// Messages for queues are not changed: the consumers of a queue know its name, and the consumer of a temporary
+    /// queue has another name for it than the public one.
     pub(crate) fn stamp(&self, message: Message) -> Message {
         if self.is_queue() {
             message
@@ -138,8 +141,8 @@ impl Address {
         }
     }
 
-    /// Checks that the destination has not too many segments and wildcards. They bound the cost of the tree of topics,
-    /// which queues are not part of.
+    /// Checks the numbers of segments and wildcards of a topic or pattern against their limits. These bound the cost of
+    /// a lookup in the trie of topics. Queues have no such limits, since they are not in the trie.
     pub(crate) fn check(&self, config: &Config) -> Result<(), ClientError> {
         if self.is_queue() {
             return Ok(());
@@ -165,7 +168,7 @@ impl Address {
         Ok(())
     }
 
-    /// Checks that a message may be sent to the destination.
+    /// Checks that a message can be sent to the destination: it is within the limits and no pattern.
     pub(crate) fn check_for_sending(&self, config: &Config) -> Result<(), ClientError> {
         self.check(config)?;
         if self.is_pattern() {
@@ -175,7 +178,7 @@ impl Address {
         }
     }
 
-    /// Creates the error `bad-destination`. `problem` completes a sentence that begins with the destination.
+    /// Creates the error `bad-destination`. `problem` completes the sentence "The destination … ".
     fn bad(&self, problem: &str) -> ClientError {
         let destination = self.to_string();
         let text = format!("The destination {destination:?} {problem}.");
@@ -195,14 +198,14 @@ impl Scope {
     }
 }
 
-/// Writes the destination as the client or the application wrote it.
+/// Shows the destination as the client or the application wrote it.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.destination.fmt(f)
     }
 }
 
-/// Hides the names of temporary queues, since a client that knows a name may send there.
+/// Hides the names of temporary queues. They are secrets: a client that knows a name may send to the queue.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let destination = if self.scope == Scope::Temporary {

@@ -5,14 +5,14 @@ use crate::{
 };
 use stomp_session::{ClientError, Message};
 
-/// Administration of queues, for the application.
+/// Administration of queues by the application.
 impl Broker {
-    /// Creates the queue `/queue/…` if there is none, and gives it these settings: see [`Engine::declare`].
+    /// Creates a queue `/queue/…` if it does not exist, and gives it these settings: see [`Engine::declare`].
     ///
     /// # Errors
     ///
-    /// The future fails if this is not the name of a queue, if the settings are impossible, or if the engine cannot do
-    /// it.
+    /// The future fails if `queue` is not the name of a queue, if the engine does not support it, or with the errors of
+    /// [`Engine::declare`].
     pub fn declare(
         &self,
         queue: impl IntoDestination,
@@ -21,34 +21,40 @@ impl Broker {
         self.with_queue(queue, |engine, queue| engine.declare(queue, settings))
     }
 
-    /// Removes the messages that wait in the queue `/queue/…`, and completes with their number: see [`Engine::purge`].
+    /// Removes the messages that wait in a queue `/queue/…`. The future completes with their number: see
+    /// [`Engine::purge`].
     ///
     /// # Errors
     ///
-    /// The future fails if this is not the name of a queue, or if the engine cannot do it.
+    /// The future fails if `queue` is not the name of a queue, or if the engine does not support it or is not
+    /// available.
     pub fn purge(&self, queue: impl IntoDestination) -> EngineFuture<usize> {
         self.with_queue(queue, |engine, queue| engine.purge(queue))
     }
 
-    /// Removes the queue `/queue/…`, and completes with the number of messages that waited: see [`Engine::delete`].
+    /// Removes a queue `/queue/…`. The future completes with the number of messages that waited: see
+    /// [`Engine::delete`].
     ///
     /// # Errors
     ///
-    /// The future fails if this is not the name of a queue, or if the engine cannot do it.
+    /// The future fails if `queue` is not the name of a queue, or if the engine does not support it or is not
+    /// available.
     pub fn delete(&self, queue: impl IntoDestination) -> EngineFuture<usize> {
         self.with_queue(queue, |engine, queue| engine.delete(queue))
     }
 
-    /// Completes with the first `max` messages that wait in the queue `/queue/…`: see [`Engine::browse`].
+    /// Completes with the first `max` messages that wait in a queue `/queue/…`: see [`Engine::browse`].
     ///
     /// # Errors
     ///
-    /// The future fails if this is not the name of a queue, or if the engine cannot do it.
+    /// The future fails if `queue` is not the name of a queue, or if the engine does not support it or is not
+    /// available.
     pub fn browse(&self, queue: impl IntoDestination, max: usize) -> EngineFuture<Vec<Message>> {
         self.with_queue(queue, |engine, queue| engine.browse(queue, max))
     }
 
-    /// Calls `act` with a queue of all clients, for its administration.
+    /// Calls `act` with the engine and a queue, if the destination is a `/queue/…` and the engine can administer
+    /// queues.
     fn with_queue<T>(
         &self,
         queue: impl IntoDestination,

@@ -1,15 +1,16 @@
-//! The parts of a broker that an engine supports, and the errors for the rest.
+//! The parts of a broker that an engine supports, and the errors for all others.
 
 use crate::{Address, Publication, Retain, Scope, SubscribeRequest};
 use stomp_session::ClientError;
 
-/// Defines the flags, and a setter by value for each.
+/// Defines [`Capabilities`] with these flags, and a setter for each.
 macro_rules! capabilities {
     ($($(#[$doc:meta])* $flag:ident,)*) => {
         /// The parts of a broker that an [engine](crate::Engine) supports.
         ///
-        /// A broker refuses everything else with the error `not-supported`, which names the header or the destination:
-        /// nothing that a client asks for is ignored. All engines support topics.
+        /// All engines support topics. A broker refuses requests that need anything else with the error
+        /// `not-supported`, which names the header or the kind of destination. It ignores no header that needs a
+        /// capability.
         ///
         /// ```
         /// use stomp_broker::Capabilities;
@@ -24,13 +25,13 @@ macro_rules! capabilities {
         }
 
         impl Capabilities {
-            /// Topics only. The same as the default.
+            /// Creates the capabilities of an engine that supports only topics. This is the default.
             #[must_use]
             pub fn none() -> Capabilities {
                 Capabilities::default()
             }
 
-            /// Everything.
+            /// Creates the capabilities of an engine that supports everything.
             #[must_use]
             pub fn all() -> Capabilities {
                 Capabilities { $($flag: true,)* }
@@ -51,23 +52,23 @@ macro_rules! capabilities {
 capabilities! {
     /// Queues: `/queue/…`.
     queues,
-    /// `SEND`s in transactions, by [`Engine::begin`](crate::Engine::begin).
+    /// `SEND` in transactions: [`Engine::begin`](crate::Engine::begin).
     transactions,
     /// Retained messages of topics: [`Publication::retain`].
     retained,
-    /// Expiry: [`Publication::expires`].
+    /// Expiry of messages: [`Publication::expires`].
     expiry,
     /// Subscriptions to patterns of topics.
     patterns,
     /// Topics of principals: `/user/…`.
     user_destinations,
-    /// Queues of sessions: `/temp-queue/…`, also in the header `reply-to`.
+    /// Temporary queues of sessions: `/temp-queue/…`, also in the header `reply-to`.
     temporary_queues,
-    /// Messages that a queue gives up become dead letters in another queue.
+    /// Dead letters: messages that a queue gives up move to another queue.
     dead_letters,
-    /// A queue gives a message up after a number of deliveries without an acknowledgment.
+    /// Limited delivery attempts: a queue gives up a message after a number of deliveries without an acknowledgment.
     delivery_attempts,
-    /// Queues are bounded: a full one refuses messages with `queue-full`, or gives up its oldest.
+    /// Bounded queues: a full queue refuses messages with `queue-full`, or gives up its oldest messages.
     queue_bounds,
     /// Queues with a single consumer: [`SubscribeRequest::exclusive`].
     exclusive,
@@ -78,11 +79,11 @@ capabilities! {
     administration,
 }
 
-/// The header that selects messages by an expression. No engine gets it, since no broker evaluates it.
+/// The header that selects messages by an expression. The broker refuses it for all engines, since none evaluates it.
 const SELECTOR: &str = "selector";
 
 impl Capabilities {
-    /// Checks that the engine has destinations of this kind.
+    /// Checks that the engine supports destinations of this kind.
     pub(crate) fn check_address(self, address: &Address) -> Result<(), ClientError> {
         let (is_supported, kind) = match address.scope() {
             Scope::Topic => (true, "topics"),
@@ -100,7 +101,7 @@ impl Capabilities {
         Ok(())
     }
 
-    /// Checks that the engine can publish in this way.
+    /// Checks that the engine supports the destination, the retained message and the expiry of a publication.
     pub(crate) fn check_publication(
         self,
         to: &Address,
@@ -121,7 +122,7 @@ impl Capabilities {
         Ok(())
     }
 
-    /// Checks that the engine has queues, and administers them.
+    /// Checks that the engine supports queues and their administration.
     pub(crate) fn check_administration(self, queue: &Address) -> Result<(), ClientError> {
         self.check_address(queue)?;
         if self.administration {
@@ -131,7 +132,7 @@ impl Capabilities {
         }
     }
 
-    /// Checks that the engine has transactions.
+    /// Checks that the engine supports transactions.
     pub(crate) fn check_transaction(self) -> Result<(), ClientError> {
         if self.transactions {
             Ok(())
@@ -140,7 +141,7 @@ impl Capabilities {
         }
     }
 
-    /// Checks that the engine has temporary queues, for the header `reply-to`.
+    /// Checks that the engine supports temporary queues, for the header `reply-to`.
     pub(crate) fn check_reply_to(self) -> Result<(), ClientError> {
         if self.temporary_queues {
             Ok(())
@@ -151,7 +152,7 @@ impl Capabilities {
         }
     }
 
-    /// Checks that the engine can subscribe in this way.
+    /// Checks that the engine supports everything that a subscription asks for.
     pub(crate) fn check_subscription(self, request: &SubscribeRequest) -> Result<(), ClientError> {
         self.check_address(&request.address)?;
         if request.durable && !self.durable {
@@ -167,7 +168,7 @@ impl Capabilities {
     }
 }
 
-/// Creates the error `not-supported`. `what` names the header or the kind of destination.
+/// Creates the error `not-supported`. `what` names what is not supported, such as a header or a kind of destination.
 pub(crate) fn not_supported(what: &str) -> ClientError {
     let text = format!("This broker does not support {what}.");
     ClientError::new("not-supported", text)

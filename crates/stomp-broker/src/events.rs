@@ -17,7 +17,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 /// Something that happened in an engine. [`Engine::events`](crate::Engine::events) streams it.
 ///
-/// The address of a temporary queue contains its name, which permits anybody who knows it to send there.
+/// Keep the addresses of temporary queues secret: a client that knows the public name of such a queue may send to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -26,42 +26,42 @@ pub enum Event {
         /// The destination of the message.
         address: Address,
     },
-    /// A message of a topic was put into the mailboxes of its subscribers, or a message of a queue was acknowledged.
+    /// A message of a topic goes to the mailboxes of its subscribers, or a message of a queue was acknowledged.
     Delivered {
         /// The destination of the message.
         address: Address,
-        /// The number of subscribers: any number for a topic, 1 for a queue.
+        /// The number of subscribers. It may be 0 for a topic, and is 1 for a queue.
         recipients: usize,
     },
-    /// A queue gave a message up, and the message became a dead letter.
+    /// A queue gave up a message, which becomes a dead letter. There is no such event without a dead-letter queue.
     DeadLettered {
-        /// The queue that gave the message up.
+        /// The queue that gave up the message.
         queue: Address,
         /// The header `dead-letter-reason` of the dead letter.
         reason: &'static str,
     },
     /// A subscription began.
     Subscribed {
-        /// The topic, pattern or queue.
+        /// The topic, pattern or queue of the subscription.
         address: Address,
-        /// The session of the subscriber. `None` for the application.
+        /// The session of the subscriber. `None` if the subscriber is the application.
         session: Option<SessionId>,
     },
     /// A subscription ended.
     Left {
-        /// The topic, pattern or queue.
+        /// The topic, pattern or queue of the subscription.
         address: Address,
-        /// The session of the subscriber. `None` for the application.
+        /// The session of the subscriber. `None` if the subscriber is the application.
         session: Option<SessionId>,
     },
-    /// So many events were dropped here, because the stream was read too slowly.
+    /// This number of events is missing here, because the stream was read too slowly.
     Missed(u64),
 }
 
-/// The events of an engine from the time on at which [`Engine::events`](crate::Engine::events) was called, in order.
+/// The events of an engine, in order, since the call of [`Engine::events`](crate::Engine::events).
 ///
-/// A bounded number of events waits for a slow reader. Beyond, it loses the oldest and gets [`Event::Missed`] in their
-/// place. The stream ends when the engine is gone.
+/// A bounded number of events waits for a slow reader. If there are more, the reader loses the oldest, and gets
+/// [`Event::Missed`] instead of them. The stream ends when the engine is dropped.
 pub struct EventStream(Pin<Box<dyn Stream<Item = Event> + Send>>);
 
 impl EventStream {
@@ -93,21 +93,22 @@ impl fmt::Debug for EventStream {
 
 /// The sending side of [`EventStream`]s, for engines.
 ///
-/// While no stream exists, [`EventSource::emit`] reads one number and does nothing else.
+/// [`EventSource::emit`] is cheap while no stream exists: it only reads one number.
 pub struct EventSource {
-    /// The number of streams. The channel knows it too, but only under its lock.
+    /// The number of streams. The channel knows this number too, but needs its lock to read it.
     listeners: Arc<AtomicUsize>,
-    /// Created for the first stream, since its buffer has its full size from then on.
+    /// Created with the first stream, because the channel allocates its whole buffer at once.
     sender: OnceLock<broadcast::Sender<Event>>,
     max_unread: usize,
 }
 
 impl EventSource {
-    /// The largest bound of unread events, since the buffer for them has its full size at once: 1,048,576.
+    /// The largest possible number of unread events: 1,048,576. It is bounded because the whole buffer is allocated at
+    /// once.
     pub const MAX_UNREAD: usize = 1 << 20;
 
-    /// Creates a source. `max_unread` is the number of events that wait for a slow reader. It is at least 1 and at most
-    /// [`EventSource::MAX_UNREAD`], and rounded up to a power of two.
+    /// Creates a source without streams. `max_unread` is the maximum number of events that wait for a slow reader. It
+    /// is limited to 1 to [`EventSource::MAX_UNREAD`], and rounded up to a power of two.
     #[must_use]
     pub fn new(max_unread: usize) -> EventSource {
         EventSource {
@@ -117,13 +118,13 @@ impl EventSource {
         }
     }
 
-    /// Sends an event to all streams. `event` is called only if there are any.
+    /// Sends an event to all streams. The function `event` is called only if a stream exists.
     pub fn emit(&self, event: impl FnOnce() -> Event) {
         if self.listeners.load(Ordering::Relaxed) == 0 {
             return;
         }
         if let Some(sender) = self.sender.get() {
-            // It fails if the last stream was just dropped.
+            // Sending fails if the last stream was just dropped.
             let _ = sender.send(event());
         }
     }
@@ -162,7 +163,7 @@ struct Listener {
     _count: ListenerCount,
 }
 
-/// One of the listeners of a source, until it is dropped.
+/// Counts as one listener of a source until it is dropped.
 struct ListenerCount(Arc<AtomicUsize>);
 
 impl ListenerCount {

@@ -1,4 +1,4 @@
-//! The consequences of a gap for a subscription.
+//! The consequences of a gap, which is a place where messages of a subscription are missing.
 
 use crate::OnGap;
 use futures_core::Stream;
@@ -8,14 +8,15 @@ use std::{
 };
 use stomp_session::{BoxError, ClientError, CloseCode, Delivery, Gap, MessageStream, Session};
 
-/// Applies the setting to the stream of a subscription. `session` is that of its client, if it has one.
+/// Applies [`Config::on_gap`](crate::Config::on_gap) to the stream of a subscription. `session` is the session of the
+/// subscriber, or `None` for the application.
 pub(crate) fn apply(
     on_gap: OnGap,
     stream: MessageStream,
     session: Option<&Session>,
 ) -> MessageStream {
     let closes = match on_gap {
-        // The common case costs nothing.
+        // The default has no cost.
         OnGap::Mark => return stream,
         OnGap::End => None,
         OnGap::Close => session.cloned(),
@@ -30,7 +31,7 @@ pub(crate) fn apply(
 struct UntilGap {
     /// `None` after the gap.
     stream: Option<MessageStream>,
-    /// The session to close at the gap.
+    /// The session to close at the gap, if any.
     closes: Option<Session>,
 }
 

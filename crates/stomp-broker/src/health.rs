@@ -1,4 +1,4 @@
-//! The state of an engine as operators see it.
+//! The state of an engine, for operators.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -9,24 +9,24 @@ pub enum Health {
     /// The engine works.
     #[default]
     Up,
-    /// The engine works in part: for example, it reconnects to another server, and calls wait or fail meanwhile.
+    /// The engine works only in part. For example, it is reconnecting to its system, and calls wait or fail until then.
     Degraded {
-        /// The time at which this began.
+        /// The time at which this state began.
         since: SystemTime,
-        /// The reason, as a sentence for logs.
+        /// The reason for this state, as a sentence for logs.
         reason: Arc<str>,
     },
-    /// The engine refuses all calls with `engine-unavailable`.
+    /// The engine does not work. Publications and subscriptions fail with `engine-unavailable`.
     Down {
-        /// The time at which this began.
+        /// The time at which this state began.
         since: SystemTime,
-        /// The reason, as a sentence for logs.
+        /// The reason for this state, as a sentence for logs.
         reason: Arc<str>,
     },
 }
 
 impl Health {
-    /// Creates [`Health::Degraded`], since now.
+    /// Creates [`Health::Degraded`], beginning now.
     pub fn degraded(reason: impl Into<Arc<str>>) -> Health {
         Health::Degraded {
             since: SystemTime::now(),
@@ -34,7 +34,7 @@ impl Health {
         }
     }
 
-    /// Creates [`Health::Down`], since now.
+    /// Creates [`Health::Down`], beginning now.
     pub fn down(reason: impl Into<Arc<str>>) -> Health {
         Health::Down {
             since: SystemTime::now(),

@@ -23,38 +23,39 @@ use stomp_session::{InvalidConfig, MailboxConfig};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct MemoryConfig {
-    /// Maximum number of topics and patterns with subscribers. Also, separately, the maximum number of queues,
-    /// including temporary ones; dead-letter queues are created even beyond it. Default: 65,536.
+    /// Maximum number of topics and patterns with subscribers, and, counted separately, of queues. Temporary queues
+    /// count as queues. Dead-letter queues are created even beyond the maximum. Default: 65,536.
     pub max_destinations: usize,
-    /// The bounds in messages and bytes of what waits for one subscription to topics, and the policy when it exceeds
-    /// them.
+    /// The mailbox of each subscription to topics: its bounds in messages and bytes, and the policy when it is full.
     ///
-    /// The default policy disconnects a slow subscriber. Dropping its oldest messages is no default, because a client
-    /// that does not know the header `dropped-messages` would not notice the loss; see also
-    /// [`Config::on_gap`](crate::Config::on_gap). Default: [`MailboxConfig::default`].
+    /// The default policy disconnects a slow subscriber. It does not drop messages, because a client that does not know
+    /// the header `dropped-messages` would not notice the loss: see also [`Config::on_gap`](crate::Config::on_gap).
+    /// Default: [`MailboxConfig::default`].
     pub mailbox: MailboxConfig,
     /// Maximum number of retained messages, which are the last values of topics. Beyond it, the engine forgets the
-    /// value that was set first. 0 retains none: then a message with the header `retain` is refused with
+    /// message that was set the longest time ago. With 0, messages with the header `retain` are refused with
     /// `not-supported`. Default: 0.
     pub max_retained_messages: usize,
-    /// Maximum bytes of all retained messages, by their approximate size on the wire. One message is always retained,
-    /// whatever its size. Default: 1 MiB.
+    /// Maximum bytes of all retained messages together, by their approximate size on the wire. Beyond it, the engine
+    /// forgets the messages that were set the longest time ago, except the latest, whatever its size. Default: 1 MiB.
     pub max_retained_bytes: usize,
-    /// The settings of all queues that match no pattern in [`queue_patterns`](MemoryConfig::queue_patterns), and of all
+    /// The settings of queues that match no pattern in [`queue_patterns`](MemoryConfig::queue_patterns), and of all
     /// temporary queues. Default: [`QueueSettings::default`].
     pub queues: QueueSettings,
-    /// The settings of queues by pattern, such as `/queue/jobs.>`. The first match counts, and replaces all settings of
-    /// [`queues`](MemoryConfig::queues). A dead-letter queue drops its oldest messages when it is full, and its messages
-    /// become no dead letters, whatever its settings. Default: none.
+    /// The settings of queues by pattern, such as `/queue/jobs.>`. The first matching pattern replaces all settings of
+    /// [`queues`](MemoryConfig::queues). Default: none.
+    ///
+    /// Whatever its settings, a dead-letter queue drops its oldest messages when it is full, and does not make dead
+    /// letters of its messages.
     pub queue_patterns: Vec<(String, QueueSettings)>,
-    /// Maximum bytes of the messages in all queues together. Beyond it, queues reject messages, whatever their
+    /// Maximum bytes of the messages in all queues together. Beyond it, all queues reject messages, whatever their
     /// [`overflow`](QueueSettings::overflow). Default: 256 MiB.
     pub max_total_queue_bytes: usize,
     /// The time after which a queue without messages and consumers is removed, unless it was
-    /// [declared](crate::Engine::declare). Default: 60 s.
+    /// [declared](crate::Engine::declare). Temporary queues are removed with their last consumer. Default: 60 s.
     pub idle_timeout: Duration,
-    /// Maximum number of [events](crate::Engine::events) that wait for one slow reader, rounded up to a power of two.
-    /// The memory for them is allocated when the first reader comes. Default: 1,024.
+    /// Maximum number of [events](crate::Engine::events) that wait for a slow reader, rounded up to a power of two. The
+    /// memory for them is allocated with the first reader. Default: 1,024.
     pub max_unread_events: usize,
 }
 
@@ -73,7 +74,7 @@ setters! {
 }
 
 impl MemoryConfig {
-    /// Adds an entry to [`MemoryConfig::queue_patterns`], after those that exist.
+    /// Appends an entry to [`MemoryConfig::queue_patterns`].
     #[must_use]
     pub fn queue_pattern(
         mut self,
@@ -88,10 +89,14 @@ impl MemoryConfig {
     ///
     /// # Errors
     ///
-    /// If a bound is 0 under which no message could be delivered, if [`MemoryConfig::max_total_queue_bytes`] is less
-    /// than the size of an empty message, if [`MemoryConfig::idle_timeout`] is zero, if
-    /// [`MemoryConfig::max_unread_events`] is 0 or more than [`EventSource::MAX_UNREAD`], if a pattern of queues is
-    /// invalid, or if [`QueueSettings::validate`] fails.
+    /// Returns an error in these cases:
+    ///
+    /// - [`MemoryConfig::max_destinations`], a bound of [`MemoryConfig::mailbox`] or [`MemoryConfig::idle_timeout`] is
+    ///   0.
+    /// - [`MemoryConfig::max_unread_events`] is 0 or more than [`EventSource::MAX_UNREAD`].
+    /// - [`MemoryConfig::max_total_queue_bytes`] is less than the size of an empty message, 128.
+    /// - A pattern in [`MemoryConfig::queue_patterns`] is invalid or not below `/queue/`.
+    /// - [`QueueSettings::validate`] fails for some settings of queues.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         for (setting, value) in [
             ("max_destinations", self.max_destinations),

@@ -1,4 +1,4 @@
-//! A message as a publisher hands it to an engine.
+//! A message with the options of its publication.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stomp_session::{ClientError, Message};
@@ -9,40 +9,41 @@ const RETAIN: &str = "retain";
 /// The header with the time at which a message expires.
 const EXPIRES: &str = "expires";
 
-/// A message, and what its publisher asks of the [engine](crate::Engine).
+/// A message that an [engine](crate::Engine) is to publish, with the options of its publisher.
 ///
-/// The broker creates publications from the headers of messages. The headers stay in the message, so that consumers get
-/// them; an engine decides by the fields alone.
+/// The broker reads the options from the headers of the message. The headers stay in the message for its recipients. An
+/// engine uses only the fields.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Publication {
-    /// The message. One for a topic names its destination: [`Message::destination`].
+    /// The message. If it is for a topic, it names its destination: [`Message::destination`].
     pub message: Message,
-    /// The effect on the retained message of the topic. Default: [`Retain::Nothing`].
+    /// The effect of the message on the retained message of its topic. Default: [`Retain::Nothing`].
     pub retain: Retain,
-    /// The time from which on the message is not delivered. Default: `None`, never.
+    /// The time at which the message expires: see [`Engine`](crate::Engine). Default: `None`, so only the [time to
+    /// live](crate::QueueSettings::time_to_live) of a queue applies.
     pub expires: Option<SystemTime>,
-    /// True if the publisher waits until the engine has accepted the message for good, as does the application and a
-    /// client whose `SEND` has a `receipt`. Otherwise an engine may complete
-    /// [`publish`](crate::Engine::publish) as soon as it has taken the message over. Default: true.
+    /// True if [`publish`](crate::Engine::publish) completes only when the engine has accepted the message for good. It
+    /// is false for a client's `SEND` without the header `receipt`: then `publish` may complete as soon as the engine
+    /// has the message. Default: true.
     pub confirm: bool,
 }
 
-/// The effect of a message on the retained message, the last value, of its topic.
+/// The effect of a message on the retained message of its topic, which is the last value of the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Retain {
     /// The retained message stays as it is.
     #[default]
     Nothing,
-    /// The message becomes the retained one, in place of the previous one.
+    /// The message replaces the retained message.
     Set,
-    /// The topic has no retained message any more. Subscribers get the message that removes it.
+    /// The retained message is removed. Subscribers still get the message that removes it.
     Remove,
 }
 
 impl Publication {
-    /// Creates a publication that retains nothing, never expires, and is confirmed.
+    /// Creates a publication with the default options: it retains nothing, does not expire, and is confirmed.
     #[must_use]
     pub fn new(message: Message) -> Publication {
         Publication {
@@ -57,8 +58,8 @@ impl Publication {
     ///
     /// # Errors
     ///
-    /// `bad-request` if `retain` is neither `set` nor `remove`, or if `expires` is not a number. `expires:0` means
-    /// never.
+    /// Returns `bad-request` if `retain` is neither `set` nor `remove`, or if `expires` is not a number of milliseconds
+    /// since 1970. `expires:0` means the same as no header.
     pub fn from_message(message: Message) -> Result<Publication, ClientError> {
         let headers = message.headers();
         let retain = headers.get(RETAIN).map_or(Ok(Retain::Nothing), |value| {
@@ -92,7 +93,7 @@ impl Publication {
         self
     }
 
-    /// Returns true if the message has expired. Reads the clock only if it can expire.
+    /// Returns true if the message has expired. Reads the clock only if [`Publication::expires`] is set.
     #[must_use]
     pub fn has_expired(&self) -> bool {
         self.expires.is_some_and(|at| at <= SystemTime::now())
@@ -107,7 +108,7 @@ fn parse_retain(value: &str) -> Option<Retain> {
     }
 }
 
-/// Parses milliseconds since 1970. 0 and times that the clock cannot express mean never.
+/// Parses milliseconds since 1970. The inner value is `None` for 0, and for times that the clock cannot express.
 fn parse_expires(value: &str) -> Option<Option<SystemTime>> {
     let millis = value.parse::<u64>().ok()?;
     Some(if millis == 0 {
@@ -117,7 +118,7 @@ fn parse_expires(value: &str) -> Option<Option<SystemTime>> {
     })
 }
 
-/// Creates the error `bad-request` for a header with a value other than `expected`.
+/// Creates the error `bad-request` for a header with an invalid value. `expected` describes the valid values.
 pub(crate) fn bad_value(header: &str, expected: &str, value: &str) -> ClientError {
     let start: String = value.chars().take(32).collect();
     let text = format!("The header {header} must be {expected}, but is {start:?}.");

@@ -22,23 +22,26 @@ use stomp_session::{Destination, InvalidConfig};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueSettings {
-    /// Maximum number of messages in the queue, including those that are delivered and not yet acknowledged. Default:
+    /// Maximum number of messages in the queue. Messages that are delivered and not yet acknowledged count. Default:
     /// 10,000.
     pub max_messages: usize,
-    /// Maximum bytes of the messages in the queue, by their approximate size on the wire, including those that are
-    /// delivered and not yet acknowledged. An empty queue accepts one message of any size. Default: 16 MiB.
+    /// Maximum bytes of the messages in the queue, by their approximate size on the wire. Messages that are delivered
+    /// and not yet acknowledged count. An empty queue accepts one message of any size. Default: 16 MiB.
     pub max_bytes: usize,
     /// The policy when the queue is full. Default: [`QueueOverflow::Reject`].
     pub overflow: QueueOverflow,
-    /// Maximum number of deliveries of a message without an acknowledgment. After that many the message is a dead
-    /// letter. Deliveries that were never sent do not count. Default: 10.
+    /// The number of deliveries without an acknowledgment after which a message becomes a dead letter. Deliveries that
+    /// were never sent do not count. Default: 10.
     pub max_delivery_attempts: u32,
-    /// The queue for dead letters, as `/queue/NAME`. When it is full, its oldest messages are dropped. Without one,
-    /// dead letters are dropped at once; so are messages that this queue would make dead letters itself, and those
-    /// that are dead letters already. A dead letter never expires, and loses the header `expires`. Default:
+    /// The queue for dead letters, as `/queue/NAME`. If it is full, dead letters replace its oldest messages. Default:
     /// `/queue/dead-letters`.
+    ///
+    /// A message that is given up is dropped if this is `None`, if the message is already a dead letter, or if it is in
+    /// a temporary queue or in the dead-letter queue itself.
+    /// A dead letter never expires, and loses the header `expires`.
     pub dead_letter_queue: Option<String>,
-    /// The time after which a message without the header `expires` expires. Default: `None`, never.
+    /// The lifetime of a message in the queue, unless the message has its own time of
+    /// [expiry](crate::Publication::expires). Default: `None`, unlimited.
     pub time_to_live: Option<Duration>,
 }
 
@@ -58,8 +61,8 @@ impl QueueSettings {
     ///
     /// # Errors
     ///
-    /// If a bound or the time to live is 0, so that no message could be delivered, or if
-    /// [`QueueSettings::dead_letter_queue`] is not a valid name of a queue.
+    /// Returns an error if a maximum or the time to live is 0, so that no message could be delivered. Returns an error
+    /// if [`QueueSettings::dead_letter_queue`] is not a valid name of a queue.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         for (setting, value) in [
             ("max_messages", self.max_messages),
@@ -96,7 +99,7 @@ impl Default for QueueSettings {
     }
 }
 
-/// The queue, or the pattern of queues, of this name `/queue/PATH`. `None` if the name is invalid.
+/// Parses `/queue/PATH`, the name of a queue or a pattern of queues. Returns `None` if the name is invalid.
 pub(crate) fn queue_pattern(name: &str) -> Option<Destination> {
     let parsed = syntax::rule_syntax().parse(name.to_owned()).ok()?;
     Some(parsed).filter(|queue| queue.canonical().starts_with(prefix::QUEUE))
@@ -106,11 +109,11 @@ pub(crate) fn queue_pattern(name: &str) -> Option<Destination> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum QueueOverflow {
-    /// Rejects the new message: its sender gets the error `queue-full`.
+    /// Rejects the new message. Its sender gets the error `queue-full`.
     #[default]
     Reject,
-    /// Makes the oldest waiting messages dead letters. If none wait, because consumers have them all, rejects the new
-    /// message with `queue-full`.
+    /// Accepts the new message, and makes the oldest waiting messages dead letters. If no message waits, because
+    /// consumers or open transactions hold all the room, rejects the new message with `queue-full`.
     DropOldest,
 }
 

@@ -1,43 +1,43 @@
-//! A subscription as a subscriber asks an engine for it.
+//! The request for a subscription.
 
 use crate::{Address, publication::bad_value};
 use stomp_frame::{AckMode, Headers, header};
 use stomp_session::{ClientError, Principal, Request, SessionId};
 
-/// The header with the maximum of unacknowledged messages that a subscriber wants.
+/// The header with the maximum number of unacknowledged messages that a subscriber wants.
 const PREFETCH_COUNT: &str = "prefetch-count";
-/// The header that asks for a subscription which survives its session.
+/// The header that asks for a subscription that survives its session.
 const DURABLE: &str = "durable";
 /// The header that asks for a queue without other consumers.
 const EXCLUSIVE: &str = "exclusive";
 
-/// A subscription that a client or the application asks an [engine](crate::Engine) for.
+/// The request of a client or of the application for a subscription, as an [engine](crate::Engine) gets it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SubscribeRequest {
-    /// The topic, pattern or queue.
+    /// The topic, pattern or queue to subscribe to.
     pub address: Address,
-    /// The acknowledgments of the subscriber. The session acknowledges messages itself with [`AckMode::Auto`], once
-    /// they are sent. The engine needs the mode only if it hands the subscription on. Default:
+    /// The acknowledgment mode of the subscriber. An engine needs it only if it passes the subscription on to an
+    /// external system. With [`AckMode::Auto`], the session acknowledges each message once it is sent. Default:
     /// [`AckMode::ClientIndividual`].
     pub ack_mode: AckMode,
-    /// The maximum of unacknowledged messages that the subscriber asks for. The session keeps to it: it polls the
+    /// Maximum number of unacknowledged messages that the subscriber asks for. The session enforces it: it polls the
     /// stream only while the subscriber has credit. Default: `None`, the maximum of the session.
     pub prefetch: Option<usize>,
-    /// True if the subscription is to go on while its subscriber is not connected. Default: false.
+    /// True if the subscription must go on while its subscriber is not connected. Default: false.
     pub durable: bool,
-    /// True if the queue is to have no other consumer. Default: false.
+    /// True if the queue must have no other consumer. Default: false.
     pub exclusive: bool,
-    /// The session of the client. Default: `None`, for the application.
+    /// The session of the client. `None` for the application, which is the default.
     pub session: Option<SessionId>,
-    /// The principal of the client, if it has one.
+    /// The principal of the client. Default: `None`.
     pub principal: Option<Principal>,
     /// All headers of the `SUBSCRIBE` frame. Default: none.
     pub headers: Headers,
 }
 
 impl SubscribeRequest {
-    /// Creates the request of an application: without a session, principal and headers.
+    /// Creates the request of an application, with the default options.
     #[must_use]
     pub fn new(address: Address) -> SubscribeRequest {
         SubscribeRequest {
@@ -52,11 +52,11 @@ impl SubscribeRequest {
         }
     }
 
-    /// Creates the request of a client.
+    /// Creates the request of a client from its `SUBSCRIBE` frame.
     ///
     /// # Errors
     ///
-    /// `bad-request` if `durable` or `exclusive` is neither `true` nor `false`.
+    /// Returns `bad-request` if the header `durable` or `exclusive` is neither `true` nor `false`.
     pub(crate) fn from_frame(
         address: Address,
         request: &Request,
@@ -64,7 +64,7 @@ impl SubscribeRequest {
         let headers = request.headers();
         Ok(SubscribeRequest {
             address,
-            // The session has refused other values.
+            // The session has already refused invalid values.
             ack_mode: headers
                 .get(header::ACK)
                 .and_then(|mode| mode.parse().ok())

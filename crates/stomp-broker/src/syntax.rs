@@ -4,7 +4,7 @@ use crate::temporary_names;
 use std::sync::LazyLock;
 use stomp_session::{Destination, DestinationSyntax, InvalidDestination, PrefixSyntax};
 
-/// The prefixes of destinations by scope.
+/// The prefix of the destinations of each scope.
 pub(crate) mod prefix {
     pub(crate) const TOPIC: &str = "/topic/";
     pub(crate) const QUEUE: &str = "/queue/";
@@ -14,8 +14,8 @@ pub(crate) mod prefix {
 
 /// The syntax of the destinations below `/topic/`, `/queue/`, `/user/` and `/temp-queue/`.
 ///
-/// Sessions with a broker need it in their [`Config::destinations`](stomp_session::Config::destinations), so that routes
-/// and policies see the same destination in all its spellings. `webstomp::App::broker` adds it.
+/// A session that uses a broker needs this syntax in its [`Config::destinations`](stomp_session::Config::destinations),
+/// so that routes and policies see the same destination in all its spellings. `webstomp::App::broker` adds it.
 ///
 /// | prefix | separators | patterns |
 /// |---|---|---|
@@ -43,13 +43,14 @@ pub fn destination_syntax() -> DestinationSyntax {
         .with_prefix(prefix::TEMPORARY, dotted)
 }
 
-/// The same syntax, made once.
+/// Returns the [`destination_syntax`], which is created only once.
 pub(crate) fn shared_syntax() -> &'static DestinationSyntax {
     static SYNTAX: LazyLock<DestinationSyntax> = LazyLock::new(destination_syntax);
     &SYNTAX
 }
 
-/// The syntax of the patterns in rules and settings. They can cover many queues, although a subscription cannot.
+/// Returns the syntax of the patterns in rules and settings. Unlike a subscription, such a pattern can match many
+/// queues.
 pub(crate) fn rule_syntax() -> DestinationSyntax {
     let patterns = PrefixSyntax::dotted().with_patterns();
     destination_syntax()
@@ -65,27 +66,28 @@ pub(crate) const PREFIXES: [&str; 4] = [
     prefix::TEMPORARY,
 ];
 
-/// Returns true for the public name of a temporary queue. A client knows such a name only if it was given it.
+/// Returns true if a destination has the form of a temporary queue's public name. These names are random, so a client
+/// knows one only if it has received it.
 pub(crate) fn is_public_temporary(destination: &Destination) -> bool {
     let name = destination.canonical().strip_prefix(prefix::TEMPORARY);
     name.is_some_and(temporary_names::is_public_name)
 }
 
-/// Returns true if a canonical segment is a wildcard, provided that it is in a pattern.
+/// Returns true for `*` and `>`, the wildcards in the canonical text of a pattern.
 pub(crate) fn is_wildcard(segment: &str) -> bool {
     matches!(segment, "*" | ">")
 }
 
-/// Returns true for a destination of the broker, as [`PREFIXES`] tell.
+/// Returns true if a destination begins with one of the broker's [`PREFIXES`].
 pub(crate) fn has_prefix(destination: &Destination) -> bool {
     let canonical = destination.canonical();
     PREFIXES.iter().any(|prefix| canonical.starts_with(prefix))
 }
 
-/// The destination as the broker parses it, without memory that it shares with the frame.
+/// Returns the destination as the broker parses it, in memory that it does not share with the frame.
 ///
-/// Sessions with the broker's syntax have parsed it already. For any other session the broker parses it again, so that
-/// its rules and its engine decide about the same value.
+/// A session with the broker's syntax has parsed it in the same way already. A destination that another syntax parsed
+/// differently is parsed again, so that the rules and the engine work with the same value.
 pub(crate) fn own(destination: &Destination) -> Result<Destination, InvalidDestination> {
     if is_foreign(destination) {
         shared_syntax().parse(destination.as_str().to_owned())
@@ -94,9 +96,11 @@ pub(crate) fn own(destination: &Destination) -> Result<Destination, InvalidDesti
     }
 }
 
-/// Returns true for a destination of the broker that another syntax parsed, and that [`destination_syntax`] would parse
-/// in another way, or refuse: it has a separator within a segment, an empty segment, a control character, or a wildcard
-/// that is none or is in the name of a queue.
+/// Returns true if another syntax parsed a destination of the broker, and [`destination_syntax`] would parse it
+/// differently or refuse it.
+///
+/// Such a destination has a `.` within a segment, the segment `#`, an empty segment or a control character. Or it has a
+/// wildcard, and is a queue or was not parsed as a pattern.
 pub(crate) fn is_foreign(destination: &Destination) -> bool {
     let canonical = destination.canonical();
     let has_patterns = [prefix::TOPIC, prefix::USER]
@@ -116,7 +120,7 @@ pub(crate) fn is_foreign(destination: &Destination) -> bool {
 mod tests {
     use super::*;
 
-    /// Syntaxes that a session might have in place of the broker's.
+    /// Syntaxes that a session might have instead of the broker's.
     fn others() -> [DestinationSyntax; 4] {
         let with = |syntax: PrefixSyntax| {
             let none = DestinationSyntax::default();

@@ -1,4 +1,4 @@
-//! Transactions of clients: all messages of one `COMMIT` go into one transaction of the engine.
+//! Transactions of clients. All messages of one `COMMIT` to one broker go into one transaction of its engine.
 
 use crate::{
     Address, EngineFuture, EngineTransaction, Publication, broker::Shared, engine::shut_down_error,
@@ -6,8 +6,8 @@ use crate::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stomp_session::{BoxError, Staging};
 
-/// The transactions of one `COMMIT`, one for each broker: an application may mount several. They are kept in the
-/// `COMMIT`'s staging area. Dropping it rolls them back.
+/// The engine transactions of one `COMMIT`: one for each broker, since an application may mount several. They are
+/// stored in the staging area of the `COMMIT`, and rolled back when it is dropped.
 #[derive(Default)]
 struct Transactions(Mutex<Vec<Entry>>);
 
@@ -16,8 +16,9 @@ struct Entry {
     transaction: Box<dyn EngineTransaction>,
 }
 
-/// Prepares a message of a client's transaction. The first message of a `COMMIT` begins a transaction of the engine,
-/// which is committed when all messages are accepted. The client gets its `RECEIPT` after the engine has answered.
+/// Adds a message of a client's transaction to the transaction of the engine. The first message of a `COMMIT` begins
+/// the engine's transaction, which is committed when all messages are accepted. The client gets its `RECEIPT` after
+/// that.
 pub(crate) fn prepare(
     broker: &Arc<Shared>,
     staging: &Staging,
@@ -63,7 +64,8 @@ impl Transactions {
     }
 }
 
-/// A transaction is committed once, after its last message. So it is always found.
+/// Returns the error for a transaction that is not found. This does not happen, since each transaction is committed
+/// only once, after its last message.
 fn unreachable_transaction() -> EngineFuture<()> {
     EngineFuture::ready(Err::<_, BoxError>(shut_down_error().into()))
 }

@@ -1,4 +1,4 @@
-//! Delivery of one message to many subscribers, in steps.
+//! Fan-out: delivery of one message to many subscribers, in steps.
 
 use smallvec::SmallVec;
 use std::{
@@ -10,30 +10,30 @@ use std::{
 };
 use stomp_session::{BoxError, Mailbox, Message};
 
-/// The largest number of subscribers that one step delivers to, as in [`Topic`](stomp_session::Topic): larger bursts of
-/// wakes delay all other tasks.
+/// The largest number of subscribers that one step delivers to, the same as in [`Topic`](stomp_session::Topic). It is
+/// bounded because waking many tasks at once delays all others.
 pub(super) const CHUNK_SIZE: usize = 64;
 
-/// At most [`CHUNK_SIZE`] subscribers. A chunk never changes: a publisher takes a list of chunks and reads them without
-/// a lock, while others replace them by new ones.
+/// At most [`CHUNK_SIZE`] subscribers of one group. A chunk never changes: it is replaced by a new one. So publishers
+/// copy the list of chunks, and read it without a lock.
 pub(super) type Chunk = Arc<[Subscriber]>;
 
-/// A subscriber of a topic or pattern.
+/// One subscriber of a topic or pattern.
 #[derive(Clone)]
 pub(super) struct Subscriber {
     pub(super) id: u64,
     pub(super) mailbox: Arc<Mailbox>,
 }
 
-/// A message and its local subscribers: a future that delivers to 64 of them with each poll.
+/// A message and its local subscribers, as a future. Each poll delivers the message to at most 64 of them.
 ///
-/// The publisher polls it, so that no task is spawned and a publisher of many messages spends its own time on them.
-/// Dropping it delivers to all remaining subscribers at once, so that a message reaches all of them or none.
+/// The publisher polls it: no task is spawned, and each publisher spends its own time on its messages. Dropping it
+/// delivers to all remaining subscribers at once. So a message never reaches only some of them.
 #[must_use = "a fan-out that is dropped delivers to all subscribers in one go"]
 pub struct FanOut {
     message: Message,
     chunks: SmallVec<[Chunk; 2]>,
-    /// The number of chunks that have the message.
+    /// The number of chunks whose subscribers have the message.
     delivered_chunks: usize,
 }
 
@@ -52,7 +52,7 @@ impl FanOut {
         self.chunks.iter().map(|chunk| chunk.len()).sum()
     }
 
-    /// Delivers to the next 64 subscribers. Returns true if some remain.
+    /// Delivers to the next subscribers, at most 64. Returns true if some remain.
     pub fn step(&mut self) -> bool {
         let mut count = 0;
         while let Some(chunk) = self.chunks.get(self.delivered_chunks) {

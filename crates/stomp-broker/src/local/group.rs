@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 pub(super) struct Group {
     /// The destination as its first subscriber wrote it.
     pub(super) pattern: Address,
-    /// The chunks by number. A subscriber stays in its chunk, so that leaving it needs no search of the others.
+    /// The chunks by number. A subscriber stays in its chunk, so that removing it does not search the others.
     chunks: BTreeMap<u64, Chunk>,
     pub(super) published: Counter,
 }
 
-/// The place of a subscriber in its group.
+/// The place of a subscriber in its group: its chunk, and its id there.
 #[derive(Clone, Copy)]
 pub(super) struct SubscriberKey {
     pub(super) chunk: u64,
@@ -51,7 +51,7 @@ impl Group {
         SubscriberKey { chunk: number, id }
     }
 
-    /// Replaces the chunk of a subscriber by one without it. Returns the replaced chunk.
+    /// Removes a subscriber by replacing its chunk. Returns the old chunk, which still has the subscriber.
     pub(super) fn remove(&mut self, key: SubscriberKey) -> Option<Chunk> {
         let replaced = self.chunks.remove(&key.chunk)?;
         let chunk: Chunk = replaced

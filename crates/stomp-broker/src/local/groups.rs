@@ -23,18 +23,20 @@ use tokio::time::Instant;
 
 /// All topics and patterns with local subscribers, and the retained messages. Clones share them.
 ///
-/// The subscribers of one topic or pattern form a group. Subscriptions whose patterns differ but match the same topics,
-/// such as `a.>` and `*.b`, are different groups.
+/// The subscribers of one topic or pattern form a group. Different patterns have different groups, even if both match a
+/// topic, such as `a.>` and `*.b`.
 ///
 /// No lock is held while a message is pushed to a mailbox or a task is woken.
 ///
 /// # Joining and leaving at the same time
 ///
-/// [`Groups::join`] and [`GroupStream::leave`] decide under one lock who is first and who is last. But when one task
-/// leaves as the last and another joins as the first, they may report this to an external system in the other order. An
-/// engine that reports both has to keep them in order: with a lock of its own around the call and its report, or by
-/// waiting a moment after the last has left and then asking [`Groups::has_members`], which also spares the system
-/// subscriptions that end only to begin again.
+/// [`Groups::join`] and [`GroupStream::leave`] return true for the first and for the last subscriber of a group. Then
+/// an engine begins or ends a subscription in its external system. If one task leaves as the last, and another joins as
+/// the first, their calls to the system may be in the wrong order.
+///
+/// The engine must keep them in order. It can hold a lock of its own during each call and its report to the system. Or
+/// it waits a moment after the last subscriber has left, and then asks [`Groups::has_members`]. This also avoids ending
+/// a subscription that begins again at once.
 #[derive(Clone)]
 pub struct Groups(Arc<Shared>);
 
@@ -45,7 +47,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// The groups by owner, then by pattern. `None` owns the topics that all clients share.
+    /// The groups by owner, then by pattern. The owner is `None` for topics that all clients share.
     groups: BTreeMap<Option<Principal>, Trie<Group>>,
     group_count: usize,
     retained: RetainedMessages,
@@ -63,12 +65,12 @@ impl Groups {
         }))
     }
 
-    /// Adds a subscriber to the group of a topic or pattern. Returns its stream, which begins with the retained messages
-    /// that match, and true if it is the first of its group.
+    /// Adds a subscriber to the group of a topic or pattern. Returns its stream, and true if it is the first of the
+    /// group. The stream begins with the matching retained messages.
     ///
     /// # Errors
     ///
-    /// `too-many-destinations` if there are too many groups, or `engine-unavailable` after [`Groups::close`].
+    /// Returns `too-many-destinations` if there are too many groups, or `engine-unavailable` after [`Groups::close`].
     pub fn join(&self, pattern: &Address) -> Result<(GroupStream, bool), ClientError> {
         let (mailbox, messages) = Mailbox::new(self.0.limits.mailbox);
         let mut state = self.write();
@@ -83,7 +85,7 @@ impl Groups {
         Ok((stream, is_first))
     }
 
-    /// Removes a subscriber. Returns true if it was the last of its group.
+    /// Removes a subscriber from the group of a pattern. Returns true if it was the last of the group.
     pub(super) fn leave(&self, pattern: &Address, key: SubscriberKey) -> bool {
         let removed = self.write().remove_subscriber(pattern, key);
         removed.is_some_and(|(_, is_last)| is_last)
@@ -114,18 +116,19 @@ impl Groups {
             let expires_at = expires.and_then(deadline);
             let mut state = self.write();
             state.check_open()?;
-            // One critical section for both, so that a new subscriber gets the message exactly once: either as the
-            // retained message or as a member of the list.
+            // Both happen under one lock. So a new subscriber gets the message exactly once: either as the retained
+            // message, or because it is in the list.
             state.retain(to, &message, retain, expires_at, &self.0.limits);
             state.chunks_for(to)
         };
         Ok(FanOut::new(message, chunks))
     }
 
-    /// Begins to push a message to the group of a pattern, and to no other that may match: for an engine whose system
-    /// delivers a message once for each pattern. Retains nothing. Without such a group, the fan-out is empty.
+    /// Begins to push a message to the group of exactly this pattern, and to no other group. It is for an engine whose
+    /// system delivers a message once for each subscribed pattern. It retains nothing. If there is no such group, the
+    /// fan-out is empty.
     ///
-    /// The message names its destination: [`Message::with_destination`].
+    /// The message must name its destination: see [`Message::with_destination`].
     pub fn push(&self, pattern: &Address, message: Message) -> FanOut {
         let state = self.read();
         let chunks = state.group(pattern).map_or_else(SmallVec::new, |group| {
@@ -135,12 +138,12 @@ impl Groups {
         FanOut::new(message, chunks)
     }
 
-    /// Marks a gap for each subscriber in the group of a pattern: its next message has
+    /// Marks a gap for all subscribers in the group of a pattern. The next message that each of them gets is marked as
     /// [`Gap::Unknown`](stomp_session::Gap::Unknown).
     pub fn mark_gap(&self, pattern: &Address) {
         let state = self.read();
         let chunks = state.group(pattern).map(|group| group.chunks());
-        // This wakes no task: only the next message tells of the gap.
+        // This wakes no task, because a gap is reported only with the next message.
         for subscriber in chunks.into_iter().flatten().flat_map(|chunk| chunk.iter()) {
             subscriber.mailbox.mark_gap();
         }
@@ -152,7 +155,7 @@ impl Groups {
         self.read().group(pattern).is_some()
     }
 
-    /// The groups with their counts.
+    /// Returns the number of subscribers and of published messages of each group.
     #[must_use]
     pub fn statistics(&self) -> Vec<DestinationStatistics> {
         let mut destinations = Vec::new();
@@ -170,7 +173,7 @@ impl Groups {
         destinations
     }
 
-    /// Removes all groups and retained messages. The streams end after the messages in their mailboxes. Later calls of
+    /// Removes all groups and retained messages. Streams end after the messages that wait in them. Later calls of
     /// [`join`](Groups::join) and [`publish`](Groups::publish) fail with `engine-unavailable`.
     pub fn close(&self) {
         let closed = State {
@@ -182,7 +185,7 @@ impl Groups {
         drop(state);
     }
 
-    /// Returns an error after [`Groups::close`].
+    /// Returns the error `engine-unavailable` after [`Groups::close`].
     pub(crate) fn check_open(&self) -> Result<(), ClientError> {
         self.read().check_open()
     }
@@ -213,7 +216,7 @@ impl State {
         }
     }
 
-    /// Sets or removes the retained message of a topic.
+    /// Sets or removes the retained message of a topic, or does nothing, as `retain` says.
     fn retain(
         &mut self,
         topic: &Address,
@@ -235,7 +238,8 @@ impl State {
         }
     }
 
-    /// The subscribers of all patterns that match a topic. Counts the message in each matching group.
+    /// Returns the subscribers of all patterns that match a topic, in chunks. Counts one more published message for
+    /// each of these patterns.
     fn chunks_for(&self, to: &Address) -> SmallVec<[Chunk; 2]> {
         let mut chunks = SmallVec::new();
         // A `BTreeMap` with `Option<Principal>` as keys cannot be queried by `Option<&Principal>`. Cloning is cheap:
@@ -254,7 +258,8 @@ impl State {
         trie.get(pattern.path())
     }
 
-    /// Adds a subscriber to the group of a pattern, which is created if there is none. Returns true if it was.
+    /// Adds a subscriber to the group of a topic or pattern. Creates the group if it does not exist, and then returns
+    /// true.
     fn add_subscriber(
         &mut self,
         to: &Address,
@@ -297,8 +302,9 @@ impl State {
         Ok((key, is_first))
     }
 
-    /// Removes a subscriber, and its group if that has no others. Returns the chunk that held the subscriber, and true
-    /// if the group was removed. Dropping the chunk may wake a task, so the caller drops it without the lock.
+    /// Removes a subscriber, and its group if it was the last there. Returns the chunk that held the subscriber, and
+    /// true if the group was removed. The caller drops the chunk after it has released the lock, since this may wake a
+    /// task.
     fn remove_subscriber(
         &mut self,
         pattern: &Address,

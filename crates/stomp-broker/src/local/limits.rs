@@ -1,22 +1,22 @@
-//! The bounds of groups.
+//! The limits of [`Groups`](super::Groups).
 
 use crate::config::setters;
 use stomp_session::MailboxConfig;
 
-/// The bounds of [`Groups`](super::Groups).
+/// Limits on the number of groups, on the mailboxes of their subscribers, and on retained messages.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct GroupLimits {
-    /// The bounds of what waits for one subscriber, and the policy when it exceeds them. Default:
+    /// The mailbox of each subscriber: its bounds in messages and bytes, and the policy when it is full. Default:
     /// [`MailboxConfig::default`].
     pub mailbox: MailboxConfig,
-    /// Maximum number of groups: topics and patterns with subscribers. Default: 65,536.
+    /// Maximum number of groups, which are the topics and patterns with subscribers. Default: 65,536.
     pub max_destinations: usize,
-    /// Maximum number of retained messages. Beyond it, the value that was set first is forgotten. 0 retains none.
-    /// Default: 0.
+    /// Maximum number of retained messages. Beyond it, the message that was set the longest time ago is forgotten. 0
+    /// retains none. Default: 0.
     pub max_retained_messages: usize,
-    /// Maximum bytes of all retained messages, by their approximate size on the wire. One message is always retained,
-    /// whatever its size. Default: 1 MiB.
+    /// Maximum bytes of all retained messages together, by their approximate size on the wire. Beyond it, the messages
+    /// that were set the longest time ago are forgotten, except the latest, whatever its size. Default: 1 MiB.
     pub max_retained_bytes: usize,
 }
 

@@ -1,9 +1,9 @@
-//! Delivery within one process, for engines: groups of subscribers by topic or pattern, fan-out to their mailboxes, and
-//! retained messages.
+//! Delivery within one process, for engines: groups of subscribers, fan-out to their mailboxes, and retained messages.
 //!
-//! The in-memory engine is built on [`Groups`], and an engine over an external system can use it for its local
-//! subscribers: it subscribes there once for each pattern, however many sessions want it, and
-//! [pushes](Groups::push) what arrives to the group. This module knows neither queues nor engines.
+//! The in-memory engine uses [`Groups`] for its topics. An engine over an external system can use it for its local
+//! subscribers: it subscribes in that system once for each pattern, however many sessions want it, and
+//! [pushes](Groups::push) each message that arrives to the pattern's group. This module does not depend on queues or
+//! engines.
 //!
 //! ```
 //! use futures_util::StreamExt;

@@ -1,11 +1,11 @@
-//! Retained messages: the last value of each topic.
+//! Retained messages: the last values of topics.
 
 use crate::{Address, wire_size::wire_size};
 use std::collections::BTreeMap;
 use stomp_session::Message;
 use tokio::time::Instant;
 
-/// The retained messages of the topics that were set most recently.
+/// The retained messages, at most one for each topic. Beyond the bounds, the oldest are forgotten.
 #[derive(Debug, Default)]
 pub(super) struct RetainedMessages {
     entries: BTreeMap<Address, Entry>,
@@ -23,7 +23,8 @@ struct Entry {
 }
 
 impl RetainedMessages {
-    /// Retains a message for its topic, then removes the oldest entries until the bounds hold. One entry always stays.
+    /// Retains a message for its topic. Then removes the oldest entries until the bounds hold. The last entry may
+    /// exceed the bound in bytes.
     pub(super) fn set(
         &mut self,
         topic: &Address,
@@ -63,8 +64,8 @@ impl RetainedMessages {
         }
     }
 
-    /// The retained messages of all topics that match a subscription, except expired ones. These stay until others
-    /// take their place: the bounds hold anyway.
+    /// Returns the retained messages of all topics that match a subscription, except expired messages. Those stay in
+    /// memory until newer messages replace them, which is safe because the bounds hold anyway.
     pub(super) fn matching(&self, pattern: &Address) -> Vec<Message> {
         if self.entries.is_empty() {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! The stream of one subscriber.
+//! The message stream of one subscriber.
 
 use super::{Groups, group::SubscriberKey};
 use crate::Address;
@@ -11,9 +11,9 @@ use std::{
 };
 use stomp_session::{BoxError, Delivery, Message, Messages};
 
-/// The messages of one subscriber of a group. Dropping the stream leaves the group.
+/// The message stream of one subscriber of a group. Dropping it removes the subscriber from the group.
 pub struct GroupStream {
-    /// The retained messages at the time of the subscription that are not yet delivered.
+    /// The retained messages that the stream began with and that are not yet delivered.
     retained: vec::IntoIter<Message>,
     messages: Messages,
     groups: Groups,
@@ -45,7 +45,7 @@ impl GroupStream {
         &self.pattern
     }
 
-    /// Leaves the group. Returns true if this was its last subscriber, so that the group is gone.
+    /// Leaves the group. Returns true if this was the last subscriber of the group, which no longer exists then.
     pub fn leave(mut self) -> bool {
         self.leave_group()
     }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-/// Values by the [canonical path](crate::Address::path) of a pattern. A lookup follows the segments of a path: at each one to the child of the same name and to that of
-/// `*`. So its cost depends on the path and the patterns that match it, not on the number of patterns.
+/// A map from patterns to values. A lookup walks the path: at each segment it follows the child of the same name and
+/// the child `*`.
 ///
-/// [`Address::check`](crate::Address) bounds the depth of the trie and the wildcards of a pattern, and with
-/// them the recursion and the number of nodes that one lookup visits.
+/// So the cost of a lookup depends on the length of the path and on the patterns that match its beginning, not on the
+/// number of all patterns. Patterns and paths are [canonical](crate::Address::path).
+///
+/// `Address::check` limits the segments and wildcards of a pattern. These limits bound the depth of the recursion, and
+/// the number of nodes that one lookup visits.
 #[derive(Debug)]
 pub(super) struct Trie<T> {
     root: Node<T>,
@@ -14,13 +17,13 @@ pub(super) struct Trie<T> {
 
 #[derive(Debug)]
 struct Node<T> {
-    /// The children by segment. A `BTreeMap` also releases its memory as it shrinks.
+    /// The children by segment. Unlike a `HashMap`, a `BTreeMap` releases memory when it shrinks.
     children: BTreeMap<Box<str>, Node<T>>,
-    /// The child of `*`.
+    /// The child for the segment `*`.
     wildcard_child: Option<Box<Node<T>>>,
     /// The value of the pattern that ends at this node.
     value: Option<T>,
-    /// The value of the pattern that ends at this node with `>`.
+    /// The value of the pattern that continues from this node with `>`, which ends it.
     rest_value: Option<T>,
 }
 
@@ -48,7 +51,7 @@ impl<T> Trie<T> {
         self.root.is_empty()
     }
 
-    /// The value of a pattern.
+    /// Returns the value of exactly this pattern.
     pub(super) fn get(&self, pattern: &str) -> Option<&T> {
         let mut node = &self.root;
         for segment in segments(pattern) {
@@ -61,7 +64,7 @@ impl<T> Trie<T> {
         node.value.as_ref()
     }
 
-    /// The value of a pattern, mutable.
+    /// Returns the value of exactly this pattern, mutable.
     pub(super) fn get_mut(&mut self, pattern: &str) -> Option<&mut T> {
         let mut node = &mut self.root;
         for segment in segments(pattern) {
@@ -90,7 +93,7 @@ impl<T> Trie<T> {
         node.value = Some(value);
     }
 
-    /// Removes and returns the value of a pattern, and removes the nodes that this leaves empty.
+    /// Removes and returns the value of a pattern. Also removes the nodes that are empty then.
     pub(super) fn remove(&mut self, pattern: &str) -> Option<T> {
         self.root.remove(segments(pattern))
     }
@@ -187,7 +190,7 @@ mod tests {
     use super::*;
     use crate::Address;
 
-    /// Patterns, each with paths that it matches and paths that it does not match.
+    /// Patterns, each with some paths that it matches, and some that it does not match.
     const TABLE: &[(&str, &[&str], &[&str])] = &[
         ("a", &["a"], &["b", "a/a", "A", "aa"]),
         ("a/b", &["a/b"], &["a", "a/b/c", "b/a", "ab"]),
@@ -202,7 +205,7 @@ mod tests {
         ("a*", &["a*"], &["ab", "a"]),
     ];
 
-    /// Matches by the definition of patterns.
+    /// Returns true if a pattern matches a path, by the same code as for rules and retained messages.
     fn is_match(pattern: &str, path: &str) -> bool {
         Address::topic(pattern).matches(&Address::topic(path))
     }

@@ -1,4 +1,4 @@
-//! The stream of a subscription, with the events of its beginning and its end.
+//! The stream of a subscription, which reports the events of its beginning and its end.
 
 use crate::{Address, Event, SubscribeRequest, activity::Activity};
 use futures_core::Stream;

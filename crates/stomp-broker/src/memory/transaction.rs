@@ -7,8 +7,8 @@ use crate::{
 };
 use stomp_session::BoxError;
 
-/// A transaction. Room in queues is reserved when a message is added, so that the commit cannot fail. Dropping the
-/// transaction releases the room.
+/// A transaction. Each message that is added reserves its room in a queue, so that the commit cannot fail for lack of
+/// room. Dropping the transaction releases the room.
 pub(super) struct MemoryTransaction {
     memory: Memory,
     steps: Vec<Step>,
@@ -41,7 +41,7 @@ impl EngineTransaction for MemoryTransaction {
         if to.is_queue() {
             let reserved = self.memory.0.queues.reserve(to, publication);
             return EngineFuture::ready(reserved.map(|reservation| {
-                // There is none for a message that is accepted and not kept.
+                // A message that is accepted but not kept has no reservation.
                 self.steps.extend(reservation.map(Step::PublishToQueue));
             }));
         }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, mem, sync::Arc, task::Waker};
 use stomp_session::{ClientError, Message};
 
 impl Queues {
-    /// Creates a queue if there is none, and sets its policy. It stays when it is idle.
+    /// Creates a queue if it does not exist, and sets its policy. The queue is not removed when it is idle.
     pub(crate) fn declare(
         &self,
         queue: &Address,
@@ -24,14 +24,14 @@ impl Queues {
         Ok(self.drop_messages(messages.unwrap_or_default()))
     }
 
-    /// Removes a queue. Returns the number of messages that waited.
+    /// Removes a queue. Returns the number of messages that waited in it.
     pub(crate) fn delete(&self, queue: &Address) -> Result<usize, ClientError> {
         self.check_open()?;
         let removed = self.write().queues.remove(queue);
         Ok(removed.map_or(0, |queue| self.close(&queue)))
     }
 
-    /// The first messages that wait in a queue.
+    /// Returns the first `max` messages that wait in a queue.
     pub(crate) fn browse(&self, queue: &Address, max: usize) -> Result<Vec<Message>, ClientError> {
         let mut deferred = Deferred::default();
         let found = self.with_existing_queue(queue, |queue, state| {
@@ -46,7 +46,7 @@ impl Queues {
         }))
     }
 
-    /// Removes all queues, and creates no others from then on.
+    /// Removes all queues. From then on, no queue is created.
     pub(crate) fn shut_down(&self) {
         let mut registered = self.write();
         registered.is_shut_down = true;
@@ -57,7 +57,7 @@ impl Queues {
         }
     }
 
-    /// Closes a queue that was removed. Returns the number of messages that waited.
+    /// Closes a queue that was removed from the registry. Returns the number of messages that waited in it.
     fn close(&self, queue: &Queue) -> usize {
         let mut wakers = Wakers::new();
         let messages = queue.lock().close(&mut wakers);

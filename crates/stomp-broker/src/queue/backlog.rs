@@ -10,17 +10,18 @@ use std::{
 use stomp_session::{ClientError, Message};
 use tokio::time::Instant;
 
-/// A message in a queue, or delivered from it and not yet acknowledged.
+/// A message that waits in a queue, or that was delivered from it and is not yet acknowledged.
 #[derive(Debug)]
 pub(super) struct QueuedMessage {
     pub(super) message: Message,
     pub(super) reserved: ReservedBytes,
-    /// The number of deliveries that ended without an acknowledgment.
+    /// The number of times that the message was sent and not acknowledged. A delivery that was dropped unsent does not
+    /// count.
     pub(super) attempts: u32,
-    /// The consumer that refused the message with its last delivery.
+    /// The consumer that refused the last delivery of the message. `None` if that delivery ended in another way.
     pub(super) refused_by: Option<u64>,
     pub(super) expires_at: Option<Instant>,
-    /// True for a message that another queue has given up. It becomes no dead letter again.
+    /// True if the message is a dead letter of another queue. It does not become a dead letter again.
     pub(super) is_dead_letter: bool,
 }
 
@@ -40,8 +41,7 @@ impl QueuedMessage {
         }
     }
 
-    /// Turns the message into a dead letter: a new message that never expires, with the queue and the reason as
-    /// headers.
+    /// Turns the message into a dead letter: a new message that never expires. Headers name the queue and the reason.
     pub(super) fn into_dead_letter(self, reason: &str, queue: &str) -> QueuedMessage {
         let mut headers = self.message.headers().clone();
         headers.remove("expires");
@@ -55,7 +55,7 @@ impl QueuedMessage {
     }
 }
 
-/// Bytes of the total that all queues may hold. Dropping it releases them.
+/// The bytes that one message takes of the total for all queues. Dropping this value releases them.
 #[derive(Debug)]
 pub(super) struct ReservedBytes {
     pub(super) bytes: usize,
@@ -63,11 +63,11 @@ pub(super) struct ReservedBytes {
 }
 
 impl ReservedBytes {
-    /// Adds `bytes` to `total`.
+    /// Reserves bytes of the total: adds `bytes` to `total`.
     ///
     /// # Errors
     ///
-    /// `queue-full` if the sum exceeds `max`.
+    /// Returns `queue-full` if the sum exceeds `max`.
     pub(super) fn try_reserve(
         total: &Arc<AtomicUsize>,
         bytes: usize,
@@ -96,8 +96,8 @@ impl Drop for ReservedBytes {
     }
 }
 
-/// The messages that wait, by position. A message keeps its position while it is delivered, so that a redelivery needs
-/// nothing else to restore the order.
+/// The messages that wait, by position. A delivered message keeps its position, so that putting it back restores the
+/// order.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     messages: BTreeMap<u64, QueuedMessage>,
@@ -114,7 +114,7 @@ impl Backlog {
         self.messages.is_empty()
     }
 
-    /// True if any message expires.
+    /// Returns true if any waiting message can expire.
     pub(super) fn has_deadlines(&self) -> bool {
         !self.deadlines.is_empty()
     }
@@ -125,7 +125,7 @@ impl Backlog {
         self.messages.insert(position, message);
     }
 
-    /// Removes and returns the first message that `is_wanted`, with its position.
+    /// Removes and returns the first message for which `is_wanted` returns true, with its position.
     pub(super) fn take_first(
         &mut self,
         is_wanted: impl Fn(&QueuedMessage) -> bool,
@@ -154,7 +154,7 @@ impl Backlog {
         std::mem::take(&mut self.messages)
     }
 
-    /// The messages in order.
+    /// Returns the messages in the order of their positions.
     pub(super) fn iter(&self) -> impl Iterator<Item = &QueuedMessage> {
         self.messages.values()
     }

@@ -10,10 +10,10 @@ use std::{
 };
 use stomp_session::{BoxError, Delivery, Settlement};
 
-/// The deliveries of a queue to one consumer. Dropping it ends the subscription.
+/// The stream of a queue's deliveries to one consumer. Dropping it ends the subscription.
 ///
-/// A consumer pulls: its session polls it only while it has credit and room in its output, so no message is on its way
-/// to a consumer that cannot take it.
+/// A consumer pulls messages: its session polls this stream only while there is credit and room in the session's
+/// output. So no message leaves the queue for a consumer that cannot take it.
 pub(crate) struct Consumer {
     queues: Queues,
     queue: Arc<Queue>,
@@ -77,7 +77,7 @@ impl Drop for Consumer {
     }
 }
 
-/// The origin of a delivered message: its queue, its position there, and its consumer.
+/// The origin of a delivered message: its queue, its position in the queue, and its consumer.
 struct InFlight {
     queues: Queues,
     queue: Arc<Queue>,
@@ -86,7 +86,7 @@ struct InFlight {
 }
 
 impl InFlight {
-    /// Removes the message from its queue, or puts it back, or makes it a dead letter.
+    /// Removes an acknowledged message from its queue. Puts any other message back, or makes it a dead letter.
     fn settle(&self, mut message: QueuedMessage, settlement: Settlement) {
         let (queues, queue) = (&self.queues, &*self.queue);
         if settlement == Settlement::Acked {
@@ -99,7 +99,7 @@ impl InFlight {
             });
             return;
         }
-        // A delivery that was never sent is no attempt: its consumer has not seen the message.
+        // A delivery that was never sent is not counted, because its consumer has not seen the message.
         if settlement != Settlement::Unsent {
             message.attempts += 1;
         }

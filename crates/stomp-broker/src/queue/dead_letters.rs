@@ -1,10 +1,10 @@
-//! Work after a queue's lock is released: wakes, counts, and the moves of dead letters to other queues.
+//! The work that follows when a queue's lock is released: waking consumers, counting, and moving dead letters.
 
 use super::{Deferred, Queue, backlog::QueuedMessage, policy::Policy, registry::Queues};
 use crate::{Address, Event, Scope};
 use std::{sync::Arc, task::Waker};
 
-/// Messages that a queue gives up, with the reasons.
+/// Messages that a queue gives up, each with the reason.
 struct GivenUp {
     messages: Vec<(QueuedMessage, &'static str)>,
     queue: Address,
@@ -25,7 +25,7 @@ impl Queues {
         }
     }
 
-    /// Does the deferred work except moving dead letters, which it returns.
+    /// Wakes consumers and counts expired messages. Returns the dead letters, which are still to be moved.
     fn run_wakes(&self, deferred: Deferred) -> Vec<(QueuedMessage, &'static str)> {
         let Deferred {
             wakers,
@@ -39,9 +39,9 @@ impl Queues {
         dead_letters
     }
 
-    /// Moves messages to their dead-letter queue. That may be full, and give up messages in turn.
+    /// Moves messages to their dead-letter queue. If that queue is full, it gives up messages in turn.
     fn move_dead_letters(&self, given_up: GivenUp) {
-        // A loop and no recursion: queues that were declared may be each other's dead-letter queues.
+        // This is a loop and not a recursion, because declared queues may be each other's dead-letter queues.
         let mut work = vec![given_up];
         while let Some(given_up) = work.pop() {
             for (message, reason) in given_up.messages {
@@ -52,9 +52,11 @@ impl Queues {
         }
     }
 
-    /// Moves one message to a dead-letter queue, and returns what that gives up. Drops the message if there is no such
-    /// queue or no room, if it is a dead letter already, or if it comes from the dead-letter queue itself or from a
-    /// temporary queue.
+    /// Moves one message to the dead-letter queue of its queue. Returns the messages that the dead-letter queue gives
+    /// up for it.
+    ///
+    /// Drops the message if there is no dead-letter queue or no room in it, if the message is already a dead letter, or
+    /// if it comes from the dead-letter queue itself or from a temporary queue.
     fn move_dead_letter(
         &self,
         message: QueuedMessage,

@@ -8,18 +8,18 @@ use std::{
 
 /// The round-robin dispatcher of a queue.
 ///
-/// A consumer polls for messages while its session has credit. If it finds none it is idle, behind all others that are.
-/// For each new message the dispatcher notifies the consumer that has been idle longest.
+/// A consumer polls for messages while it has credit. If it finds none, it becomes idle. For each new message the
+/// dispatcher notifies the consumer that has been idle longest.
 ///
-/// Some messages may already wait when a consumer polls. It then takes only its share of them, and leaves the others to
-/// the consumers that are notified as well. The next round begins when all of these have polled.
+/// Several messages may wait when a notified consumer polls. It takes only its share, and leaves the others to the
+/// other notified consumers. The next round begins when all notified consumers have polled.
 ///
-/// A notified consumer may never poll: its session has no credit left, or its peer reads nothing. After some time the
-/// dispatcher no longer waits for it, see [`Dispatcher::pass_over_late`].
+/// A notified consumer may never poll, because it has no credit left or its peer reads nothing. After some time the
+/// dispatcher no longer waits for it: see [`Dispatcher::pass_over_late`].
 #[derive(Debug, Default)]
 pub(super) struct Dispatcher {
     consumers: BTreeMap<u64, ConsumerSlot>,
-    /// The consumers in state [`ConsumerState::Idle`], the one that has been idle longest first.
+    /// The consumers in state [`ConsumerState::Idle`]. The first has been idle longest.
     idle: VecDeque<u64>,
     /// The number of consumers in state [`ConsumerState::Notified`].
     notified_count: usize,
@@ -30,17 +30,17 @@ pub(super) struct Dispatcher {
 struct ConsumerSlot {
     waker: Option<Waker>,
     state: ConsumerState,
-    /// The number of messages that it may take in this round.
+    /// The number of messages that the consumer may still take in this round.
     share: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConsumerState {
-    /// It was notified and has not polled since. `is_late` if a sweep has passed since then.
+    /// The consumer was notified and has not polled since. `is_late` is true if the periodic sweep has also run since.
     Notified { is_late: bool },
-    /// It polled, found nothing, and waits for a message.
+    /// The consumer polled, found nothing, and waits for a message.
     Idle,
-    /// It polled. Its session polls again if it has credit.
+    /// The consumer polled and took a message, or the dispatcher no longer waits for its poll.
     Active,
 }
 
@@ -66,7 +66,8 @@ impl Dispatcher {
         id
     }
 
-    /// Removes a consumer from a queue with `waiting` messages. Returns its waker, to be dropped without a lock.
+    /// Removes a consumer, while `waiting` messages wait. Returns its waker, which the caller drops after it has
+    /// released the lock.
     pub(super) fn remove_consumer(
         &mut self,
         id: u64,
@@ -83,7 +84,7 @@ impl Dispatcher {
         removed?.waker
     }
 
-    /// Records a poll of a consumer while `waiting` messages wait. Returns true if it may take one.
+    /// Records a poll of a consumer, while `waiting` messages wait. Returns true if the consumer may take one of them.
     pub(super) fn poll_turn(&mut self, id: u64, waiting: usize, wakers: &mut Wakers) -> bool {
         let Some(slot) = self.consumers.get_mut(&id) else {
             return false;
@@ -93,7 +94,7 @@ impl Dispatcher {
                 self.notified_count -= 1;
                 slot.share = waiting.div_ceil(self.notified_count + 1);
             }
-            // Its session polled for another reason.
+            // The consumer's session polled for another reason.
             ConsumerState::Idle => self.idle.retain(|idle| *idle != id),
             ConsumerState::Active => {}
         }
@@ -107,8 +108,8 @@ impl Dispatcher {
         has_turn
     }
 
-    /// Makes a consumer idle after a poll that found nothing. Returns its previous waker if `waker` replaces it, to be
-    /// dropped without a lock.
+    /// Makes a consumer idle after a poll that found nothing. If `waker` replaces another waker, returns that one,
+    /// which the caller drops after it has released the lock.
     pub(super) fn park(&mut self, id: u64, waker: &Waker) -> Option<Waker> {
         let slot = self.consumers.get_mut(&id)?;
         (slot.state, slot.share) = (ConsumerState::Idle, 0);
@@ -124,8 +125,8 @@ impl Dispatcher {
         }
     }
 
-    /// Notifies the consumer that has been idle longest of a message. The consumer that refused the message is notified
-    /// only if no other is idle.
+    /// Notifies the consumer that has been idle longest that a message waits. The consumer `refused_by` has refused the
+    /// message: it is notified only if no other is idle.
     pub(super) fn notify_one(&mut self, refused_by: Option<u64>, wakers: &mut Wakers) {
         let at = self
             .idle
@@ -143,13 +144,13 @@ impl Dispatcher {
         slots.filter_map(|slot| slot.waker.clone()).collect()
     }
 
-    /// True if a consumer besides the one that polls now is idle or notified.
+    /// Returns true if any consumer is idle or notified. The consumer that polls now is neither.
     pub(super) fn has_other_candidates(&self) -> bool {
         self.notified_count > 0 || !self.idle.is_empty()
     }
 
-    /// Stops waiting for the consumers that were notified before the previous call and have not polled since. If no
-    /// others are notified, begins the next round without them.
+    /// Stops waiting for consumers that were notified before the previous call, and have not polled since. If no other
+    /// consumers are notified, begins the next round.
     pub(super) fn pass_over_late(&mut self, waiting: usize, wakers: &mut Wakers) {
         for slot in self.consumers.values_mut() {
             match slot.state {
@@ -166,7 +167,7 @@ impl Dispatcher {
         self.begin_round(waiting, wakers);
     }
 
-    /// Notifies one idle consumer for each waiting message, unless the previous round still goes on.
+    /// Notifies one idle consumer for each waiting message. Does nothing while the previous round goes on.
     fn begin_round(&mut self, waiting: usize, wakers: &mut Wakers) {
         if self.notified_count == 0 {
             for _ in 0..waiting.min(self.idle.len()) {

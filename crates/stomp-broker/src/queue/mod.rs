@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// One queue.
+/// A queue with its state.
 #[derive(Debug)]
 pub(super) struct Queue {
     destination: Address,
@@ -32,37 +32,37 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    /// True if the registry no longer has this queue. A publisher that finds it closed looks it up again; the streams
-    /// of its consumers end.
+    /// True if the queue was removed from the registry. A publisher that finds a closed queue looks up its name again.
+    /// The streams of a closed queue's consumers end.
     is_closed: bool,
-    /// True if the queue stays when it is idle.
+    /// True if the queue was declared, so that it is not removed when it is idle.
     is_declared: bool,
     policy: Arc<Policy>,
     backlog: Backlog,
     dispatcher: Dispatcher,
-    /// The number of messages that consumers have and have not acknowledged.
+    /// The number of delivered messages that are not yet acknowledged.
     unacknowledged: usize,
-    /// The number of messages that have room, but are not yet published.
+    /// The number of messages that have reserved room, but are not yet published.
     reserved: usize,
-    /// The bytes of these.
+    /// The bytes of messages that have reserved room, but are not yet published.
     reserved_bytes: usize,
-    /// The bytes of all messages in `backlog`, `unacknowledged` and `reserved`.
+    /// The bytes of all messages that wait, are unacknowledged, or have reserved room.
     bytes: usize,
     next_position: u64,
     last_activity: Instant,
 }
 
-/// The work that a change of a queue leaves for after its lock is released.
+/// The work that must be done after a queue was changed and its lock released.
 ///
-/// Waking a task and dropping a waker run foreign code, which may use the same queue. Dead letters need the lock of
-/// another queue.
+/// Waking a task or dropping a waker runs foreign code, which may use the same queue. Moving a dead letter takes the
+/// lock of another queue.
 #[derive(Debug, Default)]
 struct Deferred {
     wakers: Wakers,
     expired: Vec<QueuedMessage>,
-    /// Messages that the queue gives up, with the reasons.
+    /// Messages that the queue gives up, each with the reason.
     dead_letters: Vec<(QueuedMessage, &'static str)>,
-    /// A waker to drop without waking it.
+    /// A waker that is only to be dropped.
     unused_waker: Option<Waker>,
 }
 
@@ -92,20 +92,22 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks the queue. `None` if it is closed.
+    /// Locks the queue. Returns `None` if it is closed.
     fn lock_open(&self) -> Option<MutexGuard<'_, State>> {
         Some(self.lock()).filter(|state| !state.is_closed)
     }
 }
 
 impl State {
-    /// Reserves room for one more message, by the overflow policy of the queue. Returns false if the queue is full.
+    /// Reserves room for one more message. Returns false if the queue is full and its overflow policy does not make
+    /// room.
     fn reserve(&mut self, bytes: usize, deferred: &mut Deferred) -> bool {
         let can_evict = self.policy.overflow == QueueOverflow::DropOldest;
         self.reserve_or_evict(bytes, can_evict, deferred)
     }
 
-    /// Reserves room for one more message. With `can_evict`, a full queue will give up its oldest messages for it.
+    /// Reserves room for one more message. With `can_evict`, also in a full queue that has waiting messages: the oldest
+    /// are given up later, when the new message is pushed.
     fn reserve_or_evict(&mut self, bytes: usize, can_evict: bool, deferred: &mut Deferred) -> bool {
         self.expire(deferred);
         if self.is_full(1, bytes) && (!can_evict || self.backlog.is_empty()) {
@@ -115,7 +117,7 @@ impl State {
         true
     }
 
-    /// Takes room for one more message, whether there is any or not.
+    /// Reserves room for one more message, even if the queue is full.
     fn claim(&mut self, bytes: usize) {
         self.reserved += 1;
         self.reserved_bytes += bytes;
@@ -130,7 +132,7 @@ impl State {
         self.last_activity = Instant::now();
     }
 
-    /// Appends a message, which has reserved room. If the queue is too full then, evicts the oldest messages.
+    /// Appends a message that has reserved room. While the queue is over its bounds, gives up the oldest message.
     fn push(&mut self, message: QueuedMessage, deferred: &mut Deferred) {
         self.reserved -= 1;
         self.reserved_bytes -= message.reserved.bytes;
@@ -156,14 +158,16 @@ impl State {
                 || self.bytes - self.reserved_bytes > self.policy.max_bytes)
     }
 
-    /// Returns true if the queue cannot hold so many more messages and bytes. An empty queue accepts any one message.
+    /// Returns true if the queue has no room for this number of further messages and bytes. An empty queue is never
+    /// full.
     fn is_full(&self, messages: usize, bytes: usize) -> bool {
         let limits = &self.policy;
         let held = self.backlog.len() + self.unacknowledged + self.reserved;
         held > 0 && (held + messages > limits.max_messages || self.bytes + bytes > limits.max_bytes)
     }
 
-    /// Takes the next message for a consumer, with its position. `None` if there is none or other consumers go first.
+    /// Takes the next message for a consumer, with its position. Returns `None` if there is no message, or if it is the
+    /// turn of other consumers.
     fn take(&mut self, consumer: u64, deferred: &mut Deferred) -> Option<(u64, QueuedMessage)> {
         self.expire(deferred);
         if !self
@@ -181,8 +185,8 @@ impl State {
         Some((position, message))
     }
 
-    /// Takes back a delivered message that was not acknowledged: puts it back at its position, or gives it up. Returns the
-    /// message if the queue is closed.
+    /// Takes back a delivered message that was not acknowledged: puts it back at its position, or gives it up. If the
+    /// queue is closed, returns the message.
     fn take_back(
         &mut self,
         position: u64,
@@ -210,7 +214,7 @@ impl State {
         self.dispatcher.notify_one(refused_by, &mut deferred.wakers);
     }
 
-    /// Releases the room of a delivered message that leaves the queue.
+    /// Releases the room of a delivered message, which leaves the queue.
     fn remove_delivered(&mut self, reserved: &ReservedBytes) {
         self.unacknowledged -= 1;
         self.bytes -= reserved.bytes;
@@ -254,8 +258,8 @@ impl State {
         messages
     }
 
-    /// Closes the queue: removes and returns all messages that wait. The wakers are those of its consumers, whose streams
-    /// end.
+    /// Closes the queue. Removes and returns all messages that wait. Adds the wakers of all consumers to `wakers`, so
+    /// that their streams end.
     fn close(&mut self, wakers: &mut Wakers) -> BTreeMap<u64, QueuedMessage> {
         self.is_closed = true;
         wakers.extend(self.dispatcher.all_wakers());
@@ -266,7 +270,7 @@ impl State {
         self.dispatcher.consumer_count() > 0
     }
 
-    /// True if the queue has no messages and no consumers, had none since `time`, and was not declared.
+    /// Returns true if the queue has been without messages and consumers since `time`, and was not declared.
     fn is_idle_since(&self, time: Instant) -> bool {
         let is_empty = self.backlog.is_empty() && self.unacknowledged == 0 && self.reserved == 0;
         is_empty && !self.is_declared && !self.has_consumers() && self.last_activity <= time

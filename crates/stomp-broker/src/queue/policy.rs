@@ -1,4 +1,4 @@
-//! The settings of queues as they are applied.
+//! The policies of queues, made from their settings.
 
 use crate::{
     Address, MemoryConfig, QueueOverflow, QueueSettings, Scope, queue_settings::queue_pattern,
@@ -56,9 +56,9 @@ impl Policy {
 #[derive(Debug)]
 pub(super) struct Policies {
     default: Arc<Policy>,
-    /// The policies by pattern. The first match counts.
+    /// The policies by pattern. The first pattern that matches decides.
     patterns: Vec<(Address, Arc<Policy>)>,
-    /// The dead-letter queues of all these policies.
+    /// The dead-letter queues that these policies name.
     dead_letter_queues: BTreeSet<Address>,
 }
 
@@ -84,7 +84,7 @@ impl Policies {
         }
     }
 
-    /// The policy of a queue that is created now. The cost grows with the number of patterns.
+    /// Returns the policy for a new queue. The cost grows with the number of patterns.
     pub(super) fn of(&self, queue: &Address) -> Arc<Policy> {
         let mut patterns = self.patterns.iter();
         let pattern = patterns.find(|(pattern, _)| pattern.matches(queue));
@@ -96,7 +96,7 @@ impl Policies {
         }
     }
 
-    /// The policy of a queue that was declared with these settings.
+    /// Returns the policy for a queue that is declared with these settings.
     pub(super) fn declared(&self, queue: &Address, settings: &QueueSettings) -> Arc<Policy> {
         let policy = Policy::new(settings);
         Arc::new(if self.is_dead_letter_queue(queue) {
@@ -110,7 +110,8 @@ impl Policies {
         self.dead_letter_queues.contains(queue)
     }
 
-    /// A dead-letter queue drops its oldest messages when it is full: queues never have to keep what they give up.
+    /// Changes a policy for a dead-letter queue: if it is full, it drops its oldest messages. So other queues need not
+    /// keep the messages that they give up.
     fn of_dead_letters(policy: &Policy) -> Policy {
         Policy {
             overflow: QueueOverflow::DropOldest,

@@ -1,4 +1,4 @@
-//! All queues of an engine, by destination.
+//! The registry of an engine's queues, by address.
 
 use super::{
     Deferred, Queue, State,
@@ -20,7 +20,7 @@ use std::{
 use stomp_session::ClientError;
 use tokio::time::Instant;
 
-/// The registry of all queues. Clones share it.
+/// The registry of an engine's queues. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Queues(Arc<Shared>);
 
@@ -32,11 +32,11 @@ struct Shared {
     policies: Policies,
     activity: Arc<Activity>,
     registered: RwLock<Registered>,
-    /// The bytes of all queues together.
+    /// The bytes of all messages in all queues together.
     total_bytes: Arc<AtomicUsize>,
-    /// Starts the periodic sweep if it does not run. Called for each created queue.
+    /// A function that starts the periodic sweep if it does not run. It is called for each created queue.
     start_sweep: fn(&Queues),
-    /// True while a task sweeps.
+    /// True while the task of the periodic sweep exists.
     is_swept: AtomicBool,
 }
 
@@ -44,12 +44,12 @@ struct Shared {
 #[derive(Default)]
 pub(super) struct Registered {
     pub(super) queues: BTreeMap<Address, Arc<Queue>>,
-    /// True after a shutdown: no queue is created any more.
+    /// True after a shutdown. Then no queue is created.
     pub(super) is_shut_down: bool,
 }
 
 impl Queues {
-    /// Creates an empty registry. It calls `start_sweep` for each created queue, with its write lock held.
+    /// Creates an empty registry. It calls `start_sweep` for each created queue, while it holds its write lock.
     pub(crate) fn new(
         config: MemoryConfig,
         activity: Arc<Activity>,
@@ -77,14 +77,14 @@ impl Queues {
         Ok(())
     }
 
-    /// Adds a consumer to a queue, which is created if there is none. Returns the queue and the consumer's id.
+    /// Adds a consumer to a queue. Creates the queue if it does not exist. Returns the queue and the consumer's id.
     pub(crate) fn subscribe(&self, to: &Address) -> Result<(Arc<Queue>, u64), ClientError> {
         self.with_queue(to, false, |queue, state| {
             (Arc::clone(queue), state.dispatcher.add_consumer())
         })
     }
 
-    /// Adds all queues to `statistics`.
+    /// Adds the counts of all queues to `statistics`.
     pub(crate) fn add_statistics(&self, statistics: &mut Statistics) {
         for queue in self.read().queues.values() {
             let state = queue.lock();
@@ -102,8 +102,8 @@ impl Queues {
         }
     }
 
-    /// Reserves room for a message. `None` if the message is accepted but not kept: it has expired already, or its
-    /// temporary queue does not exist. The latter is no error, since the sender of a reply is not at fault.
+    /// Reserves room for a message. Returns `None` if the message is accepted but not kept, because it has expired or
+    /// its temporary queue does not exist. The latter is no error, since the sender of a reply is not at fault.
     pub(crate) fn reserve(
         &self,
         to: &Address,
@@ -160,7 +160,8 @@ impl Queues {
         }
     }
 
-    /// Calls `act` with a locked queue, which is created if there is none, with `is_needed` even beyond the limit.
+    /// Locks a queue and calls `act` with it. Creates the queue if it does not exist; with `is_needed`, even beyond the
+    /// limit.
     pub(super) fn with_queue<T>(
         &self,
         to: &Address,
@@ -179,7 +180,7 @@ impl Queues {
         }
     }
 
-    /// Calls `act` with a locked queue. `None` if the queue does not exist.
+    /// Locks a queue and calls `act` with it. Returns `None` if the queue does not exist.
     pub(super) fn with_existing_queue<T>(
         &self,
         to: &Address,
@@ -259,16 +260,16 @@ impl Queues {
         drop(state);
         let queue = registered.queues.remove(to);
         drop(registered);
-        // Its messages and wakers are dropped without a lock.
+        // The messages and wakers of the queue are dropped here, without a lock.
         drop(queue);
     }
 
-    /// Returns true if the caller is to start the sweep, since no task sweeps.
+    /// Returns true if no task of the periodic sweep exists. Then the caller must start one.
     pub(super) fn claim_sweep(&self) -> bool {
         !self.0.is_swept.swap(true, Ordering::Relaxed)
     }
 
-    /// Records that no task sweeps any more.
+    /// Records that the task of the periodic sweep has ended.
     pub(super) fn release_sweep(&self) {
         self.0.is_swept.store(false, Ordering::Relaxed);
     }

@@ -1,17 +1,16 @@
-//! A message with room in its queue, and not yet published.
+//! Reservations: room in a queue for a message that is not yet published.
 
 use super::{Deferred, Queue, State, backlog::QueuedMessage, registry::Queues};
 use crate::{Address, Scope};
 use std::sync::Arc;
 
-/// A message with reserved room in its queue. Dropping it releases the room.
+/// A message with reserved room in its queue. Dropping the reservation releases the room.
 ///
-/// Room is reserved before a message is published, so that the effect of a transaction cannot fail: it only moves the
-/// message into its room.
+/// A transaction reserves room for each message before its commit. So the commit cannot fail for lack of room.
 pub(crate) struct Reservation {
     queues: Queues,
     queue: Arc<Queue>,
-    /// `None` once it is published.
+    /// `None` after the message was published.
     message: Option<QueuedMessage>,
 }
 
@@ -46,8 +45,8 @@ impl Reservation {
 }
 
 impl Queues {
-    /// Publishes a message whose queue was removed after its room was reserved. A queue of all clients was deleted, and is
-    /// created again, since the message was accepted. A temporary queue has no subscriber any more.
+    /// Publishes a message whose queue was removed after the room was reserved. The queue is created again, since the
+    /// message was accepted. But a temporary queue is not: without a subscriber, the message is dropped.
     fn publish_again(&self, to: &Address, message: QueuedMessage) {
         let mut deferred = Deferred::default();
         let push = |queue: &Arc<Queue>, state: &mut State| {

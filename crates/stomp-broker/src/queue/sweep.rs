@@ -1,4 +1,4 @@
-//! The periodic task of all queues: expires messages, passes over late consumers, removes idle queues.
+//! The periodic sweep of all queues: it expires messages, passes over late consumers, and removes idle queues.
 
 use super::{
     Deferred, Queue, State,
@@ -7,16 +7,16 @@ use super::{
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// The time between two sweeps. If nothing else happens in a queue, an expired message stays in memory for this long,
-/// and a notified consumer that does not poll delays a message by up to twice this time.
+/// The time between two sweeps. If nothing else happens in a queue, an expired message stays in memory for up to this
+/// time. A notified consumer that does not poll delays a message by up to twice this time.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// The number of queues that a sweep visits before it yields to other tasks.
 const CHUNK_SIZE: usize = 64;
 
-/// Starts the task, unless it runs. Does nothing outside a runtime: queues work without it, but are not swept.
+/// Starts the task of the sweep, unless it exists. Does nothing outside a tokio runtime: queues work without the sweep.
 ///
-/// The caller holds the write lock of the registry, so that the task cannot end at the same time.
+/// The caller must hold the write lock of the registry, so that the existing task cannot end at the same time.
 pub(crate) fn start(queues: &Queues) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         return;
@@ -26,7 +26,7 @@ pub(crate) fn start(queues: &Queues) {
     }
 }
 
-/// The task. It ends when there are no more queues, or when the registry is dropped.
+/// The task of the sweep. It ends when there are no more queues, or when the registry is dropped.
 struct Sweeper(WeakQueues);
 
 impl Sweeper {
@@ -39,7 +39,7 @@ impl Sweeper {
             sweep_all(&queues).await;
             let registered = queues.write();
             if registered.queues.is_empty() {
-                // Dropped under the lock: the next queue that is created starts a new task.
+                // This happens under the lock, so that the next queue that is created starts a new task.
                 drop(self);
                 return;
             }
@@ -48,7 +48,7 @@ impl Sweeper {
 }
 
 impl Drop for Sweeper {
-    /// Allows another task to start. The queues may outlive the runtime of this one.
+    /// Allows a new task to start, also if the runtime of this task is dropped before the queues.
     fn drop(&mut self) {
         if let Some(queues) = self.0.upgrade() {
             queues.release_sweep();

@@ -5,16 +5,18 @@ use crate::syntax::{self, prefix};
 use stomp_session::{ClientError, Destination, Principal, Request};
 
 impl Rules {
-    /// Decides if a client may do something at a destination.
+    /// Checks that a client may send or subscribe to a destination.
     ///
-    /// The destination must come from the [`destination_syntax`](crate::destination_syntax). `request` is the argument
-    /// of the functions given to [`Who::when`](crate::Who::when).
+    /// The [`destination_syntax`](crate::destination_syntax) must have parsed the destination. `request` is passed to
+    /// the functions of [`Who::when`](crate::Who::when).
     ///
     /// # Errors
     ///
-    /// With the code `forbidden`, or `login-required` if the client has no principal and the answer could be different
-    /// with one. With the code `bad-destination` if another syntax parsed the destination, and the broker's would parse
-    /// it differently. Rules that are not [valid](Rules::validate) refuse everything.
+    /// Returns the error `forbidden` if the client may not. If the client has no principal, and might be allowed with
+    /// one, the error is `login-required`. If another syntax parsed the destination, and the broker's would parse it
+    /// differently, the error is `bad-destination`.
+    ///
+    /// Rules with an invalid pattern allow nothing, except sending to the public name of a temporary queue.
     pub fn check(
         &self,
         action: Action,
@@ -28,7 +30,7 @@ impl Rules {
             let text = format!("The destination {name} was not parsed with the broker's syntax.");
             return Err(ClientError::new("bad-destination", text));
         }
-        // A public name is permission enough: nobody can guess it, so the client was given it.
+        // Nobody can guess a public name. A client that knows one has received it, and so may send to it.
         if action == Action::Send && syntax::is_public_temporary(destination) {
             return Ok(());
         }
@@ -36,10 +38,10 @@ impl Rules {
             .map_err(|login_may_help| refusal(action, destination, login_may_help))
     }
 
-    /// Asks the rules in order. A rule that matches only a part of a client's pattern does not end the search, but all
-    /// rules up to the one that contains the pattern must allow it.
+    /// Asks the rules in order. If a rule matches only a part of a client's pattern, the search goes on. The pattern is
+    /// allowed if a later rule matches the whole, and all matching rules up to that rule allow the client.
     ///
-    /// The error is true if the client has no principal, and with one the answer could be different.
+    /// The error is true if the client has no principal, and might be allowed with one.
     fn decide(
         &self,
         action: Action,
@@ -53,7 +55,7 @@ impl Rules {
         let mut login_may_help = false;
         for rule in self.rules.iter().filter(|rule| rule.action == action) {
             let overlap = rule.pattern.overlap(destination, principal);
-            // A predicate cannot answer for a part of a pattern, since it would be asked about the whole.
+            // A predicate always answers for a whole pattern. So it is not called if its rule matches only a part.
             let ask = |predicate: &Predicate| {
                 overlap == Overlap::Whole && predicate.call(request, destination)
             };
@@ -92,8 +94,8 @@ fn refusal(action: Action, destination: &Destination, login_may_help: bool) -> C
     ClientError::new(code, text)
 }
 
-/// The destination as the client wrote it, in quotes, with escapes and at most 80 characters. The public name of a
-/// temporary queue is a secret, and error texts may be logged.
+/// Returns the destination as the client wrote it, in quotes, with escapes and at most 80 characters. A public name of
+/// a temporary queue is left out, because it is a secret and error texts may be logged.
 fn quoted(destination: &Destination) -> String {
     if syntax::is_public_temporary(destination) {
         return format!("below {:?}", prefix::TEMPORARY);

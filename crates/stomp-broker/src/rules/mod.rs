@@ -14,13 +14,13 @@ use stomp_session::InvalidConfig;
 ///
 /// The rules form one list. For each `SEND` or `SUBSCRIBE`, the first rule for this action whose pattern matches the
 /// destination decides: it allows the clients of its [`Who`] and refuses all others. If no rule matches, the request is
-/// refused. So rules about a few destinations stand before rules about many.
+/// refused. So put rules about few destinations before rules about many.
 ///
 /// The rules concern clients only. The application's own code may send and subscribe everywhere.
 ///
 /// # Example
 ///
-/// Users read their own topics, staff write to all of them:
+/// Users read their own topics, and staff write to all of them:
 ///
 /// ```
 /// use stomp_broker::{Action, Rules, Who, destination_syntax};
@@ -57,23 +57,24 @@ use stomp_session::InvalidConfig;
 ///
 /// # Patterns of rules
 ///
-/// The pattern of a rule begins with `/topic/`, `/queue/`, `/user/` or `/temp-queue/`. Segments and wildcards are
-/// those of a [`Destination`](stomp_session::Destination), and there are wildcards for queues too. `/user/…` and
-/// `/temp-queue/…` are the client's own, as it writes them.
+/// The pattern of a rule begins with `/topic/`, `/queue/`, `/user/` or `/temp-queue/`. Segments and wildcards are those
+/// of a [`Destination`](stomp_session::Destination). Unlike a client's pattern, the pattern of a rule may have
+/// wildcards for queues. Below `/user/` and `/temp-queue/`, a pattern is compared with the client's own destinations,
+/// as the client writes them.
 ///
 /// The segment `{user}` matches one segment that is equal to the name of the client's principal. A name that contains
 /// `/` or `.`, or is a wildcard, matches nothing.
 ///
 /// # Patterns of clients
 ///
-/// A client may subscribe to a pattern only if the rules allow everything that the pattern can match: one rule must
-/// contain the whole pattern, and that rule and all earlier ones which match a part of the pattern must allow the
-/// client. So no spelling and no pattern reaches a destination that is refused by its plain name.
+/// A client may subscribe to a pattern only if the rules allow everything that the pattern can match. One rule must
+/// match the whole pattern. That rule, and all earlier rules that match a part of the pattern, must allow the client.
+/// So if a client may not subscribe to a destination, no spelling and no pattern gets around that.
 ///
 /// # Defaults
 ///
-/// By default, clients send nowhere, and subscribe to topics, to the `/user/…` of their principal and to their own
-/// temporary queues. Queues, and thus the dead-letter queue, need a rule:
+/// By default, clients may not send. They may subscribe to topics, to the `/user/…` of their principal, and to their
+/// own temporary queues. Queues, including the dead-letter queue, need a rule:
 ///
 /// ```
 /// use stomp_broker::{Rules, Who};
@@ -85,13 +86,13 @@ use stomp_session::InvalidConfig;
 /// # assert_eq!(rules.validate().and(restricted.validate()), Ok(()));
 /// ```
 ///
-/// A client that was given the name of another session's temporary queue, in a header `reply-to`, may always send to
-/// it. No rule can forbid it.
+/// A client that knows the public name of another session's temporary queue, from a header `reply-to`, may always send
+/// to it. No rule can forbid this.
 #[derive(Clone)]
 pub struct Rules {
     rules: Vec<Rule>,
-    /// The first pattern that is invalid. While there is one, everything is refused: the rule that is missing may be
-    /// the one that refuses.
+    /// The error of the first invalid pattern. If there is one, all requests are refused: the rule that is missing may
+    /// be one that refuses.
     invalid: Option<InvalidConfig>,
 }
 
@@ -113,7 +114,7 @@ struct Rule {
 }
 
 impl Rules {
-    /// Rules that refuse everything.
+    /// Creates an empty list of rules. It refuses everything.
     #[must_use]
     pub fn new() -> Rules {
         Rules {
@@ -122,7 +123,8 @@ impl Rules {
         }
     }
 
-    /// Rules that allow everything to all clients. Only a client with a principal has destinations below `/user/`.
+    /// Creates rules that allow everything to all clients. Only a client with a principal has destinations below
+    /// `/user/`.
     #[must_use]
     pub fn open() -> Rules {
         Rules::new()
@@ -150,7 +152,7 @@ impl Rules {
         self.send(pattern, who.clone()).subscribe(pattern, who)
     }
 
-    /// Adds the rules of another list after these.
+    /// Appends the rules of another list.
     #[must_use]
     pub fn then(mut self, later: Rules) -> Rules {
         self.rules.extend(later.rules);
@@ -173,12 +175,13 @@ impl Rules {
         self
     }
 
-    /// Checks that all patterns are valid, and that each rule can decide something.
+    /// Checks that all patterns are valid, and that no earlier rule makes a later one useless.
     ///
     /// # Errors
     ///
-    /// If a pattern has an invalid syntax or is not below a prefix of the broker, or if an earlier rule about the same
-    /// action covers the whole pattern, so that the later rule would have no effect.
+    /// Returns an error if a pattern has an invalid syntax, or does not begin with a prefix of the broker. Returns an
+    /// error if an earlier rule about the same action covers the whole pattern of a later one, which would have no
+    /// effect.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         if let Some(invalid) = &self.invalid {
             return Err(invalid.clone());
@@ -201,7 +204,7 @@ impl Rules {
 }
 
 impl Default for Rules {
-    /// The [defaults](Rules#defaults) of a broker.
+    /// Returns the [default rules](Rules#defaults) of a broker.
     fn default() -> Rules {
         Rules::new()
             .subscribe("/topic/>", Who::Anybody)

@@ -3,7 +3,7 @@
 use crate::syntax::{self, PREFIXES, is_wildcard};
 use stomp_session::{Destination, Principal};
 
-/// The segment that stands for the name of the client's principal.
+/// The segment of a rule's pattern that stands for the name of the client's principal.
 const USER: &str = "{user}";
 
 /// The pattern of a rule: a destination with wildcards, in which a segment may be `{user}`.
@@ -17,15 +17,15 @@ pub(super) struct RulePattern {
     users: Vec<usize>,
 }
 
-/// The part of a destination, or of a client's pattern, that a rule's pattern matches.
+/// The result of comparing a rule's pattern with a client's destination, which may be a pattern too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overlap {
     Nothing,
-    /// Nothing, because `{user}` needs a principal, which the client does not have.
+    /// The rule matches nothing, because `{user}` needs a principal, and the client has none.
     NeedsPrincipal,
-    /// Some of the destinations that the client's pattern matches.
+    /// The rule matches some, but maybe not all, of the destinations that the client's pattern matches.
     Part,
-    /// All that the client's destination matches.
+    /// The rule matches the client's destination, or all that the client's pattern matches.
     Whole,
 }
 
@@ -34,7 +34,7 @@ impl RulePattern {
     ///
     /// # Errors
     ///
-    /// The problem, which completes a sentence that begins with "rules".
+    /// Returns the problem as a text, which completes a sentence that begins with "rules".
     pub(super) fn parse(text: &str) -> Result<RulePattern, String> {
         let syntax = syntax::rule_syntax();
         let parse = |text: String| {
@@ -72,8 +72,8 @@ impl RulePattern {
         &self.text
     }
 
-    /// Compares the pattern with the destination of a client. `{user}` matches the name of its principal, as the text
-    /// of one segment.
+    /// Compares the pattern with the destination of a client. `{user}` matches a segment that is equal to the name of
+    /// the client's principal.
     pub(super) fn overlap(
         &self,
         destination: &Destination,
@@ -92,7 +92,7 @@ impl RulePattern {
         let Some(name) = principal.map(Principal::name) else {
             return Overlap::NeedsPrincipal;
         };
-        // A name with a separator never equals a segment, but a name such as `*` would equal a wildcard.
+        // A name such as `*` would equal a wildcard. A name with a separator is never one segment.
         if is_wildcard(name) || name.contains(['/', '.']) {
             return Overlap::Nothing;
         }
@@ -100,14 +100,15 @@ impl RulePattern {
             match destination.segments().nth(*at) {
                 Some(segment) if segment == name => {}
                 Some(segment) if !is_wildcard(segment) => return Overlap::Nothing,
-                // The client's pattern has a wildcard here, or `>` before: it matches other names as well.
+                // The client's pattern has a wildcard here, or `>` at an earlier segment. So it matches other names
+                // too.
                 _ => overlap = Overlap::Part,
             }
         }
         overlap
     }
 
-    /// Returns true if the pattern matches everything that `other` matches, for every client.
+    /// Returns true if, for every client, this pattern matches everything that `other` matches.
     pub(super) fn covers(&self, other: &RulePattern) -> bool {
         self.destination.contains(&other.destination)
             && self.users.iter().all(|at| other.users.contains(at))

@@ -23,13 +23,13 @@ pub enum Who {
     Principal(Box<str>),
     /// The clients whose principal has this role.
     Role(Box<str>),
-    /// The clients of at least one of these.
+    /// The clients that at least one of these includes.
     AnyOf(Vec<Who>),
-    /// The clients for whose requests this function returns true, see [`Who::when`].
+    /// The clients for whose requests this function returns true: see [`Who::when`].
     When(Predicate),
 }
 
-/// The function in [`Who::When`]. Clones share it.
+/// The function of a [`Who::When`]. Clones share it.
 #[derive(Clone)]
 pub struct Predicate(Arc<Decide>);
 
@@ -48,15 +48,15 @@ impl Who {
         Who::Role(role.into())
     }
 
-    /// The clients for whose requests a function returns true.
+    /// The clients for whose requests the function `predicate` returns true.
     ///
-    /// The function must compare the [canonical](Destination::canonical) text or the
-    /// [segments](Destination::segments), which are the same for all spellings. It must not block, since its session
-    /// waits for it.
+    /// The function must compare the [canonical](Destination::canonical) text or the [segments](Destination::segments)
+    /// of the destination, which are the same for all spellings. It must not block, since the client's session waits
+    /// for it.
     ///
-    /// For a [pattern](Destination::is_pattern), it must return true only if it returns true for everything that the
-    /// pattern matches. It is not asked about a pattern of which its rule matches only a part, and then includes no
-    /// client.
+    /// For a [pattern](Destination::is_pattern), the function may return true only if it returns true for everything
+    /// that the pattern matches. If the rule matches only a part of the pattern, the function is not called, and counts
+    /// as false.
     ///
     /// ```
     /// use stomp_broker::{Rules, Who};
@@ -92,7 +92,7 @@ impl Who {
         Who::AnyOf(vec![self, other])
     }
 
-    /// Returns true if a client with this principal is included. `ask` calls a predicate.
+    /// Returns true if a client with this principal is included. `ask` calls a predicate with the client's request.
     pub(super) fn includes(
         &self,
         principal: Option<&Principal>,
@@ -109,7 +109,7 @@ impl Who {
         }
     }
 
-    /// Returns true if a client without a principal that is not included could be after a login.
+    /// Returns true if a client that is not included might be included after a login.
     pub(super) fn depends_on_login(&self) -> bool {
         match self {
             Who::Nobody | Who::Anybody => false,
