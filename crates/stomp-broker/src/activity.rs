@@ -1,9 +1,9 @@
-//! Counts and events of an engine's messages.
+//! The counts and the events of an engine.
 
 use crate::{EventSource, Statistics};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The counts of [`Statistics`] since the engine was created, and its events.
+/// The counts of messages since the engine was created, and the source of its events.
 #[derive(Debug)]
 pub(crate) struct Activity {
     pub(crate) published: Counter,
@@ -15,7 +15,7 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    /// Creates counts of 0. At most `max_unread_events` wait for each reader of events.
+    /// Creates counts of 0, and a source of events. At most `max_unread_events` events wait for each reader.
     pub(crate) fn new(max_unread_events: usize) -> Activity {
         Activity {
             published: Counter::default(),

@@ -1,4 +1,4 @@
-//! The broker: a service and a handle.
+//! The broker: a tower service for clients, and a handle for the application.
 
 use crate::{
     Action, Address, Capabilities, Config, Engine, EngineFuture, EventStream, Health,
@@ -20,12 +20,12 @@ use stomp_session::{
 use tokio::sync::watch;
 use tower_service::Service;
 
-/// A broker: a `tower::Service` for the destinations that the [crate documentation](crate) lists, and a handle to
-/// publish and subscribe from the application's own code. Clones share the same broker.
+/// A broker: a `tower::Service` for the requests of clients, and a handle for the application to publish and subscribe.
+/// Clones share the same broker.
 ///
-/// As a service it handles `SEND` and `SUBSCRIBE` for these destinations, as far as its [rules](crate::Rules) allow them,
-/// and refuses others with `not-found`. It accepts all other requests, including every `CONNECT`: the application
-/// authenticates clients.
+/// As a service, it handles `SEND` and `SUBSCRIBE` to the destinations that the [crate documentation](crate) lists, if
+/// its [rules](crate::Rules) allow them. It refuses other destinations with `not-found`. It accepts all other requests,
+/// including every `CONNECT`: the application must authenticate clients.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -50,12 +50,12 @@ pub(crate) struct Shared {
 }
 
 impl Broker {
-    /// Creates a broker with the in-memory engine in its default settings. For others, give
-    /// [`Broker::with_engine`] a [`Memory`].
+    /// Creates a broker with an in-memory engine that has the default settings. For other settings of the engine, pass
+    /// a [`Memory`] to [`Broker::with_engine`].
     ///
     /// # Errors
     ///
-    /// If a setting is impossible, see [`Config::validate`].
+    /// Returns an error if a setting is impossible: see [`Config::validate`].
     pub fn new(config: Config) -> Result<Broker, InvalidConfig> {
         Broker::with_engine(config, Memory::new(MemoryConfig::default())?)
     }
@@ -64,7 +64,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// If a setting is impossible, see [`Config::validate`].
+    /// Returns an error if a setting is impossible: see [`Config::validate`].
     pub fn with_engine(config: Config, engine: impl Engine) -> Result<Broker, InvalidConfig> {
         config.validate()?;
         Ok(Broker(Arc::new(Shared {
@@ -74,20 +74,21 @@ impl Broker {
         })))
     }
 
-    /// Publishes a message to `/topic/…`, `/queue/…`, or the `/temp-queue/…` in a `reply-to`. The broker's
-    /// [rules](Config::rules) do not apply, since they concern only clients. The headers `retain` and `expires` of the
-    /// message count as in a `SEND`.
+    /// Publishes a message to `/topic/…`, to `/queue/…`, or to the `/temp-queue/…` from a header `reply-to`. The
+    /// broker's [rules](Config::rules) do not apply, since they concern only clients. The headers `retain` and
+    /// `expires` of the message have the same effect as in a `SEND`.
     ///
-    /// If a part of the destination comes from a client, make it with [`Destination::from_segments`]. A `reply-to` that a
-    /// client wrote may name any destination: see [Replies](crate#replies).
+    /// If a part of the destination comes from a client, make the destination with [`Destination::from_segments`].
+    /// Check a `reply-to` before you publish to it, because a client can write any destination there: see
+    /// [Replies](crate#replies).
     ///
-    /// The in-memory engine publishes at once, and dropping the future does not stop it. Messages arrive in order if
-    /// the caller awaits each future before its next call.
+    /// With the in-memory engine, dropping the future does not stop the publication. If the caller awaits each future
+    /// before its next call, the messages arrive in order.
     ///
     /// # Errors
     ///
-    /// The future fails if the destination does not exist or accepts no more messages, see the
-    /// [crate documentation](crate), or if [`IntoMessage::into_message`] fails.
+    /// The future fails with the errors that the [crate documentation](crate#errors) lists, or if
+    /// [`IntoMessage::into_message`] fails.
     pub fn publish(
         &self,
         destination: impl IntoDestination,
@@ -96,8 +97,8 @@ impl Broker {
         self.publish_to(parse(destination), message)
     }
 
-    /// Publishes a message to a destination of a principal. With `/queue/x`, all sessions of the principal that are
-    /// subscribed to `/user/queue/x` get it. It is no error if there are none.
+    /// Publishes a message to a `/user/…` destination of a principal. With the destination `/queue/x`, all sessions of
+    /// the principal that are subscribed to `/user/queue/x` get the message. It is no error if there are none.
     ///
     /// # Errors
     ///
@@ -135,11 +136,11 @@ impl Broker {
     }
 
     /// Subscribes to a topic, a pattern or a queue. [Settle](stomp_session::Delivery::settle) the deliveries of a
-    /// queue: a delivery that is dropped goes back to the queue.
+    /// queue, since a delivery that is only dropped goes back to the queue.
     ///
     /// # Errors
     ///
-    /// The future fails if there is no such destination, or if there are too many destinations.
+    /// The future fails with the errors that the [crate documentation](crate#errors) lists.
     pub fn subscribe(&self, destination: impl IntoDestination) -> EngineFuture<MessageStream> {
         let request = parse(destination)
             .map_err(BoxError::from)
@@ -155,42 +156,42 @@ impl Broker {
         }
     }
 
-    /// The parts of a broker that the engine supports. Everything else is refused with `not-supported`.
+    /// The parts of a broker that the engine supports. Requests that need others fail with `not-supported`.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.0.capabilities
     }
 
-    /// The current destinations with their subscribers, and the counts of messages. The cost grows with the number of
-    /// destinations.
+    /// Completes with the current destinations, their subscribers, and the counts of messages. The cost grows with the
+    /// number of destinations.
     pub fn statistics(&self) -> EngineFuture<Statistics> {
         self.0.engine.statistics()
     }
 
-    /// The state of the engine, and its changes: see [`Engine::health`].
+    /// Returns the state of the engine, and reports its changes: see [`Engine::health`].
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
         self.0.engine.health()
     }
 
-    /// The events of the engine from now on: see [`Engine::events`].
+    /// Returns a stream of the engine's events from now on: see [`Engine::events`].
     #[must_use]
     pub fn events(&self) -> EventStream {
         self.0.engine.events()
     }
 
-    /// Shuts the engine down: all subscriptions end, and all calls fail with `engine-unavailable`. See
-    /// [`Engine::shutdown`].
+    /// Shuts the engine down. All subscriptions end, and later publications and subscriptions fail with
+    /// `engine-unavailable`: see [`Engine::shutdown`].
     ///
     /// # Errors
     ///
-    /// The future fails if the engine could not give back what it holds.
+    /// The future fails if the engine could not give back what it holds in an external system.
     pub fn shutdown(&self) -> EngineFuture<()> {
         self.0.engine.shutdown()
     }
 
-    /// Returns the address of a request's destination, if its client may use it: `/user/…` belongs to its principal, and
-    /// `/temp-queue/…` to its session.
+    /// Returns the address of a request's destination, if its client may use it. `/user/…` belongs to the client's
+    /// principal, and the local name of a `/temp-queue/…` to its session.
     fn authorize(&self, action: Action, request: &Request) -> Result<Address, BoxError> {
         if !syntax::has_prefix(request.destination()) {
             return Err(not_found(request.destination()).into());
@@ -201,7 +202,7 @@ impl Broker {
             max_temporary_queues,
             ..
         } = &self.0.config;
-        // Before everything else: a public name is created only for a client that may use it.
+        // This comes first, so that a public name is created only for a client that may use it.
         rules.check(action, &destination, session.principal(), request)?;
         let canonical = destination.canonical();
         if canonical.starts_with(prefix::USER) {
@@ -236,7 +237,7 @@ impl Broker {
         sent.map(|()| Response::Done)
     }
 
-    /// Returns the destination and the message of a `SEND`, if its client may send it and the engine supports it.
+    /// Returns the address and the publication of a `SEND`, if the client may send it and the engine supports it.
     fn check_send(&self, request: &Request) -> Result<(Address, Publication), BoxError> {
         let config = &self.0.config;
         let to = self.authorize(Action::Send, request)?;
@@ -291,19 +292,19 @@ impl Service<Request> for Broker {
         match request.command() {
             Command::Send => self.handle_send(&request),
             Command::Subscribe => self.handle_subscribe(&request),
-            // UNSUBSCRIBE and DISCONNECT need no action: the session drops the streams that end, which informs the
-            // engine.
+            // UNSUBSCRIBE and DISCONNECT need no action: the session drops the streams, and so the engine ends the
+            // subscriptions.
             _ => EngineFuture::ready(Ok::<_, BoxError>(Response::Done)),
         }
     }
 }
 
-/// Parses a destination as the application writes it.
+/// Parses a destination of the application.
 pub(crate) fn parse(destination: impl IntoDestination) -> Result<Address, ClientError> {
     shared_address(destination.into_destination()?)
 }
 
-/// The address of a destination that does not depend on a client.
+/// Returns the address of a destination that is the same for all clients.
 fn shared_address(destination: Destination) -> Result<Address, ClientError> {
     let canonical = destination.canonical();
     let scope = if canonical.starts_with(prefix::TOPIC) {

@@ -3,7 +3,8 @@
 use crate::Rules;
 use stomp_session::InvalidConfig;
 
-/// The settings of a broker, whatever its engine. The in-memory engine has its own: [`MemoryConfig`](crate::MemoryConfig).
+/// The settings of a broker with any engine. The in-memory engine has settings of its own:
+/// [`MemoryConfig`](crate::MemoryConfig).
 ///
 /// ```
 /// use stomp_broker::{Config, Rules, Who};
@@ -15,23 +16,24 @@ use stomp_session::InvalidConfig;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// The clients that may send and subscribe, by destination. Default: [`Rules::default`], by which clients send
-    /// nowhere, and subscribe to topics and to what is their own.
+    /// The rules for clients: which may send or subscribe, and to which destinations. Default: [`Rules::default`], by
+    /// which clients may not send, and may subscribe only to topics, to `/user/…` and to their own temporary queues.
     pub rules: Rules,
     /// Maximum number of segments of a topic or pattern. Default: 16.
     pub max_segments: usize,
     /// Maximum number of wildcards in a pattern. 0 allows no patterns.
     ///
-    /// It bounds the cost of a message: with `w` wildcards in `s` segments, publishing compares the topic with at most
-    /// `(s + 1)^w` prefixes of patterns. Default: 3.
+    /// It bounds the cost of publishing: with at most `w` wildcards in a pattern and `s` segments in a topic, the
+    /// lookup visits at most `(s + 1)^w` nodes. Default: 3.
     pub max_wildcards: usize,
-    /// Maximum number of different names of temporary queues that one session may use. 0 allows none. Default: 16.
+    /// Maximum number of temporary queues with different names that one session may use, also if they no longer exist.
+    /// 0 allows none. Default: 16.
     pub max_temporary_queues: usize,
-    /// The consequence for a subscription that misses messages. Default: [`OnGap::Mark`].
+    /// The consequence for a subscription if some of its messages are missing. Default: [`OnGap::Mark`].
     pub on_gap: OnGap,
 }
 
-/// Defines setters by value, named after the fields of a type of settings.
+/// Defines a setter for each field of a type of settings. The setter takes and returns the settings by value.
 macro_rules! setters {
     ($config:ident { $($field:ident: $type:ty,)* }) => {
         impl $config {
@@ -63,7 +65,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If [`Rules::validate`] fails, or if [`Config::max_segments`] is 0: no message could be sent.
+    /// Returns an error if [`Rules::validate`] fails, or if [`Config::max_segments`] is 0, so that no topic could
+    /// exist.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         self.rules.validate()?;
         InvalidConfig::reject_zero("max_segments", self.max_segments)
@@ -82,10 +85,10 @@ impl Default for Config {
     }
 }
 
-/// The consequence for a subscription that misses messages.
+/// The consequence for a subscription if some of its messages are missing.
 ///
-/// A subscription misses messages when its mailbox is full and drops some (see [`Gap::Dropped`]), or when its engine
-/// cannot tell how many are missing, such as after a lost connection (see [`Gap::Unknown`]). A message that
+/// Messages are missing when the subscription's mailbox was full and dropped some: see [`Gap::Dropped`]. Messages may
+/// be missing after its engine has lost a connection: see [`Gap::Unknown`]. A message that
 /// [`Overflow::Conflate`](stomp_session::Overflow::Conflate) replaces counts as dropped.
 ///
 /// [`Gap::Dropped`]: stomp_session::Gap::Dropped
@@ -93,14 +96,15 @@ impl Default for Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnGap {
-    /// The next message has the header `dropped-messages:N` or `gap:unknown`. A client that does not know these headers
-    /// does not notice the gap.
+    /// The next message gets the header `dropped-messages:N` or `gap:unknown`. A client that does not know these
+    /// headers does not notice the gap.
     #[default]
     Mark,
-    /// The subscription ends before the next message, with the error `gap`. The client subscribes again and reads anew
-    /// whatever it needs. [`AppErrors`](stomp_session::AppErrors) decides if its session continues.
+    /// The subscription ends with the error `gap` instead of the next message. The client can subscribe again.
+    /// [`AppErrors`](stomp_session::AppErrors) decides if its session continues.
     End,
-    /// As [`OnGap::End`], and the session is closed. For subscriptions of the application, the same as [`OnGap::End`].
+    /// The subscription ends as with [`OnGap::End`], and the client's session is closed. For a subscription of the
+    /// application, this is the same as [`OnGap::End`].
     Close,
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 use stomp_session::BoxError;
 
-/// The future of an engine's result. It is often ready from the start, and then needs no allocation.
+/// The future that an engine's methods return. It needs no allocation if the result is known at once.
 #[must_use = "the result is known only when the future is awaited"]
 pub struct EngineFuture<T>(State<T>);
 
@@ -20,19 +20,19 @@ enum State<T> {
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 impl<T> EngineFuture<T> {
-    /// Creates a future that is ready.
+    /// Creates a future whose result is known already, without an allocation.
     pub fn ready<E: Into<BoxError>>(result: Result<T, E>) -> EngineFuture<T> {
         EngineFuture(State::Ready(ready(result.map_err(Into::into))))
     }
 
-    /// Boxes a future.
+    /// Creates a future from any other future, which is put in a box.
     pub fn from_future(
         future: impl Future<Output = Result<T, BoxError>> + Send + 'static,
     ) -> EngineFuture<T> {
         EngineFuture(State::Pending(Box::pin(future)))
     }
 
-    /// Applies a function to the value of the future if it succeeds.
+    /// Applies a function to the value of the future, if the future succeeds.
     ///
     /// # Panics
     ///
@@ -59,7 +59,7 @@ impl<T> Future for EngineFuture<T> {
 
     /// # Panics
     ///
-    /// If the future has already completed, like most futures. Nothing that a peer sends causes such a poll.
+    /// If the future has already completed, as with most futures. Nothing that a peer sends causes such a poll.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             State::Ready(result) => Pin::new(result).poll(cx),

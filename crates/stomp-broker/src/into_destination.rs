@@ -1,14 +1,14 @@
-//! Destinations as the application writes them.
+//! Conversion of the application's destinations.
 
 use crate::syntax;
 use bytestring::ByteString;
 use stomp_session::{ClientError, Destination};
 
-/// A destination of a broker, as the application writes it: text or a parsed [`Destination`].
+/// A destination that the application gives to a broker: a text, or a parsed [`Destination`].
 ///
-/// Text is parsed by the broker's [syntax](crate::destination_syntax): both `/` and `.` separate segments, and `*` and
-/// `>` are wildcards. So text from a client must not become a part of it. [`Destination::from_segments`] makes a
-/// destination of such text, and refuses what would lead elsewhere:
+/// A text is parsed by the broker's [syntax](crate::destination_syntax). Both `/` and `.` separate segments, and `*`,
+/// `>` and `#` can be wildcards. So do not insert text from a client into it. [`Destination::from_segments`] makes a
+/// destination with such text as one segment, and refuses separators and wildcards in it:
 ///
 /// ```
 /// use stomp_broker::Broker;
@@ -24,11 +24,11 @@ use stomp_session::{ClientError, Destination};
     note = "a destination is a `&str`, a `String`, a `ByteString`, or a `Destination`"
 )]
 pub trait IntoDestination {
-    /// Converts the value.
+    /// Converts the value to a destination.
     ///
     /// # Errors
     ///
-    /// `bad-destination` if the syntax of the text is invalid.
+    /// Returns `bad-destination` if the syntax of the text is invalid.
     fn into_destination(self) -> Result<Destination, ClientError>;
 }
 
@@ -56,7 +56,7 @@ impl IntoDestination for ByteString {
     }
 }
 
-/// A destination that another syntax has parsed is parsed again.
+/// Parses the destination again if another syntax has parsed it differently.
 impl IntoDestination for Destination {
     fn into_destination(self) -> Result<Destination, ClientError> {
         if syntax::is_foreign(&self) {

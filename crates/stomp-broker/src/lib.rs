@@ -1,7 +1,7 @@
 //! Topics and queues for STOMP sessions.
 //!
 //! A [`Broker`] delivers messages between sessions by destination. It is a `tower::Service`: a connection can run it
-//! directly, or an application can mount it for its destinations.
+//! directly, or an application can mount it next to routes of its own.
 //!
 //! ```
 //! use stomp_broker::{Broker, Config, Rules, Who, destination_syntax};
@@ -29,59 +29,62 @@
 //! | `/user/…` | all subscribed sessions of the same principal, and no other |
 //! | `/temp-queue/…` | the session that owns the queue; other sessions send to it by the name in `reply-to` |
 //!
-//! Both `/` and `.` separate the segments of a destination: `/queue/a.b` and `/queue/a/b` are the same queue. No segment is
-//! empty. Case is significant, and percent signs are not decoded. [`destination_syntax`] is this syntax, for sessions.
+//! Both `/` and `.` separate the segments of a destination: `/queue/a.b` and `/queue/a/b` are the same queue. No
+//! segment is empty. Case is significant, and percent signs are not decoded. [`destination_syntax`] is this syntax, for
+//! sessions.
 //!
 //! A subscription to topics may be a pattern. `*` matches any one segment; `>` or `#`, as the last segment, matches any
 //! number of segments, including none: `/topic/stocks.*`, `/topic/stocks.>`. Queues have no patterns.
 //!
-//! A `MESSAGE` names the destination that it was sent to, for subscriptions to patterns. Other subscribers see the
-//! destination as they wrote it.
+//! In a subscription to a pattern, each `MESSAGE` names the destination that it was sent to. In other subscriptions, it
+//! names the destination as the subscriber wrote it.
 //!
 //! # Permissions
 //!
-//! [`Config::rules`] decide who may send and subscribe, and to which destinations. By default, clients send nowhere, and
-//! subscribe to topics and to what is their own: their `/user/…` and `/temp-queue/…`. So every queue, also that for dead
-//! letters, needs a rule. [`Rules`] has examples.
+//! [`Config::rules`] decide who may send and subscribe, and to which destinations. By default, clients may not send.
+//! They may subscribe to topics, and to their own `/user/…` and `/temp-queue/…`. So every queue, including the
+//! dead-letter queue, needs a rule. [`Rules`] has examples.
 //!
 //! # Topics
 //!
 //! The messages of one session to one topic arrive in order. Each subscription has a mailbox with the bounds of
 //! [`MemoryConfig::mailbox`]. When a slow subscriber's mailbox is full, the policy applies to that subscription alone:
-//! publishers and other subscribers never wait for it. A subscription that misses messages is told: [`Config::on_gap`].
+//! publishers and other subscribers never wait for it. If messages of a subscription are missing, [`Config::on_gap`]
+//! decides what happens.
 //!
-//! If [`MemoryConfig::max_retained_messages`] is not 0, the broker retains a message with the header `retain:set` as the
-//! last value of its topic, and delivers it first to later subscribers. A message with `retain:remove` removes the
-//! retained one. Otherwise the header is refused.
+//! If [`MemoryConfig::max_retained_messages`] is not 0, the broker retains a message with the header `retain:set` as
+//! the last value of its topic, and delivers it first to later subscribers. A message with `retain:remove` removes the
+//! retained one. If it is 0, messages with the header `retain` are refused.
 //!
 //! # Queues
 //!
-//! A queue delivers each message to one consumer. Its consumers take turns, as long as they have credit. `ACK`
-//! removes a message from its queue. After a `NACK`, or when its consumer goes away, the queue delivers it again,
-//! with `redelivered:true` and before all later messages; after a `NACK` preferably to another consumer.
+//! A queue delivers each message to one consumer. The consumers take turns, as long as they have credit. An `ACK`
+//! removes a message from its queue. After a `NACK`, or when the consumer goes away, the queue delivers the message
+//! again before all later ones. It has `redelivered:true` if it was sent before. After a `NACK`, it goes to another
+//! consumer if possible.
 //!
-//! A message that was delivered [`QueueSettings::max_delivery_attempts`] times without an acknowledgment moves to
-//! [`QueueSettings::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`. The reason is
-//! `rejected`, or `overflow` for a message that left a full queue under [`QueueOverflow::DropOldest`].
+//! A message that was sent [`QueueSettings::max_delivery_attempts`] times without an acknowledgment moves to
+//! [`QueueSettings::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`. The reason
+//! is `rejected`, or `overflow` for a message that left a full queue under [`QueueOverflow::DropOldest`].
 //!
 //! A message with the header `expires`, in milliseconds since 1970, is not delivered after that time. For a topic, the
-//! time counts when the message is published, and for the retained message.
+//! time is checked when the message is published, and when a new subscription gets the retained message.
 //!
 //! # Replies
 //!
 //! To get replies, a session subscribes to `/temp-queue/NAME` and sends its request with `reply-to:/temp-queue/NAME`.
-//! The broker rewrites the header to a name that nobody can guess, and any client that has this name may send to it.
-//! The queue exists while its session is subscribed to it; later replies are dropped without an error.
+//! In the header, the broker replaces the name by one that nobody can guess. Any client that receives this name may
+//! send to it. The queue exists while its session is subscribed to it. Later replies are dropped without an error.
 //!
-//! A client may write any destination into `reply-to`. A service that replies as a client is bound to its own rules, but
-//! the application is not: before it publishes to the `reply-to` of a message, it must check that this begins with
-//! `/temp-queue/`. Otherwise clients can make it publish where they may not.
+//! A client may write any destination into `reply-to`. The broker's rules apply to a service that replies as a client,
+//! but not to the application. Before the application publishes to a `reply-to`, it must check that the destination
+//! begins with `/temp-queue/`. Otherwise a client can make it publish to destinations to which the client may not send.
 //!
 //! # Engines
 //!
-//! An [`Engine`] carries the messages: [`Memory`] within this process, or another one over a system that connects several
-//! servers. It declares its [`Capabilities`], and the broker refuses everything else with `not-supported`: nothing that a
-//! client asks for is ignored. The settings of the broker are its [`Config`]; those of the engine in memory are its
+//! An [`Engine`] carries the messages: [`Memory`] within this process, or another engine over an external system that
+//! connects several servers. The engine declares its [`Capabilities`]. The broker refuses requests that need others
+//! with `not-supported`. The settings of the broker are its [`Config`], and those of the in-memory engine are its
 //! [`MemoryConfig`].
 //!
 //! # Errors
@@ -101,9 +104,8 @@
 //!
 //! # Headers
 //!
-//! The headers that STOMP does not define, such as `expires` and `redelivered`, are
-//! [listed in the guide of `webstomp`](https://docs.rs/webstomp/latest/webstomp/#extensions-of-the-protocol), with those
-//! of sessions.
+//! The headers that STOMP does not define, such as `expires` and `redelivered`, are [listed in the guide of
+//! `webstomp`](https://docs.rs/webstomp/latest/webstomp/#extensions-of-the-protocol), with those of sessions.
 //!
 //! # Items
 //!

@@ -1,4 +1,4 @@
-//! The in-memory engine: joins the groups of `local` with the queues of `queue`.
+//! The in-memory engine, made of the groups of the module `local` and the queues of the module `queue`.
 
 mod subscription;
 mod transaction;
@@ -18,13 +18,13 @@ use transaction::MemoryTransaction;
 
 /// The in-memory engine, which [`Broker::new`](crate::Broker::new) uses. Clones share the same engine.
 ///
-/// Its memory is bounded by its [`MemoryConfig`]. Its messages are lost when the process ends. It holds no lock while it
-/// pushes to a mailbox or wakes a subscriber.
+/// Its [`MemoryConfig`] bounds its memory. Its messages are lost when the process ends. The engine holds no lock of its
+/// own while it pushes to a mailbox or wakes a subscriber.
 ///
-/// It supports everything except [`durable`](Capabilities::durable) and [`exclusive`](Capabilities::exclusive)
-/// subscriptions. It has [`retained`](Capabilities::retained) messages only if
+/// The engine supports everything except [`durable`](Capabilities::durable) and [`exclusive`](Capabilities::exclusive)
+/// subscriptions. It supports [`retained`](Capabilities::retained) messages only if
 /// [`MemoryConfig::max_retained_messages`] is above 0, and [`dead_letters`](Capabilities::dead_letters) only if some
-/// settings name a queue for them.
+/// [`QueueSettings`] name a dead-letter queue.
 #[derive(Clone)]
 pub struct Memory(Arc<Shared>);
 
@@ -41,7 +41,7 @@ impl Memory {
     ///
     /// # Errors
     ///
-    /// If a setting is impossible, see [`MemoryConfig::validate`].
+    /// Returns an error if a setting is impossible: see [`MemoryConfig::validate`].
     pub fn new(config: MemoryConfig) -> Result<Memory, InvalidConfig> {
         config.validate()?;
         let activity = Arc::new(Activity::new(config.max_unread_events));
@@ -59,7 +59,7 @@ impl Memory {
         })))
     }
 
-    /// Begins to publish to a topic. `None` if the message has expired.
+    /// Begins to publish to a topic. Returns `None` if the message has expired.
     fn publish_to_topic(
         &self,
         to: &Address,
@@ -107,7 +107,7 @@ impl Memory {
     }
 }
 
-/// The parts that an engine with these settings supports.
+/// Returns the capabilities of an engine with these settings.
 fn capabilities(config: &MemoryConfig) -> Capabilities {
     let patterns = config.queue_patterns.iter().map(|(_, settings)| settings);
     let has_dead_letters = patterns

@@ -1,4 +1,4 @@
-//! The publication of a `SEND` request.
+//! Conversion of a `SEND` request to a publication.
 
 use crate::{
     Capabilities, Publication,
@@ -12,7 +12,7 @@ use stomp_session::{BoxError, InvalidDestination, Message, Request};
 /// The header with the destination for replies.
 const REPLY_TO: &str = "reply-to";
 
-/// Headers that concern the `SEND` frame, and are not part of the message.
+/// Headers that concern only the `SEND` frame. They do not become part of the message.
 const FRAME_HEADERS: [&str; 4] = [
     header::CONTENT_LENGTH,
     header::DESTINATION,
@@ -20,12 +20,15 @@ const FRAME_HEADERS: [&str; 4] = [
     header::TRANSACTION,
 ];
 
-/// Bodies of at least this many bytes have a buffer of their own, which a message may keep alive without waste.
+/// The size in bytes from which a body is not copied. Such a body usually shares its buffer only with its own frame, so
+/// keeping the buffer alive wastes little.
 const LARGE_BODY: usize = 4 << 10;
 
-/// Creates the publication of a `SEND` request. A temporary queue in its header `reply-to` gets its public name.
+/// Creates the publication for a `SEND` request. In its header `reply-to`, replaces the local name of a temporary queue
+/// by the public name.
 ///
-/// The message is a copy, since a message that is kept must not keep alive the read buffer with its frame.
+/// The headers and a small body are copied. Otherwise a queued message could keep alive a read buffer with other
+/// frames.
 pub(crate) fn publication_from_request(
     request: &Request,
     capabilities: Capabilities,
@@ -60,7 +63,8 @@ pub(crate) fn publication_from_request(
     Ok(publication.confirm(request.headers().contains(header::RECEIPT)))
 }
 
-/// The local name of the sender's temporary queue, if the header is a `reply-to` with one: its canonical path.
+/// Returns the local name of the sender's temporary queue, if the header is a `reply-to` that names one. Returns `None`
+/// for all other headers and values.
 fn local_reply_queue(name: &str, value: &str) -> Result<Option<String>, InvalidDestination> {
     if name != REPLY_TO || !value.starts_with(prefix::TEMPORARY) {
         return Ok(None);

@@ -2,24 +2,25 @@
 
 use crate::Address;
 
-/// The destinations of a broker at one moment, and the counts of its messages since it was created.
+/// The destinations of an engine now, and the counts of its messages since it was created.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// The topics and patterns that have subscribers, and the queues, except temporary ones.
+    /// The topics and patterns that have subscribers, and the queues. Temporary queues are only counted.
     pub destinations: Vec<DestinationStatistics>,
     /// The number of temporary queues.
     pub temporary_queues: usize,
-    /// Messages accepted from publishers.
+    /// Number of messages accepted from publishers.
     pub published: u64,
-    /// Messages put into subscribers' mailboxes, and messages of queues that were acknowledged.
+    /// Number of messages put into mailboxes, once for each subscriber, and of messages of queues that were
+    /// acknowledged.
     pub delivered: u64,
-    /// Messages that became dead letters.
+    /// Number of messages that became dead letters, also if their dead-letter queue then had no room.
     pub dead_lettered: u64,
-    /// Messages that expired: in queues, or before they were published to a topic.
+    /// Number of messages that had expired when they were published, or that expired while they waited in a queue.
     pub expired: u64,
-    /// Messages of queues that were dropped: dead letters that no queue took, messages to temporary queues that do not
-    /// exist, and those of queues that were purged or deleted.
+    /// Number of messages of queues that were dropped: messages that were given up and that no dead-letter queue took,
+    /// messages to temporary queues that did not exist, and messages of queues that were purged, deleted or shut down.
     pub dropped: u64,
 }
 
@@ -27,20 +28,21 @@ pub struct Statistics {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DestinationStatistics {
-    /// The destination, in the first of its spellings.
+    /// The destination, as it was spelled when it was first used.
     pub destination: Address,
     /// The number of subscriptions.
     pub subscribers: usize,
-    /// Messages published since the first of these subscriptions, or since the queue was created.
+    /// Number of messages published to the queue since it was created, or to the topic or pattern since it last had no
+    /// subscribers.
     pub published: u64,
-    /// Messages that wait in the queue. 0 for a topic.
+    /// Number of messages that wait in the queue. 0 for a topic or pattern.
     pub waiting: usize,
-    /// Messages that consumers of the queue have and have not acknowledged. 0 for a topic.
+    /// Number of messages that are delivered to consumers and not yet acknowledged. 0 for a topic or pattern.
     pub unacknowledged: usize,
 }
 
 impl DestinationStatistics {
-    /// Creates the statistics of a destination with all counts 0.
+    /// Creates the statistics of a destination, in which all counts are 0.
     #[must_use]
     pub fn new(destination: Address) -> DestinationStatistics {
         DestinationStatistics {

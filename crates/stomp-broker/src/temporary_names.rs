@@ -1,7 +1,8 @@
 //! The public names of a session's temporary queues.
 //!
-//! A session names its queue as it likes (`/temp-queue/replies`): the canonical text after the prefix is its local name. Other sessions send to the queue by a
-//! public name, which is random: only the sessions that were given it know it.
+//! A session chooses the local name of its queue, such as `replies` in `/temp-queue/replies`. It is the canonical text
+//! after the prefix. Other sessions send to the queue by its public name. The public name is random, so only sessions
+//! that have received it know it.
 
 use bytestring::ByteString;
 use std::{
@@ -10,18 +11,19 @@ use std::{
 };
 use stomp_session::{BoxError, ClientError, Session};
 
-/// The hexadecimal digits of a public name.
+/// The number of hexadecimal digits in a public name.
 const DIGITS: usize = 32;
 
-/// The public names of a session by local name. They are kept in the session's extensions.
+/// The public names of a session's temporary queues, by local name. They are stored in the session's extensions.
 #[derive(Clone, Default)]
 struct PublicNames(Arc<Mutex<BTreeMap<Box<str>, ByteString>>>);
 
-/// Returns the public name of a session's temporary queue. The first call for a local name creates it.
+/// Returns the public name of a session's temporary queue. The first call with a local name creates the public name.
 ///
 /// # Errors
 ///
-/// If the session has `max` names already, or the operating system provides no random bytes.
+/// Returns `too-many-destinations` if the session already has `max` names. Returns another error if the operating
+/// system provides no random bytes.
 pub(crate) fn public_name(
     local_name: &str,
     session: &Session,

@@ -1,11 +1,12 @@
-//! The size of a message, as limits in bytes count it.
+//! The size of a message, as it counts for limits in bytes.
 
 use stomp_session::Message;
 
-/// The size of a message without headers and body: the parts of a `MESSAGE` frame that the server adds.
+/// The size of a message without headers and body, in bytes. It stands for the parts of a `MESSAGE` frame that the
+/// server adds.
 pub(crate) const MIN_WIRE_SIZE: usize = 128;
 
-/// The approximate size of a message on the wire, in bytes.
+/// Returns the approximate size of a message on the wire, in bytes.
 pub(crate) fn wire_size(message: &Message) -> usize {
     let headers: usize = message
         .headers()

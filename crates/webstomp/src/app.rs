@@ -26,12 +26,13 @@ pub struct App<S = ()> {
 pub(crate) type SessionLayer = Box<dyn Fn(SessionRoutes) -> SessionRoutes + Send + Sync>;
 
 impl<S: Clone + Send + 'static> App<S> {
-    /// Creates an app without routes. Any client may connect to it; every `SEND` and `SUBSCRIBE` gets the error `not-found`.
+    /// Creates an app without routes. Any client may connect to it. Every `SEND` and `SUBSCRIBE` gets the error
+    /// `not-found`.
     pub fn new() -> App<S> {
         App::from(Router::new())
     }
 
-    /// Sets the limits, heart-beats and timeouts of sessions.
+    /// Sets the configuration of sessions, such as limits, heart-beats and timeouts.
     ///
     /// ```
     /// use webstomp::{App, session::Config};
@@ -43,7 +44,7 @@ impl<S: Clone + Send + 'static> App<S> {
         self
     }
 
-    /// Sets the rules for accepting connections: allowed origins, connection limits and the handshake timeout.
+    /// Sets the configuration of the server, such as allowed origins, connection limits and the handshake timeout.
     ///
     /// ```
     /// use webstomp::{App, server::{Config, ConnectionLimits}};
@@ -145,17 +146,17 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
-    /// Mounts a broker: it handles `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…`. The app's
-    /// own routes under these prefixes take precedence. [`broker_routes`] has the same routes as a router, for layers
-    /// around them.
+    /// Mounts a broker: it handles `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…`. The
+    /// app's own routes under these prefixes take precedence. To put layers around the broker's routes, use
+    /// [`broker_routes`].
     ///
     /// The broker's [rules](stomp_broker::Rules) decide who may send and subscribe. They count as the
     /// [policy](Router::policy) of its routes.
     ///
-    /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::destination_syntax()), whatever
-    /// [`Config::destinations`](stomp_session::Config::destinations) says about them. An app's own route there gets all
-    /// spellings of a destination: a route for `/topic/rooms/{room}` gets `/topic/rooms.lobby` too. A subscription to a
-    /// pattern that covers destinations of an own `subscribe` route is refused, see
+    /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::destination_syntax()),
+    /// whatever [`Config::destinations`](stomp_session::Config::destinations) says about them. A route of your own
+    /// there gets all spellings of a destination: a route for `/topic/rooms/{room}` gets `/topic/rooms.lobby` too. If a
+    /// pattern covers destinations of your own `subscribe` route, a subscription to it is refused: see
     /// [`Router`](Router#subscriptions-to-patterns).
     ///
     /// ```
@@ -181,7 +182,8 @@ impl<S: Clone + Send + 'static> App<S> {
     /// requests without a route and requests to routes that are added later. The layer that is added last is the
     /// outermost. See [`Routes::layer`].
     ///
-    /// The layer's service is built when the app is served or mounted. Tower's `BufferLayer` needs a tokio runtime then.
+    /// The layer's service is built when the app is served or mounted. Tower's `BufferLayer` needs a tokio runtime
+    /// then.
     pub fn layer<L>(mut self, layer: L) -> App<S>
     where
         L: Layer<Routes, Service: RouteService> + Send + 'static,

@@ -7,11 +7,12 @@ use tower::layer::util::Identity;
 
 /// The routes of a broker: `SEND` and `SUBSCRIBE` to `/topic/…`, `/queue/…`, `/user/…` and `/temp-queue/…`.
 ///
-/// [`App::broker`](crate::App::broker) adds them to an app. As a router of their own they can have layers and policies
-/// first. [Merge](Router::merge) it without a prefix, since the destinations of a broker have none.
+/// [`App::broker`](crate::App::broker) adds these routes to an app. Use this function instead to put layers and
+/// policies around them first. Then [merge](Router::merge) the router into the app's routes. Do not nest it, since a
+/// broker's destinations have no other prefix.
 ///
-/// The routes count as having a [policy](Router::policy), the broker's [rules](stomp_broker::Rules). With the routes goes
-/// the [syntax](stomp_broker::destination_syntax()) of their destinations.
+/// The broker's [rules](stomp_broker::Rules) count as the [policy](Router::policy) of these routes. The router also
+/// contains the [syntax](stomp_broker::destination_syntax()) of the broker's destinations.
 ///
 /// ```
 /// use webstomp::{App, Router, broker::Broker, broker_routes, middleware::RequirePrincipalLayer};

@@ -4,8 +4,8 @@
 //! and subscribe to them. It has clients in every language; in browsers, usually `@stomp/stompjs`.
 //!
 //! An [`App`] is a STOMP server. Async functions handle the frames of each destination, any `Stream` can answer a
-//! subscription, and any tower `Layer` is middleware. An app listens on its own port or is mounted on your existing HTTP
-//! server.
+//! subscription, and any tower `Layer` is middleware. An app listens on its own port or is mounted on your existing
+//! HTTP server.
 //!
 //! # First steps
 //!
@@ -87,9 +87,9 @@
 //! | [`App::disconnect`] | disconnects, for any reason: see [`DisconnectReason`] | `()` |
 //! | [`App::fallback`] | sends or subscribes to a destination without a route | `()` |
 //!
-//! Each of them may return a `Result` instead. A client that asked for a receipt gets it after the handler has succeeded.
-//! [`Router`] describes patterns, and the answers where no handler matches. [`FromRequest`] lists all arguments that a
-//! handler can take.
+//! Each of them may return a `Result` instead. A client that asked for a receipt gets it after the handler has
+//! succeeded. [`Router`] describes patterns, and the answers where no handler matches. [`FromRequest`] lists all
+//! arguments that a handler can take.
 //!
 //! ```
 //! use webstomp::{App, Json, Path, Router, State, frame::Headers};
@@ -179,8 +179,9 @@
 //! ```
 //!
 //! By default, browsers may connect only from pages of the same origin, so other sites cannot use your users' cookies:
-//! see [`server::Origins`]. A [`Principal`] has roles, and a value of your own. [`Session::expires_at`] closes the session when its login expires. The policies of [`middleware`] protect routes, and
-//! [`Router::require_policies`] makes sure that every destination has one.
+//! see [`server::Origins`]. A [`Principal`] can have roles, and a value of your own. [`Session::expires_at`] closes the
+//! session when its login expires. The policies of [`middleware`] protect routes, and [`Router::require_policies`]
+//! makes sure that every destination has one.
 //!
 //! # Connected sessions
 //!
@@ -206,9 +207,9 @@
 //! sessions.close(&ann, CloseCode::Policy);
 //! ```
 //!
-//! Handlers get it as state: `.with_state(sessions)` and an argument `State(sessions): State<Sessions>`. A handler that
-//! takes a [`Session`] can send to the client that it serves: [`Session::message`], [`Session::error`],
-//! [`Session::observe`].
+//! To use the registry in handlers, give it to the app with `.with_state(sessions)`, and take an argument
+//! `State(sessions): State<Sessions>`. A handler that takes a [`Session`] can send to the client that it serves:
+//! [`Session::message`], [`Session::error`], [`Session::observe`].
 //!
 //! # Streams
 //!
@@ -285,12 +286,12 @@
 //!
 //! # Who may publish and subscribe
 //!
-//! By default, the clients of a broker send nowhere. They subscribe to topics, to the `/user/` destinations of their
-//! principal, and to their own temporary queues. Queues need a rule, also the one for dead letters. The application's own
-//! code may publish and subscribe everywhere.
+//! By default, the clients of a broker may not send. They may subscribe to topics, to the `/user/` destinations of
+//! their principal, and to their own temporary queues. Queues, including the dead-letter queue, need a rule. The
+//! application's own code may publish and subscribe everywhere.
 //!
-//! [`Rules`](broker::Rules) say otherwise. The first rule whose pattern matches decides; without one, the client is
-//! refused. These let users read their own topics, and staff write to all of them:
+//! [`Rules`](broker::Rules) replace this default. The first rule whose pattern matches decides. If no rule matches, the
+//! client is refused. The following rules let users read their own topics, and staff write to all of them:
 //!
 //! ```
 //! use webstomp::{
@@ -319,17 +320,19 @@
 //! # }
 //! ```
 //!
-//! Rules see parsed destinations. The client `ann` may subscribe to `/topic/users.ann.mail`, to `/topic/users/ann/mail`,
-//! which is the same topic, and to `/topic/users.ann.>`. She may not subscribe to `/topic/users.bob.mail`, nor to
-//! `/topic/users.*.mail` or `/topic/>`, which match topics of others: no spelling and no pattern reaches what its plain
-//! name is refused. [`Rules`](broker::Rules) has the details, and [`Who`](broker::Who) other kinds of clients.
+//! Rules see parsed destinations. The client `ann` may subscribe to `/topic/users.ann.mail`, to
+//! `/topic/users/ann/mail`, which is the same topic, and to `/topic/users.ann.>`. She may not subscribe to
+//! `/topic/users.bob.mail`. Nor may she subscribe to `/topic/users.*.mail` or `/topic/>`, which match topics of others.
+//! So no spelling and no pattern gets around a rule. [`Rules`](broker::Rules) has the details, and [`Who`](broker::Who)
+//! lists other kinds of clients.
 //!
-//! Handlers publish for clients in other cases, as above. A policy in front of the whole broker goes around
-//! [`broker_routes`]. The rules count as a policy for [`Router::require_policies`].
+//! For permissions that rules cannot express, let a handler publish for the client, as above. To put a policy in front
+//! of the whole broker, use [`broker_routes`]. The rules count as a policy for [`Router::require_policies`].
 //!
-//! A route of your own below a broker's prefix also gets all spellings of a destination, and a pattern that covers one of
-//! its destinations is refused with `forbidden`. A layer around the whole app must compare
-//! [`request.destination()`](session::Request::destination) itself, with [`may_match`](session::Destination::may_match).
+//! A route of your own below a broker's prefix also gets all spellings of a destination. A subscription to a pattern
+//! that covers one of its destinations is refused with `forbidden`. A layer around the whole app must compare
+//! [`request.destination()`](session::Request::destination) itself, with
+//! [`may_match`](session::Destination::may_match).
 //!
 //! # Errors
 //!
@@ -361,8 +364,8 @@
 //! let app: App = App::new().send("/orders", order).session_config(config);
 //! ```
 //!
-//! A client that breaks the protocol or exceeds a limit gets an `ERROR`, and its connection is closed, as STOMP demands.
-//! [`session`] lists the codes. [`session::Config::app_errors`] makes the application's errors close as well.
+//! A client that breaks the protocol or exceeds a limit gets an `ERROR`, and its connection is closed, as STOMP
+//! demands. [`session`] lists the codes. [`session::Config::app_errors`] makes the application's errors close as well.
 //!
 //! # Middleware
 //!
@@ -394,9 +397,9 @@
 //! | [`App::layer`] | the whole app, once; also requests without a route | must be `Clone` |
 //! | [`App::layer_per_session`] | each session, built for each connection | need not be `Clone` |
 //!
-//! The simplest middleware of your own is a function: see [`middleware::from_fn`]. [`router`] shows a complete layer. The
-//! client sees a layer's error like a handler's: only if it is a [`ClientError`]. [`middleware`] has layers that know STOMP:
-//! for login, for the rate of a session, for traces and, with the feature `metrics`, for metrics.
+//! The simplest middleware of your own is a function: see [`middleware::from_fn`]. [`router`] shows a complete layer.
+//! The client sees a layer's error like a handler's: only if it is a [`ClientError`]. [`middleware`] has layers that
+//! know STOMP: for login, for the rate of a session, for traces and, with the feature `metrics`, for metrics.
 //!
 //! # Mounting on an HTTP server
 //!
@@ -430,8 +433,9 @@
 //!
 //! # Listeners and shutdown
 //!
-//! [`App::listen`] serves WebSockets on one address. [`App::serve`] takes any number of [`Listeners`](server::Listeners):
-//! for WebSockets, for STOMP directly over TCP like other brokers, and with TLS by the feature `tls`.
+//! [`App::listen`] serves WebSockets on one address. [`App::serve`] takes any number of
+//! [`Listeners`](server::Listeners): for WebSockets, for STOMP directly over TCP like other brokers, and with TLS by
+//! the feature `tls`.
 //!
 //! ```no_run
 //! use webstomp::{App, BoxError, server::{Listeners, Shutdown, bind}};
@@ -504,8 +508,8 @@
 //! # Limits
 //!
 //! The names are paths of fields: `server` is the [`server::Config`] of [`App::server_config`], `session` is the
-//! [`session::Config`] of [`App::session_config`]. Limits hold for each session unless the table says otherwise. "Closed"
-//! is followed by the WebSocket close code; a connection without WebSocket just ends.
+//! [`session::Config`] of [`App::session_config`]. Limits hold for each session unless the table says otherwise.
+//! "Closed" is followed by the WebSocket close code; a connection without WebSocket just ends.
 //!
 //! | setting | default | beyond it, the peer |
 //! |---|---|---|
@@ -543,10 +547,10 @@
 //!
 //! # Extensions of the protocol
 //!
-//! STOMP allows headers of a server's own. These are all that webstomp gives a meaning to, besides those of the
-//! specification. Clients that do not know them lose nothing else. "In" is a frame from the client, "out" one to it.
-//! Where a [capability](broker::Capabilities) is named, an engine without it refuses the header with `not-supported`.
-//! All exist since version 0.1.
+//! STOMP allows a server to define headers of its own. The table lists all headers with a meaning in webstomp that the
+//! specification does not define. A client can ignore all of them. "In" is a frame from the client, and "out" is a
+//! frame to the client. If a [capability](broker::Capabilities) is named, a broker whose engine lacks it refuses the
+//! header of a client with `not-supported`. All exist since version 0.1.
 //!
 //! | header | frame | meaning | capability of the engine |
 //! |---|---|---|---|
@@ -556,7 +560,7 @@
 //! | `gap:unknown` | out: `MESSAGE` | messages may be missing before this one; their number is not known | |
 //! | `reply-to`, `correlation-id` | in: `SEND`; a [`Reply`] repeats the second one | the destination of the reply, and an id for it | |
 //! | `reply-to:/temp-queue/NAME` | in: `SEND` to a broker; out: `MESSAGE` | replies go to the sender's temporary queue; the receiver sees its public name | [`temporary_queues`](broker::Capabilities::temporary_queues) |
-//! | `expires:MILLISECONDS` | in: `SEND` to a broker | the message is not delivered after this time since 1970; 0 means never | [`expiry`](broker::Capabilities::expiry) |
+//! | `expires:MILLISECONDS` | in: `SEND` to a broker | the message is not delivered after this time since 1970; 0 means the same as no header | [`expiry`](broker::Capabilities::expiry) |
 //! | `retain:set`, `retain:remove` | in: `SEND` to a topic | sets or removes the retained message of the topic | [`retained`](broker::Capabilities::retained), off in memory by default |
 //! | `durable:true` | in: `SUBSCRIBE` to a broker | the subscription goes on without its session | [`durable`](broker::Capabilities::durable), not in memory |
 //! | `exclusive:true` | in: `SUBSCRIBE` to a queue | the queue has no other consumer | [`exclusive`](broker::Capabilities::exclusive), not in memory |
@@ -564,13 +568,14 @@
 //! | `original-destination` | out: `MESSAGE` of a dead letter | the queue that gave the message up | [`dead_letters`](broker::Capabilities::dead_letters) |
 //! | `dead-letter-reason` | out: `MESSAGE` of a dead letter | `rejected`, or `overflow` | [`dead_letters`](broker::Capabilities::dead_letters) |
 //!
-//! `durable:false` and `exclusive:false` mean the same as no header. Other values of these headers, of `retain` and of
-//! `expires` are refused with `bad-request`; a `prefetch-count` that is no number, with `malformed-frame`. A sender cannot set `redelivered`, `dropped-messages` and `gap`. The headers
-//! `reply-to`, `correlation-id`, `expires` and `retain` stay in the message; so does every header that is not listed here.
+//! `durable:false` and `exclusive:false` mean the same as no header. A broker refuses other values of these headers, of
+//! `retain` and of `expires` with `bad-request`. A session refuses a `prefetch-count` that is no number with
+//! `malformed-frame`. A sender cannot set `redelivered`, `dropped-messages` and `gap`. The headers `reply-to`,
+//! `correlation-id`, `expires` and `retain` stay in the message; so does every header that is not listed here.
 //!
-//! Three headers of the specification carry more than it says: `message` of an `ERROR` is a code, such as `forbidden`, and
-//! the body is a sentence; the `ERROR` of a subscription has its `subscription`; and `destination` may be a pattern, see
-//! [the broker](broker#destinations).
+//! Three headers of the specification carry more than it says: `message` of an `ERROR` is a code, such as `forbidden`,
+//! and the body is a sentence; the `ERROR` of a subscription has its `subscription`; and `destination` may be a
+//! pattern, see [the broker](broker#destinations).
 //!
 //! # Features
 //!

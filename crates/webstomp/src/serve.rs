@@ -9,8 +9,8 @@ use stomp_socket::Socket;
 use tokio::net::ToSocketAddrs;
 
 impl<S> App<S> {
-    /// Sets the handle that stops the server. It is the same setting as
-    /// [`Config::shutdown`](stomp_server::Config::shutdown).
+    /// Sets the handle that stops the server. This is the setting [`Config::shutdown`](stomp_server::Config::shutdown)
+    /// of the server.
     ///
     /// ```no_run
     /// use webstomp::{App, BoxError, server::Shutdown};
@@ -44,12 +44,12 @@ impl<S> App<S> {
         Ok(Upgrade::new(config, move |socket| sessions.run(socket)).map_err(within_server)?)
     }
 
-    /// Serves WebSocket connections to an address, on any path, until the future is dropped or the app's
-    /// [`shutdown`](App::shutdown) has finished.
+    /// Serves WebSocket connections on an address, at any path, until the app's [`shutdown`](App::shutdown) has
+    /// finished. Dropping the future stops accepting connections.
     ///
     /// # Errors
     ///
-    /// Returns an error if the address cannot be listened on, if a setting is impossible, or if the routes cannot be
+    /// Returns an error if the app cannot listen on the address, if a setting is impossible, or if the routes cannot be
     /// built: see [`Router::build`](crate::Router::build).
     pub async fn listen(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<(), StartupError>
     where
@@ -65,8 +65,9 @@ impl<S> App<S> {
         self.serve(listener).await
     }
 
-    /// Serves the connections of any [`Listeners`]. Unlike [`App::listen`], this supports several ports, ports that the
-    /// system has chosen, STOMP directly over TCP, and TLS.
+    /// Serves the connections of any [`Listeners`], until the app's [`shutdown`](App::shutdown) has finished. Unlike
+    /// [`App::listen`], this supports several ports, ports that the system has chosen, STOMP directly over TCP, and
+    /// TLS.
     ///
     /// # Errors
     ///
@@ -98,8 +99,8 @@ impl<S> App<S> {
             .layers
             .into_iter()
             .fold(routes, |routes, layer| layer(routes));
-        // The syntax of the routes replaces what the settings say about its prefixes: all destinations of a broker must
-        // be parsed by the syntax that the broker follows.
+        // For the prefixes of the routes' syntax, that syntax replaces the one in the settings: the destinations of a
+        // broker must be parsed with the broker's syntax.
         let mut session = self.session;
         session.destinations = session.destinations.merge(routes.destinations());
         Ok((

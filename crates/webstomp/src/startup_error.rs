@@ -5,7 +5,7 @@ use stomp_router::RouteErrors;
 use stomp_session::InvalidConfig;
 use thiserror::Error;
 
-/// Reason why an app cannot be mounted or listen.
+/// The reason for which an app cannot be mounted or cannot listen.
 ///
 /// The message contains the text of the underlying error, so there is no `source`. `Debug` shows the same message,
 /// because a failed `main` prints its error with `Debug`.
@@ -16,7 +16,7 @@ pub enum StartupError {
     /// source code.
     #[error("invalid routes: {0}")]
     Routes(RouteErrors),
-    /// A setting has an impossible value. The message names it by its path: `session.…` for
+    /// A setting has an impossible value. The message names the setting by its path: `session.…` for
     /// [`App::session_config`](crate::App::session_config), `server.…` for
     /// [`App::server_config`](crate::App::server_config).
     #[error("invalid configuration: {0}")]

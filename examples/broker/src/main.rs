@@ -1,11 +1,11 @@
 //! A message broker: topics and queues for any STOMP client, over WebSocket and over TCP, with a page that shows
 //! destinations, rates and sessions.
 //!
-//! It shows two apps, one mounted on axum and one on a TCP listener. They share a [`Broker`], a list of sessions and a
-//! shutdown.
+//! The example has two apps, one mounted on axum and one on a TCP listener. They share a [`Broker`], a list of sessions
+//! and a shutdown.
 //!
-//! Run `cargo run --release -p broker`, then open the address that it prints. Clients log in as `guest` with the passcode
-//! `guest`, unless `--login` and `--passcode` say otherwise; `--help` lists all options.
+//! Run `cargo run --release -p broker`, then open the address that it prints. Clients log in as `guest` with the
+//! passcode `guest`, unless `--login` and `--passcode` say otherwise; `--help` lists all options.
 
 mod overview;
 mod page;
@@ -108,12 +108,13 @@ async fn bind(address: &str) -> Result<TcpListener, BoxError> {
         .map_err(|error| format!("The broker cannot listen on {address}: {error}").into())
 }
 
-/// Every client that has logged in may do everything. The rules of other servers are narrower: by default, clients send
-/// nowhere and have no queues.
+/// Allows everything to every client that has logged in. Most servers need narrower rules: by default, clients may not
+/// send, and may not use queues.
 fn rules() -> Rules {
     Rules::new()
         .send_and_subscribe("/topic/>", Who::Authenticated)
-        // Messages of other clients that nobody could handle. The rule for all queues would do; this one can be changed.
+        // Dead letters may come from any client. The rule for all queues covers them too, but this one can be made
+        // narrower.
         .send_and_subscribe("/queue/dead-letters", Who::Authenticated)
         .send_and_subscribe("/queue/>", Who::Authenticated)
         .send_and_subscribe("/temp-queue/>", Who::Authenticated)
@@ -126,7 +127,7 @@ fn broker(options: &Options) -> Result<Broker, InvalidConfig> {
     Broker::with_engine(config, engine)
 }
 
-/// An app with the broker's destinations, and the destination that the page subscribes to.
+/// Creates an app with the broker's destinations, and with the destination to which the page subscribes.
 fn app(shared: &Shared) -> App {
     App::new()
         .broker(&shared.broker)
@@ -151,7 +152,7 @@ fn session(shared: &Shared) -> webstomp::session::Config {
         .sessions(shared.sessions.clone())
 }
 
-/// The limits of a subscriber's backlog, which has room for a few of the largest messages.
+/// Returns the limits of a subscriber's mailbox, which has room for a few of the largest messages.
 fn mailbox(options: &Options) -> MailboxConfig {
     MailboxConfig::default().max_bytes(options.max_frame.saturating_mul(4))
 }

@@ -14,7 +14,7 @@ use webstomp::{
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Maximum number of destinations, and of sessions, in an overview. Further ones are only counted.
+/// Maximum number of destinations, and of sessions, in an overview. If there are more, the others are only counted.
 const MAX_ROWS: usize = 100;
 
 /// A snapshot of the broker and its sessions.
@@ -54,7 +54,7 @@ struct SessionRow {
     age: u64,
 }
 
-/// The time of a session's CONNECT. It is stored in the session.
+/// The time of a session's CONNECT, stored in the extensions of the session.
 #[derive(Clone, Copy)]
 pub(crate) struct ConnectedAt(pub(crate) Instant);
 
@@ -76,7 +76,7 @@ pub(crate) async fn publish(broker: Broker, sessions: Sessions, overviews: Topic
     }
 }
 
-/// A topic that drops old overviews when a page is too slow to read them.
+/// Creates a topic that drops old overviews if a page is too slow to read them.
 pub(crate) fn topic() -> Topic<Json<Overview>> {
     Topic::with_mailboxes(
         MailboxConfig::default()

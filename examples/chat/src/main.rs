@@ -1,7 +1,7 @@
 //! A chat with rooms: any STOMP client can join, and a page is included as a client for browsers.
 //!
-//! It shows an [`App`] mounted on axum, a login, rules for a broker, and a handler that adds the sender's name to each
-//! message before it publishes it through the broker.
+//! The example has an [`App`] mounted on axum, a login, rules for a broker, and a handler that publishes each message
+//! through the broker with its sender's name.
 //!
 //! Run `cargo run -p chat`, then open the address that it prints in two tabs. `--listen ADDR` sets the address.
 
@@ -59,13 +59,13 @@ async fn say(
         from: from.to_string(),
         text,
     };
-    // Refuses a room such as `*`, which would be more than one.
+    // Refuses a name such as `*`, which would match more than one room.
     let room = Destination::from_segments("/topic/rooms", [&room])?;
     broker.publish(room, Json(message)).await
 }
 
-/// Clients subscribe to rooms, one by one or to all of them with `/topic/rooms/*`. They do not send to the broker: `say`
-/// does, so that nobody writes under the name of somebody else.
+/// Lets clients that have logged in subscribe to rooms: to one, or to all with `/topic/rooms/*`. Clients do not send to
+/// the broker. [`say`] publishes for them, so that nobody writes under the name of somebody else.
 fn rules() -> Rules {
     Rules::new().subscribe("/topic/rooms/*", Who::Authenticated)
 }

@@ -1,7 +1,7 @@
 //! A server that sends numbers at an interval, without a router.
 //!
-//! It shows the crates below `webstomp`: a loop accepts sockets, and another reads the requests of one session and
-//! answers each of them.
+//! The example uses the crates below `webstomp` directly. One loop accepts sockets. For each socket, another loop reads
+//! the requests of the session and answers them.
 //!
 //! Run `cargo run -p ticker` (`--listen ADDR` sets the address), and connect any STOMP client over WebSocket to the
 //! address that it prints. Subscribe to `/ticks`, then send to `/ticks/go`, with an interval in milliseconds as the
@@ -78,7 +78,8 @@ async fn answer(session: Session, mut requests: Requests) {
     }
 }
 
-/// Starts ticks on the client's subscription. The body is the interval in milliseconds, by default 1000.
+/// Starts ticks on the client's subscription. The body is the interval in milliseconds, at least 10 and by default
+/// 1000.
 fn go(session: &Session, request: &Request) -> Result<Observed, ClientError> {
     let text = std::str::from_utf8(request.body()).unwrap_or_default();
     let milliseconds: u64 = match text {
@@ -93,7 +94,7 @@ fn go(session: &Session, request: &Request) -> Result<Observed, ClientError> {
         .map_err(|_| ClientError::new("not-subscribed", "Subscribe to /ticks first."))
 }
 
-/// A stream of the numbers from 1, with an interval before each.
+/// Returns a stream of the numbers from 1, with an interval before each number.
 fn ticks(interval: Duration) -> impl Stream<Item = String> {
     stream::unfold(1_u64, move |count| async move {
         tokio::time::sleep(interval).await;

@@ -1,6 +1,6 @@
 //! STOMP over TLS on two ports: `wss://` for pages, and TLS without HTTP for services. Both serve the same app.
 //!
-//! It shows [`Tls`] listeners, client certificates, and a shutdown on SIGINT and SIGTERM.
+//! The example has [`Tls`] listeners, client certificates, and a shutdown on SIGINT and SIGTERM.
 //!
 //! Run `cargo run -p tls`: it makes a certificate for `localhost`. With `--cert FILE --key FILE` it reads the server's
 //! certificates and key from PEM files; with `--client-ca FILE` each client must show a certificate signed by that CA.
@@ -39,7 +39,7 @@ struct Options {
     client_ca: Option<PathBuf>,
 }
 
-/// CONNECT: names a client by its certificate.
+/// CONNECT: names a client after its certificate. Here, the name shows only the size of the certificate.
 async fn connect(session: Session) -> Result<Principal, ClientError> {
     let tls = session
         .peer()
@@ -47,7 +47,7 @@ async fn connect(session: Session) -> Result<Principal, ClientError> {
         .as_ref()
         .ok_or_else(ClientError::internal)?;
     Ok(match tls.certificates.first() {
-        // The verifier has accepted the certificate. An application would look up the client by it.
+        // The verifier has accepted the certificate. A real application would look up the client that owns it.
         Some(certificate) => {
             Principal::new(format!("a certificate of {} bytes", certificate.len()))
         }
@@ -89,7 +89,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(app.serve(listeners).await?)
 }
 
-/// Makes a self-signed certificate, which clients must be configured to trust.
+/// Creates a TLS configuration with a new self-signed certificate, which clients must be configured to trust.
 fn for_localhost() -> Result<ServerConfig, BoxError> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     let key = PrivateKeyDer::Pkcs8(made.key_pair.serialize_der().into());

@@ -91,8 +91,7 @@ impl Groups {
         removed.is_some_and(|(_, is_last)| is_last)
     }
 
-    /// Begins to publish a message to all groups that match a topic: takes the list of their subscribers, and sets or
-    /// removes the retained message.
+    /// Begins to publish a message to all groups that match a topic. Also sets or removes the retained message.
     ///
     /// The subscribers get the message when the fan-out is polled or dropped. The expiry of the message concerns only
     /// the retained one: the caller checks it before. Nothing is retained if
