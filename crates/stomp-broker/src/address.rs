@@ -75,7 +75,7 @@ impl Address {
         Address { scope, destination }
     }
 
-    /// The scope.
+    /// The kind of the destination, and its owner.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.scope
@@ -131,8 +131,8 @@ impl Address {
 
     /// Adds the destination to a message for a topic. Subscribers of a pattern need it to tell topics apart.
     ///
-    /// Messages for queues are not changed: the consumers of a queue know its name, and the consumer of a temporary
-    /// queue has another name for it than the public one.
+    /// A message for a queue is not changed. The consumers of a queue know its name, and the consumer of a temporary
+    /// queue must see the local name, not the public one.
     pub(crate) fn stamp(&self, message: Message) -> Message {
         if self.is_queue() {
             message

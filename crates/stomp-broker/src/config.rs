@@ -23,8 +23,8 @@ pub struct Config {
     pub max_segments: usize,
     /// Maximum number of wildcards in a pattern. 0 allows no patterns.
     ///
-    /// It bounds the cost of publishing: with at most `w` wildcards in a pattern and `s` segments in a topic, the
-    /// lookup visits at most `(s + 1)^w` nodes. Default: 3.
+    /// It bounds the cost of publishing to a topic of `s` segments. If patterns have at most `w` wildcards, the search
+    /// for its subscribers compares the topic with at most `(s + 1)^w` prefixes of patterns. Default: 3.
     pub max_wildcards: usize,
     /// Maximum number of temporary queues with different names that one session may use, also if they no longer exist.
     /// 0 allows none. Default: 16.

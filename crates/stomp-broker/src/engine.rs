@@ -45,8 +45,8 @@ use tokio::sync::watch;
 /// # Queues
 ///
 /// - Equal addresses are the same queue, however they were spelled.
-/// - An accepted message stays in its queue until a consumer acknowledges it, it expires, the queue gives it up as a
-///   dead letter, or the queue is purged or deleted. It is delivered to one consumer at a time.
+/// - An accepted message stays in its queue until a consumer acknowledges it, it expires, or the queue gives it up as a
+///   dead letter. Purging or deleting the queue also removes it. It is delivered to one consumer at a time.
 /// - A message whose delivery is not settled as [`Acked`](stomp_session::Settlement::Acked) returns to its place,
 ///   unless the queue gives it up. It is delivered again before later messages, with the header `redelivered` unless
 ///   all its deliveries were [`Unsent`](stomp_session::Settlement::Unsent). After

@@ -108,7 +108,7 @@ impl EventSource {
     pub const MAX_UNREAD: usize = 1 << 20;
 
     /// Creates a source without streams. `max_unread` is the maximum number of events that wait for a slow reader. It
-    /// is limited to 1 to [`EventSource::MAX_UNREAD`], and rounded up to a power of two.
+    /// is raised to at least 1, limited to [`EventSource::MAX_UNREAD`], and rounded up to a power of two.
     #[must_use]
     pub fn new(max_unread: usize) -> EventSource {
         EventSource {

@@ -29,7 +29,7 @@ pub(crate) fn apply(
 
 /// A stream that fails at the first gap.
 struct UntilGap {
-    /// `None` after the gap.
+    /// The stream of the subscription. `None` after the first gap.
     stream: Option<MessageStream>,
     /// The session to close at the gap, if any.
     closes: Option<Session>,

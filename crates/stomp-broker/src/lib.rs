@@ -52,9 +52,9 @@
 //! publishers and other subscribers never wait for it. If messages of a subscription are missing, [`Config::on_gap`]
 //! decides what happens.
 //!
-//! If [`MemoryConfig::max_retained_messages`] is not 0, the broker retains a message with the header `retain:set` as
-//! the last value of its topic, and delivers it first to later subscribers. A message with `retain:remove` removes the
-//! retained one. If it is 0, messages with the header `retain` are refused.
+//! The broker can retain the last value of a topic, if [`MemoryConfig::max_retained_messages`] is not 0. A message with
+//! the header `retain:set` becomes the retained message, which later subscribers get first. A message with
+//! `retain:remove` removes the retained message. If the setting is 0, messages with the header `retain` are refused.
 //!
 //! # Queues
 //!

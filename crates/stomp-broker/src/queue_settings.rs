@@ -36,9 +36,9 @@ pub struct QueueSettings {
     /// The queue for dead letters, as `/queue/NAME`. If it is full, dead letters replace its oldest messages. Default:
     /// `/queue/dead-letters`.
     ///
-    /// A message that is given up is dropped if this is `None`, if the message is already a dead letter, or if it is in
-    /// a temporary queue or in the dead-letter queue itself.
-    /// A dead letter never expires, and loses the header `expires`.
+    /// If this setting is `None`, messages that are given up are dropped. They are also dropped if they are already
+    /// dead letters, or come from a temporary queue or from the dead-letter queue itself. A dead letter never
+    /// expires, and loses the header `expires`.
     pub dead_letter_queue: Option<String>,
     /// The lifetime of a message in the queue, unless the message has its own time of
     /// [expiry](crate::Publication::expires). Default: `None`, unlimited.

@@ -19,8 +19,13 @@ pub struct Statistics {
     pub dead_lettered: u64,
     /// Number of messages that had expired when they were published, or that expired while they waited in a queue.
     pub expired: u64,
-    /// Number of messages of queues that were dropped: messages that were given up and that no dead-letter queue took,
-    /// messages to temporary queues that did not exist, and messages of queues that were purged, deleted or shut down.
+    /// Number of messages of queues that were dropped.
+    ///
+    /// - The queue gave up the message, and no dead-letter queue took it.
+    /// - The message was sent to a temporary queue that did not exist.
+    /// - The queue was purged, deleted or shut down.
+    ///
+    /// Messages that still wait in a temporary queue when its last consumer leaves are not counted.
     pub dropped: u64,
 }
 

@@ -87,9 +87,9 @@
 //! | [`App::disconnect`] | disconnects, for any reason: see [`DisconnectReason`] | `()` |
 //! | [`App::fallback`] | sends or subscribes to a destination without a route | `()` |
 //!
-//! Each of them may return a `Result` instead. A client that asked for a receipt gets it after the handler has
-//! succeeded. [`Router`] describes patterns, and the answers where no handler matches. [`FromRequest`] lists all
-//! arguments that a handler can take.
+//! Each handler may return a `Result` of these instead. A client that asked for a receipt gets it after the handler has
+//! succeeded. [`Router`] describes patterns, and the answers to requests without a matching handler. [`FromRequest`]
+//! lists all arguments that a handler can take.
 //!
 //! ```
 //! use webstomp::{App, Json, Path, Router, State, frame::Headers};
@@ -330,9 +330,9 @@
 //! of the whole broker, use [`broker_routes`]. The rules count as a policy for [`Router::require_policies`].
 //!
 //! A route of your own below a broker's prefix also gets all spellings of a destination. A subscription to a pattern
-//! that covers one of its destinations is refused with `forbidden`. A layer around the whole app must compare
-//! [`request.destination()`](session::Request::destination) itself, with
-//! [`may_match`](session::Destination::may_match).
+//! that covers one of its destinations is refused with `forbidden`. A layer around the whole app has no such
+//! protection. To compare a destination, it must use [`may_match`](session::Destination::may_match) of
+//! [`request.destination()`](session::Request::destination).
 //!
 //! # Errors
 //!
@@ -548,9 +548,9 @@
 //! # Extensions of the protocol
 //!
 //! STOMP allows a server to define headers of its own. The table lists all headers with a meaning in webstomp that the
-//! specification does not define. A client can ignore all of them. "In" is a frame from the client, and "out" is a
-//! frame to the client. If a [capability](broker::Capabilities) is named, a broker whose engine lacks it refuses the
-//! header of a client with `not-supported`. All exist since version 0.1.
+//! specification does not define. A client that does not know them can still use everything else. "In" is a frame from
+//! the client, and "out" is a frame to the client. If a [capability](broker::Capabilities) is named, a broker whose
+//! engine lacks it refuses the header of a client with `not-supported`. All exist since version 0.1.
 //!
 //! | header | frame | meaning | capability of the engine |
 //! |---|---|---|---|
@@ -569,13 +569,13 @@
 //! | `dead-letter-reason` | out: `MESSAGE` of a dead letter | `rejected`, or `overflow` | [`dead_letters`](broker::Capabilities::dead_letters) |
 //!
 //! `durable:false` and `exclusive:false` mean the same as no header. A broker refuses other values of these headers, of
-//! `retain` and of `expires` with `bad-request`. A session refuses a `prefetch-count` that is no number with
+//! `retain` and of `expires` with `bad-request`. A session refuses a `prefetch-count` that is not a number above 0 with
 //! `malformed-frame`. A sender cannot set `redelivered`, `dropped-messages` and `gap`. The headers `reply-to`,
 //! `correlation-id`, `expires` and `retain` stay in the message; so does every header that is not listed here.
 //!
-//! Three headers of the specification carry more than it says: `message` of an `ERROR` is a code, such as `forbidden`,
-//! and the body is a sentence; the `ERROR` of a subscription has its `subscription`; and `destination` may be a
-//! pattern, see [the broker](broker#destinations).
+//! Three headers of the specification have a further meaning. The header `message` of an `ERROR` is a code, such as
+//! `forbidden`, and the body is a sentence. The `ERROR` of a subscription has the header `subscription`. The
+//! `destination` of a `SUBSCRIBE` may be a pattern: see [the broker](broker#destinations).
 //!
 //! # Features
 //!

@@ -1,4 +1,4 @@
-//! Serves the page's files.
+//! Serves the files of the page that shows the broker's state.
 
 use axum::{Router, http::header, routing::get};
 

@@ -1,7 +1,7 @@
 //! A chat with rooms: any STOMP client can join, and a page is included as a client for browsers.
 //!
-//! The example has an [`App`] mounted on axum, a login, rules for a broker, and a handler that publishes each message
-//! through the broker with its sender's name.
+//! The example has an [`App`] mounted on axum, a login, and rules for a broker. A handler adds the sender's name to
+//! each message, and publishes it through the broker.
 //!
 //! Run `cargo run -p chat`, then open the address that it prints in two tabs. `--listen ADDR` sets the address.
 
@@ -91,7 +91,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(axum::serve(listener, http).await?)
 }
 
-/// The page's static files, one of which is a STOMP client.
+/// Serves the page's static files, which include a STOMP client.
 fn page() -> Router {
     let file = |content_type: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, content_type)], text) })

@@ -3,7 +3,7 @@
 //! The example has [`Tls`] listeners, client certificates, and a shutdown on SIGINT and SIGTERM.
 //!
 //! Run `cargo run -p tls`: it makes a certificate for `localhost`. With `--cert FILE --key FILE` it reads the server's
-//! certificates and key from PEM files; with `--client-ca FILE` each client must show a certificate signed by that CA.
+//! certificates and key from PEM files. With `--client-ca FILE` each client must show a certificate signed by that CA.
 //! A subscription to `/me` returns the name of the client.
 
 use clap::Parser;

@@ -28,7 +28,7 @@ pub(super) struct Subscriber {
 /// A message and its local subscribers, as a future. Each poll delivers the message to at most 64 of them.
 ///
 /// The publisher polls it: no task is spawned, and each publisher spends its own time on its messages. Dropping it
-/// delivers to all remaining subscribers at once. So a message never reaches only some of them.
+/// delivers to all remaining subscribers at once, so that none is left out.
 #[must_use = "a fan-out that is dropped delivers to all subscribers in one go"]
 pub struct FanOut {
     message: Message,

@@ -172,8 +172,8 @@ impl Groups {
         destinations
     }
 
-    /// Removes all groups and retained messages. Streams end after the messages that wait in them. Later calls of
-    /// [`join`](Groups::join) and [`publish`](Groups::publish) fail with `engine-unavailable`.
+    /// Removes all groups and retained messages. A stream ends after the messages that already wait in it. Later calls
+    /// of [`join`](Groups::join) and [`publish`](Groups::publish) fail with `engine-unavailable`.
     pub fn close(&self) {
         let closed = State {
             is_closed: true,
@@ -257,8 +257,8 @@ impl State {
         trie.get(pattern.path())
     }
 
-    /// Adds a subscriber to the group of a topic or pattern. Creates the group if it does not exist, and then returns
-    /// true.
+    /// Adds a subscriber to the group of a topic or pattern. Creates the group if it does not exist. Returns the place
+    /// of the subscriber, and true if the group was created.
     fn add_subscriber(
         &mut self,
         to: &Address,

@@ -1,9 +1,8 @@
 //! Delivery within one process, for engines: groups of subscribers, fan-out to their mailboxes, and retained messages.
 //!
-//! The in-memory engine uses [`Groups`] for its topics. An engine over an external system can use it for its local
-//! subscribers: it subscribes in that system once for each pattern, however many sessions want it, and
-//! [pushes](Groups::push) each message that arrives to the pattern's group. This module does not depend on queues or
-//! engines.
+//! The in-memory engine uses [`Groups`] for its topics. An engine over an external system can use [`Groups`] for its
+//! local subscribers. It subscribes in that system once for each pattern, and [pushes](Groups::push) each message that
+//! arrives to the pattern's group. This module does not depend on queues or engines.
 //!
 //! ```
 //! use futures_util::StreamExt;

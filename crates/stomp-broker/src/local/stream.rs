@@ -18,7 +18,7 @@ pub struct GroupStream {
     messages: Messages,
     groups: Groups,
     pattern: Address,
-    /// `None` after the subscriber has left.
+    /// The place of the subscriber in its group. `None` after the subscriber has left.
     key: Option<SubscriberKey>,
 }
 

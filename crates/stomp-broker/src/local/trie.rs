@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 /// A map from patterns to values. A lookup walks the path: at each segment it follows the child of the same name and
 /// the child `*`.
 ///
-/// So the cost of a lookup depends on the length of the path and on the patterns that match its beginning, not on the
-/// number of all patterns. Patterns and paths are [canonical](crate::Address::path).
+/// So the cost of a lookup does not depend on the number of all patterns, but on the length of the path and on the
+/// patterns that match its beginning. Patterns and paths are [canonical](crate::Address::path).
 ///
 /// `Address::check` limits the segments and wildcards of a pattern. These limits bound the depth of the recursion, and
 /// the number of nodes that one lookup visits.
@@ -64,7 +64,7 @@ impl<T> Trie<T> {
         node.value.as_ref()
     }
 
-    /// Returns the value of exactly this pattern, mutable.
+    /// Returns the value of exactly this pattern, for changes.
     pub(super) fn get_mut(&mut self, pattern: &str) -> Option<&mut T> {
         let mut node = &mut self.root;
         for segment in segments(pattern) {

@@ -55,8 +55,8 @@ impl Queues {
     /// Moves one message to the dead-letter queue of its queue. Returns the messages that the dead-letter queue gives
     /// up for it.
     ///
-    /// Drops the message if there is no dead-letter queue or no room in it, if the message is already a dead letter, or
-    /// if it comes from the dead-letter queue itself or from a temporary queue.
+    /// Drops the message if there is no dead-letter queue or no room in it. Also drops it if it is already a dead
+    /// letter, or if it comes from the dead-letter queue itself or from a temporary queue.
     fn move_dead_letter(
         &self,
         message: QueuedMessage,

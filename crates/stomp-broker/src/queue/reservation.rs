@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub(crate) struct Reservation {
     queues: Queues,
     queue: Arc<Queue>,
-    /// `None` after the message was published.
+    /// The message that is to be published. `None` after that.
     message: Option<QueuedMessage>,
 }
 

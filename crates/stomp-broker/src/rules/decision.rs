@@ -12,9 +12,9 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// Returns the error `forbidden` if the client may not. If the client has no principal, and might be allowed with
-    /// one, the error is `login-required`. If another syntax parsed the destination, and the broker's would parse it
-    /// differently, the error is `bad-destination`.
+    /// Returns the error `forbidden` if the rules refuse the client. If the client has no principal, and might be
+    /// allowed with one, the error is `login-required`. If another syntax parsed the destination, and the broker's
+    /// would parse it differently, the error is `bad-destination`.
     ///
     /// Rules with an invalid pattern allow nothing, except sending to the public name of a temporary queue.
     pub fn check(

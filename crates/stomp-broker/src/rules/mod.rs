@@ -12,8 +12,8 @@ use stomp_session::InvalidConfig;
 
 /// The rules about the clients of a broker: who may send and subscribe, and to which destinations.
 ///
-/// The rules form one list. For each `SEND` or `SUBSCRIBE`, the first rule for this action whose pattern matches the
-/// destination decides: it allows the clients of its [`Who`] and refuses all others. If no rule matches, the request is
+/// The rules form one list. For each `SEND` or `SUBSCRIBE`, the first rule about this action whose pattern matches the
+/// destination decides. It allows the clients of its [`Who`] and refuses all others. If no rule matches, the request is
 /// refused. So put rules about few destinations before rules about many.
 ///
 /// The rules concern clients only. The application's own code may send and subscribe everywhere.
