@@ -24,6 +24,9 @@ use tokio::sync::watch;
 ///   not collect messages to publish them later.
 /// - The broker asks an engine only for what its [`capabilities`](Engine::capabilities) declare. The default bodies of
 ///   the methods that administer queues, and the default transaction, fail with `not-supported`.
+/// - An engine that wraps another one must forward the methods with default bodies too. It calls the inner engine before
+///   it makes its own future: `let future = self.0.publish(to, publication);`, then
+///   `EngineFuture::from_future(async move { let result = future.await; …; result })`.
 ///
 /// # Topics
 ///
@@ -100,8 +103,8 @@ pub trait Engine: Send + Sync + 'static {
         EngineFuture::ready(Ok::<_, stomp_session::BoxError>(Statistics::default()))
     }
 
-    /// Returns the state of the engine, and reports its changes. The default is always [`Health::Up`]. An
-    /// engine keeps the promise of [`shutdown`](Engine::shutdown) only with a body of its own.
+    /// Returns the state of the engine, in a channel of `tokio::sync::watch` that also reports its changes. The default
+    /// is always [`Health::Up`]. An engine keeps the promise of [`shutdown`](Engine::shutdown) only with a body of its own.
     fn health(&self) -> watch::Receiver<Health> {
         watch::channel(Health::Up).1
     }

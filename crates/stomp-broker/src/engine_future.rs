@@ -32,7 +32,8 @@ impl<T> EngineFuture<T> {
         EngineFuture(State::Pending(Box::pin(future)))
     }
 
-    /// Applies a function to the value of the future, if the future succeeds.
+    /// Applies a function to the value of the future, if the future succeeds. To see errors too, await the future in one
+    /// of [`from_future`](EngineFuture::from_future).
     ///
     /// # Panics
     ///

@@ -44,6 +44,13 @@ pub enum Retain {
 
 impl Publication {
     /// Creates a publication with the default options: it retains nothing, does not expire, and is confirmed.
+    ///
+    /// ```
+    /// use stomp_broker::Publication;
+    /// use stomp_session::Message;
+    ///
+    /// let publication = Publication::new(Message::new("42"));
+    /// ```
     #[must_use]
     pub fn new(message: Message) -> Publication {
         Publication {

@@ -323,7 +323,8 @@
 //! Rules see parsed destinations. The client `ann` may subscribe to `/topic/users.ann.mail`, to
 //! `/topic/users/ann/mail`, which is the same topic, and to `/topic/users.ann.>`. She may not subscribe to
 //! `/topic/users.bob.mail`. Nor may she subscribe to `/topic/users.*.mail` or `/topic/>`, which match topics of others.
-//! So no spelling and no pattern gets around a rule. [`Rules`](broker::Rules) has the details, and [`Who`](broker::Who)
+//! So no spelling and no pattern gets around a rule. `{user}` is one segment: a name with a `.` or a `/` in it, such as
+//! an e-mail address, matches nothing, so use an id as the name of the principal. [`Rules`](broker::Rules) has the details, and [`Who`](broker::Who)
 //! lists other kinds of clients.
 //!
 //! For permissions that rules cannot express, let a handler publish for the client, as above. To put a policy in front
@@ -484,6 +485,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A broker and its rules are tested in the same way: `broker_routes(&broker).build()?.oneshot(request)`. For a whole app,
+//! bind a listener to port 0, serve the app on it, and connect any STOMP client.
 //!
 //! # Settings
 //!

@@ -24,8 +24,8 @@ use stomp_session::InvalidConfig;
 ///
 /// ```
 /// use stomp_broker::{Action, Rules, Who, destination_syntax};
-/// # use stomp_frame::{Command, Frame};
-/// # use stomp_session::{Principal, Request};
+/// use stomp_frame::{Command, Frame};
+/// use stomp_session::{Principal, Request};
 ///
 /// # fn main() -> Result<(), stomp_session::BoxError> {
 /// let rules = Rules::new()
@@ -34,7 +34,7 @@ use stomp_session::InvalidConfig;
 /// rules.validate()?;
 ///
 /// let syntax = destination_syntax();
-/// # let request = Request::new(Frame::new(Command::Subscribe));
+/// let request = Request::new(Frame::new(Command::Subscribe));
 /// let may = |client: &Principal, action, text: &'static str| {
 ///     let destination = syntax.parse(text).unwrap();
 ///     rules.check(action, &destination, Some(client), &request).is_ok()
