@@ -78,6 +78,27 @@ async fn no_spelling_and_no_pattern_avoids_the_policy_of_a_route() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_pattern_avoids_the_policy_of_a_catch_all_behind_literal_text() {
+    let broker = Broker::new(broker::Config::default().rules(Rules::open())).unwrap();
+    let private = Router::new()
+        .subscribe("/topic/private{*rest}", show)
+        .policy(RequirePrincipalLayer);
+    let server = Server::new(App::new().broker(&broker).merge(private));
+    let mut client = server.client().await;
+    for (id, destination, code) in [
+        ("0", "/topic/private/x", "login-required"),
+        ("1", "/topic/private.x", "login-required"),
+        ("2", "/topic/*.x", "forbidden"),
+        ("3", "/topic/*.x.>", "forbidden"),
+        ("4", "/topic/>", "forbidden"),
+    ] {
+        client
+            .expect_refusal(subscribe(id, destination), code)
+            .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pattern_beside_the_route_reaches_the_broker() {
     let (broker, server) = server();
     let mut client = server.client().await;
