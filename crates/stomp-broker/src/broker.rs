@@ -27,6 +27,10 @@ use tower_service::Service;
 /// its [rules](crate::Rules) allow them. It refuses other destinations with `not-found`. It accepts all other requests,
 /// including every `CONNECT`: the application must authenticate clients.
 ///
+/// A destination that the session has parsed by another syntax than the [broker's](crate::destination_syntax) is parsed
+/// again. Behind a router it is refused with `bad-destination` instead, if the syntaxes differ about it: the router's
+/// policies have seen another destination than the broker would.
+///
 /// ```
 /// use futures_util::StreamExt;
 /// use stomp_broker::{Broker, Config};
@@ -196,7 +200,15 @@ impl Broker {
         if !syntax::has_prefix(request.destination()) {
             return Err(not_found(request.destination()).into());
         }
-        let (destination, session) = (syntax::own(request.destination())?, request.session());
+        let session = request.session();
+        // A router and its policies have decided about the destination that the session parsed. The broker must not
+        // read another one from the same text, so the rules below refuse what another syntax parsed.
+        let is_routed = request.params().pattern().is_some();
+        let destination = if is_routed {
+            request.destination().copied()
+        } else {
+            syntax::own(request.destination())?
+        };
         let Config {
             rules,
             max_temporary_queues,

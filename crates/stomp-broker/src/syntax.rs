@@ -86,8 +86,9 @@ pub(crate) fn has_prefix(destination: &Destination) -> bool {
 
 /// Returns the destination as the broker parses it, in memory that it does not share with the frame.
 ///
-/// A session with the broker's syntax has parsed it in the same way already. A destination that another syntax parsed
-/// differently is parsed again, so that the rules and the engine work with the same value.
+/// Sessions with the broker's syntax have parsed it already. For any other session the broker parses it again, so that
+/// its rules and its engine decide about the same value. It must not do so behind a router, whose policies have decided
+/// about the session's value.
 pub(crate) fn own(destination: &Destination) -> Result<Destination, InvalidDestination> {
     if is_foreign(destination) {
         shared_syntax().parse(destination.as_str().to_owned())

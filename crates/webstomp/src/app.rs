@@ -153,10 +153,12 @@ impl<S: Clone + Send + 'static> App<S> {
     /// The broker's [rules](stomp_broker::Rules) decide who may send and subscribe. They count as the
     /// [policy](Router::policy) of its routes.
     ///
-    /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::destination_syntax()),
-    /// whatever [`Config::destinations`](stomp_session::Config::destinations) says about them. A route of your own
-    /// there gets all spellings of a destination: a route for `/topic/rooms/{room}` gets `/topic/rooms.lobby` too. If a
-    /// pattern covers destinations of your own `subscribe` route, a subscription to it is refused: see
+    /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::destination_syntax()), whatever
+    /// [`Config::destinations`](stomp_session::Config::destinations) says about the same prefixes. Another syntax for a
+    /// longer prefix, or in a router that is merged later, applies to the app's own routes, but the broker refuses the
+    /// destinations about which it differs with `bad-destination`. An app's own route there gets all
+    /// spellings of a destination: a route for `/topic/rooms/{room}` gets `/topic/rooms.lobby` too. A subscription to a
+    /// pattern that covers destinations of an own `subscribe` route is refused, see
     /// [`Router`](Router#subscriptions-to-patterns).
     ///
     /// ```

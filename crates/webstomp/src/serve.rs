@@ -99,8 +99,9 @@ impl<S> App<S> {
             .layers
             .into_iter()
             .fold(routes, |routes, layer| layer(routes));
-        // For the prefixes of the routes' syntax, that syntax replaces the one in the settings: the destinations of a
-        // broker must be parsed with the broker's syntax.
+        // The syntax of the routes replaces what the settings say about the same prefixes. A longer prefix in the
+        // settings, or in a router that was merged later, can still differ from a broker's syntax. The broker then
+        // refuses the destinations about which the two syntaxes differ.
         let mut session = self.session;
         session.destinations = session.destinations.merge(routes.destinations());
         Ok((

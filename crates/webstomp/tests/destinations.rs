@@ -19,7 +19,7 @@ use webstomp::{
     broker::{self, Broker, Rules, Who},
     frame::{Command, Frame, Headers},
     middleware::RequirePrincipalLayer,
-    session::{Config, PrefixSyntax},
+    session::{Config, DestinationSyntax, PrefixSyntax},
 };
 
 /// A message for the subscriber: the parameter of the route.
@@ -136,7 +136,7 @@ async fn a_dot_outside_the_broker_is_data() {
 #[tokio::test(start_paused = true)]
 async fn the_syntax_of_the_broker_applies_whatever_the_settings_say() {
     let broker = Broker::new(Default::default()).unwrap();
-    let destinations = webstomp::session::DestinationSyntax::default()
+    let destinations = DestinationSyntax::default()
         .with_prefix("/topic/", PrefixSyntax::default())
         .with_prefix("/notes/", PrefixSyntax::dotted());
     let settings = Config::default().destinations(destinations);
@@ -148,6 +148,60 @@ async fn the_syntax_of_the_broker_applies_whatever_the_settings_say() {
     client
         .expect_refusal(subscribe("1", "/notes/john.doe"), "not-found")
         .await;
+}
+
+/// An app with an open broker, a route that is only for clients with a login, and another syntax: in the settings of
+/// sessions, or in a router that is merged after the broker.
+fn app_with_other_syntax(broker: &Broker, prefix: &str, is_in_settings: bool) -> App {
+    let syntax = DestinationSyntax::default().with_prefix(prefix, PrefixSyntax::default());
+    let private = Router::new()
+        .subscribe("/topic/files/private/{*path}", show)
+        .send("/topic/files/private/{*path}", show_nothing)
+        .policy(RequirePrincipalLayer);
+    let app = App::new().broker(broker);
+    if is_in_settings {
+        app.merge(private)
+            .session_config(Config::default().destinations(syntax))
+    } else {
+        app.merge(private.destinations(syntax))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_refuses_what_another_syntax_parsed_for_the_routes() {
+    for (prefix, is_in_settings) in [
+        ("/topic/", false),
+        ("/topic/files/", false),
+        ("/topic/files/", true),
+    ] {
+        let broker = Broker::new(broker::Config::default().rules(Rules::open())).unwrap();
+        let mut secrets = broker.subscribe("/topic/files.private.>").await.unwrap();
+        let server = Server::new(app_with_other_syntax(&broker, prefix, is_in_settings));
+        let mut client = server.client().await;
+        for destination in [
+            "/topic/files/private/x",
+            "/topic/files/private.x",
+            "/topic/files.private.x",
+            "/topic/files/*/x",
+            "/topic/files.*.x",
+            "/topic/files/>",
+            "/topic/*/private/x",
+            "/topic/>",
+        ] {
+            for frame in [subscribe("0", destination), send(destination, "forged")] {
+                let command = frame.command;
+                assert!(
+                    !succeeds(&mut client, frame).await,
+                    "{prefix} {command} {destination}"
+                );
+            }
+        }
+        assert!(secrets.next().now_or_never().is_none(), "a forged message");
+        client
+            .expect_refusal(subscribe("0", "/topic/files/private.x"), "bad-destination")
+            .await;
+        client.receipt(subscribe("0", "/topic/files/public")).await;
+    }
 }
 
 /// The parts of destinations of which the next test makes all combinations.
