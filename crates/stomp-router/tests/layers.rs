@@ -15,8 +15,10 @@ use std::{
 };
 use stomp_frame::{Command, Frame};
 use stomp_router::{FromRequest, Handler, Router, Routes, map_error};
-use stomp_session::{BoxError, ClientError, Request, Response};
-use tower::{Layer, Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
+use stomp_session::{BoxError, ClientError, DestinationSyntax, Request, Response};
+use tower::{
+    Layer, Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer, util::MapRequestLayer,
+};
 
 fn request(command: Command, destination: &str) -> Request {
     Request::new(Frame::new(command).with_header("destination", destination))
@@ -182,6 +184,27 @@ async fn a_layer_passes_a_value_to_the_handlers_inside_it() {
         .unwrap();
     assert_eq!(layers_around(&routes, "/inside").await, "a");
     assert_eq!(layers_around(&routes, "/outside").await, "");
+}
+
+#[tokio::test]
+async fn a_layer_that_redirects_a_request_changes_its_route() {
+    let redirect = |request: Request| {
+        let destination = DestinationSyntax::default().parse("/new").unwrap();
+        request.with_destination(destination)
+    };
+    let routes = Router::new()
+        .subscribe("/old", names.layer(named("old")))
+        .subscribe("/new", names.layer(named("new")))
+        .build()
+        .unwrap()
+        .layer(MapRequestLayer::new(redirect));
+    for destination in ["/old", "/new", "/unknown"] {
+        assert_eq!(
+            layers_around(&routes, destination).await,
+            "new",
+            "{destination}"
+        );
+    }
 }
 
 #[tokio::test]

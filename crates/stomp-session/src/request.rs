@@ -46,8 +46,9 @@ impl Request {
 
     /// Replaces the destination, but not the header `destination`.
     ///
-    /// This is for tests, and for layers that redirect requests. Parameters that a router has set before still refer to
-    /// the previous destination.
+    /// This is for tests, and for layers that redirect requests. It removes the [parameters](Request::params), which
+    /// belong to the destination that a router has seen, so that the routes inside the layer find the route of the new
+    /// destination. A layer inside a route does not change the route.
     ///
     /// ```
     /// use stomp_frame::{Command, Frame};
@@ -62,6 +63,7 @@ impl Request {
     #[must_use]
     pub fn with_destination(mut self, destination: Destination) -> Request {
         self.destination = destination;
+        self.params = Params::default();
         self
     }
 
