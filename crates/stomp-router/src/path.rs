@@ -1,7 +1,7 @@
 //! Patterns of destinations, and a search tree of them.
 
 use std::{ops::Range, sync::Arc};
-use stomp_session::{Params, Pattern};
+use stomp_session::{DestinationSyntax, Params, Pattern};
 
 /// A map from patterns to values. The cost of a lookup does not depend on the number of patterns, apart from cache
 /// misses.
@@ -118,6 +118,55 @@ pub(crate) fn join(prefix: &str, pattern: &str) -> String {
     }
 }
 
+/// Returns the reason why a pattern matches no destination that the syntax accepts, and how to write it, if its text
+/// tells. In doubt, returns `None`.
+///
+/// Below a dotted prefix, `/topic/a.{name}` matches nothing, since the canonical text of a destination has no dots there.
+/// A route like this would protect nothing.
+pub(crate) fn mismatch(pattern: &str, syntax: &DestinationSyntax) -> Option<String> {
+    // A malformed pattern is reported when it is added.
+    let sample = masked(&braced(pattern).ok()?);
+    let reason = match syntax.parse(sample.as_str()) {
+        // A wildcard is literal text in the pattern of a route, and a client may subscribe to it.
+        Ok(parsed) if parsed.is_pattern() || parsed.canonical() == sample => return None,
+        Ok(_) => "the syntax of its destinations separates segments by `/` and `.`, and only `/` separates those of a \
+                  pattern"
+            .to_owned(),
+        Err(invalid) => {
+            let text = invalid.to_string();
+            let start = text.trim_end_matches('.');
+            start
+                .strip_prefix("The ")
+                .map_or_else(|| start.to_owned(), |rest| format!("the {rest}"))
+        }
+    };
+    let segments = sample.split(['/', '.']).filter(|it| !it.is_empty());
+    let cure = segments.fold(String::new(), |cure, segment| cure + "/" + segment);
+    let is_cure = syntax
+        .parse(cure.as_str())
+        .is_ok_and(|parsed| !parsed.is_pattern() && parsed.canonical() == cure);
+    Some(if is_cure {
+        format!("{reason}: write {cure:?}")
+    } else {
+        reason
+    })
+}
+
+/// Replaces the separators in the names of parameters. The result stands for a destination that the pattern matches.
+fn masked(pattern: &str) -> String {
+    let mut depth = 0_usize;
+    let mask = |c: char| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            '.' | '/' if depth % 2 == 1 => return '_',
+            _ => {}
+        }
+        c
+    };
+    pattern.chars().map(mask).collect()
+}
+
 /// The byte range of `part` in `whole`. `part` must be a subslice of `whole`.
 fn place(whole: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
@@ -162,7 +211,7 @@ fn names(pattern: &str) -> Vec<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stomp_session::{Destination, DestinationSyntax};
+    use stomp_session::{Destination, PrefixSyntax};
 
     fn parsed(destination: &str) -> Destination {
         DestinationSyntax::default().parse(destination).unwrap()
@@ -246,6 +295,46 @@ mod tests {
             assert!(tree.find(pattern).is_some(), "{pattern}");
             assert!(tree.find(&pattern.replace('*', "x")).is_none(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn patterns_that_match_no_destination_are_found_with_a_cure() {
+        let dotted = PrefixSyntax::dotted();
+        let syntax = DestinationSyntax::default()
+            .with_prefix("/topic/", dotted.with_patterns())
+            .with_prefix("/queue/", dotted);
+        for (pattern, cure) in [
+            ("/topic/files.private.{x}", "/topic/files/private/{x}"),
+            ("/topic/{article}.eur", "/topic/{article}/eur"),
+            ("/topic/:a/b.c", "/topic/{a}/b/c"),
+            ("/topic/a/", "/topic/a"),
+            ("/topic//{x}", "/topic/{x}"),
+            ("/queue/{{a}}.{*rest}", "/queue/{{a}}/{*rest}"),
+        ] {
+            let reason = mismatch(pattern, &syntax).unwrap();
+            let end = format!("write {cure:?}");
+            assert!(reason.ends_with(&end), "{pattern}: {reason}");
+            assert_eq!(mismatch(cure, &syntax), None, "{cure}");
+        }
+        let reason = mismatch("/queue/a/*", &syntax).unwrap();
+        assert!(reason.contains("has the wildcard"), "{reason}");
+        assert!(!reason.contains("write"), "{reason}");
+        for pattern in [
+            "/topic",
+            "/topic/{a.b}",
+            "/topic/{*path}",
+            "/topic/a{*rest}",
+            "/topic/*",
+            "/notes/{name}.txt",
+            "/notes//a/",
+            "/{kind}/a.b",
+            "{*all}",
+            "",
+        ] {
+            assert_eq!(mismatch(pattern, &syntax), None, "{pattern}");
+        }
+        let none = DestinationSyntax::default();
+        assert_eq!(mismatch("/topic/files.private.{x}", &none), None);
     }
 
     #[test]

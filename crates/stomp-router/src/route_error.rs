@@ -51,6 +51,8 @@ pub(crate) enum Problem {
     /// The command cannot have routes.
     UnroutableCommand,
     MissingPolicy,
+    /// The pattern matches no destination that sessions accept, for this reason.
+    NoDestination(String),
 }
 
 impl fmt::Display for RouteError {
@@ -63,6 +65,7 @@ impl fmt::Display for RouteError {
                 "cannot have a route: only CONNECT, SEND, SUBSCRIBE, UNSUBSCRIBE and DISCONNECT can",
             ),
             Problem::MissingPolicy => f.write_str("has no policy, but policies are required"),
+            Problem::NoDestination(reason) => write!(f, "matches no destination: {reason}"),
         }
     }
 }

@@ -281,8 +281,9 @@ impl<S> Router<S> {
     ///
     /// # Errors
     ///
-    /// Returns all errors at once: malformed patterns, routes that conflict with each other, and routes without a policy
-    /// if [`require_policies`](Router::require_policies) was called.
+    /// Returns all errors at once: malformed patterns, routes that conflict with each other, routes that match no
+    /// destination of the syntax in [`destinations`](Router::destinations), and routes without a policy if
+    /// [`require_policies`](Router::require_policies) was called.
     pub fn build(self) -> Result<Routes, RouteErrors>
     where
         Self: Buildable,
@@ -302,6 +303,12 @@ impl<S> Router<S> {
                 errors.push(RouteError {
                     declaration: declaration.clone(),
                     problem: Problem::MissingPolicy,
+                });
+            }
+            if let Some(reason) = path::mismatch(&declaration.pattern, &destinations) {
+                errors.push(RouteError {
+                    declaration: declaration.clone(),
+                    problem: Problem::NoDestination(reason),
                 });
             }
             if let Err(problem) = table.add(declaration.clone(), route) {

@@ -150,6 +150,21 @@ async fn the_syntax_of_the_broker_applies_whatever_the_settings_say() {
         .await;
 }
 
+#[test]
+fn an_app_whose_route_is_written_with_the_dots_of_a_broker_does_not_start() {
+    let broker = Broker::new(Default::default()).unwrap();
+    let app = App::new()
+        .broker(&broker)
+        .subscribe("/topic/files.private.{x}", show);
+    let error = app.into_service().unwrap_err().to_string();
+    for part in [
+        "SUBSCRIBE \"/topic/files.private.{x}\"",
+        "write \"/topic/files/private/{x}\"",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
 /// An app with an open broker, a route that is only for clients with a login, and another syntax: in the settings of
 /// sessions, or in a router that is merged after the broker.
 fn app_with_other_syntax(broker: &Broker, prefix: &str, is_in_settings: bool) -> App {

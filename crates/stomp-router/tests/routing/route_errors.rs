@@ -2,6 +2,7 @@
 
 use stomp_frame::Command;
 use stomp_router::Router;
+use stomp_session::{DestinationSyntax, PrefixSyntax};
 
 #[test]
 fn build_reports_all_errors_with_their_source_locations() {
@@ -74,5 +75,31 @@ fn a_second_connect_or_disconnect_handler_is_an_error() {
         let errors = router.build().unwrap_err();
         assert_eq!(errors.iter().count(), 1);
         assert!(errors.to_string().starts_with(command), "{errors}");
+    }
+}
+
+#[test]
+fn a_route_that_matches_no_destination_of_the_syntax_is_an_error() {
+    async fn sink() {}
+    let router = || {
+        Router::<()>::new()
+            .send("/topic/files.private.{x}", sink)
+            .nest("/topic/a.b", Router::new().fallback(sink))
+            .send("/notes/{name}.txt", sink)
+    };
+    assert!(router().build().is_ok());
+    let syntax = DestinationSyntax::default().with_prefix("/topic/", PrefixSyntax::dotted());
+    let errors = router().destinations(syntax).build().unwrap_err();
+    let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 2, "{texts:#?}");
+    for (text, (start, cure)) in texts.iter().zip([
+        (
+            "SEND \"/topic/files.private.{x}\"",
+            "/topic/files/private/{x}",
+        ),
+        ("fallback \"/topic/a.b\"", "/topic/a/b"),
+    ]) {
+        assert!(text.starts_with(start), "{text}");
+        assert!(text.ends_with(&format!("write {cure:?}")), "{text}");
     }
 }
