@@ -123,9 +123,11 @@ impl Staging {
     /// decides what the client sees. If it returns [`ClientError::internal`](crate::ClientError::internal), the client
     /// gets `engine-unavailable` instead, which says that the transaction may or may not have taken effect.
     ///
-    /// If the session ends meanwhile, the future still runs to its end. It is dropped early only if it takes too long,
-    /// or if the [`Connection`](crate::Connection) is dropped. If the futures of the transaction run already, or the
-    /// transaction has ended, `commit` is dropped at once.
+    /// If the session ends meanwhile, the future still runs to its end, and its result settles the deliveries that the
+    /// transaction acknowledges: as the client has said if it succeeds, and as
+    /// [`Abandoned`](crate::Settlement::Abandoned) otherwise. The future is dropped before that if it takes too long,
+    /// or if the [`Connection`](crate::Connection) is dropped. If the transaction is being committed already, or has
+    /// ended, `commit` is dropped at once. Its panics are caught, and are errors.
     pub fn on_commit<F, C>(&self, commit: F)
     where
         F: FnOnce() -> C + Send + 'static,
@@ -184,8 +186,22 @@ impl Staging {
         drop(effect);
     }
 
-    /// Returns a future that runs the futures of [`on_commit`](Staging::on_commit) one after the other, or `None` if
-    /// there are none. Futures that are added later are dropped.
+    /// The deliveries of a subscription that the transaction acknowledges.
+    pub(crate) fn acknowledged_tags(&self, subscription: SubscriptionKey) -> Vec<DeliveryTag> {
+        let staged = self.lock();
+        let effects = staged.iter().flat_map(|staged| &staged.effects);
+        let acknowledgments = effects.filter_map(|effect| match effect {
+            Effect::Acknowledge(acknowledgment) => Some(acknowledgment),
+            Effect::Run(_) => None,
+        });
+        acknowledgments
+            .filter(|acknowledgment| acknowledgment.subscription == subscription)
+            .flat_map(|acknowledgment| acknowledgment.tags.iter().copied())
+            .collect()
+    }
+
+    /// Takes the futures of [`on_commit`](Staging::on_commit), to run one after the other; `None` if there are none.
+    /// Futures that are added later are dropped.
     pub(crate) fn begin_commit(&self) -> Option<CommitFuture> {
         let commits = self.lock().as_mut()?.commits.take()?;
         if commits.is_empty() {

@@ -4,10 +4,13 @@ use crate::{
     scripted::{CommitAnswer, Empty, Scripted},
     support::{Client, connect, connect_to, open},
 };
-use std::sync::Arc;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use stomp_broker::{Address, Broker, Capabilities, Engine, Memory, MemoryConfig, Publication};
 use stomp_frame::{Command, Frame};
-use stomp_session::{Message, Request};
+use stomp_session::{CloseCode, Message, Request};
 use stomp_testing::frames::{ack, send, transaction};
 use tokio::sync::Notify;
 use tower::Service;
@@ -98,7 +101,10 @@ async fn brokers_of_one_session_have_transactions_of_their_own() {
 /// A client with a message of `/queue/jobs`, whose acknowledgment is part of its open transaction `t`, as is a message
 /// to `/topic/a`. Returns the client and the message.
 async fn begin_with_ack(broker: &Broker) -> (Client, Frame) {
-    let mut client = connect(broker).await;
+    begin_with_ack_as(connect(broker).await, broker).await
+}
+
+async fn begin_with_ack_as(mut client: Client, broker: &Broker) -> (Client, Frame) {
     client.consume("0", "/queue/jobs").await;
     broker.publish("/queue/jobs", "dig").await.unwrap();
     let job = client.expect_message("dig").await;
@@ -176,6 +182,44 @@ async fn a_commit_still_completes_if_its_session_ends_meanwhile() {
     bob.expect_nothing().await;
     notify.notify_one();
     bob.expect_message("1").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn commit_of_a_session_that_is_closed_settles_its_acks() {
+    for (answer, is_settled) in [
+        (CommitAnswer::When(Arc::default()), true),
+        (CommitAnswer::Never, false),
+    ] {
+        let mut engine = Scripted::new(Capabilities::all());
+        engine.commits = answer.clone();
+        let broker = engine.broker();
+        let mut bob = connect(&broker).await;
+        bob.subscribe("0", "/topic/a").await;
+        let session = Arc::new(OnceLock::new());
+        let (own, mut inner) = (Arc::clone(&session), broker.clone());
+        let service = tower::service_fn(move |request: Request| {
+            own.get_or_init(|| request.session().clone());
+            inner.call(request)
+        });
+        let client = connect_to(service, Arc::default()).await;
+        let (mut ann, _) = begin_with_ack_as(client, &broker).await;
+        ann.send(transaction(Command::Commit, "t")).await;
+        ann.expect_nothing().await;
+        session.get().unwrap().close(CloseCode::Away);
+        // Another worker would get the job if it went back to its queue.
+        bob.consume("1", "/queue/jobs").await;
+        bob.expect_nothing().await;
+        assert_eq!(unacknowledged(&broker).await, 1);
+        if let CommitAnswer::When(notify) = answer {
+            notify.notify_one();
+            bob.expect_message("1").await;
+            bob.expect_nothing().await;
+        } else {
+            tokio::time::sleep(Duration::from_secs(61)).await;
+            bob.expect_message("dig").await;
+        }
+        assert_eq!(unacknowledged(&broker).await, usize::from(!is_settled));
+    }
 }
 
 /// Two engines without any data have the same address.

@@ -114,7 +114,8 @@ impl Protocol {
         by_server: bool,
     ) -> Option<Subscription> {
         let mut subscription = self.subscriptions.remove(key, by_server)?;
-        if let Some(unacked) = subscription.unacked.take() {
+        if let Some(mut unacked) = subscription.unacked.take() {
+            self.detach_for_commit(key, &mut unacked);
             self.unacked.abandon(unacked);
         }
         self.push_io(IoOutput::Unsubscribed(key));

@@ -6,13 +6,19 @@ use super::{
     state::{
         timers::Timer,
         transactions::{Commit, Step, TransactionFull, Transactions},
+        unacked::SubscriptionUnacked,
     },
 };
 use crate::{
     error::ClientError,
+    id::SubscriptionKey,
     staging::{self, Effect, Staging},
 };
-use std::{collections::VecDeque, mem, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    time::Instant,
+};
 use stomp_frame::{Frame, header};
 
 impl Protocol {
@@ -62,6 +68,7 @@ impl Protocol {
             steps,
             staging: Staging::new(),
             is_decided: false,
+            detached: BTreeMap::new(),
         });
         self.continue_commit(now);
         Ok(())
@@ -91,8 +98,8 @@ impl Protocol {
 
     /// Runs the effects of the transaction, settles the deliveries of its `ACK`s and `NACK`s, and sends the receipt.
     ///
-    /// If the session has ended while the futures of the transaction ran, the effects still run, because they complete
-    /// what the futures have committed. But the deliveries were settled as abandoned when their subscriptions ended.
+    /// If the session, or a subscription, has ended while the futures of the transaction ran, the effects still run and
+    /// the deliveries are still settled: what the futures have committed belongs to them.
     fn finish_commit(&mut self) {
         let Some(mut commit) = self.commit.take() else {
             return;
@@ -100,7 +107,10 @@ impl Protocol {
         for effect in commit.staging.close() {
             match effect {
                 Effect::Run(effect) => staging::run(effect),
-                Effect::Acknowledge(acknowledgment) => self.apply_acknowledgment(&acknowledgment),
+                Effect::Acknowledge(acknowledgment) => {
+                    commit.settle_detached(&acknowledgment);
+                    self.apply_acknowledgment(&acknowledgment);
+                }
             }
         }
         if self.is_open() {
@@ -133,7 +143,8 @@ impl Protocol {
         }
     }
 
-    /// Drops the effects of the transaction and reports `error`. Its deliveries can be acknowledged again.
+    /// Drops the effects, and lets the deliveries be acknowledged again. Deliveries of subscriptions that have ended are
+    /// abandoned.
     fn refuse_commit(&mut self, error: ClientError, now: Instant) {
         let Some(mut commit) = self.commit.take() else {
             return;
@@ -215,7 +226,25 @@ impl Protocol {
         }
     }
 
-    /// Aborts all transactions, including the one that is being committed, unless its futures run already.
+    /// Moves the deliveries of an ending subscription which a decided commit acknowledges into that commit: its result
+    /// settles them. If they were abandoned now, another consumer would do their work again, although the commit may
+    /// publish the result of that work.
+    pub(super) fn detach_for_commit(
+        &mut self,
+        subscription: SubscriptionKey,
+        unacked: &mut SubscriptionUnacked,
+    ) {
+        let Some(commit) = self.commit.as_mut().filter(|commit| commit.is_decided) else {
+            return;
+        };
+        for tag in commit.staging.acknowledged_tags(subscription) {
+            if let Some(on_settled) = self.unacked.detach(unacked, tag) {
+                commit.detached.insert(tag, on_settled);
+            }
+        }
+    }
+
+    /// Aborts all transactions, including the one that is being committed.
     ///
     /// STOMP 1.2, "BEGIN": "Any started transactions which have not been committed will be implicitly aborted if the
     /// client sends a `DISCONNECT` frame or if the TCP connection fails for any reason."

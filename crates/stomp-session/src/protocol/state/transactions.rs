@@ -1,12 +1,14 @@
 //! The open transactions of a session, and the one that is being committed.
 
 use crate::{
+    delivery::SettleCallback,
     destination::Destination,
     error::ClientError,
+    id::DeliveryTag,
     staging::{Acknowledgment, Staging},
 };
 use bytestring::ByteString;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use stomp_frame::Frame;
 
 /// The transactions that the peer has begun and not ended.
@@ -49,6 +51,20 @@ pub(crate) struct Commit {
     /// True once all handlers have succeeded and the futures of the transaction run. Then it can still fail, but the
     /// end of the session does not abort it.
     pub(crate) is_decided: bool,
+    /// Deliveries that the transaction acknowledges, whose subscriptions ended after it was decided. Those that are not
+    /// settled are abandoned with the commit.
+    pub(crate) detached: BTreeMap<DeliveryTag, SettleCallback>,
+}
+
+impl Commit {
+    /// Settles the deliveries of an acknowledgment whose subscription has ended.
+    pub(crate) fn settle_detached(&mut self, acknowledgment: &Acknowledgment) {
+        for tag in &acknowledgment.tags {
+            if let Some(on_settled) = self.detached.remove(tag) {
+                on_settled.call(acknowledgment.settlement);
+            }
+        }
+    }
 }
 
 impl Drop for Commit {

@@ -152,12 +152,21 @@ impl SessionUnacked {
         tag: DeliveryTag,
         settlement: Settlement,
     ) {
-        let position = unacked.position(tag);
-        let Some(delivery) = position.and_then(|at| unacked.deliveries.remove(at)) else {
-            return;
-        };
+        if let Some(on_settled) = self.detach(unacked, tag) {
+            on_settled.call(settlement);
+        }
+    }
+
+    /// Removes a delivery and returns its callback, for the caller to settle. `None` if it is settled already.
+    pub(crate) fn detach(
+        &mut self,
+        unacked: &mut SubscriptionUnacked,
+        tag: DeliveryTag,
+    ) -> Option<SettleCallback> {
+        let position = unacked.position(tag)?;
+        let delivery = unacked.deliveries.remove(position)?;
         self.bytes -= delivery.bytes;
-        delivery.on_settled.call(settlement);
+        Some(delivery.on_settled)
     }
 
     /// Returns true if a delivery with this tag was sent.
