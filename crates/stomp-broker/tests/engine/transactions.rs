@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use stomp_broker::{Address, Broker, Capabilities, Engine, Memory, MemoryConfig, Publication};
+use stomp_broker::{
+    Address, Broker, Capabilities, Engine, Memory, MemoryConfig, Publication, QueueOverflow,
+    QueueSettings,
+};
 use stomp_frame::{Command, Frame};
 use stomp_session::{CloseCode, Message, Request};
 use stomp_testing::frames::{ack, send, transaction};
@@ -79,16 +82,21 @@ async fn a_refused_message_rolls_its_transaction_back() {
     assert_eq!(engine.take_calls(), ["begin", "prepare /queue/a", "commit"]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn brokers_of_one_session_have_transactions_of_their_own() {
-    let engines = [(); 2].map(|()| Scripted::new(Capabilities::all()));
+/// A client whose topics are those of the first engine, and whose queues are those of the second.
+async fn connect_to_both(engines: &[Scripted; 2]) -> Client {
     let [topics, queues] = engines.each_ref().map(Scripted::broker);
     let service = tower::service_fn(move |request: Request| {
         let is_topic = request.destination().as_str().starts_with("/topic/");
         let mut broker: Broker = if is_topic { &topics } else { &queues }.clone();
         broker.call(request)
     });
-    let mut client = connect_to(service, Arc::default()).await;
+    connect_to(service, Arc::default()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn brokers_of_one_session_have_transactions_of_their_own() {
+    let engines = [(); 2].map(|()| Scripted::new(Capabilities::all()));
+    let mut client = connect_to_both(&engines).await;
     commit(&mut client, &["/topic/a", "/queue/a", "/topic/b"]).await;
     let [topics, queues] = engines.map(|engine| engine.take_calls());
     assert_eq!(
@@ -242,13 +250,59 @@ async fn brokers_are_told_apart_even_if_their_engines_have_no_size() {
         .await;
 }
 
+fn publication(body: &'static str) -> Publication {
+    Publication::new(Message::new(body))
+}
+
+async fn bodies(engine: &Memory, queue: &Address) -> Vec<String> {
+    let messages = engine.browse(queue, usize::MAX).await.unwrap();
+    let bodies = messages.iter().map(|message| message.body().to_vec());
+    bodies
+        .map(|body| String::from_utf8(body).unwrap())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_is_dropped_evicts_nothing() {
+    let drop_oldest = QueueSettings::default()
+        .max_messages(3)
+        .overflow(QueueOverflow::DropOldest);
+    let engine = Memory::new(MemoryConfig::default().queues(drop_oldest)).unwrap();
+    let queue = Address::queue("a");
+    engine.publish(&queue, publication("1")).await.unwrap();
+    let mut transaction = engine.begin();
+    for _ in 0..5 {
+        let prepared = transaction.prepare(&queue, publication("never")).await;
+        prepared.unwrap();
+    }
+    engine.publish(&queue, publication("2")).await.unwrap();
+    drop(transaction);
+    assert_eq!(bodies(&engine, &queue).await, ["1", "2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reject_never_evicts_after_declare() {
+    let engine = Memory::new(MemoryConfig::default()).unwrap();
+    let queue = Address::queue("a");
+    for body in ["1", "2", "3"] {
+        engine.publish(&queue, publication(body)).await.unwrap();
+    }
+    let mut transaction = engine.begin();
+    let prepared = transaction.prepare(&queue, publication("4")).await;
+    prepared.unwrap();
+    let two = QueueSettings::default().max_messages(2);
+    engine.declare(&queue, two).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(bodies(&engine, &queue).await, ["1", "2", "3", "4"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_in_memory_transaction_that_is_dropped_releases_its_room() {
     let mut config = MemoryConfig::default();
     config.queues.max_messages = 2;
     let engine = Memory::new(config).unwrap();
     let queue = Address::queue("a");
-    let publication = || Publication::new(Message::new("1"));
+    let publication = || publication("1");
     for _ in 0..3 {
         let mut transaction = engine.begin();
         for _ in 0..2 {
