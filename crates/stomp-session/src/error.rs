@@ -146,6 +146,12 @@ pub(crate) struct RequestsDropped;
 #[error("a `Responder` was dropped without an answer")]
 pub(crate) struct ResponderDropped;
 
+/// Error: a future of a transaction failed after an earlier one had succeeded. The cause is not its source: it may say
+/// that the transaction is refused, which is true only of a part.
+#[derive(Debug, Error)]
+#[error("a part of a transaction is committed, and another failed: {}", Chain(&**.0))]
+pub(crate) struct PartlyCommitted(pub(crate) BoxError);
+
 /// Displays an error and its sources in one line.
 struct Chain<'a>(&'a (dyn Error + 'static));
 

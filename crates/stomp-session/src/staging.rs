@@ -3,7 +3,7 @@
 use crate::{
     catch_drop::CatchDrop,
     delivery::Settlement,
-    error::BoxError,
+    error::{BoxError, PartlyCommitted},
     id::{DeliveryTag, SubscriptionKey},
 };
 use std::{
@@ -123,6 +123,10 @@ impl Staging {
     /// decides what the client sees. If it returns [`ClientError::internal`](crate::ClientError::internal), the client
     /// gets `engine-unavailable` instead, which says that the transaction may or may not have taken effect.
     ///
+    /// Earlier futures of the transaction, of this service or another, are not undone: the transaction then takes effect
+    /// in part. The client gets `engine-unavailable` for any such error, and the error is logged. Add futures that can be
+    /// refused before those that cannot.
+    ///
     /// If the session ends meanwhile, the future still runs to its end, and its result settles the deliveries that the
     /// transaction acknowledges: as the client has said if it succeeds, and as
     /// [`Abandoned`](crate::Settlement::Abandoned) otherwise. The future is dropped before that if it takes too long,
@@ -208,9 +212,15 @@ impl Staging {
             return None;
         }
         let all: BoxCommit = Box::pin(async {
+            let mut has_committed = false;
             for commit in commits {
-                if let Some(commit) = commit.take() {
-                    commit().await?;
+                let Some(commit) = commit.take() else {
+                    continue;
+                };
+                match commit().await {
+                    Ok(()) => has_committed = true,
+                    Err(error) if has_committed => return Err(PartlyCommitted(error).into()),
+                    Err(error) => return Err(error),
                 }
             }
             Ok(())

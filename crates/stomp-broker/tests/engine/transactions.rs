@@ -106,6 +106,23 @@ async fn brokers_of_one_session_have_transactions_of_their_own() {
     assert_eq!(queues, ["begin", "prepare /queue/a", "commit"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_refusal_after_another_broker_has_committed_is_an_unknown_outcome() {
+    let mut engines = [(); 2].map(|()| Scripted::new(Capabilities::all()));
+    engines[1].commits = CommitAnswer::Refused;
+    let mut client = connect_to_both(&engines).await;
+    for (destinations, code) in [
+        (["/topic/a", "/queue/a"], "engine-unavailable"),
+        // Nothing is committed before the refusal.
+        (["/queue/a", "/topic/a"], "queue-full"),
+    ] {
+        begin(&mut client, &destinations).await;
+        client
+            .expect_refusal(transaction(Command::Commit, "t"), code)
+            .await;
+    }
+}
+
 /// A client with a message of `/queue/jobs`, whose acknowledgment is part of its open transaction `t`, as is a message
 /// to `/topic/a`. Returns the client and the message.
 async fn begin_with_ack(broker: &Broker) -> (Client, Frame) {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     command_queue::SessionCommand,
     config::Config,
-    error::{BoxError, ClientError, RequestsDropped},
+    error::{BoxError, ClientError, PartlyCommitted, RequestsDropped},
     id::SubscriptionKey,
     mailbox::{Mailbox, budget::Budget},
     protocol::{Protocol, output::IoOutput},
@@ -256,6 +256,10 @@ impl Driver {
         // Commands that the futures gave to the session take effect before their result does.
         self.process_commands();
         let result = result.map_err(|error| {
+            if let Some(error) = error.downcast_ref::<PartlyCommitted>() {
+                tracing::error!(%error, "a commit failed");
+                return ClientError::engine_unavailable();
+            }
             let shown = self.map_error(&*error);
             if shown == ClientError::internal() {
                 ClientError::engine_unavailable()
