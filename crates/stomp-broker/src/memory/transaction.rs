@@ -2,8 +2,9 @@
 
 use super::Memory;
 use crate::{
-    Address, EngineFuture, EngineTransaction, Health, Publication, engine::shut_down_error,
-    queue::reservation::Reservation,
+    Address, EngineFuture, EngineTransaction, Health, Publication,
+    engine::shut_down_error,
+    queue::reservation::{Discarded, Reservation},
 };
 use stomp_session::BoxError;
 
@@ -18,6 +19,8 @@ pub(super) struct MemoryTransaction {
 enum Step {
     PublishToTopic(Address, Publication),
     PublishToQueue(Reservation),
+    /// Counts a message that its queue does not keep.
+    Discard(Address, Discarded),
 }
 
 impl MemoryTransaction {
@@ -40,9 +43,11 @@ impl EngineTransaction for MemoryTransaction {
         }
         if to.is_queue() {
             let reserved = self.memory.0.queues.reserve(to, publication);
-            return EngineFuture::ready(reserved.map(|reservation| {
-                // A message that is accepted but not kept has no reservation.
-                self.steps.extend(reservation.map(Step::PublishToQueue));
+            return EngineFuture::ready(reserved.map(|reserved| {
+                self.steps.push(match reserved {
+                    Ok(reservation) => Step::PublishToQueue(reservation),
+                    Err(discarded) => Step::Discard(to.clone(), discarded),
+                });
             }));
         }
         let step = Step::PublishToTopic(to.clone(), publication);
@@ -61,6 +66,9 @@ impl EngineTransaction for MemoryTransaction {
                     drop(self.memory.publish_to_topic(&to, publication));
                 }
                 Step::PublishToQueue(reservation) => reservation.publish(),
+                Step::Discard(to, discarded) => {
+                    self.memory.0.queues.count_discarded(&to, discarded);
+                }
             }
         }
         EngineFuture::ready(Ok::<_, BoxError>(()))

@@ -4,7 +4,7 @@ use super::{
     Deferred, Queue, State,
     backlog::{QueuedMessage, ReservedBytes},
     policy::Policies,
-    reservation::Reservation,
+    reservation::{Discarded, Reservation},
 };
 use crate::{
     Address, DestinationStatistics, Event, MemoryConfig, Publication, Scope, Statistics,
@@ -71,8 +71,9 @@ impl Queues {
         to: &Address,
         publication: Publication,
     ) -> Result<(), ClientError> {
-        if let Some(reservation) = self.reserve(to, publication)? {
-            reservation.publish();
+        match self.reserve(to, publication)? {
+            Ok(reservation) => reservation.publish(),
+            Err(discarded) => self.count_discarded(to, discarded),
         }
         Ok(())
     }
@@ -102,16 +103,15 @@ impl Queues {
         }
     }
 
-    /// Reserves room for a message. Returns `None` if the message is accepted but not kept, because it has expired or
-    /// its temporary queue does not exist. The latter is no error, since the sender of a reply is not at fault.
+    /// Reserves room for a message. It counts as published only when the reservation is, or when the caller calls
+    /// [`count_discarded`](Queues::count_discarded) for a message that is accepted but not kept.
     pub(crate) fn reserve(
         &self,
         to: &Address,
         publication: Publication,
-    ) -> Result<Option<Reservation>, ClientError> {
+    ) -> Result<Result<Reservation, Discarded>, ClientError> {
         let Shared {
             config,
-            activity,
             total_bytes,
             ..
         } = &*self.0;
@@ -121,9 +121,7 @@ impl Queues {
         let expires_at = expires.and_then(deadline);
         if expires_at.is_some_and(|at| at <= Instant::now()) {
             self.check_open()?;
-            self.count_published(to);
-            activity.expired.add(1);
-            return Ok(None);
+            return Ok(Err(Discarded::Expired));
         }
         let (bytes, max) = (wire_size(&message), config.max_total_queue_bytes);
         let reserved = ReservedBytes::try_reserve(total_bytes, bytes, max)?;
@@ -143,13 +141,11 @@ impl Queues {
             Some(self.with_queue(to, false, reserve)?)
         };
         let Some((queue, room)) = found else {
-            self.count_published(to);
-            activity.dropped.add(1);
-            return Ok(None);
+            return Ok(Err(Discarded::NoQueue));
         };
         self.run_deferred(deferred, &queue);
         let message = QueuedMessage::new(message, reserved, room?);
-        Ok(Some(Reservation::new(self.clone(), queue, message)))
+        Ok(Ok(Reservation::new(self.clone(), queue, message)))
     }
 
     pub(super) fn check_open(&self) -> Result<(), ClientError> {

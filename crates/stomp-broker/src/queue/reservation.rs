@@ -14,6 +14,15 @@ pub(crate) struct Reservation {
     message: Option<QueuedMessage>,
 }
 
+/// The reason why a message is accepted but not kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Discarded {
+    /// It has expired already.
+    Expired,
+    /// Its temporary queue does not exist. This is no error, since the sender of a reply is not at fault.
+    NoQueue,
+}
+
 impl Reservation {
     /// Creates a reservation for a message whose room was reserved in `queue`.
     pub(super) fn new(queues: Queues, queue: Arc<Queue>, message: QueuedMessage) -> Reservation {
@@ -45,6 +54,16 @@ impl Reservation {
 }
 
 impl Queues {
+    /// Counts a message that is published and not kept.
+    pub(crate) fn count_discarded(&self, to: &Address, discarded: Discarded) {
+        self.count_published(to);
+        let count = match discarded {
+            Discarded::Expired => &self.activity().expired,
+            Discarded::NoQueue => &self.activity().dropped,
+        };
+        count.add(1);
+    }
+
     /// Publishes a message whose queue was removed after the room was reserved. The queue is created again, since the
     /// message was accepted. But a temporary queue is not: without a subscriber, the message is dropped.
     fn publish_again(&self, to: &Address, message: QueuedMessage) {

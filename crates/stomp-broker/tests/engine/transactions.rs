@@ -4,9 +4,10 @@ use crate::{
     scripted::{CommitAnswer, Empty, Scripted},
     support::{Client, connect, connect_to, open},
 };
+use futures_util::{FutureExt, StreamExt};
 use std::{
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use stomp_broker::{
     Address, Broker, Capabilities, Engine, Memory, MemoryConfig, Publication, QueueOverflow,
@@ -311,6 +312,32 @@ async fn reject_never_evicts_after_declare() {
     engine.declare(&queue, two).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(bodies(&engine, &queue).await, ["1", "2", "3", "4"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn expired_or_absent_in_a_dropped_transaction_counts_nothing() {
+    let engine = Memory::new(MemoryConfig::default()).unwrap();
+    let mut events = engine.events();
+    for (is_committed, published) in [(false, 0), (true, 2)] {
+        let mut transaction = engine.begin();
+        let expired = publication("1").expires(Some(SystemTime::UNIX_EPOCH));
+        let prepared = transaction.prepare(&Address::queue("a"), expired).await;
+        prepared.unwrap();
+        let absent = Address::temporary("0123456789abcdef0123456789abcdef");
+        let prepared = transaction.prepare(&absent, publication("2")).await;
+        prepared.unwrap();
+        if is_committed {
+            transaction.commit().await.unwrap();
+        } else {
+            drop(transaction);
+        }
+        let statistics = engine.statistics().await.unwrap();
+        assert_eq!(statistics.published, published);
+        assert_eq!(statistics.expired, published / 2);
+        assert_eq!(statistics.dropped, published / 2);
+        let event = events.next().now_or_never();
+        assert_eq!(event.is_some(), is_committed);
+    }
 }
 
 #[tokio::test(start_paused = true)]
