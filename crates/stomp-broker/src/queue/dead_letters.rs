@@ -82,7 +82,8 @@ impl Queues {
             let bytes = message.reserved.bytes;
             let rejected = if state.reserve_or_evict(bytes, true, &mut deferred) {
                 queue.published.add(1);
-                state.push(message, &mut deferred);
+                // A queue of dead letters evicts the oldest with any overflow policy.
+                state.push_and_evict(message, true, &mut deferred);
                 None
             } else {
                 Some(message)

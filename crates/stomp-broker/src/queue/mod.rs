@@ -102,8 +102,7 @@ impl State {
     /// Reserves room for one more message. Returns false if the queue is full and its overflow policy does not make
     /// room.
     fn reserve(&mut self, bytes: usize, deferred: &mut Deferred) -> bool {
-        let can_evict = self.policy.overflow == QueueOverflow::DropOldest;
-        self.reserve_or_evict(bytes, can_evict, deferred)
+        self.reserve_or_evict(bytes, self.drops_oldest(), deferred)
     }
 
     /// Reserves room for one more message. With `can_evict`, also in a full queue that has waiting messages: the oldest
@@ -132,8 +131,20 @@ impl State {
         self.last_activity = Instant::now();
     }
 
-    /// Appends a message that has reserved room. While the queue is over its bounds, gives up the oldest message.
+    /// Returns true if the overflow policy of the queue is to evict the oldest messages.
+    fn drops_oldest(&self) -> bool {
+        self.policy.overflow == QueueOverflow::DropOldest
+    }
+
+    /// Appends a message, which has reserved room. If the queue is too full then, evicts the oldest messages by its
+    /// overflow policy.
     fn push(&mut self, message: QueuedMessage, deferred: &mut Deferred) {
+        self.push_and_evict(message, self.drops_oldest(), deferred);
+    }
+
+    /// Appends a message, which has reserved room. With `can_evict`, a queue that is too full then gives up its oldest
+    /// messages.
+    fn push_and_evict(&mut self, message: QueuedMessage, can_evict: bool, deferred: &mut Deferred) {
         self.reserved -= 1;
         self.reserved_bytes -= message.reserved.bytes;
         let position = self.next_position;
@@ -141,7 +152,7 @@ impl State {
         self.last_activity = Instant::now();
         self.backlog.insert(position, message);
         self.dispatcher.notify_one(None, &mut deferred.wakers);
-        while self.backlog.len() > 1 && self.is_over() {
+        while can_evict && self.backlog.len() > 1 && self.is_over() {
             let Some((_, oldest)) = self.backlog.take_first(|_| true) else {
                 return;
             };
@@ -150,12 +161,11 @@ impl State {
         }
     }
 
-    /// Returns true if published messages exceed the limits of a queue that drops the oldest. Reservations do not count:
-    /// they may never be published.
+    /// Returns true if published messages exceed the limits of the queue. Reservations do not count: they may never be
+    /// published.
     fn is_over(&self) -> bool {
-        self.policy.overflow == QueueOverflow::DropOldest
-            && (self.backlog.len() + self.unacknowledged > self.policy.max_messages
-                || self.bytes - self.reserved_bytes > self.policy.max_bytes)
+        self.backlog.len() + self.unacknowledged > self.policy.max_messages
+            || self.bytes - self.reserved_bytes > self.policy.max_bytes
     }
 
     /// Returns true if the queue has no room for this number of further messages and bytes. An empty queue is never
