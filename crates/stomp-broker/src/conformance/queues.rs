@@ -15,6 +15,7 @@ pub(super) const TESTS: &[Test<Run>] = tests! {
     "a queue keeps its messages in order until they are acknowledged", |it| it.queues => kept;
     "a message of a queue arrives as it was published", |it| it.queues => unchanged;
     "queues are separate from each other and from topics", |it| it.queues => separate;
+    "queues with the same segments are the same queue", |it| it.queues => equal_segments;
     "each message of a queue goes to exactly one consumer", |it| it.queues => competing;
     "a message that a consumer has goes to no other", |it| it.queues => held;
     "consumers that wait take turns", |it| it.queues => turns;
@@ -55,6 +56,15 @@ async fn unchanged(run: Run) -> Outcome {
         delivery.settle(settlement);
     }
     Ok(())
+}
+
+async fn equal_segments(run: Run) -> Outcome {
+    run.publish_all(&run.queue("q.a"), &["1", "2"]).await?;
+    let mut consumer = run.subscribe(&run.queue("q/a")).await?;
+    for text in ["1", "2"] {
+        consumer.expect_marked(text, false).await?;
+    }
+    consumer.expect_none().await
 }
 
 async fn separate(run: Run) -> Outcome {
