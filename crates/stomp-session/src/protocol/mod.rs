@@ -224,25 +224,34 @@ impl Protocol {
     /// Checks the length of a header that names a destination, a subscription or a transaction. These names are opaque,
     /// but the session stores them, so it limits their length.
     fn check_length(&self, name: &str, frame: &Frame) -> Result<(), ErrorReply> {
-        let max = self.config.max_destination_bytes;
-        match frame.headers.get(name).map(str::len) {
-            Some(length) if length > max => {
-                let text = format!(
-                    "The header {name} has {length} bytes, but at most {max} are allowed \
-                     (max_destination_bytes)."
-                );
-                Err(ErrorReply::new("too-large", text)
-                    .with_receipt_of(frame)
-                    .with_close_code(CloseCode::TooBig))
-            }
-            _ => Ok(()),
-        }
+        let value = frame.headers.get(name).unwrap_or_default();
+        self.check_value_length(name, value, frame)
     }
 
-    /// Parses the destination of a `SEND` or `SUBSCRIBE`. The result shares the text of the frame.
-    fn parse_destination(&self, frame: &Frame) -> Result<Destination, ClientError> {
-        let text = frame.headers.share(header::DESTINATION);
-        Ok(self.config.destinations.parse(text.unwrap_or_default())?)
+    /// Checks the length of a value that was already looked up, like [`check_length`](Protocol::check_length).
+    fn check_value_length(&self, name: &str, value: &str, frame: &Frame) -> Result<(), ErrorReply> {
+        let (length, max) = (value.len(), self.config.max_destination_bytes);
+        if length <= max {
+            return Ok(());
+        }
+        let text = format!(
+            "The header {name} has {length} bytes, but at most {max} are allowed (max_destination_bytes)."
+        );
+        Err(ErrorReply::new("too-large", text)
+            .with_receipt_of(frame)
+            .with_close_code(CloseCode::TooBig))
+    }
+
+    /// Looks up the destination of a `SEND` or `SUBSCRIBE`, and checks its length. The result shares the text of the
+    /// frame.
+    fn destination_of(&self, frame: &Frame) -> Result<ByteString, ErrorReply> {
+        let text = frame.headers.share(header::DESTINATION).unwrap_or_default();
+        self.check_value_length(header::DESTINATION, &text, frame)?;
+        Ok(text)
+    }
+
+    fn parse_destination(&self, text: ByteString) -> Result<Destination, ClientError> {
+        Ok(self.config.destinations.parse(text)?)
     }
 
     /// Sends a `RECEIPT` with this id, if the client asked for a receipt.

@@ -9,9 +9,9 @@ use stomp_frame::{Frame, header};
 impl Protocol {
     /// Handles `SEND`: calls the service, or holds the frame until its transaction ends.
     pub(super) fn send(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
-        self.check_length(header::DESTINATION, &frame)?;
+        let text = self.destination_of(&frame)?;
         let transaction = self.transaction_of(&frame)?;
-        let destination = match self.parse_destination(&frame) {
+        let destination = match self.parse_destination(text) {
             Ok(destination) => destination,
             Err(error) => {
                 if let Some(transaction) = transaction {

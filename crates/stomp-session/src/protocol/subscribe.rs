@@ -23,7 +23,7 @@ impl Protocol {
     /// STOMP 1.2, "SUBSCRIBE id Header": "Within the same connection, different subscriptions MUST use different
     /// subscription identifiers."
     pub(super) fn subscribe(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
-        self.check_length(header::DESTINATION, &frame)?;
+        let destination = self.destination_of(&frame)?;
         self.check_length(header::ID, &frame)?;
         let unacked = self
             .parse_ack_headers(&frame)
@@ -49,7 +49,7 @@ impl Protocol {
             return Err(ErrorReply::new("too-many-subscriptions", text).with_receipt_of(&frame));
         }
         let id = frame.headers.get(header::ID).map(copied);
-        let destination = match self.parse_destination(&frame) {
+        let destination = match self.parse_destination(destination) {
             Ok(destination) => destination,
             Err(error) => {
                 // The client may unsubscribe from it, like from any subscription that was refused.
