@@ -36,9 +36,10 @@ pub struct QueueSettings {
     /// The queue for dead letters, as `/queue/NAME`. If it is full, dead letters replace its oldest messages. Default:
     /// `/queue/dead-letters`.
     ///
-    /// If this setting is `None`, messages that are given up are dropped. They are also dropped if they are already
-    /// dead letters, or come from a temporary queue or from the dead-letter queue itself. A dead letter never
-    /// expires, and loses the header `expires`.
+    /// With `None`, messages that would become dead letters are dropped. So are those that are dead letters already, that
+    /// come from a temporary queue or from any queue that the config names as a dead-letter queue, or for which the
+    /// dead-letter queue has no room. Expired messages do not become dead letters. A dead letter never expires, and
+    /// loses the header `expires`.
     pub dead_letter_queue: Option<String>,
     /// The lifetime of a message in the queue, unless the message has its own time of
     /// [expiry](crate::Publication::expires). Default: `None`, unlimited.

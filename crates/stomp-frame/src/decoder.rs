@@ -238,7 +238,7 @@ impl Decoder {
         Ok(nul.map(|nul| (body, nul)))
     }
 
-    /// Stops decoding permanently. Adds the receipt that the frame requests to the error, if it is known.
+    /// Stops decoding permanently. Returns the error, with the value of the frame's `receipt` header if that can be read.
     fn fail(&mut self, mut error: DecodeError) -> DecodeError {
         if !matches!(self.state, State::Failed(_)) {
             let version = if self.state.is_unescaped() {

@@ -260,6 +260,7 @@ pub(crate) type Entries = SmallVec<[Entry; 8]>;
 pub(crate) struct Entry {
     start: u32,
     colon: u32,
+    /// The position after the header's last byte. The header's EOL begins there, unless the header was unescaped.
     end: u32,
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn covers_other_routes(pattern: &str) -> ClientError {
     )
 }
 
-/// The error for a request from which a handler's arguments cannot be extracted.
+/// The error `bad-request`: the request lacks something that its handler needs, or it cannot be parsed.
 pub(crate) fn bad_request(text: &str) -> ClientError {
     let text = Excerpt::new(text, MAX_TEXT_CHARS);
     ClientError::new("bad-request", text.to_string())

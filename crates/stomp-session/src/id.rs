@@ -48,7 +48,8 @@ pub struct ParseSessionIdError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SubscriptionKey(pub(crate) u64);
 
-/// Identifier of a stream of a subscription. The stream with which the service answered `SUBSCRIBE` has none.
+/// Identifies a stream that was attached to a subscription later, so that it can be removed alone. The stream that the
+/// service returned for `SUBSCRIBE` has no id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StreamId(u64);
 

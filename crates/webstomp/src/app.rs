@@ -153,20 +153,21 @@ impl<S: Clone + Send + 'static> App<S> {
     /// The broker's [rules](stomp_broker::Rules) decide who may send and subscribe. They count as the
     /// [policy](Router::policy) of its routes.
     ///
-    /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::destination_syntax()), whatever
-    /// [`Config::destinations`](stomp_session::Config::destinations) says about the same prefixes. Another syntax for a
-    /// longer prefix, or in a router that is merged later, applies to the app's own routes, but the broker refuses the
-    /// destinations about which it differs with `bad-destination`. An app's own route there gets all
-    /// spellings of a destination: a route for `/topic/rooms/{room}` gets `/topic/rooms.lobby` too. A subscription to a
-    /// pattern that covers destinations of an own `subscribe` route is refused, see
-    /// [`Router`](Router#subscriptions-to-patterns).
+    /// Sessions parse destinations below these prefixes by the [broker's syntax](stomp_broker::destination_syntax()),
+    /// whatever [`Config::destinations`](stomp_session::Config::destinations) says about the same prefixes. If a longer
+    /// prefix, or a router merged later, sets another syntax, the app's own routes use that one. The broker answers
+    /// `bad-destination` for destinations that the two syntaxes read differently.
+    ///
+    /// An app's own route under a broker prefix gets every spelling of its destinations: a route for
+    /// `/topic/rooms/{room}` gets `/topic/rooms.lobby` too. If a pattern covers destinations of such a `subscribe` route,
+    /// a subscription to the pattern is refused: see [`Router`](Router#subscriptions-to-patterns).
     ///
     /// ```
     /// use webstomp::{App, broker::Broker};
     ///
     /// # fn main() -> Result<(), webstomp::BoxError> {
     /// let broker = Broker::new(Default::default())?;
-    /// // By default, clients subscribe to topics. Only the application sends, from anywhere.
+    /// // By default, clients may only subscribe to topics; the application publishes, from any task.
     /// let app: App = App::new().broker(&broker);
     /// # let _ = async {
     /// broker.publish("/topic/news", "It works.").await?;

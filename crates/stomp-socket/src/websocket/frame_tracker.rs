@@ -80,7 +80,7 @@ impl FrameTracker {
         self.ready += 1;
     }
 
-    /// Records that a message was read from the context.
+    /// Records that a message or control frame was read from the tungstenite context.
     pub(super) fn message_read(&mut self) {
         self.ready = self.ready.saturating_sub(1);
     }
