@@ -1,4 +1,4 @@
-//! What services add to the staging area of a transaction.
+//! Tests of the staging area of a transaction: effects, slots and futures that services add.
 
 use crate::support::*;
 use std::{
