@@ -32,12 +32,12 @@ use tower::Layer;
 /// same for all its spellings. Where the session's syntax makes `/topic/a.b` a spelling of `/topic/a/b`, a route for
 /// `/topic/a/{*rest}` gets both, with the value `b`.
 ///
-/// Where several patterns match, literal text takes precedence over parameters, whatever the order in which the routes
-/// were added. The pattern `{*all}` matches every destination that no other pattern matches.
+/// If several patterns match, literal text takes precedence over parameters. The order in which the routes were added
+/// does not matter. The pattern `{*all}` matches every destination that no other pattern matches.
 ///
 /// # Subscriptions to patterns
 ///
-/// Where the session's syntax has wildcards, one `SUBSCRIBE` can match many destinations, like `/topic/*`. It reaches
+/// If the session's syntax has wildcards, one `SUBSCRIBE` can match many destinations, like `/topic/*`. It reaches
 /// the route that matches its text only if that route is responsible for all these destinations: it matches all of
 /// them, and no other route for `SUBSCRIBE` matches any of them. A route that is nothing but a catch-all (`{*all}`)
 /// does not count as another route. Otherwise the client gets the error `forbidden`, because the other route's policies
