@@ -77,7 +77,7 @@ fn decoding_a_frame_without_headers_costs_no_allocation() {
     assert_eq!(session.decode(vec![part_of_a_buffer("\n")], 0), 0);
 }
 
-/// When a buffer that is not shared yet is sliced for the first time, `Bytes` allocates a reference count.
+/// The first slice of a buffer that is not shared yet makes `Bytes` allocate a reference count.
 #[test]
 fn decoding_from_an_unshared_buffer_costs_one_more_allocation() {
     let unshared = || Bytes::from(send(3).into_bytes().into_boxed_slice());
