@@ -65,8 +65,8 @@
 //! | `slow-consumer` | the peer does not take its messages fast enough |
 //! | `credentials-expired` | see [`Session::expires_at`] |
 //!
-//! Errors of the application have the codes of its own [`ClientError`]s, or one of these. [`Config::app_errors`] decides
-//! if they close the connection.
+//! Errors of the application have the codes of its own [`ClientError`]s, or one of these. [`Config::app_errors`] and
+//! [`ClientError::with_close`] decide if they close the connection.
 //!
 //! | code | cause |
 //! |---|---|
@@ -74,6 +74,7 @@
 //! | `timeout` | the service, or the futures of a transaction, have not completed within [`Config::handler_timeout`] |
 //! | `engine-unavailable` | a future of [`Staging::on_commit`] has failed with an error that is not a [`ClientError`]: it is unknown if the transaction took effect |
 //! | `overloaded` | the service was not ready within [`Config::handler_timeout`]; always closes the connection |
+//! | `not-subscribed` | the service sent a message to the client, which has no subscription to its destination: [`NotSubscribed`] |
 //! | `internal-error` | any other error of the service |
 //!
 //! # Overview
@@ -93,6 +94,7 @@
 #![forbid(unsafe_code)]
 
 mod catch_drop;
+mod client_error;
 mod command_queue;
 mod config;
 mod connection;

@@ -5,9 +5,9 @@ mod syntax;
 
 pub use syntax::{DestinationSyntax, PrefixSyntax};
 
+use crate::client_error::ClientError;
 use bytestring::ByteString;
 use std::{
-    borrow::Cow,
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
@@ -303,33 +303,28 @@ impl From<Destination> for ByteString {
 /// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("The {name} {excerpt:?} {reason}.")]
-pub struct InvalidDestination {
-    /// The noun for the invalid text: "destination", "segment" or "prefix segment".
-    name: &'static str,
-    excerpt: Box<str>,
-    /// The end of the sentence "The NAME EXCERPT …", without the full stop.
-    reason: Cow<'static, str>,
-}
+#[error("{}", .0.text())]
+pub struct InvalidDestination(
+    /// The source, so that a client sees it also behind errors that hide this type.
+    #[source]
+    ClientError,
+);
 
 impl InvalidDestination {
-    /// Creates an error that quotes at most [`MAX_EXCERPT`] characters of `text`, because it is logged and sent to the
-    /// client.
-    fn new(
-        name: &'static str,
-        text: &str,
-        reason: impl Into<Cow<'static, str>>,
-    ) -> InvalidDestination {
-        let cut = text.char_indices().nth(MAX_EXCERPT);
-        let excerpt = match cut.and_then(|(end, _)| text.get(..end)) {
-            Some(start) => format!("{start}…").into(),
-            None => text.into(),
+    /// Creates the error "The `name` `text` `reason`.". `name` is "destination", "segment" or "prefix segment". The
+    /// error quotes at most [`MAX_EXCERPT`] characters of `text`, because it is logged and sent to the client.
+    fn new(name: &'static str, text: &str, reason: &str) -> InvalidDestination {
+        let end = text.char_indices().nth(MAX_EXCERPT);
+        let text = match end.and_then(|(end, _)| text.get(..end)) {
+            Some(start) => &format!("{start}…"),
+            None => text,
         };
-        InvalidDestination {
-            name,
-            excerpt,
-            reason: reason.into(),
-        }
+        let text = format!("The {name} {text:?} {reason}.");
+        InvalidDestination(ClientError::new("bad-destination", text))
+    }
+
+    pub(crate) fn into_client_error(self) -> ClientError {
+        self.0
     }
 }
 

@@ -85,7 +85,7 @@ impl DestinationSyntax {
     /// text is checked too, because a longer prefix may apply to it.
     pub fn parse(&self, text: impl Into<ByteString>) -> Result<Destination, InvalidDestination> {
         let text = text.into();
-        let invalid = |reason| InvalidDestination::new("destination", &text, reason);
+        let invalid = |reason: Cow<'_, str>| InvalidDestination::new("destination", &text, &reason);
         let (mut kind, rewritten) = self.read(&text).map_err(invalid)?;
         if let Some(canonical) = &rewritten {
             // Below a dotted prefix `/a/`, the text `/a/b.c` is another spelling of `/a/b/c`, for which there may be a

@@ -17,6 +17,8 @@ pub(super) struct ErrorReply {
     /// Supported versions, if the peer supports none of them.
     versions: Option<&'static str>,
     close_code: CloseCode,
+    /// True if the error closes the connection in any case.
+    closes: bool,
 }
 
 impl ErrorReply {
@@ -77,10 +79,17 @@ impl ErrorReply {
         self.close_code
     }
 
+    /// Returns true if the application wants this error to close the connection.
+    pub(super) fn closes(&self) -> bool {
+        self.closes
+    }
+
     pub(super) fn into_frame(self) -> Frame {
+        let (content_type, body) = self.error.body();
         let mut frame = Frame::new(Command::Error)
             .with_header(header::MESSAGE, self.error.code())
-            .with_header(header::CONTENT_TYPE, "text/plain");
+            .with_header(header::CONTENT_TYPE, content_type)
+            .with_body(body);
         for (name, value) in [
             (header::RECEIPT_ID, &self.receipt),
             (header::SUBSCRIPTION, &self.subscription),
@@ -92,7 +101,9 @@ impl ErrorReply {
         if let Some(versions) = self.versions {
             frame.headers.append(header::VERSION, versions);
         }
-        frame.with_body(self.error.text().to_owned())
+        // After the headers of the session: receivers use only the first of repeated headers.
+        frame.headers.extend(self.error.headers());
+        frame
     }
 }
 
@@ -100,11 +111,12 @@ impl From<ClientError> for ErrorReply {
     /// Creates a reply with an error of the application.
     fn from(error: ClientError) -> ErrorReply {
         ErrorReply {
+            close_code: error.close().unwrap_or(CloseCode::Policy),
+            closes: error.close().is_some(),
             error,
             receipt: None,
             subscription: None,
             versions: None,
-            close_code: CloseCode::Policy,
         }
     }
 }

@@ -104,10 +104,10 @@ impl Application {
             }
             ["deliver", text, ref options @ ..] => return self.deliver(text, options),
             ["end"] => drop(self.queues.pop().ok_or(NO_QUEUE)?),
-            ["fail", code] => {
+            ["fail", code, ref close @ ..] => {
                 let (_, queue) = self.queues.last().ok_or(NO_QUEUE)?;
                 queue
-                    .send(Err(error(code).into()))
+                    .send(Err(error(code, close).into()))
                     .map_err(|_| "the session has dropped the queue")?;
             }
             ["commit", name, ref outcome @ ..] => return self.end_commit(name, outcome),
@@ -136,7 +136,7 @@ impl Application {
                 return check(sent.is_err(), || "a subscription exists".into());
             }
             ["connected"] => self.session.connected([("server", "early")]),
-            ["error", code] => self.session.error(error(code)),
+            ["error", code, ref close @ ..] => self.session.error(error(code, close)),
             ["expires", after] => {
                 let seconds = after
                     .strip_prefix('+')
@@ -199,7 +199,7 @@ impl Application {
         let answer = match *answer {
             [] | ["ok"] => Ok(Response::Done),
             ["ok", ref headers @ ..] => Ok(Response::Connected(connected(headers))),
-            ["err", code] => Err(error(code).into()),
+            ["err", code, ref close @ ..] => Err(error(code, close).into()),
             ["fail"] => Err("secret: a database is gone".into()),
             ["wait"] => {
                 self.waiting = Some((request, sender));
@@ -259,7 +259,7 @@ impl Application {
         let (_, end) = self.commits.remove(place.ok_or("no such commit")?);
         let result = match *outcome {
             ["ok"] => Ok(()),
-            ["err", code] => Err(error(code).into()),
+            ["err", code, ref close @ ..] => Err(error(code, close).into()),
             ["fail"] => Err("secret: a database is gone".into()),
             ["vanish"] => return Ok(()),
             _ => return Err("unknown outcome".into()),
@@ -354,8 +354,14 @@ fn check(holds: bool, reason: impl FnOnce() -> String) -> Outcome {
     if holds { Ok(()) } else { Err(reason()) }
 }
 
-fn error(code: &str) -> ClientError {
-    ClientError::new(code.to_owned(), "Refused.")
+/// The error of a step. `options` is `close`, or nothing.
+fn error(code: &str, options: &[&str]) -> ClientError {
+    let error = ClientError::new(code.to_owned(), "Refused.");
+    match options {
+        [] => error,
+        ["close"] => error.with_close(CloseCode::Internal),
+        unknown => panic!("unknown options {unknown:?}"),
+    }
 }
 
 fn headers(words: &[&str]) -> Headers {
