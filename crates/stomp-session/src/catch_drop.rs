@@ -11,6 +11,10 @@ impl<T> CatchDrop<T> {
         CatchDrop(Some(value))
     }
 
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
         self.0.as_mut()
     }

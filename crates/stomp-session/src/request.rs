@@ -1,10 +1,16 @@
 //! A request of a peer, which a service handles.
 
 use crate::{
-    destination::Destination, disconnect_reason::DisconnectReason, params::Params,
-    principal::Principal, protocol::call::RequestParts, session::Session, staging::Staging,
+    destination::{Destination, InvalidDestination},
+    disconnect_reason::DisconnectReason,
+    params::Params,
+    principal::Principal,
+    protocol::call::RequestParts,
+    session::Session,
+    staging::Staging,
 };
 use bytes::Bytes;
+use bytestring::ByteString;
 use http::Extensions;
 use stomp_frame::{Command, Frame, Headers, header};
 use stomp_socket::Peer;
@@ -16,6 +22,20 @@ use stomp_socket::Peer;
 /// one before; the `SEND`s of a transaction arrive with its `COMMIT`. Every session that was connected ends with one
 /// `DISCONNECT` request, even if the peer sent no such frame; see [`Request::reason`]. There is none if the service was
 /// not ready in time, or if the connection is dropped.
+///
+/// A layer can rewrite a request before the services inside it see it:
+///
+/// ```
+/// use stomp_session::{InvalidDestination, Request};
+///
+/// fn move_to_archive(mut request: Request) -> Result<Request, InvalidDestination> {
+///     let name = request.destination().as_str().to_owned();
+///     request.headers_mut().insert("original", &name);
+///     let archive = request.parse_destination(format!("/archive{name}"))?;
+///     let body = request.body().to_ascii_lowercase();
+///     Ok(request.with_destination(archive).with_body(body))
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Request {
     frame: Frame,
@@ -44,11 +64,14 @@ impl Request {
         Request::from_parts(parts, Session::detached())
     }
 
-    /// Replaces the destination, but not the header `destination`.
+    /// Replaces the destination, and the header `destination`.
     ///
-    /// This is for tests, and for layers that redirect requests. It removes the [parameters](Request::params), which
-    /// belong to the destination that a router has seen, so that the routes inside the layer find the route of the new
+    /// This is for tests, and for layers that redirect requests; see
+    /// [`parse_destination`](Request::parse_destination). It removes the [parameters](Request::params), which belong to
+    /// the destination that a router has seen, so that the routes inside the layer find the route of the new
     /// destination. A layer inside a route does not change the route.
+    ///
+    /// The subscription of a `SUBSCRIBE` keeps its destination, which its messages name.
     ///
     /// ```
     /// use stomp_frame::{Command, Frame};
@@ -62,8 +85,17 @@ impl Request {
     /// ```
     #[must_use]
     pub fn with_destination(mut self, destination: Destination) -> Request {
+        self.set_destination_header(destination.as_str());
         self.destination = destination;
-        self.params = Params::default();
+        self.set_params(Params::default());
+        self
+    }
+
+    /// Replaces the body. The headers stay, except for `content-length`, which is removed.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Request {
+        self.frame.body = body.into();
+        self.frame.headers.remove(header::CONTENT_LENGTH);
         self
     }
 
@@ -92,6 +124,38 @@ impl Request {
         }
     }
 
+    fn set_destination_header(&mut self, text: &str) {
+        let headers = &mut self.frame.headers;
+        if headers.get(header::DESTINATION) != Some(text) {
+            headers.insert(header::DESTINATION, text);
+        }
+    }
+
+    /// Parses a destination by the syntax of the session, [`Config::destinations`](crate::Config::destinations).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the syntax does not allow the text.
+    pub fn parse_destination(
+        &self,
+        text: impl Into<ByteString>,
+    ) -> Result<Destination, InvalidDestination> {
+        self.session.shared().destinations().parse(text)
+    }
+
+    /// Turns the request into its frame, as layers have changed it. The header `destination` is the text of
+    /// [`Request::destination`]. There is no `content-length`, which encoders add.
+    #[must_use]
+    pub fn into_frame(mut self) -> Frame {
+        self.frame.headers.remove(header::CONTENT_LENGTH);
+        // `headers_mut` may have changed it.
+        if self.frame.headers.contains(header::DESTINATION) {
+            let destination = self.destination.clone();
+            self.set_destination_header(destination.as_str());
+        }
+        self.frame
+    }
+
     /// The command of the frame.
     #[must_use]
     pub fn command(&self) -> Command {
@@ -111,6 +175,15 @@ impl Request {
     #[must_use]
     pub fn headers(&self) -> &Headers {
         &self.frame.headers
+    }
+
+    /// Mutable access to the headers, for layers that change them for the services inside them.
+    ///
+    /// The session has read its own headers before: a change of `destination`, `receipt`, `transaction`, `id` or `ack`
+    /// has no effect on the destination, the receipt, the transaction or the subscription. For the destination, see
+    /// [`with_destination`](Request::with_destination).
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.frame.headers
     }
 
     /// The body of the frame.
@@ -157,6 +230,7 @@ impl Request {
 
     /// Sets the result of routing.
     pub fn set_params(&mut self, params: Params) {
+        self.session.shared().set_route(params.pattern());
         self.params = params;
     }
 

@@ -8,6 +8,7 @@ use crate::{
     id::{SessionId, StreamId},
     mailbox::config::MailboxConfig,
     message::IntoMessage,
+    params::Pattern,
     principal::Principal,
     response::{Connected, MessageStream},
 };
@@ -212,6 +213,8 @@ pub(crate) struct Shared {
     peer: Arc<Peer>,
     principal: OnceLock<Principal>,
     values: Mutex<Extensions>,
+    /// Pattern of the route of the current request, for the log.
+    route: Mutex<Option<Arc<Pattern>>>,
     mailbox: MailboxConfig,
     destinations: DestinationSyntax,
     commands: Mutex<CommandQueue>,
@@ -236,6 +239,7 @@ impl Shared {
             peer,
             principal: OnceLock::new(),
             values: Mutex::default(),
+            route: Mutex::default(),
             mailbox,
             destinations,
             commands: Mutex::new(CommandQueue::new(is_closed)),
@@ -259,6 +263,25 @@ impl Shared {
     pub(crate) fn clear_values(&self) {
         let values = std::mem::take(&mut *self.values());
         drop(values);
+    }
+
+    /// Sets the pattern of the route of the current request. Sessions often send to one route several times in a row.
+    pub(crate) fn set_route(&self, route: Option<&Arc<Pattern>>) {
+        let mut current = self.route.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().map(Arc::as_ptr) != route.map(Arc::as_ptr) {
+            *current = route.cloned();
+        }
+    }
+
+    /// The pattern of the route of the current request, if a router has found one.
+    pub(crate) fn route(&self) -> Option<Arc<Pattern>> {
+        let route = self.route.lock();
+        route.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The syntax of destinations.
+    pub(crate) fn destinations(&self) -> &DestinationSyntax {
+        &self.destinations
     }
 
     /// Returns true if commands were pushed since [`Shared::reset_has_commands`].

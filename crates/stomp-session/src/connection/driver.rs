@@ -3,11 +3,13 @@
 //! [`Run`](super::Run) polls the driver and calls the service; the driver does everything else.
 
 use super::{
+    catch_panic,
     inbox::{Inbox, InboxItem},
     pending_subscription::PendingSubscription,
     streams::Streams,
 };
 use crate::{
+    catch_drop::CatchDrop,
     command_queue::SessionCommand,
     config::Config,
     error::{BoxError, ClientError, PartlyCommitted, RequestsDropped},
@@ -21,7 +23,6 @@ use crate::{
 use futures_util::Sink;
 use std::{
     collections::VecDeque,
-    error::Error,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -29,6 +30,7 @@ use std::{
 };
 use stomp_frame::{Command, Frame, Version, header};
 use stomp_socket::{CloseCode, End, Inbound, Socket};
+use tracing::Span;
 
 pub(super) struct Driver {
     pub(super) config: Arc<Config>,
@@ -239,9 +241,10 @@ impl Driver {
                     .handle_answer(Err(ClientError::internal()), self.now);
             }
             Err(error) => {
-                let shown = self.map_error(&*error);
+                let are_requests_dropped = error.is::<RequestsDropped>();
+                let shown = self.map_error(error, &self.request_span(command));
                 self.protocol.handle_answer(Err(shown), self.now);
-                if error.is::<RequestsDropped>() {
+                if are_requests_dropped {
                     self.protocol.handle_close(CloseCode::Away, self.now);
                 }
             }
@@ -260,7 +263,8 @@ impl Driver {
                 tracing::error!(%error, "a commit failed");
                 return ClientError::engine_unavailable();
             }
-            let shown = self.map_error(&*error);
+            let span = self.request_span(Some(Command::Commit));
+            let shown = self.map_error(error, &span);
             if shown == ClientError::internal() {
                 ClientError::engine_unavailable()
             } else {
@@ -270,11 +274,45 @@ impl Driver {
         self.protocol.handle_committed(result, self.now);
     }
 
-    pub(super) fn map_error(&self, error: &(dyn Error + 'static)) -> ClientError {
-        match &self.config.error_mapper {
-            Some(mapper) => mapper.map(error),
-            None => ClientError::from_error(error),
-        }
+    /// Maps an error of the application in the span that names its cause in the log. A panic of the mapper, or of the
+    /// error's own code, becomes `internal-error`.
+    pub(super) fn map_error(&self, error: BoxError, span: &Span) -> ClientError {
+        let error = CatchDrop::new(error);
+        let map = || match (error.get(), &self.config.error_mapper) {
+            (Some(error), Some(mapper)) => mapper.map(&**error),
+            (Some(error), None) => ClientError::from_error(&**error),
+            (None, _) => ClientError::internal(),
+        };
+        span.in_scope(|| catch_panic(map))
+            .unwrap_or_else(|_| ClientError::internal())
+    }
+
+    /// The span for the log of a request that fails: the session, the command, and the pattern of the route.
+    fn request_span(&self, command: Option<Command>) -> Span {
+        let route = self.session.shared().route();
+        tracing::error_span!(
+            "request",
+            session = %self.session.id(),
+            command = command.map(Command::as_str),
+            route = route.as_ref().map(|route| &**route.text()),
+        )
+    }
+
+    /// The span for the log of a stream that fails: the session, and the destination of the subscription.
+    pub(super) fn stream_span(&self, subscription: SubscriptionKey) -> Span {
+        tracing::error_span!(
+            "stream",
+            session = %self.session.id(),
+            destination = self.protocol.destination(subscription),
+        )
+    }
+
+    /// Logs that the call of the service was dropped, because it took too long.
+    pub(super) fn log_timeout(&self) {
+        let timeout = self.config.handler_timeout;
+        self.request_span(None).in_scope(|| {
+            tracing::warn!(?timeout, "a handler took too long, and was dropped");
+        });
     }
 
     /// Carries out an output of the protocol that concerns the socket, the handles or the streams.

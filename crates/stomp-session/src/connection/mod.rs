@@ -207,6 +207,7 @@ where
                     self.as_mut().poll_commit(cx);
                 }
                 Output::Call(CallOutput::Cancel) => {
+                    this.driver.log_timeout();
                     *this.request = None;
                     *this.commit = None;
                     let _ = catch_panic(|| this.call.set(None));

@@ -155,7 +155,7 @@ impl Driver {
                     self.protocol.handle_slow_consumer(self.now);
                 }
                 Some(StreamEvent::Failed(subscription, error)) => {
-                    let shown = self.map_error(&*error);
+                    let shown = self.map_error(error, &self.stream_span(subscription));
                     self.protocol
                         .handle_stream_error(subscription, shown, self.now);
                 }

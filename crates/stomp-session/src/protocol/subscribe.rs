@@ -150,6 +150,12 @@ impl Protocol {
         Ok(SubscriptionUnacked::new(mode, max_deliveries))
     }
 
+    /// The destination of a subscription, as the peer spelled it.
+    pub(crate) fn destination(&self, subscription: SubscriptionKey) -> Option<&str> {
+        let subscription = self.subscriptions.get(subscription)?;
+        Some(subscription.destination.as_str())
+    }
+
     /// Returns true if the peer has to acknowledge the messages of this subscription.
     pub(crate) fn needs_ack(&self, subscription: SubscriptionKey) -> bool {
         self.subscriptions

@@ -11,6 +11,7 @@
 
 mod closing;
 mod deliveries;
+mod errors;
 mod messages;
 mod registry;
 mod requests;

@@ -149,3 +149,32 @@ async fn the_values_of_a_session_are_dropped_when_it_ends() {
     finished(connection).await;
     assert_eq!(Arc::strong_count(&kept), 1);
 }
+
+#[test]
+fn a_request_can_be_rewritten_and_turned_into_its_frame() {
+    let frame = send("/old", "body")
+        .with_header("content-length", "4")
+        .with_header("receipt", "1");
+    let mut request = Request::new(frame);
+    assert_eq!(request.destination().as_str(), "/old");
+    request.headers_mut().append("unit", "kg");
+    request.headers_mut().insert("destination", "/forged");
+    assert_eq!(request.destination().as_str(), "/old");
+
+    let new = request.parse_destination("/new").unwrap();
+    let request = request.with_destination(new).with_body("another body");
+    assert_eq!(request.destination().as_str(), "/new");
+    assert_eq!(request.headers().get("destination"), Some("/new"));
+    assert_eq!(request.headers().get("receipt"), Some("1"));
+
+    let mut forged = request;
+    forged.headers_mut().insert("destination", "/forged");
+    let frame = forged.into_frame();
+    assert_eq!(frame.body, "another body");
+    let headers: Vec<_> = frame.headers.iter().collect();
+    assert_eq!(
+        headers,
+        [("destination", "/new"), ("receipt", "1"), ("unit", "kg")]
+    );
+    assert!(frame.to_bytes(Version::V1_2).is_ok());
+}
