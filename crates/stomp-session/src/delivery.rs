@@ -107,6 +107,24 @@ impl Delivery {
         self
     }
 
+    /// Replaces the message by the result of a function. The outcome, the gap and the mark of a redelivery stay: what
+    /// happens to the new message settles the delivery.
+    ///
+    /// ```
+    /// use stomp_session::{Delivery, Gap, Message};
+    ///
+    /// let delivery = Delivery::new(Message::new("5")).with_gap(Gap::Dropped(2));
+    /// let delivery = delivery.map_message(|message| message.with_header("unit", "kg"));
+    /// assert_eq!(delivery.headers().get("unit"), Some("kg"));
+    /// assert_eq!(delivery.gap(), Some(Gap::Dropped(2)));
+    /// ```
+    pub fn map_message(self, change: impl FnOnce(Message) -> Message) -> Delivery {
+        Delivery {
+            message: change(self.message),
+            ..self
+        }
+    }
+
     /// Calls the callback with this outcome. Consumers other than sessions use this method.
     pub fn settle(self, settlement: Settlement) {
         self.on_settled.call(settlement);

@@ -94,6 +94,13 @@ impl Message {
         Message::with_new_id(key, destination, headers, body)
     }
 
+    /// Replaces the body. The headers stay.
+    #[must_use]
+    pub fn with_body(self, body: impl Into<Bytes>) -> Message {
+        let (key, destination, headers, _) = self.into_parts();
+        Message::with_new_id(key, destination, headers, body.into())
+    }
+
     /// Sets the key, which names the thing that the message is about. Of several queued messages with the same key,
     /// [`Overflow::Conflate`](crate::Overflow::Conflate) keeps the latest one only. The key is not sent.
     #[must_use]

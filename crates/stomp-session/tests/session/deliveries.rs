@@ -8,7 +8,7 @@ use std::{
 };
 use stomp_frame::Version;
 use stomp_session::{
-    BoxError, CloseCode, Config, Delivery, Mailbox, MailboxConfig, Message, Request, Response,
+    BoxError, CloseCode, Config, Delivery, Gap, Mailbox, MailboxConfig, Message, Request, Response,
     Session, Settlement,
 };
 use stomp_testing::{Client, soon};
@@ -31,6 +31,38 @@ fn a_delivery_can_be_settled_without_a_session() {
         *settled.lock().unwrap(),
         [Settlement::Nacked, Settlement::Unsent, Settlement::Acked]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_whose_message_was_changed_keeps_its_gap_and_its_outcome() {
+    let settled = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&settled);
+    let deliver = move |_: &str| {
+        let log = Arc::clone(&log);
+        let delivery = Delivery::new(Message::new("7").with_header("unit", "kg"))
+            .with_redelivered()
+            .with_gap(Gap::Dropped(3))
+            .on_settled(move |settlement| log.lock().unwrap().push(settlement))
+            .map_message(|message| message.with_body("seven"));
+        stream::iter([Ok(delivery)])
+            .chain(stream::pending())
+            .boxed()
+    };
+    let (_session, mut client, _) = start(Config::default(), streaming(deliver)).await;
+    client.send(subscribe_with_ack("0", "/a", "client")).await;
+    let message = client.expect(Command::Message).await;
+    assert_eq!(message.body, "seven");
+    for (name, value) in [
+        ("unit", "kg"),
+        ("redelivered", "true"),
+        ("dropped-messages", "3"),
+    ] {
+        assert_eq!(message.headers.get(name), Some(value), "{name}");
+    }
+    assert!(settled.lock().unwrap().is_empty());
+    client.send(nack(&message)).await;
+    client.receipt(send("/sink", "")).await;
+    assert_eq!(*settled.lock().unwrap(), [Settlement::Nacked]);
 }
 
 /// Offers six deliveries to a client, which acknowledges the first `acks` and receives three more. Returns the
