@@ -1,8 +1,8 @@
-//! The errors with which the router itself rejects requests.
+//! The errors with which the router itself rejects requests, and the error of an argument that is not available.
 
-use std::fmt;
+use std::{any::type_name, borrow::Cow, fmt};
 use stomp_frame::Command;
-use stomp_session::ClientError;
+use stomp_session::{BoxError, ClientError};
 
 /// Maximum number of characters of a destination that an error quotes.
 const MAX_DESTINATION_CHARS: usize = 64;
@@ -38,13 +38,34 @@ pub(crate) fn login_required() -> ClientError {
     ClientError::new("login-required", "This request requires a login.")
 }
 
-/// The error for an argument whose value the application has not provided.
-///
-/// The client cannot correct this bug of the application. It gets `internal-error`, and the log names the argument and
-/// the reason.
-pub(crate) fn missing_argument(argument: &str, reason: &str) -> ClientError {
-    tracing::error!("A handler's argument `{argument}` is not available: {reason}.");
-    ClientError::internal()
+/// Error: an argument of a handler cannot be taken from any request to its route. It is a mistake of the application,
+/// which the client cannot correct, so the client gets `internal-error`.
+#[derive(Debug, thiserror::Error)]
+#[error("the argument `{argument}` of the handler `{handler}` is not available: {reason}")]
+pub(crate) struct UnavailableArgument {
+    argument: &'static str,
+    /// Set when the error reaches the handler: an argument does not know for which handler it is taken.
+    handler: &'static str,
+    reason: Cow<'static, str>,
+}
+
+impl UnavailableArgument {
+    /// Creates the error for an argument of the type `T`.
+    pub(crate) fn new<T>(reason: impl Into<Cow<'static, str>>) -> UnavailableArgument {
+        UnavailableArgument {
+            argument: type_name::<T>(),
+            handler: "",
+            reason: reason.into(),
+        }
+    }
+
+    /// Names the handler `F` in an error of its arguments.
+    pub(crate) fn name_handler<F>(mut error: BoxError) -> BoxError {
+        if let Some(unavailable) = error.downcast_mut::<UnavailableArgument>() {
+            unavailable.handler = type_name::<F>();
+        }
+        error
+    }
 }
 
 /// The beginning of a text that a client has sent. It has a limited number of characters, and control characters are

@@ -1,16 +1,20 @@
 //! Handlers: async functions that can be used as routes.
 
 use crate::{
-    FromRequest,
+    FromRequest, FromRequestParts,
+    client_errors::UnavailableArgument,
     into_response::ResponseConverter,
     route::{Endpoint, Route, RouteService},
 };
-use futures_util::future::{BoxFuture, ready};
-use std::marker::PhantomData;
-use stomp_session::{BoxError, ClientError, Request, Response};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
+use std::{marker::PhantomData, sync::Arc};
+use stomp_session::{BoxError, Request, Response};
 use tower::Layer;
 
-/// An async function of up to eight arguments, each of which is [`FromRequest`].
+/// An async function of up to eight arguments, each of which is [`FromRequestParts`]. The last one may be [`FromRequest`].
 ///
 /// ```
 /// use stomp_router::{Json, Path, Router, State};
@@ -23,14 +27,24 @@ use tower::Layer;
 /// let router: Router = Router::new().send("/items/{id}", add).with_state(3);
 /// ```
 ///
-/// If the compiler reports that a function has no method `layer`, one of the arguments does not implement `FromRequest`.
-/// Pass the function to a route without a layer to get a better error message.
+/// If the compiler reports that a function has no method `layer`, one of the arguments is not `FromRequestParts`. Pass
+/// the function to a route without a layer to get a better error message. To find the argument, check one at a time:
+///
+/// ```
+/// use stomp_router::{FromRequestParts, Json};
+///
+/// fn check<T: FromRequestParts<()>>() {}
+/// check::<Json<u32>>();
+/// ```
+///
+/// If all arguments pass, the function's future is not `Send`: it holds an `Rc` or a lock across an `.await`.
 ///
 /// `A` is the tuple of the arguments and `S` the router's state. Both are inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
-    note = "a handler is an `async fn` of up to 8 arguments that all implement `FromRequest` and are `'static`, \
-            and its future is `Send`",
+    note = "a handler is an `async fn` of up to 8 arguments that all implement `FromRequestParts` and are \
+            `Send + 'static`, and its future is `Send`",
+    note = "only the last argument can be a `Request`, or another type that implements `FromRequest`",
     note = "to take the router's state, use an argument `State<T>`, where `T` is the type passed to `with_state` or \
             implements `FromRef` for that type"
 )]
@@ -109,64 +123,128 @@ where
 }
 
 /// A handler function with its state.
-struct FunctionEndpoint<F, A, S, T, C> {
+struct FunctionEndpoint<F, A, S, T, C>(Arc<StatefulHandler<F, A, S, T, C>>);
+
+struct StatefulHandler<F, A, S, T, C> {
     function: F,
     state: S,
     converter: ResponseConverter<T, C>,
     arguments: PhantomData<fn(A)>,
 }
 
+/// The arguments of a handler function `F`, as a tuple.
+trait Arguments<F, S> {
+    /// The future that the function returns.
+    type Future: Future + Send + 'static;
+
+    /// True if no argument waits, so that [`call`](Arguments::call) completes when it is first polled.
+    const ARE_IMMEDIATE: bool;
+
+    /// Takes the arguments from a request, and calls the function.
+    fn call(
+        function: &F,
+        request: Request,
+        state: &S,
+    ) -> impl Future<Output = Result<Self::Future, BoxError>> + Send;
+}
+
+impl<F, A, S, C> StatefulHandler<F, A, S, <A::Future as Future>::Output, C>
+where
+    A: Arguments<F, S>,
+{
+    /// Calls the function. The rest of the request need not stay in memory while its future runs.
+    async fn start(&self, request: Request) -> Result<(A::Future, C), BoxError> {
+        // This comes before the call, so that a handler does not run if its reply could not be sent.
+        let context = (self.converter.context)(&request)?;
+        let called = A::call(&self.function, request, &self.state).await;
+        let future = called.map_err(UnavailableArgument::name_handler::<F>)?;
+        Ok((future, context))
+    }
+}
+
+impl<F, A, S, C> Endpoint for FunctionEndpoint<F, A, S, <A::Future as Future>::Output, C>
+where
+    F: Send + Sync + 'static,
+    A: Arguments<F, S> + 'static,
+    <A::Future as Future>::Output: 'static,
+    S: Send + Sync + 'static,
+    C: Send + 'static,
+{
+    fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
+        let convert = self.0.converter.convert;
+        if A::ARE_IMMEDIATE {
+            // The boxed future has only the function's own future, and no share of the handler, which all sessions use.
+            return match self.0.start(request).now_or_never() {
+                Some(Ok((future, context))) => {
+                    Box::pin(async move { convert(future.await, context) })
+                }
+                Some(Err(error)) => Box::pin(ready(Err(error))),
+                None => Box::pin(ready(Err("an argument is not available at once".into()))),
+            };
+        }
+        let handler = Arc::clone(&self.0);
+        Box::pin(async move {
+            let (future, context) = handler.start(request).await?;
+            drop(handler);
+            convert(future.await, context)
+        })
+    }
+}
+
+/// Implements [`Handler`] for functions without arguments, or with the arguments `$argument` and a last one.
 macro_rules! handler {
-    ($($argument:ident),*) => {
-        impl<F, R, S, $($argument),*> Handler<($($argument,)*), S> for F
+    ($($($argument:ident)* => $last:ident)?) => {
+        impl<F, R, S, $(M, $($argument,)* $last)?> Handler<($(M, $($argument,)* $last,)?), S> for F
         where
-            F: Fn($($argument),*) -> R + Send + Sync + 'static,
+            F: Fn($($($argument,)* $last)?) -> R + Send + Sync + 'static,
             R: Future<Output: 'static> + Send + 'static,
             S: Send + Sync + 'static,
-            $($argument: FromRequest<S> + 'static,)*
+            $(
+                M: 'static,
+                $($argument: FromRequestParts<S> + Send + 'static,)*
+                $last: FromRequest<S, M> + 'static,
+            )?
         {
             type Output = R::Output;
 
             fn into_route<C: Send + 'static>(self, state: S, converter: ResponseConverter<R::Output, C>) -> Route {
-                let arguments = PhantomData::<fn(($($argument,)*))>;
-                Route::new(FunctionEndpoint { function: self, state, converter, arguments })
+                let arguments = PhantomData::<fn(($(M, $($argument,)* $last,)?))>;
+                Route::new(FunctionEndpoint(Arc::new(StatefulHandler { function: self, state, converter, arguments })))
             }
         }
 
-        impl<F, R, S, C, $($argument),*> Endpoint for FunctionEndpoint<F, ($($argument,)*), S, R::Output, C>
+        impl<F, R, S, $(M, $($argument,)* $last)?> Arguments<F, S> for ($(M, $($argument,)* $last,)?)
         where
-            F: Fn($($argument),*) -> R + Send + Sync + 'static,
-            R: Future<Output: 'static> + Send + 'static,
-            S: Send + Sync + 'static,
-            C: Send + 'static,
-            $($argument: FromRequest<S>,)*
+            F: Fn($($($argument,)* $last)?) -> R + Sync,
+            R: Future + Send + 'static,
+            S: Sync,
+            $(
+                $($argument: FromRequestParts<S> + Send,)*
+                $last: FromRequest<S, M>,
+            )?
         {
-            fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
-                let ResponseConverter { context, convert } = self.converter;
-                let start = || {
-                    // This comes before the call, so that a handler does not run if its reply could not be sent.
-                    let context = context(&request)?;
-                    Ok(((self.function)($($argument::from_request(&request, &self.state)?),*), context))
-                };
-                let started: Result<(R, C), ClientError> = start();
-                // The arguments have been extracted. The rest of the request need not stay in memory while the handler
-                // runs.
-                drop(request);
-                match started {
-                    Ok((future, context)) => Box::pin(async move { convert(future.await, context) }),
-                    Err(error) => Box::pin(ready(Err(error.into()))),
-                }
+            type Future = R;
+
+            const ARE_IMMEDIATE: bool = true $($(&& $argument::IS_IMMEDIATE)* && $last::IS_IMMEDIATE)?;
+
+            #[allow(non_snake_case, unused_variables, reason = "an argument is named like its type")]
+            async fn call(function: &F, request: Request, state: &S) -> Result<R, BoxError> {
+                $(
+                    $(let $argument = $argument::from_request_parts(&request, state).await?;)*
+                    let $last = $last::from_request(request, state).await?;
+                )?
+                Ok(function($($($argument,)* $last)?))
             }
         }
     };
 }
 
 handler!();
-handler!(A1);
-handler!(A1, A2);
-handler!(A1, A2, A3);
-handler!(A1, A2, A3, A4);
-handler!(A1, A2, A3, A4, A5);
-handler!(A1, A2, A3, A4, A5, A6);
-handler!(A1, A2, A3, A4, A5, A6, A7);
-handler!(A1, A2, A3, A4, A5, A6, A7, A8);
+handler!(=> A1);
+handler!(A1 => A2);
+handler!(A1 A2 => A3);
+handler!(A1 A2 A3 => A4);
+handler!(A1 A2 A3 A4 => A5);
+handler!(A1 A2 A3 A4 A5 => A6);
+handler!(A1 A2 A3 A4 A5 A6 => A7);
+handler!(A1 A2 A3 A4 A5 A6 A7 => A8);

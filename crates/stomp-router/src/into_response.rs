@@ -3,7 +3,7 @@
 //! There is one trait for each kind of command, so that a return value which does not fit the command does not compile.
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use stomp_session::{
     BoxError, ClientError, Connected, IntoMessage, Json, Message, Principal, Request, Response,
 };
@@ -53,9 +53,16 @@ pub trait IntoSendResponse: Sized {
 
 /// A return value of a subscribe handler.
 ///
-/// Implemented for `()`, which keeps the subscription open and sends no message; for one message (`String`, [`Bytes`],
-/// [`Json`], [`Message`]), after which the subscription ends; for [`Observe`](crate::Observe); and for a `Result` of
-/// these with any error.
+/// | value | messages | the subscription |
+/// |---|---|---|
+/// | `()` | none | stays open |
+/// | `String`, [`Bytes`], [`Json`], [`Message`] | one | stays open |
+/// | [`Observe`](crate::Observe) | the items of a stream | ends when the stream ends |
+/// | `Result` of these, with any error | those of the value | an error refuses it |
+///
+/// The session can send more messages to a subscription that is open, for example with
+/// [`Session::message`](stomp_session::Session::message). STOMP has no frame that tells a client of an end, so a client
+/// unsubscribes when it needs no more messages.
 #[diagnostic::on_unimplemented(
     message = "a subscribe handler cannot return `{Self}`",
     note = "it can return `()`, one message (`String`, `Bytes`, `Json`, `Message`), `Observe(stream)`, or a `Result` of \
@@ -126,9 +133,11 @@ impl<T: IntoSendResponse, E: Into<BoxError>> IntoSendResponse for Result<T, E> {
     }
 }
 
-/// Creates a response that sends one message and then ends the subscription.
+/// Creates a response that sends one message and keeps the subscription open, as `()` does: the client cannot see an end,
+/// and would not get messages that are sent later.
 fn single_message(message: impl IntoMessage) -> Result<Response, BoxError> {
-    Ok(Response::observe(stream::iter([message.into_message()?])))
+    let message = stream::iter([message.into_message()?]);
+    Ok(Response::observe(message.chain(stream::pending())))
 }
 
 impl<T: serde::Serialize> IntoSubscribeResponse for Json<T> {

@@ -2,7 +2,7 @@
 //!
 //! A [`Router`] collects handlers by command and destination. [`Router::build`] turns it into [`Routes`], a
 //! `tower::Service<Request>` that a session's connection calls with each request. Handlers are async functions whose
-//! arguments are taken from the request, see [`FromRequest`]. Middleware is any tower `Layer`.
+//! arguments are taken from the request, see [`FromRequestParts`]. Middleware is any tower `Layer`.
 //!
 //! The following program has a handler for `SEND`, a handler that returns a stream, and a layer. It calls them without
 //! a connection, as tests do.
@@ -84,7 +84,7 @@
 //! |---|---|
 //! | routes and patterns | [`Router`], [`Routes`], [`RouteErrors`] |
 //! | handlers | [`Handler`], [`Layered`] |
-//! | handler arguments | [`FromRequest`], [`Path`], [`Json`], [`State`], [`FromRef`], [`Extension`] |
+//! | handler arguments | [`FromRequestParts`], [`FromRequest`], [`Path`], [`Json`], [`State`], [`FromRef`], [`Extension`] |
 //! | handler return types | [`IntoConnectResponse`], [`IntoSendResponse`], [`Reply`], [`IntoSubscribeResponse`], [`Observe`] |
 //! | middleware | [`middleware`], [`Route`], [`RouteService`], [`SessionRoutes`] |
 //! | errors that clients see | [`map_error`], [`ClientError`](stomp_session::ClientError) |
@@ -117,7 +117,10 @@ mod route_error;
 mod route_pattern;
 mod table;
 
-pub use extract::{Extension, FromRef, FromRequest, OptionalFromRequest, Path, State};
+pub use extract::{
+    Extension, FromRef, FromRequest, FromRequestParts, OptionalFromRequestParts, Path, State,
+    ViaParts, ViaRequest,
+};
 pub use handler::{Handler, Layered};
 pub use into_response::{IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse};
 pub use map_error::map_error;

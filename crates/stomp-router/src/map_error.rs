@@ -1,42 +1,42 @@
 //! Maps errors of handlers and layers to the errors that clients get.
 
-use std::error::Error;
-use stomp_session::{ClientError, InvalidDestination, NotSubscribed};
+use std::{error::Error, iter};
+use stomp_session::ClientError;
 use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 
 /// Maps an error of a handler or layer to the error that the client gets.
 ///
 /// Set it as the session's `Config::error_mapper` if the service has tower layers. It follows the chain of the error's
-/// sources, and the first error that it finds in this table decides:
+/// sources until it finds an error of this table:
 ///
 /// | error | code |
 /// |---|---|
-/// | a [`ClientError`] | its own |
-/// | [`InvalidDestination`] | `bad-destination` |
+/// | a [`ClientError`], also one behind a wrapper such as `anyhow::Error`: see [`ClientError::find`] | its own |
+/// | [`InvalidDestination`](stomp_session::InvalidDestination) | `bad-destination` |
 /// | tower's [`Elapsed`] | `timeout` |
 /// | tower's [`Overloaded`] | `overloaded` |
-/// | [`NotSubscribed`] | `not-subscribed` |
+/// | [`NotSubscribed`](stomp_session::NotSubscribed) | `not-subscribed` |
 /// | any other error, or a panic | `internal-error`; the error itself is only logged |
 ///
 /// An application with its own error types can set its own function, and call this one for all other errors.
 #[must_use]
 pub fn map_error(error: &(dyn Error + 'static)) -> ClientError {
-    let mut next = Some(error);
-    while let Some(source) = next {
-        if let Some(mapped) = map_known(source) {
-            return mapped;
-        }
-        next = source.source();
-    }
-    ClientError::from_error(error)
+    // The errors of tower have no sources, and so do not contain a `ClientError`.
+    let from_tower = || {
+        iter::successors(Some(error), |&error| error.source())
+            .take(MAX_SOURCES)
+            .find_map(map_tower_error)
+    };
+    ClientError::find(error)
+        .or_else(from_tower)
+        .unwrap_or_else(|| ClientError::from_error(error))
 }
 
-fn map_known(error: &(dyn Error + 'static)) -> Option<ClientError> {
-    if let Some(client_error) = error.downcast_ref::<ClientError>() {
-        Some(client_error.clone())
-    } else if let Some(invalid) = error.downcast_ref::<InvalidDestination>() {
-        Some(invalid.clone().into())
-    } else if error.is::<Elapsed>() {
+/// Maximum errors of a chain of sources that are read. An error may name itself as its source.
+const MAX_SOURCES: usize = 64;
+
+fn map_tower_error(error: &(dyn Error + 'static)) -> Option<ClientError> {
+    if error.is::<Elapsed>() {
         Some(ClientError::new(
             "timeout",
             "The server took too long to handle this frame.",
@@ -46,11 +46,6 @@ fn map_known(error: &(dyn Error + 'static)) -> Option<ClientError> {
             "overloaded",
             "The server is too busy to handle this frame.",
         ))
-    } else if error.is::<NotSubscribed>() {
-        Some(ClientError::new(
-            "not-subscribed",
-            "The session has no subscription for the reply to this frame.",
-        ))
     } else {
         None
     }
@@ -59,7 +54,7 @@ fn map_known(error: &(dyn Error + 'static)) -> Option<ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stomp_session::Destination;
+    use stomp_session::{Destination, NotSubscribed};
 
     #[derive(Debug, thiserror::Error)]
     #[error("wrapped")]

@@ -9,10 +9,10 @@ use futures_util::FutureExt;
 use std::time::Duration;
 use stomp_frame::{Command, Frame};
 use stomp_router::{
-    Handler, Path, Router, Routes, SessionRoutes, State,
+    FromRequestParts, Handler, Path, Router, Routes, SessionRoutes, State,
     middleware::{Next, RequirePrincipalLayer, TraceLayer, from_fn},
 };
-use stomp_session::{Principal, Request, Response};
+use stomp_session::{BoxError, Principal, Request, Response};
 use tower::{Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
 
 /// Returns the average number of allocations for a `SEND`, after other calls have warmed up the service. No destination
@@ -50,6 +50,18 @@ where
 
 async fn plain(State(_): State<u32>, Path(_): Path<u32>) {}
 
+/// An argument that could wait.
+struct Waiting;
+
+impl FromRequestParts<u32> for Waiting {
+    async fn from_request_parts(_: &Request, state: &u32) -> Result<Self, BoxError> {
+        assert_eq!(std::future::ready(*state).await, 7);
+        Ok(Waiting)
+    }
+}
+
+async fn waiting(_: Waiting, Path(_): Path<u32>, _: Request) {}
+
 fn routes(rooms: usize) -> Routes {
     router(rooms).with_state(7).build().unwrap()
 }
@@ -67,6 +79,15 @@ fn layer() -> TimeoutLayer {
 #[test]
 fn a_route_without_layers_costs_one_allocation() {
     assert_eq!(allocations(routes(1), 1), 1.0);
+}
+
+#[test]
+fn arguments_that_may_wait_cost_no_more_allocations() {
+    let routes = Router::new()
+        .send("/rooms/0/{id}", waiting)
+        .with_state(7)
+        .build();
+    assert_eq!(allocations(routes.unwrap(), 1), 1.0);
 }
 
 #[test]

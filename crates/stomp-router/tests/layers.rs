@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 use stomp_frame::{Command, Frame};
-use stomp_router::{FromRequest, Handler, Router, Routes, map_error};
+use stomp_router::{FromRequestParts, Handler, Router, Routes, map_error};
 use stomp_session::{BoxError, ClientError, DestinationSyntax, Request, Response};
 use tower::{
     Layer, Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer, util::MapRequestLayer,
@@ -95,8 +95,8 @@ where
 #[derive(Clone, Default)]
 struct Names(Vec<&'static str>);
 
-impl<S> FromRequest<S> for Names {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+impl<S: Sync> FromRequestParts<S> for Names {
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
         Ok(request.extensions().get().cloned().unwrap_or_default())
     }
 }

@@ -91,9 +91,10 @@ fn manifest(crates: &Path, cases: &[PathBuf]) -> String {
         format!("[[bin]]\nname = {name:?}\npath = {case:?}\n")
     });
     format!(
-        "[package]\nname = \"ui\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\nstomp-router.path = {:?}\n\
+        "[package]\nname = \"ui\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\nstomp-router.path = {:?}\nstomp-session.path = {:?}\n\
          futures-util.version = \"*\"\nfutures-util.default-features = false\ntower.version = \"*\"\ntower.features = [\"limit\"]\n\n{}",
         crates.join("stomp-router"),
+        crates.join("stomp-session"),
         programs.collect::<String>()
     )
 }

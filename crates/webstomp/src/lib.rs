@@ -638,9 +638,9 @@ pub use stomp_socket as socket;
 
 #[doc(inline)]
 pub use stomp_router::{
-    Extension, FromRef, FromRequest, Handler, IntoConnectResponse, IntoSendResponse,
-    IntoSubscribeResponse, Json, Observe, OptionalFromRequest, Path, Reply, Router, State,
-    middleware,
+    Extension, FromRef, FromRequest, FromRequestParts, Handler, IntoConnectResponse,
+    IntoSendResponse, IntoSubscribeResponse, Json, Observe, OptionalFromRequestParts, Path, Reply,
+    Router, State, middleware,
 };
 #[doc(inline)]
 pub use stomp_session::{

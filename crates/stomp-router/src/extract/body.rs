@@ -1,36 +1,53 @@
 //! The body of a frame as a handler argument.
 
-use super::FromRequest;
+use super::FromRequestParts;
 use crate::client_errors::bad_request;
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::de::DeserializeOwned;
-use stomp_session::{ClientError, Json, Request};
+use std::str::Utf8Error;
+use stomp_session::{BoxError, ClientError, Json, Request};
 
-impl<S> FromRequest<S> for Bytes {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+impl<S: Sync> FromRequestParts<S> for Bytes {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
         Ok(request.body().clone())
     }
 }
 
-impl<S> FromRequest<S> for String {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
-        match std::str::from_utf8(request.body()) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(bad_request(&format!(
-                "The body is not valid UTF-8 at byte {}.",
-                error.valid_up_to()
-            ))),
+impl<S: Sync> FromRequestParts<S> for ByteString {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
+        let body = request.body().clone();
+        Ok(ByteString::try_from(body).map_err(not_utf8)?)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for String {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
+        let text = std::str::from_utf8(request.body()).map_err(not_utf8)?;
+        Ok(text.to_owned())
+    }
+}
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Json<T> {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
+        match serde_json::from_slice(request.body()) {
+            Ok(value) => Ok(Json(value)),
+            Err(error) => Err(invalid_json::<T>(request.body(), &error).into()),
         }
     }
 }
 
-impl<T: DeserializeOwned, S> FromRequest<S> for Json<T> {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
-        match serde_json::from_slice(request.body()) {
-            Ok(value) => Ok(Json(value)),
-            Err(error) => Err(invalid_json::<T>(request.body(), &error)),
-        }
-    }
+fn not_utf8(error: Utf8Error) -> ClientError {
+    let at = error.valid_up_to();
+    bad_request(&format!("The body is not valid UTF-8 at byte {at}."))
 }
 
 /// The error for a body that cannot be deserialized. Its text names the invalid field.

@@ -1,13 +1,12 @@
 //! A request extension as a handler argument.
 
-use super::FromRequest;
-use crate::client_errors::missing_argument;
-use std::any::type_name;
-use stomp_session::{ClientError, Request};
+use super::FromRequestParts;
+use crate::client_errors::UnavailableArgument;
+use stomp_session::{BoxError, Request};
 
 /// A value that a layer has inserted into the request's [extensions](Request::extensions_mut).
 ///
-/// If no layer has inserted a `T`, the client gets an `internal-error`, and the log names the missing type. If that is
+/// If no layer has inserted a `T`, the client gets an `internal-error`, and the log names the missing type and the handler. If that is
 /// expected, use `Option<Extension<T>>`.
 ///
 /// ```
@@ -32,11 +31,12 @@ use stomp_session::{ClientError, Request};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Extension<T>(pub T);
 
-impl<T: Clone + Send + Sync + 'static, S> FromRequest<S> for Extension<T> {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
-        let value = request.extensions().get().cloned();
-        value
-            .map(Extension)
-            .ok_or_else(|| missing_argument(type_name::<Self>(), "no layer has inserted one"))
+impl<T: Clone + Send + Sync + 'static, S: Sync> FromRequestParts<S> for Extension<T> {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
+        let value = request.extensions().get().cloned().map(Extension);
+        let missing = || UnavailableArgument::new::<Self>("no layer has inserted one");
+        Ok(value.ok_or_else(missing)?)
     }
 }

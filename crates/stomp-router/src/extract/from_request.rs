@@ -1,16 +1,17 @@
-//! The trait of handler arguments, and the arguments that are clones of a part of the request.
+//! The traits of handler arguments, and the arguments that are clones of a part of the request.
 
-use crate::client_errors::{login_required, missing_argument};
+use crate::client_errors::{UnavailableArgument, login_required};
 use stomp_frame::Headers;
-use stomp_session::{ClientError, DisconnectReason, Peer, Principal, Request, Session};
+use stomp_session::{BoxError, DisconnectReason, Peer, Principal, Request, Session};
 
-/// A type that can be a handler argument. It is also called an extractor.
+/// A type that can be a handler argument at any place. It is also called an extractor.
 ///
 /// | argument | value | in an `Option`, it is `None` |
 /// |---|---|---|
 /// | [`Path<T>`](crate::Path) | parameters of the pattern | – |
 /// | [`Json<T>`](crate::Json) | body, deserialized from JSON | if the body is empty |
-/// | `String`, [`Bytes`](bytes::Bytes) | body | – |
+/// | [`Bytes`](bytes::Bytes), [`ByteString`](bytestring::ByteString) | body, not copied | – |
+/// | `String` | copy of the body | – |
 /// | [`Headers`] | headers of the frame | – |
 /// | [`State<T>`](crate::State) | state of the router, or a part of it | – |
 /// | [`Extension<T>`](crate::Extension) | value inserted by a layer | if no layer has inserted one |
@@ -18,76 +19,188 @@ use stomp_session::{ClientError, DisconnectReason, Peer, Principal, Request, Ses
 /// | [`Principal`] | user of the session; otherwise the error `login-required` | if the client has not logged in |
 /// | [`Peer`] | other end of the connection, with the head of its HTTP request | – |
 /// | [`DisconnectReason`] | reason for the end of the session, in disconnect handlers | in other handlers |
+/// | [`Request`] | the whole request; only as the last argument, see [`FromRequest`] | – |
 ///
-/// If an argument cannot be taken from what the client has sent, the handler is not called and the client gets the error
-/// `bad-request`. Its text names the place: the parameter of the destination, or the field of the JSON.
+/// Arguments are taken from left to right, and the body can be taken more than once. If one of them returns an error,
+/// the handler is not called.
 ///
-/// Extraction is not async, since the whole request is available. Do async work, such as a database query, in the
-/// handler or in a layer.
+/// If the client has sent something invalid, it gets the error `bad-request`. The text names the parameter of the
+/// destination, or the field of the JSON. If an argument can never be taken, for example because the pattern has fewer
+/// parameters than a `Path` expects, that is a mistake of the application: the client gets `internal-error`, and the
+/// log names the argument, the handler and the route.
 ///
-/// The following code implements an extractor:
+/// # Extractors of your own
+///
+/// The method may wait, for example for a database. The client sees the error only if it is a
+/// [`ClientError`](stomp_session::ClientError), as with errors of handlers.
 ///
 /// ```
-/// use stomp_router::{FromRequest, Router};
-/// use stomp_session::{ClientError, Request};
+/// use stomp_router::{FromRef, FromRequestParts, Router};
+/// use stomp_session::{BoxError, ClientError, Principal, Request};
 ///
-/// struct Priority(u8);
+/// #[derive(Clone)]
+/// struct Database;
 ///
-/// impl<S> FromRequest<S> for Priority {
-///     fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
-///         let text = request.headers().get("priority").unwrap_or("4");
-///         let invalid = |_| ClientError::new("bad-request", "The header \"priority\" must be a number from 0 to 255.");
-///         text.parse().map(Priority).map_err(invalid)
+/// impl Database {
+///     async fn customer(&self, name: &str) -> Result<Option<u32>, std::io::Error> {
+///         // …
+/// #       Ok(Some(name.len() as u32))
 ///     }
 /// }
 ///
-/// async fn post(Priority(_priority): Priority, _text: String) {}
+/// struct Customer(u32);
 ///
-/// let router: Router = Router::new().send("/posts", post);
+/// impl<S: Sync> FromRequestParts<S> for Customer
+/// where
+///     Database: FromRef<S>,
+/// {
+///     async fn from_request_parts(request: &Request, state: &S) -> Result<Self, BoxError> {
+///         let principal = Principal::from_request_parts(request, state).await?;
+///         let customer = Database::from_ref(state).customer(principal.name()).await?;
+///         let unknown = || ClientError::new("no-customer", "Register as a customer first.");
+///         Ok(Customer(customer.ok_or_else(unknown)?))
+///     }
+/// }
+///
+/// async fn order(Customer(_id): Customer, _article: String) {}
+///
+/// let router: Router = Router::new().send("/orders", order).with_state(Database);
 /// ```
+///
+/// An extractor that depends on one state type needs no type parameter: `impl FromRequestParts<Database> for Customer`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler's argument",
-    note = "see the table in the documentation of `FromRequest`; for state, write `State<{Self}>`"
+    note = "see the table in the documentation of `FromRequestParts`; for state, write `State<{Self}>`"
 )]
-pub trait FromRequest<S>: Sized {
+pub trait FromRequestParts<S>: Sized {
+    /// True if the future completes when it is first polled. Handlers with only such arguments are called without the
+    /// cost of waiting for them.
+    #[doc(hidden)]
+    const IS_IMMEDIATE: bool = false;
+
     /// Takes the value from a request.
     ///
     /// # Errors
     ///
-    /// Returns the error that the client gets if the value is absent or invalid.
-    fn from_request(request: &Request, state: &S) -> Result<Self, ClientError>;
+    /// Returns an error if the value is absent or invalid. The client sees it if it is a
+    /// [`ClientError`](stomp_session::ClientError).
+    fn from_request_parts(
+        request: &Request,
+        state: &S,
+    ) -> impl Future<Output = Result<Self, BoxError>> + Send;
 }
 
-impl<S> FromRequest<S> for Headers {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+/// A type that can be the last argument of a handler: it consumes the request.
+///
+/// Every [`FromRequestParts`] is also a `FromRequest`. Implement this trait only for a type that takes something out of
+/// the request. `M` tells both kinds apart, and is inferred.
+///
+/// [`Request`] implements it, so a handler can take the whole request, and pass it on:
+///
+/// ```
+/// use stomp_router::{Router, Routes, State};
+/// use stomp_session::{BoxError, ClientError, Request};
+/// use tower::ServiceExt;
+///
+/// async fn check(State(archive): State<Routes>, request: Request) -> Result<(), BoxError> {
+///     if request.body().is_empty() {
+///         return Err(ClientError::new("empty", "The message is empty.").into());
+///     }
+///     archive.oneshot(request).await?;
+///     Ok(())
+/// }
+///
+/// async fn keep(_text: String) {}
+///
+/// # fn main() -> Result<(), stomp_router::RouteErrors> {
+/// let archive = Router::new().send("/notes", keep).build()?;
+/// let router: Router = Router::new().send("/notes", check).with_state(archive);
+/// # Ok(())
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a handler's argument",
+    note = "see the table in the documentation of `FromRequestParts`; for state, write `State<{Self}>`"
+)]
+pub trait FromRequest<S, M = ViaRequest>: Sized {
+    /// See [`FromRequestParts::IS_IMMEDIATE`].
+    #[doc(hidden)]
+    const IS_IMMEDIATE: bool = false;
+
+    /// Takes the value from a request.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as [`FromRequestParts::from_request_parts`] does.
+    fn from_request(
+        request: Request,
+        state: &S,
+    ) -> impl Future<Output = Result<Self, BoxError>> + Send;
+}
+
+/// Marks a [`FromRequest`] of its own.
+#[derive(Debug)]
+pub enum ViaRequest {}
+
+/// Marks a [`FromRequest`] that is a [`FromRequestParts`].
+#[derive(Debug)]
+pub enum ViaParts {}
+
+impl<T: FromRequestParts<S>, S: Sync> FromRequest<S, ViaParts> for T {
+    const IS_IMMEDIATE: bool = T::IS_IMMEDIATE;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, BoxError> {
+        T::from_request_parts(&request, state).await
+    }
+}
+
+impl<S: Sync> FromRequest<S> for Request {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, BoxError> {
+        Ok(request)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Headers {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
         Ok(request.headers().clone())
     }
 }
 
-impl<S> FromRequest<S> for Session {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+impl<S: Sync> FromRequestParts<S> for Session {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
         Ok(request.session().clone())
     }
 }
 
 /// Clones the whole head of the HTTP request. To avoid this, take [`Session`] and borrow [`Session::peer`].
-impl<S> FromRequest<S> for Peer {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+impl<S: Sync> FromRequestParts<S> for Peer {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
         Ok(request.peer().clone())
     }
 }
 
-impl<S> FromRequest<S> for Principal {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+impl<S: Sync> FromRequestParts<S> for Principal {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
         let principal = request.principal().cloned();
-        principal.ok_or_else(login_required)
+        Ok(principal.ok_or_else(login_required)?)
     }
 }
 
-impl<S> FromRequest<S> for DisconnectReason {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
-        request
-            .reason()
-            .ok_or_else(|| missing_argument("DisconnectReason", "the request is not a DISCONNECT"))
+impl<S: Sync> FromRequestParts<S> for DisconnectReason {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
+        let missing = || UnavailableArgument::new::<Self>("the request is not a DISCONNECT");
+        Ok(request.reason().ok_or_else(missing)?)
     }
 }

@@ -8,7 +8,7 @@ mod path;
 mod state;
 
 pub use extension::Extension;
-pub use from_request::FromRequest;
-pub use optional::OptionalFromRequest;
+pub use from_request::{FromRequest, FromRequestParts, ViaParts, ViaRequest};
+pub use optional::OptionalFromRequestParts;
 pub use path::Path;
 pub use state::{FromRef, State};

@@ -1,16 +1,17 @@
 //! The parameters of a pattern as a typed handler argument.
 
-use super::FromRequest;
-use crate::client_errors::bad_request;
+use super::FromRequestParts;
+use crate::client_errors::{UnavailableArgument, bad_request};
 use serde::{
     de::{
-        DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor,
-        value::{Error, MapDeserializer, SeqDeserializer},
+        self, DeserializeOwned, Deserializer, Error as _, Expected, IntoDeserializer, Unexpected,
+        Visitor,
+        value::{MapDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
 };
 use std::{fmt, str::FromStr};
-use stomp_session::{ClientError, Request};
+use stomp_session::{BoxError, Request};
 
 /// The parameters of a route's pattern.
 ///
@@ -22,7 +23,8 @@ use stomp_session::{ClientError, Request};
 ///
 /// A value is a string, number, boolean, `char`, or an enum without fields. It is read from the
 /// [canonical](stomp_session::Destination::canonical) text of the destination, without any decoding. If a value cannot
-/// be read, the client gets the error `bad-request`, which names the parameter.
+/// be read, the client gets the error `bad-request`, which names the parameter. If `T` does not fit the pattern, for
+/// example because it has another number of parameters, the client gets `internal-error` and the log has the reason.
 ///
 /// ```
 /// use stomp_router::{Path, Router};
@@ -35,14 +37,62 @@ use stomp_session::{ClientError, Request};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Path<T>(pub T);
 
-impl<T: DeserializeOwned, S> FromRequest<S> for Path<T> {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
-        let parameters = Parameters { request };
-        T::deserialize(parameters).map(Path).map_err(|error| {
-            bad_request(&format!(
-                "The parameters in the destination are invalid: {error}."
-            ))
-        })
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Path<T> {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
+        match T::deserialize(Parameters { request }) {
+            Ok(value) => Ok(Path(value)),
+            Err(Error::Invalid(reason)) => {
+                let text = format!("The parameters in the destination are invalid: {reason}.");
+                Err(bad_request(&text).into())
+            }
+            Err(Error::Mismatch(reason)) => Err(UnavailableArgument::new::<Self>(reason).into()),
+        }
+    }
+}
+
+/// Error: parameters cannot be deserialized.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    /// The client has sent a value that the type does not have.
+    #[error("{0}")]
+    Invalid(String),
+    /// The type does not fit the pattern of the route, so that no value would be valid.
+    #[error("{0}")]
+    Mismatch(String),
+}
+
+impl Error {
+    fn mismatch(reason: impl Into<String>) -> Error {
+        Error::Mismatch(reason.into())
+    }
+}
+
+impl de::Error for Error {
+    fn custom<T: fmt::Display>(reason: T) -> Error {
+        Error::Invalid(reason.to_string())
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Error {
+        match unexpected {
+            // The name of a variant with fields. Other variants may be valid.
+            Unexpected::UnitVariant => Error::custom("it needs more values"),
+            // All values are texts. A type that does not take a text takes no value.
+            _ => Error::mismatch(format!("a parameter is text, and cannot be {expected}")),
+        }
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Error {
+        Error::mismatch(format!("there are {length} parameters, and not {expected}"))
+    }
+
+    fn missing_field(field: &'static str) -> Error {
+        Error::mismatch(format!("the pattern has no parameter {field:?}"))
+    }
+
+    fn unknown_field(field: &str, _: &'static [&'static str]) -> Error {
+        Error::mismatch(format!("there is no field for the parameter {field:?}"))
     }
 }
 
@@ -66,12 +116,11 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Returns the error for a handler that expects `expected` parameters, but its pattern has more or fewer.
+    /// Returns the error for a type with `expected` values, if the pattern has more or fewer parameters.
     fn wrong_count(self, expected: usize) -> Error {
         let count = self.values().count();
-        let verb = if count == 1 { "is" } else { "are" };
-        Error::custom(format!(
-            "there {verb} {count}, but the handler expects {expected}"
+        Error::mismatch(format!(
+            "the pattern has {count} parameters, and not {expected}"
         ))
     }
 }
@@ -174,7 +223,7 @@ macro_rules! parse {
     ($($method:ident $visit:ident $expected:expr;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
             let value = self.parse($expected)?;
-            visitor.$visit(value).map_err(|error: Error| self.invalid(&error))
+            visitor.$visit(value).map_err(|error| self.invalid(error))
         }
     )*};
 }
@@ -206,7 +255,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor
             .visit_borrowed_str(self.text)
-            .map_err(|error: Error| self.invalid(&error))
+            .map_err(|error| self.invalid(error))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -231,7 +280,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
     {
         visitor
             .visit_enum(self.text.into_deserializer())
-            .map_err(|error| self.invalid(&error))
+            .map_err(|error| self.invalid(error))
     }
 }
 
@@ -253,13 +302,18 @@ impl Value<'_> {
     }
 
     /// Adds the parameter's name and value to an error.
-    fn invalid(self, error: &Error) -> Error {
+    fn invalid(self, error: Error) -> Error {
         let Value { name, text } = self;
-        Error::custom(format!("{name:?} cannot be {text:?}: {error}"))
+        match error {
+            Error::Invalid(reason) => {
+                Error::custom(format!("{name:?} cannot be {text:?}: {reason}"))
+            }
+            mismatch @ Error::Mismatch(_) => mismatch,
+        }
     }
 }
 
-impl<'de> IntoDeserializer<'de> for Value<'de> {
+impl<'de> IntoDeserializer<'de, Error> for Value<'de> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

@@ -1,7 +1,7 @@
 //! The router's state as a handler argument.
 
-use super::FromRequest;
-use stomp_session::{ClientError, Request};
+use super::FromRequestParts;
+use stomp_session::{BoxError, Request};
 
 /// The router's state, or a part of it.
 ///
@@ -21,8 +21,10 @@ use stomp_session::{ClientError, Request};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct State<T>(pub T);
 
-impl<T: FromRef<S>, S> FromRequest<S> for State<T> {
-    fn from_request(_: &Request, state: &S) -> Result<Self, ClientError> {
+impl<T: FromRef<S>, S: Sync> FromRequestParts<S> for State<T> {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(_: &Request, state: &S) -> Result<Self, BoxError> {
         Ok(State(T::from_ref(state)))
     }
 }

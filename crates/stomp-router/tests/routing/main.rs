@@ -8,6 +8,7 @@
 
 mod body_arguments;
 mod commands;
+mod custom_arguments;
 mod destinations;
 mod other_arguments;
 mod path_arguments;
@@ -15,10 +16,11 @@ mod patterns;
 mod responses;
 mod route_errors;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
+use std::iter;
 use stomp_frame::{Command, Frame};
-use stomp_router::{Path, Routes};
+use stomp_router::{Path, Routes, map_error};
 use stomp_session::{BoxError, ClientError, Delivery, Request, Response};
 use tower::ServiceExt;
 
@@ -50,9 +52,14 @@ async fn messages(routes: &Routes, destination: &str) -> Result<Vec<String>, Str
         .await
         .map_err(client_error)?
     {
-        Response::Observe(messages) => Ok(messages.map(text).collect().await),
+        Response::Observe(messages) => Ok(ready_items(messages).into_iter().map(text).collect()),
         other => panic!("the response has no messages: {other:?}"),
     }
+}
+
+/// The items that a stream has now. A subscription to one message stays open.
+fn ready_items<T>(mut stream: impl Stream<Item = T> + Unpin) -> Vec<T> {
+    iter::from_fn(|| stream.next().now_or_never().flatten()).collect()
 }
 
 /// The error that rejects a request.
@@ -64,6 +71,14 @@ async fn rejection(routes: &Routes, request: Request) -> ClientError {
         .unwrap_err()
         .downcast()
         .unwrap()
+}
+
+/// The text of the error if a request cannot be handled because of a mistake of the application. The client sees nothing
+/// of it.
+async fn mistake(routes: &Routes, request: Request) -> String {
+    let error = routes.clone().oneshot(request).await.unwrap_err();
+    assert_eq!(map_error(&*error), ClientError::internal());
+    error.to_string()
 }
 
 /// A subscribe handler that returns its parameter.

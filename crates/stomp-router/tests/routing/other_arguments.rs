@@ -1,8 +1,7 @@
 //! Arguments from the state, the session, and layers.
 
-use super::{messages, rejection, request, send, subscribe};
+use super::{messages, mistake, ready_items, rejection, request, send, subscribe};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use std::collections::HashMap;
 use stomp_frame::{Command, Frame, Headers};
 use stomp_router::{Extension, FromRef, Json, Path, Router, State};
@@ -86,7 +85,7 @@ async fn a_handler_takes_up_to_eight_arguments() {
     else {
         panic!("the response has no messages")
     };
-    let messages: Vec<_> = messages.collect().await;
+    let messages = ready_items(messages);
     assert_eq!(
         messages.first().unwrap().as_ref().unwrap().body(),
         "42 high true 7 1 blue"
@@ -110,13 +109,7 @@ async fn an_optional_argument_is_none_if_its_value_is_absent() {
     }
     let routes = Router::new().subscribe("/a", show).build().unwrap();
     let response = async |request: Request| match routes.clone().oneshot(request).await.unwrap() {
-        Response::Observe(messages) => messages
-            .collect::<Vec<_>>()
-            .await
-            .remove(0)
-            .unwrap()
-            .body()
-            .clone(),
+        Response::Observe(messages) => ready_items(messages).remove(0).unwrap().body().clone(),
         other => panic!("{other:?}"),
     };
     assert_eq!(response(subscribe("/a")).await, "None None None None");
@@ -132,19 +125,34 @@ async fn an_optional_argument_is_none_if_its_value_is_absent() {
 }
 
 #[tokio::test]
-async fn a_missing_extension_or_disconnect_reason_is_an_internal_error() {
+async fn a_missing_extension_or_disconnect_reason_is_a_mistake_of_the_application() {
     async fn extension(_: Extension<u8>) {}
-    async fn reason(_: DisconnectReason) {}
+    async fn reason(_: Path<String>, _: DisconnectReason) {}
     let routes = Router::new()
         .send("/extension", extension)
-        .send("/reason", reason)
+        .send("/reason/{id}", reason)
         .build()
         .unwrap();
-    for destination in ["/extension", "/reason"] {
-        assert_eq!(
-            rejection(&routes, send(destination, b"")).await.code(),
-            "internal-error"
-        );
+    for (destination, parts) in [
+        (
+            "/extension",
+            [
+                "Extension<u8>`",
+                "::extension`",
+                "no layer has inserted one",
+            ],
+        ),
+        (
+            "/reason/1",
+            [
+                "DisconnectReason`",
+                "::reason`",
+                "the request is not a DISCONNECT",
+            ],
+        ),
+    ] {
+        let text = mistake(&routes, send(destination, b"")).await;
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     }
     let mut request = send("/extension", b"");
     request.extensions_mut().insert(7_u8);

@@ -1,6 +1,6 @@
 //! Parameters of the pattern as `Path` arguments.
 
-use super::{messages, rejection, send, subscribe};
+use super::{messages, mistake, rejection, send, subscribe};
 use serde::Deserialize;
 use std::{collections::HashMap, net::IpAddr};
 use stomp_router::{Path, Router};
@@ -96,23 +96,46 @@ async fn an_invalid_number_is_a_bad_request_that_names_the_parameter() {
 }
 
 #[tokio::test]
-async fn a_handler_with_more_or_fewer_parameters_than_its_pattern_rejects_requests() {
+async fn a_path_that_does_not_fit_its_pattern_is_a_mistake_of_the_application() {
+    #[derive(Deserialize)]
+    struct Place {
+        #[serde(rename = "street")]
+        _street: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nowhere {}
+
     async fn two(Path(_): Path<(String, String)>) {}
     async fn one(Path(_): Path<String>) {}
+    async fn missing(Path(_): Path<Place>) {}
+    async fn unknown(Path(_): Path<Nowhere>) {}
+    async fn nested(Path(_): Path<Vec<Vec<u8>>>) {}
+    async fn unit(Path(()): Path<()>) {}
     let routes = Router::new()
         .send("/one/{a}", two)
         .send("/two/{a}/{b}", one)
         .send("/none", one)
+        .send("/missing/{a}", missing)
+        .send("/unknown/{a}", unknown)
+        .send("/nested/{a}", nested)
+        .send("/unit/{a}", unit)
         .build()
         .unwrap();
     for (destination, reason) in [
-        ("/one/x", "there is 1, but the handler expects 2."),
-        ("/two/x/y", "there are 2, but the handler expects 1."),
-        ("/none", "there are 0, but the handler expects 1."),
+        (
+            "/one/x",
+            "::two` is not available: the pattern has 1 parameters, and not 2",
+        ),
+        ("/two/x/y", "the pattern has 2 parameters, and not 1"),
+        ("/none", "the pattern has 0 parameters, and not 1"),
+        ("/missing/x", "the pattern has no parameter \"street\""),
+        ("/unknown/x", "there is no field for the parameter \"a\""),
+        ("/nested/x", "a parameter is text, and cannot be a sequence"),
+        ("/unit/x", "a parameter is text, and cannot be unit"),
     ] {
-        let error = rejection(&routes, send(destination, b"")).await;
-        assert_eq!(error.code(), "bad-request", "{destination}");
-        assert!(error.text().ends_with(reason), "{destination}: {error}");
+        let text = mistake(&routes, send(destination, b"")).await;
+        assert!(text.ends_with(reason), "{destination}: {text}");
     }
 }
 
@@ -124,6 +147,12 @@ async fn an_unknown_enum_variant_is_a_bad_request_that_names_the_parameter() {
         Red,
         Blue,
     }
+    #[derive(Debug, Deserialize)]
+    enum Shade {
+        #[allow(dead_code, reason = "never read")]
+        Grey(u8),
+    }
+    async fn shade(Path(_): Path<Shade>) {}
     async fn one(Path(colour): Path<Colour>) -> String {
         format!("{colour:?}")
     }
@@ -133,6 +162,7 @@ async fn an_unknown_enum_variant_is_a_bad_request_that_names_the_parameter() {
     let routes = Router::new()
         .subscribe("/one/{colour}", one)
         .subscribe("/both/{address}/{colour}", both)
+        .subscribe("/shade/{shade}", shade)
         .build()
         .unwrap();
     assert_eq!(
@@ -155,6 +185,10 @@ async fn an_unknown_enum_variant_is_a_bad_request_that_names_the_parameter() {
         (
             "/both/a/red",
             ["\"address\" cannot be \"a\"", "invalid IP address"],
+        ),
+        (
+            "/shade/Grey",
+            ["\"shade\" cannot be \"Grey\"", "it needs more values"],
         ),
     ] {
         let error = rejection(&routes, subscribe(destination)).await;

@@ -1,8 +1,8 @@
 //! Return values of handlers as responses.
 
-use super::{Order, request, send, subscribe};
+use super::{Order, ready_items, request, send, subscribe};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use stomp_frame::Command;
 use stomp_router::{Json, Observe, Router, Routes};
 use stomp_session::{BoxError, ClientError, Connected, Delivery, Message, Principal, Response};
@@ -33,7 +33,7 @@ async fn a_connect_handler_sets_the_principal_and_headers() {
 /// Returns the items that a subscription to `destination` gets.
 async fn items(routes: &Routes, destination: &str) -> Vec<Result<Delivery, BoxError>> {
     match routes.clone().oneshot(subscribe(destination)).await {
-        Ok(Response::Observe(items)) => items.collect().await,
+        Ok(Response::Observe(items)) => ready_items(items),
         other => panic!("the response has no messages: {other:?}"),
     }
 }
@@ -63,6 +63,14 @@ async fn a_subscribe_handler_can_return_nothing_or_one_message() {
 
     let nothing = routes.clone().oneshot(subscribe("/nothing")).await;
     assert!(matches!(nothing, Ok(Response::Done)));
+    let Ok(Response::Observe(mut one)) = routes.clone().oneshot(subscribe("/json")).await else {
+        panic!("the response has no messages")
+    };
+    assert!(one.next().await.is_some());
+    assert!(
+        one.next().now_or_never().is_none(),
+        "the stream, and so the subscription, stays open"
+    );
     let message = async |destination| {
         let [Ok(message)] = <[_; 1]>::try_from(items(&routes, destination).await).unwrap() else {
             panic!("{destination} sends an error")

@@ -1,5 +1,5 @@
 //! is not a handler
-//! a handler is an `async fn` of up to 8 arguments that all implement `FromRequest` and are `'static`
+//! a handler is an `async fn` of up to 8 arguments that all implement `FromRequestParts` and are
 
 async fn post(_: u32) {}
 

@@ -9,8 +9,8 @@ use std::{
 use tokio::task::yield_now;
 use tower::{Layer, Service};
 use webstomp::{
-    BoxError, ClientError, FromRequest, Handler, IntoSubscribeResponse, Observe, Request, Router,
-    Session, State, Topic,
+    BoxError, ClientError, FromRequestParts, Handler, IntoSubscribeResponse, Observe, Request,
+    Router, Session, State, Topic,
     frame::Headers,
     router::Routes,
     session::{Delivery, Message, Staging},
@@ -51,8 +51,8 @@ impl Drop for Bomb {
 /// An argument whose extraction panics.
 struct Broken;
 
-impl<S> FromRequest<S> for Broken {
-    fn from_request(_: &Request, _: &S) -> Result<Self, ClientError> {
+impl<S: Sync> FromRequestParts<S> for Broken {
+    async fn from_request_parts(_: &Request, _: &S) -> Result<Self, BoxError> {
         panic();
         Ok(Broken)
     }
@@ -219,8 +219,8 @@ pub(crate) fn panicking_routes(room: Room) -> Routes {
 
 struct Transaction(Option<Staging>);
 
-impl<S> FromRequest<S> for Transaction {
-    fn from_request(request: &Request, _: &S) -> Result<Self, ClientError> {
+impl<S: Sync> FromRequestParts<S> for Transaction {
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
         Ok(Transaction(request.transaction().cloned()))
     }
 }

@@ -1,0 +1,137 @@
+//! The log of errors that clients do not see.
+//!
+//! This is the only test of its program, since `tracing` has one subscriber for all threads.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod support;
+
+use futures_util::stream;
+use std::{
+    future::pending,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use stomp_testing::frames::{send, subscribe};
+use support::Server;
+use tracing::Level;
+use webstomp::{App, Extension, IntoSubscribeResponse, Observe, Path, Router, session::Config};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Takes the lines that were logged.
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn fail(_: Path<String>) -> Result<(), io::Error> {
+    Err(io::Error::other("the disk is full"))
+}
+
+async fn two_values(_: Path<(String, String)>) {}
+
+async fn extension(_: Path<String>, _: Extension<u8>) {}
+
+async fn failing_stream() -> impl IntoSubscribeResponse {
+    Observe(stream::iter([Err::<String, _>(io::Error::other(
+        "the disk is full",
+    ))]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_names_the_handler_or_the_route_of_an_error() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_max_level(Level::WARN)
+        .with_ansi(false)
+        .init();
+    let rooms = Router::new()
+        .send("/{room}/fail", fail)
+        .send("/{room}/two", two_values)
+        .send("/{room}/extension", extension)
+        .send("/{room}/slow", pending::<()>);
+    let app = App::new()
+        .session_config(Config::default().handler_timeout(Duration::from_secs(5)))
+        .nest("/rooms", rooms)
+        .subscribe("/stream", failing_stream);
+    let mut client = Server::new(app).client().await;
+    for (frame, code, parts) in [
+        (
+            send("/rooms/blue/fail", ""),
+            "internal-error",
+            &[
+                "ERROR request{session=",
+                "command=\"SEND\" route=\"/rooms/{room}/fail\"",
+                "a handler failed error=the disk is full",
+            ][..],
+        ),
+        (
+            send("/rooms/blue/two", ""),
+            "internal-error",
+            &[
+                "ERROR request{session=",
+                "route=\"/rooms/{room}/two\"",
+                "the argument `stomp_router::extract::path::Path<(alloc::string::String, alloc::string::String)>` of the \
+                 handler `error_log::two_values` is not available: the pattern has 1 parameters, and not 2",
+            ],
+        ),
+        (
+            send("/rooms/blue/extension", ""),
+            "internal-error",
+            &[
+                "route=\"/rooms/{room}/extension\"",
+                "of the handler `error_log::extension` is not available: no layer has inserted one",
+            ],
+        ),
+        (
+            send("/rooms/blue/slow", ""),
+            "timeout",
+            &[
+                "WARN request{session=",
+                "route=\"/rooms/{room}/slow\"",
+                "a handler took too long, and was dropped timeout=5s",
+            ],
+        ),
+        (
+            subscribe("0", "/stream"),
+            "internal-error",
+            &[
+                "ERROR stream{session=",
+                "destination=\"/stream\"",
+                "error=the disk is full",
+            ],
+        ),
+    ] {
+        client.send(frame).await;
+        client.expect_error(code).await;
+        let lines = log.take();
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        for part in parts {
+            assert!(lines.contains(part), "{part} is missing in {lines}");
+        }
+    }
+    client
+        .expect_refusal(send("/nowhere", ""), "not-found")
+        .await;
+    assert_eq!(log.take(), "", "the client's errors are not logged");
+}
