@@ -10,7 +10,8 @@ use stomp_session::{
 
 /// A return value of a connect handler.
 ///
-/// Implemented for `()`, [`Principal`], [`Connected`], and a `Result` of these with any error.
+/// Implemented for `()`, [`Principal`], [`Connected`], the [`Response`] of another service, and a `Result` of these with
+/// any error.
 #[diagnostic::on_unimplemented(
     message = "a connect handler cannot return `{Self}`",
     note = "it can return `()`, a `Principal`, a `Connected`, or a `Result` of these"
@@ -26,7 +27,8 @@ pub trait IntoConnectResponse {
 
 /// A return value of a handler for `SEND`, `UNSUBSCRIBE` or `DISCONNECT`.
 ///
-/// Implemented for `()`, for [`Reply`](crate::Reply) (`SEND` only), and for a `Result` of these with any error.
+/// Implemented for `()`, for [`Reply`](crate::Reply) (`SEND` only), for the [`Response`] of another service, and for a
+/// `Result` of these with any error.
 #[diagnostic::on_unimplemented(
     message = "a handler of SEND, UNSUBSCRIBE or DISCONNECT cannot return `{Self}`",
     note = "it can return `()`, for SEND also `Reply(value)`, or a `Result` of these"
@@ -58,6 +60,7 @@ pub trait IntoSendResponse: Sized {
 /// | `()` | none | stays open |
 /// | `String`, [`Bytes`], [`Json`], [`Message`] | one | stays open |
 /// | [`Observe`](crate::Observe) | the items of a stream | ends when the stream ends |
+/// | [`Response`] of another service | those of the response | as the response says |
 /// | `Result` of these, with any error | those of the value | an error refuses it |
 ///
 /// The session can send more messages to a subscription that is open, for example with
@@ -67,7 +70,8 @@ pub trait IntoSendResponse: Sized {
     message = "a subscribe handler cannot return `{Self}`",
     note = "it can return `()`, one message (`String`, `Bytes`, `Json`, `Message`), `Observe(stream)`, or a `Result` of \
             these",
-    note = "`Observe` takes a `Stream` that is `Send + 'static` and whose items can be sent as messages"
+    note = "`Observe` takes a `Stream` that is `Send + 'static` and whose items can be sent as messages; for a receiver \
+            of a tokio channel, see its documentation"
 )]
 pub trait IntoSubscribeResponse {
     /// Converts the value into the service's response.
@@ -76,6 +80,35 @@ pub trait IntoSubscribeResponse {
     ///
     /// Returns the handler's error, or an error if the message cannot be encoded.
     fn into_response(self) -> Result<Response, BoxError>;
+}
+
+/// For handlers that pass their request to another service, such as a broker. A response that does not fit the command
+/// becomes `internal-error`, and is logged.
+impl IntoConnectResponse for Response {
+    fn into_response(self) -> Result<Response, BoxError> {
+        Ok(self)
+    }
+}
+
+/// For handlers that pass their request to another service, such as a broker. A response that does not fit the command
+/// becomes `internal-error`, and is logged.
+impl IntoSendResponse for Response {
+    type Context = ();
+
+    fn context(_: &Request) -> Result<(), ClientError> {
+        Ok(())
+    }
+
+    fn into_response(self, (): ()) -> Result<Response, BoxError> {
+        Ok(self)
+    }
+}
+
+/// For handlers that pass their request to another service, such as a broker.
+impl IntoSubscribeResponse for Response {
+    fn into_response(self) -> Result<Response, BoxError> {
+        Ok(self)
+    }
 }
 
 impl IntoConnectResponse for Principal {

@@ -8,8 +8,11 @@ use stomp_session::{BoxError, Delivery, IntoDelivery, Response};
 /// A stream whose items are sent to the subscription, one message each.
 ///
 /// Items are anything that implements [`IntoDelivery`]: a value that can be sent as a message, a `Delivery`, or a
-/// `Result` of these. An error ends the subscription. The stream is polled only while the client keeps reading, and
-/// dropped when the subscription ends.
+/// `Result` of these. The stream is polled only while the client keeps reading, and dropped when the subscription ends.
+///
+/// The subscription ends with the stream. If the last item is an error, the client gets it as an `ERROR`; otherwise the
+/// client does not see the end, as STOMP has no frame for it. To keep the subscription open for messages that are sent
+/// in another way, append a stream that never ends: `stream.chain(futures_util::stream::pending())`.
 ///
 /// Any `Stream` works, for example one that counts:
 ///
@@ -23,6 +26,43 @@ use stomp_session::{BoxError, Delivery, IntoDelivery, Response};
 ///
 /// let router: Router = Router::new().subscribe("/numbers", count);
 /// ```
+///
+/// # Channels of tokio
+///
+/// The receivers of tokio's channels are not streams. The crate `tokio-stream` has a wrapper for each, such as
+/// `WatchStream` and `ReceiverStream`. A stream can also be made from a receiver directly. The following one tells the
+/// client how many messages it has missed, while the wrapper `BroadcastStream` ends the subscription of a slow client
+/// with an error:
+///
+/// ```
+/// use futures_util::stream;
+/// use stomp_router::{IntoSubscribeResponse, Observe, State};
+/// use stomp_session::{Delivery, Gap, Message};
+/// use tokio::sync::broadcast::{Sender, error::RecvError};
+///
+/// async fn prices(State(prices): State<Sender<String>>) -> impl IntoSubscribeResponse {
+///     Observe(stream::unfold(prices.subscribe(), async |mut receiver| {
+///         let mut missing = 0;
+///         loop {
+///             match receiver.recv().await {
+///                 Ok(price) => {
+///                     let delivery = Delivery::new(Message::new(price));
+///                     return Some((delivery.with_gap(Gap::Dropped(missing)), receiver));
+///                 }
+///                 Err(RecvError::Lagged(count)) => missing += count,
+///                 Err(RecvError::Closed) => return None,
+///             }
+///         }
+///     }))
+/// }
+/// # fn main() -> Result<(), stomp_router::RouteErrors> {
+/// # let (sender, _) = tokio::sync::broadcast::channel(16);
+/// # stomp_router::Router::new().subscribe("/prices", prices).with_state(sender).build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A [`Topic`](stomp_session::Topic) is a channel whose subscribers are streams.
 #[derive(Debug, Clone, Copy)]
 pub struct Observe<S>(pub S);
 

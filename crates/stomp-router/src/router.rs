@@ -26,7 +26,8 @@ use tower::Layer;
 /// - `{{` and `}}` are literal braces.
 /// - A `*` outside braces is literal text. But a last segment `*name` is an error, since it looks like `{*name}`.
 ///
-/// A parameter never matches the empty text. Values are not decoded.
+/// A parameter never matches the empty text. Values are not decoded. A pattern without `/` at its start matches only
+/// destinations without it.
 ///
 /// Patterns are compared with the [canonical](stomp_session::Destination::canonical) text of a destination, which is the
 /// same for all its spellings. Where the session's syntax makes `/topic/a.b` a spelling of `/topic/a/b`, a route for

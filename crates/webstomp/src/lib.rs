@@ -82,14 +82,14 @@
 //! |---|---|---|
 //! | [`App::connect`] | connects | `()`, a [`Principal`] or a [`Connected`]; an error refuses the client |
 //! | [`App::send`] | sends to a destination | `()` or a [`Reply`] |
-//! | [`App::subscribe`] | subscribes to a destination | `()`, one message, or [`Observe`] with a stream; an error refuses the subscription |
+//! | [`App::subscribe`] | subscribes to a destination | `()`, one message, or [`Observe`] with a stream, whose end ends the subscription; an error refuses it |
 //! | [`App::unsubscribe`] | ends a subscription | `()` |
 //! | [`App::disconnect`] | disconnects, for any reason: see [`DisconnectReason`] | `()` |
 //! | [`App::fallback`] | sends or subscribes to a destination without a route | `()` |
 //!
 //! Each handler may return a `Result` of these instead. A client that asked for a receipt gets it after the handler has
-//! succeeded. [`Router`] describes patterns, and the answers to requests without a matching handler. [`FromRequest`]
-//! lists all arguments that a handler can take.
+//! succeeded. [`Router`] describes patterns, and the answers to requests without a matching handler.
+//! [`FromRequestParts`] lists all arguments that a handler can take.
 //!
 //! ```
 //! use webstomp::{App, Json, Path, Router, State, frame::Headers};
@@ -128,6 +128,36 @@
 //!
 //! Handlers that take [`State`] need [`App::with_state`] before the app can listen or be mounted. Without it, the
 //! compiler reports the missing state.
+//!
+//! A type of your own becomes an argument by [`FromRequestParts`]. It may wait, for example for a database:
+//!
+//! ```
+//! use webstomp::{App, BoxError, ClientError, FromRequestParts, Principal, Request};
+//!
+//! #[derive(Clone)]
+//! struct Database;
+//!
+//! # impl Database { async fn account(&self, _: &str) -> Result<Option<u32>, std::io::Error> { Ok(Some(7)) } }
+//! struct Account(u32);
+//!
+//! impl FromRequestParts<Database> for Account {
+//!     async fn from_request_parts(request: &Request, database: &Database) -> Result<Self, BoxError> {
+//!         let user = Principal::from_request_parts(request, database).await?;
+//!         let account = database.account(user.name()).await?;
+//!         let none = || ClientError::new("no-account", "Open an account first.");
+//!         Ok(Account(account.ok_or_else(none)?))
+//!     }
+//! }
+//!
+//! async fn pay(Account(number): Account, _amount: String) {
+//!     println!("account {number}");
+//! }
+//!
+//! let app: App = App::new().send("/payments", pay).with_state(Database);
+//! ```
+//!
+//! The last argument may be the whole [`Request`]. So a handler can check a request, change it, and pass it to another
+//! service, whose [`Response`] it returns.
 //!
 //! # Login
 //!
@@ -228,8 +258,12 @@
 //! let app: App = App::new().subscribe("/numbers", count);
 //! ```
 //!
+//! The subscription ends with its stream, and the client does not see it. A handler that returns `()` or one message
+//! keeps the subscription open.
+//!
 //! The crate `tokio-stream` makes streams of tokio's channels: `WatchStream` sends the latest value. `BroadcastStream`
-//! gives an error when the client is too slow, which ends the subscription; a [`Topic`] has other policies.
+//! gives an error when the client is too slow, which ends the subscription; [`Observe`] shows a stream that reports the
+//! gap, and a [`Topic`] has other policies.
 //!
 //! # Topics
 //!
@@ -341,10 +375,45 @@
 //! `ERROR` has the header `receipt-id`. If a subscription was refused or has failed, the `ERROR` has its id in the
 //! header `subscription`.
 //!
-//! The client sees an error's code and text only if the error is a [`ClientError`], or has one among its sources. Any
-//! other error is shown as `internal-error` and logged with `tracing`; to see the log, install a subscriber, such as
-//! `tracing_subscriber::fmt().init()`. To show errors of your own, convert them, or set
-//! [`session::Config::error_mapper`]:
+//! The client sees an error's code and text only if the error is a [`ClientError`], or contains one. Any other error is
+//! shown as `internal-error`, and logged with its session and route through `tracing`; to see the log, install a
+//! subscriber, such as `tracing_subscriber::fmt().init()`.
+//!
+//! A handler may return any error type. A `ClientError` in it is found behind `?`, in an `anyhow::Error` with or without
+//! context, in a variant of an enum, and anywhere in a chain of sources:
+//!
+//! ```
+//! use anyhow::Context;
+//! use webstomp::{App, ClientError};
+//!
+//! fn reserve(article: &str) -> Result<(), ClientError> {
+//!     Err(ClientError::new("out-of-stock", format!("There is no {article} left.")))
+//! }
+//!
+//! // The client sees `out-of-stock`. It sees `internal-error` if the file cannot be read.
+//! async fn order(article: String) -> anyhow::Result<()> {
+//!     let _prices = std::fs::read("prices.csv").context("no prices")?;
+//!     reserve(&article).context("while ordering")
+//! }
+//!
+//! // An enum of your own, with thiserror.
+//! #[derive(Debug, thiserror::Error)]
+//! enum CancelError {
+//!     #[error(transparent)]
+//!     Client(#[from] ClientError),
+//!     #[error("the order cannot be read")]
+//!     Io(#[from] std::io::Error),
+//! }
+//!
+//! async fn cancel(article: String) -> Result<(), CancelError> {
+//!     Ok(reserve(&article)?)
+//! }
+//!
+//! let app: App = App::new().send("/orders", order).send("/cancellations", cancel);
+//! ```
+//!
+//! For an error type that is always meant for clients, write `impl From<MyError> for ClientError`, and return
+//! `ClientError` from the handlers. Or map it for the whole app, with [`session::Config::error_mapper`]:
 //!
 //! ```
 //! use webstomp::{App, ClientError, router::map_error, session::Config};
@@ -364,6 +433,13 @@
 //! });
 //! let app: App = App::new().send("/orders", order).session_config(config);
 //! ```
+//!
+//! A `ClientError` can have headers, a body such as JSON in place of its text, and can close the connection:
+//! [`with_header`](ClientError::with_header), [`with_body`](ClientError::with_body),
+//! [`with_close`](ClientError::with_close).
+//!
+//! A mistake of the application is not shown as the client's: a `Path` that does not fit its pattern, or an `Extension`
+//! that no layer has inserted, is an `internal-error`, and the log names the argument, the handler and the route.
 //!
 //! A client that breaks the protocol or exceeds a limit gets an `ERROR`, and its connection is closed, as STOMP
 //! demands. [`session`] lists the codes. [`session::Config::app_errors`] makes the application's errors close as well.
@@ -398,7 +474,9 @@
 //! | [`App::layer`] | the whole app, once; also requests without a route | must be `Clone` |
 //! | [`App::layer_per_session`] | each session, built for each connection | need not be `Clone` |
 //!
-//! The simplest middleware of your own is a function: see [`middleware::from_fn`]. [`router`] shows a complete layer.
+//! The simplest middleware of your own is a function: see [`middleware::from_fn`]. [`router`] shows a complete layer. A
+//! layer can change the destination, the headers and the body of a [`Request`] before a handler or a broker gets it, and
+//! the messages of a subscription with [`Delivery::map_message`](session::Delivery::map_message).
 //! The client sees a layer's error like a handler's: only if it is a [`ClientError`]. [`middleware`] has layers that
 //! know STOMP: for login, for the rate of a session, for traces and, with the feature `metrics`, for metrics.
 //!
@@ -545,6 +623,7 @@
 //! | `session.handler_timeout` | 60 s for a request | gets `ERROR` `timeout`; if no service was ready, `overloaded`, and is closed with 1011 |
 //! | `session.heart_beat` | 1,000 ms each way, or longer if the client wishes | gets `ERROR` `heart-beat-timeout` after twice that and 1 s, is closed with 1008 |
 //! | `session.ping_interval`, `ping_timeout` | 25 s and 10 s, for WebSockets that promise no heart-beats | the same after both |
+//! | size of a [`ClientError`] (fixed) | code 128 bytes, text 4 KiB, 16 headers and 4 KiB, body 64 KiB | gets the code and the text shortened, and no further headers or body |
 //! | `session.linger_timeout` | 1 s and 64 KiB, to take the last frame | is disconnected |
 //!
 //! [`session::Config::worst_case`] computes the memory that one session may use.
@@ -578,7 +657,8 @@
 //! `correlation-id`, `expires` and `retain` stay in the message; so does every header that is not listed here.
 //!
 //! Three headers of the specification have a further meaning. The header `message` of an `ERROR` is a code, such as
-//! `forbidden`, and the body is a sentence. The `ERROR` of a subscription has the header `subscription`. The
+//! `forbidden`, and the body is a sentence, unless the application has chosen another body or more headers. The `ERROR`
+//! of a subscription has the header `subscription`. The
 //! `destination` of a `SUBSCRIBE` may be a pattern: see [the broker](broker#destinations).
 //!
 //! # Features

@@ -19,7 +19,9 @@ use std::{
 use stomp_testing::frames::{send, subscribe};
 use support::Server;
 use tracing::Level;
-use webstomp::{App, Extension, IntoSubscribeResponse, Observe, Path, Router, session::Config};
+use webstomp::{
+    App, Extension, IntoSubscribeResponse, Observe, Path, Router, frame::Frame, session::Config,
+};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -56,37 +58,33 @@ async fn failing_stream() -> impl IntoSubscribeResponse {
     ))]))
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_log_names_the_handler_or_the_route_of_an_error() {
-    let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .with_max_level(Level::WARN)
-        .with_ansi(false)
-        .init();
+fn app() -> App {
     let rooms = Router::new()
         .send("/{room}/fail", fail)
         .send("/{room}/two", two_values)
         .send("/{room}/extension", extension)
         .send("/{room}/slow", pending::<()>);
-    let app = App::new()
+    App::new()
         .session_config(Config::default().handler_timeout(Duration::from_secs(5)))
         .nest("/rooms", rooms)
-        .subscribe("/stream", failing_stream);
-    let mut client = Server::new(app).client().await;
-    for (frame, code, parts) in [
+        .subscribe("/stream", failing_stream)
+}
+
+/// Frames, each with the code of the error that it gets, and parts of the one line that it adds to the log.
+fn cases() -> Vec<(Frame, &'static str, &'static [&'static str])> {
+    let room = |name: &str| send(&format!("/rooms/blue/{name}"), "");
+    vec![
         (
-            send("/rooms/blue/fail", ""),
+            room("fail"),
             "internal-error",
             &[
                 "ERROR request{session=",
                 "command=\"SEND\" route=\"/rooms/{room}/fail\"",
                 "a handler failed error=the disk is full",
-            ][..],
+            ],
         ),
         (
-            send("/rooms/blue/two", ""),
+            room("two"),
             "internal-error",
             &[
                 "ERROR request{session=",
@@ -96,7 +94,7 @@ async fn the_log_names_the_handler_or_the_route_of_an_error() {
             ],
         ),
         (
-            send("/rooms/blue/extension", ""),
+            room("extension"),
             "internal-error",
             &[
                 "route=\"/rooms/{room}/extension\"",
@@ -104,7 +102,7 @@ async fn the_log_names_the_handler_or_the_route_of_an_error() {
             ],
         ),
         (
-            send("/rooms/blue/slow", ""),
+            room("slow"),
             "timeout",
             &[
                 "WARN request{session=",
@@ -121,7 +119,20 @@ async fn the_log_names_the_handler_or_the_route_of_an_error() {
                 "error=the disk is full",
             ],
         ),
-    ] {
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_names_the_handler_or_the_route_of_an_error() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_max_level(Level::WARN)
+        .with_ansi(false)
+        .init();
+    let mut client = Server::new(app()).client().await;
+    for (frame, code, parts) in cases() {
         client.send(frame).await;
         client.expect_error(code).await;
         let lines = log.take();

@@ -99,15 +99,14 @@ pub trait FromRequestParts<S>: Sized {
 ///
 /// ```
 /// use stomp_router::{Router, Routes, State};
-/// use stomp_session::{BoxError, ClientError, Request};
+/// use stomp_session::{BoxError, ClientError, Request, Response};
 /// use tower::ServiceExt;
 ///
-/// async fn check(State(archive): State<Routes>, request: Request) -> Result<(), BoxError> {
+/// async fn check(State(archive): State<Routes>, request: Request) -> Result<Response, BoxError> {
 ///     if request.body().is_empty() {
 ///         return Err(ClientError::new("empty", "The message is empty.").into());
 ///     }
-///     archive.oneshot(request).await?;
-///     Ok(())
+///     archive.oneshot(request).await
 /// }
 ///
 /// async fn keep(_text: String) {}

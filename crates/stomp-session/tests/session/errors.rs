@@ -70,7 +70,8 @@ fn invalid() -> InvalidDestination {
 
 #[tokio::test(start_paused = true)]
 async fn errors_for_the_client_are_found_behind_errors_that_hide_their_type() {
-    let cases: [(fn() -> BoxError, &str, &str); 4] = [
+    type Make = fn() -> BoxError;
+    let cases: [(Make, &str, &str); 4] = [
         (
             || Transparent(ClientError::new("own", "Own words.")).into(),
             "own",
