@@ -14,7 +14,8 @@ use std::{marker::PhantomData, sync::Arc};
 use stomp_session::{BoxError, Request, Response};
 use tower::Layer;
 
-/// An async function of up to eight arguments, each of which is [`FromRequestParts`]. The last one may be [`FromRequest`].
+/// An async function of up to eight arguments, each of which is [`FromRequestParts`]. The last one may be
+/// [`FromRequest`].
 ///
 /// ```
 /// use stomp_router::{Json, Path, Router, State};

@@ -166,8 +166,8 @@ impl<T: IntoSendResponse, E: Into<BoxError>> IntoSendResponse for Result<T, E> {
     }
 }
 
-/// Creates a response that sends one message and keeps the subscription open, as `()` does: the client cannot see an end,
-/// and would not get messages that are sent later.
+/// Creates a response that sends one message and keeps the subscription open, as `()` does: the client cannot see an
+/// end, and would not get messages that are sent later.
 fn single_message(message: impl IntoMessage) -> Result<Response, BoxError> {
     let message = stream::iter([message.into_message()?]);
     Ok(Response::observe(message.chain(stream::pending())))

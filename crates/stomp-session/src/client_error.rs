@@ -212,6 +212,15 @@ impl ClientError {
         )
     }
 
+    /// The error that a client sees if its mailbox overflows. It closes the connection.
+    pub(crate) fn slow_consumer() -> ClientError {
+        ClientError::constant(
+            "slow-consumer",
+            "The client is too slow: more messages are queued for it than its mailbox may hold.",
+        )
+        .with_close(CloseCode::Policy)
+    }
+
     /// Returns the first `ClientError` in an error and its chain of sources.
     ///
     /// [`InvalidDestination`] and [`NotSubscribed`](crate::NotSubscribed) contain one. So does an error of your own,

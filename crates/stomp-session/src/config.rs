@@ -93,7 +93,8 @@ pub struct Config {
     /// Effect of an application error on the session. Default: [`AppErrors::KeepOpen`].
     pub app_errors: AppErrors,
     /// Function that maps the error of a service to the error that the client sees. Default: `None`, which means
-    /// [`ClientError::from_error`]. A `webstomp::App` sets `stomp_router::map_error`.
+    /// [`ClientError::from_error`]. A `webstomp::App` sets `stomp_router::map_error`. If the function panics, the client
+    /// sees [`ClientError::internal`].
     pub error_mapper: Option<ErrorMapper>,
 }
 
@@ -278,7 +279,8 @@ impl Config {
 /// Effect of an application error on the session: for example a failed handler, a failed stream or an invalid
 /// destination.
 ///
-/// Violations of the protocol always close the session, and so does a refused `CONNECT`.
+/// Violations of the protocol always close the session, and so does a refused `CONNECT`, or an error with
+/// [`ClientError::with_close`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum AppErrors {

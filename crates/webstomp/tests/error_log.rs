@@ -90,7 +90,7 @@ fn cases() -> Vec<(Frame, &'static str, &'static [&'static str])> {
                 "ERROR request{session=",
                 "route=\"/rooms/{room}/two\"",
                 "the argument `stomp_router::extract::path::Path<(alloc::string::String, alloc::string::String)>` of the \
-                 handler `error_log::two_values` is not available: the pattern has 1 parameters, and not 2",
+                 handler `error_log::two_values` is not available: the number of parameters in the pattern is 1, and not 2",
             ],
         ),
         (

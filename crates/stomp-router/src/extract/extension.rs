@@ -6,8 +6,8 @@ use stomp_session::{BoxError, Request};
 
 /// A value that a layer has inserted into the request's [extensions](Request::extensions_mut).
 ///
-/// If no layer has inserted a `T`, the client gets an `internal-error`, and the log names the missing type and the handler. If that is
-/// expected, use `Option<Extension<T>>`.
+/// If no layer has inserted a `T`, the client gets an `internal-error`, and the log names the missing type and the
+/// handler. If that is expected, use `Option<Extension<T>>`.
 ///
 /// ```
 /// use stomp_router::{Extension, Handler, Router};

@@ -4,7 +4,7 @@ use crate::client_errors::{UnavailableArgument, login_required};
 use stomp_frame::Headers;
 use stomp_session::{BoxError, DisconnectReason, Peer, Principal, Request, Session};
 
-/// A type that can be a handler argument at any place. It is also called an extractor.
+/// A type that can be a handler argument, at any place. It is also called an extractor.
 ///
 /// | argument | value | in an `Option`, it is `None` |
 /// |---|---|---|
@@ -137,11 +137,11 @@ pub trait FromRequest<S, M = ViaRequest>: Sized {
     ) -> impl Future<Output = Result<Self, BoxError>> + Send;
 }
 
-/// Marks a [`FromRequest`] of its own.
+/// Marker of the types that implement [`FromRequest`] themselves.
 #[derive(Debug)]
 pub enum ViaRequest {}
 
-/// Marks a [`FromRequest`] that is a [`FromRequestParts`].
+/// Marker of the types that are [`FromRequest`] because they are [`FromRequestParts`].
 #[derive(Debug)]
 pub enum ViaParts {}
 

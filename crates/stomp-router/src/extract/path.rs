@@ -84,7 +84,9 @@ impl de::Error for Error {
     }
 
     fn invalid_length(length: usize, expected: &dyn Expected) -> Error {
-        Error::mismatch(format!("there are {length} parameters, and not {expected}"))
+        Error::mismatch(format!(
+            "the number of parameters is {length}, and not {expected}"
+        ))
     }
 
     fn missing_field(field: &'static str) -> Error {
@@ -120,7 +122,7 @@ impl<'a> Parameters<'a> {
     fn wrong_count(self, expected: usize) -> Error {
         let count = self.values().count();
         Error::mismatch(format!(
-            "the pattern has {count} parameters, and not {expected}"
+            "the number of parameters in the pattern is {count}, and not {expected}"
         ))
     }
 }

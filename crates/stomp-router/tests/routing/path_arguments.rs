@@ -125,10 +125,16 @@ async fn a_path_that_does_not_fit_its_pattern_is_a_mistake_of_the_application() 
     for (destination, reason) in [
         (
             "/one/x",
-            "::two` is not available: the pattern has 1 parameters, and not 2",
+            "::two` is not available: the number of parameters in the pattern is 1, and not 2",
         ),
-        ("/two/x/y", "the pattern has 2 parameters, and not 1"),
-        ("/none", "the pattern has 0 parameters, and not 1"),
+        (
+            "/two/x/y",
+            "the number of parameters in the pattern is 2, and not 1",
+        ),
+        (
+            "/none",
+            "the number of parameters in the pattern is 0, and not 1",
+        ),
         ("/missing/x", "the pattern has no parameter \"street\""),
         ("/unknown/x", "there is no field for the parameter \"a\""),
         ("/nested/x", "a parameter is text, and cannot be a sequence"),

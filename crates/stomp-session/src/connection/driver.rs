@@ -3,13 +3,12 @@
 //! [`Run`](super::Run) polls the driver and calls the service; the driver does everything else.
 
 use super::{
-    catch_panic,
+    failures::map_protected,
     inbox::{Inbox, InboxItem},
     pending_subscription::PendingSubscription,
     streams::Streams,
 };
 use crate::{
-    catch_drop::CatchDrop,
     command_queue::SessionCommand,
     config::Config,
     error::{BoxError, ClientError, PartlyCommitted, RequestsDropped},
@@ -30,7 +29,6 @@ use std::{
 };
 use stomp_frame::{Command, Frame, Version, header};
 use stomp_socket::{CloseCode, End, Inbound, Socket};
-use tracing::Span;
 
 pub(super) struct Driver {
     pub(super) config: Arc<Config>,
@@ -232,11 +230,9 @@ impl Driver {
                 self.protocol.handle_answer(Ok(None), self.now);
             }
             Ok(response) => {
-                tracing::error!(
-                    ?command,
-                    ?response,
-                    "the service answered a request with a response for another command"
-                );
+                self.request_span(command).in_scope(|| {
+                    tracing::error!(?response, "the response is for another command");
+                });
                 self.protocol
                     .handle_answer(Err(ClientError::internal()), self.now);
             }
@@ -259,12 +255,13 @@ impl Driver {
         // Commands that the futures gave to the session take effect before their result does.
         self.process_commands();
         let result = result.map_err(|error| {
-            if let Some(error) = error.downcast_ref::<PartlyCommitted>() {
-                tracing::error!(%error, "a commit failed");
-                return ClientError::engine_unavailable();
-            }
             let span = self.request_span(Some(Command::Commit));
-            let shown = self.map_error(error, &span);
+            let shown = if error.is::<PartlyCommitted>() {
+                // The client must not see the cause, whatever the mapper makes of it.
+                map_protected(error, &span, ClientError::from_error)
+            } else {
+                self.map_error(error, &span)
+            };
             if shown == ClientError::internal() {
                 ClientError::engine_unavailable()
             } else {
@@ -272,47 +269,6 @@ impl Driver {
             }
         });
         self.protocol.handle_committed(result, self.now);
-    }
-
-    /// Maps an error of the application in the span that names its cause in the log. A panic of the mapper, or of the
-    /// error's own code, becomes `internal-error`.
-    pub(super) fn map_error(&self, error: BoxError, span: &Span) -> ClientError {
-        let error = CatchDrop::new(error);
-        let map = || match (error.get(), &self.config.error_mapper) {
-            (Some(error), Some(mapper)) => mapper.map(&**error),
-            (Some(error), None) => ClientError::from_error(&**error),
-            (None, _) => ClientError::internal(),
-        };
-        span.in_scope(|| catch_panic(map))
-            .unwrap_or_else(|_| ClientError::internal())
-    }
-
-    /// The span for the log of a request that fails: the session, the command, and the pattern of the route.
-    fn request_span(&self, command: Option<Command>) -> Span {
-        let route = self.session.shared().route();
-        tracing::error_span!(
-            "request",
-            session = %self.session.id(),
-            command = command.map(Command::as_str),
-            route = route.as_ref().map(|route| &**route.text()),
-        )
-    }
-
-    /// The span for the log of a stream that fails: the session, and the destination of the subscription.
-    pub(super) fn stream_span(&self, subscription: SubscriptionKey) -> Span {
-        tracing::error_span!(
-            "stream",
-            session = %self.session.id(),
-            destination = self.protocol.destination(subscription),
-        )
-    }
-
-    /// Logs that the call of the service was dropped, because it took too long.
-    pub(super) fn log_timeout(&self) {
-        let timeout = self.config.handler_timeout;
-        self.request_span(None).in_scope(|| {
-            tracing::warn!(?timeout, "a handler took too long, and was dropped");
-        });
     }
 
     /// Carries out an output of the protocol that concerns the socket, the handles or the streams.

@@ -1,6 +1,7 @@
 //! The connection of a session: the future that does its work.
 
 mod driver;
+mod failures;
 mod inbox;
 mod outgoing;
 mod pending_subscription;

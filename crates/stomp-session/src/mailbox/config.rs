@@ -1,6 +1,7 @@
 //! Settings of mailboxes.
 
-use thiserror::Error;
+use crate::client_error::ClientError;
+use std::{error::Error, fmt, sync::LazyLock};
 
 /// Bounds of a mailbox, and the policy for messages beyond them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,21 @@ pub enum Overflow {
 }
 
 /// Error: a mailbox overflowed under [`Overflow::Disconnect`]. A session closes if one of its streams fails with this
-/// error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the subscriber is too slow: its mailbox is full")]
+/// error, also if the error is wrapped in another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlowConsumer;
+
+/// The form of [`SlowConsumer`] for clients. It is its source, so that [`ClientError::find`] finds it.
+static SLOW_CONSUMER: LazyLock<ClientError> = LazyLock::new(ClientError::slow_consumer);
+
+impl fmt::Display for SlowConsumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the subscriber is too slow: its mailbox is full")
+    }
+}
+
+impl Error for SlowConsumer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*SLOW_CONSUMER)
+    }
+}

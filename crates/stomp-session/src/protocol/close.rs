@@ -43,15 +43,8 @@ impl Protocol {
 
     /// Handles the overflow of a mailbox under [`Overflow::Disconnect`](crate::Overflow::Disconnect).
     pub(crate) fn handle_slow_consumer(&mut self, now: Instant) {
-        let reply = ErrorReply::new(
-            "slow-consumer",
-            "The client is too slow: more messages are queued for it than its mailbox may hold.",
-        );
-        self.fail(
-            reply.with_close_code(CloseCode::Policy),
-            DisconnectReason::Timeout,
-            now,
-        );
+        let reply = ErrorReply::from(ClientError::slow_consumer());
+        self.fail(reply, DisconnectReason::Timeout, now);
     }
 
     /// Handles the drop of [`Requests`](crate::Requests): closes the session, unless a request is being handled. The

@@ -6,6 +6,7 @@ use std::{error::Error, fmt, future::ready};
 use stomp_frame::Version;
 use stomp_session::{
     BoxError, ClientError, Config, InvalidDestination, NotSubscribed, Request, Response,
+    SlowConsumer,
 };
 use tower::service_fn;
 
@@ -132,6 +133,12 @@ async fn an_error_whose_own_code_panics_leaves_its_session_open() {
         ready(match (request.command(), request.destination().as_str()) {
             (Command::Send, "/message") => Err(Bomb::Message.into()),
             (Command::Send, "/drop") => Err(Bomb::Drop.into()),
+            (Command::Send, "/commit") => {
+                let staging = request.transaction().unwrap();
+                staging.on_commit(|| ready(Ok(())));
+                staging.on_commit(|| ready(Err(Bomb::Drop.into())));
+                Ok(Response::Done)
+            }
             (Command::Subscribe, _) => Ok(Response::Observe(
                 stream::iter([Err(Bomb::Drop.into())]).boxed(),
             )),
@@ -155,4 +162,19 @@ async fn an_error_whose_own_code_panics_leaves_its_session_open() {
         client.expect_error("internal-error").await;
         client.receipt(send("/sink", "")).await;
     }
+    client.send(transaction(Command::Begin, "t")).await;
+    let frame = send("/commit", "").with_header("transaction", "t");
+    client.send(frame).await;
+    client.send(transaction(Command::Commit, "t")).await;
+    client.expect_error("engine-unavailable").await;
+    client.receipt(send("/sink", "")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_consumer_is_disconnected_also_if_its_error_is_wrapped() {
+    let wrap = |_: &str| stream::iter([Err(Transparent(SlowConsumer).into())]).boxed();
+    let (_session, mut client, _) = start(Config::default(), streaming(wrap)).await;
+    client.send(subscribe("0", "/a")).await;
+    client.expect_error("slow-consumer").await;
+    client.expect_end().await;
 }

@@ -1,0 +1,60 @@
+//! Failures of the application: their form for the client, and the log.
+
+use super::{catch_panic, driver::Driver};
+use crate::{
+    catch_drop::CatchDrop,
+    error::{BoxError, ClientError},
+    id::SubscriptionKey,
+};
+use std::error::Error;
+use stomp_frame::Command;
+use tracing::Span;
+
+impl Driver {
+    /// Maps an error of the application, in the span that names its cause in the log.
+    pub(super) fn map_error(&self, error: BoxError, span: &Span) -> ClientError {
+        map_protected(error, span, |error| match &self.config.error_mapper {
+            Some(mapper) => mapper.map(error),
+            None => ClientError::from_error(error),
+        })
+    }
+
+    /// The span for the log of a request that fails: the session, the command, and the pattern of the route.
+    pub(super) fn request_span(&self, command: Option<Command>) -> Span {
+        let route = self.session.shared().route();
+        tracing::error_span!(
+            "request",
+            session = %self.session.id(),
+            command = command.map(Command::as_str),
+            route = route.as_ref().map(|route| &**route.text()),
+        )
+    }
+
+    /// The span for the log of a stream that fails: the session, and the destination of the subscription.
+    pub(super) fn stream_span(&self, subscription: SubscriptionKey) -> Span {
+        tracing::error_span!(
+            "stream",
+            session = %self.session.id(),
+            destination = self.protocol.destination(subscription),
+        )
+    }
+
+    /// Logs that the call of the service was dropped, because it took too long.
+    pub(super) fn log_timeout(&self) {
+        let timeout = self.config.handler_timeout;
+        self.request_span(None).in_scope(|| {
+            tracing::warn!(?timeout, "a handler took too long, and was dropped");
+        });
+    }
+}
+
+/// Maps an error in a span. A panic of the mapper, or of the error's own code, becomes [`ClientError::internal`].
+pub(super) fn map_protected(
+    error: BoxError,
+    span: &Span,
+    map: impl FnOnce(&(dyn Error + 'static)) -> ClientError,
+) -> ClientError {
+    let error = CatchDrop::new(error);
+    let mapped = span.in_scope(|| catch_panic(|| error.get().map(|error| map(&**error))));
+    mapped.ok().flatten().unwrap_or_else(ClientError::internal)
+}
