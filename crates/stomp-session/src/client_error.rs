@@ -1,6 +1,5 @@
 //! Errors that clients see.
 
-use crate::destination::InvalidDestination;
 use bytes::Bytes;
 use std::{borrow::Cow, error::Error, fmt, iter};
 use stomp_frame::{Headers, header};
@@ -194,7 +193,7 @@ impl ClientError {
 
     /// The code with which the error closes the connection, if [`with_close`](ClientError::with_close) has set one.
     #[must_use]
-    pub fn close(&self) -> Option<CloseCode> {
+    pub fn close_code(&self) -> Option<CloseCode> {
         self.0.extra.as_ref()?.close
     }
 
@@ -223,7 +222,7 @@ impl ClientError {
 
     /// Returns the first `ClientError` in an error and its chain of sources.
     ///
-    /// [`InvalidDestination`] and [`NotSubscribed`](crate::NotSubscribed) contain one. So does an error of your own,
+    /// [`InvalidDestination`](crate::InvalidDestination) and [`NotSubscribed`](crate::NotSubscribed) contain one. So does an error of your own,
     /// if its [`source`](Error::source) is a `ClientError`.
     #[must_use]
     pub fn find(error: &(dyn Error + 'static)) -> Option<ClientError> {
@@ -270,13 +269,6 @@ impl fmt::Display for Shown {
 }
 
 impl Error for Shown {}
-
-impl From<InvalidDestination> for ClientError {
-    /// Creates an error with the code `bad-destination`. Its text is the message of `invalid`.
-    fn from(invalid: InvalidDestination) -> ClientError {
-        invalid.into_client_error()
-    }
-}
 
 /// Iterates over an error and its sources.
 fn sources<'a>(

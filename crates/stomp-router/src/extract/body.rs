@@ -1,7 +1,7 @@
 //! The body of a frame as a handler argument.
 
 use super::FromRequestParts;
-use crate::client_errors::bad_request;
+use crate::client_errors::{UnavailableArgument, bad_request};
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::DeserializeOwned;
@@ -40,6 +40,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Json<T> {
     async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
         match serde_json::from_slice(request.body()) {
             Ok(value) => Ok(Json(value)),
+            Err(_) if request.body().is_empty() && !request.command().allows_body() => {
+                let reason = format!("a {} frame has no body", request.command());
+                Err(UnavailableArgument::new::<Self>(reason).into())
+            }
             Err(error) => Err(invalid_json::<T>(request.body(), &error).into()),
         }
     }

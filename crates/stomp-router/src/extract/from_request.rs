@@ -1,7 +1,7 @@
 //! The traits of handler arguments, and the arguments that are clones of a part of the request.
 
 use crate::client_errors::{UnavailableArgument, login_required};
-use stomp_frame::Headers;
+use stomp_frame::{Command, Headers};
 use stomp_session::{BoxError, DisconnectReason, Peer, Principal, Request, Session};
 
 /// A type that can be a handler argument, at any place. It is also called an extractor.
@@ -190,8 +190,14 @@ impl<S: Sync> FromRequestParts<S> for Principal {
     const IS_IMMEDIATE: bool = true;
 
     async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
-        let principal = request.principal().cloned();
-        Ok(principal.ok_or_else(login_required)?)
+        match (request.principal(), request.command()) {
+            (Some(principal), _) => Ok(principal.clone()),
+            (None, Command::Connect | Command::Stomp) => {
+                let reason = "the connect handler returns it, so CONNECT has none yet";
+                Err(UnavailableArgument::new::<Self>(reason).into())
+            }
+            (None, _) => Err(login_required().into()),
+        }
     }
 }
 

@@ -125,17 +125,29 @@ async fn an_optional_argument_is_none_if_its_value_is_absent() {
 }
 
 #[tokio::test]
-async fn a_missing_extension_or_disconnect_reason_is_a_mistake_of_the_application() {
+async fn an_argument_that_no_request_to_the_route_has_is_a_mistake_of_the_application() {
     async fn extension(_: Extension<u8>) {}
     async fn reason(_: Path<String>, _: DisconnectReason) {}
+    async fn principal(_: Principal) {}
+    async fn body(_: Json<u8>) {}
     let routes = Router::new()
+        .connect(principal)
+        .subscribe("/body", body)
         .send("/extension", extension)
         .send("/reason/{id}", reason)
         .build()
         .unwrap();
-    for (destination, parts) in [
+    for (request, parts) in [
         (
-            "/extension",
+            request(Command::Connect, "", b""),
+            ["Principal`", "::principal`", "CONNECT has none yet"],
+        ),
+        (
+            subscribe("/body"),
+            ["Json<u8>`", "::body`", "a SUBSCRIBE frame has no body"],
+        ),
+        (
+            send("/extension", b""),
             [
                 "Extension<u8>`",
                 "::extension`",
@@ -143,7 +155,7 @@ async fn a_missing_extension_or_disconnect_reason_is_a_mistake_of_the_applicatio
             ],
         ),
         (
-            "/reason/1",
+            send("/reason/1", b""),
             [
                 "DisconnectReason`",
                 "::reason`",
@@ -151,7 +163,7 @@ async fn a_missing_extension_or_disconnect_reason_is_a_mistake_of_the_applicatio
             ],
         ),
     ] {
-        let text = mistake(&routes, send(destination, b"")).await;
+        let text = mistake(&routes, request).await;
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     }
     let mut request = send("/extension", b"");

@@ -9,10 +9,10 @@ use crate::client_error::ClientError;
 use bytestring::ByteString;
 use std::{
     cmp::Ordering,
+    error::Error,
     fmt,
     hash::{Hash, Hasher},
 };
-use thiserror::Error;
 
 /// A destination such as `/topic/a`, in the spelling of the client and in its canonical form.
 ///
@@ -106,6 +106,9 @@ impl Destination {
     ///
     /// Returns an error if `segments` is empty. Also returns an error if a segment, or a segment of the prefix, is
     /// empty, is a wildcard (`*`, `>` or `#`), or contains `/`, `.` or a control character.
+    ///
+    /// If a handler returns the error, the client sees it as `bad-destination` if it is about one of `segments`, and
+    /// otherwise as `internal-error`.
     pub fn from_segments(
         prefix: &str,
         segments: impl IntoIterator<Item = impl AsRef<str>>,
@@ -113,7 +116,8 @@ impl Destination {
         let mut text = String::with_capacity(64);
         let prefix = prefix.trim_matches('/');
         for segment in prefix.split('/').filter(|_| !prefix.is_empty()) {
-            push_segment(&mut text, "prefix segment", segment)?;
+            push_segment(&mut text, "prefix segment", segment)
+                .map_err(InvalidDestination::into_mistake)?;
         }
         let start = text.len();
         for segment in segments {
@@ -121,7 +125,7 @@ impl Destination {
         }
         if text.len() == start {
             let reason = "needs at least one more segment";
-            return Err(InvalidDestination::new("destination", &text, reason));
+            return Err(InvalidDestination::new("destination", &text, reason).into_mistake());
         }
         Ok(Destination {
             text: text.into(),
@@ -289,7 +293,7 @@ impl From<Destination> for ByteString {
     }
 }
 
-/// Error: a text is not a valid destination. The error message can be shown to clients.
+/// Error: a text is not a valid destination. A client sees its message, with the code `bad-destination`.
 ///
 /// ```
 /// use stomp_session::{DestinationSyntax, PrefixSyntax};
@@ -302,13 +306,12 @@ impl From<Destination> for ByteString {
 ///     r#"The destination "/queue/orders..eu" has an empty segment."#
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{}", .0.text())]
-pub struct InvalidDestination(
-    /// The source, so that a client sees it also behind errors that hide this type.
-    #[source]
-    ClientError,
-);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidDestination {
+    error: ClientError,
+    /// True if the application has made a mistake in a part that is its own.
+    is_mistake: bool,
+}
 
 impl InvalidDestination {
     /// Creates the error "The `name` `text` `reason`.". `name` is "destination", "segment" or "prefix segment". The
@@ -320,11 +323,41 @@ impl InvalidDestination {
             None => text,
         };
         let text = format!("The {name} {text:?} {reason}.");
-        InvalidDestination(ClientError::new("bad-destination", text))
+        InvalidDestination {
+            error: ClientError::new("bad-destination", text),
+            is_mistake: false,
+        }
     }
 
-    pub(crate) fn into_client_error(self) -> ClientError {
-        self.0
+    /// Marks the error as a mistake of the application, which the client does not see.
+    fn into_mistake(self) -> InvalidDestination {
+        InvalidDestination {
+            is_mistake: true,
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for InvalidDestination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.error.text())
+    }
+}
+
+impl Error for InvalidDestination {
+    /// The form of the error for clients. A client sees it also behind errors that hide this type.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+            .filter(|_| !self.is_mistake)
+            .map(|error| error as _)
+    }
+}
+
+impl From<InvalidDestination> for ClientError {
+    /// Creates an error with the code `bad-destination`, whose text is the message of `invalid`. A mistake of the
+    /// application becomes [`ClientError::internal`], and is logged.
+    fn from(invalid: InvalidDestination) -> ClientError {
+        ClientError::from_error(&invalid)
     }
 }
 

@@ -111,8 +111,8 @@ impl From<ClientError> for ErrorReply {
     /// Creates a reply with an error of the application.
     fn from(error: ClientError) -> ErrorReply {
         ErrorReply {
-            close_code: error.close().unwrap_or(CloseCode::Policy),
-            closes: error.close().is_some(),
+            close_code: error.close_code().unwrap_or(CloseCode::Policy),
+            closes: error.close_code().is_some(),
             error,
             receipt: None,
             subscription: None,

@@ -5,8 +5,8 @@ use futures_util::{StreamExt, stream};
 use std::{error::Error, fmt, future::ready};
 use stomp_frame::Version;
 use stomp_session::{
-    BoxError, ClientError, Config, InvalidDestination, NotSubscribed, Request, Response,
-    SlowConsumer,
+    BoxError, ClientError, Config, Destination, InvalidDestination, NotSubscribed, Request,
+    Response, SlowConsumer,
 };
 use tower::service_fn;
 
@@ -66,7 +66,20 @@ impl<E: Error> Error for Transparent<E> {
 }
 
 fn invalid() -> InvalidDestination {
-    stomp_session::Destination::from_segments("/a", [""]).unwrap_err()
+    Destination::from_segments("/a", [""]).unwrap_err()
+}
+
+#[test]
+fn an_invalid_prefix_is_a_mistake_of_the_application_and_an_invalid_segment_is_not() {
+    for (result, code) in [
+        (Destination::from_segments("/a.b", ["c"]), "internal-error"),
+        (Destination::from_segments("/a", [""; 0]), "internal-error"),
+        (Destination::from_segments("/a", ["b.c"]), "bad-destination"),
+    ] {
+        let invalid = result.unwrap_err();
+        assert_eq!(ClientError::from_error(&invalid).code(), code, "{invalid}");
+        assert_eq!(ClientError::from(invalid).code(), code);
+    }
 }
 
 #[tokio::test(start_paused = true)]
