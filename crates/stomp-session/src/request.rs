@@ -148,9 +148,9 @@ impl Request {
     #[must_use]
     pub fn into_frame(mut self) -> Frame {
         self.frame.headers.remove(header::CONTENT_LENGTH);
-        // `headers_mut` may have changed it.
-        if self.frame.headers.contains(header::DESTINATION) {
-            let destination = self.destination.clone();
+        // `headers_mut` may have changed or removed it. CONNECT and DISCONNECT have none.
+        let destination = self.destination.clone();
+        if !destination.as_str().is_empty() {
             self.set_destination_header(destination.as_str());
         }
         self.frame

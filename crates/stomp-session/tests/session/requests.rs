@@ -177,4 +177,11 @@ fn a_request_can_be_rewritten_and_turned_into_its_frame() {
         [("destination", "/new"), ("receipt", "1"), ("unit", "kg")]
     );
     assert!(frame.to_bytes(Version::V1_2).is_ok());
+
+    let mut removed = Request::new(send("/a", ""));
+    removed.headers_mut().remove("destination");
+    let headers = removed.into_frame().headers;
+    assert_eq!(headers.get("destination"), Some("/a"));
+    let headers = Request::new(disconnect()).into_frame().headers;
+    assert!(headers.is_empty());
 }
