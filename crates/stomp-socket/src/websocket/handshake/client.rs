@@ -1,6 +1,6 @@
 //! The client's side of the handshake.
 
-use super::{list, subprotocol_name, version_of};
+use super::{list, list_contains, single, subprotocol_name, version_of};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use stomp_frame::Version;
 use thiserror::Error;
@@ -16,11 +16,13 @@ pub enum HandshakeError {
     /// `Upgrade` is not `websocket`, or `Connection` does not contain `upgrade`.
     #[error("the response lacks `Upgrade: websocket` or `Connection: Upgrade`")]
     NoUpgrade,
-    /// `Sec-WebSocket-Accept` is missing or does not match the request's key.
-    #[error("the response's Sec-WebSocket-Accept is missing or does not match the request's key")]
+    /// `Sec-WebSocket-Accept` is missing, is repeated or does not match the request's key.
+    #[error(
+        "the response's Sec-WebSocket-Accept is missing, is repeated or does not match the request's key"
+    )]
     WrongKey,
-    /// The server selected a sub-protocol that was not offered.
-    #[error("the response's Sec-WebSocket-Protocol was not offered by the request")]
+    /// The server selected a sub-protocol that was not offered, or more than one.
+    #[error("the response's Sec-WebSocket-Protocol is not one that the request offered")]
     Subprotocol,
     /// The server selected an extension, but the request offered none.
     #[error("the response has Sec-WebSocket-Extensions, but the request offered none")]
@@ -95,8 +97,9 @@ pub fn verify<A, B>(
         return Err(HandshakeError::Status(response.status()));
     }
     let headers = response.headers();
-    let names = |name, word: &str| list(headers, name).any(|item| item.eq_ignore_ascii_case(word));
-    if !names(header::UPGRADE, "websocket") || !names(header::CONNECTION, "upgrade") {
+    if !list_contains(headers, header::UPGRADE, "websocket")
+        || !list_contains(headers, header::CONNECTION, "upgrade")
+    {
         return Err(HandshakeError::NoUpgrade);
     }
     let key = request
@@ -104,23 +107,26 @@ pub fn verify<A, B>(
         .get(header::SEC_WEBSOCKET_KEY)
         .map(HeaderValue::as_bytes)
         .unwrap_or_default();
-    let proof = headers
-        .get(header::SEC_WEBSOCKET_ACCEPT)
-        .map(HeaderValue::as_bytes);
-    if proof.map(<[u8]>::trim_ascii) != Some(derive_accept_key(key).as_bytes()) {
+    let proof = single(headers, header::SEC_WEBSOCKET_ACCEPT);
+    if proof != Some(derive_accept_key(key).as_bytes()) {
         return Err(HandshakeError::WrongKey);
     }
-    if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+    if list(headers, header::SEC_WEBSOCKET_EXTENSIONS)
+        .next()
+        .is_some()
+    {
         return Err(HandshakeError::Extension);
     }
-    let Some(chosen) = headers.get(header::SEC_WEBSOCKET_PROTOCOL) else {
+    if !headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
         return Ok(None);
-    };
-    let chosen = chosen.to_str().unwrap_or_default();
-    match list(request.headers(), header::SEC_WEBSOCKET_PROTOCOL).any(|offer| offer == chosen) {
-        true => Ok(version_of(chosen)),
-        false => Err(HandshakeError::Subprotocol),
     }
+    // RFC 6455, section 11.3.4: the header "MUST NOT appear more than once in an HTTP response".
+    let chosen = single(headers, header::SEC_WEBSOCKET_PROTOCOL)
+        .filter(|chosen| {
+            list(request.headers(), header::SEC_WEBSOCKET_PROTOCOL).any(|offer| offer == *chosen)
+        })
+        .ok_or(HandshakeError::Subprotocol)?;
+    Ok(version_of(chosen))
 }
 
 #[cfg(test)]
@@ -184,6 +190,32 @@ mod tests {
         assert_eq!(
             verify_changed(|r| set(r, "connection", "keep-alive, upgrade")),
             Ok(Some(Version::V1_2))
+        );
+    }
+
+    #[test]
+    fn lists_of_a_response_may_have_several_lines() {
+        let lines = |name: &'static str, values: [&'static str; 2]| {
+            verify_changed(|response| {
+                set(response, name, values[0]);
+                response
+                    .headers_mut()
+                    .append(name, HeaderValue::from_static(values[1]));
+            })
+        };
+        let valid = Ok(Some(Version::V1_2));
+        assert_eq!(lines("connection", ["keep-alive", "Upgrade"]), valid);
+        assert_eq!(lines("upgrade", ["h2c", "WebSocket"]), valid);
+        assert_eq!(lines("sec-websocket-extensions", ["", ","]), valid);
+        // Headers that are no lists must not be repeated.
+        assert_eq!(
+            lines("sec-websocket-protocol", ["v12.stomp", "v11.stomp"]),
+            Err(HandshakeError::Subprotocol)
+        );
+        let proof = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+        assert_eq!(
+            lines("sec-websocket-accept", [proof, proof]),
+            Err(HandshakeError::WrongKey)
         );
     }
 

@@ -23,17 +23,33 @@ pub const fn subprotocol_name(version: Version) -> &'static str {
 }
 
 /// The STOMP version with this sub-protocol name; `None` if there is none.
-fn version_of(name: &str) -> Option<Version> {
+fn version_of(name: &[u8]) -> Option<Version> {
     Version::ALL
         .into_iter()
-        .find(|version| subprotocol_name(*version) == name)
+        .find(|version| subprotocol_name(*version).as_bytes() == name)
 }
 
-/// The items of a comma-separated header, which may have several lines.
-fn list(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    let lines = headers
-        .get_all(name)
-        .into_iter()
-        .filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim)
+/// The items of a header whose value is a comma-separated list. The header may have several lines, and empty items are
+/// ignored.
+///
+/// RFC 9110, section 5.3: "a recipient MAY combine multiple field lines within a field section that have the same field
+/// name into one field line, without changing the semantics of the message".
+fn list(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(name).into_iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|item| !item.is_empty())
+}
+
+/// Returns true if the list header contains `word`, in any case.
+fn list_contains(headers: &HeaderMap, name: header::HeaderName, word: &str) -> bool {
+    list(headers, name).any(|item| item.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// The value of a header that may have only one line; `None` if the header is missing or repeated.
+fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&[u8]> {
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next()?;
+    lines.next().is_none().then(|| line.as_bytes().trim_ascii())
 }

@@ -1,11 +1,9 @@
 //! The server's side of the handshake.
 
-use super::{list, subprotocol_name, version_of};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use super::{list, list_contains, single, subprotocol_name, version_of};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use stomp_frame::Version;
-use tokio_tungstenite::tungstenite::{
-    Error, error::ProtocolError, handshake::server::create_response_with_body,
-};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// The result of accepting a handshake.
 #[derive(Debug)]
@@ -28,25 +26,40 @@ pub struct Rejection {
     pub reason: &'static str,
 }
 
+/// The sub-protocol without a version, which ActiveMQ and its clients use.
+const UNVERSIONED: &str = "stomp";
+
 /// Answers a WebSocket handshake (RFC 6455, section 4.2).
 ///
-/// Selects the highest of the sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp` that the client offers. If the
-/// client offers only unknown sub-protocols, the response selects none, as RFC 6455 allows. The client then decides if
-/// it continues, and `CONNECT` negotiates the version.
+/// Selects the highest of the sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp` that the client offers, or else
+/// `stomp`, which leaves the version open. If the client offers only unknown sub-protocols, the response selects none,
+/// as RFC 6455 allows. The client then decides if it continues, and `CONNECT` negotiates the version.
 ///
 /// # Errors
 ///
 /// Returns a [`Rejection`] if the request is not a valid WebSocket handshake.
 pub fn accept<B>(request: &Request<B>) -> Result<Accepted, Rejection> {
-    let mut response =
-        create_response_with_body(request, || ()).map_err(|error| rejection(&error))?;
-    let offers = list(request.headers(), header::SEC_WEBSOCKET_PROTOCOL);
-    let subprotocol = offers.filter_map(version_of).max();
-    if let Some(version) = subprotocol {
-        let name = HeaderValue::from_static(subprotocol_name(version));
-        response
-            .headers_mut()
-            .insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+    let key = check(request)?;
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(proof) = HeaderValue::try_from(derive_accept_key(key)) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, proof);
+    }
+    let offers = || list(request.headers(), header::SEC_WEBSOCKET_PROTOCOL);
+    let subprotocol = offers().filter_map(version_of).max();
+    let selected = subprotocol.map(subprotocol_name).or_else(|| {
+        offers()
+            .any(|offer| offer == UNVERSIONED.as_bytes())
+            .then_some(UNVERSIONED)
+    });
+    if let Some(name) = selected {
+        headers.insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(name),
+        );
     }
     Ok(Accepted {
         response,
@@ -54,37 +67,59 @@ pub fn accept<B>(request: &Request<B>) -> Result<Accepted, Rejection> {
     })
 }
 
-fn rejection(error: &Error) -> Rejection {
-    let reject = |status, reason| Rejection { status, reason };
-    let Error::Protocol(error) = error else {
+/// Checks a request. Returns its key.
+///
+/// tungstenite would look at the first line of `Connection` only.
+fn check<B>(request: &Request<B>) -> Result<&[u8], Rejection> {
+    let headers = request.headers();
+    let reject = |status, reason| Err(Rejection { status, reason });
+    if request.method() != Method::GET {
         return reject(
-            StatusCode::BAD_REQUEST,
-            "The request is not a WebSocket handshake.",
-        );
-    };
-    match error {
-        ProtocolError::WrongHttpMethod => reject(
             StatusCode::METHOD_NOT_ALLOWED,
             "A WebSocket handshake must be a GET request.",
-        ),
-        ProtocolError::MissingConnectionUpgradeHeader
-        | ProtocolError::MissingUpgradeWebSocketHeader => reject(
-            StatusCode::UPGRADE_REQUIRED,
-            "This address speaks STOMP over WebSocket.",
-        ),
-        ProtocolError::MissingSecWebSocketVersionHeader => reject(
-            StatusCode::UPGRADE_REQUIRED,
-            "This server supports only Sec-WebSocket-Version 13.",
-        ),
-        ProtocolError::WrongHttpVersion => reject(
+        );
+    }
+    if request.version() < http::Version::HTTP_11 {
+        return reject(
             StatusCode::BAD_REQUEST,
             "A WebSocket handshake requires HTTP/1.1.",
-        ),
-        _ => reject(
+        );
+    }
+    if !list_contains(headers, header::CONNECTION, "upgrade")
+        || !list_contains(headers, header::UPGRADE, "websocket")
+    {
+        return reject(
+            StatusCode::UPGRADE_REQUIRED,
+            "This address speaks STOMP over WebSocket.",
+        );
+    }
+    let versions = headers.get_all(header::SEC_WEBSOCKET_VERSION);
+    if !versions.iter().any(|version| version == "13") {
+        return reject(
+            StatusCode::UPGRADE_REQUIRED,
+            "This server supports only Sec-WebSocket-Version 13.",
+        );
+    }
+    match single(headers, header::SEC_WEBSOCKET_KEY).filter(|key| is_key(key)) {
+        Some(key) => Ok(key),
+        None => reject(
             StatusCode::BAD_REQUEST,
-            "The header Sec-WebSocket-Key is missing or malformed.",
+            "The header Sec-WebSocket-Key is missing, repeated or malformed.",
         ),
     }
+}
+
+/// Returns true if `key` is "a randomly selected 16-byte value that has been base64-encoded" (RFC 6455, section 4.1).
+fn is_key(key: &[u8]) -> bool {
+    let [digits @ .., last, b'=', b'='] = key else {
+        return false;
+    };
+    // 21 digits hold 126 bits. Of the last digit, only the first two bits are used.
+    digits.len() == 21
+        && digits
+            .iter()
+            .all(|digit| digit.is_ascii_alphanumeric() || b"+/".contains(digit))
+        && b"AQgw".contains(last)
 }
 
 #[cfg(test)]
@@ -134,6 +169,71 @@ mod tests {
         assert_eq!(selected("mqtt, v10.stomp"), Some(Version::V1_0));
         assert_eq!(selected("mqtt"), None);
         assert_eq!(selected("xv12.stomp"), None);
+    }
+
+    #[test]
+    fn stomp_without_a_version_is_selected_only_if_no_version_is_offered() {
+        for (offer, selected, version) in [
+            ("stomp", "stomp", None),
+            ("mqtt, stomp", "stomp", None),
+            ("stomp, v11.stomp", "v11.stomp", Some(Version::V1_1)),
+        ] {
+            let request = request(|request| {
+                let offer = HeaderValue::from_static(offer);
+                request
+                    .headers_mut()
+                    .insert("sec-websocket-protocol", offer);
+            });
+            let accepted = accept(&request).unwrap();
+            assert_eq!(
+                accepted.response.headers()["sec-websocket-protocol"],
+                selected
+            );
+            assert_eq!(accepted.subprotocol, version);
+        }
+    }
+
+    #[test]
+    fn lists_of_a_request_may_have_several_lines() {
+        for (name, values) in [
+            ("connection", ["keep-alive", "Upgrade"]),
+            ("connection", ["upgrade", "keep-alive"]),
+            ("connection", ["\u{e9}, UPGRADE", ""]),
+            ("upgrade", ["h2c", "WebSocket"]),
+        ] {
+            let request = request(|request| {
+                request.headers_mut().remove(name);
+                for value in values {
+                    let value = HeaderValue::from_str(value).unwrap();
+                    request.headers_mut().append(name, value);
+                }
+            });
+            assert!(accept(&request).is_ok(), "{name}: {values:?}");
+        }
+    }
+
+    #[test]
+    fn only_16_bytes_in_base64_are_a_key() {
+        for key in [
+            "dGhlIHNhbXBsZSBub25jZQ==",
+            "AAAAAAAAAAAAAAAAAAAAAA==",
+            "//////////+++++++/++/w==",
+        ] {
+            assert!(is_key(key.as_bytes()), "{key}");
+        }
+        for key in [
+            "",
+            "==",
+            "c2hvcnQ=",
+            // The unused bits of the last digit are not 0.
+            "dGhlIHNhbXBsZSBub25jZR==",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZQ=a",
+            "dGhlIHNhbXBsZSBub25j-Q==",
+            "dGhlIHNhbXBsZSBub25jZQAA==",
+        ] {
+            assert!(!is_key(key.as_bytes()), "{key}");
+        }
     }
 
     #[test]
