@@ -77,7 +77,8 @@ pub struct Config {
     /// `overloaded` in the first case and `timeout` in the second. All futures of a transaction together have the same
     /// time, see [`Staging::on_commit`](crate::Staging::on_commit). Default: 60 s.
     pub handler_timeout: Duration,
-    /// Maximum time for which a closing session waits for the peer to read the last frame and to close. Default: 1 s.
+    /// Maximum time for which a closing session waits for the peer to read the last frame and to close. Meanwhile it drops
+    /// what the peer sends, up to `stomp_socket::Config::max_linger_bytes`. Default: 2 s.
     pub linger_timeout: Duration,
     /// Heart-beats that the session offers, in milliseconds: the smallest interval at which it sends them, and at which
     /// it expects them. If the peer asks for a larger interval, that one applies; 0 offers none. Default: 1,000 in both
@@ -120,7 +121,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(10),
             frame_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(60),
-            linger_timeout: Duration::from_secs(1),
+            linger_timeout: Duration::from_secs(2),
             heart_beat: HeartBeat {
                 send: 1_000,
                 receive: 1_000,

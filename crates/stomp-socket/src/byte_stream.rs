@@ -3,11 +3,11 @@
 use crate::{
     CloseCode, Config, End,
     input::Input,
-    linger::Linger,
+    linger::{Linger, LingerBudget},
     output::Output,
     transport::{EncodePayload, Io, Transport},
 };
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use std::{
     io,
     task::{Context, Poll, ready},
@@ -49,13 +49,22 @@ impl<S: Io> Transport for ByteStream<S> {
         })
     }
 
+    /// Buffers a frame and one LF behind it, or a heart-beat.
+    ///
+    /// STOMP 1.2, "STOMP Frames": "The NULL octet can be optionally followed by multiple EOLs." Some clients need the
+    /// EOL: they read two bytes behind each body, and lose the beginning of the next frame if the second is no EOL.
     fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError> {
-        let start = self.output.len();
-        let result = encode(self.output.buffer());
-        if result.is_err() {
-            self.output.buffer().truncate(start);
+        let out = self.output.buffer();
+        let start = out.len();
+        if let Err(error) = encode(out) {
+            out.truncate(start);
+            return Err(error);
         }
-        result.map(|_| ())
+        // A frame ends with NUL, a heart-beat does not.
+        if out.last() == Some(&0) {
+            out.put_u8(b'\n');
+        }
+        Ok(())
     }
 
     fn supports_ping(&self) -> bool {
@@ -68,13 +77,19 @@ impl<S: Io> Transport for ByteStream<S> {
         self.output.poll_write(&mut self.io, cx)
     }
 
-    fn poll_close(&mut self, _: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(
+        &mut self,
+        _: CloseCode,
+        budget: &mut LingerBudget<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.linger.is_none() {
             ready!(self.output.poll_write(&mut self.io, cx))?;
         }
+        let received = self.input.received();
         self.linger
-            .get_or_insert(Linger::Shutdown)
-            .poll(&mut self.io, &mut self.input, cx)
+            .get_or_insert_with(|| Linger::since(received))
+            .poll(&mut self.io, &mut self.input, budget, cx)
     }
 
     fn unsent(&self) -> usize {

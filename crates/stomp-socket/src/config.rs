@@ -17,6 +17,10 @@ pub struct Config {
     /// Maximum bytes that may wait to be written. If more bytes wait, the socket writes before it reads or accepts
     /// another frame. Default: 64 KiB.
     pub max_write_buffer_bytes: usize,
+    /// Maximum bytes that a closing socket reads and drops until the peer closes too. Without this, TCP could reset the
+    /// connection, and the peer could lose the last frame. The first 64 KiB of them are always dropped; beyond, a
+    /// [`Permit`](crate::Permit) may refuse. Default: 4 MiB.
+    pub max_linger_bytes: u64,
     /// If true, a WebSocket peer receives binary messages only. If false, messages that are UTF-8 are sent as text.
     /// Default: false.
     pub always_binary: bool,
@@ -41,6 +45,13 @@ impl Config {
     #[must_use]
     pub fn max_write_buffer_bytes(mut self, max_write_buffer_bytes: usize) -> Config {
         self.max_write_buffer_bytes = max_write_buffer_bytes;
+        self
+    }
+
+    /// Sets [`Config::max_linger_bytes`].
+    #[must_use]
+    pub fn max_linger_bytes(mut self, max_linger_bytes: u64) -> Config {
+        self.max_linger_bytes = max_linger_bytes;
         self
     }
 
@@ -82,6 +93,7 @@ impl Default for Config {
             limits: Limits::before_login(),
             read_buffer_bytes: 4 << 10,
             max_write_buffer_bytes: 64 << 10,
+            max_linger_bytes: 4 << 20,
             always_binary: false,
         }
     }

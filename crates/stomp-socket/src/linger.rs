@@ -1,51 +1,72 @@
 //! Ends a stream: ends our direction, then reads and drops bytes until the peer ends its direction too.
 
-use crate::{input::Input, transport::Io};
+use crate::{Permit, input::Input, transport::Io};
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-/// Maximum bytes that a peer may send after this side has ended the stream. If it sends more, the connection is
-/// dropped.
-pub(crate) const LINGER_BYTES: u64 = 64 << 10;
+/// Bytes that every closing peer may still send. A peer that sends more needs [`Permit::may_linger`].
+const FREE_BYTES: u64 = 64 << 10;
+
+/// The bytes that a closing peer may still send.
+pub(crate) struct LingerBudget<'a> {
+    /// The value of [`Config::max_linger_bytes`](crate::Config::max_linger_bytes).
+    pub(crate) max_bytes: u64,
+    pub(crate) permit: Option<&'a mut (dyn Permit + 'static)>,
+}
+
+impl LingerBudget<'_> {
+    /// Returns true if this side reads on after it has dropped this number of bytes.
+    pub(crate) fn allows(&mut self, dropped: u64) -> bool {
+        dropped <= self.max_bytes
+            && (dropped <= FREE_BYTES
+                || self
+                    .permit
+                    .as_mut()
+                    .is_none_or(|permit| permit.may_linger()))
+    }
+}
 
 /// The progress of ending a stream.
 ///
 /// STOMP 1.2, "Connection Lingering". If a connection is dropped while received bytes are unread, TCP may reset it, and
-/// the peer may lose the last frame. So this side reads and drops bytes from the peer, up to [`LINGER_BYTES`].
+/// the peer may lose the last frame. So this side reads and drops bytes from the peer, within a [`LingerBudget`].
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Linger {
-    /// Our end of the stream is being sent.
-    Shutdown,
-    /// This side waits for the peer's end. Contains the value of [`Input::received`] at the beginning of this phase.
-    Drain(u64),
+pub(crate) struct Linger {
+    /// The value of [`Input::received`] when this side began to close.
+    since: u64,
+    /// True once our end of the stream is sent, and this side waits for the peer's end.
+    is_shut_down: bool,
 }
 
 impl Linger {
-    /// Continues to end the stream. Returns `Ready` when the peer has ended it too, or has sent more than
-    /// [`LINGER_BYTES`].
+    /// Begins to end a stream. `since` is the value of [`Input::received`] when this side began to close.
+    pub(crate) fn since(since: u64) -> Linger {
+        Linger {
+            since,
+            is_shut_down: false,
+        }
+    }
+
+    /// Continues to end the stream. Returns `Ready` when the peer has ended it too, or has used up the budget.
     pub(crate) fn poll(
         &mut self,
         io: &mut impl Io,
         input: &mut Input,
+        budget: &mut LingerBudget<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            *self = match *self {
-                Linger::Shutdown => {
-                    ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
-                    Linger::Drain(input.received())
-                }
-                Linger::Drain(since) if input.received() - since > LINGER_BYTES => {
-                    return Poll::Ready(Ok(()));
-                }
-                Linger::Drain(since) => match ready!(input.poll_read(io, cx, <[u8]>::is_empty))? {
-                    true => return Poll::Ready(Ok(())),
-                    false => Linger::Drain(since),
-                },
+        if !self.is_shut_down {
+            ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
+            self.is_shut_down = true;
+        }
+        while budget.allows(input.received() - self.since) {
+            if ready!(input.poll_read(io, cx, <[u8]>::is_empty))? {
+                break;
             }
         }
+        Poll::Ready(Ok(()))
     }
 }

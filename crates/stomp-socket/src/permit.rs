@@ -14,6 +14,15 @@ pub trait Permit: Send {
     /// [`Socket::resume`](crate::Socket::resume) calls this after `CONNECT` was accepted.
     fn connected(&mut self);
 
+    /// Returns true if the closing connection may read and drop more than 64 KiB from its peer, so that the peer gets
+    /// the last frame. Otherwise the connection is closed at once. Once this has returned true, every later call also
+    /// returns true.
+    ///
+    /// A server can thus limit the number of peers that it reads from only to drop the bytes. Default: true.
+    fn may_linger(&mut self) -> bool {
+        true
+    }
+
     /// Returns `Ready` once the server shuts down and the connection should end. Every later call also returns `Ready`.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }

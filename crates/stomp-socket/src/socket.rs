@@ -3,6 +3,7 @@
 use crate::{
     CloseCode, Config, End, Peer, Permit, SendError,
     byte_stream::ByteStream,
+    linger::LingerBudget,
     transport::{EMPTY_PIECE_COST, MessageKind, Transport, is_utf8},
     websocket::WebSocket,
 };
@@ -77,11 +78,12 @@ impl EncodedFrame {
 /// - **Reading.** A WebSocket message may contain several frames or a piece of one; text and binary messages are
 ///   equivalent. After `CONNECT`, the socket reads nothing more until [`resume`](Socket::resume) is called. The last
 ///   item is [`Inbound::End`].
-/// - **Writing.** Each frame becomes one WebSocket message: text if it is UTF-8, else binary. The socket buffers
-///   messages and writes them when the sink is flushed. To save writes, put many items and then flush once.
+/// - **Writing.** Each frame becomes one WebSocket message: text if it is UTF-8, else binary. On a byte stream, one LF
+///   follows each frame, because some clients cannot read two adjacent frames without it. The socket buffers messages
+///   and writes them when the sink is flushed. To save writes, put many items and then flush once.
 /// - **Closing.** [`poll_close`](Sink::poll_close) flushes, closes, and waits until the peer closes too. Meanwhile it
-///   drops bytes from the peer, up to 64 KiB. Without this, TCP could reset the connection and the peer could lose the
-///   last frame. The caller decides how long to wait, and drops the socket to abort.
+///   drops bytes from the peer, up to [`Config::max_linger_bytes`]. Without this, TCP could reset the connection and the
+///   peer could lose the last frame. The caller decides how long to wait, and drops the socket to abort.
 ///
 /// **Cancellation.** All state is in the socket, so futures over it may be dropped at any time. A dropped `next` loses
 /// no item. A dropped `flush` or `close` continues when it is called again. A dropped `send` or `feed` has buffered its
@@ -102,6 +104,7 @@ pub struct Socket {
     peer: Arc<Peer>,
     permit: Option<Box<dyn Permit>>,
     max_write_buffer_bytes: usize,
+    max_linger_bytes: u64,
     /// The kind of message to send if the payload is UTF-8: binary if [`Config::always_binary`] is set, otherwise text.
     text: MessageKind,
     /// The cost of the empty messages since the last item, in bytes. See [`EMPTY_PIECE_COST`].
@@ -148,6 +151,7 @@ impl Socket {
             peer: Arc::new(peer),
             permit: None,
             max_write_buffer_bytes: config.max_write_buffer_bytes,
+            max_linger_bytes: config.max_linger_bytes,
             text: if config.always_binary {
                 MessageKind::Binary
             } else {
@@ -282,6 +286,8 @@ impl Socket {
             MessageKind::Binary
         };
         let written = self.transport.put(&mut |out| {
+            // With room for the LF behind it on a byte stream, so that the buffer does not grow again for one byte.
+            out.reserve(prefix.len() + tail.len() + 1);
             out.put_slice(prefix);
             out.put_slice(tail);
             Ok(kind)
@@ -378,8 +384,15 @@ impl Sink<Outbound> for Socket {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let code = self.close_code;
-        self.transport.poll_close(code, cx).map_err(SendError::from)
+        let socket = &mut *self;
+        let mut budget = LingerBudget {
+            max_bytes: socket.max_linger_bytes,
+            permit: socket.permit.as_deref_mut(),
+        };
+        socket
+            .transport
+            .poll_close(socket.close_code, &mut budget, cx)
+            .map_err(SendError::from)
     }
 }
 

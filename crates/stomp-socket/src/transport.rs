@@ -1,6 +1,6 @@
 //! The interface between a socket and the stream under it.
 
-use crate::{CloseCode, End};
+use crate::{CloseCode, End, linger::LingerBudget};
 use bytes::{Bytes, BytesMut};
 use std::{
     io,
@@ -38,8 +38,14 @@ pub(crate) trait Transport: Send {
     /// Writes the buffered bytes.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Writes the buffered bytes, closes with `code`, and waits until the peer has closed too.
-    fn poll_close(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Writes the buffered bytes, closes with `code`, and waits until the peer has closed too or has used up the
+    /// budget.
+    fn poll_close(
+        &mut self,
+        code: CloseCode,
+        budget: &mut LingerBudget<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>>;
 
     /// The number of bytes that are buffered, but not written yet.
     fn unsent(&self) -> usize;

@@ -9,12 +9,13 @@
 mod support;
 
 use futures_util::{SinkExt, StreamExt};
+use std::task::{Context, Poll};
 use stomp_frame::{Command, Frame, Version};
-use stomp_socket::{Config, Inbound, Outbound, Peer, Socket};
+use stomp_socket::{Config, Inbound, Outbound, Peer, Permit, Socket};
 use stomp_testing::websocket::{CLOSE, FIN, TEXT, frame};
-use support::{connected, server};
+use support::{Script, connected, server};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
 };
 
@@ -79,6 +80,19 @@ async fn received_by_client(
     tokio::join!(close_with_error(socket), client).1
 }
 
+fn over_byte_stream<S>(io: S) -> Socket
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    Socket::over_byte_stream(io, Peer::default(), &Config::default())
+}
+
+/// The bytes that the client of a byte stream should read: a line end follows each frame.
+fn expected_over_tcp() -> Vec<u8> {
+    let [unread, error] = [unread(), error()].map(|frame| frame.to_bytes(Version::V1_2).unwrap());
+    [&unread[..], b"\n", &error, b"\n"].concat()
+}
+
 /// The bytes that the client of a WebSocket should read.
 fn expected_from_websocket() -> Vec<u8> {
     let message = |payload: &[u8]| match u16::try_from(payload.len()) {
@@ -115,11 +129,7 @@ async fn an_error_frame_arrives_over_a_websocket_before_the_close() {
 
 #[tokio::test]
 async fn an_error_frame_arrives_over_tcp_before_the_end() {
-    let over_byte_stream =
-        |stream| Socket::over_byte_stream(stream, Peer::default(), &Config::default());
-    let expected = [unread(), error()]
-        .map(|frame| frame.to_bytes(Version::V1_2).unwrap())
-        .concat();
+    let expected = expected_over_tcp();
     for round in 0..TIMES {
         let size = IN_FLIGHT * round / (TIMES - 1);
         let bytes = [b"SENT\n\n\0", &vec![b'\n'; size][..]].concat();
@@ -129,6 +139,74 @@ async fn an_error_frame_arrives_over_tcp_before_the_end() {
             "{size} bytes in flight: {} bytes",
             received.len()
         );
+    }
+}
+
+/// The client writes all of it before it reads.
+#[tokio::test]
+async fn an_error_frame_arrives_at_a_client_that_uploads_3_mib() {
+    const UPLOAD: usize = 3 << 20;
+    let expected = expected_over_tcp();
+    let bytes = [b"SENT\n\n\0", &vec![b'\n'; UPLOAD][..]].concat();
+    for _ in 0..20 {
+        let received = received_by_client(over_byte_stream, &bytes, b"", expected.len()).await;
+        assert!(received == expected, "{} bytes", received.len());
+    }
+    let (bad, more) = (
+        frame(FIN | TEXT, b"SENT\n\n\0"),
+        frame(FIN | TEXT, &[b'\n'; 992]),
+    );
+    let bytes = [&bad[..], &more.repeat(UPLOAD / 1000)].concat();
+    let (last, expected) = (frame(FIN | CLOSE, b"\x03\xea"), expected_from_websocket());
+    for _ in 0..20 {
+        let received = received_by_client(server, &bytes, &last, expected.len()).await;
+        assert!(received == expected, "{} bytes", received.len());
+    }
+}
+
+/// A permit that allows or refuses to linger.
+struct Places(bool);
+
+impl Permit for Places {
+    fn connected(&mut self) {}
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn may_linger(&mut self) -> bool {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn a_closing_socket_drops_no_more_bytes_than_the_config_and_the_permit_allow() {
+    const READ: usize = 4 << 10;
+    let default = Config::default().max_linger_bytes as usize;
+    let free = 64 << 10;
+    for (max, allowed, dropped) in [
+        (default, true, default),
+        (default, false, free),
+        (1 << 20, true, 1 << 20),
+        (16 << 10, true, 16 << 10),
+        (16 << 10, false, 16 << 10),
+        (0, true, 0),
+    ] {
+        let config = Config::default().max_linger_bytes(max as u64);
+        for is_websocket in [false, true] {
+            let (script, calls) =
+                Script::new((0..2 * default / READ).map(|_| Ok(vec![b'\n'; READ])));
+            let peer = Peer::default();
+            let socket = match is_websocket {
+                true => Socket::over_websocket(script, b"", peer, &config),
+                false => Socket::over_byte_stream(script, peer, &config),
+            };
+            let mut socket = connected(socket.with_permit(Box::new(Places(allowed))));
+            socket.close().await.unwrap();
+            // One more read shows that the limit is exceeded.
+            let bytes = calls.lock().unwrap().reads * READ;
+            assert_eq!(bytes, dropped + READ, "{max} {allowed} {is_websocket}");
+        }
     }
 }
 

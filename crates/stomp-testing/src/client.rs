@@ -29,7 +29,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub enum Received {
     /// A STOMP frame.
     Frame(Frame),
-    /// One line end between frames: a heart-beat, or a line end that follows a frame. Each line end is a separate item.
+    /// One line end between frames. Each line end is a separate item. Over a byte stream, the first line end behind a
+    /// frame is no item: the server sends it with the frame.
     HeartBeat,
     /// A WebSocket ping. The client has answered it.
     Ping,
@@ -58,6 +59,8 @@ pub struct Client {
     data: Bytes,
     decoder: Decoder,
     version: Version,
+    /// True if a frame was received over a byte stream, but not yet the line end behind it.
+    expects_line_end: bool,
     timeout: Duration,
     receipts: u64,
 }
@@ -84,6 +87,7 @@ impl Client {
             data: Bytes::new(),
             decoder: Decoder::new(limits()),
             version: Version::V1_0,
+            expects_line_end: false,
             timeout: TIMEOUT,
             receipts: 0,
         }
@@ -268,8 +272,13 @@ impl Client {
         loop {
             let decoded = self.decoder.decode();
             match decoded.unwrap_or_else(|error| panic!("the server sent no STOMP: {error}")) {
+                Some(Decoded::HeartBeat) if self.expects_line_end => {
+                    self.expects_line_end = false;
+                    continue;
+                }
                 Some(Decoded::HeartBeat) => return Received::HeartBeat,
                 Some(Decoded::Frame(frame)) => {
+                    self.expects_line_end = !self.is_websocket;
                     self.note_version(&frame);
                     return Received::Frame(frame);
                 }

@@ -4,7 +4,7 @@ use super::{close_frame, end_of};
 use crate::{
     CloseCode, Config, End, Peer, Socket,
     input::Input,
-    linger::{LINGER_BYTES, Linger},
+    linger::{Linger, LingerBudget},
     transport::{EncodePayload, Io, MessageKind, Transport},
 };
 use bytes::{Bytes, BytesMut};
@@ -70,8 +70,8 @@ struct External<S> {
 enum Closing {
     /// The WebSocket is open.
     No,
-    /// Our close is queued, and this side waits for the peer's close. Contains the value of [`Input::received`] at the
-    /// beginning of this phase.
+    /// Our close is queued, and this side waits for the peer's close. Contains the value of [`Input::received`] when
+    /// this side began to close.
     AwaitClose(u64),
     /// Our end of the stream is sent, and then this side waits for the peer's end.
     Linger(Linger),
@@ -180,7 +180,12 @@ impl<S: Io> Transport for External<S> {
         self.poll_write(cx).map_err(into_io_error)
     }
 
-    fn poll_close(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(
+        &mut self,
+        code: CloseCode,
+        budget: &mut LingerBudget<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             match &mut self.closing {
                 Closing::No => {
@@ -192,14 +197,14 @@ impl<S: Io> Transport for External<S> {
                     let since = *since;
                     // Fails only if the peer is gone, which reading reports too.
                     let written = self.poll_write(cx);
-                    while !self.ended && self.input.received() - since <= LINGER_BYTES {
+                    while !self.ended && budget.allows(self.input.received() - since) {
                         self.ended = ready!(self.poll_message(cx)).is_err();
                     }
                     let _ = ready!(written);
-                    self.closing = Closing::Linger(Linger::Shutdown);
+                    self.closing = Closing::Linger(Linger::since(since));
                 }
                 Closing::Linger(linger) => {
-                    return linger.poll(self.websocket.get_mut(), &mut self.input, cx);
+                    return linger.poll(self.websocket.get_mut(), &mut self.input, budget, cx);
                 }
             }
         }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     CloseCode, Config, End,
     input::Input,
-    linger::{LINGER_BYTES, Linger},
+    linger::{Linger, LingerBudget},
     output::Output,
     transport::{EncodePayload, Io, Transport},
 };
@@ -66,11 +66,11 @@ pub(crate) struct WebSocket<S> {
 enum Closing {
     /// The WebSocket is open.
     No,
-    /// Our close is buffered, and this side waits for the peer's close. Contains the value of [`Input::received`] at
-    /// the beginning of this phase.
+    /// Our close is buffered, and this side waits for the peer's close. Contains the value of [`Input::received`] when
+    /// this side began to close.
     AwaitClose(u64),
-    /// The last buffered bytes are being written.
-    Flush,
+    /// The last buffered bytes are being written. Contains the same value.
+    Flush(u64),
     /// Our end of the stream is sent, and then this side waits for the peer's end.
     Linger(Linger),
     Done,
@@ -281,6 +281,7 @@ impl<S: Io> WebSocket<S> {
     fn poll_close_step(
         &mut self,
         code: CloseCode,
+        budget: &mut LingerBudget<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Closing>> {
         Poll::Ready(Ok(match self.closing {
@@ -294,18 +295,18 @@ impl<S: Io> WebSocket<S> {
             Closing::AwaitClose(since) => {
                 let flushed = self.output.poll_write(&mut self.io, cx)?;
                 // Messages after our close are dropped.
-                while !self.ended && self.input.received() - since <= LINGER_BYTES {
+                while !self.ended && budget.allows(self.input.received() - since) {
                     self.ended = ready!(self.poll_message(0, cx)).is_err();
                 }
                 ready!(flushed);
-                Closing::Flush
+                Closing::Flush(since)
             }
-            Closing::Flush => {
+            Closing::Flush(since) => {
                 ready!(self.output.poll_write(&mut self.io, cx))?;
-                Closing::Linger(Linger::Shutdown)
+                Closing::Linger(Linger::since(since))
             }
             Closing::Linger(mut linger) => {
-                let done = linger.poll(&mut self.io, &mut self.input, cx);
+                let done = linger.poll(&mut self.io, &mut self.input, budget, cx);
                 self.closing = Closing::Linger(linger);
                 ready!(done)?;
                 Closing::Done
@@ -341,9 +342,14 @@ impl<S: Io> Transport for WebSocket<S> {
         self.output.poll_write(&mut self.io, cx)
     }
 
-    fn poll_close(&mut self, code: CloseCode, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(
+        &mut self,
+        code: CloseCode,
+        budget: &mut LingerBudget<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         while !matches!(self.closing, Closing::Done) {
-            self.closing = ready!(self.poll_close_step(code, cx))?;
+            self.closing = ready!(self.poll_close_step(code, budget, cx))?;
         }
         Poll::Ready(Ok(()))
     }
