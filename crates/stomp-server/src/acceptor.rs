@@ -2,11 +2,12 @@
 
 use crate::{
     Config, Incoming, Listener,
-    limits::{ConnectionPermit, Connections},
+    limits::{ConnectionPermit, Connections, Lingering},
     listener,
     log_throttle::LogThrottle,
     refusal::Refusal,
     sniff::{Protocol, Sniff},
+    tcp,
     websocket_handshake::Handshake,
 };
 use bytes::Bytes;
@@ -73,27 +74,43 @@ impl Acceptor {
     }
 
     pub(crate) async fn accept_websockets<L: Listener>(self: Arc<Self>, mut listener: L) {
+        let lingering = Lingering::new(&self.config.connection_limits);
         loop {
             let incoming = accept(&mut listener).await;
-            match self.admit(&incoming) {
-                Ok(permit) => self.spawn(Arc::clone(&self).websocket(incoming, permit)),
+            match self.admit(&incoming, &lingering) {
+                Ok(permit) => self.spawn(Arc::clone(&self).websocket::<L>(incoming, permit)),
                 Err(refusal) => self.refuse(incoming, refusal),
             }
         }
     }
 
     pub(crate) async fn accept_streams<L: Listener>(self: Arc<Self>, mut listener: L) {
+        let lingering = Lingering::new(&self.config.connection_limits);
         loop {
             let incoming = accept(&mut listener).await;
-            if let Ok(permit) = self.admit(&incoming) {
-                self.spawn(Arc::clone(&self).stream(incoming, permit));
+            if let Ok(permit) = self.admit(&incoming, &lingering) {
+                self.spawn(Arc::clone(&self).stream::<L>(incoming, permit));
             }
         }
     }
 
-    fn admit<Io>(&self, incoming: &Incoming<Io>) -> Result<ConnectionPermit, Refusal> {
+    fn admit<Io>(
+        &self,
+        incoming: &Incoming<Io>,
+        lingering: &Lingering,
+    ) -> Result<ConnectionPermit, Refusal> {
+        let address = incoming.peer().address;
         self.connections
-            .admit(incoming.peer().address.map(|address| address.ip()))
+            .admit(address.map(|address| address.ip()), lingering)
+    }
+
+    /// Completes the handshake that precedes HTTP or STOMP, such as TLS.
+    async fn establish<L: Listener>(&self, incoming: Incoming<L::Io>) -> io::Result<(L::Io, Peer)> {
+        let (io, peer) = timeout(self.config.handshake_timeout, incoming.establish()).await??;
+        if let Some(stream) = L::tcp_stream(&io) {
+            tcp::set_keepalive(stream, self.config.tcp_keepalive);
+        }
+        Ok((io, peer))
     }
 
     fn spawn(&self, handshake: impl Future<Output = io::Result<()>> + Send + 'static) {
@@ -134,15 +151,12 @@ impl Acceptor {
     }
 
     /// Turns a connection that speaks STOMP without HTTP into a socket.
-    async fn stream<Io>(
+    async fn stream<L: Listener>(
         self: Arc<Self>,
-        incoming: Incoming<Io>,
+        incoming: Incoming<L::Io>,
         permit: ConnectionPermit,
-    ) -> io::Result<()>
-    where
-        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (io, peer) = timeout(self.config.handshake_timeout, incoming.establish()).await??;
+    ) -> io::Result<()> {
+        let (io, peer) = self.establish::<L>(incoming).await?;
         let socket =
             Socket::over_byte_stream(Sniff::new(io, Protocol::Stomp), peer, &self.config.socket);
         self.hand_over(socket.with_permit(Box::new(permit))).await;
@@ -150,15 +164,12 @@ impl Acceptor {
     }
 
     /// Waits for a WebSocket handshake and turns the connection into a socket.
-    async fn websocket<Io>(
+    async fn websocket<L: Listener>(
         self: Arc<Self>,
-        incoming: Incoming<Io>,
+        incoming: Incoming<L::Io>,
         permit: ConnectionPermit,
-    ) -> io::Result<()>
-    where
-        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (io, peer) = timeout(self.config.handshake_timeout, incoming.establish()).await??;
+    ) -> io::Result<()> {
+        let (io, peer) = self.establish::<L>(incoming).await?;
         // All requests together have one deadline. A client could extend an idle timeout by sending single bytes, and a
         // timeout per request by sending another request.
         let handshake =
@@ -170,7 +181,7 @@ impl Acceptor {
         let peer = handshake.peer.with_address(peer.address).with_tls(peer.tls);
         let config = &self.config.socket;
         // Takes the stream out of hyper's box, so that reads and writes are not dispatched dynamically.
-        let socket = match upgraded.downcast::<TokioIo<Sniff<Io>>>() {
+        let socket = match upgraded.downcast::<TokioIo<Sniff<L::Io>>>() {
             Ok(parts) => Socket::over_websocket(
                 parts.io.into_inner().into_inner(),
                 &parts.read_buf,
@@ -192,7 +203,7 @@ impl Acceptor {
         let handshake = Mutex::new(None);
         let service = service_fn(|mut request| {
             insert_address(&mut request, peer);
-            ready(Ok::<_, Infallible>(self.answer(request, &handshake)))
+            ready(Ok::<_, Infallible>(self.answer(request, peer, &handshake)))
         });
         let io = TokioIo::new(Sniff::new(io, Protocol::Http));
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
@@ -212,9 +223,10 @@ impl Acceptor {
     fn answer(
         &self,
         request: Request<Body>,
+        peer: &Peer,
         handshake: &Mutex<Option<Handshake>>,
     ) -> Response<Full<Bytes>> {
-        match Handshake::accept(request, &self.config.origins) {
+        match Handshake::accept(request, peer.address, &self.config) {
             Ok(_) if self.config.shutdown.has_started() => Refusal::ShuttingDown.response(),
             Ok((response, accepted)) => {
                 *handshake.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepted);

@@ -1,6 +1,6 @@
 //! The settings of a server.
 
-use crate::{ConnectionLimits, Origins, Shutdown};
+use crate::{ConnectionLimits, Origins, Shutdown, host};
 use std::time::Duration;
 use stomp_socket::InvalidConfig;
 
@@ -12,10 +12,26 @@ use stomp_socket::InvalidConfig;
 pub struct Config {
     /// The web pages that may connect. Default: [`Origins::SameOrigin`].
     pub origins: Origins,
+    /// The names by which clients address this server, without a port, such as `stomp.example.com`. Default: none.
+    ///
+    /// A page can make its own host name resolve to this server, so that its `Origin` equals the `Host` (DNS rebinding).
+    /// So for [`Origins::SameOrigin`], the `Host` must be an address, a loopback name such as `localhost`, or one of
+    /// these names. This is checked for connections from a loopback address and, if this list is not empty, for all
+    /// connections. It is not checked if a proxy has added `Forwarded`, `X-Forwarded-For` or `Via`, which no page can
+    /// set, nor for clients that are no pages.
+    pub hosts: Vec<String>,
     /// Maximum time for a TLS handshake, and again for all HTTP requests until the upgrade. Bytes and requests that
     /// arrive do not extend this time. If you mount an [`Upgrade`](crate::Upgrade), the timeout of your HTTP server
     /// applies to the head of the request. Default: 5 s.
     pub handshake_timeout: Duration,
+    /// Time without traffic after which TCP probes if the peer's network still exists. A peer that answers none of six
+    /// probes within a minute is disconnected. Sessions of WebSockets and sessions with heart-beats notice earlier;
+    /// other sessions over TCP would never notice. `None` leaves the defaults of the operating system, which usually
+    /// sends no probes. Default: 60 s.
+    ///
+    /// On Linux, a peer that does not acknowledge sent bytes for the same time is disconnected too. If you mount an
+    /// [`Upgrade`](crate::Upgrade), this applies to connections that are plain TCP.
+    pub tcp_keepalive: Option<Duration>,
     /// Limits on the number of connections. See [`ConnectionLimits`] for the defaults.
     pub connection_limits: ConnectionLimits,
     /// The handle that shuts the server down. Default: a new handle, which is not shared with another server.
@@ -29,6 +45,20 @@ impl Config {
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Config {
         self.origins = origins;
+        self
+    }
+
+    /// Sets [`Config::hosts`].
+    #[must_use]
+    pub fn hosts(mut self, hosts: Vec<String>) -> Config {
+        self.hosts = hosts;
+        self
+    }
+
+    /// Sets [`Config::tcp_keepalive`].
+    #[must_use]
+    pub fn tcp_keepalive(mut self, tcp_keepalive: impl Into<Option<Duration>>) -> Config {
+        self.tcp_keepalive = tcp_keepalive.into();
         self
     }
 
@@ -64,11 +94,16 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Returns an error if [`Config::handshake_timeout`] is zero, if an entry of [`Origins::List`] is not an origin
-    /// that a browser can send, or if a value in [`Config::connection_limits`] or [`Config::socket`] is invalid.
+    /// Returns an error if [`Config::handshake_timeout`] is zero, if [`Config::tcp_keepalive`] is less than 1 s, if an
+    /// entry of [`Origins::List`] is not an origin that a browser can send, if an entry of [`Config::hosts`] is not a
+    /// host, or if a value in [`Config::connection_limits`] or [`Config::socket`] is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         InvalidConfig::reject_zero_duration("handshake_timeout", self.handshake_timeout)?;
+        if self.tcp_keepalive.is_some_and(|idle| idle.as_secs() == 0) {
+            return Err(InvalidConfig::new("tcp_keepalive", "must be at least 1 s"));
+        }
         self.origins.validate()?;
+        host::validate(&self.hosts)?;
         self.connection_limits
             .validate()
             .map_err(|invalid| invalid.within("connection_limits"))?;
@@ -82,6 +117,8 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             origins: Origins::default(),
+            hosts: Vec::new(),
+            tcp_keepalive: Some(Duration::from_secs(60)),
             handshake_timeout: Duration::from_secs(5),
             connection_limits: ConnectionLimits::default(),
             shutdown: Shutdown::default(),
@@ -106,6 +143,14 @@ mod tests {
                 "handshake_timeout",
             ),
             (Config::default().origins(origins), "origins"),
+            (
+                Config::default().hosts(vec!["http://example.com".to_owned()]),
+                "hosts",
+            ),
+            (
+                Config::default().tcp_keepalive(Duration::from_millis(999)),
+                "tcp_keepalive",
+            ),
             (
                 limits(none().max_connections(0)),
                 "connection_limits.max_connections",

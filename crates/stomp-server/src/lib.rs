@@ -20,7 +20,7 @@
 //! |---|---|
 //! | listening for WebSockets, STOMP over TCP and TLS | [`Server`], [`bind`], [`Listeners`], [`Listener`], `tls::Tls` |
 //! | mounting on axum, hyper and other HTTP servers | [`Upgrade`] |
-//! | allowed origins, connection limits, timeouts | [`Config`], [`Origins`], [`ConnectionLimits`] |
+//! | allowed origins and hosts, connection limits, timeouts, TCP keep-alive | [`Config`], [`Origins`], [`ConnectionLimits`] |
 //! | numbers of connections | [`ConnectionCounts`] |
 //! | shutting down | [`Shutdown`] |
 //!
@@ -44,9 +44,11 @@ pub mod tls;
 mod upgrade;
 
 mod acceptor;
+mod host;
 mod log_throttle;
 mod refusal;
 mod sniff;
+mod tcp;
 mod websocket_handshake;
 
 pub use config::Config;

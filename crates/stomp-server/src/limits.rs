@@ -8,7 +8,10 @@ use std::{
     task::{Context, Poll},
 };
 use stomp_socket::{InvalidConfig, Permit};
-use tokio::time::Instant;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 /// Limits on the connections of a [`Server`](crate::Server) or an [`Upgrade`](crate::Upgrade).
 ///
@@ -28,6 +31,10 @@ pub struct ConnectionLimits {
     /// Maximum number of new connections per second, on average. The same number may arrive in one burst. Default: no
     /// limit.
     pub max_per_second: Option<u32>,
+    /// Maximum number of closing connections of one listener, or of one [`Upgrade`](crate::Upgrade), from which the
+    /// server drops more than 64 KiB so that their peers get the last frame: see
+    /// [`stomp_socket::Config::max_linger_bytes`]. Further ones are closed after 64 KiB. May be 0. Default: 64.
+    pub max_lingering: usize,
 }
 
 impl ConnectionLimits {
@@ -62,6 +69,13 @@ impl ConnectionLimits {
         self
     }
 
+    /// Sets [`ConnectionLimits::max_lingering`].
+    #[must_use]
+    pub fn max_lingering(mut self, max_lingering: usize) -> ConnectionLimits {
+        self.max_lingering = max_lingering;
+        self
+    }
+
     /// Checks that these limits admit at least one connection.
     ///
     /// # Errors
@@ -85,6 +99,7 @@ impl Default for ConnectionLimits {
             max_unauthenticated: 1_024,
             max_per_address: None,
             max_per_second: None,
+            max_lingering: 64,
         }
     }
 }
@@ -144,6 +159,7 @@ impl Connections {
     pub(crate) fn admit(
         self: &Arc<Self>,
         address: Option<IpAddr>,
+        lingering: &Lingering,
     ) -> Result<ConnectionPermit, Refusal> {
         let watcher = Watcher::unless_started(&self.shutdown).ok_or(Refusal::ShuttingDown)?;
         let address = address
@@ -175,6 +191,8 @@ impl Connections {
             watcher,
             address,
             is_connected: false,
+            lingering: lingering.clone(),
+            lingers: None,
         })
     }
 
@@ -243,12 +261,26 @@ impl TokenBucket {
     }
 }
 
+/// The places for lingering connections of one listener: see [`ConnectionLimits::max_lingering`].
+#[derive(Clone)]
+pub(crate) struct Lingering(Arc<Semaphore>);
+
+impl Lingering {
+    pub(crate) fn new(limits: &ConnectionLimits) -> Lingering {
+        let places = limits.max_lingering.min(Semaphore::MAX_PERMITS);
+        Lingering(Arc::new(Semaphore::new(places)))
+    }
+}
+
 /// The permit of an admitted connection. Dropping it removes the connection from the counts.
 pub(crate) struct ConnectionPermit {
     connections: Arc<Connections>,
     watcher: Watcher,
     address: Option<IpAddr>,
     is_connected: bool,
+    lingering: Lingering,
+    /// This connection's place among the lingering ones, once it has one.
+    lingers: Option<OwnedSemaphorePermit>,
 }
 
 impl Permit for ConnectionPermit {
@@ -257,6 +289,13 @@ impl Permit for ConnectionPermit {
             self.is_connected = true;
             self.connections.state().counts.unauthenticated -= 1;
         }
+    }
+
+    fn may_linger(&mut self) -> bool {
+        if self.lingers.is_none() {
+            self.lingers = Arc::clone(&self.lingering.0).try_acquire_owned().ok();
+        }
+        self.lingers.is_some()
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {

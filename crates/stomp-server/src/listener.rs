@@ -1,5 +1,6 @@
 //! Sources of connections.
 
+use crate::tcp;
 use std::{io, net::SocketAddr, pin::Pin};
 use stomp_socket::Peer;
 use tokio::{
@@ -39,6 +40,14 @@ pub trait Listener: Send + 'static {
     /// connection failed (aborted, refused or reset) or the call was interrupted. Otherwise it logs the error and
     /// retries after 100 ms.
     fn accept(&mut self) -> impl Future<Output = io::Result<Incoming<Self::Io>>> + Send;
+
+    /// The TCP connection under a stream, to which the server applies
+    /// [`Config::tcp_keepalive`](crate::Config::tcp_keepalive). A listener that wraps another one should forward to it.
+    /// Default: none.
+    fn tcp_stream(io: &Self::Io) -> Option<&TcpStream> {
+        let _ = io;
+        None
+    }
 }
 
 /// An accepted connection, and the handshake that it still needs, if any.
@@ -158,11 +167,12 @@ impl Listener for TcpListener {
 
     async fn accept(&mut self) -> io::Result<Incoming<TcpStream>> {
         let (stream, address) = TcpListener::accept(self).await?;
-        // Nagle's algorithm would only add latency, because sockets already write frames in batches.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY cannot be set");
-        }
+        tcp::set_nodelay(&stream);
         Ok(Incoming::new(stream, Peer::from_address(address)))
+    }
+
+    fn tcp_stream(io: &TcpStream) -> Option<&TcpStream> {
+        Some(io)
     }
 }
 

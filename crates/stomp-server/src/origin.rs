@@ -3,14 +3,16 @@
 //! A browser lets any page open a WebSocket to any server, and sends the server's cookies with it. The browser names
 //! the page's origin in the `Origin` header, which the server must check.
 
-use http::{HeaderMap, Uri, header, uri::Authority};
+use crate::host;
+use http::{HeaderMap, header, uri::Authority};
 use std::{fmt, sync::Arc};
 use stomp_socket::InvalidConfig;
 
 /// The web pages that may connect.
 ///
 /// Clients other than browsers usually send no `Origin`. Requests without an `Origin` are allowed unless they have
-/// cookies.
+/// cookies. Some native clients send the URL that they connect to, such as `wss://example.com`. If it names the `Host` of
+/// the request, it is allowed: no page has such an origin.
 ///
 /// ```
 /// use stomp_server::Origins;
@@ -23,12 +25,17 @@ use stomp_socket::InvalidConfig;
 pub enum Origins {
     /// Pages from the same host and port as the server. If the server is addressed as `localhost` or by a loopback
     /// address, also pages from any port of `localhost` or a loopback address, such as a front end's development
-    /// server.
+    /// server, and apps in a web view: `capacitor://localhost`, `ionic://localhost`, `tauri://localhost`.
     ///
-    /// Schemes are not compared, because a server behind a TLS proxy does not know its own scheme.
+    /// Schemes are not compared, because a server behind a TLS proxy does not know its own scheme. If the `Host` has no
+    /// port, and a header shows that a proxy has forwarded the request, ports are not compared either: some proxies
+    /// remove the port.
+    ///
+    /// The `Host` must also be a name of this server: see [`Config::hosts`](crate::Config::hosts).
     #[default]
     SameOrigin,
-    /// Pages from these origins, in the form that browsers send: `https://example.com`, `http://localhost:5173`.
+    /// Pages that [`Origins::SameOrigin`] allows, and pages from these origins, in the form that browsers send:
+    /// `https://example.com`, `http://localhost:5173`, `capacitor://localhost`.
     List(Vec<String>),
     /// Pages that a function allows: see [`Origins::matching`].
     #[expect(
@@ -39,6 +46,17 @@ pub enum Origins {
     /// Pages from any origin, and requests with cookies but without an `Origin`. Safe only if no response depends on
     /// cookies.
     Any,
+}
+
+/// The reason why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// The request has a `Cookie` but no `Origin`.
+    CookieWithoutOrigin,
+    /// The `Origin` is not allowed for the `Host`.
+    Origin,
+    /// The `Origin` names the `Host`, but an attacker may have chosen both.
+    Host,
 }
 
 impl Origins {
@@ -66,23 +84,101 @@ impl Origins {
         Ok(())
     }
 
-    /// Returns true if a request with these headers may be upgraded.
-    pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
+    /// Checks if a request with these headers may be upgraded.
+    ///
+    /// `hosts` is [`Config::hosts`](crate::Config::hosts); `is_local` is true if the peer has a loopback address.
+    pub(crate) fn check(
+        &self,
+        headers: &HeaderMap,
+        hosts: &[String],
+        is_local: bool,
+    ) -> Result<(), Denial> {
         let Some(origin) = headers.get(header::ORIGIN) else {
-            return !headers.contains_key(header::COOKIE) || matches!(self, Origins::Any);
+            let is_denied = headers.contains_key(header::COOKIE) && !matches!(self, Origins::Any);
+            return deny_if(is_denied, Denial::CookieWithoutOrigin);
         };
-        let Ok(origin) = origin.to_str() else {
-            return false;
-        };
-        match self {
-            Origins::Any => true,
-            Origins::List(known) => known.iter().any(|known| known.eq_ignore_ascii_case(origin)),
-            Origins::Matching(allows) => allows(origin, headers),
-            Origins::SameOrigin => headers
-                .get(header::HOST)
-                .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok())
-                .is_some_and(|host| is_same(origin, &host)),
+        let origin = origin.to_str().map_err(|_| Denial::Origin)?;
+        let (page, host) = (Page::parse(origin), host::host_of(headers));
+        let is_forwarded = host::is_forwarded(headers);
+        let same = page
+            .zip(host)
+            .filter(|(page, host)| page.is_at(host, is_forwarded));
+        match (self, same) {
+            (_, Some((page, _))) if page.is_native() => Ok(()),
+            (Origins::Any, _) => Ok(()),
+            (Origins::Matching(allows), _) => deny_if(!allows(origin, headers), Denial::Origin),
+            (Origins::List(known), _) if known.iter().any(|it| it.eq_ignore_ascii_case(origin)) => {
+                Ok(())
+            }
+            (Origins::SameOrigin | Origins::List(_), Some((_, host))) => {
+                let is_checked = (is_local || !hosts.is_empty()) && !is_forwarded;
+                deny_if(
+                    is_checked && !host::is_trusted(host.host(), hosts),
+                    Denial::Host,
+                )
+            }
+            (Origins::SameOrigin | Origins::List(_), None) => Err(Denial::Origin),
         }
+    }
+}
+
+fn deny_if(is_denied: bool, denial: Denial) -> Result<(), Denial> {
+    if is_denied { Err(denial) } else { Ok(()) }
+}
+
+/// The parts of an `Origin`.
+struct Page {
+    scheme: Scheme,
+    authority: Authority,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Http,
+    Https,
+    /// `ws` or `wss`, of a client that sends its URL as the origin. Pages have no such origin.
+    Ws,
+    Wss,
+    /// An app in a web view, whose pages are in the app.
+    WebView,
+}
+
+impl Page {
+    /// Returns `None` if this rule allows no such origin anywhere.
+    fn parse(origin: &str) -> Option<Page> {
+        let (scheme, authority) = origin.split_once("://")?;
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            "ws" => Scheme::Ws,
+            "wss" => Scheme::Wss,
+            "capacitor" | "ionic" | "tauri" => Scheme::WebView,
+            _ => return None,
+        };
+        let authority: Authority = authority.parse().ok()?;
+        (!authority.as_str().contains('@')).then_some(Page { scheme, authority })
+    }
+
+    fn is_native(&self) -> bool {
+        matches!(self.scheme, Scheme::Ws | Scheme::Wss)
+    }
+
+    /// Returns true if this page, or the URL of a native client, is at the same host and port as the server, or if both
+    /// are on this machine.
+    fn is_at(&self, server: &Authority, is_forwarded: bool) -> bool {
+        let (ours, theirs) = (server.host(), self.authority.host());
+        let default = match self.scheme {
+            Scheme::Http | Scheme::Ws => 80,
+            Scheme::Https | Scheme::Wss => 443,
+            Scheme::WebView => return host::is_loopback(theirs) && host::is_loopback(ours),
+        };
+        let port = self.authority.port_u16().unwrap_or(default);
+        let has_same_port = match server.port_u16() {
+            Some(ours) => ours == port,
+            None => port == default || is_forwarded,
+        };
+        (ours.eq_ignore_ascii_case(theirs) && has_same_port)
+            || (!self.is_native() && host::is_loopback(theirs) && host::is_loopback(ours))
     }
 }
 
@@ -121,48 +217,27 @@ impl fmt::Debug for Origins {
     }
 }
 
-/// Returns true if `origin` has the same host and port as `host`, or if both are loopback hosts.
-///
-/// Schemes are not compared, because a server behind a TLS proxy does not know its own scheme.
-fn is_same(origin: &str, host: &Authority) -> bool {
-    let Ok(origin) = origin.parse::<Uri>() else {
-        return false;
-    };
-    let (Some(scheme), Some(page)) = (origin.scheme_str(), origin.authority()) else {
-        return false;
-    };
-    let default = match scheme {
-        "http" => 80,
-        "https" => 443,
-        _ => return false,
-    };
-    let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
-    let is_same = page.host().eq_ignore_ascii_case(host.host()) && port(page) == port(host);
-    is_same || (is_loopback(page.host()) && is_loopback(host.host()))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn allows(origins: &Origins, origin: Option<&str>, host: &str, cookie: bool) -> bool {
+    fn request(host: &str, lines: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
         }
-        if cookie {
-            headers.insert(header::COOKIE, "a=b".parse().unwrap());
-        }
-        origins.allow(&headers)
+        headers
+    }
+
+    /// Returns true if a request from elsewhere is allowed.
+    fn allows(origins: &Origins, origin: Option<&str>, host: &str, cookie: bool) -> bool {
+        let mut lines: Vec<_> = origin
+            .map(|origin| ("origin", origin))
+            .into_iter()
+            .collect();
+        lines.extend(cookie.then_some(("cookie", "a=b")));
+        origins.check(&request(host, &lines), &[], false).is_ok()
     }
 
     #[test]
@@ -196,6 +271,12 @@ mod tests {
     #[test]
     fn list_matching_and_any_allow_exactly_the_pages_that_they_describe() {
         let list = Origins::List(vec!["https://example.com".to_owned()]);
+        assert!(allows(
+            &list,
+            Some("https://api.example.com"),
+            "api.example.com",
+            true
+        ));
         assert!(allows(
             &list,
             Some("https://example.com"),
@@ -264,6 +345,144 @@ mod tests {
     #[test]
     fn requests_without_an_origin_are_allowed_unless_they_have_cookies() {
         assert!(allows(&Origins::SameOrigin, None, "example.com", false));
-        assert!(!allows(&Origins::SameOrigin, None, "example.com", true));
+        let headers = request("example.com", &[("cookie", "a=b")]);
+        assert_eq!(
+            Origins::SameOrigin.check(&headers, &[], false),
+            Err(Denial::CookieWithoutOrigin)
+        );
+        assert_eq!(Origins::Any.check(&headers, &[], false), Ok(()));
+    }
+
+    #[test]
+    fn the_websocket_url_of_the_server_is_allowed_as_an_origin() {
+        let refuse = Origins::matching(|_, _| false);
+        let list = Origins::List(vec!["https://example.com".to_owned()]);
+        for origins in [&Origins::SameOrigin, &list, &refuse, &Origins::Any] {
+            for (origin, host) in [
+                ("ws://stomp.example.com", "stomp.example.com"),
+                ("wss://stomp.example.com", "Stomp.example.com:443"),
+                ("WSS://stomp.example.com:8443", "stomp.example.com:8443"),
+                ("ws://[::1]:8080", "[::1]:8080"),
+            ] {
+                assert!(allows(origins, Some(origin), host, true), "{origin} {host}");
+            }
+        }
+        for (origin, host) in [
+            ("ws://evil.org", "stomp.example.com"),
+            ("ws://stomp.example.com:81", "stomp.example.com"),
+            ("ws://user@stomp.example.com", "stomp.example.com"),
+            ("ws://stomp.example.com/", "stomp.example.com"),
+            ("ws://localhost:1", "localhost:2"),
+        ] {
+            let is_allowed = allows(&Origins::SameOrigin, Some(origin), host, false);
+            assert!(!is_allowed, "{origin} {host}");
+        }
+    }
+
+    #[test]
+    fn apps_in_a_web_view_may_connect_to_a_loopback_host() {
+        for origin in [
+            "capacitor://localhost",
+            "ionic://localhost",
+            "tauri://localhost",
+            "https://tauri.localhost",
+            "https://localhost",
+        ] {
+            let same = |host| allows(&Origins::SameOrigin, Some(origin), host, false);
+            assert!(same("127.0.0.1:8080"), "{origin}");
+            assert!(same("localhost:8080"), "{origin}");
+            assert!(!same("example.com"), "{origin}");
+            let list = Origins::List(vec![origin.to_owned()]);
+            assert!(
+                allows(&list, Some(origin), "example.com", false),
+                "{origin}"
+            );
+        }
+        for origin in [
+            "file://",
+            "null",
+            "capacitor://evil.org",
+            "chrome-extension://abc",
+        ] {
+            let same = |host| allows(&Origins::SameOrigin, Some(origin), host, false);
+            assert!(!same("127.0.0.1:8080") && !same("evil.org"), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_host_without_a_port_matches_every_port_only_behind_a_proxy() {
+        for (origin, is_allowed) in [
+            ("https://example.com:8443", true),
+            ("https://example.com", true),
+            ("https://example.org:8443", false),
+        ] {
+            for proxy in [
+                ("x-forwarded-for", "192.0.2.1"),
+                ("via", "1.1 a"),
+                ("forwarded", "for=a"),
+            ] {
+                let headers = request("example.com", &[("origin", origin), proxy]);
+                let result = Origins::SameOrigin.check(&headers, &[], false);
+                assert_eq!(result.is_ok(), is_allowed, "{origin} {proxy:?}");
+            }
+        }
+        assert!(!allows(
+            &Origins::SameOrigin,
+            Some("https://example.com:8443"),
+            "example.com",
+            false
+        ));
+    }
+
+    #[test]
+    fn a_page_that_made_its_own_name_point_to_this_machine_is_refused() {
+        let check = |host: &str, hosts: &[&str], is_local, lines: &[(&'static str, &str)]| {
+            let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+            Origins::SameOrigin.check(&request(host, lines), &hosts, is_local)
+        };
+        let page = ("origin", "http://evil.org:8080");
+        assert_eq!(
+            check("evil.org:8080", &[], true, &[page]),
+            Err(Denial::Host)
+        );
+        assert_eq!(
+            check("evil.org:8080", &["example.com"], false, &[page]),
+            Err(Denial::Host)
+        );
+        let list = Origins::List(vec!["https://example.com".to_owned()]);
+        assert_eq!(
+            list.check(&request("evil.org:8080", &[page]), &[], true),
+            Err(Denial::Host)
+        );
+        // The name is not local, is known, or comes from a proxy; or the client is no page.
+        assert_eq!(check("evil.org:8080", &[], false, &[page]), Ok(()));
+        assert_eq!(check("evil.org:8080", &["Evil.org"], true, &[page]), Ok(()));
+        assert_eq!(
+            check("evil.org:8080", &[], true, &[page, ("via", "1.1 a")]),
+            Ok(())
+        );
+        assert_eq!(check("evil.org:8080", &["example.com"], true, &[]), Ok(()));
+        assert_eq!(
+            check(
+                "evil.org:8080",
+                &[],
+                true,
+                &[("origin", "ws://evil.org:8080")]
+            ),
+            Ok(())
+        );
+        for host in [
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "192.0.2.1:8080",
+            "[::1]:8080",
+        ] {
+            let origin = format!("http://{host}");
+            assert_eq!(
+                check(host, &[], true, &[("origin", &origin)]),
+                Ok(()),
+                "{host}"
+            );
+        }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum Refusal {
     RepeatedHeader(HeaderName),
     /// `Config::origins` does not allow this `Origin` for this `Host`. The values of both headers are in quotes.
     OriginNotAllowed { origin: String, host: String },
+    /// The `Origin` names this `Host`, which may not be a name of this server. The values of both headers are in quotes.
+    HostNotKnown { origin: String, host: String },
     /// The request has a `Cookie` but no `Origin`, and `Config::origins` does not allow this.
     CookieWithoutOrigin,
     /// The HTTP server does not allow upgrades.
@@ -40,9 +42,9 @@ impl Refusal {
             Refusal::HasBody | Refusal::NoHost | Refusal::RepeatedHeader(_) => {
                 StatusCode::BAD_REQUEST
             }
-            Refusal::OriginNotAllowed { .. } | Refusal::CookieWithoutOrigin => {
-                StatusCode::FORBIDDEN
-            }
+            Refusal::OriginNotAllowed { .. }
+            | Refusal::HostNotKnown { .. }
+            | Refusal::CookieWithoutOrigin => StatusCode::FORBIDDEN,
             Refusal::NoUpgrade => StatusCode::UPGRADE_REQUIRED,
             Refusal::TooManyConnections { .. } | Refusal::ShuttingDown => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -105,10 +107,17 @@ impl fmt::Display for Refusal {
             ),
             Refusal::OriginNotAllowed { origin, host } => write!(
                 f,
-                "The Origin {origin} is not allowed for the Host {host}: see Config::origins of the server."
+                "The Origin {origin} is not allowed for the Host {host}. Config::origins of the server lists the \
+                 allowed origins."
+            ),
+            Refusal::HostNotKnown { origin, host } => write!(
+                f,
+                "The Origin {origin} names the Host {host}, which is not known as a name of this server. Config::hosts \
+                 of the server lists its names; a proxy must add Forwarded, X-Forwarded-For or Via."
             ),
             Refusal::CookieWithoutOrigin => f.write_str(
-                "A request with a Cookie header needs an Origin header: see Config::origins of the server.",
+                "The request has a Cookie but no Origin, and the Cookie is the reason for this refusal. Send no Cookie, \
+                 or the Origin ws://HOST of this server, or set Config::origins of the server to Any.",
             ),
             Refusal::NoUpgrade => {
                 f.write_str("The HTTP server does not allow upgrades on this connection.")

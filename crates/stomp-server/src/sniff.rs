@@ -72,6 +72,11 @@ impl<S> Sniff<S> {
         }
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.io
+    }
+
     pub(crate) fn into_inner(self) -> S {
         self.io
     }

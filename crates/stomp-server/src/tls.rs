@@ -12,7 +12,10 @@ use std::{
     task::{Context, Poll},
 };
 use stomp_socket::TlsIdentity;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 use tokio_rustls::TlsAcceptor;
 
 pub use tokio_rustls::rustls;
@@ -61,6 +64,10 @@ impl<L: Listener> Listener for Tls<L> {
             let identity = identity_of(stream.get_ref().1);
             Ok((TlsStream(stream), peer.with_tls(Some(identity))))
         }))
+    }
+
+    fn tcp_stream(io: &TlsStream<L::Io>) -> Option<&TcpStream> {
+        L::tcp_stream(io.0.get_ref().0.get_ref())
     }
 }
 

@@ -1,7 +1,11 @@
 //! A tower service for WebSocket handshakes.
 
 use crate::{
-    Config, ConnectionCounts, limits::Connections, refusal::Refusal, websocket_handshake::Handshake,
+    Config, ConnectionCounts,
+    limits::{Connections, Lingering},
+    refusal::Refusal,
+    tcp,
+    websocket_handshake::Handshake,
 };
 use bytes::Bytes;
 use http::{Extensions, Request, Response};
@@ -29,13 +33,14 @@ use tower_service::Service;
 /// | status | when |
 /// |---|---|
 /// | 400 | a header of the handshake is malformed, missing or repeated, or the request has a body |
-/// | 403 | [`Config::origins`] does not allow the request's `Origin` |
+/// | 403 | [`Config::origins`] or [`Config::hosts`] does not allow the request's `Origin` |
 /// | 405 | the method is not GET |
 /// | 426 | the request is not a WebSocket handshake of version 13, or the HTTP server does not allow upgrades |
 /// | 503 | a limit of [`Config::connection_limits`] is reached, or the server shuts down |
 ///
 /// The HTTP server must limit the time for the head of a request. axum's `serve` has no such timeout; a
-/// [`Server`](crate::Server) has one.
+/// [`Server`](crate::Server) has one. Set [`Upgrade::peer_addr`], so that the service recognizes connections from the
+/// same machine, for which it checks the `Host` (see [`Config::hosts`]).
 ///
 /// Cloning is cheap.
 #[derive(Clone)]
@@ -47,6 +52,7 @@ pub struct Upgrade {
 struct Shared {
     config: Config,
     connections: Arc<Connections>,
+    lingering: Lingering,
     serve: Box<dyn Fn(Socket) -> BoxFuture + Send + Sync>,
 }
 
@@ -72,6 +78,7 @@ impl Upgrade {
             Connections::new(config.connection_limits.clone(), config.shutdown.clone());
         Ok(Upgrade {
             shared: Arc::new(Shared {
+                lingering: Lingering::new(&config.connection_limits),
                 config,
                 connections,
                 serve,
@@ -108,11 +115,11 @@ impl Upgrade {
         let address = (self.peer_addr)(request.extensions());
         let identity = request.extensions().get::<TlsIdentity>().cloned();
         let (response, Handshake { upgrade, peer }) =
-            Handshake::accept(request, &self.shared.config.origins)?;
+            Handshake::accept(request, address, &self.shared.config)?;
         let permit = self
             .shared
             .connections
-            .admit(address.map(|address| address.ip()))?;
+            .admit(address.map(|address| address.ip()), &self.shared.lingering)?;
         let peer = peer.with_address(address).with_tls(identity);
         let upgraded = Arc::clone(&self.shared).upgrade(upgrade, peer, Box::new(permit));
         tokio::spawn(self.shared.config.shutdown.abortable(upgraded));
@@ -145,22 +152,20 @@ impl Shared {
         let upgraded =
             match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded)
             {
-                Ok(parts) => {
-                    return Socket::over_websocket(
-                        parts.io.into_inner(),
-                        &parts.read_buf,
-                        peer,
-                        config,
-                    );
-                }
+                Ok(parts) => return self.over_tcp(parts.io, &parts.read_buf, peer),
                 Err(upgraded) => upgraded,
             };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(Parts { io, read_buf, .. }) => {
-                Socket::over_websocket(io.into_inner(), &read_buf, peer, config)
-            }
+            Ok(Parts { io, read_buf, .. }) => self.over_tcp(io, &read_buf, peer),
             Err(upgraded) => Socket::over_websocket(TokioIo::new(upgraded), b"", peer, config),
         }
+    }
+
+    fn over_tcp(&self, io: TokioIo<TcpStream>, early: &[u8], peer: Peer) -> Socket {
+        let stream = io.into_inner();
+        tcp::set_nodelay(&stream);
+        tcp::set_keepalive(&stream, self.config.tcp_keepalive);
+        Socket::over_websocket(stream, early, peer, &self.config.socket)
     }
 }
 

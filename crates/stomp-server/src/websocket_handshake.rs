@@ -1,14 +1,16 @@
 //! Checks WebSocket handshakes that are received over HTTP.
 
 use crate::{
-    Origins,
+    Config,
     log_throttle::LogThrottle,
+    origin::Denial,
     refusal::{Refusal, quoted},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
+use std::net::SocketAddr;
 use stomp_socket::{Peer, handshake};
 
 /// An accepted handshake, whose response has status 101.
@@ -22,20 +24,23 @@ pub(crate) struct Handshake {
 static REFUSED_ORIGINS: LogThrottle = LogThrottle::new();
 
 impl Handshake {
-    /// Checks a request. Returns the 101 response and the handshake.
+    /// Checks a request from a peer with this address. Returns the 101 response and the handshake.
     ///
     /// # Errors
     ///
     /// Returns a refusal with status 400, 403, 405 or 426.
     pub(crate) fn accept<B>(
         mut request: Request<B>,
-        origins: &Origins,
+        address: Option<SocketAddr>,
+        config: &Config,
     ) -> Result<(Response<Full<Bytes>>, Handshake), Refusal> {
         let accepted = handshake::accept(&request).map_err(Refusal::NoHandshake)?;
         check_headers(request.headers())?;
-        if !origins.allow(request.headers()) {
-            return Err(refuse_origin(request.headers()));
-        }
+        let is_local = address.is_some_and(|address| address.ip().to_canonical().is_loopback());
+        config
+            .origins
+            .check(request.headers(), &config.hosts, is_local)
+            .map_err(|denial| refuse_origin(denial, request.headers()))?;
         let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
             tracing::error!(
                 "the HTTP server does not allow upgrades: serve its connections `with_upgrades()`"
@@ -83,19 +88,16 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// Logs a request whose origin is not allowed, and creates the response.
-fn refuse_origin(headers: &HeaderMap) -> Refusal {
-    let host = headers.get(header::HOST).map(quoted).unwrap_or_default();
-    let origin = headers.get(header::ORIGIN).map(quoted);
+fn refuse_origin(denial: Denial, headers: &HeaderMap) -> Refusal {
+    let quote = |name| headers.get(name).map(quoted).unwrap_or_default();
+    let (origin, host) = (quote(header::ORIGIN), quote(header::HOST));
+    let refusal = match denial {
+        Denial::CookieWithoutOrigin => Refusal::CookieWithoutOrigin,
+        Denial::Origin => Refusal::OriginNotAllowed { origin, host },
+        Denial::Host => Refusal::HostNotKnown { origin, host },
+    };
     if let Some(count) = REFUSED_ORIGINS.record() {
-        tracing::warn!(
-            count,
-            origin = origin.as_deref().unwrap_or("none, but a Cookie"),
-            host,
-            "WebSocket handshakes are refused because `Config::origins` does not allow their Origin"
-        );
+        tracing::warn!(count, "WebSocket handshakes are refused. {refusal}");
     }
-    match origin {
-        Some(origin) => Refusal::OriginNotAllowed { origin, host },
-        None => Refusal::CookieWithoutOrigin,
-    }
+    refusal
 }

@@ -8,6 +8,7 @@
 
 mod support;
 
+use futures_util::SinkExt;
 use std::{future::ready, time::Duration};
 use stomp_frame::{Limits, Version};
 use stomp_server::{Config, ConnectionCounts, Listeners, Server, Upgrade};
@@ -15,8 +16,10 @@ use stomp_socket::Socket;
 use stomp_testing::{Client, soon};
 use support::{Dial, in_memory, serve, settle};
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    task::JoinHandle,
     time::{Instant, sleep},
 };
 
@@ -233,4 +236,41 @@ async fn an_upgrade_service_enforces_connection_limits() {
         ..
     } = upgrade.connections();
     assert_eq!((open, unauthenticated, refused), (2, 1, 1));
+}
+
+/// Closes the next socket of `sockets`, while its client sends `bytes`. Returns the client, and the task that closes.
+async fn close_beside_a_talker(
+    dial: &Dial,
+    sockets: &mut mpsc::UnboundedReceiver<Socket>,
+    bytes: usize,
+) -> (bool, support::Client, JoinHandle<()>) {
+    let mut client = dial.connect();
+    let mut socket = soon(sockets.recv()).await.unwrap();
+    let closing = tokio::spawn(async move {
+        let _ = socket.close().await;
+    });
+    let is_read = soon(client.0.write_all(&vec![b'\n'; bytes])).await.is_ok();
+    (is_read, client, closing)
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_listener_drops_the_bytes_of_a_limited_number_of_closing_peers() {
+    const LARGE: usize = 1 << 20;
+    let ((first, first_dial), (second, second_dial)) = (in_memory(), in_memory());
+    let mut sockets = serve(
+        Listeners::new().byte_stream(first).byte_stream(second),
+        config(|config| config.connection_limits.max_lingering = 1),
+    );
+    let (is_read, lingers, closing) = close_beside_a_talker(&first_dial, &mut sockets, LARGE).await;
+    assert!(is_read && !closing.is_finished(), "the first one lingers");
+    let (is_read, ..) = close_beside_a_talker(&first_dial, &mut sockets, LARGE).await;
+    assert!(!is_read, "the second one of the same listener is closed");
+    let (is_read, ..) = close_beside_a_talker(&first_dial, &mut sockets, 32 << 10).await;
+    assert!(is_read, "small rests are always dropped");
+    let (is_read, ..) = close_beside_a_talker(&second_dial, &mut sockets, LARGE).await;
+    assert!(is_read, "another listener has places of its own");
+    drop(lingers);
+    soon(closing).await.unwrap();
+    let (is_read, ..) = close_beside_a_talker(&first_dial, &mut sockets, LARGE).await;
+    assert!(is_read, "a connection that has ended leaves its place");
 }

@@ -15,6 +15,8 @@ pub(crate) struct Case {
     pub(crate) standalone: u16,
     /// The expected status from an `Upgrade` that is mounted at `/stomp`.
     pub(crate) mounted: u16,
+    /// The expected status from an `Upgrade` behind a proxy, which adds `X-Forwarded-For`. `None` if proxies differ.
+    pub(crate) proxied: Option<u16>,
     /// The sub-protocol that the server must select; `None` if it must select none.
     pub(crate) subprotocol: Option<&'static str>,
 }
@@ -76,6 +78,17 @@ const ORIGINS: &[Row] = &[
         101,
     ),
     ("loopback origin", "Origin: http://localhost:5173\r\n", 101),
+    ("WebSocket URL as origin", "Origin: ws://HOST\r\n", 101),
+    (
+        "WebSocket URL as origin, cookie",
+        "Origin: wss://HOST\r\nCookie: a=b\r\n",
+        101,
+    ),
+    (
+        "foreign WebSocket URL",
+        "Origin: wss://evil.example\r\n",
+        403,
+    ),
     FOREIGN,
     ("null origin", "Origin: null\r\n", 403),
     ("file origin", "Origin: file://\r\n", 403),
@@ -103,6 +116,21 @@ const SUBPROTOCOLS: &[Offer] = &[
         "sub-protocols in two lines",
         "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: v11.stomp\r\n",
         Some("v11.stomp"),
+    ),
+    (
+        "sub-protocol without a version",
+        "Sec-WebSocket-Protocol: stomp\r\n",
+        Some("stomp"),
+    ),
+    (
+        "sub-protocols with and without a version",
+        "Sec-WebSocket-Protocol: stomp,v11.stomp\r\n",
+        Some("v11.stomp"),
+    ),
+    (
+        "sub-protocol beside one not in ASCII",
+        "Sec-WebSocket-Protocol: \u{e9}, v12.stomp\r\n",
+        Some("v12.stomp"),
     ),
     (
         "unknown sub-protocol",
@@ -138,6 +166,12 @@ const CHANGES: &[(&str, &str, &str, u16)] = &[
         "Connection as a list",
         "Connection: Upgrade\r\n",
         "Connection: keep-alive, upgrade\r\n",
+        101,
+    ),
+    (
+        "Upgrade as a list",
+        "Upgrade: websocket\r\n",
+        "Upgrade: h2c, websocket\r\n",
         101,
     ),
     ("no Host", "Host: HOST\r\n", "", 400),
@@ -190,10 +224,158 @@ const CHANGES: &[(&str, &str, &str, u16)] = &[
         101,
     ),
     (
+        "Capacitor's origin",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nOrigin: capacitor://localhost\r\n",
+        101,
+    ),
+    (
+        "Ionic's origin",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nOrigin: ionic://localhost\r\n",
+        101,
+    ),
+    (
+        "Tauri's origin",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nOrigin: tauri://localhost\r\n",
+        101,
+    ),
+    (
+        "Tauri's origin with https",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nOrigin: https://tauri.localhost\r\n",
+        101,
+    ),
+    (
+        "browser extension's origin",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nOrigin: chrome-extension://abcdefgh\r\n",
+        403,
+    ),
+    (
+        "sticky cookie without origin",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nCookie: AWSALB=abc; INGRESSCOOKIE=123\r\n",
+        403,
+    ),
+    (
+        "origin of the site, Host of the upstream",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nOrigin: https://app.example.com\r\nX-Forwarded-Host: app.example.com\r\n",
+        403,
+    ),
+    (
+        "Host with the default port",
+        "Host: HOST\r\n",
+        "Host: 192.0.2.1:80\r\nOrigin: http://192.0.2.1\r\n",
+        101,
+    ),
+    (
+        "Host and origin with an address",
+        "Host: HOST\r\n",
+        "Host: 192.0.2.1:8080\r\nOrigin: http://192.0.2.1:8080\r\n",
+        101,
+    ),
+    (
+        "Host with a name, no origin",
+        "Host: HOST\r\n",
+        "Host: stomp.example.com\r\n",
+        101,
+    ),
+    (
+        "Host with a name, WebSocket URL as origin",
+        "Host: HOST\r\n",
+        "Host: stomp.example.com\r\nOrigin: wss://stomp.example.com\r\n",
+        101,
+    ),
+    (
+        "extensions offered in two lines",
+        "Host: HOST\r\n",
+        "Host: HOST\r\nSec-WebSocket-Extensions: a\r\nSec-WebSocket-Extensions: b; c=d\r\n",
+        101,
+    ),
+    (
         "extension offered",
         "Host: HOST\r\n",
         "Host: HOST\r\nSec-WebSocket-Extensions: permessage-deflate\r\n",
         101,
+    ),
+];
+
+/// Changes to a valid request that a proxy may change again: as in [`CHANGES`], and the status behind a proxy.
+const PROXY_DEPENDENT: &[(&str, &str, &str, u16, Option<u16>)] = &[
+    // Some proxies forward the first line of such a header only.
+    (
+        "Connection in two lines",
+        "Connection: Upgrade\r\n",
+        "Connection: keep-alive\r\nConnection: Upgrade\r\n",
+        101,
+        None,
+    ),
+    (
+        "Connection in two lines, Upgrade first",
+        "Connection: Upgrade\r\n",
+        "Connection: Upgrade\r\nConnection: keep-alive\r\n",
+        101,
+        None,
+    ),
+    (
+        "Upgrade in two lines",
+        "Upgrade: websocket\r\n",
+        "Upgrade: h2c\r\nUpgrade: websocket\r\n",
+        101,
+        None,
+    ),
+    // A page whose name resolves to 127.0.0.1. A proxy is responsible for the names that it forwards.
+    (
+        "DNS rebinding",
+        "Host: HOST\r\n",
+        "Host: evil.example:8080\r\nOrigin: http://evil.example:8080\r\n",
+        403,
+        Some(101),
+    ),
+    (
+        "DNS rebinding, cookie",
+        "Host: HOST\r\n",
+        "Host: evil.example\r\nOrigin: https://evil.example\r\nCookie: a=b\r\n",
+        403,
+        Some(101),
+    ),
+    (
+        "X-Forwarded-For",
+        "Host: HOST\r\n",
+        "Host: example.com\r\nOrigin: https://example.com\r\nX-Forwarded-For: 192.0.2.1\r\n",
+        101,
+        Some(101),
+    ),
+    (
+        "Forwarded",
+        "Host: HOST\r\n",
+        "Host: example.com\r\nOrigin: https://example.com\r\nForwarded: for=192.0.2.1\r\n",
+        101,
+        Some(101),
+    ),
+    (
+        "Via",
+        "Host: HOST\r\n",
+        "Host: example.com\r\nOrigin: https://example.com\r\nVia: 1.1 proxy\r\n",
+        101,
+        Some(101),
+    ),
+    (
+        "Host without the port of the origin",
+        "Host: HOST\r\n",
+        "Host: 192.0.2.1\r\nOrigin: http://192.0.2.1:8080\r\n",
+        403,
+        Some(101),
+    ),
+    (
+        "Host without the port of the origin, Via",
+        "Host: HOST\r\n",
+        "Host: 192.0.2.1\r\nOrigin: http://192.0.2.1:8080\r\nVia: 1.1 proxy\r\n",
+        101,
+        Some(101),
     ),
 ];
 
@@ -224,7 +406,10 @@ pub(crate) fn all() -> Vec<Case> {
         [GET, VERSION, KEY, NO_ORIGIN],
         NO_OFFER,
     );
-    for &(name, line, by, status) in CHANGES {
+    let everywhere = CHANGES
+        .iter()
+        .map(|&(name, line, by, status)| (name, line, by, status, Some(status)));
+    for (name, line, by, status, proxied) in everywhere.chain(PROXY_DEPENDENT.iter().copied()) {
         assert!(valid.request.contains(line), "{line}");
         let request = valid.request.replacen(line, by, 1);
         cases.push(Case {
@@ -232,6 +417,7 @@ pub(crate) fn all() -> Vec<Case> {
             request,
             standalone: status,
             mounted: status,
+            proxied,
             subprotocol: None,
         });
     }
@@ -255,6 +441,7 @@ fn case(name: String, path: Row, rows: [Row; 4], offer: Offer) -> Case {
         request,
         standalone,
         mounted,
+        proxied: Some(mounted),
         subprotocol: offer.2.filter(|_| standalone == 101),
     }
 }
