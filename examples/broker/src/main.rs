@@ -20,7 +20,7 @@ use webstomp::{
     Topic,
     broker::{Broker, Memory, MemoryConfig, Rules, Who},
     frame::{Headers, HeartBeat, Limits},
-    server::{Listeners, Shutdown},
+    server::{Listeners, Origins, Shutdown},
     session::{AppErrors, InvalidConfig, MailboxConfig, Sessions},
 };
 
@@ -52,6 +52,12 @@ struct Options {
     /// Largest frame that a client may send, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 20)]
     max_frame: usize,
+    /// Origin of pages that may connect, such as https://example.com, besides those of this broker. Repeatable.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<String>,
+    /// Name of this broker, such as stomp.example.com, if pages use one and no proxy is between. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
 }
 
 /// The state of both apps.
@@ -135,7 +141,14 @@ fn app(shared: &Shared) -> App {
         .subscribe("/broker/overview", overview)
         .with_state(shared.clone())
         .session_config(session(shared))
+        .server_config(server(&shared.options))
         .shutdown(shared.shutdown.clone())
+}
+
+fn server(options: &Options) -> webstomp::server::Config {
+    webstomp::server::Config::default()
+        .origins(Origins::List(options.origin.clone()))
+        .hosts(options.host.clone())
 }
 
 fn session(shared: &Shared) -> webstomp::session::Config {
@@ -200,6 +213,18 @@ mod tests {
         assert_eq!(options.passcode, "secret");
         assert_eq!(options.max_frame, 65_536);
         assert_eq!(parse("").unwrap().passcode, "guest");
+    }
+
+    #[test]
+    fn origins_and_hosts_are_repeatable_and_checked() {
+        let line = "--origin https://a.example --host a.example --origin ionic://localhost";
+        let options = parse(line).unwrap();
+        assert_eq!(options.origin, ["https://a.example", "ionic://localhost"]);
+        assert_eq!(options.host, ["a.example"]);
+        assert_eq!(server(&options).validate(), Ok(()));
+        let error = |line| server(&parse(line).unwrap()).validate().unwrap_err();
+        assert_eq!(error("--origin a.example").setting(), "origins");
+        assert_eq!(error("--host http://a.example").setting(), "hosts");
     }
 
     #[test]

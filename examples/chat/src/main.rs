@@ -3,16 +3,18 @@
 //! The example has an [`App`] mounted on axum, a login, and rules for a broker. A handler adds the sender's name to
 //! each message, and publishes it through the broker.
 //!
-//! Run `cargo run -p chat`, then open the address that it prints in two tabs. `--listen ADDR` sets the address.
+//! Run `cargo run -p chat`, then open the address that it prints in two tabs. `--help` lists all options.
 
-use axum::{Router, http::header, routing::get};
+use axum::{Router, extract::ConnectInfo, http::header, routing::get};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use webstomp::{
     App, BoxError, ClientError, Json, Path, Principal, State,
     broker::{Broker, Config, Rules, Who},
     frame::Headers,
+    server::Origins,
     session::Destination,
 };
 
@@ -22,6 +24,12 @@ struct Options {
     /// Address for the page, and for WebSockets at the path /stomp.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: String,
+    /// Origin of pages that may connect, such as https://example.com, besides those of this chat. Repeatable.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<String>,
+    /// Name of this chat, such as chat.example.com, if pages use one and no proxy is between. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
 }
 
 /// The body that a client sends.
@@ -70,9 +78,16 @@ fn rules() -> Rules {
     Rules::new().subscribe("/topic/rooms/*", Who::Authenticated)
 }
 
+/// The settings of connections: the pages that may connect, and the names of this chat.
+fn server(options: &Options) -> webstomp::server::Config {
+    webstomp::server::Config::default()
+        .origins(Origins::List(options.origin.clone()))
+        .hosts(options.host.clone())
+}
+
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let Options { listen } = Options::parse();
+    let options = Options::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
@@ -82,11 +97,15 @@ async fn main() -> Result<(), BoxError> {
         .broker(&broker)
         .send("/topic/rooms/{room}", say)
         .with_state(broker)
-        .into_service()?;
-    let http = page().route_service("/stomp", stomp);
-    let listener = TcpListener::bind(&listen)
+        .server_config(server(&options))
+        .into_service()?
+        .peer_addr(|extensions| Some(extensions.get::<ConnectInfo<_>>()?.0));
+    let http = page()
+        .route_service("/stomp", stomp)
+        .into_make_service_with_connect_info::<SocketAddr>();
+    let listener = TcpListener::bind(&options.listen)
         .await
-        .map_err(|error| format!("The chat cannot listen on {listen}: {error}"))?;
+        .map_err(|error| format!("The chat cannot listen on {}: {error}", options.listen))?;
     println!("The chat is at http://{}/", listener.local_addr()?);
     Ok(axum::serve(listener, http).await?)
 }
