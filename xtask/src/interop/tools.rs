@@ -47,7 +47,7 @@ pub(crate) fn find(missing: Missing) -> Result<Tools> {
         .filter_map(|proxy| shell::find_daemon(proxy.name))
         .collect();
     if proxies.len() < PROXIES.len() {
-        lacking.push("nginx and haproxy: the system's packages with these names".to_owned());
+        lacking.push("nginx, haproxy and caddy: the system's packages with these names".to_owned());
     }
     let rabbitmq = rabbitmq::Programs::find();
     if rabbitmq.is_none() {
