@@ -168,12 +168,6 @@ const CHANGES: &[(&str, &str, &str, u16)] = &[
         "Connection: keep-alive, upgrade\r\n",
         101,
     ),
-    (
-        "Upgrade as a list",
-        "Upgrade: websocket\r\n",
-        "Upgrade: h2c, websocket\r\n",
-        101,
-    ),
     ("no Host", "Host: HOST\r\n", "", 400),
     (
         "Content-Length 4",
@@ -305,7 +299,14 @@ const CHANGES: &[(&str, &str, &str, u16)] = &[
 
 /// Changes to a valid request that a proxy may change again: as in [`CHANGES`], and the status behind a proxy.
 const PROXY_DEPENDENT: &[(&str, &str, &str, u16, Option<u16>)] = &[
-    // Some proxies forward the first line of such a header only.
+    // Some proxies forward the first line or the first item of such a list only.
+    (
+        "Upgrade as a list",
+        "Upgrade: websocket\r\n",
+        "Upgrade: h2c, websocket\r\n",
+        101,
+        None,
+    ),
     (
         "Connection in two lines",
         "Connection: Upgrade\r\n",
