@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: runs the codec's fuzz targets.
+//! `cargo xtask fuzz`: runs the fuzz targets of the codec and of the WebSocket handshake.
 
 use crate::{Result, shell};
 use std::{
@@ -8,8 +8,26 @@ use std::{
     process::{self, ChildStderr, Command, Stdio},
 };
 
-/// The path of the fuzz package, relative to the workspace's root.
-const PACKAGE: &str = "crates/stomp-frame/fuzz";
+/// A package of fuzz targets.
+#[derive(Debug)]
+struct Package {
+    /// The path relative to the workspace's root.
+    path: &'static str,
+    /// The file of tokens for libFuzzer, in the package.
+    dictionary: &'static str,
+}
+
+const PACKAGES: [Package; 2] = [
+    Package {
+        path: "crates/stomp-frame/fuzz",
+        dictionary: "stomp.dict",
+    },
+    Package {
+        path: "crates/stomp-server/fuzz",
+        dictionary: "http.dict",
+    },
+];
+
 const CARGO_FUZZ: &str = "0.13.2";
 const RUNS: u64 = 1_000_000;
 
@@ -29,7 +47,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
     let findings = Directory::new()?;
     let mut executed = Vec::new();
     for target in plan.targets {
-        executed.push((target, fuzz(target, plan.runs, &findings.0)?));
+        let package = PACKAGES.iter().find(|package| package.has(target));
+        let package = package.ok_or_else(|| format!("no package has the target {target}"))?;
+        executed.push((target, package.fuzz(target, plan.runs, &findings.0)?));
     }
     println!("\nexecutions without a crash:");
     for (target, executions) in executed {
@@ -67,15 +87,12 @@ fn plan<'a>(arguments: &[&'a str], all: &'a [String]) -> Result<Plan<'a>> {
     }
 }
 
-/// The names of all targets. Each target is a file.
+/// The names of all targets.
 fn targets() -> Result<Vec<String>> {
-    let directory = shell::root().join(PACKAGE).join("fuzz_targets");
-    let entries =
-        fs::read_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut names: Vec<String> = files
-        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
-        .collect();
+    let mut names = Vec::new();
+    for package in &PACKAGES {
+        names.extend(package.targets()?);
+    }
     names.sort();
     Ok(names)
 }
@@ -91,28 +108,44 @@ fn installed() -> Result {
     }
 }
 
-/// Runs one target and returns its number of executions.
-fn fuzz(target: &str, runs: u64, findings: &Path) -> Result<u64> {
-    let findings = findings.join(target);
-    fs::create_dir_all(&findings).map_err(|error| format!("{}: {error}", findings.display()))?;
-    // Stable Rust has no sanitizers, and safe code hardly needs them.
-    let mut fuzz = shell::cargo(&[
-        "fuzz",
-        "run",
-        "--sanitizer",
-        "none",
-        "--fuzz-dir",
-        PACKAGE,
-        target,
-    ]);
-    // libFuzzer writes new inputs to the first directory.
-    fuzz.arg(findings)
-        .arg(format!("{PACKAGE}/corpus/{target}"))
-        .arg("--");
-    fuzz.arg(format!("-runs={runs}"))
-        .arg(format!("-dict={PACKAGE}/stomp.dict"));
-    fuzz.args(["-max_len=4096", "-print_final_stats=1"]);
-    executions(&mut fuzz)
+impl Package {
+    fn directory(&self) -> PathBuf {
+        shell::root().join(self.path).join("fuzz_targets")
+    }
+
+    fn has(&self, target: &str) -> bool {
+        self.directory().join(format!("{target}.rs")).is_file()
+    }
+
+    /// The names of the targets. Each target is a file.
+    fn targets(&self) -> Result<Vec<String>> {
+        let directory = self.directory();
+        let entries = fs::read_dir(&directory)
+            .map_err(|error| format!("{}: {error}", directory.display()))?;
+        let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        Ok(files
+            .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
+            .collect())
+    }
+
+    /// Runs one target and returns its number of executions.
+    fn fuzz(&self, target: &str, runs: u64, findings: &Path) -> Result<u64> {
+        let Package { path, dictionary } = self;
+        let findings = findings.join(target);
+        fs::create_dir_all(&findings)
+            .map_err(|error| format!("{}: {error}", findings.display()))?;
+        // Stable Rust has no sanitizers, and safe code hardly needs them.
+        let mut fuzz = shell::cargo(&["fuzz", "run", "--sanitizer", "none"]);
+        fuzz.args(["--fuzz-dir", path, target]);
+        // libFuzzer writes new inputs to the first directory.
+        fuzz.arg(findings)
+            .arg(format!("{path}/corpus/{target}"))
+            .arg("--");
+        fuzz.arg(format!("-runs={runs}"))
+            .arg(format!("-dict={path}/{dictionary}"));
+        fuzz.args(["-max_len=4096", "-print_final_stats=1"]);
+        executions(&mut fuzz)
+    }
 }
 
 /// Runs libFuzzer, prints its output, and returns the number of executions that it reports at the end.

@@ -4,9 +4,15 @@ use http::{HeaderMap, header, uri::Authority};
 use std::net::IpAddr;
 use stomp_socket::InvalidConfig;
 
-/// Reads the `Host` of a request; `None` if it is missing or no host.
+/// Reads the `Host` of a request; `None` if it is missing or not a host and a port.
 pub(crate) fn host_of(headers: &HeaderMap) -> Option<Authority> {
-    headers.get(header::HOST)?.to_str().ok()?.parse().ok()
+    parse(headers.get(header::HOST)?.to_str().ok()?)
+}
+
+/// Reads a host and a port. Unlike other authorities, these have no user, so that `localhost@evil.example` is nobody's
+/// host.
+pub(crate) fn parse(text: &str) -> Option<Authority> {
+    text.parse().ok().filter(|_| !text.contains('@'))
 }
 
 /// Returns true if `host` is a loopback address, `localhost`, or a name below it (RFC 6761, section 6.3). No page from

@@ -155,8 +155,8 @@ impl Page {
             "capacitor" | "ionic" | "tauri" => Scheme::WebView,
             _ => return None,
         };
-        let authority: Authority = authority.parse().ok()?;
-        (!authority.as_str().contains('@')).then_some(Page { scheme, authority })
+        let authority = host::parse(authority)?;
+        Some(Page { scheme, authority })
     }
 
     fn is_native(&self) -> bool {

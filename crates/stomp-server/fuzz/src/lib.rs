@@ -1,0 +1,18 @@
+//! The check that the server must pass for any HTTP head.
+//!
+//! The target in `fuzz_targets/` calls it with the inputs of libFuzzer. `tests/corpus.rs` of stomp-server includes this
+//! file, and calls the check with the committed corpus in each `cargo test`; so it uses no crates that stomp-server does
+//! not use.
+
+#![forbid(unsafe_code)]
+
+pub mod handshake;
+
+mod exchange;
+mod head;
+
+/// The name of a target, and its check, which panics if the input reveals a bug.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 1] = [("handshake", handshake::check)];
