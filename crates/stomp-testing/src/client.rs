@@ -5,7 +5,7 @@ use crate::{
     websocket::{self, BINARY, CLOSE, FIN, Message, PONG, TEXT},
 };
 use bytes::{Bytes, BytesMut};
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, mem, time::Duration};
 use stomp_frame::{Command, Decoded, Decoder, Frame, Limits, Version};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -272,10 +272,7 @@ impl Client {
         loop {
             let decoded = self.decoder.decode();
             match decoded.unwrap_or_else(|error| panic!("the server sent no STOMP: {error}")) {
-                Some(Decoded::HeartBeat) if self.expects_line_end => {
-                    self.expects_line_end = false;
-                    continue;
-                }
+                Some(Decoded::HeartBeat) if mem::take(&mut self.expects_line_end) => continue,
                 Some(Decoded::HeartBeat) => return Received::HeartBeat,
                 Some(Decoded::Frame(frame)) => {
                     self.expects_line_end = !self.is_websocket;

@@ -209,7 +209,10 @@
 //! ```
 //!
 //! By default, browsers may connect only from pages of the same origin, so other sites cannot use your users' cookies:
-//! see [`server::Origins`]. A [`Principal`] can have roles, and a value of your own. [`Session::expires_at`] closes the
+//! see [`server::Origins`]. Behind a proxy, the proxy must keep the `Host`, or
+//! [`Config::origins`](server::Config::origins) must list the site. On a connection from the same machine, the `Host` must
+//! be an address or `localhost`, or [`Config::hosts`](server::Config::hosts) must list it, or the proxy must add
+//! `X-Forwarded-For`, `Forwarded` or `Via`: otherwise a page could make its own name point to your server. A [`Principal`] can have roles, and a value of your own. [`Session::expires_at`] closes the
 //! session when its login expires. The policies of [`middleware`] protect routes, and [`Router::require_policies`]
 //! makes sure that every destination has one.
 //!
@@ -484,7 +487,8 @@
 //!
 //! [`App::into_service`] makes a tower service that answers WebSocket handshakes. Only the HTTP server knows the peer's
 //! address. [`peer_addr`](server::Upgrade::peer_addr) tells the app how to find it in a request. Without that,
-//! [`Peer::address`] is `None` and limits per address do not apply.
+//! [`Peer::address`] is `None`, limits per address do not apply, and connections from the same machine are not recognized,
+//! for which the `Host` is checked ([`Config::hosts`](server::Config::hosts)).
 //!
 //! ```no_run
 //! use axum::extract::ConnectInfo;
@@ -599,7 +603,9 @@
 //! | `server.connection_limits.max_unauthenticated` | 1,024 connections that are not yet `CONNECTED` | the same |
 //! | `server.connection_limits.max_per_address` | none; connections of one address | the same |
 //! | `server.connection_limits.max_per_second` | none; new connections a second | the same |
+//! | `server.connection_limits.max_lingering` | 64 closing connections of a listener that send more than 64 KiB | is disconnected after 64 KiB |
 //! | `server.handshake_timeout` | 5 s for TLS, then 5 s for HTTP | is disconnected |
+//! | `server.tcp_keepalive` | 60 s without traffic, then a minute of probes without an answer | is disconnected |
 //! | size of the HTTP head (fixed) | 16 KiB; on your own HTTP server, that server's | gets 431 |
 //! | `server.shutdown` | 30 s to finish | is closed with 1001; after 30 s, is disconnected |
 //! | `server.socket.limits` | 16 KiB a frame before `CONNECTED`; otherwise as `session.limits` | as `session.limits` |
@@ -624,7 +630,7 @@
 //! | `session.heart_beat` | 1,000 ms each way, or longer if the client wishes | gets `ERROR` `heart-beat-timeout` after twice that and 1 s, is closed with 1008 |
 //! | `session.ping_interval`, `ping_timeout` | 25 s and 10 s, for WebSockets that promise no heart-beats | the same after both |
 //! | size of a [`ClientError`] (fixed) | code 128 bytes, text 4 KiB, 16 headers and 4 KiB, body 64 KiB | gets the code and the text shortened, and no further headers or body |
-//! | `session.linger_timeout` | 1 s and 64 KiB, to take the last frame | is disconnected |
+//! | `session.linger_timeout`, `server.socket.max_linger_bytes` | 2 s and 4 MiB, to take the last frame | is disconnected |
 //!
 //! [`session::Config::worst_case`] computes the memory that one session may use.
 //!
@@ -655,6 +661,9 @@
 //! `retain` and of `expires` with `bad-request`. A session refuses a `prefetch-count` that is not a number above 0 with
 //! `malformed-frame`. A sender cannot set `redelivered`, `dropped-messages` and `gap`. The headers `reply-to`,
 //! `correlation-id`, `expires` and `retain` stay in the message; so does every header that is not listed here.
+//!
+//! Over TCP, one LF follows each frame, as the specification allows; in a WebSocket message, nothing follows. Besides
+//! the WebSocket sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp`, `stomp` is selected if no other is offered.
 //!
 //! Three headers of the specification have a further meaning. The header `message` of an `ERROR` is a code, such as
 //! `forbidden`, and the body is a sentence, unless the application has chosen another body or more headers. The `ERROR`

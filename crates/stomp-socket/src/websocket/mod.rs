@@ -1,5 +1,6 @@
 //! STOMP over a WebSocket. This is the only module that uses tungstenite.
 
+mod adapter;
 mod encode;
 #[cfg(feature = "tungstenite")]
 mod external;

@@ -1,6 +1,7 @@
 //! A WebSocket as a transport, on the server's or the client's side.
 
 use super::{
+    adapter::Adapter,
     close_frame,
     encode::{mask_message, put_message, put_ping},
     end_of,
@@ -14,10 +15,9 @@ use crate::{
     output::Output,
     transport::{EncodePayload, Io, Transport},
 };
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use std::{
-    io::{self, Read},
-    mem,
+    io, mem,
     task::{Context, Poll, ready},
 };
 use stomp_frame::{EncodeError, Limits};
@@ -412,52 +412,4 @@ fn context_config(read_buffer: usize, max_message: usize) -> WebSocketConfig {
         .max_frame_size(Some(max_message))
         // The context writes only pongs and closes, directly to our buffer.
         .write_buffer_size(0)
-}
-
-/// An adapter that implements `Read` and `Write` for the context: reads poll the stream, and writes go to the output
-/// buffer.
-struct Adapter<'a, 'b, S> {
-    io: &'a mut S,
-    cx: &'a mut Context<'b>,
-    tracker: &'a mut FrameTracker,
-    input: &'a mut Input,
-    output: &'a mut Output,
-    /// Maximum cost of the current message, in bytes.
-    max_pending: u64,
-}
-
-impl<S: Io> Read for Adapter<'_, '_, S> {
-    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        // The context reads until it has a message, so the limits are checked before each read.
-        if self.tracker.pending() > self.max_pending || self.input.check_limit().is_err() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        // Reads nothing beyond the current payload. So the context, whose buffer has grown for a long payload, is empty
-        // after the payload and can be dropped, and the fast path can take the next message.
-        let wanted = self
-            .tracker
-            .missing_payload()
-            .unwrap_or(usize::MAX)
-            .min(space.len());
-        let space = space.get_mut(..wanted).unwrap_or_default();
-        match self.input.poll_fill(self.io, self.cx, space) {
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-            Poll::Ready(result) => {
-                let count = result?;
-                self.tracker.track(space.get(..count).unwrap_or_default());
-                Ok(count)
-            }
-        }
-    }
-}
-
-impl<S> io::Write for Adapter<'_, '_, S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.output.buffer().put_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
