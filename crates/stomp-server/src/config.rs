@@ -29,8 +29,8 @@ pub struct Config {
     /// other sessions over TCP would never notice. `None` leaves the defaults of the operating system, which usually
     /// sends no probes. Default: 60 s.
     ///
-    /// On Linux, a peer that does not acknowledge sent bytes for the same time is disconnected too. If you mount an
-    /// [`Upgrade`](crate::Upgrade), this applies to connections that are plain TCP.
+    /// On Linux, a peer that neither acknowledges nor reads sent bytes for this time and a minute is disconnected too.
+    /// If you mount an [`Upgrade`](crate::Upgrade), this applies to connections that are plain TCP.
     pub tcp_keepalive: Option<Duration>,
     /// Limits on the number of connections. See [`ConnectionLimits`] for the defaults.
     pub connection_limits: ConnectionLimits,
@@ -99,8 +99,11 @@ impl Config {
     /// host, or if a value in [`Config::connection_limits`] or [`Config::socket`] is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         InvalidConfig::reject_zero_duration("handshake_timeout", self.handshake_timeout)?;
-        if self.tcp_keepalive.is_some_and(|idle| idle.as_secs() == 0) {
-            return Err(InvalidConfig::new("tcp_keepalive", "must be at least 1 s"));
+        if let Some(idle) = self.tcp_keepalive.filter(|idle| idle.as_secs() == 0) {
+            return Err(InvalidConfig::new(
+                "tcp_keepalive",
+                format!("is {idle:?}, but must be at least 1 s"),
+            ));
         }
         self.origins.validate()?;
         host::validate(&self.hosts)?;

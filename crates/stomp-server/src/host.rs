@@ -37,8 +37,8 @@ pub(crate) fn is_trusted(host: &str, names: &[String]) -> bool {
         || names.iter().any(|name| name.eq_ignore_ascii_case(host))
 }
 
-/// Returns true if a proxy has forwarded the request: it has a header that no web page can set. A proxy selects its
-/// server by the `Host`, so it does not forward requests for foreign names.
+/// Returns true if a proxy has forwarded the request: it has a header that no web page can set. The proxy is then
+/// responsible for the names that it serves.
 pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
     [
         header::FORWARDED.as_str(),
