@@ -1,10 +1,10 @@
-// Checks of a broker that run with every client.
+// Checks of a broker that run with every client. A check is skipped if the client lacks what it `needs`.
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { until, within } from '../support.mjs';
-import { consume, expectMessages, fresh, sendAll, text, texts } from './scenes.mjs';
+import { consume, expectMessages, fresh, sendAll, sendBurst, text, texts } from './scenes.mjs';
 import { TRANSACTIONS } from './transactions.mjs';
 
 const MIB = 1 << 20;
@@ -14,6 +14,7 @@ const BYTES = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
 export const TIMED = [
   {
     name: 'heart-beats arrive every second and keep a session open',
+    needs: 'heart-beats',
     async body(connect) {
       const peer = await connect({ heartBeats: 1000 });
       const ended = peer.over.then(() => assert.fail('the connection ended'));
@@ -24,6 +25,7 @@ export const TIMED = [
   },
   {
     name: 'a client that stops sending its heart-beats is disconnected within 5 s',
+    needs: 'heart-beats',
     async body(connect) {
       const peer = await connect({ heartBeats: 1000 });
       peer.stopSending();
@@ -50,9 +52,36 @@ export const VERSIONED = [
   },
   {
     name: 'the negotiated version is the requested one',
+    needs: 'CONNECTED',
     async body(connect, version) {
       const { headers } = await connect();
       assert.equal(headers.version, version);
+    },
+  },
+  {
+    name: 'CONNECTED promises no heart-beats to a client that wants none',
+    needs: 'CONNECTED',
+    since: '1.1',
+    async body(connect) {
+      const { headers } = await connect({ heartBeats: 0 });
+      assert.equal(headers['heart-beat'] ?? '0,0', '0,0');
+    },
+  },
+  {
+    name: 'consumers of one queue receive messages with different message-ids',
+    async body(connect) {
+      const queue = fresh('queue');
+      const ids = [];
+      for (const body of texts(2)) {
+        const peer = await connect();
+        const inbox = await peer.subscribe(queue, { ack: 'client' });
+        await peer.send(queue, body);
+        const message = await inbox.next();
+        await peer.ack(message);
+        peer.terminate();
+        ids.push(message.headers['message-id']);
+      }
+      assert.notEqual(ids[0], ids[1]);
     },
   },
   {
@@ -66,7 +95,6 @@ export const VERSIONED = [
   },
   {
     name: 'with ack:client-individual, ACK acknowledges one message',
-    since: '1.1',
     async body(connect) {
       const { peer, queue, messages } = await consume(connect, 'client-individual', texts(3));
       await peer.ack(messages[1]);
@@ -76,6 +104,7 @@ export const VERSIONED = [
   },
   {
     name: 'a message is redelivered after each NACK, but not after ACK',
+    needs: 'NACK',
     since: '1.1',
     async body(connect) {
       const { peer, queue, inbox, messages } = await consume(connect, 'client-individual', texts(2));
@@ -103,7 +132,7 @@ export const VERSIONED = [
   },
 ];
 
-/** Checks that run once. A check is skipped if the client lacks what it `needs`. */
+/** Checks that run once. */
 export const PLAIN = [
   {
     name: 'all subscribers of a topic, including the sender, receive its messages in order',
@@ -113,6 +142,15 @@ export const PLAIN = [
       const inboxes = [await ann.subscribe(topic), await bob.subscribe(topic), await bob.subscribe(topic)];
       await sendAll(ann, topic, texts(20));
       for (const inbox of inboxes) assert.deepEqual((await inbox.take(20)).map(text), texts(20));
+    },
+  },
+  {
+    name: 'a burst of 10,000 small messages reaches the subscriber of a topic',
+    async body(connect) {
+      const topic = fresh('topic');
+      const inbox = await (await connect()).subscribe(topic);
+      await sendBurst(topic, texts(10_000));
+      assert.deepEqual((await inbox.take(10_000)).map(text), texts(10_000));
     },
   },
   {

@@ -2,6 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
+
+import { BROKER } from './peer.mjs';
 
 /** Returns a new destination of this kind. */
 export const fresh = (kind) => `/${kind}/interop.${randomUUID()}`;
@@ -30,4 +34,18 @@ export async function expectMessages(connect, queue, bodies) {
   await peer.send(queue, 'new');
   assert.equal(text(await inbox.next()), 'new');
   return messages;
+}
+
+/** Sends messages over TCP, all frames in one write. */
+export async function sendBurst(destination, bodies) {
+  const [host, port] = BROKER.tcp.split(':');
+  const socket = connectTcp(Number(port), host);
+  await once(socket, 'connect');
+  const frames = [
+    `CONNECT\naccept-version:1.2\nhost:/\nlogin:${BROKER.login}\npasscode:${BROKER.passcode}\n\n\0`,
+    ...bodies.map((body) => `SEND\ndestination:${destination}\n\n${body}\0`),
+    'DISCONNECT\nreceipt:sent\n\n\0',
+  ];
+  socket.resume().end(frames.join(''));
+  await once(socket, 'close');
 }

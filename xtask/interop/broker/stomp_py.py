@@ -1,8 +1,4 @@
-"""Controls stomp.py for stomp-py.mjs: each line of JSON on stdin is a call, each on stdout an event of a connection.
-
-A call is {"peer", "call", "args"}: "open" creates the connection, other calls are methods of Peer or of the connection.
-Bodies are in Base64.
-"""
+"""Controls stomp.py by lines of JSON, which remote.mjs describes."""
 
 import base64
 import json
@@ -27,24 +23,25 @@ class Peer(stomp.ConnectionListener):
     def __init__(self, name):
         self.name = name
 
-    def open(self, address, version, login, passcode, heart_beats, path=None, binary=False):
+    def open(self, host, port, version, login, passcode, heart_beats, path=None, binary=False):
+        self.version = version
         options = {"auto_decode": False, "reconnect_attempts_max": 1}
         if version != "1.0":
             options |= {"heartbeats": (heart_beats, heart_beats), "vhost": "/"}
         if path:
             options |= {"ws_path": path, "binary_mode": binary}
         kind = WSStompConnection if path else TCP[version]
-        self.connection = kind([tuple(address)], **options)
+        self.connection = kind([(host, port)], **options)
         self.connection.set_listener("peer", self)
         self.connection.connect(login, passcode)
 
-    def subscribe_forever(self, address, login, passcode, destination):
+    def subscribe_forever(self, host, port, login, passcode, destination):
         """Reconnects in on_disconnected, as the documentation of stomp.py shows it.
 
         A call may fail, since the thread that lost the old socket may close the new one too: then it connects again.
         """
         self.connection = stomp.Connection12(
-            [tuple(address)], vhost="/", auto_decode=False, reconnect_attempts_max=-1, reconnect_sleep_max=0.2
+            [(host, port)], vhost="/", auto_decode=False, reconnect_attempts_max=-1, reconnect_sleep_max=0.2
         )
 
         connecting = threading.Lock()
@@ -67,8 +64,37 @@ class Peer(stomp.ConnectionListener):
         self.connection.set_listener("peer", self)
         connect()
 
-    def send_base64(self, destination, body, headers):
+    def send(self, destination, body, headers):
         self.connection.send(destination, base64.b64decode(body), headers=headers)
+
+    def subscribe(self, destination, id, ack, headers):
+        self.connection.subscribe(destination, id=id, ack=ack, headers=headers)
+
+    def unsubscribe(self, destination, id, headers):
+        self.connection.unsubscribe(id, headers=headers)
+
+    def ack(self, message, headers):
+        self.connection.ack(**self.delivery(message), **headers)
+
+    def nack(self, message, headers):
+        self.connection.nack(**self.delivery(message), **headers)
+
+    def delivery(self, message):
+        """The arguments of ACK and NACK that identify a message in this version."""
+        if self.version == "1.2":
+            return {"id": message["ack"]}
+        if self.version == "1.1":
+            return {"id": message["message-id"], "subscription": message["subscription"]}
+        return {"id": message["message-id"]}
+
+    def begin(self, transaction, headers):
+        self.connection.begin(transaction, headers=headers)
+
+    def commit(self, transaction, headers):
+        self.connection.commit(transaction, headers=headers)
+
+    def abort(self, transaction, headers):
+        self.connection.abort(transaction, headers=headers)
 
     def leave(self):
         """Sends DISCONNECT, and reports "left" after all other events of the connection.
@@ -117,10 +143,9 @@ def main():
         call = json.loads(line)
         peer = peers.setdefault(call["peer"], Peer(call["peer"]))
         try:
-            method = getattr(peer, call["call"], None) or getattr(peer.connection, call["call"])
-            method(**call["args"])
+            getattr(peer, call["call"])(**call["args"])
         except (OSError, AttributeError, stomp.exception.StompException) as error:
-            peer.report("failed", reason=repr(error))
+            peer.report("end", reason=repr(error))
 
 
 main()

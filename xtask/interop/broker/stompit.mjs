@@ -8,9 +8,10 @@ import { Inbox, Peer } from './peer.mjs';
 
 class Stompit extends Peer {
   static client = 'stompit';
-  static versions = ['1.2', '1.1', '1.0'];
-  /** The client passes on only the message of an ERROR, and then closes the connection itself. */
-  static lacks = ['errors', 'WebSocket'];
+  static lacks = {
+    errors: 'the client passes on only the message of an ERROR, and then closes the connection itself',
+    WebSocket: 'the client uses TCP',
+  };
 
   constructor({ tcp, login, passcode, version, heartBeats }) {
     super();

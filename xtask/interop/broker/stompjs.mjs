@@ -11,7 +11,7 @@ Object.assign(globalThis, { WebSocket });
 
 class StompJs extends Peer {
   static client = 'stompjs';
-  static versions = ['1.2', '1.1', '1.0'];
+  static lacks = {};
 
   constructor({ ws, login, passcode, version, heartBeats, binary }) {
     super();

@@ -22,6 +22,7 @@ export const TRANSACTIONS = [
   })),
   {
     name: 'a SEND in a transaction is answered with RECEIPT before COMMIT',
+    needs: 'receipts in transactions',
     async body(connect) {
       const peer = await connect();
       await peer.begin('tx');

@@ -10,9 +10,11 @@ Object.assign(globalThis, { WebSocket });
 
 class Webstomp extends Peer {
   static client = 'webstomp-client';
-  static versions = ['1.2', '1.1', '1.0'];
-  /** The client splits frames at any NUL, does not escape headers, and closes before its DISCONNECT is complete. */
-  static lacks = ['binary bodies', 'escapes', 'DISCONNECT'];
+  static lacks = {
+    'binary bodies': 'the client splits frames at any NUL',
+    escapes: 'the client does not escape headers',
+    DISCONNECT: 'the client closes before its DISCONNECT is complete',
+  };
 
   constructor({ ws, login, passcode, version, heartBeats, binary }) {
     super();

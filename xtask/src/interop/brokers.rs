@@ -11,7 +11,9 @@ use crate::{Result, artifact, shell};
 use std::{ffi::OsString, net::SocketAddr, path::Path, process::Stdio, time::Instant};
 
 /// The scripts in `xtask/interop/broker/` that test any broker.
-const SCRIPTS: &[&str] = &["stompjs", "webstomp", "stompit", "stomp-py"];
+const SCRIPTS: &[&str] = &[
+    "stompjs", "webstomp", "stompit", "stomp-py", "php", "ruby", "perl",
+];
 
 /// The script that tests the example's web page.
 const PAGE: &str = "page";

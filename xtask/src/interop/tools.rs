@@ -14,6 +14,32 @@ const VENV: &str = "xtask/interop/.venv";
 /// The file that lists the Python packages for this environment, with their hashes.
 const REQUIREMENTS: &str = "xtask/interop/broker/requirements.txt";
 
+/// A client that is one of Debian's packages.
+struct Packaged {
+    client: &'static str,
+    packages: &'static [&'static str],
+    /// A command that succeeds if the client is installed.
+    test: &'static [&'static str],
+}
+
+const PACKAGED: &[Packaged] = &[
+    Packaged {
+        client: "PHP's extension stomp",
+        packages: &["php-cli", "php-stomp"],
+        test: &["php", "-r", "exit(extension_loaded('stomp') ? 0 : 1);"],
+    },
+    Packaged {
+        client: "Ruby's gem stomp",
+        packages: &["ruby", "ruby-stomp"],
+        test: &["ruby", "-e", "require 'stomp'"],
+    },
+    Packaged {
+        client: "Perl's Net::Stomp",
+        packages: &["libnet-stomp-perl"],
+        test: &["perl", "-MNet::Stomp", "-e", "1"],
+    },
+];
+
 /// Paths of the tools. Node and npm are started by their names.
 pub(crate) struct Tools {
     pub(crate) chromium: PathBuf,
@@ -58,6 +84,13 @@ pub(crate) fn find(missing: Missing) -> Result<Tools> {
             "stomp.py: a virtual environment in {VENV} with the packages of {REQUIREMENTS}"
         ));
     }
+    for client in PACKAGED.iter().filter(|client| !client.is_installed()) {
+        lacking.push(format!(
+            "{}: Debian's packages {}",
+            client.client,
+            client.packages.join(" and ")
+        ));
+    }
     match (chromium, rabbitmq) {
         (Some(chromium), Some(rabbitmq)) if lacking.is_empty() => Ok(Tools {
             chromium,
@@ -89,6 +122,12 @@ fn install() -> Result {
     if rabbitmq::Programs::find().is_none() {
         packages.push("rabbitmq-server");
     }
+    packages.extend(
+        PACKAGED
+            .iter()
+            .filter(|client| !client.is_installed())
+            .flat_map(|client| client.packages),
+    );
     // In Debian, the module that creates virtual environments is a separate package.
     if !imports("python3", "ensurepip") {
         packages.push("python3-venv");
@@ -162,11 +201,24 @@ fn major(version: &str) -> Option<u32> {
 
 /// Returns true if the program `python` exists and can import `module`.
 fn imports(python: impl AsRef<OsStr>, module: &str) -> bool {
-    let mut import = shell::command(python, &["-c", &format!("import {module}")]);
-    import
+    succeeds(python, &["-c", &format!("import {module}")])
+}
+
+/// Returns true if the program exists and succeeds. Its errors are not printed.
+fn succeeds(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
+    let mut command = shell::command(program, arguments);
+    command
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+impl Packaged {
+    fn is_installed(&self) -> bool {
+        self.test
+            .split_first()
+            .is_some_and(|(program, arguments)| succeeds(program, arguments))
+    }
 }
 
 /// The path of Python in the virtual environment.
