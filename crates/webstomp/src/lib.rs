@@ -491,7 +491,7 @@
 //! for which the `Host` is checked ([`Config::hosts`](server::Config::hosts)).
 //!
 //! ```no_run
-//! use axum::extract::ConnectInfo;
+//! use axum::{extract::ConnectInfo, serve::ListenerExt};
 //! use std::net::SocketAddr;
 //! use webstomp::{App, BoxError, server::Shutdown};
 //!
@@ -507,6 +507,10 @@
 //!         .into_make_service_with_connect_info::<SocketAddr>();
 //!
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     // Without TCP_NODELAY, the second of two frames waits until the client has acknowledged the first.
+//!     let listener = listener.tap_io(|stream| {
+//!         let _ = stream.set_nodelay(true);
+//!     });
 //!     axum::serve(listener, http).with_graceful_shutdown(shutdown.started()).await?;
 //!     // HTTP servers do not wait for their WebSockets.
 //!     shutdown.finished().await;

@@ -10,11 +10,11 @@
 mod overview;
 mod page;
 
-use axum::extract::ConnectInfo;
+use axum::{extract::ConnectInfo, serve::ListenerExt};
 use clap::Parser;
 use overview::{ConnectedAt, Overview};
 use std::{net::SocketAddr, time::Instant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use webstomp::{
     App, BoxError, ClientError, IntoSubscribeResponse, Json, Observe, Principal, Session, State,
     Topic,
@@ -101,11 +101,20 @@ async fn main() -> Result<(), BoxError> {
     println!("STOMP over WebSocket: ws://{}/ws", ws.local_addr()?);
     println!("STOMP over TCP: {}", tcp.local_addr()?);
     println!("Overview: http://{}/", ws.local_addr()?);
-    let http = axum::serve(ws, http.into_make_service_with_connect_info::<SocketAddr>());
+    let http = axum::serve(
+        ws.tap_io(send_at_once),
+        http.into_make_service_with_connect_info::<SocketAddr>(),
+    );
     let stomp = app(&shared).serve(Listeners::new().byte_stream(tcp));
     let (http, stomp) = tokio::join!(http.with_graceful_shutdown(shutdown.started()), stomp);
     shutdown.finished().await;
     Ok(http.and(Ok(stomp?))?)
+}
+
+/// Sets TCP_NODELAY. Otherwise the second of two frames waits until the client has acknowledged the first.
+fn send_at_once(stream: &mut TcpStream) {
+    // The option cannot be set if the connection has ended already.
+    let _ = stream.set_nodelay(true);
 }
 
 async fn bind(address: &str) -> Result<TcpListener, BoxError> {

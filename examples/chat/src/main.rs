@@ -107,6 +107,11 @@ async fn main() -> Result<(), BoxError> {
         .await
         .map_err(|error| format!("The chat cannot listen on {}: {error}", options.listen))?;
     println!("The chat is at http://{}/", listener.local_addr()?);
+    // Without TCP_NODELAY, the second of two frames waits until the client has acknowledged the first. The option cannot
+    // be set if the connection has ended already.
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        let _ = stream.set_nodelay(true);
+    });
     Ok(axum::serve(listener, http).await?)
 }
 
