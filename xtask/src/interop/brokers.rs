@@ -12,7 +12,7 @@ use std::{ffi::OsString, net::SocketAddr, path::Path, process::Stdio, time::Inst
 
 /// The scripts in `xtask/interop/broker/` that test any broker.
 const SCRIPTS: &[&str] = &[
-    "stompjs", "webstomp", "stompit", "stomp-py", "php", "ruby", "perl",
+    "stompjs", "rx-stomp", "webstomp", "stompit", "stomp-py", "php", "ruby", "perl",
 ];
 
 /// The script that tests the example's web page.
