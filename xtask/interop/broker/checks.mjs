@@ -270,6 +270,19 @@ export const PLAIN = [
       await expectMessages(connect, queue, texts(2));
     },
   },
+  {
+    name: 'in STOMP 1.0, an ACK may repeat the content-length of its message',
+    needs: 'content-length of ACK',
+    async body(connect) {
+      const queue = fresh('queue');
+      const peer = await connect({ version: '1.0' });
+      const inbox = await peer.subscribe(queue, { ack: 'client' });
+      await peer.send(queue, 'text');
+      await peer.ack(await inbox.next(), { 'content-length': '4' });
+      await peer.send(queue, 'more');
+      assert.equal(text(await inbox.next()), 'more');
+    },
+  },
   ...TRANSACTIONS,
   {
     name: 'a wrong passcode is rejected with ERROR',

@@ -14,6 +14,7 @@ class Php extends RemotePeer {
     errors: 'the client passes on only the message of an ERROR',
     WebSocket: 'the client uses TCP',
     DISCONNECT: 'the client closes at once after its DISCONNECT',
+    'content-length of ACK': 'since its version 2, the client removes it',
     'receipts in transactions': 'the client blocks until the RECEIPT, for which RabbitMQ waits until COMMIT',
     reconnecting: 'the client does not reconnect',
   };

@@ -8,6 +8,7 @@ class Ruby extends RemotePeer {
   static program = new Program('ruby', '-W0', 'stomp.rb');
   static lacks = {
     WebSocket: 'the client uses TCP',
+    'content-length of ACK': 'the client replaces it by 0',
   };
 }
 

@@ -10,6 +10,7 @@ class StompPy extends RemotePeer {
   static program = program;
   static lacks = {
     WebSocket: 'this connection uses TCP',
+    'content-length of ACK': 'the client sends no other headers',
   };
 }
 
@@ -18,6 +19,7 @@ class OverWebSocket extends StompPy {
   static lacks = {
     'STOMP 1.1': 'tested over TCP',
     'STOMP 1.0': 'tested over TCP',
+    'content-length of ACK': 'the client sends no other headers',
     reconnecting: 'tested over TCP',
   };
 
