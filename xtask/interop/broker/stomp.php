@@ -23,6 +23,11 @@ class Peer
         $this->report('connected', ['headers' => ['session' => $this->stomp->getSessionId()]]);
     }
 
+    public function isOpen(): bool
+    {
+        return $this->stomp !== null;
+    }
+
     public function send($destination, $body, $headers): void
     {
         $this->answer($this->stomp->send($destination, base64_decode($body), $headers), $headers);
@@ -79,7 +84,7 @@ class Peer
         while ($this->stomp?->hasFrame()) {
             $frame = $this->stomp->readFrame();
             if ($frame === false) {
-                $this->end($this->stomp->error() ?: 'readFrame() returned false');
+                $this->fail('readFrame() returned false');
                 return;
             }
             $details = ['headers' => $frame->headers, 'body' => base64_encode($frame->body ?? '')];
@@ -88,21 +93,27 @@ class Peer
         $this->stomp?->setReadTimeout(5);
     }
 
-    /** Reports an ERROR, or another end of the connection. The first line of an ERROR is its header `message`. */
-    public function end(string $reason): void
+    /** Reports the end of the connection, after an ERROR with this message if there was one. */
+    public function end(string $reason, ?string $error = null): void
     {
         $this->stomp = null;
-        $reason = strtok($reason, "\n");
-        if (!in_array($reason, self::ENDED)) {
-            $this->report('error', ['headers' => ['message' => $reason]]);
+        if ($error) {
+            $this->report('error', ['headers' => ['message' => $error]]);
         }
-        $this->report('end', ['reason' => $reason]);
+        $this->report('end', ['reason' => $error ?? $reason]);
+    }
+
+    /** Reports that a call returned false. The first line of the extension's error is the header `message` of an ERROR. */
+    private function fail(string $reason): void
+    {
+        $error = strtok($this->stomp->error() ?: '', "\n");
+        $this->end($reason, in_array($error, self::ENDED) ? null : ($error ?: null));
     }
 
     private function answer(bool $succeeded, array $headers): void
     {
         if (!$succeeded) {
-            $this->end($this->stomp->error() ?: 'no RECEIPT came');
+            $this->fail('no RECEIPT came');
         } elseif (isset($headers['receipt'])) {
             $this->report('receipt', ['headers' => ['receipt-id' => $headers['receipt']]]);
         }
@@ -124,7 +135,10 @@ while (!feof(STDIN)) {
         }
         ['peer' => $name, 'call' => $call, 'args' => $args] = json_decode($line, true);
         $peer = $peers[$name] ??= new Peer($name);
-        guard($peer, fn () => $peer->$call(...$args));
+        // A connection that has ended has reported that.
+        if ($call === 'open' || $peer->isOpen()) {
+            guard($peer, fn () => $peer->$call(...$args));
+        }
     }
     foreach ($peers as $peer) {
         guard($peer, $peer->read(...));
@@ -139,6 +153,6 @@ function guard(Peer $peer, callable $action): void
     try {
         $action();
     } catch (StompException $exception) {
-        $peer->end($exception->getMessage());
+        $peer->end('an exception', $exception->getMessage());
     }
 }

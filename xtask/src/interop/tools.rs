@@ -9,6 +9,9 @@ const NODE: u32 = 20;
 
 const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
+/// The directory whose `package-lock.json` lists the clients' packages.
+const CLIENTS: &str = "xtask/interop";
+
 /// The directory of the Python virtual environment that contains stomp.py.
 const VENV: &str = "xtask/interop/.venv";
 /// The file that lists the Python packages for this environment, with their hashes.
@@ -65,8 +68,9 @@ pub(crate) fn find(missing: Missing) -> Result<Tools> {
     if chromium.is_none() {
         lacking.push("chromium: the system's package chromium".to_owned());
     }
-    if !clients().join("node_modules/.package-lock.json").is_file() {
-        lacking.push("the clients' packages: `npm ci` in xtask/interop".to_owned());
+    // This also fails if the packages are those of an older lock file.
+    if !succeeds("npm", &["ls", "--prefix", CLIENTS]) {
+        lacking.push(format!("the clients' packages: `npm ci` in {CLIENTS}"));
     }
     let proxies: Vec<PathBuf> = PROXIES
         .iter()
@@ -139,7 +143,7 @@ fn install() -> Result {
         "npm",
         &["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
     );
-    shell::run_with_retries(npm.current_dir(clients()))?;
+    shell::run_with_retries(npm.current_dir(shell::root().join(CLIENTS)))?;
     install_by_pip()
 }
 
@@ -204,10 +208,11 @@ fn imports(python: impl AsRef<OsStr>, module: &str) -> bool {
     succeeds(python, &["-c", &format!("import {module}")])
 }
 
-/// Returns true if the program exists and succeeds. Its errors are not printed.
+/// Returns true if the program exists and succeeds. Its output is not printed.
 fn succeeds(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
     let mut command = shell::command(program, arguments);
     command
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
@@ -224,10 +229,6 @@ impl Packaged {
 /// The path of Python in the virtual environment.
 fn python() -> PathBuf {
     shell::root().join(VENV).join("bin/python")
-}
-
-fn clients() -> PathBuf {
-    shell::root().join("xtask/interop")
 }
 
 #[cfg(test)]
