@@ -6,6 +6,7 @@ use crate::{
     header,
     header_value::parse_content_length,
     headers::{Entry, find_entry},
+    padding,
 };
 use memchr::memchr;
 
@@ -17,6 +18,8 @@ pub(crate) struct BodyScanner {
     pub(crate) head_len: usize,
     /// See [`HeadScanner::is_plain`](crate::head::HeadScanner::is_plain).
     pub(crate) is_plain: bool,
+    /// True if spaces around a value are no part of it. See [`padding::is_ignored`](crate::padding::is_ignored).
+    pub(crate) is_padding_ignored: bool,
     /// The length of the body, if the frame has a `content-length`.
     body_len: Option<usize>,
     /// Without a `content-length`: the bytes in `head_len..scanned` contain no NUL. With a `content-length`: the
@@ -31,12 +34,19 @@ impl BodyScanner {
         command: Command,
         is_plain: bool,
         entries: &[Entry],
+        version: Version,
     ) -> Result<BodyScanner, DecodeError> {
+        let is_padding_ignored = padding::is_ignored(version, command, head, entries);
         let body_len = match find_entry(head, entries, header::CONTENT_LENGTH) {
             None => None,
             Some(entry) => {
                 let value = entry.value_bytes(head);
-                let Some(body_len) = parse_content_length(value) else {
+                let digits = if is_padding_ignored {
+                    padding::trim(value)
+                } else {
+                    value
+                };
+                let Some(body_len) = parse_content_length(digits) else {
                     let error = DecodeError::new(Kind::InvalidContentLength, entry.value_start());
                     return Err(error.with_found(value, MAX_EXCERPT));
                 };
@@ -47,6 +57,7 @@ impl BodyScanner {
             command,
             head_len: head.len(),
             is_plain,
+            is_padding_ignored,
             body_len,
             scanned: head.len(),
         })
@@ -80,24 +91,35 @@ impl BodyScanner {
         true
     }
 
+    /// Returns true if the frame has no body, although it has a `content-length` above 0.
+    pub(crate) fn has_false_length(&self, body: &[u8]) -> bool {
+        body.is_empty() && self.body_len.is_some_and(|body_len| body_len > 0)
+    }
+
     /// Continues the search for the closing NUL. Returns its position; `None` if `bytes` end before it.
     ///
     /// STOMP 1.2, "Header content-length": "this number of octets MUST be read, regardless of whether or not there are
     /// NULL octets in the body. The frame still needs to be terminated with a NULL octet."
+    ///
+    /// A command that cannot have a body is different: clients that acknowledge a `MESSAGE` with all of its headers send
+    /// its `content-length` too, and no body. So the byte after such a head decides alone, in each version. If it is
+    /// NUL, the frame ends there, whatever the `content-length` says. If it is not, the frame has a body, and is an
+    /// error. The end of a frame without a body never depends on bytes that follow it.
     pub(crate) fn scan(
         &mut self,
         bytes: &[u8],
         limits: &Limits,
         version: Version,
     ) -> Result<Option<usize>, DecodeError> {
-        // STOMP 1.0, "SUBSCRIBE": "The body of the SUBSCRIBE command is ignored."
-        let is_ignored = version == Version::V1_0 && self.command == Command::Subscribe;
-        let has_body = match self.body_len {
-            Some(body_len) => body_len > 0,
-            None => bytes.get(self.head_len).is_some_and(|byte| *byte != 0),
-        };
-        if has_body && !is_ignored && !self.command.allows_body() {
-            return Err(DecodeError::new(Kind::UnexpectedBody, self.head_len));
+        if !self.command.allows_body() {
+            match bytes.get(self.head_len) {
+                // The scanner of the head has left room for the NUL.
+                None => return Ok(None),
+                Some(0) => return Ok(Some(self.head_len)),
+                // STOMP 1.0, "SUBSCRIBE": "The body of the SUBSCRIBE command is ignored."
+                Some(_) if version == Version::V1_0 && self.command == Command::Subscribe => {}
+                Some(_) => return Err(DecodeError::new(Kind::UnexpectedBody, self.head_len)),
+            }
         }
         let nul = match self.body_len {
             Some(body_len) => self.head_len.saturating_add(body_len),

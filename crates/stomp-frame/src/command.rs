@@ -37,7 +37,7 @@ pub enum Command {
     Abort,
     /// `ACK`: a client acknowledges a message.
     Ack,
-    /// `NACK`: a client rejects a message, since 1.1.
+    /// `NACK`: a client rejects a message, since 1.1. Many clients send it in 1.0 too.
     Nack,
     /// `DISCONNECT`: a client ends the session.
     Disconnect,

@@ -8,6 +8,7 @@ use crate::{
     header,
     headers::{Entry, find_entry},
     input::Input,
+    padding,
 };
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -54,6 +55,16 @@ pub enum Decoded {
 /// assert_eq!(send.body, "hello");
 /// # Ok::<(), stomp_frame::DecodeError>(())
 /// ```
+///
+/// # Spaces, and frames that cannot have a body
+///
+/// In STOMP 1.0, spaces around the value of a header are no part of it, as in the examples of its specification
+/// (`destination: /queue/foo`). A `CONNECT` belongs to 1.0 if 1.0 is the highest version that it accepts. In all other
+/// frames nothing is trimmed.
+///
+/// A frame whose command allows no body ends at the NUL after its head, also if it has a `content-length` above 0: some
+/// clients send an `ACK` with all headers of the message. The decoder drops such a header. If another byte follows the
+/// head, the frame has a body, which is an error.
 ///
 /// # End of the stream
 ///
@@ -219,7 +230,13 @@ impl Decoder {
                     return Ok(None);
                 };
                 let head = bytes.get(..end).unwrap_or_default();
-                BodyScanner::new(head, command, scanner.is_plain(), headers.entries())?
+                BodyScanner::new(
+                    head,
+                    command,
+                    scanner.is_plain(),
+                    headers.entries(),
+                    *version,
+                )?
             }
             State::Body(scanner) => *scanner,
             State::Stopped if bytes.len() > limits.max_frame_bytes => {
@@ -241,13 +258,11 @@ impl Decoder {
     /// Stops decoding permanently. Returns the error, with the value of the frame's `receipt` header if that can be read.
     fn fail(&mut self, mut error: DecodeError) -> DecodeError {
         if !matches!(self.state, State::Failed(_)) {
-            let version = if self.state.is_unescaped() {
-                Version::V1_0
-            } else {
-                self.version
-            };
             if error.receipt().is_none() {
-                let receipt = find_receipt(self.input.as_slice(), self.headers.entries(), version);
+                let (head, entries) = (self.input.as_slice(), self.headers.entries());
+                // The head of a CONNECT may be incomplete, so the version that it asks for is unknown.
+                let version = (!self.state.is_unescaped()).then_some(self.version);
+                let receipt = find_receipt(head, entries, version);
                 error = error.with_receipt(receipt);
             }
             self.state = State::Failed(error.clone());
@@ -273,10 +288,7 @@ impl Decoder {
     /// Removes the frame whose closing NUL is at the position `nul` from the input, and returns it.
     fn take_frame(&mut self, scanner: BodyScanner, nul: usize) -> Result<Decoded, DecodeError> {
         let BodyScanner {
-            command,
-            head_len,
-            is_plain,
-            ..
+            command, head_len, ..
         } = scanner;
         let mut body = self.input.split_to(nul + 1);
         let head = body.split_to(head_len);
@@ -285,7 +297,10 @@ impl Decoder {
             body = Bytes::new();
         }
         let index = std::mem::take(&mut self.headers);
-        let headers = unescape_headers(head, index, is_plain, command, self.version)?;
+        let mut headers = read_headers(head, index, &scanner, self.version)?;
+        if scanner.has_false_length(&body) {
+            headers.remove(header::CONTENT_LENGTH);
+        }
         self.state = if command.is_unescaped() {
             State::Stopped
         } else {
@@ -333,16 +348,27 @@ impl State {
 }
 
 /// Joins the text of a head and the index of its headers. Unescapes the headers if the version and the command have
-/// escapes.
-fn unescape_headers(
+/// escapes, and removes the spaces around their values where STOMP 1.0 ignores them.
+fn read_headers(
     head: Bytes,
     mut index: Headers,
-    is_plain: bool,
-    command: Command,
+    scanner: &BodyScanner,
     version: Version,
 ) -> Result<Headers, DecodeError> {
+    let BodyScanner {
+        command,
+        is_plain,
+        is_padding_ignored,
+        ..
+    } = *scanner;
     let text = ByteString::try_from(head)
         .map_err(|error| DecodeError::new(Kind::NotUtf8, error.valid_up_to()))?;
+    if is_padding_ignored {
+        return Ok(match padding::trim_headers(&text, &mut index) {
+            Some(trimmed) => index.with_unescaped(trimmed),
+            None => index.with_head(text, is_plain),
+        });
+    }
     let has_escapes = || memchr(b'\\', text.as_bytes()).is_some();
     if is_plain || command.is_unescaped() || !escape::is_defined_in(version) || !has_escapes() {
         return Ok(index.with_head(text, is_plain));
@@ -364,7 +390,7 @@ fn unescape_headers(
             // The head is parsed again, because some entries already point into the unescaped text.
             let receipt = grammar::parse(text.as_bytes())
                 .ok()
-                .and_then(|(_, entries)| find_receipt(text.as_bytes(), &entries, version));
+                .and_then(|(_, entries)| find_receipt(text.as_bytes(), &entries, Some(version)));
             DecodeError::new(Kind::UndefinedEscape, position).with_receipt(receipt)
         })?;
     }
@@ -388,15 +414,17 @@ fn unescape_header(
 }
 
 /// Returns the value of the `receipt` header of a malformed frame, for the `receipt-id` of an `ERROR` frame. Returns
-/// `None` if there is no such header, or if its value is malformed too.
-fn find_receipt(head: &[u8], entries: &[Entry], version: Version) -> Option<Box<str>> {
+/// `None` if there is no such header, or if its value is malformed too. `version` is `None` if the value is neither
+/// escaped nor trimmed.
+fn find_receipt(head: &[u8], entries: &[Entry], version: Option<Version>) -> Option<Box<str>> {
     let entry = find_entry(head, entries, header::RECEIPT)?;
     let escaped = std::str::from_utf8(entry.value_bytes(head)).ok()?;
     let mut plain = String::new();
     match version {
         _ if escaped.contains('\r') => return None,
-        Version::V1_0 => plain.push_str(escaped),
-        _ => escape::unescape(version, escaped, &mut plain).ok()?,
+        None => plain.push_str(escaped),
+        Some(Version::V1_0) => plain.push_str(escaped.trim_matches(' ')),
+        Some(version) => escape::unescape(version, escaped, &mut plain).ok()?,
     }
     Some(plain.into())
 }

@@ -40,8 +40,39 @@ impl HeartBeat {
     /// ```
     #[must_use]
     pub fn send_interval(self, peer: HeartBeat) -> Option<Duration> {
-        let agreed = self.send.max(peer.receive);
-        (self.send != 0 && peer.receive != 0).then(|| Duration::from_millis(agreed.into()))
+        let agreed = agree(self.send, peer.receive);
+        (agreed != 0).then(|| Duration::from_millis(agreed.into()))
+    }
+
+    /// The header with which this side answers the header of `peer`: it names the intervals that both agree on, with 0
+    /// for a direction without heart-beats.
+    ///
+    /// Each side computes the interval of a direction as the larger of both numbers, or none if one is 0. The answer
+    /// does not change that: the larger of a number and the larger of both is the larger of both. A client that takes
+    /// the answer for the result gets the same intervals.
+    ///
+    /// ```
+    /// use stomp_frame::HeartBeat;
+    ///
+    /// let server = HeartBeat { send: 1_000, receive: 1_000 };
+    /// let client = HeartBeat { send: 0, receive: 10_000 };
+    /// assert_eq!(server.agreed_with(client), HeartBeat { send: 10_000, receive: 0 });
+    /// ```
+    #[must_use]
+    pub fn agreed_with(self, peer: HeartBeat) -> HeartBeat {
+        HeartBeat {
+            send: agree(self.send, peer.receive),
+            receive: agree(peer.send, self.receive),
+        }
+    }
+}
+
+/// The interval of one direction, from the number of its sender and that of its receiver. 0 means none.
+fn agree(sender: u32, receiver: u32) -> u32 {
+    if sender == 0 || receiver == 0 {
+        0
+    } else {
+        sender.max(receiver)
     }
 }
 
@@ -54,7 +85,8 @@ impl fmt::Display for HeartBeat {
 impl FromStr for HeartBeat {
     type Err = InvalidValue;
 
-    /// Parses two numbers of milliseconds, separated by a comma. Numbers beyond `u32::MAX` (49 days) become `u32::MAX`.
+    /// Parses two numbers of milliseconds, separated by a comma. Spaces around a number are allowed, as in
+    /// [`Version::negotiate`](crate::Version::negotiate). Numbers beyond `u32::MAX` (49 days) become `u32::MAX`.
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let parse = || {
             let (send, receive) = text.split_once(',')?;
@@ -132,7 +164,8 @@ pub(crate) fn parse_content_length(text: &[u8]) -> Option<usize> {
 }
 
 fn parse_millis(text: &str) -> Option<u32> {
-    parse_digits(text.as_bytes()).map(|value| u32::try_from(value).unwrap_or(u32::MAX))
+    parse_digits(text.trim_matches(' ').as_bytes())
+        .map(|value| u32::try_from(value).unwrap_or(u32::MAX))
 }
 
 /// Parses one or more digits. Numbers that are too large become `u64::MAX`.
@@ -168,8 +201,18 @@ mod tests {
                 receive: 1
             })
         );
+        for padded in ["30000, 0", " 30000,0", "30000 ,0 "] {
+            assert_eq!(
+                padded.parse(),
+                Ok(HeartBeat {
+                    send: 30_000,
+                    receive: 0
+                }),
+                "{padded:?}"
+            );
+        }
         for invalid in [
-            "", ",", "1", "1,", ",1", "1,2,3", "-1,0", "+1,0", " 1,0", "1, 0", "a,b",
+            "", ",", "1", "1,", ",1", "1,2,3", "-1,0", "+1,0", "1 0,0", "1,\t0", " ,1", "a,b",
         ] {
             let error = invalid.parse::<HeartBeat>().unwrap_err();
             assert_eq!(
@@ -178,6 +221,28 @@ mod tests {
                     "heart-beat {invalid:?} is not two numbers of milliseconds, separated by a comma"
                 )
             );
+        }
+    }
+
+    #[test]
+    fn both_sides_compute_the_same_intervals_from_the_agreed_header() {
+        let values = [0, 500, 1_000, u32::MAX];
+        let all = values.map(|send| values.map(|receive| HeartBeat { send, receive }));
+        for server in all.into_iter().flatten() {
+            for client in all.into_iter().flatten() {
+                let answer = server.agreed_with(client);
+                assert_eq!(client.send_interval(answer), client.send_interval(server));
+                assert_eq!(answer.send_interval(client), server.send_interval(client));
+                let millis = |interval: Option<Duration>| interval.map_or(0, |it| it.as_millis());
+                assert_eq!(
+                    (u128::from(answer.send), u128::from(answer.receive)),
+                    (
+                        millis(server.send_interval(client)),
+                        millis(client.send_interval(server))
+                    ),
+                    "{server} and {client}"
+                );
+            }
         }
     }
 

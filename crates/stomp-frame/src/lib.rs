@@ -54,6 +54,7 @@ mod grammar;
 mod head;
 mod input;
 mod limits;
+mod padding;
 mod structural;
 
 mod encoder;

@@ -7,7 +7,7 @@ impl Frame {
     /// empty.
     ///
     /// Does not require `host` and `accept-version`, because widely used clients omit them. Without `accept-version`,
-    /// the version is 1.0.
+    /// the version is 1.0. Allows `NACK` in 1.0, which does not define it, because clients of 1.0 send it.
     ///
     /// ```
     /// use stomp_frame::{Command, Frame, Version};
@@ -22,7 +22,7 @@ impl Frame {
     /// Returns the first problem that was found.
     pub fn validate(&self, version: Version) -> Result<(), InvalidFrame> {
         let command = self.command;
-        if matches!(command, Command::Nack | Command::Stomp) && version == Version::V1_0 {
+        if command == Command::Stomp && version == Version::V1_0 {
             return Err(InvalidFrame::NotInVersion { command, version });
         }
         let has = |name| {

@@ -129,6 +129,55 @@ fn only_send_message_error_and_subscribe_1_0_may_have_a_body() {
 }
 
 #[test]
+fn the_offset_of_an_error_counts_from_the_first_byte_of_its_frame_in_pieces_of_any_size() {
+    for (text, offset) in [
+        ("SENT\na:b\n\n\0", 0),
+        ("SEND\na:b\nnone\n\n\0", 9),
+        ("SEND\na:b\n:c\n\n\0", 9),
+        ("SEND\na:b\ncontent-length:ten\n\n\0", 24),
+        ("SEND\na:b\nc:\\d\n\n\0", 11),
+        ("SEND\na:b\ncontent-length:1\n\nxy\0", 28),
+        ("ACK\nid:1\ncontent-length:1\n\nx\0", 27),
+        ("SEND\na:b\0", 8),
+    ] {
+        for eol in ["\n", "\r\n"] {
+            let before = "SEND\n\nx\0\n\n".replace('\n', eol);
+            let text = text.replace('\n', eol);
+            // Each line before the error is longer by the length of the CR.
+            let lines = text.bytes().scan(0, |end, byte| {
+                *end += 1;
+                Some((*end, byte))
+            });
+            let added = match eol {
+                "\n" => 0,
+                _ => lines
+                    .filter(|(_, byte)| *byte == b'\r')
+                    .enumerate()
+                    .take_while(|(count, (end, _))| end - count <= offset)
+                    .count(),
+            };
+            for size in [1, 2, 3, 7, 1_000] {
+                let stream = [&*before, &*text].concat();
+                let mut decoder = Decoder::new(Limits::default());
+                decoder.resume(Version::V1_2, Limits::default());
+                let error = stream.as_bytes().chunks(size).find_map(|piece| {
+                    decoder.feed(piece.to_vec());
+                    loop {
+                        match decoder.decode() {
+                            Ok(Some(_)) => {}
+                            Ok(None) => return None,
+                            Err(error) => return Some(error),
+                        }
+                    }
+                });
+                let found = error.map(|error| error.offset());
+                assert_eq!(found, Some(offset + added), "{text:?} in pieces of {size}");
+            }
+        }
+    }
+}
+
+#[test]
 fn malformed_frames_are_errors() {
     for (bytes, kind) in [
         (&b"GET / HTTP/1.1\r\n"[..], Kind::UnknownCommand),

@@ -17,6 +17,7 @@ pub fn check(input: &[u8]) {
 
 fn expected(text: &str) -> Option<HeartBeat> {
     let mut runs = text.split(',').map(|run| {
+        let run = run.trim_matches(' ');
         let is_number = !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_digit());
         // For digits, overflow is the only possible error.
         is_number.then(|| run.parse().unwrap_or(u32::MAX))

@@ -5,11 +5,20 @@ use stomp_frame::{Command, Frame, Headers, Version};
 /// Parses exactly one frame; `None` if it is invalid. EOLs before and after the frame are allowed.
 pub(crate) fn frame(bytes: &[u8], version: Version) -> Option<Frame> {
     let (lines, rest) = head(bytes);
-    let (command, headers) = parse_lines(&lines, version)?;
-    let length = match headers.get("content-length") {
+    let (command, mut headers) = parse_lines(&lines, version)?;
+    let mut length = match headers.get("content-length") {
         Some(value) => content_length(value)?,
         None => rest.iter().position(|byte| *byte == 0)?,
     };
+    if !command.allows_body() {
+        // A NUL after the head ends a frame that cannot have a body.
+        if length > 0 {
+            headers.remove("content-length");
+        }
+        if rest.first() == Some(&0) {
+            length = 0;
+        }
+    }
     let (body, end) = rest.split_at_checked(length)?;
     let (lines_after, rest_after) = head(end.strip_prefix(b"\0")?);
     // STOMP 1.0: "The body of the SUBSCRIBE command is ignored."
@@ -55,10 +64,27 @@ fn parse_lines(lines: &[&[u8]], version: Version) -> Option<(Command, Headers)> 
         };
         Some((plain(name)?, plain(value)?)).filter(|_| is_valid)
     });
-    Some((
-        command,
-        headers.collect::<Option<Vec<_>>>()?.into_iter().collect(),
-    ))
+    let headers = Headers::from_iter(headers.collect::<Option<Vec<_>>>()?);
+    Some((command, trimmed(command, &headers, version)))
+}
+
+/// Removes the spaces around the values in frames of STOMP 1.0.
+pub(crate) fn trimmed(command: Command, headers: &Headers, version: Version) -> Headers {
+    let is_1_0 = |name| Version::negotiate(headers.get(name)) == Some(Version::V1_0);
+    let is_trimmed = version == Version::V1_0
+        && match command {
+            Command::Connect | Command::Stomp => is_1_0("accept-version"),
+            Command::Connected => is_1_0("version"),
+            _ => true,
+        };
+    let trim = |value: &str| match is_trimmed {
+        true => value.trim_matches(' ').to_owned(),
+        false => value.to_owned(),
+    };
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (name.to_owned(), trim(value)));
+    headers.collect()
 }
 
 /// Finds the value of the `receipt` header in the lines of a head, even if everything else is malformed.
@@ -66,6 +92,12 @@ pub(crate) fn receipt(lines: &[&[u8]], version: Version) -> Option<Box<str>> {
     let (first, rest) = lines.split_first()?;
     let command = Command::from_bytes(first).unwrap_or(Command::Send);
     let line = rest.iter().find(|line| line.starts_with(b"receipt:"))?;
+    // The receipt of a malformed CONNECT is not trimmed.
+    let version = if command.is_unescaped() {
+        Version::V1_2
+    } else {
+        version
+    };
     let (_, headers) = parse_lines(&[command.as_str().as_bytes(), line], version)?;
     headers.get("receipt").map(Box::from)
 }

@@ -2,7 +2,7 @@
 
 use super::{WITH_BODY, pairs, parse, send};
 use stomp_frame::{
-    Command, DecodeErrorKind as Kind, EncodeError, Frame,
+    Command, DecodeErrorKind as Kind, Decoded, Decoder, EncodeError, Frame, Limits,
     Version::{self, V1_1, V1_2},
 };
 
@@ -28,6 +28,42 @@ fn only_send_message_and_error_may_have_a_body() {
                 Err(EncodeError::UnexpectedBody(command))
             );
         }
+    }
+}
+
+/// A command that cannot have a body has none, if a NUL follows its head. Clients acknowledge a `MESSAGE` with all of its
+/// headers.
+#[test]
+fn the_content_length_of_a_command_without_a_body_means_nothing_if_a_nul_follows_the_head() {
+    for (version, command) in pairs(Version::ALL, Command::ALL) {
+        let text = format!("{command}\na:b\ncontent-length:40\nc:d\n\n\0");
+        let next = "SEND\n\nnext\0";
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.resume(version, Limits::default());
+        let mut frames = Vec::new();
+        for byte in [&*text, next].concat().bytes() {
+            decoder.feed(vec![byte]);
+            while let Ok(Some(Decoded::Frame(frame))) = decoder.decode() {
+                frames.push(frame);
+                decoder.resume(version, Limits::default());
+            }
+        }
+        if WITH_BODY.contains(&command) {
+            assert_eq!(frames, [], "{command} waits for its body");
+            continue;
+        }
+        let expected = Frame::new(command)
+            .with_header("a", "b")
+            .with_header("c", "d");
+        assert_eq!(parse(version, text), Ok(expected.clone()));
+        assert_eq!(
+            frames,
+            [
+                expected.clone(),
+                Frame::new(Command::Send).with_body("next")
+            ]
+        );
+        assert!(expected.to_bytes(version).is_ok());
     }
 }
 

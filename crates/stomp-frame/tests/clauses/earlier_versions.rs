@@ -103,13 +103,11 @@ fn content_length_also_sets_the_length_of_the_body_in_stomp_1_0_and_1_1() {
     }
 }
 
-/// Clause: "The body of the SUBSCRIBE command is ignored." This includes a body with a content-length. For a body
-/// without one, see `only_send_message_error_and_subscribe_1_0_may_have_a_body` in decoding.rs.
+/// Clause: "The body of the SUBSCRIBE command is ignored." This includes a body with a content-length, which is
+/// ignored with it. For a body without one, see `only_send_message_error_and_subscribe_1_0_may_have_a_body` in decoding.rs.
 #[test]
 fn the_ignored_body_of_a_stomp_1_0_subscribe_may_have_a_content_length() {
-    let expected = Frame::new(Command::Subscribe)
-        .with_header("destination", "/a")
-        .with_header("content-length", "3");
+    let expected = Frame::new(Command::Subscribe).with_header("destination", "/a");
     assert_eq!(
         parse(
             V1_0,
@@ -119,26 +117,76 @@ fn the_ignored_body_of_a_stomp_1_0_subscribe_may_have_a_content_length() {
     );
 }
 
-/// The production `client-command` of STOMP 1.0 contains neither `NACK` nor `STOMP`.
+/// The production `client-command` of STOMP 1.0 contains neither `NACK` nor `STOMP`. But clients of 1.0 send `NACK`, and
+/// it means the same as in 1.1.
 #[test]
-fn stomp_1_0_has_no_nack_and_no_stomp_frame() {
-    for (command, header) in [
-        (Command::Nack, "message-id"),
-        (Command::Stomp, "accept-version"),
-    ] {
-        let frame = Frame::new(command).with_header(header, "1");
-        let error = frame.validate(V1_0).unwrap_err();
-        assert!(
-            matches!(error, InvalidFrame::NotInVersion { .. }),
-            "{error:?}"
-        );
-        assert_eq!(
-            error.to_string(),
-            format!("STOMP 1.0 has no {command} frame")
-        );
-        let frame = frame.with_header("subscription", "0");
-        assert_eq!(frame.validate(V1_1), Ok(()));
+fn stomp_1_0_has_no_stomp_frame_but_nack_is_allowed() {
+    let stomp = Frame::new(Command::Stomp).with_header("accept-version", "1.0");
+    let error = stomp.validate(V1_0).unwrap_err();
+    assert!(
+        matches!(error, InvalidFrame::NotInVersion { .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.to_string(), "STOMP 1.0 has no STOMP frame");
+    assert_eq!(stomp.validate(V1_1), Ok(()));
+    let nack = Frame::new(Command::Nack);
+    assert_eq!(missing_header(V1_0, &nack), Some("message-id"));
+    assert_eq!(nack.with_header("message-id", "1").validate(V1_0), Ok(()));
+}
+
+/// The examples have spaces around values: "destination: /queue/foo". The clause that forbids to trim came with 1.1.
+#[test]
+fn spaces_around_a_value_are_no_part_of_it_in_stomp_1_0() {
+    let text = " a\t:  b \t\nc: \nd:e f\ncontent-length: 1 \nlast:g ";
+    let expected = Frame::new(Command::Send)
+        .with_header(" a\t", "b \t")
+        .with_header("c", "")
+        .with_header("d", "e f")
+        .with_header("content-length", "1")
+        .with_header("last", "g")
+        .with_body("\0");
+    for eol in ["\n", "\r\n"] {
+        let head = format!("SEND\n{text}\n\n").replace('\n', eol);
+        assert_eq!(parse(V1_0, format!("{head}\0\0")), Ok(expected.clone()));
     }
+}
+
+/// "If the accept-version header is missing, it means that the client only supports version 1.0 of the protocol." So
+/// the frame that opens a session shows whether its values may have spaces around them.
+#[test]
+fn spaces_around_the_values_of_a_connect_are_ignored_if_it_accepts_no_later_version() {
+    let login = |head: &str| {
+        let frame = parse(V1_0, format!("{head}\nlogin: guest \n\n\0")).unwrap();
+        frame.headers.get("login").map(str::to_owned)
+    };
+    for head in [
+        "CONNECT",
+        "STOMP",
+        "CONNECT\naccept-version: 1.0",
+        "CONNECT\naccept-version:1.0,9.0",
+        "CONNECTED",
+        "CONNECTED\nversion: 1.0",
+    ] {
+        assert_eq!(login(head).as_deref(), Some("guest"), "{head:?}");
+    }
+    for head in [
+        "CONNECT\naccept-version:1.0,1.1",
+        "STOMP\naccept-version: 1.2 ",
+        "CONNECTED\nversion:1.1",
+    ] {
+        assert_eq!(login(head).as_deref(), Some(" guest "), "{head:?}");
+    }
+}
+
+#[test]
+fn the_receipt_of_a_malformed_frame_has_no_spaces_around_it_in_stomp_1_0() {
+    let receipt = |version| {
+        let text = "SEND\nreceipt: 7 \ncontent-length:x\n\n\0";
+        let error = Frame::parse(text, version).unwrap_err();
+        error.receipt().map(str::to_owned)
+    };
+    assert_eq!(receipt(V1_0).as_deref(), Some("7"));
+    assert_eq!(receipt(V1_1).as_deref(), Some(" 7 "));
 }
 
 /// Clause: "It requires either a destination header or an id header"

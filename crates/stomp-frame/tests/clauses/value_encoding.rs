@@ -201,7 +201,7 @@ fn the_decoder_stops_only_after_connect_stomp_and_connected() {
 /// Clause: "In STOMP 1.2, clients and servers MUST never trim or pad headers with spaces." (1.1 has the same clause.)
 #[test]
 fn headers_are_never_trimmed_or_padded() {
-    for version in Version::ALL {
+    for version in [V1_1, V1_2] {
         let frame = send()
             .with_header(" a\t", "  b \t")
             .with_header("c", " ")

@@ -54,7 +54,7 @@ impl Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let byte = || prop_oneof![3 => select(&b"\0\r\n:\\ncrt05\xc3\xa9\xffS"[..]), 1 => any::<u8>()];
+    let byte = || prop_oneof![3 => select(&b"\0\r\n:\\ ncrt05\xc3\xa9\xffS"[..]), 1 => any::<u8>()];
     prop_oneof![
         2 => (any::<Index>(), byte()).prop_map(|(at, byte)| Change::Replace(at, byte)),
         2 => (any::<Index>(), byte()).prop_map(|(at, byte)| Change::Insert(at, byte)),
@@ -76,6 +76,9 @@ const LINES: &[&[u8]] = &[
     b"content-length:\n",
     b"content-length:+3\n",
     b"content-length: 3\n",
+    b"receipt: r \n",
+    b"accept-version: 1.0 \n",
+    b"accept-version:1.0,1.2\n",
     b"content-length:3\\n\n",
     b"Content-Length:x\n",
     b"x:\\t\n",

@@ -8,7 +8,8 @@
 //!
 //! The specification leaves some choices. Both decoders choose the following: CR LF ends a line in each version, and
 //! any other CR is an error; a colon in a value is data; a head is UTF-8 and contains no NUL; a body is allowed on
-//! `SEND`, `MESSAGE` and `ERROR`, and ignored on `SUBSCRIBE` in 1.0; `content-length` is one to ten digits.
+//! `SEND`, `MESSAGE` and `ERROR`, and ignored on `SUBSCRIBE` in 1.0; `content-length` is one to ten digits, and means
+//! nothing if a NUL follows the head of a frame without a body; in 1.0 spaces around a value are no part of it.
 
 #![allow(
     clippy::unwrap_used,

@@ -54,10 +54,16 @@ fn parse_frame(
     parsed: &mut Parsed,
 ) -> Option<usize> {
     let head = Head::parse(bytes);
-    parsed.errors = head.errors(limits);
+    parsed.errors = head.errors(version, limits);
     parsed.receipt = head
         .first("receipt")
         .and_then(|value| head.text(version, value).ok());
+    if version == V1_0 && !matches!(head.command(), b"CONNECT" | b"STOMP" | b"CONNECTED") {
+        parsed.receipt = parsed
+            .receipt
+            .take()
+            .map(|text| text.trim_matches(' ').to_owned());
+    }
     let Some(body_start) = head.end else {
         parsed.must_fail = parsed
             .errors
@@ -70,19 +76,23 @@ fn parse_frame(
         return None;
     }
 
-    // The body has the length in `content-length`, or else ends at the first NUL.
+    // The body has the length in `content-length`, or else ends at the first NUL. A frame that cannot have a body ends
+    // at a NUL after its head.
+    let rest = &bytes[body_start..];
+    let is_body_allowed = matches!(head.command(), b"SEND" | b"MESSAGE" | b"ERROR");
     let length = head
         .first("content-length")
-        .map(|digits| number(&digits).unwrap());
-    let rest = &bytes[body_start..];
+        .map(|digits| number(&head.trimmed(version, digits)).unwrap());
+    let has_false_length = !is_body_allowed && rest.first().is_none_or(|byte| *byte == 0);
+    let dropped_length = length.filter(|length| *length > 0 && !is_body_allowed);
+    let length = length.filter(|_| !has_false_length);
     let length = length.unwrap_or_else(|| {
         rest.iter()
             .position(|byte| *byte == 0)
             .unwrap_or(rest.len())
     });
-    let is_body_allowed = matches!(head.command(), b"SEND" | b"MESSAGE" | b"ERROR");
     let is_body_ignored = version == V1_0 && head.command() == b"SUBSCRIBE";
-    if length > 0 && !is_body_allowed && !is_body_ignored {
+    if !has_false_length && !is_body_allowed && !is_body_ignored {
         parsed.errors.push(Kind::UnexpectedBody);
     }
     if body_start + length + 1 > limits.max_frame_bytes {
@@ -94,7 +104,10 @@ fn parse_frame(
     if rest.get(length).is_some_and(|byte| *byte != 0) {
         parsed.errors.push(Kind::MissingNul);
     }
-    let headers = head.texts(version, &mut parsed.errors);
+    let mut headers = head.texts(version, &mut parsed.errors);
+    if let (Some(headers), Some(_)) = (&mut headers, dropped_length) {
+        headers.retain(|(name, _)| name != "content-length");
+    }
     if rest.len() <= length {
         return None;
     }
@@ -178,7 +191,7 @@ impl Head {
     }
 
     /// Finds all errors except those of the encoding and the escapes.
-    fn errors(&self, limits: &Limits) -> Vec<Kind> {
+    fn errors(&self, version: Version, limits: &Limits) -> Vec<Kind> {
         let mut errors = Vec::new();
         let mut check = |is_error: bool, kind: Kind| errors.extend(is_error.then_some(kind));
         let is_command = |word: &&str| match self.lines.first() {
@@ -202,7 +215,7 @@ impl Head {
         );
         let length = self.first("content-length");
         check(
-            length.is_some_and(|digits| number(&digits).is_none()),
+            length.is_some_and(|digits| number(&self.trimmed(version, digits)).is_none()),
             Kind::InvalidContentLength,
         );
 
@@ -248,12 +261,33 @@ impl Head {
         let texts: Vec<_> = self
             .headers()
             .into_iter()
-            .map(|(name, value)| (text(name), text(value)))
+            .map(|(name, value)| (text(name), text(self.trimmed(version, value))))
             .collect();
         texts
             .into_iter()
             .map(|(name, value)| name.zip(value))
             .collect()
+    }
+
+    /// Removes the spaces around a value in STOMP 1.0.
+    fn trimmed(&self, version: Version, value: Vec<u8>) -> Vec<u8> {
+        let named = |name| Some(String::from_utf8_lossy(&self.first(name)?).into_owned());
+        let is_1_0 = |list: Option<String>| Version::negotiate(list.as_deref()) == Some(V1_0);
+        let is_trimmed = version == V1_0
+            && match self.command() {
+                b"CONNECT" | b"STOMP" => is_1_0(named("accept-version")),
+                b"CONNECTED" => is_1_0(named("version")),
+                _ => true,
+            };
+        let is_text = |byte: &u8| *byte != b' ';
+        match (
+            value.iter().position(is_text),
+            value.iter().rposition(is_text),
+        ) {
+            _ if !is_trimmed => value,
+            (Some(start), Some(end)) => value[start..=end].to_vec(),
+            _ => Vec::new(),
+        }
     }
 
     /// Unescapes a name or a value.
