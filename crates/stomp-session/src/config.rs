@@ -41,12 +41,15 @@ pub struct Config {
     /// Maximum bytes of frames that are read ahead while a request is being handled. The frame that exceeds the bound
     /// is still accepted; then reading pauses. Default: 256 KiB.
     pub max_inbox_bytes: usize,
-    /// Maximum unacknowledged messages of one subscription. At this number, its streams pause. A client can ask for
-    /// fewer with the header `prefetch-count` of `SUBSCRIBE`. Default: 256.
+    /// Maximum unacknowledged messages of one subscription. At the number that it was granted, its streams pause. A
+    /// client asks for a number with the header `prefetch-count` of `SUBSCRIBE`, and is refused with
+    /// `prefetch-too-large` if that is above this maximum. Without the header it is granted 256, or this maximum if that
+    /// is smaller. Default: 256.
     pub max_unacked_messages: usize,
-    /// Maximum bytes of unacknowledged messages of all subscriptions. The message that exceeds the bound is still sent;
-    /// then the streams of all subscriptions with acknowledgments pause. Default: 1 MiB.
-    pub max_unacked_bytes: usize,
+    /// Maximum of the sum of the unacknowledged messages that all subscriptions are granted. A `SUBSCRIBE` beyond it is
+    /// refused with `prefetch-too-large`. So each subscription always gets what it was granted, and none can take it
+    /// from another. Default: 65,536, which is enough for 256 subscriptions with 256 messages.
+    pub max_total_unacked_messages: usize,
     /// Maximum open transactions. A `BEGIN` beyond them is answered with `too-many-transactions`. 0 allows none.
     /// Default: 8.
     pub max_transactions: usize,
@@ -109,7 +112,7 @@ impl Default for Config {
             max_inbox_frames: 32,
             max_inbox_bytes: 256 << 10,
             max_unacked_messages: 256,
-            max_unacked_bytes: 1 << 20,
+            max_total_unacked_messages: 1 << 16,
             max_transactions: 8,
             max_transaction_frames: 256,
             max_transaction_bytes: 1 << 20,
@@ -158,7 +161,7 @@ impl Config {
         max_inbox_frames: usize,
         max_inbox_bytes: usize,
         max_unacked_messages: usize,
-        max_unacked_bytes: usize,
+        max_total_unacked_messages: usize,
         max_transactions: usize,
         max_transaction_frames: usize,
         max_transaction_bytes: usize,
@@ -203,7 +206,10 @@ impl Config {
             ("max_inbox_frames", self.max_inbox_frames),
             ("max_inbox_bytes", self.max_inbox_bytes),
             ("max_unacked_messages", self.max_unacked_messages),
-            ("max_unacked_bytes", self.max_unacked_bytes),
+            (
+                "max_total_unacked_messages",
+                self.max_total_unacked_messages,
+            ),
             ("max_outbound_bytes", self.max_outbound_bytes),
             ("max_outbound_frames", self.max_outbound_frames),
             ("mailbox.max_messages", self.mailbox.max_messages),
@@ -244,8 +250,12 @@ impl Config {
     /// | output that is not sent yet | `max_outbound_bytes` + `message` |
     /// | messages of handles | 2 × (`mailbox.max_bytes` + `message`) |
     /// | messages in other mailboxes | 2 × (`max_total_mailbox_bytes` + `max_subscriptions` × `message`) |
-    /// | records of unacknowledged messages | `max_unacked_bytes` / 2 |
+    /// | records of unacknowledged messages | 128 × `max_total_unacked_messages` |
+    /// | ids of acknowledged messages | 128 × `max_unacked_messages` |
     /// | subscriptions, and the names of ended ones | `max_subscriptions` × (6 × `max_destination_bytes` + 512) |
+    ///
+    /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may have
+    /// to deliver it again does.
     ///
     /// Mailboxes count twice, because a mailbox may fill again while the messages that were taken from it are being
     /// sent. Multiplied by the number of connections, this is the memory that a process needs if all peers are hostile
@@ -268,7 +278,9 @@ impl Config {
             twice(self.mailbox.max_bytes.saturating_add(message)),
             twice(self.max_total_mailbox_bytes),
             twice(self.max_subscriptions.saturating_mul(message)),
-            self.max_unacked_bytes / 2,
+            self.max_total_unacked_messages
+                .saturating_add(self.max_unacked_messages)
+                .saturating_mul(128),
             self.max_subscriptions
                 .saturating_mul(per_subscription.saturating_add(512)),
         ]
@@ -315,7 +327,9 @@ mod tests {
             ("max_inbox_frames", |c| &mut c.max_inbox_frames),
             ("max_inbox_bytes", |c| &mut c.max_inbox_bytes),
             ("max_unacked_messages", |c| &mut c.max_unacked_messages),
-            ("max_unacked_bytes", |c| &mut c.max_unacked_bytes),
+            ("max_total_unacked_messages", |c| {
+                &mut c.max_total_unacked_messages
+            }),
             ("max_transaction_frames", |c| &mut c.max_transaction_frames),
             ("max_transaction_bytes", |c| &mut c.max_transaction_bytes),
             ("max_outbound_bytes", |c| &mut c.max_outbound_bytes),
@@ -383,7 +397,7 @@ mod tests {
             + message
             + 2 * ((256 << 10) + message)
             + 2 * ((1 << 20) + 256 * message)
-            + (1 << 20) / 2
+            + 128 * ((1 << 16) + 256)
             + 256 * (6 * 255 + 512);
         assert_eq!(config.worst_case(message), expected);
         assert_eq!(

@@ -1,48 +1,59 @@
 //! Identifiers of sessions, subscriptions, streams and deliveries.
 
+use crate::unique_id::{UniqueId, UniqueIdText};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{
-    fmt,
-    hash::{BuildHasher, RandomState},
-    str::FromStr,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    fmt::{self, Write},
+    str::{self, FromStr},
+    sync::atomic::{AtomicU64, Ordering},
 };
 use thiserror::Error;
 
-/// Identifier of a session, unique in this process and almost certainly among all processes.
+/// Identifier of a session, unique among all processes. It is a random number of 128 bits, so it cannot be guessed and
+/// does not tell how many sessions there are.
 ///
 /// The peer receives it in the header `session` of `CONNECTED`. The text form is the same in
-/// [`Display`](fmt::Display), [`FromStr`] and serde: 16 hexadecimal digits for the process, a hyphen, and a decimal
-/// number. An id that another process issued parses too, but equals no id of this process.
+/// [`Display`](fmt::Display), [`FromStr`] and serde: 22 letters, digits, hyphens and underscores. An id that another
+/// process issued parses too, but equals no id of this process.
 ///
-/// Ids of one process are ordered by the time at which their sessions were created.
+/// The order of ids serves sorted collections. It has no other meaning.
 ///
 /// ```
 /// use stomp_session::{SessionId, Sessions};
 ///
-/// let id: SessionId = "0123456789abcdef-7".parse()?;
-/// assert_eq!(id.to_string(), "0123456789abcdef-7");
+/// let id: SessionId = "AkxFVmtYd0dQbVRyaEI2Zg".parse()?;
+/// assert_eq!(id.to_string(), "AkxFVmtYd0dQbVRyaEI2Zg");
 /// assert!(Sessions::default().get(id).is_none());
-/// # Ok::<(), stomp_session::ParseSessionIdError>(())
+/// # Ok::<(), stomp_session::ParseIdError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId {
-    /// Random number of the process that issued the id.
-    process: u64,
-    /// Number of the session in the process that issued the id, from 1.
-    number: u64,
-}
+pub struct SessionId(UniqueId);
 
-/// Error: a text is not a valid [`SessionId`].
+/// Identifier of a message, unique among all processes: the header `message-id`.
+///
+/// A new [`Message`](crate::Message) gets a random number of 128 bits, so its id does not tell how many messages others
+/// send. An engine that stores messages, or sends them to other processes, keeps the id with
+/// [`Message::with_id`](crate::Message::with_id): then the message has the same id whenever it is delivered. For a
+/// message that has no such id, because another program made it, the engine can compute the same number each time, for
+/// example a hash of the names of its stream and of the message:
+///
+/// ```
+/// use stomp_session::{Message, MessageId};
+///
+/// let id = MessageId::from(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+/// assert_eq!(id.to_string().parse(), Ok(id));
+/// assert_eq!(Message::new("7").with_id(id).id(), id);
+/// ```
+///
+/// The text form is that of a [`SessionId`]. The order of ids has no meaning.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(UniqueId);
+
+/// Error: a text is not a valid [`SessionId`] or [`MessageId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "a session id is 16 lowercase hexadecimal digits, a hyphen and a decimal number without leading zeros"
-)]
+#[error("an id has 22 letters, digits, hyphens and underscores, and begins with A, B, C or D")]
 #[non_exhaustive]
-pub struct ParseSessionIdError;
+pub struct ParseIdError;
 
 /// Key of a subscription within its session. Keys are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,69 +65,93 @@ pub(crate) struct SubscriptionKey(pub(crate) u64);
 pub(crate) struct StreamId(u64);
 
 /// Number of a delivery that the peer has to acknowledge. Each session numbers these deliveries from 1, in the order of
-/// sending.
+/// sending. It stays in the process: the peer sees an `ack` id ([`AckIds`]) or a [`MessageId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct DeliveryTag(u64);
 
+/// The ids by which a peer acknowledges the deliveries of a session in STOMP 1.2.
+///
+/// They begin with a part of the session's id. So an id that a client has kept over a reconnect does not match a
+/// delivery of its new session.
+#[derive(Debug)]
+pub(crate) struct AckIds {
+    prefix: [u8; AckIds::PREFIX],
+}
+
 impl SessionId {
-    /// Issues a new id of this process.
-    pub(crate) fn next() -> SessionId {
-        static PROCESS: LazyLock<u64> =
-            LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        SessionId {
-            process: *PROCESS,
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
+    /// Issues a new id.
+    pub(crate) fn random() -> SessionId {
+        SessionId(UniqueId::random())
+    }
+}
+
+impl MessageId {
+    /// Issues a new id.
+    pub(crate) fn random() -> MessageId {
+        MessageId(UniqueId::random())
+    }
+
+    pub(crate) fn text(self) -> UniqueIdText {
+        self.0.text()
+    }
+}
+
+impl From<u128> for MessageId {
+    fn from(number: u128) -> MessageId {
+        MessageId(number.into())
+    }
+}
+
+impl From<MessageId> for u128 {
+    fn from(id: MessageId) -> u128 {
+        id.0.into()
+    }
+}
+
+/// Implements the text form of an id for `Display`, `Debug`, `FromStr` and serde.
+macro_rules! text_form {
+    ($id:ident) => {
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
         }
-    }
-}
 
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{}", self.process, self.number)
-    }
-}
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SessionId({self})")
-    }
-}
-
-impl FromStr for SessionId {
-    type Err = ParseSessionIdError;
-
-    /// Accepts exactly the text that `Display` writes.
-    fn from_str(text: &str) -> Result<SessionId, ParseSessionIdError> {
-        let (process, number) = text.split_once('-').ok_or(ParseSessionIdError)?;
-        let is_hexadecimal = process
-            .bytes()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if process.len() != 16 || !is_hexadecimal {
-            return Err(ParseSessionIdError);
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($id), "({})"), self.0)
+            }
         }
-        Ok(SessionId {
-            process: u64::from_str_radix(process, 16).map_err(|_| ParseSessionIdError)?,
-            number: parse_canonical(number).ok_or(ParseSessionIdError)?,
-        })
-    }
+
+        impl FromStr for $id {
+            type Err = ParseIdError;
+
+            /// Accepts exactly the text that `Display` writes.
+            fn from_str(text: &str) -> Result<$id, ParseIdError> {
+                UniqueId::parse(text).map($id).ok_or(ParseIdError)
+            }
+        }
+
+        impl Serialize for $id {
+            /// Writes the text form as a string.
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.0.text().as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $id {
+            /// Reads the text form from a string.
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$id, D::Error> {
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(de::Error::custom)
+            }
+        }
+    };
 }
 
-impl Serialize for SessionId {
-    /// Writes the text form as a string.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for SessionId {
-    /// Reads the text form from a string.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SessionId, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
-    }
-}
+text_form!(SessionId);
+text_form!(MessageId);
 
 impl StreamId {
     /// Issues a new id.
@@ -127,23 +162,51 @@ impl StreamId {
 }
 
 impl DeliveryTag {
+    /// The tag before that of the first delivery.
+    pub(crate) const NONE: DeliveryTag = DeliveryTag(0);
+    pub(crate) const MAX: DeliveryTag = DeliveryTag(u64::MAX);
+
     /// Returns the tag of the next delivery.
     pub(crate) fn successor(self) -> DeliveryTag {
         DeliveryTag(self.0 + 1)
     }
-
-    /// Parses a tag in the form in which the peer received it. Returns `None` if the text is not a tag.
-    pub(crate) fn parse(text: &str) -> Option<DeliveryTag> {
-        text.strip_prefix('d')
-            .and_then(parse_canonical)
-            .map(DeliveryTag)
-    }
 }
 
-impl fmt::Display for DeliveryTag {
-    /// Writes the tag as the peer sees it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "d{}", self.0)
+impl SubscriptionKey {
+    pub(crate) const MIN: SubscriptionKey = SubscriptionKey(1);
+    pub(crate) const MAX: SubscriptionKey = SubscriptionKey(u64::MAX);
+}
+
+impl AckIds {
+    /// Bytes of the session's id in an `ack` id. These 46 random bits separate the few sessions that one client has had.
+    const PREFIX: usize = 8;
+
+    pub(crate) fn new(session: SessionId) -> AckIds {
+        let text = session.0.text();
+        let prefix = text.as_str().as_bytes().first_chunk().copied();
+        AckIds {
+            prefix: prefix.unwrap_or_default(),
+        }
+    }
+
+    /// Writes the id of a delivery: the beginning of the session's id, the key of the subscription and the tag.
+    pub(crate) fn text(&self, subscription: SubscriptionKey, tag: DeliveryTag) -> String {
+        let prefix = str::from_utf8(&self.prefix).unwrap_or_default();
+        let mut text = String::with_capacity(AckIds::PREFIX + 24);
+        // Writing into a string does not fail.
+        let _ = write!(text, "{prefix}.{}.{}", subscription.0, tag.0);
+        text
+    }
+
+    /// Parses an id that [`text`](AckIds::text) has written. Returns `None` if another session issued it, or nobody.
+    pub(crate) fn parse(&self, text: &str) -> Option<(SubscriptionKey, DeliveryTag)> {
+        let rest = text.as_bytes().strip_prefix(&self.prefix)?;
+        let rest = str::from_utf8(rest.strip_prefix(b".")?).ok()?;
+        let (subscription, tag) = rest.split_once('.')?;
+        Some((
+            SubscriptionKey(parse_canonical(subscription)?),
+            DeliveryTag(parse_canonical(tag)?),
+        ))
     }
 }
 
@@ -160,74 +223,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn session_ids_round_trip_through_text_and_json() {
-        let id = SessionId::next();
+    fn ids_round_trip_through_text_and_json() {
+        let id = SessionId::random();
         assert_eq!(id.to_string().parse(), Ok(id));
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(json, format!("\"{id}\""));
         assert_eq!(serde_json::from_str::<SessionId>(&json).unwrap(), id);
+        assert!(serde_json::from_str::<SessionId>("\"7\"").is_err());
+        assert_eq!("7".parse::<MessageId>(), Err(ParseIdError));
     }
 
     #[test]
-    fn an_id_of_another_process_differs_from_all_ids_of_this_one() {
-        let id = SessionId::next();
-        let other = SessionId {
-            process: id.process ^ 1,
-            ..id
+    fn an_ack_id_names_a_delivery_of_its_own_session_only() {
+        let [ids, others] = [(); 2].map(|()| AckIds::new(SessionId::random()));
+        let (key, tag) = (SubscriptionKey(1), DeliveryTag(17));
+        let text = ids.text(key, tag);
+        assert!(text.ends_with(".1.17"), "{text}");
+        assert_eq!(ids.parse(&text), Some((key, tag)));
+        assert_eq!(others.parse(&text), None);
+    }
+
+    #[test]
+    fn only_the_canonical_text_of_an_ack_id_parses() {
+        let ids = AckIds {
+            prefix: *b"AbcdefgH",
         };
-        let parsed: SessionId = other.to_string().parse().unwrap();
-        assert_eq!(parsed, other);
-        assert_ne!(parsed, id);
-    }
-
-    #[test]
-    fn only_the_canonical_text_of_a_session_id_parses() {
+        assert!(ids.parse("AbcdefgH.1.1").is_some());
         for text in [
             "",
-            "-",
-            "7",
-            "0123456789abcdef",
-            "0123456789abcdef-",
-            "0123456789abcdef-0",
-            "0123456789abcdef-07",
-            "0123456789abcdef-+7",
-            "0123456789abcdef-7 ",
-            "0123456789abcdef-18446744073709551616",
-            "0123456789ABCDEF-7",
-            "+123456789abcdef-7",
-            "123456789abcdef-7",
-            "00123456789abcdef-7",
-        ] {
-            assert_eq!(
-                text.parse::<SessionId>(),
-                Err(ParseSessionIdError),
-                "{text:?}"
-            );
-            let json = serde_json::to_string(text).unwrap();
-            assert!(
-                serde_json::from_str::<SessionId>(&json).is_err(),
-                "{text:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn only_the_canonical_text_of_a_delivery_tag_parses() {
-        let tag = DeliveryTag::default().successor();
-        assert_eq!(tag.to_string(), "d1");
-        assert_eq!(DeliveryTag::parse("d1"), Some(tag));
-        for text in [
-            "",
-            "d",
             "1",
-            "d0",
-            "d01",
-            "d+1",
-            "D1",
-            "d1 ",
-            "d99999999999999999999",
+            "AbcdefgH",
+            "AbcdefgH.",
+            "AbcdefgH.1",
+            "AbcdefgH.1.",
+            "AbcdefgH..1",
+            "AbcdefgH.0.1",
+            "AbcdefgH.1.0",
+            "AbcdefgH.1.01",
+            "AbcdefgH.+1.1",
+            "AbcdefgH.1.1 ",
+            "AbcdefgH.1.1.1",
+            "AbcdefgH 1.1",
+            "abcdefgh.1.1",
+            "AbcdefgH.1.99999999999999999999",
         ] {
-            assert_eq!(DeliveryTag::parse(text), None, "{text:?}");
+            assert_eq!(ids.parse(text), None, "{text:?}");
         }
     }
 }

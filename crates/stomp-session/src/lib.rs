@@ -116,6 +116,7 @@ mod session;
 mod sessions;
 mod staging;
 mod topic;
+mod unique_id;
 mod weight;
 
 pub use config::{AppErrors, Config};
@@ -124,7 +125,7 @@ pub use delivery::{Delivery, Gap, IntoDelivery, Settlement};
 pub use destination::{Destination, DestinationSyntax, InvalidDestination, PrefixSyntax};
 pub use disconnect_reason::DisconnectReason;
 pub use error::{BoxError, ClientError, ErrorMapper, NotSubscribed};
-pub use id::{ParseSessionIdError, SessionId};
+pub use id::{MessageId, ParseIdError, SessionId};
 pub use json::Json;
 pub use mailbox::{
     Mailbox, Messages,

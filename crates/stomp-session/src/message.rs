@@ -1,18 +1,18 @@
 //! Messages for subscribers.
 
-use crate::error::BoxError;
+use crate::{error::BoxError, id::MessageId};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, OnceLock};
 use stomp_frame::{Encoder, Headers, Version, header};
 
 /// A message for a subscription: headers and a body.
 ///
 /// Cloning is cheap, and clones share the encoded form: a message for many subscribers is encoded once for each version
 /// of the protocol in use.
+///
+/// Each message has an [id](Message::id), and clones share it. A message with another header, key or destination is
+/// another message and has another id, unless [`with_id`](Message::with_id) has set it.
 ///
 /// The session adds `subscription`, `destination`, `message-id` and `content-length`. It does not send headers of the
 /// message that have these names, nor `ack`, `receipt`, `receipt-id`, `transaction`, `redelivered`,
@@ -22,13 +22,20 @@ pub struct Message(Arc<Content>);
 
 #[derive(Debug)]
 struct Content {
-    id: u64,
+    id: MessageId,
+    parts: Parts,
+    /// The encoded form for each version, created when it is first needed.
+    tails: [OnceLock<Tail>; Version::ALL.len()],
+}
+
+#[derive(Debug, Clone, Default)]
+struct Parts {
+    /// The id that the application has set.
+    own_id: Option<MessageId>,
     key: Option<ByteString>,
     destination: Option<ByteString>,
     headers: Headers,
     body: Bytes,
-    /// The encoded form for each version, created when it is first needed.
-    tails: [OnceLock<Tail>; Version::ALL.len()],
 }
 
 /// The part of an encoded `MESSAGE` frame from the header `message-id` to the end. The part before it differs between
@@ -64,111 +71,95 @@ impl Message {
     /// Creates a message with these headers and this body.
     #[must_use]
     pub fn from_parts(headers: Headers, body: Bytes) -> Message {
-        Message::with_new_id(None, None, headers, body)
-    }
-
-    fn with_new_id(
-        key: Option<ByteString>,
-        destination: Option<ByteString>,
-        headers: Headers,
-        body: Bytes,
-    ) -> Message {
-        // STOMP 1.2, "MESSAGE": "a message-id header with a unique identifier for that message".
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Message(Arc::new(Content {
-            id,
-            key,
-            destination,
+        Message::from(Parts {
             headers,
             body,
-            tails: Default::default(),
-        }))
+            ..Parts::default()
+        })
+    }
+
+    /// Sets the id. A message that an engine stores, or gets from another process, keeps its id in this way.
+    #[must_use]
+    pub fn with_id(self, id: MessageId) -> Message {
+        self.with(|parts| parts.own_id = Some(id))
     }
 
     /// Adds a header after all others.
     #[must_use]
     pub fn with_header(self, name: &str, value: &str) -> Message {
-        let (key, destination, mut headers, body) = self.into_parts();
-        headers.append(name, value);
-        Message::with_new_id(key, destination, headers, body)
+        self.with(|parts| parts.headers.append(name, value))
     }
 
     /// Replaces the body. The headers stay.
     #[must_use]
     pub fn with_body(self, body: impl Into<Bytes>) -> Message {
-        let (key, destination, headers, _) = self.into_parts();
-        Message::with_new_id(key, destination, headers, body.into())
+        self.with(|parts| parts.body = body.into())
     }
 
     /// Sets the key, which names the thing that the message is about. Of several queued messages with the same key,
     /// [`Overflow::Conflate`](crate::Overflow::Conflate) keeps the latest one only. The key is not sent.
     #[must_use]
     pub fn with_key(self, key: impl Into<ByteString>) -> Message {
-        let (_, destination, headers, body) = self.into_parts();
-        Message::with_new_id(Some(key.into()), destination, headers, body)
+        self.with(|parts| parts.key = Some(key.into()))
     }
 
     /// Sets the destination to which the message was sent, for subscriptions to a pattern. If it is not set, the peer
     /// receives the destination of its subscription in the header `destination`.
     #[must_use]
     pub fn with_destination(self, destination: impl Into<ByteString>) -> Message {
-        let (key, _, headers, body) = self.into_parts();
-        Message::with_new_id(key, Some(destination.into()), headers, body)
+        self.with(|parts| parts.destination = Some(destination.into()))
     }
 
-    fn into_parts(self) -> (Option<ByteString>, Option<ByteString>, Headers, Bytes) {
-        match Arc::try_unwrap(self.0) {
-            Ok(Content {
-                key,
-                destination,
-                headers,
-                body,
-                ..
-            }) => (key, destination, headers, body),
-            Err(shared) => (
-                shared.key.clone(),
-                shared.destination.clone(),
-                shared.headers.clone(),
-                shared.body.clone(),
-            ),
-        }
+    /// Makes a message of the changed parts.
+    fn with(self, change: impl FnOnce(&mut Parts)) -> Message {
+        let mut parts = match Arc::try_unwrap(self.0) {
+            Ok(content) => content.parts,
+            Err(shared) => shared.parts.clone(),
+        };
+        change(&mut parts);
+        Message::from(parts)
+    }
+
+    /// The id, which the peer receives in the header `message-id`. It names the message for ever: in each session, each
+    /// version of the protocol, and each process, and when the message is redelivered.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.0.id
     }
 
     /// The key of the message, if [`with_key`](Message::with_key) set it.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        self.0.key.as_deref()
+        self.0.parts.key.as_deref()
     }
 
     /// The destination that the message was sent to, if [`with_destination`](Message::with_destination) set it.
     #[must_use]
     pub fn destination(&self) -> Option<&str> {
-        self.0.destination.as_deref()
+        self.0.parts.destination.as_deref()
     }
 
     /// The headers.
     #[must_use]
     pub fn headers(&self) -> &Headers {
-        &self.0.headers
+        &self.0.parts.headers
     }
 
     /// The body.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.0.body
+        &self.0.parts.body
     }
 
     /// Size of the message as the limits count it: approximately its bytes on the wire.
     pub(crate) fn weight(&self) -> usize {
         const FRAME: usize = 128;
-        let headers: usize = self
-            .0
-            .headers
+        let Parts { headers, body, .. } = &self.0.parts;
+        let headers: usize = headers
             .iter()
             .map(|(name, value)| name.len() + value.len() + 2)
             .sum();
-        FRAME + headers + self.0.body.len()
+        FRAME + headers + body.len()
     }
 
     /// The encoded frame in `version`, from the header `message-id` to the end.
@@ -183,9 +174,21 @@ impl Message {
     }
 }
 
+impl From<Parts> for Message {
+    fn from(parts: Parts) -> Message {
+        Message(Arc::new(Content {
+            // STOMP 1.2, "MESSAGE": "a message-id header with a unique identifier for that message".
+            id: parts.own_id.unwrap_or_else(MessageId::random),
+            parts,
+            tails: Default::default(),
+        }))
+    }
+}
+
 impl Content {
     fn encode(&self, encoder: Encoder) -> Tail {
-        let mut out = BytesMut::with_capacity(128 + self.body.len());
+        let Parts { headers, body, .. } = &self.parts;
+        let mut out = BytesMut::with_capacity(128 + body.len());
         let mut put = |name: &str, value: &str| {
             if let Err(error) = encoder.header(name, value, &mut out) {
                 // This happens only in 1.0 and 1.1, which cannot escape some characters. The rest of the message is
@@ -193,22 +196,18 @@ impl Content {
                 tracing::debug!(%error, "a header of a message cannot be encoded, and is omitted");
             }
         };
-        put(header::MESSAGE_ID, &self.id.to_string());
-        for (index, (name, value)) in self.headers.iter().enumerate() {
+        put(header::MESSAGE_ID, self.id.text().as_str());
+        for (index, (name, value)) in headers.iter().enumerate() {
             // Receivers use only the first of repeated headers: STOMP 1.2, "Repeated Header Entries".
-            let is_repeated = self
-                .headers
-                .iter()
-                .take(index)
-                .any(|(before, _)| before == name);
+            let is_repeated = headers.iter().take(index).any(|(before, _)| before == name);
             if !is_repeated && !RESERVED.contains(&name) {
                 put(name, value);
             }
         }
-        encoder.body(&self.body, &mut out);
+        encoder.body(body, &mut out);
         Tail {
             bytes: out.freeze(),
-            is_text: std::str::from_utf8(&self.body).is_ok(),
+            is_text: std::str::from_utf8(body).is_ok(),
         }
     }
 }
@@ -268,6 +267,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_changed_message_has_another_id_unless_the_application_has_set_it() {
+        let template = Message::new("hi");
+        let ids = ["1", "2"].map(|user| template.clone().with_header("user", user).id());
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(template.clone().id(), template.id());
+        let id = template.id();
+        let stored = Message::new("hi").with_id(id).with_key("k");
+        assert_eq!(stored.with_destination("/a").with_header("a", "b").id(), id);
+    }
+
+    #[test]
     fn reserved_headers_are_omitted_and_the_others_escaped() {
         let message = Message::new("hi")
             .with_header("a:b", "1")
@@ -275,7 +285,7 @@ mod tests {
         let tail = message.tail(Version::V1_2);
         let expected = format!(
             "message-id:{}\na\\cb:1\ncontent-length:2\n\nhi\0",
-            message.0.id
+            message.id()
         );
         assert_eq!(tail.bytes, expected.as_bytes());
         assert!(tail.is_text);
@@ -290,7 +300,7 @@ mod tests {
         assert_eq!(
             tail.bytes,
             [
-                format!("message-id:{}\ny:c\ncontent-length:1\n\n", message.0.id).as_bytes(),
+                format!("message-id:{}\ny:c\ncontent-length:1\n\n", message.id()).as_bytes(),
                 b"\xff\0"
             ]
             .concat()

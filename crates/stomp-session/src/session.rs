@@ -235,7 +235,7 @@ impl Shared {
         is_closed: bool,
     ) -> Shared {
         Shared {
-            id: SessionId::next(),
+            id: SessionId::random(),
             peer,
             principal: OnceLock::new(),
             values: Mutex::default(),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     delivery::Settlement,
-    id::{DeliveryTag, SubscriptionKey},
+    id::{DeliveryTag, MessageId, SubscriptionKey},
     staging::Acknowledgment,
     weight::frame_weight,
 };
@@ -70,11 +70,11 @@ impl Protocol {
             return;
         };
         for tag in tags {
-            self.unacked.settle(unacked, *tag, *settlement);
-        }
-        if let Some(named) = tags.last() {
-            self.unacked
-                .remember_named(*named, self.config.max_unacked_messages);
+            let is_named = Some(tag) == tags.last();
+            let settled = self.unacked.detach(*subscription, unacked, *tag, is_named);
+            if let Some(on_settled) = settled {
+                on_settled.call(*settlement);
+            }
         }
         if unacked.is_finished() {
             self.end_subscription(*subscription);
@@ -132,56 +132,136 @@ impl Protocol {
         &self,
         frame: &Frame,
     ) -> Result<Option<(SubscriptionKey, DeliveryTag)>, ErrorReply> {
-        let error = |code, text| Err(ErrorReply::new(code, text).with_receipt_of(frame));
         let header_name = if self.version == Version::V1_2 {
             header::ID
         } else {
             header::MESSAGE_ID
         };
         let value = frame.headers.get(header_name).unwrap_or_default();
-        // STOMP 1.1 alone has a `subscription` header in these frames.
-        let subscription_id = frame
-            .headers
-            .get(header::SUBSCRIPTION)
-            .filter(|_| self.version == Version::V1_1);
-        let subscription = match subscription_id.map(SubscriptionName::Id) {
-            None => None,
-            Some(name) => match self.subscriptions.find(&name) {
-                Lookup::Active(key) => Some(key),
-                Lookup::EndedByServer | Lookup::EndedByPeer => return Ok(None),
-                Lookup::Unknown => return Err(unknown_subscription(&name, frame)),
-            },
-        };
-        let Some(tag) = DeliveryTag::parse(value).filter(|tag| self.unacked.has_sent(*tag)) else {
-            let text = format!(
-                "The {header_name} {} is not that of a message to be acknowledged in this session.",
-                Quoted(value)
-            );
-            return error("unknown-delivery", text);
-        };
-        let repeated = || {
-            let text = format!(
-                "The message with the {header_name} {} was acknowledged before.",
-                Quoted(value)
-            );
-            error("already-settled", text)
-        };
-        let found = self
-            .subscriptions
-            .all_unacked()
-            .find_map(|(key, unacked)| Some((key, unacked.is_staged(tag)?)));
-        match found {
-            Some((key, _)) if subscription.is_some_and(|named| named != key) => {
-                let text = format!(
-                    "The {header_name} {} is that of a message of another subscription.",
-                    Quoted(value)
-                );
-                error("unknown-delivery", text)
+        let found = if self.version == Version::V1_2 {
+            self.find_by_ack_id(value)
+        } else {
+            let subscription = match self.subscription_of_ack(frame)? {
+                NamedSubscription::Ended => return Ok(None),
+                NamedSubscription::Active(key) => Some(key),
+                NamedSubscription::Any => None,
+            };
+            match self.find_by_message_id(value, subscription) {
+                Found::Unknown(_) if self.version == Version::V1_0 => {
+                    self.find_by_message_id(value, None)
+                }
+                found => found,
             }
-            Some((_, true)) => repeated(),
-            Some((key, false)) => Ok(Some((key, tag))),
-            None if self.unacked.was_named(tag) => repeated(),
-            None => Ok(None),
+        };
+        let (code, text) = match found {
+            Found::Unacked(subscription, tag) => return Ok(Some((subscription, tag))),
+            Found::Settled => return Ok(None),
+            Found::Named => (
+                "already-settled",
+                format!(
+                    "The message with the {header_name} {} was acknowledged before.",
+                    Quoted(value)
+                ),
+            ),
+            Found::Unknown(reason) => (
+                "unknown-delivery",
+                format!(
+                    "The header {header_name} is {}, but {reason}",
+                    Quoted(value)
+                ),
+            ),
+        };
+        Err(ErrorReply::new(code, text).with_receipt_of(frame))
+    }
+
+    /// Finds a delivery by the value of its header `ack`.
+    ///
+    /// STOMP 1.2, "ACK": "The `ACK` frame MUST include an `id` header matching the `ack` header of the `MESSAGE` being
+    /// acknowledged."
+    fn find_by_ack_id(&self, value: &str) -> Found {
+        let issued = self.unacked.parse_ack_id(value);
+        let Some((key, tag)) = issued.filter(|(key, _)| self.subscriptions.has_issued(*key)) else {
+            return Found::Unknown(if value.parse::<MessageId>().is_ok() {
+                "this is a message-id. Use the value of the header ack of the MESSAGE."
+            } else {
+                "no MESSAGE of this session has this value in its header ack. Values of earlier sessions are not valid."
+            });
+        };
+        match self.is_staged(key, tag) {
+            Some(false) => Found::Unacked(key, tag),
+            Some(true) => Found::Named,
+            None if self.unacked.was_named(tag) => Found::Named,
+            None => Found::Settled,
         }
     }
+
+    /// Finds a delivery by its `message-id`, of this subscription or of any. See
+    /// [`MessageIds`](super::state::message_ids::MessageIds) for the order.
+    ///
+    /// STOMP 1.1, "ACK": "message-id, which MUST contain a value matching the message-id for the MESSAGE being
+    /// acknowledged and subscription, which MUST be set to match the value of the subscription's id header".
+    fn find_by_message_id(&self, value: &str, subscription: Option<SubscriptionKey>) -> Found {
+        const UNKNOWN: Found =
+            Found::Unknown("no MESSAGE that waits for an ACK in this session has this message-id.");
+        let (Ok(message), Some(ids)) = (value.parse(), &self.unacked.message_ids) else {
+            return UNKNOWN;
+        };
+        let mut is_staged = false;
+        for (key, tag) in ids.unacked(message, subscription) {
+            match self.is_staged(key, tag) {
+                Some(false) => return Found::Unacked(key, tag),
+                Some(true) => is_staged = true,
+                None => {}
+            }
+        }
+        match ids.settled(message) {
+            _ if is_staged => Found::Named,
+            Some(true) => Found::Named,
+            Some(false) => Found::Settled,
+            None if ids.unacked(message, None).next().is_some() => {
+                Found::Unknown("this is a message of another subscription.")
+            }
+            None => UNKNOWN,
+        }
+    }
+
+    /// Reads the header `subscription` of an `ACK` or `NACK` before STOMP 1.2.
+    ///
+    /// STOMP 1.0 has no such header. If a client sends one that names a subscription, it probably means that one.
+    fn subscription_of_ack(&self, frame: &Frame) -> Result<NamedSubscription, ErrorReply> {
+        let Some(id) = frame.headers.get(header::SUBSCRIPTION) else {
+            return Ok(NamedSubscription::Any);
+        };
+        let name = SubscriptionName::Id(id);
+        match self.subscriptions.find(&name) {
+            Lookup::Active(key) => Ok(NamedSubscription::Active(key)),
+            _ if self.version == Version::V1_0 => Ok(NamedSubscription::Any),
+            Lookup::EndedByServer | Lookup::EndedByPeer => Ok(NamedSubscription::Ended),
+            Lookup::Unknown => Err(unknown_subscription(&name, frame)),
+        }
+    }
+
+    /// Returns `Some(true)` if an `ACK` or `NACK` of a transaction covers the delivery, and `None` if it is settled.
+    fn is_staged(&self, subscription: SubscriptionKey, tag: DeliveryTag) -> Option<bool> {
+        let subscription = self.subscriptions.get(subscription)?;
+        subscription.unacked.as_ref()?.is_staged(tag)
+    }
+}
+
+/// The delivery that an `ACK` or `NACK` names.
+enum Found {
+    Unacked(SubscriptionKey, DeliveryTag),
+    /// A cumulative frame or the end of its subscription has settled it.
+    Settled,
+    /// An `ACK` or `NACK` has named it already.
+    Named,
+    /// There is none, for this reason.
+    Unknown(&'static str),
+}
+
+/// The subscription that an `ACK` or `NACK` names.
+enum NamedSubscription {
+    Any,
+    Active(SubscriptionKey),
+    Ended,
 }

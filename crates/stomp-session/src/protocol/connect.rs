@@ -26,6 +26,9 @@ impl Protocol {
             .map_err(|invalid| ErrorReply::new("malformed-frame", format!("{invalid}.")))?;
         self.phase = Phase::Connecting;
         self.version = version;
+        if version < Version::V1_2 {
+            self.unacked.use_message_ids();
+        }
         self.timers.clear(Timer::Connect);
         self.start_call(frame, Destination::default(), None, now);
         if let Some(call) = &mut self.call {
@@ -46,7 +49,11 @@ impl Protocol {
         let mut frame =
             Frame::new(Command::Connected).with_header(header::VERSION, self.version.as_str());
         if self.version > Version::V1_0 {
-            frame.headers.append(header::HEART_BEAT, &offer.to_string());
+            // The agreed intervals, and not only the offer: some clients take this header for the result.
+            let agreed = offer.agreed_with(peer.unwrap_or_default());
+            frame
+                .headers
+                .append(header::HEART_BEAT, &agreed.to_string());
         }
         if !connected.headers.contains(header::SESSION) {
             frame

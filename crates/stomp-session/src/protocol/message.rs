@@ -7,7 +7,6 @@ use crate::{
     message::Tail,
 };
 use std::{borrow::Cow, mem};
-use stomp_frame::Version;
 
 /// Encoded `MESSAGE` frame, in two parts.
 pub(crate) struct EncodedDelivery<'a> {
@@ -45,22 +44,18 @@ impl Protocol {
             bytes: tail,
             is_text,
         } = message.tail(self.version);
-        let (mut tail, is_text) = (&tail[..], *is_text);
         let on_settled = mem::take(on_settled);
         let mut headers = DeliveryHeaders {
             is_redelivered: *is_redelivered,
             missing: *missing,
-            tag: None,
+            ack: None,
         };
         match unacked {
             None => on_settled.call(Settlement::Acked),
             Some(unacked) => {
-                let tag = self.unacked.record(unacked, message.weight(), on_settled);
-                // Before 1.2, an `ACK` names the `message-id`. So each delivery has the tag as its own `message-id`.
-                if self.version < Version::V1_2 {
-                    tail = without_message_id(tail);
-                }
-                headers.tag = Some(tag.to_string());
+                headers.ack = self
+                    .unacked
+                    .record(subscription, unacked, message.id(), on_settled);
             }
         }
         let prefix = if headers.are_empty() {
@@ -71,16 +66,7 @@ impl Protocol {
         Some(EncodedDelivery {
             prefix,
             tail,
-            is_text,
+            is_text: *is_text,
         })
     }
-}
-
-/// Returns the tail without its first header, `message-id`.
-fn without_message_id(tail: &[u8]) -> &[u8] {
-    let line = tail
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .map_or(0, |end| end + 1);
-    tail.get(line..).unwrap_or_default()
 }

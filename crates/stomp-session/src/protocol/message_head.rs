@@ -30,8 +30,8 @@ pub(super) fn encode_prefix(version: Version, id: Option<&str>, destination: &st
 
 /// Headers that are specific to one delivery.
 pub(super) struct DeliveryHeaders {
-    /// Text of the delivery's tag, if the peer has to acknowledge it.
-    pub(super) tag: Option<String>,
+    /// Value of the header `ack`, if the delivery has one.
+    pub(super) ack: Option<String>,
     pub(super) is_redelivered: bool,
     /// Number of messages that are missing before this one, or [`UNKNOWN_GAP`].
     pub(super) missing: u64,
@@ -39,7 +39,7 @@ pub(super) struct DeliveryHeaders {
 
 impl DeliveryHeaders {
     pub(super) fn are_empty(&self) -> bool {
-        self.tag.is_none() && !self.is_redelivered && self.missing == 0
+        self.ack.is_none() && !self.is_redelivered && self.missing == 0
     }
 
     /// Returns `prefix` followed by these headers.
@@ -47,15 +47,8 @@ impl DeliveryHeaders {
         let mut out = BytesMut::with_capacity(prefix.len() + 64);
         out.extend_from_slice(prefix);
         let mut add = |name, value| append(Encoder::new(version), name, value, &mut out);
-        if let Some(tag) = &self.tag {
-            add(
-                if version == Version::V1_2 {
-                    header::ACK
-                } else {
-                    header::MESSAGE_ID
-                },
-                tag,
-            );
+        if let Some(id) = &self.ack {
+            add(header::ACK, id);
         }
         if self.is_redelivered {
             add(REDELIVERED, "true");
@@ -91,7 +84,7 @@ mod tests {
                 delivery.with_gap(*gap)
             });
         let headers = DeliveryHeaders {
-            tag: None,
+            ack: None,
             is_redelivered: delivery.is_redelivered,
             missing: delivery.missing,
         };

@@ -103,7 +103,7 @@ impl Protocol {
             is_disconnect_called: false,
             was_connected: false,
             subscriptions: Subscriptions::new(config.max_subscriptions),
-            unacked: SessionUnacked::default(),
+            unacked: SessionUnacked::new(session, config.max_unacked_messages),
             transactions: Transactions::default(),
             commit: None,
             heart_beats: HeartBeats::new(has_pings),

@@ -9,13 +9,24 @@ use super::{
         unacked::SubscriptionUnacked,
     },
 };
-use crate::id::SubscriptionKey;
+use crate::{error::ClientError, id::SubscriptionKey};
 use bytestring::ByteString;
 use std::time::Instant;
-use stomp_frame::{AckMode, Frame, Version, header};
+use stomp_frame::{AckMode, Frame, header};
 
 /// Name of the header with the maximum of unacknowledged messages that a subscriber wants, as in RabbitMQ.
 const PREFETCH_COUNT: &str = "prefetch-count";
+
+/// Maximum of unacknowledged messages of a subscriber that asks for none, unless the configured maximum is smaller. Each
+/// such message is one that no other consumer gets.
+const DEFAULT_PREFETCH: usize = 256;
+
+/// The maximum of unacknowledged messages that a `SUBSCRIBE` asks for.
+struct Prefetch {
+    mode: AckMode,
+    /// The header `prefetch-count`.
+    asked: Option<usize>,
+}
 
 impl Protocol {
     /// Handles `SUBSCRIBE`: adds a subscription and calls the service.
@@ -25,9 +36,7 @@ impl Protocol {
     pub(super) fn subscribe(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
         let destination = self.destination_of(&frame)?;
         self.check_length(header::ID, &frame)?;
-        let unacked = self
-            .parse_ack_headers(&frame)
-            .map_err(|reply| reply.with_receipt_of(&frame))?;
+        let prefetch = parse_ack_headers(&frame).map_err(|reply| reply.with_receipt_of(&frame))?;
         let name = SubscriptionName::from(&frame);
         if let Lookup::Active(_) = self.subscriptions.find(&name) {
             let text = match name {
@@ -49,8 +58,11 @@ impl Protocol {
             return Err(ErrorReply::new("too-many-subscriptions", text).with_receipt_of(&frame));
         }
         let id = frame.headers.get(header::ID).map(copied);
-        let destination = match self.parse_destination(destination) {
-            Ok(destination) => destination,
+        let granted = self
+            .parse_destination(destination)
+            .and_then(|destination| Ok((destination, self.grant(&prefetch)?)));
+        let (destination, unacked) = match granted {
+            Ok(granted) => granted,
             Err(error) => {
                 // The client may unsubscribe from it, like from any subscription that was refused.
                 let name = copied(name.text());
@@ -116,38 +128,41 @@ impl Protocol {
         let mut subscription = self.subscriptions.remove(key, by_server)?;
         if let Some(mut unacked) = subscription.unacked.take() {
             self.detach_for_commit(key, &mut unacked);
-            self.unacked.abandon(unacked);
+            self.unacked.abandon(key, unacked);
         }
         self.push_io(IoOutput::Unsubscribed(key));
         Some(subscription)
     }
 
-    /// Parses the headers `ack` and `prefetch-count` of a `SUBSCRIBE`.
-    fn parse_ack_headers(&self, frame: &Frame) -> Result<Option<SubscriptionUnacked>, ErrorReply> {
-        let malformed = |text: String| ErrorReply::new("malformed-frame", text);
-        let mode = frame
-            .headers
-            .get(header::ACK)
-            .map_or(Ok(AckMode::Auto), str::parse);
-        let mode = mode.map_err(|invalid| malformed(format!("{invalid}.")))?;
-        if mode == AckMode::ClientIndividual && self.version == Version::V1_0 {
-            return Err(malformed(
-                "STOMP 1.0 does not have ack:client-individual.".to_owned(),
+    /// Grants the maximum of unacknowledged messages that a `SUBSCRIBE` asks for, or refuses the subscription. A client
+    /// that got less than it asked for could wait for the rest before it acknowledges, and the session would stand
+    /// still. `None` with `ack:auto`.
+    fn grant(&mut self, prefetch: &Prefetch) -> Result<Option<SubscriptionUnacked>, ClientError> {
+        let refuse = |text| Err(ClientError::new("prefetch-too-large", text));
+        let (max, max_total) = (
+            self.config.max_unacked_messages,
+            self.config.max_total_unacked_messages,
+        );
+        let count = prefetch.asked.unwrap_or(max.min(DEFAULT_PREFETCH));
+        let Some(unacked) = SubscriptionUnacked::new(prefetch.mode, count) else {
+            return Ok(None);
+        };
+        if count > max {
+            return refuse(format!(
+                "The header {PREFETCH_COUNT} is {count}, but a subscription has at most {max} unacknowledged messages \
+                 (max_unacked_messages)."
             ));
         }
-        let max_deliveries = match frame.headers.get(PREFETCH_COUNT) {
-            None => self.config.max_unacked_messages,
-            Some(value) => match value.parse::<usize>() {
-                Ok(count) if count > 0 => count.min(self.config.max_unacked_messages),
-                _ => {
-                    return Err(malformed(format!(
-                        "The header {PREFETCH_COUNT} must be a number above 0, and not {}.",
-                        Quoted(value)
-                    )));
-                }
-            },
-        };
-        Ok(SubscriptionUnacked::new(mode, max_deliveries))
+        let granted = self.unacked.granted();
+        if count > max_total.saturating_sub(granted) {
+            return refuse(format!(
+                "The subscriptions of a session have at most {max_total} unacknowledged messages together \
+                 (max_total_unacked_messages). The others may have {granted} already, and this one would have {count} \
+                 ({PREFETCH_COUNT})."
+            ));
+        }
+        self.unacked.grant(&unacked);
+        Ok(Some(unacked))
     }
 
     /// The destination of a subscription, as the peer spelled it.
@@ -165,15 +180,45 @@ impl Protocol {
 
     /// Returns true if another message may be sent to this subscription.
     pub(crate) fn has_credit(&self, subscription: SubscriptionKey) -> bool {
-        let unacked = self
-            .subscriptions
+        self.subscriptions
             .get(subscription)
-            .and_then(|subscription| subscription.unacked.as_ref());
-        unacked.is_none_or(|unacked| {
-            self.unacked
-                .has_credit(unacked, self.config.max_unacked_bytes)
-        })
+            .and_then(|subscription| subscription.unacked.as_ref())
+            .is_none_or(SubscriptionUnacked::has_credit)
     }
+}
+
+/// Parses the headers `ack` and `prefetch-count` of a `SUBSCRIBE`.
+///
+/// STOMP 1.0 defines only `auto` and `client`, but its clients send `client-individual` too, and it means the same.
+fn parse_ack_headers(frame: &Frame) -> Result<Prefetch, ErrorReply> {
+    let malformed = |text: String| ErrorReply::new("malformed-frame", text);
+    let mode = frame
+        .headers
+        .get(header::ACK)
+        .map_or(Ok(AckMode::Auto), str::parse);
+    let mode = mode.map_err(|invalid| malformed(format!("{invalid}.")))?;
+    let asked = frame
+        .headers
+        .get(PREFETCH_COUNT)
+        .map(|value| match parse_number(value) {
+            Some(count) if count > 0 => Ok(count),
+            _ => Err(malformed(format!(
+                "The header {PREFETCH_COUNT} must be a number above 0, and not {}.",
+                Quoted(value)
+            ))),
+        });
+    Ok(Prefetch {
+        mode,
+        asked: asked.transpose()?,
+    })
+}
+
+/// Parses digits, which spaces may surround, as in other headers with numbers. Numbers that are too large become
+/// `usize::MAX`.
+fn parse_number(text: &str) -> Option<usize> {
+    let digits = text.trim_matches(' ');
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(usize::MAX))
 }
 
 /// Creates the `ERROR` for a frame that names an unknown subscription.

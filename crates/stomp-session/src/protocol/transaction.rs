@@ -238,7 +238,7 @@ impl Protocol {
             return;
         };
         for tag in commit.staging.acknowledged_tags(subscription) {
-            if let Some(on_settled) = self.unacked.detach(unacked, tag) {
+            if let Some(on_settled) = self.unacked.detach(subscription, unacked, tag, false) {
                 commit.detached.insert(tag, on_settled);
             }
         }

@@ -83,11 +83,7 @@ impl Sequence {
             "client",
             "client",
         ];
-        let is_1_0 = self.model.version == Version::V1_0;
-        let mode = self
-            .random
-            .pick(&modes[if is_1_0 { 2 } else { 0 }..])
-            .unwrap();
+        let mode = self.random.pick(&modes).unwrap();
         let mut frame = Frame::new(Command::Subscribe)
             .with_header("destination", destination)
             .with_header("ack", mode);
@@ -140,11 +136,6 @@ impl Sequence {
 
     fn acknowledge(&mut self, command: Command, is_invalid: bool) -> Frame {
         let version = self.model.version;
-        let command = if version == Version::V1_0 {
-            Command::Ack
-        } else {
-            command
-        };
         let is_candidate = |state| match state {
             DeliveryState::Pending | DeliveryState::Settled => !is_invalid,
             DeliveryState::Staged | DeliveryState::Named => is_invalid,
@@ -165,10 +156,14 @@ impl Sequence {
         };
         let number = match self.random.pick(&candidates) {
             Some(number) => number,
-            None if is_invalid => self.model.deliveries.len(),
+            None if is_invalid => all.len(),
             None => return self.send(false),
         };
-        let name = format!("d{}", number + 1);
+        let unknown = ["1", "AkxFVmtYd0dQbVRyaEI2Zg", "AkxFVmtY.1.1"];
+        let name = match all.get(number) {
+            Some(sent) => sent.name.clone(),
+            None => self.random.pick(&unknown).unwrap().to_owned(),
+        };
         let mut frame = Frame::new(command).with_header(
             if version == Version::V1_2 {
                 "id"

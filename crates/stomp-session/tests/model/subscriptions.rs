@@ -36,6 +36,8 @@ enum Mode {
 
 pub(crate) struct SentDelivery {
     pub(crate) serial: usize,
+    /// The header of the message that an ACK names: `ack`, or `message-id` before 1.2.
+    pub(crate) name: String,
     pub(crate) body: String,
     pub(crate) state: DeliveryState,
 }
@@ -130,19 +132,21 @@ impl Reference {
                 Err("it has an ack header in the mode auto".into())
             };
         }
+        let is_1_2 = self.version == Version::V1_2;
+        if is_1_2 != header("ack").is_some() {
+            return Err("STOMP 1.2 alone has the header ack".into());
+        }
+        let name = header(if is_1_2 { "ack" } else { "message-id" }).unwrap_or_default();
+        if self.deliveries.iter().any(|sent| sent.name == name) {
+            return Err("its ack is not unique".into());
+        }
         self.deliveries.push(SentDelivery {
             serial,
+            name: name.to_owned(),
             body: item.body,
             state: DeliveryState::Pending,
         });
-        let name = format!("d{}", self.deliveries.len());
-        let is_1_2 = self.version == Version::V1_2;
-        let named = header(if is_1_2 { "ack" } else { "message-id" });
-        if named == Some(&name) && (is_1_2 || header("ack").is_none()) {
-            Ok(())
-        } else {
-            Err(format!("expected the id {name}"))
-        }
+        Ok(())
     }
 
     /// Ends streams that must have ended by now, and checks that no message is missing. All messages that the client
@@ -336,12 +340,7 @@ impl Reference {
                 "message-id"
             })
             .unwrap();
-        let number: Option<usize> = named
-            .strip_prefix('d')
-            .map(|number| number.parse().unwrap());
-        let number = number
-            .filter(|number| (1..=self.deliveries.len()).contains(number))
-            .map(|number| number - 1);
+        let number = self.deliveries.iter().position(|sent| sent.name == named);
         let mut serial = None;
         if self.version == Version::V1_1 {
             let id = frame.headers.get("subscription").map(str::to_owned);

@@ -1,6 +1,6 @@
 //! The application of a conversation: it expects requests, answers them, and uses the session's handle.
 
-use crate::text::{Expected, unescape, unescaped};
+use crate::text::{Expected, Names, unescape, unescaped};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, task::AtomicWaker};
 use std::{
     collections::VecDeque,
@@ -183,7 +183,12 @@ impl Application {
         let headers = words[1..].iter().take_while(|word| is_header(word)).count();
         let (frame, answer) = words.split_at(1 + headers);
         let expected = Expected::parse(&(frame.join(" ") + &body))?;
-        let fits = expected.fits(request.command(), request.headers(), request.body());
+        let fits = expected.fits(
+            request.command(),
+            request.headers(),
+            request.body(),
+            &mut Names::default(),
+        );
         check(fits, || {
             format!("called with {request:?} {:?}", request.body())
         })?;
@@ -287,7 +292,16 @@ impl Application {
             (queue, options) = (Some(*id), rest);
         }
         let is_redelivered = options.first() == Some(&"redelivered");
-        let message = message(text, &options[usize::from(is_redelivered)..]);
+        options = &options[usize::from(is_redelivered)..];
+        let mut id = None;
+        if let ["as", number, rest @ ..] = options {
+            let number: u128 = number.parse().map_err(|_| "the id is not a number")?;
+            (id, options) = (Some(number), rest);
+        }
+        let mut message = message(text, options);
+        if let Some(number) = id {
+            message = message.with_id(number.into());
+        }
         let (log, text) = (self.log.clone(), text.to_owned());
         let delivery = Delivery::new(message).on_settled(move |settlement| {
             log.push(format!(

@@ -2,7 +2,7 @@
 
 use crate::{
     conversation::settle,
-    text::{Expected, frame, unescape},
+    text::{Expected, Names, frame, unescape},
 };
 use futures_util::FutureExt;
 use stomp_frame::{Frame, Version};
@@ -14,6 +14,7 @@ pub(crate) struct Client {
     /// `None` after the client has dropped the connection.
     client: Option<testing::Client>,
     is_websocket: bool,
+    names: Names,
 }
 
 /// Something that the server has sent.
@@ -53,6 +54,7 @@ impl Client {
         let client = Client {
             client: Some(client),
             is_websocket: transport.is_websocket,
+            names: Names::default(),
         };
         (client, socket)
     }
@@ -77,8 +79,8 @@ impl Client {
                 return Ok(());
             }
             ("heart-beat", "") => b"\n".to_vec(),
-            ("raw", text) => unescape(text),
-            _ => frame(what)?
+            ("raw", text) => unescape(&self.names.resolve_all(text)),
+            _ => frame(what, &self.names)?
                 .to_bytes(client.version())
                 .map_err(|error| error.to_string())?
                 .to_vec(),
@@ -100,7 +102,8 @@ impl Client {
             ("nothing" | "heart-beat" | "ping" | "end", _) => false,
             (_, Received::End(Some(code))) => what == format!("end {code}"),
             (_, Received::Frame(frame)) => {
-                Expected::parse(what)?.fits(frame.command, &frame.headers, &frame.body)
+                let expected = Expected::parse(what)?;
+                expected.fits(frame.command, &frame.headers, &frame.body, &mut self.names)
             }
             _ => false,
         };

@@ -181,7 +181,7 @@ impl Settings {
             "inbox" => config.max_inbox_frames = number()?,
             "heart-beat" => config.heart_beat = value.parse().map_err(|_| "not a heart-beat")?,
             "unacked" => config.max_unacked_messages = number()?,
-            "unacked_bytes" => config.max_unacked_bytes = number()?,
+            "total_unacked" => config.max_total_unacked_messages = number()?,
             "mailbox" => match value {
                 "disconnect" => mailbox(config, Overflow::Disconnect),
                 "drop-oldest" => mailbox(config, Overflow::DropOldest),

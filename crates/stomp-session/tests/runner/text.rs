@@ -1,7 +1,47 @@
 //! The notation of frames in conversations.
 
-use std::iter;
+use std::{collections::BTreeMap, iter};
 use stomp_frame::{Command, Frame, Headers};
+
+/// Values that the server has chosen, such as the ids of messages, under the names that the conversation gives to them.
+///
+/// The first `header:@name` in an expected frame stands for any value that has no other name yet. From then on, `@name`
+/// is this value.
+#[derive(Default)]
+pub(crate) struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// Returns true if the name is that of this value, or now becomes its name.
+    fn fits(&mut self, name: &str, value: &str) -> bool {
+        if let Some(known) = self.0.get(name) {
+            return known == value;
+        }
+        let is_free = !value.is_empty() && !self.0.values().any(|known| known == value);
+        if is_free {
+            self.0.insert(name.to_owned(), value.to_owned());
+        }
+        is_free
+    }
+
+    /// Replaces a name at the beginning of `text` by its value.
+    fn resolve(&self, text: &str) -> Result<String, String> {
+        let Some(named) = text.strip_prefix('@') else {
+            return Ok(text.to_owned());
+        };
+        let end = named.find(|letter: char| !letter.is_ascii_alphanumeric());
+        let (name, rest) = named.split_at(end.unwrap_or(named.len()));
+        let value = self.0.get(name).ok_or(format!("@{name} has no value"))?;
+        Ok(format!("{value}{rest}"))
+    }
+
+    /// Replaces all names that have values.
+    pub(crate) fn resolve_all(&self, text: &str) -> String {
+        let replace = |text: String, (name, value): (&String, &String)| {
+            text.replace(&format!("@{name}"), value)
+        };
+        self.0.iter().fold(text.to_owned(), replace)
+    }
+}
 
 /// A frame that a step expects.
 pub(crate) struct Expected {
@@ -13,6 +53,8 @@ pub(crate) struct Expected {
 
 enum Value {
     Is(String),
+    /// The header must occur once, with the value of this name: `name:@name`.
+    Named(String),
     /// The header must occur once, with any value: `name:*`.
     Any,
     /// The header must not occur: `-name`.
@@ -28,7 +70,13 @@ impl Expected {
         } = Written::parse(text)?;
         let header = |word: &str| match (word.split_once(':'), word.strip_prefix('-')) {
             (Some((name, "*")), _) => Ok((unescaped(name), Value::Any)),
-            (Some((name, value)), _) => Ok((unescaped(name), Value::Is(unescaped(value)))),
+            (Some((name, value)), _) => Ok((
+                unescaped(name),
+                match value.strip_prefix('@') {
+                    Some(named) => Value::Named(named.to_owned()),
+                    None => Value::Is(unescaped(value)),
+                },
+            )),
             (None, Some(name)) => Ok((unescaped(name), Value::Missing)),
             (None, None) => Err(format!("{word:?} is not a header")),
         };
@@ -41,8 +89,14 @@ impl Expected {
     }
 
     /// Returns true if a frame is the expected one.
-    pub(crate) fn fits(&self, command: Command, headers: &Headers, body: &[u8]) -> bool {
-        let fits = |(name, expected): &(String, Value)| {
+    pub(crate) fn fits(
+        &self,
+        command: Command,
+        headers: &Headers,
+        body: &[u8],
+        names: &mut Names,
+    ) -> bool {
+        let mut fits = |(name, expected): &(String, Value)| {
             let found: Vec<_> = headers
                 .iter()
                 .filter(|(found, _)| found == name)
@@ -52,17 +106,18 @@ impl Expected {
                 (Value::Missing, []) => true,
                 (Value::Any, [found]) => !found.is_empty(),
                 (Value::Is(expected), [found]) => expected == found,
+                (Value::Named(name), [found]) => names.fits(name, found),
                 _ => false,
             }
         };
         command == self.command
-            && self.headers.iter().all(fits)
+            && self.headers.iter().all(&mut fits)
             && self.body.as_ref().is_none_or(|expected| expected == body)
     }
 }
 
 /// Parses a frame in the notation `COMMAND name:value … | body`.
-pub(crate) fn frame(text: &str) -> Result<Frame, String> {
+pub(crate) fn frame(text: &str, names: &Names) -> Result<Frame, String> {
     let Written {
         command,
         words,
@@ -72,7 +127,7 @@ pub(crate) fn frame(text: &str) -> Result<Frame, String> {
         let (name, value) = word
             .split_once(':')
             .ok_or_else(|| format!("{word:?} is not a header"))?;
-        Ok((unescaped(name), unescaped(value)))
+        Ok((unescaped(name), unescaped(&names.resolve(value)?)))
     };
     let headers: Vec<_> = words
         .into_iter()

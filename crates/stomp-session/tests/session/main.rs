@@ -12,6 +12,7 @@
 mod closing;
 mod deliveries;
 mod errors;
+mod identity;
 mod messages;
 mod registry;
 mod requests;

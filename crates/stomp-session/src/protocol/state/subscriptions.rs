@@ -68,7 +68,7 @@ impl Subscriptions {
     pub(crate) fn new(max: usize) -> Subscriptions {
         Subscriptions {
             max,
-            next_key: 0,
+            next_key: SubscriptionKey::MIN.0,
             active: Vec::new(),
             ended: VecDeque::new(),
         }
@@ -86,6 +86,11 @@ impl Subscriptions {
         self.active.get(self.position(key)?)
     }
 
+    /// Returns true if the session has had a subscription with this key.
+    pub(crate) fn has_issued(&self, key: SubscriptionKey) -> bool {
+        key < SubscriptionKey(self.next_key)
+    }
+
     /// The key of the oldest active subscription.
     pub(crate) fn first(&self) -> Option<SubscriptionKey> {
         self.active.first().map(|subscription| subscription.key)
@@ -95,15 +100,6 @@ impl Subscriptions {
     pub(crate) fn unacked_mut(&mut self, key: SubscriptionKey) -> Option<&mut SubscriptionUnacked> {
         let position = self.position(key)?;
         self.active.get_mut(position)?.unacked.as_mut()
-    }
-
-    /// All subscriptions whose deliveries the peer has to acknowledge, each with its unacknowledged deliveries.
-    pub(crate) fn all_unacked(
-        &self,
-    ) -> impl Iterator<Item = (SubscriptionKey, &SubscriptionUnacked)> {
-        self.active
-            .iter()
-            .filter_map(|subscription| Some((subscription.key, subscription.unacked.as_ref()?)))
     }
 
     /// Prepares a `MESSAGE` to a subscription. `destination` is the one to which the message was sent, if known.

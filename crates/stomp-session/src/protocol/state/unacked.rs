@@ -1,22 +1,32 @@
 //! Deliveries that were sent and wait to be acknowledged.
 
+use super::message_ids::MessageIds;
 use crate::{
     delivery::{SettleCallback, Settlement},
-    id::DeliveryTag,
+    id::{AckIds, DeliveryTag, MessageId, SessionId, SubscriptionKey},
 };
 use std::collections::VecDeque;
 use stomp_frame::AckMode;
 
 /// Data about the deliveries of a whole session. The unacknowledged deliveries themselves are in the
 /// [`SubscriptionUnacked`]s.
-#[derive(Debug, Default)]
+///
+/// A session does not hold the messages that it has sent. What it holds for an unacknowledged delivery is a record of
+/// fixed size, so it bounds their number and not their bytes. A bound of bytes would stop a client that waits for the
+/// number of messages that it was granted before it acknowledges them.
+#[derive(Debug)]
 pub(crate) struct SessionUnacked {
+    ack_ids: AckIds,
+    /// The ids by which deliveries are acknowledged before STOMP 1.2. `None` in 1.2.
+    pub(crate) message_ids: Option<MessageIds>,
     /// Tag of the last delivery.
     last_tag: DeliveryTag,
-    /// Bytes of all unacknowledged deliveries.
-    bytes: usize,
-    /// Tags that the last `ACK`s and `NACK`s have named, the oldest first.
+    /// Sum of the maximum numbers of unacknowledged deliveries of all subscriptions.
+    granted: usize,
+    /// In STOMP 1.2: tags that the last `ACK`s and `NACK`s have named, the oldest first.
     recently_named: VecDeque<DeliveryTag>,
+    /// Maximum length of `recently_named`.
+    max_named: usize,
 }
 
 /// Unacknowledged deliveries of one subscription.
@@ -35,7 +45,7 @@ pub(crate) struct SubscriptionUnacked {
 #[derive(Debug)]
 struct UnackedDelivery {
     tag: DeliveryTag,
-    bytes: usize,
+    message: MessageId,
     on_settled: SettleCallback,
     /// True if an `ACK` or `NACK` of a transaction covers this delivery. The transaction is open or being committed.
     is_staged: bool,
@@ -55,6 +65,11 @@ impl SubscriptionUnacked {
             deliveries: VecDeque::new(),
             is_ending: false,
         })
+    }
+
+    /// Returns true if the subscription may have another unacknowledged delivery.
+    pub(crate) fn has_credit(&self) -> bool {
+        self.deliveries.len() < self.max_deliveries
     }
 
     /// Notes that nothing more will be sent to the subscription.
@@ -111,75 +126,110 @@ impl SubscriptionUnacked {
 }
 
 impl SessionUnacked {
-    /// Adds a delivery that is being sent, and returns its tag.
+    /// Creates the state of a new session. It remembers `max_named` settled deliveries.
+    pub(crate) fn new(session: SessionId, max_named: usize) -> SessionUnacked {
+        SessionUnacked {
+            ack_ids: AckIds::new(session),
+            message_ids: None,
+            last_tag: DeliveryTag::NONE,
+            granted: 0,
+            recently_named: VecDeque::new(),
+            max_named,
+        }
+    }
+
+    /// Notes that the peer acknowledges deliveries by their `message-id`, as all versions before 1.2 do.
+    pub(crate) fn use_message_ids(&mut self) {
+        self.message_ids = Some(MessageIds::new(self.max_named));
+    }
+
+    /// Sum of the maximum numbers of unacknowledged deliveries of all subscriptions.
+    pub(crate) fn granted(&self) -> usize {
+        self.granted
+    }
+
+    /// Adds the maximum of a new subscription. [`abandon`](SessionUnacked::abandon) subtracts it.
+    pub(crate) fn grant(&mut self, unacked: &SubscriptionUnacked) {
+        self.granted += unacked.max_deliveries;
+    }
+
+    /// Adds a delivery that is being sent. Returns the value of its header `ack`, which STOMP 1.2 alone has.
     pub(crate) fn record(
         &mut self,
+        subscription: SubscriptionKey,
         unacked: &mut SubscriptionUnacked,
-        bytes: usize,
+        message: MessageId,
         on_settled: SettleCallback,
-    ) -> DeliveryTag {
-        self.last_tag = self.last_tag.successor();
-        self.bytes += bytes;
+    ) -> Option<String> {
+        let tag = self.last_tag.successor();
+        self.last_tag = tag;
         unacked.deliveries.push_back(UnackedDelivery {
-            tag: self.last_tag,
-            bytes,
+            tag,
+            message,
             on_settled: on_settled.with_sent(),
             is_staged: false,
         });
-        self.last_tag
+        match &mut self.message_ids {
+            Some(ids) => {
+                ids.insert(message, subscription, tag);
+                None
+            }
+            None => Some(self.ack_ids.text(subscription, tag)),
+        }
     }
 
-    /// Returns true if the subscription may have another unacknowledged delivery.
-    pub(crate) fn has_credit(&self, unacked: &SubscriptionUnacked, max_bytes: usize) -> bool {
-        unacked.deliveries.len() < unacked.max_deliveries && self.bytes < max_bytes
+    /// Parses an id that [`record`](SessionUnacked::record) has returned. Returns `None` if this session has not issued
+    /// it.
+    pub(crate) fn parse_ack_id(&self, id: &str) -> Option<(SubscriptionKey, DeliveryTag)> {
+        self.ack_ids
+            .parse(id)
+            .filter(|(_, tag)| *tag <= self.last_tag)
     }
 
     /// Settles all deliveries of an ending subscription as [`Settlement::Abandoned`].
     ///
     /// STOMP 1.2, "SUBSCRIBE ack Header": "If the connection fails before a client sends an `ACK` frame for the message
     /// the server will assume the message has not been processed and MAY redeliver the message to another client."
-    pub(crate) fn abandon(&mut self, unacked: SubscriptionUnacked) {
+    pub(crate) fn abandon(&mut self, subscription: SubscriptionKey, unacked: SubscriptionUnacked) {
+        self.granted -= unacked.max_deliveries;
         for delivery in unacked.deliveries {
-            self.bytes -= delivery.bytes;
+            self.remember(subscription, &delivery, false);
             delivery.on_settled.call(Settlement::Abandoned);
         }
     }
 
-    /// Settles a delivery, unless it is settled already.
-    pub(crate) fn settle(
-        &mut self,
-        unacked: &mut SubscriptionUnacked,
-        tag: DeliveryTag,
-        settlement: Settlement,
-    ) {
-        if let Some(on_settled) = self.detach(unacked, tag) {
-            on_settled.call(settlement);
-        }
-    }
-
     /// Removes a delivery and returns its callback, for the caller to settle. `None` if it is settled already.
+    /// `is_named` is true if an `ACK` or `NACK` names the delivery: then to name it again is an error.
     pub(crate) fn detach(
         &mut self,
+        subscription: SubscriptionKey,
         unacked: &mut SubscriptionUnacked,
         tag: DeliveryTag,
+        is_named: bool,
     ) -> Option<SettleCallback> {
         let position = unacked.position(tag)?;
         let delivery = unacked.deliveries.remove(position)?;
-        self.bytes -= delivery.bytes;
+        self.remember(subscription, &delivery, is_named);
         Some(delivery.on_settled)
     }
 
-    /// Returns true if a delivery with this tag was sent.
-    pub(crate) fn has_sent(&self, tag: DeliveryTag) -> bool {
-        tag <= self.last_tag
-    }
-
-    /// Remembers a tag that an `ACK` or `NACK` named, because to name it again is an error. Keeps the last `max` tags.
-    pub(crate) fn remember_named(&mut self, tag: DeliveryTag, max: usize) {
-        if self.recently_named.len() >= max {
-            self.recently_named.pop_front();
+    /// Remembers a settled delivery, because the peer may name it once more.
+    fn remember(
+        &mut self,
+        subscription: SubscriptionKey,
+        delivery: &UnackedDelivery,
+        is_named: bool,
+    ) {
+        match &mut self.message_ids {
+            Some(ids) => ids.settle(delivery.message, subscription, delivery.tag, is_named),
+            None if is_named => {
+                if self.recently_named.len() >= self.max_named {
+                    self.recently_named.pop_front();
+                }
+                self.recently_named.push_back(delivery.tag);
+            }
+            None => {}
         }
-        self.recently_named.push_back(tag);
     }
 
     /// Returns true if one of the last `ACK`s and `NACK`s has named this tag.
@@ -192,11 +242,18 @@ impl SessionUnacked {
 mod tests {
     use super::*;
 
-    /// Returns the totals and the table of a subscription with three deliveries of 10 bytes.
+    const KEY: SubscriptionKey = SubscriptionKey(1);
+
+    /// Returns the state of a session in STOMP 1.2, and of a subscription with three deliveries.
     fn three(mode: AckMode) -> (SessionUnacked, SubscriptionUnacked, [DeliveryTag; 3]) {
-        let mut session = SessionUnacked::default();
+        let mut session = SessionUnacked::new(SessionId::random(), 2);
         let mut unacked = SubscriptionUnacked::new(mode, 3).unwrap();
-        let tags = [(); 3].map(|()| session.record(&mut unacked, 10, SettleCallback::default()));
+        session.grant(&unacked);
+        let tags = [(); 3].map(|()| {
+            let message = MessageId::random();
+            let id = session.record(KEY, &mut unacked, message, SettleCallback::default());
+            session.parse_ack_id(&id.unwrap()).unwrap().1
+        });
         (session, unacked, tags)
     }
 
@@ -223,26 +280,49 @@ mod tests {
     #[test]
     fn credit_returns_when_a_delivery_is_settled() {
         let (mut session, mut unacked, [first, ..]) = three(AckMode::Client);
-        assert!(!session.has_credit(&unacked, 1_000), "three deliveries");
-        session.settle(&mut unacked, first, Settlement::Acked);
-        session.settle(&mut unacked, first, Settlement::Acked);
-        assert!(session.has_credit(&unacked, 21));
-        assert!(!session.has_credit(&unacked, 20), "twenty bytes");
-        session.abandon(unacked);
-        assert_eq!(session.bytes, 0);
+        assert!(!unacked.has_credit(), "three deliveries");
+        assert!(session.detach(KEY, &mut unacked, first, true).is_some());
+        assert!(session.detach(KEY, &mut unacked, first, true).is_none());
+        assert!(unacked.has_credit());
+        assert_eq!(session.granted(), 3);
+        session.abandon(KEY, unacked);
+        assert_eq!(session.granted(), 0);
     }
 
     #[test]
     fn only_the_last_named_tags_are_remembered() {
-        let (mut session, _, [first, second, third]) = three(AckMode::Client);
-        for tag in [first, second, third] {
-            session.remember_named(tag, 2);
+        let (mut session, mut unacked, tags) = three(AckMode::Client);
+        for tag in tags {
+            assert!(session.detach(KEY, &mut unacked, tag, true).is_some());
         }
-        assert_eq!(
-            [first, second, third].map(|tag| session.was_named(tag)),
-            [false, true, true]
-        );
-        assert!(session.has_sent(third));
-        assert!(!session.has_sent(third.successor()));
+        assert_eq!(tags.map(|tag| session.was_named(tag)), [false, true, true]);
+    }
+
+    #[test]
+    fn an_ack_id_that_was_not_issued_is_unknown() {
+        let (mut session, mut unacked, [.., third]) = three(AckMode::Client);
+        let next = session.ack_ids.text(KEY, third.successor());
+        assert_eq!(session.parse_ack_id(&next), None);
+        let message = MessageId::random();
+        let issued = session.record(KEY, &mut unacked, message, SettleCallback::default());
+        assert_eq!(issued.as_ref(), Some(&next));
+        assert_eq!(session.parse_ack_id(&next), Some((KEY, third.successor())));
+    }
+
+    #[test]
+    fn ten_thousand_ids_of_an_earlier_session_are_unknown_in_the_next() {
+        let [mut earlier, mut later] =
+            [(); 2].map(|()| SessionUnacked::new(SessionId::random(), 1));
+        let [mut old, mut new] =
+            [(); 2].map(|()| SubscriptionUnacked::new(AckMode::Client, 10_000).unwrap());
+        for _ in 0..10_000 {
+            let mut record = |session: &mut SessionUnacked, unacked| {
+                session.record(KEY, unacked, MessageId::random(), SettleCallback::default())
+            };
+            let id = record(&mut earlier, &mut old).unwrap();
+            assert!(record(&mut later, &mut new).is_some());
+            assert!(earlier.parse_ack_id(&id).is_some());
+            assert_eq!(later.parse_ack_id(&id), None);
+        }
     }
 }
