@@ -71,7 +71,7 @@ impl SubscribeRequest {
                 .unwrap_or(AckMode::Auto),
             prefetch: headers
                 .get(PREFETCH_COUNT)
-                .and_then(|count| count.parse().ok()),
+                .and_then(|count| count.trim_matches(' ').parse().ok()),
             durable: parse_flag(headers, DURABLE)?,
             exclusive: parse_flag(headers, EXCLUSIVE)?,
             session: Some(request.session().id()),

@@ -58,6 +58,12 @@ struct Options {
     /// Name of this broker, such as stomp.example.com, if pages use one and no proxy is between. Repeatable.
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
+    /// Most subscriptions of a session.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
+    max_subscriptions: usize,
+    /// Most unacknowledged messages of a subscription, which its client asks for with prefetch-count.
+    #[arg(long, value_name = "COUNT", default_value_t = 2_000)]
+    max_prefetch: usize,
 }
 
 /// The state of both apps.
@@ -165,8 +171,18 @@ fn session(shared: &Shared) -> webstomp::session::Config {
         send: 500,
         receive: 500,
     };
+    let Options {
+        max_frame,
+        max_subscriptions,
+        max_prefetch,
+        ..
+    } = shared.options;
     webstomp::session::Config::default()
-        .limits(Limits::default().max_frame_bytes(shared.options.max_frame))
+        .limits(Limits::default().max_frame_bytes(max_frame))
+        .max_subscriptions(max_subscriptions)
+        .max_unacked_messages(max_prefetch)
+        // Enough for all subscriptions if they ask for no prefetch-count, and for some that do.
+        .max_total_unacked_messages(max_subscriptions.saturating_mul(256).max(max_prefetch))
         .max_total_mailbox_bytes(mailbox(&shared.options).max_bytes)
         .heart_beat(heart_beat)
         // Other brokers close the connection after an ERROR, and their clients expect it.
@@ -215,12 +231,17 @@ mod tests {
     #[test]
     fn flags_replace_defaults() {
         let options =
-            parse("--tcp [::1]:0 --max-frame 65536 --passcode secret --login ann").unwrap();
+            parse("--tcp [::1]:0 --max-frame 65536 --passcode secret --login ann --max-prefetch 5")
+                .unwrap();
         assert_eq!(options.ws, "127.0.0.1:15674");
         assert_eq!(options.tcp, "[::1]:0");
         assert_eq!(options.login, "ann");
         assert_eq!(options.passcode, "secret");
         assert_eq!(options.max_frame, 65_536);
+        assert_eq!(
+            (options.max_prefetch, options.max_subscriptions),
+            (5, 1_000)
+        );
         assert_eq!(parse("").unwrap().passcode, "guest");
     }
 

@@ -41,13 +41,15 @@ impl QueuedMessage {
         }
     }
 
-    /// Turns the message into a dead letter: a new message that never expires. Headers name the queue and the reason.
+    /// Turns the message into a dead letter, which never expires. Headers name the queue and the reason. The id stays, so
+    /// that a dead letter can be found in the logs of the consumers that have failed.
     pub(super) fn into_dead_letter(self, reason: &str, queue: &str) -> QueuedMessage {
         let mut headers = self.message.headers().clone();
         headers.remove("expires");
         headers.insert("original-destination", queue);
         headers.insert("dead-letter-reason", reason);
-        let message = Message::from_parts(headers, self.message.body().clone());
+        let message =
+            Message::from_parts(headers, self.message.body().clone()).with_id(self.message.id());
         QueuedMessage {
             is_dead_letter: true,
             ..QueuedMessage::new(message, self.reserved, None)

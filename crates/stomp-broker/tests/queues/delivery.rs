@@ -112,23 +112,24 @@ async fn a_consumer_without_credit_gets_nothing() {
     busy.expect_numbers([1], true).await;
 }
 
-/// The session of the notified consumer does not poll it: another subscription has used up the credit.
+/// The session of the notified consumer does not poll it: its client does not read a large message.
 #[tokio::test(start_paused = true)]
 async fn a_notified_consumer_that_does_not_poll_is_passed_over() {
     let (broker, mut producer, mut other) = two_clients(MemoryConfig::default()).await;
     let mut config = stomp_session::Config::default();
-    config.max_unacked_bytes = 1;
+    config.max_outbound_bytes = 1;
     let mut spent = connect_to(broker.clone(), config.into()).await;
     spent.consume("0", "/queue/q").await;
     spent.consume("1", "/queue/other").await;
     other.consume("0", "/queue/q").await;
-    producer.publish("/queue/other", "").await;
-    spent.expect_message("").await;
+    let large = "x".repeat(200_000);
+    producer.publish("/queue/other", &large).await;
     producer.publish_numbers(0..1).await;
     other.expect_nothing().await;
     advance(Duration::from_secs(3)).await;
     other.expect_numbers([0], false).await;
     producer.publish_numbers(1..2).await;
     other.expect_numbers([1], false).await;
+    spent.expect_message(&large).await;
     spent.expect_nothing().await;
 }

@@ -4,8 +4,9 @@ use super::{
     support::{connect, statistics_of},
     two_clients,
 };
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use stomp_broker::MemoryConfig;
+use stomp_frame::Frame;
 use stomp_testing::frames::{send, subscribe_with_ack};
 use tokio::time::Instant;
 
@@ -76,14 +77,20 @@ async fn a_message_that_is_refused_too_often_becomes_a_dead_letter() {
                 .with_header("a", "b"),
         )
         .await;
+    let mut ids = BTreeSet::new();
+    let mut note_id = |message: &Frame| {
+        ids.insert(message.headers.get("message-id").map(str::to_owned));
+    };
     for _ in 0..3 {
         let message = consumer.expect_message("bad").await;
+        note_id(&message);
         consumer.nack(&message).await;
     }
     consumer.expect_nothing().await;
     producer.consume("0", "/queue/dead-letters").await;
     for attempt in 0..3 {
         let message = producer.expect_message("bad").await;
+        note_id(&message);
         assert_eq!(
             message.headers.get("original-destination"),
             Some("/queue/q")
@@ -94,6 +101,7 @@ async fn a_message_that_is_refused_too_often_becomes_a_dead_letter() {
         producer.nack(&message).await;
     }
     producer.expect_nothing().await;
+    assert_eq!(ids.len(), 1, "the same message: {ids:?}");
     let statistics = statistics_of(&broker);
     assert_eq!(
         (statistics.dead_lettered, statistics.dropped),

@@ -7,7 +7,8 @@ pub(crate) struct InvalidFrame {
     pub(crate) name: &'static str,
     /// The versions in which the frame is invalid. `None` means before a version is negotiated.
     pub(crate) versions: &'static [Option<Version>],
-    /// Bytes that the client sends before the frame, each with the number of messages that the client then gets.
+    /// Bytes that the client sends before the frame, each with the number of messages that the client then gets. Here and
+    /// in the frame, `{1}` stands for the id by which the client acknowledges the first of these messages.
     pub(crate) setup: [(&'static str, usize); 2],
     bytes: Bytes,
     /// The code of the `ERROR`.
@@ -193,8 +194,8 @@ pub(crate) const INVALID_FRAMES: &[InvalidFrame] = &[
     // Bodies and their lengths.
     malformed("a negative content-length", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:-1\n\nx\0"),
     malformed("a content-length with a sign", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:+1\n\nx\0"),
-    malformed("a content-length after a space", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length: 1\n\nx\0"),
-    malformed("a content-length before a space", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:1 \n\nx\0"),
+    malformed("a content-length after a space", NOT_1_0, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length: 1\n\nx\0"),
+    malformed("a content-length before a space", NOT_1_0, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:1 \n\nx\0"),
     malformed("a hexadecimal content-length", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:0x1\n\nx\0"),
     malformed("a content-length with a decimal point", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:1.0\n\nx\0"),
     malformed("an empty content-length", ALL, b"SEND\nreceipt:9\ndestination:/sink\ncontent-length:\n\nx\0"),
@@ -225,7 +226,7 @@ pub(crate) const INVALID_FRAMES: &[InvalidFrame] = &[
     missing("UNSUBSCRIBE without an id", NOT_1_0, "UNSUBSCRIBE\nreceipt:9\ndestination:/news\n\n\0"),
     missing("UNSUBSCRIBE without an id and a destination", V1_0, "UNSUBSCRIBE\nreceipt:9\n\n\0"),
     missing("ACK without an id", ALL, "ACK\nreceipt:9\n\n\0"),
-    missing("NACK without an id", NOT_1_0, "NACK\nreceipt:9\n\n\0"),
+    missing("NACK without an id", ALL, "NACK\nreceipt:9\n\n\0"),
     missing("ACK with a message-id in STOMP 1.2", V1_2, "ACK\nreceipt:9\nsubscription:j\nmessage-id:d1\n\n\0"),
     missing("ACK with an id before STOMP 1.2", NOT_1_2, "ACK\nreceipt:9\nid:d1\n\n\0"),
     missing("ACK without a subscription in STOMP 1.1", V1_1, "ACK\nreceipt:9\nmessage-id:d1\n\n\0").after(JOBS, 2),
@@ -233,11 +234,6 @@ pub(crate) const INVALID_FRAMES: &[InvalidFrame] = &[
     missing("COMMIT without a transaction", ALL, "COMMIT\nreceipt:9\n\n\0"),
     missing("ABORT without a transaction", ALL, "ABORT\nreceipt:9\n\n\0"),
     malformed("an unknown ack mode", ALL, b"SUBSCRIBE\nreceipt:9\nid:0\ndestination:/news\nack:never\n\n\0"),
-    malformed(
-        "ack mode client-individual in STOMP 1.0",
-        V1_0,
-        b"SUBSCRIBE\nreceipt:9\nid:0\ndestination:/news\nack:client-individual\n\n\0",
-    ),
     malformed("a prefetch-count of 0", ALL, b"SUBSCRIBE\nreceipt:9\nid:0\ndestination:/news\nprefetch-count:0\n\n\0"),
     malformed("a prefetch-count that is no number", ALL, b"SUBSCRIBE\nreceipt:9\nid:0\ndestination:/news\nprefetch-count:ten\n\n\0"),
     too_large("an overlong destination", ALL, Bytes::Repeat("SEND\nreceipt:9\ndestination:", "x", 256, "\n\n\0")),
@@ -246,7 +242,6 @@ pub(crate) const INVALID_FRAMES: &[InvalidFrame] = &[
     // Frames at the wrong time.
     unexpected("a second CONNECT", ALL, "CONNECT\nreceipt:9\naccept-version:1.2\n\n\0"),
     unexpected("STOMP after CONNECT", ALL, "STOMP\nreceipt:9\naccept-version:1.2\n\n\0"),
-    unexpected("NACK in STOMP 1.0", V1_0, "NACK\nreceipt:9\nmessage-id:d1\n\n\0").after(JOBS, 2),
     unexpected("CONNECTED from a client", ALL, "CONNECTED\nreceipt:9\nversion:1.2\n\n\0"),
     unexpected("MESSAGE from a client", ALL, "MESSAGE\nreceipt:9\ndestination:/news\nmessage-id:1\nsubscription:0\n\nhello\0"),
     unexpected("RECEIPT from a client", ALL, "RECEIPT\nreceipt:9\nreceipt-id:1\n\n\0"),
@@ -265,26 +260,27 @@ pub(crate) const INVALID_FRAMES: &[InvalidFrame] = &[
     invalid("a second UNSUBSCRIBE", ALL, "unknown-subscription", "UNSUBSCRIBE\nreceipt:9\nid:0\n\n\0")
         .after("SUBSCRIBE\nid:0\ndestination:/quiet/1\n\n\0UNSUBSCRIBE\nid:0\n\n\0", 0),
     // Acknowledgments.
-    invalid("ACK of a delivery that was not sent", V1_2, "unknown-delivery", "ACK\nreceipt:9\nid:d3\n\n\0").after(JOBS, 2),
-    invalid("NACK of a delivery that was not sent", V1_2, "unknown-delivery", "NACK\nreceipt:9\nid:d0\n\n\0").after(JOBS, 2),
-    invalid("ACK with an id of another form", V1_2, "unknown-delivery", "ACK\nreceipt:9\nid:../d1\n\n\0").after(JOBS, 2),
-    invalid("ACK with an overlong number", V1_2, "unknown-delivery", "ACK\nreceipt:9\nid:d99999999999999999999999\n\n\0"),
-    invalid("ACK in ack mode auto", V1_2, "unknown-delivery", "ACK\nreceipt:9\nid:d1\n\n\0")
+    invalid("ACK of a delivery that was not sent", V1_2, "unknown-delivery", "ACK\nreceipt:9\nid:{2}9\n\n\0").after(JOBS, 2),
+    invalid("NACK of a delivery that was not sent", V1_2, "unknown-delivery", "NACK\nreceipt:9\nid:{2}.1\n\n\0").after(JOBS, 2),
+    invalid("ACK with an id of another form", V1_2, "unknown-delivery", "ACK\nreceipt:9\nid:../{1}\n\n\0").after(JOBS, 2),
+    invalid("ACK with an overlong number", V1_2, "unknown-delivery", "ACK\nreceipt:9\nid:99999999999999999999999\n\n\0"),
+    invalid("ACK with the id of an earlier session", V1_2, "unknown-delivery", "ACK\nreceipt:9\nid:AAAAAAAA.1.1\n\n\0").after(JOBS, 2),
+    invalid("ACK in ack mode auto", V1_2, "unknown-delivery", "ACK\nreceipt:9\nid:{1}\n\n\0")
         .after("SUBSCRIBE\nid:j\ndestination:/jobs\n\n\0", 2),
-    invalid("ACK with an unknown message-id in STOMP 1.0", V1_0, "unknown-delivery", "ACK\nreceipt:9\nmessage-id:d3\n\n\0")
+    invalid("ACK with an unknown message-id in STOMP 1.0", V1_0, "unknown-delivery", "ACK\nreceipt:9\nmessage-id:AAAAAAAAAAAAAAAAAAAAAA\n\n\0")
         .after(JOBS, 2),
-    invalid("ACK with an unknown message-id in STOMP 1.1", V1_1, "unknown-delivery", "ACK\nreceipt:9\nsubscription:j\nmessage-id:d3\n\n\0")
+    invalid("ACK with an unknown message-id in STOMP 1.1", V1_1, "unknown-delivery", "ACK\nreceipt:9\nsubscription:j\nmessage-id:AAAAAAAAAAAAAAAAAAAAAA\n\n\0")
         .after(JOBS, 2),
-    invalid("ACK with an unknown subscription", V1_1, "unknown-subscription", "ACK\nreceipt:9\nsubscription:x\nmessage-id:d1\n\n\0")
+    invalid("ACK with an unknown subscription", V1_1, "unknown-subscription", "ACK\nreceipt:9\nsubscription:x\nmessage-id:{1}\n\n\0")
         .after(JOBS, 2),
-    invalid("ACK with another subscription's message-id", V1_1, "unknown-delivery", "ACK\nreceipt:9\nsubscription:0\nmessage-id:d1\n\n\0")
+    invalid("ACK with another subscription's message-id", V1_1, "unknown-delivery", "ACK\nreceipt:9\nsubscription:0\nmessage-id:{1}\n\n\0")
         .after("SUBSCRIBE\nid:0\ndestination:/quiet/1\n\n\0SUBSCRIBE\nid:j\ndestination:/jobs\nack:client\n\n\0", 2),
-    invalid("a second ACK", V1_2, "already-settled", "ACK\nreceipt:9\nid:d1\n\n\0")
-        .after("SUBSCRIBE\nid:j\ndestination:/jobs\nack:client-individual\nprefetch-count:1\n\n\0", 1).then("ACK\nid:d1\n\n\0", 1),
-    invalid("NACK after ACK", V1_2, "already-settled", "NACK\nreceipt:9\nid:d2\n\n\0")
-        .after(JOBS, 2).then("ACK\nid:d2\n\n\0", 0),
-    invalid("ACK of a delivery that a transaction holds", V1_2, "already-settled", "ACK\nreceipt:9\nid:d1\n\n\0")
-        .after(JOBS, 2).then("BEGIN\ntransaction:t\n\n\0ACK\nid:d1\ntransaction:t\n\n\0", 0),
+    invalid("a second ACK", V1_2, "already-settled", "ACK\nreceipt:9\nid:{1}\n\n\0")
+        .after("SUBSCRIBE\nid:j\ndestination:/jobs\nack:client-individual\nprefetch-count:1\n\n\0", 1).then("ACK\nid:{1}\n\n\0", 1),
+    invalid("NACK after ACK", V1_2, "already-settled", "NACK\nreceipt:9\nid:{2}\n\n\0")
+        .after(JOBS, 2).then("ACK\nid:{2}\n\n\0", 0),
+    invalid("ACK of a delivery that a transaction holds", V1_2, "already-settled", "ACK\nreceipt:9\nid:{1}\n\n\0")
+        .after(JOBS, 2).then("BEGIN\ntransaction:t\n\n\0ACK\nid:{1}\ntransaction:t\n\n\0", 0),
     // Transactions.
     invalid("a second BEGIN", ALL, "duplicate-transaction", "BEGIN\nreceipt:9\ntransaction:t\n\n\0").after("BEGIN\ntransaction:t\n\n\0", 0),
     invalid("too many transactions", ALL, "too-many-transactions", "BEGIN\nreceipt:9\ntransaction:c\n\n\0")
@@ -294,7 +290,7 @@ pub(crate) const INVALID_FRAMES: &[InvalidFrame] = &[
         .after("BEGIN\ntransaction:t\n\n\0COMMIT\ntransaction:t\n\n\0", 0),
     invalid("ABORT of an unknown transaction", ALL, "unknown-transaction", "ABORT\nreceipt:9\ntransaction:t\n\n\0"),
     invalid("SEND in an unknown transaction", ALL, "unknown-transaction", "SEND\nreceipt:9\ndestination:/sink\ntransaction:t\n\n\0"),
-    invalid("ACK in an unknown transaction", V1_2, "unknown-transaction", "ACK\nreceipt:9\nid:d1\ntransaction:t\n\n\0")
+    invalid("ACK in an unknown transaction", V1_2, "unknown-transaction", "ACK\nreceipt:9\nid:{1}\ntransaction:t\n\n\0")
         .after(JOBS, 2),
     invalid("a transaction of too many frames", ALL, "transaction-too-large", "SEND\nreceipt:9\ndestination:/sink\ntransaction:t\n\n5\0")
         .after(

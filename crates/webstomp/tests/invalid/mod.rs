@@ -42,13 +42,19 @@ pub(crate) async fn send_invalid_frame(
             client.receipt(valid).await;
         }
     }
+    let mut received = Vec::new();
     for (setup, messages) in frame.setup {
-        client.send_bytes(setup).await;
+        client.send_bytes(named(setup.into(), &received)).await;
         for _ in 0..messages {
-            client.expect(Command::Message).await;
+            let message = client.expect(Command::Message).await;
+            let id = message
+                .headers
+                .get("ack")
+                .or(message.headers.get("message-id"));
+            received.push(id.unwrap_or_default().to_owned());
         }
     }
-    let bytes = [&frame.bytes()[..], FORBIDDEN].concat();
+    let bytes = [&named(frame.bytes(), &received)[..], FORBIDDEN].concat();
     if rng.bool() {
         client.send_bytes(&bytes).await;
     } else {
@@ -63,6 +69,17 @@ pub(crate) async fn send_invalid_frame(
     );
     assert!(!error.body.is_empty(), "the ERROR has a text for people");
     client.expect_close(frame.close).await;
+}
+
+/// Replaces `{1}` by the id by which the client acknowledges the first message that it has received, and so on.
+fn named(bytes: Vec<u8>, received: &[String]) -> Vec<u8> {
+    let Ok(text) = String::from_utf8(bytes.clone()) else {
+        return bytes;
+    };
+    let replace = |text: String, (index, id): (usize, &String)| {
+        text.replace(&format!("{{{}}}", index + 1), id)
+    };
+    received.iter().enumerate().fold(text, replace).into_bytes()
 }
 
 /// Sends bytes in random pieces: in several writes, messages, or fragments of one message.
