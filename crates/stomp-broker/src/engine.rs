@@ -28,6 +28,11 @@ use tokio::sync::watch;
 ///   it makes its own future: `let future = self.0.publish(to, publication);`, then
 ///   `EngineFuture::from_future(async move { let result = future.await; …; result })`.
 ///
+/// # Messages
+///
+/// - A message keeps its [id](Message::id): in each delivery, for each subscriber, and on each node. An engine that
+///   stores messages, or sends them to another process, does so with their ids.
+///
 /// # Topics
 ///
 /// - Each subscription gets each matching message that is published after it began. It gets no message twice. A session

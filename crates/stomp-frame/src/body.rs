@@ -118,7 +118,10 @@ impl BodyScanner {
                 Some(0) => return Ok(Some(self.head_len)),
                 // STOMP 1.0, "SUBSCRIBE": "The body of the SUBSCRIBE command is ignored."
                 Some(_) if version == Version::V1_0 && self.command == Command::Subscribe => {}
-                Some(_) => return Err(DecodeError::new(Kind::UnexpectedBody, self.head_len)),
+                Some(_) => {
+                    let error = DecodeError::new(Kind::UnexpectedBody, self.head_len);
+                    return Err(error.with_found(self.command.as_str().as_bytes(), MAX_EXCERPT));
+                }
             }
         }
         let nul = match self.body_len {
@@ -137,7 +140,11 @@ impl BodyScanner {
             )),
             None => Ok(None),
             Some(0) => Ok(Some(nul)),
-            Some(_) => Err(DecodeError::new(Kind::MissingNul, nul)),
+            Some(_) => {
+                let length = self.body_len.unwrap_or_default().to_string();
+                let error = DecodeError::new(Kind::MissingNul, nul);
+                Err(error.with_found(length.as_bytes(), MAX_EXCERPT))
+            }
         }
     }
 }

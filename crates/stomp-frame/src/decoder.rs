@@ -3,7 +3,9 @@
 use crate::{
     Command, DecodeError, DecodeErrorKind as Kind, Frame, Headers, Limits, Version,
     body::BodyScanner,
-    escape, grammar,
+    escape,
+    excerpt::MAX_EXCERPT,
+    grammar,
     head::HeadScanner,
     header,
     headers::{Entry, find_entry},
@@ -391,7 +393,10 @@ fn read_headers(
             let receipt = grammar::parse(text.as_bytes())
                 .ok()
                 .and_then(|(_, entries)| find_receipt(text.as_bytes(), &entries, Some(version)));
-            DecodeError::new(Kind::UndefinedEscape, position).with_receipt(receipt)
+            let sequence = text.get(position..).unwrap_or_default().chars().take(2);
+            DecodeError::new(Kind::UndefinedEscape, position)
+                .with_found(String::from_iter(sequence).as_bytes(), MAX_EXCERPT)
+                .with_receipt(receipt)
         })?;
     }
     Ok(index.with_unescaped(plain))

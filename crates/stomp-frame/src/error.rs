@@ -82,8 +82,11 @@ impl DecodeError {
         self.details.as_ref()?.receipt.as_deref()
     }
 
-    /// The invalid value, for [`UnknownCommand`](DecodeErrorKind::UnknownCommand) and
-    /// [`InvalidContentLength`](DecodeErrorKind::InvalidContentLength).
+    /// The text that is wrong: the command of [`UnknownCommand`](DecodeErrorKind::UnknownCommand) and
+    /// [`UnexpectedBody`](DecodeErrorKind::UnexpectedBody), the value of `content-length` of
+    /// [`InvalidContentLength`](DecodeErrorKind::InvalidContentLength) and [`MissingNul`](DecodeErrorKind::MissingNul),
+    /// and the sequence of [`UndefinedEscape`](DecodeErrorKind::UndefinedEscape). Other errors quote nothing, because a
+    /// line may contain a secret.
     ///
     /// Invalid UTF-8 is replaced by U+FFFD. A command is cut after 11 bytes, and a `content-length` after 40 bytes. An
     /// ellipsis replaces the rest.

@@ -178,6 +178,39 @@ fn the_offset_of_an_error_counts_from_the_first_byte_of_its_frame_in_pieces_of_a
 }
 
 #[test]
+fn an_error_quotes_the_text_that_is_wrong_unless_it_may_be_a_secret() {
+    for (text, expected) in [
+        (
+            "SENT\n\n\0",
+            r#"unknown command: "SENT", at byte 0 of the frame"#,
+        ),
+        (
+            "SEND\ncontent-length:ten\n\n\0",
+            r#"content-length is not a number of one to ten digits: "ten", at byte 20 of the frame"#,
+        ),
+        (
+            "SEND\ncontent-length:1\n\nxy\0",
+            r#"no NUL after the number of bytes in content-length: "1", at byte 24 of the frame"#,
+        ),
+        (
+            "ACK\ncontent-length:2\n\nxy\0",
+            r#"body on a frame that must not have one: "ACK", at byte 22 of the frame"#,
+        ),
+        (
+            "SEND\na:b\\\u{e9}\n\n\0",
+            r#"undefined escape sequence: "\\é", at byte 8 of the frame"#,
+        ),
+        (
+            "SEND\npasscode secret\n\n\0",
+            "header line without a colon, at byte 5 of the frame",
+        ),
+    ] {
+        let error = Frame::parse(text, Version::V1_2).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
 fn malformed_frames_are_errors() {
     for (bytes, kind) in [
         (&b"GET / HTTP/1.1\r\n"[..], Kind::UnknownCommand),

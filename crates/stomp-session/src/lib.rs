@@ -36,10 +36,15 @@
 //!
 //! # Acknowledgments
 //!
-//! A subscription with `ack:client` or `ack:client-individual` has at most [`Config::max_unacked_messages`] messages
-//! that the peer has not acknowledged, or fewer if its `SUBSCRIBE` says so in the header `prefetch-count`. When it has
-//! that many, its streams pause. The items of the streams are [`Delivery`]s, each of which reports its outcome exactly
+//! A subscription with `ack:client` or `ack:client-individual` has at most as many messages that the peer has not
+//! acknowledged as it was granted: the number in the header `prefetch-count` of its `SUBSCRIBE`, or 256. When it has
+//! that many, its streams pause. A number above [`Config::max_unacked_messages`] is refused. The items of the streams are [`Delivery`]s, each of which reports its outcome exactly
 //! once. The session handles `ACK` and `NACK` itself; a service does not see them.
+//!
+//! A message has the same `message-id` in each session and version, and when it is redelivered: see [`MessageId`]. In
+//! STOMP 1.2, the peer acknowledges by the header `ack`, which names one delivery of one session. Before, it
+//! acknowledges by `message-id`. If several unacknowledged deliveries have this `message-id`, the `ACK` settles that of
+//! the named subscription, or of the oldest one in STOMP 1.0, and of several in one subscription the oldest.
 //!
 //! # Transactions
 //!
@@ -70,6 +75,7 @@
 //!
 //! | code | cause |
 //! |---|---|
+//! | `prefetch-too-large` | a `SUBSCRIBE` asks for more than [`Config::max_unacked_messages`], or than [`Config::max_total_unacked_messages`] leaves |
 //! | `bad-destination` | [`Config::destinations`] refuses the destination, also in a transaction, which then cannot be committed |
 //! | `timeout` | the service, or the futures of a transaction, have not completed within [`Config::handler_timeout`] |
 //! | `engine-unavailable` | a future of [`Staging::on_commit`] has failed with an error that is not a [`ClientError`]: it is unknown if the transaction took effect |
@@ -84,7 +90,7 @@
 //! | requests | [`Request`], [`Params`], [`Pattern`], [`Principal`], [`DisconnectReason`] |
 //! | destinations | [`Destination`], [`DestinationSyntax`], [`PrefixSyntax`], [`InvalidDestination`] |
 //! | answers | [`Response`], [`Connected`], [`ClientError`] |
-//! | messages | [`Message`], [`IntoMessage`], [`Json`] |
+//! | messages | [`Message`], [`MessageId`], [`IntoMessage`], [`Json`] |
 //! | acknowledgments | [`Delivery`], [`Gap`], [`Settlement`], [`IntoDelivery`] |
 //! | transactions | [`Staging`] |
 //! | connected sessions | [`Sessions`], [`SessionId`] |

@@ -625,7 +625,8 @@
 //! | `session.write_timeout` | 10 s in which the peer takes no bytes | is disconnected |
 //! | `session.mailbox` | 256 messages and 256 KiB, pushed and not yet sent | gets `ERROR` `slow-consumer`, is closed with 1008; or another [`Overflow`](session::Overflow) policy |
 //! | `session.max_total_mailbox_bytes` | 1 MiB in all mailboxes of the session | the same |
-//! | `session.max_unacked_messages`, `max_unacked_bytes` | 256 messages of a subscription and 1 MiB of the session, sent and not acknowledged | gets no more of them until it acknowledges |
+//! | `session.max_unacked_messages` | 256 messages of a subscription, sent and not acknowledged | gets no more of them until it acknowledges; a larger `prefetch-count` gets `ERROR` `prefetch-too-large` |
+//! | `session.max_total_unacked_messages` | 65,536 of these messages, granted to all subscriptions of a session | a further `SUBSCRIBE` gets `ERROR` `prefetch-too-large` |
 //! | `session.max_transactions` | 8 open transactions | gets `ERROR` `too-many-transactions`, is closed with 1002 |
 //! | `session.max_transaction_frames`, `max_transaction_bytes` | 256 frames in one transaction, 1 MiB in all | gets `ERROR` `transaction-too-large`, is closed with 1002 |
 //! | `session.connect_timeout` | 10 s to the last byte of `CONNECT` | gets `ERROR` `connect-timeout`, is closed with 1008 |
@@ -647,7 +648,7 @@
 //!
 //! | header | frame | meaning | capability of the engine |
 //! |---|---|---|---|
-//! | `prefetch-count` | in: `SUBSCRIBE` | at most so many unacknowledged messages, if that is less than `session.max_unacked_messages` | |
+//! | `prefetch-count` | in: `SUBSCRIBE` | at most so many unacknowledged messages; without it 256, or `session.max_unacked_messages` if that is less | |
 //! | `redelivered:true` | out: `MESSAGE` | the message was delivered before, and not acknowledged | |
 //! | `dropped-messages:N` | out: `MESSAGE` | N messages of the subscription are missing before this one | |
 //! | `gap:unknown` | out: `MESSAGE` | messages may be missing before this one; their number is not known | |
@@ -668,6 +669,10 @@
 //!
 //! Over TCP, one LF follows each frame, as the specification allows; in a WebSocket message, nothing follows. Besides
 //! the WebSocket sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp`, `stomp` is selected if no other is offered.
+//!
+//! Clients are not always as strict as the specifications. In STOMP 1.0, spaces around the value of a header are no part
+//! of it, and `NACK` and `ack:client-individual` work as in 1.1. Numbers in `heart-beat`, `prefetch-count` and `expires`
+//! may have spaces around them. A frame that cannot have a body may have a `content-length`, which means nothing.
 //!
 //! Three headers of the specification have a further meaning. The header `message` of an `ERROR` is a code, such as
 //! `forbidden`, and the body is a sentence, unless the application has chosen another body or more headers. The `ERROR`

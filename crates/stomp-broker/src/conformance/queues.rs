@@ -8,7 +8,7 @@ use super::{
 use crate::{Address, Publication};
 use futures_util::future::{Either, join, select};
 use std::{pin::pin, time::Duration};
-use stomp_session::{BoxError, Delivery, Message, Settlement};
+use stomp_session::{BoxError, Delivery, Message, MessageId, Settlement};
 use tokio::{sync::mpsc, task::JoinSet};
 
 pub(super) const TESTS: &[Test<Run>] = tests! {
@@ -45,12 +45,14 @@ async fn unchanged(run: Run) -> Outcome {
     let queue = run.queue("q");
     let sent = Message::new(vec![0, 0xff, b'\n', 0])
         .with_header("content-type", "x/y")
-        .with_header("a:b", "c\nd\\ ä");
+        .with_header("a:b", "c\nd\\ ä")
+        .with_id(MessageId::from(7));
     run.publish_as(&queue, Publication::new(sent.clone()))
         .await?;
     let mut consumer = run.subscribe(&queue).await?;
     for settlement in [Settlement::Nacked, Settlement::Acked] {
         let delivery = consumer.next().await?;
+        ensure_equal("the id", delivery.message().id(), sent.id())?;
         ensure_equal("the body", delivery.body(), sent.body())?;
         ensure_equal("the headers", delivery.headers(), sent.headers())?;
         delivery.settle(settlement);

@@ -46,6 +46,7 @@ async fn unchanged(run: Run) -> Outcome {
     run.publish_as(&topic, Publication::new(sent.clone()))
         .await?;
     let delivery = stream.next().await?;
+    ensure_equal("the id", delivery.message().id(), sent.id())?;
     ensure_equal("the body", delivery.body(), sent.body())?;
     ensure_equal("the headers", delivery.headers(), sent.headers())?;
     let destination = delivery.message().destination();

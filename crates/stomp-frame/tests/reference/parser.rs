@@ -55,15 +55,7 @@ fn parse_frame(
 ) -> Option<usize> {
     let head = Head::parse(bytes);
     parsed.errors = head.errors(version, limits);
-    parsed.receipt = head
-        .first("receipt")
-        .and_then(|value| head.text(version, value).ok());
-    if version == V1_0 && !matches!(head.command(), b"CONNECT" | b"STOMP" | b"CONNECTED") {
-        parsed.receipt = parsed
-            .receipt
-            .take()
-            .map(|text| text.trim_matches(' ').to_owned());
-    }
+    parsed.receipt = head.receipt(version);
     let Some(body_start) = head.end else {
         parsed.must_fail = parsed
             .errors
@@ -76,23 +68,20 @@ fn parse_frame(
         return None;
     }
 
-    // The body has the length in `content-length`, or else ends at the first NUL. A frame that cannot have a body ends
-    // at a NUL after its head.
     let rest = &bytes[body_start..];
     let is_body_allowed = matches!(head.command(), b"SEND" | b"MESSAGE" | b"ERROR");
-    let length = head
+    let has_no_body = !is_body_allowed && rest.first().is_none_or(|byte| *byte == 0);
+    let announced = head
         .first("content-length")
         .map(|digits| number(&head.trimmed(version, digits)).unwrap());
-    let has_false_length = !is_body_allowed && rest.first().is_none_or(|byte| *byte == 0);
-    let dropped_length = length.filter(|length| *length > 0 && !is_body_allowed);
-    let length = length.filter(|_| !has_false_length);
-    let length = length.unwrap_or_else(|| {
-        rest.iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(rest.len())
-    });
+    let nul = rest.iter().position(|byte| *byte == 0);
+    let length = match announced {
+        _ if has_no_body => 0,
+        Some(announced) => announced,
+        None => nul.unwrap_or(rest.len()),
+    };
     let is_body_ignored = version == V1_0 && head.command() == b"SUBSCRIBE";
-    if !has_false_length && !is_body_allowed && !is_body_ignored {
+    if !has_no_body && !is_body_allowed && !is_body_ignored {
         parsed.errors.push(Kind::UnexpectedBody);
     }
     if body_start + length + 1 > limits.max_frame_bytes {
@@ -104,10 +93,7 @@ fn parse_frame(
     if rest.get(length).is_some_and(|byte| *byte != 0) {
         parsed.errors.push(Kind::MissingNul);
     }
-    let mut headers = head.texts(version, &mut parsed.errors);
-    if let (Some(headers), Some(_)) = (&mut headers, dropped_length) {
-        headers.retain(|(name, _)| name != "content-length");
-    }
+    let headers = head.texts(version, &mut parsed.errors);
     if rest.len() <= length {
         return None;
     }
@@ -115,16 +101,16 @@ fn parse_frame(
     if parsed.must_fail {
         return None;
     }
-    let command = String::from_utf8(head.command().to_vec()).unwrap();
-    let body = if is_body_allowed {
-        rest[..length].to_vec()
-    } else {
-        Vec::new()
-    };
+    let body = &rest[..if is_body_allowed { length } else { 0 }];
+    let is_dropped =
+        |name: &str| name == "content-length" && !is_body_allowed && announced > Some(0);
     parsed.frames.push(PlainFrame {
-        command,
-        headers: headers.unwrap(),
-        body,
+        command: String::from_utf8(head.command().to_vec()).unwrap(),
+        headers: headers?
+            .into_iter()
+            .filter(|(name, _)| !is_dropped(name))
+            .collect(),
+        body: body.to_vec(),
     });
     Some(body_start + length + 1)
 }
@@ -188,6 +174,16 @@ impl Head {
             .into_iter()
             .find(|header| header.0 == name.as_bytes())
             .map(|(_, value)| value)
+    }
+
+    /// The value of the `receipt` header. That of a malformed `CONNECT` is not trimmed.
+    fn receipt(&self, version: Version) -> Option<String> {
+        let text = self.text(version, self.first("receipt")?).ok()?;
+        Some(match self.command() {
+            b"CONNECT" | b"STOMP" | b"CONNECTED" => text,
+            _ if version == V1_0 => text.trim_matches(' ').to_owned(),
+            _ => text,
+        })
     }
 
     /// Finds all errors except those of the encoding and the escapes.

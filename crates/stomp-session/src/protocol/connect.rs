@@ -1,6 +1,11 @@
 //! `CONNECT`, `STOMP` and `CONNECTED`: agreement on the version and on heart-beats.
 
-use super::{Phase, Protocol, error_reply::ErrorReply, output::IoOutput, state::timers::Timer};
+use super::{
+    Phase, Protocol,
+    error_reply::{ErrorReply, Quoted},
+    output::IoOutput,
+    state::timers::Timer,
+};
 use crate::{destination::Destination, response::Connected};
 use std::time::Instant;
 use stomp_frame::{Command, Frame, HeartBeat, Version, header};
@@ -14,8 +19,12 @@ impl Protocol {
     pub(super) fn connect(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
         // "If the client and server do not share any common protocol versions, then the server MUST respond with an
         // ERROR frame".
-        let Some(version) = Version::negotiate(frame.headers.get(header::ACCEPT_VERSION)) else {
-            let text = "Supported protocol versions are 1.0 1.1 1.2";
+        let accepted = frame.headers.get(header::ACCEPT_VERSION);
+        let Some(version) = Version::negotiate(accepted) else {
+            let text = format!(
+                "Supported protocol versions are 1.0 1.1 1.2, and the header accept-version is {}.",
+                Quoted(accepted.unwrap_or_default())
+            );
             return Err(ErrorReply::new("version-not-supported", text).with_versions("1.0,1.1,1.2"));
         };
         let heart_beat = frame

@@ -85,14 +85,16 @@ async fn the_configured_heart_beats_are_negotiated_with_the_client() {
         send: 5_000,
         receive: 7_000,
     });
-    for (app, offer) in [
+    for (app, own) in [
         (App::new(), "1000,1000"),
         (App::new().session_config(config), "5000,7000"),
     ] {
         let address = serve(app).await;
         for (wish, expected) in [
-            (Some("10000,10000"), offer),
-            (Some("0,0"), offer),
+            (Some("1,1"), own),
+            (Some("10000,10000"), "10000,10000"),
+            (Some("10000, 10000"), "10000,10000"),
+            (Some("0,0"), "0,0"),
             (None, "0,0"),
         ] {
             let mut frame = frames::connect(Version::V1_2);

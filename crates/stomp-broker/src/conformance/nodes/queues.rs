@@ -20,6 +20,7 @@ pub(in crate::conformance) const REDELIVERY: &[Test<Pair>] = tests! {
         |it| it.queues => order;
     "a refused message goes to a consumer of the other node if there is no other",
         |it| it.queues => refused;
+    "a redelivered message has the same id at both nodes", |it| it.queues => same_id;
 };
 
 pub(in crate::conformance) const TEMPORARY_QUEUES: &[Test<Pair>] = tests! {
@@ -82,6 +83,22 @@ async fn competing(pair: Pair) -> Outcome {
     let mut numbers = [one?, two?, three?].concat();
     numbers.sort_unstable();
     ensure_equal("the numbers", numbers, (0..50).collect())
+}
+
+async fn same_id(pair: Pair) -> Outcome {
+    for (here, there) in pair.orders() {
+        let queue = here.queue("q");
+        here.publish(&queue, "1").await?;
+        let mut consumer = there.subscribe(&queue).await?;
+        let delivery = consumer.next().await?;
+        let id = delivery.message().id();
+        delivery.settle(Settlement::Abandoned);
+        drop(consumer);
+        let delivery = here.subscribe(&queue).await?.next().await?;
+        ensure_equal("the id", delivery.message().id(), id)?;
+        delivery.settle(Settlement::Acked);
+    }
+    Ok(())
 }
 
 async fn held(pair: Pair) -> Outcome {

@@ -14,6 +14,7 @@ pub(in crate::conformance) const TOPICS: &[Test<Pair>] = tests! {
     "a message reaches the subscribers of both nodes once and in order", |_| true => both;
     "a subscription is in force on all nodes when its future completes", |_| true => in_force;
     "the messages of each publisher arrive in order at both nodes", |_| true => order;
+    "the subscribers of both nodes get a message with the same id", |_| true => same_id;
 };
 
 pub(in crate::conformance) const PATTERNS: &[Test<Pair>] = tests! {
@@ -33,6 +34,20 @@ pub(in crate::conformance) const RETAINED: &[Test<Pair>] = tests! {
     "a retained message that has expired is delivered at no node",
         |it| it.retained && it.expiry => expiry;
 };
+
+async fn same_id(pair: Pair) -> Outcome {
+    for (here, there) in pair.orders() {
+        let topic = here.topic("a.b");
+        let (mut near, mut far) = (
+            here.subscribe(&topic).await?,
+            there.subscribe(&topic).await?,
+        );
+        here.publish(&topic, "1").await?;
+        let id = near.next().await?.message().id();
+        ensure_equal("the id", far.next().await?.message().id(), id)?;
+    }
+    Ok(())
+}
 
 async fn both(pair: Pair) -> Outcome {
     for (here, there) in pair.orders() {

@@ -316,7 +316,7 @@ mod tests {
         let [mut old, mut new] =
             [(); 2].map(|()| SubscriptionUnacked::new(AckMode::Client, 10_000).unwrap());
         for _ in 0..10_000 {
-            let mut record = |session: &mut SessionUnacked, unacked| {
+            let record = |session: &mut SessionUnacked, unacked| {
                 session.record(KEY, unacked, MessageId::random(), SettleCallback::default())
             };
             let id = record(&mut earlier, &mut old).unwrap();
