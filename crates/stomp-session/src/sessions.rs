@@ -73,7 +73,7 @@ impl Sessions {
             .collect()
     }
 
-    /// A snapshot of all connected sessions, in the order in which they were created.
+    /// A snapshot of all connected sessions, in no particular order.
     #[must_use]
     pub fn all(&self) -> Vec<Session> {
         self.lock().sessions.values().cloned().collect()

@@ -155,7 +155,7 @@ fn app(shared: &Shared) -> App {
         .connect(login)
         .subscribe("/broker/overview", overview)
         .with_state(shared.clone())
-        .session_config(session(shared))
+        .session_config(session(&shared.options, shared.sessions.clone()))
         .server_config(server(&shared.options))
         .shutdown(shared.shutdown.clone())
 }
@@ -166,7 +166,7 @@ fn server(options: &Options) -> webstomp::server::Config {
         .hosts(options.host.clone())
 }
 
-fn session(shared: &Shared) -> webstomp::session::Config {
+fn session(options: &Options, sessions: Sessions) -> webstomp::session::Config {
     let heart_beat = HeartBeat {
         send: 500,
         receive: 500,
@@ -176,18 +176,18 @@ fn session(shared: &Shared) -> webstomp::session::Config {
         max_subscriptions,
         max_prefetch,
         ..
-    } = shared.options;
+    } = *options;
     webstomp::session::Config::default()
         .limits(Limits::default().max_frame_bytes(max_frame))
         .max_subscriptions(max_subscriptions)
         .max_unacked_messages(max_prefetch)
         // Enough for all subscriptions if they ask for no prefetch-count, and for some that do.
         .max_total_unacked_messages(max_subscriptions.saturating_mul(256).max(max_prefetch))
-        .max_total_mailbox_bytes(mailbox(&shared.options).max_bytes)
+        .max_total_mailbox_bytes(mailbox(options).max_bytes)
         .heart_beat(heart_beat)
         // Other brokers close the connection after an ERROR, and their clients expect it.
         .app_errors(AppErrors::Close)
-        .sessions(shared.sessions.clone())
+        .sessions(sessions)
 }
 
 /// Returns the limits of a subscriber's mailbox, which has room for a few of the largest messages.
@@ -238,10 +238,7 @@ mod tests {
         assert_eq!(options.login, "ann");
         assert_eq!(options.passcode, "secret");
         assert_eq!(options.max_frame, 65_536);
-        assert_eq!(
-            (options.max_prefetch, options.max_subscriptions),
-            (5, 1_000)
-        );
+        assert_eq!(options.max_prefetch, 5);
         assert_eq!(parse("").unwrap().passcode, "guest");
     }
 
@@ -255,6 +252,15 @@ mod tests {
         let error = |line| server(&parse(line).unwrap()).validate().unwrap_err();
         assert_eq!(error("--origin a.example").setting(), "origins");
         assert_eq!(error("--host http://a.example").setting(), "hosts");
+    }
+
+    #[test]
+    fn a_session_may_have_a_thousand_subscriptions_and_a_large_prefetch() {
+        let config = session(&parse("").unwrap(), Sessions::default());
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!(config.max_subscriptions, 1_000);
+        assert_eq!(config.max_unacked_messages, 2_000);
+        assert!(config.max_total_unacked_messages >= 1_000 * 256);
     }
 
     #[test]
