@@ -5,11 +5,11 @@
 //! are served is not specified, so messages are checked as they arrive.
 
 use crate::{
-    subscriptions::{SentDelivery, Subscription},
+    subscriptions::{DeliveryState, SentDelivery, Subscription},
     transactions::{Commit, Step},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     mem::take,
 };
 use stomp_frame::{Command, Frame, Version};
@@ -33,7 +33,8 @@ pub(crate) struct Reference {
     pub(crate) is_over: bool,
     disconnect_called: bool,
     reason: &'static str,
-    pub(crate) message_ids: BTreeSet<String>,
+    /// The names of settled deliveries, each with the state of the last one that was settled.
+    pub(crate) settled: BTreeMap<String, DeliveryState>,
     /// Frames that the client must receive by the end of this step.
     pub(crate) frames: Vec<String>,
     /// Requests that the application must receive by the end of this step.
@@ -63,7 +64,7 @@ impl Reference {
             is_over: false,
             disconnect_called: false,
             reason: "",
-            message_ids: BTreeSet::new(),
+            settled: BTreeMap::new(),
             frames: Vec::new(),
             requests: Vec::new(),
             log: Vec::new(),

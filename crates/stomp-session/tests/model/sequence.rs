@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, mem::take};
 use stomp_frame::{Command, Version};
-use stomp_session::{AppErrors, Config};
+use stomp_session::{AppErrors, Config, MessageId};
 use stomp_testing::Rng;
 
 /// A session, its reference, and the steps so far.
@@ -20,6 +20,8 @@ pub(crate) struct Sequence {
     serial: usize,
     /// The number of settlements of each delivery.
     settled: BTreeMap<String, usize>,
+    /// The ids of all messages that the application has delivered.
+    delivered: Vec<MessageId>,
     pub(crate) steps: Vec<String>,
     pub(crate) events: Vec<&'static str>,
 }
@@ -42,6 +44,7 @@ impl Sequence {
             model,
             serial: 0,
             settled,
+            delivered: Vec::new(),
             steps,
             events: vec![version.as_str()],
         }
@@ -135,11 +138,19 @@ impl Sequence {
         let body = format!("q{serial}-{}", self.serial());
         let is_redelivered = self.random.one_in(4);
         self.steps.push(format!("the application delivers {body}"));
-        self.server().deliver(serial, &body, is_redelivered);
+        // Some deliveries are of a message that this session has received before.
+        let earlier = self.random.pick(&self.delivered);
+        let id = match earlier.filter(|_| self.random.one_in(4)) {
+            Some(id) => id,
+            None => MessageId::from(self.delivered.len() as u128),
+        };
+        self.delivered.push(id);
+        self.server().deliver(serial, &body, is_redelivered, id);
         self.settled.insert(body.clone(), 0);
         self.model.deliver(
             serial,
             Item {
+                id: id.to_string(),
                 body,
                 is_redelivered,
             },

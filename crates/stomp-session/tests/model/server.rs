@@ -14,7 +14,7 @@ use std::{
 };
 use stomp_frame::{Command, Frame, Version};
 use stomp_session::{
-    BoxError, ClientError, Config, Delivery, Message, Peer, Request, Response, Session,
+    BoxError, ClientError, Config, Delivery, Message, MessageId, Peer, Request, Response, Session,
 };
 use stomp_socket::{CloseCode, Socket};
 use stomp_testing::{Client, Received, frames::connect};
@@ -208,16 +208,24 @@ impl Server {
         let _ = sender.send(answer);
     }
 
-    pub(crate) fn deliver(&mut self, serial: usize, body: &str, is_redelivered: bool) {
+    pub(crate) fn deliver(
+        &mut self,
+        serial: usize,
+        body: &str,
+        is_redelivered: bool,
+        id: MessageId,
+    ) {
         let (log, text, held) = (
             Arc::clone(&self.log),
             body.to_owned(),
             Arc::clone(&self.held),
         );
-        let delivery = Delivery::new(Message::new(body.to_owned())).on_settled(move |settlement| {
-            log.lock().unwrap().push(format!("{text} {settlement:?}"));
-            drop(held);
-        });
+        let delivery = Delivery::new(Message::new(body.to_owned()).with_id(id)).on_settled(
+            move |settlement| {
+                log.lock().unwrap().push(format!("{text} {settlement:?}"));
+                drop(held);
+            },
+        );
         let delivery = if is_redelivered {
             delivery.with_redelivered()
         } else {

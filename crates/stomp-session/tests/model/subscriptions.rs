@@ -23,6 +23,7 @@ pub(crate) struct Subscription {
 }
 
 pub(crate) struct Item {
+    pub(crate) id: String,
     pub(crate) body: String,
     pub(crate) is_redelivered: bool,
 }
@@ -36,7 +37,8 @@ enum Mode {
 
 pub(crate) struct SentDelivery {
     pub(crate) serial: usize,
-    /// The header of the message that an ACK names: `ack`, or `message-id` before 1.2.
+    /// The header of the message that an ACK names: `ack`, or `message-id` before 1.2. Several deliveries may have the
+    /// same `message-id`.
     pub(crate) name: String,
     pub(crate) body: String,
     pub(crate) state: DeliveryState,
@@ -118,11 +120,8 @@ impl Reference {
         {
             return Err(format!("expected {}", item.body));
         }
-        if !self
-            .message_ids
-            .insert(header("message-id").unwrap_or_default().to_owned())
-        {
-            return Err("its message-id is not unique".into());
+        if header("message-id") != Some(&item.id) {
+            return Err("it has another message-id".into());
         }
         if mode == Mode::Auto {
             self.log.push(format!("{} Acked", item.body));
@@ -138,7 +137,10 @@ impl Reference {
         }
         let name = header(if is_1_2 { "ack" } else { "message-id" }).unwrap_or_default();
         if self.deliveries.iter().any(|sent| sent.name == name) {
-            return Err("its ack is not unique".into());
+            if is_1_2 {
+                return Err("its ack is not unique".into());
+            }
+            self.events.push("a message is delivered again");
         }
         self.deliveries.push(SentDelivery {
             serial,
@@ -277,6 +279,7 @@ impl Reference {
                     "a delivery is abandoned"
                 });
                 sent.state = DeliveryState::Settled;
+                self.settled.insert(sent.name.clone(), sent.state);
                 self.log.push(format!("{} Abandoned", sent.body));
             }
         }
@@ -340,7 +343,6 @@ impl Reference {
                 "message-id"
             })
             .unwrap();
-        let number = self.deliveries.iter().position(|sent| sent.name == named);
         let mut serial = None;
         if self.version == Version::V1_1 {
             let id = frame.headers.get("subscription").map(str::to_owned);
@@ -354,20 +356,29 @@ impl Reference {
                 None => return Err("unknown-subscription"),
             }
         }
-        let number = number.ok_or("unknown-delivery")?;
-        let sent = &self.deliveries[number];
-        match sent.state {
-            DeliveryState::Pending | DeliveryState::Staged
-                if serial.is_some_and(|serial| serial != sent.serial) =>
-            {
-                Err("unknown-delivery")
-            }
-            DeliveryState::Pending => Ok(Some(number)),
-            DeliveryState::Staged | DeliveryState::Named => Err("already-settled"),
-            DeliveryState::Settled => {
+        // Of several deliveries of a message, the one in the oldest subscription is meant, and there the oldest.
+        let mut found: Vec<_> = (0..self.deliveries.len())
+            .filter(|number| self.deliveries[*number].name == named)
+            .filter(|number| serial.is_none_or(|serial| serial == self.deliveries[*number].serial))
+            .collect();
+        found.sort_by_key(|number| self.deliveries[*number].serial);
+        let first = |state| {
+            let is_first = |number: &&usize| self.deliveries[**number].state == state;
+            found.iter().find(is_first).copied()
+        };
+        if let Some(number) = first(DeliveryState::Pending) {
+            return Ok(Some(number));
+        }
+        if first(DeliveryState::Staged).is_some() {
+            return Err("already-settled");
+        }
+        match self.settled.get(named) {
+            Some(DeliveryState::Settled) => {
                 self.events.push("an ACK names a settled delivery");
                 Ok(None)
             }
+            Some(_) => Err("already-settled"),
+            None => Err("unknown-delivery"),
         }
     }
 
@@ -381,6 +392,7 @@ impl Reference {
                 } else {
                     DeliveryState::Settled
                 };
+                self.settled.insert(sent.name.clone(), sent.state);
                 self.log.push(format!("{} {settlement}", sent.body));
             }
         }
