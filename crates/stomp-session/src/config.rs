@@ -250,8 +250,8 @@ impl Config {
     /// | output that is not sent yet | `max_outbound_bytes` + `message` |
     /// | messages of handles | 2 × (`mailbox.max_bytes` + `message`) |
     /// | messages in other mailboxes | 2 × (`max_total_mailbox_bytes` + `max_subscriptions` × `message`) |
-    /// | records of unacknowledged messages | 128 × `max_total_unacked_messages` |
-    /// | ids of acknowledged messages | 128 × `max_unacked_messages` |
+    /// | records of unacknowledged messages | 160 × `max_total_unacked_messages` |
+    /// | ids of acknowledged messages | 160 × `max_unacked_messages` |
     /// | subscriptions, and the names of ended ones | `max_subscriptions` × (6 × `max_destination_bytes` + 512) |
     ///
     /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may have
@@ -280,7 +280,7 @@ impl Config {
             twice(self.max_subscriptions.saturating_mul(message)),
             self.max_total_unacked_messages
                 .saturating_add(self.max_unacked_messages)
-                .saturating_mul(128),
+                .saturating_mul(160),
             self.max_subscriptions
                 .saturating_mul(per_subscription.saturating_add(512)),
         ]
@@ -397,7 +397,7 @@ mod tests {
             + message
             + 2 * ((256 << 10) + message)
             + 2 * ((1 << 20) + 256 * message)
-            + 128 * ((1 << 16) + 256)
+            + 160 * ((1 << 16) + 256)
             + 256 * (6 * 255 + 512);
         assert_eq!(config.worst_case(message), expected);
         assert_eq!(

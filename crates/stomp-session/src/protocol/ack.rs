@@ -184,7 +184,8 @@ impl Protocol {
             return Found::Unknown(if value.parse::<MessageId>().is_ok() {
                 "this is a message-id. Use the value of the header ack of the MESSAGE."
             } else {
-                "no MESSAGE of this session has this value in its header ack. Values of earlier sessions are not valid."
+                "no MESSAGE of this session has this value in its header ack. Values of earlier sessions \
+                 are not valid."
             });
         };
         match self.is_staged(key, tag) {
@@ -214,8 +215,10 @@ impl Protocol {
                 None => {}
             }
         }
+        if is_staged {
+            return Found::Named;
+        }
         match ids.settled(message) {
-            _ if is_staged => Found::Named,
             Some(true) => Found::Named,
             Some(false) => Found::Settled,
             None if ids.unacked(message, None).next().is_some() => {

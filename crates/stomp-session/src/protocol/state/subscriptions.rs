@@ -8,7 +8,10 @@ use crate::{
 };
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::{borrow::Cow, collections::VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+};
 use stomp_frame::{Frame, Version, header};
 
 /// The active subscriptions of a session, and the names of those that ended most recently.
@@ -19,6 +22,8 @@ pub(crate) struct Subscriptions {
     next_key: u64,
     /// Active subscriptions in the order of their keys.
     active: Vec<Subscription>,
+    /// Keys of the active subscriptions that have an id. Before 1.2, each `ACK` looks up an id.
+    keys: BTreeMap<ByteString, SubscriptionKey>,
     /// The subscriptions that ended most recently, the oldest first.
     ended: VecDeque<EndedSubscription>,
 }
@@ -70,6 +75,7 @@ impl Subscriptions {
             max,
             next_key: SubscriptionKey::MIN.0,
             active: Vec::new(),
+            keys: BTreeMap::new(),
             ended: VecDeque::new(),
         }
     }
@@ -141,14 +147,19 @@ impl Subscriptions {
     }
 
     pub(crate) fn find(&self, name: &SubscriptionName<'_>) -> Lookup {
-        let active = self.active.iter().find(|subscription| match name {
-            SubscriptionName::Id(id) => subscription.id.as_deref() == Some(*id),
-            SubscriptionName::Destination(destination) => {
-                subscription.id.is_none() && subscription.destination.as_str() == *destination
-            }
-        });
-        if let Some(subscription) = active {
-            return Lookup::Active(subscription.key);
+        let is_named = |subscription: &&Subscription, destination: &str| {
+            subscription.id.is_none() && subscription.destination.as_str() == destination
+        };
+        let active = match name {
+            SubscriptionName::Id(id) => self.keys.get(*id).copied(),
+            SubscriptionName::Destination(destination) => self
+                .active
+                .iter()
+                .find(|subscription| is_named(subscription, destination))
+                .map(|subscription| subscription.key),
+        };
+        if let Some(key) = active {
+            return Lookup::Active(key);
         }
         match self.ended.iter().find(|ended| *ended.name == *name.text()) {
             Some(ended) if ended.by_server => Lookup::EndedByServer,
@@ -167,6 +178,9 @@ impl Subscriptions {
     ) -> SubscriptionKey {
         let key = SubscriptionKey(self.next_key);
         self.next_key += 1;
+        if let Some(id) = &id {
+            self.keys.insert(id.clone(), key);
+        }
         self.active.push(Subscription {
             key,
             prefix: message_head::encode_prefix(version, id.as_deref(), destination.as_str()),
@@ -180,6 +194,9 @@ impl Subscriptions {
     /// Removes a subscription and remembers its name.
     pub(crate) fn remove(&mut self, key: SubscriptionKey, by_server: bool) -> Option<Subscription> {
         let subscription = self.active.remove(self.position(key)?);
+        if let Some(id) = &subscription.id {
+            self.keys.remove(&**id);
+        }
         self.remember_ended(subscription.name(), by_server);
         Some(subscription)
     }

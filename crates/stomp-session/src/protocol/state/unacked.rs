@@ -257,6 +257,14 @@ mod tests {
         (session, unacked, tags)
     }
 
+    /// A table has room for at most twice its records. Before 1.2, a record has an id in a set that is half full.
+    #[test]
+    fn a_record_is_within_the_bytes_that_the_worst_case_of_a_session_counts() {
+        let id = size_of::<(MessageId, SubscriptionKey, DeliveryTag)>();
+        let record = size_of::<UnackedDelivery>();
+        assert!(2 * record + id * 3 / 2 <= 160, "{record} and {id} bytes");
+    }
+
     #[test]
     fn auto_mode_has_no_unacknowledged_deliveries() {
         assert!(SubscriptionUnacked::new(AckMode::Auto, 3).is_none());
