@@ -4,11 +4,13 @@ use std::{fmt, str};
 
 /// A random number of 128 bits.
 ///
-/// The numbers come from the generator of each thread in `rand`: ChaCha12, with a key from the operating system that
-/// is renewed after 64 KiB. From any number of them, nobody can compute an earlier or a later one, or count how many
-/// lie between: they do not tell how much others send, or how many clients connect. Two of 10^12 are equal with a
-/// probability of 10^-15. A number costs some nanoseconds, without a lock, an allocation or, 4,095 times of 4,096, a
-/// system call.
+/// The numbers come from the cryptographic generator that `rand` keeps for each thread: ChaCha12, whose key comes from
+/// the operating system and is renewed after 64 KiB. Numbers that a peer knows tell nothing about other ones: not their
+/// values, and not how many were drawn between. So ids do not tell how much others send, or how many clients connect.
+/// The probability that two of 10^12 numbers are equal is about 10^-15. A fork of the process would draw the same
+/// numbers, but asynchronous runtimes do not survive a fork either.
+///
+/// A number costs some nanoseconds, without a lock or an allocation, and with a system call once in 4,096 times.
 // Two halves, because `u128` would align each struct that contains it to 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct UniqueId {
