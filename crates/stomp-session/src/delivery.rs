@@ -107,8 +107,8 @@ impl Delivery {
         self
     }
 
-    /// Replaces the message by the result of a function. The outcome, the gap and the mark of a redelivery stay: what
-    /// happens to the new message settles the delivery.
+    /// Replaces the message by the result of a function. The id, the outcome, the gap and the mark of a redelivery stay:
+    /// what happens to the new message settles the delivery, and a client recognizes it when it is delivered again.
     ///
     /// ```
     /// use stomp_session::{Delivery, Gap, Message};
@@ -119,10 +119,14 @@ impl Delivery {
     /// assert_eq!(delivery.gap(), Some(Gap::Dropped(2)));
     /// ```
     pub fn map_message(self, change: impl FnOnce(Message) -> Message) -> Delivery {
-        Delivery {
-            message: change(self.message),
-            ..self
-        }
+        let id = self.message.id();
+        let message = change(self.message);
+        let message = if message.id() == id {
+            message
+        } else {
+            message.with_id(id)
+        };
+        Delivery { message, ..self }
     }
 
     /// Calls the callback with this outcome. Consumers other than sessions use this method.

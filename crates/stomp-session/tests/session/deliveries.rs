@@ -8,8 +8,8 @@ use std::{
 };
 use stomp_frame::Version;
 use stomp_session::{
-    BoxError, CloseCode, Config, Delivery, Gap, Mailbox, MailboxConfig, Message, Request, Response,
-    Session, Settlement,
+    BoxError, CloseCode, Config, Delivery, Gap, Mailbox, MailboxConfig, Message, MessageId,
+    Request, Response, Session, Settlement,
 };
 use stomp_testing::{Client, soon};
 use tokio::task::JoinHandle;
@@ -34,12 +34,16 @@ fn a_delivery_can_be_settled_without_a_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delivery_whose_message_was_changed_keeps_its_gap_and_its_outcome() {
+async fn a_delivery_whose_message_was_changed_keeps_its_id_gap_and_outcome() {
+    const ID: u128 = 7;
     let settled = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&settled);
     let deliver = move |_: &str| {
         let log = Arc::clone(&log);
-        let delivery = Delivery::new(Message::new("7").with_header("unit", "kg"))
+        let stored = Message::new("7")
+            .with_header("unit", "kg")
+            .with_id(ID.into());
+        let delivery = Delivery::new(stored)
             .with_redelivered()
             .with_gap(Gap::Dropped(3))
             .on_settled(move |settlement| log.lock().unwrap().push(settlement))
@@ -52,7 +56,9 @@ async fn a_delivery_whose_message_was_changed_keeps_its_gap_and_its_outcome() {
     client.send(subscribe_with_ack("0", "/a", "client")).await;
     let message = client.expect(Command::Message).await;
     assert_eq!(message.body, "seven");
+    let id = MessageId::from(ID).to_string();
     for (name, value) in [
+        ("message-id", &*id),
         ("unit", "kg"),
         ("redelivered", "true"),
         ("dropped-messages", "3"),
