@@ -27,6 +27,20 @@ pub enum Decoded {
     HeartBeat,
 }
 
+/// A frame of which a [`Decoder`] has received the beginning, but not the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IncompleteFrame {
+    /// Number of bytes received.
+    pub bytes: usize,
+    /// The command, if its line is complete.
+    pub command: Option<Command>,
+    /// The length of the whole frame in bytes, if its head is complete and has a `content-length`.
+    pub length: Option<usize>,
+    /// The value of the header `receipt`, if it is complete and can be read.
+    pub receipt: Option<Box<str>>,
+}
+
 /// Decodes the frames in a stream of bytes, which may arrive in pieces of any size.
 ///
 /// [`feed`](Decoder::feed) it the bytes that have arrived, then call [`decode`](Decoder::decode) until it returns
@@ -164,6 +178,31 @@ impl Decoder {
         self.input.as_slice().len()
     }
 
+    /// The frame whose end was not fed yet. `None` if there is none, or if decoding has stopped or failed.
+    ///
+    /// To be called after [`decode`](Decoder::decode) has returned `None`: it knows only the bytes that were decoded.
+    #[must_use]
+    pub fn incomplete_frame(&self) -> Option<IncompleteFrame> {
+        let bytes = self.input.as_slice();
+        let (command, length) = match &self.state {
+            State::Head(scanner) => (scanner.command(), None),
+            State::Body(scanner) => (Some(scanner.command), scanner.frame_len()),
+            State::Stopped | State::Failed(_) => return None,
+        };
+        (!bytes.is_empty()).then(|| IncompleteFrame {
+            bytes: bytes.len(),
+            command,
+            length,
+            receipt: find_receipt(bytes, self.headers.entries(), self.head_version()),
+        })
+    }
+
+    /// The version that decides how values in the head of the current frame are escaped or trimmed. `None` if they are
+    /// neither: the head of a CONNECT may be incomplete, so the version that it asks for is unknown.
+    fn head_version(&self) -> Option<Version> {
+        (!self.state.is_unescaped()).then_some(self.version)
+    }
+
     /// Appends bytes that have arrived.
     #[inline]
     pub fn feed(&mut self, bytes: impl Into<Bytes>) {
@@ -262,9 +301,7 @@ impl Decoder {
         if !matches!(self.state, State::Failed(_)) {
             if error.receipt().is_none() {
                 let (head, entries) = (self.input.as_slice(), self.headers.entries());
-                // The head of a CONNECT may be incomplete, so the version that it asks for is unknown.
-                let version = (!self.state.is_unescaped()).then_some(self.version);
-                let receipt = find_receipt(head, entries, version);
+                let receipt = find_receipt(head, entries, self.head_version());
                 error = error.with_receipt(receipt);
             }
             self.state = State::Failed(error.clone());
@@ -418,7 +455,7 @@ fn unescape_header(
     Ok(Entry::new(start, colon, plain.len()))
 }
 
-/// Returns the value of the `receipt` header of a malformed frame, for the `receipt-id` of an `ERROR` frame. Returns
+/// Returns the value of the `receipt` header of a malformed or incomplete frame, for the `receipt-id` of an `ERROR` frame. Returns
 /// `None` if there is no such header, or if its value is malformed too. `version` is `None` if the value is neither
 /// escaped nor trimmed.
 fn find_receipt(head: &[u8], entries: &[Entry], version: Option<Version>) -> Option<Box<str>> {

@@ -66,7 +66,7 @@ mod invalid_config;
 mod invalid_value;
 
 pub use command::Command;
-pub use decoder::{Decoded, Decoder};
+pub use decoder::{Decoded, Decoder, IncompleteFrame};
 pub use encoder::Encoder;
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, InvalidFrame};
 pub use frame::Frame;

@@ -495,3 +495,54 @@ fn the_reported_limit_does_not_depend_on_the_pieces_of_the_stream() {
         }
     }
 }
+
+#[test]
+fn an_incomplete_frame_is_described_by_what_has_arrived() {
+    let describe = |bytes: &'static str| {
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.resume(Version::V1_2, Limits::default());
+        decoder.feed(bytes);
+        while decoder.decode().unwrap().is_some() {}
+        decoder.incomplete_frame().map(|frame| {
+            let receipt = frame.receipt.as_deref().map(str::to_owned);
+            (frame.bytes, frame.command, frame.length, receipt)
+        })
+    };
+    let receipt = || Some("a:b".to_owned());
+    for (bytes, expected) in [
+        ("", None),
+        ("\n", None),
+        ("SEND\n\n\0", None),
+        ("SE", Some((2, None, None, None))),
+        ("\nSEND\n", Some((5, Some(Command::Send), None, None))),
+        (
+            "SEND\nreceipt:a\\cb\n",
+            Some((18, Some(Command::Send), None, receipt())),
+        ),
+        (
+            "SEND\n\n\0SEND\nreceipt:a\\cb\n\nbody",
+            Some((23, Some(Command::Send), None, receipt())),
+        ),
+        (
+            "SEND\ncontent-length:9\n\nbody",
+            Some((27, Some(Command::Send), Some(33), None)),
+        ),
+        (
+            "STOMP\nreceipt:a\\cb\n\n",
+            Some((20, Some(Command::Stomp), None, Some("a\\cb".to_owned()))),
+        ),
+    ] {
+        assert_eq!(describe(bytes), expected, "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_stopped_decoder_has_no_incomplete_frame() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.feed("CONNECT\n\n\0SEND\n");
+    assert!(decoder.decode().unwrap().is_some());
+    assert_eq!(decoder.incomplete_frame(), None);
+    decoder.resume(Version::V1_2, Limits::default());
+    assert_eq!(decoder.decode().unwrap(), None);
+    assert_eq!(decoder.incomplete_frame().unwrap().bytes, 5);
+}

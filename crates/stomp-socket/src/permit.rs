@@ -2,7 +2,8 @@
 
 use std::task::{Context, Poll};
 
-/// A server's permit for one connection, held by its [`Socket`](crate::Socket).
+/// A server's permit for one connection, held by its [`Socket`](crate::Socket), or by the session that has
+/// [taken](crate::Socket::take_permit) it because a handler outlives the socket.
 ///
 /// The permit counts the connection against the server's limits, and reports the server's shutdown to the connection.
 /// Dropping the permit removes the connection from the count. So a server can count logins, although it does not

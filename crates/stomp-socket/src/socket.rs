@@ -17,7 +17,9 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use stomp_frame::{Decoded, Decoder, EncodeError, Encoder, Frame, Limits, Version};
+use stomp_frame::{
+    Decoded, Decoder, EncodeError, Encoder, Frame, IncompleteFrame, Limits, Version,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// An item received from a peer.
@@ -220,6 +222,20 @@ impl Socket {
     #[must_use]
     pub fn is_mid_frame(&self) -> bool {
         self.decoder.buffered_bytes() > 0 || self.transport.is_mid_message()
+    }
+
+    /// The frame of which the beginning was received, but not the end. `None` if there is none, and also if all its bytes
+    /// belong to a WebSocket message that is incomplete itself.
+    #[must_use]
+    pub fn incomplete_frame(&self) -> Option<IncompleteFrame> {
+        self.decoder.incomplete_frame()
+    }
+
+    /// Takes the server's permit, if there is one and it was not taken before. It then counts the connection for as long
+    /// as the caller keeps it, also after the socket is dropped. The socket reports no [shutdown](Socket::poll_shutdown)
+    /// any more.
+    pub fn take_permit(&mut self) -> Option<Box<dyn Permit>> {
+        self.permit.take()
     }
 
     /// Returns true if this is a WebSocket, whose peer answers [`Outbound::Ping`].
