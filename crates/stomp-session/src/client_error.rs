@@ -176,6 +176,17 @@ impl ClientError {
         &self.0.text
     }
 
+    /// Bytes of the code, the text, the headers and the body.
+    pub(crate) fn bytes(&self) -> usize {
+        let headers = self.headers().map(|(name, value)| name.len() + value.len());
+        let extra = self.0.extra.as_ref();
+        let body = extra.and_then(|extra| extra.body.as_ref());
+        self.0.code.len()
+            + self.0.text.len()
+            + headers.sum::<usize>()
+            + body.map_or(0, |(content_type, body)| content_type.len() + body.len())
+    }
+
     /// The headers that [`with_header`](ClientError::with_header) has added.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.extra.iter().flat_map(|extra| extra.headers.iter())

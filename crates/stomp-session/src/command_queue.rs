@@ -1,8 +1,10 @@
 //! Commands from the handles of a session to its connection.
 
 use crate::{
+    catch_drop::CatchDrop,
     destination::Destination,
-    error::ClientError,
+    error::{ClientError, NotSubscribed, ObserveError, TooManyErrors},
+    guarded::Leftovers,
     id::{StreamId, SubscriptionKey},
     mailbox::{
         config::{MailboxConfig, SlowConsumer},
@@ -11,10 +13,16 @@ use crate::{
     message::Message,
     response::{Connected, MessageStream},
 };
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, mem, time::Instant};
 use stomp_socket::CloseCode;
 
-/// A command of a handle, which the connection carries out.
+/// Maximum errors of handles that wait to be sent.
+pub(crate) const MAX_ERRORS: usize = 64;
+
+/// Maximum bytes of errors of handles that wait to be sent. The error that exceeds the bound is still accepted.
+pub(crate) const MAX_ERROR_BYTES: usize = 64 << 10;
+
+/// A command of a handle, which the connection carries out in order.
 pub(crate) enum SessionCommand {
     Connected(Connected),
     Message(QueuedMessage),
@@ -22,20 +30,50 @@ pub(crate) enum SessionCommand {
     Observe {
         subscription: SubscriptionKey,
         id: StreamId,
-        stream: MessageStream,
+        stream: CatchDrop<MessageStream>,
     },
     Unhook(StreamId),
-    ExpiresAt(Instant),
-    Close(CloseCode),
 }
 
 /// Queue of commands in the order of the calls, and the subscriptions that commands can name.
 #[derive(Default)]
 pub(crate) struct CommandQueue {
     commands: BoundedQueue<SessionCommand>,
-    /// Subscriptions of the session that have not ended, with their destinations.
-    subscriptions: Vec<(SubscriptionKey, Destination)>,
+    /// Subscriptions of the session that have not ended.
+    subscriptions: Vec<KnownSubscription>,
+    /// Number of errors that are not sent yet, including those that the connection has taken.
+    errors: usize,
+    /// Bytes of these errors.
+    error_bytes: usize,
+    /// True if `commands` contains [`SessionCommand::Connected`].
+    has_connected: bool,
+    controls: Controls,
     is_closed: bool,
+}
+
+/// Commands of which only the last or the first counts. They wait for nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Controls {
+    pub(crate) expires_at: Option<Instant>,
+    /// The code with which a handle has closed the session. It is the last command.
+    pub(crate) close: Option<CloseCode>,
+}
+
+/// Commands that [`CommandQueue::take`] returns.
+#[derive(Default)]
+pub(crate) struct TakenCommands {
+    pub(crate) controls: Controls,
+    /// Errors that overtake messages.
+    pub(crate) errors: VecDeque<ClientError>,
+    /// True if commands are left in the queue.
+    pub(crate) has_more: bool,
+}
+
+struct KnownSubscription {
+    key: SubscriptionKey,
+    destination: Destination,
+    /// The streams that [`Session::observe`](crate::Session::observe) attached, or is to attach.
+    streams: Vec<StreamId>,
 }
 
 impl CommandQueue {
@@ -51,58 +89,184 @@ impl CommandQueue {
         self.is_closed
     }
 
-    /// Closes the queue and returns its content, so that the caller can drop it outside the lock.
-    pub(crate) fn close(&mut self) -> CommandQueue {
-        std::mem::replace(self, CommandQueue::new(true))
+    /// Closes the queue and drops its content.
+    pub(crate) fn close(&mut self, leftovers: &mut Leftovers) {
+        leftovers.drop_later(mem::replace(self, CommandQueue::new(true)));
     }
 
-    /// Adds a command that is not a message. Such commands are not bounded.
-    pub(crate) fn push(&mut self, command: SessionCommand) {
-        self.commands.push_unbounded(command);
+    /// Closes the session with this code, unless a handle has done so before. The queue accepts no further commands; the
+    /// connection still takes the earlier ones. Returns false if the queue was closed already, because the end of the
+    /// session has begun: then the connection closes without waiting for the handler that may still run.
+    pub(crate) fn push_close(&mut self, code: CloseCode) -> bool {
+        self.controls.close.get_or_insert(code);
+        !mem::replace(&mut self.is_closed, true)
     }
 
-    /// Adds a message for a subscription, within the bounds of `mailbox`.
+    pub(crate) fn set_expires_at(&mut self, at: Instant) {
+        if !self.is_closed {
+            self.controls.expires_at = Some(at);
+        }
+    }
+
+    /// Adds the answer to `CONNECT`, unless one is queued already.
+    pub(crate) fn push_connected(&mut self, connected: Connected, leftovers: &mut Leftovers) {
+        let command = SessionCommand::Connected(connected);
+        if self.is_closed || mem::replace(&mut self.has_connected, true) {
+            leftovers.drop_later(command);
+        } else {
+            self.commands.push_other(command, leftovers);
+        }
+    }
+
+    /// Adds an error, within [`MAX_ERRORS`] and [`MAX_ERROR_BYTES`].
+    pub(crate) fn push_error(
+        &mut self,
+        error: ClientError,
+        leftovers: &mut Leftovers,
+    ) -> Result<(), TooManyErrors> {
+        if self.is_closed {
+            return Ok(());
+        }
+        if self.errors >= MAX_ERRORS || self.error_bytes >= MAX_ERROR_BYTES {
+            return Err(TooManyErrors);
+        }
+        self.errors += 1;
+        self.error_bytes += error.bytes();
+        self.commands
+            .push_other(SessionCommand::Error(error), leftovers);
+        Ok(())
+    }
+
+    /// Notes that an error with this number of bytes was sent.
+    pub(crate) fn error_sent(&mut self, bytes: usize) {
+        // A queue that was closed meanwhile counts from 0.
+        self.errors = self.errors.saturating_sub(1);
+        self.error_bytes = self.error_bytes.saturating_sub(bytes);
+    }
+
+    /// Adds a message for each subscription to the destination with this canonical text, within the bounds of
+    /// `mailbox`.
     pub(crate) fn push_message(
         &mut self,
-        subscription: SubscriptionKey,
-        message: Message,
+        canonical: &str,
+        message: &Message,
         mailbox: &MailboxConfig,
-    ) {
-        self.commands
-            .push(QueuedMessage::new(Some(subscription), message), mailbox);
+        leftovers: &mut Leftovers,
+    ) -> Result<(), NotSubscribed> {
+        if self.is_closed {
+            return Err(NotSubscribed);
+        }
+        let mut is_subscribed = false;
+        for subscription in &self.subscriptions {
+            if subscription.destination.canonical() == canonical {
+                is_subscribed = true;
+                let queued = QueuedMessage::new(Some(subscription.key), message.clone());
+                self.commands.push(queued, mailbox, leftovers);
+            }
+        }
+        if is_subscribed {
+            Ok(())
+        } else {
+            Err(NotSubscribed)
+        }
     }
 
-    /// Takes all commands.
+    /// Adds a stream for the oldest subscription to the destination with this canonical text, if it has fewer than
+    /// `max` streams. Takes the stream only if it succeeds.
+    pub(crate) fn push_observe(
+        &mut self,
+        canonical: &str,
+        stream: &mut Option<CatchDrop<MessageStream>>,
+        max: usize,
+        leftovers: &mut Leftovers,
+    ) -> Result<StreamId, ObserveError> {
+        let mut subscriptions = self.subscriptions.iter_mut();
+        let subscription = subscriptions
+            .find(|known| known.destination.canonical() == canonical)
+            .filter(|_| !self.is_closed)
+            .ok_or(NotSubscribed)?;
+        if subscription.streams.len() >= max {
+            return Err(ObserveError::TooManyStreams { max });
+        }
+        let id = StreamId::next();
+        if let Some(stream) = stream.take() {
+            subscription.streams.push(id);
+            let command = SessionCommand::Observe {
+                subscription: subscription.key,
+                id,
+                stream,
+            };
+            self.commands.push_other(command, leftovers);
+        }
+        Ok(id)
+    }
+
+    /// Detaches a stream. If it is still in the queue, it only leaves the queue.
+    pub(crate) fn push_unhook(&mut self, id: StreamId, leftovers: &mut Leftovers) {
+        if !self.forget_stream(id) {
+            return;
+        }
+        let is_stream = |command: &SessionCommand| matches!(command, SessionCommand::Observe { id: queued, .. } if *queued == id);
+        match self.commands.remove_other(is_stream) {
+            Some(observe) => leftovers.drop_later(observe),
+            None => self
+                .commands
+                .push_other(SessionCommand::Unhook(id), leftovers),
+        }
+    }
+
+    /// Notes that a stream has ended or is detached. Returns false if this is known.
+    pub(crate) fn forget_stream(&mut self, id: StreamId) -> bool {
+        self.subscriptions.iter_mut().any(|subscription| {
+            let position = subscription.streams.iter().position(|known| *known == id);
+            position
+                .map(|at| subscription.streams.swap_remove(at))
+                .is_some()
+        })
+    }
+
+    /// Takes the commands, if `commands` is empty. Otherwise the connection waits for room, and only controls and errors
+    /// are taken, which overtake messages.
     ///
     /// # Errors
     ///
     /// Returns [`SlowConsumer`] if the messages exceeded the bounds under
     /// [`Overflow::Disconnect`](crate::Overflow::Disconnect).
-    pub(crate) fn take(&mut self) -> Result<VecDeque<SessionCommand>, SlowConsumer> {
-        let mut commands = VecDeque::new();
-        self.commands.take(&mut commands).map(|()| commands)
-    }
-
-    pub(crate) fn add_subscription(
+    pub(crate) fn take(
         &mut self,
-        subscription: SubscriptionKey,
-        destination: Destination,
-    ) {
-        self.subscriptions.push((subscription, destination));
+        commands: &mut VecDeque<SessionCommand>,
+    ) -> Result<TakenCommands, SlowConsumer> {
+        if self.commands.has_overflowed() {
+            return Err(SlowConsumer);
+        }
+        let mut taken = TakenCommands {
+            controls: mem::take(&mut self.controls),
+            ..TakenCommands::default()
+        };
+        if commands.is_empty() {
+            self.has_connected = false;
+            self.commands.take(commands)?;
+        } else if self.errors > 0 {
+            let is_error = |command: &SessionCommand| matches!(command, SessionCommand::Error(_));
+            while let Some(SessionCommand::Error(error)) = self.commands.remove_other(is_error) {
+                taken.errors.push_back(error);
+            }
+        }
+        taken.has_more = !self.commands.is_empty();
+        Ok(taken)
     }
 
-    pub(crate) fn remove_subscription(&mut self, subscription: SubscriptionKey) {
-        self.subscriptions.retain(|(key, _)| *key != subscription);
-        self.commands.forget_gap(subscription);
+    pub(crate) fn add_subscription(&mut self, key: SubscriptionKey, destination: Destination) {
+        self.subscriptions.push(KnownSubscription {
+            key,
+            destination,
+            streams: Vec::new(),
+        });
     }
 
-    /// The subscriptions to the destination with this canonical text, the oldest first.
-    pub(crate) fn subscriptions_to(&self, canonical: &str) -> Vec<SubscriptionKey> {
-        self.subscriptions
-            .iter()
-            .filter(|(_, subscribed)| subscribed.canonical() == canonical)
-            .map(|(key, _)| *key)
-            .collect()
+    pub(crate) fn remove_subscription(&mut self, key: SubscriptionKey) {
+        self.subscriptions.retain(|known| known.key != key);
+        self.commands.forget_gap(key);
     }
 }
 
@@ -122,6 +286,14 @@ impl QueueItem for SessionCommand {
     }
 
     fn message_mut(&mut self) -> Option<&mut QueuedMessage> {
+        if let SessionCommand::Message(message) = self {
+            Some(message)
+        } else {
+            None
+        }
+    }
+
+    fn into_message(self) -> Option<QueuedMessage> {
         if let SessionCommand::Message(message) = self {
             Some(message)
         } else {

@@ -1,6 +1,7 @@
 //! Settings of sessions.
 
 use crate::{
+    command_queue::MAX_ERROR_BYTES,
     destination::DestinationSyntax,
     error::{ClientError, ErrorMapper},
     mailbox::config::MailboxConfig,
@@ -35,6 +36,9 @@ pub struct Config {
     /// Maximum active subscriptions, and maximum ended ones whose ids the session remembers. A further `SUBSCRIBE` gets
     /// the error `too-many-subscriptions`. 0 allows none. Default: 256.
     pub max_subscriptions: usize,
+    /// Maximum streams that [`Session::observe`](crate::Session::observe) attaches to one subscription; the stream with
+    /// which the service answered `SUBSCRIBE` does not count. 0 allows none. Default: 16.
+    pub max_streams: usize,
     /// Maximum frames that are read ahead while a request is being handled. At this number, reading pauses. Default:
     /// 32.
     pub max_inbox_frames: usize,
@@ -74,14 +78,25 @@ pub struct Config {
     pub max_total_mailbox_bytes: usize,
     /// Maximum time until `CONNECT` has arrived completely. After it, the peer gets `connect-timeout`. Default: 10 s.
     pub connect_timeout: Duration,
-    /// Maximum time from the first byte of a frame to its last. After it, the peer gets `frame-timeout`. Default: 30 s.
+    /// Maximum time from the first byte of a frame to its last, in addition to the time that
+    /// [`min_frame_bytes_per_second`](Config::min_frame_bytes_per_second) grants. After it, the peer gets
+    /// `frame-timeout`. Default: 30 s.
     pub frame_timeout: Duration,
+    /// Rate at which a large frame must arrive, at least 1: each second's worth of bytes that has arrived adds a second
+    /// to [`frame_timeout`](Config::frame_timeout). So a peer that is slow but steady can send a large frame. No more
+    /// bytes count than the longest frame may have. Default: 1,024.
+    pub min_frame_bytes_per_second: u32,
     /// Maximum time until the service is ready for a request, and again from the call until it answers. The peer gets
     /// `overloaded` in the first case and `timeout` in the second. All futures of a transaction together have the same
     /// time, see [`Staging::on_commit`](crate::Staging::on_commit). Default: 60 s.
     pub handler_timeout: Duration,
-    /// Maximum time for which a closing session waits for the peer to read the last frame and to close. Meanwhile it drops
-    /// what the peer sends, up to `stomp_socket::Config::max_linger_bytes`. Default: 2 s.
+    /// Maximum time from the beginning of a close until the connection is dropped. Nothing that the peer does extends
+    /// it. It also starts when the peer closes its WebSocket, or ends its direction of a byte stream without
+    /// `DISCONNECT`. A request that is being handled keeps its own time. Default: 10 s.
+    pub close_timeout: Duration,
+    /// Maximum time for which a closing session that has sent everything waits for the peer to read the last frame and
+    /// to close, within [`close_timeout`](Config::close_timeout). Meanwhile it drops what the peer sends, up to
+    /// `stomp_socket::Config::max_linger_bytes`. Default: 2 s.
     pub linger_timeout: Duration,
     /// Heart-beats that the session offers, in milliseconds: the smallest interval at which it sends them, and at which
     /// it expects them. If the peer asks for a larger interval, that one applies; 0 offers none. Default: 1,000 in both
@@ -109,6 +124,7 @@ impl Default for Config {
             limits: Limits::default(),
             max_destination_bytes: 255,
             max_subscriptions: 256,
+            max_streams: 16,
             max_inbox_frames: 32,
             max_inbox_bytes: 256 << 10,
             max_unacked_messages: 256,
@@ -123,7 +139,9 @@ impl Default for Config {
             max_total_mailbox_bytes: 1 << 20,
             connect_timeout: Duration::from_secs(10),
             frame_timeout: Duration::from_secs(30),
+            min_frame_bytes_per_second: 1_024,
             handler_timeout: Duration::from_secs(60),
+            close_timeout: Duration::from_secs(10),
             linger_timeout: Duration::from_secs(2),
             heart_beat: HeartBeat {
                 send: 1_000,
@@ -158,6 +176,7 @@ impl Config {
         limits: Limits,
         max_destination_bytes: usize,
         max_subscriptions: usize,
+        max_streams: usize,
         max_inbox_frames: usize,
         max_inbox_bytes: usize,
         max_unacked_messages: usize,
@@ -172,7 +191,9 @@ impl Config {
         max_total_mailbox_bytes: usize,
         connect_timeout: Duration,
         frame_timeout: Duration,
+        min_frame_bytes_per_second: u32,
         handler_timeout: Duration,
+        close_timeout: Duration,
         linger_timeout: Duration,
         heart_beat: HeartBeat,
         ping_interval: Duration,
@@ -215,6 +236,10 @@ impl Config {
             ("mailbox.max_messages", self.mailbox.max_messages),
             ("mailbox.max_bytes", self.mailbox.max_bytes),
             ("max_total_mailbox_bytes", self.max_total_mailbox_bytes),
+            (
+                "min_frame_bytes_per_second",
+                self.min_frame_bytes_per_second as usize,
+            ),
         ] {
             InvalidConfig::reject_zero(setting, value)?;
         }
@@ -229,6 +254,7 @@ impl Config {
             ("frame_timeout", self.frame_timeout),
             ("handler_timeout", self.handler_timeout),
             // Without any time, the peer could not read the last frame.
+            ("close_timeout", self.close_timeout),
             ("linger_timeout", self.linger_timeout),
             ("ping_interval", self.ping_interval),
             ("ping_timeout", self.ping_timeout),
@@ -249,6 +275,8 @@ impl Config {
     /// | frames in transactions | `max_transaction_bytes` + `limits.max_frame_bytes` |
     /// | output that is not sent yet | `max_outbound_bytes` + `message` |
     /// | messages of handles | 2 × (`mailbox.max_bytes` + `message`) |
+    /// | errors of handles | 64 KiB + `message` |
+    /// | records of streams of handles | `max_subscriptions` × `max_streams` × 512 |
     /// | messages in other mailboxes | 2 × (`max_total_mailbox_bytes` + `max_subscriptions` × `message`) |
     /// | records of unacknowledged messages | 160 × `max_total_unacked_messages` |
     /// | ids of acknowledged messages | 160 × `max_unacked_messages` |
@@ -276,6 +304,9 @@ impl Config {
             self.max_transaction_bytes.saturating_add(frame),
             self.max_outbound_bytes.saturating_add(message),
             twice(self.mailbox.max_bytes.saturating_add(message)),
+            MAX_ERROR_BYTES.saturating_add(message),
+            self.max_subscriptions
+                .saturating_mul(self.max_streams.saturating_mul(512)),
             twice(self.max_total_mailbox_bytes),
             twice(self.max_subscriptions.saturating_mul(message)),
             self.max_total_unacked_messages
@@ -350,11 +381,12 @@ mod tests {
     #[test]
     fn a_duration_of_zero_is_reported_with_the_name_of_its_field() {
         type Field = fn(&mut Config) -> &mut Duration;
-        let fields: [(&str, Field); 7] = [
+        let fields: [(&str, Field); 8] = [
             ("write_timeout", |c| &mut c.write_timeout),
             ("connect_timeout", |c| &mut c.connect_timeout),
             ("frame_timeout", |c| &mut c.frame_timeout),
             ("handler_timeout", |c| &mut c.handler_timeout),
+            ("close_timeout", |c| &mut c.close_timeout),
             ("linger_timeout", |c| &mut c.linger_timeout),
             ("ping_interval", |c| &mut c.ping_interval),
             ("ping_timeout", |c| &mut c.ping_timeout),
@@ -367,9 +399,16 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_of_zero_is_reported_with_the_name_of_its_field() {
+        let error = invalid(|config| config.min_frame_bytes_per_second = 0);
+        assert_eq!(error.setting(), "min_frame_bytes_per_second");
+    }
+
+    #[test]
     fn features_can_be_turned_off_with_bounds_of_zero() {
         let config = Config::default()
             .max_subscriptions(0)
+            .max_streams(0)
             .max_transactions(0)
             .max_transaction_frames(0)
             .max_transaction_bytes(0)
@@ -396,6 +435,9 @@ mod tests {
             + (512 << 10)
             + message
             + 2 * ((256 << 10) + message)
+            + (64 << 10)
+            + message
+            + 256 * 16 * 512
             + 2 * ((1 << 20) + 256 * message)
             + 160 * ((1 << 16) + 256)
             + 256 * (6 * 255 + 512);

@@ -38,7 +38,7 @@ impl fmt::Debug for ErrorMapper {
     }
 }
 
-/// Error: the client has no subscription to this destination, or its connection has ended.
+/// Error: the client has no subscription to this destination, or its session is closing or has ended.
 ///
 /// A client sees it as the [`ClientError`] `not-subscribed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,79 @@ impl From<NotSubscribed> for ClientError {
     /// Creates an error with the code `not-subscribed`.
     fn from(_: NotSubscribed) -> ClientError {
         NOT_SUBSCRIBED.clone()
+    }
+}
+
+/// Error of [`Session::observe`](crate::Session::observe).
+///
+/// A client sees it as the [`ClientError`] `not-subscribed` or `too-many-streams`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// The client has no subscription to this destination, or its connection is closing.
+    NotSubscribed(NotSubscribed),
+    /// The subscription has as many streams as [`Config::max_streams`](crate::Config::max_streams) allows.
+    #[non_exhaustive]
+    TooManyStreams {
+        /// The maximum.
+        max: usize,
+    },
+}
+
+/// The form of [`ObserveError::TooManyStreams`] for clients.
+static TOO_MANY_STREAMS: ClientError = ClientError::constant(
+    "too-many-streams",
+    "The subscription has as many streams as the server allows.",
+);
+
+impl fmt::Display for ObserveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ObserveError::NotSubscribed(error) => error.fmt(f),
+            ObserveError::TooManyStreams { max } => {
+                write!(f, "a subscription has at most {max} streams (max_streams)")
+            }
+        }
+    }
+}
+
+impl Error for ObserveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(match self {
+            ObserveError::NotSubscribed(_) => &NOT_SUBSCRIBED,
+            ObserveError::TooManyStreams { .. } => &TOO_MANY_STREAMS,
+        })
+    }
+}
+
+impl From<NotSubscribed> for ObserveError {
+    fn from(error: NotSubscribed) -> ObserveError {
+        ObserveError::NotSubscribed(error)
+    }
+}
+
+/// Error of [`Session::error`](crate::Session::error): as many errors as allowed wait already until the client reads.
+///
+/// A client sees it as the [`ClientError`] `too-many-errors`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooManyErrors;
+
+/// The form of [`TooManyErrors`] for clients.
+static TOO_MANY_ERRORS: ClientError = ClientError::constant(
+    "too-many-errors",
+    "Too many errors wait to be sent to this client.",
+);
+
+impl fmt::Display for TooManyErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("at most 64 errors with 64 KiB wait to be sent to a client")
+    }
+}
+
+impl Error for TooManyErrors {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&TOO_MANY_ERRORS)
     }
 }
 

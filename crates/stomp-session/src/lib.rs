@@ -108,6 +108,7 @@ mod delivery;
 mod destination;
 mod disconnect_reason;
 mod error;
+mod guarded;
 mod id;
 mod json;
 mod mailbox;
@@ -130,7 +131,7 @@ pub use connection::{Connection, Run};
 pub use delivery::{Delivery, Gap, IntoDelivery, Settlement};
 pub use destination::{Destination, DestinationSyntax, InvalidDestination, PrefixSyntax};
 pub use disconnect_reason::DisconnectReason;
-pub use error::{BoxError, ClientError, ErrorMapper, NotSubscribed};
+pub use error::{BoxError, ClientError, ErrorMapper, NotSubscribed, ObserveError, TooManyErrors};
 pub use id::{MessageId, ParseIdError, SessionId};
 pub use json::Json;
 pub use mailbox::{

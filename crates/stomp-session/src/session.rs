@@ -1,16 +1,20 @@
 //! The handle of a session.
 
 use crate::{
-    command_queue::{CommandQueue, SessionCommand},
+    catch_drop::CatchDrop,
+    command_queue::CommandQueue,
+    config::Config,
     delivery::IntoDelivery,
     destination::DestinationSyntax,
-    error::{BoxError, ClientError, NotSubscribed},
+    error::{BoxError, ClientError, ObserveError, TooManyErrors},
+    guarded::Guarded,
     id::{SessionId, StreamId},
     mailbox::config::MailboxConfig,
     message::IntoMessage,
     params::Pattern,
     principal::Principal,
     response::{Connected, MessageStream},
+    sessions::WeakSessions,
 };
 use futures_core::Stream;
 use futures_util::{StreamExt, task::AtomicWaker};
@@ -18,7 +22,7 @@ use http::Extensions;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
@@ -27,30 +31,41 @@ use stomp_socket::{CloseCode, Peer};
 
 /// Handle of a session, cheap to clone.
 ///
-/// Its methods never wait: they pass commands to the [`Connection`](crate::Connection), which carries them out in the
-/// order of the calls. A message that has no room yet delays the commands behind it. After the end of the connection
-/// the methods have no effect.
+/// Its methods never wait: they pass commands to the [`Connection`](crate::Connection).
+///
+/// The end of the session begins when a handle closes it, when it fails, when the peer sends `DISCONNECT`, and when the
+/// peer is known to be gone. From then on, [`Sessions`](crate::Sessions) does not contain the session, and the methods
+/// have no effect, although the handler of a request may still run. Only [`close`](Session::close) still closes the
+/// connection without waiting for that handler.
+///
+/// # Order
+///
+/// The connection carries out the commands in the order of the calls. A message or an error goes into the outbound
+/// buffer if that has room, and is then sent before everything that follows. A message for which the buffer has no room
+/// waits, and so do the messages and streams behind it. Three commands never wait for messages that have no room:
+///
+/// - [`close`](Session::close) drops these messages, and so does the end of the server;
+/// - [`expires_at`](Session::expires_at) takes effect at once;
+/// - an [`error`](Session::error) is sent as soon as there is room for it, before these messages.
+///
+/// Errors are sent before a later `close`, also if the buffer has no room for them.
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
 
 impl Session {
     /// Creates a handle. The caller creates the connection for it next.
-    pub(crate) fn open(
-        peer: Arc<Peer>,
-        mailbox: MailboxConfig,
-        destinations: DestinationSyntax,
-    ) -> Session {
-        Session(Arc::new(Shared::new(peer, mailbox, destinations, false)))
+    pub(crate) fn open(peer: Arc<Peer>, config: &Config) -> Session {
+        let mut shared = Shared::new(peer, false);
+        shared.mailbox = config.mailbox;
+        shared.max_streams = config.max_streams;
+        shared.destinations = config.destinations.clone();
+        shared.sessions = config.sessions.downgrade();
+        Session(Arc::new(shared))
     }
 
     /// Creates a handle without a connection.
     pub(crate) fn detached() -> Session {
-        Session(Arc::new(Shared::new(
-            Arc::default(),
-            MailboxConfig::default(),
-            DestinationSyntax::default(),
-            true,
-        )))
+        Session(Arc::new(Shared::new(Arc::default(), true)))
     }
 
     /// The identifier of the session, which the peer receives with `CONNECTED`.
@@ -71,32 +86,39 @@ impl Session {
         self.0.principal.get()
     }
 
-    /// Returns true if the connection has ended.
+    /// Returns true if the end of the session has begun.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.commands().is_closed()
+        self.0.commands.with(|commands, _| commands.is_closed())
     }
 
     /// Stores a value in the session for later requests. Replaces and returns the previous value of the same type.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
-        self.0.values().insert(value)
+        let value = Arc::new(value);
+        let previous = self.0.values.with(|values, _| values.insert(value))?;
+        Some(Arc::unwrap_or_clone(previous))
     }
 
     /// Returns a copy of the stored value of this type.
     #[must_use]
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
-        self.0.values().get().cloned()
+        // Only the pointer is cloned under the lock: the value is foreign code.
+        let value: Arc<T> = self.0.values.with(|values, _| values.get().cloned())?;
+        Some(T::clone(&value))
     }
 
     /// Sends `CONNECTED` with these headers and so accepts the peer, unless its `CONNECT` is answered already.
     ///
     /// The request still needs an answer. The answer can still set the principal, but has no other effect.
     pub fn connected<'a>(&self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) {
-        let headers = headers.into_iter().collect();
-        self.0.push(SessionCommand::Connected(Connected {
+        let connected = Connected {
             principal: None,
-            headers,
-        }));
+            headers: headers.into_iter().collect(),
+        };
+        self.0
+            .commands
+            .with(|commands, leftovers| commands.push_connected(connected, leftovers));
+        self.0.wake();
     }
 
     /// Sends a message to all subscriptions of the peer to `destination`, whatever its spelling. Each `MESSAGE` has the
@@ -108,28 +130,31 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Returns [`NotSubscribed`] if there is no such subscription or the connection has ended, and the error of
-    /// [`IntoMessage::into_message`] if that fails.
+    /// Returns [`NotSubscribed`](crate::NotSubscribed) if there is no such subscription or the end of the session has
+    /// begun, and the error of [`IntoMessage::into_message`] if that fails.
     pub fn message(&self, destination: &str, message: impl IntoMessage) -> Result<(), BoxError> {
         let message = message.into_message()?;
         let canonical = self.0.destinations.canonical(destination);
-        let mut commands = self.0.commands();
-        let subscriptions = commands.subscriptions_to(&canonical);
-        if subscriptions.is_empty() {
-            return Err(NotSubscribed.into());
-        }
-        for subscription in subscriptions {
-            commands.push_message(subscription, message.clone(), &self.0.mailbox);
-        }
-        drop(commands);
+        self.0.commands.with(|commands, leftovers| {
+            commands.push_message(&canonical, &message, &self.0.mailbox, leftovers)
+        })?;
         self.0.wake();
         Ok(())
     }
 
     /// Sends an `ERROR`. [`Config::app_errors`](crate::Config::app_errors) decides if the session continues. Before the
     /// peer is connected, an error always ends the session.
-    pub fn error(&self, error: ClientError) {
-        self.0.push(SessionCommand::Error(error));
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TooManyErrors`] if 64 errors, or errors with 64 KiB of codes and texts, already wait for a peer that
+    /// reads too slowly.
+    pub fn error(&self, error: ClientError) -> Result<(), TooManyErrors> {
+        self.0
+            .commands
+            .with(|commands, leftovers| commands.push_error(error, leftovers))?;
+        self.0.wake();
+        Ok(())
     }
 
     /// Sends the items of a stream to the oldest subscription of the peer to `destination`, until the stream or the
@@ -137,26 +162,18 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Returns [`NotSubscribed`] if there is no such subscription or the connection has ended.
-    pub fn observe<S>(&self, destination: &str, stream: S) -> Result<Observed, NotSubscribed>
+    /// Returns an error if there is no such subscription or the end of the session has begun, and if the subscription
+    /// has [`Config::max_streams`](crate::Config::max_streams) of these streams already.
+    pub fn observe<S>(&self, destination: &str, stream: S) -> Result<Observed, ObserveError>
     where
         S: Stream<Item: IntoDelivery> + Send + 'static,
     {
-        let id = StreamId::next();
         let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
+        let mut stream = Some(CatchDrop::new(stream));
         let canonical = self.0.destinations.canonical(destination);
-        let mut commands = self.0.commands();
-        let subscription = commands
-            .subscriptions_to(&canonical)
-            .first()
-            .copied()
-            .ok_or(NotSubscribed)?;
-        commands.push(SessionCommand::Observe {
-            subscription,
-            id,
-            stream,
-        });
-        drop(commands);
+        let id = self.0.commands.with(|commands, leftovers| {
+            commands.push_observe(&canonical, &mut stream, self.0.max_streams, leftovers)
+        })?;
         self.0.wake();
         Ok(Observed {
             session: self.clone(),
@@ -170,12 +187,24 @@ impl Session {
     /// The session does not know about tokens. To let a client renew its token, receive the new one in a `send` route,
     /// verify it, and call this method again.
     pub fn expires_at(&self, at: Instant) {
-        self.0.push(SessionCommand::ExpiresAt(at));
+        self.0
+            .commands
+            .with(|commands, _| commands.set_expires_at(at));
+        self.0.wake();
     }
 
-    /// Closes the connection with this close code, after everything that was sent before.
+    /// Closes the connection with this close code, after everything that has room in the outbound buffer, see
+    /// [Order](Session#order). The session leaves [`Sessions`](crate::Sessions) at once. After
+    /// [`Config::close_timeout`](crate::Config::close_timeout), the connection is dropped if the peer has not read everything and closed.
     pub fn close(&self, code: CloseCode) {
-        self.0.push(SessionCommand::Close(code));
+        if self
+            .0
+            .commands
+            .with(|commands, _| commands.push_close(code))
+        {
+            self.0.sessions.remove(self);
+        }
+        self.0.wake();
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -203,7 +232,11 @@ pub struct Observed {
 impl Observed {
     /// Detaches the stream and drops it. The subscription continues without it.
     pub fn unhook(self) {
-        self.session.0.push(SessionCommand::Unhook(self.id));
+        let shared = &self.session.0;
+        shared
+            .commands
+            .with(|commands, leftovers| commands.push_unhook(self.id, leftovers));
+        shared.wake();
     }
 }
 
@@ -212,12 +245,16 @@ pub(crate) struct Shared {
     id: SessionId,
     peer: Arc<Peer>,
     principal: OnceLock<Principal>,
-    values: Mutex<Extensions>,
+    /// Values of the application, each in an `Arc`.
+    values: Guarded<Extensions>,
     /// Pattern of the route of the current request, for the log.
-    route: Mutex<Option<Arc<Pattern>>>,
+    route: Guarded<Option<Arc<Pattern>>>,
     mailbox: MailboxConfig,
+    max_streams: usize,
     destinations: DestinationSyntax,
-    commands: Mutex<CommandQueue>,
+    /// The registry to which the session belongs while it is connected.
+    sessions: WeakSessions,
+    commands: Guarded<CommandQueue>,
     /// True if commands were pushed since the connection last took them. So the connection need not lock `commands` to
     /// see if there are any.
     has_commands: AtomicBool,
@@ -228,29 +265,26 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(
-        peer: Arc<Peer>,
-        mailbox: MailboxConfig,
-        destinations: DestinationSyntax,
-        is_closed: bool,
-    ) -> Shared {
+    fn new(peer: Arc<Peer>, is_closed: bool) -> Shared {
         Shared {
             id: SessionId::random(),
             peer,
             principal: OnceLock::new(),
-            values: Mutex::default(),
-            route: Mutex::default(),
-            mailbox,
-            destinations,
-            commands: Mutex::new(CommandQueue::new(is_closed)),
+            values: Guarded::default(),
+            route: Guarded::default(),
+            mailbox: MailboxConfig::default(),
+            max_streams: 0,
+            destinations: DestinationSyntax::default(),
+            sessions: WeakSessions::default(),
+            commands: Guarded::new(CommandQueue::new(is_closed)),
             has_commands: AtomicBool::new(false),
             are_requests_dropped: AtomicBool::new(false),
             waker: Arc::default(),
         }
     }
 
-    pub(crate) fn commands(&self) -> MutexGuard<'_, CommandQueue> {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn commands(&self) -> &Guarded<CommandQueue> {
+        &self.commands
     }
 
     /// Sets the principal, unless the session has one already.
@@ -261,22 +295,22 @@ impl Shared {
     /// Drops the values stored for later requests. A value may hold a handle of this session, and the session holds the
     /// value, so neither would ever be freed.
     pub(crate) fn clear_values(&self) {
-        let values = std::mem::take(&mut *self.values());
-        drop(values);
+        self.values
+            .with(|values, leftovers| leftovers.drop_later(std::mem::take(values)));
     }
 
     /// Sets the pattern of the route of the current request. Sessions often send to one route several times in a row.
     pub(crate) fn set_route(&self, route: Option<&Arc<Pattern>>) {
-        let mut current = self.route.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().map(Arc::as_ptr) != route.map(Arc::as_ptr) {
-            *current = route.cloned();
-        }
+        self.route.with(|current, _| {
+            if current.as_ref().map(Arc::as_ptr) != route.map(Arc::as_ptr) {
+                *current = route.cloned();
+            }
+        });
     }
 
     /// The pattern of the route of the current request, if a router has found one.
     pub(crate) fn route(&self) -> Option<Arc<Pattern>> {
-        let route = self.route.lock();
-        route.unwrap_or_else(PoisonError::into_inner).clone()
+        self.route.with(|route, _| route.clone())
     }
 
     /// The syntax of destinations.
@@ -306,19 +340,6 @@ impl Shared {
 
     pub(crate) fn waker(&self) -> &Arc<AtomicWaker> {
         &self.waker
-    }
-
-    fn values(&self) -> MutexGuard<'_, Extensions> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, command: SessionCommand) {
-        let mut commands = self.commands();
-        if !commands.is_closed() {
-            commands.push(command);
-            drop(commands);
-            self.wake();
-        }
     }
 
     fn wake(&self) {

@@ -2,6 +2,7 @@
 
 use crate::{
     error::{BoxError, NotSubscribed},
+    guarded::Guarded,
     id::SessionId,
     message::IntoMessage,
     principal::Principal,
@@ -10,11 +11,12 @@ use crate::{
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Weak},
 };
 use stomp_socket::CloseCode;
 
-/// Registry of connected sessions. It contains a session from `CONNECTED` until the connection ends.
+/// Registry of connected sessions. It contains a session from `CONNECTED` until the end of the session begins: when a
+/// handle closes it, when it fails, when the peer sends `DISCONNECT`, or when the peer is known to be gone.
 ///
 /// Clones share the registry. Each [`Config`](crate::Config) contains one. No method waits.
 ///
@@ -31,10 +33,14 @@ use stomp_socket::CloseCode;
 /// assert!(sessions.is_empty());
 /// ```
 #[derive(Clone, Default)]
-pub struct Sessions(Arc<Mutex<Registry>>);
+pub struct Sessions(Arc<Guarded<Registry>>);
+
+/// Reference to a [`Sessions`] that does not keep it alive: the registry holds sessions, which hold this.
+#[derive(Default)]
+pub(crate) struct WeakSessions(Weak<Guarded<Registry>>);
 
 #[derive(Default)]
-struct Registry {
+pub(crate) struct Registry {
     // B-trees and not hash maps, because they free memory when sessions end.
     sessions: BTreeMap<SessionId, Session>,
     principals: BTreeMap<Principal, Vec<SessionId>>,
@@ -44,7 +50,7 @@ impl Sessions {
     /// Number of connected sessions.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock().sessions.len()
+        self.0.with(|registry, _| registry.sessions.len())
     }
 
     /// Returns true if no session is connected.
@@ -56,27 +62,27 @@ impl Sessions {
     /// The session with this id, if it is connected.
     #[must_use]
     pub fn get(&self, id: SessionId) -> Option<Session> {
-        self.lock().sessions.get(&id).cloned()
+        self.0
+            .with(|registry, _| registry.sessions.get(&id).cloned())
     }
 
     /// The connected sessions of a principal, in the order in which they connected.
     #[must_use]
     pub fn for_principal(&self, principal: &Principal) -> Vec<Session> {
-        let registry = self.lock();
-        let ids = registry
-            .principals
-            .get(principal)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        ids.iter()
-            .filter_map(|id| registry.sessions.get(id).cloned())
-            .collect()
+        self.0.with(|registry, _| {
+            let ids = registry.principals.get(principal);
+            let ids = ids.map(Vec::as_slice).unwrap_or_default();
+            ids.iter()
+                .filter_map(|id| registry.sessions.get(id).cloned())
+                .collect()
+        })
     }
 
     /// A snapshot of all connected sessions, in no particular order.
     #[must_use]
     pub fn all(&self) -> Vec<Session> {
-        self.lock().sessions.values().cloned().collect()
+        self.0
+            .with(|registry, _| registry.sessions.values().cloned().collect())
     }
 
     /// Sends a message to all subscriptions to `destination` in all sessions of a principal.
@@ -111,37 +117,53 @@ impl Sessions {
         sessions.len()
     }
 
-    /// Adds a session. If it is registered already, adds the principal that it has received since.
+    /// Adds a session, unless its end has begun. If it is registered already, adds the principal that it has received
+    /// since.
     pub(crate) fn insert(&self, session: &Session) {
-        let mut registry = self.lock();
-        if let Some(principal) = session.principal() {
-            let ids = registry.principals.entry(principal.clone()).or_default();
-            if !ids.contains(&session.id()) {
-                ids.push(session.id());
+        self.0.with(|registry, leftovers| {
+            // `Session::close` removes the session after it has closed it, so none stays in the registry.
+            if session.is_closed() {
+                return;
             }
-        }
-        registry.sessions.insert(session.id(), session.clone());
+            if let Some(principal) = session.principal() {
+                let ids = registry.principals.entry(principal.clone()).or_default();
+                if !ids.contains(&session.id()) {
+                    ids.push(session.id());
+                }
+            }
+            leftovers.drop_later(registry.sessions.insert(session.id(), session.clone()));
+        });
     }
 
     pub(crate) fn remove(&self, session: &Session) {
-        let mut registry = self.lock();
-        let removed = registry.sessions.remove(&session.id());
-        if let (Some(_), Some(principal)) = (&removed, session.principal()) {
-            let is_last = registry.principals.get_mut(principal).is_some_and(|ids| {
-                ids.retain(|id| *id != session.id());
-                ids.is_empty()
-            });
-            if is_last {
-                registry.principals.remove(principal);
+        self.0.with(|registry, leftovers| {
+            let removed = registry.sessions.remove(&session.id());
+            if let (Some(_), Some(principal)) = (&removed, session.principal()) {
+                let is_last = registry.principals.get_mut(principal).is_some_and(|ids| {
+                    ids.retain(|id| *id != session.id());
+                    ids.is_empty()
+                });
+                if is_last {
+                    // The key may be the last clone of the principal of another session, with a value of the
+                    // application.
+                    leftovers.drop_later(registry.principals.remove_entry(principal));
+                }
             }
-        }
-        drop(registry);
-        // A session may hold values of the application. Their destructors must run outside the lock.
-        drop(removed);
+            leftovers.drop_later(removed);
+        });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Registry> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn downgrade(&self) -> WeakSessions {
+        WeakSessions(Arc::downgrade(&self.0))
+    }
+}
+
+impl WeakSessions {
+    /// Removes a session, if the registry still exists.
+    pub(crate) fn remove(&self, session: &Session) {
+        if let Some(sessions) = self.0.upgrade() {
+            Sessions(sessions).remove(session);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     delivery::Delivery,
     error::BoxError,
+    guarded::{Guarded, Leftovers},
     mailbox::{Mailbox, Messages, config::MailboxConfig},
     message::{IntoMessage, Message},
 };
@@ -13,9 +14,10 @@ use std::{
     fmt,
     marker::PhantomData,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
 };
+use tokio::runtime::Handle;
 
 /// Topic for publish/subscribe: each message goes to all current subscribers, in the same order for each.
 ///
@@ -47,7 +49,7 @@ const CHUNK: usize = 64;
 
 struct Shared {
     config: MailboxConfig,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 #[derive(Default)]
@@ -76,7 +78,7 @@ impl<T> Topic<T> {
         Topic {
             shared: Arc::new(Shared {
                 config,
-                state: Mutex::default(),
+                state: Guarded::default(),
             }),
             payload: PhantomData,
         }
@@ -85,18 +87,18 @@ impl<T> Topic<T> {
     /// Number of subscribers.
     #[must_use]
     pub fn subscribers(&self) -> usize {
-        self.shared.lock().members.len()
+        self.shared.state.with(|state, _| state.members.len())
     }
 
     /// Adds a subscriber. The returned stream yields all messages that are published from now on.
     #[must_use]
     pub fn subscribe(&self) -> Subscriber {
         let (mailbox, messages) = Mailbox::new(self.shared.config);
-        let mut state = self.shared.lock();
-        // Queued messages were published before, so the new subscriber must not receive them.
-        state.deliver_all();
-        let key = state.members.insert(mailbox);
-        drop(state);
+        let key = self.shared.state.with(|state, leftovers| {
+            // Queued messages were published before, so the new subscriber must not receive them.
+            state.deliver_all(leftovers);
+            state.members.insert(mailbox)
+        });
         Subscriber {
             messages,
             key,
@@ -113,39 +115,14 @@ impl<T: IntoMessage> Topic<T> {
     /// Returns the error of [`IntoMessage::into_message`] if that fails.
     pub fn publish(&self, payload: T) -> Result<(), BoxError> {
         let message = payload.into_message()?;
-        let mut state = self.shared.lock();
-        state.queued_bytes += message.weight();
-        state.queued.push_back(message);
-        // A mailbox may receive the current batch and the next one together, and both must fit into an empty mailbox.
-        // Beyond that, the publisher delivers the messages itself.
-        let MailboxConfig {
-            max_messages,
-            max_bytes,
-            ..
-        } = self.shared.config;
-        if state.has_task
-            && state.queued.len() < max_messages / 2
-            && state.queued_bytes < max_bytes / 2
-        {
-            return Ok(());
-        }
-        let runtime = tokio::runtime::Handle::try_current()
-            .ok()
-            .filter(|_| state.members.len() > CHUNK);
-        match runtime {
-            Some(runtime) if !state.has_task => {
-                state.has_task = true;
-                runtime.spawn(FanOut(Arc::clone(&self.shared)).run());
-            }
-            _ => state.deliver_all(),
+        let shared = &self.shared;
+        let runtime = shared
+            .state
+            .with(|state, leftovers| state.publish(message, shared.config, leftovers));
+        if let Some(runtime) = runtime {
+            runtime.spawn(FanOut(Arc::clone(shared)).run());
         }
         Ok(())
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,7 +131,7 @@ struct FanOut(Arc<Shared>);
 
 impl FanOut {
     async fn run(self) {
-        while self.0.lock().deliver_chunk() {
+        while self.0.state.with(State::deliver_chunk) {
             tokio::task::yield_now().await;
         }
     }
@@ -163,23 +140,51 @@ impl FanOut {
 impl Drop for FanOut {
     /// Delivers the remaining messages, because the runtime may end before the topic and drop the task at any point.
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.deliver_all();
-        state.has_task = false;
+        self.0.state.with(|state, leftovers| {
+            state.deliver_all(leftovers);
+            state.has_task = false;
+        });
     }
 }
 
 impl State {
+    /// Queues a message, and delivers all messages unless a task does so. Returns the runtime on which the caller has to
+    /// start the task, if it is needed.
+    fn publish(
+        &mut self,
+        message: Message,
+        config: MailboxConfig,
+        leftovers: &mut Leftovers,
+    ) -> Option<Handle> {
+        self.queued_bytes += message.weight();
+        self.queued.push_back(message);
+        // A mailbox may receive the current batch and the next one together, and both must fit into an empty mailbox.
+        // Beyond that, the publisher delivers the messages itself.
+        let may_wait =
+            self.queued.len() < config.max_messages / 2 && self.queued_bytes < config.max_bytes / 2;
+        if self.has_task && may_wait {
+            return None;
+        }
+        let needs_task = !self.has_task && self.members.len() > CHUNK;
+        let runtime = needs_task.then(Handle::try_current).and_then(Result::ok);
+        if runtime.is_some() {
+            self.has_task = true;
+        } else {
+            self.deliver_all(leftovers);
+        }
+        runtime
+    }
+
     /// Delivers the current batch to one chunk of members. Returns true if anything is left.
-    fn deliver_chunk(&mut self) -> bool {
-        self.deliver_to(CHUNK);
+    fn deliver_chunk(&mut self, leftovers: &mut Leftovers) -> bool {
+        self.deliver_to(CHUNK, leftovers);
         !self.is_finished()
     }
 
     /// Delivers all messages to all members.
-    fn deliver_all(&mut self) {
+    fn deliver_all(&mut self, leftovers: &mut Leftovers) {
         while !self.is_finished() {
-            self.deliver_to(usize::MAX);
+            self.deliver_to(usize::MAX, leftovers);
         }
     }
 
@@ -188,7 +193,7 @@ impl State {
     }
 
     /// Delivers the current batch, or the next one, to the next `max_members` members.
-    fn deliver_to(&mut self, max_members: usize) {
+    fn deliver_to(&mut self, max_members: usize, leftovers: &mut Leftovers) {
         if self.current.is_empty() {
             self.current.extend(self.queued.drain(..));
             self.queued_bytes = 0;
@@ -201,12 +206,12 @@ impl State {
             .min(self.members.capacity());
         while self.next_member < end {
             if let Some(member) = self.members.get(self.next_member) {
-                member.push(&self.current);
+                member.push_under_lock(&self.current, leftovers);
             }
             self.next_member += 1;
         }
         if self.next_member >= self.members.capacity() {
-            self.current.clear();
+            leftovers.drop_messages(&mut self.current);
         }
     }
 }
@@ -251,7 +256,11 @@ impl Stream for Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        self.shared.lock().members.try_remove(self.key);
+        let mailbox = self
+            .shared
+            .state
+            .with(|state, _| state.members.try_remove(self.key));
+        drop(mailbox);
     }
 }
 

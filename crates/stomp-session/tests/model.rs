@@ -73,7 +73,7 @@ fn random_sequences_behave_like_the_model() {
 }
 
 /// Events that must happen often, or the sequences prove nothing.
-const REQUIRED_EVENTS: [&str; 38] = [
+const REQUIRED_EVENTS: [&str; 39] = [
     "1.0",
     "1.1",
     "1.2",
@@ -111,6 +111,7 @@ const REQUIRED_EVENTS: [&str; 38] = [
     "unknown-transaction",
     "a delivery is unsent",
     "a delivery is abandoned",
+    "a client ends before its frames are handled",
     "a client unsubscribes from an ended subscription",
 ];
 

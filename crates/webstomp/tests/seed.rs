@@ -46,7 +46,7 @@ async fn log_in(session: Session, headers: Headers) -> Result<(), ClientError> {
 /// Error("Invalid id: " + id)) })`
 async fn message(session: Session, Path(id): Path<String>, text: String) -> Result<(), BoxError> {
     if id.parse::<u32>().is_err() {
-        session.error(ClientError::new("invalid-id", format!("Invalid id: {id}")));
+        session.error(ClientError::new("invalid-id", format!("Invalid id: {id}")))?;
         return Ok(());
     }
     let User(user) = session.get().unwrap();

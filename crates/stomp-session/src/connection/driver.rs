@@ -3,13 +3,12 @@
 //! [`Run`](super::Run) polls the driver and calls the service; the driver does everything else.
 
 use super::{
-    failures::map_protected,
-    inbox::{Inbox, InboxItem},
-    pending_subscription::PendingSubscription,
-    streams::Streams,
+    failures::map_protected, inbox::Inbox, incoming::PartialFrame,
+    pending_subscription::PendingSubscription, streams::Streams,
 };
 use crate::{
-    command_queue::SessionCommand,
+    catch_drop::CatchDrop,
+    command_queue::{CommandQueue, SessionCommand},
     config::Config,
     error::{BoxError, ClientError, PartlyCommitted, RequestsDropped},
     id::SubscriptionKey,
@@ -27,21 +26,32 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
-use stomp_frame::{Command, Frame, Version, header};
-use stomp_socket::{CloseCode, End, Inbound, Socket};
+use stomp_frame::{Command, Version};
+use stomp_socket::{CloseCode, End, Permit, Socket};
 
 pub(super) struct Driver {
     pub(super) config: Arc<Config>,
     pub(super) session: Session,
     /// `None` after the socket was closed or dropped.
     pub(super) socket: Option<Socket>,
+    /// The permit of a socket that was dropped. A handler may still run, and the server must not start more handlers
+    /// than it has permits.
+    permit: Option<Box<dyn Permit>>,
     pub(super) protocol: Protocol,
-    inbox: Inbox,
+    pub(super) inbox: Inbox,
     /// The end of the peer's data, kept until the frames before it are handled.
-    peer_end: Option<End>,
+    pub(super) peer_end: Option<End>,
+    /// The error of a write. The peer is gone, but frames that it sent before may still be read.
+    pub(super) write_error: Option<End>,
     pub(super) streams: Streams,
     /// Commands that were taken from the handles and not carried out yet.
     pub(super) commands: VecDeque<SessionCommand>,
+    /// Errors of handles that wait for room. They have overtaken the messages in `commands`.
+    pub(super) errors: VecDeque<ClientError>,
+    /// The code with which a handle has closed the session.
+    pub(super) close_code: Option<CloseCode>,
+    /// True if commands are left in the queue of the handles, because earlier ones wait for room.
+    pub(super) has_more_commands: bool,
     /// Mailboxes for messages that `Session` handles send to subscriptions with acknowledgment. A message waits there
     /// until its subscription has credit.
     pub(super) mailboxes: Vec<(SubscriptionKey, Mailbox)>,
@@ -50,20 +60,20 @@ pub(super) struct Driver {
     /// Number of frames that were written to the socket since its buffer was last empty.
     pub(super) unsent_frames: usize,
     /// Number of frames received.
-    received_frames: u64,
-    /// Identifies the incomplete frame that the socket holds, if any, by the number of frames received before it.
-    partial_frame: Option<u64>,
+    pub(super) received_frames: u64,
+    /// The incomplete frame that the socket holds, if any.
+    pub(super) partial_frame: Option<PartialFrame>,
     /// True if the connection calls a service. Then dropping [`Requests`](crate::Requests) does not close it.
     pub(super) has_service: bool,
     /// Time of the current poll.
     pub(super) now: Instant,
     /// [`Socket::received_bytes`] at the last poll.
-    received_bytes: u64,
+    pub(super) received_bytes: u64,
     /// True if reading was paused at the last poll.
     is_paused: bool,
     /// True if the server shuts down: frames that were read are handled, and no more are read. An unread frame gets
     /// no answer, so its sender knows that it was not handled.
-    is_draining: bool,
+    pub(super) is_draining: bool,
     is_closing: bool,
 }
 
@@ -83,9 +93,14 @@ impl Driver {
                 now,
             ),
             socket: Some(socket),
+            permit: None,
             inbox: Inbox::default(),
             peer_end: None,
+            write_error: None,
             commands: VecDeque::new(),
+            errors: VecDeque::new(),
+            close_code: None,
+            has_more_commands: false,
             mailboxes: Vec::new(),
             pending: PendingSubscription::default(),
             unsent_frames: 0,
@@ -118,77 +133,12 @@ impl Driver {
     /// Returns true if a handle or a stream has something that can be processed now.
     pub(super) fn has_pending_work(&self) -> bool {
         let has_outgoing = !self.commands.is_empty()
+            || !self.errors.is_empty()
+            || self.has_more_commands
             || self
                 .streams
                 .has_ready(|subscription| self.protocol.has_credit(subscription));
-        (self.commands.is_empty() && self.session.shared().has_commands())
-            || (has_outgoing && self.has_send_room())
-    }
-
-    /// Passes the next frame to the protocol. Returns true if there was one.
-    ///
-    /// While a request is being handled, frames are read into the inbox as long as it has room: heart-beats are still
-    /// noticed, and a peer that sends faster than it is served is slowed down.
-    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.protocol.is_reading() {
-            return false;
-        }
-        if self.protocol.is_busy() {
-            return self.read_ahead(cx);
-        }
-        let next = self
-            .inbox
-            .pop()
-            .or_else(|| self.poll_read(cx).map(InboxItem::Frame));
-        match next {
-            Some(InboxItem::Frame(frame)) => self.protocol.handle_frame(frame, self.now),
-            Some(InboxItem::Receipt(id)) => self.protocol.send_receipt(Some(id)),
-            None => match self.peer_end.take() {
-                Some(end) => self.protocol.handle_end(&end, self.now),
-                None if self.is_draining => self.protocol.handle_close(CloseCode::Away, self.now),
-                None => return false,
-            },
-        }
-        true
-    }
-
-    /// Reads a frame into the inbox. An `ACK` or `NACK` that overtakes only `SEND`s is handled at once, so that credit
-    /// does not wait for a slow handler; its receipt waits for its turn.
-    fn read_ahead(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.is_inbox_full() {
-            return false;
-        }
-        let Some(frame) = self.poll_read(cx) else {
-            return false;
-        };
-        if self.inbox.has_only_sends() && self.protocol.acknowledge_early(&frame) {
-            if let Some(receipt) = frame.headers.share(header::RECEIPT) {
-                self.inbox.push(InboxItem::Receipt(receipt));
-            }
-        } else {
-            self.inbox.push(InboxItem::Frame(frame));
-        }
-        true
-    }
-
-    fn is_inbox_full(&self) -> bool {
-        self.inbox
-            .is_full(self.config.max_inbox_frames, self.config.max_inbox_bytes)
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Option<Frame> {
-        while self.peer_end.is_none() && !self.is_draining && self.has_send_room() {
-            match self.socket.as_mut()?.poll_read(cx) {
-                Poll::Ready(Some(Inbound::Frame(frame))) => {
-                    self.received_frames += 1;
-                    return Some(frame);
-                }
-                Poll::Ready(Some(Inbound::End(end))) => self.peer_end = Some(end),
-                Poll::Ready(Some(_)) => {}
-                Poll::Ready(None) | Poll::Pending => return None,
-            }
-        }
-        None
+        self.session.shared().has_commands() || (has_outgoing && self.has_send_room())
     }
 
     /// Takes the request with which the service is to be called.
@@ -224,6 +174,7 @@ impl Driver {
             }
             Ok(Response::Observe(stream)) if command == Some(Command::Subscribe) => {
                 // If the session has ended meanwhile, the subscription has too, and the stream is dropped.
+                let stream = CatchDrop::new(stream);
                 self.pending
                     .streams
                     .extend(subscription.map(|_| (None, stream)));
@@ -277,23 +228,41 @@ impl Driver {
             IoOutput::Write(item) => self.write(&item),
             IoOutput::Negotiated(version) => self.resume_reading(version),
             IoOutput::Subscribed(subscription, destination) => {
-                let mut commands = self.session.shared().commands();
-                commands.add_subscription(subscription, destination);
+                let commands = self.session.shared().commands();
+                commands.with(|commands, _| commands.add_subscription(subscription, destination));
             }
             IoOutput::Unsubscribed(subscription) => {
-                let mut commands = self.session.shared().commands();
-                commands.remove_subscription(subscription);
-                drop(commands);
+                let commands = self.session.shared().commands();
+                commands.with(|commands, _| commands.remove_subscription(subscription));
                 self.mailboxes.retain(|(known, _)| *known != subscription);
                 self.streams.remove_subscription(subscription);
             }
+            IoOutput::Leave => self.leave(),
             IoOutput::Close(code) => {
                 self.is_closing = true;
                 if let Some(socket) = &mut self.socket {
                     socket.set_close_code(code);
                 }
             }
-            IoOutput::Abort => self.socket = None,
+            IoOutput::Abort => self.drop_socket(),
+        }
+    }
+
+    /// Removes the session from the registry, and closes its handles. Drops the commands that were not carried out, and
+    /// what is held for a subscription that is not accepted yet.
+    fn leave(&mut self) {
+        self.config.sessions.remove(&self.session);
+        self.session.shared().commands().with(CommandQueue::close);
+        self.commands.clear();
+        self.errors.clear();
+        self.pending = PendingSubscription::default();
+        (self.close_code, self.has_more_commands) = (None, false);
+    }
+
+    /// Drops the socket, but not the server's permit.
+    fn drop_socket(&mut self) {
+        if let Some(mut socket) = self.socket.take() {
+            self.permit = socket.take_permit();
         }
     }
 
@@ -322,7 +291,7 @@ impl Driver {
         if is_paused {
             self.protocol.handle_reading_paused();
         }
-        self.check_partial_frame(is_paused);
+        self.check_partial_frame(is_paused, received_bytes);
         (self.received_bytes, self.is_paused) = (received_bytes, is_paused);
         if self.is_closing && self.socket.as_ref().is_some_and(Socket::is_flushed) {
             self.protocol.handle_flushed(self.now);
@@ -330,31 +299,26 @@ impl Driver {
         self.protocol.timeout()
     }
 
-    /// Reports to the protocol if another incomplete frame has arrived, or the last one is complete.
-    fn check_partial_frame(&mut self, is_paused: bool) {
-        let is_partial = !is_paused && self.socket.as_ref().is_some_and(Socket::is_mid_frame);
-        let partial_frame = is_partial.then_some(self.received_frames);
-        if partial_frame != self.partial_frame {
-            self.protocol.handle_partial_frame(is_partial, self.now);
-            self.partial_frame = partial_frame;
-        }
-    }
-
     /// Passes an expired deadline to the protocol.
     pub(super) fn handle_timeout(&mut self) {
         self.now = now();
-        self.protocol.handle_timeout(self.now);
+        let socket = self.socket.as_ref();
+        self.protocol
+            .handle_timeout(self.now, || socket?.incomplete_frame());
     }
 
     /// Closes the socket at the end of the session. Returns `Ready` when the connection is finished.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_closing && self.write_error.is_some() {
+            self.drop_socket();
+        }
         if let Some(socket) = self
             .socket
             .as_mut()
             .filter(|socket| self.is_closing && socket.is_flushed())
         {
             if Pin::new(socket).poll_close(cx).is_ready() {
-                self.socket = None;
+                self.drop_socket();
             }
         }
         if self.protocol.is_finished() && self.socket.is_none() {
@@ -367,13 +331,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.config.sessions.remove(&self.session);
+        self.leave();
         self.session.shared().clear_values();
-        let mut commands = self.session.shared().commands();
-        let closed = commands.close();
-        drop(commands);
-        // Commands may hold streams of the application. Their destructors must run outside the lock.
-        drop(closed);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::weight::frame_weight;
 use bytestring::ByteString;
-use std::collections::VecDeque;
-use stomp_frame::{Command, Frame};
+use std::{collections::VecDeque, mem};
+use stomp_frame::{Command, Frame, header};
 
 /// Queue of frames for the protocol. The driver stops reading while [`Inbox::is_full`] returns true.
 #[derive(Debug, Default)]
@@ -30,6 +30,26 @@ impl Inbox {
     /// Returns true if only `SEND`s and receipts are queued, which an `ACK` may overtake.
     pub(super) fn has_only_sends(&self) -> bool {
         self.others == 0
+    }
+
+    pub(super) fn contains(&self, command: Command) -> bool {
+        self.items
+            .iter()
+            .any(|item| matches!(item, InboxItem::Frame(frame) if frame.command == command))
+    }
+
+    /// Calls `acknowledge` with each frame. If it returns true, it has handled the frame, and only its receipt stays.
+    pub(super) fn acknowledge(&mut self, mut acknowledge: impl FnMut(&Frame) -> bool) {
+        for item in mem::take(self).items {
+            match item {
+                InboxItem::Frame(frame) if acknowledge(&frame) => {
+                    if let Some(receipt) = frame.headers.share(header::RECEIPT) {
+                        self.push(InboxItem::Receipt(receipt));
+                    }
+                }
+                item => self.push(item),
+            }
+        }
     }
 
     pub(super) fn push(&mut self, item: InboxItem) {

@@ -1,8 +1,10 @@
 //! The connection of a session: the future that does its work.
 
+mod commands;
 mod driver;
 mod failures;
 mod inbox;
+mod incoming;
 mod outgoing;
 mod pending_subscription;
 mod streams;
@@ -49,11 +51,7 @@ impl Session {
     /// Creates a session over `socket`: its handle, the requests of the peer, and the connection, which must be polled.
     pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
         let config = config.into();
-        let session = Session::open(
-            Arc::clone(socket.peer()),
-            config.mailbox,
-            config.destinations.clone(),
-        );
+        let session = Session::open(Arc::clone(socket.peer()), &config);
         let (sender, requests) = requests::channel(session.clone());
         let driver = Driver::new(socket, config, session.clone());
         let connection = Connection {

@@ -1,115 +1,25 @@
-//! Output to the peer: messages of the session's handles and of streams, and writes to the socket.
+//! Output to the peer: messages, and writes to the socket.
 
-use super::{driver::Driver, pending_subscription::PendingSubscription, streams::StreamEvent};
+use super::{driver::Driver, streams::StreamEvent};
 use crate::{
-    command_queue::SessionCommand,
+    catch_drop::CatchDrop,
     delivery::Delivery,
     id::{StreamId, SubscriptionKey},
     mailbox::{Mailbox, config::SlowConsumer, queue::QueuedMessage},
     protocol::message::EncodedDelivery,
     response::MessageStream,
 };
-use std::{
-    collections::VecDeque,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 use stomp_frame::Frame;
-use stomp_socket::{End, Outbound};
+use stomp_socket::{Outbound, Socket};
 
 /// Maximum polls of streams in one turn.
 const POLLS_PER_TURN: usize = 64;
 
 impl Driver {
-    /// Carries out the commands of the session's handles, in order. A message for which the socket's buffer has no room
-    /// delays all commands behind it.
-    pub(super) fn process_commands(&mut self) {
-        let shared = self.session.shared();
-        if shared.are_requests_dropped() && !self.has_service {
-            self.protocol.handle_requests_dropped(self.now);
-        }
-        if self.commands.is_empty() {
-            if !shared.has_commands() {
-                return;
-            }
-            shared.reset_has_commands();
-            let taken = shared.commands().take();
-            match taken {
-                Ok(commands) => self.commands = commands,
-                Err(SlowConsumer) => return self.protocol.handle_slow_consumer(self.now),
-            }
-        }
-        while let Some(command) = self.commands.pop_front() {
-            match command {
-                SessionCommand::Message(message) if !self.has_send_room() => {
-                    return self.commands.push_front(SessionCommand::Message(message));
-                }
-                SessionCommand::Message(message) => self.process_message(message),
-                SessionCommand::Connected(connected) => {
-                    self.protocol.handle_connected(connected, self.now);
-                }
-                SessionCommand::Error(error) => self.protocol.handle_error(error, self.now),
-                SessionCommand::Observe {
-                    subscription,
-                    id,
-                    stream,
-                } => self.attach_stream(subscription, Some(id), stream),
-                SessionCommand::Unhook(id) => {
-                    self.pending.remove(id);
-                    self.streams.remove(id);
-                }
-                SessionCommand::ExpiresAt(at) => self.protocol.handle_expires_at(at),
-                SessionCommand::Close(code) => self.protocol.handle_close(code, self.now),
-            }
-        }
-    }
-
-    fn process_message(&mut self, message: QueuedMessage) {
-        let pending = self.protocol.pending_subscription();
-        if message.subscription.is_some() && message.subscription == pending {
-            self.pending.push(message, &self.config.mailbox);
-        } else {
-            self.flush_protocol();
-            self.send_message(message);
-        }
-    }
-
-    /// Attaches a stream to a subscription, or drops it if the subscription has ended.
-    fn attach_stream(
-        &mut self,
-        subscription: SubscriptionKey,
-        id: Option<StreamId>,
-        stream: MessageStream,
-    ) {
-        if self.protocol.pending_subscription() == Some(subscription) {
-            self.pending.streams.push((id, stream));
-        } else if self.protocol.is_subscribed(subscription) {
-            self.streams.insert(subscription, id, stream);
-        }
-    }
-
-    /// Sends the messages and attaches the streams that were held until the service answered `SUBSCRIBE`. If
-    /// the service refused, the subscription has ended and they are dropped.
-    pub(super) fn release_pending(&mut self, subscription: SubscriptionKey) {
-        let PendingSubscription {
-            mut messages,
-            streams,
-        } = std::mem::take(&mut self.pending);
-        let mut taken = VecDeque::new();
-        if messages.take(&mut taken).is_err() {
-            self.protocol.handle_slow_consumer(self.now);
-        }
-        self.flush_protocol();
-        taken
-            .into_iter()
-            .for_each(|message| self.send_message(message));
-        streams
-            .into_iter()
-            .for_each(|(id, stream)| self.attach_stream(subscription, id, stream));
-    }
-
     /// Sends a message of a handle. If the peer acknowledges the messages of this subscription, the message passes
     /// through a mailbox, whose stream is polled only while the subscription has credit.
-    fn send_message(&mut self, message: QueuedMessage) {
+    pub(super) fn send_message(&mut self, message: QueuedMessage) {
         let Some(subscription) = message.subscription else {
             return;
         };
@@ -125,10 +35,11 @@ impl Driver {
             return;
         }
         let (mailbox, stream) = Mailbox::new(self.config.mailbox);
+        let stream: MessageStream = Box::pin(stream);
         mailbox.push_queued([message]);
         self.mailboxes.push((subscription, mailbox));
         self.streams
-            .insert(subscription, Some(StreamId::next()), Box::pin(stream));
+            .insert(subscription, Some(StreamId::next()), CatchDrop::new(stream));
     }
 
     /// Sends items of the streams while there is room.
@@ -148,6 +59,10 @@ impl Driver {
                 Some(StreamEvent::Message(subscription, delivery)) => {
                     self.deliver(subscription, delivery);
                 }
+                Some(StreamEvent::Detached(id)) => {
+                    let commands = self.session.shared().commands();
+                    commands.with(|commands, _| commands.forget_stream(id));
+                }
                 Some(StreamEvent::Ended(subscription)) => {
                     self.protocol.handle_stream_end(subscription);
                 }
@@ -164,7 +79,7 @@ impl Driver {
     }
 
     /// Writes the frames that the protocol has queued, because they must precede the next message.
-    fn flush_protocol(&mut self) {
+    pub(super) fn flush_protocol(&mut self) {
         while let Some(item) = self.protocol.poll_write() {
             self.write(&item);
         }
@@ -172,6 +87,9 @@ impl Driver {
 
     /// Sends a delivery. If its subscription has ended, drops the delivery, which is then settled as unsent.
     fn deliver(&mut self, subscription: SubscriptionKey, mut delivery: Delivery) {
+        if !self.protocol.is_peer_present() {
+            return;
+        }
         let Some(EncodedDelivery {
             prefix,
             tail,
@@ -203,7 +121,9 @@ impl Driver {
     /// connection broke.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
         let had_room = self.has_send_room();
-        let Some(socket) = self.socket.as_mut().filter(|socket| !socket.is_flushed()) else {
+        let has_failed = self.write_error.is_some();
+        let unflushed = |socket: &&mut Socket| !socket.is_flushed() && !has_failed;
+        let Some(socket) = self.socket.as_mut().filter(unflushed) else {
             return false;
         };
         let before = socket.unsent_bytes();
@@ -223,19 +143,20 @@ impl Driver {
             Poll::Pending => self.protocol.handle_write_blocked(self.now),
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => {
-                self.protocol.handle_end(&End::Lost(error), self.now);
-                self.socket = None;
+                self.handle_write_error(error);
                 return true;
             }
         }
         !had_room && self.has_send_room()
     }
 
-    /// Returns true if the socket's buffer has room for another frame.
+    /// Returns true if the socket's buffer has room for another frame, or if nothing more is written.
     pub(super) fn has_send_room(&self) -> bool {
+        let has_failed = self.write_error.is_some();
         self.socket.as_ref().is_none_or(|socket| {
-            socket.unsent_bytes() < self.config.max_outbound_bytes
-                && self.unsent_frames < self.config.max_outbound_frames
+            has_failed
+                || (socket.unsent_bytes() < self.config.max_outbound_bytes
+                    && self.unsent_frames < self.config.max_outbound_frames)
         })
     }
 }

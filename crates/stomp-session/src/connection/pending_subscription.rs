@@ -1,6 +1,8 @@
 //! Messages and streams for a subscription that the service has not accepted yet.
 
 use crate::{
+    catch_drop::CatchDrop,
+    guarded::Leftovers,
     id::StreamId,
     mailbox::{
         config::MailboxConfig,
@@ -15,12 +17,13 @@ use crate::{
 pub(super) struct PendingSubscription {
     pub(super) messages: BoundedQueue<QueuedMessage>,
     /// Streams with their ids. The stream with which the service answered has no id.
-    pub(super) streams: Vec<(Option<StreamId>, MessageStream)>,
+    pub(super) streams: Vec<(Option<StreamId>, CatchDrop<MessageStream>)>,
 }
 
 impl PendingSubscription {
     pub(super) fn push(&mut self, message: QueuedMessage, config: &MailboxConfig) {
-        self.messages.push(message, config);
+        let mut leftovers = Leftovers::default();
+        self.messages.push(message, config, &mut leftovers);
     }
 
     /// Drops the stream with this id, if it is held here.

@@ -49,6 +49,8 @@ pub(super) enum StreamEvent {
     Failed(SubscriptionKey, BoxError),
     /// The stream with which the service answered `SUBSCRIBE` has ended, and so the subscription ends.
     Ended(SubscriptionKey),
+    /// A stream that was attached later has ended.
+    Detached(StreamId),
     Nothing,
 }
 
@@ -84,7 +86,7 @@ impl Streams {
         &mut self,
         subscription: SubscriptionKey,
         id: Option<StreamId>,
-        stream: MessageStream,
+        stream: CatchDrop<MessageStream>,
     ) {
         let entry = self.slots.vacant_entry();
         let index = entry.key();
@@ -97,7 +99,7 @@ impl Streams {
         entry.insert(Slot {
             subscription,
             id,
-            stream: CatchDrop::new(stream),
+            stream,
             slot_waker,
             waker,
         });
@@ -153,7 +155,7 @@ impl Streams {
             return Some(StreamEvent::Nothing);
         }
         slot.slot_waker.is_queued.store(false, Ordering::Release);
-        let (subscription, is_answer) = (slot.subscription, slot.id.is_none());
+        let (subscription, id) = (slot.subscription, slot.id);
         let polled = Budget::with_current(&mut self.budget, || slot.poll());
         Some(match polled {
             Poll::Pending => StreamEvent::Nothing,
@@ -170,11 +172,7 @@ impl Streams {
             }
             Poll::Ready(None) => {
                 self.slots.remove(index);
-                if is_answer {
-                    StreamEvent::Ended(subscription)
-                } else {
-                    StreamEvent::Nothing
-                }
+                id.map_or(StreamEvent::Ended(subscription), StreamEvent::Detached)
             }
         })
     }
@@ -226,5 +224,19 @@ impl Wake for SlotWaker {
             self.queue.is_not_empty.store(true, Ordering::Release);
             self.queue.task.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command_queue::SessionCommand;
+
+    #[test]
+    fn the_records_of_a_stream_fit_into_the_bytes_that_the_worst_case_counts() {
+        // The reference counts of the waker, the entries of two queues, the id in the list of the subscription, and the
+        // allocations of growing buffers, which may be twice as large as their content.
+        let record = size_of::<Slot>() + size_of::<SlotWaker>() + size_of::<SessionCommand>();
+        assert!(record + 6 * size_of::<usize>() <= 512 / 2, "{record}");
     }
 }

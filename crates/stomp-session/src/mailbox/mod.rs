@@ -7,15 +7,16 @@ pub(crate) mod queue;
 use crate::{
     delivery::{Delivery, UNKNOWN_GAP},
     error::BoxError,
+    guarded::{Guarded, Leftovers},
     message::Message,
 };
-use config::MailboxConfig;
+use config::{MailboxConfig, SlowConsumer};
 use futures_core::Stream;
 use queue::{BoundedQueue, QueuedMessage};
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -32,12 +33,14 @@ pub struct Mailbox(Arc<Shared>);
 pub struct Messages {
     shared: Arc<Shared>,
     taken: VecDeque<QueuedMessage>,
+    /// Waker that is registered next.
+    spare: Option<Waker>,
 }
 
 #[derive(Debug)]
 struct Shared {
     config: MailboxConfig,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 #[derive(Debug, Default)]
@@ -60,13 +63,14 @@ impl Mailbox {
         };
         let shared = Arc::new(Shared {
             config,
-            state: Mutex::new(state),
+            state: Guarded::new(state),
         });
         (
             Mailbox(Arc::clone(&shared)),
             Messages {
                 shared,
                 taken: VecDeque::new(),
+                spare: None,
             },
         )
     }
@@ -83,53 +87,104 @@ impl Mailbox {
     /// Marks the next message that is pushed with [`Gap::Unknown`](crate::Gap::Unknown): messages before it may be
     /// missing.
     pub fn mark_gap(&self) {
-        self.0.lock().queue.note_gap(None, UNKNOWN_GAP);
+        self.0
+            .state
+            .with(|state, _| state.queue.note_gap(None, UNKNOWN_GAP));
     }
 
     pub(crate) fn push_queued(&self, queued: impl IntoIterator<Item = QueuedMessage>) -> bool {
-        let mut state = self.0.lock();
-        if state.is_closed {
+        self.0
+            .state
+            .with(|state, leftovers| state.push(queued, &self.0.config, leftovers))
+    }
+
+    /// Adds messages like [`push`](Mailbox::push), for callers that hold a lock: they release it before the leftovers.
+    pub(crate) fn push_under_lock(&self, messages: &[Message], leftovers: &mut Leftovers) {
+        let queued = messages
+            .iter()
+            .map(|message| QueuedMessage::new(None, message.clone()));
+        self.0.state.with_leftovers(leftovers, |state, leftovers| {
+            state.push(queued, &self.0.config, leftovers)
+        });
+    }
+}
+
+impl State {
+    /// Adds messages and takes the waker of the reader. Returns false if the stream was dropped or has failed.
+    fn push(
+        &mut self,
+        queued: impl IntoIterator<Item = QueuedMessage>,
+        config: &MailboxConfig,
+        leftovers: &mut Leftovers,
+    ) -> bool {
+        if self.is_closed {
+            for queued in queued {
+                leftovers.drop_message(queued.message);
+            }
             return false;
         }
         for message in queued {
-            state.queue.push(message, &self.0.config);
+            self.queue.push(message, config, leftovers);
         }
-        let reader = state.reader.take();
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        leftovers.wake(self.reader.take());
         true
     }
 }
 
 impl Clone for Mailbox {
     fn clone(&self) -> Self {
-        self.0.lock().writers += 1;
+        self.0.state.with(|state, _| state.writers += 1);
         Mailbox(Arc::clone(&self.0))
     }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.writers -= 1;
-        let reader = if state.writers == 0 {
-            state.reader.take()
-        } else {
-            None
-        };
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        self.0.state.with(|state, leftovers| {
+            state.writers -= 1;
+            if state.writers == 0 {
+                leftovers.wake(state.reader.take());
+            }
+        });
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Messages {
+    /// Takes the queued messages. If there are none, registers the spare waker, and keeps the one that was registered
+    /// before.
+    fn take(&mut self) -> Taken {
+        let Messages {
+            shared,
+            taken,
+            spare,
+        } = self;
+        shared.state.with(|state, _| {
+            if state.is_closed {
+                return Taken::End;
+            }
+            state.queue.join_budget();
+            if let Err(slow) = state.queue.take(taken) {
+                state.is_closed = true;
+                return Taken::Failed(slow);
+            }
+            if !taken.is_empty() {
+                return Taken::Messages;
+            }
+            if state.writers == 0 {
+                return Taken::End;
+            }
+            std::mem::swap(&mut state.reader, spare);
+            Taken::Nothing
+        })
     }
+}
+
+/// Result of [`Messages::take`].
+enum Taken {
+    Messages,
+    Nothing,
+    End,
+    Failed(SlowConsumer),
 }
 
 impl Stream for Messages {
@@ -142,21 +197,16 @@ impl Stream for Messages {
             if this.taken.capacity() > 64 {
                 this.taken = VecDeque::new();
             }
-            let mut state = this.shared.lock();
-            if state.is_closed {
-                return Poll::Ready(None);
+            // The waker is foreign code, so it is cloned before the lock is taken.
+            let waker = cx.waker();
+            if !this.spare.as_ref().is_some_and(|it| it.will_wake(waker)) {
+                this.spare = Some(waker.clone());
             }
-            state.queue.join_budget();
-            if let Err(slow) = state.queue.take(&mut this.taken) {
-                state.is_closed = true;
-                return Poll::Ready(Some(Err(slow.into())));
-            }
-            if this.taken.is_empty() {
-                if state.writers == 0 {
-                    return Poll::Ready(None);
-                }
-                state.reader = Some(cx.waker().clone());
-                return Poll::Pending;
+            match this.take() {
+                Taken::Messages => {}
+                Taken::Nothing => return Poll::Pending,
+                Taken::End => return Poll::Ready(None),
+                Taken::Failed(slow) => return Poll::Ready(Some(Err(slow.into()))),
             }
         }
         Poll::Ready(this.taken.pop_front().map(|queued| Ok(queued.into())))
@@ -165,19 +215,18 @@ impl Stream for Messages {
 
 impl Drop for Messages {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.is_closed = true;
-        state.queue = BoundedQueue::default();
+        let dropped = self.shared.state.with(|state, _| {
+            state.is_closed = true;
+            (std::mem::take(&mut state.queue), state.reader.take())
+        });
+        drop(dropped);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{budget::Budget, *};
-    use crate::{
-        delivery::Gap,
-        mailbox::config::{Overflow, SlowConsumer},
-    };
+    use crate::{delivery::Gap, mailbox::config::Overflow};
     use futures_util::{FutureExt, StreamExt};
 
     fn numbered(count: usize) -> Vec<Message> {

@@ -4,7 +4,7 @@ use super::{
     budget::{Budget, BudgetedBytes},
     config::{MailboxConfig, Overflow, SlowConsumer},
 };
-use crate::{delivery::Delivery, id::SubscriptionKey, message::Message};
+use crate::{delivery::Delivery, guarded::Leftovers, id::SubscriptionKey, message::Message};
 use std::collections::VecDeque;
 
 /// A message in a queue.
@@ -38,9 +38,10 @@ impl From<QueuedMessage> for Delivery {
 
 /// An item of a [`BoundedQueue`]: a message, or anything else. Only messages count towards the bounds, and only
 /// messages can be dropped.
-pub(crate) trait QueueItem: From<QueuedMessage> {
+pub(crate) trait QueueItem: From<QueuedMessage> + Send + 'static {
     fn message(&self) -> Option<&QueuedMessage>;
     fn message_mut(&mut self) -> Option<&mut QueuedMessage>;
+    fn into_message(self) -> Option<QueuedMessage>;
 }
 
 impl QueueItem for QueuedMessage {
@@ -51,9 +52,15 @@ impl QueueItem for QueuedMessage {
     fn message_mut(&mut self) -> Option<&mut QueuedMessage> {
         Some(self)
     }
+
+    fn into_message(self) -> Option<QueuedMessage> {
+        Some(self)
+    }
 }
 
-/// Queue in which the number and the bytes of the messages are bounded. Other items are not bounded.
+/// Queue in which the number and the bytes of the messages are bounded. The caller bounds the other items.
+///
+/// The queue is used under locks, so it hands over the messages that it removes, as [`Leftovers`].
 #[derive(Debug)]
 pub(crate) struct BoundedQueue<T> {
     items: VecDeque<T>,
@@ -81,28 +88,40 @@ impl<T> Default for BoundedQueue<T> {
 }
 
 impl<T: QueueItem> BoundedQueue<T> {
-    /// Adds an item that is not a message.
-    pub(crate) fn push_unbounded(&mut self, item: T) {
-        if !self.has_overflowed {
+    /// Adds an item that is not a message. After an overflow, the item is a leftover.
+    pub(crate) fn push_other(&mut self, item: T, leftovers: &mut Leftovers) {
+        if self.has_overflowed {
+            leftovers.drop_later(item);
+        } else {
             self.items.push_back(item);
         }
     }
 
     /// Adds a message. If there is no room, applies the overflow policy.
-    pub(crate) fn push(&mut self, mut queued: QueuedMessage, config: &MailboxConfig) {
-        if self.has_overflowed || (config.overflow == Overflow::Conflate && self.conflate(&queued))
-        {
-            return;
+    pub(crate) fn push(
+        &mut self,
+        queued: QueuedMessage,
+        config: &MailboxConfig,
+        leftovers: &mut Leftovers,
+    ) {
+        if self.has_overflowed {
+            return leftovers.drop_message(queued.message);
         }
+        let mut queued = match self.conflate(queued, config, leftovers) {
+            None => return,
+            Some(queued) => queued,
+        };
         while self.is_full(config) {
             if config.overflow == Overflow::Disconnect {
+                leftovers.drop_message(queued.message);
+                leftovers.drop_later(std::mem::take(&mut self.items));
                 *self = BoundedQueue {
                     has_overflowed: true,
                     ..BoundedQueue::default()
                 };
                 return;
             }
-            self.drop_oldest(config.overflow == Overflow::Conflate);
+            self.drop_oldest(config.overflow == Overflow::Conflate, leftovers);
         }
         if let Some(at) = self
             .unreported_gaps
@@ -133,27 +152,36 @@ impl<T: QueueItem> BoundedQueue<T> {
         }
     }
 
-    /// Puts `new` in the place of a queued message with the same key and recipient. Returns false if there is none.
-    fn conflate(&mut self, new: &QueuedMessage) -> bool {
-        let Some(key) = new.message.key() else {
-            return false;
+    /// Under [`Overflow::Conflate`], puts `new` in the place of a queued message with the same key and recipient. Returns
+    /// `new` if there is none.
+    fn conflate(
+        &mut self,
+        new: QueuedMessage,
+        config: &MailboxConfig,
+        leftovers: &mut Leftovers,
+    ) -> Option<QueuedMessage> {
+        let Some(key) = new
+            .message
+            .key()
+            .filter(|_| config.overflow == Overflow::Conflate)
+        else {
+            return Some(new);
         };
-        let queued = self.items.iter_mut().filter_map(T::message_mut);
+        let mut queued = self.items.iter_mut().filter_map(T::message_mut).rev();
         let Some(old) = queued
-            .rev()
             .find(|old| old.subscription == new.subscription && old.message.key() == Some(key))
         else {
-            return false;
+            return Some(new);
         };
         self.bytes.sub(old.message.weight());
         self.bytes.add(new.message.weight());
-        old.message = new.message.clone();
+        leftovers.drop_message(std::mem::replace(&mut old.message, new.message));
         old.missing = old.missing.saturating_add(1);
-        true
+        None
     }
 
     /// Drops the oldest message. With `prefers_keyless`, drops the oldest one without a key if there is any.
-    fn drop_oldest(&mut self, prefers_keyless: bool) {
+    fn drop_oldest(&mut self, prefers_keyless: bool, leftovers: &mut Leftovers) {
         let position = |matches: fn(&QueuedMessage) -> bool| {
             self.items
                 .iter()
@@ -167,13 +195,18 @@ impl<T: QueueItem> BoundedQueue<T> {
         let oldest = keyless
             .or_else(|| position(|_| true))
             .and_then(|at| self.items.remove(at));
-        let Some(oldest) = oldest.as_ref().and_then(T::message) else {
+        let Some(QueuedMessage {
+            subscription: recipient,
+            message,
+            missing,
+        }) = oldest.and_then(T::into_message)
+        else {
             return;
         };
         self.messages -= 1;
-        self.bytes.sub(oldest.message.weight());
-        let missing = oldest.missing.saturating_add(1);
-        let recipient = oldest.subscription;
+        self.bytes.sub(message.weight());
+        leftovers.drop_message(message);
+        let missing = missing.saturating_add(1);
         let next = self
             .items
             .iter_mut()
@@ -210,6 +243,21 @@ impl<T: QueueItem> BoundedQueue<T> {
         self.messages = 0;
         self.bytes.clear();
         Ok(())
+    }
+
+    /// Returns true if messages exceeded the bounds under [`Overflow::Disconnect`].
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.has_overflowed
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Removes the first item for which `matches` returns true. It must return false for messages.
+    pub(crate) fn remove_other(&mut self, matches: impl Fn(&T) -> bool) -> Option<T> {
+        let position = self.items.iter().position(matches)?;
+        self.items.remove(position)
     }
 
     /// Forgets the gap of a subscription that has ended.

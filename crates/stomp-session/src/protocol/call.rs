@@ -112,7 +112,7 @@ impl Protocol {
             }
             (Command::Disconnect, Ok(_)) => {
                 self.send_receipt(call.receipt);
-                self.close(CloseCode::Normal);
+                self.close(CloseCode::Normal, now);
             }
             (Command::Disconnect, Err(error)) => {
                 let reply = ErrorReply::from(error).with_receipt(call.receipt);

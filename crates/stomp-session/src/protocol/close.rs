@@ -1,6 +1,8 @@
 //! `ERROR`, `DISCONNECT`, and the end of a conversation.
 
-use super::{Phase, Protocol, error_reply::ErrorReply, output::IoOutput, state::timers::Timer};
+use super::{
+    PeerState, Phase, Protocol, error_reply::ErrorReply, output::IoOutput, state::timers::Timer,
+};
 use crate::{
     config::AppErrors, destination::Destination, disconnect_reason::DisconnectReason,
     error::ClientError, id::SubscriptionKey,
@@ -14,6 +16,7 @@ impl Protocol {
     ///
     /// STOMP 1.2, "DISCONNECT": "Clients MUST NOT send any more frames after the `DISCONNECT` frame is sent."
     pub(super) fn disconnect(&mut self, frame: Frame, now: Instant) {
+        self.leave();
         self.end_all_subscriptions();
         self.abort_all_transactions();
         self.reason = Some(DisconnectReason::Requested);
@@ -29,6 +32,11 @@ impl Protocol {
     ) {
         let id = self.end_subscription(subscription);
         self.report_app_error(ErrorReply::from(error).with_subscription(id), now);
+    }
+
+    /// Returns true if an error of a handle ends the session.
+    pub(crate) fn closes_on_error(&self) -> bool {
+        self.phase != Phase::Open || self.config.app_errors == AppErrors::Close
     }
 
     /// Handles an error that the application reports through a handle of the session.
@@ -60,7 +68,81 @@ impl Protocol {
         self.end(DisconnectReason::Server, code, now);
     }
 
-    /// Handles the end of the data from the peer: a close, an error in the data, or a broken connection.
+    /// Handles the end of the peer's data as soon as it is read, while earlier frames may still wait.
+    /// [`handle_end`](Protocol::handle_end) follows when all of them are handled. `has_commit` and `has_disconnect` are
+    /// true if such a frame is among them.
+    ///
+    /// A peer that is gone gets nothing more, and its deliveries return at once. A peer that has ended its direction of
+    /// a byte stream can acknowledge nothing more, so its subscriptions end too. But it still gets its receipts: after
+    /// `DISCONNECT` all of them, otherwise those that are ready within the close timeout, because it is probably gone.
+    pub(crate) fn handle_peer_ended(
+        &mut self,
+        end: &End,
+        has_commit: bool,
+        has_disconnect: bool,
+        now: Instant,
+    ) {
+        match end {
+            // The peer still reads, and gets an ERROR when its earlier frames are handled.
+            End::Malformed(_) | End::Violation { .. } => {}
+            End::HalfClosed => {
+                self.peer = PeerState::HalfClosed;
+                self.leave();
+                self.retire_subscriptions(has_commit);
+                if !has_disconnect && self.reason != Some(DisconnectReason::Requested) {
+                    self.start_close_timeout(now);
+                }
+            }
+            End::Closed(_) => {
+                self.lose_peer(has_commit, now);
+                self.push_io(IoOutput::Close(CloseCode::Normal));
+            }
+            _ => {
+                self.lose_peer(has_commit, now);
+                self.push_io(IoOutput::Abort);
+            }
+        }
+    }
+
+    /// Handles a write that failed: the peer is gone, but frames that it sent before may still be read.
+    pub(crate) fn handle_write_failed(&mut self, has_commit: bool, now: Instant) {
+        self.lose_peer(has_commit, now);
+    }
+
+    /// Marks the peer as gone and ends its subscriptions.
+    fn lose_peer(&mut self, has_commit: bool, now: Instant) {
+        self.peer = PeerState::Gone;
+        self.timers
+            .clear_all_but([Timer::Handler, Timer::Expiry, Timer::Close]);
+        self.start_close_timeout(now);
+        self.leave();
+        self.retire_subscriptions(has_commit);
+    }
+
+    /// Handles the end of a close timeout: drops the connection.
+    pub(super) fn close_timed_out(&mut self) {
+        self.peer = PeerState::Gone;
+        self.timers.clear_all_but([Timer::Handler, Timer::Expiry]);
+        self.push_io(IoOutput::Abort);
+    }
+
+    /// Ends the subscriptions of a peer that gets no more messages. If a `COMMIT` of the peer is being handled or waits,
+    /// the subscriptions only lose their streams, and their deliveries wait for its result, because it may acknowledge
+    /// them.
+    fn retire_subscriptions(&mut self, has_commit: bool) {
+        let is_committing = self.commit.as_ref().is_some_and(|it| !it.is_decided);
+        if has_commit || is_committing {
+            let keys: Vec<_> = self.subscriptions.keys().collect();
+            for key in keys {
+                self.push_io(IoOutput::Unsubscribed(key));
+            }
+        } else {
+            self.end_all_subscriptions();
+        }
+    }
+
+    /// Handles the end of the data from the peer, after all earlier frames: a close, an error in the data, or a broken
+    /// connection.
     pub(crate) fn handle_end(&mut self, end: &End, now: Instant) {
         match end {
             End::Malformed(error) => {
@@ -75,9 +157,6 @@ impl Protocol {
                 let reply = ErrorReply::new(name, reason.clone()).with_close_code(*code);
                 self.fail(reply, DisconnectReason::Fault, now);
             }
-            // A client that ends its side of a byte stream after DISCONNECT still gets its receipt.
-            End::Closed(_) | End::HalfClosed
-                if self.reason == Some(DisconnectReason::Requested) => {}
             End::Closed(_) | End::HalfClosed => {
                 self.end(DisconnectReason::Closed, CloseCode::Normal, now);
             }
@@ -112,17 +191,36 @@ impl Protocol {
     pub(super) fn end(&mut self, reason: DisconnectReason, code: CloseCode, now: Instant) {
         if self.is_reading() {
             self.reason = Some(reason);
+            self.leave();
             self.end_all_subscriptions();
             self.abort_all_transactions();
-            self.close(code);
+            self.close(code, now);
             self.call_disconnect(now);
         }
     }
 
-    /// Closes the connection as soon as the queued output is sent.
-    pub(super) fn close(&mut self, code: CloseCode) {
+    /// Begins the end of the session, unless it has begun: before the service is called with `DISCONNECT`.
+    fn leave(&mut self) {
+        if !self.has_left {
+            self.has_left = true;
+            self.push_io(IoOutput::Leave);
+        }
+    }
+
+    /// Closes the connection as soon as the queued output is sent, and at the close timeout at the latest.
+    pub(super) fn close(&mut self, code: CloseCode, now: Instant) {
         self.phase = Phase::Closing;
-        self.timers.clear_all_but([Timer::Handler, Timer::Write]);
+        self.timers
+            .clear_all_but([Timer::Handler, Timer::Write, Timer::Linger, Timer::Close]);
+        self.start_close_timeout(now);
         self.push_io(IoOutput::Close(code));
+    }
+
+    /// Starts the close timeout. Nothing extends it.
+    fn start_close_timeout(&mut self, now: Instant) {
+        if !self.timers.is_set(Timer::Close) {
+            self.timers
+                .set(Timer::Close, now, self.config.close_timeout);
+        }
     }
 }

@@ -15,7 +15,8 @@ impl Protocol {
 
     /// Restarts the heart-beat timer after a write of any data.
     pub(crate) fn handle_sent(&mut self, now: Instant) {
-        if let (true, Some(interval)) = (self.is_reading(), self.heart_beats.send_interval()) {
+        let is_writing = self.is_reading() && !self.is_peer_gone();
+        if let (true, Some(interval)) = (is_writing, self.heart_beats.send_interval()) {
             self.timers.set(Timer::HeartBeat, now, interval);
         }
     }
@@ -27,7 +28,7 @@ impl Protocol {
     /// end is alive".
     pub(crate) fn handle_received(&mut self, now: Instant) {
         self.heart_beats.set_ping_pending(false);
-        if !self.is_reading() {
+        if !self.is_reading() || !self.is_peer_present() {
             return;
         }
         if let Some(max) = self.heart_beats.max_silence(self.config.ping_interval) {

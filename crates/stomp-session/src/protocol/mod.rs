@@ -59,6 +59,9 @@ pub(crate) struct Protocol {
     reason: Option<DisconnectReason>,
     /// True if the service must not be called with `DISCONNECT` any more: it was called already, or was dropped.
     is_disconnect_called: bool,
+    peer: PeerState,
+    /// True if the end of the session has begun: it has left the registry, and its handles are closed.
+    has_left: bool,
     /// True if `CONNECTED` was sent.
     was_connected: bool,
     subscriptions: Subscriptions,
@@ -83,6 +86,17 @@ enum Phase {
     Closing,
 }
 
+/// Knowledge about the peer's end of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PeerState {
+    /// The peer sends and receives.
+    Present,
+    /// The peer has ended its direction of a byte stream. It may still read the answers to the frames that it has sent.
+    HalfClosed,
+    /// The peer is gone. Nothing more is written. The frames that it has sent before are still handled.
+    Gone,
+}
+
 impl Protocol {
     /// Creates the state of a new connection. `has_pings` is true if the transport can ping the peer.
     pub(crate) fn new(
@@ -101,6 +115,8 @@ impl Protocol {
             request: None,
             reason: None,
             is_disconnect_called: false,
+            peer: PeerState::Present,
+            has_left: false,
             was_connected: false,
             subscriptions: Subscriptions::new(config.max_subscriptions),
             unacked: SessionUnacked::new(session, config.max_unacked_messages),
@@ -161,6 +177,16 @@ impl Protocol {
         self.phase == Phase::Open
     }
 
+    /// Returns true if the peer can get deliveries: it has neither closed nor ended its direction.
+    pub(crate) fn is_peer_present(&self) -> bool {
+        self.peer == PeerState::Present
+    }
+
+    /// Returns true if the peer is gone. Frames that it has sent before may still be handled.
+    pub(crate) fn is_peer_gone(&self) -> bool {
+        self.peer == PeerState::Gone
+    }
+
     /// Returns true if the protocol still handles frames.
     pub(crate) fn is_reading(&self) -> bool {
         self.phase != Phase::Closing
@@ -195,6 +221,8 @@ impl Protocol {
             .map_err(|invalid| ErrorReply::invalid(invalid, &frame))?;
         match frame.command {
             Command::Send => self.send(frame, now),
+            // Nobody would receive the messages, and all subscriptions have ended.
+            Command::Subscribe | Command::Unsubscribe if !self.is_peer_present() => Ok(()),
             Command::Subscribe => self.subscribe(frame, now),
             Command::Unsubscribe => self.unsubscribe(frame, now),
             Command::Disconnect => {
@@ -261,8 +289,11 @@ impl Protocol {
         }
     }
 
+    /// Writes an item, unless the peer is gone.
     fn write(&mut self, item: Outbound) {
-        self.push_io(IoOutput::Write(item));
+        if !self.is_peer_gone() {
+            self.push_io(IoOutput::Write(item));
+        }
     }
 
     fn push_io(&mut self, output: IoOutput) {

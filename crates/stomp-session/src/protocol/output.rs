@@ -22,6 +22,8 @@ pub(crate) enum IoOutput {
     Subscribed(SubscriptionKey, Destination),
     /// The subscription has ended: drop its streams.
     Unsubscribed(SubscriptionKey),
+    /// The end of the session begins: remove it from the registry, and close its handles.
+    Leave,
     /// Stop reading, flush the output, close with this code, and wait for the peer for a limited time.
     Close(CloseCode),
     /// Drop the socket.

@@ -93,6 +93,10 @@ impl Reference {
         if self.call.is_none() || !is_ack || !overtakes {
             return false;
         }
+        self.settle_before_its_turn(frame)
+    }
+
+    fn settle_before_its_turn(&mut self, frame: &Frame) -> bool {
         let Ok(number) = self.find_delivery(frame) else {
             return false;
         };
@@ -107,10 +111,29 @@ impl Reference {
         true
     }
 
-    /// Notes that the client has ended its direction of the connection.
+    /// Notes that the client has ended its direction of the connection. Its subscriptions end at once, but its ACKs and
+    /// NACKs that wait take effect before.
     pub(crate) fn client_ended(&mut self) {
         self.has_client_ended = true;
+        if !self.is_over {
+            let waiting = take(&mut self.inbox);
+            self.events.extend(
+                (!waiting.is_empty()).then_some("a client ends before its frames are handled"),
+            );
+            for frame in waiting {
+                if !self.acknowledge_at_end(&frame) {
+                    self.inbox.push_back(frame);
+                }
+            }
+            self.end_all_subscriptions();
+        }
         self.handle_inbox();
+    }
+
+    fn acknowledge_at_end(&mut self, frame: &Frame) -> bool {
+        let is_ack = matches!(frame.command, Command::Ack | Command::Nack)
+            && !frame.headers.contains("transaction");
+        is_ack && self.settle_before_its_turn(frame)
     }
 
     fn handle_inbox(&mut self) {
@@ -147,6 +170,7 @@ impl Reference {
             }
             // The rest of an ACK or NACK that was settled before its turn.
             Command::Receipt => self.receipt(header("receipt")),
+            Command::Subscribe | Command::Unsubscribe if self.has_client_ended => {}
             Command::Subscribe => self.subscribe(frame)?,
             Command::Unsubscribe => self.unsubscribe(frame)?,
             Command::Ack | Command::Nack => self.acknowledge(frame, transaction)?,
@@ -221,13 +245,13 @@ impl Reference {
             (Command::Send, answer) if self.commit.is_some() => self.answer_in_commit(answer),
             (command, Ok(_)) => {
                 self.receipt(receipt);
-                if command == Command::Subscribe {
+                if command == Command::Subscribe && !self.has_client_ended {
                     self.subscriptions.last_mut().unwrap().is_accepted = true;
                 }
             }
             (command, Err(code)) => {
                 let mut id = None;
-                if command == Command::Subscribe {
+                if command == Command::Subscribe && !self.has_client_ended {
                     let serial = self.subscriptions.last().unwrap().serial;
                     id = self.end_subscription(serial, false);
                     self.events.push("a subscription is refused");
@@ -236,6 +260,14 @@ impl Reference {
             }
         }
         self.handle_inbox();
+    }
+
+    /// Notes that the application has sent an error through the handle of the session. This has no effect once the end
+    /// of the session has begun.
+    pub(crate) fn error_of_handle(&mut self, code: &str) {
+        if self.reason.is_empty() {
+            self.refuse(error(code, None, None));
+        }
     }
 
     /// Notes that an error of the application must reach the client.
@@ -271,10 +303,14 @@ impl Reference {
         self.call = None;
     }
 
-    pub(crate) fn abandon_all(&mut self) {
+    fn end_all_subscriptions(&mut self) {
         while let Some(subscription) = self.subscriptions.first() {
             self.end_subscription(subscription.serial, false);
         }
+    }
+
+    pub(crate) fn abandon_all(&mut self) {
+        self.end_all_subscriptions();
         let transactions = take(&mut self.transactions);
         self.events
             .extend((!transactions.is_empty()).then_some("a transaction is open at the end"));

@@ -114,7 +114,7 @@ impl Sequence {
             (40, _) => {
                 self.steps.push("the application sends an error".into());
                 self.server().error("failed");
-                self.model.refuse(error("failed", None, None));
+                self.model.error_of_handle("failed");
             }
             _ if self.model.inbox.len() < 20 && !self.model.will_commit() => self.client_sends(),
             _ => self.answer_if_asked(),

@@ -255,7 +255,7 @@ impl Server {
     }
 
     pub(crate) fn error(&mut self, code: &'static str) {
-        self.session.error(ClientError::new(code, ""));
+        let _ = self.session.error(ClientError::new(code, ""));
     }
 
     pub(crate) fn close(&mut self) {

@@ -136,7 +136,10 @@ impl Application {
                 return check(sent.is_err(), || "a subscription exists".into());
             }
             ["connected"] => self.session.connected([("server", "early")]),
-            ["error", code, ref close @ ..] => self.session.error(error(code, close)),
+            ["error", code, ref close @ ..] => {
+                let sent = self.session.error(error(code, close));
+                return sent.map_err(|error| error.to_string());
+            }
             ["expires", after] => {
                 let seconds = after
                     .strip_prefix('+')

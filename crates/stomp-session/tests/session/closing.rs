@@ -1,18 +1,17 @@
 //! Errors that the application sends through a session's handle, and sessions that it closes.
 
 use crate::support::*;
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 use stomp_session::{
-    AppErrors, ClientError, CloseCode, Config, DisconnectReason, Request, Response,
+    AppErrors, ClientError, CloseCode, Config, DisconnectReason, MailboxConfig, Request, Response,
 };
 
 #[tokio::test(start_paused = true)]
 async fn an_error_sent_through_the_handle_leaves_the_session_open() {
     let (session, mut client, _) = start(Config::default(), accept).await;
-    session.error(ClientError::new("going-down", "In five minutes."));
+    session
+        .error(ClientError::new("going-down", "In five minutes."))
+        .unwrap();
     let error = client.expect_error("going-down").await;
     assert_eq!(error.headers.get("receipt-id"), None);
     assert_eq!(error.headers.get("subscription"), None);
@@ -25,7 +24,9 @@ async fn an_error_sent_through_the_handle_closes_the_session_if_app_errors_close
     let mut config = Config::default();
     config.app_errors = AppErrors::Close;
     let (session, mut client, connection) = start(config, accept).await;
-    session.error(ClientError::new("going-down", "Now."));
+    session
+        .error(ClientError::new("going-down", "Now."))
+        .unwrap();
     client.expect_error("going-down").await;
     client.expect_end().await;
     drop(client);
@@ -45,7 +46,9 @@ async fn everything_that_was_sent_before_a_close_arrives() {
     for number in 0..100 {
         session.message("/a", number.to_string()).unwrap();
     }
-    session.error(ClientError::new("going-down", "Now."));
+    session
+        .error(ClientError::new("going-down", "Now."))
+        .unwrap();
     session.close(CloseCode::Away);
     for number in 0..100 {
         client.expect_message_for("0", &number.to_string()).await;
@@ -63,35 +66,48 @@ async fn everything_that_was_sent_before_a_close_arrives() {
 async fn a_session_carries_out_the_calls_of_its_handle_in_order() {
     let (session, mut client, _) = start(Config::default(), accept).await;
     client.receipt(subscribe("0", "/a")).await;
-    session.error(ClientError::new("first", "An error."));
+    session
+        .error(ClientError::new("first", "An error."))
+        .unwrap();
     session.message("/a", "second").unwrap();
     session.close(CloseCode::Away);
-    session.error(ClientError::new("too-late", "An error."));
-    session.message("/a", "too late").unwrap();
+    session
+        .error(ClientError::new("too-late", "An error."))
+        .unwrap();
+    assert!(is_not_subscribed(session.message("/a", "too late")));
     client.expect_error("first").await;
     client.expect_message_for("0", "second").await;
     client.expect_end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_waits_until_queued_messages_are_sent() {
-    let mut config = Config::default();
-    config.max_outbound_bytes = 16 << 10;
-    let (session, mut client, _) = start(config, accept).await;
+async fn a_close_overtakes_messages_for_which_the_outbound_buffer_has_no_room() {
+    let config = Config::default()
+        .max_outbound_bytes(16 << 10)
+        .mailbox(MailboxConfig::default().max_messages(1_000));
+    let (session, mut client, connection) = start(config, accept).await;
     client.receipt(subscribe("0", "/a")).await;
-    for _ in 0..100 {
+    for _ in 0..200 {
         session.message("/a", "x".repeat(1_000)).unwrap();
     }
-    // The connection takes as many of these as it has room for, and nothing more until the client reads.
-    tokio::task::yield_now().await;
-    session.message("/a", "last").unwrap();
+    session
+        .error(ClientError::new("going-down", "Now."))
+        .unwrap();
     session.close(CloseCode::Away);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    for _ in 0..100 {
-        client.expect_message_for("0", &"x".repeat(1_000)).await;
-    }
-    client.expect_message_for("0", "last").await;
+    settle().await;
+    let mut messages = 0;
+    let error = loop {
+        let frame = client.next_frame().await.unwrap();
+        if frame.command == Command::Error {
+            break frame;
+        }
+        messages += 1;
+    };
+    assert!((10..20).contains(&messages), "{messages}");
+    assert_eq!(error.body, "Now.");
     client.expect_end().await;
+    drop(client);
+    finished(connection).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,7 +116,9 @@ async fn a_session_that_closes_before_connect_makes_no_disconnect_request() {
         let (session, mut requests, connection, mut client) = pair(Config::default(), PIPE);
         let connection = tokio::spawn(connection);
         if is_error {
-            session.error(ClientError::new("full", "Come back later."));
+            session
+                .error(ClientError::new("full", "Come back later."))
+                .unwrap();
             client.expect_error("full").await;
         } else {
             session.close(CloseCode::Away);

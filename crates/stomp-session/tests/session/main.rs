@@ -9,9 +9,12 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+mod close_timeout;
 mod closing;
 mod deliveries;
 mod errors;
+mod foreign_code;
+mod gone_peers;
 mod identity;
 mod messages;
 mod registry;

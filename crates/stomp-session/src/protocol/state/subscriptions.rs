@@ -102,6 +102,11 @@ impl Subscriptions {
         self.active.first().map(|subscription| subscription.key)
     }
 
+    /// The keys of all active subscriptions.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = SubscriptionKey> + '_ {
+        self.active.iter().map(|subscription| subscription.key)
+    }
+
     /// The unacknowledged deliveries of a subscription; `None` if it has ended, or has `ack:auto`.
     pub(crate) fn unacked_mut(&mut self, key: SubscriptionKey) -> Option<&mut SubscriptionUnacked> {
         let position = self.position(key)?;

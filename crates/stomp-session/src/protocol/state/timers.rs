@@ -19,12 +19,14 @@ pub(crate) enum Timer {
     Frame,
     /// Time at which the credentials of the peer expire.
     Expiry,
-    /// Time by which the peer must have closed the connection.
+    /// Time by which the peer must have closed the connection, after it was sent everything.
     Linger,
+    /// Time by which the connection is dropped, once its close has begun.
+    Close,
 }
 
 impl Timer {
-    const ALL: [Timer; 8] = [
+    const ALL: [Timer; 9] = [
         Timer::Connect,
         Timer::Handler,
         Timer::HeartBeat,
@@ -33,6 +35,7 @@ impl Timer {
         Timer::Frame,
         Timer::Expiry,
         Timer::Linger,
+        Timer::Close,
     ];
 
     /// Returns true if the peer must meet this deadline. If this process stood still, the peer may have met it although
@@ -40,7 +43,7 @@ impl Timer {
     fn judges_peer(self) -> bool {
         matches!(
             self,
-            Timer::Connect | Timer::Silence | Timer::Write | Timer::Frame
+            Timer::Connect | Timer::Silence | Timer::Write | Timer::Frame | Timer::Close
         )
     }
 }

@@ -1,0 +1,169 @@
+//! Commands of the session's handles.
+
+use super::{driver::Driver, pending_subscription::PendingSubscription};
+use crate::{
+    catch_drop::CatchDrop,
+    command_queue::{SessionCommand, TakenCommands},
+    id::{StreamId, SubscriptionKey},
+    mailbox::{config::SlowConsumer, queue::QueuedMessage},
+    response::MessageStream,
+};
+use std::{collections::VecDeque, mem};
+
+impl Driver {
+    /// Carries out the commands of the session's handles, in the order that [`Session`](crate::Session#order) documents.
+    pub(super) fn process_commands(&mut self) {
+        if self.session.shared().are_requests_dropped() && !self.has_service {
+            self.protocol.handle_requests_dropped(self.now);
+        }
+        loop {
+            if let Err(SlowConsumer) = self.take_commands() {
+                return self.protocol.handle_slow_consumer(self.now);
+            }
+            self.send_errors(false);
+            if !self.process_taken_commands() || !self.has_more_commands {
+                break;
+            }
+        }
+        if let Some(code) = self.close_code.take() {
+            self.send_errors(true);
+            self.protocol.handle_close(code, self.now);
+        }
+    }
+
+    fn take_commands(&mut self) -> Result<(), SlowConsumer> {
+        let shared = self.session.shared();
+        let is_next = self.has_more_commands && self.commands.is_empty();
+        if !is_next && !shared.has_commands() {
+            return Ok(());
+        }
+        shared.reset_has_commands();
+        let commands = &mut self.commands;
+        let TakenCommands {
+            controls,
+            errors,
+            has_more,
+        } = shared.commands().with(|queue, _| queue.take(commands))?;
+        self.has_more_commands = has_more;
+        self.errors.extend(errors);
+        if let Some(at) = controls.expires_at {
+            self.protocol.handle_expires_at(at);
+        }
+        self.close_code = self.close_code.or(controls.close);
+        Ok(())
+    }
+
+    /// Carries out commands until one waits for room. Returns true if none does.
+    fn process_taken_commands(&mut self) -> bool {
+        while let Some(command) = self.commands.pop_front() {
+            match command {
+                SessionCommand::Message(message) if !self.has_send_room() => {
+                    self.commands.push_front(SessionCommand::Message(message));
+                    self.overtake_messages();
+                    return false;
+                }
+                SessionCommand::Message(message) => self.process_message(message),
+                SessionCommand::Connected(connected) => {
+                    self.protocol.handle_connected(connected, self.now);
+                }
+                SessionCommand::Error(error) => {
+                    self.errors.push_back(error);
+                    self.send_errors(false);
+                }
+                SessionCommand::Observe {
+                    subscription,
+                    id,
+                    stream,
+                } => self.attach_stream(subscription, Some(id), stream),
+                SessionCommand::Unhook(id) => {
+                    self.pending.remove(id);
+                    self.streams.remove(id);
+                }
+            }
+        }
+        true
+    }
+
+    /// Moves the errors out of the commands, which wait for room.
+    fn overtake_messages(&mut self) {
+        let is_error = |command: &SessionCommand| matches!(command, SessionCommand::Error(_));
+        if self.commands.iter().any(is_error) {
+            for command in mem::take(&mut self.commands) {
+                match command {
+                    SessionCommand::Error(error) => self.errors.push_back(error),
+                    command => self.commands.push_back(command),
+                }
+            }
+            self.send_errors(false);
+        }
+    }
+
+    /// Sends the errors for which there is room, or all of them if the session closes.
+    fn send_errors(&mut self, is_closing: bool) {
+        while !self.errors.is_empty()
+            && (is_closing || self.has_send_room() || self.protocol.closes_on_error())
+        {
+            let Some(error) = self.errors.pop_front() else {
+                return;
+            };
+            let bytes = error.bytes();
+            self.session
+                .shared()
+                .commands()
+                .with(|commands, _| commands.error_sent(bytes));
+            self.flush_protocol();
+            self.protocol.handle_error(error, self.now);
+            self.flush_protocol();
+        }
+    }
+
+    fn process_message(&mut self, message: QueuedMessage) {
+        if !self.protocol.is_peer_present() {
+            return;
+        }
+        let pending = self.protocol.pending_subscription();
+        if message.subscription.is_some() && message.subscription == pending {
+            self.pending.push(message, &self.config.mailbox);
+        } else {
+            self.flush_protocol();
+            self.send_message(message);
+        }
+    }
+
+    /// Attaches a stream to a subscription, or drops it if the subscription has ended.
+    fn attach_stream(
+        &mut self,
+        subscription: SubscriptionKey,
+        id: Option<StreamId>,
+        stream: CatchDrop<MessageStream>,
+    ) {
+        if !self.protocol.is_peer_present() {
+            return;
+        }
+        if self.protocol.pending_subscription() == Some(subscription) {
+            self.pending.streams.push((id, stream));
+        } else if self.protocol.is_subscribed(subscription) {
+            self.streams.insert(subscription, id, stream);
+        }
+    }
+
+    /// Sends the messages and attaches the streams that were held until the service answered `SUBSCRIBE`. If
+    /// the service refused, the subscription has ended and they are dropped.
+    pub(super) fn release_pending(&mut self, subscription: SubscriptionKey) {
+        let PendingSubscription {
+            mut messages,
+            streams,
+        } = std::mem::take(&mut self.pending);
+        let mut taken = VecDeque::new();
+        if messages.take(&mut taken).is_err() {
+            self.protocol.handle_slow_consumer(self.now);
+        }
+        self.flush_protocol();
+        taken
+            .into_iter()
+            .for_each(|message| self.send_message(message));
+        streams
+            .into_iter()
+            .for_each(|(id, stream)| self.attach_stream(subscription, id, stream));
+    }
+}
