@@ -15,7 +15,9 @@ use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 /// | [`InvalidDestination`](stomp_session::InvalidDestination) | `bad-destination` |
 /// | tower's [`Elapsed`] | `timeout` |
 /// | tower's [`Overloaded`] | `overloaded` |
-/// | [`NotSubscribed`](stomp_session::NotSubscribed) | `not-subscribed` |
+/// | [`NotSubscribed`](stomp_session::NotSubscribed), also as an [`ObserveError`](stomp_session::ObserveError) | `not-subscribed` |
+/// | [`ObserveError::TooManyStreams`](stomp_session::ObserveError::TooManyStreams) | `too-many-streams` |
+/// | [`TooManyErrors`](stomp_session::TooManyErrors) | `too-many-errors` |
 /// | any other error, or a panic | `internal-error`; the error itself is only logged |
 ///
 /// An application with its own error types can set its own function, and call this one for all other errors.
@@ -54,7 +56,7 @@ fn map_tower_error(error: &(dyn Error + 'static)) -> Option<ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stomp_session::{Destination, NotSubscribed};
+    use stomp_session::{Destination, NotSubscribed, ObserveError};
 
     #[derive(Debug, thiserror::Error)]
     #[error("wrapped")]
@@ -66,6 +68,7 @@ mod tests {
             (Elapsed::new().into(), "timeout"),
             (Overloaded::new().into(), "overloaded"),
             (NotSubscribed.into(), "not-subscribed"),
+            (ObserveError::from(NotSubscribed).into(), "not-subscribed"),
             (
                 Destination::from_segments("/a", [""]).unwrap_err().into(),
                 "bad-destination",
