@@ -10,6 +10,7 @@ mod support;
 
 mod delivery;
 mod expiry;
+mod gone;
 mod limits;
 mod redelivery;
 

@@ -65,6 +65,28 @@ where
     Client { client, session }
 }
 
+/// A client that is not connected yet, of any service.
+pub(crate) fn open_socket<S>(service: S, is_websocket: bool) -> stomp_testing::Client
+where
+    S: Service<Request, Response = Response, Error = BoxError, Future: Send> + Send + 'static,
+{
+    let (near, far) = tokio::io::duplex(64 << 10);
+    let (client, socket) = if is_websocket {
+        (
+            stomp_testing::Client::over_websocket(near),
+            Socket::over_websocket(far, b"", Peer::default(), &Default::default()),
+        )
+    } else {
+        (
+            stomp_testing::Client::over_byte_stream(near),
+            Socket::over_byte_stream(far, Peer::default(), &Default::default()),
+        )
+    };
+    let (_, _, connection) = Session::new(socket, Arc::<stomp_session::Config>::default());
+    tokio::spawn(connection.run(service));
+    client
+}
+
 /// Steps of most tests. Each awaits a receipt, unless its comment says otherwise.
 impl Client {
     pub(crate) async fn publish(&mut self, destination: &str, body: &str) {
