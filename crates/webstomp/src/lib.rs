@@ -627,15 +627,18 @@
 //! | `session.max_total_mailbox_bytes` | 1 MiB in all mailboxes of the session | the same |
 //! | `session.max_unacked_messages` | 256 messages of a subscription, sent and not acknowledged | gets no more of them until it acknowledges; a larger `prefetch-count` gets `ERROR` `prefetch-too-large` |
 //! | `session.max_total_unacked_messages` | 65,536 of these messages, granted to all subscriptions of a session | a further `SUBSCRIBE` gets `ERROR` `prefetch-too-large` |
+//! | `session.max_streams` | 16 streams of [`Session::observe`] for one subscription | is not affected: the call fails |
+//! | errors of [`Session::error`] (fixed) | 64 errors and 64 KiB that wait for room | the same |
 //! | `session.max_transactions` | 8 open transactions | gets `ERROR` `too-many-transactions`, is closed with 1002 |
 //! | `session.max_transaction_frames`, `max_transaction_bytes` | 256 frames in one transaction, 1 MiB in all | gets `ERROR` `transaction-too-large`, is closed with 1002 |
 //! | `session.connect_timeout` | 10 s to the last byte of `CONNECT` | gets `ERROR` `connect-timeout`, is closed with 1008 |
-//! | `session.frame_timeout` | 30 s from the first byte of a frame to its last | gets `ERROR` `frame-timeout`, is closed with 1008 |
+//! | `session.frame_timeout`, `min_frame_bytes_per_second` | 30 s from the first byte of a frame to its last, and 1 s more for each 1,024 bytes of it | gets `ERROR` `frame-timeout` with the `receipt-id` of the frame, is closed with 1008 |
 //! | `session.handler_timeout` | 60 s for a request | gets `ERROR` `timeout`; if no service was ready, `overloaded`, and is closed with 1011 |
 //! | `session.heart_beat` | 1,000 ms each way, or longer if the client wishes | gets `ERROR` `heart-beat-timeout` after twice that and 1 s, is closed with 1008 |
 //! | `session.ping_interval`, `ping_timeout` | 25 s and 10 s, for WebSockets that promise no heart-beats | the same after both |
 //! | size of a [`ClientError`] (fixed) | code 128 bytes, text 4 KiB, 16 headers and 4 KiB, body 64 KiB | gets the code and the text shortened, and no further headers or body |
 //! | `session.linger_timeout`, `server.socket.max_linger_bytes` | 2 s and 4 MiB, to take the last frame | is disconnected |
+//! | `session.close_timeout` | 10 s for a close, whatever the peer does | is disconnected |
 //!
 //! [`session::Config::worst_case`] computes the memory that one session may use.
 //!
