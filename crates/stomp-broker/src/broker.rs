@@ -259,7 +259,8 @@ impl Broker {
             capabilities.check_transaction()?;
         }
         let mut publication =
-            send::publication_from_request(request, capabilities, config.max_temporary_queues)?;
+            send::publication_from_request(request, capabilities, config.max_temporary_queues)?
+                .sent_by(request);
         capabilities.check_publication(&to, &publication)?;
         publication.message = to.stamp(publication.message);
         Ok((to, publication))

@@ -66,8 +66,11 @@ capabilities! {
     temporary_queues,
     /// Dead letters: messages that a queue gives up move to another queue.
     dead_letters,
-    /// Limited delivery attempts: a queue gives up a message after a number of deliveries without an acknowledgment.
+    /// Limited delivery attempts: a queue gives up a message after a number of refusals, or after a number of abandoned
+    /// deliveries. Each kind is counted and bounded on its own.
     delivery_attempts,
+    /// Delays before a message that was refused more than once is delivered again.
+    redelivery_delay,
     /// Bounded queues: a full queue refuses messages with `queue-full`, or gives up its oldest messages.
     queue_bounds,
     /// Queues with a single consumer: [`SubscribeRequest::exclusive`].

@@ -8,7 +8,7 @@ use crate::{
     MemoryConfig, Publication, QueueSettings, Statistics, SubscribeRequest,
     activity::Activity,
     local::{FanOut, GroupLimits, Groups},
-    queue::{consumer::Consumer, registry::Queues, sweep},
+    queue::{registry::Queues, sweep},
 };
 use std::{fmt, sync::Arc};
 use stomp_session::{BoxError, ClientError, InvalidConfig, Message, MessageStream};
@@ -97,8 +97,7 @@ impl Memory {
         } = &*self.0;
         let to = &request.address;
         if to.is_queue() {
-            let (queue, id) = queues.subscribe(to)?;
-            let consumer = Consumer::new(queues.clone(), queue, id);
+            let consumer = queues.subscribe(&request)?;
             Ok(Box::pin(Subscription::new(consumer, request, activity)))
         } else {
             let (stream, _) = groups.join(to)?;

@@ -20,11 +20,27 @@ use stomp_session::{InvalidConfig, MailboxConfig};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Shares
+///
+/// The maximum number of queues and the maximum of their bytes are shared among clients:
+///
+/// - While there is room, a client may take any part. A single client may take everything.
+/// - When three quarters are in use by more than one client, the client with the largest share is refused.
+/// - Beyond the maximum, a further quarter is for all clients except the one with the largest share. So a client that
+///   has taken everything stops nobody else.
+/// - The application is refused only when it alone exceeds the maximum. So all queues together may hold up to 2¼ times
+///   the maximum, if clients and the application use all that they may.
+/// - Dead-letter queues are created even beyond the maximum. Dead letters belong to the client that sent them.
+///
+/// All sessions of a principal count as one client, and so do all sessions without a principal from one IPv4 address or
+/// IPv6 /64 network. A queue belongs to the client that created it, by `SEND` or `SUBSCRIBE`, until it is removed or the
+/// application declares it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct MemoryConfig {
     /// Maximum number of topics and patterns with subscribers, and, counted separately, of queues. Temporary queues
-    /// count as queues. Dead-letter queues are created even beyond the maximum. Default: 65,536.
+    /// count as queues. Queues are shared among clients as [below](MemoryConfig#shares). Default: 65,536.
     pub max_destinations: usize,
     /// The mailbox of each subscription to topics: its bounds in messages and bytes, and the policy when it is full.
     ///
@@ -49,10 +65,12 @@ pub struct MemoryConfig {
     /// letters of its messages.
     pub queue_patterns: Vec<(String, QueueSettings)>,
     /// Maximum bytes of the messages in all queues together. Beyond it, all queues reject messages, whatever their
-    /// [`overflow`](QueueSettings::overflow). Default: 256 MiB.
+    /// [`overflow`](QueueSettings::overflow). The bytes are shared among clients as [below](MemoryConfig#shares).
+    /// Default: 256 MiB.
     pub max_total_queue_bytes: usize,
     /// The time after which a queue without messages and consumers is removed, unless it was
-    /// [declared](crate::Engine::declare). Temporary queues are removed with their last consumer. Default: 60 s.
+    /// [declared](crate::Engine::declare). Temporary queues, and queues that never had a message, are removed with their
+    /// last consumer. Default: 60 s.
     pub idle_timeout: Duration,
     /// Maximum number of [events](crate::Engine::events) that wait for a slow reader, rounded up to a power of two. The
     /// memory for them is allocated with the first reader. Default: 1,024.

@@ -1,7 +1,10 @@
 //! A message with the options of its publication.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use stomp_session::{ClientError, Message};
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use stomp_session::{ClientError, Message, Principal, Request, SessionId};
 
 /// The header of a message that sets or removes the retained message of its topic.
 const RETAIN: &str = "retain";
@@ -27,6 +30,12 @@ pub struct Publication {
     /// is false for a client's `SEND` without the header `receipt`: then `publish` may complete as soon as the engine
     /// has the message. Default: true.
     pub confirm: bool,
+    /// The session of the client. `None` for the application, which is the default.
+    pub session: Option<SessionId>,
+    /// The principal of the client. Default: `None`.
+    pub principal: Option<Principal>,
+    /// The IP address of the client, if it is known. Default: `None`.
+    pub peer_address: Option<IpAddr>,
 }
 
 /// The effect of a message on the retained message of its topic, which is the last value of the topic.
@@ -58,6 +67,9 @@ impl Publication {
             retain: Retain::Nothing,
             expires: None,
             confirm: true,
+            session: None,
+            principal: None,
+            peer_address: None,
         }
     }
 
@@ -100,11 +112,44 @@ impl Publication {
         self
     }
 
+    /// Sets [`Publication::session`].
+    #[must_use]
+    pub fn session(mut self, session: Option<SessionId>) -> Publication {
+        self.session = session;
+        self
+    }
+
+    /// Sets [`Publication::principal`].
+    #[must_use]
+    pub fn principal(mut self, principal: Option<Principal>) -> Publication {
+        self.principal = principal;
+        self
+    }
+
+    /// Sets [`Publication::peer_address`].
+    #[must_use]
+    pub fn peer_address(mut self, peer_address: Option<IpAddr>) -> Publication {
+        self.peer_address = peer_address;
+        self
+    }
+
+    /// Sets the fields that identify the client of a request.
+    pub(crate) fn sent_by(self, request: &Request) -> Publication {
+        self.session(Some(request.session().id()))
+            .principal(request.principal().cloned())
+            .peer_address(peer_address(request))
+    }
+
     /// Returns true if the message has expired. Reads the clock only if [`Publication::expires`] is set.
     #[must_use]
     pub fn has_expired(&self) -> bool {
         self.expires.is_some_and(|at| at <= SystemTime::now())
     }
+}
+
+/// Returns the IP address of the client of a request, if it is known.
+pub(crate) fn peer_address(request: &Request) -> Option<IpAddr> {
+    request.peer().address.map(|address| address.ip())
 }
 
 fn parse_retain(value: &str) -> Option<Retain> {

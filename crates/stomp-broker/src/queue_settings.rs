@@ -7,6 +7,9 @@ use crate::{
 use std::time::Duration;
 use stomp_session::{Destination, InvalidConfig};
 
+/// The longest possible delay of a refused message.
+const MAX_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The settings of one queue, or of all queues whose names match a pattern.
 ///
 /// ```
@@ -30,9 +33,22 @@ pub struct QueueSettings {
     pub max_bytes: usize,
     /// The policy when the queue is full. Default: [`QueueOverflow::Reject`].
     pub overflow: QueueOverflow,
-    /// The number of deliveries without an acknowledgment after which a message becomes a dead letter. Deliveries that
-    /// were never sent do not count. Default: 10.
+    /// The number of refusals, by `NACK`, after which a message becomes a dead letter with the reason `rejected`.
+    /// Deliveries that end without an answer of the consumer do not count. Default: 10.
     pub max_delivery_attempts: u32,
+    /// The number of abandoned deliveries after which a message becomes a dead letter with the reason `abandoned`. A
+    /// delivery is abandoned if the message was sent, and the connection or the subscription of the consumer ended
+    /// before an answer.
+    ///
+    /// This bound is generous, because a lost connection abandons all messages that were sent ahead to the consumer,
+    /// also those that it never looked at. It only stops messages that make each consumer fail. Default: 1,000.
+    pub max_abandoned_deliveries: u32,
+    /// The delay before a message is delivered again after its second refusal. Each further refusal doubles it, up to
+    /// [`max_redelivery_delay`](QueueSettings::max_redelivery_delay). After the first refusal, there is no delay. Other
+    /// messages pass meanwhile. 0 turns the delay off. Default: 100 ms.
+    pub redelivery_delay: Duration,
+    /// Maximum of the delay before a refused message is delivered again. At most 24 hours. Default: 5 s.
+    pub max_redelivery_delay: Duration,
     /// The queue for dead letters, as `/queue/NAME`. If it is full, dead letters replace its oldest messages. Default:
     /// `/queue/dead-letters`.
     ///
@@ -42,7 +58,8 @@ pub struct QueueSettings {
     /// loses the header `expires`.
     pub dead_letter_queue: Option<String>,
     /// The lifetime of a message in the queue, unless the message has its own time of
-    /// [expiry](crate::Publication::expires). Default: `None`, unlimited.
+    /// [expiry](crate::Publication::expires). With the settings of [all queues](crate::MemoryConfig::queues), it is the
+    /// default for messages of all queues. Default: `None`, unlimited.
     pub time_to_live: Option<Duration>,
 }
 
@@ -52,6 +69,9 @@ setters! {
         max_bytes: usize,
         overflow: QueueOverflow,
         max_delivery_attempts: u32,
+        max_abandoned_deliveries: u32,
+        redelivery_delay: Duration,
+        max_redelivery_delay: Duration,
         dead_letter_queue: Option<String>,
         time_to_live: Option<Duration>,
     }
@@ -62,15 +82,29 @@ impl QueueSettings {
     ///
     /// # Errors
     ///
-    /// Returns an error if a maximum or the time to live is 0, so that no message could be delivered. Returns an error
-    /// if [`QueueSettings::dead_letter_queue`] is not a valid name of a queue.
+    /// Returns an error in these cases:
+    ///
+    /// - A maximum of messages, bytes or deliveries or the time to live is 0, so that no message could be delivered.
+    /// - [`QueueSettings::max_redelivery_delay`] is less than [`QueueSettings::redelivery_delay`] or more than 24 hours.
+    /// - [`QueueSettings::dead_letter_queue`] is not a valid name of a queue.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         for (setting, value) in [
             ("max_messages", self.max_messages),
             ("max_bytes", self.max_bytes),
             ("max_delivery_attempts", self.max_delivery_attempts as usize),
+            (
+                "max_abandoned_deliveries",
+                self.max_abandoned_deliveries as usize,
+            ),
         ] {
             InvalidConfig::reject_zero(setting, value)?;
+        }
+        let (delay, max_delay) = (self.redelivery_delay, self.max_redelivery_delay);
+        if max_delay < delay || max_delay > MAX_DELAY {
+            let problem = format!(
+                "is {max_delay:?}, but must be at least redelivery_delay, {delay:?}, and at most {MAX_DELAY:?}"
+            );
+            return Err(InvalidConfig::new("max_redelivery_delay", problem));
         }
         if let Some(time_to_live) = self.time_to_live {
             InvalidConfig::reject_zero_duration("time_to_live", time_to_live)?;
@@ -94,6 +128,9 @@ impl Default for QueueSettings {
             max_bytes: 16 << 20,
             overflow: QueueOverflow::Reject,
             max_delivery_attempts: 10,
+            max_abandoned_deliveries: 1_000,
+            redelivery_delay: Duration::from_millis(100),
+            max_redelivery_delay: Duration::from_secs(5),
             dead_letter_queue: Some("/queue/dead-letters".to_owned()),
             time_to_live: None,
         }
@@ -130,6 +167,18 @@ mod tests {
             ("max_messages", default().max_messages(0)),
             ("max_bytes", default().max_bytes(0)),
             ("max_delivery_attempts", default().max_delivery_attempts(0)),
+            (
+                "max_abandoned_deliveries",
+                default().max_abandoned_deliveries(0),
+            ),
+            (
+                "max_redelivery_delay",
+                default().redelivery_delay(Duration::from_secs(6)),
+            ),
+            (
+                "max_redelivery_delay",
+                default().max_redelivery_delay(Duration::MAX),
+            ),
             ("time_to_live", default().time_to_live(Some(Duration::ZERO))),
         ] {
             assert_eq!(settings.validate().unwrap_err().setting(), setting);

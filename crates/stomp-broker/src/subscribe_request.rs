@@ -1,6 +1,10 @@
 //! The request for a subscription.
 
-use crate::{Address, publication::bad_value};
+use crate::{
+    Address,
+    publication::{bad_value, peer_address},
+};
+use std::net::IpAddr;
 use stomp_frame::{AckMode, Headers, header};
 use stomp_session::{ClientError, Principal, Request, SessionId};
 
@@ -32,6 +36,8 @@ pub struct SubscribeRequest {
     pub session: Option<SessionId>,
     /// The principal of the client. Default: `None`.
     pub principal: Option<Principal>,
+    /// The IP address of the client, if it is known. Default: `None`.
+    pub peer_address: Option<IpAddr>,
     /// All headers of the `SUBSCRIBE` frame. Default: none.
     pub headers: Headers,
 }
@@ -48,6 +54,7 @@ impl SubscribeRequest {
             exclusive: false,
             session: None,
             principal: None,
+            peer_address: None,
             headers: Headers::new(),
         }
     }
@@ -76,6 +83,7 @@ impl SubscribeRequest {
             exclusive: parse_flag(headers, EXCLUSIVE)?,
             session: Some(request.session().id()),
             principal: request.principal().cloned(),
+            peer_address: peer_address(request),
             headers: headers.clone(),
         })
     }
@@ -119,6 +127,13 @@ impl SubscribeRequest {
     #[must_use]
     pub fn principal(mut self, principal: Option<Principal>) -> SubscribeRequest {
         self.principal = principal;
+        self
+    }
+
+    /// Sets [`SubscribeRequest::peer_address`].
+    #[must_use]
+    pub fn peer_address(mut self, peer_address: Option<IpAddr>) -> SubscribeRequest {
+        self.peer_address = peer_address;
         self
     }
 

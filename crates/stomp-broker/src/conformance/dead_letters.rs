@@ -5,12 +5,17 @@ use super::{
     test::{Outcome, Test, ensure, ensure_equal},
 };
 use crate::{Address, Capabilities, Publication, QueueOverflow, QueueSettings};
+use std::time::Duration;
 use stomp_session::{Message, Settlement};
 
 pub(super) const TESTS: &[Test<Run>] = tests! {
     "a message is given up after its delivery attempts", has_attempts => attempts;
+    "an abandoned delivery is no refusal", has_attempts => abandoned_is_not_refused;
+    "a message is given up after its abandoned deliveries", has_attempts => abandoned;
     "a delivery that was never sent is no attempt", has_attempts => unsent;
     "a message that is given up becomes a dead letter", has_dead_letters => dead_letter;
+    "a message that is abandoned too often is a dead letter with the reason abandoned",
+        has_dead_letters => abandoned_letter;
     "a dead letter is a message like others, with its body and headers", has_dead_letters => unchanged;
     "a dead letter does not expire", |it| has_dead_letters(it) && it.expiry => expiry;
     "a full dead-letter queue drops its oldest messages",
@@ -29,10 +34,11 @@ fn has_dead_letters(it: Capabilities) -> bool {
     has_attempts(it) && it.dead_letters
 }
 
-/// Settings that give a message up after so many attempts.
+/// Settings that give a message up after so many refusals, without delays.
 pub(super) fn with_attempts(attempts: u32, dead: Option<&Address>) -> QueueSettings {
     QueueSettings::default()
         .max_delivery_attempts(attempts)
+        .redelivery_delay(Duration::ZERO)
         .dead_letter_queue(dead.map(ToString::to_string))
 }
 
@@ -41,17 +47,53 @@ async fn attempts(run: Run) -> Outcome {
     run.declare(&queue, with_attempts(3, None)).await?;
     let mut consumer = run.subscribe(&queue).await?;
     run.publish_all(&queue, &["1", "2"]).await?;
-    for settlement in [
-        Settlement::Nacked,
-        Settlement::Abandoned,
-        Settlement::Nacked,
-    ] {
-        consumer.take("1").await?.settle(settlement);
+    for _ in 0..3 {
+        consumer.take("1").await?.settle(Settlement::Nacked);
     }
     let last = consumer.take("2").await?;
     consumer.expect_none().await?;
     last.settle(Settlement::Acked);
     consumer.expect_none().await?;
+    run.delete(&queue).await.map(drop)
+}
+
+async fn abandoned_is_not_refused(run: Run) -> Outcome {
+    let queue = run.queue("q");
+    run.declare(&queue, with_attempts(2, None)).await?;
+    run.publish(&queue, "1").await?;
+    for round in 0..6 {
+        let mut consumer = run.subscribe(&queue).await?;
+        let delivery = consumer.take("1").await?;
+        drop(consumer);
+        // One of these is the first of two refusals.
+        delivery.settle(if round == 2 {
+            Settlement::Nacked
+        } else {
+            Settlement::Abandoned
+        });
+    }
+    let mut consumer = run.subscribe(&queue).await?;
+    consumer.take("1").await?.settle(Settlement::Nacked);
+    consumer.expect_none().await?;
+    run.delete(&queue).await.map(drop)
+}
+
+async fn abandoned(run: Run) -> Outcome {
+    let queue = run.queue("q");
+    let settings = with_attempts(5, None).max_abandoned_deliveries(3);
+    run.declare(&queue, settings).await?;
+    let mut consumer = run.subscribe(&queue).await?;
+    run.publish_all(&queue, &["1", "2"]).await?;
+    for settlement in [
+        Settlement::Abandoned,
+        Settlement::Nacked,
+        Settlement::Abandoned,
+        Settlement::Unsent,
+        Settlement::Abandoned,
+    ] {
+        consumer.take("1").await?.settle(settlement);
+    }
+    consumer.expect_only(&["2"]).await?;
     run.delete(&queue).await.map(drop)
 }
 
@@ -93,6 +135,22 @@ async fn dead_letter(run: Run) -> Outcome {
     Ok(())
 }
 
+async fn abandoned_letter(run: Run) -> Outcome {
+    let (queue, dead) = (run.queue("q"), run.queue("dead"));
+    let settings = with_attempts(1, Some(&dead)).max_abandoned_deliveries(1);
+    run.declare(&queue, settings).await?;
+    let mut consumer = run.subscribe(&queue).await?;
+    run.publish(&queue, "1").await?;
+    consumer.take("1").await?.settle(Settlement::Abandoned);
+    let letter = run.subscribe(&dead).await?.take("1").await?;
+    expect_headers(&letter, &queue, "abandoned")?;
+    letter.settle(Settlement::Acked);
+    for queue in [&queue, &dead] {
+        run.delete(queue).await?;
+    }
+    Ok(())
+}
+
 async fn unchanged(run: Run) -> Outcome {
     let (queue, dead) = (run.queue("q"), run.queue("dead"));
     run.declare(&queue, with_attempts(1, Some(&dead))).await?;
@@ -101,7 +159,7 @@ async fn unchanged(run: Run) -> Outcome {
     run.publish_as(&queue, Publication::new(sent.clone()))
         .await?;
     let mut consumer = run.subscribe(&queue).await?;
-    consumer.next().await?.settle(Settlement::Abandoned);
+    consumer.next().await?.settle(Settlement::Nacked);
     let mut letters = run.subscribe(&dead).await?;
     // A dead letter waits, is redelivered, and can be refused.
     for settlement in [Settlement::Nacked, Settlement::Acked] {

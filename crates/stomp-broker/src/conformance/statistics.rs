@@ -14,6 +14,10 @@ pub(super) const TESTS: &[Test<Run>] = tests! {
     "the statistics count the messages and consumers of queues", |it| it.queues => queues;
     "the statistics count temporary queues, and messages to those that are gone",
         |it| it.temporary_queues => temporary_queues;
+    "a queue that never had a message is forgotten with its last consumer",
+        |it| it.queues => unused_queue;
+    "the statistics count delayed messages as waiting",
+        |it| can_administer(it) && it.redelivery_delay => delayed;
     "the statistics count messages that expired", |it| it.expiry => expiry;
     "the statistics count dead letters, and messages that no queue took",
         |it| can_administer(it) && it.dead_letters && it.delivery_attempts => dead_letters;
@@ -203,6 +207,38 @@ async fn queues(run: Run) -> Outcome {
     consumer.expect_only(&["2", "3"]).await?;
     baseline.expect_destination(&queue, 1, 3, [0, 0]).await?;
     baseline.expect(counts(3)).await
+}
+
+async fn unused_queue(run: Run) -> Outcome {
+    let Some(baseline) = Baseline::read(&run).await? else {
+        return Ok(());
+    };
+    let queue = run.queue("q");
+    let (one, two) = (run.subscribe(&queue).await?, run.subscribe(&queue).await?);
+    baseline.expect_destination(&queue, 2, 0, [0, 0]).await?;
+    drop(one);
+    baseline.expect_destination(&queue, 1, 0, [0, 0]).await?;
+    drop(two);
+    baseline.expect_no_destination(&queue).await
+}
+
+async fn delayed(run: Run) -> Outcome {
+    let Some(baseline) = Baseline::read(&run).await? else {
+        return Ok(());
+    };
+    let queue = run.queue("q");
+    let settings = QueueSettings::default()
+        .redelivery_delay(Duration::from_secs(60))
+        .max_redelivery_delay(Duration::from_secs(60));
+    run.declare(&queue, settings).await?;
+    run.publish(&queue, "1").await?;
+    let mut consumer = run.subscribe(&queue).await?;
+    for _ in 0..2 {
+        consumer.take("1").await?.settle(Settlement::Nacked);
+    }
+    consumer.expect_none().await?;
+    baseline.expect_destination(&queue, 1, 1, [1, 0]).await?;
+    run.delete(&queue).await.map(drop)
 }
 
 async fn temporary_queues(run: Run) -> Outcome {

@@ -1,20 +1,25 @@
 //! Declaring, purging, deleting and browsing queues.
 
-use super::{Deferred, Queue, backlog::QueuedMessage, dispatch::Wakers, registry::Queues};
+use super::{
+    Deferred, Queue, dispatch::Wakers, holder::Holder, message::QueuedMessage, registry::Queues,
+};
 use crate::{Address, QueueSettings};
-use std::{collections::BTreeMap, mem, sync::Arc, task::Waker};
+use std::{mem, sync::Arc};
 use stomp_session::{ClientError, Message};
 
 impl Queues {
-    /// Creates a queue if it does not exist, and sets its policy. The queue is not removed when it is idle.
+    /// Creates a queue if it does not exist, and sets its policy. The queue is not removed when it is idle, and its name
+    /// belongs to the application.
     pub(crate) fn declare(
         &self,
         queue: &Address,
         settings: &QueueSettings,
     ) -> Result<(), ClientError> {
         let policy = self.policies().declared(queue, settings);
-        self.with_queue(queue, false, |_, state| {
+        let holder = Holder::Application;
+        self.with_queue(queue, Some(&holder), |_, state| {
             (state.is_declared, state.policy) = (true, policy);
+            state.name = Some(self.names().take_needed(&holder, 1));
         })
     }
 
@@ -35,9 +40,9 @@ impl Queues {
     pub(crate) fn browse(&self, queue: &Address, max: usize) -> Result<Vec<Message>, ClientError> {
         let mut deferred = Deferred::default();
         let found = self.with_existing_queue(queue, |queue, state| {
-            state.expire(&mut deferred);
-            let messages = state.backlog.iter().take(max);
-            let messages = messages.map(|queued| queued.message.clone());
+            state.refresh(&mut deferred);
+            let messages = state.backlog.first(max);
+            let messages = messages.map(|(_, queued)| queued.message.clone());
             (Arc::clone(queue), messages.collect())
         })?;
         Ok(found.map_or_else(Vec::new, |(queue, messages)| {
@@ -61,11 +66,11 @@ impl Queues {
     fn close(&self, queue: &Queue) -> usize {
         let mut wakers = Wakers::new();
         let messages = queue.lock().close(&mut wakers);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.iter().for_each(|waker| waker.wake());
         self.drop_messages(messages)
     }
 
-    fn drop_messages(&self, messages: BTreeMap<u64, QueuedMessage>) -> usize {
+    fn drop_messages(&self, messages: Vec<QueuedMessage>) -> usize {
         let count = messages.len();
         self.activity().dropped.add(count);
         count

@@ -1,119 +1,38 @@
 //! The messages that wait in a queue.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
-use stomp_session::{ClientError, Message};
+use super::{message::QueuedMessage, refused::Refused};
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
-
-/// A message that waits in a queue, or that was delivered from it and is not yet acknowledged.
-#[derive(Debug)]
-pub(super) struct QueuedMessage {
-    pub(super) message: Message,
-    pub(super) reserved: ReservedBytes,
-    /// The number of times that the message was sent and not acknowledged. A delivery that was dropped unsent does not
-    /// count.
-    pub(super) attempts: u32,
-    /// The consumer that refused the last delivery of the message. `None` if that delivery ended in another way.
-    pub(super) refused_by: Option<u64>,
-    pub(super) expires_at: Option<Instant>,
-    /// True if the message is a dead letter of another queue. It does not become a dead letter again.
-    pub(super) is_dead_letter: bool,
-}
-
-impl QueuedMessage {
-    pub(super) fn new(
-        message: Message,
-        reserved: ReservedBytes,
-        expires_at: Option<Instant>,
-    ) -> QueuedMessage {
-        QueuedMessage {
-            message,
-            reserved,
-            attempts: 0,
-            refused_by: None,
-            expires_at,
-            is_dead_letter: false,
-        }
-    }
-
-    /// Turns the message into a dead letter, which never expires. Headers name the queue and the reason. The id stays, so
-    /// that a dead letter can be found in the logs of the consumers that have failed.
-    pub(super) fn into_dead_letter(self, reason: &str, queue: &str) -> QueuedMessage {
-        let mut headers = self.message.headers().clone();
-        headers.remove("expires");
-        headers.insert("original-destination", queue);
-        headers.insert("dead-letter-reason", reason);
-        let message =
-            Message::from_parts(headers, self.message.body().clone()).with_id(self.message.id());
-        QueuedMessage {
-            is_dead_letter: true,
-            ..QueuedMessage::new(message, self.reserved, None)
-        }
-    }
-}
-
-/// The bytes that one message takes of the total for all queues. Dropping this value releases them.
-#[derive(Debug)]
-pub(super) struct ReservedBytes {
-    pub(super) bytes: usize,
-    total: Arc<AtomicUsize>,
-}
-
-impl ReservedBytes {
-    /// Reserves bytes of the total: adds `bytes` to `total`.
-    ///
-    /// # Errors
-    ///
-    /// Returns `queue-full` if the sum exceeds `max`.
-    pub(super) fn try_reserve(
-        total: &Arc<AtomicUsize>,
-        bytes: usize,
-        max: usize,
-    ) -> Result<ReservedBytes, ClientError> {
-        let add = |reserved: usize| reserved.checked_add(bytes).filter(|sum| *sum <= max);
-        if total
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
-            .is_err()
-        {
-            let text = format!(
-                "All queues together are full: they hold at most {max} bytes (max_total_queue_bytes)."
-            );
-            return Err(ClientError::new("queue-full", text));
-        }
-        Ok(ReservedBytes {
-            bytes,
-            total: Arc::clone(total),
-        })
-    }
-}
-
-impl Drop for ReservedBytes {
-    fn drop(&mut self) {
-        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
 
 /// The messages that wait, by position. A delivered message keeps its position, so that putting it back restores the
 /// order.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
+    /// The messages that any consumer may take.
     messages: BTreeMap<u64, QueuedMessage>,
+    /// The messages whose last delivery was refused.
+    refused: BTreeMap<u64, QueuedMessage>,
+    /// The positions of the refused messages that may be taken, by the consumer that refused them.
+    available: Refused,
+    /// The positions of the refused messages that may not be taken yet, by the time from which they may be.
+    delayed: BTreeSet<(Instant, u64)>,
     /// The positions of the messages that expire, earliest deadline first.
     deadlines: BTreeSet<(Instant, u64)>,
 }
 
 impl Backlog {
+    /// The number of messages that wait, also of those that may not be taken yet.
     pub(super) fn len(&self) -> usize {
-        self.messages.len()
+        self.messages.len() + self.refused.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        self.len() == 0
+    }
+
+    /// The number of messages that may be taken now.
+    pub(super) fn available(&self) -> usize {
+        self.len() - self.delayed.len()
     }
 
     /// Returns true if any waiting message can expire.
@@ -121,23 +40,58 @@ impl Backlog {
         !self.deadlines.is_empty()
     }
 
-    pub(super) fn insert(&mut self, position: u64, message: QueuedMessage) {
-        self.deadlines
-            .extend(message.expires_at.map(|at| (at, position)));
-        self.messages.insert(position, message);
+    /// The earliest time at which a delayed message may be taken. `None` if no message is delayed.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.delayed.first().map(|(at, _)| *at)
     }
 
-    /// Removes and returns the first message for which `is_wanted` returns true, with its position.
-    pub(super) fn take_first(
-        &mut self,
-        is_wanted: impl Fn(&QueuedMessage) -> bool,
-    ) -> Option<(u64, QueuedMessage)> {
-        let position = self
+    /// Adds a message. If it was refused, it may be taken from `due` on.
+    pub(super) fn insert(&mut self, position: u64, message: QueuedMessage, due: Option<Instant>) {
+        self.deadlines
+            .extend(message.expires_at.map(|at| (at, position)));
+        let Some(consumer) = message.refused_by else {
+            self.messages.insert(position, message);
+            return;
+        };
+        match due {
+            Some(at) => drop(self.delayed.insert((at, position))),
+            None => self.available.insert(consumer, position),
+        }
+        self.refused
+            .insert(position, QueuedMessage { due, ..message });
+    }
+
+    /// Makes the next message available that is due at `now`. Returns the consumer that refused it.
+    pub(super) fn release_due(&mut self, now: Instant) -> Option<u64> {
+        let (_, position) = self.delayed.first().copied().filter(|(at, _)| *at <= now)?;
+        self.delayed.pop_first();
+        let message = self.refused.get_mut(&position)?;
+        message.due = None;
+        let consumer = message.refused_by?;
+        self.available.insert(consumer, position);
+        Some(consumer)
+    }
+
+    /// Removes and returns the first message that may be taken and that the consumer `except` has not refused, with its
+    /// position.
+    pub(super) fn take_next(&mut self, except: Option<u64>) -> Option<(u64, QueuedMessage)> {
+        let first = self
             .messages
-            .iter()
-            .find(|(_, message)| is_wanted(message))
-            .map(|(position, _)| *position)?;
+            .first_key_value()
+            .map(|(position, _)| *position);
+        let refused = self.available.first_except(except);
+        // `None` is less than any position.
+        let position = match (first, refused) {
+            (Some(first), Some(refused)) => first.min(refused),
+            (first, refused) => first.or(refused)?,
+        };
         self.remove(position).map(|message| (position, message))
+    }
+
+    /// Removes and returns the message with the first position.
+    pub(super) fn take_oldest(&mut self) -> Option<QueuedMessage> {
+        let position = self.first(1).next().map(|(position, _)| position)?;
+        self.remove(position)
     }
 
     /// Removes and returns all messages that have expired.
@@ -151,20 +105,42 @@ impl Backlog {
     }
 
     /// Removes and returns all messages.
-    pub(super) fn take_all(&mut self) -> BTreeMap<u64, QueuedMessage> {
-        self.deadlines.clear();
-        std::mem::take(&mut self.messages)
+    pub(super) fn take_all(&mut self) -> Vec<QueuedMessage> {
+        let Backlog {
+            messages, refused, ..
+        } = std::mem::take(self);
+        messages
+            .into_values()
+            .chain(refused.into_values())
+            .collect()
     }
 
-    /// Returns the messages in the order of their positions.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &QueuedMessage> {
-        self.messages.values()
+    /// Returns the first `max` messages in the order of their positions, also those that may not be taken yet.
+    pub(super) fn first(&self, max: usize) -> impl Iterator<Item = (u64, &QueuedMessage)> {
+        let parts = [&self.messages, &self.refused].map(|part| part.iter().take(max));
+        let [messages, refused] = parts;
+        let mut first: Vec<_> = messages.chain(refused).map(|(at, it)| (*at, it)).collect();
+        first.sort_unstable_by_key(|(position, _)| *position);
+        first.into_iter().take(max)
     }
 
     fn remove(&mut self, position: u64) -> Option<QueuedMessage> {
-        let message = self.messages.remove(&position)?;
+        let message = match self.messages.remove(&position) {
+            Some(message) => message,
+            None => self.remove_refused(position)?,
+        };
         if let Some(at) = message.expires_at {
             self.deadlines.remove(&(at, position));
+        }
+        Some(message)
+    }
+
+    fn remove_refused(&mut self, position: u64) -> Option<QueuedMessage> {
+        let message = self.refused.remove(&position)?;
+        match (message.due, message.refused_by) {
+            (Some(due), _) => drop(self.delayed.remove(&(due, position))),
+            (None, Some(consumer)) => self.available.remove(consumer, position),
+            (None, None) => {}
         }
         Some(message)
     }

@@ -1,8 +1,9 @@
 //! The message stream of a queue's consumer.
 
-use super::{Deferred, Queue, backlog::QueuedMessage, registry::Queues};
+use super::{Deferred, Queue, State, message::QueuedMessage, registry::Queues};
 use crate::{Event, Scope};
 use futures_core::Stream;
+use futures_util::task::AtomicWaker;
 use std::{
     pin::Pin,
     sync::Arc,
@@ -18,17 +19,29 @@ pub(crate) struct Consumer {
     queues: Queues,
     queue: Arc<Queue>,
     id: u64,
+    /// The waker of the task that polled last. The dispatcher of the queue has another reference to it.
+    waker: Arc<AtomicWaker>,
 }
 
 impl Consumer {
-    /// Creates the stream of a consumer that [`Queues::subscribe`] has added.
-    pub(crate) fn new(queues: Queues, queue: Arc<Queue>, id: u64) -> Consumer {
-        Consumer { queues, queue, id }
+    /// Creates the stream of a consumer that [`Queues::subscribe`] has added to a queue.
+    pub(super) fn new(
+        queues: Queues,
+        queue: Arc<Queue>,
+        id: u64,
+        waker: Arc<AtomicWaker>,
+    ) -> Consumer {
+        Consumer {
+            queues,
+            queue,
+            id,
+            waker,
+        }
     }
 
     fn deliver(&self, position: u64, message: QueuedMessage) -> Delivery {
         let delivery = Delivery::new(message.message.clone());
-        let delivery = if message.attempts > 0 {
+        let delivery = if message.was_sent() {
             delivery.with_redelivered()
         } else {
             delivery
@@ -48,13 +61,15 @@ impl Stream for Consumer {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut deferred = Deferred::default();
+        // This clones the waker, which is foreign code. It comes before the lock, so that no wake is lost.
+        self.waker.register(cx.waker());
         let mut state = self.queue.lock();
         if state.is_closed {
             return Poll::Ready(None);
         }
         let taken = state.take(self.id, &mut deferred);
         if taken.is_none() {
-            deferred.unused_waker = state.dispatcher.park(self.id, cx.waker());
+            state.dispatcher.park(self.id);
         }
         drop(state);
         self.queues.run_deferred(deferred, &self.queue);
@@ -68,11 +83,17 @@ impl Stream for Consumer {
 impl Drop for Consumer {
     fn drop(&mut self) {
         let mut deferred = Deferred::default();
-        self.queue.lock().remove_consumer(self.id, &mut deferred);
+        let mut state = self.queue.lock();
+        state.remove_consumer(self.id, &mut deferred);
+        let is_unused = match self.queue.destination.scope() {
+            Scope::Temporary => |state: &State| !state.has_consumers(),
+            _ => State::is_left_by_subscribers,
+        };
+        let is_removable = !state.is_closed && is_unused(&state);
+        drop(state);
         self.queues.run_deferred(deferred, &self.queue);
-        if *self.queue.destination.scope() == Scope::Temporary {
-            self.queues
-                .remove_if(&self.queue.destination, |state| !state.has_consumers());
+        if is_removable {
+            self.queues.remove_if(&self.queue.destination, is_unused);
         }
     }
 }
@@ -88,9 +109,9 @@ struct InFlight {
 impl InFlight {
     /// Removes an acknowledged message from its queue. Puts any other message back, or makes it a dead letter.
     fn settle(&self, mut message: QueuedMessage, settlement: Settlement) {
-        let (queues, queue) = (&self.queues, &*self.queue);
+        let (queues, queue) = (&self.queues, &self.queue);
         if settlement == Settlement::Acked {
-            queue.lock().remove_delivered(&message.reserved);
+            queue.lock().remove_delivered(&message);
             let activity = queues.activity();
             activity.delivered.add(1);
             activity.events.emit(|| Event::Delivered {
@@ -99,15 +120,21 @@ impl InFlight {
             });
             return;
         }
-        // A delivery that was never sent is not counted, because its consumer has not seen the message.
-        if settlement != Settlement::Unsent {
-            message.attempts += 1;
+        message.refused_by = None;
+        match settlement {
+            Settlement::Nacked => {
+                message.refusals = message.refusals.saturating_add(1);
+                message.refused_by = Some(self.consumer);
+            }
+            // The consumer has not seen the message.
+            Settlement::Unsent => {}
+            _ => message.losses = message.losses.saturating_add(1),
         }
-        message.refused_by = (settlement == Settlement::Nacked).then_some(self.consumer);
         let mut deferred = Deferred::default();
-        let unwanted = queue
-            .lock()
-            .take_back(self.position, message, &mut deferred);
+        let mut state = queue.lock();
+        let unwanted = state.take_back(self.position, message, &mut deferred);
+        queues.set_alarm(queue, &mut state);
+        drop(state);
         queues
             .activity()
             .dropped

@@ -1,8 +1,8 @@
 //! The work that follows when a queue's lock is released: waking consumers, counting, and moving dead letters.
 
-use super::{Deferred, Queue, backlog::QueuedMessage, policy::Policy, registry::Queues};
+use super::{Deferred, Queue, message::QueuedMessage, policy::Policy, registry::Queues};
 use crate::{Address, Event, Scope};
-use std::{sync::Arc, task::Waker};
+use std::sync::Arc;
 
 /// Messages that a queue gives up, each with the reason.
 struct GivenUp {
@@ -31,10 +31,8 @@ impl Queues {
             wakers,
             expired,
             dead_letters,
-            unused_waker,
         } = deferred;
-        drop(unused_waker);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.iter().for_each(|waker| waker.wake());
         self.activity().expired.add(expired.len());
         dead_letters
     }
@@ -78,8 +76,8 @@ impl Queues {
         });
         let message = message.into_dead_letter(reason, &from.to_string());
         let mut deferred = Deferred::default();
-        let moved = self.with_queue(to, true, |queue, state| {
-            let bytes = message.reserved.bytes;
+        let moved = self.with_queue(to, None, |queue, state| {
+            let bytes = message.bytes();
             let rejected = if state.reserve_or_evict(bytes, true, &mut deferred) {
                 queue.published.add(1);
                 // A queue of dead letters evicts the oldest with any overflow policy.

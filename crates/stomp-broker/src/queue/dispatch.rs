@@ -1,26 +1,25 @@
 //! The order in which the consumers of a queue get its messages.
 
+use super::line::{Line, Party};
+use futures_util::task::AtomicWaker;
 use smallvec::SmallVec;
-use std::{
-    collections::{BTreeMap, VecDeque},
-    task::Waker,
-};
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 /// The round-robin dispatcher of a queue.
 ///
-/// A consumer polls for messages while it has credit. If it finds none, it becomes idle. For each new message the
-/// dispatcher notifies the consumer that has been idle longest.
+/// A consumer polls for messages while it has credit. If it finds none, it becomes idle and joins the [line](Line). For
+/// each new message the dispatcher notifies the next consumer in the line.
 ///
 /// Several messages may wait when a notified consumer polls. It takes only its share, and leaves the others to the
 /// other notified consumers. The next round begins when all notified consumers have polled.
 ///
 /// A notified consumer may never poll, because it has no credit left or its peer reads nothing. After some time the
-/// dispatcher no longer waits for it: see [`Dispatcher::pass_over_late`].
+/// dispatcher no longer waits for it, and messages go to any consumer that polls: see [`Dispatcher::pass_over_late`].
 #[derive(Debug, Default)]
 pub(super) struct Dispatcher {
     consumers: BTreeMap<u64, ConsumerSlot>,
-    /// The consumers in state [`ConsumerState::Idle`]. The first has been idle longest.
-    idle: VecDeque<u64>,
+    /// The consumers in state [`ConsumerState::Idle`], by session.
+    line: Line,
     /// The number of consumers in state [`ConsumerState::Notified`].
     notified_count: usize,
     next_id: u64,
@@ -28,7 +27,8 @@ pub(super) struct Dispatcher {
 
 #[derive(Debug)]
 struct ConsumerSlot {
-    waker: Option<Waker>,
+    party: Party,
+    waker: Arc<AtomicWaker>,
     state: ConsumerState,
     /// The number of messages that the consumer may still take in this round.
     share: usize,
@@ -38,50 +38,56 @@ struct ConsumerSlot {
 enum ConsumerState {
     /// The consumer was notified and has not polled since. `is_late` is true if the periodic sweep has also run since.
     Notified { is_late: bool },
-    /// The consumer polled, found nothing, and waits for a message.
-    Idle,
+    /// The consumer polled, found nothing, and waits in the line for a message.
+    Idle { ticket: u64 },
     /// The consumer polled and took a message, or the dispatcher no longer waits for its poll.
     Active,
 }
 
 /// The wakers of notified consumers. The caller wakes them after it has released the lock.
-pub(super) type Wakers = SmallVec<[Waker; 2]>;
+///
+/// A task's waker is foreign code. An [`AtomicWaker`] is not, so it may be cloned and dropped under the lock: the
+/// consumer has another reference to it.
+pub(super) type Wakers = SmallVec<[Arc<AtomicWaker>; 2]>;
 
 impl Dispatcher {
     pub(super) fn consumer_count(&self) -> usize {
         self.consumers.len()
     }
 
-    /// Adds a consumer, which counts as notified until its first poll. Returns its id.
-    pub(super) fn add_consumer(&mut self) -> u64 {
+    /// Adds a consumer with its waker. It counts as notified until its first poll, unless another consumer of its
+    /// session is. Returns its id.
+    pub(super) fn add_consumer(
+        &mut self,
+        session: Option<stomp_session::SessionId>,
+        waker: Arc<AtomicWaker>,
+    ) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        self.notified_count += 1;
+        let party = session.map_or(Party::Consumer(id), Party::Session);
+        let state = if self.line.begin_turn(party) {
+            self.notified_count += 1;
+            ConsumerState::Notified { is_late: false }
+        } else {
+            ConsumerState::Active
+        };
         let slot = ConsumerSlot {
-            waker: None,
-            state: ConsumerState::Notified { is_late: false },
+            party,
+            waker,
+            state,
             share: 0,
         };
         self.consumers.insert(id, slot);
         id
     }
 
-    /// Removes a consumer, while `waiting` messages wait. Returns its waker, which the caller drops after it has
-    /// released the lock.
-    pub(super) fn remove_consumer(
-        &mut self,
-        id: u64,
-        waiting: usize,
-        wakers: &mut Wakers,
-    ) -> Option<Waker> {
-        let removed = self.consumers.remove(&id);
-        match removed.as_ref().map(|slot| slot.state) {
-            Some(ConsumerState::Notified { .. }) => self.notified_count -= 1,
-            Some(ConsumerState::Idle) => self.idle.retain(|idle| *idle != id),
-            Some(ConsumerState::Active) | None => {}
-        }
+    /// Removes a consumer, while `waiting` messages wait.
+    pub(super) fn remove_consumer(&mut self, id: u64, waiting: usize, wakers: &mut Wakers) {
+        let Some(slot) = self.consumers.remove(&id) else {
+            return;
+        };
+        self.leave(slot.party, slot.state);
         self.begin_round(waiting, wakers);
-        removed?.waker
     }
 
     /// Records a poll of a consumer, while `waiting` messages wait. Returns true if the consumer may take one of them.
@@ -89,16 +95,19 @@ impl Dispatcher {
         let Some(slot) = self.consumers.get_mut(&id) else {
             return false;
         };
-        match std::mem::replace(&mut slot.state, ConsumerState::Active) {
-            ConsumerState::Notified { .. } => {
-                self.notified_count -= 1;
-                slot.share = waiting.div_ceil(self.notified_count + 1);
-            }
-            // The consumer's session polled for another reason.
-            ConsumerState::Idle => self.idle.retain(|idle| *idle != id),
-            ConsumerState::Active => {}
+        let (party, state) = (
+            slot.party,
+            mem::replace(&mut slot.state, ConsumerState::Active),
+        );
+        if matches!(state, ConsumerState::Notified { .. }) {
+            slot.share = waiting.div_ceil(self.notified_count);
         }
-        if slot.share == 0 && self.notified_count == 0 {
+        self.leave(party, state);
+        let is_last = self.notified_count == 0;
+        let Some(slot) = self.consumers.get_mut(&id) else {
+            return false;
+        };
+        if slot.share == 0 && is_last {
             slot.share = waiting;
         }
         let has_turn = slot.share > 0;
@@ -108,79 +117,110 @@ impl Dispatcher {
         has_turn
     }
 
-    /// Makes a consumer idle after a poll that found nothing. If `waker` replaces another waker, returns that one,
-    /// which the caller drops after it has released the lock.
-    pub(super) fn park(&mut self, id: u64, waker: &Waker) -> Option<Waker> {
-        let slot = self.consumers.get_mut(&id)?;
-        (slot.state, slot.share) = (ConsumerState::Idle, 0);
-        self.idle.push_back(id);
-        let is_known = slot
-            .waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(waker));
-        if is_known {
-            None
-        } else {
-            slot.waker.replace(waker.clone())
+    /// Makes a consumer idle after a poll that found nothing.
+    pub(super) fn park(&mut self, id: u64) {
+        if let Some(slot) = self.consumers.get_mut(&id) {
+            let ticket = self.line.join(slot.party, id);
+            (slot.state, slot.share) = (ConsumerState::Idle { ticket }, 0);
         }
     }
 
-    /// Notifies the consumer that has been idle longest that a message waits. The consumer `refused_by` has refused the
-    /// message: it is notified only if no other is idle.
+    /// Notifies the next consumer in the line that a message waits. The consumer `refused_by` has refused the message:
+    /// it is notified only if no other is idle.
     pub(super) fn notify_one(&mut self, refused_by: Option<u64>, wakers: &mut Wakers) {
-        let at = self
-            .idle
-            .iter()
-            .position(|id| Some(*id) != refused_by)
-            .unwrap_or(0);
-        if let Some(id) = self.idle.remove(at) {
-            self.notify(id, wakers);
+        let Some(id) = self.line.call(refused_by) else {
+            return;
+        };
+        if let Some(slot) = self.consumers.get_mut(&id) {
+            slot.state = ConsumerState::Notified { is_late: false };
+            self.notified_count += 1;
+            wakers.push(Arc::clone(&slot.waker));
         }
     }
 
     /// Returns the wakers of all consumers, so that each of them polls and sees that its queue is closed.
     pub(super) fn all_wakers(&self) -> Wakers {
         let slots = self.consumers.values();
-        slots.filter_map(|slot| slot.waker.clone()).collect()
+        slots.map(|slot| Arc::clone(&slot.waker)).collect()
     }
 
     /// Returns true if any consumer is idle or notified. The consumer that polls now is neither.
     pub(super) fn has_other_candidates(&self) -> bool {
-        self.notified_count > 0 || !self.idle.is_empty()
+        self.notified_count > 0 || !self.line.is_empty()
     }
 
-    /// Stops waiting for consumers that were notified before the previous call, and have not polled since. If no other
-    /// consumers are notified, begins the next round.
+    /// Returns true if any consumer is notified and has not polled yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.notified_count > 0
+    }
+
+    /// Stops waiting for consumers that were notified before the previous call, and have not polled since.
+    ///
+    /// If there are any while messages wait, the next in the line may be late as well, and so on. So all consumers are
+    /// woken and leave the line. Whichever polls first takes what it can, and no consumer is waited for. A consumer
+    /// that stalls joins the line again only when it polls.
     pub(super) fn pass_over_late(&mut self, waiting: usize, wakers: &mut Wakers) {
-        for slot in self.consumers.values_mut() {
-            match slot.state {
-                ConsumerState::Notified { is_late: true } => {
-                    slot.state = ConsumerState::Active;
-                    self.notified_count -= 1;
-                }
-                ConsumerState::Notified { is_late: false } => {
-                    slot.state = ConsumerState::Notified { is_late: true }
-                }
-                ConsumerState::Idle | ConsumerState::Active => {}
+        if self.notified_count > 0 {
+            let late: Vec<_> = self.mark_late().collect();
+            if !late.is_empty() && waiting > 0 {
+                self.release_all(wakers);
+            } else {
+                late.into_iter().for_each(|id| self.release(id));
             }
         }
         self.begin_round(waiting, wakers);
     }
 
+    /// Marks all notified consumers as late. Returns those that were late before.
+    fn mark_late(&mut self) -> impl Iterator<Item = u64> + '_ {
+        self.consumers.iter_mut().filter_map(|(id, slot)| {
+            let ConsumerState::Notified { is_late } = &mut slot.state else {
+                return None;
+            };
+            mem::replace(is_late, true).then_some(*id)
+        })
+    }
+
+    /// Makes a consumer active.
+    fn release(&mut self, id: u64) {
+        if let Some(slot) = self.consumers.get_mut(&id) {
+            let state = mem::replace(&mut slot.state, ConsumerState::Active);
+            let party = slot.party;
+            self.leave(party, state);
+        }
+    }
+
+    /// Makes all consumers active. Wakes those that were idle.
+    fn release_all(&mut self, wakers: &mut Wakers) {
+        self.line.clear();
+        self.notified_count = 0;
+        for slot in self.consumers.values_mut() {
+            let state = mem::replace(&mut slot.state, ConsumerState::Active);
+            if matches!(state, ConsumerState::Idle { .. }) {
+                wakers.push(Arc::clone(&slot.waker));
+            }
+        }
+    }
+
     /// Notifies one idle consumer for each waiting message. Does nothing while the previous round goes on.
     fn begin_round(&mut self, waiting: usize, wakers: &mut Wakers) {
         if self.notified_count == 0 {
-            for _ in 0..waiting.min(self.idle.len()) {
+            for _ in 0..waiting.min(self.line.len()) {
                 self.notify_one(None, wakers);
             }
         }
     }
 
-    fn notify(&mut self, id: u64, wakers: &mut Wakers) {
-        if let Some(slot) = self.consumers.get_mut(&id) {
-            slot.state = ConsumerState::Notified { is_late: false };
-            self.notified_count += 1;
-            wakers.extend(slot.waker.clone());
+    /// Removes a consumer from the line, or ends its turn.
+    fn leave(&mut self, party: Party, state: ConsumerState) {
+        match state {
+            ConsumerState::Notified { .. } => {
+                self.notified_count -= 1;
+                self.line.end_turn(party);
+            }
+            // The consumer's session polled for another reason, or the consumer goes away.
+            ConsumerState::Idle { ticket } => self.line.remove(party, ticket),
+            ConsumerState::Active => {}
         }
     }
 }
@@ -205,7 +245,7 @@ mod tests {
                 taken: vec![0; consumers],
             };
             for _ in 0..consumers {
-                simulation.dispatcher.add_consumer();
+                simulation.dispatcher.add_consumer(None, Arc::default());
             }
             (0..consumers).for_each(|id| simulation.poll_until_idle(id));
             simulation
@@ -220,7 +260,7 @@ mod tests {
 
         fn poll_until_idle(&mut self, id: usize) {
             while self.poll(id) {}
-            self.dispatcher.park(id as u64, Waker::noop());
+            self.dispatcher.park(id as u64);
         }
 
         /// Polls once. Returns true if the consumer took a message.
@@ -307,9 +347,12 @@ mod tests {
         simulation.poll_until_idle(1);
         assert_eq!(simulation.taken, [0, 5]);
         simulation.pass_over_late();
-        assert_eq!(simulation.state(1), Some(ConsumerState::Idle));
+        assert!(matches!(
+            simulation.state(1),
+            Some(ConsumerState::Idle { .. })
+        ));
         simulation.pass_over_late();
-        assert!(simulation.is_notified(1));
+        assert_eq!(simulation.state(1), Some(ConsumerState::Active));
         simulation.poll_until_idle(1);
         assert_eq!(simulation.taken, [0, 10]);
     }

@@ -1,25 +1,30 @@
 //! A queue: its backlog, its consumers, and its count of unacknowledged messages.
 
 pub(super) mod consumer;
+pub(super) mod holder;
 pub(super) mod registry;
 pub(super) mod reservation;
 pub(super) mod sweep;
 
 mod administration;
+mod alarms;
 mod backlog;
 mod dead_letters;
 mod dispatch;
+mod line;
+mod message;
 mod policy;
+mod refused;
+mod shares;
 
 use crate::{Address, QueueOverflow, activity::Counter};
-use backlog::{Backlog, QueuedMessage, ReservedBytes};
+use alarms::Alarm;
+use backlog::Backlog;
 use dispatch::{Dispatcher, Wakers};
+use message::QueuedMessage;
 use policy::Policy;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Waker,
-};
+use shares::Share;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 /// A queue with its state.
@@ -37,6 +42,10 @@ struct State {
     is_closed: bool,
     /// True if the queue was declared, so that it is not removed when it is idle.
     is_declared: bool,
+    /// True if room for a message was ever reserved. Otherwise only subscriptions have used the queue.
+    had_message: bool,
+    /// The queue's part of the number of all queues. `None` if the queue is closed.
+    name: Option<Share>,
     policy: Arc<Policy>,
     backlog: Backlog,
     dispatcher: Dispatcher,
@@ -49,12 +58,14 @@ struct State {
     /// The bytes of all messages that wait, are unacknowledged, or have reserved room.
     bytes: usize,
     next_position: u64,
+    /// Set while messages are delayed, for the time at which the first of them is due or earlier.
+    alarm: Option<Alarm<Queue>>,
     last_activity: Instant,
 }
 
 /// The work that must be done after a queue was changed and its lock released.
 ///
-/// Waking a task or dropping a waker runs foreign code, which may use the same queue. Moving a dead letter takes the
+/// Waking a task or dropping a message runs foreign code, which may use the same queue. Moving a dead letter takes the
 /// lock of another queue.
 #[derive(Debug, Default)]
 struct Deferred {
@@ -62,15 +73,15 @@ struct Deferred {
     expired: Vec<QueuedMessage>,
     /// Messages that the queue gives up, each with the reason.
     dead_letters: Vec<(QueuedMessage, &'static str)>,
-    /// A waker that is only to be dropped.
-    unused_waker: Option<Waker>,
 }
 
 impl Queue {
-    fn new(destination: Address, policy: Arc<Policy>) -> Queue {
+    fn new(destination: Address, policy: Arc<Policy>, name: Share) -> Queue {
         let state = State {
             is_closed: false,
             is_declared: false,
+            had_message: false,
+            name: Some(name),
             policy,
             backlog: Backlog::default(),
             dispatcher: Dispatcher::default(),
@@ -79,6 +90,7 @@ impl Queue {
             reserved_bytes: 0,
             bytes: 0,
             next_position: 0,
+            alarm: None,
             last_activity: Instant::now(),
         };
         Queue {
@@ -108,7 +120,7 @@ impl State {
     /// Reserves room for one more message. With `can_evict`, also in a full queue that has waiting messages: the oldest
     /// are given up later, when the new message is pushed.
     fn reserve_or_evict(&mut self, bytes: usize, can_evict: bool, deferred: &mut Deferred) -> bool {
-        self.expire(deferred);
+        self.refresh(deferred);
         if self.is_full(1, bytes) && (!can_evict || self.backlog.is_empty()) {
             return false;
         }
@@ -118,16 +130,17 @@ impl State {
 
     /// Reserves room for one more message, even if the queue is full.
     fn claim(&mut self, bytes: usize) {
+        self.had_message = true;
         self.reserved += 1;
         self.reserved_bytes += bytes;
         self.bytes += bytes;
     }
 
     /// Releases reserved room that is not needed.
-    fn cancel_reservation(&mut self, reserved: &ReservedBytes) {
+    fn cancel_reservation(&mut self, message: &QueuedMessage) {
         self.reserved -= 1;
-        self.reserved_bytes -= reserved.bytes;
-        self.bytes -= reserved.bytes;
+        self.reserved_bytes -= message.bytes();
+        self.bytes -= message.bytes();
         self.last_activity = Instant::now();
     }
 
@@ -146,17 +159,17 @@ impl State {
     /// messages.
     fn push_and_evict(&mut self, message: QueuedMessage, can_evict: bool, deferred: &mut Deferred) {
         self.reserved -= 1;
-        self.reserved_bytes -= message.reserved.bytes;
+        self.reserved_bytes -= message.bytes();
         let position = self.next_position;
         self.next_position += 1;
         self.last_activity = Instant::now();
-        self.backlog.insert(position, message);
+        self.backlog.insert(position, message, None);
         self.dispatcher.notify_one(None, &mut deferred.wakers);
         while can_evict && self.backlog.len() > 1 && self.is_over() {
-            let Some((_, oldest)) = self.backlog.take_first(|_| true) else {
+            let Some(oldest) = self.backlog.take_oldest() else {
                 return;
             };
-            self.bytes -= oldest.reserved.bytes;
+            self.bytes -= oldest.bytes();
             deferred.dead_letters.push((oldest, "overflow"));
         }
     }
@@ -179,20 +192,23 @@ impl State {
     /// Takes the next message for a consumer, with its position. Returns `None` if there is no message, or if it is the
     /// turn of other consumers.
     fn take(&mut self, consumer: u64, deferred: &mut Deferred) -> Option<(u64, QueuedMessage)> {
-        self.expire(deferred);
+        self.refresh(deferred);
+        let wakers = &mut deferred.wakers;
         if !self
             .dispatcher
-            .poll_turn(consumer, self.backlog.len(), &mut deferred.wakers)
+            .poll_turn(consumer, self.backlog.available(), wakers)
         {
             return None;
         }
         // A consumer gets a message that it refused only if no other can take it.
-        let has_others = self.dispatcher.has_other_candidates();
-        let (position, message) = self
-            .backlog
-            .take_first(|it| !has_others || it.refused_by != Some(consumer))?;
-        self.unacknowledged += 1;
-        Some((position, message))
+        let refused_by = self.dispatcher.has_other_candidates().then_some(consumer);
+        let taken = self.backlog.take_next(refused_by);
+        if taken.is_some() {
+            self.unacknowledged += 1;
+        } else if self.backlog.available() > 0 && !self.dispatcher.is_waiting() {
+            self.dispatcher.notify_one(refused_by, wakers);
+        }
+        taken
     }
 
     /// Takes back a delivered message that was not acknowledged: puts it back at its position, or gives it up. If the
@@ -204,80 +220,92 @@ impl State {
         deferred: &mut Deferred,
     ) -> Option<QueuedMessage> {
         if self.is_closed {
-            self.remove_delivered(&message.reserved);
+            self.remove_delivered(&message);
             return Some(message);
         }
-        if message.attempts >= self.policy.max_delivery_attempts {
-            self.remove_delivered(&message.reserved);
-            deferred.dead_letters.push((message, "rejected"));
+        if let Some(reason) = self.policy.reason_to_give_up(&message) {
+            self.remove_delivered(&message);
+            deferred.dead_letters.push((message, reason));
         } else {
             self.requeue(position, message, deferred);
         }
         None
     }
 
-    /// Puts a delivered message back at its position.
+    /// Puts a delivered message back at its position. A message that was refused before is delayed.
     fn requeue(&mut self, position: u64, message: QueuedMessage, deferred: &mut Deferred) {
         self.unacknowledged -= 1;
         let refused_by = message.refused_by;
-        self.backlog.insert(position, message);
-        self.dispatcher.notify_one(refused_by, &mut deferred.wakers);
+        let delay = refused_by.and_then(|_| self.policy.redelivery_delay(message.refusals));
+        let due = delay.and_then(|delay| Instant::now().checked_add(delay));
+        self.backlog.insert(position, message, due);
+        if due.is_none() {
+            self.dispatcher.notify_one(refused_by, &mut deferred.wakers);
+        }
     }
 
     /// Releases the room of a delivered message, which leaves the queue.
-    fn remove_delivered(&mut self, reserved: &ReservedBytes) {
+    fn remove_delivered(&mut self, message: &QueuedMessage) {
         self.unacknowledged -= 1;
-        self.bytes -= reserved.bytes;
+        self.bytes -= message.bytes();
         self.last_activity = Instant::now();
     }
 
     fn remove_consumer(&mut self, consumer: u64, deferred: &mut Deferred) {
         self.last_activity = Instant::now();
-        deferred.unused_waker =
-            self.dispatcher
-                .remove_consumer(consumer, self.backlog.len(), &mut deferred.wakers);
+        let (waiting, wakers) = (self.backlog.available(), &mut deferred.wakers);
+        self.dispatcher.remove_consumer(consumer, waiting, wakers);
     }
 
     /// Removes expired messages, and passes over consumers that were notified and did not poll.
     fn sweep(&mut self, deferred: &mut Deferred) {
-        self.expire(deferred);
-        self.dispatcher
-            .pass_over_late(self.backlog.len(), &mut deferred.wakers);
+        self.refresh(deferred);
+        let (waiting, wakers) = (self.backlog.available(), &mut deferred.wakers);
+        self.dispatcher.pass_over_late(waiting, wakers);
     }
 
-    fn expire(&mut self, deferred: &mut Deferred) {
-        // Without deadlines this does not even read the clock.
-        if self.backlog.has_deadlines() {
-            let expired = self.backlog.take_expired(Instant::now());
-            self.bytes -= expired
-                .iter()
-                .map(|message| message.reserved.bytes)
-                .sum::<usize>();
-            deferred.expired.extend(expired);
+    /// Removes expired messages, and makes delayed messages available that are due.
+    fn refresh(&mut self, deferred: &mut Deferred) {
+        let next_due = self.backlog.next_due();
+        // Without deadlines and delayed messages this does not even read the clock.
+        if !self.backlog.has_deadlines() && next_due.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        let expired = self.backlog.take_expired(now);
+        self.bytes -= expired.iter().map(QueuedMessage::bytes).sum::<usize>();
+        deferred.expired.extend(expired);
+        while let Some(refused_by) = self.backlog.release_due(now) {
+            let wakers = &mut deferred.wakers;
+            self.dispatcher.notify_one(Some(refused_by), wakers);
         }
     }
 
     /// Removes and returns all messages that wait.
-    fn purge(&mut self) -> BTreeMap<u64, QueuedMessage> {
+    fn purge(&mut self) -> Vec<QueuedMessage> {
         self.last_activity = Instant::now();
+        self.alarm = None;
         let messages = self.backlog.take_all();
-        self.bytes -= messages
-            .values()
-            .map(|message| message.reserved.bytes)
-            .sum::<usize>();
+        self.bytes -= messages.iter().map(QueuedMessage::bytes).sum::<usize>();
         messages
     }
 
     /// Closes the queue. Removes and returns all messages that wait. Adds the wakers of all consumers to `wakers`, so
     /// that their streams end.
-    fn close(&mut self, wakers: &mut Wakers) -> BTreeMap<u64, QueuedMessage> {
+    fn close(&mut self, wakers: &mut Wakers) -> Vec<QueuedMessage> {
         self.is_closed = true;
+        self.name = None;
         wakers.extend(self.dispatcher.all_wakers());
         self.purge()
     }
 
     fn has_consumers(&self) -> bool {
         self.dispatcher.consumer_count() > 0
+    }
+
+    /// Returns true if only subscriptions have used the queue, and all of them have ended.
+    fn is_left_by_subscribers(&self) -> bool {
+        !self.had_message && !self.is_declared && !self.has_consumers()
     }
 
     /// Returns true if the queue has been without messages and consumers since `time`, and was not declared.

@@ -1,5 +1,6 @@
 //! The policies of queues, made from their settings.
 
+use super::message::QueuedMessage;
 use crate::{
     Address, MemoryConfig, QueueOverflow, QueueSettings, Scope, queue_settings::queue_pattern,
 };
@@ -12,7 +13,10 @@ pub(super) struct Policy {
     pub(super) max_messages: usize,
     pub(super) max_bytes: usize,
     pub(super) overflow: QueueOverflow,
-    pub(super) max_delivery_attempts: u32,
+    max_delivery_attempts: u32,
+    max_abandoned_deliveries: u32,
+    redelivery_delay: Duration,
+    max_redelivery_delay: Duration,
     pub(super) dead_letter_queue: Option<Address>,
     pub(super) time_to_live: Option<Duration>,
 }
@@ -25,11 +29,33 @@ impl Policy {
             max_bytes: settings.max_bytes,
             overflow: settings.overflow,
             max_delivery_attempts: settings.max_delivery_attempts,
+            max_abandoned_deliveries: settings.max_abandoned_deliveries,
+            redelivery_delay: settings.redelivery_delay,
+            max_redelivery_delay: settings.max_redelivery_delay,
             dead_letter_queue: dead_letter_queue
                 .and_then(queue_pattern)
                 .map(|queue| Address::new(Scope::Queue, queue)),
             time_to_live: settings.time_to_live,
         }
+    }
+
+    /// Returns the reason for which the queue gives a message up that was not acknowledged. `None` if it keeps it.
+    pub(super) fn reason_to_give_up(&self, message: &QueuedMessage) -> Option<&'static str> {
+        if message.refusals >= self.max_delivery_attempts {
+            Some("rejected")
+        } else if message.losses >= self.max_abandoned_deliveries {
+            Some("abandoned")
+        } else {
+            None
+        }
+    }
+
+    /// Returns the delay before the next delivery of a message that was refused so many times. `None` if there is none.
+    pub(super) fn redelivery_delay(&self, refusals: u32) -> Option<Duration> {
+        let doublings = refusals.checked_sub(2)?;
+        let factor = 2u32.checked_pow(doublings).unwrap_or(u32::MAX);
+        let delay = self.redelivery_delay.saturating_mul(factor);
+        Some(delay.min(self.max_redelivery_delay)).filter(|delay| !delay.is_zero())
     }
 
     /// Creates the error `queue-full` for a queue with this policy.
@@ -143,6 +169,23 @@ mod tests {
             1,
             "patterns are not for temporary queues"
         );
+    }
+
+    #[test]
+    fn the_delay_of_a_refused_message_doubles_up_to_its_maximum() {
+        let delays = |settings: &QueueSettings| {
+            let policy = Policy::new(settings);
+            let delay = |refusals| policy.redelivery_delay(refusals);
+            [0, 1, 2, 3, 4, 7, 8, 100, u32::MAX]
+                .map(|refusals| delay(refusals).map_or(0, |delay| delay.as_millis()))
+        };
+        let settings = QueueSettings::default();
+        assert_eq!(
+            delays(&settings),
+            [0, 0, 100, 200, 400, 3_200, 5_000, 5_000, 5_000]
+        );
+        let none = settings.redelivery_delay(Duration::ZERO);
+        assert_eq!(delays(&none), [0; 9]);
     }
 
     #[test]

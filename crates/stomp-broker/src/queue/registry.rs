@@ -2,19 +2,25 @@
 
 use super::{
     Deferred, Queue, State,
-    backlog::{QueuedMessage, ReservedBytes},
+    alarms::Alarms,
+    consumer::Consumer,
+    dispatch::Wakers,
+    holder::Holder,
+    message::QueuedMessage,
     policy::Policies,
     reservation::{Discarded, Reservation},
+    shares::{NoShare, Shares},
 };
 use crate::{
     Address, DestinationStatistics, Event, MemoryConfig, Publication, Scope, Statistics,
-    activity::Activity, deadline::deadline, engine::shut_down_error, wire_size::wire_size,
+    SubscribeRequest, activity::Activity, deadline::deadline, engine::shut_down_error,
+    wire_size::wire_size,
 };
 use std::{
     collections::BTreeMap,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 use stomp_session::ClientError;
@@ -32,8 +38,11 @@ struct Shared {
     policies: Policies,
     activity: Arc<Activity>,
     registered: RwLock<Registered>,
+    /// The number of all queues.
+    names: Arc<Shares>,
     /// The bytes of all messages in all queues together.
-    total_bytes: Arc<AtomicUsize>,
+    bytes: Arc<Shares>,
+    alarms: Arc<Alarms<Queue>>,
     /// A function that starts the periodic sweep if it does not run. It is called for each created queue.
     start_sweep: fn(&Queues),
     /// True while the task of the periodic sweep exists.
@@ -57,10 +66,12 @@ impl Queues {
     ) -> Queues {
         Queues(Arc::new(Shared {
             policies: Policies::new(&config),
+            names: Shares::new(config.max_destinations),
+            bytes: Shares::new(config.max_total_queue_bytes),
+            alarms: Arc::default(),
             config,
             activity,
             registered: RwLock::default(),
-            total_bytes: Arc::default(),
             start_sweep,
             is_swept: AtomicBool::new(false),
         }))
@@ -78,11 +89,22 @@ impl Queues {
         Ok(())
     }
 
-    /// Adds a consumer to a queue. Creates the queue if it does not exist. Returns the queue and the consumer's id.
-    pub(crate) fn subscribe(&self, to: &Address) -> Result<(Arc<Queue>, u64), ClientError> {
-        self.with_queue(to, false, |queue, state| {
-            (Arc::clone(queue), state.dispatcher.add_consumer())
-        })
+    /// Adds a consumer to a queue. Creates the queue if it does not exist.
+    pub(crate) fn subscribe(&self, request: &SubscribeRequest) -> Result<Consumer, ClientError> {
+        let SubscribeRequest {
+            address,
+            session,
+            principal,
+            peer_address,
+            ..
+        } = request;
+        let holder = Holder::new(principal.clone(), *peer_address, *session);
+        let waker = Arc::default();
+        let (queue, id) = self.with_queue(address, Some(&holder), |queue, state| {
+            let id = state.dispatcher.add_consumer(*session, Arc::clone(&waker));
+            (Arc::clone(queue), id)
+        })?;
+        Ok(Consumer::new(self.clone(), queue, id, waker))
     }
 
     /// Adds the counts of all queues to `statistics`.
@@ -110,21 +132,22 @@ impl Queues {
         to: &Address,
         publication: Publication,
     ) -> Result<Result<Reservation, Discarded>, ClientError> {
-        let Shared {
-            config,
-            total_bytes,
-            ..
-        } = &*self.0;
         let Publication {
-            message, expires, ..
+            message,
+            expires,
+            session,
+            principal,
+            peer_address,
+            ..
         } = publication;
         let expires_at = expires.and_then(deadline);
         if expires_at.is_some_and(|at| at <= Instant::now()) {
             self.check_open()?;
             return Ok(Err(Discarded::Expired));
         }
-        let (bytes, max) = (wire_size(&message), config.max_total_queue_bytes);
-        let reserved = ReservedBytes::try_reserve(total_bytes, bytes, max)?;
+        let holder = Holder::new(principal, peer_address, session);
+        let bytes = wire_size(&message);
+        let reserved = self.0.bytes.take(&holder, bytes).map_err(bytes_error)?;
         let mut deferred = Deferred::default();
         let reserve = |queue: &Arc<Queue>, state: &mut State| {
             let room = if state.reserve(bytes, &mut deferred) {
@@ -138,7 +161,7 @@ impl Queues {
         let found = if *to.scope() == Scope::Temporary {
             self.with_existing_queue(to, reserve)?
         } else {
-            Some(self.with_queue(to, false, reserve)?)
+            Some(self.with_queue(to, Some(&holder), reserve)?)
         };
         let Some((queue, room)) = found else {
             return Ok(Err(Discarded::NoQueue));
@@ -156,19 +179,19 @@ impl Queues {
         }
     }
 
-    /// Locks a queue and calls `act` with it. Creates the queue if it does not exist; with `is_needed`, even beyond the
-    /// limit.
+    /// Locks a queue and calls `act` with it. Creates the queue for `holder` if it does not exist. Without a holder, the
+    /// queue is needed, and is created even beyond the limit.
     pub(super) fn with_queue<T>(
         &self,
         to: &Address,
-        is_needed: bool,
+        holder: Option<&Holder>,
         act: impl FnOnce(&Arc<Queue>, &mut State) -> T,
     ) -> Result<T, ClientError> {
         loop {
             let known = self.read().queues.get(to).cloned();
             let queue = match known {
                 Some(queue) => queue,
-                None => self.create(to, is_needed)?,
+                None => self.create(to, holder)?,
             };
             if let Some(mut state) = queue.lock_open() {
                 return Ok(act(&queue, &mut state));
@@ -192,24 +215,27 @@ impl Queues {
         }
     }
 
-    fn create(&self, to: &Address, is_needed: bool) -> Result<Arc<Queue>, ClientError> {
+    fn create(&self, to: &Address, holder: Option<&Holder>) -> Result<Arc<Queue>, ClientError> {
         let mut registered = self.write();
         if registered.is_shut_down {
             return Err(shut_down_error());
         }
-        let (queues, policies) = (&mut registered.queues, &self.0.policies);
-        let max = self.config().max_destinations;
-        let is_needed = is_needed || policies.is_dead_letter_queue(to);
-        if queues.len() >= max && !queues.contains_key(to) && !is_needed {
-            let text =
-                format!("The broker already has {max} queues, its limit (max_destinations).");
-            return Err(ClientError::new("too-many-destinations", text));
+        if let Some(queue) = registered.queues.get(to) {
+            return Ok(Arc::clone(queue));
         }
-        let queue = queues
-            .entry(to.clone())
-            .or_insert_with(|| Arc::new(Queue::new(to.clone(), policies.of(to))));
+        let Shared {
+            names, policies, ..
+        } = &*self.0;
+        let name = match holder {
+            Some(holder) if !policies.is_dead_letter_queue(to) => {
+                names.take(holder, 1).map_err(names_error)?
+            }
+            _ => names.take_needed(&Holder::Application, 1),
+        };
+        let queue = Arc::new(Queue::new(to.clone(), policies.of(to), name));
+        registered.queues.insert(to.clone(), Arc::clone(&queue));
         (self.0.start_sweep)(self);
-        Ok(Arc::clone(queue))
+        Ok(queue)
     }
 
     pub(super) fn count_published(&self, to: &Address) {
@@ -226,6 +252,14 @@ impl Queues {
 
     pub(super) fn policies(&self) -> &Policies {
         &self.0.policies
+    }
+
+    pub(super) fn names(&self) -> &Arc<Shares> {
+        &self.0.names
+    }
+
+    pub(super) fn alarms(&self) -> &Arc<Alarms<Queue>> {
+        &self.0.alarms
     }
 
     pub(super) fn activity(&self) -> &Activity {
@@ -252,12 +286,13 @@ impl Queues {
         if !is_unused(&state) {
             return;
         }
-        state.is_closed = true;
+        let mut wakers = Wakers::new();
+        let messages = state.close(&mut wakers);
         drop(state);
         let queue = registered.queues.remove(to);
         drop(registered);
-        // The messages and wakers of the queue are dropped here, without a lock.
-        drop(queue);
+        // The messages of the queue are dropped here, without a lock.
+        drop((queue, messages));
     }
 
     /// Returns true if no task of the periodic sweep exists. Then the caller must start one.
@@ -279,4 +314,38 @@ impl WeakQueues {
     pub(super) fn upgrade(&self) -> Option<Queues> {
         self.0.upgrade().map(Queues)
     }
+}
+
+/// Creates the error for a client that gets no name of a queue.
+fn names_error(refused: NoShare) -> ClientError {
+    let NoShare {
+        held, total, max, ..
+    } = refused;
+    let text = if refused.is_largest {
+        format!(
+            "The broker has {total} queues, and its limit is {max} (max_destinations). This client has created {held} of \
+             them, more than any other."
+        )
+    } else {
+        format!("The broker already has {max} queues, its limit (max_destinations).")
+    };
+    ClientError::new("too-many-destinations", text)
+}
+
+/// Creates the error for a client that gets no room for the bytes of a message.
+fn bytes_error(refused: NoShare) -> ClientError {
+    let NoShare {
+        held, total, max, ..
+    } = refused;
+    let text = if refused.is_largest {
+        format!(
+            "All queues together hold {total} bytes, and their limit is {max} (max_total_queue_bytes). This client has \
+             sent {held} of them, more than any other."
+        )
+    } else {
+        format!(
+            "All queues together are full: they hold at most {max} bytes (max_total_queue_bytes)."
+        )
+    };
+    ClientError::new("queue-full", text)
 }

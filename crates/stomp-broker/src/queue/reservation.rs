@@ -1,6 +1,6 @@
 //! Reservations: room in a queue for a message that is not yet published.
 
-use super::{Deferred, Queue, State, backlog::QueuedMessage, registry::Queues};
+use super::{Deferred, Queue, State, message::QueuedMessage, registry::Queues};
 use crate::{Address, Scope};
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Reservation {
         queues.count_published(&queue.destination);
         let mut state = queue.lock();
         if state.is_closed {
-            state.cancel_reservation(&message.reserved);
+            state.cancel_reservation(&message);
             drop(state);
             return queues.publish_again(&queue.destination, message);
         }
@@ -70,14 +70,14 @@ impl Queues {
         let mut deferred = Deferred::default();
         let push = |queue: &Arc<Queue>, state: &mut State| {
             queue.published.add(1);
-            state.claim(message.reserved.bytes);
+            state.claim(message.bytes());
             state.push(message, &mut deferred);
             Arc::clone(queue)
         };
         let published = if *to.scope() == Scope::Temporary {
             self.with_existing_queue(to, push).ok().flatten()
         } else {
-            self.with_queue(to, true, push).ok()
+            self.with_queue(to, None, push).ok()
         };
         match published {
             Some(queue) => self.run_deferred(deferred, &queue),
@@ -89,7 +89,7 @@ impl Queues {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(message) = self.message.take() {
-            self.queue.lock().cancel_reservation(&message.reserved);
+            self.queue.lock().cancel_reservation(&message);
         }
     }
 }

@@ -1,14 +1,16 @@
-//! The periodic sweep of all queues: it expires messages, passes over late consumers, and removes idle queues.
+//! The periodic sweep of all queues: it expires messages, passes over late consumers, and removes idle queues. Its task
+//! also delivers delayed messages when they are due.
 
 use super::{
     Deferred, Queue, State,
+    alarms::Alarms,
     registry::{Queues, WeakQueues},
 };
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// The time between two sweeps. If nothing else happens in a queue, an expired message stays in memory for up to this
-/// time. A notified consumer that does not poll delays a message by up to twice this time.
+/// time. Notified consumers that do not poll delay a message by up to twice this time, all together.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// The number of queues that a sweep visits before it yields to other tasks.
@@ -22,21 +24,28 @@ pub(crate) fn start(queues: &Queues) {
         return;
     };
     if queues.claim_sweep() {
-        runtime.spawn(Sweeper(queues.downgrade()).run());
+        let sweeper = Sweeper(queues.downgrade(), Arc::clone(queues.alarms()));
+        runtime.spawn(sweeper.run());
     }
 }
 
 /// The task of the sweep. It ends when there are no more queues, or when the registry is dropped.
-struct Sweeper(WeakQueues);
+struct Sweeper(WeakQueues, Arc<Alarms<Queue>>);
 
 impl Sweeper {
     async fn run(self) {
+        let mut next_sweep = Instant::now() + PERIOD;
         loop {
-            sleep(PERIOD).await;
+            self.1.wait_until(next_sweep).await;
             let Some(queues) = self.0.upgrade() else {
                 return;
             };
+            deliver_due(&queues).await;
+            if Instant::now() < next_sweep {
+                continue;
+            }
             sweep_all(&queues).await;
+            next_sweep = Instant::now() + PERIOD;
             let registered = queues.write();
             if registered.queues.is_empty() {
                 // This happens under the lock, so that the next queue that is created starts a new task.
@@ -56,6 +65,23 @@ impl Drop for Sweeper {
     }
 }
 
+/// Makes the delayed messages available that are due.
+async fn deliver_due(queues: &Queues) {
+    let due = queues.alarms().take_due(Instant::now());
+    for chunk in due.chunks(CHUNK_SIZE) {
+        for queue in chunk {
+            let mut deferred = Deferred::default();
+            let mut state = queue.lock();
+            state.refresh(&mut deferred);
+            state.alarm = None;
+            queues.set_alarm(queue, &mut state);
+            drop(state);
+            queues.run_deferred(deferred, queue);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn sweep_all(queues: &Queues) {
     let all: Vec<_> = queues.read().queues.values().cloned().collect();
     let idle_since = Instant::now().checked_sub(queues.config().idle_timeout);
@@ -64,6 +90,19 @@ async fn sweep_all(queues: &Queues) {
             .iter()
             .for_each(|queue| sweep_one(queues, queue, idle_since));
         tokio::task::yield_now().await;
+    }
+}
+
+impl Queues {
+    /// Sets the alarm of a queue for its first delayed message, unless it is set for that time or earlier.
+    pub(super) fn set_alarm(&self, queue: &Arc<Queue>, state: &mut State) {
+        let due = state.backlog.next_due();
+        let is_early = |at| state.alarm.as_ref().is_some_and(|alarm| alarm.at() <= at);
+        match due {
+            None => state.alarm = None,
+            Some(at) if is_early(at) => {}
+            Some(at) => state.alarm = Some(self.alarms().set(at, queue)),
+        }
     }
 }
 

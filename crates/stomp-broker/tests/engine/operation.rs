@@ -6,7 +6,7 @@ use stomp_broker::{
     Address, Broker, Engine, Event, EventStream, Memory, MemoryConfig, Publication, QueueSettings,
 };
 use stomp_session::{BoxError, Message, SessionId, Settlement};
-use stomp_testing::frames::{send, subscribe};
+use stomp_testing::frames::{nack, send, subscribe};
 
 fn is_unavailable(error: &BoxError) -> bool {
     error.to_string().starts_with("engine-unavailable: ")
@@ -174,7 +174,7 @@ async fn events_tell_in_order_what_happens_to_a_queue() {
         client.expect_message("1").await,
     ];
     client.ack(&messages[0]).await;
-    client.nack(&messages[1]).await;
+    client.receipt(nack(&messages[1])).await;
     client.break_connection().await;
     let events = drain(&mut events);
     let session = match events.first() {

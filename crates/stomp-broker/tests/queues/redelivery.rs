@@ -27,22 +27,20 @@ async fn unacknowledged_messages_of_a_lost_consumer_return_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_message_is_redelivered_until_it_is_acknowledged() {
+async fn a_refused_message_is_redelivered_with_growing_delays_until_it_is_acknowledged() {
     let (_, mut producer, mut consumer) = two_clients(MemoryConfig::default()).await;
-    let start = Instant::now();
     consumer.consume("0", "/queue/q").await;
     producer.publish_numbers(0..1).await;
     let message = consumer.expect_numbers([0], false).await.remove(0);
     consumer.nack(&message).await;
-    let message = consumer.expect_numbers([0], true).await.remove(0);
-    consumer.nack(&message).await;
+    for delay in [0, 100, 200, 400, 800, 1_600, 3_200, 5_000] {
+        let start = Instant::now();
+        let message = consumer.expect_numbers([0], true).await.remove(0);
+        assert_eq!(start.elapsed(), Duration::from_millis(delay));
+        consumer.nack(&message).await;
+    }
     let message = consumer.expect_numbers([0], true).await.remove(0);
     consumer.ack(&message).await;
-    assert_eq!(
-        start.elapsed(),
-        Duration::ZERO,
-        "no redelivery waited for the sweep"
-    );
     consumer.expect_nothing().await;
 }
 
@@ -114,7 +112,7 @@ async fn a_message_that_is_refused_too_often_becomes_a_dead_letter() {
 async fn a_message_whose_consumers_are_lost_too_often_becomes_a_dead_letter() {
     let mut config = MemoryConfig::default();
     (
-        config.queues.max_delivery_attempts,
+        config.queues.max_abandoned_deliveries,
         config.queues.dead_letter_queue,
     ) = (2, None);
     let (broker, mut producer, mut consumer) = two_clients(config).await;

@@ -1,0 +1,343 @@
+//! The shares of clients in a bounded whole.
+
+use super::holder::Holder;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+/// The number of sizes of shares that are distinguished to find the largest.
+const SIZES: usize = 1_024;
+
+/// Maximum number of accounts that are kept although nothing is held, so that a client whose messages never wait long
+/// costs no allocations.
+const MAX_EMPTY: usize = 64;
+
+/// A whole that clients share, such as the bytes or the names of all queues.
+///
+/// While there is room, a client may take any share of it. When three quarters are in use, the client with the largest
+/// share gets no more, unless it is the only one. Another quarter above the maximum is for all clients except the
+/// largest, so that a client that has taken everything does not stop those that come later.
+///
+/// The application has no share among the clients. It is refused only if it alone exceeds the maximum.
+///
+/// Taking and returning a share takes logarithmic time. The memory grows with the number of holders that hold anything.
+pub(super) struct Shares {
+    max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    total: usize,
+    accounts: HashMap<Holder, Arc<Account>>,
+    /// The number of clients that hold anything.
+    clients: usize,
+    /// The number of clients by the [size](Shares::size) of their shares, without those of size 0.
+    sizes: BTreeMap<usize, usize>,
+    /// Accounts that were empty, longest ago first.
+    empty: VecDeque<Arc<Account>>,
+}
+
+/// The share of one holder. Its values change only under the lock.
+struct Account {
+    holder: Holder,
+    held: AtomicUsize,
+    /// True if the account is in [`State::empty`].
+    is_listed: AtomicBool,
+}
+
+/// A part of a whole. Dropping it returns it.
+pub(super) struct Share {
+    shares: Arc<Shares>,
+    account: Arc<Account>,
+    amount: usize,
+}
+
+/// The state in which a whole refused a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoShare {
+    /// The amount that the holder had.
+    pub(super) held: usize,
+    /// The amount that all holders had.
+    pub(super) total: usize,
+    pub(super) max: usize,
+    /// True if there is room, but not for the holder with the largest share.
+    pub(super) is_largest: bool,
+}
+
+impl Shares {
+    pub(super) fn new(max: usize) -> Arc<Shares> {
+        Arc::new(Shares {
+            max,
+            state: Mutex::default(),
+        })
+    }
+
+    /// Takes a part of the whole.
+    pub(super) fn take(self: &Arc<Self>, holder: &Holder, amount: usize) -> Result<Share, NoShare> {
+        let mut state = self.lock();
+        let known = state.accounts.get(holder).cloned();
+        let held = known.as_ref().map_or(0, |account| account.held());
+        let limit = self.limit(&state, holder, held);
+        let sum = state.total.saturating_add(amount);
+        if held.saturating_add(amount) > self.max || sum > limit {
+            return Err(NoShare {
+                held,
+                total: state.total,
+                max: self.max,
+                is_largest: limit < self.max && sum <= self.max,
+            });
+        }
+        let account = known.unwrap_or_else(|| state.open(holder));
+        Ok(self.add(&mut state, account, amount))
+    }
+
+    /// Takes a part of the whole even beyond the maximum.
+    pub(super) fn take_needed(self: &Arc<Self>, holder: &Holder, amount: usize) -> Share {
+        let mut state = self.lock();
+        let known = state.accounts.get(holder).cloned();
+        let account = known.unwrap_or_else(|| state.open(holder));
+        self.add(&mut state, account, amount)
+    }
+
+    /// The total up to which a holder gets a share.
+    fn limit(&self, state: &State, holder: &Holder, held: usize) -> usize {
+        if *holder == Holder::Application {
+            return usize::MAX;
+        }
+        let max = self.max;
+        let largest = state.sizes.last_key_value();
+        let is_largest = held > 0 && largest.is_none_or(|(size, _)| *size <= self.size(held));
+        if !is_largest {
+            max.saturating_add(max / 4)
+        } else if state.clients == 1 {
+            max
+        } else {
+            max - max / 4
+        }
+    }
+
+    fn add(self: &Arc<Self>, state: &mut State, account: Arc<Account>, amount: usize) -> Share {
+        state.total += amount;
+        self.set_held(state, &account, account.held() + amount);
+        Share {
+            shares: Arc::clone(self),
+            account,
+            amount,
+        }
+    }
+
+    /// Changes the amount that a holder holds.
+    fn set_held(&self, state: &mut State, account: &Account, held: usize) {
+        let before = account.held.swap(held, Ordering::Relaxed);
+        if account.holder == Holder::Application {
+            return;
+        }
+        match (before, held) {
+            (0, 1..) => state.clients += 1,
+            (1.., 0) => state.clients -= 1,
+            _ => {}
+        }
+        let (before, after) = (self.size(before), self.size(held));
+        if before != after {
+            state.resize(before, after);
+        }
+    }
+
+    /// The size of a share, in steps of the maximum divided by [`SIZES`], so that few changes of a share change its
+    /// size.
+    fn size(&self, held: usize) -> usize {
+        held / (self.max / SIZES).max(1)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn open(&mut self, holder: &Holder) -> Arc<Account> {
+        let account = Arc::new(Account {
+            holder: holder.bare(),
+            held: AtomicUsize::new(0),
+            is_listed: AtomicBool::new(false),
+        });
+        let key = account.holder.clone();
+        self.accounts.insert(key, Arc::clone(&account));
+        account
+    }
+
+    /// Records that the share of a client has another size.
+    fn resize(&mut self, before: usize, after: usize) {
+        if after > 0 {
+            *self.sizes.entry(after).or_default() += 1;
+        }
+        if let Some(count) = self.sizes.get_mut(&before) {
+            *count -= 1;
+            if *count == 0 {
+                self.sizes.remove(&before);
+            }
+        }
+    }
+
+    /// Keeps an empty account for a while, and forgets the one that has been kept longest if there are too many.
+    fn keep_empty(&mut self, account: &Arc<Account>) {
+        if account.is_listed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.empty.push_back(Arc::clone(account));
+        if self.empty.len() <= MAX_EMPTY {
+            return;
+        }
+        if let Some(oldest) = self.empty.pop_front() {
+            oldest.is_listed.store(false, Ordering::Relaxed);
+            if oldest.held() == 0 {
+                // No account and no key has a foreign destructor.
+                self.accounts.remove(&oldest.holder);
+            }
+        }
+    }
+}
+
+impl Account {
+    fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
+impl Share {
+    pub(super) fn amount(&self) -> usize {
+        self.amount
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let Share {
+            shares,
+            account,
+            amount,
+        } = self;
+        let mut state = shares.lock();
+        state.total -= *amount;
+        let held = account.held() - *amount;
+        shares.set_held(&mut state, account, held);
+        if held == 0 {
+            state.keep_empty(account);
+        }
+    }
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Share")
+            .field("holder", &self.account.holder)
+            .field("amount", &self.amount)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stomp_session::Principal;
+
+    fn client(name: &str) -> Holder {
+        Holder::new(Some(Principal::new(name)), None, None)
+    }
+
+    /// Takes parts of 1 until no more is given.
+    fn take_all(shares: &Arc<Shares>, holder: &Holder) -> Vec<Share> {
+        std::iter::from_fn(|| shares.take(holder, 1).ok()).collect()
+    }
+
+    #[test]
+    fn a_single_client_gets_the_whole_and_others_still_get_a_share() {
+        let shares = Shares::new(100);
+        let all = take_all(&shares, &client("junk"));
+        assert_eq!(all.len(), 100);
+        let other = take_all(&shares, &client("other"));
+        assert_eq!(other.len(), 25);
+        assert!(shares.take(&client("third"), 1).is_err());
+        assert_eq!(take_all(&shares, &Holder::Application).len(), 100);
+    }
+
+    #[test]
+    fn the_largest_client_is_refused_when_three_quarters_are_in_use() {
+        let shares = Shares::new(100);
+        let small = shares.take(&client("small"), 5).unwrap();
+        let large = take_all(&shares, &client("large"));
+        assert_eq!(large.len(), 70);
+        let refused = shares.take(&client("large"), 1).unwrap_err();
+        let expected = NoShare {
+            held: 70,
+            total: 75,
+            max: 100,
+            is_largest: true,
+        };
+        assert_eq!(refused, expected);
+        assert_eq!(take_all(&shares, &client("small")).len(), 50);
+        drop((large, small));
+        assert_eq!(take_all(&shares, &client("large")).len(), 100);
+    }
+
+    #[test]
+    fn the_application_and_the_clients_do_not_count_as_each_others_largest() {
+        let shares = Shares::new(100);
+        let _own = shares.take(&Holder::Application, 60).unwrap();
+        let _ann = shares.take(&client("ann"), 10).unwrap();
+        assert_eq!(take_all(&shares, &client("ann")).len(), 30);
+        let mut own = take_all(&shares, &Holder::Application);
+        assert_eq!(own.len(), 40);
+        own.clear();
+    }
+
+    #[test]
+    fn few_accounts_are_kept_for_holders_that_hold_nothing() {
+        let shares = Shares::new(10_000_000);
+        for number in 0..1_000 {
+            let holder = client(&number.to_string());
+            let taken = [3, 50_000, 7].map(|amount| shares.take(&holder, amount).unwrap());
+            let state = shares.lock();
+            assert_eq!((state.total, state.clients), (50_010, 1));
+            assert_eq!(state.sizes, BTreeMap::from([(5, 1)]));
+            drop(state);
+            drop(taken);
+        }
+        let state = shares.lock();
+        assert_eq!((state.total, state.clients), (0, 0));
+        assert!(state.sizes.is_empty());
+        assert_eq!(state.accounts.len(), MAX_EMPTY);
+        drop(state);
+        assert_eq!(Arc::strong_count(&shares), 1);
+    }
+
+    #[test]
+    fn the_account_of_a_holder_that_holds_something_is_never_forgotten() {
+        let shares = Shares::new(1_000);
+        let ann = client("ann");
+        drop(shares.take(&ann, 1).unwrap());
+        let held = shares.take(&ann, 1).unwrap();
+        for number in 0..200 {
+            drop(shares.take(&client(&number.to_string()), 1).unwrap());
+        }
+        let more = shares.take(&ann, 1).unwrap();
+        assert!(Arc::ptr_eq(&held.account, &more.account));
+        assert_eq!(more.account.held(), 2);
+    }
+
+    #[test]
+    fn a_part_that_is_larger_than_the_whole_is_refused() {
+        let shares = Shares::new(100);
+        assert!(shares.take(&client("a"), 101).is_err());
+        assert!(shares.take(&Holder::Application, usize::MAX).is_err());
+        let needed = shares.take_needed(&client("a"), 101);
+        assert_eq!(needed.amount(), 101);
+        assert!(shares.take(&client("a"), 1).is_err());
+    }
+}
