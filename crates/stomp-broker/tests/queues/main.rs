@@ -12,7 +12,10 @@ mod delivery;
 mod expiry;
 mod gone;
 mod limits;
+mod losses;
+mod names;
 mod redelivery;
+mod stalls;
 
 use stomp_broker::{Broker, MemoryConfig};
 use stomp_frame::Frame;
