@@ -15,7 +15,9 @@ mod limits;
 mod losses;
 mod names;
 mod redelivery;
+mod shares;
 mod stalls;
+mod turns;
 
 use stomp_broker::{Broker, MemoryConfig};
 use stomp_frame::Frame;
