@@ -108,3 +108,37 @@ impl<T> fmt::Debug for Alarm<T> {
         f.debug_tuple("Alarm").field(&self.at()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_with_the_first_alarm_that_is_not_cancelled() {
+        let (alarms, queue) = (Arc::<Alarms<u8>>::default(), Arc::new(7));
+        let start = Instant::now();
+        let after = move |seconds| start + Duration::from_secs(seconds);
+        let cancelled = alarms.set(after(1), &queue);
+        let kept = alarms.set(after(3), &queue);
+        let waits = tokio::spawn({
+            let alarms = Arc::clone(&alarms);
+            async move { alarms.wait_until(after(60)).await }
+        });
+        tokio::task::yield_now().await;
+        let earlier = alarms.set(after(2), &queue);
+        waits.await.unwrap();
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+        drop(cancelled);
+        assert_eq!(alarms.take_due(Instant::now()), []);
+        alarms.wait_until(after(60)).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
+        assert_eq!(alarms.take_due(Instant::now()), [Arc::clone(&queue)]);
+        drop((earlier, queue));
+        alarms.wait_until(after(60)).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
+        assert_eq!(alarms.take_due(Instant::now()), [], "the queue is gone");
+        drop(kept);
+        assert!(alarms.lock().alarms.is_empty());
+    }
+}

@@ -70,6 +70,27 @@ async fn messages_expire_after_the_time_to_live_unless_they_say_otherwise() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_to_live_is_set_for_all_queues_or_by_pattern() {
+    let second = Duration::from_secs(1);
+    let lifetime = |seconds| settings().time_to_live(Some(seconds * second));
+    let config = MemoryConfig::default()
+        .queues(lifetime(10))
+        .queue_pattern("/queue/news.>", lifetime(5))
+        .queue_pattern("/queue/kept", settings());
+    let broker = broker_with(config);
+    let queues = ["/queue/a", "/queue/news.b", "/queue/kept"];
+    for queue in queues {
+        broker.publish(queue, "1").await.unwrap();
+    }
+    for (seconds, expected) in [(4, [1, 1, 1]), (2, [1, 0, 1]), (5, [0, 0, 1])] {
+        advance(seconds * second).await;
+        for (queue, expected) in queues.into_iter().zip(expected) {
+            assert_eq!(bodies(&broker, queue).await.len(), expected, "{queue}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn queues_are_browsed_purged_and_deleted() {
     let broker = broker_with(MemoryConfig::default());
     let mut client = connect(&broker).await;

@@ -5,9 +5,9 @@ use super::{
     two_clients,
 };
 use std::{collections::BTreeSet, time::Duration};
-use stomp_broker::MemoryConfig;
+use stomp_broker::{MemoryConfig, QueueOverflow, QueueSettings};
 use stomp_frame::Frame;
-use stomp_testing::frames::{send, subscribe_with_ack};
+use stomp_testing::frames::{send, subscribe_with_ack, unsubscribe};
 use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
@@ -130,4 +130,91 @@ async fn a_message_whose_consumers_are_lost_too_often_becomes_a_dead_letter() {
     consumer.consume("0", "/queue/q").await;
     consumer.expect_numbers([1], false).await;
     assert_eq!(statistics_of(&broker).dropped, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_delays_of_refused_messages_are_set_by_pattern() {
+    let second = Duration::from_secs(1);
+    let slow = QueueSettings::default()
+        .redelivery_delay(second)
+        .max_redelivery_delay(3 * second);
+    let none = QueueSettings::default().redelivery_delay(Duration::ZERO);
+    let config = MemoryConfig::default()
+        .queue_pattern("/queue/slow.*", slow)
+        .queue_pattern("/queue/none", none);
+    let (_, mut producer, mut consumer) = two_clients(config).await;
+    for (id, queue, delays) in [
+        ("0", "/queue/slow.a", [0, 1_000, 2_000, 3_000, 3_000]),
+        ("1", "/queue/none", [0; 5]),
+    ] {
+        consumer.consume(id, queue).await;
+        producer.publish(queue, "1").await;
+        let message = consumer.expect_message("1").await;
+        consumer.nack(&message).await;
+        for delay in delays {
+            let start = Instant::now();
+            let message = consumer.expect_message("1").await;
+            assert_eq!(start.elapsed(), Duration::from_millis(delay), "{queue}");
+            consumer.nack(&message).await;
+        }
+        let message = consumer.expect_message("1").await;
+        consumer.ack(&message).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_delayed_messages_return_in_order_when_they_are_due() {
+    let (broker, mut producer, mut consumer) = two_clients(MemoryConfig::default()).await;
+    consumer.consume("0", "/queue/q").await;
+    producer.publish_numbers(0..100).await;
+    for is_redelivered in [false, true] {
+        for message in consumer.expect_numbers(0..100, is_redelivered).await {
+            consumer.nack(&message).await;
+        }
+    }
+    let start = Instant::now();
+    producer.publish_numbers(100..101).await;
+    consumer.expect_numbers([100], false).await;
+    assert_eq!(start.elapsed(), Duration::ZERO, "others pass");
+    assert_eq!(statistics_of(&broker).destinations[0].waiting, 100);
+    consumer.expect_numbers(0..100, true).await;
+    assert_eq!(start.elapsed(), Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delayed_message_can_leave_a_full_queue() {
+    let mut config = MemoryConfig::default();
+    (config.queues.max_messages, config.queues.overflow) = (2, QueueOverflow::DropOldest);
+    let (broker, mut producer, mut consumer) = two_clients(config).await;
+    consumer.consume("0", "/queue/q").await;
+    producer.publish_numbers(0..1).await;
+    for is_redelivered in [false, true] {
+        let message = consumer.expect_numbers([0], is_redelivered).await.remove(0);
+        consumer.nack(&message).await;
+    }
+    consumer.receipt(unsubscribe("0")).await;
+    producer.publish_numbers(1..3).await;
+    consumer.consume("1", "/queue/dead-letters").await;
+    let letter = consumer.expect_numbers([0], false).await.remove(0);
+    assert_eq!(letter.headers.get("dead-letter-reason"), Some("overflow"));
+    consumer.ack(&letter).await;
+    let statistics = statistics_of(&broker);
+    assert_eq!((statistics.dead_lettered, statistics.dropped), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_abandoned_too_often_becomes_a_dead_letter_with_that_reason() {
+    let mut config = MemoryConfig::default();
+    config.queues.max_abandoned_deliveries = 2;
+    let (broker, mut producer, _) = two_clients(config).await;
+    producer.publish_numbers(0..1).await;
+    for is_redelivered in [false, true] {
+        let mut consumer = connect(&broker).await;
+        consumer.consume("0", "/queue/q").await;
+        consumer.expect_numbers([0], is_redelivered).await;
+        consumer.break_connection().await;
+    }
+    producer.consume("0", "/queue/dead-letters").await;
+    let letter = producer.expect_numbers([0], false).await.remove(0);
+    assert_eq!(letter.headers.get("dead-letter-reason"), Some("abandoned"));
 }

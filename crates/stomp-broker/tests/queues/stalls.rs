@@ -1,5 +1,6 @@
 //! Consumers that stop polling, and the delay that they cause for others.
 
+use super::support::{broker_with, connect, statistics_of};
 use futures_util::StreamExt;
 use std::{
     sync::Arc,
@@ -8,7 +9,8 @@ use std::{
 };
 use stomp_broker::{Address, Engine, Memory, MemoryConfig, Publication, SubscribeRequest};
 use stomp_frame::{Command, Frame};
-use stomp_session::{Message, MessageStream, Request, SessionId, Settlement};
+use stomp_session::{MailboxConfig, Message, MessageStream, Request, SessionId, Settlement};
+use stomp_testing::frames::ack;
 use tokio::{sync::Semaphore, time::Instant};
 
 /// The longest delay that stalled consumers may cause.
@@ -133,4 +135,40 @@ async fn a_session_with_many_subscriptions_takes_one_turn_with_all_of_them() {
     }
     let taken: Vec<_> = taken.iter().map(|it| it.available_permits()).collect();
     assert_eq!(taken, [10, 10, 10, 30]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_peer_reads_nothing_delays_a_queue_once() {
+    let mailbox = MailboxConfig::default().max_bytes(16 << 20);
+    let broker = broker_with(MemoryConfig::default().mailbox(mailbox));
+    let mut stalled = connect(&broker).await;
+    stalled.subscribe("topic", "/topic/busy").await;
+    for number in 0..250 {
+        stalled.consume(&number.to_string(), "/queue/q").await;
+    }
+    let mut healthy = connect(&broker).await;
+    healthy.consume("0", "/queue/q").await;
+    // From now on, the stalled peer reads nothing. The session stops polling when its output is full.
+    for _ in 0..40 {
+        let large = "x".repeat(64 << 10);
+        broker.publish("/topic/busy", large).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    for round in 0..5 {
+        let start = Instant::now();
+        for number in 0..100 {
+            broker
+                .publish("/queue/q", number.to_string())
+                .await
+                .unwrap();
+        }
+        for _ in 0..100 {
+            let message = healthy.expect(Command::Message).await;
+            healthy.send(ack(&message)).await;
+        }
+        let elapsed = start.elapsed();
+        assert!(elapsed <= PATIENCE, "round {round} took {elapsed:?}");
+        let queue = statistics_of(&broker).destinations.pop().unwrap();
+        assert_eq!(queue.subscribers, 251, "the stalled session exists");
+    }
 }
