@@ -6,8 +6,30 @@ use crate::{
 use stomp_session::{ClientError, Message};
 
 /// Administration of queues by the application.
+///
+/// The [rules](crate::Rules) of the broker do not apply to these methods, and a declared queue needs rules for clients
+/// like any other.
+///
+/// ```
+/// use stomp_broker::{Broker, Config, QueueSettings, Rules, Who};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stomp_session::BoxError> {
+/// let rules = Rules::default().send_and_subscribe("/queue/orders", Who::role("staff"));
+/// let broker = Broker::new(Config::default().rules(rules))?;
+///
+/// let settings = QueueSettings::default().max_messages(1_000);
+/// broker.declare("/queue/orders", settings).await?;
+/// broker.publish("/queue/orders", "7 apples").await?;
+/// assert_eq!(broker.browse("/queue/orders", 10).await?[0].body(), "7 apples");
+/// assert_eq!(broker.purge("/queue/orders").await?, 1);
+/// broker.delete("/queue/orders").await?;
+/// # Ok(())
+/// # }
+/// ```
 impl Broker {
-    /// Creates a queue `/queue/…` if it does not exist, and gives it these settings: see [`Engine::declare`].
+    /// Creates a queue `/queue/…` if it does not exist, and gives it these settings: see [`Engine::declare`]. The queue
+    /// stays until it is [deleted](Broker::delete), also without messages and consumers.
     ///
     /// # Errors
     ///

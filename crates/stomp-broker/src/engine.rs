@@ -59,10 +59,20 @@ use tokio::sync::watch;
 ///   unless the queue gives it up. It is delivered again before later messages, with the header `redelivered` unless
 ///   all its deliveries were [`Unsent`](stomp_session::Settlement::Unsent). After
 ///   [`Nacked`](stomp_session::Settlement::Nacked), it goes to another consumer if one waits.
+/// - An [`Abandoned`](stomp_session::Settlement::Abandoned) delivery is no refusal, because the consumer may never have
+///   looked at the message. It does not count for
+///   [`max_delivery_attempts`](crate::QueueSettings::max_delivery_attempts), but for
+///   [`max_abandoned_deliveries`](crate::QueueSettings::max_abandoned_deliveries).
+/// - With [`redelivery_delay`](Capabilities::redelivery_delay), a message that was refused more than once is
+///   [delayed](crate::QueueSettings::redelivery_delay) before its next delivery. Later messages pass meanwhile. Then the
+///   message returns to its place. It still counts as waiting, and still expires.
+/// - Consumers that wait take turns. The consumers of one [session](SubscribeRequest::session) have one turn together.
 /// - A session polls the stream of a consumer only while the consumer has credit. The engine takes no message from the
 ///   queue for a stream that is not polled.
 /// - A message that has [expired](Publication::expires) is not delivered, and takes no room in its queue.
-/// - A temporary queue exists while it has a subscriber. At other times, messages to it are accepted and dropped.
+/// - A temporary queue exists while it has a subscriber. At other times, messages to it are accepted and dropped. Any
+///   other queue that only subscriptions have used, and that was not [declared](Engine::declare), is forgotten with its
+///   last subscription.
 ///
 /// # Transactions
 ///

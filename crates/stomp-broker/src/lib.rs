@@ -58,14 +58,29 @@
 //!
 //! # Queues
 //!
-//! A queue delivers each message to one consumer. The consumers take turns, as long as they have credit. An `ACK`
-//! removes a message from its queue. After a `NACK`, or when the consumer goes away, the queue delivers the message
-//! again before all later ones. It has `redelivered:true` if it was sent before. After a `NACK`, it goes to another
-//! consumer if possible.
+//! A queue delivers each message to one consumer. The consumers take turns, as long as they have credit; all
+//! subscriptions of one session together have one turn. A consumer that does not take its message in time delays the
+//! queue by at most two seconds, however many there are of them.
 //!
-//! A message that was sent [`QueueSettings::max_delivery_attempts`] times without an acknowledgment moves to
-//! [`QueueSettings::dead_letter_queue`], with the headers `original-destination` and `dead-letter-reason`. The reason
-//! is `rejected`, or `overflow` for a message that left a full queue under [`QueueOverflow::DropOldest`].
+//! An `ACK` removes a message from its queue. After a `NACK`, or when the consumer goes away, the queue delivers the
+//! message again before all later ones. It has `redelivered:true` if it was sent before. After a `NACK`, it goes to
+//! another consumer if possible. From the second `NACK` on, it is delayed first, for
+//! [`QueueSettings::redelivery_delay`] and then twice as long each time, and other messages pass.
+//!
+//! A queue gives a message up that cannot be processed. The message moves to [`QueueSettings::dead_letter_queue`], with
+//! the headers `original-destination` and `dead-letter-reason`:
+//!
+//! | reason | cause |
+//! |---|---|
+//! | `rejected` | the message was refused by `NACK` [`QueueSettings::max_delivery_attempts`] times |
+//! | `abandoned` | [`QueueSettings::max_abandoned_deliveries`] times, the message was sent and its consumer went away without an answer |
+//! | `overflow` | the message left a full queue under [`QueueOverflow::DropOldest`] |
+//!
+//! A queue begins to exist with its first message or subscription. It is removed when it has been empty and without
+//! consumers for [`MemoryConfig::idle_timeout`], or with its last consumer if it never had a message. The application
+//! can [declare](Broker::declare) a queue with settings of its own, which then stays until it is
+//! [deleted](Broker::delete), and can [browse](Broker::browse) and [purge](Broker::purge) any queue. The names and the
+//! bytes of queues are [shared among clients](MemoryConfig#shares).
 //!
 //! A message with the header `expires`, in milliseconds since 1970, is not delivered after that time. For a topic, the
 //! time is checked when the message is published, and when a new subscription gets the retained message.
@@ -96,11 +111,11 @@
 //! | `bad-request` | the header `retain`, `expires`, `durable` or `exclusive` has an invalid value |
 //! | `forbidden` | [`Config::rules`] do not allow it, or not for everything that the pattern matches |
 //! | `login-required` | the same, for a client without a principal that might be allowed after a login |
-//! | `queue-full` | the queue is full, or all queues together are |
+//! | `queue-full` | the queue is full, or all queues together are, or the client holds the largest share of them when they are almost full |
 //! | `not-supported` | the engine does not support the kind of destination, the header, or transactions |
 //! | `engine-unavailable` | the engine is shut down, or cannot reach its system |
 //! | `gap` | a subscription ends because messages are missing, see [`Config::on_gap`] |
-//! | `too-many-destinations` | the limit of destinations, or of the session's temporary queues, is reached |
+//! | `too-many-destinations` | the limit of destinations, of the client's share of queues, or of the session's temporary queues, is reached |
 //!
 //! # Headers
 //!

@@ -40,7 +40,8 @@ pub struct DestinationStatistics {
     /// Number of messages published to the queue since it was created, or to the topic or pattern since it last had no
     /// subscribers.
     pub published: u64,
-    /// Number of messages that wait in the queue. 0 for a topic or pattern.
+    /// Number of messages that wait in the queue, also of those that are delayed after a refusal. 0 for a topic or
+    /// pattern.
     pub waiting: usize,
     /// Number of messages that are delivered to consumers and not yet acknowledged. 0 for a topic or pattern.
     pub unacknowledged: usize,

@@ -642,6 +642,21 @@
 //!
 //! [`session::Config::worst_case`] computes the memory that one session may use.
 //!
+//! The limits of a broker's queues hold for all clients together, and are [shared among
+//! them](broker::MemoryConfig#shares). `memory` is the [`broker::MemoryConfig`]; `queues` are its
+//! [`broker::QueueSettings`], which may differ by pattern.
+//!
+//! | setting | default | beyond it |
+//! |---|---|---|
+//! | `memory.max_destinations` | 65,536 topics with subscribers, and as many queues | the peer gets `ERROR` `too-many-destinations` |
+//! | `memory.max_total_queue_bytes` | 256 MiB in all queues | the peer gets `ERROR` `queue-full` |
+//! | `memory.queues.max_messages`, `max_bytes` | 10,000 messages and 16 MiB in a queue | the same, or the oldest message becomes a dead letter |
+//! | `memory.queues.max_delivery_attempts` | 10 refusals of a message, by `NACK` | the message becomes a dead letter |
+//! | `memory.queues.max_abandoned_deliveries` | 1,000 deliveries of a message that end without an answer | the message becomes a dead letter |
+//! | `memory.queues.max_redelivery_delay` | 5 s before a refused message returns; 0, then 100 ms, doubled each time | |
+//! | `memory.queues.time_to_live` | none; time that a message waits | the message expires |
+//! | `memory.idle_timeout` | 60 s in which a queue is empty and without consumers | the queue is removed |
+//!
 //! # Extensions of the protocol
 //!
 //! STOMP allows a server to define headers of its own. The table lists all headers with a meaning in webstomp that the
@@ -663,7 +678,7 @@
 //! | `exclusive:true` | in: `SUBSCRIBE` to a queue | the queue has no other consumer | [`exclusive`](broker::Capabilities::exclusive), not in memory |
 //! | `selector` | in: `SUBSCRIBE` to a broker | always refused: no message is selected by an expression | none |
 //! | `original-destination` | out: `MESSAGE` of a dead letter | the queue that gave the message up | [`dead_letters`](broker::Capabilities::dead_letters) |
-//! | `dead-letter-reason` | out: `MESSAGE` of a dead letter | `rejected`, or `overflow` | [`dead_letters`](broker::Capabilities::dead_letters) |
+//! | `dead-letter-reason` | out: `MESSAGE` of a dead letter | `rejected`, `abandoned` or `overflow`: see [the broker](broker#queues) | [`dead_letters`](broker::Capabilities::dead_letters) |
 //!
 //! `durable:false` and `exclusive:false` mean the same as no header. A broker refuses other values of these headers, of
 //! `retain` and of `expires` with `bad-request`. A session refuses a `prefetch-count` that is not a number above 0 with
