@@ -80,12 +80,14 @@ impl Backlog {
             .first_key_value()
             .map(|(position, _)| *position);
         let refused = self.available.first_except(except);
-        // `None` is less than any position.
-        let position = match (first, refused) {
-            (Some(first), Some(refused)) => first.min(refused),
-            (first, refused) => first.or(refused)?,
+        let taken = if refused.is_some_and(|refused| first.is_none_or(|first| refused < first)) {
+            let position = refused?;
+            (position, self.remove_refused(position)?)
+        } else {
+            self.messages.pop_first()?
         };
-        self.remove(position).map(|message| (position, message))
+        self.forget_deadline(taken.0, &taken.1);
+        Some(taken)
     }
 
     /// Removes and returns the message with the first position.
@@ -129,10 +131,14 @@ impl Backlog {
             Some(message) => message,
             None => self.remove_refused(position)?,
         };
+        self.forget_deadline(position, &message);
+        Some(message)
+    }
+
+    fn forget_deadline(&mut self, position: u64, message: &QueuedMessage) {
         if let Some(at) = message.expires_at {
             self.deadlines.remove(&(at, position));
         }
-        Some(message)
     }
 
     fn remove_refused(&mut self, position: u64) -> Option<QueuedMessage> {

@@ -1,9 +1,10 @@
 //! The order in which the consumers of a queue get its messages.
 
-use super::line::{Line, Party};
+use super::line::Line;
 use futures_util::task::AtomicWaker;
 use smallvec::SmallVec;
 use std::{collections::BTreeMap, mem, sync::Arc};
+use stomp_session::SessionId;
 
 /// The round-robin dispatcher of a queue.
 ///
@@ -18,7 +19,7 @@ use std::{collections::BTreeMap, mem, sync::Arc};
 #[derive(Debug, Default)]
 pub(super) struct Dispatcher {
     consumers: BTreeMap<u64, ConsumerSlot>,
-    /// The consumers in state [`ConsumerState::Idle`], by session.
+    /// The order of the consumers in state [`ConsumerState::Idle`].
     line: Line,
     /// The number of consumers in state [`ConsumerState::Notified`].
     notified_count: usize,
@@ -27,7 +28,8 @@ pub(super) struct Dispatcher {
 
 #[derive(Debug)]
 struct ConsumerSlot {
-    party: Party,
+    /// The key of the consumer in the line.
+    place: usize,
     waker: Arc<AtomicWaker>,
     state: ConsumerState,
     /// The number of messages that the consumer may still take in this round.
@@ -39,7 +41,7 @@ enum ConsumerState {
     /// The consumer was notified and has not polled since. `is_late` is true if the periodic sweep has also run since.
     Notified { is_late: bool },
     /// The consumer polled, found nothing, and waits in the line for a message.
-    Idle { ticket: u64 },
+    Idle,
     /// The consumer polled and took a message, or the dispatcher no longer waits for its poll.
     Active,
 }
@@ -59,20 +61,20 @@ impl Dispatcher {
     /// session is. Returns its id.
     pub(super) fn add_consumer(
         &mut self,
-        session: Option<stomp_session::SessionId>,
+        session: Option<SessionId>,
         waker: Arc<AtomicWaker>,
     ) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        let party = session.map_or(Party::Consumer(id), Party::Session);
-        let state = if self.line.begin_turn(party) {
+        let place = self.line.add(session, id);
+        let state = if self.line.begin_turn(place) {
             self.notified_count += 1;
             ConsumerState::Notified { is_late: false }
         } else {
             ConsumerState::Active
         };
         let slot = ConsumerSlot {
-            party,
+            place,
             waker,
             state,
             share: 0,
@@ -86,7 +88,8 @@ impl Dispatcher {
         let Some(slot) = self.consumers.remove(&id) else {
             return;
         };
-        self.leave(slot.party, slot.state);
+        self.leave(slot.place, slot.state);
+        self.line.remove(slot.place);
         self.begin_round(waiting, wakers);
     }
 
@@ -95,14 +98,12 @@ impl Dispatcher {
         let Some(slot) = self.consumers.get_mut(&id) else {
             return false;
         };
-        let (party, state) = (
-            slot.party,
-            mem::replace(&mut slot.state, ConsumerState::Active),
-        );
+        let place = slot.place;
+        let state = mem::replace(&mut slot.state, ConsumerState::Active);
         if matches!(state, ConsumerState::Notified { .. }) {
             slot.share = waiting.div_ceil(self.notified_count);
         }
-        self.leave(party, state);
+        self.leave(place, state);
         let is_last = self.notified_count == 0;
         let Some(slot) = self.consumers.get_mut(&id) else {
             return false;
@@ -120,8 +121,8 @@ impl Dispatcher {
     /// Makes a consumer idle after a poll that found nothing.
     pub(super) fn park(&mut self, id: u64) {
         if let Some(slot) = self.consumers.get_mut(&id) {
-            let ticket = self.line.join(slot.party, id);
-            (slot.state, slot.share) = (ConsumerState::Idle { ticket }, 0);
+            (slot.state, slot.share) = (ConsumerState::Idle, 0);
+            self.line.join(slot.place);
         }
     }
 
@@ -185,8 +186,8 @@ impl Dispatcher {
     fn release(&mut self, id: u64) {
         if let Some(slot) = self.consumers.get_mut(&id) {
             let state = mem::replace(&mut slot.state, ConsumerState::Active);
-            let party = slot.party;
-            self.leave(party, state);
+            let place = slot.place;
+            self.leave(place, state);
         }
     }
 
@@ -196,7 +197,7 @@ impl Dispatcher {
         self.notified_count = 0;
         for slot in self.consumers.values_mut() {
             let state = mem::replace(&mut slot.state, ConsumerState::Active);
-            if matches!(state, ConsumerState::Idle { .. }) {
+            if state == ConsumerState::Idle {
                 wakers.push(Arc::clone(&slot.waker));
             }
         }
@@ -212,14 +213,14 @@ impl Dispatcher {
     }
 
     /// Removes a consumer from the line, or ends its turn.
-    fn leave(&mut self, party: Party, state: ConsumerState) {
+    fn leave(&mut self, place: usize, state: ConsumerState) {
         match state {
             ConsumerState::Notified { .. } => {
                 self.notified_count -= 1;
-                self.line.end_turn(party);
+                self.line.end_turn(place);
             }
             // The consumer's session polled for another reason, or the consumer goes away.
-            ConsumerState::Idle { ticket } => self.line.remove(party, ticket),
+            ConsumerState::Idle => self.line.leave(place),
             ConsumerState::Active => {}
         }
     }
@@ -347,10 +348,7 @@ mod tests {
         simulation.poll_until_idle(1);
         assert_eq!(simulation.taken, [0, 5]);
         simulation.pass_over_late();
-        assert!(matches!(
-            simulation.state(1),
-            Some(ConsumerState::Idle { .. })
-        ));
+        assert_eq!(simulation.state(1), Some(ConsumerState::Idle));
         simulation.pass_over_late();
         assert_eq!(simulation.state(1), Some(ConsumerState::Active));
         simulation.poll_until_idle(1);

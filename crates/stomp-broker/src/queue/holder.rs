@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use stomp_session::{Principal, SessionId};
 
 /// The client to which a share of the queues belongs: the best that is known about it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Holder {
     /// The application itself.
     Application,

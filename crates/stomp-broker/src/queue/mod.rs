@@ -12,6 +12,7 @@ mod backlog;
 mod dead_letters;
 mod dispatch;
 mod line;
+mod list;
 mod message;
 mod policy;
 mod refused;

@@ -2,7 +2,7 @@
 
 use super::holder::Holder;
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,8 +10,8 @@ use std::{
     },
 };
 
-/// The number of sizes of shares that are distinguished to find the largest.
-const SIZES: usize = 1_024;
+/// The smallest number of sizes of shares that are distinguished to find the largest, as a power of two.
+const SIZE_BITS: u32 = 10;
 
 /// Maximum number of accounts that are kept although nothing is held, so that a client whose messages never wait long
 /// costs no allocations.
@@ -34,7 +34,7 @@ pub(super) struct Shares {
 #[derive(Default)]
 struct State {
     total: usize,
-    accounts: HashMap<Holder, Arc<Account>>,
+    accounts: BTreeMap<Holder, Arc<Account>>,
     /// The number of clients that hold anything.
     clients: usize,
     /// The number of clients by the [size](Shares::size) of their shares, without those of size 0.
@@ -149,10 +149,11 @@ impl Shares {
         }
     }
 
-    /// The size of a share, in steps of the maximum divided by [`SIZES`], so that few changes of a share change its
+    /// The size of a share, in steps of about a thousandth of the maximum, so that few changes of a share change its
     /// size.
     fn size(&self, held: usize) -> usize {
-        held / (self.max / SIZES).max(1)
+        let max_bits = usize::BITS - self.max.leading_zeros();
+        held >> max_bits.saturating_sub(SIZE_BITS + 1)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -305,7 +306,7 @@ mod tests {
             let taken = [3, 50_000, 7].map(|amount| shares.take(&holder, amount).unwrap());
             let state = shares.lock();
             assert_eq!((state.total, state.clients), (50_010, 1));
-            assert_eq!(state.sizes, BTreeMap::from([(5, 1)]));
+            assert_eq!(state.sizes, BTreeMap::from([(50_010 >> 13, 1)]));
             drop(state);
             drop(taken);
         }

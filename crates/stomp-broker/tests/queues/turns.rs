@@ -119,17 +119,19 @@ impl Model {
                 drop(self.consumers.swap_remove(at));
             }
             5..8 if !self.consumers.is_empty() => {
-                let at = random.usize(..self.consumers.len());
-                if self.consumers[at].settle(random) {
-                    self.unfinished -= 1;
-                }
+                let ended = self.any_consumer(random).settle(random);
+                self.unfinished -= usize::from(ended);
             }
             _ if !self.consumers.is_empty() => {
-                let at = random.usize(..self.consumers.len());
-                self.consumers[at].poll();
+                self.any_consumer(random).poll();
             }
             _ => {}
         }
+    }
+
+    fn any_consumer(&mut self, random: &mut Rng) -> &mut Consumer {
+        let at = random.usize(..self.consumers.len());
+        self.consumers.get_mut(at).unwrap()
     }
 
     fn subscribe(&mut self, random: &mut Rng) {
