@@ -29,8 +29,8 @@ use stomp_session::{InvalidConfig, MailboxConfig};
 /// - When three quarters are in use by more than one client, the client with the largest share is refused.
 /// - Beyond the maximum, a further quarter is for all clients except the one with the largest share. So a client that
 ///   has taken everything stops nobody else.
-/// - The application is refused only when it alone exceeds the maximum. So all queues together may hold up to 2¼ times
-///   the maximum, if clients and the application use all that they may.
+/// - The application is counted apart, with the same maximum. So nothing that clients do stops the application, and all
+///   queues together may hold up to 2¼ times the maximum.
 /// - Dead-letter queues are created even beyond the maximum. Dead letters belong to the client that sent them.
 ///
 /// All sessions of a principal count as one client, and so do all sessions without a principal from one IPv4 address or
@@ -40,7 +40,7 @@ use stomp_session::{InvalidConfig, MailboxConfig};
 #[non_exhaustive]
 pub struct MemoryConfig {
     /// Maximum number of topics and patterns with subscribers, and, counted separately, of queues. Temporary queues
-    /// count as queues. Queues are shared among clients as [below](MemoryConfig#shares). Default: 65,536.
+    /// count as queues. Queues are shared among clients as [above](MemoryConfig#shares). Default: 65,536.
     pub max_destinations: usize,
     /// The mailbox of each subscription to topics: its bounds in messages and bytes, and the policy when it is full.
     ///
@@ -65,7 +65,7 @@ pub struct MemoryConfig {
     /// letters of its messages.
     pub queue_patterns: Vec<(String, QueueSettings)>,
     /// Maximum bytes of the messages in all queues together. Beyond it, all queues reject messages, whatever their
-    /// [`overflow`](QueueSettings::overflow). The bytes are shared among clients as [below](MemoryConfig#shares).
+    /// [`overflow`](QueueSettings::overflow). The bytes are shared among clients as [above](MemoryConfig#shares).
     /// Default: 256 MiB.
     pub max_total_queue_bytes: usize,
     /// The time after which a queue without messages and consumers is removed, unless it was

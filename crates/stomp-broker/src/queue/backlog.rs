@@ -92,7 +92,8 @@ impl Backlog {
 
     /// Removes and returns the message with the first position.
     pub(super) fn take_oldest(&mut self) -> Option<QueuedMessage> {
-        let position = self.first(1).next().map(|(position, _)| position)?;
+        let first = [&self.messages, &self.refused].map(BTreeMap::first_key_value);
+        let position = first.into_iter().flatten().map(|(at, _)| *at).min()?;
         self.remove(position)
     }
 

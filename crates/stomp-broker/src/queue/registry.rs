@@ -323,8 +323,8 @@ fn names_error(refused: NoShare) -> ClientError {
     } = refused;
     let text = if refused.is_largest {
         format!(
-            "The broker has {total} queues, and its limit is {max} (max_destinations). This client has created {held} of \
-             them, more than any other."
+            "Clients have created {total} queues, and the limit is {max} (max_destinations). This client has created \
+             {held} of them, more than any other."
         )
     } else {
         format!("The broker already has {max} queues, its limit (max_destinations).")
@@ -339,8 +339,8 @@ fn bytes_error(refused: NoShare) -> ClientError {
     } = refused;
     let text = if refused.is_largest {
         format!(
-            "All queues together hold {total} bytes, and their limit is {max} (max_total_queue_bytes). This client has \
-             sent {held} of them, more than any other."
+            "All queues together hold {total} bytes of clients, and the limit is {max} (max_total_queue_bytes). This \
+             client has sent {held} of them, more than any other."
         )
     } else {
         format!(

@@ -23,7 +23,7 @@ const MAX_EMPTY: usize = 64;
 /// share gets no more, unless it is the only one. Another quarter above the maximum is for all clients except the
 /// largest, so that a client that has taken everything does not stop those that come later.
 ///
-/// The application has no share among the clients. It is refused only if it alone exceeds the maximum.
+/// The application is counted apart, with the same maximum.
 ///
 /// Taking and returning a share takes logarithmic time. The memory grows with the number of holders that hold anything.
 pub(super) struct Shares {
@@ -33,6 +33,7 @@ pub(super) struct Shares {
 
 #[derive(Default)]
 struct State {
+    /// The amount that all clients hold.
     total: usize,
     accounts: BTreeMap<Holder, Arc<Account>>,
     /// The number of clients that hold anything.
@@ -63,7 +64,7 @@ pub(super) struct Share {
 pub(super) struct NoShare {
     /// The amount that the holder had.
     pub(super) held: usize,
-    /// The amount that all holders had.
+    /// The amount that all clients had.
     pub(super) total: usize,
     pub(super) max: usize,
     /// True if there is room, but not for the holder with the largest share.
@@ -83,14 +84,16 @@ impl Shares {
         let mut state = self.lock();
         let known = state.accounts.get(holder).cloned();
         let held = known.as_ref().map_or(0, |account| account.held());
-        let limit = self.limit(&state, holder, held);
-        let sum = state.total.saturating_add(amount);
-        if held.saturating_add(amount) > self.max || sum > limit {
+        let (limit, sum) = match holder {
+            Holder::Application => (self.max, held.saturating_add(amount)),
+            _ => (self.limit(&state, held), state.total.saturating_add(amount)),
+        };
+        if sum > limit || held.saturating_add(amount) > self.max {
             return Err(NoShare {
                 held,
                 total: state.total,
                 max: self.max,
-                is_largest: limit < self.max && sum <= self.max,
+                is_largest: sum <= self.max,
             });
         }
         let account = known.unwrap_or_else(|| state.open(holder));
@@ -105,11 +108,8 @@ impl Shares {
         self.add(&mut state, account, amount)
     }
 
-    /// The total up to which a holder gets a share.
-    fn limit(&self, state: &State, holder: &Holder, held: usize) -> usize {
-        if *holder == Holder::Application {
-            return usize::MAX;
-        }
+    /// The total up to which a client gets a share that holds this amount.
+    fn limit(&self, state: &State, held: usize) -> usize {
         let max = self.max;
         let largest = state.sizes.last_key_value();
         let is_largest = held > 0 && largest.is_none_or(|(size, _)| *size <= self.size(held));
@@ -123,7 +123,6 @@ impl Shares {
     }
 
     fn add(self: &Arc<Self>, state: &mut State, account: Arc<Account>, amount: usize) -> Share {
-        state.total += amount;
         self.set_held(state, &account, account.held() + amount);
         Share {
             shares: Arc::clone(self),
@@ -138,6 +137,7 @@ impl Shares {
         if account.holder == Holder::Application {
             return;
         }
+        state.total = state.total - before + held;
         match (before, held) {
             (0, 1..) => state.clients += 1,
             (1.., 0) => state.clients -= 1,
@@ -225,7 +225,6 @@ impl Drop for Share {
             amount,
         } = self;
         let mut state = shares.lock();
-        state.total -= *amount;
         let held = account.held() - *amount;
         shares.set_held(&mut state, account, held);
         if held == 0 {
@@ -288,14 +287,12 @@ mod tests {
     }
 
     #[test]
-    fn the_application_and_the_clients_do_not_count_as_each_others_largest() {
+    fn the_application_is_counted_apart() {
         let shares = Shares::new(100);
         let _own = shares.take(&Holder::Application, 60).unwrap();
-        let _ann = shares.take(&client("ann"), 10).unwrap();
-        assert_eq!(take_all(&shares, &client("ann")).len(), 30);
-        let mut own = take_all(&shares, &Holder::Application);
-        assert_eq!(own.len(), 40);
-        own.clear();
+        let ann = take_all(&shares, &client("ann"));
+        assert_eq!(ann.len(), 100);
+        assert_eq!(take_all(&shares, &Holder::Application).len(), 40);
     }
 
     #[test]
