@@ -21,9 +21,12 @@ use std::{
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
-use stomp_broker::{Broker, MemoryConfig, QueueOverflow, QueueSettings};
+use stomp_broker::{
+    Address, Broker, Config, Engine, Memory, MemoryConfig, Publication, QueueOverflow,
+    QueueSettings, SubscribeRequest,
+};
 use stomp_frame::Headers;
-use stomp_session::{BoxError, Delivery, Message, MessageStream, Settlement};
+use stomp_session::{BoxError, Delivery, Message, MessageStream, Principal, Settlement};
 use support::{broker_with, statistics_of};
 
 const QUEUE: &str = "/queue/q";
@@ -292,6 +295,48 @@ fn a_shutdown_drops_messages_and_wakes_consumers_without_a_lock() {
         scene.broker.shutdown().now_or_never().unwrap().unwrap();
         assert!(scene.dropped() > 0);
         drop(taken);
+    });
+}
+
+#[test]
+fn a_delayed_message_that_is_due_wakes_consumers_without_a_lock() {
+    let short = settings().redelivery_delay(Duration::from_millis(1));
+    in_time(short, |scene| {
+        let mut consumer = scene.subscribe();
+        scene.publish();
+        for _ in 0..2 {
+            let taken = consumer.next().now_or_never().flatten();
+            taken.unwrap().unwrap().settle(Settlement::Nacked);
+        }
+        let _waiting = scene.waiting_consumer();
+        std::thread::sleep(Duration::from_millis(20));
+        // This finds the message due, and wakes the consumer that waits.
+        let browsed = scene.broker.browse(QUEUE, 1).now_or_never();
+        assert_eq!(browsed.unwrap().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn the_value_of_a_principal_is_dropped_without_a_lock() {
+    in_time(settings(), |scene| {
+        let engine = Memory::new(MemoryConfig::default()).unwrap();
+        let broker = Broker::with_engine(Config::default(), engine.clone()).unwrap();
+        let queue = Address::queue("q");
+        let dropped = &scene.dropped;
+        let principal = |name: &str| {
+            Some(Principal::new(name).with_value(Body {
+                broker: broker.clone(),
+                dropped: Arc::clone(dropped),
+            }))
+        };
+        for name in ["ann", "bob", "ann"] {
+            let publication = Publication::new(Message::new("1")).principal(principal(name));
+            let published = engine.publish(&queue, publication);
+            published.now_or_never().unwrap().unwrap();
+            let request = SubscribeRequest::new(queue.clone()).principal(principal(name));
+            drop(engine.subscribe(request).now_or_never());
+        }
+        assert_eq!(scene.dropped(), 6, "no value is kept");
     });
 }
 

@@ -190,9 +190,9 @@ async fn an_engine_learns_what_its_callers_ask_for() {
     assert_eq!(
         engine.take_calls(),
         [
-            "publish /topic/a Set false",
-            "publish /topic/a Nothing true",
-            "publish /topic/a Nothing true",
+            "publish /topic/a Set false Some(\"ann\") true",
+            "publish /topic/a Nothing true Some(\"ann\") true",
+            "publish /topic/a Nothing true None false",
         ]
     );
 }

@@ -72,9 +72,17 @@ impl Engine for Scripted {
 
     fn publish(&self, to: &Address, publication: Publication) -> EngineFuture<()> {
         let Publication {
-            retain, confirm, ..
+            retain,
+            confirm,
+            ref principal,
+            session,
+            ..
         } = publication;
-        self.record(format!("publish {to} {retain:?} {confirm}"));
+        let principal = principal.as_ref().map(ToString::to_string);
+        self.record(format!(
+            "publish {to} {retain:?} {confirm} {principal:?} {}",
+            session.is_some()
+        ));
         self.memory.publish(to, publication)
     }
 
