@@ -158,8 +158,8 @@ impl Dispatcher {
     /// Stops waiting for consumers that were notified before the previous call, and have not polled since.
     ///
     /// If there are any while messages wait, the next in the line may be late as well, and so on. So all consumers are
-    /// woken and leave the line. Whichever polls first takes what it can, and no consumer is waited for. A consumer
-    /// that stalls joins the line again only when it polls.
+    /// woken and leave the line. The first consumer that polls takes what it can, and the dispatcher waits for none. A
+    /// consumer that stalls joins the line again only when it polls.
     pub(super) fn pass_over_late(&mut self, waiting: usize, wakers: &mut Wakers) {
         if self.notified_count > 0 {
             let late: Vec<_> = self.mark_late().collect();

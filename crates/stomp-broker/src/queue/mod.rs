@@ -15,6 +15,7 @@ mod line;
 mod list;
 mod message;
 mod policy;
+mod refusals;
 mod refused;
 mod shares;
 

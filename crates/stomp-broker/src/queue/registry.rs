@@ -8,8 +8,9 @@ use super::{
     holder::Holder,
     message::QueuedMessage,
     policy::Policies,
+    refusals::{bytes_error, names_error},
     reservation::{Discarded, Reservation},
-    shares::{NoShare, Shares},
+    shares::Shares,
 };
 use crate::{
     Address, DestinationStatistics, Event, MemoryConfig, Publication, Scope, Statistics,
@@ -314,38 +315,4 @@ impl WeakQueues {
     pub(super) fn upgrade(&self) -> Option<Queues> {
         self.0.upgrade().map(Queues)
     }
-}
-
-/// Creates the error for a client that gets no name of a queue.
-fn names_error(refused: NoShare) -> ClientError {
-    let NoShare {
-        held, total, max, ..
-    } = refused;
-    let text = if refused.is_largest {
-        format!(
-            "Clients have created {total} queues, and the limit is {max} (max_destinations). This client has created \
-             {held} of them, more than any other."
-        )
-    } else {
-        format!("The broker already has {max} queues, its limit (max_destinations).")
-    };
-    ClientError::new("too-many-destinations", text)
-}
-
-/// Creates the error for a client that gets no room for the bytes of a message.
-fn bytes_error(refused: NoShare) -> ClientError {
-    let NoShare {
-        held, total, max, ..
-    } = refused;
-    let text = if refused.is_largest {
-        format!(
-            "All queues together hold {total} bytes of clients, and the limit is {max} (max_total_queue_bytes). This \
-             client has sent {held} of them, more than any other."
-        )
-    } else {
-        format!(
-            "All queues together are full: they hold at most {max} bytes (max_total_queue_bytes)."
-        )
-    };
-    ClientError::new("queue-full", text)
 }
