@@ -62,6 +62,8 @@ struct State {
     next_position: u64,
     /// Set while messages are delayed, for the time at which the first of them is due or earlier.
     alarm: Option<Alarm<Queue>>,
+    /// The time at which the last consumer or message left the queue. Not updated while the queue has any, since it
+    /// only decides when an unused queue is removed.
     last_activity: Instant,
 }
 
@@ -164,7 +166,6 @@ impl State {
         self.reserved_bytes -= message.bytes();
         let position = self.next_position;
         self.next_position += 1;
-        self.last_activity = Instant::now();
         self.backlog.insert(position, message, None);
         self.dispatcher.notify_one(None, &mut deferred.wakers);
         while can_evict && self.backlog.len() > 1 && self.is_over() {
@@ -250,7 +251,9 @@ impl State {
     fn remove_delivered(&mut self, message: &QueuedMessage) {
         self.unacknowledged -= 1;
         self.bytes -= message.bytes();
-        self.last_activity = Instant::now();
+        if !self.has_consumers() {
+            self.last_activity = Instant::now();
+        }
     }
 
     fn remove_consumer(&mut self, consumer: u64, deferred: &mut Deferred) {
@@ -275,6 +278,9 @@ impl State {
         }
         let now = Instant::now();
         let expired = self.backlog.take_expired(now);
+        if !expired.is_empty() {
+            self.last_activity = now;
+        }
         self.bytes -= expired.iter().map(QueuedMessage::bytes).sum::<usize>();
         deferred.expired.extend(expired);
         while let Some(refused_by) = self.backlog.release_due(now) {

@@ -153,7 +153,7 @@ impl Queues {
         let reserve = |queue: &Arc<Queue>, state: &mut State| {
             let room = if state.reserve(bytes, &mut deferred) {
                 let default = state.policy.time_to_live;
-                Ok(expires_at.or_else(|| Instant::now().checked_add(default?)))
+                Ok(expires_at.or_else(|| default.and_then(|it| Instant::now().checked_add(it))))
             } else {
                 Err(state.policy.full_error(to))
             };
