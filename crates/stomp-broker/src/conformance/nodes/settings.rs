@@ -19,6 +19,8 @@ pub(in crate::conformance) const EXPIRY: &[Test<Pair>] = tests! {
 pub(in crate::conformance) const DEAD_LETTERS: &[Test<Pair>] = tests! {
     "the attempts at both nodes count together, and a dead letter is at both",
         |it| can_administer(it) && it.delivery_attempts && it.dead_letters => dead_letters;
+    "deliveries that are abandoned at one node are no refusals at the other",
+        |it| can_administer(it) && it.delivery_attempts => abandoned;
 };
 
 pub(in crate::conformance) const QUEUE_BOUNDS: &[Test<Pair>] = tests! {
@@ -71,6 +73,25 @@ async fn dead_letters(pair: Pair) -> Outcome {
         one.delete(queue).await?;
     }
     Ok(())
+}
+
+async fn abandoned(pair: Pair) -> Outcome {
+    let Pair { one, two } = &pair;
+    let queue = one.queue("q");
+    one.declare(&queue, with_attempts(2, None)).await?;
+    one.publish(&queue, "1").await?;
+    for run in [one, two, one, two] {
+        let mut consumer = run.subscribe(&queue).await?;
+        let delivery = consumer.take("1").await?;
+        drop(consumer);
+        delivery.settle(Settlement::Abandoned);
+    }
+    for run in [one, two] {
+        let mut consumer = run.subscribe(&queue).await?;
+        consumer.take("1").await?.settle(Settlement::Nacked);
+    }
+    one.subscribe(&queue).await?.expect_none().await?;
+    one.delete(&queue).await.map(drop)
 }
 
 async fn queue_bounds(pair: Pair) -> Outcome {
