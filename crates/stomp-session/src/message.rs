@@ -34,6 +34,8 @@ struct Parts {
     own_id: Option<MessageId>,
     key: Option<ByteString>,
     destination: Option<ByteString>,
+    /// True if [`Message::with_reply_to`] has set the header `reply-to`.
+    has_reply_to: bool,
     headers: Headers,
     body: Bytes,
 }
@@ -110,6 +112,19 @@ impl Message {
         self.with(|parts| parts.destination = Some(destination.into()))
     }
 
+    /// Sets the header `reply-to`, and confirms that the sender of the message may have its replies there: see
+    /// [`Message::reply_to`].
+    ///
+    /// A broker sets it for a client whose `reply-to` it has checked. An application sets it in its own questions. Never
+    /// pass on the `reply-to` of a client with it.
+    #[must_use]
+    pub fn with_reply_to(self, destination: &str) -> Message {
+        self.with(|parts| {
+            parts.headers.insert("reply-to", destination);
+            parts.has_reply_to = true;
+        })
+    }
+
     /// Makes a message of the changed parts.
     fn with(self, change: impl FnOnce(&mut Parts)) -> Message {
         let mut parts = match Arc::try_unwrap(self.0) {
@@ -137,6 +152,17 @@ impl Message {
     #[must_use]
     pub fn destination(&self) -> Option<&str> {
         self.0.parts.destination.as_deref()
+    }
+
+    /// The destination for replies, if [`with_reply_to`](Message::with_reply_to) set it.
+    ///
+    /// `None` for a message whose header `reply-to` came in another way, such as with [`Message::from_parts`] from the
+    /// frame of a client. Nobody has checked that header. Whoever replies to it does so with rights that the client may
+    /// not have.
+    #[must_use]
+    pub fn reply_to(&self) -> Option<&str> {
+        let headers = Some(&self.0.parts.headers).filter(|_| self.0.parts.has_reply_to)?;
+        headers.get("reply-to")
     }
 
     /// The headers.

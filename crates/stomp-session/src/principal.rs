@@ -87,6 +87,18 @@ impl Principal {
         self.0.roles.iter().map(|role| &**role)
     }
 
+    /// Returns the principal with its name alone, without roles and without a value.
+    ///
+    /// A registry that keeps principals stores this one. So it keeps no value of the application alive, and runs no
+    /// destructor of such a value.
+    #[must_use]
+    pub fn name_only(&self) -> Principal {
+        if self.0.roles.is_empty() && self.0.value.is_none() {
+            return self.clone();
+        }
+        Principal::new(Arc::clone(&self.0.name))
+    }
+
     /// The value of the application, if there is one and it has this type.
     #[must_use]
     pub fn value<T: Any>(&self) -> Option<&T> {

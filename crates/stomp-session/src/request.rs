@@ -36,7 +36,7 @@ use stomp_socket::Peer;
 ///     Ok(request.with_destination(archive).with_body(body))
 /// }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     frame: Frame,
     destination: Destination,
