@@ -71,7 +71,14 @@ impl Address {
 
 impl Address {
     /// Creates an address. The broker's syntax has parsed `destination`, which begins with the prefix of the scope.
+    ///
+    /// It keeps only the name of a principal. Engines keep addresses for a long time, and under locks, where no value of
+    /// the application may be dropped.
     pub(crate) fn new(scope: Scope, destination: Destination) -> Address {
+        let scope = match scope {
+            Scope::User(principal) => Scope::User(principal.name_only()),
+            scope => scope,
+        };
         Address { scope, destination }
     }
 
@@ -95,7 +102,7 @@ impl Address {
         path.unwrap_or(canonical)
     }
 
-    /// The principal that owns the destination. `None` unless the scope is [`Scope::User`].
+    /// The principal that owns the destination, with its name alone. `None` unless the scope is [`Scope::User`].
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         if let Scope::User(principal) = &self.scope {

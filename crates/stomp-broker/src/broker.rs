@@ -1,11 +1,10 @@
 //! The broker: a tower service for clients, and a handle for the application.
 
 use crate::{
-    Action, Address, Capabilities, Config, Engine, EngineFuture, EventStream, Health,
-    IntoDestination, Memory, MemoryConfig, Publication, Scope, Statistics, SubscribeRequest, gaps,
-    send,
+    Address, Capabilities, Config, Engine, EngineFuture, EventStream, Health, IntoDestination,
+    Memory, MemoryConfig, Publication, Scope, Statistics, SubscribeRequest, gaps,
     syntax::{self, prefix},
-    temporary_names, transaction,
+    temporary_names, transaction, unsupported,
 };
 use std::{
     fmt,
@@ -14,8 +13,8 @@ use std::{
 };
 use stomp_frame::Command;
 use stomp_session::{
-    BoxError, ClientError, Destination, IntoMessage, InvalidConfig, MessageStream, Principal,
-    Request, Response,
+    BoxError, ClientError, Destination, IntoMessage, InvalidConfig, Message, MessageStream,
+    Principal, Request, Response, Staging,
 };
 use tokio::sync::watch;
 use tower_service::Service;
@@ -78,13 +77,12 @@ impl Broker {
         })))
     }
 
-    /// Publishes a message to `/topic/…`, to `/queue/…`, or to the `/temp-queue/…` from a header `reply-to`. The
-    /// broker's [rules](Config::rules) do not apply, since they concern only clients. The headers `retain` and
-    /// `expires` of the message have the same effect as in a `SEND`.
+    /// Publishes a message to `/topic/…`, to `/queue/…`, or to the public name of a temporary queue. The broker's
+    /// [rules](Config::rules) do not apply, since they concern only clients. The headers `retain` and `expires` of the
+    /// message have the same effect as in a `SEND`.
     ///
     /// If a part of the destination comes from a client, make the destination with [`Destination::from_segments`].
-    /// Check a `reply-to` before you publish to it, because a client can write any destination there: see
-    /// [Replies](crate#replies).
+    /// To answer a request, use [`Broker::reply`].
     ///
     /// With the in-memory engine, dropping the future does not stop the publication. If the caller awaits each future
     /// before its next call, the messages arrive in order.
@@ -128,9 +126,7 @@ impl Broker {
     ) -> EngineFuture<()> {
         let checked = || {
             let to = to?;
-            to.check_for_sending(&self.0.config)?;
-            let publication = Publication::from_message(to.stamp(message.into_message()?))?;
-            self.0.capabilities.check_publication(&to, &publication)?;
+            let publication = self.0.publication(&to, message.into_message()?)?;
             Ok::<_, BoxError>((to, publication))
         };
         match checked() {
@@ -194,91 +190,44 @@ impl Broker {
         self.0.engine.shutdown()
     }
 
-    /// Returns the address of a request's destination, if its client may use it. `/user/…` belongs to the client's
-    /// principal, and the local name of a `/temp-queue/…` to its session.
-    fn authorize(&self, action: Action, request: &Request) -> Result<Address, BoxError> {
-        if !syntax::has_prefix(request.destination()) {
-            return Err(not_found(request.destination()).into());
-        }
-        let session = request.session();
-        // A router and its policies have decided about the destination that the session parsed. The broker must not
-        // read another one from the same text, so the rules below refuse what another syntax parsed.
-        let is_routed = request.params().pattern().is_some();
-        let destination = if is_routed {
-            request.destination().copied()
-        } else {
-            syntax::own(request.destination())?
-        };
-        let Config {
-            rules,
-            max_temporary_queues,
-            ..
-        } = &self.0.config;
-        // This comes first, so that a public name is created only for a client that may use it.
-        rules.check(action, &destination, session.principal(), request)?;
-        let canonical = destination.canonical();
-        if canonical.starts_with(prefix::USER) {
-            let Some(principal) = session.principal() else {
-                let text = format!(
-                    "The destination {:?} needs a login, since it belongs to a user.",
-                    destination.as_str()
-                );
-                return Err(ClientError::new("login-required", text).into());
-            };
-            return Ok(Address::new(Scope::User(principal.clone()), destination));
-        }
-        if let Some(local_name) = canonical.strip_prefix(prefix::TEMPORARY) {
-            if action == Action::Send && temporary_names::is_public_name(local_name) {
-                return Ok(Address::new(Scope::Temporary, destination));
-            }
-            let name = temporary_names::public_name(local_name, session, *max_temporary_queues)?;
-            return Ok(Address::temporary(name));
-        }
-        Ok(shared_address(destination)?)
-    }
-
     fn handle_send(&self, request: &Request) -> EngineFuture<Response> {
-        let (to, publication) = match self.check_send(request) {
-            Ok(checked) => checked,
-            Err(error) => return EngineFuture::ready(Err(error)),
-        };
-        let sent = match request.transaction() {
-            None => self.0.engine.publish(&to, publication),
-            Some(staging) => transaction::prepare(&self.0, staging, &to, publication),
-        };
-        sent.map(|()| Response::Done)
+        match self.0.check_send(request) {
+            Ok((to, publication)) => {
+                let sent = self.publish_in(request.transaction(), &to, publication);
+                sent.map(|()| Response::Done)
+            }
+            Err(error) => EngineFuture::ready(Err(error)),
+        }
     }
 
-    /// Returns the address and the publication of a `SEND`, if the client may send it and the engine supports it.
-    fn check_send(&self, request: &Request) -> Result<(Address, Publication), BoxError> {
-        let config = &self.0.config;
-        let to = self.authorize(Action::Send, request)?;
-        to.check_for_sending(config)?;
-        let capabilities = self.0.capabilities;
-        if request.transaction().is_some() {
-            capabilities.check_transaction()?;
+    /// Publishes a message at once, or when a transaction is committed.
+    pub(crate) fn publish_in(
+        &self,
+        transaction: Option<&Staging>,
+        to: &Address,
+        publication: Publication,
+    ) -> EngineFuture<()> {
+        match transaction {
+            None => self.0.engine.publish(to, publication),
+            Some(staging) => transaction::prepare(&self.0, staging, to, publication),
         }
-        let mut publication =
-            send::publication_from_request(request, capabilities, config.max_temporary_queues)?
-                .sent_by(request);
-        capabilities.check_publication(&to, &publication)?;
-        publication.message = to.stamp(publication.message);
-        Ok((to, publication))
     }
 
     fn handle_subscribe(&self, request: &Request) -> EngineFuture<Response> {
         let checked = || {
-            let to = self.authorize(Action::Subscribe, request)?;
+            let (to, name) = self.0.authorize_subscribe(request)?;
+            unsupported::check_subscribe(&to, request.headers())?;
             let subscription = SubscribeRequest::from_frame(to, request)?;
-            self.check_subscription(subscription)
+            Ok::<_, BoxError>((self.check_subscription(subscription)?, name))
         };
         let on_gap = self.0.config.on_gap;
         match checked() {
-            Ok(subscription) => {
+            Ok((subscription, name)) => {
                 let session = request.session().clone();
                 let stream = self.0.engine.subscribe(subscription);
                 stream.map(move |stream| {
-                    Response::Observe(gaps::apply(on_gap, stream, Some(&session)))
+                    let stream = gaps::apply(on_gap, stream, Some(&session));
+                    Response::Observe(temporary_names::hold(name, stream))
                 })
             }
             Err(error) => EngineFuture::ready(Err(error)),
@@ -312,13 +261,27 @@ impl Service<Request> for Broker {
     }
 }
 
+impl Shared {
+    /// Creates the publication of a message of the application.
+    pub(crate) fn publication(
+        &self,
+        to: &Address,
+        message: Message,
+    ) -> Result<Publication, ClientError> {
+        to.check_for_sending(&self.config)?;
+        let publication = Publication::from_message(to.stamp(message))?;
+        self.capabilities.check_publication(to, &publication)?;
+        Ok(publication)
+    }
+}
+
 /// Parses a destination of the application.
 pub(crate) fn parse(destination: impl IntoDestination) -> Result<Address, ClientError> {
     shared_address(destination.into_destination()?)
 }
 
 /// Returns the address of a destination that is the same for all clients.
-fn shared_address(destination: Destination) -> Result<Address, ClientError> {
+pub(crate) fn shared_address(destination: Destination) -> Result<Address, ClientError> {
     let canonical = destination.canonical();
     let scope = if canonical.starts_with(prefix::TOPIC) {
         Scope::Topic
@@ -332,7 +295,7 @@ fn shared_address(destination: Destination) -> Result<Address, ClientError> {
     Ok(Address::new(scope, destination))
 }
 
-fn not_found(destination: &Destination) -> ClientError {
+pub(crate) fn not_found(destination: &Destination) -> ClientError {
     let text = format!(
         "The broker has no destination {:?}: destinations begin with /topic/ or /queue/, and those of a client with \
          /user/ or /temp-queue/.",

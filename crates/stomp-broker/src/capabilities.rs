@@ -82,9 +82,6 @@ capabilities! {
     administration,
 }
 
-/// The header that selects messages by an expression. The broker refuses it for all engines, since none evaluates it.
-const SELECTOR: &str = "selector";
-
 impl Capabilities {
     /// Checks that the engine supports destinations of this kind.
     pub(crate) fn check_address(self, address: &Address) -> Result<(), ClientError> {
@@ -163,9 +160,6 @@ impl Capabilities {
         }
         if request.exclusive && !self.exclusive {
             return Err(not_supported("the header exclusive:true"));
-        }
-        if request.headers.contains(SELECTOR) {
-            return Err(not_supported("the header selector"));
         }
         Ok(())
     }

@@ -26,9 +26,13 @@ pub struct Config {
     /// It bounds the cost of publishing to a topic of `s` segments. If patterns have at most `w` wildcards, the search
     /// for its subscribers compares the topic with at most `(s + 1)^w` prefixes of patterns. Default: 3.
     pub max_wildcards: usize,
-    /// Maximum number of temporary queues with different names that one session may use, also if they no longer exist.
-    /// 0 allows none. Default: 16.
+    /// Maximum number of temporary queues that one session may use at the same time: those to which it is subscribed, and
+    /// those that it has named in a `reply-to` and not yet subscribed to. 0 allows none. Default: 16.
     pub max_temporary_queues: usize,
+    /// True if each message that a client sends gets the header `user-id` with the name of the sender's principal. A
+    /// `user-id` that the client has set is removed; so a client without a principal has none. If it is false, the header
+    /// passes as the client has set it, and proves nothing. Default: false.
+    pub stamp_user_id: bool,
     /// The consequence for a subscription if some of its messages are missing. Default: [`OnGap::Mark`].
     pub on_gap: OnGap,
 }
@@ -56,6 +60,7 @@ setters! {
         max_segments: usize,
         max_wildcards: usize,
         max_temporary_queues: usize,
+        stamp_user_id: bool,
         on_gap: OnGap,
     }
 }
@@ -80,6 +85,7 @@ impl Default for Config {
             max_segments: 16,
             max_wildcards: 3,
             max_temporary_queues: 16,
+            stamp_user_id: false,
             on_gap: OnGap::Mark,
         }
     }

@@ -40,7 +40,7 @@ impl IntoDestination for &str {
 
 impl IntoDestination for String {
     fn into_destination(self) -> Result<Destination, ClientError> {
-        ByteString::from(self).into_destination()
+        Ok(syntax::shared_syntax().parse(self)?)
     }
 }
 
@@ -50,20 +50,17 @@ impl IntoDestination for &String {
     }
 }
 
+/// Copies the text. Its memory may have a destructor of the application, and an engine keeps destinations under locks.
 impl IntoDestination for ByteString {
     fn into_destination(self) -> Result<Destination, ClientError> {
-        Ok(syntax::shared_syntax().parse(self)?)
+        self.to_string().into_destination()
     }
 }
 
-/// Parses the destination again if another syntax has parsed it differently.
+/// Copies the destination, as for a `ByteString`. Parses it again if another syntax has parsed it differently.
 impl IntoDestination for Destination {
     fn into_destination(self) -> Result<Destination, ClientError> {
-        if syntax::is_foreign(&self) {
-            ByteString::from(self).into_destination()
-        } else {
-            Ok(self)
-        }
+        (&self).into_destination()
     }
 }
 

@@ -139,12 +139,14 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod address;
 mod administration;
 mod broker;
 mod config;
 mod into_destination;
 mod publication;
+mod reply;
 mod statistics;
 mod subscribe_request;
 
@@ -167,6 +169,7 @@ mod send;
 mod syntax;
 mod temporary_names;
 mod transaction;
+mod unsupported;
 mod wire_size;
 
 pub mod conformance;
@@ -185,6 +188,7 @@ pub use memory::Memory;
 pub use memory_config::MemoryConfig;
 pub use publication::{Publication, Retain};
 pub use queue_settings::{QueueOverflow, QueueSettings};
+pub use reply::Repliable;
 pub use rules::{Action, Rules, Who};
 pub use statistics::{DestinationStatistics, Statistics};
 pub use subscribe_request::SubscribeRequest;

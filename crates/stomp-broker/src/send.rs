@@ -1,57 +1,70 @@
 //! Conversion of a `SEND` request to a publication.
 
-use crate::{
-    Capabilities, Publication,
-    syntax::{self, prefix},
-    temporary_names,
-};
+use crate::{Publication, broker::Shared, unsupported};
 use bytes::Bytes;
 use stomp_frame::{Headers, header};
-use stomp_session::{BoxError, InvalidDestination, Message, Request};
+use stomp_session::{BoxError, Message, Principal, Request};
 
 /// The header with the destination for replies.
-const REPLY_TO: &str = "reply-to";
+pub(crate) const REPLY_TO: &str = "reply-to";
 
-/// Headers that concern only the `SEND` frame. They do not become part of the message.
-const FRAME_HEADERS: [&str; 4] = [
+/// The header with the name of the sender's principal: see [`Config::stamp_user_id`](crate::Config::stamp_user_id).
+const USER_ID: &str = "user-id";
+
+/// Headers that are never a sender's. Some concern only the `SEND` frame. The session or the broker sets the others in a
+/// `MESSAGE`, so that their receivers can rely on them.
+const NOT_OF_SENDERS: [&str; 12] = [
+    header::ACK,
     header::CONTENT_LENGTH,
     header::DESTINATION,
+    header::MESSAGE_ID,
     header::RECEIPT,
+    header::RECEIPT_ID,
+    header::SUBSCRIPTION,
     header::TRANSACTION,
+    "dropped-messages",
+    "gap",
+    "original-destination",
+    "redelivered",
 ];
+
+/// The start of the names of all headers about dead letters. They too are never a sender's.
+const DEAD_LETTER_PREFIX: &str = "dead-letter-";
 
 /// The size in bytes from which a body is not copied. Such a body usually shares its buffer only with its own frame, so
 /// keeping the buffer alive wastes little.
 const LARGE_BODY: usize = 4 << 10;
 
-/// Creates the publication for a `SEND` request. In its header `reply-to`, replaces the local name of a temporary queue
-/// by the public name.
+/// Creates the publication for a `SEND` request. Checks the header `reply-to`, in which the public name replaces the local
+/// name of a temporary queue.
 ///
 /// The headers and a small body are copied. Otherwise a queued message could keep alive a read buffer with other
 /// frames.
 pub(crate) fn publication_from_request(
+    broker: &Shared,
     request: &Request,
-    capabilities: Capabilities,
-    max_temporary_queues: usize,
 ) -> Result<Publication, BoxError> {
+    let stamps_user_id = broker.config.stamp_user_id;
     let mut headers = Headers::new();
+    let mut reply_to = None;
     for (name, value) in request.headers().iter() {
         // STOMP 1.2, "Repeated Header Entries": "only the first header entry SHOULD be used".
-        if FRAME_HEADERS.contains(&name) || headers.contains(name) {
+        if is_dropped(name) || headers.contains(name) || (stamps_user_id && name == USER_ID) {
             continue;
         }
-        match local_reply_queue(name, value)? {
-            Some(local_name) => {
-                capabilities.check_reply_to()?;
-                let public_name = temporary_names::public_name(
-                    &local_name,
-                    request.session(),
-                    max_temporary_queues,
-                )?;
-                headers.append(REPLY_TO, &format!("{}{public_name}", prefix::TEMPORARY));
-            }
-            None => headers.append(name, value),
+        unsupported::check_send(name)?;
+        if name == REPLY_TO {
+            let checked = broker.reply_to_for_receivers(value, request)?;
+            headers.append(name, &checked);
+            reply_to = Some(checked);
+        } else {
+            headers.append(name, value);
         }
+    }
+    if stamps_user_id {
+        let name = request.principal().map(Principal::name);
+        name.into_iter()
+            .for_each(|name| headers.append(USER_ID, name));
     }
     let body = request.body();
     let body = if body.len() < LARGE_BODY {
@@ -59,47 +72,57 @@ pub(crate) fn publication_from_request(
     } else {
         body.clone()
     };
-    let publication = Publication::from_message(Message::from_parts(headers, body))?;
+    let mut message = Message::from_parts(headers, body);
+    if let Some(reply_to) = reply_to {
+        message = message.with_reply_to(&reply_to);
+    }
+    let publication = Publication::from_message(message)?;
     Ok(publication.confirm(request.headers().contains(header::RECEIPT)))
 }
 
-/// Returns the local name of the sender's temporary queue, if the header is a `reply-to` that names one. Returns `None`
-/// for all other headers and values.
-fn local_reply_queue(name: &str, value: &str) -> Result<Option<String>, InvalidDestination> {
-    if name != REPLY_TO || !value.starts_with(prefix::TEMPORARY) {
-        return Ok(None);
-    }
-    let queue = syntax::shared_syntax().parse(value.to_owned())?;
-    let local_name = queue.canonical().strip_prefix(prefix::TEMPORARY);
-    let local_name = local_name.filter(|_| !syntax::is_public_temporary(&queue));
-    Ok(local_name.map(ToOwned::to_owned))
+/// Returns true for a header that does not become part of the message.
+fn is_dropped(name: &str) -> bool {
+    NOT_OF_SENDERS.contains(&name) || name.starts_with(DEAD_LETTER_PREFIX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Broker, Config, Rules, Who, temporary_names};
     use stomp_frame::{Command, Frame};
+    use stomp_session::ClientError;
+
+    fn broker() -> Broker {
+        let config = Config::default().max_temporary_queues(1);
+        Broker::new(config.rules(Rules::open())).unwrap()
+    }
 
     fn publication_of(frame: Frame) -> Publication {
         let request = Request::new(frame.with_header("destination", "/topic/a"));
-        publication_from_request(&request, Capabilities::all(), 1).unwrap()
+        publication_from_request(&broker().0, &request).unwrap()
     }
 
     fn message_of(frame: Frame) -> Message {
         publication_of(frame).message
     }
 
+    fn with_headers(headers: &[(&str, &str)]) -> Frame {
+        headers
+            .iter()
+            .fold(Frame::new(Command::Send), |frame, (name, value)| {
+                frame.with_header(name, value)
+            })
+    }
+
     #[test]
     fn a_message_has_the_first_of_each_header_of_its_sender() {
-        let frame = Frame::new(Command::Send)
-            .with_header("a", "1")
-            .with_header("receipt", "7")
-            .with_header("a", "2");
-        let message = message_of(
-            frame
-                .with_header("content-type", "text/plain")
-                .with_body("hi"),
-        );
+        let frame = with_headers(&[
+            ("a", "1"),
+            ("receipt", "7"),
+            ("a", "2"),
+            ("content-type", "text/plain"),
+        ]);
+        let message = message_of(frame.with_body("hi"));
         assert_eq!(
             *message.headers(),
             [("a", "1"), ("content-type", "text/plain")]
@@ -107,6 +130,45 @@ mod tests {
                 .collect()
         );
         assert_eq!(message.body(), "hi");
+    }
+
+    #[test]
+    fn headers_of_the_server_are_never_those_of_a_sender() {
+        let forged = [
+            ("ack", "1"),
+            ("dead-letter-anything", "x"),
+            ("dead-letter-reason", "rejected"),
+            ("dropped-messages", "3"),
+            ("gap", "unknown"),
+            ("message-id", "1"),
+            ("original-destination", "/queue/secret"),
+            ("receipt-id", "1"),
+            ("redelivered", "true"),
+            ("subscription", "0"),
+            ("transaction", "t"),
+        ];
+        let message = message_of(with_headers(&forged).with_header("user-id", "ann"));
+        let expected: Headers = [("user-id", "ann")].into_iter().collect();
+        assert_eq!(*message.headers(), expected);
+    }
+
+    #[test]
+    fn a_stamped_user_id_is_the_name_of_the_principal_and_nothing_else() {
+        let broker = Broker::new(Config::default().stamp_user_id(true)).unwrap();
+        let user_id = |principal: Option<&str>| {
+            let frame = with_headers(&[("user-id", "root"), ("user-id", "admin")]);
+            let mut request = Request::new(frame);
+            if let Some(name) = principal {
+                request = request.with_principal(Principal::new(name));
+            }
+            let message = publication_from_request(&broker.0, &request)
+                .unwrap()
+                .message;
+            let values: Vec<_> = message.headers().iter().map(|it| it.1.to_owned()).collect();
+            values
+        };
+        assert_eq!(user_id(Some("ann")), ["ann"]);
+        assert!(user_id(None).is_empty());
     }
 
     #[test]
@@ -121,7 +183,8 @@ mod tests {
     fn a_temporary_queue_in_reply_to_gets_its_public_name() {
         let reply_to = |value: &str| {
             let message = message_of(Frame::new(Command::Send).with_header("reply-to", value));
-            message.headers().get("reply-to").unwrap().to_owned()
+            assert_eq!(message.reply_to(), message.headers().get("reply-to"));
+            message.reply_to().unwrap().to_owned()
         };
         let public = reply_to("/temp-queue/mine");
         assert!(
@@ -129,23 +192,57 @@ mod tests {
             "{public}"
         );
         assert_eq!(reply_to(&public), public, "a public name stays the same");
-        assert_eq!(reply_to("/queue/answers"), "/queue/answers");
-        assert_eq!(reply_to("/queue/any..thing"), "/queue/any..thing");
+        assert_eq!(reply_to("/queue/an.swers"), "/queue/an.swers");
     }
 
     #[test]
     fn all_spellings_of_a_temporary_queue_have_one_public_name() {
-        let send = |value: &str| {
-            Frame::new(Command::Send)
-                .with_header("destination", "/topic/a")
-                .with_header("reply-to", value)
-        };
+        let broker = broker();
+        let send = |value: &str| with_headers(&[("destination", "/topic/a"), ("reply-to", value)]);
         let first = Request::new(send("/temp-queue/a.b"));
-        let publication = publication_from_request(&first, Capabilities::all(), 1).unwrap();
+        let publication = publication_from_request(&broker.0, &first).unwrap();
         let public = publication.message.headers().get("reply-to").unwrap();
-        let again = temporary_names::public_name("a/b", first.session(), 1).unwrap();
+        let again = temporary_names::promised("a/b", first.session(), 1).unwrap();
         assert_eq!(public, format!("/temp-queue/{again}"));
-        let invalid = Request::new(send("/temp-queue/a..b"));
-        assert!(publication_from_request(&invalid, Capabilities::all(), 1).is_err());
+    }
+
+    #[test]
+    fn a_reply_to_that_the_sender_could_not_use_itself_is_refused() {
+        let rules = Rules::new()
+            .send("/topic/own", Who::Anybody)
+            .send("/user/>", Who::Authenticated)
+            .subscribe("/temp-queue/mine", Who::Anybody);
+        let broker = Broker::new(Config::default().rules(rules)).unwrap();
+        let public = "/temp-queue/0123456789abcdef0123456789abcdef";
+        for (value, expected) in [
+            ("/topic/own", "ok"),
+            ("/temp-queue/mine", "ok"),
+            (public, "ok"),
+            ("/topic/prices", "forbidden"),
+            ("/topic/>", "forbidden"),
+            ("/topic/own/", "bad-destination"),
+            ("/queue/own", "forbidden"),
+            ("/temp-queue/other", "forbidden"),
+            ("/temp-queue/a..b", "bad-destination"),
+            ("/user/news", "login-required"),
+            ("/replies", "forbidden"),
+            ("", "forbidden"),
+        ] {
+            let request = Request::new(with_headers(&[("reply-to", value)]));
+            let answer = publication_from_request(&broker.0, &request);
+            let code = answer.map_or_else(
+                |error| {
+                    let error = ClientError::from_error(&*error);
+                    assert!(error.text().contains("reply-to"), "{error}");
+                    error.code().to_owned()
+                },
+                |_| "ok".to_owned(),
+            );
+            assert_eq!(code, expected, "{value:?}");
+        }
+        let request = Request::new(with_headers(&[("reply-to", "/user/news")]))
+            .with_principal(Principal::new("ann"));
+        let error = publication_from_request(&broker.0, &request).unwrap_err();
+        assert!(error.to_string().starts_with("not-supported"), "{error}");
     }
 }

@@ -2,52 +2,117 @@
 //!
 //! A session chooses the local name of its queue, such as `replies` in `/temp-queue/replies`. It is the canonical text
 //! after the prefix. Other sessions send to the queue by its public name. The public name is random, so only sessions
-//! that have received it know it.
+//! that have received it know it. No public name is ever used again for another queue.
+//!
+//! A local name is in use while the session has a subscription to it, and from a `reply-to` to the first subscription. The
+//! number of names in use is bounded. The names that are no longer in use fill the remaining room: so a session that
+//! subscribes again soon gets its old name. If there is no room for another name, the one that was given up first is
+//! forgotten.
 
 use bytestring::ByteString;
+use futures_core::Stream;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
 };
-use stomp_session::{BoxError, ClientError, Session};
+use stomp_session::{BoxError, ClientError, Delivery, MessageStream, Session};
 
 /// The number of hexadecimal digits in a public name.
 const DIGITS: usize = 32;
 
-/// The public names of a session's temporary queues, by local name. They are stored in the session's extensions.
+/// The names of a session's temporary queues. They are stored in the session's extensions.
 #[derive(Clone, Default)]
-struct PublicNames(Arc<Mutex<BTreeMap<Box<str>, ByteString>>>);
+struct Names(Arc<Mutex<Entries>>);
 
-/// Returns the public name of a session's temporary queue. The first call with a local name creates the public name.
+#[derive(Default)]
+struct Entries {
+    /// The public names by local name.
+    names: BTreeMap<Box<str>, Entry>,
+    /// The number of times that a name was given up.
+    given_up: u64,
+}
+
+struct Entry {
+    public_name: ByteString,
+    subscriptions: usize,
+    /// The order in which names were given up. `None` if the name is in use.
+    given_up_at: Option<u64>,
+}
+
+/// A use of a name by a subscription, until this value is dropped.
+pub(crate) struct NameInUse {
+    names: Names,
+    local_name: Box<str>,
+    public_name: ByteString,
+}
+
+/// Returns the name for a subscription to a session's temporary queue, and creates it if necessary.
 ///
 /// # Errors
 ///
-/// Returns `too-many-destinations` if the session already has `max` names. Returns another error if the operating
-/// system provides no random bytes.
-pub(crate) fn public_name(
+/// Returns `too-many-destinations` if the session uses `max` other names. Returns another error if the operating system
+/// provides no random bytes.
+pub(crate) fn subscribed(
+    local_name: &str,
+    session: &Session,
+    max: usize,
+) -> Result<NameInUse, BoxError> {
+    let names = Names::of(session);
+    let mut entries = names.lock();
+    let entry = entries.in_use(local_name, max)?;
+    entry.subscriptions += 1;
+    let public_name = entry.public_name.clone();
+    drop(entries);
+    Ok(NameInUse {
+        names,
+        local_name: local_name.into(),
+        public_name,
+    })
+}
+
+/// Returns the public name for a `reply-to`, and creates it if necessary. The session will subscribe to the queue, or has
+/// done so.
+///
+/// # Errors
+///
+/// As [`subscribed`].
+pub(crate) fn promised(
     local_name: &str,
     session: &Session,
     max: usize,
 ) -> Result<ByteString, BoxError> {
-    // A session handles one request at a time, so no other request inserts names meanwhile.
-    let names = session.get::<PublicNames>().unwrap_or_else(|| {
-        let names = PublicNames::default();
-        session.insert(names.clone());
-        names
+    let names = Names::of(session);
+    let mut entries = names.lock();
+    Ok(entries.in_use(local_name, max)?.public_name.clone())
+}
+
+/// Returns the public name of a queue to which the session itself sends. If it does not exist, nobody is subscribed to the
+/// queue. Then the name is a new one, which is not kept.
+pub(crate) fn existing(local_name: &str, session: &Session) -> Result<ByteString, BoxError> {
+    let known = session.get::<Names>().and_then(|names| {
+        let entries = names.lock();
+        entries
+            .names
+            .get(local_name)
+            .map(|entry| entry.public_name.clone())
     });
-    let mut names = names.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(name) = names.get(local_name) {
-        return Ok(name.clone());
+    match known {
+        Some(name) => Ok(name),
+        None => Ok(random_name()?),
     }
-    if names.len() >= max {
-        let text = format!(
-            "The session already uses {max} temporary queues, its limit (max_temporary_queues)."
-        );
-        return Err(ClientError::new("too-many-destinations", text).into());
+}
+
+/// Keeps a name in use as long as a stream exists.
+pub(crate) fn hold(name: Option<NameInUse>, stream: MessageStream) -> MessageStream {
+    match name {
+        None => stream,
+        Some(name) => Box::pin(Held {
+            stream,
+            _name: name,
+        }),
     }
-    let name = ByteString::from(random_name()?);
-    names.insert(local_name.into(), name.clone());
-    Ok(name)
 }
 
 /// Returns true if `text` has the form of a public name.
@@ -58,10 +123,94 @@ pub(crate) fn is_public_name(text: &str) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn random_name() -> Result<String, getrandom::Error> {
+impl Names {
+    fn of(session: &Session) -> Names {
+        // A session handles one request at a time, so no other request inserts names meanwhile.
+        session.get::<Names>().unwrap_or_else(|| {
+            let names = Names::default();
+            session.insert(names.clone());
+            names
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    /// Returns the entry of a name that is in use from now on.
+    fn in_use(&mut self, local_name: &str, max: usize) -> Result<&mut Entry, BoxError> {
+        if !self.names.contains_key(local_name) {
+            if self.names.len() >= max && !self.forget_one() {
+                let text = format!(
+                    "The session already uses {max} temporary queues, its limit (max_temporary_queues)."
+                );
+                return Err(ClientError::new("too-many-destinations", text).into());
+            }
+            let entry = Entry {
+                public_name: random_name()?,
+                subscriptions: 0,
+                given_up_at: None,
+            };
+            self.names.insert(local_name.into(), entry);
+        }
+        let entry = self.names.get_mut(local_name);
+        let entry = entry.ok_or("a name that was just inserted is missing")?;
+        entry.given_up_at = None;
+        Ok(entry)
+    }
+
+    /// Forgets the name that was given up first. Returns false if all names are in use.
+    fn forget_one(&mut self) -> bool {
+        let given_up = self.names.iter();
+        let oldest = given_up
+            .filter_map(|(name, entry)| Some((entry.given_up_at?, name)))
+            .min()
+            .map(|(_, name)| name.clone());
+        oldest.is_some_and(|name| self.names.remove(&name).is_some())
+    }
+}
+
+impl NameInUse {
+    pub(crate) fn public_name(&self) -> &str {
+        &self.public_name
+    }
+}
+
+impl Drop for NameInUse {
+    fn drop(&mut self) {
+        let mut entries = self.names.lock();
+        entries.given_up += 1;
+        let given_up = entries.given_up;
+        if let Some(entry) = entries.names.get_mut(&self.local_name) {
+            entry.subscriptions -= 1;
+            if entry.subscriptions == 0 {
+                entry.given_up_at = Some(given_up);
+            }
+        }
+    }
+}
+
+/// The stream of a subscription to a temporary queue. The stream is dropped before the name is given up.
+struct Held {
+    stream: MessageStream,
+    _name: NameInUse,
+}
+
+impl Stream for Held {
+    type Item = Result<Delivery, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.stream.as_mut().poll_next(cx)
+    }
+}
+
+fn random_name() -> Result<ByteString, getrandom::Error> {
     let mut bytes = [0; DIGITS / 2];
     getrandom::fill(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(digits.into())
 }
 
 #[cfg(test)]
@@ -70,21 +219,66 @@ mod tests {
     use stomp_frame::{Command, Frame};
     use stomp_session::Request;
 
+    fn request() -> Request {
+        Request::new(Frame::new(Command::Send))
+    }
+
+    fn is_refused<T>(result: Result<T, BoxError>) -> bool {
+        result.is_err_and(|error| error.to_string().starts_with("too-many-destinations"))
+    }
+
     #[test]
     fn each_session_has_its_own_public_names_within_its_limit() {
-        let requests = [(); 2].map(|()| Request::new(Frame::new(Command::Send)));
+        let requests = [request(), request()];
         let [ann, bob] = requests.each_ref().map(Request::session);
-        let name = public_name("replies", ann, 2).unwrap();
+        let name = promised("replies", ann, 2).unwrap();
         assert!(is_public_name(&name) && !is_public_name("replies"));
-        assert_eq!(public_name("replies", ann, 2).unwrap(), name);
-        assert_ne!(public_name("replies", bob, 2).unwrap(), name);
-        assert_ne!(public_name("more", ann, 2).unwrap(), name);
-        assert!(
-            public_name("too many", ann, 2)
-                .unwrap_err()
-                .to_string()
-                .starts_with("too-many-destinations")
-        );
-        assert_eq!(public_name("replies", ann, 2).unwrap(), name);
+        assert_eq!(promised("replies", ann, 2).unwrap(), name);
+        assert_eq!(existing("replies", ann).unwrap(), name);
+        assert_ne!(promised("replies", bob, 2).unwrap(), name);
+        assert_ne!(promised("more", ann, 2).unwrap(), name);
+        assert!(is_refused(promised("too many", ann, 2)));
+        assert!(is_refused(subscribed("too many", ann, 2)));
+        assert_eq!(promised("replies", ann, 2).unwrap(), name);
+    }
+
+    #[test]
+    fn a_name_is_in_use_until_its_last_subscription_ends() {
+        let request = request();
+        let ann = request.session();
+        let first = subscribed("a", ann, 1).unwrap();
+        let second = subscribed("a", ann, 1).unwrap();
+        assert_eq!(first.public_name(), second.public_name());
+        drop(first);
+        assert!(is_refused(subscribed("b", ann, 1)));
+        drop(second);
+        assert!(subscribed("b", ann, 1).is_ok());
+        promised("c", ann, 1).unwrap();
+        assert!(is_refused(subscribed("d", ann, 1)), "c is promised");
+        drop(subscribed("c", ann, 1).unwrap());
+        assert!(subscribed("d", ann, 1).is_ok());
+    }
+
+    #[test]
+    fn a_name_that_was_given_up_is_kept_while_there_is_room() {
+        let request = request();
+        let ann = request.session();
+        let names = ["a", "b"].map(|name| subscribed(name, ann, 2).unwrap());
+        let public = names.each_ref().map(|it| it.public_name().to_owned());
+        drop(names);
+        let again = subscribed("a", ann, 2).unwrap();
+        assert_eq!(again.public_name(), public[0]);
+        let _third = subscribed("c", ann, 2).unwrap();
+        drop(again);
+        let b = subscribed("b", ann, 2).unwrap();
+        assert_ne!(b.public_name(), public[1], "forgotten for c");
+    }
+
+    #[test]
+    fn sending_to_a_queue_creates_no_name() {
+        let request = request();
+        let ann = request.session();
+        assert_ne!(existing("a", ann).unwrap(), existing("a", ann).unwrap());
+        assert!(subscribed("b", ann, 1).is_ok());
     }
 }

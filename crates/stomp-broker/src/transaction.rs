@@ -26,37 +26,35 @@ pub(crate) fn prepare(
     publication: Publication,
 ) -> EngineFuture<()> {
     let transactions = staging.get_or_insert_with(Transactions::default);
-    let mut entries = transactions.lock();
-    let known = entries
-        .iter()
-        .position(|entry| Arc::ptr_eq(&entry.broker, broker));
-    let at = known.unwrap_or_else(|| {
-        entries.push(Entry {
+    // The engine is foreign code, so the entry is taken out of the list while the engine is called.
+    let mut entry = transactions.take(broker).unwrap_or_else(|| {
+        let entry = Entry {
             broker: Arc::clone(broker),
             transaction: broker.engine.begin(),
-        });
+        };
         let (transactions, broker) = (Arc::clone(&transactions), Arc::clone(broker));
         staging.on_commit(move || transactions.commit(&broker));
-        entries.len() - 1
+        entry
     });
-    match entries.get_mut(at) {
-        Some(entry) => entry.transaction.prepare(to, publication),
-        None => unreachable_transaction(),
-    }
+    let prepared = entry.transaction.prepare(to, publication);
+    transactions.lock().push(entry);
+    prepared
 }
 
 impl Transactions {
     fn commit(&self, broker: &Arc<Shared>) -> EngineFuture<()> {
-        let mut entries = self.lock();
-        let at = entries
-            .iter()
-            .position(|entry| Arc::ptr_eq(&entry.broker, broker));
-        let entry = at.map(|at| entries.swap_remove(at));
-        drop(entries);
-        match entry {
+        match self.take(broker) {
             Some(entry) => entry.transaction.commit(),
             None => unreachable_transaction(),
         }
+    }
+
+    /// Removes and returns the entry of a broker.
+    fn take(&self, broker: &Arc<Shared>) -> Option<Entry> {
+        let mut entries = self.lock();
+        let mut all = entries.iter();
+        let at = all.position(|entry| Arc::ptr_eq(&entry.broker, broker))?;
+        Some(entries.swap_remove(at))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {

@@ -4,7 +4,7 @@ use super::{
     fan_out::{Chunk, FanOut, Subscriber},
     group::{Group, SubscriberKey},
     limits::GroupLimits,
-    retained::RetainedMessages,
+    retained::{Forgotten, RetainedMessages},
     stream::GroupStream,
     trie::Trie,
 };
@@ -117,8 +117,11 @@ impl Groups {
             state.check_open()?;
             // Both happen under one lock. So a new subscriber gets the message exactly once: either as the retained
             // message, or because it is in the list.
-            state.retain(to, &message, retain, expires_at, &self.0.limits);
-            state.chunks_for(to)
+            let forgotten = state.retain(to, &message, retain, expires_at, &self.0.limits);
+            let chunks = state.chunks_for(to);
+            drop(state);
+            drop(forgotten);
+            chunks
         };
         Ok(FanOut::new(message, chunks))
     }
@@ -215,7 +218,8 @@ impl State {
         }
     }
 
-    /// Sets or removes the retained message of a topic, or does nothing, as `retain` says.
+    /// Sets or removes the retained message of a topic, or does nothing, as `retain` says. Returns the messages that are
+    /// no longer retained.
     fn retain(
         &mut self,
         topic: &Address,
@@ -223,10 +227,10 @@ impl State {
         retain: Retain,
         expires_at: Option<Instant>,
         limits: &GroupLimits,
-    ) {
+    ) -> Forgotten {
         match retain {
-            Retain::Nothing => {}
-            Retain::Remove => self.retained.remove(topic),
+            Retain::Nothing => Forgotten::new(),
+            Retain::Remove => self.retained.remove(topic).into_iter().collect(),
             Retain::Set => self.retained.set(
                 topic,
                 message.clone(),

@@ -1,6 +1,7 @@
 //! Retained messages: the last values of topics.
 
 use crate::{Address, wire_size::wire_size};
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use stomp_session::Message;
 use tokio::time::Instant;
@@ -15,6 +16,10 @@ pub(super) struct RetainedMessages {
     next_sequence: u64,
 }
 
+/// Messages that are no longer retained. The destructor of a body may be foreign code, so the caller drops them after it
+/// has released its lock.
+pub(super) type Forgotten = SmallVec<[Message; 1]>;
+
 #[derive(Debug)]
 struct Entry {
     sequence: u64,
@@ -24,7 +29,8 @@ struct Entry {
 
 impl RetainedMessages {
     /// Retains a message for its topic. Then removes the oldest entries until the bounds hold. The last entry may
-    /// exceed the bound in bytes.
+    /// exceed the bound in bytes. Returns the removed messages.
+    #[must_use = "the messages are dropped without a lock"]
     pub(super) fn set(
         &mut self,
         topic: &Address,
@@ -32,8 +38,9 @@ impl RetainedMessages {
         expires_at: Option<Instant>,
         max_messages: usize,
         max_bytes: usize,
-    ) {
-        self.remove(topic);
+    ) -> Forgotten {
+        let mut forgotten = Forgotten::new();
+        forgotten.extend(self.remove(topic));
         let (topic, sequence) = (topic.clone(), self.next_sequence);
         self.next_sequence += 1;
         self.bytes += wire_size(&message);
@@ -48,20 +55,22 @@ impl RetainedMessages {
             || (self.bytes > max_bytes && self.entries.len() > 1)
         {
             let Some((_, oldest)) = self.by_age.pop_first() else {
-                return;
+                break;
             };
-            self.remove(&oldest);
+            forgotten.extend(self.remove(&oldest));
         }
+        forgotten
     }
 
-    pub(super) fn remove(&mut self, topic: &Address) {
-        if let Some(Entry {
+    /// Removes and returns the retained message of a topic.
+    #[must_use = "the message is dropped without a lock"]
+    pub(super) fn remove(&mut self, topic: &Address) -> Option<Message> {
+        let Entry {
             sequence, message, ..
-        }) = self.entries.remove(topic)
-        {
-            self.by_age.remove(&sequence);
-            self.bytes -= wire_size(&message);
-        }
+        } = self.entries.remove(topic)?;
+        self.by_age.remove(&sequence);
+        self.bytes -= wire_size(&message);
+        Some(message)
     }
 
     /// Returns the retained messages of all topics that match a subscription, except expired messages. Those stay in
@@ -96,13 +105,8 @@ mod tests {
     fn the_messages_that_were_set_most_recently_are_retained() {
         let mut retained = RetainedMessages::default();
         let mut set = |path, body| {
-            retained.set(
-                &Address::topic(path),
-                Message::new(body),
-                None,
-                2,
-                usize::MAX,
-            )
+            let topic = Address::topic(path);
+            drop(retained.set(&topic, Message::new(body), None, 2, usize::MAX));
         };
         set("a", "1");
         set("b.c", "2");
@@ -117,7 +121,7 @@ mod tests {
             retained.matching(&of_ann).is_empty(),
             "the topics of a principal are different ones"
         );
-        retained.remove(&Address::topic("a"));
+        drop(retained.remove(&Address::topic("a")));
         assert!(bodies(&retained, "a").is_empty());
         assert_eq!((retained.entries.len(), retained.by_age.len()), (1, 1));
     }
@@ -126,24 +130,14 @@ mod tests {
     fn retained_messages_stay_within_their_bound_in_bytes() {
         let mut retained = RetainedMessages::default();
         for path in ["a", "b", "c"] {
-            retained.set(
-                &Address::topic(path),
-                Message::new(vec![b'x'; 1_000]),
-                None,
-                10,
-                2_500,
-            );
+            let message = Message::new(vec![b'x'; 1_000]);
+            drop(retained.set(&Address::topic(path), message, None, 10, 2_500));
         }
         assert_eq!(retained.entries.len(), 2);
-        retained.set(
-            &Address::topic("d"),
-            Message::new(vec![b'x'; 5_000]),
-            None,
-            10,
-            2_500,
-        );
+        let message = Message::new(vec![b'x'; 5_000]);
+        drop(retained.set(&Address::topic("d"), message, None, 10, 2_500));
         assert_eq!(retained.entries.len(), 1, "one message is always retained");
-        retained.remove(&Address::topic("d"));
+        drop(retained.remove(&Address::topic("d")));
         assert_eq!(retained.bytes, 0);
     }
 }
