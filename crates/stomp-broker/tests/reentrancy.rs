@@ -206,10 +206,9 @@ fn a_waker_is_cloned_woken_and_dropped_without_a_lock() {
         let (foreign, broker) = Foreign::with_broker(Config::default(), MemoryConfig::default());
         let mut stream = subscribed(&broker, "/topic/a");
         let mut poll = || {
-            while stream.next().now_or_never().is_some() {}
             let waker = foreign.waker();
             let mut cx = Context::from_waker(&waker);
-            assert!(stream.poll_next_unpin(&mut cx).is_pending());
+            while stream.poll_next_unpin(&mut cx).is_ready() {}
         };
         // A stream drops the waker of the poll before the last one.
         for _ in 0..3 {
