@@ -4,7 +4,6 @@
 //! No lock may be held meanwhile. With a lock, a test would hang, so each test has a time limit.
 
 #![allow(
-    clippy::panic,
     clippy::unwrap_used,
     reason = "a helper that fails is a test that fails"
 )]
@@ -18,11 +17,8 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
     },
     task::{Context, Wake, Waker},
-    thread,
-    time::Duration,
 };
 use stomp_broker::{
     Address, Broker, Capabilities, Config, Engine, EngineFuture, EngineTransaction, Memory,
@@ -30,24 +26,11 @@ use stomp_broker::{
 };
 use stomp_frame::{Command, Frame};
 use stomp_session::{MailboxConfig, Message, MessageStream, Overflow, Principal, Request};
-use stomp_testing::frames::{send, transaction};
+use stomp_testing::{
+    frames::{send, transaction},
+    without_deadlock,
+};
 use tower::Service;
-
-/// The time limit of a test. Each takes a few milliseconds.
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// Runs a test on another thread, and panics if it does not end in time.
-fn in_time(test: impl FnOnce() + Send + 'static) {
-    let (done, is_done) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        test();
-        done.send(()).unwrap();
-    });
-    match is_done.recv_timeout(LIMIT) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the test hangs: a lock is held"),
-        _ => thread.join().unwrap(),
-    }
-}
 
 /// Foreign code that uses all of a broker that has locks: its groups, retained messages, mailboxes and counts.
 #[derive(Clone, Default)]
@@ -137,7 +120,7 @@ fn subscribed(broker: &Broker, to: &str) -> MessageStream {
 
 #[test]
 fn a_retained_message_is_dropped_without_a_lock() {
-    in_time(|| {
+    without_deadlock(|| {
         let (foreign, broker) = Foreign::with_broker(Config::default(), MemoryConfig::default());
         let set = |to: &str| publish(&broker, to, foreign.message().with_header("retain", "set"));
         set("/topic/a");
@@ -165,7 +148,7 @@ fn a_message_without_room_in_a_mailbox_is_dropped_without_a_lock() {
         Overflow::Conflate,
         Overflow::Disconnect,
     ] {
-        in_time(move || {
+        without_deadlock(move || {
             let mailbox = MailboxConfig::default().max_messages(1).overflow(overflow);
             let memory = MemoryConfig::default().mailbox(mailbox);
             let (foreign, broker) = Foreign::with_broker(Config::default(), memory);
@@ -182,7 +165,7 @@ fn a_message_without_room_in_a_mailbox_is_dropped_without_a_lock() {
 
 #[test]
 fn a_stream_drops_its_messages_without_a_lock() {
-    in_time(|| {
+    without_deadlock(|| {
         let (foreign, broker) = Foreign::with_broker(Config::default(), MemoryConfig::default());
         let mut stream = subscribed(&broker, "/topic/a");
         for _ in 0..3 {
@@ -202,7 +185,7 @@ fn a_stream_drops_its_messages_without_a_lock() {
 
 #[test]
 fn a_waker_is_cloned_woken_and_dropped_without_a_lock() {
-    in_time(|| {
+    without_deadlock(|| {
         let (foreign, broker) = Foreign::with_broker(Config::default(), MemoryConfig::default());
         let mut stream = subscribed(&broker, "/topic/a");
         let mut poll = || {
@@ -228,7 +211,7 @@ fn a_waker_is_cloned_woken_and_dropped_without_a_lock() {
 
 #[test]
 fn the_value_of_a_principal_and_the_memory_of_a_destination_are_not_kept() {
-    in_time(|| {
+    without_deadlock(|| {
         let (foreign, broker) = Foreign::with_broker(Config::default(), MemoryConfig::default());
         let mut events = broker.events();
         let ann = Principal::new("ann").with_value(Owner(foreign.clone(), ""));
@@ -258,7 +241,7 @@ fn the_value_of_a_principal_and_the_memory_of_a_destination_are_not_kept() {
 
 #[test]
 fn a_predicate_of_a_rule_may_use_the_broker() {
-    in_time(|| {
+    without_deadlock(|| {
         let foreign = Foreign::default();
         let predicate = foreign.clone();
         let rules = Rules::new().send_and_subscribe(
@@ -336,7 +319,7 @@ impl EngineTransaction for NestedTransaction {
 
 #[test]
 fn an_engine_may_handle_a_request_of_the_transaction_that_it_is_called_for() {
-    in_time(|| {
+    without_deadlock(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -371,7 +354,7 @@ fn an_engine_may_handle_a_request_of_the_transaction_that_it_is_called_for() {
 
 #[test]
 fn a_principal_in_the_address_of_an_engine_is_dropped_without_a_lock() {
-    in_time(|| {
+    without_deadlock(|| {
         let (foreign, broker) = Foreign::with_broker(Config::default(), MemoryConfig::default());
         let memory = MemoryConfig::default().max_retained_messages(1);
         let engine = Memory::new(memory).unwrap();

@@ -5,7 +5,7 @@
 //! - [`frames`]: functions that create the frames that nearly every test sends.
 //! - [`websocket`]: single WebSocket frames, valid or invalid.
 //! - [`seeded`]: a random generator whose seed is printed, so that a failing run can be repeated.
-//! - [`soon`], [`until`]: functions that wait with a timeout.
+//! - [`soon`], [`until`]: functions that wait with a timeout. [`without_deadlock`]: the same for a test that may hang.
 //!
 //! To use it, add `stomp-testing.workspace = true` to the `[dev-dependencies]` of a crate. Of this workspace, this
 //! crate depends only on `stomp-frame`, so that every other crate can use it.
@@ -43,4 +43,4 @@ pub mod websocket;
 
 pub use client::{Client, Received, Stream};
 pub use random::{Rng, seed, seeded};
-pub use time::{TIMEOUT, soon, until, usual_or_soak};
+pub use time::{TIMEOUT, soon, until, usual_or_soak, without_deadlock};

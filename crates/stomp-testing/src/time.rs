@@ -1,6 +1,6 @@
 //! Helpers that wait with a timeout, and that choose the size of a normal or a soak run.
 
-use std::time::Duration;
+use std::{sync::mpsc, thread, time::Duration};
 use tokio::time::{sleep, timeout};
 
 /// The default time after which a test stops waiting.
@@ -37,5 +37,21 @@ pub fn usual_or_soak(usual: usize, soak: usize) -> usize {
         soak
     } else {
         usual
+    }
+}
+
+/// Runs a test that hangs if a lock is held, on another thread. Panics if the test panics, or does not end within 20
+/// seconds.
+pub fn without_deadlock(test: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    match is_done.recv_timeout(Duration::from_secs(20)) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the test hangs: a lock is held"),
+        _ => thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
     }
 }

@@ -17,6 +17,7 @@ mod foreign_code;
 mod gone_peers;
 mod identity;
 mod messages;
+mod reentrancy;
 mod registry;
 mod requests;
 mod services;
