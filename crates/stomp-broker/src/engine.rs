@@ -39,6 +39,9 @@ use tokio::sync::watch;
 ///   also gets its own messages.
 /// - If a caller awaits each future before its next call, its messages arrive in order. Messages of several callers
 ///   have no common order.
+/// - A message arrives with its body, its headers, its [destination](stomp_session::Message::destination) and its
+///   [reply-to](stomp_session::Message::reply_to). An engine over an external system carries the last two in the form
+///   that the system has for such properties, which no client can forge.
 /// - Equal addresses are the same topic, however they were spelled. A principal's topics differ from those of other
 ///   principals, and from the topics that all clients share.
 /// - No message is lost silently. If a subscription has lost messages, or may have, its next delivery has a

@@ -89,11 +89,17 @@
 //!
 //! To get replies, a session subscribes to `/temp-queue/NAME` and sends its request with `reply-to:/temp-queue/NAME`.
 //! In the header, the broker replaces the name by one that nobody can guess. Any client that receives this name may
-//! send to it. The queue exists while its session is subscribed to it. Later replies are dropped without an error.
+//! send to it.
 //!
-//! A client may write any destination into `reply-to`. The broker's rules apply to a service that replies as a client,
-//! but not to the application. Before the application publishes to a `reply-to`, it must check that the destination
-//! begins with `/temp-queue/`. Otherwise a client can make it publish to destinations to which the client may not send.
+//! A `reply-to` of a client may also be a public name that it was given, or a destination to which it may send. The
+//! broker refuses every other `reply-to` with `forbidden`: otherwise a service that replies would write, with its own
+//! rights, where the client may not. The application replies with [`Broker::reply`], which checks the same for requests
+//! that its own handlers get, and repeats the `correlation-id`.
+//!
+//! A temporary queue exists while its session is subscribed to it. Replies at other times are dropped without an error.
+//! A session can make a new queue for each request: a queue counts towards [`Config::max_temporary_queues`] while there is a
+//! subscription, and from its `reply-to` to the first subscription. After that, it keeps its name only until the session
+//! needs the room for another queue. A reply that comes later goes nowhere, and never to another queue.
 //!
 //! # Engines
 //!
@@ -112,7 +118,7 @@
 //! | `forbidden` | [`Config::rules`] do not allow it, or not for everything that the pattern matches |
 //! | `login-required` | the same, for a client without a principal that might be allowed after a login |
 //! | `queue-full` | the queue is full, or all queues together are, or the client holds the largest share of them when they are almost full |
-//! | `not-supported` | the engine does not support the kind of destination, the header, or transactions |
+//! | `not-supported` | the engine does not support the kind of destination or transactions, or the engine or the broker does not support a header |
 //! | `engine-unavailable` | the engine is shut down, or cannot reach its system |
 //! | `gap` | a subscription ends because messages are missing, see [`Config::on_gap`] |
 //! | `too-many-destinations` | the limit of destinations, of the client's share of queues, or of the session's temporary queues, is reached |
@@ -120,13 +126,18 @@
 //! # Headers
 //!
 //! The headers that STOMP does not define, such as `expires` and `redelivered`, are [listed in the guide of
-//! `webstomp`](https://docs.rs/webstomp/latest/webstomp/#extensions-of-the-protocol), with those of sessions.
+//! `webstomp`](https://docs.rs/webstomp/latest/webstomp/#extensions-of-the-protocol), with those of sessions. The guide
+//! also lists the headers of other brokers that are refused or ignored.
+//!
+//! No sender can set the headers by which the server describes a message: `original-destination`, `redelivered`, `gap`,
+//! `dropped-messages`, `message-id` and all that begin with `dead-letter-`. The broker removes them from a `SEND`.
+//! `user-id` says who sent a message, if [`Config::stamp_user_id`] is set.
 //!
 //! # Items
 //!
 //! | topic | items |
 //! |---|---|
-//! | the service, and publishing from the application | [`Broker`] |
+//! | the service, publishing and replying from the application | [`Broker`], [`Repliable`] |
 //! | destinations of the application | [`IntoDestination`] |
 //! | settings | [`Config`], [`OnGap`] |
 //! | permissions of clients | [`Rules`], [`Who`], [`Action`] |

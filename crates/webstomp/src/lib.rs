@@ -65,6 +65,7 @@
 //! | [Login](#login) | who may connect: passwords, tokens, cookies |
 //! | [Connected sessions](#connected-sessions) | who is connected; sending to one user; closing sessions |
 //! | [Streams](#streams), [Topics](#topics), [Broker](#broker) | three ways to answer a subscription |
+//! | [Request and reply](#request-and-reply) | answers to a `SEND`, by a handler or a worker |
 //! | [Who may publish and subscribe](#who-may-publish-and-subscribe) | the rules of a broker |
 //! | [Errors](#errors) | what a client sees of an error |
 //! | [Middleware](#middleware) | layers around a handler, a router, the app or a session |
@@ -321,6 +322,62 @@
 //!
 //! Messages for one user go to `/user/` destinations: [`Broker::send_to_user`](broker::Broker::send_to_user).
 //!
+//! # Request and reply
+//!
+//! A client asks with the header `reply-to`, and may add a `correlation-id`, which the answer repeats. It subscribes to
+//! the destination in `reply-to` before it asks.
+//!
+//! A handler that returns a [`Reply`] answers to a subscription of the same session, without a broker. With a broker, a
+//! client usually takes a temporary queue of its own, such as `reply-to:/temp-queue/replies`, and anything may answer:
+//! another client, which sends to the name that it finds in `reply-to`; a handler, which takes the whole [`Request`]; or
+//! a worker of the application. The last two call [`Broker::reply`](broker::Broker::reply):
+//!
+//! ```
+//! use futures_util::StreamExt;
+//! use webstomp::{
+//!     App, BoxError, Request, State,
+//!     broker::{Broker, Config, Rules, Who},
+//!     session::Settlement,
+//! };
+//!
+//! // SEND /time: a handler answers at once.
+//! async fn time(State(broker): State<Broker>, request: Request) -> Result<(), BoxError> {
+//!     broker.reply(&request, "12:30").await
+//! }
+//!
+//! // SEND /queue/reports: a worker takes requests from a queue, one after the other.
+//! async fn work(broker: Broker) -> Result<(), BoxError> {
+//!     let mut requests = broker.subscribe("/queue/reports").await?;
+//!     while let Some(request) = requests.next().await {
+//!         let request = request?;
+//!         // A request that cannot be answered is done too.
+//!         if let Err(error) = broker.reply(&request, "the report").await {
+//!             eprintln!("no answer: {error}");
+//!         }
+//!         request.settle(Settlement::Acked);
+//!     }
+//!     Ok(())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let rules = Rules::default().send("/queue/reports", Who::Authenticated);
+//! let broker = Broker::new(Config::default().rules(rules))?;
+//! tokio::spawn(work(broker.clone()));
+//! let app: App = App::new().broker(&broker).send("/time", time).with_state(broker);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An answer goes only where its asker could send it: to a temporary queue of the asker, to the name of a temporary
+//! queue that the asker was given, or to a destination to which the rules let it send. The broker refuses a `SEND` with
+//! any other `reply-to`, and `reply` refuses such a request of a handler. So do not publish to the text of a `reply-to`;
+//! a client could make the application write anywhere. To pass on a request to a worker, see
+//! [`Broker::reply_to`](broker::Broker::reply_to).
+//!
+//! A client may use a new temporary queue for each request, and unsubscribe after the answer. An answer that comes too
+//! late goes nowhere, and never to another queue.
+//!
 //! # Who may publish and subscribe
 //!
 //! By default, the clients of a broker may not send. They may subscribe to topics, to the `/user/` destinations of
@@ -365,7 +422,8 @@
 //! lists other kinds of clients.
 //!
 //! For permissions that rules cannot express, let a handler publish for the client, as above. To put a policy in front
-//! of the whole broker, use [`broker_routes`]. The rules count as a policy for [`Router::require_policies`].
+//! of the whole broker, use [`broker_routes`]. The rules count as a policy for [`Router::require_policies`]. Policies of
+//! single routes are not asked about the header `reply-to`, so let the rules refuse what such a policy protects.
 //!
 //! A route of your own below a broker's prefix also gets all spellings of a destination. A subscription to a pattern
 //! that covers one of its destinations is refused with `forbidden`. A layer around the whole app has no such
@@ -671,19 +729,39 @@
 //! | `dropped-messages:N` | out: `MESSAGE` | N messages of the subscription are missing before this one | |
 //! | `gap:unknown` | out: `MESSAGE` | messages may be missing before this one; their number is not known | |
 //! | `reply-to`, `correlation-id` | in: `SEND`; a [`Reply`] repeats the second one | the destination of the reply, and an id for it | |
+//! | `reply-to` | in: `SEND` to a broker | refused unless the sender may send there; see [Request and reply](#request-and-reply) | |
 //! | `reply-to:/temp-queue/NAME` | in: `SEND` to a broker; out: `MESSAGE` | replies go to the sender's temporary queue; the receiver sees its public name | [`temporary_queues`](broker::Capabilities::temporary_queues) |
+//! | `user-id` | out: `MESSAGE` of a broker | the name of the sender's principal, if [`stamp_user_id`](broker::Config::stamp_user_id) is set; otherwise what the sender wrote | |
 //! | `expires:MILLISECONDS` | in: `SEND` to a broker | the message is not delivered after this time since 1970; 0 means the same as no header | [`expiry`](broker::Capabilities::expiry) |
 //! | `retain:set`, `retain:remove` | in: `SEND` to a topic | sets or removes the retained message of the topic | [`retained`](broker::Capabilities::retained), off in memory by default |
 //! | `durable:true` | in: `SUBSCRIBE` to a broker | the subscription goes on without its session | [`durable`](broker::Capabilities::durable), not in memory |
 //! | `exclusive:true` | in: `SUBSCRIBE` to a queue | the queue has no other consumer | [`exclusive`](broker::Capabilities::exclusive), not in memory |
-//! | `selector` | in: `SUBSCRIBE` to a broker | always refused: no message is selected by an expression | none |
 //! | `original-destination` | out: `MESSAGE` of a dead letter | the queue that gave the message up | [`dead_letters`](broker::Capabilities::dead_letters) |
 //! | `dead-letter-reason` | out: `MESSAGE` of a dead letter | `rejected`, `abandoned` or `overflow`: see [the broker](broker#queues) | [`dead_letters`](broker::Capabilities::dead_letters) |
 //!
 //! `durable:false` and `exclusive:false` mean the same as no header. A broker refuses other values of these headers, of
 //! `retain` and of `expires` with `bad-request`. A session refuses a `prefetch-count` that is not a number above 0 with
-//! `malformed-frame`. A sender cannot set `redelivered`, `dropped-messages` and `gap`. The headers `reply-to`,
-//! `correlation-id`, `expires` and `retain` stay in the message; so does every header that is not listed here.
+//! `malformed-frame`. A sender cannot set `redelivered`, `dropped-messages`, `gap`, `original-destination`, nor any header
+//! that begins with `dead-letter-`: a broker removes them. The headers `reply-to`, `correlation-id`, `expires` and
+//! `retain` stay in the message; so does every header that is not listed here.
+//!
+//! Other brokers have headers that a broker of webstomp does not know. It refuses those that restrict or promise
+//! something, with `not-supported` and the name of the header, because a client relies on them. It ignores those that are
+//! only hints.
+//!
+//! | header | frame | a broker |
+//! |---|---|---|
+//! | `selector` | `SUBSCRIBE` | refuses it: no message is selected by an expression |
+//! | `no-local`, `noLocal`, `activemq.noLocal` | `SUBSCRIBE` | refuses it, unless it is `false`: a session gets its own messages too |
+//! | `browser` | `SUBSCRIBE` | the same: a subscription to a queue takes its messages |
+//! | `persistent`, `activemq.retroactive`, `activemq.exclusive`, `x-single-active-consumer` | `SUBSCRIBE` | the same |
+//! | `auto-delete` | `SUBSCRIBE` to a queue | the same: a queue with messages stays without a consumer. It ignores the header for topics, which keep nothing |
+//! | `activemq.subscriptionName`, `durable-subscription-name`, `x-queue-…`, `x-dead-letter-…`, `x-expires`, `x-max-…`, `x-message-ttl`, `x-overflow`, `x-stream-…` | `SUBSCRIBE` | refuses it: clients neither name subscriptions nor set up queues |
+//! | `expiration` | `SEND` | refuses it: `expires` is the header for this |
+//! | `AMQ_SCHEDULED_…`, `_AMQ_SCHED_DELIVERY` | `SEND` | refuses it: messages are not delayed |
+//! | `JMSXGroupID`, `_AMQ_GROUP_ID`, `_AMQ_DUPL_ID` | `SEND` | refuses it: there are no groups of messages and no check for duplicates |
+//! | `persistent`, `priority`, `timestamp`, `type` | `SEND` | passes it on without a meaning. Messages of the engine in memory do not survive the process, whatever `persistent` says |
+//! | `activemq.prefetchSize`, `activemq.priority`, `activemq.dispatchAsync`, `x-priority` | `SUBSCRIBE` | ignores it. `prefetch-count` is the header for the first one |
 //!
 //! Over TCP, one LF follows each frame, as the specification allows; in a WebSocket message, nothing follows. Besides
 //! the WebSocket sub-protocols `v12.stomp`, `v11.stomp` and `v10.stomp`, `stomp` is selected if no other is offered.

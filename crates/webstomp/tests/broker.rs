@@ -10,7 +10,7 @@ mod support;
 use stomp_testing::frames::{ack, send, subscribe, subscribe_with_ack, unsubscribe};
 use support::Server;
 use webstomp::{
-    App, BoxError, ClientError, Connected, Path, Principal, Router, State,
+    App, BoxError, ClientError, Connected, Json, Path, Principal, Request, Router, State,
     broker::{Broker, Config, Rules, Who},
     broker_routes,
     frame::Headers,
@@ -154,6 +154,44 @@ async fn a_policy_around_the_routes_of_a_broker_holds_for_all_spellings() {
     ann.receipt(send("/topic/a.b", "1")).await;
     let message = ann.expect_message("1").await;
     assert_eq!(message.headers.get("destination"), Some("/topic/a/b"));
+}
+
+async fn add(
+    State(broker): State<Broker>,
+    Json((a, b)): Json<(i64, i64)>,
+    request: Request,
+) -> Result<(), BoxError> {
+    broker.reply(&request, Json(a + b)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_takes_the_whole_request_and_answers_where_the_client_may_listen() {
+    let broker = Broker::new(Config::default()).unwrap();
+    let app = App::new().broker(&broker).send("/sums", add);
+    let server = Server::new(app.with_state(broker));
+    let (mut ann, mut bob) = (server.client().await, server.client().await);
+    for client in [&mut ann, &mut bob] {
+        for (id, destination) in [("0", "/temp-queue/sums"), ("1", "/topic/prices")] {
+            client.receipt(subscribe(id, destination)).await;
+        }
+    }
+    let ask = |reply_to: &str| send("/sums", "[1,2]").with_header("reply-to", reply_to);
+    let question = ask("/temp-queue/sums").with_header("correlation-id", "42");
+    ann.receipt(question).await;
+    let answer = ann.expect_message("3").await;
+    for (name, value) in [
+        ("destination", "/temp-queue/sums"),
+        ("correlation-id", "42"),
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(answer.headers.get(name), Some(value), "{name}");
+    }
+    for reply_to in ["/topic/prices", "/topic.prices"] {
+        ann.expect_refusal(ask(reply_to), "forbidden").await;
+    }
+    ann.expect_refusal(send("/sums", "[1,2]"), "bad-request")
+        .await;
+    bob.expect_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]

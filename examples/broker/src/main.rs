@@ -223,6 +223,11 @@ async fn overview(State(shared): State<Shared>) -> impl IntoSubscribeResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use webstomp::{
+        Request,
+        broker::{Action, destination_syntax},
+        frame::{Command, Frame},
+    };
 
     fn parse(line: &str) -> Result<Options, clap::Error> {
         Options::try_parse_from(["broker"].into_iter().chain(line.split_whitespace()))
@@ -264,8 +269,26 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_are_valid() {
+    fn every_client_that_has_logged_in_may_use_everything_and_no_other_client_anything() {
         assert_eq!(rules().validate(), Ok(()));
+        let request = Request::new(Frame::new(Command::Subscribe));
+        let guest = Principal::new("guest");
+        for destination in [
+            "/topic/a",
+            "/topic/>",
+            "/queue/a",
+            "/queue/dead-letters",
+            "/temp-queue/replies",
+            "/user/a",
+        ] {
+            let parsed = destination_syntax().parse(destination).unwrap();
+            for action in [Action::Send, Action::Subscribe] {
+                let check = |client| rules().check(action, &parsed, client, &request);
+                assert_eq!(check(Some(&guest)), Ok(()), "{destination}");
+                let code = check(None).unwrap_err();
+                assert_eq!(code.code(), "login-required", "{destination}");
+            }
+        }
     }
 
     #[test]

@@ -42,7 +42,8 @@ async fn unchanged(run: Run) -> Outcome {
     let mut stream = run.subscribe(&topic).await?;
     let sent = addressed(&topic, Message::new(vec![0, 0xff, b'\n', 0]))
         .with_header("content-type", "x/y")
-        .with_header("a:b", "c\nd\\ ä");
+        .with_header("a:b", "c\nd\\ ä")
+        .with_reply_to("/queue/answers");
     run.publish_as(&topic, Publication::new(sent.clone()))
         .await?;
     let delivery = stream.next().await?;
@@ -51,6 +52,8 @@ async fn unchanged(run: Run) -> Outcome {
     ensure_equal("the headers", delivery.headers(), sent.headers())?;
     let destination = delivery.message().destination();
     ensure_equal("the destination", destination, sent.destination())?;
+    let reply_to = delivery.message().reply_to();
+    ensure_equal("the checked reply-to", reply_to, sent.reply_to())?;
     ensure_equal("the gap", delivery.gap(), None)
 }
 

@@ -88,6 +88,16 @@ use stomp_session::InvalidConfig;
 ///
 /// A client that knows the public name of another session's temporary queue, from a header `reply-to`, may always send
 /// to it. No rule can forbid this.
+///
+/// # Time of a decision
+///
+/// The rules about `SEND` also decide about the header `reply-to` of a `SEND`, and of a request that the application
+/// answers with [`Broker::reply`](crate::Broker::reply). They are asked about the messages of a transaction when it is
+/// committed. The rules about `SUBSCRIBE` are asked once: if a function of [`Who::when`] changes its answer later, the
+/// subscription goes on. To end it, close the session.
+///
+/// Policies of routes in front of a broker are not asked about `reply-to`. So state in the rules what clients may not
+/// reach, even if a route protects it too.
 #[derive(Clone)]
 pub struct Rules {
     rules: Vec<Rule>,

@@ -54,6 +54,8 @@ impl Who {
     /// of the destination, which are the same for all spellings. It must not block, since the client's session waits
     /// for it.
     ///
+    /// The destination is that of the request, or the one in its header `reply-to`.
+    ///
     /// For a [pattern](Destination::is_pattern), the function may return true only if it returns true for everything
     /// that the pattern matches. If the rule matches only a part of the pattern, the function is not called, and counts
     /// as false.
