@@ -111,21 +111,16 @@ impl Shared {
     }
 }
 
-/// Returns the destination of a request as the broker parses it.
+/// Returns the destination of a request, in memory that it does not share with the frame.
 ///
-/// A router and its policies have decided about the destination that the session parsed. The broker must not read another
-/// one from the same text, so behind a router the rules refuse what another syntax parsed.
+/// Routers, policies and layers in front of the broker have decided about the destination that the session parsed. The
+/// broker must not read another one from the same text, so the rules refuse what another syntax has parsed differently.
 fn read_destination(request: &Request) -> Result<Destination, ClientError> {
     let destination = request.destination();
     if !syntax::has_prefix(destination) {
         return Err(not_found(destination));
     }
-    let is_routed = request.params().pattern().is_some();
-    if is_routed {
-        Ok(destination.copied())
-    } else {
-        Ok(syntax::own(destination)?)
-    }
+    Ok(destination.copied())
 }
 
 /// Returns the address of a destination to which the rules let the client of a request send.

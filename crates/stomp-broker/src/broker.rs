@@ -26,9 +26,9 @@ use tower_service::Service;
 /// its [rules](crate::Rules) allow them. It refuses other destinations with `not-found`. It accepts all other requests,
 /// including every `CONNECT`: the application must authenticate clients.
 ///
-/// A destination that the session has parsed by another syntax than the [broker's](crate::destination_syntax) is parsed
-/// again. Behind a router it is refused with `bad-destination` instead, if the syntaxes differ about it: the router's
-/// policies have seen another destination than the broker would.
+/// The session must have the broker's syntax: see [`destination_syntax`](crate::destination_syntax). A destination that
+/// another syntax has parsed differently is refused with `bad-destination`. Otherwise a layer, a router or a policy in
+/// front of the broker would decide about another destination than the broker.
 ///
 /// ```
 /// use futures_util::StreamExt;

@@ -84,11 +84,9 @@ pub(crate) fn has_prefix(destination: &Destination) -> bool {
     PREFIXES.iter().any(|prefix| canonical.starts_with(prefix))
 }
 
-/// Returns the destination as the broker parses it, in memory that it does not share with the frame.
+/// Returns a destination of the application as the broker parses it, in memory that it does not share.
 ///
-/// Sessions with the broker's syntax have parsed it already. For any other session the broker parses it again, so that
-/// its rules and its engine decide about the same value. It must not do so behind a router, whose policies have decided
-/// about the session's value.
+/// This is not for destinations of clients: layers in front of the broker have decided about the session's value.
 pub(crate) fn own(destination: &Destination) -> Result<Destination, InvalidDestination> {
     if is_foreign(destination) {
         shared_syntax().parse(destination.as_str().to_owned())

@@ -14,8 +14,9 @@ use stomp_testing::{
     frames::{send, subscribe, unsubscribe},
 };
 use support::Server;
+use tower::Service;
 use webstomp::{
-    App, Connected, Path, Principal, Router,
+    App, BoxError, Connected, Path, Principal, Request, Router, State,
     broker::{self, Broker, Rules, Who},
     frame::{Command, Frame, Headers},
     middleware::RequirePrincipalLayer,
@@ -217,6 +218,34 @@ async fn a_broker_refuses_what_another_syntax_parsed_for_the_routes() {
             .await;
         client.receipt(subscribe("0", "/topic/files/public")).await;
     }
+}
+
+/// Hands on what no route has taken. The app does not know that there is a broker.
+async fn hand_on(State(mut broker): State<Broker>, request: Request) -> Result<(), BoxError> {
+    broker.call(request).await.map(drop)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_behind_the_fallback_of_a_router_refuses_what_the_router_has_read_differently() {
+    let broker = Broker::new(broker::Config::default().rules(Rules::open())).unwrap();
+    let mut secrets = broker.subscribe("/topic/private.>").await.unwrap();
+    let private = Router::new()
+        .send("/topic/private/{*path}", show_nothing)
+        .policy(RequirePrincipalLayer);
+    let app = App::new().merge(private).fallback(hand_on);
+    let server = Server::new(app.with_state(broker));
+    let mut client = server.client().await;
+    for (destination, code) in [
+        ("/topic/private/x", "login-required"),
+        ("/topic/private.x", "bad-destination"),
+        ("/topic.private", "not-found"),
+    ] {
+        client
+            .expect_refusal(send(destination, "forged"), code)
+            .await;
+    }
+    client.receipt(send("/topic/public/x", "1")).await;
+    assert!(secrets.next().now_or_never().is_none(), "a forged message");
 }
 
 /// The parts of destinations of which the next test makes all combinations.

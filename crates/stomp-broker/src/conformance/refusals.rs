@@ -121,11 +121,9 @@ async fn temporary_queues(run: Run) -> Outcome {
 async fn subscribe(run: &Run, header: &str, value: &str) -> Result<(), BoxError> {
     let frame = Frame::new(Command::Subscribe)
         .with_header("id", "0")
-        .with_header("destination", &run.topic("a").to_string())
         .with_header(header, value);
-    bounded(broker(run)?.call(Request::new(frame)))
-        .await
-        .map(drop)
+    let request = Request::new(frame).with_destination(run.topic("a").destination().clone());
+    bounded(broker(run)?.call(request)).await.map(drop)
 }
 
 async fn durable(run: Run) -> Outcome {

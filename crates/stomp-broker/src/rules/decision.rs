@@ -27,7 +27,9 @@ impl Rules {
         // Patterns compare segments. They would miss a destination whose segments are not those that the broker sees.
         if syntax::is_foreign(destination) {
             let name = quoted(destination);
-            let text = format!("The destination {name} was not parsed with the broker's syntax.");
+            let text = format!(
+                "The destination {name} was not parsed with the broker's syntax (Config::destinations of the session)."
+            );
             return Err(ClientError::new("bad-destination", text));
         }
         // Nobody can guess a public name. A client that knows one has received it, and so may send to it.

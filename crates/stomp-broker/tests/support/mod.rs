@@ -12,7 +12,9 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use stomp_broker::{Broker, Config, EngineFuture, Memory, MemoryConfig, Rules, Statistics};
+use stomp_broker::{
+    Broker, Config, EngineFuture, Memory, MemoryConfig, Rules, Statistics, destination_syntax,
+};
 use stomp_frame::{Command, Frame, Version};
 use stomp_session::{BoxError, Connected, Peer, Principal, Request, Response, Session};
 use stomp_socket::Socket;
@@ -58,6 +60,7 @@ where
 {
     let (near, far) = tokio::io::duplex(64 << 10);
     let socket = Socket::over_byte_stream(far, Peer::default(), &Default::default());
+    let config = (*config).clone().destinations(destination_syntax());
     let (_, _, connection) = Session::new(socket, config);
     let session = tokio::spawn(connection.run(service));
     let mut client = stomp_testing::Client::over_byte_stream(near);
