@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: runs the fuzz targets of the codec and of the WebSocket handshake.
+//! `cargo xtask fuzz`: runs the fuzz targets of all crates.
 
 use crate::{Result, shell};
 use std::{
@@ -17,7 +17,11 @@ struct Package {
     dictionary: &'static str,
 }
 
-const PACKAGES: [Package; 2] = [
+const PACKAGES: [Package; 3] = [
+    Package {
+        path: "crates/stomp-broker/fuzz",
+        dictionary: "stomp.dict",
+    },
     Package {
         path: "crates/stomp-frame/fuzz",
         dictionary: "stomp.dict",

@@ -43,8 +43,7 @@ Commands:
                            server. --quick gives a first impression; --noise compares that server with itself.
   soak [RUN...] [--list]   Run a server under slow, many and failing clients. Needs Linux.
   fuzz [--runs N] [TARGET...]
-                           Fuzz the codec and the handshake, by default with a million runs for each target. Needs
-                           cargo-fuzz.
+                           Fuzz all targets, by default with a million runs for each target. Needs cargo-fuzz.
   help                     Print this text.
 
 --install installs missing tools: with cargo, and on Debian as root with apt-get, npm and pip.
