@@ -47,7 +47,7 @@ impl Shared {
     /// queue of its session, to which it may subscribe; the public name of any temporary queue, which it knows only if
     /// it was given the name; or a destination to which it may send.
     ///
-    /// Otherwise, whoever answers the request would write, with its own rights, where the client may not.
+    /// Otherwise, a service that answers the request would write, with its own rights, where the client may not.
     ///
     /// # Errors
     ///

@@ -53,7 +53,8 @@ impl Broker {
     /// nobody has checked. [`Message::reply_to`] is `None` for such a message, and the answer is refused, except to a
     /// public name. Set the address of the asker with [`Broker::reply_to`].
     ///
-    /// If the request is part of a transaction, the answer is published when that is committed.
+    /// If the request is part of a transaction, the answer is published when that is committed. So call this before the
+    /// handler of the request returns.
     ///
     /// ```
     /// use stomp_broker::{Broker, Config, Rules, Who};

@@ -157,8 +157,7 @@ impl Message {
     /// The destination for replies, if [`with_reply_to`](Message::with_reply_to) set it.
     ///
     /// `None` for a message whose header `reply-to` came in another way, such as with [`Message::from_parts`] from the
-    /// frame of a client. Nobody has checked that header. Whoever replies to it does so with rights that the client may
-    /// not have.
+    /// frame of a client. Nobody has checked that header, so a reply to it could go where the client may not send.
     #[must_use]
     pub fn reply_to(&self) -> Option<&str> {
         let headers = Some(&self.0.parts.headers).filter(|_| self.0.parts.has_reply_to)?;

@@ -756,7 +756,7 @@
 //! | `browser` | `SUBSCRIBE` | the same: a subscription to a queue takes its messages |
 //! | `persistent`, `activemq.retroactive`, `activemq.exclusive`, `x-single-active-consumer` | `SUBSCRIBE` | the same |
 //! | `auto-delete` | `SUBSCRIBE` to a queue | the same: a queue with messages stays without a consumer. It ignores the header for topics, which keep nothing |
-//! | `activemq.subscriptionName`, `durable-subscription-name`, `x-queue-…`, `x-dead-letter-…`, `x-expires`, `x-max-…`, `x-message-ttl`, `x-overflow`, `x-stream-…` | `SUBSCRIBE` | refuses it: clients neither name subscriptions nor set up queues |
+//! | `activemq.subscriptionName`, `durable-subscription-name`; `x-queue-…` and RabbitMQ's other arguments of queues, such as `x-message-ttl` and `x-max-length` | `SUBSCRIBE` | refuses it: clients neither name subscriptions nor set up queues |
 //! | `expiration` | `SEND` | refuses it: `expires` is the header for this |
 //! | `AMQ_SCHEDULED_…`, `_AMQ_SCHED_DELIVERY` | `SEND` | refuses it: messages are not delayed |
 //! | `JMSXGroupID`, `_AMQ_GROUP_ID`, `_AMQ_DUPL_ID` | `SEND` | refuses it: there are no groups of messages and no check for duplicates |

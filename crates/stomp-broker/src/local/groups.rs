@@ -107,23 +107,24 @@ impl Groups {
             expires,
             ..
         } = publication;
-        let chunks = if retain == Retain::Nothing || self.0.limits.max_retained_messages == 0 {
-            let state = self.read();
-            state.check_open()?;
-            state.chunks_for(to)
-        } else {
-            let expires_at = expires.and_then(deadline);
-            let mut state = self.write();
-            state.check_open()?;
-            // Both happen under one lock. So a new subscriber gets the message exactly once: either as the retained
-            // message, or because it is in the list.
-            let forgotten = state.retain(to, &message, retain, expires_at, &self.0.limits);
-            let chunks = state.chunks_for(to);
-            drop(state);
-            drop(forgotten);
-            chunks
-        };
-        Ok(FanOut::new(message, chunks))
+        let (chunks, forgotten) =
+            if retain == Retain::Nothing || self.0.limits.max_retained_messages == 0 {
+                let state = self.read();
+                state.check_open()?;
+                (state.chunks_for(to), Forgotten::new())
+            } else {
+                let expires_at = expires.and_then(deadline);
+                let mut state = self.write();
+                state.check_open()?;
+                // Both happen under one lock. So a new subscriber gets the message exactly once: either as the retained
+                // message, or because it is in the list.
+                let forgotten = state.retain(to, &message, retain, expires_at, &self.0.limits);
+                (state.chunks_for(to), forgotten)
+            };
+        let fan_out = FanOut::new(message, chunks);
+        // This may panic, which drops the fan-out, and so completes it.
+        drop(forgotten);
+        Ok(fan_out)
     }
 
     /// Begins to push a message to the group of exactly this pattern, and to no other group. It is for an engine whose
