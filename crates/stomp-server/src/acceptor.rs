@@ -2,27 +2,18 @@
 
 use crate::{
     Config, Incoming, Listener,
-    limits::{ConnectionPermit, Connections, Lingering},
+    connections::{ConnectionPermit, Connections, Lingering, Place},
+    http_connection::HttpServer,
+    http_service::HttpService,
     listener,
     log_throttle::LogThrottle,
+    pace::PacedWrites,
     refusal::Refusal,
     sniff::{Protocol, Sniff},
     tcp,
-    websocket_handshake::Handshake,
 };
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::{body::Incoming as Body, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use std::{
-    convert::Infallible,
-    future::ready,
-    io,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 use stomp_socket::{Peer, Socket};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -34,14 +25,11 @@ use tokio::{
 pub(crate) struct Acceptor {
     config: Config,
     pub(crate) connections: Arc<Connections>,
-    http: http1::Builder,
+    http: HttpServer,
     sockets: mpsc::Sender<Socket>,
     /// Limits the number of refusals that are sent at the same time.
     refusals: Arc<Semaphore>,
 }
-
-/// Maximum length of an HTTP head, in bytes. Cookies can make it long.
-const MAX_HTTP_HEAD: usize = 16 << 10;
 
 /// Maximum number of refusals that are sent at the same time: as many as one full listener queue holds. Further
 /// connections are closed without a response.
@@ -59,15 +47,17 @@ const LINGER_BYTES: usize = 64 << 10;
 static ACCEPT_FAILURES: LogThrottle = LogThrottle::new();
 
 impl Acceptor {
-    pub(crate) fn new(config: Config, sockets: mpsc::Sender<Socket>) -> Acceptor {
+    pub(crate) fn new(
+        config: Config,
+        service: Option<HttpService>,
+        sockets: mpsc::Sender<Socket>,
+    ) -> Acceptor {
         let connections =
             Connections::new(config.connection_limits.clone(), config.shutdown.clone());
-        let mut http = http1::Builder::new();
-        http.max_buf_size(MAX_HTTP_HEAD);
         Acceptor {
             config,
             connections,
-            http,
+            http: HttpServer::new(service),
             sockets,
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
         }
@@ -78,7 +68,10 @@ impl Acceptor {
         loop {
             let incoming = accept(&mut listener).await;
             match self.admit(&incoming, &lingering) {
-                Ok(permit) => self.spawn(Arc::clone(&self).websocket::<L>(incoming, permit)),
+                Ok(permit) => {
+                    let handshake = Arc::clone(&self).websocket::<L>(incoming, permit.place());
+                    self.spawn(permit, handshake);
+                }
                 Err(refusal) => self.refuse(incoming, refusal),
             }
         }
@@ -89,7 +82,8 @@ impl Acceptor {
         loop {
             let incoming = accept(&mut listener).await;
             if let Ok(permit) = self.admit(&incoming, &lingering) {
-                self.spawn(Arc::clone(&self).stream::<L>(incoming, permit));
+                let handshake = Arc::clone(&self).stream::<L>(incoming);
+                self.spawn(permit, handshake);
             }
         }
     }
@@ -99,9 +93,9 @@ impl Acceptor {
         incoming: &Incoming<Io>,
         lingering: &Lingering,
     ) -> Result<ConnectionPermit, Refusal> {
-        let address = incoming.peer().address;
-        self.connections
-            .admit(address.map(|address| address.ip()), lingering)
+        let address = incoming.peer().address.map(|address| address.ip());
+        let is_proxy = self.config.trusted_proxies.contain(address);
+        self.connections.admit(address, is_proxy, lingering)
     }
 
     /// Completes the handshake that precedes HTTP or STOMP, such as TLS.
@@ -113,10 +107,28 @@ impl Acceptor {
         Ok((io, peer))
     }
 
-    fn spawn(&self, handshake: impl Future<Output = io::Result<()>> + Send + 'static) {
-        tokio::spawn(self.config.shutdown.abortable(async {
-            if let Err(error) = handshake.await {
-                tracing::debug!(%error, "the connection ended during its handshake");
+    /// Runs a handshake until it ends or its connection is displaced, and hands the socket over.
+    fn spawn(
+        self: &Arc<Self>,
+        mut permit: ConnectionPermit,
+        handshake: impl Future<Output = io::Result<Option<Socket>>> + Send + 'static,
+    ) {
+        let acceptor = Arc::clone(self);
+        tokio::spawn(self.config.shutdown.abortable(async move {
+            let socket = tokio::select! {
+                socket = handshake => socket,
+                displaced = permit.revoked() => Err(displaced),
+            };
+            match socket {
+                Ok(Some(socket)) => {
+                    // If the server was dropped, this fails and drops the socket.
+                    let socket = socket.with_permit(Box::new(permit));
+                    let _ = acceptor.sockets.send(socket).await;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "the connection ended during its handshake");
+                }
             }
         }));
     }
@@ -154,91 +166,43 @@ impl Acceptor {
     async fn stream<L: Listener>(
         self: Arc<Self>,
         incoming: Incoming<L::Io>,
-        permit: ConnectionPermit,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<Socket>> {
         let (io, peer) = self.establish::<L>(incoming).await?;
-        let socket =
-            Socket::over_byte_stream(Sniff::new(io, Protocol::Stomp), peer, &self.config.socket);
-        self.hand_over(socket.with_permit(Box::new(permit))).await;
-        Ok(())
+        let io = Sniff::new(io, Protocol::Stomp);
+        Ok(Some(Socket::over_byte_stream(
+            io,
+            peer,
+            &self.config.socket,
+        )))
     }
 
-    /// Waits for a WebSocket handshake and turns the connection into a socket.
+    /// Waits for a WebSocket handshake and turns the connection into a socket. Returns `None` if the connection ends
+    /// without a handshake.
     async fn websocket<L: Listener>(
         self: Arc<Self>,
         incoming: Incoming<L::Io>,
-        permit: ConnectionPermit,
-    ) -> io::Result<()> {
+        place: Place,
+    ) -> io::Result<Option<Socket>> {
         let (io, peer) = self.establish::<L>(incoming).await?;
-        // All requests together have one deadline. A client could extend an idle timeout by sending single bytes, and a
-        // timeout per request by sending another request.
-        let handshake =
-            timeout(self.config.handshake_timeout, self.serve_http(io, &peer)).await??;
+        let io = Sniff::new(io, Protocol::Http);
+        let handshake = self.http.serve(io, &peer, &place, &self.config).await?;
         let Some(handshake) = handshake else {
-            return Ok(());
+            return Ok(None);
         };
         let upgraded = handshake.upgrade.await.map_err(io::Error::other)?;
-        let peer = handshake.peer.with_address(peer.address).with_tls(peer.tls);
-        let config = &self.config.socket;
+        let (peer, config) = (handshake.peer, &self.config.socket);
         // Takes the stream out of hyper's box, so that reads and writes are not dispatched dynamically.
-        let socket = match upgraded.downcast::<TokioIo<Sniff<L::Io>>>() {
-            Ok(parts) => Socket::over_websocket(
-                parts.io.into_inner().into_inner(),
-                &parts.read_buf,
-                peer,
-                config,
-            ),
-            Err(upgraded) => Socket::over_websocket(TokioIo::new(upgraded), b"", peer, config),
-        };
-        self.hand_over(socket.with_permit(Box::new(permit))).await;
-        Ok(())
-    }
-
-    /// Answers HTTP requests until one of them is a handshake, the peer closes the connection, or the server shuts
-    /// down.
-    async fn serve_http<Io>(&self, io: Io, peer: &Peer) -> io::Result<Option<Handshake>>
-    where
-        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let handshake = Mutex::new(None);
-        let service = service_fn(|mut request| {
-            insert_address(&mut request, peer);
-            ready(Ok::<_, Infallible>(self.answer(request, peer, &handshake)))
-        });
-        let io = TokioIo::new(Sniff::new(io, Protocol::Http));
-        let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
-        let served = tokio::select! {
-            served = connection.as_mut() => served,
-            () = self.config.shutdown.started() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        served.map_err(io::Error::other)?;
-        Ok(handshake
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn answer(
-        &self,
-        request: Request<Body>,
-        peer: &Peer,
-        handshake: &Mutex<Option<Handshake>>,
-    ) -> Response<Full<Bytes>> {
-        match Handshake::accept(request, peer.address, &self.config) {
-            Ok(_) if self.config.shutdown.has_started() => Refusal::ShuttingDown.response(),
-            Ok((response, accepted)) => {
-                *handshake.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepted);
-                response
-            }
-            Err(refusal) => refusal.response(),
-        }
-    }
-
-    async fn hand_over(&self, socket: Socket) {
-        // If the server was dropped, this fails and drops the socket.
-        let _ = self.sockets.send(socket).await;
+        Ok(Some(
+            match upgraded.downcast::<TokioIo<PacedWrites<Sniff<L::Io>>>>() {
+                Ok(parts) => Socket::over_websocket(
+                    parts.io.into_inner().into_inner().into_inner(),
+                    &parts.read_buf,
+                    peer,
+                    config,
+                ),
+                Err(upgraded) => Socket::over_websocket(TokioIo::new(upgraded), b"", peer, config),
+            },
+        ))
     }
 }
 
@@ -262,12 +226,5 @@ async fn accept<L: Listener>(listener: &mut L) -> Incoming<L::Io> {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-    }
-}
-
-/// Adds the peer's address to the extensions of the request. Handlers find the extensions in [`Peer::request`].
-fn insert_address(request: &mut Request<Body>, peer: &Peer) {
-    if let Some(address) = peer.address {
-        request.extensions_mut().insert(address);
     }
 }

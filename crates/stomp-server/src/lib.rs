@@ -19,8 +19,10 @@
 //! | topic | items |
 //! |---|---|
 //! | listening for WebSockets, STOMP over TCP and TLS | [`Server`], [`bind`], [`Listeners`], [`Listener`], `tls::Tls` |
+//! | HTTP requests on the port for WebSockets | [`Listeners::http`], [`RequestBody`], [`HttpConfig`] |
 //! | mounting on axum, hyper and other HTTP servers | [`Upgrade`] |
 //! | allowed origins and hosts, connection limits, timeouts, TCP keep-alive | [`Config`], [`Origins`], [`ConnectionLimits`] |
+//! | addresses of clients behind a proxy | [`TrustedProxies`], [`ForwardedHeader`] |
 //! | numbers of connections | [`ConnectionCounts`] |
 //! | shutting down | [`Shutdown`] |
 //!
@@ -28,11 +30,14 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `axum` | no | axum's `ConnectInfo<SocketAddr>`, found by an [`Upgrade`] and added to requests of an HTTP service |
 //! | `tls` | no | the module `tls`: listeners with TLS, by rustls |
 
 #![forbid(unsafe_code)]
 
 mod config;
+mod http_config;
+mod http_service;
 mod limits;
 mod listener;
 mod listeners;
@@ -41,23 +46,34 @@ mod server;
 mod shutdown;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod trusted_proxies;
 mod upgrade;
 
 mod acceptor;
+mod admission;
+mod connections;
 mod host;
+mod http_connection;
 mod log_throttle;
+mod pace;
+mod places;
 mod refusal;
+mod request_head;
 mod sniff;
 mod tcp;
 mod websocket_handshake;
 
+pub use admission::ConnectionCounts;
 pub use config::Config;
-pub use limits::{ConnectionCounts, ConnectionLimits};
+pub use http_config::HttpConfig;
+pub use http_service::{BoxError, RequestBody};
+pub use limits::ConnectionLimits;
 pub use listener::{Incoming, Listener, bind};
 pub use listeners::Listeners;
 pub use origin::Origins;
 pub use server::Server;
 pub use shutdown::{Abortable, Shutdown};
+pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
 pub use upgrade::Upgrade;
 
 pub use stomp_socket::{InvalidConfig, Peer};

@@ -1,5 +1,6 @@
 //! HTTP responses to requests and connections that are refused.
 
+use crate::request_head::{MAX_HEAD_BYTES, MAX_HEADERS};
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
@@ -17,6 +18,10 @@ pub(crate) enum Refusal {
     NoHandshake(Rejection),
     /// The request has a body.
     HasBody,
+    /// The head of the request is too long.
+    HeadTooLong,
+    /// The request is for another path than `Config::websocket_path`, and there is no HTTP service.
+    WrongPath(String),
     /// The request has no `Host`.
     NoHost,
     /// The request repeats a header that may occur only once.
@@ -42,6 +47,8 @@ impl Refusal {
             Refusal::HasBody | Refusal::NoHost | Refusal::RepeatedHeader(_) => {
                 StatusCode::BAD_REQUEST
             }
+            Refusal::HeadTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Refusal::WrongPath(_) => StatusCode::NOT_FOUND,
             Refusal::OriginNotAllowed { .. }
             | Refusal::HostNotKnown { .. }
             | Refusal::CookieWithoutOrigin => StatusCode::FORBIDDEN,
@@ -100,6 +107,11 @@ impl fmt::Display for Refusal {
             Refusal::HasBody => f.write_str(
                 "A WebSocket handshake must not have a body: remove Content-Length and Transfer-Encoding.",
             ),
+            Refusal::HeadTooLong => write!(
+                f,
+                "The head of the request is longer than {MAX_HEAD_BYTES} bytes or has more than {MAX_HEADERS} headers."
+            ),
+            Refusal::WrongPath(path) => write!(f, "WebSocket handshakes are accepted at the path {path:?}."),
             Refusal::NoHost => f.write_str("A WebSocket handshake needs a Host header."),
             Refusal::RepeatedHeader(name) => write!(
                 f,

@@ -1,7 +1,7 @@
 //! A server with its own listeners.
 
 use crate::{
-    Config, ConnectionCounts, Listeners, acceptor::Acceptor, limits::Connections,
+    Config, ConnectionCounts, Listeners, Shutdown, acceptor::Acceptor, connections::Connections,
     listeners::Accepting,
 };
 use std::{
@@ -19,7 +19,10 @@ use tokio::sync::mpsc;
 pub struct Server {
     /// The accept loops. Empty after the shutdown has started.
     accepting: Vec<Accepting>,
+    shutdown: Shutdown,
     shutdown_started: Accepting,
+    /// Enforces the drain timeout after the shutdown has started.
+    draining: Option<Accepting>,
     sockets: mpsc::Receiver<Socket>,
     connections: Arc<Connections>,
 }
@@ -36,19 +39,23 @@ impl Server {
     pub fn new(listeners: impl Into<Listeners>, config: Config) -> Result<Server, InvalidConfig> {
         config.validate()?;
         let (sender, sockets) = mpsc::channel(BACKLOG);
-        let shutdown_started = Box::pin(config.shutdown.started());
-        let acceptor = Arc::new(Acceptor::new(config, sender));
+        let mut listeners = listeners.into();
+        let shutdown = config.shutdown.clone();
+        let acceptor = Arc::new(Acceptor::new(config, listeners.take_service(), sender));
         let connections = Arc::clone(&acceptor.connections);
         Ok(Server {
-            accepting: listeners.into().start(&acceptor),
-            shutdown_started,
+            accepting: listeners.start(&acceptor),
+            shutdown_started: Box::pin(shutdown.started()),
+            shutdown,
+            draining: None,
             sockets,
             connections,
         })
     }
 
     /// Waits for the next socket whose handshake has completed. Returns `None` when the
-    /// [shutdown](crate::Shutdown::start) has started and all handshakes have ended.
+    /// [shutdown](crate::Shutdown::start) has started and all handshakes and HTTP requests have ended. Those that are
+    /// still open after the drain timeout are aborted.
     ///
     /// Connections are only accepted while this future is polled; their handshakes run in separate tasks. Dropping the
     /// future loses no connection.
@@ -60,6 +67,13 @@ impl Server {
         if !self.accepting.is_empty() && self.shutdown_started.as_mut().poll(cx).is_ready() {
             // Drops the listeners, so that their ports are free.
             self.accepting.clear();
+            let shutdown = self.shutdown.clone();
+            self.draining = Some(Box::pin(async move { shutdown.finished().await }));
+        }
+        if let Some(draining) = &mut self.draining {
+            if draining.as_mut().poll(cx).is_ready() {
+                self.draining = None;
+            }
         }
         for accepting in &mut self.accepting {
             // Never completes.

@@ -26,16 +26,23 @@ use tokio::time::{Instant, timeout};
 /// 3. [`finished`](Shutdown::finished) completes when all connections are closed and their handlers have ended. This
 ///    includes upgraded connections, which neither hyper nor axum waits for.
 ///
-/// Pass the handle to a server as [`Config::shutdown`](crate::Config::shutdown). With axum:
+/// Pass the handle to a server as [`Config::shutdown`](crate::Config::shutdown). axum's graceful shutdown waits for all
+/// HTTP connections without a limit, also for those that never send a request. So do not wait for it alone:
 ///
 /// ```no_run
+/// use std::future::IntoFuture;
 /// use stomp_server::{Config, Shutdown, Upgrade};
 ///
 /// # async fn example(http: axum::Router, listener: tokio::net::TcpListener) -> Result<(), Box<dyn std::error::Error>> {
 /// let shutdown = Shutdown::on_signals()?;
 /// let config = Config::default().shutdown(shutdown.clone());
 /// let http = http.route_service("/stomp", Upgrade::new(config, |socket| async { drop(socket) })?);
-/// axum::serve(listener, http).with_graceful_shutdown(shutdown.started()).await?;
+/// let serving = axum::serve(listener, http).with_graceful_shutdown(shutdown.started());
+/// tokio::select! {
+///     served = serving.into_future() => served?,
+///     () = shutdown.finished() => {}
+/// }
+/// // If axum was faster, sessions may still be open.
 /// shutdown.finished().await;
 /// # Ok(())
 /// # }

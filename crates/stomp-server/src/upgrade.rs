@@ -2,7 +2,7 @@
 
 use crate::{
     Config, ConnectionCounts,
-    limits::{Connections, Lingering},
+    connections::{ConnectionPermit, Connections, Lingering},
     refusal::Refusal,
     tcp,
     websocket_handshake::Handshake,
@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use stomp_socket::{InvalidConfig, Peer, Permit, Socket, TlsIdentity};
+use stomp_socket::{InvalidConfig, Peer, Socket, TlsIdentity};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -36,11 +36,16 @@ use tower_service::Service;
 /// | 403 | [`Config::origins`] or [`Config::hosts`] does not allow the request's `Origin` |
 /// | 405 | the method is not GET |
 /// | 426 | the request is not a WebSocket handshake of version 13, or the HTTP server does not allow upgrades |
+/// | 431 | the head of the request has more than 16 KiB or 100 headers |
 /// | 503 | a limit of [`Config::connection_limits`] is reached, or the server shuts down |
 ///
-/// The HTTP server must limit the time for the head of a request. axum's `serve` has no such timeout; a
-/// [`Server`](crate::Server) has one. Set [`Upgrade::peer_addr`], so that the service recognizes connections from the
-/// same machine, for which it checks the `Host` (see [`Config::hosts`]).
+/// The HTTP server owns a connection until its handshake has been accepted. So the HTTP server must bound the time for
+/// the head of a request, the size of a head that it buffers, its idle connections, and its connections in all. axum's
+/// `serve` has none of these bounds and waits for silent connections when it shuts down: see [`Shutdown`](crate::Shutdown).
+/// A [`Server`](crate::Server) has all of them, and [serves an HTTP service](crate::Listeners::http) on the same port.
+///
+/// Set [`Upgrade::peer_addr`], so that the service recognizes connections from the same machine, for which it checks the
+/// `Host` (see [`Config::hosts`]).
 ///
 /// Cloning is cheap.
 #[derive(Clone)]
@@ -83,15 +88,17 @@ impl Upgrade {
                 connections,
                 serve,
             }),
-            peer_addr: Arc::new(|extensions| extensions.get().copied()),
+            peer_addr: Arc::new(peer_addr),
         })
     }
 
     /// Sets the function that finds the peer's address in the extensions of a request. Default: the extension of type
-    /// `SocketAddr`. An extension of type [`TlsIdentity`] becomes [`Peer::tls`].
+    /// `SocketAddr`; with the feature `axum`, also that of type `ConnectInfo<SocketAddr>`, which axum adds if it serves
+    /// the router's `into_make_service_with_connect_info::<SocketAddr>()`. An extension of type [`TlsIdentity`] becomes
+    /// [`Peer::tls`].
     ///
-    /// With axum's `into_make_service_with_connect_info::<SocketAddr>()`, use
-    /// `|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)`.
+    /// If this is the address of one of [`Config::trusted_proxies`], the client's address is found in the headers of the
+    /// request.
     ///
     /// The function applies to the returned service and its later clones. Earlier clones keep their function.
     #[must_use]
@@ -112,26 +119,54 @@ impl Upgrade {
     }
 
     fn answer<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, Refusal> {
-        let address = (self.peer_addr)(request.extensions());
+        let config = &self.shared.config;
+        let peer_address = (self.peer_addr)(request.extensions());
+        let address = config
+            .trusted_proxies
+            .client(peer_address, request.headers());
         let identity = request.extensions().get::<TlsIdentity>().cloned();
         let (response, Handshake { upgrade, peer }) =
-            Handshake::accept(request, address, &self.shared.config)?;
-        let permit = self
-            .shared
-            .connections
-            .admit(address.map(|address| address.ip()), &self.shared.lingering)?;
+            Handshake::accept(request, peer_address, config)?;
+        let permit = self.shared.connections.admit(
+            address.map(|address| address.ip()),
+            false,
+            &self.shared.lingering,
+        )?;
         let peer = peer.with_address(address).with_tls(identity);
-        let upgraded = Arc::clone(&self.shared).upgrade(upgrade, peer, Box::new(permit));
-        tokio::spawn(self.shared.config.shutdown.abortable(upgraded));
+        let upgraded = Arc::clone(&self.shared).upgrade(upgrade, peer, permit);
+        tokio::spawn(config.shutdown.abortable(upgraded));
         Ok(response)
     }
 }
 
+/// The default of [`Upgrade::peer_addr`].
+fn peer_addr(extensions: &Extensions) -> Option<SocketAddr> {
+    let address = extensions.get::<SocketAddr>().copied();
+    #[cfg(feature = "axum")]
+    let address = address.or_else(|| {
+        let info = extensions.get::<axum::extract::ConnectInfo<SocketAddr>>()?;
+        Some(info.0)
+    });
+    address
+}
+
 impl Shared {
-    async fn upgrade(self: Arc<Self>, upgrade: OnUpgrade, peer: Peer, permit: Box<dyn Permit>) {
-        match tokio::time::timeout(self.config.handshake_timeout, upgrade).await {
+    async fn upgrade(
+        self: Arc<Self>,
+        upgrade: OnUpgrade,
+        peer: Peer,
+        mut permit: ConnectionPermit,
+    ) {
+        let upgraded = tokio::select! {
+            upgraded = tokio::time::timeout(self.config.handshake_timeout, upgrade) => upgraded,
+            displaced = permit.revoked() => {
+                tracing::debug!(error = %displaced, "the connection ended during the upgrade to WebSocket");
+                return;
+            }
+        };
+        match upgraded {
             Ok(Ok(upgraded)) => {
-                let socket = self.socket(upgraded, peer).with_permit(permit);
+                let socket = self.socket(upgraded, peer).with_permit(Box::new(permit));
                 // A new task serves the socket. The memory of this task includes the state of the handshake, and would
                 // be kept for the whole session.
                 tokio::spawn(self.config.shutdown.abortable((self.serve)(socket)));

@@ -5,6 +5,7 @@ use crate::{
     log_throttle::LogThrottle,
     origin::Denial,
     refusal::{Refusal, quoted},
+    request_head,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
@@ -28,12 +29,15 @@ impl Handshake {
     ///
     /// # Errors
     ///
-    /// Returns a refusal with status 400, 403, 405 or 426.
+    /// Returns a refusal with status 400, 403, 405, 426 or 431.
     pub(crate) fn accept<B>(
         mut request: Request<B>,
         address: Option<SocketAddr>,
         config: &Config,
     ) -> Result<(Response<Full<Bytes>>, Handshake), Refusal> {
+        if !request_head::is_bounded(&request) {
+            return Err(Refusal::HeadTooLong);
+        }
         let accepted = handshake::accept(&request).map_err(Refusal::NoHandshake)?;
         check_headers(request.headers())?;
         let is_local = address.is_some_and(|address| address.ip().to_canonical().is_loopback());
@@ -50,7 +54,7 @@ impl Handshake {
         let (head, _) = request.into_parts();
         let peer = Peer::default()
             .with_subprotocol(accepted.subprotocol)
-            .with_request(head);
+            .with_request(request_head::compact(head));
         Ok((
             accepted.response.map(|()| Full::default()),
             Handshake { upgrade, peer },

@@ -10,10 +10,16 @@ use std::task::{Context, Poll};
 /// interpret STOMP.
 pub trait Permit: Send {
     /// Records that the peer has logged in, so that the server no longer counts the connection as unauthenticated.
-    /// Further calls have no effect.
+    /// Further calls have no effect. Returns true if the permit can no longer be revoked, and false if it was revoked
+    /// before.
     ///
     /// [`Socket::resume`](crate::Socket::resume) calls this after `CONNECT` was accepted.
-    fn connected(&mut self);
+    fn connected(&mut self) -> bool;
+
+    /// Returns `Ready` if the server has revoked the permit, to give the place of a peer that has not logged in to
+    /// another peer. The [`Socket`](crate::Socket) then ends with [`End::Lost`](crate::End::Lost). Every later call also
+    /// returns `Ready`.
+    fn poll_revoked(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Returns true if the closing connection may read and drop more than 64 KiB from its peer, so that the peer gets
     /// the last frame. Otherwise the connection is closed at once. Once this has returned true, every later call also

@@ -105,6 +105,8 @@ pub struct Socket {
     ended: bool,
     peer: Arc<Peer>,
     permit: Option<Box<dyn Permit>>,
+    /// True if the server may revoke the permit: until the peer has logged in.
+    is_revocable: bool,
     max_write_buffer_bytes: usize,
     max_linger_bytes: u64,
     /// The kind of message to send if the payload is UTF-8: binary if [`Config::always_binary`] is set, otherwise text.
@@ -152,6 +154,7 @@ impl Socket {
             ended: false,
             peer: Arc::new(peer),
             permit: None,
+            is_revocable: false,
             max_write_buffer_bytes: config.max_write_buffer_bytes,
             max_linger_bytes: config.max_linger_bytes,
             text: if config.always_binary {
@@ -167,6 +170,7 @@ impl Socket {
     #[must_use]
     pub fn with_permit(mut self, permit: Box<dyn Permit>) -> Socket {
         self.permit = Some(permit);
+        self.is_revocable = true;
         self
     }
 
@@ -175,6 +179,12 @@ impl Socket {
         self.permit
             .as_mut()
             .map_or(Poll::Pending, |permit| permit.poll_shutdown(cx))
+    }
+
+    fn poll_revoked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.permit
+            .as_mut()
+            .map_or(Poll::Pending, |permit| permit.poll_revoked(cx))
     }
 
     /// The other end of this socket.
@@ -191,7 +201,7 @@ impl Socket {
         self.decoder.resume(version, limits);
         self.transport.set_limits(&limits);
         if let Some(permit) = &mut self.permit {
-            permit.connected();
+            self.is_revocable = !permit.connected();
         }
     }
 
@@ -337,6 +347,11 @@ impl Socket {
     }
 
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
+        if self.is_revocable && self.poll_revoked(cx).is_ready() {
+            let reason = "the server gave the place of this connection to another one";
+            let lost = io::Error::new(io::ErrorKind::ConnectionAborted, reason);
+            return Poll::Ready(Inbound::End(End::Lost(lost)));
+        }
         loop {
             match self.decoder.decode() {
                 Ok(Some(Decoded::Frame(frame))) => return Poll::Ready(Inbound::Frame(frame)),

@@ -168,7 +168,13 @@ async fn an_error_frame_arrives_at_a_client_that_uploads_3_mib() {
 struct Places(bool);
 
 impl Permit for Places {
-    fn connected(&mut self) {}
+    fn connected(&mut self) -> bool {
+        true
+    }
+
+    fn poll_revoked(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending

@@ -83,7 +83,13 @@ impl CountedPermit {
 }
 
 impl Permit for CountedPermit {
-    fn connected(&mut self) {}
+    fn connected(&mut self) -> bool {
+        true
+    }
+
+    fn poll_revoked(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending

@@ -50,8 +50,13 @@ impl Server {
 struct ServerPermit(Server);
 
 impl Permit for ServerPermit {
-    fn connected(&mut self) {
+    fn connected(&mut self) -> bool {
         self.0.0.negotiated.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn poll_revoked(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {

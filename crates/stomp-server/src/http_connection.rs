@@ -1,0 +1,311 @@
+//! Serves the HTTP requests of one connection, until one of them is a WebSocket handshake.
+
+use crate::{
+    Config,
+    connections::Place,
+    http_service::{HttpService, RequestBody, ResponseBody, full},
+    pace::{Pace, PacedWrites},
+    refusal::Refusal,
+    request_head::{MAX_HEAD_BYTES, MAX_HEADERS},
+    websocket_handshake::Handshake,
+};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use hyper::{
+    body::{Body, Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+use stomp_socket::Peer;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, sleep_until},
+};
+
+/// The HTTP side of a server, which its connections share.
+pub(crate) struct HttpServer {
+    http: http1::Builder,
+    service: Option<HttpService>,
+}
+
+impl HttpServer {
+    pub(crate) fn new(service: Option<HttpService>) -> HttpServer {
+        let mut http = http1::Builder::new();
+        http.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
+        HttpServer { http, service }
+    }
+
+    /// Answers HTTP requests until one of them is a handshake, the peer closes the connection, a deadline passes, or the
+    /// server shuts down. Returns the handshake, if there was one.
+    pub(crate) async fn serve<Io>(
+        &self,
+        io: Io,
+        peer: &Peer,
+        place: &Place,
+        config: &Config,
+    ) -> io::Result<Option<Handshake>>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let requests = Requests {
+            server: self,
+            peer,
+            place,
+            config,
+            activity: Arc::new(Activity::new()),
+            handshake: Mutex::new(None),
+        };
+        let io = TokioIo::new(PacedWrites::new(io, pace(config)));
+        let service = service_fn(|request| requests.answer(request));
+        let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
+        let mut deadline = pin!(sleep_until(Instant::now() + config.handshake_timeout));
+        let mut shutdown = pin!(config.shutdown.started());
+        let mut is_draining = false;
+        let served = loop {
+            tokio::select! {
+                served = connection.as_mut() => break served,
+                () = shutdown.as_mut(), if !is_draining => {
+                    is_draining = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = deadline.as_mut() => {}
+            }
+            // The deadline moves only after it has passed, so that busy connections do not move it for each request.
+            match requests.deadline(is_draining) {
+                Some(next) if next > Instant::now() => deadline.as_mut().reset(next),
+                Some(_) => return Err(io::ErrorKind::TimedOut.into()),
+                // While a request is answered, there is no deadline. The next one is at least this far away.
+                None => deadline.as_mut().reset(
+                    Instant::now() + config.http.keep_alive_timeout.min(config.handshake_timeout),
+                ),
+            }
+        };
+        served.map_err(io::Error::other)?;
+        Ok(requests.take_handshake())
+    }
+}
+
+fn pace(config: &Config) -> Pace {
+    Pace::new(config.http.stall_timeout, config.http.min_bytes_per_second)
+}
+
+/// The requests of one connection.
+struct Requests<'a> {
+    server: &'a HttpServer,
+    peer: &'a Peer,
+    place: &'a Place,
+    config: &'a Config,
+    activity: Arc<Activity>,
+    handshake: Mutex<Option<Handshake>>,
+}
+
+impl Requests<'_> {
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<BusyBody>, Infallible> {
+        let busy = self
+            .server
+            .service
+            .is_some()
+            .then(|| Busy::new(&self.activity));
+        let client = self
+            .config
+            .trusted_proxies
+            .client(self.peer.address, request.headers());
+        insert_peer(&mut request, client, self.peer);
+        let response = match &self.server.service {
+            Some(service) if !is_handshake(&request, self.config) => match self.begin_http() {
+                Ok(()) => {
+                    let body = |body| RequestBody::new(body, pace(self.config));
+                    service.call(request.map(body)).await
+                }
+                Err(refusal) => closing(&refusal),
+            },
+            _ => match self.accept(request, client) {
+                Ok(response) => response,
+                Err(refusal) => match self.begin_http() {
+                    Ok(()) => refusal.response().map(full),
+                    Err(refusal) => closing(&refusal),
+                },
+            },
+        };
+        Ok(response.map(|body| BusyBody { body, _busy: busy }))
+    }
+
+    /// Counts the connection as one for HTTP. Without an HTTP service, a connection has to send its handshake before the
+    /// first deadline, whatever else it sends.
+    fn begin_http(&self) -> Result<(), Refusal> {
+        if self.server.service.is_none() {
+            return Ok(());
+        }
+        self.place
+            .begin_http(self.peer.address.map(|address| address.ip()))
+    }
+
+    fn accept(
+        &self,
+        request: Request<Incoming>,
+        client: Option<SocketAddr>,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        if let Some(path) = self
+            .config
+            .websocket_path
+            .as_ref()
+            .filter(|path| *path != request.uri().path())
+        {
+            return Err(Refusal::WrongPath(path.clone()));
+        }
+        let (response, mut handshake) = Handshake::accept(request, self.peer.address, self.config)?;
+        if self.config.shutdown.has_started() {
+            return Err(Refusal::ShuttingDown);
+        }
+        self.place
+            .begin_session(client.map(|address| address.ip()))?;
+        handshake.peer = handshake
+            .peer
+            .with_address(client)
+            .with_tls(self.peer.tls.clone());
+        *self.handshake() = Some(handshake);
+        Ok(response.map(full))
+    }
+
+    /// The deadline for the end of the next request's head. `None` while a request is answered.
+    fn deadline(&self, is_draining: bool) -> Option<Instant> {
+        let (idle_since, has_answered) = self.activity.idle()?;
+        let limit = match has_answered && !is_draining {
+            true => self.config.http.keep_alive_timeout,
+            false => self.config.handshake_timeout,
+        };
+        Some(idle_since + limit)
+    }
+
+    fn take_handshake(&self) -> Option<Handshake> {
+        self.handshake().take()
+    }
+
+    fn handshake(&self) -> MutexGuard<'_, Option<Handshake>> {
+        self.handshake
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns true if a request is, or tries to be, a WebSocket handshake: if it is for [`Config::websocket_path`], or,
+/// without such a path, if its header `Upgrade` names `websocket`.
+fn is_handshake<B>(request: &Request<B>, config: &Config) -> bool {
+    let mut protocols = request.headers().get_all(header::UPGRADE).iter();
+    let names_websocket = |value: &HeaderValue| {
+        let mut names = value.as_bytes().split(|byte| *byte == b',');
+        names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    };
+    match &config.websocket_path {
+        Some(path) => request.uri().path() == path,
+        None => protocols.any(names_websocket),
+    }
+}
+
+/// A refusal after which the connection is closed.
+fn closing(refusal: &Refusal) -> Response<ResponseBody> {
+    let mut response = refusal.response().map(full);
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+/// Adds the peer's address and TLS identity to the extensions of the request. Handlers find the extensions in
+/// [`Peer::request`].
+fn insert_peer(request: &mut Request<Incoming>, address: Option<SocketAddr>, peer: &Peer) {
+    let extensions = request.extensions_mut();
+    if let Some(address) = address {
+        extensions.insert(address);
+        #[cfg(feature = "axum")]
+        extensions.insert(axum::extract::ConnectInfo(address));
+    }
+    if let Some(tls) = &peer.tls {
+        extensions.insert(tls.clone());
+    }
+}
+
+/// The time since which a connection waits for its next request.
+struct Activity(Mutex<State>);
+
+struct State {
+    is_busy: bool,
+    has_answered: bool,
+    idle_since: Instant,
+}
+
+impl Activity {
+    fn new() -> Activity {
+        Activity(Mutex::new(State {
+            is_busy: false,
+            has_answered: false,
+            idle_since: Instant::now(),
+        }))
+    }
+
+    /// The time since which the connection is idle, and true if a request was answered before. `None` if it is busy.
+    fn idle(&self) -> Option<(Instant, bool)> {
+        let state = self.state();
+        (!state.is_busy).then_some((state.idle_since, state.has_answered))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Marks a connection as busy until it is dropped. HTTP/1 answers one request at a time.
+struct Busy(Arc<Activity>);
+
+impl Busy {
+    fn new(activity: &Arc<Activity>) -> Busy {
+        activity.state().is_busy = true;
+        Busy(Arc::clone(activity))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_busy = false;
+        state.has_answered = true;
+        state.idle_since = Instant::now();
+    }
+}
+
+/// The body of a response. Its connection is busy until hyper has taken all of it.
+struct BusyBody {
+    body: ResponseBody,
+    _busy: Option<Busy>,
+}
+
+impl Body for BusyBody {
+    type Data = Bytes;
+    type Error = <ResponseBody as Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
