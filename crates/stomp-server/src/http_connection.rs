@@ -2,6 +2,7 @@
 
 use crate::{
     Config,
+    activity::{Activity, Busy},
     connections::Place,
     http_service::{HttpService, RequestBody, ResponseBody, full},
     pace::{Pace, PacedWrites},
@@ -64,7 +65,11 @@ impl HttpServer {
             activity: Arc::new(Activity::new()),
             handshake: Mutex::new(None),
         };
-        let io = TokioIo::new(PacedWrites::new(io, pace(config)));
+        let io = TokioIo::new(PacedWrites::new(
+            io,
+            pace(config),
+            Arc::clone(&requests.activity),
+        ));
         let service = service_fn(|request| requests.answer(request));
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
         let mut deadline = pin!(sleep_until(Instant::now() + config.handshake_timeout));
@@ -133,6 +138,7 @@ impl Requests<'_> {
             },
             _ => match self.accept(request, client) {
                 Ok(response) => response,
+                Err(refusal @ Refusal::TooManyConnections { .. }) => closing(&refusal),
                 Err(refusal) => match self.begin_http() {
                     Ok(()) => refusal.response().map(full),
                     Err(refusal) => closing(&refusal),
@@ -222,8 +228,7 @@ fn closing(refusal: &Refusal) -> Response<ResponseBody> {
     response
 }
 
-/// Adds the peer's address and TLS identity to the extensions of the request. Handlers find the extensions in
-/// [`Peer::request`].
+/// Adds the peer's address and TLS identity to the extensions of the request, for the HTTP service.
 fn insert_peer(request: &mut Request<Incoming>, address: Option<SocketAddr>, peer: &Peer) {
     let extensions = request.extensions_mut();
     if let Some(address) = address {
@@ -233,54 +238,6 @@ fn insert_peer(request: &mut Request<Incoming>, address: Option<SocketAddr>, pee
     }
     if let Some(tls) = &peer.tls {
         extensions.insert(tls.clone());
-    }
-}
-
-/// The time since which a connection waits for its next request.
-struct Activity(Mutex<State>);
-
-struct State {
-    is_busy: bool,
-    has_answered: bool,
-    idle_since: Instant,
-}
-
-impl Activity {
-    fn new() -> Activity {
-        Activity(Mutex::new(State {
-            is_busy: false,
-            has_answered: false,
-            idle_since: Instant::now(),
-        }))
-    }
-
-    /// The time since which the connection is idle, and true if a request was answered before. `None` if it is busy.
-    fn idle(&self) -> Option<(Instant, bool)> {
-        let state = self.state();
-        (!state.is_busy).then_some((state.idle_since, state.has_answered))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Marks a connection as busy until it is dropped. HTTP/1 answers one request at a time.
-struct Busy(Arc<Activity>);
-
-impl Busy {
-    fn new(activity: &Arc<Activity>) -> Busy {
-        activity.state().is_busy = true;
-        Busy(Arc::clone(activity))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.is_busy = false;
-        state.has_answered = true;
-        state.idle_since = Instant::now();
     }
 }
 

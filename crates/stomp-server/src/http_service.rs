@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use pin_project_lite::pin_project;
 use std::{
     error::Error,
     fmt,
@@ -12,7 +13,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use tower_service::Service;
 
@@ -114,12 +115,40 @@ where
 {
     poll_fn(|cx| service.poll_ready(cx)).await?;
     let response = service.call(request).await?;
-    let bytes = |mut data: B::Data| data.copy_to_bytes(data.remaining());
-    Ok(response.map(|body| {
-        body.map_frame(move |frame| frame.map_data(bytes))
-            .map_err(Into::into)
-            .boxed_unsync()
-    }))
+    Ok(response.map(|body| Convert { body }.boxed_unsync()))
+}
+
+pin_project! {
+    /// A body with its data as `Bytes`. It knows its length, unlike the body of `BodyExt::map_frame`.
+    struct Convert<B> {
+        #[pin]
+        body: B,
+    }
+}
+
+impl<B: Body<Error: Into<BoxError>>> Body for Convert<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let bytes = |mut data: B::Data| data.copy_to_bytes(data.remaining());
+        let frame = ready!(self.project().body.poll_frame(cx));
+        Poll::Ready(frame.map(|frame| match frame {
+            Ok(frame) => Ok(frame.map_data(bytes)),
+            Err(error) => Err(error.into()),
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Boxes a body that is complete.

@@ -50,6 +50,7 @@ mod trusted_proxies;
 mod upgrade;
 
 mod acceptor;
+mod activity;
 mod admission;
 mod connections;
 mod host;

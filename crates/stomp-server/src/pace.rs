@@ -1,8 +1,10 @@
 //! A minimum rate for the bytes that a peer sends or takes.
 
+use crate::activity::Activity;
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -67,11 +69,12 @@ impl Pace {
 pub(crate) struct PacedWrites<S> {
     io: S,
     pace: Pace,
+    activity: Arc<Activity>,
 }
 
 impl<S> PacedWrites<S> {
-    pub(crate) fn new(io: S, pace: Pace) -> PacedWrites<S> {
-        PacedWrites { io, pace }
+    pub(crate) fn new(io: S, pace: Pace, activity: Arc<Activity>) -> PacedWrites<S> {
+        PacedWrites { io, pace, activity }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -118,6 +121,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedWrites<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, bytes);
+        if result.is_ready() {
+            self.activity.record_write();
+        }
         self.judge(result, |written| *written, cx)
     }
 

@@ -52,7 +52,11 @@ use tower_service::Service;
 pub struct Upgrade {
     shared: Arc<Shared>,
     peer_addr: Arc<PeerAddr>,
+    kept: Vec<Keep>,
 }
+
+/// A function that copies one extension of a request.
+type Keep = fn(&Extensions, &mut Extensions);
 
 struct Shared {
     config: Config,
@@ -89,6 +93,7 @@ impl Upgrade {
                 serve,
             }),
             peer_addr: Arc::new(peer_addr),
+            kept: Vec::new(),
         })
     }
 
@@ -112,6 +117,21 @@ impl Upgrade {
         }
     }
 
+    /// Keeps the extension of type `T`, which an HTTP layer has added to the request, for the whole session, in
+    /// [`Peer::request`]. Other extensions are dropped, because they can hold much memory: axum's router adds a slice of
+    /// the HTTP server's read buffer.
+    ///
+    /// This applies to the returned service and its later clones.
+    #[must_use]
+    pub fn keep_extension<T: Clone + Send + Sync + 'static>(mut self) -> Upgrade {
+        self.kept.push(|from, to| {
+            if let Some(value) = from.get::<T>() {
+                to.insert(value.clone());
+            }
+        });
+        self
+    }
+
     /// The current numbers of connections.
     #[must_use]
     pub fn connections(&self) -> ConnectionCounts {
@@ -124,6 +144,10 @@ impl Upgrade {
         let address = config
             .trusted_proxies
             .client(peer_address, request.headers());
+        let mut kept = Extensions::new();
+        for keep in &self.kept {
+            keep(request.extensions(), &mut kept);
+        }
         let identity = request.extensions().get::<TlsIdentity>().cloned();
         let (response, Handshake { upgrade, peer }) =
             Handshake::accept(request, peer_address, config)?;
@@ -132,7 +156,10 @@ impl Upgrade {
             false,
             &self.shared.lingering,
         )?;
-        let peer = peer.with_address(address).with_tls(identity);
+        let mut peer = peer.with_address(address).with_tls(identity);
+        if let Some(head) = &mut peer.request {
+            head.extensions = kept;
+        }
         let upgraded = Arc::clone(&self.shared).upgrade(upgrade, peer, permit);
         tokio::spawn(config.shutdown.abortable(upgraded));
         Ok(response)

@@ -9,6 +9,7 @@ use crate::{
 };
 use std::{error::Error, time::Duration};
 use stomp_frame::{HeartBeat, InvalidConfig, Limits};
+use stomp_socket::Peer;
 
 /// Settings of sessions. All bounds and durations apply to each session separately.
 ///
@@ -269,6 +270,7 @@ impl Config {
     ///
     /// | memory | maximum |
     /// |---|---|
+    /// | the peer: the head of its HTTP request, and its certificates | [`Peer::MAX_BYTES`](stomp_socket::Peer::MAX_BYTES) |
     /// | the frame that is being read, in the WebSocket and in the decoder | 2 × (`limits.max_frame_bytes` + `limits.max_head_bytes`) |
     /// | the frame that is being handled | `limits.max_frame_bytes` |
     /// | frames that were read ahead | `max_inbox_bytes` + `limits.max_frame_bytes` |
@@ -298,6 +300,7 @@ impl Config {
         let twice = |bytes: usize| bytes.saturating_mul(2);
         let per_subscription = self.max_destination_bytes.saturating_mul(6);
         [
+            Peer::MAX_BYTES,
             twice(frame.saturating_add(head)),
             frame,
             self.max_inbox_bytes.saturating_add(frame),
@@ -426,7 +429,8 @@ mod tests {
         let config = Config::default();
         let (frame, head) = (config.limits.max_frame_bytes, config.limits.max_head_bytes);
         let message = 1_000;
-        let expected = 2 * (frame + head)
+        let expected = (104 << 10)
+            + 2 * (frame + head)
             + frame
             + (256 << 10)
             + frame

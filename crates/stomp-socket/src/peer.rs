@@ -16,11 +16,17 @@ pub struct Peer {
     pub subprotocol: Option<Version>,
     /// The results of the TLS handshake, if this server terminates TLS itself.
     pub tls: Option<TlsIdentity>,
-    /// The head of the HTTP request that was upgraded to this WebSocket, with its extensions.
+    /// The head of the HTTP request that was upgraded to this WebSocket. Servers of stomp-server keep a compact copy of
+    /// at most 16 KiB and 100 headers, without the extensions that an `Upgrade` was not told to keep.
     pub request: Option<http::request::Parts>,
 }
 
 impl Peer {
+    /// Maximum memory of a peer from a server of stomp-server, in bytes: 16 KiB of text in the head of its request,
+    /// 24 KiB for the index of up to 100 headers, and 64 KiB for the certificates of a TLS client. Extensions that the
+    /// application keeps are not included.
+    pub const MAX_BYTES: usize = (16 + 24 + 64) << 10;
+
     /// Creates a peer with this address.
     #[must_use]
     pub fn from_address(address: SocketAddr) -> Peer {

@@ -7,6 +7,7 @@ use stomp_router::{
     Handler, IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, RouteService, Router,
     Routes, SessionRoutes, SessionService,
 };
+use stomp_server::Listeners;
 use tower::Layer;
 
 /// A STOMP server: a [`Router`] with middleware and with the settings of sessions and connections.
@@ -20,7 +21,11 @@ pub struct App<S = ()> {
     pub(crate) session_layers: Vec<SessionLayer>,
     pub(crate) session: stomp_session::Config,
     pub(crate) server: stomp_server::Config,
+    /// Adds the HTTP service to the listeners.
+    pub(crate) http: Option<AddHttp>,
 }
+
+pub(crate) type AddHttp = Box<dyn FnOnce(Listeners) -> Listeners + Send>;
 
 /// A function that wraps a layer around the routes of one session.
 pub(crate) type SessionLayer = Box<dyn Fn(SessionRoutes) -> SessionRoutes + Send + Sync>;
@@ -224,6 +229,7 @@ impl<S: Clone + Send + 'static> App<S> {
             session_layers,
             session,
             server,
+            http,
         } = self;
         App {
             router: router.with_state(state),
@@ -231,6 +237,7 @@ impl<S: Clone + Send + 'static> App<S> {
             session_layers,
             session,
             server,
+            http,
         }
     }
 }
@@ -249,6 +256,7 @@ impl<S> From<Router<S>> for App<S> {
             session_layers: Vec::new(),
             session: stomp_session::Config::default(),
             server: stomp_server::Config::default(),
+            http: None,
         }
     }
 }

@@ -1,12 +1,15 @@
 //! Running an app: on its own listeners, or mounted on an HTTP server.
 
-use crate::{App, StartupError, app::SessionLayer};
+use crate::{App, BoxError, StartupError, app::SessionLayer};
+use http::{Request, Response};
+use hyper::body::Body;
 use std::{fmt, sync::Arc};
 use stomp_router::{Buildable, Router, Routes, SessionRoutes, map_error};
-use stomp_server::{Listeners, Server, Shutdown, Upgrade, bind};
+use stomp_server::{Listeners, RequestBody, Server, Shutdown, Upgrade, bind};
 use stomp_session::{ErrorMapper, InvalidConfig, Session};
 use stomp_socket::Socket;
 use tokio::net::ToSocketAddrs;
+use tower::Service;
 
 impl<S> App<S> {
     /// Sets the handle that stops the server. This is the setting [`Config::shutdown`](stomp_server::Config::shutdown)
@@ -25,26 +28,72 @@ impl<S> App<S> {
         self.server.shutdown = shutdown;
         self
     }
+
+    /// Sets the path of WebSocket handshakes. This is the setting
+    /// [`Config::websocket_path`](stomp_server::Config::websocket_path) of the server.
+    pub fn websocket_path(mut self, path: impl Into<String>) -> App<S> {
+        self.server.websocket_path = Some(path.into());
+        self
+    }
+
+    /// Sets the service that answers HTTP requests on the app's own ports, such as an `axum::Router` with the pages of a
+    /// web site. It gets all requests to other paths than [`App::websocket_path`], or, without such a path, all requests
+    /// that do not ask for an upgrade to `websocket`: see [`Listeners::http`].
+    ///
+    /// ```no_run
+    /// use axum::{Router, routing::get};
+    /// use webstomp::{App, BoxError, server::Shutdown};
+    ///
+    /// #[tokio::main]
+    /// async fn main() -> Result<(), BoxError> {
+    ///     let pages = Router::new().route("/", get(|| async { "Connect to /stomp." }));
+    ///     let app = App::new()
+    ///         .websocket_path("/stomp")
+    ///         .http(pages)
+    ///         .shutdown(Shutdown::on_signals()?);
+    ///     Ok(app.listen("127.0.0.1:8080").await?)
+    /// }
+    /// ```
+    pub fn http<H, B>(mut self, service: H) -> App<S>
+    where
+        H: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        H::Error: Into<BoxError>,
+        H::Future: Send,
+        B: Body<Error: Into<BoxError>> + Send + 'static,
+    {
+        self.http = Some(Box::new(|listeners: Listeners| listeners.http(service)));
+        self
+    }
 }
 
 impl<S> App<S> {
     /// Builds a tower service that answers WebSocket handshakes, to be mounted on an HTTP server.
     ///
-    /// Set [`Upgrade::peer_addr`] on it, so that the app knows the addresses of its peers.
+    /// [`App::http`] is simpler and safer if the app may own the port. The HTTP server on which the service is mounted
+    /// has to do what the app does on its own port:
+    ///
+    /// - bound the heads of requests that it buffers, the time for a head, idle connections, and the number of
+    ///   connections; axum's `serve` bounds none of these except the size of heads, to about 400 KiB;
+    /// - provide the addresses of its peers: see [`Upgrade::peer_addr`];
+    /// - not wait for its connections without a limit when it shuts down: see [`Shutdown`] for an example.
     ///
     /// # Errors
     ///
-    /// Returns an error if a setting is impossible, or if the routes cannot be built: see
+    /// Returns an error if [`App::http`] was called, if a setting is impossible, or if the routes cannot be built: see
     /// [`Router::build`](crate::Router::build).
     pub fn into_service(self) -> Result<Upgrade, StartupError>
     where
         Router<S>: Buildable,
     {
+        if self.http.is_some() {
+            let problem = "is set, but a mounted app cannot answer other HTTP requests";
+            return Err(InvalidConfig::new("http", problem).into());
+        }
         let (sessions, config) = self.build()?;
         Ok(Upgrade::new(config, move |socket| sessions.run(socket)).map_err(within_server)?)
     }
 
-    /// Serves WebSocket connections on an address, at any path, until the app's [`shutdown`](App::shutdown) has
+    /// Serves WebSocket connections on an address, at any path or at [`App::websocket_path`], until the app's [`shutdown`](App::shutdown) has
     /// finished. Dropping the future stops accepting connections.
     ///
     /// # Errors
@@ -73,10 +122,14 @@ impl<S> App<S> {
     ///
     /// Returns an error if a setting is impossible, or if the routes cannot be built: see
     /// [`Router::build`](crate::Router::build).
-    pub async fn serve(self, listeners: impl Into<Listeners>) -> Result<(), StartupError>
+    pub async fn serve(mut self, listeners: impl Into<Listeners>) -> Result<(), StartupError>
     where
         Router<S>: Buildable,
     {
+        let listeners = match self.http.take() {
+            Some(add) => add(listeners.into()),
+            None => listeners.into(),
+        };
         let (sessions, config) = self.build()?;
         let shutdown = config.shutdown.clone();
         let mut server = Server::new(listeners, config).map_err(within_server)?;

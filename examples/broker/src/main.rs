@@ -1,8 +1,7 @@
 //! A message broker: topics and queues for any STOMP client, over WebSocket and over TCP, with a page that shows
 //! destinations, rates and sessions.
 //!
-//! The example has two apps, one mounted on axum and one on a TCP listener. They share a [`Broker`], a list of sessions
-//! and a shutdown.
+//! The example is one [`App`] on two ports. On the port for WebSockets, it also serves the page with axum's router.
 //!
 //! Run `cargo run --release -p broker`, then open the address that it prints. Clients log in as `guest` with the
 //! passcode `guest`, unless `--login` and `--passcode` say otherwise; `--help` lists all options.
@@ -10,11 +9,10 @@
 mod overview;
 mod page;
 
-use axum::{extract::ConnectInfo, serve::ListenerExt};
 use clap::Parser;
 use overview::{ConnectedAt, Overview};
-use std::{net::SocketAddr, time::Instant};
-use tokio::net::{TcpListener, TcpStream};
+use std::time::Instant;
+use tokio::net::TcpListener;
 use webstomp::{
     App, BoxError, ClientError, IntoSubscribeResponse, Json, Observe, Principal, Session, State,
     Topic,
@@ -66,14 +64,13 @@ struct Options {
     max_prefetch: usize,
 }
 
-/// The state of both apps.
+/// The state of the app.
 #[derive(Clone)]
 struct Shared {
     options: Options,
     broker: Broker,
     sessions: Sessions,
     overviews: Topic<Json<Overview>>,
-    shutdown: Shutdown,
 }
 
 #[tokio::main]
@@ -88,39 +85,21 @@ async fn main() -> Result<(), BoxError> {
         options,
         sessions: Sessions::default(),
         overviews: overview::topic(),
-        shutdown: Shutdown::on_signals()?,
     };
     let Shared {
         broker,
         sessions,
         overviews,
-        shutdown,
         ..
     } = shared.clone();
     tokio::spawn(overview::publish(broker, sessions, overviews));
 
-    let upgrade = app(&shared).into_service()?;
-    let http = page::page().route_service(
-        "/ws",
-        upgrade.peer_addr(|extensions| Some(extensions.get::<ConnectInfo<_>>()?.0)),
-    );
     println!("STOMP over WebSocket: ws://{}/ws", ws.local_addr()?);
     println!("STOMP over TCP: {}", tcp.local_addr()?);
     println!("Overview: http://{}/", ws.local_addr()?);
-    let http = axum::serve(
-        ws.tap_io(send_at_once),
-        http.into_make_service_with_connect_info::<SocketAddr>(),
-    );
-    let stomp = app(&shared).serve(Listeners::new().byte_stream(tcp));
-    let (http, stomp) = tokio::join!(http.with_graceful_shutdown(shutdown.started()), stomp);
-    shutdown.finished().await;
-    Ok(http.and(Ok(stomp?))?)
-}
-
-/// Sets TCP_NODELAY. Otherwise the second of two frames waits until the client has acknowledged the first.
-fn send_at_once(stream: &mut TcpStream) {
-    // The option cannot be set if the connection has ended already.
-    let _ = stream.set_nodelay(true);
+    let listeners = Listeners::new().websocket(ws).byte_stream(tcp);
+    let app = app(&shared).shutdown(Shutdown::on_signals()?);
+    Ok(app.serve(listeners).await?)
 }
 
 async fn bind(address: &str) -> Result<TcpListener, BoxError> {
@@ -148,7 +127,7 @@ fn broker(options: &Options) -> Result<Broker, InvalidConfig> {
     Broker::with_engine(config, engine)
 }
 
-/// Creates an app with the broker's destinations, and with the destination to which the page subscribes.
+/// Creates an app with the broker's destinations, with the page, and with the destination to which the page subscribes.
 fn app(shared: &Shared) -> App {
     App::new()
         .broker(&shared.broker)
@@ -157,7 +136,8 @@ fn app(shared: &Shared) -> App {
         .with_state(shared.clone())
         .session_config(session(&shared.options, shared.sessions.clone()))
         .server_config(server(&shared.options))
-        .shutdown(shared.shutdown.clone())
+        .websocket_path("/ws")
+        .http(page::page())
 }
 
 fn server(options: &Options) -> webstomp::server::Config {

@@ -1,20 +1,18 @@
 //! A chat with rooms: any STOMP client can join, and a page is included as a client for browsers.
 //!
-//! The example has an [`App`] mounted on axum, a login, and rules for a broker. A handler adds the sender's name to
+//! The example has an [`App`] that also serves pages with axum's router, a login, and rules for a broker. A handler adds the sender's name to
 //! each message, and publishes it through the broker.
 //!
 //! Run `cargo run -p chat`, then open the address that it prints in two tabs. `--help` lists all options.
 
-use axum::{Router, extract::ConnectInfo, http::header, routing::get};
+use axum::{Router, http::header, routing::get};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
-use tokio::net::TcpListener;
 use webstomp::{
     App, BoxError, ClientError, Json, Path, Principal, State,
     broker::{Broker, Config, Rules, Who},
     frame::Headers,
-    server::Origins,
+    server::{Origins, Shutdown, bind},
     session::Destination,
 };
 
@@ -92,27 +90,20 @@ async fn main() -> Result<(), BoxError> {
         .with_writer(std::io::stderr)
         .init();
     let broker = Broker::new(Config::default().rules(rules()))?;
-    let stomp = App::new()
+    let listener = bind(&options.listen)
+        .await
+        .map_err(|error| format!("The chat cannot listen on {}: {error}", options.listen))?;
+    println!("The chat is at http://{}/", listener.local_addr()?);
+    let app = App::new()
         .connect(login)
         .broker(&broker)
         .send("/topic/rooms/{room}", say)
         .with_state(broker)
         .server_config(server(&options))
-        .into_service()?
-        .peer_addr(|extensions| Some(extensions.get::<ConnectInfo<_>>()?.0));
-    let http = page()
-        .route_service("/stomp", stomp)
-        .into_make_service_with_connect_info::<SocketAddr>();
-    let listener = TcpListener::bind(&options.listen)
-        .await
-        .map_err(|error| format!("The chat cannot listen on {}: {error}", options.listen))?;
-    println!("The chat is at http://{}/", listener.local_addr()?);
-    // Without TCP_NODELAY, the second of two frames waits until the client has acknowledged the first. The option cannot
-    // be set if the connection has ended already.
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    Ok(axum::serve(listener, http).await?)
+        .websocket_path("/stomp")
+        .http(page())
+        .shutdown(Shutdown::on_signals()?);
+    Ok(app.serve(listener).await?)
 }
 
 /// Serves the page's static files, which include a STOMP client.
