@@ -1,52 +1,72 @@
-//! Times at which a connection is used for HTTP.
+//! The times at which a connection is used for HTTP.
 
+use crate::connections::Place;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
-/// The time since which a connection waits for its next request.
-pub(crate) struct Activity(Mutex<State>);
+/// The progress of the requests of one connection. HTTP/1 answers one request at a time.
+pub(crate) struct Activity {
+    place: Place,
+    state: Mutex<State>,
+}
 
 struct State {
-    is_busy: bool,
+    phase: Phase,
     has_answered: bool,
-    idle_since: Instant,
+}
+
+enum Phase {
+    /// The connection waits for the next request.
+    Idle { since: Instant },
+    /// A request is being answered.
+    Busy,
+    /// hyper has taken the whole response, but has not written all of it yet. It buffers chunks of any size.
+    Answered,
 }
 
 impl Activity {
-    pub(crate) fn new() -> Activity {
-        Activity(Mutex::new(State {
-            is_busy: false,
-            has_answered: false,
-            idle_since: Instant::now(),
-        }))
+    pub(crate) fn new(place: Place) -> Activity {
+        let since = Instant::now();
+        Activity {
+            place,
+            state: Mutex::new(State {
+                phase: Phase::Idle { since },
+                has_answered: false,
+            }),
+        }
     }
 
-    /// The time since which the connection is idle, and true if a request was answered before. `None` if it is busy.
+    /// The time since which the connection is idle, and true if a request was answered before. `None` if it is not idle.
     pub(crate) fn idle(&self) -> Option<(Instant, bool)> {
         let state = self.state();
-        (!state.is_busy).then_some((state.idle_since, state.has_answered))
+        match state.phase {
+            Phase::Idle { since } => Some((since, state.has_answered)),
+            Phase::Busy | Phase::Answered => None,
+        }
     }
 
-    /// Records that bytes of a response were written. hyper buffers whole chunks, so this may happen long after it has
-    /// dropped the body.
-    pub(crate) fn record_write(&self) {
+    /// Records that all bytes are written that hyper has taken so far.
+    pub(crate) fn record_flush(&self) {
         let mut state = self.state();
-        if state.has_answered {
-            state.idle_since = Instant::now();
+        if matches!(state.phase, Phase::Answered) {
+            let since = Instant::now();
+            state.phase = Phase::Idle { since };
+            drop(state);
+            self.place.end_request();
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Marks a connection as busy until it is dropped. HTTP/1 answers one request at a time.
+/// Marks a connection as busy until it is dropped.
 pub(crate) struct Busy(Arc<Activity>);
 
 impl Busy {
     pub(crate) fn new(activity: &Arc<Activity>) -> Busy {
-        activity.state().is_busy = true;
+        activity.state().phase = Phase::Busy;
         Busy(Arc::clone(activity))
     }
 }
@@ -54,8 +74,7 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        state.is_busy = false;
+        state.phase = Phase::Answered;
         state.has_answered = true;
-        state.idle_since = Instant::now();
     }
 }

@@ -1,36 +1,27 @@
 //! Counts the connections of a server and enforces its limits. The caller holds the lock.
 
 use crate::{
-    ConnectionLimits,
+    ConnectionCounts, ConnectionLimits,
     places::{Network, Places, Ticket},
+    token_bucket::TokenBucket,
 };
 use slab::Slab;
-use std::{collections::HashMap, net::IpAddr};
-use tokio::{sync::oneshot, time::Instant};
-
-/// The numbers of connections of a server, see [`Server::connections`](crate::Server::connections).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct ConnectionCounts {
-    /// The number of open connections.
-    pub open: usize,
-    /// The number of open connections that have not logged in yet, without those in [`ConnectionCounts::http`].
-    pub unauthenticated: usize,
-    /// The number of open connections that are used for HTTP requests.
-    pub http: usize,
-    /// The number of connections that were refused because of [`ConnectionLimits`], since the server was created.
-    pub refused: u64,
-    /// The number of connections that were closed to make room for another address, since the server was created: see
-    /// [`ConnectionLimits`].
-    pub displaced: u64,
-}
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    time::Duration,
+};
+use tokio::sync::oneshot;
 
 /// The open connections of a server, with the places that they occupy.
 pub(crate) struct State {
     limits: ConnectionLimits,
     connections: Slab<Connection>,
     unauthenticated: Places,
+    /// All connections that are used for HTTP.
     http: Places,
+    /// Those of them that wait for their next request, by the ticket of the end of their last one.
+    idle: BTreeMap<Ticket, usize>,
     /// The number of connections of each network, if `max_per_address` is set.
     by_network: HashMap<IpAddr, usize>,
     /// The token bucket for [`ConnectionLimits::max_per_second`].
@@ -40,6 +31,13 @@ pub(crate) struct State {
     displaced: u64,
 }
 
+/// The time after which a connection that has not logged in may be displaced by an address that then holds as many
+/// places as the displaced connection's address before.
+///
+/// Honest clients log in faster. So if many honest clients connect at once, they do not displace each other before they
+/// can log in. And if each address of an attacker holds one silent connection, others still get in.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// An open connection. A displaced connection is not in the list, even if it is still being closed.
 pub(crate) struct Connection {
     ticket: Ticket,
@@ -47,12 +45,21 @@ pub(crate) struct Connection {
     stage: Stage,
     /// The ticket of its place, which is newer than the connection's own ticket if the connection has changed places.
     place: Ticket,
+    /// Its key in [`State::idle`].
+    idle_since: Option<Ticket>,
     /// Revokes the permit of the connection. `None` after the login.
     pub(crate) revoke: Option<Revoke>,
 }
 
 /// Revokes a connection's permit when it is dropped.
 pub(crate) type Revoke = oneshot::Sender<()>;
+
+/// A connection that was removed to make room. Dropping this revokes its permit.
+pub(crate) struct Displaced {
+    _revoke: Option<Revoke>,
+    /// True if the connection was idle between two HTTP requests. Clients expect that idle connections are closed.
+    pub(crate) was_idle: bool,
+}
 
 /// The kinds of places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +86,9 @@ impl State {
             rate: TokenBucket::new(limits.max_per_second.unwrap_or(0)),
             limits,
             connections: Slab::new(),
-            unauthenticated: Places::default(),
-            http: Places::default(),
+            unauthenticated: Places::new(Some(PATIENCE)),
+            http: Places::new(None),
+            idle: BTreeMap::new(),
             by_network: HashMap::new(),
             next_ticket: 0,
             refused: 0,
@@ -104,7 +112,7 @@ impl State {
         network: Network,
         is_proxy: bool,
         revoke: Revoke,
-    ) -> Result<(Key, Option<Revoke>), Reached> {
+    ) -> Result<(Key, Option<Displaced>), Reached> {
         if !is_proxy {
             self.check_network(network)?;
         }
@@ -122,6 +130,7 @@ impl State {
             network,
             stage: Stage::Unauthenticated,
             place: ticket,
+            idle_since: None,
             revoke: Some(revoke),
         });
         self.unauthenticated.insert(network, ticket, id);
@@ -131,18 +140,19 @@ impl State {
         Ok((Key { id, ticket }, displaced))
     }
 
-    /// Moves a connection to a place for another stage or another network.
+    /// Moves a connection to a place for another stage or another network, because it has sent a request or logged in.
     pub(crate) fn relocate(
         &mut self,
         key: Key,
         stage: Stage,
         network: Network,
-    ) -> Result<Option<Revoke>, Reached> {
+    ) -> Result<Option<Displaced>, Reached> {
         let Some(old) = self.connection(key) else {
             // The connection was displaced, and is about to be closed.
             return Ok(None);
         };
         let (old_stage, old_network, old_place) = (old.stage, old.network, old.place);
+        self.begin_request(key);
         if (old_stage, old_network) == (stage, network) {
             return Ok(None);
         }
@@ -170,14 +180,35 @@ impl State {
         Ok(displaced)
     }
 
-    /// Makes sure that a place for `stage` is free. If none is, removes the connection that a newcomer from `network` may
-    /// displace, and returns the handle that revokes its permit. `is_full` is true if `max_connections` is reached.
+    /// Records that the connection's HTTP request has been answered.
+    pub(crate) fn end_request(&mut self, key: Key) {
+        let ticket = self.next_ticket();
+        if let Some(connection) = self.connection(key) {
+            if connection.stage == Stage::Http {
+                connection.idle_since = Some(ticket);
+                self.idle.insert(ticket, key.id);
+            }
+        }
+    }
+
+    /// Records that the connection is in use.
+    fn begin_request(&mut self, key: Key) {
+        let idle_since = self
+            .connection(key)
+            .and_then(|connection| connection.idle_since.take());
+        if let Some(ticket) = idle_since {
+            self.idle.remove(&ticket);
+        }
+    }
+
+    /// Makes sure that a place for `stage` is free. If none is, removes and returns the connection that a newcomer from
+    /// `network` may displace. `is_full` is true if `max_connections` is reached.
     fn make_room(
         &mut self,
         stage: Stage,
         network: Network,
         is_full: bool,
-    ) -> Result<Option<Revoke>, Reached> {
+    ) -> Result<Option<Displaced>, Reached> {
         let (places, setting, max) = match stage {
             Stage::Unauthenticated => (
                 &self.unauthenticated,
@@ -191,14 +222,23 @@ impl State {
         if has_place && !is_full {
             return Ok(None);
         }
-        let mut displaced = places.displaceable(network);
-        if displaced.is_none() && has_place {
-            displaced = self.http.displaceable(network);
-        }
+        let idle = self.idle.first_key_value().map(|(_, id)| *id);
+        let displaced = match stage {
+            Stage::Http => idle.or_else(|| self.http.displaceable(network)),
+            // The connection needs any place, not one of those that have not logged in.
+            _ if has_place => idle
+                .or_else(|| self.unauthenticated.displaceable(network))
+                .or_else(|| self.http.displaceable(network)),
+            _ => self.unauthenticated.displaceable(network),
+        };
         match displaced.and_then(|id| self.remove_id(id)) {
             Some(connection) => {
-                self.displaced += 1;
-                Ok(connection.revoke)
+                let was_idle = connection.idle_since.is_some();
+                self.displaced += u64::from(!was_idle);
+                Ok(Some(Displaced {
+                    _revoke: connection.revoke,
+                    was_idle,
+                }))
             }
             None if is_full => Err(self.refused(("max_connections", self.limits.max_connections))),
             None => Err(self.refused((setting, max))),
@@ -237,6 +277,9 @@ impl State {
         if let Some(places) = self.places(connection.stage) {
             places.remove(connection.network, connection.place);
         }
+        if let Some(ticket) = connection.idle_since {
+            self.idle.remove(&ticket);
+        }
         self.uncount_network(connection.network);
         Some(connection)
     }
@@ -271,32 +314,151 @@ impl State {
     }
 }
 
-/// A token bucket: each new connection takes a token, and time refills the bucket. It holds at most the tokens of one
-/// second.
-struct TokenBucket {
-    tokens: f64,
-    refilled_at: Instant,
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
+mod tests {
+    use super::*;
+    use stomp_testing::{Rng, seeded};
 
-impl TokenBucket {
-    /// Creates a full bucket.
-    fn new(per_second: u32) -> TokenBucket {
-        TokenBucket {
-            tokens: f64::from(per_second),
-            refilled_at: Instant::now(),
+    /// A connection of the model, with the receiver that notices its displacement.
+    struct Held {
+        key: Key,
+        network: Network,
+        stage: Stage,
+        is_idle: bool,
+        revoked: oneshot::Receiver<()>,
+    }
+
+    const MAX_CONNECTIONS: usize = 12;
+    const MAX_UNAUTHENTICATED: usize = 6;
+    const MAX_HTTP: usize = 4;
+    const MAX_PER_ADDRESS: usize = 7;
+
+    fn limits() -> ConnectionLimits {
+        ConnectionLimits::default()
+            .max_connections(MAX_CONNECTIONS)
+            .max_unauthenticated(MAX_UNAUTHENTICATED)
+            .max_http(MAX_HTTP)
+            .max_per_address(MAX_PER_ADDRESS)
+    }
+
+    fn network(rng: &mut Rng) -> Network {
+        // The first address connects most often.
+        let last = rng.u8(0..6).saturating_sub(2);
+        (last > 0).then(|| IpAddr::from([192, 0, 2, last]))
+    }
+
+    fn count(held: &[Held], stage: Stage, network: Option<Network>) -> usize {
+        let counts = |held: &&Held| {
+            held.stage == stage && network.is_none_or(|network| held.network == network)
+        };
+        held.iter().filter(counts).count()
+    }
+
+    /// Removes displaced connections from the model. Each must have been of the network that held most, or idle.
+    fn forget_displaced(held: &mut Vec<Held>, newcomer: Network) {
+        let displaced = held.iter_mut().position(|held| {
+            matches!(
+                held.revoked.try_recv(),
+                Err(oneshot::error::TryRecvError::Closed)
+            ) && held.stage != Stage::Authenticated
+        });
+        let Some(displaced) = displaced else { return };
+        let victim = held.get(displaced).unwrap();
+        let (stage, network) = (victim.stage, victim.network);
+        if !victim.is_idle {
+            let most = count(held, stage, Some(network));
+            assert!(
+                held.iter()
+                    .all(|other| count(held, stage, Some(other.network)) <= most)
+            );
+            assert!(count(held, stage, Some(newcomer)) < most);
+        }
+        held.remove(displaced);
+    }
+
+    fn check(state: &State, held: &[Held]) {
+        let counts = state.counts();
+        assert_eq!(counts.open, held.len());
+        assert_eq!(
+            counts.unauthenticated,
+            count(held, Stage::Unauthenticated, None)
+        );
+        assert_eq!(counts.http, count(held, Stage::Http, None));
+        assert_eq!(
+            state.idle.len(),
+            held.iter().filter(|held| held.is_idle).count()
+        );
+        assert!(counts.open <= MAX_CONNECTIONS && counts.http <= MAX_HTTP);
+        assert!(counts.unauthenticated <= MAX_UNAUTHENTICATED);
+        for (network, of_network) in &state.by_network {
+            let all = held
+                .iter()
+                .filter(|held| held.network == Some(*network))
+                .count();
+            assert_eq!(*of_network, all);
+            assert!(all <= MAX_PER_ADDRESS);
         }
     }
 
-    /// Refills the bucket and returns true if it has a token.
-    fn has_token(&mut self, per_second: u32) -> bool {
-        let (now, rate) = (Instant::now(), f64::from(per_second));
-        let elapsed = now.duration_since(self.refilled_at).as_secs_f64();
-        self.tokens = (self.tokens + elapsed * rate).min(rate);
-        self.refilled_at = now;
-        self.tokens >= 1.0
-    }
-
-    fn take(&mut self) {
-        self.tokens -= 1.0;
+    #[tokio::test(start_paused = true)]
+    async fn random_connections_stay_within_all_limits_and_displace_only_the_largest_holder() {
+        let mut rng = seeded(1);
+        let (mut state, mut held) = (State::new(limits()), Vec::<Held>::new());
+        for _ in 0..20_000 {
+            if rng.u8(0..4) == 0 {
+                tokio::time::advance(PATIENCE / 3).await;
+            }
+            let chosen = (!held.is_empty()).then(|| rng.usize(0..held.len()));
+            match (rng.u8(0..8), chosen) {
+                (0..3, _) | (_, None) => {
+                    let network = network(&mut rng);
+                    let (revoke, revoked) = oneshot::channel();
+                    if let Ok((key, displaced)) = state.admit(network, false, revoke) {
+                        drop(displaced);
+                        forget_displaced(&mut held, network);
+                        let stage = Stage::Unauthenticated;
+                        held.push(Held {
+                            key,
+                            network,
+                            stage,
+                            is_idle: false,
+                            revoked,
+                        });
+                    }
+                }
+                (3..6, Some(chosen)) => {
+                    let stages = [Stage::Http, Stage::Unauthenticated, Stage::Authenticated];
+                    let mut moving = held.swap_remove(chosen);
+                    let stage = *rng.choice(&stages).unwrap();
+                    if moving.stage == Stage::Authenticated {
+                        held.push(moving);
+                        continue;
+                    }
+                    moving.is_idle = false;
+                    if let Ok(displaced) = state.relocate(moving.key, stage, moving.network) {
+                        drop(displaced);
+                        forget_displaced(&mut held, moving.network);
+                        moving.stage = stage;
+                    }
+                    held.push(moving);
+                }
+                (6, Some(chosen)) => {
+                    let chosen = held.get_mut(chosen).unwrap();
+                    if chosen.stage == Stage::Http && !chosen.is_idle {
+                        chosen.is_idle = true;
+                        state.end_request(chosen.key);
+                    }
+                }
+                (_, Some(chosen)) => {
+                    let left = held.swap_remove(chosen);
+                    assert!(state.remove(left.key).is_some());
+                    assert!(state.remove(left.key).is_none());
+                }
+            }
+            check(&state, &held);
+        }
+        let counts = state.counts();
+        assert!(counts.displaced > 100 && counts.refused > 100, "{counts:?}");
     }
 }

@@ -21,8 +21,8 @@ pub struct Config {
     /// set, nor for clients that are no pages.
     pub hosts: Vec<String>,
     /// Maximum time for a TLS handshake, and again for all HTTP requests until the upgrade, or for the head of the first
-    /// one if there is an [HTTP service](crate::Listeners::http). Bytes that arrive do not extend this time. If you mount an [`Upgrade`](crate::Upgrade), the timeout of your HTTP server
-    /// applies to the head of the request. Default: 5 s.
+    /// one if there is an [HTTP service](crate::Listeners::http). Bytes that arrive do not extend it. If you mount
+    /// an [`Upgrade`](crate::Upgrade), the timeout of your HTTP server applies to the head of the request. Default: 5 s.
     pub handshake_timeout: Duration,
     /// Time without traffic after which TCP probes if the peer's network still exists. A peer that answers none of six
     /// probes within a minute is disconnected. Sessions of WebSockets and sessions with heart-beats notice earlier;

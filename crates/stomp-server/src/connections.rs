@@ -2,7 +2,7 @@
 
 use crate::{
     ConnectionCounts, ConnectionLimits, Shutdown,
-    admission::{Key, Reached, Revoke, Stage, State},
+    admission::{Displaced, Key, Reached, Stage, State},
     log_throttle::LogThrottle,
     places::network_of,
     refusal::Refusal,
@@ -58,7 +58,7 @@ impl Connections {
         lingering: &Lingering,
     ) -> Result<ConnectionPermit, Refusal> {
         let watcher = Watcher::unless_started(&self.shutdown).ok_or(Refusal::ShuttingDown)?;
-        if address.is_none() {
+        if address.is_none() && !is_proxy {
             self.warn_about_missing_address();
         }
         let network = address.map(network_of);
@@ -110,9 +110,12 @@ fn refuse((setting, max): Reached) -> Refusal {
 }
 
 /// Revokes the permit of a displaced connection. This wakes a task, so it must not happen under the lock.
-fn displace(revoke: Revoke) {
+fn displace(displaced: Displaced) {
     static DISPLACED: LogThrottle = LogThrottle::new();
-    drop(revoke);
+    if displaced.was_idle {
+        return;
+    }
+    drop(displaced);
     if let Some(count) = DISPLACED.record() {
         tracing::warn!(
             count,
@@ -130,7 +133,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Counts the connection as one that is used for HTTP requests.
+    /// Counts the connection as one that is used for HTTP requests, and that is not idle now.
     ///
     /// # Errors
     ///
@@ -146,6 +149,11 @@ impl Place {
     /// Returns a refusal if `max_unauthenticated` or `max_per_address` is reached.
     pub(crate) fn begin_session(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
         self.relocate(Stage::Unauthenticated, address)
+    }
+
+    /// Records that the request of a connection that is used for HTTP has been answered.
+    pub(crate) fn end_request(&self) {
+        self.connections.state().end_request(self.key);
     }
 
     fn relocate(&self, stage: Stage, address: Option<IpAddr>) -> Result<(), Refusal> {

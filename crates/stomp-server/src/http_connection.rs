@@ -25,6 +25,7 @@ use std::{
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 use stomp_socket::Peer;
 use tokio::{
@@ -62,7 +63,7 @@ impl HttpServer {
             peer,
             place,
             config,
-            activity: Arc::new(Activity::new()),
+            activity: Arc::new(Activity::new(place.clone())),
             handshake: Mutex::new(None),
         };
         let io = TokioIo::new(PacedWrites::new(
@@ -70,9 +71,10 @@ impl HttpServer {
             pace(config),
             Arc::clone(&requests.activity),
         ));
-        let service = service_fn(|request| requests.answer(request));
+        // hyper keeps room for this future while it waits for a request.
+        let service = service_fn(|request| Box::pin(requests.answer(request)));
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
-        let mut deadline = pin!(sleep_until(Instant::now() + config.handshake_timeout));
+        let mut deadline = pin!(sleep_until(after(Instant::now(), config.handshake_timeout)));
         let mut shutdown = pin!(config.shutdown.started());
         let mut is_draining = false;
         let served = loop {
@@ -89,9 +91,10 @@ impl HttpServer {
                 Some(next) if next > Instant::now() => deadline.as_mut().reset(next),
                 Some(_) => return Err(io::ErrorKind::TimedOut.into()),
                 // While a request is answered, there is no deadline. The next one is at least this far away.
-                None => deadline.as_mut().reset(
-                    Instant::now() + config.http.keep_alive_timeout.min(config.handshake_timeout),
-                ),
+                None => {
+                    let least = config.http.keep_alive_timeout.min(config.handshake_timeout);
+                    deadline.as_mut().reset(after(Instant::now(), least));
+                }
             }
         };
         served.map_err(io::Error::other)?;
@@ -101,6 +104,12 @@ impl HttpServer {
 
 fn pace(config: &Config) -> Pace {
     Pace::new(config.http.stall_timeout, config.http.min_bytes_per_second)
+}
+
+/// A moment that is later by `duration`. A duration that is too long stands for years.
+fn after(start: Instant, duration: Duration) -> Instant {
+    const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    start.checked_add(duration).unwrap_or_else(|| start + YEARS)
 }
 
 /// The requests of one connection.
@@ -118,15 +127,10 @@ impl Requests<'_> {
         &self,
         mut request: Request<Incoming>,
     ) -> Result<Response<BusyBody>, Infallible> {
-        let busy = self
-            .server
-            .service
-            .is_some()
-            .then(|| Busy::new(&self.activity));
-        let client = self
-            .config
-            .trusted_proxies
-            .client(self.peer.address, request.headers());
+        let has_service = self.server.service.is_some();
+        let busy = has_service.then(|| Busy::new(&self.activity));
+        let proxies = &self.config.trusted_proxies;
+        let client = proxies.client(self.peer.address, request.headers());
         insert_peer(&mut request, client, self.peer);
         let response = match &self.server.service {
             Some(service) if !is_handshake(&request, self.config) => match self.begin_http() {
@@ -163,13 +167,11 @@ impl Requests<'_> {
         request: Request<Incoming>,
         client: Option<SocketAddr>,
     ) -> Result<Response<ResponseBody>, Refusal> {
-        if let Some(path) = self
-            .config
-            .websocket_path
-            .as_ref()
-            .filter(|path| *path != request.uri().path())
-        {
-            return Err(Refusal::WrongPath(path.clone()));
+        match &self.config.websocket_path {
+            Some(path) if path != request.uri().path() => {
+                return Err(Refusal::WrongPath(path.clone()));
+            }
+            _ => {}
         }
         let (response, mut handshake) = Handshake::accept(request, self.peer.address, self.config)?;
         if self.config.shutdown.has_started() {
@@ -192,7 +194,7 @@ impl Requests<'_> {
             true => self.config.http.keep_alive_timeout,
             false => self.config.handshake_timeout,
         };
-        Some(idle_since + limit)
+        Some(after(idle_since, limit))
     }
 
     fn take_handshake(&self) -> Option<Handshake> {

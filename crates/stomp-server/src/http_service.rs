@@ -115,18 +115,18 @@ where
 {
     poll_fn(|cx| service.poll_ready(cx)).await?;
     let response = service.call(request).await?;
-    Ok(response.map(|body| Convert { body }.boxed_unsync()))
+    Ok(response.map(|body| BytesBody { body }.boxed_unsync()))
 }
 
 pin_project! {
     /// A body with its data as `Bytes`. It knows its length, unlike the body of `BodyExt::map_frame`.
-    struct Convert<B> {
+    struct BytesBody<B> {
         #[pin]
         body: B,
     }
 }
 
-impl<B: Body<Error: Into<BoxError>>> Body for Convert<B> {
+impl<B: Body<Error: Into<BoxError>>> Body for BytesBody<B> {
     type Data = Bytes;
     type Error = BoxError;
 

@@ -62,13 +62,13 @@ mod refusal;
 mod request_head;
 mod sniff;
 mod tcp;
+mod token_bucket;
 mod websocket_handshake;
 
-pub use admission::ConnectionCounts;
 pub use config::Config;
 pub use http_config::HttpConfig;
 pub use http_service::{BoxError, RequestBody};
-pub use limits::ConnectionLimits;
+pub use limits::{ConnectionCounts, ConnectionLimits};
 pub use listener::{Incoming, Listener, bind};
 pub use listeners::Listeners;
 pub use origin::Origins;

@@ -1,4 +1,4 @@
-//! The limits on the number of connections.
+//! Limits on the number of connections.
 
 use stomp_socket::InvalidConfig;
 
@@ -9,11 +9,17 @@ use stomp_socket::InvalidConfig;
 ///
 /// # Shares
 ///
-/// While there is room, any address may take any number of places. When `max_connections`, `max_unauthenticated` or
-/// `max_http` is reached, a newcomer displaces the oldest connection of the address that holds most of these places, if
-/// the newcomer's address holds fewer. So one address cannot lock out the others. A displaced connection is closed
-/// without a response. Connections that have logged in are never displaced. Addresses are IPv4 addresses and IPv6 /64
-/// networks; all connections without a known address count as one.
+/// While there is room, any address may take any number of places. When `max_unauthenticated` is reached, a newcomer
+/// takes the place of the oldest unauthenticated connection of the address that holds most of these places, and that
+/// connection is closed without a response. The newcomer is refused if its own address holds most, or if this would only
+/// exchange the shares of two addresses, unless the oldest connection is older than a second. So one address cannot lock
+/// out the others. Addresses are IPv4 addresses and IPv6 /64 networks; all connections without a known address count as
+/// one.
+///
+/// When `max_http` is reached, the connection that is idle for the longest time is closed, whatever its address. If all
+/// are busy, the same shares apply, and only a connection of an address with at least two more is closed. When
+/// `max_connections` is reached, room is made in both ways. Connections that have logged in are never closed to make
+/// room.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectionLimits {
@@ -29,7 +35,8 @@ pub struct ConnectionLimits {
     pub max_http: usize,
     /// Maximum number of open connections per IPv4 address or IPv6 /64 network. Connections without a known address do
     /// not count. Default: no limit, because many clients behind a NAT share one address. Behind a proxy, also set
-    /// [`Config::trusted_proxies`](crate::Config::trusted_proxies).
+    /// [`Config::trusted_proxies`](crate::Config::trusted_proxies). The proxy's own connections are then not limited:
+    /// clients count from their handshake on.
     pub max_per_address: Option<usize>,
     /// Maximum number of new connections per second, on average. The same number may arrive in one burst. Default: no
     /// limit.
@@ -114,4 +121,21 @@ impl Default for ConnectionLimits {
             max_lingering: 64,
         }
     }
+}
+
+/// The numbers of connections of a server, see [`Server::connections`](crate::Server::connections).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ConnectionCounts {
+    /// The number of open connections.
+    pub open: usize,
+    /// The number of open connections that have not logged in yet, without those in [`ConnectionCounts::http`].
+    pub unauthenticated: usize,
+    /// The number of open connections that are used for HTTP requests.
+    pub http: usize,
+    /// The number of connections that were refused because of [`ConnectionLimits`], since the server was created.
+    pub refused: u64,
+    /// The number of connections that were closed to make room for another address, since the server was created: see
+    /// [`ConnectionLimits`].
+    pub displaced: u64,
 }

@@ -81,7 +81,8 @@ impl Listeners {
     /// [`ConnectionLimits::max_http`](crate::ConnectionLimits::max_http) limits the connections. When the server shuts
     /// down, idle connections are closed, and requests that have begun are answered until the drain timeout. The time
     /// of a service for its response is not limited: use a layer such as tower's `TimeoutLayer`. If the service itself
-    /// upgrades a connection, the server no longer counts that connection and does not wait for it.
+    /// upgrades a connection, the server no longer counts that connection and does not wait for it, but still closes it
+    /// if its peer takes bytes too slowly.
     pub fn http<S, B>(mut self, service: S) -> Listeners
     where
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,

@@ -121,14 +121,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedWrites<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, bytes);
-        if result.is_ready() {
-            self.activity.record_write();
-        }
         self.judge(result, |written| *written, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.io).poll_flush(cx);
+        if result.is_ready() {
+            self.activity.record_flush();
+        }
         self.judge(result, |()| 0, cx)
     }
 

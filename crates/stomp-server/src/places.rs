@@ -20,8 +20,10 @@ pub(crate) fn network_of(address: IpAddr) -> IpAddr {
 }
 
 /// The places that connections of one kind occupy. Each operation takes logarithmic time.
-#[derive(Default)]
 pub(crate) struct Places {
+    /// The age from which a place may be taken although this leaves the networks as unequal as before. `None` if it may
+    /// not.
+    patience: Option<Duration>,
     /// The place of each connection. A smaller ticket is older.
     by_ticket: BTreeMap<(Network, Ticket), Place>,
     counts: HashMap<Network, usize>,
@@ -38,13 +40,16 @@ struct Place {
     since: Instant,
 }
 
-/// The age from which a place may be taken although this leaves the networks as unequal as before.
-///
-/// Honest clients log in faster. So if many honest clients connect at once, they do not displace each other before they
-/// can log in, and if each address of an attacker holds one silent connection, others still get in.
-const SILENT: Duration = Duration::from_secs(1);
-
 impl Places {
+    pub(crate) fn new(patience: Option<Duration>) -> Places {
+        Places {
+            patience,
+            by_ticket: BTreeMap::new(),
+            counts: HashMap::new(),
+            ranking: BTreeSet::new(),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_ticket.len()
     }
@@ -74,8 +79,10 @@ impl Places {
             .range((largest, 0)..=(largest, Ticket::MAX))
             .next()?;
         let is_fairer = most > own + 1;
-        let is_silent = most > own && oldest.since.elapsed() >= SILENT;
-        (is_fairer || is_silent).then_some(oldest.connection)
+        let is_late = self
+            .patience
+            .is_some_and(|patience| most > own && oldest.since.elapsed() >= patience);
+        (is_fairer || is_late).then_some(oldest.connection)
     }
 
     fn count(&self, network: Network) -> usize {
@@ -107,7 +114,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_newcomer_takes_the_oldest_place_of_the_largest_holder() {
-        let mut places = Places::default();
+        let mut places = Places::new(None);
         for (ticket, last) in [(0, 1), (1, 2), (2, 2), (3, 2), (4, 1)] {
             places.insert(network(last), ticket, 100 + ticket as usize);
         }
@@ -123,13 +130,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_place_is_taken_without_making_shares_more_equal_only_if_it_is_silent() {
-        let mut places = Places::default();
-        assert_eq!(places.displaceable(network(1)), None);
-        places.insert(network(1), 0, 7);
-        assert_eq!(places.displaceable(network(2)), None);
-        advance(SILENT).await;
-        assert_eq!(places.displaceable(network(2)), Some(7));
-        assert_eq!(places.displaceable(network(1)), None);
+    async fn a_place_is_taken_without_making_shares_more_equal_only_after_the_patience() {
+        let patience = Duration::from_secs(1);
+        for (mut places, expected) in [
+            (Places::new(Some(patience)), Some(7)),
+            (Places::new(None), None),
+        ] {
+            assert_eq!(places.displaceable(network(1)), None);
+            places.insert(network(1), 0, 7);
+            assert_eq!(places.displaceable(network(2)), None);
+            advance(patience).await;
+            assert_eq!(places.displaceable(network(2)), expected);
+            assert_eq!(places.displaceable(network(1)), None);
+        }
     }
 }

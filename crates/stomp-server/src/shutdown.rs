@@ -149,7 +149,8 @@ impl Shutdown {
     /// Waits until the shutdown has started and all connections have ended. Aborts connections that are still open
     /// after the drain timeout.
     ///
-    /// The drain timeout is only enforced while this future is polled, so each shutdown needs a task that awaits it.
+    /// The drain timeout is only enforced while this future or [`Server::accept`](crate::Server::accept) is polled, so
+    /// each shutdown needs a task that awaits it.
     pub async fn finished(&self) {
         let mut watcher = Watcher::new(self, false);
         poll_fn(|cx| watcher.poll(Phase::Draining, cx)).await;

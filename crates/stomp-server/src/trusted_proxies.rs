@@ -212,145 +212,143 @@ mod tests {
         proxies.client(peer, &headers).unwrap().to_string()
     }
 
+    /// The header, the address of the connection, the header's lines, and the expected address of the client.
+    const CASES: &[(ForwardedHeader, &str, &[&str], &str)] = &[
+        // The peer is no proxy, so its headers do not count.
+        (XForwardedFor, "203.0.113.9", &["1.1.1.1"], "203.0.113.9:1"),
+        (Forwarded, "203.0.113.9", &["for=1.1.1.1"], "203.0.113.9:1"),
+        // No header.
+        (XForwardedFor, "10.0.0.1", &[], "10.0.0.1:1"),
+        (Forwarded, "10.0.0.1", &[], "10.0.0.1:1"),
+        // One and several proxies.
+        (XForwardedFor, "10.0.0.1", &["1.1.1.1"], "1.1.1.1:0"),
+        (XForwardedFor, "192.0.2.1", &["1.1.1.1"], "1.1.1.1:0"),
+        (XForwardedFor, "192.0.2.2", &["1.1.1.1"], "192.0.2.2:1"),
+        (
+            XForwardedFor,
+            "10.0.0.1",
+            &["6.6.6.6, 1.1.1.1"],
+            "1.1.1.1:0",
+        ),
+        (
+            XForwardedFor,
+            "10.0.0.1",
+            &["6.6.6.6,1.1.1.1 ,10.1.2.3"],
+            "1.1.1.1:0",
+        ),
+        (
+            XForwardedFor,
+            "10.0.0.1",
+            &["10.2.2.2, 10.1.2.3"],
+            "10.2.2.2:0",
+        ),
+        // Several lines are one list.
+        (
+            XForwardedFor,
+            "10.0.0.1",
+            &["6.6.6.6", "1.1.1.1", "10.1.2.3"],
+            "1.1.1.1:0",
+        ),
+        (
+            Forwarded,
+            "10.0.0.1",
+            &["for=6.6.6.6", "for=1.1.1.1", "for=10.1.2.3"],
+            "1.1.1.1:0",
+        ),
+        // Ports, IPv6 and quotes.
+        (XForwardedFor, "10.0.0.1", &["1.1.1.1:5000"], "1.1.1.1:5000"),
+        (
+            XForwardedFor,
+            "10.0.0.1",
+            &["2001:db8::7"],
+            "[2001:db8::7]:0",
+        ),
+        (
+            XForwardedFor,
+            "10.0.0.1",
+            &["[2001:db8::7]"],
+            "[2001:db8::7]:0",
+        ),
+        (
+            XForwardedFor,
+            "10.0.0.1",
+            &["\"[2001:db8::7]:443\""],
+            "[2001:db8::7]:443",
+        ),
+        (XForwardedFor, "10.0.0.1", &["::ffff:1.1.1.1"], "1.1.1.1:0"),
+        (XForwardedFor, "::ffff:10.0.0.1", &["1.1.1.1"], "1.1.1.1:0"),
+        (
+            XForwardedFor,
+            "2001:db8:aaaa::1",
+            &["1.1.1.1, ::ffff:10.9.9.9"],
+            "1.1.1.1:0",
+        ),
+        (Forwarded, "10.0.0.1", &["for=1.1.1.1:80"], "1.1.1.1:80"),
+        (
+            Forwarded,
+            "10.0.0.1",
+            &["For=\"[2001:db8::7]:4711\""],
+            "[2001:db8::7]:4711",
+        ),
+        (
+            Forwarded,
+            "10.0.0.1",
+            &["for=\"[2001:db8::7]\""],
+            "[2001:db8::7]:0",
+        ),
+        (
+            Forwarded,
+            "10.0.0.1",
+            &["for=\"1.1.1.1:_http\""],
+            "1.1.1.1:0",
+        ),
+        (
+            Forwarded,
+            "10.0.0.1",
+            &[
+                "for=6.6.6.6;by=\"a,b;for=7.7.7.7\", proto=https; FOR=\"1.1.1.1\" ;host=\"x\\\",for=8.8.8.8\"",
+            ],
+            "1.1.1.1:0",
+        ),
+        // Entries without an address: the nearest known proxy is the client.
+        (
+            XForwardedFor,
+            "10.0.0.1",
+            &["1.1.1.1, unknown"],
+            "10.0.0.1:1",
+        ),
+        (
+            XForwardedFor,
+            "10.0.0.1",
+            &["1.1.1.1, unknown, 10.1.2.3"],
+            "10.1.2.3:0",
+        ),
+        (XForwardedFor, "10.0.0.1", &["1.1.1.1,"], "10.0.0.1:1"),
+        (
+            XForwardedFor,
+            "10.0.0.1",
+            &["1.1.1.1, \u{e9}"],
+            "10.0.0.1:1",
+        ),
+        (
+            Forwarded,
+            "10.0.0.1",
+            &["for=1.1.1.1, for=_hidden"],
+            "10.0.0.1:1",
+        ),
+        (
+            Forwarded,
+            "10.0.0.1",
+            &["for=1.1.1.1, proto=https"],
+            "10.0.0.1:1",
+        ),
+        (Forwarded, "10.0.0.1", &["for=\"1.1.1.1"], "10.0.0.1:1"),
+    ];
+
     #[test]
     fn the_rightmost_address_that_is_no_trusted_proxy_is_the_clients() {
-        for (header, peer, lines, expected) in [
-            // The peer is no proxy, so its headers do not count.
-            (
-                XForwardedFor,
-                "203.0.113.9",
-                &["1.1.1.1"][..],
-                "203.0.113.9:1",
-            ),
-            (Forwarded, "203.0.113.9", &["for=1.1.1.1"], "203.0.113.9:1"),
-            // No header.
-            (XForwardedFor, "10.0.0.1", &[], "10.0.0.1:1"),
-            (Forwarded, "10.0.0.1", &[], "10.0.0.1:1"),
-            // One and several proxies.
-            (XForwardedFor, "10.0.0.1", &["1.1.1.1"], "1.1.1.1:0"),
-            (XForwardedFor, "192.0.2.1", &["1.1.1.1"], "1.1.1.1:0"),
-            (XForwardedFor, "192.0.2.2", &["1.1.1.1"], "192.0.2.2:1"),
-            (
-                XForwardedFor,
-                "10.0.0.1",
-                &["6.6.6.6, 1.1.1.1"],
-                "1.1.1.1:0",
-            ),
-            (
-                XForwardedFor,
-                "10.0.0.1",
-                &["6.6.6.6,1.1.1.1 ,10.1.2.3"],
-                "1.1.1.1:0",
-            ),
-            (
-                XForwardedFor,
-                "10.0.0.1",
-                &["10.2.2.2, 10.1.2.3"],
-                "10.2.2.2:0",
-            ),
-            // Several lines are one list.
-            (
-                XForwardedFor,
-                "10.0.0.1",
-                &["6.6.6.6", "1.1.1.1", "10.1.2.3"],
-                "1.1.1.1:0",
-            ),
-            (
-                Forwarded,
-                "10.0.0.1",
-                &["for=6.6.6.6", "for=1.1.1.1", "for=10.1.2.3"],
-                "1.1.1.1:0",
-            ),
-            // Ports, IPv6 and quotes.
-            (XForwardedFor, "10.0.0.1", &["1.1.1.1:5000"], "1.1.1.1:5000"),
-            (
-                XForwardedFor,
-                "10.0.0.1",
-                &["2001:db8::7"],
-                "[2001:db8::7]:0",
-            ),
-            (
-                XForwardedFor,
-                "10.0.0.1",
-                &["[2001:db8::7]"],
-                "[2001:db8::7]:0",
-            ),
-            (
-                XForwardedFor,
-                "10.0.0.1",
-                &["\"[2001:db8::7]:443\""],
-                "[2001:db8::7]:443",
-            ),
-            (XForwardedFor, "10.0.0.1", &["::ffff:1.1.1.1"], "1.1.1.1:0"),
-            (XForwardedFor, "::ffff:10.0.0.1", &["1.1.1.1"], "1.1.1.1:0"),
-            (
-                XForwardedFor,
-                "2001:db8:aaaa::1",
-                &["1.1.1.1, ::ffff:10.9.9.9"],
-                "1.1.1.1:0",
-            ),
-            (Forwarded, "10.0.0.1", &["for=1.1.1.1:80"], "1.1.1.1:80"),
-            (
-                Forwarded,
-                "10.0.0.1",
-                &["For=\"[2001:db8::7]:4711\""],
-                "[2001:db8::7]:4711",
-            ),
-            (
-                Forwarded,
-                "10.0.0.1",
-                &["for=\"[2001:db8::7]\""],
-                "[2001:db8::7]:0",
-            ),
-            (
-                Forwarded,
-                "10.0.0.1",
-                &["for=\"1.1.1.1:_http\""],
-                "1.1.1.1:0",
-            ),
-            (
-                Forwarded,
-                "10.0.0.1",
-                &[
-                    "for=6.6.6.6;by=\"a,b;for=7.7.7.7\", proto=https; FOR=\"1.1.1.1\" ;host=\"x\\\",for=8.8.8.8\"",
-                ],
-                "1.1.1.1:0",
-            ),
-            // Entries without an address: the nearest known proxy is the client.
-            (
-                XForwardedFor,
-                "10.0.0.1",
-                &["1.1.1.1, unknown"],
-                "10.0.0.1:1",
-            ),
-            (
-                XForwardedFor,
-                "10.0.0.1",
-                &["1.1.1.1, unknown, 10.1.2.3"],
-                "10.1.2.3:0",
-            ),
-            (XForwardedFor, "10.0.0.1", &["1.1.1.1,"], "10.0.0.1:1"),
-            (
-                XForwardedFor,
-                "10.0.0.1",
-                &["1.1.1.1, \u{e9}"],
-                "10.0.0.1:1",
-            ),
-            (
-                Forwarded,
-                "10.0.0.1",
-                &["for=1.1.1.1, for=_hidden"],
-                "10.0.0.1:1",
-            ),
-            (
-                Forwarded,
-                "10.0.0.1",
-                &["for=1.1.1.1, proto=https"],
-                "10.0.0.1:1",
-            ),
-            (Forwarded, "10.0.0.1", &["for=\"1.1.1.1"], "10.0.0.1:1"),
-        ] {
-            assert_eq!(client(header, peer, lines), expected, "{peer} {lines:?}");
+        for (header, peer, lines, expected) in CASES {
+            assert_eq!(client(*header, peer, lines), *expected, "{peer} {lines:?}");
         }
     }
 

@@ -41,8 +41,9 @@ use tower_service::Service;
 ///
 /// The HTTP server owns a connection until its handshake has been accepted. So the HTTP server must bound the time for
 /// the head of a request, the size of a head that it buffers, its idle connections, and its connections in all. axum's
-/// `serve` has none of these bounds and waits for silent connections when it shuts down: see [`Shutdown`](crate::Shutdown).
-/// A [`Server`](crate::Server) has all of them, and [serves an HTTP service](crate::Listeners::http) on the same port.
+/// `serve` bounds only the size of heads, to about 400 KiB, and waits for silent connections when it shuts down: see
+/// [`Shutdown`](crate::Shutdown). A [`Server`](crate::Server) has all of these bounds, and
+/// [serves an HTTP service](crate::Listeners::http) on the same port.
 ///
 /// Set [`Upgrade::peer_addr`], so that the service recognizes connections from the same machine, for which it checks the
 /// `Host` (see [`Config::hosts`]).

@@ -219,6 +219,23 @@ async fn a_long_response_time_of_the_service_closes_no_connection() {
     assert_eq!(page.closed_after().await.as_secs(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn timeouts_of_the_maximum_duration_never_pass() {
+    let http = HttpConfig::default()
+        .keep_alive_timeout(Duration::MAX)
+        .stall_timeout(Duration::MAX);
+    let config = Config::default()
+        .http(http)
+        .handshake_timeout(Duration::MAX);
+    let (dial, _sockets) = serve_pages(config);
+    let mut page = dial.connect();
+    for path in ["/hello", "/big", "/hello"] {
+        page.send(&request("GET", path, "")).await;
+        sleep(Duration::from_secs(100_000)).await;
+        assert_eq!(page.response().await.0, 200, "{path}");
+    }
+}
+
 /// Posts a body of `length` bytes in pieces of 512 bytes, each after `pause`. Returns the status of the response.
 async fn post_slowly(client: &mut Client, length: usize, pause: Duration) -> u16 {
     let more = format!("Content-Length: {length}\r\n");
@@ -308,15 +325,6 @@ async fn connections_for_http_take_no_places_of_connections_that_have_not_logged
             assert_eq!(page.fetch("GET", path).await.0, status);
             polling.push(page);
         }
-        let mut third = dial.connect();
-        assert_eq!(
-            third.fetch("GET", "/hello").await,
-            (
-                503,
-                "The server has too many connections (max_http is 2). Try again later.\n".into()
-            )
-        );
-        third.closed_after().await;
         polling
     });
     let mut polling = tokio::select! {
@@ -345,6 +353,48 @@ async fn connections_for_http_take_no_places_of_connections_that_have_not_logged
     assert_eq!(counts(&server), (1, 0, 0));
     drop(socket);
     assert_eq!(counts(&server), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_http_connection_closes_the_one_that_is_idle_for_the_longest_time() {
+    let mut config = Config::default();
+    config.connection_limits.max_http = 2;
+    let (dial, _sockets) = serve_pages(config);
+    let mut pages = [0, 1, 2].map(|_| dial.connect());
+    for page in [0, 1, 0, 2] {
+        assert_eq!(pages[page].fetch("GET", "/hello").await.0, 200, "{page}");
+    }
+    assert_eq!(pages[1].closed_after().await, Duration::ZERO);
+    for page in [0, 2] {
+        assert_eq!(pages[page].fetch("GET", "/hello").await.0, 200, "{page}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn busy_http_connections_are_displaced_only_for_an_address_with_fewer() {
+    let mut config = Config::default();
+    config.connection_limits.max_http = 3;
+    let (dial, _sockets) = serve_pages(config);
+    let many = Some("192.0.2.66");
+    let mut busy = [many, many, many].map(|address| dial.connect_from(address));
+    for (page, path) in busy.iter_mut().zip(["/never", "/big", "/never"]) {
+        // A response that is not written yet keeps its connection busy.
+        page.send(&request("GET", path, "")).await;
+    }
+    settle().await;
+    let mut same = dial.connect_from(many);
+    assert_eq!(
+        same.fetch("GET", "/hello").await,
+        (
+            503,
+            "The server has too many connections (max_http is 3). Try again later.\n".into()
+        )
+    );
+    assert_eq!(same.closed_after().await, Duration::ZERO);
+    let mut other = dial.connect_from(Some("192.0.2.1"));
+    assert_eq!(other.fetch("GET", "/hello").await.0, 200);
+    assert_eq!(busy[0].closed_after().await, Duration::ZERO);
+    assert!(busy[1].head().await.starts_with("HTTP/1.1 200 "));
 }
 
 /// Serves the pages with this shutdown. Returns a task that ends when the server has.

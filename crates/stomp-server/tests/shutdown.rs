@@ -10,14 +10,16 @@ mod support;
 
 use futures_util::FutureExt;
 use std::{
-    future::{pending, poll_fn},
+    future::{IntoFuture, pending, poll_fn},
+    io,
     time::Duration,
 };
-use stomp_server::{Config, Server, Shutdown, Upgrade};
+use stomp_server::{Config, Incoming, Listener, Server, Shutdown, Upgrade};
 use stomp_socket::Socket;
 use stomp_testing::{Client, soon};
-use support::{HANDSHAKE, in_memory, serve, settle};
+use support::{HANDSHAKE, InMemory, in_memory, serve, settle};
 use tokio::{
+    io::{AsyncWriteExt, DuplexStream},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
@@ -174,6 +176,36 @@ async fn abort_closes_all_connections_at_once() {
     soon(serving).await.unwrap();
 }
 
+/// A listener whose connections never complete the handshake that precedes HTTP, such as TLS.
+struct NeverReady(InMemory);
+
+impl Listener for NeverReady {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<Incoming<DuplexStream>> {
+        let incoming = self.0.accept().await?;
+        Ok(incoming.then(|io, _| async move {
+            let _held = io;
+            pending().await
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tls_handshake_does_not_outlive_the_drain_timeout() {
+    let (listener, dial) = in_memory();
+    let shutdown = Shutdown::new(Duration::from_secs(2));
+    let mut server = Server::new(NeverReady(listener), config(&shutdown)).unwrap();
+    let serving = tokio::spawn(async move { server.accept().await.is_none() });
+    let mut client = dial.connect();
+    settle().await;
+    let start = Instant::now();
+    shutdown.start();
+    assert!(serving.await.unwrap());
+    assert_eq!(start.elapsed().as_secs(), 2);
+    assert_eq!(client.rest().await, "");
+}
+
 #[tokio::test]
 async fn the_shutdown_notifies_the_sockets_of_an_upgrade_service_and_waits_for_them() {
     let shutdown = Shutdown::default();
@@ -204,4 +236,28 @@ async fn the_shutdown_notifies_the_sockets_of_an_upgrade_service_and_waits_for_t
     // The first HTTP server has ended. The shutdown still waits for the socket.
     soon(shutdown.finished()).await;
     assert_eq!(upgrade.connections().open, 0);
+}
+
+#[tokio::test]
+async fn half_a_head_does_not_delay_the_end_of_an_axum_server_that_waits_as_documented() {
+    let shutdown = Shutdown::new(Duration::from_millis(50));
+    let upgrade = Upgrade::new(config(&shutdown), |socket| work(socket, Duration::MAX)).unwrap();
+    let http = axum::Router::new().route_service("/stomp", upgrade);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    silent.write_all(b"GET / HT").await.unwrap();
+    let (handle, started) = (shutdown.clone(), shutdown.started());
+    let serving = tokio::spawn(async move {
+        let serving = axum::serve(listener, http).with_graceful_shutdown(started);
+        tokio::select! {
+            served = serving.into_future() => served.unwrap(),
+            () = handle.finished() => {}
+        }
+        handle.finished().await;
+    });
+    let stream = TcpStream::connect(address).await.unwrap();
+    let _session = Client::upgrade(stream, "/stomp", &[]).await.unwrap();
+    shutdown.start();
+    soon(serving).await.unwrap();
 }
