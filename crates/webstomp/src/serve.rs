@@ -79,8 +79,8 @@ impl<S> App<S> {
     ///
     /// # Errors
     ///
-    /// Returns an error if [`App::http`] was called, if a setting is impossible, or if the routes cannot be built: see
-    /// [`Router::build`](crate::Router::build).
+    /// Returns an error if [`App::http`] or [`App::websocket_path`] was called, if a setting is impossible, or if the
+    /// routes cannot be built: see [`Router::build`](crate::Router::build).
     pub fn into_service(self) -> Result<Upgrade, StartupError>
     where
         Router<S>: Buildable,
@@ -89,12 +89,16 @@ impl<S> App<S> {
             let problem = "is set, but a mounted app cannot answer other HTTP requests";
             return Err(InvalidConfig::new("http", problem).into());
         }
+        if self.server.websocket_path.is_some() {
+            let problem = "is set, but the path of a mounted app is chosen by its HTTP server";
+            return Err(within_server(InvalidConfig::new("websocket_path", problem)).into());
+        }
         let (sessions, config) = self.build()?;
         Ok(Upgrade::new(config, move |socket| sessions.run(socket)).map_err(within_server)?)
     }
 
-    /// Serves WebSocket connections on an address, at any path or at [`App::websocket_path`], until the app's [`shutdown`](App::shutdown) has
-    /// finished. Dropping the future stops accepting connections.
+    /// Serves WebSocket connections on an address, at any path or at [`App::websocket_path`], until the app's
+    /// [`shutdown`](App::shutdown) has finished. Dropping the future stops accepting connections.
     ///
     /// # Errors
     ///

@@ -5,6 +5,7 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+use axum::Extension;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, KeyPair};
 use std::{net::SocketAddr, sync::Arc};
 use stomp_testing::{Client, frames, soon};
@@ -26,6 +27,7 @@ use webstomp::{
     App, ClientError, Session,
     frame::{Command, Version},
     server::{Listeners, tls::Tls},
+    socket::TlsIdentity,
 };
 
 /// A certificate authority.
@@ -144,7 +146,11 @@ async fn serve(authority: &Authority) -> [SocketAddr; 2] {
     let listeners = Listeners::new()
         .websocket(Tls::new(websocket, Arc::clone(&tls)))
         .byte_stream(Tls::new(byte_stream, tls));
-    let app = App::new().subscribe("/identity", identity);
+    let certificates = async |Extension(tls): Extension<TlsIdentity>| {
+        format!("{} certificates", tls.certificates.len())
+    };
+    let pages = axum::Router::new().route("/certificates", axum::routing::get(certificates));
+    let app = App::new().subscribe("/identity", identity).http(pages);
     tokio::spawn(app.serve(listeners));
     addresses
 }
@@ -188,6 +194,22 @@ async fn a_handler_sees_the_certificate_of_its_client() {
     for identity in identities(&anonymous, addresses).await {
         assert_eq!(identity, expected_identity(&[]));
     }
+}
+
+#[tokio::test]
+async fn an_http_service_behind_tls_sees_the_certificate_of_its_client() {
+    let authority = Authority::new();
+    let [address, _] = serve(&authority).await;
+    let ann = authority.client(Some(authority.sign("ann")));
+    let mut stream = open(&ann, address).await;
+    let request = b"GET /certificates HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut response = String::new();
+    soon(stream.read_to_string(&mut response)).await.unwrap();
+    assert!(
+        response.starts_with("HTTP/1.1 200 ") && response.ends_with("\r\n\r\n1 certificates"),
+        "{response}"
+    );
 }
 
 #[tokio::test]

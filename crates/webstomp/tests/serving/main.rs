@@ -9,6 +9,7 @@
 mod closing;
 mod errors;
 mod handshakes;
+mod http;
 mod messages;
 mod mounting;
 mod sessions;

@@ -57,6 +57,45 @@ async fn peer_addr_gives_a_mounted_app_the_addresses_of_its_peers() {
     client.expect_message("127.0.0.1").await;
 }
 
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn a_mounted_app_finds_the_addresses_that_axum_provides() {
+    let http = axum::Router::new()
+        .route_service("/stomp", address_app().into_service().unwrap())
+        .into_make_service_with_connect_info::<SocketAddr>();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, http).await });
+    let mut client = connect(address).await;
+    client.send(subscribe("0", "/address")).await;
+    client.expect_message("127.0.0.1").await;
+}
+
+#[tokio::test]
+async fn a_mounted_app_keeps_the_extensions_that_it_is_told_to_keep() {
+    #[derive(Clone)]
+    struct User(&'static str);
+    async fn user(peer: Peer) -> String {
+        let extensions = &peer.request.as_ref().unwrap().extensions;
+        let user = extensions.get().map_or("nobody", |User(name)| name);
+        format!("{user}, {} extensions", extensions.len())
+    }
+    let stomp = App::new().subscribe("/user", user).into_service().unwrap();
+    let kept = stomp.clone().keep_extension::<User>();
+    for (stomp, expected) in [(stomp, "nobody, 0 extensions"), (kept, "ann, 1 extensions")] {
+        let http = axum::Router::new()
+            .route_service("/stomp", stomp)
+            .layer(axum::Extension(User("ann")))
+            .layer(axum::Extension(7_u8));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, http).await });
+        let mut client = connect(address).await;
+        client.send(subscribe("0", "/user")).await;
+        client.expect_message(expected).await;
+    }
+}
+
 #[tokio::test]
 async fn a_mounted_app_without_peer_addr_knows_no_addresses() {
     let mut client = connect(mount(address_app()).await).await;
