@@ -1,9 +1,13 @@
 //! The server under load. It is a separate process: `webstomp-soak server MAX_UNAUTHENTICATED`.
 //!
-//! It listens for WebSockets and for STOMP over TCP, and prints both addresses. After its shutdown it prints the number
+//! It listens for WebSockets and HTTP, and for STOMP over TCP, and prints both addresses. After its shutdown it prints the number
 //! of handled messages of each client.
 
 use crate::Result;
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -29,6 +33,14 @@ async fn work(State(handled): State<Handled>, Path(client): Path<u32>) {
 
 async fn echo() {}
 
+/// The HTTP service: a small page, a response that no client takes in one piece, and one that takes the body of a request.
+fn pages() -> Router {
+    Router::new()
+        .route("/hello", get(async || "hello"))
+        .route("/big", get(async || "x".repeat(64 << 20)))
+        .route("/length", post(async |body: String| body.len().to_string()))
+}
+
 pub(crate) async fn serve(max_unauthenticated: &str) -> Result {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let max_unauthenticated = max_unauthenticated.parse().map_err(|error| text(&error))?;
@@ -46,6 +58,7 @@ pub(crate) async fn serve(max_unauthenticated: &str) -> Result {
         .send("/echo", echo)
         .send("/never", std::future::pending::<()>)
         .server_config(config)
+        .http(pages())
         .with_state(Arc::clone(&handled));
     app.serve(Listeners::new().websocket(web).byte_stream(raw))
         .await

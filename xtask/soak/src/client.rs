@@ -37,6 +37,11 @@ impl Client {
     /// Connects and waits for `CONNECTED` or for status 503.
     pub(crate) async fn dial(address: SocketAddr) -> Result<Dialled> {
         let stream = in_time("a connection", TcpStream::connect(address)).await?;
+        Client::dial_over(stream, address).await
+    }
+
+    /// Sends a handshake and `CONNECT` over this connection, and waits for `CONNECTED` or for status 503.
+    pub(crate) async fn dial_over(stream: TcpStream, address: SocketAddr) -> Result<Dialled> {
         stream
             .set_nodelay(true)
             .map_err(|error| error.to_string())?;

@@ -41,7 +41,7 @@ const RUNS: &[Run] = &[
     },
     Run {
         name: "drain",
-        about: "SIGTERM while 200 clients are sending",
+        about: "SIGTERM while 200 clients are sending, beside unfinished connections",
         start: || Box::pin(drain::run()),
     },
 ];

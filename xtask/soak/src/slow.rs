@@ -11,7 +11,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -59,7 +59,7 @@ struct Lasted {
 
 pub(crate) async fn run() -> Result {
     slow_clients_are_closed_in_time().await?;
-    newcomers_are_rejected_at_the_limit().await
+    silent_clients_lock_out_only_their_own_address().await
 }
 
 async fn slow_clients_are_closed_in_time() -> Result {
@@ -174,31 +174,54 @@ async fn dribble(address: SocketAddr, kind: Slow) -> Result<Lasted> {
     })
 }
 
-/// Opens as many silent connections as the default limit allows. New clients must be rejected until the server closes
-/// the silent ones at their deadline.
-async fn newcomers_are_rejected_at_the_limit() -> Result {
+/// Opens as many silent connections as the default limit allows. Newcomers from the same address must be rejected until
+/// the server closes the silent ones at their deadline. Newcomers from another address must be served at once.
+async fn silent_clients_lock_out_only_their_own_address() -> Result {
     let server = Server::start(MAX_UNAUTHENTICATED).await?;
     let mut silent = Vec::new();
-    for _ in 0..MAX_UNAUTHENTICATED {
-        let stream = TcpStream::connect(server.web).await;
+    for number in 0..MAX_UNAUTHENTICATED {
+        let address = match number % 2 {
+            0 => server.web,
+            _ => server.raw,
+        };
+        let stream = TcpStream::connect(address).await;
         silent.push(stream.map_err(|error| error.to_string())?);
     }
     let start = Instant::now();
-    let mut dialled = Client::dial(server.web).await?;
-    // The server may not have accepted the last silent connections yet.
-    while matches!(dialled, Dialled::Connected(_)) && start.elapsed() < Duration::from_secs(2) {
-        dialled = Client::dial(server.web).await?;
-    }
+    // Otherwise a newcomer could take the place of a silent connection that the server has not accepted yet.
+    sleep(Duration::from_secs(1)).await;
     let at = Instant::now();
     let rejected = matches!(Client::dial(server.web).await?, Dialled::Rejected);
     claim(
         rejected,
         format!(
-            "with {MAX_UNAUTHENTICATED} silent clients, a newcomer got 503 after {:.1?}",
+            "with {MAX_UNAUTHENTICATED} silent clients, a newcomer from their address got 503 after {:.1?}",
             at.elapsed()
         ),
     )?;
-    let end = start + HANDSHAKE_TIMEOUT + LATE;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..20 {
+        let at = Instant::now();
+        let stream = connect_from_elsewhere(server.web).await?;
+        if matches!(
+            Client::dial_over(stream, server.web).await?,
+            Dialled::Rejected
+        ) {
+            return Err("a newcomer from another address got 503".to_owned());
+        }
+        let mut stream = connect_from_elsewhere(server.raw).await?;
+        connect_over_tcp(&mut stream)
+            .await
+            .map_err(|error| format!("a newcomer from another address was refused: {error}"))?;
+        slowest = slowest.max(at.elapsed());
+    }
+    claim(
+        slowest < Duration::from_millis(100),
+        format!(
+            "newcomers from another address connected over both transports within {slowest:.1?}"
+        ),
+    )?;
+    let end = start + CONNECT_TIMEOUT + LATE;
     let mut connected = false;
     while !connected && Instant::now() < end {
         sleep(Duration::from_millis(100)).await;
@@ -206,6 +229,28 @@ async fn newcomers_are_rejected_at_the_limit() -> Result {
     }
     claim(
         connected,
-        "after the deadline of the silent clients, a newcomer was connected",
+        "after the deadline of the silent clients, a newcomer from their address was connected",
     )
+}
+
+/// Connects from 127.0.0.2.
+async fn connect_from_elsewhere(address: SocketAddr) -> Result<TcpStream> {
+    let connecting = async {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 2], 0)))?;
+        socket.connect(address).await
+    };
+    connecting.await.map_err(|error| error.to_string())
+}
+
+async fn connect_over_tcp(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream
+        .write_all(b"CONNECT\naccept-version:1.2\n\n\0")
+        .await?;
+    let mut answer = [0; 10];
+    stream.read_exact(&mut answer).await?;
+    match &answer {
+        b"CONNECTED\n" => Ok(()),
+        _ => Err(std::io::Error::other("it got another frame than CONNECTED")),
+    }
 }
