@@ -4,8 +4,8 @@
 //! and subscribe to them. It has clients in every language; in browsers, usually `@stomp/stompjs`.
 //!
 //! An [`App`] is a STOMP server. Async functions handle the frames of each destination, any `Stream` can answer a
-//! subscription, and any tower `Layer` is middleware. An app listens on its own port or is mounted on your existing
-//! HTTP server.
+//! subscription, and any tower `Layer` is middleware. An app listens on its own port, where it can also serve the pages
+//! of an axum router, or is mounted on your existing HTTP server.
 //!
 //! # First steps
 //!
@@ -69,7 +69,9 @@
 //! | [Who may publish and subscribe](#who-may-publish-and-subscribe) | the rules of a broker |
 //! | [Errors](#errors) | what a client sees of an error |
 //! | [Middleware](#middleware) | layers around a handler, a router, the app or a session |
-//! | [Mounting on an HTTP server](#mounting-on-an-http-server) | axum and hyper; the peer's address |
+//! | [HTTP on the same port](#http-on-the-same-port) | pages of an axum router beside the WebSockets |
+//! | [Mounting on an HTTP server](#mounting-on-an-http-server) | axum and hyper; shutdown; what that server must bound |
+//! | [Addresses and proxies](#addresses-and-proxies) | the address of a client, also behind a proxy |
 //! | [Listeners and shutdown](#listeners-and-shutdown) | several ports, TCP, TLS, graceful shutdown |
 //! | [Tests](#tests) | testing handlers without a connection |
 //! | [Settings](#settings), [Limits](#limits) | all bounds and timeouts, and what happens beyond them |
@@ -185,8 +187,8 @@
 //! let app: App = App::new().connect(log_in).subscribe("/whoami", whoami);
 //! ```
 //!
-//! Browsers do send cookies with the WebSocket handshake. [`Peer::request`] is the head of that HTTP request, with its
-//! headers and with the extensions that an HTTP layer has added, such as axum's:
+//! Browsers do send cookies with the WebSocket handshake. [`Peer::request`] is the head of that HTTP request. It also has
+//! the extensions that an HTTP layer has added, if [`keep_extension`](server::Upgrade::keep_extension) names them.
 //!
 //! ```
 //! use webstomp::{App, ClientError, Peer, Principal};
@@ -541,16 +543,45 @@
 //! The client sees a layer's error like a handler's: only if it is a [`ClientError`]. [`middleware`] has layers that
 //! know STOMP: for login, for the rate of a session, for traces and, with the feature `metrics`, for metrics.
 //!
-//! # Mounting on an HTTP server
+//! # HTTP on the same port
 //!
-//! [`App::into_service`] makes a tower service that answers WebSocket handshakes. Only the HTTP server knows the peer's
-//! address. [`peer_addr`](server::Upgrade::peer_addr) tells the app how to find it in a request. Without that,
-//! [`Peer::address`] is `None`, limits per address do not apply, and connections from the same machine are not recognized,
-//! for which the `Host` is checked ([`Config::hosts`](server::Config::hosts)).
+//! [`App::http`] sets the service that answers all other HTTP requests on the app's ports: an axum router, or any tower
+//! service for HTTP requests. The app bounds the connections, heads and bodies, and its shutdown ends within the drain
+//! timeout, whatever clients do.
 //!
 //! ```no_run
-//! use axum::{extract::ConnectInfo, serve::ListenerExt};
-//! use std::net::SocketAddr;
+//! use axum::{Router, routing::get};
+//! use webstomp::{App, BoxError, server::Shutdown};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), BoxError> {
+//!     let pages = Router::new().route("/", get(|| async { "Connect to /stomp." }));
+//!     let app = App::new()
+//!         .websocket_path("/stomp")
+//!         .http(pages)
+//!         .shutdown(Shutdown::on_signals()?);
+//!     Ok(app.listen("127.0.0.1:8080").await?)
+//! }
+//! ```
+//!
+//! Each request has the extension [`SocketAddr`](std::net::SocketAddr); with the feature `axum`, handlers can take
+//! `ConnectInfo<SocketAddr>`.
+//!
+//! # Mounting on an HTTP server
+//!
+//! [`App::into_service`] makes a tower service that answers WebSocket handshakes. It knows a connection only from its
+//! handshake on. Until then, everything depends on the HTTP server: it must bound the time for a head and the bytes that
+//! it buffers of one, idle connections, and the number of connections. axum's `serve` bounds the bytes of a head, to
+//! about 400 KiB, and nothing else. It also waits for silent connections when it shuts down, so the example does not wait
+//! for axum alone.
+//!
+//! Only the HTTP server knows the peer's address. [`peer_addr`](server::Upgrade::peer_addr) tells the app how to find it
+//! in a request. Without that, [`Peer::address`] is `None`, limits per address do not apply, and connections from the
+//! same machine are not recognized, for which the `Host` is checked ([`Config::hosts`](server::Config::hosts)).
+//!
+//! ```no_run
+//! use axum::extract::ConnectInfo;
+//! use std::{future::IntoFuture, net::SocketAddr};
 //! use webstomp::{App, BoxError, server::Shutdown};
 //!
 //! #[tokio::main]
@@ -565,15 +596,36 @@
 //!         .into_make_service_with_connect_info::<SocketAddr>();
 //!
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-//!     // Without TCP_NODELAY, the second of two frames waits until the client has acknowledged the first.
-//!     let listener = listener.tap_io(|stream| {
-//!         let _ = stream.set_nodelay(true);
-//!     });
-//!     axum::serve(listener, http).with_graceful_shutdown(shutdown.started()).await?;
+//!     let serving = axum::serve(listener, http).with_graceful_shutdown(shutdown.started());
+//!     tokio::select! {
+//!         served = serving.into_future() => served?,
+//!         () = shutdown.finished() => {}
+//!     }
 //!     // HTTP servers do not wait for their WebSockets.
 //!     shutdown.finished().await;
 //!     Ok(())
 //! }
+//! ```
+//!
+//! # Addresses and proxies
+//!
+//! [`Peer::address`] is the address of the connection. On your own HTTP server,
+//! [`peer_addr`](server::Upgrade::peer_addr) tells the app how to find it in a request. With the feature `axum`, the app
+//! finds axum's `ConnectInfo<SocketAddr>` itself. Without an address, limits per address do not apply, and all clients
+//! share the [places](server::ConnectionLimits) of one address.
+//!
+//! Behind a reverse proxy, all connections come from the proxy's address. List the proxy in
+//! [`trusted_proxies`](server::Config::trusted_proxies), and the client's address is taken from `X-Forwarded-For` or
+//! `Forwarded`:
+//!
+//! ```
+//! use webstomp::{App, server::{Config, TrustedProxies}};
+//!
+//! # fn main() -> Result<(), webstomp::BoxError> {
+//! let proxies = TrustedProxies::new(["127.0.0.1", "10.0.0.0/8"])?;
+//! let app: App = App::new().server_config(Config::default().trusted_proxies(proxies));
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Listeners and shutdown
@@ -662,13 +714,16 @@
 //! | setting | default | beyond it, the peer |
 //! |---|---|---|
 //! | `server.connection_limits.max_connections` | 16,384 connections of the server | gets 503; with TLS or without HTTP, is closed |
-//! | `server.connection_limits.max_unauthenticated` | 1,024 connections that are not yet `CONNECTED` | the same |
+//! | `server.connection_limits.max_unauthenticated` | 1,024 connections that are not yet `CONNECTED` | the same; or takes the place of the address that holds most |
+//! | `server.connection_limits.max_http` | 1,024 connections for HTTP requests | the same; first, the connection that is idle for the longest time is closed |
 //! | `server.connection_limits.max_per_address` | none; connections of one address | the same |
 //! | `server.connection_limits.max_per_second` | none; new connections a second | the same |
 //! | `server.connection_limits.max_lingering` | 64 closing connections of a listener that send more than 64 KiB | is disconnected after 64 KiB |
 //! | `server.handshake_timeout` | 5 s for TLS, then 5 s for HTTP | is disconnected |
+//! | size of the HTTP head (fixed) | 16 KiB and 100 headers | gets 431 |
+//! | `server.http.keep_alive_timeout` | 60 s from a response to the end of the next HTTP head | is disconnected |
+//! | `server.http.stall_timeout`, `min_bytes_per_second` | 10 s behind 1,024 bytes a second, in the body of a request and in a response | is disconnected |
 //! | `server.tcp_keepalive` | 60 s without traffic, then a minute of probes without an answer | is disconnected |
-//! | size of the HTTP head (fixed) | 16 KiB; on your own HTTP server, that server's | gets 431 |
 //! | `server.shutdown` | 30 s to finish | is closed with 1001; after 30 s, is disconnected |
 //! | `server.socket.limits` | 16 KiB a frame before `CONNECTED`; otherwise as `session.limits` | as `session.limits` |
 //! | `server.socket.max_write_buffer_bytes` | 64 KiB encoded and not written | is not read from |
@@ -779,6 +834,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `axum` | axum's `ConnectInfo<SocketAddr>`: found if the app is mounted on axum, and added to requests of [`App::http`] |
 //! | `tls` | `server::tls`: listeners with TLS, by rustls; client certificates in [`Peer::tls`] |
 //! | `metrics` | `middleware::MetricsLayer`: counts and durations of requests, for the crate `metrics` |
 //!
@@ -796,7 +852,7 @@
 //! | [`session`] | `stomp-session` | the protocol of one session: receipts, subscriptions, heart-beats; topics |
 //! | [`router`] | `stomp-router` | routes from destinations to handlers, as a tower service |
 //! | [`broker`] | `stomp-broker` | topics and queues across sessions |
-//! | [`server`] | `stomp-server` | listeners, TLS, HTTP upgrades, origins, connection limits, shutdown |
+//! | [`server`] | `stomp-server` | listeners, TLS, HTTP services and upgrades, origins, connection limits, shutdown |
 //!
 //! # Not here
 //!

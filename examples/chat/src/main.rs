@@ -1,7 +1,7 @@
 //! A chat with rooms: any STOMP client can join, and a page is included as a client for browsers.
 //!
-//! The example has an [`App`] that also serves pages with axum's router, a login, and rules for a broker. A handler adds the sender's name to
-//! each message, and publishes it through the broker.
+//! The example has an [`App`] that also serves pages with axum's router, a login, and rules for a broker. A handler adds
+//! the sender's name to each message, and publishes it through the broker.
 //!
 //! Run `cargo run -p chat`, then open the address that it prints in two tabs. `--help` lists all options.
 
