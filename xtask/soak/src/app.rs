@@ -37,7 +37,7 @@ async fn echo() {}
 fn pages() -> Router {
     Router::new()
         .route("/hello", get(async || "hello"))
-        .route("/big", get(async || "x".repeat(64 << 20)))
+        .route("/big", get(async || "x".repeat(16 << 20)))
         .route("/length", post(async |body: String| body.len().to_string()))
 }
 

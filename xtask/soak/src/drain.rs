@@ -39,7 +39,7 @@ const UNFINISHED: [(Port, &str); 8] = [
 ];
 
 /// Maximum time of a shutdown after which no client has anything to wait for: a body and a response that stall have 10 s.
-const MAX_SHUTDOWN: Duration = Duration::from_secs(15);
+const MAX_SHUTDOWN: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, Copy)]
 enum Port {
