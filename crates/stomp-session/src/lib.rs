@@ -100,6 +100,7 @@
 #![forbid(unsafe_code)]
 
 mod catch_drop;
+mod catch_panic;
 mod client_error;
 mod command_queue;
 mod config;

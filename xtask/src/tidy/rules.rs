@@ -79,7 +79,13 @@ const RULES: &[Rule] = &[
     Rule {
         within: "crates/stomp-broker/",
         except: &[],
-        never: &["tokio::net", "std::net"],
+        never: &[
+            "tokio::net",
+            "TcpStream",
+            "TcpListener",
+            "UnixStream",
+            "UdpSocket",
+        ],
         reason: "stomp-broker uses no sockets",
     },
 ];

@@ -41,6 +41,7 @@
 mod test;
 
 mod administration;
+mod baseline;
 mod dead_letters;
 mod expiry;
 mod gaps;

@@ -1,8 +1,9 @@
 //! Failures of the application: their form for the client, and the log.
 
-use super::{catch_panic, driver::Driver};
+use super::driver::Driver;
 use crate::{
     catch_drop::CatchDrop,
+    catch_panic::catch_panic,
     error::{BoxError, ClientError},
     id::SubscriptionKey,
 };

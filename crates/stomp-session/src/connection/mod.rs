@@ -10,8 +10,9 @@ mod pending_subscription;
 mod streams;
 
 use crate::{
+    catch_panic::catch_panic,
     config::Config,
-    error::{BoxError, HandlerPanicked},
+    error::BoxError,
     protocol::output::{CallOutput, Output},
     request::Request,
     requests::{self, RequestSender, Requests},
@@ -24,7 +25,6 @@ use pin_project_lite::pin_project;
 use std::{
     fmt,
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -290,8 +290,3 @@ const TURNS_PER_POLL: usize = 4;
 
 /// Maximum frames that are handled in one turn. Their answers are sent in one write.
 const FRAMES_PER_TURN: usize = 32;
-
-/// Calls application code and catches its panic.
-fn catch_panic<T>(call: impl FnOnce() -> T) -> Result<T, HandlerPanicked> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| HandlerPanicked)
-}
