@@ -38,9 +38,13 @@ Commands:
   interop [--install] [--only WORD] [--list]
                            Test the servers with third-party clients, proxies and brokers.
                            --only runs the suites whose names contain WORD; --list prints the names.
-  bench [socket] [--quick] [--noise]
-                           Measure the costs of webstomp, or of its socket alone, relative to a bare WebSocket
-                           server. --quick gives a first impression; --noise compares that server with itself.
+  bench [--quick] [--rounds N] [--only WORD] [--list] [--svg PATH]
+        [--against PATH] [--url URL [--login NAME --passcode SECRET] [--pid PID]] [--noise]
+                           Measure the example broker and plain handlers beside a bare WebSocket server. Prints a
+                           table in Markdown. --against also measures an older build of the broker; --url measures
+                           any STOMP server instead of it.
+  profile WORK [--against PATH] [--handler]
+                           Count instructions, allocations, system calls and wakes of a work of the benchmark.
   soak [RUN...] [--list]   Run a server under slow, many and failing clients. Needs Linux.
   fuzz [--runs N] [TARGET...]
                            Fuzz all targets, by default with a million runs for each target. Needs cargo-fuzz.
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
             None => return usage_error(),
         },
         ["bench", rest @ ..] => bench::run(rest),
+        ["profile", work, rest @ ..] => bench::profile(work, rest),
         ["soak", rest @ ..] => soak::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         _ => return usage_error(),

@@ -1,27 +1,50 @@
-//! `cargo xtask bench [socket] [--quick] [--noise]`: the costs of webstomp, or of its socket alone, relative to a bare
+//! `cargo xtask bench` and `cargo xtask profile`: the costs of the things that users do with webstomp, beside a bare
 //! WebSocket server.
 //!
-//! The benchmark starts `baseline` and `app` as processes, loads them in turn from this one, and prints only ratios of
-//! values that were measured side by side: absolute times depend more on the machine than on the code. `cargo build
-//! --release -p webstomp-bench` builds all programs.
+//! The benchmark starts the example broker, apps of plain handlers (`bin/handler.rs`) and a bare tokio-tungstenite server
+//! (`bin/baseline.rs`) as processes, and loads them in turn from this one. `works.rs` lists the works. Absolute figures
+//! depend on the machine; ratios carry over.
 
-mod client;
-mod compare;
-mod dialect;
+mod connection;
+mod connects;
+mod cores;
+mod histogram;
 mod load;
+mod measure;
+mod memory;
+mod numbers;
 mod options;
+mod plot;
 mod proc;
+mod profile;
 mod report;
+mod sample;
 mod server;
+mod target;
+mod tool;
 mod wire;
+mod works;
 mod writes;
 
-use crate::{compare::Pair, options::Options, report::Row, server::Server};
-use std::{io, process::ExitCode};
-use tokio::task::LocalSet;
+use crate::{
+    cores::Cores,
+    measure::Subject,
+    options::{Options, Plan, USAGE},
+    report::Row,
+    sample::Sample,
+    server::{Running, Server},
+    target::Protocol,
+    works::{Kind, WORKS, Work},
+};
+use std::{fs, io, process::ExitCode, thread, time::Duration};
+
+/// Time for a server to close the connections of a load before the next one begins.
+const SETTLE: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
-    match Options::parse().and_then(|options| run(&options)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match Options::parse(&arguments).and_then(|options| run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("webstomp-bench: {error}");
@@ -31,117 +54,87 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let compare = async {
-        if options.socket {
-            compare_sockets(options).await
-        } else {
-            compare_all(options).await
+    if options.is_list {
+        WORKS.iter().for_each(|work| println!("{}", work.name));
+        return Ok(());
+    }
+    if let Some(word) = &options.profile {
+        return profile::run(options, word);
+    }
+    let works: Vec<&Work> = options.works().collect();
+    if works.is_empty() {
+        return Err(io::Error::other(format!("no work has this name\n{USAGE}")));
+    }
+    let (plan, cores) = (options.plan(), Cores::pin());
+    let mut rows = Vec::new();
+    report::print_head();
+    for work in &works {
+        let first = rows.len();
+        rows.extend(compare(work, &options.servers(work.kind)?, &plan, &cores)?);
+        rows.iter().skip(first).for_each(report::print);
+    }
+    if works.iter().any(|work| work.kind.is_socket()) {
+        writes::print()?;
+    }
+    report::print_method(&plan, &cores);
+    match &options.svg {
+        Some(path) => fs::write(path, plot::svg(&rows)),
+        None => Ok(()),
+    }
+}
+
+/// Runs a work on all servers in turn, so that changes in the speed of the machine affect all of them.
+fn compare(work: &Work, servers: &[Server], plan: &Plan, cores: &Cores) -> io::Result<Vec<Row>> {
+    eprintln!("measuring: {}", work.name);
+    let start = || servers.iter().map(|server| server.start(cores));
+    let mut running: Vec<Running> = start().collect::<io::Result<_>>()?;
+    let delivery = sample_delivery(work.kind, &running)?;
+    let mut samples = vec![Vec::new(); servers.len()];
+    for round in 0..plan.rounds {
+        if round > 0 && work.kind.needs_fresh_servers() {
+            running = start().collect::<io::Result<_>>()?;
         }
+        for ((server, info), samples) in running.iter().zip(servers).zip(&mut samples) {
+            let subject = Subject {
+                server,
+                delivery: &delivery,
+                tool: None,
+            };
+            let sample = work.kind.measure(&subject, plan);
+            samples.push(sample.map_err(|error| server.explain(&info.name, &error))?);
+            thread::sleep(SETTLE);
+        }
+    }
+    Ok(rows(work, servers, &running, &samples))
+}
+
+/// Publishes a message on the first STOMP server, and returns the delivery, which the bare server then repeats.
+fn sample_delivery(kind: Kind, running: &[Running]) -> io::Result<String> {
+    let Some(body) = kind.published_body() else {
+        return Ok(String::new());
     };
-    LocalSet::new().block_on(&runtime, compare)
-}
-
-async fn compare_all(options: &Options) -> io::Result<()> {
-    let servers = start(options)?;
-    report::print_head(options);
-    report::print(&receipts(options, &servers).await?);
-    report::print(&fan_out(options, &servers).await?);
-    if !options.quick {
-        report::print(&latency(options, &servers).await?);
-        drop(servers);
-        report::print(&memory(options).await?);
+    let is_stomp = |it: &&Running| it.target.protocol == Protocol::Stomp;
+    match running.iter().find(is_stomp) {
+        Some(server) => server.target.sample_delivery(body),
+        None => Ok(target::typical_delivery(body)),
     }
-    report::print_method(options);
-    Ok(())
 }
 
-/// Measures the socket alone: an echo, the memory that stays after a large message, and write calls.
-async fn compare_sockets(options: &Options) -> io::Result<()> {
-    let servers = start(options)?;
-    report::print_head(options);
-    report::print(&echo(options, &servers, "echo 50x16", dialect::request).await?);
-    report::print(
-        &echo(options, &servers, "echo of 1 KiB", |_| {
-            dialect::large_request(1 << 10)
-        })
-        .await?,
-    );
-    drop(servers);
-    if !options.quick {
-        report::print(&after_large(options).await?);
-    }
-    report::print_writes(writes::count().await?);
-    report::print_method(options);
-    Ok(())
-}
-
-fn start(options: &Options) -> io::Result<Pair<Server>> {
-    let app = match options {
-        Options { noise: true, .. } => Server::baseline(),
-        Options { socket: true, .. } => Server::socket(),
-        _ => Server::app(),
+fn rows(work: &Work, servers: &[Server], running: &[Running], samples: &[Vec<Sample>]) -> Vec<Row> {
+    let has_cpu = samples.iter().flatten().all(|it| it.server_cpu.is_some());
+    let metric = if has_cpu {
+        work.metric
+    } else {
+        work.metric.without_cpu()
     };
-    Ok(Pair {
-        baseline: Server::baseline()?,
-        app: app?,
-    })
-}
-
-async fn echo(
-    options: &Options,
-    servers: &Pair<Server>,
-    name: &'static str,
-    request: fn(usize) -> String,
-) -> io::Result<Row> {
-    let plan = &options.plan;
-    let load = async |server: &Server| load::receipts::run_with(server, plan, request).await;
-    let rounds = compare::interleaved(plan.rounds, servers, load).await?;
-    Ok(Row::work(name, &rounds))
-}
-
-/// Measures the memory of connections after a large message, with fresh processes for each round, as in `memory`.
-async fn after_large(options: &Options) -> io::Result<Row> {
-    let mut rounds = Vec::new();
-    for _ in 0..load::after_large::ROUNDS {
-        let servers = start(options)?;
-        rounds.extend(compare::interleaved(1, &servers, load::after_large::run).await?);
-    }
-    Ok(Row::after_large("after large", &rounds))
-}
-
-async fn receipts(options: &Options, servers: &Pair<Server>) -> io::Result<Row> {
-    let plan = &options.plan;
-    let load = async |server: &Server| load::receipts::run(server, plan).await;
-    let rounds = compare::interleaved(plan.rounds, servers, load).await?;
-    Ok(Row::work("receipt 50x16", &rounds))
-}
-
-async fn fan_out(options: &Options, servers: &Pair<Server>) -> io::Result<Row> {
-    let plan = &options.plan;
-    // The baseline delivers the same bytes as the app.
-    let delivery = load::fan_out::delivery(&servers.app).await?;
-    let load = async |server: &Server| load::fan_out::run(server, plan, &delivery).await;
-    let rounds = compare::interleaved(plan.rounds, servers, load).await?;
-    Ok(Row::work("fan-out 1->200", &rounds))
-}
-
-async fn latency(options: &Options, servers: &Pair<Server>) -> io::Result<Row> {
-    let plan = &options.plan;
-    let load = async |server: &Server| load::latency::run(server, plan).await;
-    let rounds = compare::interleaved(plan.rounds, servers, load).await?;
-    Ok(Row::latency("receipt 1x1", &rounds))
-}
-
-/// Measures the memory of idle connections. Each round starts fresh processes, because an allocator seldom returns the
-/// memory of a load.
-async fn memory(options: &Options) -> io::Result<Row> {
-    let mut rounds = Vec::new();
-    for _ in 0..load::memory::ROUNDS {
-        let servers = start(options)?;
-        rounds.extend(compare::interleaved(1, &servers, load::memory::run).await?);
-    }
-    Ok(Row::memory("idle connection", &rounds))
+    let bare = running
+        .iter()
+        .position(|it| it.target.protocol == Protocol::Bare)
+        .and_then(|at| samples.get(at));
+    let row = |(server, samples): (&Server, &Vec<Sample>)| {
+        let is_bare = bare.is_some_and(|bare| std::ptr::eq(bare, samples));
+        let bare = bare.map(Vec::as_slice).filter(|_| !is_bare);
+        Row::new(work.name, &server.name, metric, samples, bare)
+    };
+    servers.iter().zip(samples).map(row).collect()
 }

@@ -32,6 +32,22 @@ pub(crate) fn open_files_limit() -> Option<u64> {
     field(&limits, "Max open files", 0)
 }
 
+/// The number of times that all threads of a process have waited: each ended with a wake.
+pub(crate) fn wakes(pid: u32) -> Option<u64> {
+    let mut wakes = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let status = fs::read_to_string(task.ok()?.path().join("status")).unwrap_or_default();
+        wakes += field(&status, "voluntary_ctxt_switches:", 0).unwrap_or(0);
+    }
+    Some(wakes)
+}
+
+/// The average number of runnable threads on this machine in the last minute.
+pub(crate) fn load_average() -> Option<f64> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
 /// CPU time from the schedstat files of all threads. The first number in each file is in nanoseconds.
 fn scheduled(pid: u32) -> Option<Duration> {
     let mut nanoseconds = 0;

@@ -1,7 +1,7 @@
 //! Counts how often a socket calls `write` for a batch of frames. Its stream only counts: there is no network and no
 //! second process.
 
-use futures_util::SinkExt;
+use futures_util::{FutureExt, SinkExt};
 use std::{
     io,
     pin::Pin,
@@ -17,11 +17,20 @@ use webstomp::{
     socket::{Config, Outbound, Peer, Socket},
 };
 
-pub(crate) const FRAMES: usize = 1_000;
-pub(crate) const BYTES: usize = 40;
+const FRAMES: usize = 1_000;
+const BYTES: usize = 40;
 
-/// The number of write calls for [`FRAMES`] frames that are fed and then flushed.
-pub(crate) async fn count() -> io::Result<usize> {
+/// Prints the number of write calls for [`FRAMES`] frames that are fed and then flushed.
+pub(crate) fn print() -> io::Result<()> {
+    // Nothing waits: the stream accepts all bytes.
+    let calls = count()
+        .now_or_never()
+        .ok_or_else(|| io::Error::other("the socket waits"))??;
+    println!("\n{calls} write calls for {FRAMES} frames of {BYTES} bytes, fed and then flushed.");
+    Ok(())
+}
+
+async fn count() -> io::Result<usize> {
     let calls = Arc::default();
     let mut socket = Socket::over_websocket(
         Sink(Arc::clone(&calls)),

@@ -12,7 +12,7 @@ use webstomp::{
 };
 
 fn main() -> ExitCode {
-    webstomp_bench::serve(accept)
+    webstomp_bench::serve("ws", accept)
 }
 
 async fn accept(listener: TcpListener) -> io::Result<()> {
