@@ -66,6 +66,7 @@ fn run(options: &Options) -> io::Result<()> {
         return Err(io::Error::other(format!("no work has this name\n{USAGE}")));
     }
     let (plan, cores) = (options.plan(), Cores::pin());
+    report::warn_if_busy();
     let mut rows = Vec::new();
     report::print_head();
     for work in &works {
@@ -77,34 +78,45 @@ fn run(options: &Options) -> io::Result<()> {
         writes::print()?;
     }
     report::print_method(&plan, &cores);
-    match &options.svg {
-        Some(path) => fs::write(path, plot::svg(&rows)),
-        None => Ok(()),
+    if let Some(path) = &options.svg {
+        fs::write(path, plot::svg(&rows))?;
+    }
+    match rows.iter().filter(|row| row.has_failed).count() {
+        0 => Ok(()),
+        failed => Err(io::Error::other(format!("{failed} rows have failed"))),
     }
 }
 
-/// Runs a work on all servers in turn, so that changes in the speed of the machine affect all of them.
+/// Runs a work on all servers in turn, so that changes in the speed of the machine affect all of them. A server that
+/// fails is not measured again; its samples are empty.
 fn compare(work: &Work, servers: &[Server], plan: &Plan, cores: &Cores) -> io::Result<Vec<Row>> {
     eprintln!("measuring: {}", work.name);
     let start = || servers.iter().map(|server| server.start(cores));
     let mut running: Vec<Running> = start().collect::<io::Result<_>>()?;
     let delivery = sample_delivery(work.kind, &running)?;
-    let mut samples = vec![Vec::new(); servers.len()];
+    let mut samples = vec![Some(Vec::new()); servers.len()];
     for round in 0..plan.rounds {
         if round > 0 && work.kind.needs_fresh_servers() {
             running = start().collect::<io::Result<_>>()?;
         }
         for ((server, info), samples) in running.iter().zip(servers).zip(&mut samples) {
+            let Some(list) = samples else { continue };
             let subject = Subject {
                 server,
                 delivery: &delivery,
                 tool: None,
             };
-            let sample = work.kind.measure(&subject, plan);
-            samples.push(sample.map_err(|error| server.explain(&info.name, &error))?);
+            match work.kind.measure(&subject, plan) {
+                Ok(sample) => list.push(sample),
+                Err(error) => {
+                    eprintln!("{}: {}", work.name, server.explain(&info.name, &error));
+                    *samples = None;
+                }
+            }
             thread::sleep(SETTLE);
         }
     }
+    let samples: Vec<_> = samples.into_iter().map(Option::unwrap_or_default).collect();
     Ok(rows(work, servers, &running, &samples))
 }
 

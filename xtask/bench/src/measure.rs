@@ -15,11 +15,14 @@ use crate::{
 };
 use std::{
     io,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
     time::{Duration, Instant},
 };
 
 const BESIDE_SUBSCRIBERS: usize = 1_000;
 const BESIDE_BODY: usize = 128;
+const BESIDE_SLICE: Duration = Duration::from_millis(50);
 const REQUEST_BODY: usize = 64;
 const SOCKET_CONNECTIONS: (usize, usize) = (50, 16);
 
@@ -71,13 +74,7 @@ impl Kind {
                 add_fan_out(&mut load, subject, sizes, pace)?;
                 run(load, subject, &plan.for_pace(pace), deliveries)
             }
-            Kind::Beside(pace) => {
-                let mut load = Load::new(1, BESIDE_BODY)?;
-                let sizes = (1, BESIDE_SUBSCRIBERS, BESIDE_BODY);
-                add_fan_out(&mut load, subject, sizes, pace)?;
-                add_requesters(&mut load, subject, (1, 1), REQUEST_BODY)?;
-                run(load, subject, &plan.for_pace(pace), answers)
-            }
+            Kind::Beside(pace) => beside(subject, &plan.for_pace(pace), pace),
             Kind::Queue => queue(subject, plan),
             Kind::Idle => memory(subject, plan, IDLE_PAUSE, false),
             Kind::AfterLarge | Kind::SocketAfterLarge => {
@@ -108,6 +105,31 @@ fn requests(
     let mut load = Load::new(0, 0)?;
     add_requesters(&mut load, subject, connections, body)?;
     run(load, subject, plan, answers)
+}
+
+/// Measures one request at a time while a topic is busy.
+///
+/// Each side has a thread, and the system lets the one that waited most run first. In one thread, an answer would wait
+/// until the generator has read a thousand deliveries, and that time would count as the server's.
+fn beside(subject: &Subject<'_>, plan: &Plan, pace: Pace) -> io::Result<Sample> {
+    let mut load = Load::new(1, BESIDE_BODY)?;
+    let sizes = (1, BESIDE_SUBSCRIBERS, BESIDE_BODY);
+    add_fan_out(&mut load, subject, sizes, pace)?;
+    let is_measured = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            while !is_measured.load(Relaxed) {
+                load.run_for(BESIDE_SLICE)?;
+            }
+            load.drain()
+        });
+        let sample = requests(subject, plan, (1, 1), REQUEST_BODY);
+        is_measured.store(true, Relaxed);
+        let busy = busy
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("a thread has panicked")));
+        busy.and(sample)
+    })
 }
 
 fn add_requesters(

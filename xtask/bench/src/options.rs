@@ -167,8 +167,8 @@ fn handlers(kind: Kind) -> io::Result<Vec<Server>> {
 impl Plan {
     const QUICK: Plan = Plan {
         rounds: 3,
-        warm_up: Duration::from_millis(300),
-        interval: Duration::from_secs(1),
+        warm_up: Duration::from_millis(200),
+        interval: Duration::from_millis(700),
         idle: 1_000,
     };
     const FULL: Plan = Plan {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_is_a_program_and_never_a_part_of_the_benchmark() {
+    fn the_broker_under_test_is_always_the_program_that_was_given() {
         let kind = Kind::Queue;
         assert!(Options::parse(&[]).unwrap().servers(kind).is_err());
         let options = Options::parse(&["--broker", "target/broker"]).unwrap();

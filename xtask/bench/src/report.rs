@@ -20,6 +20,8 @@ pub(crate) struct Row {
     pub(crate) ratio: Option<Spread>,
     times: Option<Times>,
     busy: (Option<f64>, Option<f64>),
+    /// True if the server failed, so that there are no samples.
+    pub(crate) has_failed: bool,
 }
 
 impl Row {
@@ -48,6 +50,7 @@ impl Row {
             times: times(|it| it.p50)
                 .zip(times(|it| it.p99))
                 .map(|(p50, p99)| Times { p50, p99 }),
+            has_failed: samples.is_empty(),
             busy: (busy(|it| it.busy().0), busy(|it| it.busy().1)),
         }
     }
@@ -64,6 +67,15 @@ impl Row {
             (None, Some(generator)) if generator >= BUSY => "generator",
             _ => "unknown",
         }
+    }
+}
+
+/// Warns about other programs, which take the time of the cores and their caches.
+pub(crate) fn warn_if_busy() {
+    if let Some(load) = proc::load_average().filter(|load| *load >= 1.0) {
+        eprintln!(
+            "warning: the load average is {load}. Other programs disturb the figures, above all times and percentiles."
+        );
     }
 }
 
@@ -86,7 +98,11 @@ pub(crate) fn print(row: &Row) {
         row.work,
         row.server,
         row.metric.label(),
-        or_dash(row.value.map(|value| value.to_string())),
+        if row.has_failed {
+            "failed".to_owned()
+        } else {
+            or_dash(row.value.map(|value| value.to_string()))
+        },
         or_dash(row.ratio.map(|ratio| ratio.to_string())),
         or_dash(times),
         share(row.busy.0),

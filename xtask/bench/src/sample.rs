@@ -57,7 +57,7 @@ impl Metric {
             Metric::PerSecond => Some(operations / 1e3 / sample.wall.as_secs_f64()),
             Metric::CpuTime => Some(sample.server_cpu?.as_secs_f64() * 1e9 / operations),
             Metric::P50 => Some(sample.times?.p50 * 1e6),
-            Metric::P99 => Some(sample.times?.p99 * 1e6),
+            Metric::P99 => Some(sample.times?.p99 * 1e3),
             Metric::Memory => Some(sample.bytes_per_connection? / 1024.0),
         }
     }
@@ -68,7 +68,7 @@ impl Metric {
             Metric::PerSecond => "thousands per second",
             Metric::CpuTime => "ns of CPU for each (less is better)",
             Metric::P50 => "p50 in µs (less is better)",
-            Metric::P99 => "p99 in µs (less is better)",
+            Metric::P99 => "p99 in ms (less is better)",
             Metric::Memory => "KiB per connection (less is better)",
         }
     }
