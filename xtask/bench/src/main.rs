@@ -77,13 +77,14 @@ fn run(options: &Options) -> io::Result<()> {
     if works.iter().any(|work| work.kind.is_socket()) {
         writes::print()?;
     }
-    report::print_method(&plan, &cores);
+    let failed = rows.iter().filter(|row| row.has_failed).count();
+    report::print_method(&plan, &cores, failed);
     if let Some(path) = &options.svg {
         fs::write(path, plot::svg(&rows))?;
     }
-    match rows.iter().filter(|row| row.has_failed).count() {
+    match failed {
         0 => Ok(()),
-        failed => Err(io::Error::other(format!("{failed} rows have failed"))),
+        failed => Err(io::Error::other(format!("failed rows: {failed}"))),
     }
 }
 

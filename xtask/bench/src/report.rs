@@ -111,7 +111,7 @@ pub(crate) fn print(row: &Row) {
     );
 }
 
-pub(crate) fn print_method(plan: &Plan, cores: &Cores) {
+pub(crate) fn print_method(plan: &Plan, cores: &Cores, failed: usize) {
     let Plan {
         rounds,
         warm_up,
@@ -120,11 +120,14 @@ pub(crate) fn print_method(plan: &Plan, cores: &Cores) {
     } = plan;
     println!(
         "\nMedians of {rounds} rounds, in which the servers took turns: {interval:?} after {warm_up:?} of warm-up, twice \
-         as long where messages are sent by the clock; {idle} idle connections. Over loopback; {}. `bare` is a \
-         tokio-tungstenite server that delivers the same bytes; a ratio compares the same round. `limit` is the side \
-         that was busy for more than {BUSY} of the time. Nothing was lost, doubled or out of order.",
+         as long where messages are sent by the clock; {idle} idle connections. Over loopback; {}; a server at a URL \
+         keeps its cores. `bare` is a tokio-tungstenite server that delivers the same bytes; a ratio compares the same \
+         round. `limit` is the side that was busy for more than {BUSY} of the time.",
         cores.note,
     );
+    if failed == 0 {
+        println!("Nothing was lost, doubled or out of order.");
+    }
     match proc::cpu_source() {
         Some(source) => println!("CPU time: of the server's process alone, from {source}."),
         None => println!("This system has no /proc, so CPU time and memory are unknown."),
