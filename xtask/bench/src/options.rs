@@ -167,8 +167,8 @@ fn handlers(kind: Kind) -> io::Result<Vec<Server>> {
 impl Plan {
     const QUICK: Plan = Plan {
         rounds: 3,
-        warm_up: Duration::from_millis(200),
-        interval: Duration::from_millis(700),
+        warm_up: Duration::from_millis(150),
+        interval: Duration::from_millis(500),
         idle: 1_000,
     };
     const FULL: Plan = Plan {

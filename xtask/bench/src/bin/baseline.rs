@@ -1,8 +1,8 @@
 //! The baseline: a bare tokio-tungstenite server, which shows the cost of WebSocket without STOMP.
 //!
 //! Do not change it: the benchmark prints all results as ratios to this program, and a change makes old ratios
-//! meaningless. It is meant to be fast: it has small buffers and sends without delay, it feeds all ready messages
-//! before one flush, and all subscribers share one allocation for a message.
+//! meaningless. It is meant to be fast, with means that a user would choose: small buffers, no delay of small packets,
+//! one flush after all ready messages, and a `tokio::sync::broadcast` channel, whose subscribers share a message.
 //!
 //! It upgrades requests for any path. The first message selects the connection's role, and is sent back when the role is
 //! active: `echo` sends each message back, `fan` receives the messages that `pub` sends.

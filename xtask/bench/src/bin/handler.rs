@@ -1,4 +1,4 @@
-//! An app of plain handlers, as a user of webstomp writes it: `handler [--layers] [--mount port|axum|hyper|tcp]`.
+//! An app of plain handlers, as a user of webstomp writes it: `handler [--layers | --mount axum|hyper|tcp]`.
 //!
 //! The handler of `/echo` does nothing, so that only the RECEIPT is measured. Messages to `/fan` go to a `Topic`, and so
 //! to all subscribers of `/fan`.
