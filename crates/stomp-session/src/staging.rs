@@ -130,9 +130,11 @@ impl Staging {
     /// If the session ends meanwhile, the future still runs to its end, and its result settles the deliveries that the
     /// transaction acknowledges: as the client has said if it succeeds, and as
     /// [`Abandoned`](crate::Settlement::Abandoned) otherwise. The future is dropped before that if it takes too long,
-    /// or if the [`Connection`](crate::Connection) is dropped. If the transaction is being committed already, or has
-    /// ended, `commit` is dropped at once. Its panics are caught, and are errors.
-    pub fn on_commit<F, C>(&self, commit: F)
+    /// or if the [`Connection`](crate::Connection) is dropped. Its panics are caught, and are errors.
+    ///
+    /// Returns false if the transaction is being committed already, or has ended. Then `commit` is dropped at once. A
+    /// handler that has not returned yet always gets true.
+    pub fn on_commit<F, C>(&self, commit: F) -> bool
     where
         F: FnOnce() -> C + Send + 'static,
         C: Future<Output = Result<(), BoxError>> + Send + 'static,
@@ -145,7 +147,7 @@ impl Staging {
         }
         // Foreign code is dropped outside the lock.
         drop(staged);
-        drop(commit);
+        commit.is_none()
     }
 
     /// Returns the value of this type that the handlers of the transaction share. The first call makes it.

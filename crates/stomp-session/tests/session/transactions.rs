@@ -63,16 +63,19 @@ async fn the_handlers_of_a_transaction_share_a_value_and_commit_it_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_panics_refuses_the_transaction() {
-    let service = staging(|request, staging| match &request.body()[..] {
-        b"closure" => staging.on_commit(|| -> std::future::Ready<_> { panic!("planned") }),
-        b"future" => staging.on_commit(|| async { panic!("planned") }),
-        _ => staging.on_commit(|| {
-            let held = PanicOnDrop;
-            async move {
-                drop(held);
-                Ok(())
-            }
-        }),
+    let service = staging(|request, staging| {
+        let is_added = match &request.body()[..] {
+            b"closure" => staging.on_commit(|| -> std::future::Ready<_> { panic!("planned") }),
+            b"future" => staging.on_commit(|| async { panic!("planned") }),
+            _ => staging.on_commit(|| {
+                let held = PanicOnDrop;
+                async move {
+                    drop(held);
+                    Ok(())
+                }
+            }),
+        };
+        assert!(is_added);
     });
     let (_session, mut client, _) = start(Config::default(), service).await;
     for body in ["closure", "future", "destructor"] {
@@ -129,10 +132,11 @@ async fn nothing_is_added_to_a_transaction_that_has_ended() {
     let parts = [(); 2].map(|()| Arc::clone(&held));
     let [effect, future] = parts;
     staging.stage(move || drop(effect));
-    staging.on_commit(move || {
+    let is_added = staging.on_commit(move || {
         drop(future);
         ready(Ok(()))
     });
+    assert!(!is_added);
     assert_eq!(*staging.get_or_insert_with(|| 1_u8), 1);
     assert_eq!(*staging.get_or_insert_with(|| 2_u8), 2);
     assert_eq!(Arc::strong_count(&held), 1);
