@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     error::{BoxError, ClientError, PartlyCommitted, RequestsDropped},
     id::SubscriptionKey,
-    mailbox::{Mailbox, budget::Budget},
+    mailbox::Mailbox,
     protocol::{Protocol, output::IoOutput},
     request::Request,
     response::Response,
@@ -84,7 +84,7 @@ impl Driver {
             received_bytes: socket.received_bytes(),
             streams: Streams::new(
                 Arc::clone(session.shared().waker()),
-                Budget::new(config.max_total_mailbox_bytes),
+                config.max_total_mailbox_bytes,
             ),
             protocol: Protocol::new(
                 Arc::clone(&config),

@@ -18,7 +18,8 @@ const POLLS_PER_TURN: usize = 64;
 
 impl Driver {
     /// Sends a message of a handle. If the peer acknowledges the messages of this subscription, the message passes
-    /// through a mailbox, whose stream is polled only while the subscription has credit.
+    /// through a mailbox, whose stream is polled only while the subscription has credit: its other streams may take all
+    /// of it.
     pub(super) fn send_message(&mut self, message: QueuedMessage) {
         let Some(subscription) = message.subscription else {
             return;
@@ -35,6 +36,7 @@ impl Driver {
             return;
         }
         let (mailbox, stream) = Mailbox::new(self.config.mailbox);
+        self.streams.with_budget(|| mailbox.join_budget());
         let stream: MessageStream = Box::pin(stream);
         mailbox.push_queued([message]);
         self.mailboxes.push((subscription, mailbox));
@@ -44,6 +46,13 @@ impl Driver {
 
     /// Sends items of the streams while there is room.
     pub(super) fn poll_streams(&mut self) {
+        self.poll_ready_streams();
+        if self.streams.has_unreported_overflow() {
+            self.protocol.handle_slow_consumer(self.now);
+        }
+    }
+
+    fn poll_ready_streams(&mut self) {
         self.streams
             .collect_ready(|subscription| self.protocol.has_credit(subscription));
         for _ in 0..POLLS_PER_TURN {

@@ -55,8 +55,10 @@ pub(super) enum StreamEvent {
 }
 
 impl Streams {
-    /// Creates an empty set, which wakes `task` when a stream is woken. Mailboxes that the streams read join `budget`.
-    pub(super) fn new(task: Arc<AtomicWaker>, budget: Budget) -> Streams {
+    /// Creates an empty set, which wakes `task` when a stream is woken. All mailboxes that the streams read together
+    /// have at most `max_mailbox_bytes`.
+    pub(super) fn new(task: Arc<AtomicWaker>, max_mailbox_bytes: usize) -> Streams {
+        let budget = Budget::new(max_mailbox_bytes, Arc::clone(&task));
         let woken = ReadyQueue {
             is_not_empty: AtomicBool::new(false),
             slots: Mutex::default(),
@@ -80,6 +82,18 @@ impl Streams {
                     .get(*index)
                     .is_none_or(|slot| has_credit(slot.subscription))
             })
+    }
+
+    /// Returns true if a mailbox overflowed whose policy is to disconnect, while the stream that would report it has no
+    /// credit, and so may never be polled again.
+    pub(super) fn has_unreported_overflow(&self) -> bool {
+        let has_overflowed = self.budget.as_ref().is_some_and(Budget::has_overflowed);
+        has_overflowed && !self.out_of_credit.is_empty()
+    }
+
+    /// Calls `act` while the budget of the session is the current one.
+    pub(super) fn with_budget(&mut self, act: impl FnOnce()) {
+        Budget::with_current(&mut self.budget, act);
     }
 
     pub(super) fn insert(

@@ -3,13 +3,18 @@
 //! When a publisher creates a mailbox, the mailbox cannot know its session: its stream may be mapped, merged and boxed
 //! before it reaches a subscription. So each session makes its budget the current one of the thread while it polls a
 //! stream, and a mailbox joins the current budget when it is read for the first time.
+//!
+//! The budget also tells the session about a mailbox that has overflowed. A stream without credit is not polled, and so
+//! cannot tell.
 
+use futures_util::task::AtomicWaker;
 use std::{
     cell::Cell,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Waker,
 };
 
 /// Budget of one session: the bytes in its mailboxes, and their maximum. Clones share the budget.
@@ -20,6 +25,10 @@ pub(crate) struct Budget(Arc<Usage>);
 struct Usage {
     bytes: AtomicUsize,
     max_bytes: usize,
+    /// True if a mailbox overflowed whose policy is to disconnect.
+    has_overflowed: AtomicBool,
+    /// Waker of the session's task.
+    task: Arc<AtomicWaker>,
 }
 
 thread_local! {
@@ -27,11 +36,18 @@ thread_local! {
 }
 
 impl Budget {
-    pub(crate) fn new(max_bytes: usize) -> Budget {
+    pub(crate) fn new(max_bytes: usize, task: Arc<AtomicWaker>) -> Budget {
         Budget(Arc::new(Usage {
             bytes: AtomicUsize::new(0),
             max_bytes,
+            has_overflowed: AtomicBool::new(false),
+            task,
         }))
+    }
+
+    /// Returns true if a mailbox of the session overflowed whose policy is to disconnect.
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.0.has_overflowed.load(Ordering::Acquire)
     }
 
     /// Calls `act` while `budget` is the current one of the thread. The budget is moved there and back, because a clone
@@ -69,6 +85,13 @@ impl BudgetedBytes {
 
     pub(crate) fn is_budget_exhausted(&self) -> bool {
         self.budget.as_ref().is_some_and(Budget::is_exhausted)
+    }
+
+    /// Notes that the mailbox has overflowed. Returns the waker of its session's task, for the caller to wake.
+    pub(crate) fn set_overflowed(&self) -> Option<Waker> {
+        let Budget(usage) = self.budget.as_ref()?;
+        usage.has_overflowed.store(true, Ordering::Release);
+        usage.task.take()
     }
 
     pub(crate) fn has_budget(&self) -> bool {

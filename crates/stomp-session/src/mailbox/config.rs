@@ -53,7 +53,8 @@ impl Default for MailboxConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// Closes the subscriber's session. No message is lost silently: the client can reconnect and start afresh.
+    /// Closes the subscriber's session at once, also if its subscription has no credit. No message is lost silently: the
+    /// client can reconnect and start afresh.
     #[default]
     Disconnect,
     /// Drops the oldest messages. The next message that the subscriber receives reports their number in the header

@@ -92,6 +92,11 @@ impl Mailbox {
             .with(|state, _| state.queue.note_gap(None, UNKNOWN_GAP));
     }
 
+    /// Makes the bytes count in the current budget, before the stream is read for the first time.
+    pub(crate) fn join_budget(&self) {
+        self.0.state.with(|state, _| state.queue.join_budget());
+    }
+
     pub(crate) fn push_queued(&self, queued: impl IntoIterator<Item = QueuedMessage>) -> bool {
         self.0
             .state
@@ -334,7 +339,7 @@ mod tests {
         let config = MailboxConfig::default().overflow(Overflow::DropOldest);
         let ((large, mut large_messages), (small, mut small_messages)) =
             (Mailbox::new(config), Mailbox::new(config));
-        Budget::with_current(&mut Some(Budget::new(1_000)), || {
+        Budget::with_current(&mut Some(Budget::new(1_000, Arc::default())), || {
             assert!(drain(&mut large_messages).is_empty());
             assert!(drain(&mut small_messages).is_empty());
         });

@@ -115,6 +115,7 @@ impl<T: QueueItem> BoundedQueue<T> {
             if config.overflow == Overflow::Disconnect {
                 leftovers.drop_message(queued.message);
                 leftovers.drop_later(std::mem::take(&mut self.items));
+                leftovers.wake(self.bytes.set_overflowed());
                 *self = BoundedQueue {
                     has_overflowed: true,
                     ..BoundedQueue::default()
