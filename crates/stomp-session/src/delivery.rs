@@ -13,8 +13,8 @@ use stomp_frame::Headers;
 
 /// A message on its way to one subscription: the item of a subscription's stream.
 ///
-/// Most deliveries are just messages, made with `Delivery::from`. A queue that needs to know the outcome adds a
-/// callback:
+/// Most deliveries are just messages, made with `Delivery::from`: nobody needs to know their outcome, so they need no
+/// credit, however late the client acknowledges them. A queue that needs to know the outcome adds a callback:
 ///
 /// ```
 /// use stomp_session::{Delivery, Message, Settlement};
@@ -100,10 +100,7 @@ impl Delivery {
     ///
     /// It usually runs on the task of the session, so it must not block. Its panics are caught.
     pub fn on_settled(mut self, callback: impl FnOnce(Settlement) + Send + 'static) -> Delivery {
-        self.on_settled = SettleCallback {
-            callback: Some(Box::new(callback)),
-            is_sent: false,
-        };
+        self.on_settled = SettleCallback::new(callback);
         self
     }
 
@@ -221,6 +218,18 @@ impl SettleCallback {
     pub(crate) fn with_sent(mut self) -> SettleCallback {
         self.is_sent = true;
         self
+    }
+
+    pub(crate) fn new(callback: impl FnOnce(Settlement) + Send + 'static) -> SettleCallback {
+        SettleCallback {
+            callback: Some(Box::new(callback)),
+            is_sent: false,
+        }
+    }
+
+    /// Returns true if the delivery reports its outcome.
+    pub(crate) fn is_set(&self) -> bool {
+        self.callback.is_some()
     }
 
     pub(crate) fn call(mut self, settlement: Settlement) {

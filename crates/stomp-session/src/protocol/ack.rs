@@ -6,6 +6,7 @@ use super::{
     state::{
         subscriptions::{Lookup, SubscriptionName},
         transactions::Step,
+        unacked::SubscriptionUnacked,
     },
     subscribe::unknown_subscription,
 };
@@ -224,8 +225,20 @@ impl Protocol {
             None if ids.unacked(message, None).next().is_some() => {
                 Found::Unknown("this is a message of another subscription.")
             }
+            None if self.has_unrecorded(subscription) => Found::Settled,
             None => UNKNOWN,
         }
+    }
+
+    /// Returns true if this subscription, or any in STOMP 1.0, had deliveries that are not recorded. Before STOMP 1.2,
+    /// nothing tells their ids from unknown ones, so each id may be one of theirs.
+    fn has_unrecorded(&self, subscription: Option<SubscriptionKey>) -> bool {
+        let Some(key) = subscription else {
+            return self.unacked.has_unrecorded();
+        };
+        let subscription = self.subscriptions.get(key);
+        let unacked = subscription.and_then(|subscription| subscription.unacked.as_ref());
+        unacked.is_some_and(SubscriptionUnacked::has_unrecorded)
     }
 
     /// Reads the header `subscription` of an `ACK` or `NACK` before STOMP 1.2.

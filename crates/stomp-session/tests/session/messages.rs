@@ -165,21 +165,22 @@ async fn messages_are_never_sent_to_a_subscription_that_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_of_a_handle_wait_for_credit() {
+async fn messages_of_a_handle_wait_for_no_acknowledgment() {
     let mut config = Config::default();
     config.max_unacked_messages = 1;
     let (session, mut client, _) = start(config, accept).await;
     client
         .receipt(subscribe_with_ack("0", "/a", "client"))
         .await;
-    for text in ["one", "two", "three"] {
+    let texts = ["one", "two", "three"];
+    for text in texts {
         session.message("/a", text).unwrap();
     }
-    for text in ["one", "two", "three"] {
-        let message = client.expect_message(text).await;
-        client.expect_nothing().await;
-        client.send(ack(&message)).await;
+    let mut messages = Vec::new();
+    for text in texts {
+        messages.push(client.expect_message(text).await);
     }
-    session.message("/a", "four").unwrap();
-    client.expect_message("four").await;
+    for message in &messages {
+        client.receipt(ack(message)).await;
+    }
 }

@@ -23,6 +23,8 @@ pub(crate) struct SessionUnacked {
     last_tag: DeliveryTag,
     /// Sum of the maximum numbers of unacknowledged deliveries of all subscriptions.
     granted: usize,
+    /// True if any delivery was sent that is not recorded: see [`SessionUnacked::record`].
+    has_unrecorded: bool,
     /// In STOMP 1.2: tags that the last `ACK`s and `NACK`s have named, the oldest first.
     recently_named: VecDeque<DeliveryTag>,
     /// Maximum length of `recently_named`.
@@ -38,6 +40,8 @@ pub(crate) struct SubscriptionUnacked {
     max_deliveries: usize,
     /// Deliveries in the order of their tags.
     deliveries: VecDeque<UnackedDelivery>,
+    /// True if any delivery was sent that is not recorded: see [`SessionUnacked::record`].
+    has_unrecorded: bool,
     /// True if nothing more will be sent to the subscription. It ends when its last delivery is acknowledged.
     is_ending: bool,
 }
@@ -63,6 +67,7 @@ impl SubscriptionUnacked {
             is_cumulative,
             max_deliveries,
             deliveries: VecDeque::new(),
+            has_unrecorded: false,
             is_ending: false,
         })
     }
@@ -70,6 +75,11 @@ impl SubscriptionUnacked {
     /// Returns true if the subscription may have another unacknowledged delivery.
     pub(crate) fn has_credit(&self) -> bool {
         self.deliveries.len() < self.max_deliveries
+    }
+
+    /// Returns true if a delivery was sent that is not recorded: see [`SessionUnacked::record`].
+    pub(crate) fn has_unrecorded(&self) -> bool {
+        self.has_unrecorded
     }
 
     /// Notes that nothing more will be sent to the subscription.
@@ -133,6 +143,7 @@ impl SessionUnacked {
             message_ids: None,
             last_tag: DeliveryTag::NONE,
             granted: 0,
+            has_unrecorded: false,
             recently_named: VecDeque::new(),
             max_named,
         }
@@ -153,7 +164,16 @@ impl SessionUnacked {
         self.granted += unacked.max_deliveries;
     }
 
+    /// Returns true if any subscription had a delivery that is not recorded.
+    pub(crate) fn has_unrecorded(&self) -> bool {
+        self.has_unrecorded
+    }
+
     /// Adds a delivery that is being sent. Returns the value of its header `ack`, which STOMP 1.2 alone has.
+    ///
+    /// A delivery without a callback, such as a message of a topic, is not recorded: nobody waits for its outcome, and it
+    /// is never redelivered. So it takes no credit and no memory, however late its `ACK` comes. But if an `ACK` of it
+    /// would cover earlier deliveries, it is recorded like them.
     pub(crate) fn record(
         &mut self,
         subscription: SubscriptionKey,
@@ -163,19 +183,23 @@ impl SessionUnacked {
     ) -> Option<String> {
         let tag = self.last_tag.successor();
         self.last_tag = tag;
-        unacked.deliveries.push_back(UnackedDelivery {
-            tag,
-            message,
-            on_settled: on_settled.with_sent(),
-            is_staged: false,
-        });
-        match &mut self.message_ids {
-            Some(ids) => {
+        let covers_others = unacked.is_cumulative && !unacked.deliveries.is_empty();
+        if on_settled.is_set() || covers_others {
+            unacked.deliveries.push_back(UnackedDelivery {
+                tag,
+                message,
+                on_settled: on_settled.with_sent(),
+                is_staged: false,
+            });
+            if let Some(ids) = &mut self.message_ids {
                 ids.insert(message, subscription, tag);
-                None
             }
-            None => Some(self.ack_ids.text(subscription, tag)),
+        } else {
+            unacked.has_unrecorded = true;
+            self.has_unrecorded = true;
         }
+        let has_ack_id = self.message_ids.is_none();
+        has_ack_id.then(|| self.ack_ids.text(subscription, tag))
     }
 
     /// Parses an id that [`record`](SessionUnacked::record) has returned. Returns `None` if this session has not issued
@@ -251,10 +275,15 @@ mod tests {
         session.grant(&unacked);
         let tags = [(); 3].map(|()| {
             let message = MessageId::random();
-            let id = session.record(KEY, &mut unacked, message, SettleCallback::default());
+            let id = session.record(KEY, &mut unacked, message, wanted());
             session.parse_ack_id(&id.unwrap()).unwrap().1
         });
         (session, unacked, tags)
+    }
+
+    /// The callback of a delivery that wants to know its outcome.
+    fn wanted() -> SettleCallback {
+        SettleCallback::new(|_| {})
     }
 
     /// A table has room for at most twice its records. Before 1.2, a record has an id in a set that is half full.
@@ -277,6 +306,25 @@ mod tests {
         unacked.set_staged(&[first], true);
         assert_eq!(unacked.is_staged(first), Some(true));
         assert_eq!(unacked.covered_by(second), [second]);
+    }
+
+    #[test]
+    fn a_delivery_whose_outcome_nobody_wants_is_recorded_only_to_cover_others() {
+        for mode in [AckMode::Client, AckMode::ClientIndividual] {
+            let mut session = SessionUnacked::new(SessionId::random(), 2);
+            let mut unacked = SubscriptionUnacked::new(mode, 2).unwrap();
+            let mut record = |on_settled| {
+                let id = session.record(KEY, &mut unacked, MessageId::random(), on_settled);
+                assert!(id.is_some(), "each delivery has an ack id");
+                unacked.deliveries.len()
+            };
+            for _ in 0..10_000 {
+                assert_eq!(record(SettleCallback::default()), 0);
+            }
+            assert_eq!(record(wanted()), 1);
+            let covers = mode == AckMode::Client;
+            assert_eq!(record(SettleCallback::default()), 1 + usize::from(covers));
+        }
     }
 
     #[test]
@@ -325,7 +373,7 @@ mod tests {
             [(); 2].map(|()| SubscriptionUnacked::new(AckMode::Client, 10_000).unwrap());
         for _ in 0..10_000 {
             let record = |session: &mut SessionUnacked, unacked| {
-                session.record(KEY, unacked, MessageId::random(), SettleCallback::default())
+                session.record(KEY, unacked, MessageId::random(), wanted())
             };
             let id = record(&mut earlier, &mut old).unwrap();
             assert!(record(&mut later, &mut new).is_some());
