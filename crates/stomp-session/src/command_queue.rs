@@ -3,7 +3,7 @@
 use crate::{
     catch_drop::CatchDrop,
     destination::Destination,
-    error::{ClientError, NotSubscribed, ObserveError, TooManyErrors},
+    error::{ClientError, NotSubscribed, ObserveError, SubscribeError, TooManyErrors},
     guarded::Leftovers,
     id::{StreamId, SubscriptionKey},
     mailbox::{
@@ -33,6 +33,11 @@ pub(crate) enum SessionCommand {
         stream: CatchDrop<MessageStream>,
     },
     Unhook(StreamId),
+    /// Adds an implicit subscription.
+    Subscribe {
+        destination: Destination,
+        stream: CatchDrop<MessageStream>,
+    },
 }
 
 /// Queue of commands in the order of the calls, and the subscriptions that commands can name.
@@ -41,6 +46,8 @@ pub(crate) struct CommandQueue {
     commands: BoundedQueue<SessionCommand>,
     /// Subscriptions of the session that have not ended.
     subscriptions: Vec<KnownSubscription>,
+    /// Number of implicit subscriptions that are still to be added.
+    unadded_subscriptions: usize,
     /// Number of errors that are not sent yet, including those that the connection has taken.
     errors: usize,
     /// Bytes of these errors.
@@ -199,6 +206,44 @@ impl CommandQueue {
             self.commands.push_other(command, leftovers);
         }
         Ok(id)
+    }
+
+    /// Adds an implicit subscription, if there are fewer than `max` subscriptions. Takes the stream only if it succeeds.
+    pub(crate) fn push_subscribe(
+        &mut self,
+        destination: Destination,
+        stream: &mut Option<CatchDrop<MessageStream>>,
+        max: usize,
+        leftovers: &mut Leftovers,
+    ) -> Result<(), SubscribeError> {
+        if self.is_closed {
+            return Err(SubscribeError::Closed);
+        }
+        if self.subscriptions.len() + self.unadded_subscriptions >= max {
+            return Err(SubscribeError::TooManySubscriptions { max });
+        }
+        if let Some(stream) = stream.take() {
+            self.unadded_subscriptions += 1;
+            let command = SessionCommand::Subscribe {
+                destination,
+                stream,
+            };
+            self.commands.push_other(command, leftovers);
+        }
+        Ok(())
+    }
+
+    /// Notes that an implicit subscription was added, or not.
+    pub(crate) fn end_subscribe(
+        &mut self,
+        added: Option<SubscriptionKey>,
+        destination: Destination,
+    ) {
+        // A queue that was closed meanwhile counts from 0.
+        self.unadded_subscriptions = self.unadded_subscriptions.saturating_sub(1);
+        if let Some(key) = added {
+            self.add_subscription(key, destination);
+        }
     }
 
     /// Detaches a stream. If it is still in the queue, it only leaves the queue.

@@ -117,6 +117,83 @@ impl From<NotSubscribed> for ObserveError {
     }
 }
 
+/// Error of [`Session::subscribe`](crate::Session::subscribe).
+///
+/// A client sees it as the [`ClientError`] `not-subscribed`, `too-many-subscriptions` or `bad-destination`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The session is closing or has ended.
+    Closed,
+    /// The session has as many subscriptions as [`Config::max_subscriptions`](crate::Config::max_subscriptions) allows.
+    #[non_exhaustive]
+    TooManySubscriptions {
+        /// The maximum.
+        max: usize,
+    },
+    /// The destination is longer than [`Config::max_destination_bytes`](crate::Config::max_destination_bytes), or
+    /// contains a line end or NUL, which not every version of STOMP can encode.
+    #[non_exhaustive]
+    BadDestination {
+        /// The maximum length in bytes.
+        max_bytes: usize,
+    },
+}
+
+/// The form of [`SubscribeError::TooManySubscriptions`] for clients.
+static TOO_MANY_SUBSCRIPTIONS: ClientError = ClientError::constant(
+    "too-many-subscriptions",
+    "The session has as many subscriptions as the server allows (max_subscriptions).",
+);
+
+/// The form of [`SubscribeError::BadDestination`] for clients.
+static BAD_DESTINATION: ClientError = ClientError::constant(
+    "bad-destination",
+    "A destination is too long for the id of a subscription, or contains a line end or NUL.",
+);
+
+impl SubscribeError {
+    /// The form of the error for clients. It is its source, so that [`ClientError::find`] finds it.
+    fn shown(&self) -> &'static ClientError {
+        match self {
+            SubscribeError::Closed => &NOT_SUBSCRIBED,
+            SubscribeError::TooManySubscriptions { .. } => &TOO_MANY_SUBSCRIPTIONS,
+            SubscribeError::BadDestination { .. } => &BAD_DESTINATION,
+        }
+    }
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SubscribeError::Closed => f.write_str("the session is closing or has ended"),
+            SubscribeError::TooManySubscriptions { max } => {
+                write!(
+                    f,
+                    "a session has at most {max} subscriptions (max_subscriptions)"
+                )
+            }
+            SubscribeError::BadDestination { max_bytes } => write!(
+                f,
+                "the destination of a subscription without a SUBSCRIBE has at most {max_bytes} bytes \
+                 (max_destination_bytes), and neither a line end nor NUL"
+            ),
+        }
+    }
+}
+
+impl Error for SubscribeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.shown())
+    }
+}
+
+impl From<SubscribeError> for ClientError {
+    fn from(error: SubscribeError) -> ClientError {
+        error.shown().clone()
+    }
+}
+
 /// Error of [`Session::error`](crate::Session::error): as many errors as allowed wait already until the client reads.
 ///
 /// A client sees it as the [`ClientError`] `too-many-errors`.

@@ -132,7 +132,9 @@ pub use connection::{Connection, Run};
 pub use delivery::{Delivery, Gap, IntoDelivery, Settlement};
 pub use destination::{Destination, DestinationSyntax, InvalidDestination, PrefixSyntax};
 pub use disconnect_reason::DisconnectReason;
-pub use error::{BoxError, ClientError, ErrorMapper, NotSubscribed, ObserveError, TooManyErrors};
+pub use error::{
+    BoxError, ClientError, ErrorMapper, NotSubscribed, ObserveError, SubscribeError, TooManyErrors,
+};
 pub use id::{MessageId, ParseIdError, SessionId};
 pub use json::Json;
 pub use mailbox::{

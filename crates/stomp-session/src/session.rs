@@ -5,8 +5,8 @@ use crate::{
     command_queue::CommandQueue,
     config::Config,
     delivery::IntoDelivery,
-    destination::DestinationSyntax,
-    error::{BoxError, ClientError, ObserveError, TooManyErrors},
+    destination::{Destination, DestinationSyntax},
+    error::{BoxError, ClientError, ObserveError, SubscribeError, TooManyErrors},
     guarded::Guarded,
     id::{SessionId, StreamId},
     mailbox::config::MailboxConfig,
@@ -58,6 +58,8 @@ impl Session {
         let mut shared = Shared::new(peer, false);
         shared.mailbox = config.mailbox;
         shared.max_streams = config.max_streams;
+        shared.max_subscriptions = config.max_subscriptions;
+        shared.max_destination_bytes = config.max_destination_bytes;
         shared.destinations = config.destinations.clone();
         shared.sessions = config.sessions.downgrade();
         Session(Arc::new(shared))
@@ -181,6 +183,47 @@ impl Session {
         })
     }
 
+    /// Adds a subscription for the peer, which has sent no `SUBSCRIBE` for it: an *implicit subscription*. It sends the
+    /// items of the stream to the peer, with `ack:auto`. The text of the destination is its id, in the header
+    /// `subscription` of each `MESSAGE`.
+    ///
+    /// A service calls this for a client that is to receive messages without a `SUBSCRIBE`: a broker does it for the
+    /// temporary queue in the `reply-to` of a `SEND`. If the handler of a request calls it, the subscription exists before
+    /// the request is answered. It has no effect before the peer is connected, and if the peer has a subscription to this
+    /// destination already, whatever its spelling: then the stream is dropped.
+    ///
+    /// The subscription ends with the session or the stream, or if the client unsubscribes from this id. It also ends when
+    /// the client subscribes to the destination, or with this id, as soon as the service has accepted that
+    /// subscription. So the service has both streams for a moment, and may leave to the second what the first has not
+    /// sent.
+    ///
+    /// If the client uses this id for a subscription to another destination, it gets an `ERROR` with the code
+    /// `duplicate-subscription`, and the stream is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the end of the session has begun, if the session has
+    /// [`Config::max_subscriptions`](crate::Config::max_subscriptions) already, and if the text of the destination cannot
+    /// be an id.
+    pub fn subscribe<S>(&self, destination: &Destination, stream: S) -> Result<(), SubscribeError>
+    where
+        S: Stream<Item: IntoDelivery> + Send + 'static,
+    {
+        let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
+        let mut stream = Some(CatchDrop::new(stream));
+        let (text, max_bytes) = (destination.as_str(), self.0.max_destination_bytes);
+        if text.len() > max_bytes || text.contains(['\r', '\n', '\0']) {
+            return Err(SubscribeError::BadDestination { max_bytes });
+        }
+        let destination = destination.copied();
+        self.0.commands.with(|commands, leftovers| {
+            let max = self.0.max_subscriptions;
+            commands.push_subscribe(destination, &mut stream, max, leftovers)
+        })?;
+        self.0.wake();
+        Ok(())
+    }
+
     /// Sets the time at which the credentials of the peer expire; a later call replaces it. At that time the peer gets
     /// an `ERROR` with the code `credentials-expired` and nothing more, and the connection is closed.
     ///
@@ -251,6 +294,8 @@ pub(crate) struct Shared {
     route: Guarded<Option<Arc<Pattern>>>,
     mailbox: MailboxConfig,
     max_streams: usize,
+    max_subscriptions: usize,
+    max_destination_bytes: usize,
     destinations: DestinationSyntax,
     /// The registry to which the session belongs while it is connected.
     sessions: WeakSessions,
@@ -274,6 +319,8 @@ impl Shared {
             route: Guarded::default(),
             mailbox: MailboxConfig::default(),
             max_streams: 0,
+            max_subscriptions: 0,
+            max_destination_bytes: 0,
             destinations: DestinationSyntax::default(),
             sessions: WeakSessions::default(),
             commands: Guarded::new(CommandQueue::new(is_closed)),

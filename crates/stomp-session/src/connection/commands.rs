@@ -4,6 +4,7 @@ use super::{driver::Driver, pending_subscription::PendingSubscription};
 use crate::{
     catch_drop::CatchDrop,
     command_queue::{SessionCommand, TakenCommands},
+    destination::Destination,
     id::{StreamId, SubscriptionKey},
     mailbox::{config::SlowConsumer, queue::QueuedMessage},
     response::MessageStream,
@@ -79,6 +80,10 @@ impl Driver {
                     self.pending.remove(id);
                     self.streams.remove(id);
                 }
+                SessionCommand::Subscribe {
+                    destination,
+                    stream,
+                } => self.add_implicit_subscription(destination, stream),
             }
         }
         true
@@ -145,6 +150,24 @@ impl Driver {
         } else if self.protocol.is_subscribed(subscription) {
             self.streams.insert(subscription, id, stream);
         }
+    }
+
+    /// Adds an implicit subscription with its stream, or drops the stream if the protocol refuses the subscription.
+    fn add_implicit_subscription(
+        &mut self,
+        destination: Destination,
+        stream: CatchDrop<MessageStream>,
+    ) {
+        self.flush_protocol();
+        let added = self
+            .protocol
+            .add_implicit_subscription(&destination, self.now);
+        let commands = self.session.shared().commands();
+        commands.with(|commands, _| commands.end_subscribe(added, destination));
+        if let Some(subscription) = added {
+            self.streams.insert(subscription, None, stream);
+        }
+        self.flush_protocol();
     }
 
     /// Sends the messages and attaches the streams that were held until the service answered `SUBSCRIBE`. If

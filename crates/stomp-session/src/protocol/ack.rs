@@ -250,7 +250,7 @@ impl Protocol {
         };
         let name = SubscriptionName::Id(id);
         match self.subscriptions.find(&name) {
-            Lookup::Active(key) => Ok(NamedSubscription::Active(key)),
+            Lookup::Active(key) | Lookup::Implicit(key) => Ok(NamedSubscription::Active(key)),
             _ if self.version == Version::V1_0 => Ok(NamedSubscription::Any),
             Lookup::EndedByServer | Lookup::EndedByPeer => Ok(NamedSubscription::Ended),
             Lookup::Unknown => Err(unknown_subscription(&name, frame)),

@@ -121,7 +121,12 @@ impl Protocol {
             (_, answer) if self.commit.is_some() => {
                 self.handle_answer_in_commit(answer.map(drop), now);
             }
-            (_, Ok(_)) => self.send_receipt(call.receipt),
+            (_, Ok(_)) => {
+                if let Some(accepted) = call.subscription {
+                    self.replace_implicit_subscriptions(accepted);
+                }
+                self.send_receipt(call.receipt);
+            }
             (_, Err(error)) => {
                 let refused = call
                     .subscription

@@ -9,13 +9,23 @@ use super::{
         unacked::SubscriptionUnacked,
     },
 };
-use crate::{error::ClientError, id::SubscriptionKey};
+use crate::{
+    destination::Destination,
+    error::{ClientError, SubscribeError},
+    id::SubscriptionKey,
+};
 use bytestring::ByteString;
 use std::time::Instant;
 use stomp_frame::{AckMode, Frame, header};
 
 /// Name of the header with the maximum of unacknowledged messages that a subscriber wants, as in RabbitMQ.
 const PREFETCH_COUNT: &str = "prefetch-count";
+
+/// Code of the error for a second subscription with the same id.
+const DUPLICATE: &str = "duplicate-subscription";
+
+/// Code of the error for more subscriptions than [`Config::max_subscriptions`](crate::Config::max_subscriptions).
+const TOO_MANY: &str = "too-many-subscriptions";
 
 /// Maximum of unacknowledged messages of a subscriber that asks for none, unless the configured maximum is smaller. Each
 /// such message is one that no other consumer gets.
@@ -48,14 +58,20 @@ impl Protocol {
                     Quoted(destination)
                 ),
             };
-            return Err(ErrorReply::new("duplicate-subscription", text).with_receipt_of(&frame));
+            return Err(ErrorReply::new(DUPLICATE, text).with_receipt_of(&frame));
         }
-        if self.subscriptions.is_full() {
+        // An implicit subscription that this one replaces makes room for it.
+        let is_replacing = || {
+            let canonical = self.config.destinations.canonical(&destination);
+            let implicit = self.subscriptions.implicit_for(&name, &canonical);
+            implicit.is_some()
+        };
+        if self.subscriptions.is_full() && !is_replacing() {
             let text = format!(
                 "A session has at most {} subscriptions (max_subscriptions).",
                 self.config.max_subscriptions
             );
-            return Err(ErrorReply::new("too-many-subscriptions", text).with_receipt_of(&frame));
+            return Err(ErrorReply::new(TOO_MANY, text).with_receipt_of(&frame));
         }
         let id = frame.headers.get(header::ID).map(copied);
         let granted = self
@@ -88,7 +104,7 @@ impl Protocol {
     pub(super) fn unsubscribe(&mut self, mut frame: Frame, now: Instant) -> Result<(), ErrorReply> {
         let name = SubscriptionName::from(&frame);
         match self.subscriptions.find(&name) {
-            Lookup::Active(key) => {
+            Lookup::Active(key) | Lookup::Implicit(key) => {
                 let subscription = self.remove_subscription(key, false);
                 let destination = subscription
                     .map(|subscription| subscription.destination)
@@ -106,6 +122,53 @@ impl Protocol {
                 Ok(())
             }
             Lookup::EndedByPeer | Lookup::Unknown => Err(unknown_subscription(&name, &frame)),
+        }
+    }
+
+    /// Adds an implicit subscription, which a handle of the session has asked for. Returns `None` if the peer is not
+    /// connected or has such a subscription already. Also returns `None`, and reports an error, if there is no room or the
+    /// peer uses the id for another subscription.
+    pub(crate) fn add_implicit_subscription(
+        &mut self,
+        destination: &Destination,
+        now: Instant,
+    ) -> Option<SubscriptionKey> {
+        let is_connected = self.is_open() && self.is_peer_present();
+        if !is_connected || self.subscriptions.has_destination(destination.canonical()) {
+            return None;
+        }
+        let name = SubscriptionName::Id(destination.as_str());
+        let error = if matches!(self.subscriptions.find(&name), Lookup::Active(_)) {
+            let text = format!(
+                "The subscription id {} is in use, but the server needs it for the messages of this destination.",
+                Quoted(destination.as_str())
+            );
+            ClientError::new(DUPLICATE, text)
+        } else if self.subscriptions.is_full() {
+            let max = self.config.max_subscriptions;
+            ClientError::from(SubscribeError::TooManySubscriptions { max })
+        } else {
+            let destination = destination.clone();
+            return Some(
+                self.subscriptions
+                    .insert_implicit(destination, self.version),
+            );
+        };
+        self.report_app_error(ErrorReply::from(error), now);
+        None
+    }
+
+    /// Ends the implicit subscriptions in whose place the service has accepted this one. Messages that they have not sent
+    /// yet are left to it: the service has both streams until now.
+    pub(super) fn replace_implicit_subscriptions(&mut self, accepted: SubscriptionKey) {
+        while let Some(subscription) = self.subscriptions.get(accepted) {
+            let id = subscription.id.as_deref().unwrap_or_default();
+            let canonical = subscription.destination.canonical();
+            let name = SubscriptionName::Id(id);
+            let Some(replaced) = self.subscriptions.implicit_for(&name, canonical) else {
+                return;
+            };
+            self.remove_subscription(replaced, true);
         }
     }
 

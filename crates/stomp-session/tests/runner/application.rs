@@ -13,7 +13,8 @@ use std::{
 };
 use stomp_frame::Headers;
 use stomp_session::{
-    BoxError, ClientError, Connected, Delivery, Message, Request, Response, Session, Topic,
+    BoxError, ClientError, Connected, Delivery, DestinationSyntax, Message, MessageStream, Request,
+    Response, Session, Topic,
 };
 use stomp_socket::CloseCode;
 use tokio::{
@@ -134,6 +135,14 @@ impl Application {
             ["no-subscription", destination] => {
                 let sent = self.session.message(&unescaped(destination), "unexpected");
                 return check(sent.is_err(), || "a subscription exists".into());
+            }
+            ["subscribe", destination] => {
+                let destination = DestinationSyntax::default()
+                    .parse(unescaped(destination))
+                    .map_err(|error| error.to_string())?;
+                let stream = self.open_queue(destination.as_str());
+                let added = self.session.subscribe(&destination, stream);
+                return added.map_err(|error| error.to_string());
             }
             ["connected"] => self.session.connected([("server", "early")]),
             ["error", code, ref close @ ..] => {
@@ -276,16 +285,20 @@ impl Application {
             .map_err(|_| "the session has dropped the future".into())
     }
 
-    /// A stream of what later steps deliver.
+    /// The answer with a stream of what later steps deliver.
     fn queue(&mut self, request: &Request) -> Response {
-        let (sender, receiver) = mpsc::unbounded_channel::<Item>();
         let name = request.headers().get("id");
-        let name = name.unwrap_or(request.destination().as_str());
+        Response::Observe(self.open_queue(name.unwrap_or(request.destination().as_str())))
+    }
+
+    /// A stream of what later steps deliver to this subscription.
+    fn open_queue(&mut self, name: &str) -> MessageStream {
+        let (sender, receiver) = mpsc::unbounded_channel::<Item>();
         self.queues.push((name.to_owned(), sender));
         let stream = stream::unfold(receiver, |mut receiver| async {
             Some((receiver.recv().await?, receiver))
         });
-        Response::Observe(stream.boxed())
+        stream.boxed()
     }
 
     /// Performs a step `deliver TEXT to ID redelivered header:value …`.

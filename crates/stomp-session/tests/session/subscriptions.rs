@@ -2,7 +2,10 @@
 
 use crate::support::*;
 use futures_util::{StreamExt, stream};
-use stomp_session::{ClientError, Config, Message, Topic};
+use stomp_frame::Version;
+use stomp_session::{
+    ClientError, Config, DestinationSyntax, Message, Response, SubscribeError, Topic,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_fails_ends_its_subscription_and_no_other() {
@@ -127,4 +130,54 @@ async fn an_endless_stream_leaves_room_for_other_streams_and_requests() {
         }
     }
     panic!("after 100,000 frames: messages {others:?}, receipt {has_receipt}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_implicit_subscription_without_room_or_name_is_refused() {
+    let config = Config::default()
+        .max_subscriptions(2)
+        .max_destination_bytes(8);
+    let (session, mut client, connection) = start(config, accept).await;
+    client.receipt(subscribe("0", "/a")).await;
+    let add = |text: &'static str| {
+        let destination = DestinationSyntax::default().parse(text).unwrap();
+        let (stream, held) = open_stream(&["one"]);
+        (session.subscribe(&destination, stream), held)
+    };
+    for text in ["/too-long", "/a\nb", "/a\rb", "/a\0b"] {
+        let (refused, held) = add(text);
+        let error = ClientError::from(refused.unwrap_err());
+        assert_eq!(error.code(), "bad-destination", "{text:?}");
+        assert!(is_dropped(&held));
+    }
+    // Those that are not added yet count, too.
+    let (added, held) = add("/b");
+    assert_eq!(added, Ok(()));
+    let refused = ClientError::from(add("/c").0.unwrap_err());
+    assert_eq!(refused.code(), "too-many-subscriptions");
+    client.expect_message_for("/b", "one").await;
+    assert!(add("/c").0.is_err());
+    client.receipt(unsubscribe("/b")).await;
+    assert!(is_dropped(&held));
+    assert_eq!(add("/c").0, Ok(()));
+    client.expect_message_for("/c", "one").await;
+    drop(client);
+    finished(connection).await;
+    let (refused, held) = add("/d");
+    assert_eq!(refused, Err(SubscribeError::Closed));
+    assert!(is_dropped(&held));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_implicit_subscription_before_the_peer_is_connected_has_no_effect() {
+    let (session, mut client, _) = run(
+        Config::default(),
+        tower::service_fn(|_| async { Ok(Response::Done) }),
+    );
+    let destination = DestinationSyntax::default().parse("/a").unwrap();
+    let (stream, held) = open_stream(&["one"]);
+    session.subscribe(&destination, stream).unwrap();
+    client.connect(Version::V1_2).await;
+    assert!(is_dropped(&held));
+    client.receipt(send("/b", "")).await;
 }

@@ -22,7 +22,7 @@ pub(crate) struct Subscriptions {
     next_key: u64,
     /// Active subscriptions in the order of their keys.
     active: Vec<Subscription>,
-    /// Keys of the active subscriptions that have an id. Before 1.2, each `ACK` looks up an id.
+    /// Keys of the active subscriptions to which the client has given an id. Before 1.2, each `ACK` looks up an id.
     keys: BTreeMap<ByteString, SubscriptionKey>,
     /// The subscriptions that ended most recently, the oldest first.
     ended: VecDeque<EndedSubscription>,
@@ -38,6 +38,8 @@ pub(crate) struct Subscription {
     prefix: Bytes,
     /// Unacknowledged deliveries; `None` with `ack:auto`.
     pub(crate) unacked: Option<SubscriptionUnacked>,
+    /// True if a handle of the session has added the subscription, and not the peer. Its id is its destination.
+    is_implicit: bool,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,8 @@ struct EndedSubscription {
 /// Result of a search for a subscription by its name.
 pub(crate) enum Lookup {
     Active(SubscriptionKey),
+    /// An implicit subscription, which gives way to a subscription of the client with this id.
+    Implicit(SubscriptionKey),
     /// The server has ended the subscription. The client may still unsubscribe from it once.
     EndedByServer,
     EndedByPeer,
@@ -166,6 +170,9 @@ impl Subscriptions {
         if let Some(key) = active {
             return Lookup::Active(key);
         }
+        if let Some(implicit) = self.implicit().find(|implicit| implicit.has_id(name)) {
+            return Lookup::Implicit(implicit.key);
+        }
         match self.ended.iter().find(|ended| *ended.name == *name.text()) {
             Some(ended) if ended.by_server => Lookup::EndedByServer,
             Some(_) => Lookup::EndedByPeer,
@@ -181,25 +188,76 @@ impl Subscriptions {
         version: Version,
         unacked: Option<SubscriptionUnacked>,
     ) -> SubscriptionKey {
+        let key = self.push(id.clone(), destination, version, unacked, false);
+        if let Some(id) = id {
+            self.keys.insert(id, key);
+        }
+        key
+    }
+
+    /// Adds an implicit subscription. It has the mode `auto`, and its destination is its id.
+    pub(crate) fn insert_implicit(
+        &mut self,
+        destination: Destination,
+        version: Version,
+    ) -> SubscriptionKey {
+        let id = ByteString::from(&destination);
+        self.push(Some(id), destination, version, None, true)
+    }
+
+    fn push(
+        &mut self,
+        id: Option<ByteString>,
+        destination: Destination,
+        version: Version,
+        unacked: Option<SubscriptionUnacked>,
+        is_implicit: bool,
+    ) -> SubscriptionKey {
         let key = SubscriptionKey(self.next_key);
         self.next_key += 1;
-        if let Some(id) = &id {
-            self.keys.insert(id.clone(), key);
-        }
         self.active.push(Subscription {
             key,
             prefix: message_head::encode_prefix(version, id.as_deref(), destination.as_str()),
             id,
             destination,
             unacked,
+            is_implicit,
         });
         key
+    }
+
+    /// Returns true if there is a subscription to the destination with this canonical text.
+    pub(crate) fn has_destination(&self, canonical: &str) -> bool {
+        let mut destinations = self.active.iter().map(|known| &known.destination);
+        destinations.any(|destination| destination.canonical() == canonical)
+    }
+
+    /// The implicit subscription that ends if the client subscribes under this name, or to the destination with this
+    /// canonical text.
+    pub(crate) fn implicit_for(
+        &self,
+        name: &SubscriptionName<'_>,
+        canonical: &str,
+    ) -> Option<SubscriptionKey> {
+        let gives_way = |implicit: &&Subscription| {
+            implicit.has_id(name) || implicit.destination.canonical() == canonical
+        };
+        let found = self.implicit().find(gives_way);
+        found.map(|implicit| implicit.key)
+    }
+
+    fn implicit(&self) -> impl Iterator<Item = &Subscription> {
+        self.active.iter().filter(|known| known.is_implicit)
     }
 
     /// Removes a subscription and remembers its name.
     pub(crate) fn remove(&mut self, key: SubscriptionKey, by_server: bool) -> Option<Subscription> {
         let subscription = self.active.remove(self.position(key)?);
-        if let Some(id) = &subscription.id {
+        if let Some(id) = subscription
+            .id
+            .as_ref()
+            .filter(|_| !subscription.is_implicit)
+        {
             self.keys.remove(&**id);
         }
         self.remember_ended(subscription.name(), by_server);
@@ -228,6 +286,10 @@ impl Subscription {
         self.id
             .clone()
             .unwrap_or_else(|| ByteString::from(&self.destination))
+    }
+
+    fn has_id(&self, name: &SubscriptionName<'_>) -> bool {
+        self.id.as_deref() == Some(name.text())
     }
 }
 
