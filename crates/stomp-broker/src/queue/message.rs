@@ -53,14 +53,18 @@ impl QueuedMessage {
     }
 
     /// Turns the message into a dead letter, which never expires. Headers name the queue and the reason. The id stays, so
-    /// that a dead letter can be found in the logs of the consumers that have failed.
+    /// that a dead letter can be found in the logs of the consumers that have failed. A checked `reply-to` stays one, so
+    /// that a dead letter can be answered.
     pub(super) fn into_dead_letter(self, reason: &str, queue: &str) -> QueuedMessage {
         let mut headers = self.message.headers().clone();
         headers.remove("expires");
         headers.insert("original-destination", queue);
         headers.insert("dead-letter-reason", reason);
-        let message =
+        let mut message =
             Message::from_parts(headers, self.message.body().clone()).with_id(self.message.id());
+        if let Some(reply_to) = self.message.reply_to() {
+            message = message.with_reply_to(reply_to);
+        }
         QueuedMessage {
             is_dead_letter: true,
             ..QueuedMessage::new(message, self.reserved, None)
