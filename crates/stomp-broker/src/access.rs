@@ -4,6 +4,7 @@ use crate::{
     Action, Address, Publication, Scope,
     broker::{Shared, not_found, shared_address},
     capabilities::not_supported,
+    reply_queue::ReplyQueue,
     send,
     syntax::{self, prefix},
     temporary_names::{self, NameInUse},
@@ -11,8 +12,12 @@ use crate::{
 use stomp_session::{BoxError, ClientError, Destination, Request};
 
 impl Shared {
-    /// Returns the address and the publication of a `SEND`, if the client may send it and the engine supports it.
-    pub(crate) fn check_send(&self, request: &Request) -> Result<(Address, Publication), BoxError> {
+    /// Returns the address and the publication of a `SEND`, if the client may send it and the engine supports it. Also
+    /// returns the queue for its replies, if the session has no subscription to it.
+    pub(crate) fn check_send(
+        &self,
+        request: &Request,
+    ) -> Result<(Address, Publication, Option<ReplyQueue>), BoxError> {
         let destination = read_destination(request)?;
         self.check_rules(Action::Send, &destination, request)?;
         let to = address_to_send(destination, request)?;
@@ -20,10 +25,11 @@ impl Shared {
         if request.transaction().is_some() {
             self.capabilities.check_transaction()?;
         }
-        let mut publication = send::publication_from_request(self, request)?.sent_by(request);
+        let (publication, reply_queue) = send::publication_from_request(self, request)?;
+        let mut publication = publication.sent_by(request);
         self.capabilities.check_publication(&to, &publication)?;
         publication.message = to.stamp(publication.message);
-        Ok((to, publication))
+        Ok((to, publication, reply_queue))
     }
 
     /// Returns the address to which the client of a `SUBSCRIBE` may subscribe. For a temporary queue, also returns its
@@ -49,6 +55,8 @@ impl Shared {
     ///
     /// Otherwise, a service that answers the request would write, with its own rights, where the client may not.
     ///
+    /// Also returns the queue, if it is a temporary one to which the session has no subscription.
+    ///
     /// # Errors
     ///
     /// Returns an error that names the header.
@@ -56,7 +64,7 @@ impl Shared {
         &self,
         value: &str,
         request: &Request,
-    ) -> Result<Address, BoxError> {
+    ) -> Result<(Address, Option<ReplyQueue>), BoxError> {
         let parsed = syntax::shared_syntax().parse(value.to_owned());
         let destination = parsed.map_err(|invalid| refused_reply_to(&invalid.into()))?;
         let local_name =
@@ -66,15 +74,17 @@ impl Shared {
             self.check_rules(Action::Subscribe, &destination, request)
                 .map_err(|error| refused_reply_to(&error))?;
             let max = self.config.max_temporary_queues;
-            let name = temporary_names::promised(local_name, request.session(), max)?;
-            return Ok(Address::temporary(name));
+            let (name, unsubscribed) =
+                temporary_names::promised(local_name, request.session(), max)?;
+            let queue = unsubscribed.map(|name| ReplyQueue { name, destination });
+            return Ok((Address::temporary(name), queue));
         }
         self.check_rules(Action::Send, &destination, request)
             .map_err(|error| refused_reply_to(&error))?;
         let to = address_to_send(destination, request)?;
         to.check_for_sending(&self.config)
             .map_err(|error| refused_reply_to(&error))?;
-        Ok(to)
+        Ok((to, None))
     }
 
     /// Returns the text of a checked `reply-to` for the receivers of the message.
@@ -87,15 +97,15 @@ impl Shared {
         &self,
         value: &str,
         request: &Request,
-    ) -> Result<String, BoxError> {
-        let to = self.authorize_reply_to(value, request)?;
+    ) -> Result<(String, Option<ReplyQueue>), BoxError> {
+        let (to, queue) = self.authorize_reply_to(value, request)?;
         match to.scope() {
             Scope::User(_) => Err(not_supported(
                 "the header reply-to with a destination of a user (/user/…)",
             )
             .into()),
             // For a temporary queue, it contains the public name.
-            _ => Ok(to.to_string()),
+            _ => Ok((to.to_string(), queue)),
         }
     }
 

@@ -192,8 +192,15 @@ impl Broker {
 
     fn handle_send(&self, request: &Request) -> EngineFuture<Response> {
         match self.0.check_send(request) {
-            Ok((to, publication)) => {
+            Ok((to, publication, None)) => {
                 let sent = self.publish_in(request.transaction(), &to, publication);
+                sent.map(|()| Response::Done)
+            }
+            Ok((to, publication, Some(queue))) => {
+                let (broker, staging) = (self.clone(), request.transaction().cloned());
+                let opened = self.open_reply_queue(queue, request);
+                let sent = opened
+                    .and_then(move |()| broker.publish_in(staging.as_ref(), &to, publication));
                 sent.map(|()| Response::Done)
             }
             Err(error) => EngineFuture::ready(Err(error)),
@@ -234,7 +241,10 @@ impl Broker {
         }
     }
 
-    fn check_subscription(&self, request: SubscribeRequest) -> Result<SubscribeRequest, BoxError> {
+    pub(crate) fn check_subscription(
+        &self,
+        request: SubscribeRequest,
+    ) -> Result<SubscribeRequest, BoxError> {
         request.address.check(&self.0.config)?;
         self.0.capabilities.check_subscription(&request)?;
         Ok(request)

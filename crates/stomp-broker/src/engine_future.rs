@@ -53,6 +53,24 @@ impl<T> EngineFuture<T> {
     }
 }
 
+impl<T: Send + 'static> EngineFuture<T> {
+    /// Continues with another future, if this one succeeds. Does so at once if the result is known.
+    pub(crate) fn and_then<U: Send + 'static>(
+        self,
+        next: impl FnOnce(T) -> EngineFuture<U> + Send + 'static,
+    ) -> EngineFuture<U> {
+        match self.0 {
+            State::Ready(result) => match result.into_inner() {
+                Ok(value) => next(value),
+                Err(error) => EngineFuture::ready(Err(error)),
+            },
+            State::Pending(future) => {
+                EngineFuture::from_future(async { next(future.await?).await })
+            }
+        }
+    }
+}
+
 impl<T> Unpin for EngineFuture<T> {}
 
 impl<T> Future for EngineFuture<T> {

@@ -158,6 +158,7 @@ mod config;
 mod into_destination;
 mod publication;
 mod reply;
+mod reply_queue;
 mod statistics;
 mod subscribe_request;
 

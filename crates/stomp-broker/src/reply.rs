@@ -3,11 +3,12 @@
 use crate::{
     Address, Broker, EngineFuture,
     broker::parse,
+    reply_queue::ReplyQueue,
     send::REPLY_TO,
     syntax::{self, prefix},
 };
 use stomp_frame::Headers;
-use stomp_session::{BoxError, ClientError, Delivery, IntoMessage, Message, Request, Staging};
+use stomp_session::{BoxError, ClientError, Delivery, IntoMessage, Message, Request};
 
 /// The header with the id by which an asker finds the request of an answer.
 const CORRELATION_ID: &str = "correlation-id";
@@ -21,16 +22,18 @@ impl Repliable for Delivery {}
 impl Repliable for Message {}
 
 mod sealed {
-    use super::{Address, BoxError, Broker, Headers, Staging};
+    use super::{Address, BoxError, Broker, Headers, ReplyQueue, Request};
 
     pub trait Sealed {
         fn headers(&self) -> &Headers;
 
-        /// Returns the address for the answer, if the sender of the message may have its answers there.
-        fn reply_address(&self, broker: &Broker) -> Result<Address, BoxError>;
+        /// Returns the address for the answer, if the sender of the message may have its answers there. Also returns its
+        /// temporary queue, if the sender has no subscription to it.
+        fn reply_address(&self, broker: &Broker)
+        -> Result<(Address, Option<ReplyQueue>), BoxError>;
 
-        /// The transaction of which the message is a part.
-        fn transaction(&self) -> Option<&Staging> {
+        /// The request, if the message is one.
+        fn request(&self) -> Option<&Request> {
             None
         }
     }
@@ -53,8 +56,12 @@ impl Broker {
     /// nobody has checked. [`Message::reply_to`] is `None` for such a message, and the answer is refused, except to a
     /// public name. Set the address of the asker with [`Broker::reply_to`].
     ///
+    /// If the client of a [`Request`] has named its temporary queue without a subscription to it, the broker adds an
+    /// implicit subscription first: see the [crate documentation](crate#replies).
+    ///
     /// If the request is part of a transaction, the answer is published when that is committed. So call this before the
-    /// handler of the request returns.
+    /// handler of the request returns. Once the commit has begun, the future fails with `transaction-ended`, and nothing is
+    /// published. To answer later, from another task, publish to [`Broker::reply_to`].
     ///
     /// ```
     /// use stomp_broker::{Broker, Config, Rules, Who};
@@ -81,38 +88,64 @@ impl Broker {
     /// # Errors
     ///
     /// The future fails with `bad-request` if there is no `reply-to`, with `forbidden` or `login-required` if the asker
-    /// may not have its answer there, and otherwise in the same cases as that of [`Broker::publish`].
+    /// may not have its answer there, with `transaction-ended` if it comes too late for a transaction, with
+    /// `too-many-subscriptions` if an implicit subscription has no room, and otherwise in the same cases as that of
+    /// [`Broker::publish`].
     pub fn reply(&self, to: &impl Repliable, message: impl IntoMessage) -> EngineFuture<()> {
+        let transaction = to.request().and_then(Request::transaction);
         let checked = || {
-            let address = to.reply_address(self)?;
+            let (address, queue) = to.reply_address(self)?;
             let mut message = message.into_message()?;
             if let Some(id) = to.headers().get(CORRELATION_ID) {
                 if !message.headers().contains(CORRELATION_ID) {
                     message = message.with_header(CORRELATION_ID, id);
                 }
             }
-            if to.transaction().is_some() {
+            if transaction.is_some() {
                 self.0.capabilities.check_transaction()?;
             }
             let publication = self.0.publication(&address, message)?;
-            Ok::<_, BoxError>((address, publication))
+            Ok::<_, BoxError>((address, publication, queue))
         };
         match checked() {
-            Ok((address, publication)) => self.publish_in(to.transaction(), &address, publication),
+            Ok((address, publication, queue)) => {
+                let (broker, staging) = (self.clone(), transaction.cloned());
+                let opened = self.open_if_needed(queue, to.request());
+                opened
+                    .and_then(move |()| broker.publish_in(staging.as_ref(), &address, publication))
+            }
             Err(error) => EngineFuture::ready(Err(error)),
         }
     }
 
-    /// Checks the header `reply-to` of a client's request, and returns its text for other receivers: that of a temporary
-    /// queue has its public name. Use it with [`Message::with_reply_to`], to pass on the request to a worker.
+    fn open_if_needed(
+        &self,
+        queue: Option<ReplyQueue>,
+        request: Option<&Request>,
+    ) -> EngineFuture<()> {
+        match (queue, request) {
+            (Some(queue), Some(request)) => self.open_reply_queue(queue, request),
+            _ => EngineFuture::ready(Ok::<_, BoxError>(())),
+        }
+    }
+
+    /// Checks the header `reply-to` of a client's request, and completes with its text for other receivers: that of a
+    /// temporary queue has its public name. Use it with [`Message::with_reply_to`], to pass on the request to a worker.
+    ///
+    /// If the client has no subscription to its temporary queue, this adds an implicit one, as [`Broker::reply`] does.
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Broker::reply`] about the header. Returns `not-supported` for a destination below
-    /// `/user/`, which is another one for each client that reads it.
-    pub fn reply_to(&self, request: &Request) -> Result<String, BoxError> {
-        let value = header_of(request.headers())?;
-        self.0.reply_to_for_receivers(value, request)
+    /// The future fails with the errors of [`Broker::reply`] about the header. It fails with `not-supported` for a
+    /// destination below `/user/`, which is another one for each client that reads it.
+    pub fn reply_to(&self, request: &Request) -> EngineFuture<String> {
+        let checked = header_of(request.headers())
+            .map_err(BoxError::from)
+            .and_then(|value| self.0.reply_to_for_receivers(value, request));
+        match checked {
+            Ok((reply_to, queue)) => self.open_if_needed(queue, Some(request)).map(|()| reply_to),
+            Err(error) => EngineFuture::ready(Err(error)),
+        }
     }
 }
 
@@ -121,13 +154,13 @@ impl sealed::Sealed for Request {
         self.headers()
     }
 
-    fn reply_address(&self, broker: &Broker) -> Result<Address, BoxError> {
+    fn reply_address(&self, broker: &Broker) -> Result<(Address, Option<ReplyQueue>), BoxError> {
         let value = header_of(self.headers())?;
         broker.0.authorize_reply_to(value, self)
     }
 
-    fn transaction(&self) -> Option<&Staging> {
-        self.transaction()
+    fn request(&self) -> Option<&Request> {
+        Some(self)
     }
 }
 
@@ -136,11 +169,11 @@ impl sealed::Sealed for Message {
         self.headers()
     }
 
-    fn reply_address(&self, _: &Broker) -> Result<Address, BoxError> {
+    fn reply_address(&self, _: &Broker) -> Result<(Address, Option<ReplyQueue>), BoxError> {
         let value = header_of(self.headers())?;
         let destination = syntax::shared_syntax().parse(value.to_owned())?;
         if self.reply_to().is_some() || syntax::is_public_temporary(&destination) {
-            return Ok(parse(destination)?);
+            return Ok((parse(destination)?, None));
         }
         let text = format!(
             "The header reply-to names {:?}, but no broker has checked that the sender may have its replies there. Without \
@@ -157,7 +190,7 @@ impl sealed::Sealed for Delivery {
         self.headers()
     }
 
-    fn reply_address(&self, broker: &Broker) -> Result<Address, BoxError> {
+    fn reply_address(&self, broker: &Broker) -> Result<(Address, Option<ReplyQueue>), BoxError> {
         sealed::Sealed::reply_address(self.message(), broker)
     }
 }

@@ -1,6 +1,6 @@
 //! Conversion of a `SEND` request to a publication.
 
-use crate::{Publication, broker::Shared, unsupported};
+use crate::{Publication, broker::Shared, reply_queue::ReplyQueue, unsupported};
 use bytes::Bytes;
 use stomp_frame::{Headers, header};
 use stomp_session::{BoxError, Message, Principal, Request};
@@ -36,16 +36,17 @@ const DEAD_LETTER_PREFIX: &str = "dead-letter-";
 const LARGE_BODY: usize = 4 << 10;
 
 /// Creates the publication for a `SEND` request. Checks the header `reply-to`, in which the public name replaces the local
-/// name of a temporary queue.
+/// name of a temporary queue. Also returns that queue, if the session has no subscription to it.
 ///
 /// The headers and a small body are copied. Otherwise a queued message could keep alive a read buffer with other
 /// frames.
 pub(crate) fn publication_from_request(
     broker: &Shared,
     request: &Request,
-) -> Result<Publication, BoxError> {
+) -> Result<(Publication, Option<ReplyQueue>), BoxError> {
     let stamps_user_id = broker.config.stamp_user_id;
     let mut headers = Headers::new();
+    let mut reply_queue = None;
     let mut reply_to = None;
     for (name, value) in request.headers().iter() {
         // STOMP 1.2, "Repeated Header Entries": "only the first header entry SHOULD be used".
@@ -54,7 +55,8 @@ pub(crate) fn publication_from_request(
         }
         unsupported::check_send(name)?;
         if name == REPLY_TO {
-            let checked = broker.reply_to_for_receivers(value, request)?;
+            let (checked, queue) = broker.reply_to_for_receivers(value, request)?;
+            reply_queue = queue;
             headers.append(name, &checked);
             reply_to = Some(checked);
         } else {
@@ -77,7 +79,8 @@ pub(crate) fn publication_from_request(
         message = message.with_reply_to(&reply_to);
     }
     let publication = Publication::from_message(message)?;
-    Ok(publication.confirm(request.headers().contains(header::RECEIPT)))
+    let publication = publication.confirm(request.headers().contains(header::RECEIPT));
+    Ok((publication, reply_queue))
 }
 
 /// Returns true for a header that does not become part of the message.
@@ -99,7 +102,7 @@ mod tests {
 
     fn publication_of(frame: Frame) -> Publication {
         let request = Request::new(frame.with_header("destination", "/topic/a"));
-        publication_from_request(&broker().0, &request).unwrap()
+        publication_from_request(&broker().0, &request).unwrap().0
     }
 
     fn message_of(frame: Frame) -> Message {
@@ -163,6 +166,7 @@ mod tests {
             }
             let message = publication_from_request(&broker.0, &request)
                 .unwrap()
+                .0
                 .message;
             let values: Vec<_> = message.headers().iter().map(|it| it.1.to_owned()).collect();
             values
@@ -200,9 +204,10 @@ mod tests {
         let broker = broker();
         let send = |value: &str| with_headers(&[("destination", "/topic/a"), ("reply-to", value)]);
         let first = Request::new(send("/temp-queue/a.b"));
-        let publication = publication_from_request(&broker.0, &first).unwrap();
+        let (publication, queue) = publication_from_request(&broker.0, &first).unwrap();
+        assert_eq!(queue.unwrap().destination.as_str(), "/temp-queue/a.b");
         let public = publication.message.headers().get("reply-to").unwrap();
-        let again = temporary_names::promised("a/b", first.session(), 1).unwrap();
+        let (again, _) = temporary_names::promised("a/b", first.session(), 1).unwrap();
         assert_eq!(public, format!("/temp-queue/{again}"));
     }
 

@@ -69,8 +69,7 @@ impl SubscribeRequest {
         request: &Request,
     ) -> Result<SubscribeRequest, ClientError> {
         let headers = request.headers();
-        Ok(SubscribeRequest {
-            address,
+        let subscription = SubscribeRequest {
             // The session has already refused invalid values.
             ack_mode: headers
                 .get(header::ACK)
@@ -81,11 +80,17 @@ impl SubscribeRequest {
                 .and_then(|count| count.trim_matches(' ').parse().ok()),
             durable: parse_flag(headers, DURABLE)?,
             exclusive: parse_flag(headers, EXCLUSIVE)?,
-            session: Some(request.session().id()),
-            principal: request.principal().cloned(),
-            peer_address: peer_address(request),
             headers: headers.clone(),
-        })
+            ..SubscribeRequest::new(address)
+        };
+        Ok(subscription.sent_by(request))
+    }
+
+    /// Sets the fields that identify the client of a request.
+    pub(crate) fn sent_by(self, request: &Request) -> SubscribeRequest {
+        self.session(Some(request.session().id()))
+            .principal(request.principal().cloned())
+            .peer_address(peer_address(request))
     }
 
     /// Sets [`SubscribeRequest::ack_mode`].

@@ -4,8 +4,8 @@
 //! after the prefix. Other sessions send to the queue by its public name. The public name is random, so only sessions
 //! that have received it know it. No public name is ever used again for another queue.
 //!
-//! A local name is in use while the session has a subscription to it, and from a `reply-to` to the first subscription. The
-//! number of names in use is bounded. The names that are no longer in use fill the remaining room: so a session that
+//! A local name is in use while the session has a subscription to it. A `reply-to` without one adds an implicit
+//! subscription. The number of names in use is bounded. The names that are no longer in use fill the remaining room: so a session that
 //! subscribes again soon gets its old name. If there is no room for another name, the one that was given up first is
 //! forgotten.
 
@@ -62,18 +62,11 @@ pub(crate) fn subscribed(
     let names = Names::of(session);
     let mut entries = names.lock();
     let entry = entries.in_use(local_name, max)?;
-    entry.subscriptions += 1;
-    let public_name = entry.public_name.clone();
-    drop(entries);
-    Ok(NameInUse {
-        names,
-        local_name: local_name.into(),
-        public_name,
-    })
+    Ok(names.use_for_subscription(local_name, entry))
 }
 
-/// Returns the public name for a `reply-to`, and creates it if necessary. The session will subscribe to the queue, or has
-/// done so.
+/// Returns the public name for a `reply-to`, and creates it if necessary. If the session has no subscription to the queue,
+/// also returns the use of the name for an implicit subscription, which the caller must add before it hands out the name.
 ///
 /// # Errors
 ///
@@ -82,10 +75,13 @@ pub(crate) fn promised(
     local_name: &str,
     session: &Session,
     max: usize,
-) -> Result<ByteString, BoxError> {
+) -> Result<(ByteString, Option<NameInUse>), BoxError> {
     let names = Names::of(session);
     let mut entries = names.lock();
-    Ok(entries.in_use(local_name, max)?.public_name.clone())
+    let entry = entries.in_use(local_name, max)?;
+    let is_first = entry.subscriptions == 0;
+    let for_first = is_first.then(|| names.use_for_subscription(local_name, entry));
+    Ok((entry.public_name.clone(), for_first))
 }
 
 /// Returns the public name of a queue to which the session itself sends. If it does not exist, nobody is subscribed to the
@@ -131,6 +127,15 @@ impl Names {
             session.insert(names.clone());
             names
         })
+    }
+
+    fn use_for_subscription(&self, local_name: &str, entry: &mut Entry) -> NameInUse {
+        entry.subscriptions += 1;
+        NameInUse {
+            names: self.clone(),
+            local_name: local_name.into(),
+            public_name: entry.public_name.clone(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -231,15 +236,20 @@ mod tests {
     fn each_session_has_its_own_public_names_within_its_limit() {
         let requests = [request(), request()];
         let [ann, bob] = requests.each_ref().map(Request::session);
-        let name = promised("replies", ann, 2).unwrap();
+        let (name, in_use) = promised("replies", ann, 2).unwrap();
         assert!(is_public_name(&name) && !is_public_name("replies"));
-        assert_eq!(promised("replies", ann, 2).unwrap(), name);
+        assert_eq!(in_use.as_ref().unwrap().public_name(), &*name);
+        let (again, not_first) = promised("replies", ann, 2).unwrap();
+        assert!(again == name && not_first.is_none());
         assert_eq!(existing("replies", ann).unwrap(), name);
-        assert_ne!(promised("replies", bob, 2).unwrap(), name);
-        assert_ne!(promised("more", ann, 2).unwrap(), name);
+        assert_ne!(promised("replies", bob, 2).unwrap().0, name);
+        let more = promised("more", ann, 2).unwrap();
+        assert_ne!(more.0, name);
         assert!(is_refused(promised("too many", ann, 2)));
         assert!(is_refused(subscribed("too many", ann, 2)));
-        assert_eq!(promised("replies", ann, 2).unwrap(), name);
+        drop(more);
+        assert!(promised("room again", ann, 2).is_ok());
+        assert_eq!(promised("replies", ann, 2).unwrap().0, name);
     }
 
     #[test]
@@ -253,9 +263,12 @@ mod tests {
         assert!(is_refused(subscribed("b", ann, 1)));
         drop(second);
         assert!(subscribed("b", ann, 1).is_ok());
-        promised("c", ann, 1).unwrap();
+        let (_, implicit) = promised("c", ann, 1).unwrap();
         assert!(is_refused(subscribed("d", ann, 1)), "c is promised");
-        drop(subscribed("c", ann, 1).unwrap());
+        let own = subscribed("c", ann, 1).unwrap();
+        drop(implicit);
+        assert!(is_refused(subscribed("d", ann, 1)), "c is subscribed to");
+        drop(own);
         assert!(subscribed("d", ann, 1).is_ok());
     }
 

@@ -9,7 +9,7 @@ mod support;
 
 use futures_util::{FutureExt, StreamExt};
 use std::sync::Arc;
-use stomp_broker::{Broker, Config, Rules, Who};
+use stomp_broker::{Broker, Config, Memory, MemoryConfig, QueueSettings, Rules, Who};
 use stomp_frame::{Command, Frame};
 use stomp_session::{ClientError, Message, MessageStream, Request, Response, Settlement};
 use stomp_testing::frames::{send, subscribe, transaction, unsubscribe};
@@ -41,7 +41,7 @@ async fn connect_to_handlers(broker: &Broker) -> Client {
                     broker.publish("/queue/requests", message).await?;
                 }
                 (Command::Send, "/checked") => {
-                    let reply_to = broker.reply_to(&request)?;
+                    let reply_to = broker.reply_to(&request).await?;
                     let message = Message::new("?").with_reply_to(&reply_to);
                     broker.publish("/queue/requests", message).await?;
                 }
@@ -232,7 +232,6 @@ async fn an_answer_that_comes_too_late_goes_nowhere() {
     }
 }
 
-/// The name of a `reply-to` stays until the client subscribes, so that the answer finds its queue.
 #[tokio::test(start_paused = true)]
 async fn a_name_in_a_reply_to_is_kept_for_the_subscription_that_follows() {
     let broker = Broker::new(open().max_temporary_queues(1)).unwrap();
@@ -257,4 +256,145 @@ async fn a_client_that_may_not_subscribe_to_its_temporary_queue_cannot_name_it()
     let mut ann = connect_as(&broker, "ann").await;
     ann.expect_refusal(ask("/queue/requests", "/temp-queue/a"), "forbidden")
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_arrive_without_a_subscribe() {
+    let broker = broker();
+    let mut questions = broker.subscribe("/queue/requests").await.unwrap();
+    let mut ann = connect_to_handlers(&broker).await;
+    let replies = "/temp-queue/rpc-replies";
+    // A worker of the broker, a handler, and a worker that a handler asks.
+    for (destination, body, is_of_worker) in [
+        ("/queue/requests", "!", true),
+        ("/sums", "3", false),
+        ("/checked", "!", true),
+    ] {
+        for _ in 0..2 {
+            ann.send(ask(destination, replies)).await;
+            if is_of_worker {
+                assert_eq!(answer(&broker, &mut questions).await, "");
+            }
+            let message = ann.expect_message_for(replies, body).await;
+            assert_eq!(message.headers.get("destination"), Some(replies));
+            assert_eq!(message.headers.get("ack"), None);
+        }
+        ann.receipt(unsubscribe(replies)).await;
+        assert_eq!(statistics_of(&broker).temporary_queues, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscribe_behind_the_question_takes_over_and_loses_no_reply() {
+    let broker = Broker::new(open().max_temporary_queues(1)).unwrap();
+    let mut questions = broker.subscribe("/queue/requests").await.unwrap();
+    for id in ["r", "/temp-queue/r"] {
+        let mut ann = connect(&broker).await;
+        for number in 0..20 {
+            ann.send(ask("/queue/requests", "/temp-queue/r")).await;
+            let question = questions.next().await.unwrap().unwrap();
+            if number == 10 {
+                // The session has read the answer or not when it gets the SUBSCRIBE.
+                ann.send(subscribe(id, "/temp-queue/r")).await;
+            }
+            broker.reply(&question, number.to_string()).await.unwrap();
+            question.settle(Settlement::Acked);
+        }
+        for number in 0..20 {
+            let message = ann.expect_message(&number.to_string()).await;
+            if number > 10 {
+                assert_eq!(message.headers.get("subscription"), Some(id));
+            }
+        }
+        ann.expect_nothing().await;
+        ann.receipt(unsubscribe(id)).await;
+        assert_eq!(statistics_of(&broker).temporary_queues, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_for_replies_ends_with_its_session() {
+    let broker = broker();
+    let mut questions = broker.subscribe("/queue/requests").await.unwrap();
+    let mut ann = connect(&broker).await;
+    ann.receipt(ask("/queue/requests", "/temp-queue/a")).await;
+    assert_eq!(statistics_of(&broker).temporary_queues, 1);
+    ann.break_connection().await;
+    assert_eq!(statistics_of(&broker).temporary_queues, 0);
+    assert_eq!(answer(&broker, &mut questions).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_for_replies_counts_as_any_other() {
+    let broker = Broker::new(open()).unwrap();
+    let config = stomp_session::Config::default().max_subscriptions(2);
+    let mut ann = connect_to(broker.clone(), Arc::new(config)).await;
+    ann.subscribe("0", "/topic/a").await;
+    ann.receipt(ask("/queue/requests", "/temp-queue/a")).await;
+    ann.receipt(ask("/queue/requests", "/temp-queue/a")).await;
+    ann.expect_refusal(
+        ask("/queue/requests", "/temp-queue/b"),
+        "too-many-subscriptions",
+    )
+    .await;
+    ann.receipt(unsubscribe("/temp-queue/a")).await;
+    ann.receipt(ask("/queue/requests", "/temp-queue/b")).await;
+    assert_eq!(statistics_of(&broker).temporary_queues, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_arrive_for_a_question_in_a_transaction() {
+    let broker = broker();
+    let mut questions = broker.subscribe("/queue/requests").await.unwrap();
+    let mut ann = connect(&broker).await;
+    ann.receipt(transaction(Command::Begin, "t")).await;
+    let question = ask("/queue/requests", "/temp-queue/a").with_header("transaction", "t");
+    ann.receipt(question).await;
+    ann.receipt(transaction(Command::Commit, "t")).await;
+    assert_eq!(answer(&broker, &mut questions).await, "");
+    ann.expect_message_for("/temp-queue/a", "!").await;
+}
+
+/// A service that answers each `SEND` to `/later` when a test says so, after its handler has returned.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_too_late_for_its_transaction_fails() {
+    let broker = broker();
+    let (sender, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    let service = tower::service_fn(move |request: Request| {
+        if request.command() == Command::Send {
+            sender.send(request).unwrap();
+        }
+        async { Ok(Response::Done) }
+    });
+    let mut ann = connect_to(service, Arc::default()).await;
+    let mut answers = broker.subscribe("/topic/answers").await.unwrap();
+    ann.receipt(transaction(Command::Begin, "t")).await;
+    let question = ask("/later", "/topic/answers").with_header("transaction", "t");
+    ann.receipt(question).await;
+    ann.receipt(transaction(Command::Commit, "t")).await;
+    let request = requests.recv().await.unwrap();
+    let error = broker.reply(&request, "late").await.unwrap_err();
+    assert_eq!(ClientError::from_error(&*error).code(), "transaction-ended");
+    assert!(answers.next().now_or_never().is_none());
+    let reply_to = broker.reply_to(&request).await.unwrap();
+    broker.publish(reply_to, "late").await.unwrap();
+    assert_eq!(answers.next().await.unwrap().unwrap().body(), "late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_can_be_answered() {
+    let settings = QueueSettings::default()
+        .max_delivery_attempts(1)
+        .dead_letter_queue(Some("/queue/dead-letters".to_owned()));
+    let memory = Memory::new(MemoryConfig::default().queues(settings)).unwrap();
+    let broker = Broker::with_engine(Config::default().rules(rules()), memory).unwrap();
+    let mut questions = broker.subscribe("/queue/requests").await.unwrap();
+    let mut dead = broker.subscribe("/queue/dead-letters").await.unwrap();
+    let mut ann = connect(&broker).await;
+    ann.subscribe("0", "/topic/answers").await;
+    ann.receipt(ask("/queue/requests", "/topic/answers")).await;
+    let question = questions.next().await.unwrap().unwrap();
+    question.settle(Settlement::Nacked);
+    assert_eq!(answer(&broker, &mut dead).await, "");
+    ann.expect_message("!").await;
 }
