@@ -223,7 +223,7 @@ impl Broker {
     fn handle_subscribe(&self, request: &Request) -> EngineFuture<Response> {
         let checked = || {
             let (to, name) = self.0.authorize_subscribe(request)?;
-            unsupported::check_subscribe(&to, request.headers())?;
+            unsupported::check_subscribe(request.headers())?;
             let subscription = SubscribeRequest::from_frame(to, request)?;
             Ok::<_, BoxError>((self.check_subscription(subscription)?, name))
         };

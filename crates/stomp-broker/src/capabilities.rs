@@ -75,6 +75,8 @@ capabilities! {
     queue_bounds,
     /// Queues with a single consumer: [`SubscribeRequest::exclusive`].
     exclusive,
+    /// Queues that are removed with their last consumer: [`SubscribeRequest::auto_delete`].
+    auto_delete,
     /// Subscriptions that survive their sessions: [`SubscribeRequest::durable`].
     durable,
     /// [`declare`](crate::Engine::declare), [`purge`](crate::Engine::purge), [`delete`](crate::Engine::delete) and
@@ -160,6 +162,12 @@ impl Capabilities {
         }
         if request.exclusive && !self.exclusive {
             return Err(not_supported("the header exclusive:true"));
+        }
+        if request.exclusive && !request.address.is_queue() {
+            return Err(not_supported("the header exclusive:true for topics"));
+        }
+        if request.auto_delete && !self.auto_delete {
+            return Err(not_supported("the header auto-delete:true"));
         }
         Ok(())
     }

@@ -113,7 +113,8 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The future fails with `too-many-destinations` or `engine-unavailable`.
+    /// The future fails with `too-many-destinations` or `engine-unavailable`. It fails with `queue-in-use` or
+    /// `not-supported` as [`SubscribeRequest::exclusive`] and [`SubscribeRequest::auto_delete`] say.
     fn subscribe(&self, request: SubscribeRequest) -> EngineFuture<MessageStream>;
 
     /// Completes with the destinations and counts that the engine knows. The default is empty.

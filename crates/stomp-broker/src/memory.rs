@@ -21,8 +21,7 @@ use transaction::MemoryTransaction;
 /// Its [`MemoryConfig`] bounds its memory. Its messages are lost when the process ends. The engine holds no lock of its
 /// own while it pushes to a mailbox or wakes a subscriber.
 ///
-/// The engine supports everything except [`durable`](Capabilities::durable) and [`exclusive`](Capabilities::exclusive)
-/// subscriptions. It supports [`retained`](Capabilities::retained) messages only if
+/// The engine supports everything except [`durable`](Capabilities::durable) subscriptions. It supports [`retained`](Capabilities::retained) messages only if
 /// [`MemoryConfig::max_retained_messages`] is above 0, and [`dead_letters`](Capabilities::dead_letters) only if some
 /// [`QueueSettings`] name a dead-letter queue.
 #[derive(Clone)]
@@ -116,7 +115,6 @@ fn capabilities(config: &MemoryConfig) -> Capabilities {
         .retained(config.max_retained_messages > 0)
         .dead_letters(has_dead_letters)
         .durable(false)
-        .exclusive(false)
 }
 
 impl Engine for Memory {

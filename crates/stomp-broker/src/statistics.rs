@@ -24,6 +24,7 @@ pub struct Statistics {
     /// - The queue gave up the message, and no dead-letter queue took it.
     /// - The message was sent to a temporary queue that did not exist.
     /// - The queue was purged, deleted or shut down.
+    /// - The last consumer left the queue, which was to [go with it](crate::SubscribeRequest::auto_delete).
     ///
     /// Messages that still wait in a temporary queue when its last consumer leaves are not counted.
     pub dropped: u64,

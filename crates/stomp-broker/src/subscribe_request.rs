@@ -14,6 +14,8 @@ const PREFETCH_COUNT: &str = "prefetch-count";
 const DURABLE: &str = "durable";
 /// The header that asks for a queue without other consumers.
 const EXCLUSIVE: &str = "exclusive";
+/// The header that asks for a queue that is removed with its last consumer.
+const AUTO_DELETE: &str = "auto-delete";
 
 /// The request of a client or of the application for a subscription, as an [engine](crate::Engine) gets it.
 #[derive(Debug, Clone)]
@@ -30,8 +32,19 @@ pub struct SubscribeRequest {
     pub prefetch: Option<usize>,
     /// True if the subscription must go on while its subscriber is not connected. Default: false.
     pub durable: bool,
-    /// True if the queue must have no other consumer. Default: false.
+    /// True if the queue must have no other consumer while this one exists. Default: false.
+    ///
+    /// The subscription fails with `queue-in-use` if the queue has another consumer. While it exists, all other
+    /// subscriptions to the queue fail with this error, also those of the same session. The queue itself does not change:
+    /// others may send to it, and what waits in it stays when the consumer leaves.
     pub exclusive: bool,
+    /// True if the queue must be removed when its last consumer leaves, with the messages that then wait in it. These
+    /// do not become dead letters. Always false for a topic, which keeps nothing. Default: false.
+    ///
+    /// The subscription makes such a queue, or joins one. It fails with `not-supported` if the queue has had messages, has
+    /// other consumers, or was [declared](crate::Engine::declare). A subscription without this flag to such a queue does
+    /// not change it.
+    pub auto_delete: bool,
     /// The session of the client. `None` for the application, which is the default.
     pub session: Option<SessionId>,
     /// The principal of the client. Default: `None`.
@@ -52,6 +65,7 @@ impl SubscribeRequest {
             prefetch: None,
             durable: false,
             exclusive: false,
+            auto_delete: false,
             session: None,
             principal: None,
             peer_address: None,
@@ -63,7 +77,8 @@ impl SubscribeRequest {
     ///
     /// # Errors
     ///
-    /// Returns `bad-request` if the header `durable` or `exclusive` is neither `true` nor `false`.
+    /// Returns `bad-request` if the header `durable` or `exclusive`, or `auto-delete` of a queue, is neither `true` nor
+    /// `false`.
     pub(crate) fn from_frame(
         address: Address,
         request: &Request,
@@ -80,6 +95,7 @@ impl SubscribeRequest {
                 .and_then(|count| count.trim_matches(' ').parse().ok()),
             durable: parse_flag(headers, DURABLE)?,
             exclusive: parse_flag(headers, EXCLUSIVE)?,
+            auto_delete: address.is_queue() && parse_flag(headers, AUTO_DELETE)?,
             headers: headers.clone(),
             ..SubscribeRequest::new(address)
         };
@@ -118,6 +134,13 @@ impl SubscribeRequest {
     #[must_use]
     pub fn exclusive(mut self, exclusive: bool) -> SubscribeRequest {
         self.exclusive = exclusive;
+        self
+    }
+
+    /// Sets [`SubscribeRequest::auto_delete`].
+    #[must_use]
+    pub fn auto_delete(mut self, auto_delete: bool) -> SubscribeRequest {
+        self.auto_delete = auto_delete;
         self
     }
 
@@ -189,7 +212,8 @@ mod tests {
         assert!(request.durable && request.exclusive && request.session.is_some());
         assert_eq!(request.principal, Some(Principal::new("ann")));
         assert_eq!(request.headers.get("x"), Some("y"));
-        let request = parsed(&[("durable", "false")]).unwrap();
+        let request = parsed(&[("durable", "false"), ("auto-delete", "true")]).unwrap();
+        assert!(!request.auto_delete, "a topic keeps nothing");
         assert_eq!(request.ack_mode, AckMode::Auto);
         assert_eq!(request.prefetch, None);
         assert!(!request.durable && !request.exclusive);

@@ -3,7 +3,7 @@
 //!
 //! Other headers of other brokers are only hints, such as a priority, and are ignored. The guide of `webstomp` lists both.
 
-use crate::{Address, capabilities::not_supported};
+use crate::capabilities::not_supported;
 use stomp_frame::Headers;
 use stomp_session::ClientError;
 
@@ -41,10 +41,6 @@ const SUBSCRIBE_FLAGS: [&str; 9] = [
 /// The start of the names of headers about the kind of a queue.
 const QUEUE_PREFIX: &str = "x-queue-";
 
-/// A header of `SUBSCRIBE` that asks for the removal of a queue, with its messages, when its last consumer leaves. Topics
-/// keep nothing that could be removed.
-const AUTO_DELETE: &str = "auto-delete";
-
 /// Headers of `SEND` that restrict to whom or when a message is delivered.
 const SEND: [&str; 9] = [
     "AMQ_SCHEDULED_CRON",
@@ -63,12 +59,11 @@ const SEND: [&str; 9] = [
 /// # Errors
 ///
 /// Returns `not-supported`, with the name of the header.
-pub(crate) fn check_subscribe(to: &Address, headers: &Headers) -> Result<(), ClientError> {
+pub(crate) fn check_subscribe(headers: &Headers) -> Result<(), ClientError> {
     let asks = |name: &str, value: &str| {
         SUBSCRIBE.contains(&name)
             || name.starts_with(QUEUE_PREFIX)
-            || (value != "false"
-                && (SUBSCRIBE_FLAGS.contains(&name) || (name == AUTO_DELETE && to.is_queue())))
+            || (value != "false" && SUBSCRIBE_FLAGS.contains(&name))
     };
     match headers.iter().find(|(name, value)| asks(name, value)) {
         Some((name, _)) => Err(not_supported(&format!("the header {name}"))),
@@ -98,36 +93,30 @@ mod tests {
 
     #[test]
     fn a_restriction_of_a_subscription_is_refused_and_named() {
-        let check = |to: &Address, name: &str, value: &str| {
-            let headers = [("id", "0"), (name, value)].into_iter().collect();
-            check_subscribe(to, &headers).map_err(|error| error.to_string())
-        };
-        let (topic, queue) = (Address::topic("a"), Address::queue("a"));
-        for (name, value, in_topic, in_queue) in [
-            ("selector", "region = 'eu'", false, false),
-            ("selector", "", false, false),
-            ("no-local", "true", false, false),
-            ("no-local", "false", true, true),
-            ("browser", "true", false, false),
-            ("auto-delete", "true", true, false),
-            ("auto-delete", "false", true, true),
-            ("x-queue-name", "mine", false, false),
-            ("x-message-ttl", "1000", false, false),
-            ("activemq.prefetchSize", "1", true, true),
-            ("activemq.dispatchAsync", "true", true, true),
-            ("x-priority", "1", true, true),
-            ("x-anything-else", "1", true, true),
+        for (name, value, is_ok) in [
+            ("selector", "region = 'eu'", false),
+            ("selector", "", false),
+            ("no-local", "true", false),
+            ("no-local", "false", true),
+            ("browser", "true", false),
+            ("auto-delete", "true", true),
+            ("x-queue-name", "mine", false),
+            ("x-message-ttl", "1000", false),
+            ("activemq.prefetchSize", "1", true),
+            ("activemq.dispatchAsync", "true", true),
+            ("x-priority", "1", true),
+            ("x-anything-else", "1", true),
         ] {
-            for (to, is_ok) in [(&topic, in_topic), (&queue, in_queue)] {
-                let expected = if is_ok {
-                    Ok(())
-                } else {
-                    Err(format!(
-                        "not-supported: This broker does not support the header {name}."
-                    ))
-                };
-                assert_eq!(check(to, name, value), expected, "{to} {name}:{value}");
-            }
+            let headers = [("id", "0"), (name, value)].into_iter().collect();
+            let checked = check_subscribe(&headers).map_err(|error| error.to_string());
+            let expected = if is_ok {
+                Ok(())
+            } else {
+                Err(format!(
+                    "not-supported: This broker does not support the header {name}."
+                ))
+            };
+            assert_eq!(checked, expected, "{name}:{value}");
         }
     }
 

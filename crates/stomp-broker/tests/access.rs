@@ -238,8 +238,6 @@ async fn a_restriction_that_the_broker_would_ignore_is_refused_and_named() {
         ("activemq.subscriptionName", "mine"),
         ("browser", "true"),
         ("durable", "true"),
-        ("exclusive", "true"),
-        ("auto-delete", "true"),
         ("x-queue-name", "mine"),
         ("x-message-ttl", "1000"),
     ] {
@@ -259,6 +257,8 @@ async fn a_restriction_that_the_broker_would_ignore_is_refused_and_named() {
         ("no-local", "false"),
         ("durable", "false"),
         ("auto-delete", "false"),
+        ("auto-delete", "true"),
+        ("exclusive", "true"),
         ("activemq.prefetchSize", "1"),
         ("x-priority", "3"),
     ] {

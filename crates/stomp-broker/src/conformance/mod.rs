@@ -25,8 +25,8 @@
 //!
 //! The tests are in [groups], most of them by [capability](crate::Capabilities). A test that needs what the engine does
 //! not declare is skipped, and the [`Report`] names it. In its place, a test in the group `refusals` checks that a
-//! broker with this engine refuses the feature to its clients. The trait makes no promises about durable and exclusive
-//! subscriptions, so there are no tests for engines that declare them.
+//! broker with this engine refuses the feature to its clients. The trait makes no promises about durable subscriptions, so
+//! there are no tests for engines that declare them.
 //!
 //! The settings of the engine need room for 256 unread messages of a subscriber, 100 retained messages, and 1,000
 //! messages in a queue that was not declared.
@@ -43,6 +43,7 @@ mod test;
 mod administration;
 mod baseline;
 mod dead_letters;
+mod exclusive;
 mod expiry;
 mod gaps;
 mod nodes;
@@ -182,6 +183,16 @@ const GROUPS: &[Group] = &[
         name: "temporary queues",
         tests: temporary_queues::TESTS,
         pair_tests: nodes::queues::TEMPORARY_QUEUES,
+    },
+    Group {
+        name: "exclusive consumers",
+        tests: exclusive::EXCLUSIVE,
+        pair_tests: nodes::queues::EXCLUSIVE,
+    },
+    Group {
+        name: "auto-delete",
+        tests: exclusive::AUTO_DELETE,
+        pair_tests: nodes::queues::AUTO_DELETE,
     },
     Group {
         name: "transactions",

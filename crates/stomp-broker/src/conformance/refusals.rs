@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Address, Broker, Capabilities, Config, Engine, EngineFuture, EngineTransaction, Publication,
-    QueueSettings, SubscribeRequest,
+    QueueSettings, Rules, SubscribeRequest,
 };
 use std::sync::Arc;
 use stomp_frame::{Command, Frame};
@@ -25,6 +25,8 @@ pub(super) const TESTS: &[Test<Run>] = tests! {
         |it| !it.temporary_queues => temporary_queues;
     "durable subscriptions that are not declared are refused", |it| !it.durable => durable;
     "exclusive consumers that are not declared are refused", |it| !it.exclusive => exclusive;
+    "queues that go with their last consumer are refused if not declared",
+        |it| !it.auto_delete => auto_delete;
     "administration that is not declared is refused", |it| !it.administration => administration;
 };
 
@@ -35,7 +37,8 @@ fn refused<T>(what: &str, result: Result<T, BoxError>) -> Outcome {
 /// A broker with the engine.
 fn broker(run: &Run) -> Result<Broker, BoxError> {
     let engine = SharedEngine(Arc::clone(&run.engine));
-    Ok(Broker::with_engine(Config::default(), engine)?)
+    let config = Config::default().rules(Rules::open());
+    Ok(Broker::with_engine(config, engine)?)
 }
 
 /// An engine that a broker and a test share.
@@ -117,23 +120,28 @@ async fn temporary_queues(run: Run) -> Outcome {
     refused("a message to a temporary queue", published)
 }
 
-/// Handles the `SUBSCRIBE` of a client that has one more header.
-async fn subscribe(run: &Run, header: &str, value: &str) -> Result<(), BoxError> {
+/// Handles the `SUBSCRIBE` of a client that has one more header, with the value `true`.
+async fn subscribe(run: &Run, to: &Address, header: &str) -> Result<(), BoxError> {
     let frame = Frame::new(Command::Subscribe)
         .with_header("id", "0")
-        .with_header(header, value);
-    let request = Request::new(frame).with_destination(run.topic("a").destination().clone());
+        .with_header(header, "true");
+    let request = Request::new(frame).with_destination(to.destination().clone());
     bounded(broker(run)?.call(request)).await.map(drop)
 }
 
 async fn durable(run: Run) -> Outcome {
-    let subscribed = subscribe(&run, "durable", "true").await;
+    let subscribed = subscribe(&run, &run.topic("a"), "durable").await;
     refused("the header durable", subscribed)
 }
 
 async fn exclusive(run: Run) -> Outcome {
-    let subscribed = subscribe(&run, "exclusive", "true").await;
+    let subscribed = subscribe(&run, &run.topic("a"), "exclusive").await;
     refused("the header exclusive", subscribed)
+}
+
+async fn auto_delete(run: Run) -> Outcome {
+    let subscribed = subscribe(&run, &run.queue("q"), "auto-delete").await;
+    refused("the header auto-delete", subscribed)
 }
 
 async fn administration(run: Run) -> Outcome {

@@ -111,9 +111,16 @@ impl Run {
     }
 
     pub(super) async fn subscribe(&self, to: &Address) -> Result<Receiver, BoxError> {
-        let request = SubscribeRequest::new(to.clone());
+        self.subscribe_as(SubscribeRequest::new(to.clone())).await
+    }
+
+    pub(super) async fn subscribe_as(
+        &self,
+        request: SubscribeRequest,
+    ) -> Result<Receiver, BoxError> {
+        let name = request.address.to_string();
         let stream = bounded(self.engine.subscribe(request)).await?;
-        Ok(Receiver::new(stream, to.to_string()))
+        Ok(Receiver::new(stream, name))
     }
 
     /// Begins a transaction.

@@ -19,6 +19,7 @@ impl Queues {
         let holder = Holder::Application;
         self.with_queue(queue, Some(&holder), |_, state| {
             (state.is_declared, state.policy) = (true, policy);
+            state.is_auto_delete = false;
             state.name = Some(self.names().take_needed(&holder, 1));
         })
     }

@@ -1,7 +1,7 @@
 //! The message stream of a queue's consumer.
 
 use super::{Deferred, Queue, State, message::QueuedMessage, registry::Queues};
-use crate::{Event, Scope};
+use crate::Event;
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
 use std::{
@@ -85,15 +85,12 @@ impl Drop for Consumer {
         let mut deferred = Deferred::default();
         let mut state = self.queue.lock();
         state.remove_consumer(self.id, &mut deferred);
-        let is_unused = match self.queue.destination.scope() {
-            Scope::Temporary => |state: &State| !state.has_consumers(),
-            _ => State::is_left_by_subscribers,
-        };
-        let is_removable = !state.is_closed && is_unused(&state);
+        let is_removable = !state.is_closed && state.is_left_by_consumers();
         drop(state);
         self.queues.run_deferred(deferred, &self.queue);
         if is_removable {
-            self.queues.remove_if(&self.queue.destination, is_unused);
+            let is_left = State::is_left_by_consumers;
+            self.queues.remove_if(&self.queue.destination, is_left);
         }
     }
 }

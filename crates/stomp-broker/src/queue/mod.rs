@@ -19,14 +19,16 @@ mod refusals;
 mod refused;
 mod shares;
 
-use crate::{Address, QueueOverflow, activity::Counter};
+use crate::{Address, QueueOverflow, Scope, SubscribeRequest, activity::Counter};
 use alarms::Alarm;
 use backlog::Backlog;
 use dispatch::{Dispatcher, Wakers};
+use futures_util::task::AtomicWaker;
 use message::QueuedMessage;
 use policy::Policy;
 use shares::Share;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use stomp_session::ClientError;
 use tokio::time::Instant;
 
 /// A queue with its state.
@@ -46,6 +48,10 @@ struct State {
     is_declared: bool,
     /// True if room for a message was ever reserved. Otherwise only subscriptions have used the queue.
     had_message: bool,
+    /// True if the queue is removed when its last consumer leaves.
+    is_auto_delete: bool,
+    /// True if the only consumer of the queue is exclusive.
+    is_exclusive: bool,
     /// The queue's part of the number of all queues. `None` if the queue is closed.
     name: Option<Share>,
     policy: Arc<Policy>,
@@ -85,6 +91,8 @@ impl Queue {
             is_closed: false,
             is_declared: false,
             had_message: false,
+            is_auto_delete: *destination.scope() == Scope::Temporary,
+            is_exclusive: false,
             name: Some(name),
             policy,
             backlog: Backlog::default(),
@@ -256,8 +264,33 @@ impl State {
         }
     }
 
+    /// Adds a consumer. Returns its id.
+    ///
+    /// # Errors
+    ///
+    /// Returns `queue-in-use` or `not-supported`, as [`SubscribeRequest::exclusive`] and
+    /// [`SubscribeRequest::auto_delete`] say.
+    fn add_consumer(
+        &mut self,
+        request: &SubscribeRequest,
+        waker: Arc<AtomicWaker>,
+    ) -> Result<u64, ClientError> {
+        if self.is_exclusive || (request.exclusive && self.has_consumers()) {
+            return Err(refusals::in_use_error(request, self.is_exclusive));
+        }
+        if request.auto_delete && !self.is_auto_delete {
+            if self.had_message || self.is_declared || self.has_consumers() {
+                return Err(refusals::auto_delete_error(&request.address));
+            }
+            self.is_auto_delete = true;
+        }
+        self.is_exclusive = request.exclusive;
+        Ok(self.dispatcher.add_consumer(request.session, waker))
+    }
+
     fn remove_consumer(&mut self, consumer: u64, deferred: &mut Deferred) {
         self.last_activity = Instant::now();
+        self.is_exclusive = false;
         let (waiting, wakers) = (self.backlog.available(), &mut deferred.wakers);
         self.dispatcher.remove_consumer(consumer, waiting, wakers);
     }
@@ -311,9 +344,11 @@ impl State {
         self.dispatcher.consumer_count() > 0
     }
 
-    /// Returns true if only subscriptions have used the queue, and all of them have ended.
-    fn is_left_by_subscribers(&self) -> bool {
-        !self.had_message && !self.is_declared && !self.has_consumers()
+    /// Returns true if all consumers have left, and the queue must go with them: because they asked for that, or because
+    /// only subscriptions have used it.
+    fn is_left_by_consumers(&self) -> bool {
+        let is_unused = !self.had_message && !self.is_declared;
+        (self.is_auto_delete || is_unused) && !self.has_consumers()
     }
 
     /// Returns true if the queue has been without messages and consumers since `time`, and was not declared.

@@ -1,6 +1,7 @@
-//! The errors for clients that get no share of the queues.
+//! The errors for clients that get no share of the queues, or may not consume from one.
 
 use super::shares::NoShare;
+use crate::{Address, SubscribeRequest, capabilities::not_supported};
 use stomp_session::ClientError;
 
 /// Creates the error for a client that gets no name of a queue.
@@ -35,4 +36,25 @@ pub(super) fn bytes_error(refused: NoShare) -> ClientError {
         )
     };
     ClientError::new("queue-full", text)
+}
+
+/// Creates the error for a subscription to a queue that has an exclusive consumer, or any while it asks for that.
+pub(super) fn in_use_error(request: &SubscribeRequest, is_exclusive: bool) -> ClientError {
+    let queue = request.address.destination().as_str();
+    let text = if is_exclusive {
+        format!("The queue {queue:?} has a consumer that is exclusive (exclusive:true).")
+    } else {
+        format!(
+            "The queue {queue:?} has other consumers, so none can be exclusive (exclusive:true)."
+        )
+    };
+    ClientError::new("queue-in-use", text)
+}
+
+/// Creates the error for a subscription that would make an existing queue go with its last consumer.
+pub(super) fn auto_delete_error(queue: &Address) -> ClientError {
+    let queue = queue.destination().as_str();
+    not_supported(&format!(
+        "the header auto-delete:true for the queue {queue:?}, which exists already without it"
+    ))
 }

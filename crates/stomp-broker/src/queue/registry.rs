@@ -91,6 +91,8 @@ impl Queues {
     }
 
     /// Adds a consumer to a queue. Creates the queue if it does not exist.
+    ///
+    /// A consumer that is refused leaves no queue behind, since only a queue that is in use refuses one.
     pub(crate) fn subscribe(&self, request: &SubscribeRequest) -> Result<Consumer, ClientError> {
         let SubscribeRequest {
             address,
@@ -102,9 +104,9 @@ impl Queues {
         let holder = Holder::new(principal.clone(), *peer_address, *session);
         let waker = Arc::default();
         let (queue, id) = self.with_queue(address, Some(&holder), |queue, state| {
-            let id = state.dispatcher.add_consumer(*session, Arc::clone(&waker));
-            (Arc::clone(queue), id)
-        })?;
+            let id = state.add_consumer(request, Arc::clone(&waker));
+            id.map(|id| (Arc::clone(queue), id))
+        })??;
         Ok(Consumer::new(self.clone(), queue, id, waker))
     }
 
@@ -292,6 +294,9 @@ impl Queues {
         drop(state);
         let queue = registered.queues.remove(to);
         drop(registered);
+        if *to.scope() != Scope::Temporary {
+            self.activity().dropped.add(messages.len());
+        }
         // The messages of the queue are dropped here, without a lock.
         drop((queue, messages));
     }

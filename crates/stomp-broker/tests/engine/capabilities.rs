@@ -113,10 +113,6 @@ async fn each_capability_opens_exactly_what_it_is_for() {
             |all| all.durable(true),
             subscribe("0", "/topic/a").with_header("durable", "true"),
         ),
-        (
-            |all| all.exclusive(true),
-            subscribe("0", "/topic/a").with_header("exclusive", "true"),
-        ),
     ];
     for (at, (open, _)) in cases.iter().enumerate() {
         for (other, (_, frame)) in cases.iter().enumerate() {
@@ -131,21 +127,39 @@ async fn each_capability_opens_exactly_what_it_is_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_flags_of_a_queue_need_a_capability_each() {
+    let queues = Capabilities::none().queues(true);
+    for (header, capabilities) in [
+        ("exclusive", queues.exclusive(true)),
+        ("auto-delete", queues.auto_delete(true)),
+    ] {
+        let frame = subscribe("0", "/queue/a").with_header(header, "true");
+        let mut client = connect(&Scripted::new(queues).broker()).await;
+        let what = format!("the header {header}:true");
+        expect_not_supported(&mut client, frame.clone(), &what).await;
+        let mut client = connect(&Scripted::new(capabilities).broker()).await;
+        client.receipt(frame).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_in_memory_engine_refuses_what_it_would_otherwise_ignore() {
     let mut client = connect(&Broker::new(open()).unwrap()).await;
     let queue = || subscribe("0", "/queue/a");
     for (name, value, what) in [
         ("durable", "true", "the header durable:true"),
-        ("exclusive", "true", "the header exclusive:true"),
         ("selector", "a = 1", "the header selector"),
     ] {
         expect_not_supported(&mut client, queue().with_header(name, value), what).await;
     }
+    let topic = subscribe("0", "/topic/a").with_header("exclusive", "true");
+    expect_not_supported(&mut client, topic, "the header exclusive:true for topics").await;
     let retained = send("/topic/a", "1").with_header("retain", "set");
     expect_not_supported(&mut client, retained, "the header retain").await;
     for (frame, name, value) in [
         (queue(), "durable", "yes"),
         (queue(), "exclusive", ""),
+        (queue(), "auto-delete", "yes"),
         (send("/topic/a", "1"), "retain", "yes"),
         (send("/topic/a", "1"), "expires", "soon"),
     ] {

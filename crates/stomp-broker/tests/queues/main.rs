@@ -9,6 +9,7 @@
 mod support;
 
 mod delivery;
+mod exclusive;
 mod expiry;
 mod gone;
 mod limits;

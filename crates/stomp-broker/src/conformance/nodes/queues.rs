@@ -1,5 +1,6 @@
 //! Queues of two nodes: both share them.
 
+use crate::SubscribeRequest;
 use crate::conformance::{
     receiver::{Receiver, SILENCE, body},
     run::{Pair, expect_refusal},
@@ -28,6 +29,16 @@ pub(in crate::conformance) const TEMPORARY_QUEUES: &[Test<Pair>] = tests! {
         |it| it.temporary_queues => temporary_queue;
 };
 
+pub(in crate::conformance) const EXCLUSIVE: &[Test<Pair>] = tests! {
+    "an exclusive consumer at one node is the only one at both",
+        |it| it.queues && it.exclusive => exclusive;
+};
+
+pub(in crate::conformance) const AUTO_DELETE: &[Test<Pair>] = tests! {
+    "a queue goes with the last consumer of both nodes",
+        |it| it.queues && it.auto_delete => auto_delete;
+};
+
 pub(in crate::conformance) const SHUTDOWN: &[Test<Pair>] = tests! {
     "when one node shuts down, its messages return to the other, which goes on", |_| true => shutdown;
 };
@@ -41,6 +52,37 @@ async fn waiting(pair: Pair) -> Outcome {
         here.publish(&queue, "4").await?;
         consumer.expect_marked("4", false).await?;
         drop(consumer);
+        here.subscribe(&queue).await?.expect_none().await?;
+    }
+    Ok(())
+}
+
+async fn exclusive(pair: Pair) -> Outcome {
+    for (here, there) in pair.orders() {
+        let queue = here.queue("q");
+        let request = SubscribeRequest::new(queue.clone()).exclusive(true);
+        let mut consumer = here.subscribe_as(request.clone()).await?;
+        let refused = there.subscribe(&queue).await;
+        expect_refusal("another consumer", refused, "queue-in-use")?;
+        there.publish(&queue, "1").await?;
+        consumer.expect_only(&["1"]).await?;
+        drop(consumer);
+        let _consumer = there.subscribe(&queue).await?;
+        let refused = here.subscribe_as(request).await;
+        expect_refusal("an exclusive consumer", refused, "queue-in-use")?;
+    }
+    Ok(())
+}
+
+async fn auto_delete(pair: Pair) -> Outcome {
+    for (here, there) in pair.orders() {
+        let queue = here.queue("q");
+        let request = SubscribeRequest::new(queue.clone()).auto_delete(true);
+        let one = here.subscribe_as(request.clone()).await?;
+        let two = there.subscribe_as(request).await?;
+        drop(one);
+        here.publish(&queue, "waits").await?;
+        drop(two);
         here.subscribe(&queue).await?.expect_none().await?;
     }
     Ok(())
