@@ -35,7 +35,8 @@ pub struct Config {
     /// answered with `too-large`. Default: 255.
     pub max_destination_bytes: usize,
     /// Maximum active subscriptions, and maximum ended ones whose ids the session remembers. A further `SUBSCRIBE` gets
-    /// the error `too-many-subscriptions`. 0 allows none. Default: 256.
+    /// the error `too-many-subscriptions`. [Implicit subscriptions](crate::Session::subscribe) count too. 0 allows none.
+    /// Default: 256.
     pub max_subscriptions: usize,
     /// Maximum streams that [`Session::observe`](crate::Session::observe) attaches to one subscription; the stream with
     /// which the service answered `SUBSCRIBE` does not count. 0 allows none. Default: 16.
@@ -46,8 +47,8 @@ pub struct Config {
     /// Maximum bytes of frames that are read ahead while a request is being handled. The frame that exceeds the bound
     /// is still accepted; then reading pauses. Default: 256 KiB.
     pub max_inbox_bytes: usize,
-    /// Maximum unacknowledged messages of one subscription. At the number that it was granted, its streams pause. A
-    /// client asks for a number with the header `prefetch-count` of `SUBSCRIBE`, and is refused with
+    /// Maximum unacknowledged messages of one subscription. At the number that it was granted, its streams pause. Only
+    /// messages whose outcome an engine waits for count, such as those of queues, and not those of topics. A client asks for a number with the header `prefetch-count` of `SUBSCRIBE`, and is refused with
     /// `prefetch-too-large` if that is above this maximum. Without the header it is granted 256, or this maximum if that
     /// is smaller. Default: 256.
     pub max_unacked_messages: usize,

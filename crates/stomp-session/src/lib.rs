@@ -41,6 +41,15 @@
 //! that many, its streams pause. A number above [`Config::max_unacked_messages`] is refused. The items of the streams are [`Delivery`]s, each of which reports its outcome exactly
 //! once. The session handles `ACK` and `NACK` itself; a service does not see them.
 //!
+//! Only a delivery with a [callback for its outcome](Delivery::on_settled) counts as unacknowledged. Nobody waits for the
+//! outcome of others, such as messages of a [`Topic`], and they are never redelivered. So they need no credit, and their
+//! `ACK` and `NACK` have no effect but a `RECEIPT`. If such a message follows a delivery that still waits for a cumulative
+//! `ACK`, it counts, because its own `ACK` covers that delivery. Before STOMP 1.2 the session does not know the ids of
+//! messages that do not count: in a subscription that had any, each well-formed `message-id` is accepted.
+//!
+//! A service can send to a client that has no subscription: [`Session::subscribe`] adds an implicit one, as a broker does for
+//! replies.
+//!
 //! A message has the same `message-id` in each session and version, and when it is redelivered: see [`MessageId`]. In
 //! STOMP 1.2, the peer acknowledges by the header `ack`, which names one delivery of one session. Before, it
 //! acknowledges by `message-id`. If several unacknowledged deliveries have this `message-id`, the `ACK` settles that of
@@ -64,7 +73,7 @@
 //! | `missing-header`, `unexpected-frame` | the frame lacks a required header, or is not allowed, or not allowed now |
 //! | `version-not-supported` | there is no common version |
 //! | `connect-timeout`, `frame-timeout`, `heart-beat-timeout` | the peer was too slow, or silent |
-//! | `duplicate-subscription`, `too-many-subscriptions`, `unknown-subscription` | a wrong `SUBSCRIBE`, `UNSUBSCRIBE` or `ACK` |
+//! | `duplicate-subscription`, `too-many-subscriptions`, `unknown-subscription` | a wrong `SUBSCRIBE`, `UNSUBSCRIBE` or `ACK`; the first two do not close the connection if they concern an implicit subscription |
 //! | `unknown-delivery`, `already-settled` | a wrong `ACK` or `NACK` |
 //! | `duplicate-transaction`, `too-many-transactions`, `transaction-too-large`, `unknown-transaction` | a wrong use of transactions |
 //! | `slow-consumer` | the peer does not take its messages fast enough |

@@ -128,7 +128,9 @@ impl Driver {
         }
         let pending = self.protocol.pending_subscription();
         if message.subscription.is_some() && message.subscription == pending {
-            self.pending.push(message, &self.config.mailbox);
+            if self.pending.push(message, &self.config.mailbox).is_err() {
+                self.protocol.handle_slow_consumer(self.now);
+            }
         } else {
             self.flush_protocol();
             self.send_message(message);
@@ -178,9 +180,8 @@ impl Driver {
             streams,
         } = std::mem::take(&mut self.pending);
         let mut taken = VecDeque::new();
-        if messages.take(&mut taken).is_err() {
-            self.protocol.handle_slow_consumer(self.now);
-        }
+        // An overflow has ended the session already.
+        let _ = messages.take(&mut taken);
         self.flush_protocol();
         taken
             .into_iter()

@@ -5,7 +5,7 @@ use crate::{
     guarded::Leftovers,
     id::StreamId,
     mailbox::{
-        config::MailboxConfig,
+        config::{MailboxConfig, SlowConsumer},
         queue::{BoundedQueue, QueuedMessage},
     },
     response::MessageStream,
@@ -21,9 +21,23 @@ pub(super) struct PendingSubscription {
 }
 
 impl PendingSubscription {
-    pub(super) fn push(&mut self, message: QueuedMessage, config: &MailboxConfig) {
+    /// Adds a message.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SlowConsumer`] if the bounds are exceeded under [`Overflow::Disconnect`](crate::Overflow::Disconnect).
+    pub(super) fn push(
+        &mut self,
+        message: QueuedMessage,
+        config: &MailboxConfig,
+    ) -> Result<(), SlowConsumer> {
         let mut leftovers = Leftovers::default();
         self.messages.push(message, config, &mut leftovers);
+        if self.messages.has_overflowed() {
+            Err(SlowConsumer)
+        } else {
+            Ok(())
+        }
     }
 
     /// Drops the stream with this id, if it is held here.
