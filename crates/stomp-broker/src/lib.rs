@@ -77,7 +77,9 @@
 //! | `overflow` | the message left a full queue under [`QueueOverflow::DropOldest`] |
 //!
 //! A queue begins to exist with its first message or subscription. It is removed when it has been empty and without
-//! consumers for [`MemoryConfig::idle_timeout`], or with its last consumer if it never had a message. The application
+//! consumers for [`MemoryConfig::idle_timeout`], or with its last consumer if it never had a message. A `SUBSCRIBE` with
+//! `auto-delete:true` makes a queue that goes with its last consumer and drops its messages. With `exclusive:true`, the
+//! subscription is the only one of its queue: see [`SubscribeRequest::exclusive`] for both. The application
 //! can [declare](Broker::declare) a queue with settings of its own, which then stays until it is
 //! [deleted](Broker::delete), and can [browse](Broker::browse) and [purge](Broker::purge) any queue. The names and the
 //! bytes of queues are [shared among clients](MemoryConfig#shares).
@@ -87,9 +89,15 @@
 //!
 //! # Replies
 //!
-//! To get replies, a session subscribes to `/temp-queue/NAME` and sends its request with `reply-to:/temp-queue/NAME`.
-//! In the header, the broker replaces the name by one that nobody can guess. Any client that receives this name may
-//! send to it.
+//! To get replies, a session sends its request with `reply-to:/temp-queue/NAME`. In the header, the broker replaces the
+//! name by one that nobody can guess. Any client that receives this name may send to it.
+//!
+//! The session may subscribe to `/temp-queue/NAME` before, but need not, as with RabbitMQ. Without a subscription, the
+//! broker adds an implicit one before it publishes the request: its replies have the header
+//! `subscription:/temp-queue/NAME`, and the same `destination`, and need no `ACK`. The rules for a `SUBSCRIBE` apply. It
+//! ends with the session, when the client unsubscribes from the id `/temp-queue/NAME`, and when the client subscribes to
+//! the queue: then that subscription gets the replies that were not sent yet. A client that uses the id `/temp-queue/NAME` for
+//! another destination gets an `ERROR` instead of replies.
 //!
 //! A `reply-to` of a client may also be a public name that it was given, or a destination to which it may send. The
 //! broker refuses every other `reply-to` with `forbidden`: otherwise a service that replies would write, with its own
@@ -97,8 +105,8 @@
 //! that its own handlers get, and repeats the `correlation-id`.
 //!
 //! A temporary queue exists while its session is subscribed to it. Replies at other times are dropped without an error.
-//! A session can make a new queue for each request: a queue counts towards [`Config::max_temporary_queues`] while there is a
-//! subscription, and from its `reply-to` to the first subscription. After that, it keeps its name only until the session
+//! A session can make a new queue for each request, if it unsubscribes from it after the reply: a queue counts towards
+//! [`Config::max_temporary_queues`] while there is a subscription. After that, it keeps its name only until the session
 //! needs the room for another queue. A reply that comes later goes nowhere, and never to another queue.
 //!
 //! # Engines
@@ -114,14 +122,17 @@
 //! |---|---|
 //! | `not-found` | the broker has no such destination |
 //! | `bad-destination` | the destination has an empty segment, too many segments or wildcards, or wildcards where none are allowed |
-//! | `bad-request` | the header `retain`, `expires`, `durable` or `exclusive` has an invalid value |
+//! | `bad-request` | the header `retain`, `expires`, `durable`, `exclusive` or `auto-delete` has an invalid value |
 //! | `forbidden` | [`Config::rules`] do not allow it, or not for everything that the pattern matches |
 //! | `login-required` | the same, for a client without a principal that might be allowed after a login |
 //! | `queue-full` | the queue is full, or all queues together are, or the client holds the largest share of them when they are almost full |
+//! | `queue-in-use` | the queue has an exclusive consumer, or other consumers than the one that is to be exclusive |
 //! | `not-supported` | the engine does not support the kind of destination or transactions, or the engine or the broker does not support a header |
 //! | `engine-unavailable` | the engine is shut down, or cannot reach its system |
 //! | `gap` | a subscription ends because messages are missing, see [`Config::on_gap`] |
 //! | `too-many-destinations` | the limit of destinations, of the client's share of queues, or of the session's temporary queues, is reached |
+//! | `too-many-subscriptions` | there is no room for the implicit subscription to the replies of a `SEND` |
+//! | `transaction-ended` | only from [`Broker::reply`]: the transaction of the request is being committed, or has ended |
 //!
 //! # Headers
 //!

@@ -326,11 +326,12 @@
 //!
 //! # Request and reply
 //!
-//! A client asks with the header `reply-to`, and may add a `correlation-id`, which the answer repeats. It subscribes to
-//! the destination in `reply-to` before it asks.
+//! A client asks with the header `reply-to`, and may add a `correlation-id`, which the answer repeats.
 //!
-//! A handler that returns a [`Reply`] answers to a subscription of the same session, without a broker. With a broker, a
-//! client usually takes a temporary queue of its own, such as `reply-to:/temp-queue/replies`, and anything may answer:
+//! A handler that returns a [`Reply`] answers to a subscription of the same session, without a broker; the client
+//! subscribes to the destination in `reply-to` before it asks. With a broker, a client usually takes a temporary queue of
+//! its own, such as `reply-to:/temp-queue/replies`. It may subscribe to it, but [need not](broker#replies), so that
+//! `RxStompRPC` of rx-stomp works without a configuration. Anything may answer:
 //! another client, which sends to the name that it finds in `reply-to`; a handler, which takes the whole [`Request`]; or
 //! a worker of the application. The last two call [`Broker::reply`](broker::Broker::reply):
 //!
@@ -732,13 +733,13 @@
 //! | `session.limits.max_line_bytes` | 8 KiB a header line | the same |
 //! | `session.limits.max_headers` | 64 header lines | the same |
 //! | `session.max_destination_bytes` | 255 bytes of a destination, and of a subscription's id | the same |
-//! | `session.max_subscriptions` | 256 subscriptions | gets `ERROR` `too-many-subscriptions`, is closed with 1002 |
+//! | `session.max_subscriptions` | 256 subscriptions, also implicit ones | gets `ERROR` `too-many-subscriptions`, is closed with 1002; a `SEND` that needs an implicit one is only refused |
 //! | `session.max_inbox_frames`, `max_inbox_bytes` | 32 frames and 256 KiB, read while a request is handled | is not read from |
 //! | `session.max_outbound_frames`, `max_outbound_bytes` | 1,024 frames and 512 KiB unsent | is not read from, and its streams pause |
 //! | `session.write_timeout` | 10 s in which the peer takes no bytes | is disconnected |
 //! | `session.mailbox` | 256 messages and 256 KiB, pushed and not yet sent | gets `ERROR` `slow-consumer`, is closed with 1008; or another [`Overflow`](session::Overflow) policy |
 //! | `session.max_total_mailbox_bytes` | 1 MiB in all mailboxes of the session | the same |
-//! | `session.max_unacked_messages` | 256 messages of a subscription, sent and not acknowledged | gets no more of them until it acknowledges; a larger `prefetch-count` gets `ERROR` `prefetch-too-large` |
+//! | `session.max_unacked_messages` | 256 messages of a subscription to a queue, sent and not acknowledged | gets no more of them until it acknowledges; a larger `prefetch-count` gets `ERROR` `prefetch-too-large` |
 //! | `session.max_total_unacked_messages` | 65,536 of these messages, granted to all subscriptions of a session | a further `SUBSCRIBE` gets `ERROR` `prefetch-too-large` |
 //! | `session.max_streams` | 16 streams of [`Session::observe`] for one subscription | is not affected: the call fails |
 //! | errors of [`Session::error`] (fixed) | 64 errors and 64 KiB that wait for room | the same |
@@ -779,22 +780,23 @@
 //!
 //! | header | frame | meaning | capability of the engine |
 //! |---|---|---|---|
-//! | `prefetch-count` | in: `SUBSCRIBE` | at most so many unacknowledged messages; without it 256, or `session.max_unacked_messages` if that is less | |
+//! | `prefetch-count` | in: `SUBSCRIBE` | at most so many unacknowledged messages; without it 256, or `session.max_unacked_messages` if that is less. Messages of topics do not count: they are not redelivered | |
 //! | `redelivered:true` | out: `MESSAGE` | the message was delivered before, and not acknowledged | |
 //! | `dropped-messages:N` | out: `MESSAGE` | N messages of the subscription are missing before this one | |
 //! | `gap:unknown` | out: `MESSAGE` | messages may be missing before this one; their number is not known | |
 //! | `reply-to`, `correlation-id` | in: `SEND`; a [`Reply`] repeats the second one | the destination of the reply, and an id for it | |
 //! | `reply-to` | in: `SEND` to a broker | refused unless the sender may send there; see [Request and reply](#request-and-reply) | |
-//! | `reply-to:/temp-queue/NAME` | in: `SEND` to a broker; out: `MESSAGE` | replies go to the sender's temporary queue; the receiver sees its public name | [`temporary_queues`](broker::Capabilities::temporary_queues) |
+//! | `reply-to:/temp-queue/NAME` | in: `SEND` to a broker; out: `MESSAGE` | replies go to the sender's temporary queue, also without a `SUBSCRIBE`: then they have `subscription:/temp-queue/NAME`. The receiver sees its public name | [`temporary_queues`](broker::Capabilities::temporary_queues) |
 //! | `user-id` | out: `MESSAGE` of a broker | the name of the sender's principal, if [`stamp_user_id`](broker::Config::stamp_user_id) is set; otherwise what the sender wrote | |
 //! | `expires:MILLISECONDS` | in: `SEND` to a broker | the message is not delivered after this time since 1970; 0 means the same as no header | [`expiry`](broker::Capabilities::expiry) |
 //! | `retain:set`, `retain:remove` | in: `SEND` to a topic | sets or removes the retained message of the topic | [`retained`](broker::Capabilities::retained), off in memory by default |
 //! | `durable:true` | in: `SUBSCRIBE` to a broker | the subscription goes on without its session | [`durable`](broker::Capabilities::durable), not in memory |
-//! | `exclusive:true` | in: `SUBSCRIBE` to a queue | the queue has no other consumer | [`exclusive`](broker::Capabilities::exclusive), not in memory |
+//! | `exclusive:true` | in: `SUBSCRIBE` to a queue | the queue has no other consumer; otherwise `queue-in-use` | [`exclusive`](broker::Capabilities::exclusive) |
+//! | `auto-delete:true` | in: `SUBSCRIBE` to a queue that does not exist | the queue and its messages go with its last consumer. For topics it has no meaning | [`auto_delete`](broker::Capabilities::auto_delete) |
 //! | `original-destination` | out: `MESSAGE` of a dead letter | the queue that gave the message up | [`dead_letters`](broker::Capabilities::dead_letters) |
 //! | `dead-letter-reason` | out: `MESSAGE` of a dead letter | `rejected`, `abandoned` or `overflow`: see [the broker](broker#queues) | [`dead_letters`](broker::Capabilities::dead_letters) |
 //!
-//! `durable:false` and `exclusive:false` mean the same as no header. A broker refuses other values of these headers, of
+//! `durable:false`, `exclusive:false` and `auto-delete:false` mean the same as no header. A broker refuses other values of these headers, of
 //! `retain` and of `expires` with `bad-request`. A session refuses a `prefetch-count` that is not a number above 0 with
 //! `malformed-frame`. A sender cannot set `redelivered`, `dropped-messages`, `gap`, `original-destination`, nor any header
 //! that begins with `dead-letter-`: a broker removes them. The headers `reply-to`, `correlation-id`, `expires` and
@@ -810,7 +812,6 @@
 //! | `no-local`, `noLocal`, `activemq.noLocal` | `SUBSCRIBE` | refuses it, unless it is `false`: a session gets its own messages too |
 //! | `browser` | `SUBSCRIBE` | the same: a subscription to a queue takes its messages |
 //! | `persistent`, `activemq.retroactive`, `activemq.exclusive`, `x-single-active-consumer` | `SUBSCRIBE` | the same |
-//! | `auto-delete` | `SUBSCRIBE` to a queue | the same: a queue with messages stays without a consumer. It ignores the header for topics, which keep nothing |
 //! | `activemq.subscriptionName`, `durable-subscription-name`; `x-queue-…` and RabbitMQ's other arguments of queues, such as `x-message-ttl` and `x-max-length` | `SUBSCRIBE` | refuses it: clients neither name subscriptions nor set up queues |
 //! | `expiration` | `SEND` | refuses it: `expires` is the header for this |
 //! | `AMQ_SCHEDULED_…`, `_AMQ_SCHED_DELIVERY` | `SEND` | refuses it: messages are not delayed |
