@@ -50,8 +50,7 @@ async fn only(run: Run) -> Outcome {
     refuse_others().await?;
     drop(consumer);
     let mut one = run.subscribe(&queue).await?;
-    let _two = run.subscribe(&queue).await?;
-    drop(_two);
+    drop(run.subscribe(&queue).await?);
     run.publish(&queue, "3").await?;
     one.expect_only(&["3"]).await
 }

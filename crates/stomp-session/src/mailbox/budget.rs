@@ -12,7 +12,7 @@ use std::{
     cell::Cell,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     task::Waker,
 };
@@ -25,8 +25,8 @@ pub(crate) struct Budget(Arc<Usage>);
 struct Usage {
     bytes: AtomicUsize,
     max_bytes: usize,
-    /// True if a mailbox overflowed whose policy is to disconnect.
-    has_overflowed: AtomicBool,
+    /// Number of mailboxes that have overflowed, whose policy is to disconnect, and that have not reported it yet.
+    overflowed: AtomicUsize,
     /// Waker of the session's task.
     task: Arc<AtomicWaker>,
 }
@@ -40,14 +40,15 @@ impl Budget {
         Budget(Arc::new(Usage {
             bytes: AtomicUsize::new(0),
             max_bytes,
-            has_overflowed: AtomicBool::new(false),
+            overflowed: AtomicUsize::new(0),
             task,
         }))
     }
 
-    /// Returns true if a mailbox of the session overflowed whose policy is to disconnect.
+    /// Returns true if a mailbox of the session has overflowed, whose policy is to disconnect, and has not reported it to
+    /// its reader yet.
     pub(crate) fn has_overflowed(&self) -> bool {
-        self.0.has_overflowed.load(Ordering::Acquire)
+        self.0.overflowed.load(Ordering::Acquire) > 0
     }
 
     /// Calls `act` while `budget` is the current one of the thread. The budget is moved there and back, because a clone
@@ -76,6 +77,8 @@ impl Budget {
 pub(crate) struct BudgetedBytes {
     bytes: usize,
     budget: Option<Budget>,
+    /// True if the queue counts as an overflowed one in the budget.
+    is_overflowed: bool,
 }
 
 impl BudgetedBytes {
@@ -87,11 +90,21 @@ impl BudgetedBytes {
         self.budget.as_ref().is_some_and(Budget::is_exhausted)
     }
 
-    /// Notes that the mailbox has overflowed. Returns the waker of its session's task, for the caller to wake.
-    pub(crate) fn set_overflowed(&self) -> Option<Waker> {
+    /// Notes that the queue has overflowed, until [`end_overflow`](BudgetedBytes::end_overflow). Returns the waker of its
+    /// session's task, for the caller to wake.
+    pub(crate) fn set_overflowed(&mut self) -> Option<Waker> {
         let Budget(usage) = self.budget.as_ref()?;
-        usage.has_overflowed.store(true, Ordering::Release);
+        self.is_overflowed = true;
+        usage.overflowed.fetch_add(1, Ordering::Release);
         usage.task.take()
+    }
+
+    /// Notes that the reader of the queue knows of the overflow.
+    pub(crate) fn end_overflow(&mut self) {
+        if let Some(Budget(usage)) = self.budget.as_ref().filter(|_| self.is_overflowed) {
+            self.is_overflowed = false;
+            usage.overflowed.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn has_budget(&self) -> bool {
@@ -128,5 +141,6 @@ impl BudgetedBytes {
 impl Drop for BudgetedBytes {
     fn drop(&mut self) {
         self.clear();
+        self.end_overflow();
     }
 }

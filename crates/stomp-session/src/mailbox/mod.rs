@@ -356,6 +356,24 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_knows_of_an_overflow_until_the_reader_does() {
+        let config = MailboxConfig::default().max_messages(1);
+        let budget = Budget::new(1_000, Arc::default());
+        let (mut first, mut second) = (Mailbox::new(config), Mailbox::new(config));
+        Budget::with_current(&mut Some(budget.clone()), || {
+            assert!(drain(&mut first.1).is_empty());
+            assert!(drain(&mut second.1).is_empty());
+        });
+        assert!(first.0.push(&numbered(1)) && !budget.has_overflowed());
+        assert!(first.0.push(&numbered(1)) && budget.has_overflowed());
+        assert!(second.0.push(&numbered(2)));
+        assert_eq!(drain(&mut first.1), [SlowConsumer.to_string()]);
+        assert!(budget.has_overflowed(), "the second has not reported it");
+        drop(second);
+        assert!(!budget.has_overflowed());
+    }
+
+    #[test]
     fn pushing_fails_when_the_stream_is_dropped() {
         let (mailbox, messages) = Mailbox::new(MailboxConfig::default());
         drop(messages);

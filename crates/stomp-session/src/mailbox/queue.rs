@@ -115,9 +115,11 @@ impl<T: QueueItem> BoundedQueue<T> {
             if config.overflow == Overflow::Disconnect {
                 leftovers.drop_message(queued.message);
                 leftovers.drop_later(std::mem::take(&mut self.items));
+                self.bytes.clear();
                 leftovers.wake(self.bytes.set_overflowed());
                 *self = BoundedQueue {
                     has_overflowed: true,
+                    bytes: std::mem::take(&mut self.bytes),
                     ..BoundedQueue::default()
                 };
                 return;
@@ -238,6 +240,7 @@ impl<T: QueueItem> BoundedQueue<T> {
     /// Returns [`SlowConsumer`] if the bounds were exceeded under [`Overflow::Disconnect`].
     pub(crate) fn take(&mut self, empty: &mut VecDeque<T>) -> Result<(), SlowConsumer> {
         if self.has_overflowed {
+            self.bytes.end_overflow();
             return Err(SlowConsumer);
         }
         std::mem::swap(&mut self.items, empty);
