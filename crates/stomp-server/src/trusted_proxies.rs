@@ -63,7 +63,7 @@ impl TrustedProxies {
                 .or_else(|_| entry.parse().map(|address: IpAddr| IpNet::from(address)));
             match network {
                 _ if entry == "unix:" => proxies.includes_unix = true,
-                Ok(network) => proxies.networks.push(network),
+                Ok(network) => proxies.networks.push(canonical(network)),
                 Err(_) => {
                     let problem = format!(
                         "has the entry {entry:?}, which is not an IP address, a network such as 10.0.0.0/8, or \"unix:\""
@@ -111,13 +111,11 @@ impl TrustedProxies {
         let lines: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
         let mut client = peer;
         for line in lines.into_iter().rev() {
-            let Ok(line) = line.to_str() else {
-                return client;
-            };
-            for element in split_unquoted(line, ',').into_iter().rev() {
+            for element in self.header.elements_from_the_end(line.as_bytes()) {
+                let element = str::from_utf8(element).ok();
                 let node = match self.header {
-                    ForwardedHeader::XForwardedFor => Some(element),
-                    ForwardedHeader::Forwarded => for_parameter(element),
+                    ForwardedHeader::XForwardedFor => element,
+                    ForwardedHeader::Forwarded => element.and_then(for_parameter),
                 };
                 let Some(address) = node.and_then(parse_node) else {
                     return client;
@@ -132,25 +130,55 @@ impl TrustedProxies {
     }
 }
 
-/// Splits text at each separator that is not in a quoted string.
-fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    text.split(|c| {
-        let was_escaped = std::mem::take(&mut is_escaped);
-        match c {
-            '"' if !was_escaped => is_quoted = !is_quoted,
-            '\\' if is_quoted && !was_escaped => is_escaped = true,
-            _ => return c == separator && !is_quoted,
+impl ForwardedHeader {
+    /// The elements of one line, the last one first.
+    ///
+    /// A line is read from its end, because proxies append to what the client has sent. So a quote or any other byte of
+    /// the client cannot change how the elements of the proxies are read.
+    fn elements_from_the_end(self, line: &[u8]) -> Vec<&[u8]> {
+        match self {
+            ForwardedHeader::XForwardedFor => line.rsplit(|byte| *byte == b',').collect(),
+            ForwardedHeader::Forwarded => rsplit_unquoted(line, b','),
         }
-        false
-    })
-    .collect()
+    }
+}
+
+/// Returns the IPv4 network for one that is mapped to IPv6, such as `::ffff:10.0.0.0/104`. Addresses are compared in this
+/// form.
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED_BITS: u8 = 96;
+    let address = network.addr().to_canonical();
+    let bits = match (network, address) {
+        (IpNet::V6(_), IpAddr::V4(_)) => network.prefix_len().checked_sub(MAPPED_BITS),
+        _ => None,
+    };
+    bits.and_then(|bits| IpNet::new(address, bits).ok())
+        .unwrap_or(network)
+}
+
+/// Splits text at each separator that is not in a quoted string. The last part is the first one in the result.
+fn rsplit_unquoted(text: &[u8], separator: u8) -> Vec<&[u8]> {
+    let (mut parts, mut rest, mut is_quoted) = (Vec::new(), text, false);
+    for (at, byte) in text.iter().enumerate().rev() {
+        if *byte == b'"' {
+            let (before, _) = text.split_at(at);
+            // In a quoted string, a quote after a backslash belongs to the string.
+            is_quoted = !is_quoted || before.ends_with(b"\\");
+        } else if *byte == separator && !is_quoted {
+            let (before, part) = rest.split_at(at);
+            parts.push(part.get(1..).unwrap_or_default());
+            rest = before;
+        }
+    }
+    parts.push(rest);
+    parts
 }
 
 /// The value of the parameter `for` in an element of `Forwarded`. Its name is not case-sensitive.
 fn for_parameter(element: &str) -> Option<&str> {
-    split_unquoted(element, ';').into_iter().find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
+    let pairs = rsplit_unquoted(element.as_bytes(), b';');
+    pairs.into_iter().find_map(|pair| {
+        let (name, value) = str::from_utf8(pair).ok()?.split_once('=')?;
         name.trim().eq_ignore_ascii_case("for").then_some(value)
     })
 }
@@ -163,26 +191,25 @@ fn parse_node(node: &str) -> Option<SocketAddr> {
         .strip_prefix('"')
         .and_then(|node| node.strip_suffix('"'))
         .unwrap_or(node);
-    let bare = node
+    let node = match node.split_once(":_") {
+        Some((host, port)) if is_obfuscated(port) => host,
+        _ => node,
+    };
+    let literal = node
         .strip_prefix('[')
         .and_then(|node| node.strip_suffix(']'))
         .unwrap_or(node);
-    let address = match bare.parse::<IpAddr>() {
+    let address = match literal.parse::<IpAddr>() {
         Ok(ip) => SocketAddr::new(ip, 0),
-        Err(_) => match node.parse::<SocketAddr>() {
-            Ok(address) => address,
-            // RFC 7239, section 6.3: the port may be an obfuscated identifier, such as `_http`.
-            Err(_) => {
-                let (host, _) = node.rsplit_once(":_")?;
-                let host = host
-                    .strip_prefix('[')
-                    .and_then(|host| host.strip_suffix(']'))
-                    .unwrap_or(host);
-                SocketAddr::new(host.parse().ok()?, 0)
-            }
-        },
+        Err(_) => node.parse().ok()?,
     };
     Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
+}
+
+/// Returns true for the part after the `_` of an obfuscated port, such as `_http` (RFC 7239, section 6.3).
+fn is_obfuscated(port: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !port.is_empty() && port.bytes().all(is_allowed)
 }
 
 #[cfg(test)]
@@ -344,6 +371,59 @@ mod tests {
         ),
         (Forwarded, "10.0.0.1", &["for=\"1.1.1.1"], "10.0.0.1:1"),
     ];
+
+    /// Texts that a client may send, to which its proxy appends.
+    const INVENTED: [&str; 14] = [
+        "\"",
+        "6.6.6.6:_\"",
+        "6.6.6.6:_",
+        "for=6.6.6.6:_\"",
+        "for=\"6.6.6.6:_",
+        "for=\"6.6.6.6",
+        "for=\"6.6.6.6\\",
+        "for=\"6.6.6.6\\\"",
+        "for=6.6.6.6;by=\"",
+        "for=6.6.6.6;\\",
+        "[6.6.6.6",
+        "\u{e9}",
+        ",",
+        "",
+    ];
+
+    #[test]
+    fn nothing_that_a_client_sends_changes_what_its_proxy_appends() {
+        for invented in INVENTED {
+            for (header, appended) in [
+                (XForwardedFor, "1.1.1.1"),
+                (XForwardedFor, "1.1.1.1, 10.1.2.3"),
+                (Forwarded, "for=1.1.1.1"),
+                (Forwarded, "for=\"1.1.1.1\""),
+                (Forwarded, "for=\"1.1.1.1:_x\";host=\"a,\\\"b\";proto=http"),
+                (Forwarded, "host=\"\";for=1.1.1.1,for=\"10.1.2.3\""),
+            ] {
+                for separator in [", ", ","] {
+                    let line = format!("{invented}{separator}{appended}");
+                    assert_eq!(client(header, "10.0.0.1", &[&line]), "1.1.1.1:0", "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_may_be_an_ipv4_address_that_is_mapped_to_ipv6() {
+        for entry in ["::ffff:10.0.0.1", "::ffff:10.0.0.0/120", "10.0.0.1"] {
+            let proxies = TrustedProxies::new([entry]).unwrap();
+            for (address, expected) in [
+                ("10.0.0.1", true),
+                ("::ffff:10.0.0.1", true),
+                ("10.1.0.1", false),
+                ("::1", false),
+            ] {
+                let address = Some(address.parse().unwrap());
+                assert_eq!(proxies.contain(address), expected, "{entry} {address:?}");
+            }
+        }
+    }
 
     #[test]
     fn the_rightmost_address_that_is_no_trusted_proxy_is_the_clients() {
