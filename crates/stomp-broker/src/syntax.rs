@@ -98,21 +98,10 @@ pub(crate) fn own(destination: &Destination) -> Result<Destination, InvalidDesti
 /// Returns true if another syntax parsed a destination of the broker, and [`destination_syntax`] would parse it
 /// differently or refuse it.
 ///
-/// Such a destination has a `.` within a segment, the segment `#`, an empty segment or a control character. Or it has a
-/// wildcard, and is a queue or was not parsed as a pattern.
+/// This is also true for a pattern below a longer prefix of another syntax, such as `/topic/a/`. Below that prefix, the
+/// pattern `/topic/a/>` does not match `/topic/a`; for the broker, it does.
 pub(crate) fn is_foreign(destination: &Destination) -> bool {
-    let canonical = destination.canonical();
-    let has_patterns = [prefix::TOPIC, prefix::USER]
-        .iter()
-        .any(|prefix| canonical.starts_with(prefix));
-    has_prefix(destination)
-        && (canonical.contains(char::is_control)
-            || destination.segments().any(|segment| {
-                segment.is_empty()
-                    || segment.contains('.')
-                    || segment == "#"
-                    || (is_wildcard(segment) && !(destination.is_pattern() && has_patterns))
-            }))
+    has_prefix(destination) && !shared_syntax().agrees_with(destination)
 }
 
 #[cfg(test)]
@@ -120,7 +109,7 @@ mod tests {
     use super::*;
 
     /// Syntaxes that a session might have instead of the broker's.
-    fn others() -> [DestinationSyntax; 4] {
+    fn others() -> [DestinationSyntax; 6] {
         let with = |syntax: PrefixSyntax| {
             let none = DestinationSyntax::default();
             PREFIXES
@@ -132,6 +121,8 @@ mod tests {
             with(PrefixSyntax::default()),
             with(PrefixSyntax::default().with_patterns()),
             with(PrefixSyntax::dotted().with_patterns()),
+            destination_syntax().with_prefix("/topic/a/", PrefixSyntax::dotted().with_patterns()),
+            destination_syntax().with_prefix("/user/*/", PrefixSyntax::default().with_patterns()),
         ]
     }
 
@@ -139,7 +130,7 @@ mod tests {
     fn a_destination_of_any_session_becomes_that_of_the_broker() {
         for path in [
             "a", "a/b", "a.b", "a..b", "a/", "", "*", "a.*", "a/*", ">", "#", "a/#", "#/a", ">.a",
-            "a\nb", "a\u{85}", "a*", "%2e",
+            "a\nb", "a\u{85}", "a*", "%2e", "a/>", "*/>",
         ] {
             for prefix in PREFIXES {
                 let text = format!("{prefix}{path}");
@@ -150,13 +141,12 @@ mod tests {
                         continue;
                     };
                     let own = own(&parsed);
-                    let is_pattern = |it: &Destination| it.is_pattern();
                     assert_eq!(own, expected, "{text:?} {other:?}");
-                    assert_eq!(
-                        own.as_ref().map(is_pattern),
-                        expected.as_ref().map(is_pattern),
-                        "{text:?} {other:?}"
-                    );
+                    if let (Ok(own), Ok(expected)) = (own, expected.clone()) {
+                        // Patterns are the same if they match the same destinations.
+                        let is_same = own.contains(&expected) && expected.contains(&own);
+                        assert!(is_same, "{text:?} {other:?}");
+                    }
                 }
             }
         }

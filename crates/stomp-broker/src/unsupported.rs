@@ -8,9 +8,10 @@ use stomp_frame::Headers;
 use stomp_session::ClientError;
 
 /// Headers of `SUBSCRIBE` that select messages, or name a subscription or a queue of another kind.
-const SUBSCRIBE: [&str; 14] = [
+const SUBSCRIBE: [&str; 15] = [
     "activemq.subcriptionName",
     "activemq.subscriptionName",
+    "durable-subscriber-name",
     "durable-subscription-name",
     "selector",
     "x-dead-letter-exchange",
@@ -42,17 +43,17 @@ const SUBSCRIBE_FLAGS: [&str; 9] = [
 const QUEUE_PREFIX: &str = "x-queue-";
 
 /// Headers of `SEND` that restrict to whom or when a message is delivered.
-const SEND: [&str; 9] = [
-    "AMQ_SCHEDULED_CRON",
-    "AMQ_SCHEDULED_DELAY",
-    "AMQ_SCHEDULED_PERIOD",
-    "AMQ_SCHEDULED_REPEAT",
+const SEND: [&str; 6] = [
     "JMSXGroupID",
     "_AMQ_DUPL_ID",
     "_AMQ_GROUP_ID",
     "_AMQ_SCHED_DELIVERY",
     "expiration",
+    "x-delay",
 ];
+
+/// The start of the names of headers about the time of a delivery.
+const SCHEDULED_PREFIX: &str = "AMQ_SCHEDULED_";
 
 /// Checks that a subscription asks for nothing that the broker lacks.
 ///
@@ -77,7 +78,7 @@ pub(crate) fn check_subscribe(headers: &Headers) -> Result<(), ClientError> {
 ///
 /// Returns `not-supported`, with the name of the header.
 pub(crate) fn check_send(name: &str) -> Result<(), ClientError> {
-    if !SEND.contains(&name) {
+    if !SEND.contains(&name) && !name.starts_with(SCHEDULED_PREFIX) {
         return Ok(());
     }
     let hint = match name {
@@ -101,6 +102,7 @@ mod tests {
             ("browser", "true", false),
             ("auto-delete", "true", true),
             ("x-queue-name", "mine", false),
+            ("durable-subscriber-name", "mine", false),
             ("x-message-ttl", "1000", false),
             ("activemq.prefetchSize", "1", true),
             ("activemq.dispatchAsync", "true", true),
@@ -125,7 +127,10 @@ mod tests {
         for name in ["persistent", "priority", "timestamp", "expires", "type"] {
             assert_eq!(check_send(name), Ok(()), "{name}");
         }
-        for name in SEND {
+        for name in SEND
+            .into_iter()
+            .chain(["AMQ_SCHEDULED_TIME", "AMQ_SCHEDULED_DELAY"])
+        {
             let error = check_send(name).unwrap_err();
             assert_eq!(error.code(), "not-supported");
             assert!(

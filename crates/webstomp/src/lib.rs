@@ -812,9 +812,9 @@
 //! | `no-local`, `noLocal`, `activemq.noLocal` | `SUBSCRIBE` | refuses it, unless it is `false`: a session gets its own messages too |
 //! | `browser` | `SUBSCRIBE` | the same: a subscription to a queue takes its messages |
 //! | `persistent`, `activemq.retroactive`, `activemq.exclusive`, `x-single-active-consumer` | `SUBSCRIBE` | the same |
-//! | `activemq.subscriptionName`, `durable-subscription-name`; `x-queue-…` and RabbitMQ's other arguments of queues, such as `x-message-ttl` and `x-max-length` | `SUBSCRIBE` | refuses it: clients neither name subscriptions nor set up queues |
+//! | `activemq.subscriptionName`, `durable-subscription-name`, `durable-subscriber-name`; `x-queue-…` and RabbitMQ's other arguments of queues, such as `x-message-ttl` and `x-max-length` | `SUBSCRIBE` | refuses it: clients neither name subscriptions nor set up queues |
 //! | `expiration` | `SEND` | refuses it: `expires` is the header for this |
-//! | `AMQ_SCHEDULED_…`, `_AMQ_SCHED_DELIVERY` | `SEND` | refuses it: messages are not delayed |
+//! | `AMQ_SCHEDULED_…`, `_AMQ_SCHED_DELIVERY`, `x-delay` | `SEND` | refuses it: messages are not delayed |
 //! | `JMSXGroupID`, `_AMQ_GROUP_ID`, `_AMQ_DUPL_ID` | `SEND` | refuses it: there are no groups of messages and no check for duplicates |
 //! | `persistent`, `priority`, `timestamp`, `type` | `SEND` | passes it on without a meaning. Messages of the engine in memory do not survive the process, whatever `persistent` says |
 //! | `activemq.prefetchSize`, `activemq.priority`, `activemq.dispatchAsync`, `x-priority` | `SUBSCRIBE` | ignores it. `prefetch-count` is the header for the first one |

@@ -5,9 +5,9 @@ use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
-use stomp_broker::{Action, Rules, Who};
+use stomp_broker::{Action, Rules, Who, destination_syntax};
 use stomp_frame::{Command, Frame};
-use stomp_session::{ClientError, DestinationSyntax, Principal, Request};
+use stomp_session::{ClientError, DestinationSyntax, PrefixSyntax, Principal, Request};
 
 #[test]
 fn by_default_clients_read_topics_and_what_is_their_own_and_send_nowhere() {
@@ -251,6 +251,24 @@ fn a_destination_of_another_syntax_is_refused_if_the_broker_reads_it_differently
 }
 
 #[test]
+fn a_pattern_below_a_longer_prefix_of_another_syntax_is_refused() {
+    // The engine would deliver `/topic/a` to a subscription to `/topic/a/>`, and all topics to one to `/topic/*/>`.
+    let rules = Rules::new()
+        .subscribe("/topic/a", Who::Nobody)
+        .subscribe("/topic/>", Who::Anybody);
+    let request = Request::new(Frame::new(Command::Subscribe));
+    for (prefix, pattern) in [("/topic/a/", "/topic/a/>"), ("/topic/*/", "/topic/*/>")] {
+        let patterns = PrefixSyntax::dotted().with_patterns();
+        let other = destination_syntax().with_prefix(prefix, patterns);
+        let parsed = other.parse(pattern).unwrap();
+        let error = rules
+            .check(Action::Subscribe, &parsed, None, &request)
+            .unwrap_err();
+        assert_eq!(error.code(), "bad-destination", "{pattern}");
+    }
+}
+
+#[test]
 fn a_refusal_names_the_destination_as_the_client_wrote_it() {
     let rules = Rules::default().send("/queue/orders", Who::Authenticated);
     let text = |action, destination: &str| {
@@ -304,6 +322,9 @@ fn a_decision_that_allows_makes_no_allocation() {
     let request = Request::new(Frame::new(Command::Subscribe));
     let ann = Principal::new("ann");
     for destination in ["/topic/users/ann/mail", "/topic/users.ann.*"].map(parse) {
+        // The first decision of the process creates the broker's syntax.
+        let first = rules.check(Action::Subscribe, &destination, Some(&ann), &request);
+        assert_eq!(first, Ok(()));
         let counted = allocation_counter::measure(|| {
             let answer = rules.check(Action::Subscribe, &destination, Some(&ann), &request);
             assert_eq!(answer, Ok(()));

@@ -99,6 +99,26 @@ impl DestinationSyntax {
         })
     }
 
+    /// Returns true if this syntax parses the canonical text of a destination as this destination: with the same
+    /// segments, of which the same are wildcards.
+    ///
+    /// A service that depends on a syntax uses this to refuse destinations that the session has parsed with another one.
+    ///
+    /// ```
+    /// use stomp_session::{DestinationSyntax, PrefixSyntax};
+    ///
+    /// # fn main() -> Result<(), stomp_session::InvalidDestination> {
+    /// let syntax = DestinationSyntax::default().with_prefix("/queue/", PrefixSyntax::dotted());
+    /// assert!(syntax.agrees_with(&syntax.parse("/queue/a.b")?));
+    /// assert!(!syntax.agrees_with(&DestinationSyntax::default().parse("/queue/a.b")?));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn agrees_with(&self, destination: &Destination) -> bool {
+        matches!(self.read(destination.canonical()), Ok((kind, None)) if kind == destination.kind)
+    }
+
     /// Returns the canonical text of a destination, or the text itself if it is invalid.
     pub(crate) fn canonical<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.read(text) {
