@@ -18,7 +18,7 @@ pub(crate) fn parse(text: &str) -> Option<Authority> {
 /// Returns true if `host` is a loopback address, `localhost`, or a name below it (RFC 6761, section 6.3). No page from
 /// elsewhere has such an origin.
 pub(crate) fn is_loopback(host: &str) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host);
+    let host = without_root(host);
     let (parent, name) = host
         .rsplit_once('.')
         .map_or((None, host), |(parent, name)| (Some(parent), name));
@@ -34,7 +34,14 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 pub(crate) fn is_trusted(host: &str, names: &[String]) -> bool {
     is_loopback(host)
         || address_of(host).is_some()
-        || names.iter().any(|name| name.eq_ignore_ascii_case(host))
+        || names
+            .iter()
+            .any(|name| without_root(name).eq_ignore_ascii_case(without_root(host)))
+}
+
+/// Removes the dot behind a name, which stands for the root of all names.
+fn without_root(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 /// Returns true if a proxy has forwarded the request: it has a header that no web page can set. The proxy is then
@@ -113,11 +120,13 @@ mod tests {
     #[test]
     fn only_addresses_loopback_names_and_listed_names_are_trusted() {
         let names = ["stomp.example.com".to_owned()];
+        assert!(is_trusted("a.example", &["a.example.".to_owned()]));
         for host in [
             "192.0.2.1",
             "[2001:db8::1]",
             "localhost",
             "STOMP.example.com",
+            "stomp.example.com.",
         ] {
             assert!(is_trusted(host, &names), "{host}");
         }

@@ -8,7 +8,7 @@ use crate::{
     request_head,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use std::net::SocketAddr;
@@ -40,6 +40,7 @@ impl Handshake {
         }
         let accepted = handshake::accept(&request).map_err(Refusal::NoHandshake)?;
         check_headers(request.headers())?;
+        use_host_of_target(&mut request);
         let is_local = address.is_some_and(|address| address.ip().to_canonical().is_loopback());
         config
             .origins
@@ -88,6 +89,19 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     match SINGLE.into_iter().find(is_repeated) {
         Some(name) => Err(Refusal::RepeatedHeader(name)),
         None => Ok(()),
+    }
+}
+
+/// Replaces the `Host` if the request target is absolute.
+///
+/// RFC 9112, section 3.2.2: "When an origin server receives a request with an absolute-form of request-target, the origin
+/// server MUST ignore the received Host header field (if any) and instead use the host information of the
+/// request-target."
+fn use_host_of_target<B>(request: &mut Request<B>) {
+    let authority = request.uri().authority();
+    let host = authority.and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    if let Some(host) = host {
+        request.headers_mut().insert(header::HOST, host);
     }
 }
 

@@ -378,6 +378,28 @@ const PROXY_DEPENDENT: &[(&str, &str, &str, u16, Option<u16>)] = &[
         101,
         Some(101),
     ),
+    // RFC 9112, section 3.2.2: the host of an absolute request target replaces the header Host.
+    (
+        "absolute target, other Host",
+        "GET /stomp HTTP/1.1\r\nHost: HOST\r\n",
+        "GET http://HOST/stomp HTTP/1.1\r\nHost: other.example\r\nOrigin: http://HOST\r\n",
+        101,
+        None,
+    ),
+    (
+        "absolute target of another host",
+        "GET /stomp HTTP/1.1\r\n",
+        "GET http://evil.example/stomp HTTP/1.1\r\nOrigin: http://HOST\r\n",
+        403,
+        None,
+    ),
+    (
+        "absolute target with a user",
+        "GET /stomp HTTP/1.1\r\n",
+        "GET http://HOST@evil.example/stomp HTTP/1.1\r\nOrigin: http://HOST\r\n",
+        403,
+        None,
+    ),
 ];
 
 /// All combinations to test.
