@@ -218,7 +218,7 @@ mod tests {
             .send("/user/>", Who::Authenticated)
             .subscribe("/temp-queue/mine", Who::Anybody);
         let broker = Broker::new(Config::default().rules(rules)).unwrap();
-        let public = "/temp-queue/0123456789abcdef0123456789abcdef";
+        let public = "/temp-queue/~0123456789abcdef0123456789abcdef";
         for (value, expected) in [
             ("/topic/own", "ok"),
             ("/temp-queue/mine", "ok"),

@@ -19,6 +19,9 @@ use std::{
 };
 use stomp_session::{BoxError, ClientError, Delivery, MessageStream, Session};
 
+/// The first character of a public name. Without it, a client whose local name is a random number would seem to name the
+/// queue of another session.
+const MARK: char = '~';
 /// The number of hexadecimal digits in a public name.
 const DIGITS: usize = 32;
 
@@ -113,10 +116,12 @@ pub(crate) fn hold(name: Option<NameInUse>, stream: MessageStream) -> MessageStr
 
 /// Returns true if `text` has the form of a public name.
 pub(crate) fn is_public_name(text: &str) -> bool {
-    text.len() == DIGITS
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.strip_prefix(MARK).is_some_and(|digits| {
+        digits.len() == DIGITS
+            && digits
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 impl Names {
@@ -215,7 +220,7 @@ fn random_name() -> Result<ByteString, getrandom::Error> {
     let mut bytes = [0; DIGITS / 2];
     getrandom::fill(&mut bytes)?;
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(digits.into())
+    Ok(format!("{MARK}{digits}").into())
 }
 
 #[cfg(test)]

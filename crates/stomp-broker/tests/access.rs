@@ -18,7 +18,7 @@ use stomp_frame::Command;
 use stomp_testing::frames::{send, subscribe, subscribe_with_ack, transaction, unsubscribe};
 use support::{connect, connect_as, connect_to, open, statistics_of};
 
-const PUBLIC: &str = "/temp-queue/0123456789abcdef0123456789abcdef";
+const PUBLIC: &str = "/temp-queue/~0123456789abcdef0123456789abcdef";
 
 #[tokio::test(start_paused = true)]
 async fn by_default_clients_send_nowhere_but_to_an_address_that_they_were_given() {

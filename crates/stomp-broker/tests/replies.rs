@@ -89,6 +89,26 @@ async fn a_worker_of_the_application_answers_where_the_asker_may_listen() {
     assert_eq!(answer(&broker, &mut questions).await, "bad-request");
 }
 
+/// Clients often name their temporary queues by random numbers.
+#[tokio::test(start_paused = true)]
+async fn a_temporary_queue_may_have_any_number_as_its_name() {
+    let broker = broker();
+    let mut questions = broker.subscribe("/queue/requests").await.unwrap();
+    let mut ann = connect(&broker).await;
+    for (id, name) in [
+        ("0", "7b60764175ffa4054b2bac62a7a433be"),
+        ("1", "9011ea3b-25ad-4696-b067-8531ab9ce227"),
+        ("2", "7"),
+    ] {
+        let reply_to = format!("/temp-queue/{name}");
+        ann.subscribe(id, &reply_to).await;
+        ann.receipt(ask("/queue/requests", &reply_to)).await;
+        assert_eq!(answer(&broker, &mut questions).await, "");
+        let message = ann.expect_message("!").await;
+        assert_eq!(message.headers.get("destination"), Some(&*reply_to));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_cannot_make_a_service_write_where_the_client_may_not() {
     let broker = broker();

@@ -179,5 +179,7 @@ fn is_accepted(canonical: &str) -> bool {
 fn is_public_name(path: &Path) -> bool {
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     path.prefix == "/temp-queue/"
-        && matches!(&path.segments[..], [name] if name.len() == 32 && name.as_bytes().iter().all(is_digit))
+        && matches!(&path.segments[..], [name] if name.strip_prefix('~').is_some_and(
+            |digits| digits.len() == 32 && digits.as_bytes().iter().all(is_digit)
+        ))
 }

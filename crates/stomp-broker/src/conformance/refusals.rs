@@ -115,7 +115,7 @@ async fn users(run: Run) -> Outcome {
 
 async fn temporary_queues(run: Run) -> Outcome {
     let broker = broker(&run)?;
-    let queue = Address::temporary("0123456789abcdef0123456789abcdef").to_string();
+    let queue = Address::temporary("~0123456789abcdef0123456789abcdef").to_string();
     let published = bounded(broker.publish(&queue, "1")).await;
     refused("a message to a temporary queue", published)
 }

@@ -323,7 +323,7 @@ async fn expired_or_absent_in_a_dropped_transaction_counts_nothing() {
         let expired = publication("1").expires(Some(SystemTime::UNIX_EPOCH));
         let prepared = transaction.prepare(&Address::queue("a"), expired).await;
         prepared.unwrap();
-        let absent = Address::temporary("0123456789abcdef0123456789abcdef");
+        let absent = Address::temporary("~0123456789abcdef0123456789abcdef");
         let prepared = transaction.prepare(&absent, publication("2")).await;
         prepared.unwrap();
         if is_committed {

@@ -53,7 +53,7 @@ fn open_rules_allow_everything_but_destinations_of_a_principal_without_one() {
 
 #[test]
 fn an_answer_to_a_given_temporary_queue_is_always_allowed() {
-    let public = "/temp-queue/0123456789abcdef0123456789abcdef";
+    let public = "/temp-queue/~0123456789abcdef0123456789abcdef";
     let denied = Rules::new().send_and_subscribe("/temp-queue/>", Who::Nobody);
     for rules in [Rules::new(), Rules::default(), denied.clone()] {
         for name in [None, Some("ann")] {
