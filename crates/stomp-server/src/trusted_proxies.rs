@@ -112,7 +112,7 @@ impl TrustedProxies {
         let mut client = peer;
         for line in lines.into_iter().rev() {
             for element in self.header.elements_from_the_end(line.as_bytes()) {
-                let element = str::from_utf8(element).ok();
+                let element = std::str::from_utf8(element).ok();
                 let node = match self.header {
                     ForwardedHeader::XForwardedFor => element,
                     ForwardedHeader::Forwarded => element.and_then(for_parameter),
@@ -178,7 +178,7 @@ fn rsplit_unquoted(text: &[u8], separator: u8) -> Vec<&[u8]> {
 fn for_parameter(element: &str) -> Option<&str> {
     let pairs = rsplit_unquoted(element.as_bytes(), b';');
     pairs.into_iter().find_map(|pair| {
-        let (name, value) = str::from_utf8(pair).ok()?.split_once('=')?;
+        let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
         name.trim().eq_ignore_ascii_case("for").then_some(value)
     })
 }
