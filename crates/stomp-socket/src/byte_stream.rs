@@ -1,7 +1,8 @@
 //! STOMP directly over a stream of bytes: TCP, TLS, a pipe.
 
 use crate::{
-    CloseCode, Config, End,
+    Config, End,
+    end::CloseNotice,
     input::Input,
     linger::{Linger, LingerBudget},
     output::Output,
@@ -79,7 +80,7 @@ impl<S: Io> Transport for ByteStream<S> {
 
     fn poll_close(
         &mut self,
-        _: CloseCode,
+        _: &CloseNotice,
         budget: &mut LingerBudget<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {

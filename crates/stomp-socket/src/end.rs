@@ -97,6 +97,41 @@ pub enum CloseCode {
     Internal,
 }
 
+/// The close frame that a WebSocket peer receives.
+#[derive(Debug)]
+pub(crate) struct CloseNotice {
+    pub(crate) code: CloseCode,
+    /// At most [`CloseNotice::MAX_REASON_BYTES`].
+    reason: Box<str>,
+}
+
+impl CloseNotice {
+    /// RFC 6455, section 5.5: "All control frames MUST have a payload length of 125 bytes or less". The code takes two.
+    const MAX_REASON_BYTES: usize = 123;
+
+    /// Sets the reason, cut off after the last character that fits.
+    pub(crate) fn set_reason(&mut self, reason: &str) {
+        let mut end = reason.len().min(CloseNotice::MAX_REASON_BYTES);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.reason = reason.get(..end).unwrap_or_default().into();
+    }
+
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl From<CloseCode> for CloseNotice {
+    fn from(code: CloseCode) -> CloseNotice {
+        CloseNotice {
+            code,
+            reason: "".into(),
+        }
+    }
+}
+
 impl CloseCode {
     /// The number that a WebSocket peer receives.
     #[must_use]

@@ -3,6 +3,7 @@
 use crate::{
     CloseCode, Config, End, Peer, Permit, SendError,
     byte_stream::ByteStream,
+    end::CloseNotice,
     linger::LingerBudget,
     transport::{EMPTY_PIECE_COST, MessageKind, Transport, is_utf8},
     websocket::WebSocket,
@@ -101,7 +102,7 @@ pub struct Socket {
     transport: Box<dyn Transport>,
     decoder: Decoder,
     encoder: Encoder,
-    close_code: CloseCode,
+    close_notice: CloseNotice,
     ended: bool,
     peer: Arc<Peer>,
     permit: Option<Box<dyn Permit>>,
@@ -150,7 +151,7 @@ impl Socket {
             decoder: Decoder::new(config.limits),
             // No version is negotiated yet, and all versions encode `CONNECT` and `CONNECTED` in the same way.
             encoder: Encoder::new(Version::V1_0),
-            close_code: CloseCode::Normal,
+            close_notice: CloseCode::Normal.into(),
             ended: false,
             peer: Arc::new(peer),
             permit: None,
@@ -256,7 +257,13 @@ impl Socket {
 
     /// Sets the code that a WebSocket peer receives when this side closes. Default: [`CloseCode::Normal`].
     pub fn set_close_code(&mut self, code: CloseCode) {
-        self.close_code = code;
+        self.close_notice.code = code;
+    }
+
+    /// Sets the reason that a WebSocket peer receives with the close code. Only the first 123 bytes fit into the close
+    /// frame; a character that does not fit as a whole is left out. Default: none.
+    pub fn set_close_reason(&mut self, reason: &str) {
+        self.close_notice.set_reason(reason);
     }
 
     /// Buffers `item` for the next flush, without a limit: the caller must watch
@@ -422,7 +429,7 @@ impl Sink<Outbound> for Socket {
         };
         socket
             .transport
-            .poll_close(socket.close_code, &mut budget, cx)
+            .poll_close(&socket.close_notice, &mut budget, cx)
             .map_err(SendError::from)
     }
 }

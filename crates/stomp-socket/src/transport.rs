@@ -1,6 +1,6 @@
 //! The interface between a socket and the stream under it.
 
-use crate::{CloseCode, End, linger::LingerBudget};
+use crate::{End, end::CloseNotice, linger::LingerBudget};
 use bytes::{Bytes, BytesMut};
 use std::{
     io,
@@ -38,11 +38,11 @@ pub(crate) trait Transport: Send {
     /// Writes the buffered bytes.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Writes the buffered bytes, closes with `code`, and waits until the peer has closed too or has used up the
+    /// Writes the buffered bytes, sends `notice`, and waits until the peer has closed too or has used up the
     /// budget.
     fn poll_close(
         &mut self,
-        code: CloseCode,
+        notice: &CloseNotice,
         budget: &mut LingerBudget<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>>;

@@ -2,7 +2,8 @@
 
 use super::{close_frame, end_of};
 use crate::{
-    CloseCode, Config, End, Peer, Socket,
+    Config, End, Peer, Socket,
+    end::CloseNotice,
     input::Input,
     linger::{Linger, LingerBudget},
     transport::{EncodePayload, Io, MessageKind, Transport},
@@ -182,14 +183,14 @@ impl<S: Io> Transport for External<S> {
 
     fn poll_close(
         &mut self,
-        code: CloseCode,
+        notice: &CloseNotice,
         budget: &mut LingerBudget<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
             match &mut self.closing {
                 Closing::No => {
-                    self.enqueue(Message::Close(Some(close_frame(code))));
+                    self.enqueue(Message::Close(Some(close_frame(notice))));
                     self.is_closed = true;
                     self.closing = Closing::AwaitClose(self.input.received());
                 }

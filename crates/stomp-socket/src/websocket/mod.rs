@@ -13,17 +13,17 @@ mod websocket;
 
 pub(crate) use websocket::WebSocket;
 
-use crate::{CloseCode, End};
+use crate::{CloseCode, End, end::CloseNotice};
 use tokio_tungstenite::tungstenite::{
     Error,
     error::ProtocolError,
     protocol::{CloseFrame, frame::coding::CloseCode as WireCode},
 };
 
-fn close_frame(code: CloseCode) -> CloseFrame {
+fn close_frame(notice: &CloseNotice) -> CloseFrame {
     CloseFrame {
-        code: WireCode::from(code.as_u16()),
-        reason: "".into(),
+        code: WireCode::from(notice.code.as_u16()),
+        reason: notice.reason().into(),
     }
 }
 

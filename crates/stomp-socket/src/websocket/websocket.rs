@@ -9,7 +9,8 @@ use super::{
     frame_tracker::FrameTracker,
 };
 use crate::{
-    CloseCode, Config, End,
+    Config, End,
+    end::CloseNotice,
     input::Input,
     linger::{Linger, LingerBudget},
     output::Output,
@@ -280,7 +281,7 @@ impl<S: Io> WebSocket<S> {
     /// Waits for the peer's close by reading messages, unless reading has failed. Then ends and drains the stream.
     fn poll_close_step(
         &mut self,
-        code: CloseCode,
+        notice: &CloseNotice,
         budget: &mut LingerBudget<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Closing>> {
@@ -288,7 +289,7 @@ impl<S: Io> WebSocket<S> {
             Closing::No => {
                 // Fails only if the peer has closed already, and then its close was answered.
                 let _ = self.with_context(0, cx, |context, adapter| {
-                    context.close(adapter, Some(close_frame(code)))
+                    context.close(adapter, Some(close_frame(notice)))
                 });
                 Closing::AwaitClose(self.input.received())
             }
@@ -344,12 +345,12 @@ impl<S: Io> Transport for WebSocket<S> {
 
     fn poll_close(
         &mut self,
-        code: CloseCode,
+        notice: &CloseNotice,
         budget: &mut LingerBudget<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while !matches!(self.closing, Closing::Done) {
-            self.closing = ready!(self.poll_close_step(code, budget, cx))?;
+            self.closing = ready!(self.poll_close_step(notice, budget, cx))?;
         }
         Poll::Ready(Ok(()))
     }
