@@ -53,6 +53,7 @@ pub struct Client {
     has_sent_close: bool,
     response_head: String,
     received_bytes: u64,
+    close_reason: String,
     /// Received bytes that were not parsed yet.
     input: BytesMut,
     /// Received bytes of STOMP that were not fed to the decoder yet.
@@ -82,6 +83,7 @@ impl Client {
             is_websocket,
             has_sent_close: false,
             received_bytes: 0,
+            close_reason: String::new(),
             response_head: String::new(),
             input: BytesMut::new(),
             data: Bytes::new(),
@@ -153,6 +155,12 @@ impl Client {
     #[must_use]
     pub fn received_bytes(&self) -> u64 {
         self.received_bytes
+    }
+
+    /// The reason in the WebSocket close of the server; empty without one.
+    #[must_use]
+    pub fn close_reason(&self) -> &str {
+        &self.close_reason
     }
 }
 
@@ -294,6 +302,8 @@ impl Client {
                 Some(Message::Pong) => {}
                 Some(Message::Close(payload)) => {
                     self.close_with(&payload).await;
+                    let reason = payload.get(2..).unwrap_or_default();
+                    self.close_reason = String::from_utf8_lossy(reason).into_owned();
                     let code = payload.first_chunk().copied();
                     return Received::Close(code.map(u16::from_be_bytes));
                 }
