@@ -12,7 +12,9 @@ use crate::{
     },
     message::Message,
     response::{Connected, MessageStream},
+    subscription_info::SubscriptionInfo,
 };
+use bytestring::ByteString;
 use std::{collections::VecDeque, mem, time::Instant};
 use stomp_socket::CloseCode;
 
@@ -62,8 +64,16 @@ pub(crate) struct CommandQueue {
 #[derive(Debug, Default)]
 pub(crate) struct Controls {
     pub(crate) expires_at: Option<Instant>,
-    /// The code with which a handle has closed the session. It is the last command.
-    pub(crate) close: Option<CloseCode>,
+    /// The close by a handle. It is the last command.
+    pub(crate) close: Option<SessionClose>,
+}
+
+/// The close of a session by a handle.
+#[derive(Debug)]
+pub(crate) struct SessionClose {
+    pub(crate) code: CloseCode,
+    /// The `ERROR` for the peer, if it gets a reason.
+    pub(crate) reason: Option<ClientError>,
 }
 
 /// Commands that [`CommandQueue::take`] returns.
@@ -78,6 +88,7 @@ pub(crate) struct TakenCommands {
 
 struct KnownSubscription {
     key: SubscriptionKey,
+    id: Option<ByteString>,
     destination: Destination,
     /// The streams that [`Session::observe`](crate::Session::observe) attached, or is to attach.
     streams: Vec<StreamId>,
@@ -101,11 +112,19 @@ impl CommandQueue {
         leftovers.drop_later(mem::replace(self, CommandQueue::new(true)));
     }
 
+    /// The subscriptions of the session.
+    pub(crate) fn subscriptions(&self) -> Vec<SubscriptionInfo> {
+        let subscriptions = self.subscriptions.iter();
+        subscriptions
+            .map(|known| SubscriptionInfo::new(known.id.clone(), known.destination.clone()))
+            .collect()
+    }
+
     /// Closes the session with this code, unless a handle has done so before. The queue accepts no further commands; the
     /// connection still takes the earlier ones. Returns false if the queue was closed already, because the end of the
     /// session has begun: then the connection closes without waiting for the handler that may still run.
-    pub(crate) fn push_close(&mut self, code: CloseCode) -> bool {
-        self.controls.close.get_or_insert(code);
+    pub(crate) fn push_close(&mut self, close: SessionClose) -> bool {
+        self.controls.close.get_or_insert(close);
         !mem::replace(&mut self.is_closed, true)
     }
 
@@ -242,7 +261,8 @@ impl CommandQueue {
         // A queue that was closed meanwhile counts from 0.
         self.unadded_subscriptions = self.unadded_subscriptions.saturating_sub(1);
         if let Some(key) = added {
-            self.add_subscription(key, destination);
+            let id = destination.as_str().into();
+            self.add_subscription(key, Some(id), destination);
         }
     }
 
@@ -301,9 +321,15 @@ impl CommandQueue {
         Ok(taken)
     }
 
-    pub(crate) fn add_subscription(&mut self, key: SubscriptionKey, destination: Destination) {
+    pub(crate) fn add_subscription(
+        &mut self,
+        key: SubscriptionKey,
+        id: Option<ByteString>,
+        destination: Destination,
+    ) {
         self.subscriptions.push(KnownSubscription {
             key,
+            id,
             destination,
             streams: Vec::new(),
         });

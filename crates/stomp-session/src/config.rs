@@ -90,7 +90,8 @@ pub struct Config {
     pub min_frame_bytes_per_second: u32,
     /// Maximum time until the service is ready for a request, and again from the call until it answers. The peer gets
     /// `overloaded` in the first case and `timeout` in the second. All futures of a transaction together have the same
-    /// time, see [`Staging::on_commit`](crate::Staging::on_commit). Default: 60 s.
+    /// time, see [`Staging::on_commit`](crate::Staging::on_commit), and so have all `UNSUBSCRIBE` requests at the end of a
+    /// session. Default: 60 s.
     pub handler_timeout: Duration,
     /// Maximum time from the beginning of a close until the connection is dropped. Nothing that the peer does extends
     /// it. It also starts when the peer closes its WebSocket, or ends its direction of a byte stream without
@@ -109,7 +110,7 @@ pub struct Config {
     /// Maximum time until the peer sends something after a ping. After it, the peer gets `heart-beat-timeout`. Default:
     /// 10 s.
     pub ping_timeout: Duration,
-    /// Registry of the connected sessions. Default: a new one.
+    /// Registry of the connected sessions. Default: a new one, whose [node](Sessions::for_node) has a random name.
     pub sessions: Sessions,
     /// Effect of an application error on the session. Default: [`AppErrors::KeepOpen`].
     pub app_errors: AppErrors,
@@ -283,7 +284,7 @@ impl Config {
     /// | messages in other mailboxes | 2 × (`max_total_mailbox_bytes` + `max_subscriptions` × `message`) |
     /// | records of unacknowledged messages | 160 × `max_total_unacked_messages` |
     /// | ids of acknowledged messages | 160 × `max_unacked_messages` |
-    /// | subscriptions, and the names of ended ones | `max_subscriptions` × (6 × `max_destination_bytes` + 512) |
+    /// | subscriptions, and the names of ended ones | `max_subscriptions` × (6 × `max_destination_bytes` + 640) |
     ///
     /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may have
     /// to deliver it again does.
@@ -317,7 +318,7 @@ impl Config {
                 .saturating_add(self.max_unacked_messages)
                 .saturating_mul(160),
             self.max_subscriptions
-                .saturating_mul(per_subscription.saturating_add(512)),
+                .saturating_mul(per_subscription.saturating_add(640)),
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
@@ -445,7 +446,7 @@ mod tests {
             + 256 * 16 * 512
             + 2 * ((1 << 20) + 256 * message)
             + 160 * ((1 << 16) + 256)
-            + 256 * (6 * 255 + 512);
+            + 256 * (6 * 255 + 640);
         assert_eq!(config.worst_case(message), expected);
         assert_eq!(
             config.max_subscriptions(usize::MAX).worst_case(message),

@@ -78,6 +78,7 @@
 //! | `duplicate-transaction`, `too-many-transactions`, `transaction-too-large`, `unknown-transaction` | a wrong use of transactions |
 //! | `slow-consumer` | the peer does not take its messages fast enough |
 //! | `credentials-expired` | see [`Session::expires_at`] |
+//! | `session-closed` | the application has closed the session, and the text is its reason: see [`Session::close_with`] |
 //!
 //! Errors of the application have the codes of its own [`ClientError`]s, or one of these. [`Config::app_errors`] and
 //! [`ClientError::with_close`] decide if they close the connection.
@@ -102,7 +103,7 @@
 //! | messages | [`Message`], [`MessageId`], [`IntoMessage`], [`Json`] |
 //! | acknowledgments | [`Delivery`], [`Gap`], [`Settlement`], [`IntoDelivery`] |
 //! | transactions | [`Staging`] |
-//! | connected sessions | [`Sessions`], [`SessionId`] |
+//! | connected sessions | [`Sessions`], [`SessionId`], [`PresenceChange`], [`SubscriptionInfo`] |
 //! | fan-out | [`Topic`], [`Mailbox`] |
 //! | settings | [`Config`], [`AppErrors`] |
 
@@ -124,6 +125,7 @@ mod json;
 mod mailbox;
 mod message;
 mod params;
+mod presence;
 mod principal;
 mod protocol;
 mod request;
@@ -132,6 +134,7 @@ mod response;
 mod session;
 mod sessions;
 mod staging;
+mod subscription_info;
 mod topic;
 mod unique_id;
 mod weight;
@@ -152,6 +155,7 @@ pub use mailbox::{
 };
 pub use message::{IntoMessage, Message};
 pub use params::{Params, Pattern};
+pub use presence::{Presence, PresenceChange, PresenceChanges};
 pub use principal::Principal;
 pub use request::Request;
 pub use requests::{Requests, Responder};
@@ -159,6 +163,7 @@ pub use response::{Connected, MessageStream, Response};
 pub use session::{Observed, Session};
 pub use sessions::Sessions;
 pub use staging::Staging;
+pub use subscription_info::SubscriptionInfo;
 pub use topic::{Subscriber, Topic};
 
 pub use stomp_frame::InvalidConfig;

@@ -17,11 +17,26 @@ use stomp_socket::Peer;
 
 /// A request of a peer: a frame, with its parsed destination and its session.
 ///
-/// Services receive `CONNECT` (or `STOMP`), `SEND`, `SUBSCRIBE`, `UNSUBSCRIBE` and `DISCONNECT`. The required headers
-/// of these frames are present. Requests arrive in the order in which the peer sent them, each after the answer to the
-/// one before; the `SEND`s of a transaction arrive with its `COMMIT`. Every session that was connected ends with one
-/// `DISCONNECT` request, even if the peer sent no such frame; see [`Request::reason`]. There is none if the service was
-/// not ready in time, or if the connection is dropped.
+/// Services receive `CONNECT` (or `STOMP`), `CONNECTED`, `SEND`, `SUBSCRIBE`, `UNSUBSCRIBE` and `DISCONNECT`. The
+/// required headers of these frames are present. Requests arrive in the order in which the peer sent them, each after
+/// the answer to the one before; the `SEND`s of a transaction arrive with its `COMMIT`.
+///
+/// # Requests without a frame of the peer
+///
+/// The session makes some requests itself, so that each beginning has one end. [`Request::is_from_peer`] tells them from
+/// others. The peer gets no answer to them, neither a receipt nor an `ERROR`.
+///
+/// - `CONNECTED`: the peer was accepted, `CONNECTED` was sent, and [`Sessions`](crate::Sessions) contains the session,
+///   unless its end has begun already. The request comes before all others except for `CONNECT`.
+/// - `UNSUBSCRIBE`, once for each subscription that the service has accepted and the peer has not unsubscribed from: when
+///   the stream of the subscription ends or fails, and at the end of the session. It has the headers `id` and
+///   `destination`.
+/// - `DISCONNECT`, once at the end of each session that was connected, if the peer has not sent it. It is the last
+///   request. See [`Request::reason`].
+///
+/// At the end of a session, these requests come after those for all frames that were read. All `UNSUBSCRIBE` requests
+/// together have [`Config::handler_timeout`](crate::Config::handler_timeout): each gets an equal share of the time that
+/// is left. There are none of these requests if the service was not ready in time, or if the connection is dropped.
 ///
 /// A layer can rewrite a request before the services inside it see it:
 ///
@@ -43,6 +58,7 @@ pub struct Request {
     session: Session,
     params: Params,
     reason: Option<DisconnectReason>,
+    is_from_peer: bool,
     transaction: Option<Staging>,
     extensions: Extensions,
 }
@@ -59,6 +75,7 @@ impl Request {
             destination: Destination::opaque(text.unwrap_or_default()),
             frame,
             reason: None,
+            is_from_peer: true,
             staging: None,
         };
         Request::from_parts(parts, Session::detached())
@@ -111,6 +128,7 @@ impl Request {
             frame,
             destination,
             reason,
+            is_from_peer,
             staging,
         } = parts;
         Request {
@@ -119,6 +137,7 @@ impl Request {
             session,
             params: Params::default(),
             reason,
+            is_from_peer,
             transaction: staging,
             extensions: Extensions::new(),
         }
@@ -208,6 +227,13 @@ impl Request {
     #[must_use]
     pub fn peer(&self) -> &Peer {
         self.session.peer()
+    }
+
+    /// Returns false if the session made the request itself, without a frame of the peer: see
+    /// [above](Request#requests-without-a-frame-of-the-peer).
+    #[must_use]
+    pub fn is_from_peer(&self) -> bool {
+        self.is_from_peer
     }
 
     /// The reason why the session ends; `None` for requests other than `DISCONNECT`.

@@ -2,7 +2,7 @@
 
 use crate::{
     catch_drop::CatchDrop,
-    command_queue::CommandQueue,
+    command_queue::{CommandQueue, SessionClose},
     config::Config,
     delivery::IntoDelivery,
     destination::{Destination, DestinationSyntax},
@@ -14,13 +14,16 @@ use crate::{
     params::Pattern,
     principal::Principal,
     response::{Connected, MessageStream},
-    sessions::WeakSessions,
+    sessions::{Sessions, WeakSessions},
+    subscription_info::SubscriptionInfo,
 };
 use futures_core::Stream;
 use futures_util::{StreamExt, task::AtomicWaker};
 use http::Extensions;
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -28,10 +31,12 @@ use std::{
     time::Instant,
 };
 use stomp_socket::{CloseCode, Peer};
+use tokio::sync::Notify;
 
 /// Handle of a session, cheap to clone.
 ///
-/// Its methods never wait: they pass commands to the [`Connection`](crate::Connection).
+/// Its methods never wait, except for [`closed`](Session::closed): they pass commands to the
+/// [`Connection`](crate::Connection).
 ///
 /// The end of the session begins when a handle closes it, when it fails, when the peer sends `DISCONNECT`, and when the
 /// peer is known to be gone. From then on, [`Sessions`](crate::Sessions) does not contain the session, and the methods
@@ -49,6 +54,7 @@ use stomp_socket::{CloseCode, Peer};
 /// - an [`error`](Session::error) is sent as soon as there is room for it, before these messages.
 ///
 /// Errors are sent before a later `close`, also if the buffer has no room for them.
+/// [`close_with`](Session::close_with) counts as a `close`.
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
 
@@ -88,7 +94,34 @@ impl Session {
         self.0.principal.get()
     }
 
-    /// Returns true if the end of the session has begun.
+    /// The registry that contains the session while it is connected. It is an empty one if the session has no connection,
+    /// as in tests, or if the application has dropped its registry.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        self.0.sessions.upgrade().unwrap_or_default()
+    }
+
+    /// A snapshot of the subscriptions of the peer, in the order in which it made them. It includes one that a handler is
+    /// about to accept, and none if the end of the session has begun.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
+        self.0.commands.with(|commands, _| commands.subscriptions())
+    }
+
+    /// Waits until the session has ended: its connection is closed or dropped, and its last request is handled. After
+    /// that, no handler runs for this session.
+    ///
+    /// A handler of this session must not wait for this, because the end waits for the handler.
+    pub async fn closed(&self) {
+        let mut notified = pin!(self.0.ended.notified());
+        // From here on, `set_ended` wakes this future.
+        notified.as_mut().enable();
+        if !self.0.has_ended.load(Ordering::Acquire) {
+            notified.await;
+        }
+    }
+
+    /// Returns true if the end of the session has begun. [`closed`](Session::closed) waits for its completion.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.commands.with(|commands, _| commands.is_closed())
@@ -240,10 +273,27 @@ impl Session {
     /// [Order](Session#order). The session leaves [`Sessions`](crate::Sessions) at once. After
     /// [`Config::close_timeout`](crate::Config::close_timeout), the connection is dropped if the peer has not read everything and closed.
     pub fn close(&self, code: CloseCode) {
+        self.push_close(SessionClose { code, reason: None });
+    }
+
+    /// Closes the connection like [`close`](Session::close), and tells the peer the reason: in an `ERROR` with the code
+    /// `session-closed` and the reason as its text, and in the close of a WebSocket, which has room for 123 bytes of
+    /// it. STOMP clients show the `ERROR`; browsers have the other in `CloseEvent.reason`.
+    ///
+    /// If a handle has closed the session before, this has no effect.
+    pub fn close_with(&self, code: CloseCode, reason: &str) {
+        let reason = ClientError::new("session-closed", reason.to_owned());
+        self.push_close(SessionClose {
+            code,
+            reason: Some(reason),
+        });
+    }
+
+    fn push_close(&self, close: SessionClose) {
         if self
             .0
             .commands
-            .with(|commands, _| commands.push_close(code))
+            .with(|commands, _| commands.push_close(close))
         {
             self.0.sessions.remove(self);
         }
@@ -307,6 +357,10 @@ pub(crate) struct Shared {
     are_requests_dropped: AtomicBool,
     /// Waker of the connection's task.
     waker: Arc<AtomicWaker>,
+    /// True if the connection has ended.
+    has_ended: AtomicBool,
+    /// Wakes those who wait for `has_ended`.
+    ended: Notify,
 }
 
 impl Shared {
@@ -327,6 +381,8 @@ impl Shared {
             has_commands: AtomicBool::new(false),
             are_requests_dropped: AtomicBool::new(false),
             waker: Arc::default(),
+            has_ended: AtomicBool::new(is_closed),
+            ended: Notify::new(),
         }
     }
 
@@ -344,6 +400,13 @@ impl Shared {
     pub(crate) fn clear_values(&self) {
         self.values
             .with(|values, leftovers| leftovers.drop_later(std::mem::take(values)));
+    }
+
+    /// Notes that the connection has ended.
+    pub(crate) fn set_ended(&self) {
+        self.has_ended.store(true, Ordering::Release);
+        // The wakers are foreign code.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.ended.notify_waiters()));
     }
 
     /// Sets the pattern of the route of the current request. Sessions often send to one route several times in a row.

@@ -4,8 +4,10 @@ use crate::{
     delivery::Delivery,
     error::BoxError,
     guarded::{Guarded, Leftovers},
+    id::SessionId,
     mailbox::{Mailbox, Messages, config::MailboxConfig},
     message::{IntoMessage, Message},
+    session::Session,
 };
 use futures_core::Stream;
 use slab::Slab;
@@ -54,15 +56,25 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    members: Slab<Mailbox>,
+    members: Slab<Member>,
     /// Published messages that are delivered after the current batch.
     queued: VecDeque<Message>,
     queued_bytes: usize,
+    /// The messages of `queued` that one session does not get: the place in the queue, and the session.
+    queued_exceptions: Vec<(usize, SessionId)>,
     /// Batch of messages that the members below `next_member` have received.
     current: Vec<Message>,
+    /// The messages of `current` that one session does not get.
+    exceptions: Vec<(usize, SessionId)>,
     next_member: usize,
     /// True while a task delivers the messages.
     has_task: bool,
+}
+
+struct Member {
+    mailbox: Mailbox,
+    /// The session for which the subscription was made, if it is known.
+    session: Option<SessionId>,
 }
 
 impl<T> Topic<T> {
@@ -93,11 +105,22 @@ impl<T> Topic<T> {
     /// Adds a subscriber. The returned stream yields all messages that are published from now on.
     #[must_use]
     pub fn subscribe(&self) -> Subscriber {
+        self.add_member(None)
+    }
+
+    /// Adds a subscriber for a session: [`publish_except`](Topic::publish_except) can leave it out. Otherwise works like
+    /// [`subscribe`](Topic::subscribe).
+    #[must_use]
+    pub fn subscribe_for(&self, session: &Session) -> Subscriber {
+        self.add_member(Some(session.id()))
+    }
+
+    fn add_member(&self, session: Option<SessionId>) -> Subscriber {
         let (mailbox, messages) = Mailbox::new(self.shared.config);
         let key = self.shared.state.with(|state, leftovers| {
             // Queued messages were published before, so the new subscriber must not receive them.
             state.deliver_all(leftovers);
-            state.members.insert(mailbox)
+            state.members.insert(Member { mailbox, session })
         });
         Subscriber {
             messages,
@@ -114,11 +137,41 @@ impl<T: IntoMessage> Topic<T> {
     ///
     /// Returns the error of [`IntoMessage::into_message`] if that fails.
     pub fn publish(&self, payload: T) -> Result<(), BoxError> {
+        self.publish_to(payload, None)
+    }
+
+    /// Sends a message to all subscribers, except to those that [`subscribe_for`](Topic::subscribe_for) has added for
+    /// this session: to the others in a room. Never waits.
+    ///
+    /// ```
+    /// use futures_util::{FutureExt, StreamExt};
+    /// # use stomp_frame::{Command, Frame};
+    /// use stomp_session::{Request, Session, Topic};
+    ///
+    /// # let session = || Request::new(Frame::new(Command::Send)).session().clone();
+    /// # let (ann, bob): (Session, Session) = (session(), session());
+    /// let room = Topic::new();
+    /// let mut seen_by_ann = room.subscribe_for(&ann);
+    /// let mut seen_by_bob = room.subscribe_for(&bob);
+    /// room.publish_except(&ann, "ann is typing")?;
+    /// assert!(seen_by_ann.next().now_or_never().is_none());
+    /// assert!(seen_by_bob.next().now_or_never().is_some());
+    /// # Ok::<(), stomp_session::BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of [`IntoMessage::into_message`] if that fails.
+    pub fn publish_except(&self, session: &Session, payload: T) -> Result<(), BoxError> {
+        self.publish_to(payload, Some(session.id()))
+    }
+
+    fn publish_to(&self, payload: T, except: Option<SessionId>) -> Result<(), BoxError> {
         let message = payload.into_message()?;
         let shared = &self.shared;
         let runtime = shared
             .state
-            .with(|state, leftovers| state.publish(message, shared.config, leftovers));
+            .with(|state, leftovers| state.publish(message, except, shared.config, leftovers));
         if let Some(runtime) = runtime {
             runtime.spawn(FanOut(Arc::clone(shared)).run());
         }
@@ -153,10 +206,14 @@ impl State {
     fn publish(
         &mut self,
         message: Message,
+        except: Option<SessionId>,
         config: MailboxConfig,
         leftovers: &mut Leftovers,
     ) -> Option<Handle> {
         self.queued_bytes += message.weight();
+        let place = self.queued.len();
+        self.queued_exceptions
+            .extend(except.map(|session| (place, session)));
         self.queued.push_back(message);
         // A mailbox may receive the current batch and the next one together, and both must fit into an empty mailbox.
         // Beyond that, the publisher delivers the messages itself.
@@ -196,6 +253,8 @@ impl State {
     fn deliver_to(&mut self, max_members: usize, leftovers: &mut Leftovers) {
         if self.current.is_empty() {
             self.current.extend(self.queued.drain(..));
+            self.exceptions.clear();
+            self.exceptions.append(&mut self.queued_exceptions);
             self.queued_bytes = 0;
             self.next_member = 0;
         }
@@ -206,12 +265,36 @@ impl State {
             .min(self.members.capacity());
         while self.next_member < end {
             if let Some(member) = self.members.get(self.next_member) {
-                member.push_under_lock(&self.current, leftovers);
+                member.push(&self.current, &self.exceptions, leftovers);
             }
             self.next_member += 1;
         }
         if self.next_member >= self.members.capacity() {
             leftovers.drop_messages(&mut self.current);
+        }
+    }
+}
+
+impl Member {
+    /// Pushes a batch, without the messages that the member's session does not get.
+    fn push(
+        &self,
+        batch: &[Message],
+        exceptions: &[(usize, SessionId)],
+        leftovers: &mut Leftovers,
+    ) {
+        let is_own = |(_, session): &&(usize, SessionId)| self.session == Some(*session);
+        let mut start = 0;
+        for (place, _) in exceptions.iter().filter(is_own) {
+            self.push_part(batch.get(start..*place), leftovers);
+            start = place + 1;
+        }
+        self.push_part(batch.get(start..), leftovers);
+    }
+
+    fn push_part(&self, part: Option<&[Message]>, leftovers: &mut Leftovers) {
+        if let Some(part) = part.filter(|part| !part.is_empty()) {
+            self.mailbox.push_under_lock(part, leftovers);
         }
     }
 }

@@ -69,7 +69,7 @@ async fn answer(session: Session, mut requests: Requests) {
                 }
                 responder.ok();
             }
-            (Command::Disconnect, _) => responder.ok(),
+            (Command::Connected | Command::Disconnect, _) => responder.ok(),
             (_, destination) => responder.refuse(ClientError::new(
                 "not-found",
                 format!("There is no destination {destination:?}."),

@@ -3,7 +3,7 @@
 use super::{driver::Driver, pending_subscription::PendingSubscription};
 use crate::{
     catch_drop::CatchDrop,
-    command_queue::{SessionCommand, TakenCommands},
+    command_queue::{SessionClose, SessionCommand, TakenCommands},
     destination::Destination,
     id::{StreamId, SubscriptionKey},
     mailbox::{config::SlowConsumer, queue::QueuedMessage},
@@ -26,9 +26,12 @@ impl Driver {
                 break;
             }
         }
-        if let Some(code) = self.close_code.take() {
+        if let Some(SessionClose { code, reason }) = self.close.take() {
             self.send_errors(true);
-            self.protocol.handle_close(code, self.now);
+            match reason {
+                Some(reason) => self.protocol.handle_close_with(code, reason, self.now),
+                None => self.protocol.handle_close(code, self.now),
+            }
         }
     }
 
@@ -50,7 +53,7 @@ impl Driver {
         if let Some(at) = controls.expires_at {
             self.protocol.handle_expires_at(at);
         }
-        self.close_code = self.close_code.or(controls.close);
+        self.close = self.close.take().or(controls.close);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     catch_drop::CatchDrop,
-    command_queue::{CommandQueue, SessionCommand},
+    command_queue::{CommandQueue, SessionClose, SessionCommand},
     config::Config,
     error::{BoxError, ClientError, PartlyCommitted, RequestsDropped},
     id::SubscriptionKey,
@@ -48,8 +48,8 @@ pub(super) struct Driver {
     pub(super) commands: VecDeque<SessionCommand>,
     /// Errors of handles that wait for room. They have overtaken the messages in `commands`.
     pub(super) errors: VecDeque<ClientError>,
-    /// The code with which a handle has closed the session.
-    pub(super) close_code: Option<CloseCode>,
+    /// The close by a handle.
+    pub(super) close: Option<SessionClose>,
     /// True if commands are left in the queue of the handles, because earlier ones wait for room.
     pub(super) has_more_commands: bool,
     /// Mailboxes for messages that `Session` handles send to subscriptions with acknowledgment. A message waits there
@@ -99,7 +99,7 @@ impl Driver {
             write_error: None,
             commands: VecDeque::new(),
             errors: VecDeque::new(),
-            close_code: None,
+            close: None,
             has_more_commands: false,
             mailboxes: Vec::new(),
             pending: PendingSubscription::default(),
@@ -166,11 +166,6 @@ impl Driver {
                     self.session.shared().set_principal(principal);
                 }
                 self.protocol.handle_answer(Ok(Some(connected)), self.now);
-                // If a handle has accepted the peer before, the session is registered, but without this principal.
-                // Otherwise the output `Negotiated` registers it.
-                if self.protocol.is_open() {
-                    self.config.sessions.insert(&self.session);
-                }
             }
             Ok(Response::Observe(stream)) if command == Some(Command::Subscribe) => {
                 // If the session has ended meanwhile, the subscription has too, and the stream is dropped.
@@ -186,6 +181,10 @@ impl Driver {
                 });
                 self.protocol
                     .handle_answer(Err(ClientError::internal()), self.now);
+            }
+            // The requests of the session itself are many, and nobody waits for their answers.
+            Err(error) if self.protocol.is_own_request() && error.is::<RequestsDropped>() => {
+                self.protocol.handle_answer(Ok(None), self.now);
             }
             Err(error) => {
                 let are_requests_dropped = error.is::<RequestsDropped>();
@@ -227,9 +226,11 @@ impl Driver {
         match output {
             IoOutput::Write(item) => self.write(&item),
             IoOutput::Negotiated(version) => self.resume_reading(version),
-            IoOutput::Subscribed(subscription, destination) => {
+            IoOutput::Join => self.config.sessions.insert(&self.session),
+            IoOutput::Subscribed(subscription, id, destination) => {
                 let commands = self.session.shared().commands();
-                commands.with(|commands, _| commands.add_subscription(subscription, destination));
+                commands
+                    .with(|commands, _| commands.add_subscription(subscription, id, destination));
             }
             IoOutput::Unsubscribed(subscription) => {
                 let commands = self.session.shared().commands();
@@ -238,6 +239,11 @@ impl Driver {
                 self.streams.remove_subscription(subscription);
             }
             IoOutput::Leave => self.leave(),
+            IoOutput::SetCloseReason(reason) => {
+                if let Some(socket) = &mut self.socket {
+                    socket.set_close_reason(&reason);
+                }
+            }
             IoOutput::Close(code) => {
                 self.is_closing = true;
                 if let Some(socket) = &mut self.socket {
@@ -256,7 +262,7 @@ impl Driver {
         self.commands.clear();
         self.errors.clear();
         self.pending = PendingSubscription::default();
-        (self.close_code, self.has_more_commands) = (None, false);
+        (self.close, self.has_more_commands) = (None, false);
     }
 
     /// Drops the socket, but not the server's permit.
@@ -275,7 +281,6 @@ impl Driver {
             }
             socket.resume(version, self.config.limits);
         }
-        self.config.sessions.insert(&self.session);
     }
 
     /// Reports the socket's state to the protocol and returns the next deadline.
@@ -322,6 +327,7 @@ impl Driver {
             }
         }
         if self.protocol.is_finished() && self.socket.is_none() {
+            self.session.shared().set_ended();
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -333,6 +339,7 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.leave();
         self.session.shared().clear_values();
+        self.session.shared().set_ended();
     }
 }
 

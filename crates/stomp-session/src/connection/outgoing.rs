@@ -73,7 +73,7 @@ impl Driver {
                     commands.with(|commands, _| commands.forget_stream(id));
                 }
                 Some(StreamEvent::Ended(subscription)) => {
-                    self.protocol.handle_stream_end(subscription);
+                    self.protocol.handle_stream_end(subscription, self.now);
                 }
                 Some(StreamEvent::Failed(_, error)) if error.is::<SlowConsumer>() => {
                     self.protocol.handle_slow_consumer(self.now);

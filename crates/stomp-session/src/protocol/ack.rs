@@ -16,6 +16,7 @@ use crate::{
     staging::Acknowledgment,
     weight::frame_weight,
 };
+use std::time::Instant;
 use stomp_frame::{Command, Frame, Version, header};
 
 impl Protocol {
@@ -84,7 +85,7 @@ impl Protocol {
 
     /// Handles the end of the stream with which the service answered `SUBSCRIBE`. The subscription ends as soon as all
     /// of its deliveries are acknowledged.
-    pub(crate) fn handle_stream_end(&mut self, subscription: SubscriptionKey) {
+    pub(crate) fn handle_stream_end(&mut self, subscription: SubscriptionKey, now: Instant) {
         if let Some(unacked) = self.subscriptions.unacked_mut(subscription) {
             unacked.set_ending();
             if !unacked.is_finished() {
@@ -92,6 +93,7 @@ impl Protocol {
             }
         }
         self.end_subscription(subscription);
+        self.call_next(now);
     }
 
     /// Marks the deliveries of an acknowledgment as covered by a transaction, or removes the mark.

@@ -25,6 +25,8 @@ pub(crate) struct RequestParts {
     pub(crate) destination: Destination,
     /// For a `DISCONNECT`: the reason why the session ends.
     pub(crate) reason: Option<DisconnectReason>,
+    /// False if the session made the request itself.
+    pub(crate) is_from_peer: bool,
     /// For a `SEND` of a transaction: its staging area.
     pub(crate) staging: Option<Staging>,
 }
@@ -41,13 +43,15 @@ impl Protocol {
         self.call = Some(InFlight {
             command: frame.command,
             receipt: frame.headers.share(header::RECEIPT),
+            is_from_peer: true,
             subscription,
+            lost: None,
             heart_beat: None,
             is_started: false,
         });
         self.timers
             .set(Timer::Handler, now, self.config.handler_timeout);
-        self.is_disconnect_called |= frame.command == Command::Disconnect;
+        self.own.is_disconnect_called |= frame.command == Command::Disconnect;
         self.request = Some((frame, destination));
         self.push_call(CallOutput::Start);
     }
@@ -58,7 +62,9 @@ impl Protocol {
         self.call = Some(InFlight {
             command: Command::Commit,
             receipt: None,
+            is_from_peer: true,
             subscription: None,
+            lost: None,
             heart_beat: None,
             is_started: true,
         });
@@ -71,20 +77,23 @@ impl Protocol {
     pub(crate) fn handle_call_started(&mut self, now: Instant) {
         if let Some(call) = &mut self.call {
             call.is_started = true;
-            self.timers
-                .set(Timer::Handler, now, self.config.handler_timeout);
+            let share = self.own.share(now).filter(|_| !call.is_from_peer);
+            let timeout = share.unwrap_or(self.config.handler_timeout);
+            self.timers.set(Timer::Handler, now, timeout);
         }
     }
 
     /// Takes the request with which the service is to be called.
     pub(crate) fn take_request(&mut self) -> Option<RequestParts> {
         let (frame, destination) = self.request.take()?;
+        let is_from_peer = !self.is_own_request();
         let reason = self.reason.filter(|_| frame.command == Command::Disconnect);
         let staging = self.commit.as_ref().map(|commit| commit.staging.clone());
         Some(RequestParts {
             frame,
             destination,
             reason,
+            is_from_peer,
             staging,
         })
     }
@@ -98,10 +107,16 @@ impl Protocol {
         answer: Result<Option<Connected>, ClientError>,
         now: Instant,
     ) {
-        let Some(call) = self.call.take() else { return };
+        let Some(mut call) = self.call.take() else {
+            return;
+        };
         self.timers.clear(Timer::Handler);
+        if answer.is_ok() {
+            self.handle_accepted(&mut call);
+        }
         match (call.command, answer) {
-            _ if self.phase == Phase::Closing => self.call_disconnect(now),
+            _ if self.phase == Phase::Closing => {}
+            (Command::Connected | Command::Unsubscribe, _) if !call.is_from_peer => {}
             // A handle of the session has accepted the peer already.
             (Command::Connect | Command::Stomp, _) if self.phase == Phase::Open => {}
             (Command::Connect | Command::Stomp, Ok(connected)) => {
@@ -137,14 +152,6 @@ impl Protocol {
                 self.report_app_error(reply, now);
             }
         }
-    }
-
-    /// Calls the service with `DISCONNECT`, if the session was connected and the service has not received one. While a
-    /// request is being handled, this does nothing: it is called again after the answer.
-    pub(super) fn call_disconnect(&mut self, now: Instant) {
-        if self.was_connected && self.call.is_none() && !self.is_disconnect_called {
-            let frame = Frame::new(Command::Disconnect);
-            self.start_call(frame, Destination::default(), None, now);
-        }
+        self.call_next(now);
     }
 }

@@ -4,15 +4,14 @@ use super::{
     PeerState, Phase, Protocol, error_reply::ErrorReply, output::IoOutput, state::timers::Timer,
 };
 use crate::{
-    config::AppErrors, destination::Destination, disconnect_reason::DisconnectReason,
-    error::ClientError, id::SubscriptionKey,
+    config::AppErrors, disconnect_reason::DisconnectReason, error::ClientError, id::SubscriptionKey,
 };
 use std::time::Instant;
 use stomp_frame::Frame;
 use stomp_socket::{CloseCode, End, Outbound};
 
 impl Protocol {
-    /// Handles `DISCONNECT`: ends all subscriptions and transactions, and calls the service.
+    /// Handles `DISCONNECT`: ends all subscriptions and transactions, and calls the service with these ends.
     ///
     /// STOMP 1.2, "DISCONNECT": "Clients MUST NOT send any more frames after the `DISCONNECT` frame is sent."
     pub(super) fn disconnect(&mut self, frame: Frame, now: Instant) {
@@ -20,7 +19,8 @@ impl Protocol {
         self.end_all_subscriptions();
         self.abort_all_transactions();
         self.reason = Some(DisconnectReason::Requested);
-        self.start_call(frame, Destination::default(), None, now);
+        self.own.disconnect = Some(Box::new(frame));
+        self.call_next(now);
     }
 
     /// Handles an error of a stream: ends its subscription and reports the error.
@@ -32,6 +32,7 @@ impl Protocol {
     ) {
         let id = self.end_subscription(subscription);
         self.report_app_error(ErrorReply::from(error).with_subscription(id), now);
+        self.call_next(now);
     }
 
     /// Returns true if an error of a handle ends the session.
@@ -66,6 +67,14 @@ impl Protocol {
     /// Closes the session from the server's side, with this close code.
     pub(crate) fn handle_close(&mut self, code: CloseCode, now: Instant) {
         self.end(DisconnectReason::Server, code, now);
+    }
+
+    /// Closes the session from the server's side, and tells the peer the reason: by an `ERROR`, and in the close of a
+    /// WebSocket.
+    pub(crate) fn handle_close_with(&mut self, code: CloseCode, reason: ClientError, now: Instant) {
+        self.push_io(IoOutput::SetCloseReason(reason.text().into()));
+        let reply = ErrorReply::from(reason).with_close_code(code);
+        self.fail(reply, DisconnectReason::Server, now);
     }
 
     /// Handles the end of the peer's data as soon as it is read, while earlier frames may still wait.
@@ -190,12 +199,13 @@ impl Protocol {
     /// Ends the session, unless it has ended already.
     pub(super) fn end(&mut self, reason: DisconnectReason, code: CloseCode, now: Instant) {
         if self.is_reading() {
-            self.reason = Some(reason);
+            // A peer that has sent `DISCONNECT` has given the reason.
+            self.reason.get_or_insert(reason);
             self.leave();
             self.end_all_subscriptions();
             self.abort_all_transactions();
             self.close(code, now);
-            self.call_disconnect(now);
+            self.call_next(now);
         }
     }
 

@@ -50,6 +50,7 @@ impl Protocol {
     pub(super) fn accept(&mut self, connected: Connected, peer: Option<HeartBeat>, now: Instant) {
         self.phase = Phase::Open;
         self.was_connected = true;
+        self.own.is_connected_due = true;
         let offer = match peer {
             Some(_) if self.version > Version::V1_0 => self.config.heart_beat,
             // A peer without the header neither sends nor expects heart-beats.

@@ -16,6 +16,7 @@ mod heart_beat;
 pub(crate) mod message;
 mod message_head;
 pub(crate) mod output;
+mod own_requests;
 mod send;
 mod state;
 mod subscribe;
@@ -35,6 +36,7 @@ use output::{CallOutput, IoOutput, Output};
 use state::{
     heart_beats::HeartBeats,
     in_flight::InFlight,
+    own_requests::OwnRequests,
     subscriptions::Subscriptions,
     timers::{Timer, Timers},
     transactions::{Commit, Transactions},
@@ -57,8 +59,7 @@ pub(crate) struct Protocol {
     request: Option<(Frame, Destination)>,
     /// The reason why the session ends. `None` while it has not ended.
     reason: Option<DisconnectReason>,
-    /// True if the service must not be called with `DISCONNECT` any more: it was called already, or was dropped.
-    is_disconnect_called: bool,
+    own: OwnRequests,
     peer: PeerState,
     /// True if the end of the session has begun: it has left the registry, and its handles are closed.
     has_left: bool,
@@ -114,7 +115,7 @@ impl Protocol {
             call: None,
             request: None,
             reason: None,
-            is_disconnect_called: false,
+            own: OwnRequests::default(),
             peer: PeerState::Present,
             has_left: false,
             was_connected: false,
@@ -158,6 +159,11 @@ impl Protocol {
     /// The command of the request that is being handled.
     pub(crate) fn current_command(&self) -> Option<Command> {
         self.call.as_ref().map(|call| call.command)
+    }
+
+    /// Returns true if the service handles a request that the session made itself.
+    pub(crate) fn is_own_request(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| !call.is_from_peer)
     }
 
     /// The subscription that the service is asked to accept, while it handles a `SUBSCRIBE`.
@@ -212,6 +218,8 @@ impl Protocol {
         if let Err(reply) = result {
             self.fail(reply, DisconnectReason::Fault, now);
         }
+        // An `ACK` may have ended a subscription.
+        self.call_next(now);
     }
 
     /// Handles a frame of a connected peer.

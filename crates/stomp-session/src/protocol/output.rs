@@ -1,6 +1,7 @@
 //! The actions that the protocol wants from its driver.
 
 use crate::{destination::Destination, id::SubscriptionKey, staging::CommitFuture};
+use bytestring::ByteString;
 use stomp_frame::Version;
 use stomp_socket::{CloseCode, Outbound};
 
@@ -18,12 +19,16 @@ pub(crate) enum IoOutput {
     Write(Outbound),
     /// The peer is connected: continue reading, in this version.
     Negotiated(Version),
-    /// The peer has sent `SUBSCRIBE` for this destination. The service has yet to accept it.
-    Subscribed(SubscriptionKey, Destination),
+    /// `CONNECTED` was sent, and `CONNECT` is answered: add the session to the registry.
+    Join,
+    /// The peer has sent `SUBSCRIBE` for this destination, with this id. The service has yet to accept it.
+    Subscribed(SubscriptionKey, Option<ByteString>, Destination),
     /// The subscription has ended: drop its streams.
     Unsubscribed(SubscriptionKey),
     /// The end of the session begins: remove it from the registry, and close its handles.
     Leave,
+    /// Give a WebSocket peer this reason with the close code.
+    SetCloseReason(Box<str>),
     /// Stop reading, flush the output, close with this code, and wait for the peer for a limited time.
     Close(CloseCode),
     /// Drop the socket.

@@ -91,8 +91,8 @@ impl Protocol {
         let subscribed = destination.copied();
         let key = self
             .subscriptions
-            .insert(id, subscribed.clone(), self.version, unacked);
-        self.push_io(IoOutput::Subscribed(key, subscribed));
+            .insert(id.clone(), subscribed.clone(), self.version, unacked);
+        self.push_io(IoOutput::Subscribed(key, id, subscribed));
         self.start_call(frame, destination, Some(key), now);
         Ok(())
     }
@@ -174,12 +174,15 @@ impl Protocol {
 
     /// Ends a subscription on behalf of the server. Returns the id that the peer gave to it, if any.
     pub(super) fn end_subscription(&mut self, key: SubscriptionKey) -> Option<ByteString> {
-        self.remove_subscription(key, true)?.id
+        let subscription = self.remove_subscription(key, true)?;
+        let id = subscription.id.clone();
+        self.lose_subscription(key, subscription);
+        id
     }
 
     pub(super) fn end_all_subscriptions(&mut self) {
         while let Some(key) = self.subscriptions.first() {
-            self.remove_subscription(key, true);
+            self.end_subscription(key);
         }
     }
 

@@ -165,8 +165,7 @@ impl Protocol {
             .take()
             .and_then(|call| call.receipt)
             .or_else(|| self.commit.take()?.receipt.take());
-        // The service is dropped, so it cannot be called with DISCONNECT.
-        self.is_disconnect_called = true;
+        self.own.service_dropped();
         let reply = ErrorReply::new("overloaded", "The server is too busy to handle this frame.")
             .with_receipt(receipt)
             .with_close_code(CloseCode::Internal);

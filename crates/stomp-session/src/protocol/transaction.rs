@@ -126,9 +126,7 @@ impl Protocol {
             Ok(()) => self.finish_commit(),
             Err(error) => self.refuse_commit(error, now),
         }
-        if !self.is_reading() {
-            self.call_disconnect(now);
-        }
+        self.call_next(now);
     }
 
     /// Handles the answer of the service to a `SEND` of the transaction. An error refuses the whole transaction.

@@ -1,6 +1,10 @@
 //! The session under test, over a byte stream in memory, with its client and its application.
 
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, ready},
+    stream,
+};
 use std::{
     collections::{BTreeMap, VecDeque},
     future::Future,
@@ -32,6 +36,8 @@ pub(crate) struct Server {
     session: Session,
     calls: Calls,
     answer: Option<(Option<usize>, oneshot::Sender<Answer>)>,
+    /// The subscription that the request in `answer` asks for.
+    asked: Option<String>,
     queues: BTreeMap<usize, mpsc::UnboundedSender<Item>>,
     log: Log,
     /// A pointer that all callbacks and effects hold. Its count shows if they are dropped.
@@ -52,7 +58,32 @@ impl Wake for WakeFlag {
 
 /// The service. It collects its requests for the test.
 #[derive(Clone, Default)]
-struct Calls(Arc<Mutex<VecDeque<Call>>>);
+struct Calls {
+    calls: Arc<Mutex<VecDeque<Call>>>,
+    live: Live,
+}
+
+/// The names of the subscriptions that the service has accepted, until it was called with their `UNSUBSCRIBE`.
+#[derive(Clone, Default)]
+struct Live(Arc<Mutex<Vec<String>>>);
+
+impl Live {
+    fn add(&self, name: String) {
+        self.0.lock().unwrap().push(name);
+    }
+
+    fn remove(&self, name: &str) {
+        let mut live = self.0.lock().unwrap();
+        let at = live.iter().position(|known| known == name);
+        live.remove(at.expect("each accepted subscription ends once"));
+    }
+}
+
+/// The name of a subscription in a `SUBSCRIBE` or `UNSUBSCRIBE`.
+fn name(request: &Request) -> String {
+    let id = request.headers().get("id");
+    id.unwrap_or(request.destination().as_str()).to_owned()
+}
 
 impl Service<Request> for Calls {
     type Response = Response;
@@ -64,8 +95,18 @@ impl Service<Request> for Calls {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        if request.command() == Command::Unsubscribe {
+            self.live.remove(&name(&request));
+        }
+        if !request.is_from_peer() && request.command() != Command::Disconnect {
+            return ready(Ok(Response::Done)).boxed();
+        }
+        if request.command() == Command::Disconnect {
+            let live = self.live.0.lock().unwrap();
+            assert!(live.is_empty(), "{live:?} live at DISCONNECT");
+        }
         let (sender, receiver) = oneshot::channel();
-        self.0.lock().unwrap().push_back((request, sender));
+        self.calls.lock().unwrap().push_back((request, sender));
         receiver
             .map(|answer| answer.unwrap_or_else(|_| Err("the request was dropped".into())))
             .boxed()
@@ -87,6 +128,7 @@ impl Server {
             session,
             calls,
             answer: None,
+            asked: None,
             queues: BTreeMap::new(),
             log: Log::default(),
             held: Arc::new(()),
@@ -154,7 +196,7 @@ impl Server {
 
     /// Takes the requests that the application has received. Each `SEND` of a transaction stages an effect.
     pub(crate) fn requests(&mut self) -> Vec<String> {
-        let calls = take(&mut *self.calls.0.lock().unwrap());
+        let calls = take(&mut *self.calls.calls.lock().unwrap());
         calls
             .into_iter()
             .map(|(request, sender)| self.request(&request, sender))
@@ -167,6 +209,7 @@ impl Server {
             .get("serial")
             .and_then(|serial| serial.parse().ok());
         self.answer = Some((serial, sender));
+        self.asked = (request.command() == Command::Subscribe).then(|| name(request));
         let said = format!("{} {}", request.command(), request.destination());
         let body = String::from_utf8_lossy(request.body()).into_owned();
         match (request.command(), request.transaction()) {
@@ -192,6 +235,9 @@ impl Server {
 
     pub(crate) fn answer(&mut self, answer: Result<(), &'static str>) {
         let (serial, sender) = self.answer.take().unwrap();
+        if let (Some(name), Ok(())) = (self.asked.take(), answer) {
+            self.calls.live.add(name);
+        }
         let answer = match (answer, serial) {
             (Err(code), _) => Err(ClientError::new(code, "").into()),
             (Ok(()), None) => Ok(Response::Done),

@@ -1,7 +1,12 @@
 //! The application of a conversation: it expects requests, answers them, and uses the session's handle.
 
 use crate::text::{Expected, Names, unescape, unescaped};
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, task::AtomicWaker};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, ready},
+    stream,
+    task::AtomicWaker,
+};
 use std::{
     collections::VecDeque,
     sync::{
@@ -11,10 +16,10 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use stomp_frame::Headers;
+use stomp_frame::{Command, Headers};
 use stomp_session::{
     BoxError, ClientError, Connected, Delivery, DestinationSyntax, Message, MessageStream, Request,
-    Response, Session, Topic,
+    Response, Session, SubscriptionInfo, Topic,
 };
 use stomp_socket::CloseCode;
 use tokio::{
@@ -62,12 +67,16 @@ impl Log {
 
 impl Application {
     /// Creates an application, and the service that passes the requests to it.
-    pub(crate) fn new(session: Session) -> (Application, Calls) {
+    ///
+    /// If `shows_own` is false, the service accepts `CONNECTED` and `UNSUBSCRIBE` requests that the session makes itself,
+    /// and no step mentions them.
+    pub(crate) fn new(session: Session, shows_own: bool) -> (Application, Calls) {
         let (sender, calls) = mpsc::unbounded_channel();
         let readiness = Arc::new(Readiness::default());
         let service = Calls {
             readiness: Arc::clone(&readiness),
             calls: sender,
+            shows_own,
         };
         let application = Application {
             session,
@@ -158,6 +167,14 @@ impl Application {
                 self.session.expires_at(time.into_std());
             }
             ["close"] => self.session.close(CloseCode::Away),
+            ["close", reason] => self
+                .session
+                .close_with(CloseCode::Policy, &unescaped(reason)),
+            ["subscriptions", ref expected @ ..] => {
+                let subscriptions = self.session.subscriptions();
+                let found: Vec<_> = subscriptions.iter().map(described).collect();
+                return check(found == expected, || format!("they are {found:?}"));
+            }
             _ => return self.expect_request(what),
         }
         Ok(())
@@ -380,6 +397,12 @@ impl Drop for Effect {
     }
 }
 
+/// The id and the destination of a subscription, as a step writes them.
+fn described(subscription: &SubscriptionInfo) -> String {
+    let id = subscription.id().unwrap_or_default();
+    format!("{id}:{}", subscription.destination())
+}
+
 fn check(holds: bool, reason: impl FnOnce() -> String) -> Outcome {
     if holds { Ok(()) } else { Err(reason()) }
 }
@@ -432,6 +455,7 @@ impl Readiness {
 pub(crate) struct Calls {
     readiness: Arc<Readiness>,
     calls: mpsc::UnboundedSender<Call>,
+    shows_own: bool,
 }
 
 impl Service<Request> for Calls {
@@ -449,6 +473,10 @@ impl Service<Request> for Calls {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        let is_hidden = !request.is_from_peer() && request.command() != Command::Disconnect;
+        if is_hidden && !self.shows_own {
+            return ready(Ok(Response::Done)).boxed();
+        }
         let (sender, receiver) = oneshot::channel();
         let _ = self.calls.send((request, sender));
         receiver

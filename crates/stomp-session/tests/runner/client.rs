@@ -2,7 +2,7 @@
 
 use crate::{
     conversation::settle,
-    text::{Expected, Names, frame, unescape},
+    text::{Expected, Names, frame, unescape, unescaped},
 };
 use futures_util::FutureExt;
 use stomp_frame::{Frame, Version};
@@ -100,7 +100,13 @@ impl Client {
             | ("ping", Received::Ping)
             | ("end", Received::End(_)) => true,
             ("nothing" | "heart-beat" | "ping" | "end", _) => false,
-            (_, Received::End(Some(code))) => what == format!("end {code}"),
+            (_, Received::End(Some(code))) => {
+                let reason = self
+                    .client
+                    .as_ref()
+                    .map_or("", testing::Client::close_reason);
+                unescaped(what) == format!("end {code} {reason}").trim_end()
+            }
             (_, Received::Frame(frame)) => {
                 let expected = Expected::parse(what)?;
                 expected.fits(frame.command, &frame.headers, &frame.body, &mut self.names)

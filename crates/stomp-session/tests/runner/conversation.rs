@@ -25,7 +25,7 @@ impl Conversation {
     pub(crate) fn start(settings: &Settings) -> Conversation {
         let (client, socket) = Client::new(settings.transport);
         let (session, _, connection) = Session::new(socket, settings.config.clone());
-        let (application, service) = Application::new(session);
+        let (application, service) = Application::new(session, settings.shows_own_requests);
         let connection = tokio::spawn(connection.run(service));
         Conversation {
             client,
@@ -126,6 +126,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) struct Settings {
     transport: Transport,
     config: Config,
+    shows_own_requests: bool,
 }
 
 impl Default for Settings {
@@ -138,6 +139,7 @@ impl Default for Settings {
         Settings {
             transport,
             config: Config::default(),
+            shows_own_requests: false,
         }
     }
 }
@@ -145,7 +147,11 @@ impl Default for Settings {
 impl Settings {
     /// Applies a line `config: NAME VALUE`.
     pub(crate) fn set(&mut self, line: &str) -> Outcome {
-        let Settings { transport, config } = self;
+        let Settings {
+            transport,
+            config,
+            shows_own_requests,
+        } = self;
         let (name, value) = line.split_once(' ').unwrap_or((line, ""));
         let number = || {
             value
@@ -160,6 +166,7 @@ impl Settings {
                 transport.is_websocket = true;
                 transport.subprotocol = value.parse::<Version>().ok();
             }
+            "own_requests" if value == "shown" => *shows_own_requests = true,
             "pipe" => transport.bytes = number()?,
             "app_errors" if value == "close" => config.app_errors = AppErrors::Close,
             "prefix" => {

@@ -140,6 +140,7 @@ async fn a_request_that_is_being_handled_completes_after_a_close() {
 
     let (stream, held) = open_stream(&["too late"]);
     responder.respond(Response::observe(stream));
+    accept_next(&mut requests, Command::Unsubscribe).await;
     let (request, responder) = requests.next().await.unwrap();
     assert_eq!(request.reason(), Some(DisconnectReason::Server));
     responder.ok();

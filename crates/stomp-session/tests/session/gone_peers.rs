@@ -10,7 +10,6 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use stomp_frame::Version;
 use stomp_session::{CloseCode, Config, Message, ObserveError, Peer, Response, Session};
 use stomp_socket::{Permit, Socket};
 use stomp_testing::Client;
@@ -21,9 +20,7 @@ async fn a_closed_session_leaves_the_registry_before_its_handlers_end() {
     let config = Arc::new(Config::default());
     let (session, mut requests, connection, mut client) = pair(Arc::clone(&config), PIPE);
     tokio::spawn(connection);
-    client.send(connect(Version::V1_2)).await;
-    requests.next().await.unwrap().1.ok();
-    client.expect(Command::Connected).await;
+    log_in(&mut requests, &mut client).await;
     client.request(subscribe("0", "/a")).await;
     requests.next().await.unwrap().1.ok();
     client.request(send("/slow", "")).await;
@@ -34,9 +31,8 @@ async fn a_closed_session_leaves_the_registry_before_its_handlers_end() {
     assert_eq!((config.sessions.len(), session.is_closed()), (0, true));
     assert!(is_not_subscribed(session.message("/a", "too late")));
     responder.ok();
-    let (request, responder) = requests.next().await.unwrap();
-    assert_eq!(request.command(), Command::Disconnect);
-    responder.ok();
+    accept_next(&mut requests, Command::Unsubscribe).await;
+    accept_next(&mut requests, Command::Disconnect).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,9 +53,7 @@ async fn a_session_leaves_the_registry_before_its_disconnect_handler_runs() {
         let config = Arc::new(Config::default());
         let (session, mut requests, connection, mut client) = pair(Arc::clone(&config), PIPE);
         tokio::spawn(connection);
-        client.send(connect(Version::V1_2)).await;
-        requests.next().await.unwrap().1.ok();
-        client.expect(Command::Connected).await;
+        log_in(&mut requests, &mut client).await;
         assert_eq!(config.sessions.len(), 1);
         end(&mut client).await;
         let (request, _responder) = requests.next().await.unwrap();
@@ -111,9 +105,7 @@ async fn a_handler_that_outlives_its_connection_counts_against_the_limit_of_conn
     let (_session, mut requests, connection) = Session::new(socket, Config::default());
     let connection = tokio::spawn(connection);
     let mut client = Client::over_websocket(near);
-    client.send(connect(Version::V1_2)).await;
-    requests.next().await.unwrap().1.ok();
-    client.expect(Command::Connected).await;
+    log_in(&mut requests, &mut client).await;
     client.request(send("/slow", "")).await;
     let (_, responder) = requests.next().await.unwrap();
     client.send_close(None).await;
@@ -167,9 +159,7 @@ async fn a_closed_peer_is_not_counted_as_having_received_its_messages() {
     let (_, mut requests, connection) = Session::new(socket, Config::default());
     tokio::spawn(connection);
     let mut client = Client::over_websocket(near);
-    client.send(connect(Version::V1_2)).await;
-    requests.next().await.unwrap().1.ok();
-    client.expect(Command::Connected).await;
+    log_in(&mut requests, &mut client).await;
     client.send(subscribe("0", "/queue")).await;
     let queue = queue.take().unwrap();
     let stream = futures_util::stream::unfold(queue, |mut queue| async {

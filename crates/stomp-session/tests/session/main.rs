@@ -17,6 +17,7 @@ mod foreign_code;
 mod gone_peers;
 mod identity;
 mod messages;
+mod presence;
 mod reentrancy;
 mod registry;
 mod requests;

@@ -25,6 +25,7 @@ async fn the_handle_can_accept_a_peer_before_connect_is_answered() {
         [("version", "1.2")]
     );
     responder.ok();
+    accept_next(&mut requests, Command::Connected).await;
     let receipt = client.request(send("/a", "")).await;
     requests.next().await.unwrap().1.ok();
     client.expect_receipt(&receipt).await;
@@ -38,7 +39,8 @@ async fn a_peer_that_the_handle_accepted_stays_connected_if_connect_gets_no_answ
         let (_request, responder) = requests.next().await.unwrap();
         session.connected([]);
         drop(responder);
-        requests.next().await.unwrap().1.ok();
+        accept_next(&mut requests, Command::Connected).await;
+        accept_next(&mut requests, Command::Send).await;
     });
     client.connect(Version::V1_2).await;
     client.receipt(send("/a", "")).await;
@@ -122,8 +124,8 @@ async fn a_session_keeps_one_value_of_each_type() {
     };
     let (session, mut client, _) = start(Config::default(), count).await;
     client.receipt(send("/a", "")).await;
-    assert_eq!(session.get::<u32>(), Some(2), "CONNECT and SEND");
-    assert_eq!(session.clone().insert(7_u32), Some(2));
+    assert_eq!(session.get::<u32>(), Some(3), "CONNECT, CONNECTED and SEND");
+    assert_eq!(session.clone().insert(7_u32), Some(3));
     assert_eq!(session.insert("another type"), None);
     client.receipt(send("/a", "")).await;
     assert_eq!(

@@ -93,6 +93,7 @@ async fn connected(server: &Server, config: Config) -> (Client, Requests, JoinHa
     responder.ok();
     client.expect(Command::Connected).await;
     assert_eq!(server.negotiated(), 1);
+    accept_next(&mut requests, Command::Connected).await;
     (client, requests, connection)
 }
 
@@ -150,6 +151,26 @@ async fn a_shutdown_closes_an_idle_session_at_once() {
     server.shut_down();
     client.expect_close(1001).await;
     assert_eq!(answer_all(&mut requests).await, [Command::Disconnect]);
+    connection.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_subscriptions_before_sessions() {
+    let server = Server::default();
+    let (mut client, mut requests, connection) = connected(&server, Config::default()).await;
+    for id in ["0", "1"] {
+        client.send(subscribe(id, "/a")).await;
+        accept_next(&mut requests, Command::Subscribe).await;
+    }
+    server.shut_down();
+    let commands = answer_all(&mut requests).await;
+    let ends = [
+        Command::Unsubscribe,
+        Command::Unsubscribe,
+        Command::Disconnect,
+    ];
+    assert_eq!(commands, ends);
+    drop(client);
     connection.await.unwrap();
 }
 

@@ -70,10 +70,23 @@ pub(crate) async fn start(
 pub(crate) async fn start_with_requests() -> (Session, Requests, Client, JoinHandle<()>) {
     let (session, mut requests, connection, mut client) = pair(Config::default(), PIPE);
     let connection = tokio::spawn(connection);
-    client.send(connect(Version::V1_2)).await;
-    requests.next().await.unwrap().1.ok();
-    client.expect(Command::Connected).await;
+    log_in(&mut requests, &mut client).await;
     (session, requests, client, connection)
+}
+
+/// Connects a client, and answers the requests for it.
+pub(crate) async fn log_in(requests: &mut Requests, client: &mut Client) {
+    client.send(connect(Version::V1_2)).await;
+    accept_next(requests, Command::Connect).await;
+    client.expect(Command::Connected).await;
+    accept_next(requests, Command::Connected).await;
+}
+
+/// Answers the next request, which must have this command, with success.
+pub(crate) async fn accept_next(requests: &mut Requests, command: Command) {
+    let (request, responder) = requests.next().await.unwrap();
+    assert_eq!(request.command(), command);
+    responder.ok();
 }
 
 /// A handler that accepts everything.

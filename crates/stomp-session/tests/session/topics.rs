@@ -1,9 +1,9 @@
 //! Topics: order, subscribers that come and go, and overflow.
 
-use crate::support::unbounded_topic;
+use crate::support::{PIPE, pair, settle, unbounded_topic};
 use futures_util::{FutureExt, StreamExt};
 use std::{collections::HashMap, ops::Range, thread};
-use stomp_session::{Json, MailboxConfig, Overflow, SlowConsumer, Subscriber, Topic};
+use stomp_session::{Config, Json, MailboxConfig, Overflow, SlowConsumer, Subscriber, Topic};
 use stomp_testing::soon;
 use tokio::task::yield_now;
 
@@ -282,4 +282,40 @@ fn a_payload_that_fails_to_serialize_is_not_published() {
     // The keys of a JSON object must be strings.
     assert!(topic.publish(Json(HashMap::from([((1, 2), 3)]))).is_err());
     assert!(subscriber.next().now_or_never().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_for_the_others_reaches_all_subscribers_but_those_of_one_session() {
+    let (ann, _, _, _) = pair(Config::default(), PIPE);
+    let (bob, _, _, _) = pair(Config::default(), PIPE);
+    // Few members are served by the publisher, many by a task, in batches.
+    for watchers in [1, 200] {
+        let topic = Topic::new();
+        let mut of_ann = [topic.subscribe_for(&ann), topic.subscribe_for(&ann)];
+        let mut of_bob = topic.subscribe_for(&bob);
+        let mut others: Vec<_> = (0..watchers).map(|_| topic.subscribe()).collect();
+        topic.publish("all").unwrap();
+        topic.publish_except(&ann, "not ann").unwrap();
+        topic.publish_except(&ann, "nor now").unwrap();
+        topic.publish_except(&bob, "not bob").unwrap();
+        topic.publish("end").unwrap();
+        settle().await;
+        for stream in &mut of_ann {
+            assert_eq!(bodies(stream), ["all", "not bob", "end"]);
+        }
+        assert_eq!(bodies(&mut of_bob), ["all", "not ann", "nor now", "end"]);
+        for stream in &mut others {
+            let all = ["all", "not ann", "nor now", "not bob", "end"];
+            assert_eq!(bodies(stream), all);
+        }
+    }
+}
+
+/// The bodies of the messages that wait for a subscriber.
+fn bodies(stream: &mut Subscriber) -> Vec<String> {
+    let next = || stream.next().now_or_never().flatten();
+    let body = |delivery: Result<stomp_session::Delivery, _>| {
+        String::from_utf8_lossy(delivery.unwrap().body()).into_owned()
+    };
+    std::iter::from_fn(next).map(body).collect()
 }

@@ -34,6 +34,8 @@ pub(crate) struct Subscription {
     /// In STOMP 1.0 the id is optional. Without it, the destination names the subscription.
     pub(crate) id: Option<ByteString>,
     pub(crate) destination: Destination,
+    /// True if the service has accepted it.
+    pub(crate) is_accepted: bool,
     /// Encoded beginning of each `MESSAGE` to this subscription.
     prefix: Bytes,
     /// Unacknowledged deliveries; `None` with `ack:auto`.
@@ -90,6 +92,14 @@ impl Subscriptions {
 
     pub(crate) fn is_active(&self, key: SubscriptionKey) -> bool {
         self.position(key).is_some()
+    }
+
+    /// Notes that the service has accepted a subscription, if it is active.
+    pub(crate) fn set_accepted(&mut self, key: SubscriptionKey) {
+        let position = self.position(key);
+        if let Some(subscription) = position.and_then(|at| self.active.get_mut(at)) {
+            subscription.is_accepted = true;
+        }
     }
 
     pub(crate) fn get(&self, key: SubscriptionKey) -> Option<&Subscription> {
@@ -220,6 +230,7 @@ impl Subscriptions {
             prefix: message_head::encode_prefix(version, id.as_deref(), destination.as_str()),
             id,
             destination,
+            is_accepted: false,
             unacked,
             is_implicit,
         });
