@@ -20,14 +20,9 @@ use stomp_session::{BoxError, ClientError, IntoMessage, Request, Response, Sessi
 ///     Reply(Json(a + b))
 /// }
 ///
-/// // The client subscribes to this destination first. The route itself sends nothing.
-/// async fn replies() {}
-///
-/// let router: Router = Router::new().send("/sums", add).subscribe("/replies", replies);
+/// // The client subscribes to its replies first, and sends `reply-to:/replies` with its request.
+/// let router: Router = Router::new().send("/sums", add).inbox("/replies");
 /// ```
-///
-/// A client sends `reply-to:/replies` with its request. Without a route for that destination, its `SUBSCRIBE` would get
-/// `not-found`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reply<T>(pub T);
 

@@ -50,7 +50,7 @@ use tower::Layer;
 /// |---|---|
 /// | `CONNECT` | success: every client may connect |
 /// | `SEND`, `SUBSCRIBE` | response of the [`fallback`](Router::fallback); without one, the error `not-found` |
-/// | `UNSUBSCRIBE`, `DISCONNECT` | success |
+/// | `CONNECTED`, `UNSUBSCRIBE`, `DISCONNECT` | success |
 ///
 /// # State
 ///
@@ -90,6 +90,37 @@ impl<S: Clone + Send + 'static> Router<S> {
         })
     }
 
+    /// Calls `handler` once for each session after `CONNECTED` was sent, before any other handler of the session. The
+    /// registry [`Sessions`](stomp_session::Sessions) contains the session.
+    ///
+    /// The client has no subscriptions yet, so the handler can send it no messages. The client does not see an error of
+    /// the handler: to turn the client away, close the session.
+    ///
+    /// ```
+    /// use stomp_router::Router;
+    /// use stomp_session::{CloseCode, Principal, Sessions};
+    ///
+    /// // A user has at most three sessions. The oldest gives way.
+    /// async fn limit(sessions: Sessions, user: Option<Principal>) {
+    ///     let Some(user) = user else { return };
+    ///     let of_user = sessions.for_principal(&user);
+    ///     for session in of_user.iter().rev().skip(3) {
+    ///         session.close_with(CloseCode::Policy, "You have logged in elsewhere.");
+    ///     }
+    /// }
+    ///
+    /// let router: Router = Router::new().connected(limit);
+    /// ```
+    #[track_caller]
+    pub fn connected<A, H>(self, handler: H) -> Router<S>
+    where
+        H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
+    {
+        self.add(Some(Command::Connected), "", |state| {
+            handler.into_route(state, ResponseConverter::for_send())
+        })
+    }
+
     /// Calls `handler` for `SEND` frames whose destination matches `pattern`.
     #[track_caller]
     pub fn send<A, H>(self, pattern: &str, handler: H) -> Router<S>
@@ -114,7 +145,40 @@ impl<S: Clone + Send + 'static> Router<S> {
         })
     }
 
-    /// Calls `handler` when a client has ended a subscription whose destination matches `pattern`.
+    /// Lets clients subscribe to destinations that match `pattern`, without a handler.
+    ///
+    /// The route sends nothing itself. The clients get what is sent to their sessions: by
+    /// [`Sessions::send`](stomp_session::Sessions::send), by [`Session::message`](stomp_session::Session::message), or
+    /// as a [`Reply`](crate::Reply).
+    ///
+    /// ```
+    /// use stomp_router::Router;
+    /// use stomp_session::{BoxError, Principal, Sessions};
+    ///
+    /// async fn ship(sessions: Sessions, customer: String) -> Result<(), BoxError> {
+    ///     sessions.send(&Principal::new(customer), "/notices", "Your order has left.")
+    /// }
+    ///
+    /// let router: Router = Router::new().inbox("/notices").send("/shipments", ship);
+    /// ```
+    #[track_caller]
+    pub fn inbox(self, pattern: &str) -> Router<S> {
+        self.add(Some(Command::Subscribe), pattern, |_| {
+            (async || {}).into_route((), ResponseConverter::for_subscribe())
+        })
+    }
+
+    /// Calls `handler` when a subscription has ended whose destination matches `pattern`: once for each subscription that
+    /// was accepted.
+    ///
+    /// The client has unsubscribed, or the stream of the subscription has ended or failed, or the session has ended. At
+    /// the end of a session, the handlers run before the disconnect handler, and together have
+    /// [`Config::handler_timeout`](stomp_session::Config::handler_timeout). The client does not see their errors then.
+    /// So a `subscribe` handler that enters somebody into a list, and an `unsubscribe` handler that removes them, keep
+    /// the list right. The `subscribe` handler should do that last: if it fails afterwards, its subscription is refused,
+    /// and does not end.
+    ///
+    /// As with [`disconnect`](Router::disconnect), the handlers are not called if the connection is dropped.
     #[track_caller]
     pub fn unsubscribe<A, H>(self, pattern: &str, handler: H) -> Router<S>
     where
@@ -140,8 +204,8 @@ impl<S: Clone + Send + 'static> Router<S> {
 
     /// Calls a tower service for frames of one command whose destination matches `pattern`.
     ///
-    /// This is for services that are not handlers, such as another router's [`Routes`]. `pattern` is empty for `CONNECT`
-    /// and `DISCONNECT`, which have no destination.
+    /// This is for services that are not handlers, such as another router's [`Routes`]. `pattern` is empty for `CONNECT`,
+    /// `CONNECTED` and `DISCONNECT`, which have no destination.
     #[track_caller]
     pub fn route_service(
         self,
@@ -169,13 +233,13 @@ impl<S: Clone + Send + 'static> Router<S> {
     ///
     /// The prefix may have parameters. Prefix and pattern are joined with exactly one `/`; the empty pattern becomes
     /// the prefix itself. Handlers see the whole destination. The other router's fallback gets the requests to the
-    /// prefix, and below it, that no route matches. Its connect and disconnect handlers are added without the prefix,
-    /// as they have no destination.
+    /// prefix, and below it, that no route matches. Its handlers for `CONNECT`, `CONNECTED` and `DISCONNECT` are added
+    /// without the prefix, as they have no destination.
     pub fn nest(self, prefix: &str, router: Router<S>) -> Router<S> {
         let nested = router.map_entries(|mut entry| {
             if !matches!(
                 entry.declaration.command,
-                Some(Command::Connect | Command::Disconnect)
+                Some(Command::Connect | Command::Connected | Command::Disconnect)
             ) {
                 entry.declaration.pattern = path::join(prefix, &entry.declaration.pattern);
             }

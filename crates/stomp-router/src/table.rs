@@ -13,6 +13,7 @@ use stomp_session::{Params, Pattern, Request};
 /// All routes of a router. Immutable once built, and shared by all sessions.
 pub(crate) struct Table {
     connect: Option<Entry>,
+    connected: Option<Entry>,
     send: PatternTree<Entry>,
     subscribe: PatternTree<Entry>,
     unsubscribe: PatternTree<Entry>,
@@ -41,6 +42,7 @@ impl Table {
     pub(crate) fn new() -> Table {
         Table {
             connect: None,
+            connected: None,
             send: PatternTree::new(),
             subscribe: PatternTree::new(),
             unsubscribe: PatternTree::new(),
@@ -59,6 +61,7 @@ impl Table {
         };
         match declaration.command {
             Some(Command::Connect | Command::Stomp) => set_once(&mut self.connect, entry),
+            Some(Command::Connected) => set_once(&mut self.connected, entry),
             Some(Command::Send) => insert(&mut self.send, entry),
             Some(Command::Subscribe) => insert(&mut self.subscribe, entry),
             Some(Command::Unsubscribe) => insert(&mut self.unsubscribe, entry),
@@ -90,7 +93,7 @@ impl Table {
     }
 
     /// Returns the route of a request. The params of the request must be the result of [`find`](Table::find). Without a
-    /// match, returns the handler of `CONNECT` or `DISCONNECT`, or the fallback.
+    /// match, returns the handler of `CONNECT`, `CONNECTED` or `DISCONNECT`, or the fallback.
     pub(crate) fn route(&self, request: &Request) -> Option<&Route> {
         let command = request.command();
         let matched = request
@@ -99,6 +102,7 @@ impl Table {
             .and_then(|pattern| self.entry(command, pattern));
         let entry = matched.or(match command {
             Command::Connect | Command::Stomp => self.connect.as_ref(),
+            Command::Connected => self.connected.as_ref(),
             Command::Disconnect => self.disconnect.as_ref(),
             command if has_fallback(command) => self.fallback.as_ref(),
             _ => None,

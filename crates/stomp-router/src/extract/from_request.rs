@@ -2,7 +2,7 @@
 
 use crate::client_errors::{UnavailableArgument, login_required};
 use stomp_frame::{Command, Headers};
-use stomp_session::{BoxError, DisconnectReason, Peer, Principal, Request, Session};
+use stomp_session::{BoxError, DisconnectReason, Peer, Principal, Request, Session, Sessions};
 
 /// A type that can be a handler argument, at any place. It is also called an extractor.
 ///
@@ -16,6 +16,7 @@ use stomp_session::{BoxError, DisconnectReason, Peer, Principal, Request, Sessio
 /// | [`State<T>`](crate::State) | state of the router, or a part of it | – |
 /// | [`Extension<T>`](crate::Extension) | value inserted by a layer | if no layer has inserted one |
 /// | [`Session`] | session that sent the frame | – |
+/// | [`Sessions`] | registry of connected sessions | – |
 /// | [`Principal`] | user of the session; otherwise the error `login-required` | if the client has not logged in |
 /// | [`Peer`] | other end of the connection, with the head of its HTTP request | – |
 /// | [`DisconnectReason`] | reason for the end of the session, in disconnect handlers | in other handlers |
@@ -174,6 +175,14 @@ impl<S: Sync> FromRequestParts<S> for Session {
 
     async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
         Ok(request.session().clone())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Sessions {
+    const IS_IMMEDIATE: bool = true;
+
+    async fn from_request_parts(request: &Request, _: &S) -> Result<Self, BoxError> {
+        Ok(request.session().sessions())
     }
 }
 

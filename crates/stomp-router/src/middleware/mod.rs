@@ -19,8 +19,11 @@
 //! - all requests of an application: [`Routes::layer`](crate::Routes::layer),
 //! - all requests of one session: [`SessionRoutes::layer`](crate::SessionRoutes::layer).
 //!
-//! A layer around all requests also sees `DISCONNECT`, once for each session, however the session ended. Always forward
-//! it. An error would not keep the session open, and the application's disconnect handler would not be called.
+//! A layer around all requests also sees those that the session [makes itself]: `CONNECTED`, `UNSUBSCRIBE` and
+//! `DISCONNECT`. Always forward them. An error would keep nothing open, and the handlers of the application would not
+//! be called. A layer that slows a session down, such as tower's `RateLimitLayer`, delays them too.
+//!
+//! [makes itself]: stomp_session::Request#requests-without-a-frame-of-the-peer
 
 mod forward_or_reject;
 mod from_fn;
