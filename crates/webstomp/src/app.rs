@@ -1,13 +1,14 @@
 //! `App`: routes, settings and layers of one server.
 
 use crate::broker_routes;
-use std::fmt;
+use std::{cell::Cell, fmt};
 use stomp_broker::Broker;
 use stomp_router::{
     Handler, IntoConnectResponse, IntoSendResponse, IntoSubscribeResponse, RouteService, Router,
     Routes, SessionRoutes, SessionService,
 };
 use stomp_server::Listeners;
+use stomp_session::Sessions;
 use tower::Layer;
 
 /// A STOMP server: a [`Router`] with middleware and with the settings of sessions and connections.
@@ -23,6 +24,8 @@ pub struct App<S = ()> {
     pub(crate) server: stomp_server::Config,
     /// Adds the HTTP service to the listeners.
     pub(crate) http: Option<AddHttp>,
+    /// True if [`App::sessions`] has handed out the registry in `session`.
+    has_shared_sessions: Cell<bool>,
 }
 
 pub(crate) type AddHttp = Box<dyn FnOnce(Listeners) -> Listeners + Send>;
@@ -37,14 +40,34 @@ impl<S: Clone + Send + 'static> App<S> {
         App::from(Router::new())
     }
 
+    /// The registry of the app's connected sessions. Handlers can also take it as an argument.
+    ///
+    /// ```
+    /// use webstomp::App;
+    ///
+    /// let app: App = App::new();
+    /// let sessions = app.sessions();
+    /// assert!(sessions.is_empty());
+    /// ```
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        self.has_shared_sessions.set(true);
+        self.session.sessions.clone()
+    }
+
     /// Sets the configuration of sessions, such as limits, heart-beats and timeouts.
+    ///
+    /// If [`App::sessions`] was called before, the app keeps its registry, and ignores the one in `config`.
     ///
     /// ```
     /// use webstomp::{App, session::Config};
     ///
     /// let app: App = App::new().session_config(Config::default().max_subscriptions(16));
     /// ```
-    pub fn session_config(mut self, config: stomp_session::Config) -> App<S> {
+    pub fn session_config(mut self, mut config: stomp_session::Config) -> App<S> {
+        if self.has_shared_sessions.get() {
+            config.sessions = self.session.sessions;
+        }
         self.session = config;
         self
     }
@@ -74,6 +97,18 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
+    /// Calls `handler` once for each session, after `CONNECTED` was sent: see [`Router::connected`].
+    #[track_caller]
+    pub fn connected<A, H>(self, handler: H) -> App<S>
+    where
+        H: Handler<A, S, Output: IntoSendResponse<Context = ()>>,
+    {
+        App {
+            router: self.router.connected(handler),
+            ..self
+        }
+    }
+
     /// Calls `handler` with `SEND` frames to destinations that match `pattern`: see [`Router::send`].
     #[track_caller]
     pub fn send<A, H>(self, pattern: &str, handler: H) -> App<S>
@@ -98,7 +133,16 @@ impl<S: Clone + Send + 'static> App<S> {
         }
     }
 
-    /// Calls `handler` when a client ends a subscription to a destination that matches `pattern`: see
+    /// Lets clients subscribe to destinations that match `pattern`, without a handler: see [`Router::inbox`].
+    #[track_caller]
+    pub fn inbox(self, pattern: &str) -> App<S> {
+        App {
+            router: self.router.inbox(pattern),
+            ..self
+        }
+    }
+
+    /// Calls `handler` when a subscription to a destination that matches `pattern` has ended, for any reason: see
     /// [`Router::unsubscribe`].
     #[track_caller]
     pub fn unsubscribe<A, H>(self, pattern: &str, handler: H) -> App<S>
@@ -230,6 +274,7 @@ impl<S: Clone + Send + 'static> App<S> {
             session,
             server,
             http,
+            has_shared_sessions,
         } = self;
         App {
             router: router.with_state(state),
@@ -238,6 +283,7 @@ impl<S: Clone + Send + 'static> App<S> {
             session,
             server,
             http,
+            has_shared_sessions,
         }
     }
 }
@@ -257,6 +303,7 @@ impl<S> From<Router<S>> for App<S> {
             session: stomp_session::Config::default(),
             server: stomp_server::Config::default(),
             http: None,
+            has_shared_sessions: Cell::new(false),
         }
     }
 }

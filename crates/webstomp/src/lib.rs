@@ -63,7 +63,8 @@
 //! |---|---|
 //! | [Routes](#routes) | which handler runs, and what it takes and returns |
 //! | [Login](#login) | who may connect: passwords, tokens, cookies |
-//! | [Connected sessions](#connected-sessions) | who is connected; sending to one user; closing sessions |
+//! | [Connected sessions](#connected-sessions) | sending to one user; closing sessions |
+//! | [Who is online](#who-is-online), [Rooms](#rooms) | presence of users, in the app and in a room |
 //! | [Streams](#streams), [Topics](#topics), [Broker](#broker) | three ways to answer a subscription |
 //! | [Request and reply](#request-and-reply) | answers to a `SEND`, by a handler or a worker |
 //! | [Who may publish and subscribe](#who-may-publish-and-subscribe) | the rules of a broker |
@@ -85,8 +86,10 @@
 //! |---|---|---|
 //! | [`App::connect`] | connects | `()`, a [`Principal`] or a [`Connected`]; an error refuses the client |
 //! | [`App::send`] | sends to a destination | `()` or a [`Reply`] |
+//! | [`App::connected`] | is connected: after `CONNECTED` was sent | `()` |
 //! | [`App::subscribe`] | subscribes to a destination | `()`, one message, or [`Observe`] with a stream, whose end ends the subscription; an error refuses it |
-//! | [`App::unsubscribe`] | ends a subscription | `()` |
+//! | [`App::inbox`] | subscribes to a destination; there is no handler | |
+//! | [`App::unsubscribe`] | ends a subscription, or it ends in any other way, also with the session | `()` |
 //! | [`App::disconnect`] | disconnects, for any reason: see [`DisconnectReason`] | `()` |
 //! | [`App::fallback`] | sends or subscribes to a destination without a route | `()` |
 //!
@@ -221,18 +224,16 @@
 //!
 //! # Connected sessions
 //!
-//! [`Sessions`] is the registry of connected sessions. It is a field of [`session::Config`]: clone it, then give the
-//! configuration to the app.
+//! [`Sessions`] is the registry of connected sessions. [`App::sessions`] returns it, and handlers can take it as an
+//! argument. It knows the sessions of this process. A session leaves it when its end begins, before its last handlers
+//! run.
 //!
 //! ```
-//! use webstomp::{App, Principal, Sessions, session::{CloseCode, Config}};
+//! use webstomp::{App, Principal, session::CloseCode};
 //!
-//! // Clients subscribe to /notices. The route itself sends nothing.
-//! async fn notices() {}
-//!
-//! let config = Config::default();
-//! let sessions: Sessions = config.sessions.clone();
-//! let app: App = App::new().subscribe("/notices", notices).session_config(config);
+//! // Clients subscribe to /notices, and get what is sent to their sessions.
+//! let app: App = App::new().inbox("/notices");
+//! let sessions = app.sessions();
 //!
 //! // Anywhere in the application:
 //! let ann = Principal::new("ann");
@@ -240,12 +241,143 @@
 //! if sessions.send(&ann, "/notices", "Your order has left.").is_err() {
 //!     println!("ann is not subscribed to /notices");
 //! }
-//! sessions.close(&ann, CloseCode::Policy);
+//! sessions.close_with(&ann, CloseCode::Policy, "Your account is closed.");
 //! ```
 //!
-//! To use the registry in handlers, give it to the app with `.with_state(sessions)`, and take an argument
-//! `State(sessions): State<Sessions>`. A handler that takes a [`Session`] can send to the client that it serves:
-//! [`Session::message`], [`Session::error`], [`Session::observe`].
+//! [`Session::close_with`] says how a client sees the reason. A handler that takes a [`Session`] can send to the client
+//! that it serves: [`Session::message`], [`Session::error`], [`Session::observe`]. [`Session::closed`] waits for its end,
+//! and [`Session::subscriptions`] lists its subscriptions.
+//!
+//! An id of a session is short text that fits into a URL. Handlers of an HTTP server can use it:
+//!
+//! ```
+//! use axum::{Router, extract::{Path, State}, http::StatusCode, routing::delete};
+//! use webstomp::{App, Sessions, session::{CloseCode, SessionId}};
+//!
+//! async fn kick(State(sessions): State<Sessions>, Path(id): Path<SessionId>) -> StatusCode {
+//!     match sessions.get(id) {
+//!         Some(session) => {
+//!             session.close_with(CloseCode::Policy, "Closed by the operator.");
+//!             // Until its last handler has ended, and its connection is closed.
+//!             session.closed().await;
+//!             StatusCode::NO_CONTENT
+//!         }
+//!         None => StatusCode::NOT_FOUND,
+//!     }
+//! }
+//!
+//! let app: App = App::new();
+//! let http: Router = Router::new().route("/sessions/{id}", delete(kick)).with_state(app.sessions());
+//! ```
+//!
+//! # Who is online
+//!
+//! [`Sessions::changes`] is the stream of sessions that join and leave. It begins with those that are connected already,
+//! and tells when a user comes online with a first session, and goes offline with the last. One task reads it, and
+//! publishes for all clients that watch:
+//!
+//! ```
+//! use futures_util::StreamExt;
+//! use webstomp::{App, IntoSubscribeResponse, Json, Observe, Principal, Sessions, State, Topic};
+//!
+//! type Online = Topic<Json<Vec<Principal>>>;
+//!
+//! async fn publish_users(sessions: Sessions, online: Online) {
+//!     let mut changes = sessions.changes();
+//!     while let Some(change) = changes.next().await {
+//!         if change.came_online().or(change.went_offline()).is_some() {
+//!             // The names, as JSON. This is publishing in memory, and cannot fail for a list of names.
+//!             let _ = online.publish(Json(sessions.principals()));
+//!         }
+//!     }
+//! }
+//!
+//! // SUBSCRIBE /online: the list now, and after each change.
+//! async fn watch(State(online): State<Online>, sessions: Sessions) -> impl IntoSubscribeResponse {
+//!     let changes = online.subscribe();
+//!     Observe(changes).starting_with([Json(sessions.principals())])
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let online = Online::new();
+//! let app = App::new().subscribe("/online", watch);
+//! tokio::spawn(publish_users(app.sessions(), online.clone()));
+//! let app: App = app.with_state(online);
+//! # }
+//! ```
+//!
+//! Do not publish such a list from the handlers of [`App::connected`] and [`App::disconnect`]: those of two sessions run
+//! at the same time, and the older list may be published last.
+//!
+//! With several processes, each knows its own sessions. [`Presence::node`](session::Presence::node) names the process
+//! in what they tell each other.
+//!
+//! # Rooms
+//!
+//! A subscription is a good measure of who is in a room, because its end is certain: the handler of
+//! [`App::unsubscribe`] runs once for each subscription that the handler of [`App::subscribe`] has accepted, also if the
+//! client vanishes or is closed. The app has a [topic](#topics) for each room in which somebody is:
+//!
+//! ```
+//! use std::{collections::HashMap, sync::{Arc, Mutex, PoisonError}};
+//! use webstomp::{App, BoxError, IntoSubscribeResponse, Observe, Path, Session, State, Topic};
+//!
+//! #[derive(Default)]
+//! struct Room {
+//!     messages: Topic<String>,
+//!     members: usize,
+//! }
+//!
+//! #[derive(Clone, Default)]
+//! struct Rooms(Arc<Mutex<HashMap<String, Room>>>);
+//!
+//! impl Rooms {
+//!     fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, Room>) -> T) -> T {
+//!         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+//!     }
+//! }
+//!
+//! async fn enter(State(rooms): State<Rooms>, Path(name): Path<String>, session: Session) -> impl IntoSubscribeResponse {
+//!     rooms.with(|rooms| {
+//!         let room = rooms.entry(name).or_default();
+//!         room.members += 1;
+//!         Observe(room.messages.subscribe_for(&session))
+//!     })
+//! }
+//!
+//! async fn leave(State(rooms): State<Rooms>, Path(name): Path<String>) {
+//!     rooms.with(|rooms| {
+//!         if let Some(room) = rooms.get_mut(&name) {
+//!             room.members -= 1;
+//!             if room.members == 0 {
+//!                 rooms.remove(&name);
+//!             }
+//!         }
+//!     });
+//! }
+//!
+//! // Sends to all in the room, but not back to the sender.
+//! async fn say(
+//!     State(rooms): State<Rooms>,
+//!     Path(name): Path<String>,
+//!     session: Session,
+//!     text: String,
+//! ) -> Result<(), BoxError> {
+//!     match rooms.with(|rooms| Some(rooms.get(&name)?.messages.clone())) {
+//!         Some(messages) => messages.publish_except(&session, text),
+//!         None => Ok(()),
+//!     }
+//! }
+//!
+//! let app: App = App::new()
+//!     .subscribe("/rooms/{room}", enter)
+//!     .unsubscribe("/rooms/{room}", leave)
+//!     .send("/rooms/{room}", say)
+//!     .with_state(Rooms::default());
+//! ```
+//!
+//! The example `chat` of the repository shows the names of those in a room.
 //!
 //! # Streams
 //!
@@ -747,7 +879,7 @@
 //! | `session.max_transaction_frames`, `max_transaction_bytes` | 256 frames in one transaction, 1 MiB in all | gets `ERROR` `transaction-too-large`, is closed with 1002 |
 //! | `session.connect_timeout` | 10 s to the last byte of `CONNECT` | gets `ERROR` `connect-timeout`, is closed with 1008 |
 //! | `session.frame_timeout`, `min_frame_bytes_per_second` | 30 s from the first byte of a frame to its last, and 1 s more for each 1,024 bytes of it | gets `ERROR` `frame-timeout` with the `receipt-id` of the frame, is closed with 1008 |
-//! | `session.handler_timeout` | 60 s for a request | gets `ERROR` `timeout`; if no service was ready, `overloaded`, and is closed with 1011 |
+//! | `session.handler_timeout` | 60 s for a request, and for all `UNSUBSCRIBE` requests at the end of a session together | gets `ERROR` `timeout`; if no service was ready, `overloaded`, and is closed with 1011 |
 //! | `session.heart_beat` | 1,000 ms each way, or longer if the client wishes | gets `ERROR` `heart-beat-timeout` after twice that and 1 s, is closed with 1008 |
 //! | `session.ping_interval`, `ping_timeout` | 25 s and 10 s, for WebSockets that promise no heart-beats | the same after both |
 //! | size of a [`ClientError`] (fixed) | code 128 bytes, text 4 KiB, 16 headers and 4 KiB, body 64 KiB | gets the code and the text shortened, and no further headers or body |

@@ -27,11 +27,10 @@ async fn add(
 }
 
 fn server(calls: &Arc<AtomicUsize>) -> Server {
-    async fn replies() {}
     let app = App::new()
         .send("/sums", add)
-        .subscribe("/replies", replies)
-        .subscribe("/other", replies);
+        .inbox("/replies")
+        .inbox("/other");
     Server::new(app.with_state(Arc::clone(calls)))
 }
 

@@ -81,9 +81,9 @@ async fn a_hand_written_layer_sees_only_the_requests_that_it_wraps() {
             .subscribe("/other", number)
     };
     let nested = |router| App::new().nest("/p", router);
-    // The layers of an app and of a session see CONNECT, too.
-    check(nested(both()).layer(layer()), "3").await;
-    check(nested(both()).layer_per_session(layer()), "3").await;
+    // The layers of an app and of a session see CONNECT and CONNECTED, too.
+    check(nested(both()).layer(layer()), "4").await;
+    check(nested(both()).layer_per_session(layer()), "4").await;
     check(nested(both().layer(layer())), "2").await;
     let one = Router::new()
         .subscribe("/number", number.layer(layer()))

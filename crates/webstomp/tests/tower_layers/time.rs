@@ -32,10 +32,10 @@ async fn a_timeout_layer_refuses_slow_requests_with_the_error_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_limit_per_session_slows_down_each_session_separately() {
-    // CONNECT is the first of the two requests in ten seconds.
+    // CONNECT and CONNECTED are the first of the three requests in ten seconds.
     let app = App::new()
         .send("/sink", sink)
-        .layer_per_session(RateLimitLayer::new(2, TEN_SECONDS));
+        .layer_per_session(RateLimitLayer::new(3, TEN_SECONDS));
     let server = Server::new(app);
     let [mut one, mut other] = [server.client().await, server.client().await];
     let start = Instant::now();
