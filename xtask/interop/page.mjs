@@ -50,6 +50,14 @@ class Tab {
     }, texts.join(', '));
   }
 
+  /** Waits until the list of people in the room is this. */
+  async seesMembers(names) {
+    await until(async () => {
+      const shown = await this.page.locator('#members > *').allTextContents();
+      return shown.join() === names.join();
+    }, `members ${names}`);
+  }
+
   async leave(screenshot) {
     if (SCREENSHOTS) {
       await this.page.screenshot({ path: join(SCREENSHOTS, `${screenshot}.png`) });
@@ -115,6 +123,21 @@ await check('two tabs show the same conversation', async () => {
 function textsOf(lines, texts) {
   return lines.map((line) => texts.find((text) => line.includes(text)));
 }
+
+await check('a page shows who is in the room, also after one has closed the tab', async () => {
+  const ann = await Tab.join(CHAT_URL, 'ann', 'garden');
+  const bob = await Tab.join(CHAT_URL, 'bob', 'garden');
+  const again = await Tab.join(CHAT_URL, 'bob', 'garden');
+  const eve = await Tab.join(CHAT_URL, 'eve', 'kitchen');
+  for (const tab of [ann, bob, again]) await tab.seesMembers(['ann', 'bob']);
+  await eve.seesMembers(['eve']);
+  await bob.leave('garden-bob');
+  await ann.seesMembers(['ann', 'bob']);
+  await again.leave('garden-bob-again');
+  await ann.seesMembers(['ann']);
+  await ann.leave('garden-ann');
+  await eve.leave('kitchen-eve');
+});
 
 await check('a page reconnects after a restart of its server', async () => {
   const port = await freePort();

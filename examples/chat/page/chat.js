@@ -29,7 +29,8 @@ function join() {
   client = new StompClient(endpoint, { login: name });
   client.onstate = showState;
   client.onerror = (error) => showError(sentence(error));
-  client.subscribe(destination(room), ({ body }) => showMessage(body));
+  client.subscribe(`/topic/rooms/${segment(room)}`, ({ body }) => showMessage(body));
+  client.subscribe(`/rooms/${segment(room)}/members`, ({ body }) => showMembers(JSON.parse(body)));
   client.connect();
 }
 
@@ -42,7 +43,7 @@ async function sendText() {
   clearErrors();
   textInput.value = ""; // at once, so that the next message can be typed before this one is confirmed
   try {
-    await client.send(destination(joined.room), JSON.stringify({ text }));
+    await client.send(`/topic/rooms/${segment(joined.room)}`, JSON.stringify({ text }));
   } catch (error) {
     // Restore the text, unless that would overwrite the next message.
     const quoted = textInput.value ? `: “${text}”` : "";
@@ -53,8 +54,7 @@ async function sendText() {
 }
 
 // A room is one segment of a destination, in which `/` and `.` separate segments and `*` is a wildcard.
-const destination = (room) =>
-  `/topic/rooms/${encodeURIComponent(room).replaceAll(".", "%2E").replaceAll("*", "%2A")}`;
+const segment = (room) => encodeURIComponent(room).replaceAll(".", "%2E").replaceAll("*", "%2A");
 
 // The body of an ERROR is for people; its code helps to find the cause.
 const sentence = ({ message, code }) => (code && code !== message ? `${message} (${code})` : message);
@@ -79,6 +79,18 @@ function showMessage(body) {
   follow();
 }
 
+// A user with several tabs is in the list several times, and is shown once.
+function showMembers(names) {
+  element("members").replaceChildren(...[...new Set(names)].map((name) => {
+    const item = document.createElement("li");
+    item.textContent = name;
+    item.dir = "auto";
+    item.classList.toggle("me", name === joined.name);
+    item.style.setProperty("--hue", hue(name));
+    return item;
+  }));
+}
+
 // Scrolls to new messages, but not while the user has scrolled up to read.
 let following = true;
 function follow() {
@@ -91,6 +103,7 @@ new ResizeObserver(follow).observe(log);
 
 function showState(state) {
   element("state").textContent = element("state").dataset.state = state;
+  if (state !== "online") showMembers([]); // nobody knows who is there now
   if (state !== "online" || !textInput.disabled) return;
   // The form stays enabled when the connection drops, so that the user can keep typing.
   enableSending(true);

@@ -1,15 +1,21 @@
 //! A chat with rooms: any STOMP client can join, and a page is included as a client for browsers.
 //!
 //! The example has an [`App`] that also serves pages with axum's router, a login, and rules for a broker. A handler adds
-//! the sender's name to each message, and publishes it through the broker.
+//! the sender's name to each message, and publishes it through the broker. Two handlers keep the
+//! list of those who are in a room.
 //!
 //! Run `cargo run -p chat`, then open the address that it prints in two tabs. `--help` lists all options.
 
 use axum::{Router, http::header, routing::get};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use webstomp::{
-    App, BoxError, ClientError, Json, Path, Principal, State,
+    App, BoxError, ClientError, IntoSubscribeResponse, Json, Observe, Path, Principal, State,
+    Topic,
     broker::{Broker, Config, Rules, Who},
     frame::Headers,
     server::{Origins, Shutdown, bind},
@@ -56,7 +62,7 @@ async fn login(headers: Headers) -> Result<Principal, ClientError> {
 
 /// SEND /topic/rooms/{room}: publishes the text, with the sender's name, to all subscribers of the room.
 async fn say(
-    State(broker): State<Broker>,
+    State(chat): State<Chat>,
     Path(room): Path<String>,
     from: Principal,
     Json(NewMessage { text }): Json<NewMessage>,
@@ -67,7 +73,66 @@ async fn say(
     };
     // Refuses a name such as `*`, which would match more than one room.
     let room = Destination::from_segments("/topic/rooms", [&room])?;
-    broker.publish(room, Json(message)).await
+    chat.broker.publish(room, Json(message)).await
+}
+
+/// SUBSCRIBE /rooms/{room}/members: enters the room. The client gets the names of all members, now and whenever they
+/// change.
+async fn enter(
+    State(chat): State<Chat>,
+    Path(room): Path<String>,
+    user: Principal,
+) -> impl IntoSubscribeResponse {
+    let mut rooms = chat.rooms();
+    let room = rooms.entry(room).or_default();
+    let lists = room.lists.subscribe();
+    room.members.push(user);
+    room.publish_members();
+    Observe(lists)
+}
+
+/// The subscription has ended, because the client left the room or is gone.
+async fn leave(State(chat): State<Chat>, Path(name): Path<String>, user: Principal) {
+    let mut rooms = chat.rooms();
+    let Some(room) = rooms.get_mut(&name) else {
+        return;
+    };
+    if let Some(place) = room.members.iter().position(|member| *member == user) {
+        room.members.remove(place);
+    }
+    room.publish_members();
+    if room.members.is_empty() {
+        rooms.remove(&name);
+    }
+}
+
+/// The state of the handlers.
+#[derive(Clone)]
+struct Chat {
+    broker: Broker,
+    /// The rooms in which somebody is.
+    rooms: Arc<Mutex<BTreeMap<String, Room>>>,
+}
+
+#[derive(Default)]
+struct Room {
+    /// The members in the order in which they came. A user with two tabs is two members.
+    members: Vec<Principal>,
+    lists: Topic<Json<Vec<Principal>>>,
+}
+
+impl Chat {
+    fn rooms(&self) -> MutexGuard<'_, BTreeMap<String, Room>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    /// Publishes the names of the members. The caller holds the lock of the rooms, so the lists stay in order.
+    fn publish_members(&self) {
+        // Fails only for values that have no JSON, and names have one.
+        let _ = self.lists.publish(Json(self.members.clone()));
+    }
 }
 
 /// Lets clients that have logged in subscribe to rooms: to one, or to all with `/topic/rooms/*`. Clients do not send to
@@ -98,7 +163,12 @@ async fn main() -> Result<(), BoxError> {
         .connect(login)
         .broker(&broker)
         .send("/topic/rooms/{room}", say)
-        .with_state(broker)
+        .subscribe("/rooms/{room}/members", enter)
+        .unsubscribe("/rooms/{room}/members", leave)
+        .with_state(Chat {
+            broker,
+            rooms: Arc::default(),
+        })
         .server_config(server(&options))
         .websocket_path("/stomp")
         .http(page())
