@@ -33,11 +33,11 @@ impl Protocol {
         // After the end of the peer, the frames that it has sent before come first.
         if self.reason.is_some() || self.is_peer_present() {
             let timeout = self.config.handler_timeout;
-            if let Some((lost, deadline)) = self.own.pop_unsubscribe(now, timeout) {
+            if let Some((lost, ready_until)) = self.own.pop_unsubscribe(now, timeout) {
                 let frame = lost.frame();
                 self.start_own_call(frame, lost.destination, now);
-                if let Some(deadline) = deadline {
-                    self.timers.set_at(Timer::Handler, deadline);
+                if let Some(ready_until) = ready_until {
+                    self.timers.set_at(Timer::Handler, ready_until);
                 }
                 return;
             }

@@ -33,13 +33,17 @@ pub(crate) struct LostSubscription {
     pub(crate) destination: Destination,
 }
 
+/// Minimum time until the service is ready for a request, also if this process was stalled and the deadline has passed.
+/// Otherwise the service would be dropped, although it is ready.
+const MIN_WAIT: Duration = Duration::from_secs(1);
+
 impl OwnRequests {
     pub(crate) fn push_unsubscribe(&mut self, subscription: LostSubscription) {
         self.unsubscribes.push_back(subscription);
     }
 
-    /// Takes the next subscription for which to call the service, and the end of the time for all of them: `timeout`
-    /// after the first.
+    /// Takes the next subscription for which to call the service, and the time until which the service must be ready.
+    /// All of them together have the time `timeout`.
     pub(crate) fn pop_unsubscribe(
         &mut self,
         now: Instant,
@@ -50,11 +54,12 @@ impl OwnRequests {
             return None;
         };
         self.deadline = self.deadline.or_else(|| now.checked_add(timeout));
-        Some((subscription, self.deadline))
+        let ready_until = self.deadline.map(|deadline| deadline.max(now + MIN_WAIT));
+        Some((subscription, ready_until))
     }
 
     /// The share of the current call in the time that is left: a call that hangs leaves the same time to each of the
-    /// calls behind it. `None` if the time is not limited.
+    /// calls behind it. If none is left, the call is polled once. `None` if the time is not limited.
     pub(crate) fn share(&self, now: Instant) -> Option<Duration> {
         let left = self.deadline?.saturating_duration_since(now);
         let calls = u32::try_from(self.unsubscribes.len() + 1).unwrap_or(u32::MAX);
@@ -104,8 +109,8 @@ mod tests {
         let seconds = Duration::from_secs;
         let mut now = start;
         for share in [20, 20, 20] {
-            let (_, deadline) = own.pop_unsubscribe(now, seconds(60)).unwrap();
-            assert_eq!(deadline, Some(start + seconds(60)));
+            let (_, ready_until) = own.pop_unsubscribe(now, seconds(60)).unwrap();
+            assert_eq!(ready_until, Some(start + seconds(60)));
             assert_eq!(own.share(now), Some(seconds(share)));
             now += seconds(share);
         }
