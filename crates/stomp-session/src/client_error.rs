@@ -231,6 +231,22 @@ impl ClientError {
         .with_close(CloseCode::Policy)
     }
 
+    /// The error that a client sees if its principal has `max` sessions already. It closes the connection.
+    pub(crate) fn too_many_sessions(max: usize) -> ClientError {
+        let text = format!(
+            "A user has at most {max} sessions at a time (max_sessions_per_principal). Close another one first."
+        );
+        ClientError::new("too-many-sessions", text).with_close(CloseCode::Policy)
+    }
+
+    /// The error that a client sees if its principal has `max` subscriptions already.
+    pub(crate) fn too_many_subscriptions(max: usize) -> ClientError {
+        let text = format!(
+            "All sessions of a user together have at most {max} subscriptions (max_subscriptions_per_principal)."
+        );
+        ClientError::new("too-many-subscriptions", text)
+    }
+
     /// Returns the first `ClientError` in an error and its chain of sources.
     ///
     /// [`InvalidDestination`](crate::InvalidDestination) and [`NotSubscribed`](crate::NotSubscribed) contain one. So does an error of your own,

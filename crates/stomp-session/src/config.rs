@@ -5,13 +5,15 @@ use crate::{
     destination::DestinationSyntax,
     error::{ClientError, ErrorMapper},
     mailbox::config::MailboxConfig,
+    principal_share::{PrincipalShares, ShareLimits},
     sessions::Sessions,
 };
 use std::{error::Error, time::Duration};
 use stomp_frame::{HeartBeat, InvalidConfig, Limits};
 use stomp_socket::Peer;
 
-/// Settings of sessions. All bounds and durations apply to each session separately.
+/// Settings of sessions. All bounds and durations apply to each session separately, except for those whose names end in
+/// `_per_principal`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,6 +40,15 @@ pub struct Config {
     /// the error `too-many-subscriptions`. [Implicit subscriptions](crate::Session::subscribe) count too. 0 allows none.
     /// Default: 256.
     pub max_subscriptions: usize,
+    /// Maximum connected sessions of one [`Principal`](crate::Principal). A further `CONNECT` gets the error
+    /// `too-many-sessions`, and is closed. A session counts from `CONNECTED` until its end begins. The session of a
+    /// client that has lost its connection without a trace counts until its heart-beats are missed, so allow a few more
+    /// than a user needs. Sessions of this configuration and of its clones count together. Default: no limit.
+    pub max_sessions_per_principal: Option<usize>,
+    /// Maximum active subscriptions of all sessions of one [`Principal`](crate::Principal) together. A further
+    /// `SUBSCRIBE` is refused with `too-many-subscriptions`, and the session continues. They count together like
+    /// [`max_sessions_per_principal`](Config::max_sessions_per_principal). 0 allows none. Default: no limit.
+    pub max_subscriptions_per_principal: Option<usize>,
     /// Maximum streams that [`Session::observe`](crate::Session::observe) attaches to one subscription; the stream with
     /// which the service answered `SUBSCRIBE` does not count. 0 allows none. Default: 16.
     pub max_streams: usize,
@@ -118,6 +129,8 @@ pub struct Config {
     /// [`ClientError::from_error`]. A `webstomp::App` sets `stomp_router::map_error`. If the function panics, the client
     /// sees [`ClientError::internal`].
     pub error_mapper: Option<ErrorMapper>,
+    /// Counts for the limits per principal.
+    pub(crate) shares: PrincipalShares,
 }
 
 impl Default for Config {
@@ -127,6 +140,8 @@ impl Default for Config {
             limits: Limits::default(),
             max_destination_bytes: 255,
             max_subscriptions: 256,
+            max_sessions_per_principal: None,
+            max_subscriptions_per_principal: None,
             max_streams: 16,
             max_inbox_frames: 32,
             max_inbox_bytes: 256 << 10,
@@ -155,6 +170,7 @@ impl Default for Config {
             sessions: Sessions::default(),
             app_errors: AppErrors::KeepOpen,
             error_mapper: None,
+            shares: PrincipalShares::default(),
         }
     }
 }
@@ -205,6 +221,27 @@ impl Config {
         app_errors: AppErrors,
     }
 
+    /// Sets [`Config::max_sessions_per_principal`].
+    #[must_use]
+    pub fn max_sessions_per_principal(mut self, max: impl Into<Option<usize>>) -> Config {
+        self.max_sessions_per_principal = max.into();
+        self
+    }
+
+    /// Sets [`Config::max_subscriptions_per_principal`].
+    #[must_use]
+    pub fn max_subscriptions_per_principal(mut self, max: impl Into<Option<usize>>) -> Config {
+        self.max_subscriptions_per_principal = max.into();
+        self
+    }
+
+    pub(crate) fn share_limits(&self) -> ShareLimits {
+        ShareLimits {
+            sessions: self.max_sessions_per_principal,
+            subscriptions: self.max_subscriptions_per_principal,
+        }
+    }
+
     /// Sets [`Config::error_mapper`].
     #[must_use]
     pub fn error_mapper(
@@ -227,6 +264,10 @@ impl Config {
             .map_err(|invalid| invalid.within("limits"))?;
         for (setting, value) in [
             ("max_destination_bytes", self.max_destination_bytes),
+            (
+                "max_sessions_per_principal",
+                self.max_sessions_per_principal.unwrap_or(1),
+            ),
             ("max_inbox_frames", self.max_inbox_frames),
             ("max_inbox_bytes", self.max_inbox_bytes),
             ("max_unacked_messages", self.max_unacked_messages),
@@ -401,6 +442,14 @@ mod tests {
             assert_eq!(error.setting(), name);
             assert!(error.to_string().starts_with(name), "{error}");
         }
+    }
+
+    #[test]
+    fn a_principal_may_have_no_subscriptions_but_not_no_sessions() {
+        let error = invalid(|config| config.max_sessions_per_principal = Some(0));
+        assert_eq!(error.setting(), "max_sessions_per_principal");
+        let config = Config::default().max_subscriptions_per_principal(0);
+        assert_eq!(config.validate(), Ok(()));
     }
 
     #[test]

@@ -79,6 +79,7 @@
 //! | `slow-consumer` | the peer does not take its messages fast enough |
 //! | `credentials-expired` | see [`Session::expires_at`] |
 //! | `session-closed` | the application has closed the session, and the text is its reason: see [`Session::close_with`] |
+//! | `too-many-sessions` | see [`Config::max_sessions_per_principal`] |
 //!
 //! Errors of the application have the codes of its own [`ClientError`]s, or one of these. [`Config::app_errors`] and
 //! [`ClientError::with_close`] decide if they close the connection.
@@ -86,6 +87,7 @@
 //! | code | cause |
 //! |---|---|
 //! | `prefetch-too-large` | a `SUBSCRIBE` asks for more than [`Config::max_unacked_messages`], or than [`Config::max_total_unacked_messages`] leaves |
+//! | `too-many-subscriptions` | see [`Config::max_subscriptions_per_principal`]; beyond [`Config::max_subscriptions`], the same code closes the connection |
 //! | `bad-destination` | [`Config::destinations`] refuses the destination, also in a transaction, which then cannot be committed |
 //! | `timeout` | the service, or the futures of a transaction, have not completed within [`Config::handler_timeout`] |
 //! | `engine-unavailable` | a future of [`Staging::on_commit`] has failed with an error that is not a [`ClientError`]: it is unknown if the transaction took effect |
@@ -127,6 +129,7 @@ mod message;
 mod params;
 mod presence;
 mod principal;
+mod principal_share;
 mod protocol;
 mod request;
 mod requests;

@@ -30,6 +30,7 @@ const RULES: &[Rule] = &[Rule {
         "error",
         "id",
         "message",
+        "principal_share",
         "protocol",
         "response",
         "staging",

@@ -161,9 +161,9 @@ impl Driver {
         let is_connect = matches!(command, Some(Command::Connect | Command::Stomp));
         match answer {
             Ok(Response::Done) => self.protocol.handle_answer(Ok(None), self.now),
-            Ok(Response::Connected(mut connected)) if is_connect => {
-                if let Some(principal) = connected.principal.take() {
-                    self.session.shared().set_principal(principal);
+            Ok(Response::Connected(connected)) if is_connect => {
+                if let Some(principal) = connected.principal() {
+                    self.session.shared().set_principal(principal.clone());
                 }
                 self.protocol.handle_answer(Ok(Some(connected)), self.now);
             }

@@ -117,11 +117,18 @@ impl Protocol {
         match (call.command, answer) {
             _ if self.phase == Phase::Closing => {}
             (Command::Connected | Command::Unsubscribe, _) if !call.is_from_peer => {}
-            // A handle of the session has accepted the peer already.
-            (Command::Connect | Command::Stomp, _) if self.phase == Phase::Open => {}
             (Command::Connect | Command::Stomp, Ok(connected)) => {
-                self.accept(connected.unwrap_or_default(), call.heart_beat, now);
+                let connected = connected.unwrap_or_default();
+                match self.join_principal(&connected) {
+                    // A handle of the session has accepted the peer already.
+                    Ok(()) if self.phase == Phase::Open => {}
+                    Ok(()) => self.accept(connected, call.heart_beat, now),
+                    Err(error) => {
+                        self.fail(ErrorReply::from(error), DisconnectReason::Error, now);
+                    }
+                }
             }
+            (Command::Connect | Command::Stomp, Err(_)) if self.phase == Phase::Open => {}
             (Command::Connect | Command::Stomp, Err(error)) => {
                 self.fail(ErrorReply::from(error), DisconnectReason::Error, now);
             }

@@ -213,6 +213,7 @@ impl Protocol {
     fn leave(&mut self) {
         if !self.has_left {
             self.has_left = true;
+            self.share = None;
             self.push_io(IoOutput::Leave);
         }
     }

@@ -6,7 +6,7 @@ use super::{
     output::IoOutput,
     state::timers::Timer,
 };
-use crate::{destination::Destination, response::Connected};
+use crate::{destination::Destination, error::ClientError, response::Connected};
 use std::time::Instant;
 use stomp_frame::{Command, Frame, HeartBeat, Version, header};
 use stomp_socket::Outbound;
@@ -42,6 +42,15 @@ impl Protocol {
         self.start_call(frame, Destination::default(), None, now);
         if let Some(call) = &mut self.call {
             call.heart_beat = heart_beat;
+        }
+        Ok(())
+    }
+
+    /// Counts the session towards the limits of its principal, if the answer to `CONNECT` names one.
+    pub(super) fn join_principal(&mut self, connected: &Connected) -> Result<(), ClientError> {
+        if let Some(principal) = connected.principal().filter(|_| !self.has_left) {
+            let limits = self.config.share_limits();
+            self.share = self.config.shares.join(principal, limits)?;
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ use crate::{
     disconnect_reason::DisconnectReason,
     error::ClientError,
     id::{SessionId, SubscriptionKey},
+    principal_share::PrincipalShare,
 };
 use bytestring::ByteString;
 use error_reply::ErrorReply;
@@ -65,6 +66,8 @@ pub(crate) struct Protocol {
     has_left: bool,
     /// True if `CONNECTED` was sent.
     was_connected: bool,
+    /// The session's part of what its principal may have, if that is limited.
+    share: Option<PrincipalShare>,
     subscriptions: Subscriptions,
     unacked: SessionUnacked,
     transactions: Transactions,
@@ -119,6 +122,7 @@ impl Protocol {
             peer: PeerState::Present,
             has_left: false,
             was_connected: false,
+            share: None,
             subscriptions: Subscriptions::new(config.max_subscriptions),
             unacked: SessionUnacked::new(session, config.max_unacked_messages),
             transactions: Transactions::default(),

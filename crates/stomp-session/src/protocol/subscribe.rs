@@ -76,7 +76,7 @@ impl Protocol {
         let id = frame.headers.get(header::ID).map(copied);
         let granted = self
             .parse_destination(destination)
-            .and_then(|destination| Ok((destination, self.grant(&prefetch)?)));
+            .and_then(|destination| Ok((destination, self.grant_shared(&prefetch)?)));
         let (destination, unacked) = match granted {
             Ok(granted) => granted,
             Err(error) => {
@@ -196,8 +196,26 @@ impl Protocol {
             self.detach_for_commit(key, &mut unacked);
             self.unacked.abandon(key, unacked);
         }
+        if let Some(share) = &mut self.share {
+            share.remove_subscription();
+        }
         self.push_io(IoOutput::Unsubscribed(key));
         Some(subscription)
+    }
+
+    /// Counts a subscription towards the limit of the principal, and grants its unacknowledged messages.
+    fn grant_shared(
+        &mut self,
+        prefetch: &Prefetch,
+    ) -> Result<Option<SubscriptionUnacked>, ClientError> {
+        if let Some(share) = &mut self.share {
+            share.add_subscription()?;
+        }
+        let granted = self.grant(prefetch);
+        if let (Err(_), Some(share)) = (&granted, &mut self.share) {
+            share.remove_subscription();
+        }
+        granted
     }
 
     /// Grants the maximum of unacknowledged messages that a `SUBSCRIBE` asks for, or refuses the subscription. A client

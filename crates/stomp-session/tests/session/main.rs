@@ -18,6 +18,7 @@ mod gone_peers;
 mod identity;
 mod messages;
 mod presence;
+mod principal_limits;
 mod reentrancy;
 mod registry;
 mod requests;
