@@ -116,6 +116,33 @@ async fn reject_over_rate_counts_each_session_separately() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn reject_over_rate_can_count_the_sessions_of_a_principal_together() {
+    let limit = RejectOverRateLayer::new(2, HOUR).per_principal();
+    let app = App::new().connect(log_in).send("/a", sink).layer(limit);
+    let server = Server::new(app);
+    let mut first = server.client_as("ann").await;
+    let mut second = server.client_as("ann").await;
+    first.receipt(send("/a", "")).await;
+    second.receipt(send("/a", "")).await;
+    for client in [&mut first, &mut second] {
+        client.expect_refusal(send("/a", ""), "rate-limited").await;
+    }
+    first.receipt(disconnect()).await;
+    let mut third = server.client_as("ann").await;
+    third.expect_refusal(send("/a", ""), "rate-limited").await;
+    server.client_as("bob").await.receipt(send("/a", "")).await;
+    // Clients without a login are counted one by one.
+    for _ in 0..2 {
+        let mut anonymous = server.client().await;
+        anonymous.receipt(send("/a", "")).await;
+        anonymous.receipt(send("/a", "")).await;
+        anonymous
+            .expect_refusal(send("/a", ""), "rate-limited")
+            .await;
+    }
+}
+
 type Ends = Arc<Mutex<Vec<(Option<DisconnectReason>, bool)>>>;
 
 /// An app that records each `DISCONNECT` and each `SEND`, inside layers that refuse most requests.

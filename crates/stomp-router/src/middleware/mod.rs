@@ -8,7 +8,7 @@
 //! |---|---|
 //! | forward or reject requests in a function of your own | [`from_fn`] |
 //! | reject clients that have not logged in | [`RequirePrincipalLayer`] |
-//! | reject a session's frames above a rate | [`RejectOverRateLayer`] |
+//! | reject the frames of a session or of a principal above a rate | [`RejectOverRateLayer`] |
 //! | open a `tracing` span for each request | [`TraceLayer`] |
 //! | count and time requests | `MetricsLayer`, with the feature `metrics` |
 //!
@@ -29,6 +29,7 @@ mod forward_or_reject;
 mod from_fn;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod principal_buckets;
 mod reject_over_rate;
 mod require_principal;
 mod trace;

@@ -1,6 +1,9 @@
-//! Middleware that limits the rate of a session's frames.
+//! Middleware that limits the rate of frames of a session or of a principal.
 
-use super::forward_or_reject::{ForwardOrRejectFuture, is_rejectable};
+use super::{
+    forward_or_reject::{ForwardOrRejectFuture, is_rejectable},
+    principal_buckets::PrincipalBuckets,
+};
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -12,12 +15,13 @@ use std::{
 use stomp_session::{BoxError, ClientError, Request, Response, Session};
 use tower::{Layer, Service};
 
-/// Rejects a session's `SEND` and `SUBSCRIBE` frames above a rate. Tower's `RateLimitLayer` delays frames instead.
+/// Rejects `SEND` and `SUBSCRIBE` frames above a rate, of each session or of each principal. Tower's `RateLimitLayer` delays frames instead.
 ///
 /// Rejected frames get the error `rate-limited`. Frames with other commands pass and do not count.
 ///
-/// Each session is counted separately. Clones of a layer share the count. Around a router, the limit therefore applies
-/// to the total of a session's frames to all routes.
+/// Each session is counted separately, unless [`per_principal`](RejectOverRateLayer::per_principal) is called. Clones of
+/// a layer share the count. Around a router, the limit therefore applies to the total of a session's frames to all
+/// routes.
 ///
 /// To pause reading from a client that is too fast, use tower's `RateLimitLayer` as a layer of the session: see
 /// [`SessionRoutes`](crate::SessionRoutes). Prefer this if the limit need not distinguish between destinations.
@@ -31,15 +35,23 @@ use tower::{Layer, Service};
 /// let limit = RejectOverRateLayer::new(5, Duration::from_secs(1));
 /// let router: Router = Router::new().send("/search", search.layer(limit));
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RejectOverRateLayer {
     /// Identifies the layer. A session keeps one bucket for each layer.
     id: u64,
+    rate: Rate,
+    /// The buckets of principals; `None` if each session is counted separately.
+    principals: Option<Arc<PrincipalBuckets>>,
+    clock: fn() -> Instant,
+}
+
+/// A number of frames in a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rate {
     frames: u32,
-    per: Duration,
+    pub(super) per: Duration,
     /// The average time between two frames at the limit: `per / frames`.
     interval: Duration,
-    clock: fn() -> Instant,
 }
 
 impl RejectOverRateLayer {
@@ -49,18 +61,37 @@ impl RejectOverRateLayer {
     #[must_use]
     pub fn new(frames: u32, per: Duration) -> RejectOverRateLayer {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        let frames = frames.max(1);
         RejectOverRateLayer {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            frames,
-            per,
-            interval: per / frames,
+            rate: Rate::new(frames, per),
+            principals: None,
             clock: Instant::now,
         }
     }
 
+    /// Counts the sessions of one [`Principal`](stomp_session::Principal) together, so that more sessions do not allow
+    /// more frames, and a new session is no new start. Sessions without a principal are still counted separately.
+    ///
+    /// The layer keeps the counts of at least 65,536, and at most 131,072, principals that have sent most recently. If
+    /// more of them send within the period, it forgets the counts of those that have been silent for the longest time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stomp_router::middleware::RejectOverRateLayer;
+    ///
+    /// let limit = RejectOverRateLayer::new(100, Duration::from_secs(60)).per_principal();
+    /// ```
+    #[must_use]
+    pub fn per_principal(mut self) -> RejectOverRateLayer {
+        self.principals = Some(Arc::default());
+        self
+    }
+
     /// Counts a frame of the session and returns true, or returns false if the frame exceeds the limit.
     fn admits(&self, session: &Session) -> bool {
+        if let (Some(buckets), Some(principal)) = (&self.principals, session.principal()) {
+            return buckets.admits(principal, self.rate, (self.clock)());
+        }
         let buckets = session.get::<Buckets>().unwrap_or_else(|| {
             let buckets = Buckets::default();
             session.insert(buckets.clone());
@@ -70,51 +101,67 @@ impl RejectOverRateLayer {
         let now = (self.clock)();
         let index = buckets
             .iter()
-            .position(|bucket| bucket.layer_id == self.id)
+            .position(|(layer_id, _)| *layer_id == self.id)
             .unwrap_or_else(|| {
-                buckets.push(Bucket {
-                    layer_id: self.id,
-                    debt: Duration::ZERO,
-                    updated: now,
-                });
+                buckets.push((self.id, Bucket::new(now)));
                 buckets.len() - 1
             });
         buckets
             .get_mut(index)
-            .is_some_and(|bucket| bucket.admits(self, now))
+            .is_some_and(|(_, bucket)| bucket.admits(self.rate, now))
     }
 
-    fn rejection(&self) -> ClientError {
-        let RejectOverRateLayer { frames, per, .. } = self;
-        ClientError::new(
-            "rate-limited",
-            format!("The session sends too many frames: the limit is {frames} per {per:?}."),
-        )
+    fn rejection(&self, session: &Session) -> ClientError {
+        let Rate { frames, per, .. } = self.rate;
+        let text = match (&self.principals, session.principal()) {
+            (Some(_), Some(_)) => format!(
+                "All sessions of a user together send too many frames: the limit is {frames} per {per:?}."
+            ),
+            _ => format!("The session sends too many frames: the limit is {frames} per {per:?}."),
+        };
+        ClientError::new("rate-limited", text)
     }
 }
 
-/// The buckets of one session, stored in the session.
-#[derive(Debug, Clone, Default)]
-struct Buckets(Arc<Mutex<Vec<Bucket>>>);
+impl Rate {
+    pub(super) fn new(frames: u32, per: Duration) -> Rate {
+        let frames = frames.max(1);
+        Rate {
+            frames,
+            per,
+            interval: per / frames,
+        }
+    }
+}
 
-/// A leaky bucket: each frame adds `interval` to the debt, and the debt decreases with time.
+/// The buckets of one session, stored in the session, each with the id of its layer.
+#[derive(Debug, Clone, Default)]
+struct Buckets(Arc<Mutex<Vec<(u64, Bucket)>>>);
+
+/// A leaky bucket: each frame adds `interval` to the debt, and the debt decreases with time. It is never more than `per`.
 #[derive(Debug)]
-struct Bucket {
-    layer_id: u64,
+pub(super) struct Bucket {
     /// The debt at the time `updated`.
     debt: Duration,
     updated: Instant,
 }
 
 impl Bucket {
-    fn admits(&mut self, layer: &RejectOverRateLayer, now: Instant) -> bool {
+    pub(super) fn new(now: Instant) -> Bucket {
+        Bucket {
+            debt: Duration::ZERO,
+            updated: now,
+        }
+    }
+
+    pub(super) fn admits(&mut self, rate: Rate, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.updated);
         self.debt = self.debt.saturating_sub(elapsed);
         self.updated = now;
-        if self.debt > layer.per.saturating_sub(layer.interval) {
+        if self.debt > rate.per.saturating_sub(rate.interval) {
             return false;
         }
-        self.debt = self.debt.saturating_add(layer.interval);
+        self.debt = self.debt.saturating_add(rate.interval);
         true
     }
 }
@@ -125,13 +172,13 @@ impl<S> Layer<S> for RejectOverRateLayer {
     fn layer(&self, inner: S) -> RejectOverRate<S> {
         RejectOverRate {
             inner,
-            layer: *self,
+            layer: self.clone(),
         }
     }
 }
 
 /// The service of [`RejectOverRateLayer`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RejectOverRate<S> {
     inner: S,
     layer: RejectOverRateLayer,
@@ -151,7 +198,7 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         if is_rejectable(&request) && !self.layer.admits(request.session()) {
-            return ForwardOrRejectFuture::reject(self.layer.rejection());
+            return ForwardOrRejectFuture::reject(self.layer.rejection(request.session()));
         }
         ForwardOrRejectFuture::forward(self.inner.call(request))
     }
@@ -162,6 +209,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
     use stomp_frame::{Command, Frame};
+    use stomp_session::Principal;
 
     thread_local! {
         static ELAPSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
@@ -206,16 +254,43 @@ mod tests {
         });
         let session = session();
         ELAPSED.set(Duration::ZERO);
-        let clone = layer;
+        let clone = layer.clone();
         assert!(layer.admits(&session));
         assert!(!clone.admits(&session));
         assert!(other.admits(&session));
     }
 
     #[test]
-    fn the_rejection_names_the_limit() {
+    fn the_rejection_names_the_limit_and_its_subject() {
         let layer = RejectOverRateLayer::new(5, Duration::from_secs(1));
-        let text = layer.rejection().text().to_owned();
-        assert!(text.contains("5 per 1s"), "{text}");
+        let request = Request::new(Frame::new(Command::Send));
+        let ann = request.with_principal(Principal::new("ann"));
+        let of_session = layer.rejection(ann.session()).text().to_owned();
+        assert!(of_session.contains("The session sends"), "{of_session}");
+        assert!(of_session.contains("5 per 1s"), "{of_session}");
+        let of_user = layer.per_principal().rejection(ann.session());
+        assert!(of_user.text().contains("sessions of a user together"));
+    }
+
+    #[test]
+    fn sessions_of_one_principal_are_counted_together_if_the_layer_says_so() {
+        let layer = RejectOverRateLayer {
+            clock,
+            ..RejectOverRateLayer::new(2, Duration::from_secs(10)).per_principal()
+        };
+        let session_of = |name: &str| {
+            let request = Request::new(Frame::new(Command::Send));
+            let principal = Principal::new(name).with_value(0_u8);
+            request.with_principal(principal).session().clone()
+        };
+        ELAPSED.set(Duration::ZERO);
+        assert!(layer.admits(&session_of("ann")));
+        assert!(layer.clone().admits(&session_of("ann")));
+        assert!(!layer.admits(&session_of("ann")));
+        assert!(layer.admits(&session_of("bob")));
+        assert!(layer.admits(&session()) && layer.admits(&session()));
+        ELAPSED.set(Duration::from_secs(5));
+        assert!(layer.admits(&session_of("ann")));
+        assert!(!layer.admits(&session_of("ann")));
     }
 }
