@@ -18,7 +18,7 @@
 //!
 //! | topic | items |
 //! |---|---|
-//! | listening for WebSockets, STOMP over TCP and TLS | [`Server`], [`bind`], [`Listeners`], [`Listener`], `tls::Tls` |
+//! | listening for WebSockets, STOMP over TCP and TLS | [`Server`], [`bind`], [`Listeners`], [`Listener`], `tls::Tls`, `tls::TlsConfig` |
 //! | HTTP requests on the port for WebSockets | [`Listeners::http`], [`RequestBody`], [`HttpConfig`] |
 //! | mounting on axum, hyper and other HTTP servers | [`Upgrade`] |
 //! | allowed origins and hosts, connection limits, timeouts, TCP keep-alive | [`Config`], [`Origins`], [`ConnectionLimits`] |

@@ -6,9 +6,9 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{
-    fmt, io,
+    fmt, io, mem,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     task::{Context, Poll},
 };
 use stomp_socket::TlsIdentity;
@@ -38,17 +38,19 @@ pub use tokio_rustls::rustls;
 /// ```
 ///
 /// If the configuration lists ALPN protocols, they must include `http/1.1` for WebSockets, and must not include `h2`.
+///
+/// A [`TlsConfig`] replaces the configuration while the listener runs, for example to renew a certificate.
 pub struct Tls<L> {
     listener: L,
-    acceptor: TlsAcceptor,
+    config: TlsConfig,
 }
 
 impl<L: Listener> Tls<L> {
     /// Wraps each connection of `listener` in TLS.
-    pub fn new(listener: L, config: impl Into<Arc<rustls::ServerConfig>>) -> Tls<L> {
+    pub fn new(listener: L, config: impl Into<TlsConfig>) -> Tls<L> {
         Tls {
             listener,
-            acceptor: TlsAcceptor::from(config.into()),
+            config: config.into(),
         }
     }
 }
@@ -57,8 +59,9 @@ impl<L: Listener> Listener for Tls<L> {
     type Io = TlsStream<L::Io>;
 
     async fn accept(&mut self) -> io::Result<Incoming<TlsStream<L::Io>>> {
-        let acceptor = self.acceptor.clone();
         let incoming = self.listener.accept().await?;
+        // Not before: while the listener waited, the configuration may have been replaced.
+        let acceptor = TlsAcceptor::from(self.config.current());
         Ok(incoming.then(|io, peer| async move {
             let stream = acceptor.accept(Sniff::new(io, Protocol::Tls)).await?;
             let identity = identity_of(stream.get_ref().1);
@@ -68,6 +71,101 @@ impl<L: Listener> Listener for Tls<L> {
 
     fn tcp_stream(io: &TlsStream<L::Io>) -> Option<&TcpStream> {
         L::tcp_stream(io.0.get_ref().0.get_ref())
+    }
+}
+
+/// A TLS configuration that can be replaced while [`Tls`] listeners use it. Clones share the configuration.
+///
+/// A new configuration may change everything: certificates, the authority of clients' certificates, versions. Connections
+/// that are accepted from then on use it. Those that exist keep the configuration with which they began.
+///
+/// ```no_run
+/// use stomp_server::{Listeners, bind, tls::{Tls, TlsConfig, rustls}};
+///
+/// # type Error = Box<dyn std::error::Error>;
+/// # fn from_files() -> Result<rustls::ServerConfig, Error> { unimplemented!() }
+/// # async fn example() -> Result<(), Error> {
+/// let tls = TlsConfig::new(from_files()?);
+/// let listeners = Listeners::new()
+///     .websocket(Tls::new(bind("0.0.0.0:8443").await?, tls.clone()))
+///     .byte_stream(Tls::new(bind("0.0.0.0:61614").await?, tls.clone()));
+///
+/// // Later, in another task, when the files have changed:
+/// if let Err(error) = tls.reload(from_files) {
+///     eprintln!("the server goes on with its old certificate: {error}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A TLS session of an earlier connection is not resumed under another configuration, unless both have the same ticketer
+/// or session storage.
+#[derive(Clone)]
+pub struct TlsConfig(Arc<RwLock<Arc<rustls::ServerConfig>>>);
+
+impl TlsConfig {
+    /// Creates a configuration that can be replaced.
+    pub fn new(config: impl Into<Arc<rustls::ServerConfig>>) -> TlsConfig {
+        TlsConfig(Arc::new(RwLock::new(config.into())))
+    }
+
+    /// The configuration that new connections use.
+    #[must_use]
+    pub fn current(&self) -> Arc<rustls::ServerConfig> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the configuration, and returns the previous one.
+    pub fn replace(
+        &self,
+        config: impl Into<Arc<rustls::ServerConfig>>,
+    ) -> Arc<rustls::ServerConfig> {
+        let config = config.into();
+        mem::replace(
+            &mut *self.0.write().unwrap_or_else(PoisonError::into_inner),
+            config,
+        )
+    }
+
+    /// Replaces the configuration by the one that `load` returns. If `load` fails, for example because a file is missing
+    /// or the key is that of another certificate, the previous configuration stays. Both outcomes are logged.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `load`.
+    pub fn reload<E: fmt::Display>(
+        &self,
+        load: impl FnOnce() -> Result<rustls::ServerConfig, E>,
+    ) -> Result<(), E> {
+        match load() {
+            Ok(config) => {
+                self.replace(config);
+                tracing::info!("the TLS configuration was reloaded");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the TLS configuration cannot be reloaded, and the previous one stays");
+                Err(error)
+            }
+        }
+    }
+}
+
+impl From<rustls::ServerConfig> for TlsConfig {
+    fn from(config: rustls::ServerConfig) -> TlsConfig {
+        TlsConfig::new(config)
+    }
+}
+
+impl From<Arc<rustls::ServerConfig>> for TlsConfig {
+    fn from(config: Arc<rustls::ServerConfig>) -> TlsConfig {
+        TlsConfig::new(config)
+    }
+}
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig").finish_non_exhaustive()
     }
 }
 

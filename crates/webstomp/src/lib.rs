@@ -781,7 +781,8 @@
 //!
 //! A [`Shutdown`](server::Shutdown) stops an app. New connections are refused; sessions finish the requests they have
 //! already read, send their receipts and close with 1001; connections still open after 30 s are closed. The example
-//! `tls` of the repository shows certificates of the server and of clients.
+//! `tls` of the repository shows certificates of the server and of clients. A `server::tls::TlsConfig` replaces the
+//! certificates without a restart.
 //!
 //! # Tests
 //!

@@ -17,7 +17,7 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
+        self, ClientConfig, RootCertStore, ServerConfig,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer},
         server::WebPkiClientVerifier,
@@ -26,7 +26,10 @@ use tokio_rustls::{
 use webstomp::{
     App, ClientError, Session,
     frame::{Command, Version},
-    server::{Listeners, tls::Tls},
+    server::{
+        Listeners,
+        tls::{Tls, TlsConfig},
+    },
     socket::TlsIdentity,
 };
 
@@ -66,20 +69,29 @@ impl Authority {
         Arc::new(roots)
     }
 
-    /// The configuration of a server that asks for certificates of clients, but does not require them.
-    fn server(&self) -> Arc<ServerConfig> {
+    /// The configuration of a server that asks for certificates of clients, but does not require them. It has a new
+    /// certificate.
+    fn server(&self) -> ServerConfig {
+        let (certificate, key) = self.sign("localhost");
+        self.server_with(certificate, key).unwrap()
+    }
+
+    fn server_with(
+        &self,
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<ServerConfig, rustls::Error> {
         let provider = Arc::new(ring::default_provider());
         let verifier =
             WebPkiClientVerifier::builder_with_provider(self.roots(), Arc::clone(&provider));
-        let (certificate, key) = self.sign("localhost");
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap();
         let config =
             config.with_client_cert_verifier(verifier.allow_unauthenticated().build().unwrap());
-        let mut config = config.with_single_cert(vec![certificate], key).unwrap();
+        let mut config = config.with_single_cert(vec![certificate], key)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Arc::new(config)
+        Ok(config)
     }
 
     /// A client with or without a certificate.
@@ -135,16 +147,16 @@ fn expected_identity(certificates: &[&CertificateDer<'_>]) -> String {
 }
 
 /// Starts a server, and returns its addresses for WebSockets and for byte streams.
-async fn serve(authority: &Authority) -> [SocketAddr; 2] {
+async fn serve(tls: impl Into<TlsConfig>) -> [SocketAddr; 2] {
     let websocket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let byte_stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = [
         websocket.local_addr().unwrap(),
         byte_stream.local_addr().unwrap(),
     ];
-    let tls = authority.server();
+    let tls = tls.into();
     let listeners = Listeners::new()
-        .websocket(Tls::new(websocket, Arc::clone(&tls)))
+        .websocket(Tls::new(websocket, tls.clone()))
         .byte_stream(Tls::new(byte_stream, tls));
     let certificates = async |Extension(tls): Extension<TlsIdentity>| {
         format!("{} certificates", tls.certificates.len())
@@ -183,7 +195,7 @@ async fn ask(mut client: Client) -> String {
 #[tokio::test]
 async fn a_handler_sees_the_certificate_of_its_client() {
     let authority = Authority::new();
-    let addresses = serve(&authority).await;
+    let addresses = serve(authority.server()).await;
     let (certificate, key) = authority.sign("ann");
     let ann = authority.client(Some((certificate.clone(), key)));
     let expected = expected_identity(&[&certificate]);
@@ -196,10 +208,81 @@ async fn a_handler_sees_the_certificate_of_its_client() {
     }
 }
 
+/// The certificates that the server shows in new handshakes at its two addresses.
+async fn shown(connector: &TlsConnector, addresses: [SocketAddr; 2]) -> Vec<Vec<u8>> {
+    let mut certificates = Vec::new();
+    for address in addresses {
+        let stream = open(connector, address).await;
+        let chain = stream.get_ref().1.peer_certificates().unwrap();
+        certificates.push(chain.first().unwrap().to_vec());
+    }
+    certificates
+}
+
+#[tokio::test]
+async fn new_connections_get_a_replaced_certificate_and_existing_sessions_go_on() {
+    let authority = Authority::new();
+    let (first, first_key) = authority.sign("localhost");
+    let (second, second_key) = authority.sign("localhost");
+    let tls = TlsConfig::new(authority.server_with(first.clone(), first_key).unwrap());
+    let addresses = serve(tls.clone()).await;
+    let connector = authority.client(None);
+    assert_eq!(shown(&connector, addresses).await, [&*first, &*first]);
+    let [websocket, byte_stream] = addresses;
+    let websocket = open(&connector, websocket).await;
+    let mut clients = [
+        Client::upgrade(websocket, "/", &[]).await.unwrap(),
+        Client::over_byte_stream(open(&connector, byte_stream).await),
+    ];
+    for client in &mut clients {
+        client.connect(Version::V1_2).await;
+    }
+
+    tls.reload(|| authority.server_with(second.clone(), second_key))
+        .unwrap();
+    // The connector would resume its TLS session, and show the first certificate, if the server allowed it.
+    assert_eq!(shown(&connector, addresses).await, [&*second, &*second]);
+    for client in &mut clients {
+        client.send(frames::subscribe("0", "/identity")).await;
+        client.expect_message(&expected_identity(&[])).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reload_that_fails_keeps_the_certificate() {
+    let authority = Authority::new();
+    let tls = TlsConfig::new(authority.server());
+    let addresses = serve(tls.clone()).await;
+    let connector = authority.client(None);
+    let before = shown(&connector, addresses).await;
+    let (certificate, _) = authority.sign("localhost");
+    let (_, key_of_another) = authority.sign("localhost");
+    let error = tls.reload(|| authority.server_with(certificate, key_of_another));
+    assert!(error.is_err());
+    assert_eq!(shown(&connector, addresses).await, before);
+}
+
+#[tokio::test]
+async fn a_replaced_configuration_can_trust_the_clients_of_another_authority() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let tls = TlsConfig::new(authority.server());
+    let [_, address] = serve(tls.clone()).await;
+    let of_other = authority.client(Some(other.sign("ann")));
+    assert!(
+        soon(open(&of_other, address).await.read_u8())
+            .await
+            .is_err()
+    );
+    let (certificate, key) = authority.sign("localhost");
+    tls.replace(other.server_with(certificate, key).unwrap());
+    let identity = ask(Client::over_byte_stream(open(&of_other, address).await)).await;
+    assert!(!identity.ends_with("[]"), "{identity}");
+}
+
 #[tokio::test]
 async fn an_http_service_behind_tls_sees_the_certificate_of_its_client() {
     let authority = Authority::new();
-    let [address, _] = serve(&authority).await;
+    let [address, _] = serve(authority.server()).await;
     let ann = authority.client(Some(authority.sign("ann")));
     let mut stream = open(&ann, address).await;
     let request = b"GET /certificates HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -215,7 +298,7 @@ async fn an_http_service_behind_tls_sees_the_certificate_of_its_client() {
 #[tokio::test]
 async fn handshakes_that_fail_or_stall_do_not_block_other_clients() {
     let authority = Authority::new();
-    let addresses = serve(&authority).await;
+    let addresses = serve(authority.server()).await;
     let other_authority = Authority::new();
     let impostor = authority.client(Some(other_authority.sign("ann")));
     for address in addresses {

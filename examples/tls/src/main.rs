@@ -1,6 +1,7 @@
 //! STOMP over TLS on two ports: `wss://` for pages, and TLS without HTTP for services. Both serve the same app.
 //!
-//! The example has [`Tls`] listeners, client certificates, and a shutdown on SIGINT and SIGTERM.
+//! The example has [`Tls`] listeners, client certificates, a shutdown on SIGINT and SIGTERM, and on Unix new certificates
+//! on SIGHUP, without a restart: sessions go on, and new connections get the new certificate.
 //!
 //! Run `cargo run -p tls`: it makes a certificate for `localhost`. With `--cert FILE --key FILE` it reads the server's
 //! certificates and key from PEM files. With `--client-ca FILE` each client must show a certificate signed by that CA.
@@ -22,7 +23,10 @@ use std::{
 };
 use webstomp::{
     App, BoxError, ClientError, Principal, Session,
-    server::{Listeners, Shutdown, bind, tls::Tls},
+    server::{
+        Listeners, Shutdown, bind,
+        tls::{Tls, TlsConfig},
+    },
 };
 
 /// A STOMP server over TLS.
@@ -37,6 +41,16 @@ struct Options {
     /// PEM file with the CA that must have signed the clients' certificates.
     #[arg(long, value_name = "FILE", requires = "cert")]
     client_ca: Option<PathBuf>,
+}
+
+impl Options {
+    /// Creates the TLS configuration from the files, or a new certificate if there are none.
+    fn load(&self) -> Result<ServerConfig, BoxError> {
+        match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => from_files(cert, key, self.client_ca.as_deref()),
+            _ => for_localhost(),
+        }
+    }
 }
 
 /// CONNECT: names a client after its certificate. Here, the name shows only the size of the certificate.
@@ -66,10 +80,7 @@ async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let tls = Arc::new(match (&options.cert, &options.key) {
-        (Some(cert), Some(key)) => from_files(cert, key, options.client_ca.as_deref())?,
-        _ => for_localhost()?,
-    });
+    let tls = TlsConfig::new(options.load()?);
     let (pages, services) = (
         bind("127.0.0.1:8443").await?,
         bind("127.0.0.1:61614").await?,
@@ -80,13 +91,30 @@ async fn main() -> Result<(), BoxError> {
         services.local_addr()?
     );
     let listeners = Listeners::new()
-        .websocket(Tls::new(pages, Arc::clone(&tls)))
-        .byte_stream(Tls::new(services, tls));
+        .websocket(Tls::new(pages, tls.clone()))
+        .byte_stream(Tls::new(services, tls.clone()));
+    #[cfg(unix)]
+    tokio::spawn(reload_on_hangup(options, tls)?);
     let app = App::new()
         .connect(connect)
         .subscribe("/me", me)
         .shutdown(Shutdown::on_signals()?);
     Ok(app.serve(listeners).await?)
+}
+
+/// Reads the files again on each SIGHUP. If they are wrong, the log says so, and the server keeps its certificate.
+#[cfg(unix)]
+fn reload_on_hangup(
+    options: Options,
+    tls: TlsConfig,
+) -> std::io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangups.recv().await.is_some() {
+            let _ = tls.reload(|| options.load());
+        }
+    })
 }
 
 /// Creates a TLS configuration with a new self-signed certificate, which clients must be configured to trust.
