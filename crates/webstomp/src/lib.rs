@@ -62,7 +62,7 @@
 //! | chapter | answers |
 //! |---|---|
 //! | [Routes](#routes) | which handler runs, and what it takes and returns |
-//! | [Login](#login) | who may connect: passwords, tokens, cookies |
+//! | [Logging in](#logging-in) | who may connect: passwords, tokens, cookies; logins that expire |
 //! | [Connected sessions](#connected-sessions) | sending to one user; closing sessions |
 //! | [Who is online](#who-is-online), [Rooms](#rooms) | presence of users, in the app and in a room |
 //! | [Streams](#streams), [Topics](#topics), [Broker](#broker) | three ways to answer a subscription |
@@ -165,21 +165,31 @@
 //! The last argument may be the whole [`Request`]. So a handler can check a request, change it, and pass it to another
 //! service, whose [`Response`] it returns.
 //!
-//! # Login
+//! # Logging in
 //!
-//! The connect handler decides who may connect, and as which [`Principal`]. An error refuses the client.
+//! The connect handler decides who may connect, and as which [`Principal`]. An error refuses the client. The example
+//! `login` of the repository is a site with all that follows, in one file.
+//!
+//! ## With a password or a token
 //!
 //! Browsers cannot set HTTP headers on a WebSocket, so passwords and tokens come in the headers of the `CONNECT` frame:
 //!
 //! ```
 //! use webstomp::{App, ClientError, Principal, frame::{Headers, header}};
 //!
+//! # fn user_of(token: &str) -> Option<String> { Some(token.to_owned()) }
 //! async fn log_in(headers: Headers) -> Result<Principal, ClientError> {
+//!     // Clients have `passcode` for passwords, and any header for tokens.
 //!     let login = headers.get(header::LOGIN).unwrap_or_default();
-//!     match headers.get(header::PASSCODE) {
-//!         Some("open sesame") => Ok(Principal::new(login)),
-//!         _ => Err(ClientError::new("unauthorized", "Wrong name or passcode.")),
+//!     if headers.get(header::PASSCODE) == Some("open sesame") {
+//!         return Ok(Principal::new(login));
 //!     }
+//!     headers
+//!         .get("Authorization")
+//!         .and_then(|value| value.strip_prefix("Bearer "))
+//!         .and_then(user_of)
+//!         .map(Principal::new)
+//!         .ok_or_else(|| ClientError::new("unauthorized", "Wrong name, passcode or token."))
 //! }
 //!
 //! // A handler that takes a `Principal` refuses clients that have not logged in.
@@ -189,6 +199,10 @@
 //!
 //! let app: App = App::new().connect(log_in).subscribe("/whoami", whoami);
 //! ```
+//!
+//! With `@stomp/stompjs`: `connectHeaders: { Authorization: "Bearer …" }`. Names of STOMP headers are case-sensitive.
+//!
+//! ## With a cookie
 //!
 //! Browsers do send cookies with the WebSocket handshake. [`Peer::request`] is the head of that HTTP request. It also has
 //! the extensions that an HTTP layer has added, if [`keep_extension`](server::Upgrade::keep_extension) names them.
@@ -215,12 +229,55 @@
 //! ```
 //!
 //! By default, browsers may connect only from pages of the same origin, so other sites cannot use your users' cookies:
-//! see [`server::Origins`]. Behind a proxy, the proxy must keep the `Host`, or
-//! [`Config::origins`](server::Config::origins) must list the site. On a connection from the same machine, the `Host` must
-//! be an address or `localhost`, or [`Config::hosts`](server::Config::hosts) must list it, or the proxy must add
-//! `X-Forwarded-For`, `Forwarded` or `Via`: otherwise a page could make its own name point to your server. A [`Principal`] can have roles, and a value of your own. [`Session::expires_at`] closes the
-//! session when its login expires. The policies of [`middleware`] protect routes, and [`Router::require_policies`]
-//! makes sure that every destination has one.
+//! see [`server::Origins`]. A client that sends a cookie without an `Origin` is refused. Behind a proxy, the proxy must keep
+//! the `Host`, or [`Config::origins`](server::Config::origins) must list the site. On a connection from the same machine,
+//! the `Host` must be an address or `localhost`, or [`Config::hosts`](server::Config::hosts) must list it, or the proxy
+//! must add `X-Forwarded-For`, `Forwarded` or `Via`: otherwise a page could make its own name point to your server.
+//!
+//! ## Credentials that expire
+//!
+//! [`Session::expires_at`] sets the time at which a session ends, with the error `credentials-expired`. A client may
+//! connect again with a new token, or send it in time and stay connected:
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use webstomp::{App, ClientError, Principal, Session, frame::{Headers, header}};
+//!
+//! // The user of a token, and the time for which the token is still valid.
+//! # fn verify(token: &str) -> Option<(Principal, Duration)> { Some((token.into(), Duration::from_secs(60))) }
+//! fn accept(session: &Session, token: &str) -> Result<Principal, ClientError> {
+//!     let invalid = || ClientError::new("unauthorized", "The token is not valid.");
+//!     let (user, valid_for) = verify(token).ok_or_else(invalid)?;
+//!     // A session keeps the principal with which it has connected.
+//!     if session.principal().is_some_and(|known| *known != user) {
+//!         return Err(invalid());
+//!     }
+//!     session.expires_at(Instant::now() + valid_for);
+//!     Ok(user)
+//! }
+//!
+//! async fn connect(session: Session, headers: Headers) -> Result<Principal, ClientError> {
+//!     accept(&session, headers.get(header::PASSCODE).unwrap_or_default())
+//! }
+//!
+//! // SEND /token: the body is a new token.
+//! async fn renew(session: Session, token: String) -> Result<(), ClientError> {
+//!     accept(&session, &token).map(drop)
+//! }
+//!
+//! let app: App = App::new().connect(connect).send("/token", renew);
+//! ```
+//!
+//! When a user logs out, or loses a role, close the sessions: [`Sessions::close`].
+//!
+//! ## After the login
+//!
+//! A [`Principal`] can have roles, and a value of your own. The policies of [`middleware`] protect routes, and
+//! [`Router::require_policies`] makes sure that every destination has one. The rules of a
+//! [broker](#who-may-publish-and-subscribe) know principals and roles. To limit what one user takes with many sessions, set
+//! [`max_sessions_per_principal`](session::Config::max_sessions_per_principal),
+//! [`max_subscriptions_per_principal`](session::Config::max_subscriptions_per_principal) and
+//! [`RejectOverRateLayer::per_principal`](middleware::RejectOverRateLayer::per_principal).
 //!
 //! # Connected sessions
 //!
