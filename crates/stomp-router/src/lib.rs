@@ -132,6 +132,7 @@ pub use router::{Buildable, Router};
 pub use routes::{ResponseFuture, Routes};
 pub use session_routes::{SessionRoutes, SessionService};
 
+#[doc(inline)]
 pub use stomp_session::Json;
 
 /// Compiles and runs the code in the README as a test.

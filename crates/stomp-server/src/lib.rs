@@ -77,6 +77,7 @@ pub use shutdown::{Abortable, Shutdown};
 pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
 pub use upgrade::Upgrade;
 
+#[doc(inline)]
 pub use stomp_socket::{InvalidConfig, Peer};
 
 /// The example in the README, as a doctest.

@@ -129,7 +129,7 @@ impl fmt::Display for Refusal {
             ),
             Refusal::CookieWithoutOrigin => f.write_str(
                 "The request has a Cookie but no Origin, and the Cookie is the reason for this refusal. Send no Cookie, \
-                 or the Origin ws://HOST of this server, or set Config::origins of the server to Any.",
+                 or the Origin ws://HOST of this server. If the server never uses cookies, its Config::origins may be Any.",
             ),
             Refusal::NoUpgrade => {
                 f.write_str("The HTTP server does not allow upgrades on this connection.")
@@ -158,6 +158,13 @@ pub(crate) fn quoted(value: &HeaderValue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cookie_without_an_origin_is_named_as_the_reason_and_no_page_is_blamed() {
+        let text = Refusal::CookieWithoutOrigin.to_string();
+        assert!(text.contains("a Cookie but no Origin"), "{text}");
+        assert!(!text.contains("page"), "{text}");
+    }
 
     #[test]
     fn quoted_header_values_are_escaped_and_have_a_bounded_length() {

@@ -169,7 +169,9 @@ pub use staging::Staging;
 pub use subscription_info::SubscriptionInfo;
 pub use topic::{Subscriber, Topic};
 
+#[doc(inline)]
 pub use stomp_frame::InvalidConfig;
+#[doc(inline)]
 pub use stomp_socket::{CloseCode, Peer};
 
 /// Runs the example of the README as a test.

@@ -61,6 +61,7 @@ pub use permit::Permit;
 pub use socket::{EncodedFrame, Inbound, Outbound, Socket};
 pub use websocket::handshake;
 
+#[doc(inline)]
 pub use stomp_frame::InvalidConfig;
 
 /// The example in the README, as a doctest.
