@@ -58,14 +58,13 @@ impl PrincipalShares {
         }
         let principal = principal.name_only();
         let subscriptions = self.0.with(|counts, _| {
-            let count = counts.entry(principal.clone()).or_default();
-            match limits.sessions {
-                Some(max) if count.sessions >= max => Err(ClientError::too_many_sessions(max)),
-                _ => {
-                    count.sessions += 1;
-                    Ok(Arc::clone(&count.subscriptions))
-                }
+            let sessions = counts.get(&principal).map_or(0, |count| count.sessions);
+            if let Some(max) = limits.sessions.filter(|max| sessions >= *max) {
+                return Err(ClientError::too_many_sessions(max));
             }
+            let count = counts.entry(principal.clone()).or_default();
+            count.sessions += 1;
+            Ok(Arc::clone(&count.subscriptions))
         })?;
         Ok(Some(PrincipalShare {
             shares: self.clone(),

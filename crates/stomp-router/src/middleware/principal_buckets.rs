@@ -3,7 +3,7 @@
 use super::reject_over_rate::{Bucket, Rate};
 use std::{
     collections::HashMap,
-    mem,
+    fmt, mem,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
@@ -17,10 +17,10 @@ const MAX_ENTRIES: usize = 1 << 16;
 /// There are two maps. A bucket moves into the recent one when its principal sends. When the recent map is older than
 /// the period of the rate, or full, it becomes the other one, whose buckets are dropped. A bucket that is dropped because
 /// of its age has no debt any more, so a new one is the same. This takes no search for old buckets.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct PrincipalBuckets(Mutex<Generations>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Generations {
     recent: HashMap<Principal, Bucket>,
     older: HashMap<Principal, Bucket>,
@@ -55,6 +55,13 @@ impl Generations {
     fn rotate(&mut self, now: Instant) {
         self.older = mem::take(&mut self.recent);
         self.since = Some(now);
+    }
+}
+
+impl fmt::Debug for PrincipalBuckets {
+    /// Omits the principals, of which there may be many.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrincipalBuckets").finish_non_exhaustive()
     }
 }
 

@@ -15,7 +15,8 @@ use std::{
 use stomp_session::{BoxError, ClientError, Request, Response, Session};
 use tower::{Layer, Service};
 
-/// Rejects `SEND` and `SUBSCRIBE` frames above a rate, of each session or of each principal. Tower's `RateLimitLayer` delays frames instead.
+/// Rejects `SEND` and `SUBSCRIBE` frames above a rate, of each session or of each principal. Tower's `RateLimitLayer`
+/// delays frames instead.
 ///
 /// Rejected frames get the error `rate-limited`. Frames with other commands pass and do not count.
 ///
@@ -70,7 +71,7 @@ impl RejectOverRateLayer {
     }
 
     /// Counts the sessions of one [`Principal`](stomp_session::Principal) together, so that more sessions do not allow
-    /// more frames, and a new session is no new start. Sessions without a principal are still counted separately.
+    /// more frames, and reconnecting does not reset the count. Sessions without a principal are still counted separately.
     ///
     /// The layer keeps the counts of at least 65,536, and at most 131,072, principals that have sent most recently. If
     /// more of them send within the period, it forgets the counts of those that have been silent for the longest time.
