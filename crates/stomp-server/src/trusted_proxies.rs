@@ -213,8 +213,9 @@ fn is_obfuscated(port: &str) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
+
     use super::*;
     use ForwardedHeader::{Forwarded, XForwardedFor};
 

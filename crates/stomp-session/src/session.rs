@@ -3,7 +3,6 @@
 use crate::{
     catch_drop::CatchDrop,
     command_queue::{CommandQueue, SessionClose},
-    config::Config,
     delivery::IntoDelivery,
     destination::{Destination, DestinationSyntax},
     error::{BoxError, ClientError, ObserveError, SubscribeError, TooManyErrors},
@@ -60,20 +59,14 @@ pub struct Session(Arc<Shared>);
 
 impl Session {
     /// Creates a handle. The caller creates the connection for it next.
-    pub(crate) fn open(peer: Arc<Peer>, config: &Config) -> Session {
-        let mut shared = Shared::new(peer, false);
-        shared.mailbox = config.mailbox;
-        shared.max_streams = config.max_streams;
-        shared.max_subscriptions = config.max_subscriptions;
-        shared.max_destination_bytes = config.max_destination_bytes;
-        shared.destinations = config.destinations.clone();
-        shared.sessions = config.sessions.downgrade();
-        Session(Arc::new(shared))
+    pub(crate) fn open(peer: Arc<Peer>, settings: HandleSettings) -> Session {
+        Session(Arc::new(Shared::new(peer, settings, false)))
     }
 
     /// Creates a handle without a connection.
     pub(crate) fn detached() -> Session {
-        Session(Arc::new(Shared::new(Arc::default(), true)))
+        let settings = HandleSettings::default();
+        Session(Arc::new(Shared::new(Arc::default(), settings, true)))
     }
 
     /// The identifier of the session, which the peer receives with `CONNECTED`.
@@ -98,7 +91,7 @@ impl Session {
     /// as in tests, or if the application has dropped its registry.
     #[must_use]
     pub fn sessions(&self) -> Sessions {
-        self.0.sessions.upgrade().unwrap_or_default()
+        self.0.settings.sessions.upgrade().unwrap_or_default()
     }
 
     /// A snapshot of the subscriptions of the peer, in the order in which it made them. It includes one that a handler is
@@ -169,9 +162,9 @@ impl Session {
     /// begun, and the error of [`IntoMessage::into_message`] if that fails.
     pub fn message(&self, destination: &str, message: impl IntoMessage) -> Result<(), BoxError> {
         let message = message.into_message()?;
-        let canonical = self.0.destinations.canonical(destination);
+        let canonical = self.0.settings.destinations.canonical(destination);
         self.0.commands.with(|commands, leftovers| {
-            commands.push_message(&canonical, &message, &self.0.mailbox, leftovers)
+            commands.push_message(&canonical, &message, &self.0.settings.mailbox, leftovers)
         })?;
         self.0.wake();
         Ok(())
@@ -205,9 +198,14 @@ impl Session {
     {
         let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
         let mut stream = Some(CatchDrop::new(stream));
-        let canonical = self.0.destinations.canonical(destination);
+        let canonical = self.0.settings.destinations.canonical(destination);
         let id = self.0.commands.with(|commands, leftovers| {
-            commands.push_observe(&canonical, &mut stream, self.0.max_streams, leftovers)
+            commands.push_observe(
+                &canonical,
+                &mut stream,
+                self.0.settings.max_streams,
+                leftovers,
+            )
         })?;
         self.0.wake();
         Ok(Observed {
@@ -244,13 +242,13 @@ impl Session {
     {
         let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
         let mut stream = Some(CatchDrop::new(stream));
-        let (text, max_bytes) = (destination.as_str(), self.0.max_destination_bytes);
+        let (text, max_bytes) = (destination.as_str(), self.0.settings.max_destination_bytes);
         if text.len() > max_bytes || text.contains(['\r', '\n', '\0']) {
             return Err(SubscribeError::BadDestination { max_bytes });
         }
         let destination = destination.copied();
         self.0.commands.with(|commands, leftovers| {
-            let max = self.0.max_subscriptions;
+            let max = self.0.settings.max_subscriptions;
             commands.push_subscribe(destination, &mut stream, max, leftovers)
         })?;
         self.0.wake();
@@ -295,7 +293,7 @@ impl Session {
             .commands
             .with(|commands, _| commands.push_close(close))
         {
-            self.0.sessions.remove(self);
+            self.0.settings.sessions.remove(self);
         }
         self.0.wake();
     }
@@ -333,6 +331,18 @@ impl Observed {
     }
 }
 
+/// The settings of a session that its handles need. The default is for handles without a connection.
+#[derive(Default)]
+pub(crate) struct HandleSettings {
+    pub(crate) mailbox: MailboxConfig,
+    pub(crate) max_streams: usize,
+    pub(crate) max_subscriptions: usize,
+    pub(crate) max_destination_bytes: usize,
+    pub(crate) destinations: DestinationSyntax,
+    /// The registry to which the session belongs while it is connected.
+    pub(crate) sessions: WeakSessions,
+}
+
 /// State that the handles and the connection share.
 pub(crate) struct Shared {
     id: SessionId,
@@ -342,13 +352,7 @@ pub(crate) struct Shared {
     values: Guarded<Extensions>,
     /// Pattern of the route of the current request, for the log.
     route: Guarded<Option<Arc<Pattern>>>,
-    mailbox: MailboxConfig,
-    max_streams: usize,
-    max_subscriptions: usize,
-    max_destination_bytes: usize,
-    destinations: DestinationSyntax,
-    /// The registry to which the session belongs while it is connected.
-    sessions: WeakSessions,
+    settings: HandleSettings,
     commands: Guarded<CommandQueue>,
     /// True if commands were pushed since the connection last took them. So the connection need not lock `commands` to
     /// see if there are any.
@@ -364,19 +368,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(peer: Arc<Peer>, is_closed: bool) -> Shared {
+    fn new(peer: Arc<Peer>, settings: HandleSettings, is_closed: bool) -> Shared {
         Shared {
             id: SessionId::random(),
             peer,
             principal: OnceLock::new(),
             values: Guarded::default(),
             route: Guarded::default(),
-            mailbox: MailboxConfig::default(),
-            max_streams: 0,
-            max_subscriptions: 0,
-            max_destination_bytes: 0,
-            destinations: DestinationSyntax::default(),
-            sessions: WeakSessions::default(),
+            settings,
             commands: Guarded::new(CommandQueue::new(is_closed)),
             has_commands: AtomicBool::new(false),
             are_requests_dropped: AtomicBool::new(false),
@@ -425,7 +424,7 @@ impl Shared {
 
     /// The syntax of destinations.
     pub(crate) fn destinations(&self) -> &DestinationSyntax {
-        &self.destinations
+        &self.settings.destinations
     }
 
     /// Returns true if commands were pushed since [`Shared::reset_has_commands`].

@@ -17,7 +17,7 @@ use crate::{
     request::Request,
     requests::{self, RequestSender, Requests},
     response::Response,
-    session::Session,
+    session::{HandleSettings, Session},
     staging::CommitFuture,
 };
 use driver::Driver;
@@ -51,7 +51,15 @@ impl Session {
     /// Creates a session over `socket`: its handle, the requests of the peer, and the connection, which must be polled.
     pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
         let config = config.into();
-        let session = Session::open(Arc::clone(socket.peer()), &config);
+        let settings = HandleSettings {
+            mailbox: config.mailbox,
+            max_streams: config.max_streams,
+            max_subscriptions: config.max_subscriptions,
+            max_destination_bytes: config.max_destination_bytes,
+            destinations: config.destinations.clone(),
+            sessions: config.sessions.downgrade(),
+        };
+        let session = Session::open(Arc::clone(socket.peer()), settings);
         let (sender, requests) = requests::channel(session.clone());
         let driver = Driver::new(socket, config, session.clone());
         let connection = Connection {
