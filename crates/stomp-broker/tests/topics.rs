@@ -4,8 +4,11 @@ mod support;
 
 use futures_util::StreamExt;
 use stomp_broker::{Broker, Config, MemoryConfig, Rules, Who, destination_syntax};
+use stomp_frame::Command;
 use stomp_session::{MailboxConfig, Message, Overflow};
-use stomp_testing::frames::{send, subscribe, subscribe_with_ack, unsubscribe};
+use stomp_testing::frames::{
+    ack, nack, send, subscribe, subscribe_with_ack, transaction, unsubscribe,
+};
 use support::{broker_with, connect, connect_as, connect_to, open, statistics_of};
 
 #[tokio::test(start_paused = true)]
@@ -334,4 +337,30 @@ async fn statistics_list_destinations_with_their_counts() {
         "queues stay until the idle timeout"
     );
     assert_eq!(statistics_of(&broker).temporary_queues, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_goes_on_without_acknowledgments() {
+    let broker = Broker::new(open()).unwrap();
+    let mut ann = connect(&broker).await;
+    for (id, mode) in [("0", "client"), ("1", "client-individual")] {
+        ann.receipt(subscribe_with_ack(id, "/topic/a", mode)).await;
+    }
+    let mut messages = Vec::new();
+    for number in 0..800 {
+        let number = number.to_string();
+        broker.publish("/topic/a", number.clone()).await.unwrap();
+        for id in ["0", "1"] {
+            messages.push(ann.expect_message_for(id, &number).await);
+        }
+    }
+    for message in &messages[1_590..] {
+        ann.receipt(ack(message)).await;
+    }
+    ann.receipt(nack(&messages[0])).await;
+    ann.receipt(transaction(Command::Begin, "t")).await;
+    ann.receipt(ack(&messages[1]).with_header("transaction", "t"))
+        .await;
+    ann.receipt(transaction(Command::Commit, "t")).await;
+    ann.expect_nothing().await;
 }

@@ -9,7 +9,7 @@ use std::sync::{
 use webstomp::{
     BoxError, IntoSubscribeResponse, Observe, Router, State, Topic,
     frame::Limits,
-    session::{Config, MailboxConfig},
+    session::{Config, Delivery, MailboxConfig, Message},
 };
 
 /// The state of the app.
@@ -38,7 +38,10 @@ impl TestApp {
             app.news.publish(text)
         }
         async fn jobs() -> impl IntoSubscribeResponse {
-            Observe(stream::iter(["one".to_owned(), "two".to_owned()]).chain(stream::pending()))
+            // The session checks the ACKs of deliveries that report their outcome.
+            let jobs =
+                ["one", "two"].map(|text| Delivery::new(Message::new(text)).on_settled(|_| {}));
+            Observe(stream::iter(jobs).chain(stream::pending()))
         }
         async fn forbidden(State(app): State<TestApp>) {
             app.forbidden_calls.fetch_add(1, Ordering::Relaxed);
