@@ -59,9 +59,9 @@ pub struct Config {
     /// is still accepted; then reading pauses. Default: 256 KiB.
     pub max_inbox_bytes: usize,
     /// Maximum unacknowledged messages of one subscription. At the number that it was granted, its streams pause. Only
-    /// messages whose outcome an engine waits for count, such as those of queues, and not those of topics. A client asks for a number with the header `prefetch-count` of `SUBSCRIBE`, and is refused with
-    /// `prefetch-too-large` if that is above this maximum. Without the header it is granted 256, or this maximum if that
-    /// is smaller. Default: 256.
+    /// messages whose outcome is waited for count, such as those of queues, and not those of topics. A client asks for a
+    /// number with the header `prefetch-count` of `SUBSCRIBE`, and is refused with `prefetch-too-large` if that is above
+    /// this maximum. Without the header it is granted 256, or this maximum if that is smaller. Default: 256.
     pub max_unacked_messages: usize,
     /// Maximum of the sum of the unacknowledged messages that all subscriptions are granted. A `SUBSCRIBE` beyond it is
     /// refused with `prefetch-too-large`. So each subscription always gets what it was granted, and none can take it
