@@ -32,10 +32,12 @@ impl Inbox {
         self.others == 0
     }
 
-    pub(super) fn contains(&self, command: Command) -> bool {
-        self.items
-            .iter()
-            .any(|item| matches!(item, InboxItem::Frame(frame) if frame.command == command))
+    /// The number of frames with this command.
+    pub(super) fn count(&self, command: Command) -> usize {
+        let frames = self.items.iter();
+        frames
+            .filter(|item| matches!(item, InboxItem::Frame(frame) if frame.command == command))
+            .count()
     }
 
     /// Calls `acknowledge` with each frame. If it returns true, it has handled the frame, and only its receipt stays.

@@ -31,10 +31,10 @@ impl Driver {
         if self.protocol.is_busy() {
             return self.read_ahead(cx);
         }
-        let next = self
-            .inbox
-            .pop()
-            .or_else(|| self.poll_read(cx).map(InboxItem::Frame));
+        let next = match self.inbox.pop() {
+            None if !self.is_draining => self.poll_read(cx).map(InboxItem::Frame),
+            next => next,
+        };
         match next {
             Some(InboxItem::Frame(frame)) => self.protocol.handle_frame(frame, self.now),
             Some(InboxItem::Receipt(id)) => self.protocol.send_receipt(Some(id)),
@@ -47,16 +47,22 @@ impl Driver {
         true
     }
 
-    /// Reads a frame into the inbox. Returns true if there was one, or if the peer's data have ended. An `ACK` or `NACK` that overtakes only `SEND`s is handled at once, so that credit
-    /// does not wait for a slow handler; its receipt waits for its turn.
+    /// Reads a frame into the inbox. Returns true if there was one, or if the peer's data have ended. An `ACK` or `NACK`
+    /// that overtakes only `SEND`s is handled at once, so that credit does not wait for a slow handler; its receipt waits
+    /// for its turn.
+    ///
+    /// While the server shuts down, the frame is dropped. It is read only to notice when the peer leaves.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.is_inbox_full() {
+        if self.is_inbox_full() && !self.is_draining {
             return false;
         }
         let had_ended = self.peer_end.is_some();
         let Some(frame) = self.poll_read(cx) else {
             return self.peer_end.is_some() && !had_ended;
         };
+        if self.is_draining {
+            return true;
+        }
         if self.inbox.has_only_sends() && self.protocol.acknowledge_early(&frame) {
             if let Some(receipt) = frame.headers.share(header::RECEIPT) {
                 self.inbox.push(InboxItem::Receipt(receipt));
@@ -73,7 +79,7 @@ impl Driver {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Option<Frame> {
-        while self.peer_end.is_none() && !self.is_draining && self.has_send_room() {
+        while self.peer_end.is_none() && self.has_send_room() {
             let inbound = self
                 .socket
                 .as_mut()
@@ -83,6 +89,9 @@ impl Driver {
                     self.received_frames += 1;
                     return Some(frame);
                 }
+                // A frame that would be dropped cannot be a fault.
+                Poll::Ready(Some(Inbound::End(End::Malformed(_) | End::Violation { .. })))
+                    if self.is_draining => {}
                 Poll::Ready(Some(Inbound::End(end))) => self.handle_peer_ended(end),
                 Poll::Ready(Some(_)) => {}
                 // After a failed write, nothing more can arrive.
@@ -106,8 +115,8 @@ impl Driver {
         }
         self.protocol.handle_peer_ended(
             &end,
-            self.inbox.contains(Command::Commit),
-            self.inbox.contains(Command::Disconnect),
+            self.inbox.count(Command::Commit),
+            self.inbox.count(Command::Disconnect) > 0,
             self.now,
         );
         self.peer_end = Some(end);
@@ -119,7 +128,7 @@ impl Driver {
         if self.peer_end.is_some() || !self.protocol.is_reading() {
             self.protocol.handle_peer_ended(
                 &end,
-                self.inbox.contains(Command::Commit),
+                self.inbox.count(Command::Commit),
                 false,
                 self.now,
             );
@@ -128,7 +137,7 @@ impl Driver {
                 inbox, protocol, ..
             } = self;
             inbox.acknowledge(|frame| protocol.acknowledge_early(frame));
-            protocol.handle_write_failed(inbox.contains(Command::Commit), self.now);
+            protocol.handle_write_failed(inbox.count(Command::Commit), self.now);
             self.write_error = Some(end);
         }
     }

@@ -78,8 +78,8 @@ impl Protocol {
     }
 
     /// Handles the end of the peer's data as soon as it is read, while earlier frames may still wait.
-    /// [`handle_end`](Protocol::handle_end) follows when all of them are handled. `has_commit` and `has_disconnect` are
-    /// true if such a frame is among them.
+    /// [`handle_end`](Protocol::handle_end) follows when all of them are handled. `commits` is the number of `COMMIT`s
+    /// among them; `has_disconnect` is true if a `DISCONNECT` is.
     ///
     /// A peer that is gone gets nothing more, and its deliveries return at once. A peer that has ended its direction of
     /// a byte stream can acknowledge nothing more, so its subscriptions end too. But it still gets its receipts: after
@@ -87,7 +87,7 @@ impl Protocol {
     pub(crate) fn handle_peer_ended(
         &mut self,
         end: &End,
-        has_commit: bool,
+        commits: usize,
         has_disconnect: bool,
         now: Instant,
     ) {
@@ -97,35 +97,35 @@ impl Protocol {
             End::HalfClosed => {
                 self.peer = PeerState::HalfClosed;
                 self.leave();
-                self.retire_subscriptions(has_commit);
+                self.retire_subscriptions(commits);
                 if !has_disconnect && self.reason != Some(DisconnectReason::Requested) {
                     self.start_close_timeout(now);
                 }
             }
             End::Closed(_) => {
-                self.lose_peer(has_commit, now);
+                self.lose_peer(commits, now);
                 self.push_io(IoOutput::Close(CloseCode::Normal));
             }
             _ => {
-                self.lose_peer(has_commit, now);
+                self.lose_peer(commits, now);
                 self.push_io(IoOutput::Abort);
             }
         }
     }
 
     /// Handles a write that failed: the peer is gone, but frames that it sent before may still be read.
-    pub(crate) fn handle_write_failed(&mut self, has_commit: bool, now: Instant) {
-        self.lose_peer(has_commit, now);
+    pub(crate) fn handle_write_failed(&mut self, commits: usize, now: Instant) {
+        self.lose_peer(commits, now);
     }
 
     /// Marks the peer as gone and ends its subscriptions.
-    fn lose_peer(&mut self, has_commit: bool, now: Instant) {
+    fn lose_peer(&mut self, commits: usize, now: Instant) {
         self.peer = PeerState::Gone;
         self.timers
             .clear_all_but([Timer::Handler, Timer::Expiry, Timer::Close]);
         self.start_close_timeout(now);
         self.leave();
-        self.retire_subscriptions(has_commit);
+        self.retire_subscriptions(commits);
     }
 
     /// Handles the end of a close timeout: drops the connection.
@@ -135,12 +135,12 @@ impl Protocol {
         self.push_io(IoOutput::Abort);
     }
 
-    /// Ends the subscriptions of a peer that gets no more messages. If a `COMMIT` of the peer is being handled or waits,
-    /// the subscriptions only lose their streams, and their deliveries wait for its result, because it may acknowledge
-    /// them.
-    fn retire_subscriptions(&mut self, has_commit: bool) {
-        let is_committing = self.commit.as_ref().is_some_and(|it| !it.is_decided);
-        if has_commit || is_committing {
+    /// Ends the subscriptions of a peer that gets no more messages, while this number of its `COMMIT`s wait. The
+    /// subscriptions lose their streams at once. Their deliveries wait for the results of the `COMMIT`s, which may
+    /// acknowledge them.
+    fn retire_subscriptions(&mut self, commits: usize) {
+        self.waiting_commits = commits;
+        if self.may_commit() {
             let keys: Vec<_> = self.subscriptions.keys().collect();
             for key in keys {
                 self.push_io(IoOutput::Unsubscribed(key));
@@ -148,6 +148,18 @@ impl Protocol {
         } else {
             self.end_all_subscriptions();
         }
+    }
+
+    /// Ends the subscriptions of a peer that gets no more messages, once no `COMMIT` can acknowledge their deliveries.
+    pub(super) fn end_retired_subscriptions(&mut self) {
+        if !self.is_peer_present() && !self.may_commit() {
+            self.end_all_subscriptions();
+        }
+    }
+
+    /// Returns true if a `COMMIT` of a peer that is gone waits or is not decided yet.
+    fn may_commit(&self) -> bool {
+        self.waiting_commits > 0 || self.commit.as_ref().is_some_and(|it| !it.is_decided)
     }
 
     /// Handles the end of the data from the peer, after all earlier frames: a close, an error in the data, or a broken

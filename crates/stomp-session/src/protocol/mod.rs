@@ -73,6 +73,8 @@ pub(crate) struct Protocol {
     transactions: Transactions,
     /// The transaction that is being committed: the service is handling its `SEND`s, or its futures run.
     commit: Option<Commit>,
+    /// The number of `COMMIT`s of a peer that is gone or half closed which were read and not handled yet.
+    waiting_commits: usize,
     heart_beats: HeartBeats,
     timers: Timers,
     outputs: VecDeque<Output>,
@@ -127,6 +129,7 @@ impl Protocol {
             unacked: SessionUnacked::new(session, config.max_unacked_messages),
             transactions: Transactions::default(),
             commit: None,
+            waiting_commits: 0,
             heart_beats: HeartBeats::new(has_pings),
             timers,
             outputs: VecDeque::new(),
@@ -222,6 +225,7 @@ impl Protocol {
         if let Err(reply) = result {
             self.fail(reply, DisconnectReason::Fault, now);
         }
+        self.end_retired_subscriptions();
         // An `ACK` may have ended a subscription.
         self.call_next(now);
     }
@@ -242,7 +246,10 @@ impl Protocol {
                 Ok(())
             }
             Command::Begin => self.begin(&frame),
-            Command::Commit => self.commit(&frame, now),
+            Command::Commit => {
+                self.waiting_commits = self.waiting_commits.saturating_sub(1);
+                self.commit(&frame, now)
+            }
             Command::Abort => self.abort(&frame),
             Command::Ack | Command::Nack => self.acknowledge(&frame),
             Command::Connect | Command::Stomp => Err(unexpected(

@@ -126,6 +126,7 @@ impl Protocol {
             Ok(()) => self.finish_commit(),
             Err(error) => self.refuse_commit(error, now),
         }
+        self.end_retired_subscriptions();
         self.call_next(now);
     }
 
@@ -139,6 +140,7 @@ impl Protocol {
             Ok(()) => self.continue_commit(now),
             Err(error) => self.refuse_commit(error, now),
         }
+        self.end_retired_subscriptions();
     }
 
     /// Drops the effects, and lets the deliveries be acknowledged again. Deliveries of subscriptions that have ended are

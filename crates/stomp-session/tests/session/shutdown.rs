@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 use stomp_frame::Version;
-use stomp_session::{Config, Peer, Requests, Session};
+use stomp_session::{Config, Peer, Requests, Response, Session};
 use stomp_socket::{Permit, Socket};
 use stomp_testing::Client;
 use tokio::task::JoinHandle;
@@ -184,4 +184,45 @@ async fn a_shutdown_closes_a_session_that_is_not_connected_yet() {
     assert_eq!(answer_all(&mut requests).await, []);
     connection.await.unwrap();
     assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_leaves_during_a_shutdown_gets_no_more_messages() {
+    let server = Server::default();
+    let (mut client, mut requests, connection) = connected(&server, Config::default()).await;
+    client.send(subscribe("0", "/a")).await;
+    let (stream, held) = open_stream(&["one"]);
+    let (_, responder) = requests.next().await.unwrap();
+    responder.respond(Response::observe(stream));
+    client.expect_message("one").await;
+    client.send(send("/slow", "")).await;
+    let (_, responder) = requests.next().await.unwrap();
+
+    server.shut_down();
+    settle().await;
+    assert!(!is_dropped(&held), "the peer may wait for the reply to its request");
+    client.send(send("/a", "dropped")).await;
+    client.send_close(None).await;
+    settle().await;
+    assert!(is_dropped(&held), "the peer is gone");
+    responder.ok();
+    assert_eq!(answer_all(&mut requests).await, [Command::Disconnect]);
+    connection.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_frame_after_the_start_of_a_shutdown_is_dropped() {
+    let server = Server::default();
+    let (mut client, mut requests, connection) = connected(&server, Config::default()).await;
+    let receipt = client.request(send("/slow", "")).await;
+    let (_, responder) = requests.next().await.unwrap();
+    server.shut_down();
+    settle().await;
+    client.send_bytes("NONSENSE\n\n\0").await;
+    settle().await;
+    responder.ok();
+    client.expect_receipt(&receipt).await;
+    client.expect_close(1001).await;
+    assert_eq!(answer_all(&mut requests).await, [Command::Disconnect]);
+    connection.await.unwrap();
 }
