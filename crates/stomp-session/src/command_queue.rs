@@ -335,9 +335,10 @@ impl CommandQueue {
         });
     }
 
-    pub(crate) fn remove_subscription(&mut self, key: SubscriptionKey) {
+    /// Removes a subscription that has ended, with its messages.
+    pub(crate) fn remove_subscription(&mut self, key: SubscriptionKey, leftovers: &mut Leftovers) {
         self.subscriptions.retain(|known| known.key != key);
-        self.commands.forget_gap(key);
+        self.commands.remove_recipient(key, leftovers);
     }
 }
 

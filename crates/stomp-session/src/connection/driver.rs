@@ -71,8 +71,8 @@ pub(super) struct Driver {
     pub(super) received_bytes: u64,
     /// True if reading was paused at the last poll.
     is_paused: bool,
-    /// True if the server shuts down: frames that were read are handled, and no more are read. An unread frame gets
-    /// no answer, so its sender knows that it was not handled.
+    /// True if the server shuts down: frames that were read are handled, and later ones are dropped. A dropped frame
+    /// gets no answer, so its sender knows that it was not handled.
     pub(super) is_draining: bool,
     is_closing: bool,
 }
@@ -234,7 +234,9 @@ impl Driver {
             }
             IoOutput::Unsubscribed(subscription) => {
                 let commands = self.session.shared().commands();
-                commands.with(|commands, _| commands.remove_subscription(subscription));
+                commands.with(|commands, leftovers| {
+                    commands.remove_subscription(subscription, leftovers);
+                });
                 self.mailboxes.retain(|(known, _)| *known != subscription);
                 self.streams.remove_subscription(subscription);
             }

@@ -264,9 +264,58 @@ impl<T: QueueItem> BoundedQueue<T> {
         self.items.remove(position)
     }
 
-    /// Forgets the gap of a subscription that has ended.
-    pub(crate) fn forget_gap(&mut self, subscription: SubscriptionKey) {
+    /// Removes the messages for a subscription that has ended, and forgets its gap. They would take room from other
+    /// subscriptions, and leave gaps that no message reports.
+    pub(crate) fn remove_recipient(
+        &mut self,
+        subscription: SubscriptionKey,
+        leftovers: &mut Leftovers,
+    ) {
         self.unreported_gaps
             .retain(|(recipient, _)| *recipient != Some(subscription));
+        if self.messages == 0 {
+            return;
+        }
+        for item in std::mem::take(&mut self.items) {
+            match item.message() {
+                Some(queued) if queued.subscription == Some(subscription) => {
+                    self.messages -= 1;
+                    self.bytes.sub(queued.message.weight());
+                    leftovers.drop_later(item);
+                }
+                _ => self.items.push_back(item),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_messages_for_an_ended_recipient_take_no_room_and_leave_no_gap() {
+        let config = MailboxConfig::default()
+            .max_messages(3)
+            .overflow(Overflow::DropOldest);
+        let [ended, active] = [1, 2].map(|key| Some(SubscriptionKey(key)));
+        let mut queue = BoundedQueue::<QueuedMessage>::default();
+        let mut leftovers = Leftovers::default();
+        let mut push = |queue: &mut BoundedQueue<_>, recipient| {
+            let queued = QueuedMessage::new(recipient, Message::new("text"));
+            queue.push(queued, &config, &mut leftovers);
+        };
+        for recipient in [ended, active, ended, ended] {
+            push(&mut queue, recipient);
+        }
+        queue.remove_recipient(SubscriptionKey(1), &mut Leftovers::default());
+        for _ in 0..2 {
+            push(&mut queue, active);
+        }
+        let mut taken = VecDeque::new();
+        queue.take(&mut taken).unwrap();
+        let taken: Vec<_> = taken.iter().map(|it| (it.subscription, it.missing)).collect();
+        assert_eq!(taken, [(active, 0); 3]);
+        assert!(queue.unreported_gaps.is_empty() && queue.bytes.get() == 0);
     }
 }
