@@ -67,14 +67,12 @@ impl Leftovers {
     }
 
     /// Wakes the wakers, then drops the other values. A panic of one does not affect the others; the panic hook has
-    /// reported it.
+    /// reported it. Messages catch panics of their bodies themselves.
     fn release(self) {
         for waker in self.wakers {
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
-        for message in self.messages {
-            drop(CatchDrop::new(message));
-        }
+        drop(self.messages);
         for other in self.others {
             drop(CatchDrop::new(other));
         }

@@ -1,9 +1,12 @@
 //! Messages for subscribers.
 
-use crate::{error::BoxError, id::MessageId};
+use crate::{catch_drop::CatchDrop, error::BoxError, id::MessageId};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use std::sync::{Arc, OnceLock};
+use std::{
+    mem,
+    sync::{Arc, OnceLock},
+};
 use stomp_frame::{Encoder, Headers, Version, header};
 
 /// A message for a subscription: headers and a body.
@@ -128,7 +131,7 @@ impl Message {
     /// Makes a message of the changed parts.
     fn with(self, change: impl FnOnce(&mut Parts)) -> Message {
         let mut parts = match Arc::try_unwrap(self.0) {
-            Ok(content) => content.parts,
+            Ok(mut content) => mem::take(&mut content.parts),
             Err(shared) => shared.parts.clone(),
         };
         change(&mut parts);
@@ -207,6 +210,14 @@ impl From<Parts> for Message {
             parts,
             tails: Default::default(),
         }))
+    }
+}
+
+impl Drop for Content {
+    /// Catches panics of the body and of other texts, which may have destructors of the application. A message is dropped
+    /// wherever it ends up last, and nobody there is at fault.
+    fn drop(&mut self) {
+        drop(CatchDrop::new(mem::take(&mut self.parts)));
     }
 }
 
@@ -300,6 +311,23 @@ mod tests {
         let id = template.id();
         let stored = Message::new("hi").with_id(id).with_key("k");
         assert_eq!(stored.with_destination("/a").with_header("a", "b").id(), id);
+    }
+
+    #[test]
+    fn panics_of_bodies_are_caught_wherever_messages_are_dropped() {
+        struct Body;
+        impl AsRef<[u8]> for Body {
+            fn as_ref(&self) -> &[u8] {
+                b"body"
+            }
+        }
+        impl Drop for Body {
+            fn drop(&mut self) {
+                panic!("a destructor of the application");
+            }
+        }
+        // Without this, the second panic would abort the process.
+        drop([(); 2].map(|()| Message::new(Bytes::from_owner(Body))));
     }
 
     #[test]
