@@ -6,6 +6,7 @@ use std::{
     fmt,
     future::poll_fn,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -73,8 +74,9 @@ struct State {
     /// The number of counted watchers. Once the shutdown has started, it finishes when this number is 0.
     counted: usize,
     started_at: Option<Instant>,
-    /// The wakers of all watchers, by [`Watcher::key`].
-    wakers: Slab<Option<Waker>>,
+    /// The wakers of all watchers, by [`Watcher::key`]. A waker is foreign code, also when it is cloned or dropped. Under
+    /// the lock, only pointers to wakers are.
+    wakers: Slab<Option<Arc<Waker>>>,
 }
 
 impl Shutdown {
@@ -209,13 +211,19 @@ impl Shared {
             phase
         };
         self.phase.fetch_max(phase as u8, Ordering::Release);
-        let wakers: Vec<Waker> = state
+        let wakers: Vec<Arc<Waker>> = state
             .wakers
             .iter()
             .filter_map(|(_, waker)| waker.clone())
             .collect();
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        for waker in wakers {
+            // The panic hook has reported a panic. The other tasks are woken all the same.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                waker.wake_by_ref();
+                drop(waker);
+            }));
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -227,8 +235,8 @@ impl Shared {
 pub(crate) struct Watcher {
     shared: Arc<Shared>,
     key: usize,
-    /// A copy of the registered waker, to detect without a lock that it has not changed.
-    waker: Option<Waker>,
+    /// The registered waker, to detect without the lock that it has not changed.
+    waker: Option<Arc<Waker>>,
     is_counted: bool,
 }
 
@@ -267,10 +275,12 @@ impl Watcher {
             .as_ref()
             .is_some_and(|waker| waker.will_wake(cx.waker()))
         {
-            self.waker = Some(cx.waker().clone());
+            let waker = Arc::new(cx.waker().clone());
             if let Some(slot) = self.shared.state().wakers.get_mut(self.key) {
-                slot.clone_from(&self.waker);
+                // The watcher has another reference to the waker that was registered before.
+                *slot = Some(Arc::clone(&waker));
             }
+            self.waker = Some(waker);
             // The phase is checked again, because it may have changed before the waker was registered.
             if self.shared.has_reached(phase) {
                 return Poll::Ready(());
@@ -283,15 +293,14 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        // Dropping a waker runs code of the executor, which must not happen under the lock.
-        let waker = state.wakers.try_remove(self.key);
+        // The watcher has another reference to its waker, which is dropped after this.
+        state.wakers.try_remove(self.key);
         state.counted -= usize::from(self.is_counted);
         if state.counted == 0 && state.started_at.is_some() {
             self.shared.advance(Phase::Finished, state);
         } else {
             drop(state);
         }
-        drop(waker);
     }
 }
 

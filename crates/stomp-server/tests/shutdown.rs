@@ -8,15 +8,20 @@
 
 mod support;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use std::{
     future::{IntoFuture, pending, poll_fn},
     io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 use stomp_server::{Config, Incoming, Listener, Server, Shutdown, Upgrade};
 use stomp_socket::Socket;
-use stomp_testing::{Client, soon};
+use stomp_testing::{Client, soon, without_deadlock};
 use support::{HANDSHAKE, InMemory, in_memory, serve, settle};
 use tokio::{
     io::{AsyncWriteExt, DuplexStream},
@@ -260,4 +265,58 @@ async fn half_a_head_does_not_delay_the_end_of_an_axum_server_that_waits_as_docu
     let _session = Client::upgrade(stream, "/stomp", &[]).await.unwrap();
     shutdown.start();
     soon(serving).await.unwrap();
+}
+
+/// A waker that uses a shutdown when it is woken and when it is dropped. It may also panic when it is woken.
+struct UnrulyWaker {
+    shutdown: Shutdown,
+    panics: bool,
+}
+
+impl Wake for UnrulyWaker {
+    fn wake(self: Arc<Self>) {
+        drop(self.shutdown.started());
+        assert!(!self.panics, "a waker panics");
+    }
+}
+
+impl Drop for UnrulyWaker {
+    fn drop(&mut self) {
+        drop(self.shutdown.started());
+    }
+}
+
+#[test]
+fn wakers_that_use_the_shutdown_or_panic_do_not_stop_it() {
+    without_deadlock(|| {
+        let shutdown = Shutdown::default();
+        let poll = |started: &mut BoxFuture<'_, ()>, panics| {
+            let shutdown = shutdown.clone();
+            let waker = Waker::from(Arc::new(UnrulyWaker { shutdown, panics }));
+            started.poll_unpin(&mut Context::from_waker(&waker))
+        };
+        let mut all = [(); 3].map(|()| shutdown.started().boxed());
+        for started in &mut all {
+            // The second waker replaces the first, and nobody else holds the first.
+            assert!(poll(started, false).is_pending());
+            assert!(poll(started, true).is_pending());
+        }
+        let [first, mut second, third] = all;
+        drop(first);
+        let counted = Arc::new(CountWake::default());
+        let waker = Waker::from(Arc::clone(&counted));
+        assert!(second.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+        shutdown.start();
+        assert_eq!(counted.0.load(Ordering::Relaxed), 1);
+        assert!(second.now_or_never().is_some() && third.now_or_never().is_some());
+    });
+}
+
+#[derive(Default)]
+struct CountWake(AtomicUsize);
+
+impl Wake for CountWake {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
