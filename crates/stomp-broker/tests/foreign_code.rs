@@ -353,3 +353,68 @@ fn messages_of_a_temporary_queue_are_dropped_without_a_lock() {
         assert_eq!(scene.dropped(), 1);
     });
 }
+
+/// A body whose destructor panics.
+struct PanickingBody;
+
+impl AsRef<[u8]> for PanickingBody {
+    fn as_ref(&self) -> &[u8] {
+        b"body"
+    }
+}
+
+impl Drop for PanickingBody {
+    fn drop(&mut self) {
+        panic!("a body panics");
+    }
+}
+
+struct PanickingWaker;
+
+impl Wake for PanickingWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker panics");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn expired_messages_whose_bodies_panic_do_not_stop_the_sweep_of_queues() {
+    let scene = Scene::new(settings().time_to_live(Some(Duration::from_secs(1))));
+    for _ in 0..3 {
+        let message = Message::from_parts(Headers::new(), Bytes::from_owner(PanickingBody));
+        scene.try_publish(message).unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(statistics_of(&scene.broker).expired, 3);
+    scene.try_publish(Message::new("later")).unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(statistics_of(&scene.broker).expired, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wakers_that_panic_lose_no_message_and_do_not_keep_others_from_waking() {
+    let scene = Scene::new(settings());
+    let mut consumers = [(); 3].map(|()| scene.subscribe());
+    let waker = Waker::from(Arc::new(PanickingWaker));
+    for consumer in &mut consumers {
+        let polled = consumer.poll_next_unpin(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    for number in 0..3 {
+        scene.try_publish(Message::new(number.to_string())).unwrap();
+    }
+    for consumer in &mut consumers {
+        let delivery = consumer.next().now_or_never().unwrap().unwrap().unwrap();
+        delivery.settle(Settlement::Acked);
+    }
+    let waiting = consumers.each_mut().map(|it| it.next().now_or_never());
+    assert!(waiting.iter().all(Option::is_none));
+    for consumer in &mut consumers {
+        let polled = consumer.poll_next_unpin(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    scene.broker.delete(QUEUE).now_or_never().unwrap().unwrap();
+    for mut consumer in consumers {
+        assert!(consumer.next().now_or_never().unwrap().is_none());
+    }
+}

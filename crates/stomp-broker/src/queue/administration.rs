@@ -1,7 +1,11 @@
 //! Declaring, purging, deleting and browsing queues.
 
 use super::{
-    Deferred, Queue, dispatch::Wakers, holder::Holder, message::QueuedMessage, registry::Queues,
+    Deferred, Queue,
+    dispatch::{Wakers, wake_all},
+    holder::Holder,
+    message::QueuedMessage,
+    registry::Queues,
 };
 use crate::{Address, QueueSettings};
 use std::{mem, sync::Arc};
@@ -67,7 +71,7 @@ impl Queues {
     fn close(&self, queue: &Queue) -> usize {
         let mut wakers = Wakers::new();
         let messages = queue.lock().close(&mut wakers);
-        wakers.iter().for_each(|waker| waker.wake());
+        wake_all(&wakers);
         self.drop_messages(messages)
     }
 

@@ -1,6 +1,8 @@
 //! The work that follows when a queue's lock is released: waking consumers, counting, and moving dead letters.
 
-use super::{Deferred, Queue, message::QueuedMessage, policy::Policy, registry::Queues};
+use super::{
+    Deferred, Queue, dispatch::wake_all, message::QueuedMessage, policy::Policy, registry::Queues,
+};
 use crate::{Address, Event, Scope};
 use std::sync::Arc;
 
@@ -32,7 +34,7 @@ impl Queues {
             expired,
             dead_letters,
         } = deferred;
-        wakers.iter().for_each(|waker| waker.wake());
+        wake_all(&wakers);
         self.activity().expired.add(expired.len());
         dead_letters
     }

@@ -3,7 +3,12 @@
 use super::line::Line;
 use futures_util::task::AtomicWaker;
 use smallvec::SmallVec;
-use std::{collections::BTreeMap, mem, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 use stomp_session::SessionId;
 
 /// The round-robin dispatcher of a queue.
@@ -51,6 +56,14 @@ enum ConsumerState {
 /// A task's waker is foreign code. An [`AtomicWaker`] is not, so it may be cloned and dropped under the lock: the
 /// consumer has another reference to it.
 pub(super) type Wakers = SmallVec<[Arc<AtomicWaker>; 2]>;
+
+/// Wakes the consumers, without a lock. The panic hook reports a waker that panics, and the others are woken all the
+/// same.
+pub(super) fn wake_all(wakers: &Wakers) {
+    for waker in wakers {
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    }
+}
 
 impl Dispatcher {
     pub(super) fn consumer_count(&self) -> usize {
