@@ -16,7 +16,7 @@ mod transports;
 use app::{TestApp, get};
 use futures_util::{StreamExt, stream};
 use std::ops::Range;
-use stomp_testing::{Client, Received, Rng, frames, until, usual_or_soak};
+use stomp_testing::{Client, Received, Rng, TIMEOUT, frames, until, usual_or_soak};
 use tokio::runtime::{Builder, Handle};
 use transports::{Server, Transport, next};
 use webstomp::{
@@ -75,6 +75,14 @@ const PHASES: [Phase; 12] = [
 
 /// The number of combinations of a phase and an end. So many sessions in a row cover each of them once.
 const CASES: usize = PHASES.len() * 3;
+
+/// A config in which the server waits for clients that read late: on a loaded machine, a client may need seconds to read
+/// the megabytes of an endless stream before the close.
+fn patient() -> Config {
+    Config::default()
+        .linger_timeout(TIMEOUT)
+        .close_timeout(TIMEOUT)
+}
 
 /// Runs the session with this number, from its connection to its end.
 async fn run_session(server: &Server, number: usize) {
@@ -223,7 +231,7 @@ fn ended_sessions_leave_no_tasks_and_no_memory() {
     // A single thread, because allocations are counted by thread.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let app = TestApp::default();
-    let server = runtime.block_on(Server::start(|| app.router(), Config::default()));
+    let server = runtime.block_on(Server::start(|| app.router(), patient()));
     let tasks = runtime.metrics().num_alive_tasks();
     runtime.block_on(churn(&server, &app, 0..WARM_UP, tasks));
     let live = allocation_counter::measure(|| {
