@@ -305,7 +305,11 @@ fn wakers_that_use_the_shutdown_or_panic_do_not_stop_it() {
         drop(first);
         let counted = Arc::new(CountWake::default());
         let waker = Waker::from(Arc::clone(&counted));
-        assert!(second.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+        assert!(
+            second
+                .poll_unpin(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
         shutdown.start();
         assert_eq!(counted.0.load(Ordering::Relaxed), 1);
         assert!(second.now_or_never().is_some() && third.now_or_never().is_some());

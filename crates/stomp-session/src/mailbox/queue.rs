@@ -314,7 +314,10 @@ mod tests {
         }
         let mut taken = VecDeque::new();
         queue.take(&mut taken).unwrap();
-        let taken: Vec<_> = taken.iter().map(|it| (it.subscription, it.missing)).collect();
+        let taken: Vec<_> = taken
+            .iter()
+            .map(|it| (it.subscription, it.missing))
+            .collect();
         assert_eq!(taken, [(active, 0); 3]);
         assert!(queue.unreported_gaps.is_empty() && queue.bytes.get() == 0);
     }

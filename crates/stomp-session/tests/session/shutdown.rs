@@ -200,7 +200,10 @@ async fn a_peer_that_leaves_during_a_shutdown_gets_no_more_messages() {
 
     server.shut_down();
     settle().await;
-    assert!(!is_dropped(&held), "the peer may wait for the reply to its request");
+    assert!(
+        !is_dropped(&held),
+        "the peer may wait for the reply to its request"
+    );
     client.send(send("/a", "dropped")).await;
     client.send_close(None).await;
     settle().await;
