@@ -243,7 +243,8 @@ fn ended_sessions_leave_no_tasks_and_no_memory() {
         live.count_current.abs() < 16 && count / CASES > 16,
         "{live:?}"
     );
-    assert!(live.bytes_current.abs() <= 8 << 10, "{live:?}");
+    // A queue that grew in the warm-up may have shrunk since, so there may also be fewer bytes than before.
+    assert!(live.bytes_current <= 8 << 10, "{live:?}");
     let counts = &app.counts;
     let (created, acknowledged) = (get(&counts.created), get(&counts.acknowledged));
     assert!(
