@@ -5,7 +5,7 @@ use crate::{
     catch_drop::CatchDrop,
     delivery::Delivery,
     id::{StreamId, SubscriptionKey},
-    mailbox::{Mailbox, config::SlowConsumer, queue::QueuedMessage},
+    mailbox::{config::SlowConsumer, queue::QueuedMessage},
     protocol::message::EncodedDelivery,
     response::MessageStream,
 };
@@ -35,8 +35,7 @@ impl Driver {
             mailbox.push_queued([message]);
             return;
         }
-        let (mailbox, stream) = Mailbox::new(self.config.mailbox);
-        self.streams.with_budget(|| mailbox.join_budget());
+        let (mailbox, stream) = self.streams.mailbox(self.config.mailbox);
         let stream: MessageStream = Box::pin(stream);
         mailbox.push_queued([message]);
         self.mailboxes.push((subscription, mailbox));

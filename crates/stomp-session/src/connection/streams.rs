@@ -5,7 +5,7 @@ use crate::{
     delivery::Delivery,
     error::{BoxError, HandlerPanicked},
     id::{StreamId, SubscriptionKey},
-    mailbox::budget::Budget,
+    mailbox::{Mailbox, Messages, budget::Budget, config::MailboxConfig},
     response::MessageStream,
 };
 use futures_util::task::AtomicWaker;
@@ -73,6 +73,16 @@ impl Streams {
         }
     }
 
+    /// Creates a mailbox whose bytes count in the budget of the session from the beginning, and not only from the first
+    /// poll, for which its subscription may have no credit.
+    pub(super) fn mailbox(&mut self, config: MailboxConfig) -> (Mailbox, Messages) {
+        Budget::with_current(&mut self.budget, || {
+            let (mailbox, messages) = Mailbox::new(config);
+            messages.join_budget();
+            (mailbox, messages)
+        })
+    }
+
     /// Returns true if a stream is to be polled.
     pub(super) fn has_ready(&self, has_credit: impl Fn(SubscriptionKey) -> bool) -> bool {
         !self.ready.is_empty()
@@ -89,11 +99,6 @@ impl Streams {
     pub(super) fn has_unreported_overflow(&self) -> bool {
         let has_overflowed = self.budget.as_ref().is_some_and(Budget::has_overflowed);
         has_overflowed && !self.out_of_credit.is_empty()
-    }
-
-    /// Calls `act` while the budget of the session is the current one.
-    pub(super) fn with_budget(&mut self, act: impl FnOnce()) {
-        Budget::with_current(&mut self.budget, act);
     }
 
     pub(super) fn insert(

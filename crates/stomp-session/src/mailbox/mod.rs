@@ -92,11 +92,6 @@ impl Mailbox {
             .with(|state, _| state.queue.note_gap(None, UNKNOWN_GAP));
     }
 
-    /// Makes the bytes count in the current budget, before the stream is read for the first time.
-    pub(crate) fn join_budget(&self) {
-        self.0.state.with(|state, _| state.queue.join_budget());
-    }
-
     pub(crate) fn push_queued(&self, queued: impl IntoIterator<Item = QueuedMessage>) -> bool {
         self.0
             .state
@@ -155,6 +150,11 @@ impl Drop for Mailbox {
 }
 
 impl Messages {
+    /// Makes the bytes of the mailbox count in the current budget, unless they count in a budget already.
+    pub(crate) fn join_budget(&self) {
+        self.shared.state.with(|state, _| state.queue.join_budget());
+    }
+
     /// Takes the queued messages. If there are none, registers the spare waker, and keeps the one that was registered
     /// before.
     fn take(&mut self) -> Taken {

@@ -12,8 +12,8 @@ use std::{
 };
 use stomp_frame::Version;
 use stomp_session::{
-    BoxError, CloseCode, Config, DisconnectReason, MailboxConfig, Message, Peer, Request, Response,
-    Session, Topic,
+    BoxError, CloseCode, Config, DisconnectReason, MailboxConfig, Message, Overflow, Peer, Request,
+    Response, Session, Topic,
 };
 use stomp_socket::Socket;
 use stomp_testing::Client;
@@ -314,4 +314,45 @@ async fn infinite_timeouts_are_accepted() {
         client.expect(Command::Message).await;
     }
     client.receipt(disconnect()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_handles_count_in_the_budget_of_a_session_without_credit() {
+    const SUBSCRIPTIONS: usize = 20;
+    let mailbox = MailboxConfig::default().overflow(Overflow::DropOldest);
+    let config = Config::default()
+        .mailbox(mailbox)
+        .max_total_mailbox_bytes(10_000);
+    let handler = streaming(|_| {
+        let first = stream::iter([Ok(Message::new("first").into())]);
+        first.chain(stream::pending()).boxed()
+    });
+    let (session, mut client, _) = start(config, handler).await;
+    let mut first = Vec::new();
+    for id in 0..SUBSCRIPTIONS {
+        let subscribe = subscribe_with_ack(&id.to_string(), &format!("/{id}"), "client");
+        client
+            .send(subscribe.with_header("prefetch-count", "1"))
+            .await;
+        first.push(client.expect_message("first").await);
+    }
+    for _ in 0..10 {
+        for id in 0..SUBSCRIPTIONS {
+            let sent = session.message(&format!("/{id}"), "x".repeat(1_000));
+            sent.unwrap();
+            settle().await;
+        }
+    }
+    // At most ten messages are in the budget, and each mailbox holds one in any case.
+    let mut dropped = 0;
+    for message in &first {
+        client.send(ack(message)).await;
+        let next = client.expect(Command::Message).await;
+        let count = next.headers.get("dropped-messages");
+        dropped += count.map_or(0, |count| count.parse().unwrap());
+    }
+    assert!(
+        dropped >= 10 * SUBSCRIPTIONS - SUBSCRIPTIONS - 10,
+        "{dropped}"
+    );
 }
