@@ -202,7 +202,7 @@ impl Shared {
         self.phase.load(Ordering::Acquire) >= phase as u8
     }
 
-    /// Advances to `phase`, or to [`Phase::Finished`] if there are no counted watchers, and wakes all watchers. Never
+    /// Advances to `phase`, or to [`Phase::Finished`] if there are no counted watchers, and then wakes all watchers. Never
     /// returns to an earlier phase.
     fn advance(&self, phase: Phase, state: MutexGuard<'_, State>) {
         let phase = if state.counted == 0 {
@@ -210,7 +210,11 @@ impl Shared {
         } else {
             phase
         };
-        self.phase.fetch_max(phase as u8, Ordering::Release);
+        let before = self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        if before >= phase as u8 {
+            // Each watcher that is dropped after the end comes here. Nobody waits for it.
+            return;
+        }
         let wakers: Vec<Arc<Waker>> = state
             .wakers
             .iter()
