@@ -209,7 +209,8 @@ async fn a_peer_that_leaves_during_a_shutdown_gets_no_more_messages() {
     settle().await;
     assert!(is_dropped(&held), "the peer is gone");
     responder.ok();
-    assert_eq!(answer_all(&mut requests).await, [Command::Disconnect]);
+    let ends = [Command::Unsubscribe, Command::Disconnect];
+    assert_eq!(answer_all(&mut requests).await, ends);
     connection.await.unwrap();
 }
 

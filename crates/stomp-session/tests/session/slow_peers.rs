@@ -12,8 +12,8 @@ use std::{
 };
 use stomp_frame::Version;
 use stomp_session::{
-    BoxError, CloseCode, Config, DisconnectReason, MailboxConfig, Message, Overflow, Peer, Request,
-    Response, Session, Topic,
+    BoxError, CloseCode, Config, Delivery, DisconnectReason, MailboxConfig, Message, Overflow,
+    Peer, Request, Response, Session, Topic,
 };
 use stomp_socket::Socket;
 use stomp_testing::Client;
@@ -324,8 +324,9 @@ async fn messages_of_handles_count_in_the_budget_of_a_session_without_credit() {
         .mailbox(mailbox)
         .max_total_mailbox_bytes(10_000);
     let handler = streaming(|_| {
-        let first = stream::iter([Ok(Message::new("first").into())]);
-        first.chain(stream::pending()).boxed()
+        // Only deliveries whose outcome somebody waits for need credit, and the deliveries behind them.
+        let first = Delivery::new(Message::new("first")).on_settled(|_| {});
+        stream::iter([Ok(first)]).chain(stream::pending()).boxed()
     });
     let (session, mut client, _) = start(config, handler).await;
     let mut first = Vec::new();
