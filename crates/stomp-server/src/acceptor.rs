@@ -6,15 +6,15 @@ use crate::{
     http_connection::HttpServer,
     http_service::HttpService,
     listener,
-    log_throttle::LogThrottle,
     pace::PacedWrites,
     refusal::Refusal,
+    report,
     sniff::{Protocol, Sniff},
     tcp,
 };
 use hyper_util::rt::TokioIo;
-use std::{io, sync::Arc, time::Duration};
-use stomp_socket::{Peer, Socket};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use stomp_socket::{LogThrottle, Peer, Socket};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{Semaphore, mpsc},
@@ -64,13 +64,15 @@ impl Acceptor {
     }
 
     pub(crate) async fn accept_websockets<L: Listener>(self: Arc<Self>, mut listener: L) {
+        log_listening(&listener, "WebSocket");
         let lingering = Lingering::new(&self.config.connection_limits);
         loop {
             let incoming = accept(&mut listener).await;
             match self.admit(&incoming, &lingering) {
                 Ok(permit) => {
+                    let address = incoming.peer().address;
                     let handshake = Arc::clone(&self).websocket::<L>(incoming, permit.place());
-                    self.spawn(permit, handshake);
+                    self.spawn(address, permit, handshake);
                 }
                 Err(refusal) => self.refuse(incoming, refusal),
             }
@@ -78,12 +80,14 @@ impl Acceptor {
     }
 
     pub(crate) async fn accept_streams<L: Listener>(self: Arc<Self>, mut listener: L) {
+        log_listening(&listener, "STOMP");
         let lingering = Lingering::new(&self.config.connection_limits);
         loop {
             let incoming = accept(&mut listener).await;
             if let Ok(permit) = self.admit(&incoming, &lingering) {
+                let address = incoming.peer().address;
                 let handshake = Arc::clone(&self).stream::<L>(incoming);
-                self.spawn(permit, handshake);
+                self.spawn(address, permit, handshake);
             }
         }
     }
@@ -93,9 +97,12 @@ impl Acceptor {
         incoming: &Incoming<Io>,
         lingering: &Lingering,
     ) -> Result<ConnectionPermit, Refusal> {
-        let address = incoming.peer().address.map(|address| address.ip());
-        let is_proxy = self.config.trusted_proxies.contain(address);
-        self.connections.admit(address, is_proxy, lingering)
+        let address = incoming.peer().address;
+        let proxies = &self.config.trusted_proxies;
+        let is_proxy = proxies.contain(address.map(|address| address.ip()));
+        self.connections
+            .admit(address, is_proxy, lingering)
+            .inspect_err(|refusal| refusal.report(address))
     }
 
     /// Completes the handshake that precedes HTTP or STOMP, such as TLS.
@@ -110,6 +117,7 @@ impl Acceptor {
     /// Runs a handshake until it ends or its connection is displaced, and hands the socket over.
     fn spawn(
         self: &Arc<Self>,
+        address: Option<SocketAddr>,
         mut permit: ConnectionPermit,
         handshake: impl Future<Output = io::Result<Option<Socket>>> + Send + 'static,
     ) {
@@ -117,7 +125,10 @@ impl Acceptor {
         tokio::spawn(self.config.shutdown.abortable(async move {
             let socket = tokio::select! {
                 socket = handshake => socket,
-                displaced = permit.revoked() => Err(displaced),
+                displaced = permit.revoked() => {
+                    tracing::debug!(error = %displaced, "the connection ended during its handshake");
+                    return;
+                }
             };
             match socket {
                 Ok(Some(socket)) => {
@@ -127,7 +138,12 @@ impl Acceptor {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::debug!(%error, "the connection ended during its handshake");
+                    let reason = match error.kind() {
+                        io::ErrorKind::TimedOut => "handshake-timeout",
+                        _ => "handshake-failed",
+                    };
+                    let problem = format_args!("it ended during its handshake: {error}");
+                    report::refused(reason, address, problem);
                 }
             }
         }));
@@ -168,7 +184,7 @@ impl Acceptor {
         incoming: Incoming<L::Io>,
     ) -> io::Result<Option<Socket>> {
         let (io, peer) = self.establish::<L>(incoming).await?;
-        let io = Sniff::new(io, Protocol::Stomp);
+        let io = Sniff::new(io, Protocol::Stomp, peer.address);
         Ok(Some(Socket::over_byte_stream(
             io,
             peer,
@@ -184,7 +200,7 @@ impl Acceptor {
         place: Place,
     ) -> io::Result<Option<Socket>> {
         let (io, peer) = self.establish::<L>(incoming).await?;
-        let io = Sniff::new(io, Protocol::Http);
+        let io = Sniff::new(io, Protocol::Http, peer.address);
         let handshake = self.http.serve(io, &peer, &place, &self.config).await?;
         let Some(handshake) = handshake else {
             return Ok(None);
@@ -204,6 +220,11 @@ impl Acceptor {
             },
         ))
     }
+}
+
+fn log_listening<L: Listener>(listener: &L, protocol: &str) {
+    let address = listener.local_address().map(tracing::field::display);
+    tracing::info!(address, protocol, "listening");
 }
 
 /// Accepts the next connection. Retries after failures.

@@ -45,6 +45,12 @@ impl Activity {
         }
     }
 
+    /// Returns true if the connection has been used for a request. Without an HTTP service, requests do not count.
+    pub(crate) fn is_used(&self) -> bool {
+        let state = self.state();
+        state.has_answered || !matches!(state.phase, Phase::Idle { .. })
+    }
+
     /// Records that all bytes are written that hyper has taken so far.
     pub(crate) fn record_flush(&self) {
         let mut state = self.state();

@@ -2,13 +2,13 @@
 
 use crate::{
     ConnectionCounts, ConnectionLimits,
-    places::{Network, Places, Ticket},
+    places::{Network, Places, Ticket, network_of},
     token_bucket::TokenBucket,
 };
 use slab::Slab;
 use std::{
     collections::{BTreeMap, HashMap},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 use tokio::sync::oneshot;
@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// An open connection. A displaced connection is not in the list, even if it is still being closed.
 pub(crate) struct Connection {
     ticket: Ticket,
-    pub(crate) network: Network,
+    pub(crate) address: Option<SocketAddr>,
     stage: Stage,
     /// The ticket of its place, which is newer than the connection's own ticket if the connection has changed places.
     place: Ticket,
@@ -51,12 +51,23 @@ pub(crate) struct Connection {
     pub(crate) revoke: Option<Revoke>,
 }
 
+impl Connection {
+    fn network(&self) -> Network {
+        network(self.address)
+    }
+}
+
+fn network(address: Option<SocketAddr>) -> Network {
+    address.map(|address| network_of(address.ip()))
+}
+
 /// Revokes a connection's permit when it is dropped.
 pub(crate) type Revoke = oneshot::Sender<()>;
 
 /// A connection that was removed to make room. Dropping this revokes its permit.
 pub(crate) struct Displaced {
     _revoke: Option<Revoke>,
+    pub(crate) address: Option<SocketAddr>,
     /// True if the connection was idle between two HTTP requests. Clients expect that idle connections are closed.
     pub(crate) was_idle: bool,
 }
@@ -109,10 +120,11 @@ impl State {
     /// Adds a connection. Also returns the handle that revokes the permit of the connection that it displaces, if any.
     pub(crate) fn admit(
         &mut self,
-        network: Network,
+        address: Option<SocketAddr>,
         is_proxy: bool,
         revoke: Revoke,
     ) -> Result<(Key, Option<Displaced>), Reached> {
+        let network = network(address);
         if !is_proxy {
             self.check_network(network)?;
         }
@@ -127,7 +139,7 @@ impl State {
         let ticket = self.next_ticket();
         let id = self.connections.insert(Connection {
             ticket,
-            network,
+            address,
             stage: Stage::Unauthenticated,
             place: ticket,
             idle_since: None,
@@ -140,18 +152,19 @@ impl State {
         Ok((Key { id, ticket }, displaced))
     }
 
-    /// Moves a connection to a place for another stage or another network, because it has sent a request or logged in.
+    /// Moves a connection to a place for another stage or another address, because it has sent a request or logged in.
     pub(crate) fn relocate(
         &mut self,
         key: Key,
         stage: Stage,
-        network: Network,
+        address: Option<SocketAddr>,
     ) -> Result<Option<Displaced>, Reached> {
+        let network = network(address);
         let Some(old) = self.connection(key) else {
             // The connection was displaced, and is about to be closed.
             return Ok(None);
         };
-        let (old_stage, old_network, old_place) = (old.stage, old.network, old.place);
+        let (old_stage, old_network, old_place) = (old.stage, old.network(), old.place);
         self.begin_request(key);
         if (old_stage, old_network) == (stage, network) {
             return Ok(None);
@@ -175,7 +188,7 @@ impl State {
             self.count_network(network);
         }
         if let Some(connection) = self.connection(key) {
-            (connection.stage, connection.network, connection.place) = (stage, network, place);
+            (connection.stage, connection.address, connection.place) = (stage, address, place);
         }
         Ok(displaced)
     }
@@ -237,6 +250,7 @@ impl State {
                 self.displaced += u64::from(!was_idle);
                 Ok(Some(Displaced {
                     _revoke: connection.revoke,
+                    address: connection.address,
                     was_idle,
                 }))
             }
@@ -275,12 +289,12 @@ impl State {
     fn remove_id(&mut self, id: usize) -> Option<Connection> {
         let connection = self.connections.try_remove(id)?;
         if let Some(places) = self.places(connection.stage) {
-            places.remove(connection.network, connection.place);
+            places.remove(connection.network(), connection.place);
         }
         if let Some(ticket) = connection.idle_since {
             self.idle.remove(&ticket);
         }
-        self.uncount_network(connection.network);
+        self.uncount_network(connection.network());
         Some(connection)
     }
 

@@ -3,15 +3,14 @@
 use crate::{
     ConnectionCounts, ConnectionLimits, Shutdown,
     admission::{Displaced, Key, Reached, Stage, State},
-    log_throttle::LogThrottle,
-    places::network_of,
     refusal::Refusal,
+    report,
     shutdown::Watcher,
 };
 use std::{
     future::poll_fn,
     io,
-    net::IpAddr,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -29,6 +28,8 @@ pub(crate) struct Connections {
     state: Mutex<State>,
     /// True after the log has warned that `max_per_address` has no effect.
     has_warned: AtomicBool,
+    #[cfg(feature = "metrics")]
+    metrics: crate::metrics::ConnectionMetrics,
 }
 
 impl Connections {
@@ -38,6 +39,8 @@ impl Connections {
             state: Mutex::new(State::new(limits)),
             shutdown,
             has_warned: AtomicBool::new(false),
+            #[cfg(feature = "metrics")]
+            metrics: crate::metrics::ConnectionMetrics::new(),
         })
     }
 
@@ -53,7 +56,7 @@ impl Connections {
     /// Returns a refusal if a limit is reached, or if the server shuts down.
     pub(crate) fn admit(
         self: &Arc<Self>,
-        address: Option<IpAddr>,
+        address: Option<SocketAddr>,
         is_proxy: bool,
         lingering: &Lingering,
     ) -> Result<ConnectionPermit, Refusal> {
@@ -61,11 +64,8 @@ impl Connections {
         if address.is_none() && !is_proxy {
             self.warn_about_missing_address();
         }
-        let network = address.map(network_of);
         let (revoke, revoked) = oneshot::channel();
-        let mut state = self.state();
-        let admitted = state.admit(network, is_proxy, revoke);
-        drop(state);
+        let admitted = self.change(|state| state.admit(address, is_proxy, revoke));
         let (key, displaced) = admitted.map_err(refuse)?;
         displaced.into_iter().for_each(displace);
         Ok(ConnectionPermit {
@@ -90,37 +90,42 @@ impl Connections {
         }
     }
 
+    /// Changes the numbers of connections.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        #[cfg(feature = "metrics")]
+        let before = state.counts();
+        let changed = change(&mut state);
+        #[cfg(feature = "metrics")]
+        let after = state.counts();
+        drop(state);
+        // A recorder is foreign code, so it does not run under the lock.
+        #[cfg(feature = "metrics")]
+        self.metrics.change(before, after);
+        changed
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Logs that a connection is refused because of a limit.
+/// Creates the refusal of a connection above a limit.
 fn refuse((setting, max): Reached) -> Refusal {
-    static REFUSED: LogThrottle = LogThrottle::new();
-    if let Some(count) = REFUSED.record() {
-        tracing::warn!(
-            count,
-            setting,
-            max,
-            "connections are refused because a limit of `Config::connection_limits` is reached"
-        );
-    }
     Refusal::TooManyConnections { setting, max }
 }
 
 /// Revokes the permit of a displaced connection. This wakes a task, so it must not happen under the lock.
 fn displace(displaced: Displaced) {
-    static DISPLACED: LogThrottle = LogThrottle::new();
-    if displaced.was_idle {
-        return;
-    }
+    let Displaced {
+        address, was_idle, ..
+    } = displaced;
     drop(displaced);
-    if let Some(count) = DISPLACED.record() {
-        tracing::warn!(
-            count,
-            "a limit of `Config::connection_limits` is reached: connections that have not logged in are closed to make \
-             room for other addresses"
+    if !was_idle {
+        report::refused(
+            "displaced",
+            address,
+            "a limit of `Config::connection_limits` is reached, so it is closed to make room for another address",
         );
     }
 }
@@ -138,7 +143,7 @@ impl Place {
     /// # Errors
     ///
     /// Returns a refusal if `max_http` is reached.
-    pub(crate) fn begin_http(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+    pub(crate) fn begin_http(&self, address: Option<SocketAddr>) -> Result<(), Refusal> {
         self.relocate(Stage::Http, address)
     }
 
@@ -147,7 +152,7 @@ impl Place {
     /// # Errors
     ///
     /// Returns a refusal if `max_unauthenticated` or `max_per_address` is reached.
-    pub(crate) fn begin_session(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+    pub(crate) fn begin_session(&self, address: Option<SocketAddr>) -> Result<(), Refusal> {
         self.relocate(Stage::Unauthenticated, address)
     }
 
@@ -156,11 +161,10 @@ impl Place {
         self.connections.state().end_request(self.key);
     }
 
-    fn relocate(&self, stage: Stage, address: Option<IpAddr>) -> Result<(), Refusal> {
-        let network = address.map(network_of);
-        let mut state = self.connections.state();
-        let relocated = state.relocate(self.key, stage, network);
-        drop(state);
+    fn relocate(&self, stage: Stage, address: Option<SocketAddr>) -> Result<(), Refusal> {
+        let relocated = self
+            .connections
+            .change(|state| state.relocate(self.key, stage, address));
         let displaced = relocated.map_err(refuse)?;
         displaced.into_iter().for_each(displace);
         Ok(())
@@ -217,16 +221,14 @@ impl Permit for ConnectionPermit {
             return true;
         }
         let Place { connections, key } = &self.place;
-        let mut state = connections.state();
-        let network = state.connection(*key).map(|connection| connection.network);
-        // Without this entry, the connection was displaced before its login.
-        let Some(network) = network else { return false };
-        // A place for connected sessions is always free.
-        let _ = state.relocate(*key, Stage::Authenticated, network);
-        let revoke = state
-            .connection(*key)
-            .and_then(|connection| connection.revoke.take());
-        drop(state);
+        let revoke = connections.change(|state| {
+            let address = state.connection(*key)?.address;
+            // A place for connected sessions is always free.
+            let _ = state.relocate(*key, Stage::Authenticated, address);
+            state.connection(*key)?.revoke.take()
+        });
+        // Without its entry, the connection was displaced before its login.
+        let Some(revoke) = revoke else { return false };
         self.revocation = Revocation::Impossible;
         drop(revoke);
         true
@@ -257,9 +259,6 @@ impl Permit for ConnectionPermit {
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let Place { connections, key } = &self.place;
-        let mut state = connections.state();
-        let removed = state.remove(*key);
-        drop(state);
-        drop(removed);
+        drop(connections.change(|state| state.remove(*key)));
     }
 }

@@ -77,9 +77,14 @@ impl HttpServer {
         let mut deadline = pin!(sleep_until(after(Instant::now(), config.handshake_timeout)));
         let mut shutdown = pin!(config.shutdown.started());
         let mut is_draining = false;
-        let served = loop {
+        loop {
             tokio::select! {
-                served = connection.as_mut() => break served,
+                served = connection.as_mut() => {
+                    return match served {
+                        Ok(()) => Ok(requests.take_handshake()),
+                        Err(error) => requests.fail(error).map(|()| None),
+                    };
+                }
                 () = shutdown.as_mut(), if !is_draining => {
                     is_draining = true;
                     connection.as_mut().graceful_shutdown();
@@ -89,6 +94,8 @@ impl HttpServer {
             // The deadline moves only after it has passed, so that busy connections do not move it for each request.
             match requests.deadline(is_draining) {
                 Some(next) if next > Instant::now() => deadline.as_mut().reset(next),
+                // Clients expect that idle connections are closed.
+                Some(_) if requests.activity.is_used() => return Ok(None),
                 Some(_) => return Err(io::ErrorKind::TimedOut.into()),
                 // While a request is answered, there is no deadline. The next one is at least this far away.
                 None => {
@@ -96,9 +103,7 @@ impl HttpServer {
                     deadline.as_mut().reset(after(Instant::now(), least));
                 }
             }
-        };
-        served.map_err(io::Error::other)?;
-        Ok(requests.take_handshake())
+        }
     }
 }
 
@@ -138,14 +143,14 @@ impl Requests<'_> {
                     let body = |body| RequestBody::new(body, pace(self.config));
                     service.call(request.map(body)).await
                 }
-                Err(refusal) => closing(&refusal),
+                Err(refusal) => close(&refusal, client),
             },
             _ => match self.accept(request, client) {
                 Ok(response) => response,
-                Err(refusal @ Refusal::TooManyConnections { .. }) => closing(&refusal),
+                Err(refusal @ Refusal::TooManyConnections { .. }) => close(&refusal, client),
                 Err(refusal) => match self.begin_http() {
-                    Ok(()) => refusal.response().map(full),
-                    Err(refusal) => closing(&refusal),
+                    Ok(()) => refuse(&refusal, client),
+                    Err(refusal) => close(&refusal, client),
                 },
             },
         };
@@ -158,8 +163,7 @@ impl Requests<'_> {
         if self.server.service.is_none() {
             return Ok(());
         }
-        self.place
-            .begin_http(self.peer.address.map(|address| address.ip()))
+        self.place.begin_http(self.peer.address)
     }
 
     fn accept(
@@ -177,8 +181,7 @@ impl Requests<'_> {
         if self.config.shutdown.has_started() {
             return Err(Refusal::ShuttingDown);
         }
-        self.place
-            .begin_session(client.map(|address| address.ip()))?;
+        self.place.begin_session(client)?;
         handshake.peer = handshake
             .peer
             .with_address(client)
@@ -195,6 +198,20 @@ impl Requests<'_> {
             false => self.config.handshake_timeout,
         };
         Some(after(idle_since, limit))
+    }
+
+    /// Ends the connection after an error of hyper. Returns it unless it is reported here, or the connection was used for
+    /// HTTP: clients may close such a connection at any time.
+    fn fail(&self, error: hyper::Error) -> io::Result<()> {
+        if error.is_parse_too_large() {
+            // hyper has answered with the same status.
+            Refusal::HeadTooLong.report(self.peer.address);
+        } else if self.activity.is_used() {
+            tracing::debug!(%error, "an HTTP connection ended");
+        } else {
+            return Err(io::Error::other(error));
+        }
+        Ok(())
     }
 
     fn take_handshake(&self) -> Option<Handshake> {
@@ -222,9 +239,15 @@ fn is_handshake<B>(request: &Request<B>, config: &Config) -> bool {
     }
 }
 
-/// A refusal after which the connection is closed.
-fn closing(refusal: &Refusal) -> Response<ResponseBody> {
-    let mut response = refusal.response().map(full);
+/// Reports a refusal, and creates its response.
+fn refuse(refusal: &Refusal, client: Option<SocketAddr>) -> Response<ResponseBody> {
+    refusal.report(client);
+    refusal.response().map(full)
+}
+
+/// Reports a refusal, and creates its response, after which the connection is closed.
+fn close(refusal: &Refusal, client: Option<SocketAddr>) -> Response<ResponseBody> {
+    let mut response = refuse(refusal, client);
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(header::CONNECTION, close);
     response

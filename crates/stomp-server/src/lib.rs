@@ -25,17 +25,20 @@
 //! | addresses of clients behind a proxy | [`TrustedProxies`], [`ForwardedHeader`] |
 //! | numbers of connections | [`ConnectionCounts`] |
 //! | shutting down | [`Shutdown`] |
+//! | the state of the process, for load balancers | [`HealthService`] |
 //!
 //! # Features
 //!
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `axum` | no | axum's `ConnectInfo<SocketAddr>`, found by an [`Upgrade`] and added to requests of an HTTP service |
+//! | `metrics` | no | metrics of connections and refusals, through the crate `metrics` |
 //! | `tls` | no | the module `tls`: listeners with TLS, by rustls |
 
 #![forbid(unsafe_code)]
 
 mod config;
+mod health;
 mod http_config;
 mod http_service;
 mod limits;
@@ -55,10 +58,12 @@ mod admission;
 mod connections;
 mod host;
 mod http_connection;
-mod log_throttle;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod pace;
 mod places;
 mod refusal;
+mod report;
 mod request_head;
 mod sniff;
 mod tcp;
@@ -66,6 +71,7 @@ mod token_bucket;
 mod websocket_handshake;
 
 pub use config::Config;
+pub use health::HealthService;
 pub use http_config::HttpConfig;
 pub use http_service::{BoxError, RequestBody};
 pub use limits::{ConnectionCounts, ConnectionLimits};

@@ -5,7 +5,7 @@ use stomp_socket::InvalidConfig;
 /// Limits on the connections of a [`Server`](crate::Server) or an [`Upgrade`](crate::Upgrade).
 ///
 /// A connection above a limit is refused with status 503. Listeners with TLS or without HTTP close such a connection
-/// without a response. The log names the limit, at most once every 10 s.
+/// without a response. The log names the limit and the peer, at most once every 10 s for each limit.
 ///
 /// # Shares
 ///

@@ -41,6 +41,12 @@ pub trait Listener: Send + 'static {
     /// retries after 100 ms.
     fn accept(&mut self) -> impl Future<Output = io::Result<Incoming<Self::Io>>> + Send;
 
+    /// The address on which this listener listens, for the log. A listener that wraps another one should forward to it.
+    /// Default: none.
+    fn local_address(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// The TCP connection under a stream, to which the server applies
     /// [`Config::tcp_keepalive`](crate::Config::tcp_keepalive). A listener that wraps another one should forward to it.
     /// Default: none.
@@ -169,6 +175,10 @@ impl Listener for TcpListener {
         let (stream, address) = TcpListener::accept(self).await?;
         tcp::set_nodelay(&stream);
         Ok(Incoming::new(stream, Peer::from_address(address)))
+    }
+
+    fn local_address(&self) -> Option<SocketAddr> {
+        self.local_addr().ok()
     }
 
     fn tcp_stream(io: &TcpStream) -> Option<&TcpStream> {

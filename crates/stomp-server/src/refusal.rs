@@ -1,13 +1,16 @@
 //! HTTP responses to requests and connections that are refused.
 
-use crate::request_head::{MAX_HEAD_BYTES, MAX_HEADERS};
+use crate::{
+    report,
+    request_head::{MAX_HEAD_BYTES, MAX_HEADERS},
+};
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{self, HeaderName},
 };
 use http_body_util::Full;
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 use stomp_socket::handshake::Rejection;
 
 /// The reason why a request or a connection is refused. It determines the HTTP status, and `Display` writes a sentence
@@ -57,6 +60,29 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
+    }
+
+    /// A short name of the reason, for the log and for metrics.
+    fn reason(&self) -> &'static str {
+        match self {
+            Refusal::NoHandshake(_)
+            | Refusal::HasBody
+            | Refusal::NoHost
+            | Refusal::RepeatedHeader(_) => "no-handshake",
+            Refusal::HeadTooLong => "head-too-long",
+            Refusal::WrongPath(_) => "path",
+            Refusal::OriginNotAllowed { .. } => "origin",
+            Refusal::HostNotKnown { .. } => "host",
+            Refusal::CookieWithoutOrigin => "cookie-without-origin",
+            Refusal::NoUpgrade => "no-upgrade",
+            Refusal::TooManyConnections { setting, .. } => setting,
+            Refusal::ShuttingDown => "shutting-down",
+        }
+    }
+
+    /// Reports the refusal to the operator.
+    pub(crate) fn report(&self, peer: Option<SocketAddr>) {
+        report::refused(self.reason(), peer, self);
     }
 
     pub(crate) fn response(&self) -> Response<Full<Bytes>> {

@@ -1,5 +1,6 @@
 //! Graceful shutdown of servers.
 
+use crate::HealthService;
 use pin_project_lite::pin_project;
 use slab::Slab;
 use std::{
@@ -10,7 +11,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -57,6 +58,8 @@ struct Shared {
     /// The current [`Phase`]. It is atomic, because each connection reads it at every wake; this costs one load and no
     /// lock.
     phase: AtomicU8,
+    /// True if the shutdown was announced.
+    is_announced: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -90,6 +93,7 @@ impl Shutdown {
         Shutdown(Arc::new(Shared {
             drain_timeout,
             phase,
+            is_announced: AtomicBool::new(false),
             state: Mutex::default(),
         }))
     }
@@ -106,16 +110,62 @@ impl Shutdown {
     ///
     /// Panics outside of a tokio runtime with I/O enabled.
     pub fn on_signals() -> io::Result<Shutdown> {
+        Shutdown::on_signals_after(Duration::ZERO)
+    }
+
+    /// Creates a shutdown like [`on_signals`](Shutdown::on_signals), which is [announced](Shutdown::announce) at the
+    /// first signal and starts after `notice`, or at the second signal. The signal after its start aborts.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the signal handlers cannot be installed.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime with I/O and time enabled.
+    pub fn on_signals_after(notice: Duration) -> io::Result<Shutdown> {
         let shutdown = Shutdown::default();
         let (handle, mut signals) = (shutdown.clone(), Signals::new()?);
         tokio::spawn(async move {
             signals.next().await;
+            handle.announce();
+            if !notice.is_zero() {
+                tracing::info!(
+                    ?notice,
+                    "the server will shut down; another signal does it now"
+                );
+                let _ = timeout(notice, signals.next()).await;
+            }
             tracing::info!("the server is shutting down; another signal aborts all connections");
             handle.start();
             signals.next().await;
             handle.abort();
         });
         Ok(shutdown)
+    }
+
+    /// Announces the shutdown: [`is_ready`](Shutdown::is_ready) returns false from now on, so that load balancers send
+    /// their clients elsewhere. Servers continue to work until [`start`](Shutdown::start).
+    pub fn announce(&self) {
+        self.0.is_announced.store(true, Ordering::Release);
+    }
+
+    /// Returns true if new clients are welcome: the shutdown was neither announced nor started.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.0.is_announced.load(Ordering::Acquire) && !self.has_started()
+    }
+
+    /// Returns true until the shutdown has finished.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !self.0.has_reached(Phase::Finished)
+    }
+
+    /// An HTTP service that answers `/live` and `/ready`.
+    #[must_use]
+    pub fn health(&self) -> HealthService {
+        HealthService::new(self.clone())
     }
 
     /// Starts the shutdown. Further calls have no effect.

@@ -1,8 +1,9 @@
 //! Detects clients that use the wrong protocol for a port. Without a log message, such a mistake is hard to diagnose.
 
-use crate::log_throttle::LogThrottle;
+use crate::report;
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -47,6 +48,7 @@ impl Protocol {
 pub(crate) struct Sniff<S> {
     io: S,
     expected: Protocol,
+    peer: Option<SocketAddr>,
     is_done: bool,
     /// The part of the HTTP response that is not yet written.
     response: &'static [u8],
@@ -56,17 +58,12 @@ pub(crate) struct Sniff<S> {
 const NO_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 54\r\n\
     connection: close\r\n\r\nThis port accepts STOMP over TCP, not HTTP requests.\r\n";
 
-/// The log throttle for TLS on a port without TLS. Each of the four mistakes has its own throttle.
-static TLS: LogThrottle = LogThrottle::new();
-static NO_TLS: LogThrottle = LogThrottle::new();
-static STOMP: LogThrottle = LogThrottle::new();
-static HTTP: LogThrottle = LogThrottle::new();
-
 impl<S> Sniff<S> {
-    pub(crate) fn new(io: S, expected: Protocol) -> Sniff<S> {
+    pub(crate) fn new(io: S, expected: Protocol, peer: Option<SocketAddr>) -> Sniff<S> {
         Sniff {
             io,
             expected,
+            peer,
             is_done: false,
             response: b"",
         }
@@ -88,24 +85,25 @@ impl<S> Sniff<S> {
         let Some(detected) = detected.filter(|detected| *detected != self.expected) else {
             return false;
         };
-        let (throttle, mistake) = match (detected, self.expected) {
+        let (reason, mistake) = match (detected, self.expected) {
             (Protocol::Tls, _) => (
-                &TLS,
+                "unexpected-tls",
                 "a client uses TLS on a port without TLS: its URL should begin with `ws://`",
             ),
             (_, Protocol::Tls) => (
-                &NO_TLS,
+                "missing-tls",
                 "a client does not use TLS on a port with TLS: its URL should begin with `wss://`",
             ),
             (Protocol::Stomp, _) => (
-                &STOMP,
+                "unexpected-stomp",
                 "a client uses STOMP over TCP on a port for WebSockets",
             ),
-            (Protocol::Http, _) => (&HTTP, "a client uses HTTP on a port for STOMP over TCP"),
+            (Protocol::Http, _) => (
+                "unexpected-http",
+                "a client uses HTTP on a port for STOMP over TCP",
+            ),
         };
-        if let Some(count) = throttle.record() {
-            tracing::warn!(count, "{mistake}");
-        }
+        report::refused(reason, self.peer, mistake);
         let is_answered = (detected, self.expected) == (Protocol::Http, Protocol::Stomp);
         if is_answered {
             self.response = NO_HTTP;

@@ -7,6 +7,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     fmt, io, mem,
+    net::SocketAddr,
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
     task::{Context, Poll},
@@ -63,10 +64,16 @@ impl<L: Listener> Listener for Tls<L> {
         // Not before: while the listener waited, the configuration may have been replaced.
         let acceptor = TlsAcceptor::from(self.config.current());
         Ok(incoming.then(|io, peer| async move {
-            let stream = acceptor.accept(Sniff::new(io, Protocol::Tls)).await?;
+            let stream = acceptor
+                .accept(Sniff::new(io, Protocol::Tls, peer.address))
+                .await?;
             let identity = identity_of(stream.get_ref().1);
             Ok((TlsStream(stream), peer.with_tls(Some(identity))))
         }))
+    }
+
+    fn local_address(&self) -> Option<SocketAddr> {
+        self.listener.local_address()
     }
 
     fn tcp_stream(io: &TlsStream<L::Io>) -> Option<&TcpStream> {

@@ -4,7 +4,7 @@ use crate::{
     Config, ConnectionCounts,
     connections::{ConnectionPermit, Connections, Lingering},
     refusal::Refusal,
-    tcp,
+    report, tcp,
     websocket_handshake::Handshake,
 };
 use bytes::Bytes;
@@ -139,12 +139,24 @@ impl Upgrade {
         self.shared.connections.counts()
     }
 
-    fn answer<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, Refusal> {
-        let config = &self.shared.config;
+    fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
         let peer_address = (self.peer_addr)(request.extensions());
-        let address = config
-            .trusted_proxies
-            .client(peer_address, request.headers());
+        let proxies = &self.shared.config.trusted_proxies;
+        let client = proxies.client(peer_address, request.headers());
+        self.accept(request, peer_address, client)
+            .unwrap_or_else(|refusal| {
+                refusal.report(client);
+                refusal.response()
+            })
+    }
+
+    fn accept<B>(
+        &self,
+        request: Request<B>,
+        peer_address: Option<SocketAddr>,
+        client: Option<SocketAddr>,
+    ) -> Result<Response<Full<Bytes>>, Refusal> {
+        let config = &self.shared.config;
         let mut kept = Extensions::new();
         for keep in &self.kept {
             keep(request.extensions(), &mut kept);
@@ -152,12 +164,11 @@ impl Upgrade {
         let identity = request.extensions().get::<TlsIdentity>().cloned();
         let (response, Handshake { upgrade, peer }) =
             Handshake::accept(request, peer_address, config)?;
-        let permit = self.shared.connections.admit(
-            address.map(|address| address.ip()),
-            false,
-            &self.shared.lingering,
-        )?;
-        let mut peer = peer.with_address(address).with_tls(identity);
+        let permit = self
+            .shared
+            .connections
+            .admit(client, false, &self.shared.lingering)?;
+        let mut peer = peer.with_address(client).with_tls(identity);
         if let Some(head) = &mut peer.request {
             head.extensions = kept;
         }
@@ -185,6 +196,7 @@ impl Shared {
         peer: Peer,
         mut permit: ConnectionPermit,
     ) {
+        let address = peer.address;
         let upgraded = tokio::select! {
             upgraded = tokio::time::timeout(self.config.handshake_timeout, upgrade) => upgraded,
             displaced = permit.revoked() => {
@@ -200,11 +212,14 @@ impl Shared {
                 tokio::spawn(self.config.shutdown.abortable((self.serve)(socket)));
             }
             Ok(Err(error)) => {
-                tracing::debug!(%error, "the connection ended during the upgrade to WebSocket")
+                let problem = format_args!("it ended during the upgrade to WebSocket: {error}");
+                report::refused("handshake-failed", address, problem);
             }
-            Err(_) => {
-                tracing::debug!("the upgrade to WebSocket exceeded `Config::handshake_timeout`")
-            }
+            Err(_) => report::refused(
+                "handshake-timeout",
+                address,
+                "the upgrade to WebSocket exceeded `Config::handshake_timeout`",
+            ),
         }
     }
 
@@ -242,9 +257,7 @@ impl<B> Service<Request<B>> for Upgrade {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(self
-            .answer(request)
-            .unwrap_or_else(|refusal| refusal.response())))
+        ready(Ok(self.answer(request)))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::{
     Config,
-    log_throttle::LogThrottle,
     origin::Denial,
     refusal::{Refusal, quoted},
     request_head,
@@ -20,9 +19,6 @@ pub(crate) struct Handshake {
     /// The peer, with the facts that the request contains.
     pub(crate) peer: Peer,
 }
-
-/// The log throttle for refused origins.
-static REFUSED_ORIGINS: LogThrottle = LogThrottle::new();
 
 impl Handshake {
     /// Checks a request from a peer with this address. Returns the 101 response and the handshake.
@@ -105,17 +101,13 @@ fn use_host_of_target<B>(request: &mut Request<B>) {
     }
 }
 
-/// Logs a request whose origin is not allowed, and creates the response.
+/// Creates the refusal of a request whose origin is not allowed.
 fn refuse_origin(denial: Denial, headers: &HeaderMap) -> Refusal {
     let quote = |name| headers.get(name).map(quoted).unwrap_or_default();
     let (origin, host) = (quote(header::ORIGIN), quote(header::HOST));
-    let refusal = match denial {
+    match denial {
         Denial::CookieWithoutOrigin => Refusal::CookieWithoutOrigin,
         Denial::Origin => Refusal::OriginNotAllowed { origin, host },
         Denial::Host => Refusal::HostNotKnown { origin, host },
-    };
-    if let Some(count) = REFUSED_ORIGINS.record() {
-        tracing::warn!(count, "WebSocket handshakes are refused. {refusal}");
     }
-    refusal
 }

@@ -50,12 +50,15 @@ mod socket;
 mod byte_stream;
 mod input;
 mod linger;
+mod log_throttle;
 mod output;
 mod transport;
 mod websocket;
 
 pub use config::Config;
 pub use end::{CloseCode, End, SendError};
+#[doc(hidden)] // for the other crates of this workspace
+pub use log_throttle::{LogThrottle, LogThrottles};
 pub use peer::{Peer, TlsIdentity};
 pub use permit::Permit;
 pub use socket::{EncodedFrame, Inbound, Outbound, Socket};

@@ -33,6 +33,10 @@ fn network(rng: &mut Rng) -> Network {
     (last > 0).then(|| IpAddr::from([192, 0, 2, last]))
 }
 
+fn address(network: Network) -> Option<SocketAddr> {
+    network.map(|network| SocketAddr::new(network, 50_000))
+}
+
 fn count(held: &[Held], stage: Stage, network: Option<Network>) -> usize {
     let counts =
         |held: &&Held| held.stage == stage && network.is_none_or(|network| held.network == network);
@@ -98,7 +102,7 @@ async fn random_connections_stay_within_all_limits_and_displace_only_the_largest
             (0..3, _) | (_, None) => {
                 let network = network(&mut rng);
                 let (revoke, revoked) = oneshot::channel();
-                if let Ok((key, displaced)) = state.admit(network, false, revoke) {
+                if let Ok((key, displaced)) = state.admit(address(network), false, revoke) {
                     drop(displaced);
                     forget_displaced(&mut held, network);
                     let stage = Stage::Unauthenticated;
@@ -120,7 +124,7 @@ async fn random_connections_stay_within_all_limits_and_displace_only_the_largest
                     continue;
                 }
                 moving.is_idle = false;
-                if let Ok(displaced) = state.relocate(moving.key, stage, moving.network) {
+                if let Ok(displaced) = state.relocate(moving.key, stage, address(moving.network)) {
                     drop(displaced);
                     forget_displaced(&mut held, moving.network);
                     moving.stage = stage;
