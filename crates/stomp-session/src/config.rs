@@ -5,6 +5,7 @@ use crate::{
     destination::DestinationSyntax,
     error::{ClientError, ErrorMapper},
     mailbox::config::MailboxConfig,
+    monitor::{Monitor, Monitors},
     principal_share::{PrincipalShares, ShareLimits},
     sessions::Sessions,
 };
@@ -131,6 +132,8 @@ pub struct Config {
     pub error_mapper: Option<ErrorMapper>,
     /// Counts for the limits per principal.
     pub(crate) shares: PrincipalShares,
+    /// Code that sees the frames, requests and ends of the sessions: see [`Monitor`]. Default: none.
+    pub monitors: Monitors,
 }
 
 impl Default for Config {
@@ -171,6 +174,7 @@ impl Default for Config {
             app_errors: AppErrors::KeepOpen,
             error_mapper: None,
             shares: PrincipalShares::default(),
+            monitors: Monitors::default(),
         }
     }
 }
@@ -219,6 +223,14 @@ impl Config {
         ping_timeout: Duration,
         sessions: Sessions,
         app_errors: AppErrors,
+        monitors: Monitors,
+    }
+
+    /// Adds a monitor to [`Config::monitors`].
+    #[must_use]
+    pub fn monitor(mut self, monitor: impl Monitor) -> Config {
+        self.monitors.add(monitor);
+        self
     }
 
     /// Sets [`Config::max_sessions_per_principal`].

@@ -21,3 +21,33 @@ pub enum DisconnectReason {
     /// The server closed the session.
     Server,
 }
+
+impl DisconnectReason {
+    /// Every reason.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [DisconnectReason; 8] = [
+        DisconnectReason::Requested,
+        DisconnectReason::Closed,
+        DisconnectReason::Lost,
+        DisconnectReason::Fault,
+        DisconnectReason::Timeout,
+        DisconnectReason::Error,
+        DisconnectReason::Expired,
+        DisconnectReason::Server,
+    ];
+
+    /// The name for logs and metrics: that of the variant, in lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DisconnectReason::Requested => "requested",
+            DisconnectReason::Closed => "closed",
+            DisconnectReason::Lost => "lost",
+            DisconnectReason::Fault => "fault",
+            DisconnectReason::Timeout => "timeout",
+            DisconnectReason::Error => "error",
+            DisconnectReason::Expired => "expired",
+            DisconnectReason::Server => "server",
+        }
+    }
+}

@@ -108,6 +108,7 @@
 //! | connected sessions | [`Sessions`], [`SessionId`], [`PresenceChange`], [`SubscriptionInfo`] |
 //! | fan-out | [`Topic`], [`Mailbox`] |
 //! | settings | [`Config`], [`AppErrors`] |
+//! | metrics and audits | [`Monitor`], `SessionMetrics` |
 
 #![forbid(unsafe_code)]
 
@@ -126,6 +127,9 @@ mod id;
 mod json;
 mod mailbox;
 mod message;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod monitor;
 mod params;
 mod presence;
 mod principal;
@@ -157,6 +161,11 @@ pub use mailbox::{
     config::{MailboxConfig, Overflow, SlowConsumer},
 };
 pub use message::{IntoMessage, Message};
+#[cfg(feature = "metrics")]
+pub use metrics::SessionMetrics;
+pub use monitor::{
+    HandledRequest, Monitor, Monitors, Outcome, OutgoingFrame, SessionEnd, Transfer,
+};
 pub use params::{Params, Pattern};
 pub use presence::{Presence, PresenceChange, PresenceChanges};
 pub use principal::Principal;

@@ -3,8 +3,12 @@
 //! [`Run`](super::Run) polls the driver and calls the service; the driver does everything else.
 
 use super::{
-    failures::map_protected, inbox::Inbox, incoming::PartialFrame,
-    pending_subscription::PendingSubscription, streams::Streams,
+    failures::map_protected,
+    inbox::Inbox,
+    incoming::PartialFrame,
+    pending_subscription::PendingSubscription,
+    streams::Streams,
+    telemetry::{Telemetry, is_panic, outcome_of},
 };
 use crate::{
     catch_drop::CatchDrop,
@@ -13,6 +17,7 @@ use crate::{
     error::{BoxError, ClientError, PartlyCommitted, RequestsDropped},
     id::SubscriptionKey,
     mailbox::Mailbox,
+    monitor::Outcome,
     protocol::{Protocol, output::IoOutput},
     request::Request,
     response::Response,
@@ -75,6 +80,7 @@ pub(super) struct Driver {
     /// gets no answer, so its sender knows that it was not handled.
     pub(super) is_draining: bool,
     is_closing: bool,
+    pub(super) telemetry: Telemetry,
 }
 
 impl Driver {
@@ -82,6 +88,7 @@ impl Driver {
         let now = now();
         Driver {
             received_bytes: socket.received_bytes(),
+            telemetry: Telemetry::new(&session, &socket, now),
             streams: Streams::new(
                 Arc::clone(session.shared().waker()),
                 config.max_total_mailbox_bytes,
@@ -149,6 +156,7 @@ impl Driver {
 
     /// Notes that the service was ready and has been called.
     pub(super) fn handle_call_started(&mut self) {
+        self.record_route();
         self.protocol.handle_call_started(self.now);
     }
 
@@ -158,12 +166,27 @@ impl Driver {
         self.process_commands();
         let command = self.protocol.current_command();
         let subscription = self.protocol.pending_subscription();
+        let outcome = self.pass_answer(answer, command, subscription);
+        self.report_handled(command, outcome);
+        if let Some(subscription) = subscription {
+            self.release_pending(subscription);
+        }
+    }
+
+    /// Passes the answer to the protocol, with what belongs to it. Returns the outcome for the monitors.
+    fn pass_answer(
+        &mut self,
+        answer: Result<Response, BoxError>,
+        command: Option<Command>,
+        subscription: Option<SubscriptionKey>,
+    ) -> Outcome {
         let is_connect = matches!(command, Some(Command::Connect | Command::Stomp));
         match answer {
             Ok(Response::Done) => self.protocol.handle_answer(Ok(None), self.now),
             Ok(Response::Connected(connected)) if is_connect => {
                 if let Some(principal) = connected.principal() {
                     self.session.shared().set_principal(principal.clone());
+                    self.record_principal();
                 }
                 self.protocol.handle_answer(Ok(Some(connected)), self.now);
             }
@@ -181,6 +204,7 @@ impl Driver {
                 });
                 self.protocol
                     .handle_answer(Err(ClientError::internal()), self.now);
+                return Outcome::Failed;
             }
             // The requests of the session itself are many, and nobody waits for their answers.
             Err(error) if self.protocol.is_own_request() && error.is::<RequestsDropped>() => {
@@ -188,23 +212,26 @@ impl Driver {
             }
             Err(error) => {
                 let are_requests_dropped = error.is::<RequestsDropped>();
+                let is_panic = is_panic(&error);
                 let shown = self.map_error(error, &self.request_span(command));
+                let outcome = outcome_of(is_panic, &shown);
                 self.protocol.handle_answer(Err(shown), self.now);
                 if are_requests_dropped {
                     self.protocol.handle_close(CloseCode::Away, self.now);
                 }
+                return outcome;
             }
         }
-        if let Some(subscription) = subscription {
-            self.release_pending(subscription);
-        }
+        Outcome::Ok
     }
 
     /// Passes the result of the futures of a transaction to the protocol.
     pub(super) fn handle_committed(&mut self, result: Result<(), BoxError>) {
         // Commands that the futures gave to the session take effect before their result does.
         self.process_commands();
+        let mut outcome = Outcome::Ok;
         let result = result.map_err(|error| {
+            let is_panic = is_panic(&error);
             let span = self.request_span(Some(Command::Commit));
             let shown = if error.is::<PartlyCommitted>() {
                 // The client must not see the cause, whatever the mapper makes of it.
@@ -212,12 +239,14 @@ impl Driver {
             } else {
                 self.map_error(error, &span)
             };
+            outcome = outcome_of(is_panic, &shown);
             if shown == ClientError::internal() {
                 ClientError::engine_unavailable()
             } else {
                 shown
             }
         });
+        self.report_handled(Some(Command::Commit), outcome);
         self.protocol.handle_committed(result, self.now);
     }
 
@@ -248,6 +277,7 @@ impl Driver {
             }
             IoOutput::Close(code) => {
                 self.is_closing = true;
+                self.telemetry.close_code.get_or_insert(code);
                 if let Some(socket) = &mut self.socket {
                     socket.set_close_code(code);
                 }
@@ -270,6 +300,7 @@ impl Driver {
     /// Drops the socket, but not the server's permit.
     fn drop_socket(&mut self) {
         if let Some(mut socket) = self.socket.take() {
+            self.received_bytes = socket.received_bytes();
             self.permit = socket.take_permit();
         }
     }
@@ -283,6 +314,7 @@ impl Driver {
             }
             socket.resume(version, self.config.limits);
         }
+        self.report_opened();
     }
 
     /// Reports the socket's state to the protocol and returns the next deadline.
@@ -291,13 +323,17 @@ impl Driver {
             || !self.has_send_room()
             || self.peer_end.is_some()
             || self.is_draining;
-        let received_bytes = self.socket.as_ref().map_or(0, Socket::received_bytes);
+        let received_bytes = self
+            .socket
+            .as_ref()
+            .map_or(self.received_bytes, Socket::received_bytes);
         if received_bytes != self.received_bytes || (self.is_paused && !is_paused) {
             self.protocol.handle_received(self.now);
         }
         if is_paused {
             self.protocol.handle_reading_paused();
         }
+        self.report_transfer(false);
         self.check_partial_frame(is_paused, received_bytes);
         (self.received_bytes, self.is_paused) = (received_bytes, is_paused);
         if self.is_closing && self.socket.as_ref().is_some_and(Socket::is_flushed) {
@@ -340,12 +376,13 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.leave();
+        self.report_ended();
         self.session.shared().clear_values();
         self.session.shared().set_ended();
     }
 }
 
 /// The time of the runtime, which tests can pause.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -20,22 +20,26 @@ impl Driver {
         })
     }
 
-    /// The span for the log of a request that fails: the session, the command, and the pattern of the route.
+    /// The span for the log of a request that fails. If the spans of requests are not enabled, creates one with the
+    /// same fields at the level of the failure.
     pub(super) fn request_span(&self, command: Option<Command>) -> Span {
+        if let Some(span) = self.telemetry.call_span() {
+            return span;
+        }
         let route = self.session.shared().route();
         tracing::error_span!(
+            parent: self.telemetry.span(),
             "request",
-            session = %self.session.id(),
             command = command.map(Command::as_str),
             route = route.as_ref().map(|route| &**route.text()),
         )
     }
 
-    /// The span for the log of a stream that fails: the session, and the destination of the subscription.
+    /// The span for the log of a stream that fails: the destination of the subscription.
     pub(super) fn stream_span(&self, subscription: SubscriptionKey) -> Span {
         tracing::error_span!(
+            parent: self.telemetry.span(),
             "stream",
-            session = %self.session.id(),
             destination = self.protocol.destination(subscription),
         )
     }
@@ -43,7 +47,8 @@ impl Driver {
     /// Logs that the call of the service was dropped, because it took too long.
     pub(super) fn log_timeout(&self) {
         let timeout = self.config.handler_timeout;
-        self.request_span(None).in_scope(|| {
+        let command = self.telemetry.called_command();
+        self.request_span(command).in_scope(|| {
             tracing::warn!(?timeout, "a handler took too long, and was dropped");
         });
     }

@@ -87,6 +87,7 @@ impl Driver {
             match inbound {
                 Poll::Ready(Some(Inbound::Frame(frame))) => {
                     self.received_frames += 1;
+                    self.report_received(&frame);
                     return Some(frame);
                 }
                 // A frame that would be dropped cannot be a fault.

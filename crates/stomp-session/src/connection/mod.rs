@@ -8,11 +8,13 @@ mod incoming;
 mod outgoing;
 mod pending_subscription;
 mod streams;
+mod telemetry;
 
 use crate::{
     catch_panic::catch_panic,
     config::Config,
     error::BoxError,
+    monitor::Outcome,
     protocol::output::{CallOutput, Output},
     request::Request,
     requests::{self, RequestSender, Requests},
@@ -30,6 +32,7 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
+use stomp_frame::Command;
 use stomp_socket::Socket;
 use tokio::time::Sleep;
 use tower_service::Service;
@@ -147,13 +150,17 @@ where
         };
         match catch_panic(|| service.poll_ready(cx)) {
             Ok(Poll::Pending) => *this.request = Some(request),
-            Ok(Poll::Ready(Ok(()))) => match catch_panic(|| service.call(request)) {
-                Ok(future) => {
-                    this.driver.handle_call_started();
-                    this.call.set(Some(future));
+            Ok(Poll::Ready(Ok(()))) => {
+                this.driver.report_called(request.command());
+                let call = || catch_panic(|| service.call(request));
+                match this.driver.telemetry.in_call(call) {
+                    Ok(future) => {
+                        this.driver.handle_call_started();
+                        this.call.set(Some(future));
+                    }
+                    Err(panicked) => this.driver.handle_answer(Err(panicked.into())),
                 }
-                Err(panicked) => this.driver.handle_answer(Err(panicked.into())),
-            },
+            }
             Ok(Poll::Ready(Err(error))) => this.driver.handle_answer(Err(error.into())),
             Err(panicked) => this.driver.handle_answer(Err(panicked.into())),
         }
@@ -165,7 +172,8 @@ where
         let Some(future) = this.call.as_mut().as_pin_mut() else {
             return;
         };
-        let answer = match catch_panic(|| future.poll(cx)) {
+        let poll = || catch_panic(|| future.poll(cx));
+        let answer = match this.driver.telemetry.in_call(poll) {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(answer)) => answer.map_err(Into::into),
             Err(panicked) => Err(panicked.into()),
@@ -181,7 +189,8 @@ where
         let Some(future) = this.commit else {
             return;
         };
-        let result = match catch_panic(|| Pin::new(future).poll(cx)) {
+        let poll = || catch_panic(|| Pin::new(future).poll(cx));
+        let result = match this.driver.telemetry.in_call(poll) {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(result)) => result,
             Err(panicked) => Err(panicked.into()),
@@ -210,17 +219,21 @@ where
                     self.as_mut().poll_service(cx);
                 }
                 Output::Call(CallOutput::Commit(future)) => {
+                    this.driver.report_called(Command::Commit);
                     *this.commit = Some(future);
                     self.as_mut().poll_commit(cx);
                 }
                 Output::Call(CallOutput::Cancel) => {
                     this.driver.log_timeout();
+                    this.driver.report_handled(None, Outcome::TimedOut);
                     *this.request = None;
                     *this.commit = None;
                     let _ = catch_panic(|| this.call.set(None));
                 }
                 Output::Call(CallOutput::DropService) => {
-                    *this.request = None;
+                    let request = this.request.take();
+                    let command = request.as_ref().map(Request::command);
+                    this.driver.report_handled(command, Outcome::Overloaded);
                     let _ = catch_panic(|| *this.service = None);
                 }
             }
@@ -265,6 +278,8 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let span = self.as_mut().project().driver.telemetry.span().clone();
+        let _entered = span.enter();
         self.as_mut().project().driver.start_poll(cx);
         for _ in 0..TURNS_PER_POLL {
             self.as_mut().poll_service(cx);

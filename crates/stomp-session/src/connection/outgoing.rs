@@ -3,9 +3,10 @@
 use super::{driver::Driver, streams::StreamEvent};
 use crate::{
     catch_drop::CatchDrop,
-    delivery::Delivery,
+    delivery::{Delivery, UNKNOWN_GAP},
     id::{StreamId, SubscriptionKey},
     mailbox::{config::SlowConsumer, queue::QueuedMessage},
+    monitor::OutgoingFrame,
     protocol::message::EncodedDelivery,
     response::MessageStream,
 };
@@ -98,6 +99,7 @@ impl Driver {
         if !self.protocol.is_peer_present() {
             return;
         }
+        let missing = delivery.missing;
         let Some(EncodedDelivery {
             prefix,
             tail,
@@ -109,6 +111,13 @@ impl Driver {
         if let Some(socket) = &mut self.socket {
             self.unsent_frames += 1;
             socket.put_encoded(&prefix, tail, is_text);
+            self.report_sent(OutgoingFrame::Message {
+                message: &delivery.message,
+                is_redelivered: delivery.is_redelivered,
+            });
+            if missing != 0 && missing != UNKNOWN_GAP {
+                self.report_dropped(missing);
+            }
         }
     }
 
@@ -118,10 +127,17 @@ impl Driver {
             return;
         };
         self.unsent_frames += 1;
-        let Err(error) = socket.put(item) else { return };
-        tracing::warn!(%error, "a frame cannot be encoded in the version of its session, and is sent altered");
-        if let Outbound::Frame(frame) = item {
-            let _ = socket.put(&Outbound::Frame(encodable(frame)));
+        if let Err(error) = socket.put(item) {
+            tracing::warn!(%error, "a frame cannot be encoded in the version of its session, and is sent altered");
+            if let Outbound::Frame(frame) = item {
+                let _ = socket.put(&Outbound::Frame(encodable(frame)));
+            }
+        }
+        match item {
+            Outbound::Frame(frame) => self.report_sent(OutgoingFrame::Frame(frame)),
+            Outbound::Receipt(id) => self.report_sent(OutgoingFrame::Receipt { id }),
+            // Heart-beats and pings are no frames.
+            _ => {}
         }
     }
 
@@ -136,7 +152,9 @@ impl Driver {
         };
         let before = socket.unsent_bytes();
         let result = socket.poll_write(cx);
-        let has_progressed = socket.unsent_bytes() < before;
+        let written = before.saturating_sub(socket.unsent_bytes());
+        self.telemetry.sent_bytes += written as u64;
+        let has_progressed = written > 0;
         if socket.unsent_bytes() == 0 {
             self.unsent_frames = 0;
         }

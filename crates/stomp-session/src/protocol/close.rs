@@ -203,6 +203,7 @@ impl Protocol {
     pub(super) fn fail(&mut self, reply: ErrorReply, reason: DisconnectReason, now: Instant) {
         if self.is_reading() {
             let code = reply.close_code();
+            self.error_code = Some(reply.code());
             self.write(Outbound::Frame(reply.into_frame()));
             self.end(reason, code, now);
         }

@@ -79,6 +79,11 @@ impl ErrorReply {
         self.close_code
     }
 
+    /// The code, shared with the error if that is possible.
+    pub(super) fn code(&self) -> ByteString {
+        self.error.code().into()
+    }
+
     /// Returns true if the application wants this error to close the connection.
     pub(super) fn closes(&self) -> bool {
         self.closes

@@ -61,6 +61,8 @@ pub(crate) struct Protocol {
     /// The reason why the session ends. `None` while it has not ended.
     reason: Option<DisconnectReason>,
     own: OwnRequests,
+    /// The code of the error that ended the session, for the log.
+    error_code: Option<ByteString>,
     peer: PeerState,
     /// True if the end of the session has begun: it has left the registry, and its handles are closed.
     has_left: bool,
@@ -121,6 +123,7 @@ impl Protocol {
             request: None,
             reason: None,
             own: OwnRequests::default(),
+            error_code: None,
             peer: PeerState::Present,
             has_left: false,
             was_connected: false,
@@ -203,6 +206,21 @@ impl Protocol {
     /// Returns true if the protocol still handles frames.
     pub(crate) fn is_reading(&self) -> bool {
         self.phase != Phase::Closing
+    }
+
+    /// The reason why the session ends, if it does.
+    pub(crate) fn reason(&self) -> Option<DisconnectReason> {
+        self.reason
+    }
+
+    /// The code of the error that ended the session, if one did.
+    pub(crate) fn error_code(&self) -> Option<&str> {
+        self.error_code.as_deref()
+    }
+
+    /// Returns true if the peer is or was connected.
+    pub(crate) fn was_connected(&self) -> bool {
+        self.was_connected
     }
 
     /// Returns true if nothing remains to be done except to close the socket.

@@ -30,6 +30,9 @@ impl Protocol {
                 Timer::Silence => self.handle_silence(now),
                 Timer::Write => {
                     // An ERROR would not arrive, because the peer reads nothing.
+                    if self.is_reading() {
+                        self.error_code = Some(ByteString::from_static("write-timeout"));
+                    }
                     self.end(DisconnectReason::Timeout, CloseCode::Policy, now);
                     self.push_io(IoOutput::Abort);
                 }

@@ -17,6 +17,7 @@ mod foreign_code;
 mod gone_peers;
 mod identity;
 mod messages;
+mod monitors;
 mod presence;
 mod principal_limits;
 mod reentrancy;
