@@ -154,10 +154,16 @@
 //! | permissions of clients | [`Rules`], [`Who`], [`Action`] |
 //! | the syntax of destinations, for sessions | [`destination_syntax`] |
 //! | the engine in memory | [`Memory`], [`MemoryConfig`], [`QueueSettings`], [`QueueOverflow`] |
-//! | operation | [`Statistics`], [`Health`], [`EventStream`], [`Event`] |
+//! | operation | [`Statistics`], [`Health`], [`EventStream`], [`Event`], `BrokerMetrics` |
 //! | engines | [`Engine`], [`EngineTransaction`], [`EngineFuture`], [`Capabilities`] |
 //! | calls of engines | [`Address`], [`Publication`], [`Retain`], [`SubscribeRequest`] |
 //! | for other engines | [`local`], [`EventSource`], [`conformance`] |
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `metrics` | no | `BrokerMetrics`, which reports the statistics of a broker through the crate `metrics` |
 
 #![forbid(unsafe_code)]
 
@@ -178,6 +184,8 @@ mod engine;
 mod engine_future;
 mod events;
 mod health;
+#[cfg(feature = "metrics")]
+mod metrics;
 
 mod memory;
 mod memory_config;
@@ -209,6 +217,8 @@ pub use health::Health;
 pub use into_destination::IntoDestination;
 pub use memory::Memory;
 pub use memory_config::MemoryConfig;
+#[cfg(feature = "metrics")]
+pub use metrics::BrokerMetrics;
 pub use publication::{Publication, Retain};
 pub use queue_settings::{QueueOverflow, QueueSettings};
 pub use reply::Repliable;
