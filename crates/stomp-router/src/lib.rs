@@ -88,12 +88,6 @@
 //! | handler return types | [`IntoConnectResponse`], [`IntoSendResponse`], [`Reply`], [`IntoSubscribeResponse`], [`Observe`] |
 //! | middleware | [`middleware`], [`Route`], [`RouteService`], [`SessionRoutes`] |
 //! | errors that clients see | [`map_error`], [`ClientError`](stomp_session::ClientError) |
-//!
-//! # Features
-//!
-//! | feature | default | adds |
-//! |---|---|---|
-//! | `metrics` | no | `middleware::MetricsLayer`, which counts and times requests through the crate `metrics` |
 
 #![forbid(unsafe_code)]
 

@@ -1,13 +1,18 @@
-//! The spans, log events and metrics of `TraceLayer` and `MetricsLayer`.
+//! The spans and the log events of `TraceLayer`.
 
 #![allow(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a helper that fails is a test that fails"
 )]
 
 use futures_util::FutureExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
+};
 use stomp_frame::{Command, Frame};
 use stomp_router::{Router, Routes};
 use stomp_session::{ClientError, Principal, Request};
@@ -15,6 +20,14 @@ use tower::ServiceExt;
 
 async fn greet() {
     tracing::info!("inside the handler");
+}
+
+async fn fail() -> Result<(), io::Error> {
+    Err(io::Error::other("the disk is full"))
+}
+
+async fn boom() {
+    panic!("boom");
 }
 
 async fn reject() -> Result<(), ClientError> {
@@ -25,6 +38,9 @@ fn routes() -> Routes {
     Router::new()
         .send("/greetings/{name}", greet)
         .send("/rejected", reject)
+        .send("/failing", fail)
+        .send("/panicking", boom)
+        .send("/endless", std::future::pending::<()>)
         .build()
         .unwrap()
 }
@@ -34,7 +50,8 @@ fn routes() -> Routes {
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn call(routes: &Routes, request: Request) {
-    let _ = routes.clone().oneshot(request).now_or_never().unwrap();
+    let call = AssertUnwindSafe(|| routes.clone().oneshot(request).now_or_never());
+    let _ = catch_unwind(call);
 }
 
 fn send(destination: &str) -> Request {
@@ -47,7 +64,6 @@ fn send(destination: &str) -> Request {
 
 mod trace {
     use super::*;
-    use std::io;
     use stomp_router::middleware::TraceLayer;
     use tracing::Level;
 
@@ -93,15 +109,14 @@ mod trace {
         };
         assert!(
             inside.contains("inside the handler")
-                && success.contains("The request succeeded. elapsed="),
+                && success.contains("the request succeeded elapsed="),
             "{lines:#?}"
         );
         for line in &lines {
             for part in [
-                "request{",
+                "handler{",
                 "command=\"SEND\"",
                 "route=\"/greetings/{name}\"",
-                "principal=\"ann\"",
                 "destination=\"/greetings/",
             ] {
                 assert!(line.contains(part), "{part} is missing in {line}");
@@ -121,8 +136,9 @@ mod trace {
         };
         assert!(
             line.contains("INFO")
-                && line.contains("The request failed.")
-                && line.contains("out-of-stock"),
+                && line.contains("the request was refused")
+                && line.contains("code=\"out-of-stock\"")
+                && !line.contains("There is none left"),
             "{line}"
         );
         assert_eq!(
@@ -131,103 +147,28 @@ mod trace {
             "success is logged at debug"
         );
     }
-}
 
-#[cfg(feature = "metrics")]
-mod metrics {
-    use super::*;
-    use ::metrics::{
-        Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
-        SharedString, Unit, with_local_recorder,
-    };
-    use std::collections::BTreeMap;
-    use stomp_router::middleware::MetricsLayer;
-
-    /// The number of times each metric was incremented or recorded, by name and labels.
-    #[derive(Clone, Default)]
-    struct Counts(Arc<Mutex<BTreeMap<String, u64>>>);
-
-    struct Count(Counts, String);
-
-    impl Counts {
-        fn count(&self, key: &Key) -> Arc<Count> {
-            let labels: Vec<_> = key
-                .labels()
-                .map(|label| format!("{}={}", label.key(), label.value()))
-                .collect();
-            Arc::new(Count(
-                self.clone(),
-                format!("{} {}", key.name(), labels.join(" ")),
-            ))
-        }
-    }
-
-    impl CounterFn for Count {
-        fn increment(&self, by: u64) {
-            *self.0.0.lock().unwrap().entry(self.1.clone()).or_default() += by;
-        }
-
-        fn absolute(&self, _: u64) {}
-    }
-
-    impl HistogramFn for Count {
-        fn record(&self, seconds: f64) {
-            assert!((0.0..60.0).contains(&seconds));
-            self.increment(1);
-        }
-    }
-
-    impl Recorder for Counts {
-        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-            Counter::from_arc(self.count(key))
-        }
-
-        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-            Gauge::noop()
-        }
-
-        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-            Histogram::from_arc(self.count(key))
-        }
+    #[test]
+    fn an_error_that_its_session_logs_is_not_logged_twice() {
+        assert_eq!(logged(Level::INFO, send("/failing")), [""; 0]);
+        let lines = logged(Level::DEBUG, send("/failing"));
+        assert!(
+            lines.len() == 1
+                && lines[0].contains("the request failed")
+                && !lines[0].contains("disk"),
+            "{lines:#?}"
+        );
     }
 
     #[test]
-    fn requests_are_counted_and_timed_by_pattern() {
-        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let (counts, routes) = (Counts::default(), routes().layer(MetricsLayer::new()));
-        with_local_recorder(&counts, || {
-            for destination in [
-                "/greetings/a",
-                "/greetings/b",
-                "/rejected",
-                "/nowhere/1",
-                "/nowhere/2",
-            ] {
-                call(&routes, send(destination));
-            }
-            call(&routes, Request::new(Frame::new(Command::Connect)));
-        });
-        let counts = counts.0.lock().unwrap();
-        let lines: Vec<_> = counts
-            .iter()
-            .map(|(metric, count)| format!("{metric} {count}"))
-            .collect();
-        assert_eq!(
-            lines,
-            [
-                "stomp_request_duration_seconds command=CONNECT route= 1",
-                "stomp_request_duration_seconds command=SEND route= 2",
-                "stomp_request_duration_seconds command=SEND route=/greetings/{name} 2",
-                "stomp_request_duration_seconds command=SEND route=/rejected 1",
-                "stomp_requests_total command=CONNECT route= outcome=ok 1",
-                "stomp_requests_total command=SEND route= outcome=error 2",
-                "stomp_requests_total command=SEND route=/greetings/{name} outcome=ok 2",
-                "stomp_requests_total command=SEND route=/rejected outcome=error 1",
-            ]
-        );
+    fn a_request_that_panics_or_is_dropped_is_logged_at_debug() {
+        for destination in ["/panicking", "/endless"] {
+            let lines = logged(Level::DEBUG, send(destination));
+            let expected = "the request was dropped before it was complete elapsed=";
+            assert!(
+                lines.len() == 1 && lines[0].contains(expected) && lines[0].contains(destination),
+                "{lines:#?}"
+            );
+        }
     }
 }

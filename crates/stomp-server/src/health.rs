@@ -22,7 +22,8 @@ use tower_service::Service;
 ///
 /// Any other path gets 404. Paths may have a prefix, so the service can be mounted below one.
 ///
-/// With axum: `Router::new().route_service("/ready", shutdown.health())`.
+/// Serve it by [`Listeners::http`](crate::Listeners::http), alone or in a router, such as axum's
+/// `Router::new().route_service("/ready", shutdown.health())`.
 #[derive(Clone)]
 pub struct HealthService {
     shutdown: Shutdown,

@@ -74,6 +74,7 @@
 //! | [Mounting on an HTTP server](#mounting-on-an-http-server) | axum and hyper; shutdown; what that server must bound |
 //! | [Addresses and proxies](#addresses-and-proxies) | the address of a client, also behind a proxy |
 //! | [Listeners and shutdown](#listeners-and-shutdown) | several ports, TCP, TLS, graceful shutdown |
+//! | [Operation](#operation) | the log, metrics, audits, health checks |
 //! | [Tests](#tests) | testing handlers without a connection |
 //! | [Settings](#settings), [Limits](#limits) | all bounds and timeouts, and what happens beyond them |
 //! | [Extensions of the protocol](#extensions-of-the-protocol) | headers that STOMP does not define |
@@ -629,8 +630,7 @@
 //! header `subscription`.
 //!
 //! The client sees an error's code and text only if the error is a [`ClientError`], or contains one. Any other error is
-//! shown as `internal-error`, and logged with its session and route through `tracing`; to see the log, install a
-//! subscriber, such as `tracing_subscriber::fmt().init()`.
+//! shown as `internal-error`, and logged with its session and route: see [Operation](#operation).
 //!
 //! A handler may return any error type. A `ClientError` in it is found behind `?`, in an `anyhow::Error` with or without
 //! context, in a variant of an enum, and anywhere in a chain of sources:
@@ -731,7 +731,7 @@
 //! layer can change the destination, the headers and the body of a [`Request`] before a handler or a broker gets it, and
 //! the messages of a subscription with [`Delivery::map_message`](session::Delivery::map_message).
 //! The client sees a layer's error like a handler's: only if it is a [`ClientError`]. [`middleware`] has layers that
-//! know STOMP: for login, for the rate of a session or of a principal, for traces and, with the feature `metrics`, for metrics.
+//! know STOMP: for login, for the rate of a session or of a principal, and for traces.
 //!
 //! # HTTP on the same port
 //!
@@ -840,6 +840,92 @@
 //! already read, send their receipts and close with 1001; connections still open after 30 s are closed. The example
 //! `tls` of the repository shows certificates of the server and of clients. A `server::tls::TlsConfig` replaces the
 //! certificates without a restart.
+//!
+//! # Operation
+//!
+//! **Log.** Everything is logged through [`tracing`](https://docs.rs/tracing). Without a subscriber, such as
+//! `tracing_subscriber::fmt().init()`, nothing is shown. Each session has a span `session` with its `id`, the address of
+//! its `peer`, the `transport` and the name of the `principal`; everything that is logged for the session is in it. At
+//! `DEBUG`, each request has a span `request` with its command and route.
+//!
+//! | event | level | fields |
+//! |---|---|---|
+//! | listening on a port | `INFO` | `address`, `protocol` |
+//! | a client is connected | `INFO` | |
+//! | a session has ended | `INFO`; `WARN` if the server closed it for a fault of the client or an error | `reason`, the code of the `ERROR`, the close code, duration, frames and bytes in both directions, dropped messages |
+//! | a connection or a handshake was refused: a limit, the `Origin`, a wrong protocol, a timeout | `WARN` | `reason`, `peer` |
+//! | a connection was closed to make room for another address | `WARN` | `reason`: `displaced`, `peer` |
+//! | a handler failed or panicked | `ERROR` | `error` |
+//! | a handler took too long | `WARN` | `timeout` |
+//!
+//! Anybody can cause faults, so a `WARN` about one kind of refusal or fault appears at most once in 10 s, with the
+//! number of events since the last one in `count`. In between, connected sessions that end are logged at `INFO`, and
+//! everything else at `DEBUG`. Headers (except a refused `Origin` and its `Host`), bodies and the texts of errors are never
+//! logged, so no secret is.
+//! [`TraceLayer`](middleware::TraceLayer) also logs destinations and the outcome of each request.
+//!
+//! **Metrics.** With the feature `metrics`, an app counts through the crate [`metrics`](https://docs.rs/metrics), whose
+//! exporters serve Prometheus and other systems. Install the exporter before the app is served or mounted. A broker is
+//! measured by [`BrokerMetrics`](broker::BrokerMetrics), at intervals.
+//!
+//! | metric | type | labels | value |
+//! |---|---|---|---|
+//! | `webstomp_connections` | gauge | | open connections |
+//! | `webstomp_unauthenticated_connections` | gauge | | open connections that have not logged in, without those for HTTP |
+//! | `webstomp_http_connections` | gauge | | open connections that are used for HTTP requests |
+//! | `webstomp_refusals_total` | counter | `reason` | refused connections and handshakes; with the reason `displaced`, connections that were closed to make room |
+//! | `webstomp_sessions` | gauge | | connected sessions |
+//! | `webstomp_sessions_ended_total` | counter | `reason` | ended sessions, also those that never were connected: the name of a [`DisconnectReason`] |
+//! | `webstomp_logins_refused_total` | counter | | refused `CONNECT`s |
+//! | `webstomp_slow_consumers_total` | counter | | sessions that were closed because the client read too slowly |
+//! | `webstomp_requests_total` | counter | `command`, `route`, `outcome` | requests; the outcome is `ok`, `refused`, `failed`, `panic`, `timeout`, `overloaded` or `cancelled` |
+//! | `webstomp_request_seconds` | histogram | `command`, `route` | time from the call of the handler, with its layers, to its answer |
+//! | `webstomp_frames_received_total` | counter | `command` | frames received |
+//! | `webstomp_frames_sent_total` | counter | `command` | frames sent; messages are those with the command `MESSAGE` |
+//! | `webstomp_messages_redelivered_total` | counter | | messages sent that were delivered before |
+//! | `webstomp_messages_dropped_total` | counter | | messages of which a subscriber was told that they were dropped |
+//! | `webstomp_received_bytes_total` | counter | | bytes received |
+//! | `webstomp_sent_bytes_total` | counter | | bytes written to the network |
+//! | `webstomp_unsent_bytes` | gauge | | bytes that wait to be written |
+//! | `webstomp_queue_messages` | gauge | `queue` | messages that wait in queues |
+//! | `webstomp_queue_unacknowledged` | gauge | `queue` | messages delivered and not yet acknowledged |
+//! | `webstomp_queue_consumers` | gauge | `queue` | consumers of queues |
+//! | `webstomp_topic_subscribers` | gauge | | subscriptions to topics of brokers |
+//! | `webstomp_broker_published_total` | counter | | messages accepted by the broker |
+//! | `webstomp_broker_delivered_total` | counter | | messages given to subscribers of topics, or acknowledged by consumers of queues |
+//! | `webstomp_broker_dead_lettered_total` | counter | | messages that became dead letters |
+//! | `webstomp_broker_expired_total` | counter | | messages that expired |
+//! | `webstomp_broker_dropped_total` | counter | | messages of queues that were dropped |
+//! | `webstomp_engine_up` | gauge | | 1 if the engine of the broker is up, 0.5 if it is degraded, 0 if it is down |
+//!
+//! No label has a value that a client chooses: `route` is the pattern of a route, empty without one, and `queue` is a
+//! pattern that was given to `BrokerMetrics`, or `other`.
+//!
+//! **Monitors.** A [`Monitor`](session::Monitor) sees the frames that sessions receive and send, with `ERROR`, `RECEIPT`
+//! and the messages of handlers, and the ends of requests and sessions: for an audit, or for metrics of your own.
+//!
+//! **Health.** [`Shutdown::health`](server::Shutdown::health) is an HTTP service for `/live` and `/ready`, for [`App::http`]
+//! or another port. Call [`Shutdown::announce`](server::Shutdown::announce) some seconds before the shutdown starts, or
+//! use [`Shutdown::on_signals_after`](server::Shutdown::on_signals_after), so that load balancers send nobody to a server
+//! that is about to stop:
+//!
+//! ```no_run
+//! use axum::Router;
+//! use std::time::Duration;
+//! use webstomp::{App, BoxError, server::Shutdown};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), BoxError> {
+//!     let shutdown = Shutdown::on_signals_after(Duration::from_secs(5))?;
+//!     let http = Router::new()
+//!         .route_service("/health/live", shutdown.health())
+//!         .route_service("/health/ready", shutdown.health());
+//!     let app = App::new().websocket_path("/stomp").http(http).shutdown(shutdown);
+//!     Ok(app.listen("0.0.0.0:8080").await?)
+//! }
+//! ```
+//!
+//! Once the shutdown has started, the ports of the app answer new connections with 503, also those for `/live`.
 //!
 //! # Tests
 //!
@@ -1030,7 +1116,7 @@
 //! |---|---|
 //! | `axum` | axum's `ConnectInfo<SocketAddr>`: found if the app is mounted on axum, and added to requests of [`App::http`] |
 //! | `tls` | `server::tls`: listeners with TLS, by rustls; client certificates in [`Peer::tls`] |
-//! | `metrics` | `middleware::MetricsLayer`: counts and durations of requests, for the crate `metrics` |
+//! | `metrics` | [metrics](#operation) of connections, sessions, requests and queues, for the crate `metrics` |
 //!
 //! None is on by default. To run a session over your own tokio-tungstenite WebSocket, depend on `stomp-socket` with its
 //! feature `tungstenite`.

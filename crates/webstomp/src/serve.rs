@@ -190,6 +190,8 @@ impl SessionRunner {
         config
             .error_mapper
             .get_or_insert_with(|| ErrorMapper::new(map_error));
+        #[cfg(feature = "metrics")]
+        config.monitors.add(stomp_session::SessionMetrics::new());
         SessionRunner {
             routes,
             layers: layers.into(),

@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use webstomp::{
     Router, Session,
     frame::{Command, Frame, Version},
-    socket::{Config, Peer, Socket},
+    session::Config,
+    socket::{Peer, Socket},
 };
 
 /// The number of requests that the client sends at once, as busy clients do.
@@ -20,13 +21,14 @@ const BATCH: usize = 16;
 
 async fn handler() {}
 
-#[test]
-fn a_send_with_a_receipt_makes_at_most_three_allocations() {
+/// Returns the allocations of a `SEND` with its `RECEIPT`.
+fn allocations_of_a_send(config: Config) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
-    let mut client = runtime.block_on(connect(Router::new().send("/echo", handler)));
+    let routes = Router::new().send("/echo", handler);
+    let mut client = runtime.block_on(connect(routes, config));
     let request = Frame::new(Command::Send)
         .with_header("destination", "/echo")
         .with_header("receipt", "7")
@@ -51,17 +53,87 @@ fn a_send_with_a_receipt_makes_at_most_three_allocations() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(100);
     let counted = allocation_counter::measure(|| exchange(rounds));
-    let each = counted.count_total as f64 / (rounds * BATCH) as f64;
+    assert!(answers.ends_with(b"RECEIPT\nreceipt-id:7\n\n\0"));
+    counted.count_total as f64 / (rounds * BATCH) as f64
+}
+
+#[test]
+fn a_send_with_a_receipt_makes_at_most_three_allocations() {
+    let each = allocations_of_a_send(Config::default());
     println!("{each:.2} allocations for a SEND with its RECEIPT");
     assert!(each <= 3.0, "{each} allocations");
-    assert!(answers.ends_with(b"RECEIPT\nreceipt-id:7\n\n\0"));
+}
+
+#[test]
+fn spans_of_requests_that_are_disabled_allocate_nothing() {
+    // The span of the session is enabled, those of requests are not.
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::sink)
+        .with_max_level(tracing::Level::INFO)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let each = allocations_of_a_send(Config::default());
+    assert!(each <= 3.0, "{each} allocations");
+}
+
+#[test]
+fn a_monitor_allocates_nothing() {
+    struct Silent;
+    impl webstomp::session::Monitor for Silent {}
+    let each = allocations_of_a_send(Config::default().monitor(Silent));
+    assert!(each <= 3.0, "{each} allocations");
+}
+
+#[cfg(feature = "metrics")]
+mod metrics {
+    use super::*;
+    use ::metrics::{
+        Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString,
+        Unit,
+    };
+    use std::sync::{Arc, atomic::AtomicU64};
+    use webstomp::session::SessionMetrics;
+
+    /// A recorder whose handles allocate nothing.
+    struct Atomics;
+
+    struct Sum;
+
+    impl HistogramFn for Sum {
+        fn record(&self, _: f64) {}
+    }
+
+    impl Recorder for Atomics {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(Arc::new(AtomicU64::new(0)))
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::from_arc(Arc::new(AtomicU64::new(0)))
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::from_arc(Arc::new(Sum))
+        }
+    }
+
+    #[test]
+    fn metrics_allocate_nothing_for_a_request() {
+        let _guard = ::metrics::set_default_local_recorder(&Atomics);
+        let each = allocations_of_a_send(Config::default().monitor(SessionMetrics::new()));
+        assert!(each <= 3.0, "{each} allocations");
+    }
 }
 
 /// Runs a session of these routes, and returns the client's end of its WebSocket, connected.
-async fn connect(router: Router) -> DuplexStream {
+async fn connect(router: Router, config: Config) -> DuplexStream {
     let (mut client, server) = tokio::io::duplex(64 << 10);
-    let socket = Socket::over_websocket(server, b"", Peer::default(), &Config::default());
-    let (_, _, connection) = Session::new(socket, webstomp::session::Config::default());
+    let socket = Socket::over_websocket(server, b"", Peer::default(), &Default::default());
+    let (_, _, connection) = Session::new(socket, config);
     tokio::spawn(connection.run(router.build().unwrap()));
     client
         .write_all(&frame(FIN | TEXT, b"CONNECT\naccept-version:1.2\n\n\0"))

@@ -78,8 +78,8 @@ fn cases() -> Vec<(Frame, &'static str, &'static [&'static str])> {
             room("fail"),
             "internal-error",
             &[
-                "ERROR request{session=",
-                "command=\"SEND\" route=\"/rooms/{room}/fail\"",
+                "ERROR session{id=",
+                ":request{command=\"SEND\" route=\"/rooms/{room}/fail\"}",
                 "a handler failed error=the disk is full",
             ],
         ),
@@ -87,7 +87,7 @@ fn cases() -> Vec<(Frame, &'static str, &'static [&'static str])> {
             room("two"),
             "internal-error",
             &[
-                "ERROR request{session=",
+                "ERROR session{id=",
                 "route=\"/rooms/{room}/two\"",
                 "the argument `stomp_router::extract::path::Path<(alloc::string::String, alloc::string::String)>` of the \
                  handler `error_log::two_values` is not available: the number of parameters in the pattern is 1, and not 2",
@@ -105,8 +105,8 @@ fn cases() -> Vec<(Frame, &'static str, &'static [&'static str])> {
             room("slow"),
             "timeout",
             &[
-                "WARN request{session=",
-                "route=\"/rooms/{room}/slow\"",
+                "WARN session{id=",
+                ":request{command=\"SEND\" route=\"/rooms/{room}/slow\"}",
                 "a handler took too long, and was dropped timeout=5s",
             ],
         ),
@@ -114,7 +114,8 @@ fn cases() -> Vec<(Frame, &'static str, &'static [&'static str])> {
             subscribe("0", "/stream"),
             "internal-error",
             &[
-                "ERROR stream{session=",
+                "ERROR session{id=",
+                ":stream{",
                 "destination=\"/stream\"",
                 "error=the disk is full",
             ],

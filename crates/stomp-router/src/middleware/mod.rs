@@ -9,8 +9,7 @@
 //! | forward or reject requests in a function of your own | [`from_fn`] |
 //! | reject clients that have not logged in | [`RequirePrincipalLayer`] |
 //! | reject the frames of a session or of a principal above a rate | [`RejectOverRateLayer`] |
-//! | open a `tracing` span for each request | [`TraceLayer`] |
-//! | count and time requests | `MetricsLayer`, with the feature `metrics` |
+//! | log the outcome and the time of each request | [`TraceLayer`] |
 //!
 //! A layer can wrap
 //!
@@ -27,8 +26,6 @@
 
 mod forward_or_reject;
 mod from_fn;
-#[cfg(feature = "metrics")]
-mod metrics;
 mod principal_buckets;
 mod reject_over_rate;
 mod require_principal;
@@ -36,8 +33,6 @@ mod trace;
 
 pub use forward_or_reject::ForwardOrRejectFuture;
 pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
-#[cfg(feature = "metrics")]
-pub use metrics::{Metrics, MetricsFuture, MetricsLayer};
 pub use reject_over_rate::{RejectOverRate, RejectOverRateLayer};
 pub use require_principal::{RequirePrincipal, RequirePrincipalLayer};
 pub use trace::{Trace, TraceFuture, TraceLayer};

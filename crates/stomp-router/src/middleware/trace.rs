@@ -2,24 +2,33 @@
 
 use pin_project_lite::pin_project;
 use std::{
+    error::Error,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
-use stomp_session::{BoxError, Request, Response};
+use stomp_session::{BoxError, ClientError, Request, Response};
 use tower::{Layer, Service};
 use tracing::{
     Span,
-    field::{Empty, display},
+    field::Empty,
     instrument::{Instrument, Instrumented},
 };
 
-/// Opens a `tracing` span for each request, and logs the outcome in it.
+/// Opens a `tracing` span for each request, and logs the outcome and the time of the request in it.
 ///
-/// The span is named `request` and has the level `INFO`. Its fields are `command`, `destination`, `route` (the pattern),
-/// `principal` (the name) and `peer` (the address); fields without a value are omitted. No other header is recorded.
+/// A session has spans of its own, without this layer: `session` with the session's id, the address of the peer and the
+/// name of the principal, and at `DEBUG` within it `request` with command and route. This layer adds the span `handler`
+/// at `INFO`, with the fields `command`, `destination` and `route` (the pattern), and these events:
 ///
-/// Success is logged at `DEBUG` with the field `elapsed`, an error at `INFO` with the fields `elapsed` and `error`.
+/// | event | level | fields |
+/// |---|---|---|
+/// | the request succeeded | `DEBUG` | `elapsed` |
+/// | the request was refused with a [`ClientError`] | `INFO` | `elapsed`, `code` |
+/// | the request failed with another error, which the session logs at `ERROR` | `DEBUG` | `elapsed` |
+/// | the request was dropped before it was complete: it took too long, or its session ended; or it panicked | `DEBUG` | `elapsed` |
+///
+/// No other header and no text of an error is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct TraceLayer;
@@ -65,18 +74,25 @@ where
         TraceFuture {
             future: future.instrument(span),
             start,
+            is_complete: false,
         }
+    }
+}
+
+/// Logs an error that the client sees. The session logs all others.
+fn log_error(error: &(dyn Error + 'static), elapsed: Duration) {
+    match ClientError::find(error) {
+        Some(error) => tracing::info!(?elapsed, code = error.code(), "the request was refused"),
+        None => tracing::debug!(?elapsed, "the request failed"),
     }
 }
 
 fn span(request: &Request) -> Span {
     let span = tracing::info_span!(
-        "request",
+        "handler",
         command = request.command().as_str(),
         destination = Empty,
         route = Empty,
-        principal = Empty,
-        peer = Empty,
     );
     if span.is_disabled() {
         return span;
@@ -87,12 +103,6 @@ fn span(request: &Request) -> Span {
     }
     if let Some(pattern) = request.params().pattern() {
         span.record("route", &**pattern.text());
-    }
-    if let Some(principal) = request.principal() {
-        span.record("principal", principal.name());
-    }
-    if let Some(address) = request.peer().address {
-        span.record("peer", display(address));
     }
     span
 }
@@ -105,6 +115,19 @@ pin_project! {
         #[pin]
         future: Instrumented<F>,
         start: Instant,
+        is_complete: bool,
+    }
+
+    impl<F> PinnedDrop for TraceFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if !*this.is_complete {
+                let elapsed = this.start.elapsed();
+                this.future.span().in_scope(|| {
+                    tracing::debug!(?elapsed, "the request was dropped before it was complete");
+                });
+            }
+        }
     }
 }
 
@@ -118,10 +141,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let result = ready!(this.future.as_mut().poll(cx)).map_err(Into::into);
+        *this.is_complete = true;
         let elapsed = this.start.elapsed();
         this.future.span().in_scope(|| match &result {
-            Ok(_) => tracing::debug!(?elapsed, "The request succeeded."),
-            Err(error) => tracing::info!(?elapsed, %error, "The request failed."),
+            Ok(_) => tracing::debug!(?elapsed, "the request succeeded"),
+            Err(error) => log_error(&**error, elapsed),
         });
         Poll::Ready(result)
     }

@@ -6,6 +6,8 @@
     reason = "no test needs all of it; a helper that fails is a test that fails"
 )]
 
+pub(crate) mod port;
+
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use stomp_testing::{Client, frames};
 use webstomp::{App, frame::Version, server::Upgrade};
@@ -33,11 +35,16 @@ impl Server {
 
     /// Returns a client that has not sent `CONNECT` yet.
     pub(crate) async fn open(&self) -> Client {
+        self.handshake(&[]).await.unwrap()
+    }
+
+    /// Opens a WebSocket, with these headers in its handshake. The error is the response that refuses it.
+    pub(crate) async fn handshake(&self, headers: &[(&str, &str)]) -> Result<Client, String> {
         let (near, far) = tokio::io::duplex(64 << 10);
         let service = TowerToHyperService::new(self.0.clone());
         let serving =
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service);
         tokio::spawn(serving.with_upgrades());
-        Client::upgrade(near, "/", &[]).await.unwrap()
+        Client::upgrade(near, "/", headers).await
     }
 }

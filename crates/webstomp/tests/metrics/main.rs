@@ -1,0 +1,299 @@
+//! Metrics, as a recorder gets them.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod table;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::{future::pending, io, time::Duration};
+use stomp_testing::frames::{nack, send, subscribe, subscribe_with_ack};
+use support::Server;
+use webstomp::{
+    App, ClientError, IntoSubscribeResponse, Observe, Path, State, Topic,
+    broker::{Broker, BrokerMetrics, Memory, MemoryConfig, QueueSettings, Rules},
+    frame::Headers,
+    session::{Config, MailboxConfig, Overflow},
+};
+
+async fn log_in(headers: Headers) -> Result<(), ClientError> {
+    match headers.get("login") {
+        Some("bob") => Err(ClientError::new("login-failed", "Not bob.")),
+        _ => Ok(()),
+    }
+}
+
+async fn watch(State(news): State<Topic<String>>) -> impl IntoSubscribeResponse {
+    Observe(news.subscribe())
+}
+
+async fn echo(_: Path<String>) {}
+
+async fn boom(_: Path<String>) {
+    panic!("boom");
+}
+
+async fn fail() -> io::Result<()> {
+    Err(io::Error::other("the disk is full"))
+}
+
+async fn refuse() -> Result<(), ClientError> {
+    Err(ClientError::new("out-of-stock", "There is none left."))
+}
+
+fn app(news: &Topic<String>) -> App {
+    App::new()
+        .session_config(Config::default().handler_timeout(Duration::from_secs(5)))
+        .connect(log_in)
+        .send("/echo/{name}", echo)
+        .send("/boom/{name}", boom)
+        .send("/fail", fail)
+        .send("/refuse", refuse)
+        .send("/endless", pending::<()>)
+        .subscribe("/news", watch)
+        .with_state(news.clone())
+}
+
+/// Installs a recorder for this thread, on which the whole test runs.
+fn record() -> (PrometheusHandle, metrics::LocalRecorderGuard<'static>) {
+    let recorder = Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
+    (
+        recorder.handle(),
+        metrics::set_default_local_recorder(recorder),
+    )
+}
+
+#[track_caller]
+fn expect(metrics: &PrometheusHandle, lines: &[&str]) {
+    let text = metrics.render();
+    for line in lines {
+        assert!(
+            text.lines().any(|it| it == *line),
+            "{line} is missing in\n{text}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_request_is_counted_with_its_outcome_by_the_pattern_of_its_route() {
+    let (metrics, _guard) = record();
+    let mut client = Server::new(app(&Topic::new())).client().await;
+    client.receipt(send("/echo/a", "")).await;
+    client.receipt(send("/echo/b", "")).await;
+    for (destination, code) in [
+        ("/boom/a", "internal-error"),
+        ("/fail", "internal-error"),
+        ("/refuse", "out-of-stock"),
+        ("/endless", "timeout"),
+        ("/nowhere/client-text", "not-found"),
+    ] {
+        client.expect_refusal(send(destination, ""), code).await;
+    }
+    client.send(send("/endless", "")).await;
+    client.expect_nothing().await;
+    let request = |route, outcome, count| {
+        format!(
+            r#"webstomp_requests_total{{command="SEND",route="{route}",outcome="{outcome}"}} {count}"#
+        )
+    };
+    expect(
+        &metrics,
+        &[
+            &request("/echo/{name}", "ok", 2),
+            &request("/boom/{name}", "panic", 1),
+            &request("/fail", "failed", 1),
+            &request("/refuse", "refused", 1),
+            &request("/endless", "timeout", 1),
+            &request("", "refused", 1),
+            r#"webstomp_request_seconds_count{command="SEND",route="/echo/{name}"} 2"#,
+            r#"webstomp_request_seconds_sum{command="SEND",route="/endless"} 5"#,
+            r#"webstomp_frames_received_total{command="SEND"} 8"#,
+            r#"webstomp_frames_sent_total{command="RECEIPT"} 2"#,
+            r#"webstomp_frames_sent_total{command="ERROR"} 5"#,
+        ],
+    );
+    let text = metrics.render();
+    assert!(!text.contains("client-text"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_connection_is_dropped_is_counted_as_cancelled() {
+    let (metrics, _guard) = record();
+    let shutdown = webstomp::server::Shutdown::default();
+    let mut client = Server::new(app(&Topic::new()).shutdown(shutdown.clone()))
+        .client()
+        .await;
+    client.send(send("/endless", "")).await;
+    client.expect_nothing().await;
+    shutdown.abort();
+    shutdown.finished().await;
+    expect(
+        &metrics,
+        &[
+            r#"webstomp_requests_total{command="SEND",route="/endless",outcome="cancelled"} 1"#,
+            r#"webstomp_sessions_ended_total{reason="server"} 1"#,
+            "webstomp_sessions 0",
+            "webstomp_connections 0",
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_connections_and_refused_logins_are_counted() {
+    let (metrics, _guard) = record();
+    let server = Server::new(app(&Topic::new()));
+    let client = server.client().await;
+    let mut refused = server.open().await;
+    expect(
+        &metrics,
+        &[
+            "webstomp_sessions 1",
+            "webstomp_connections 2",
+            "webstomp_unauthenticated_connections 1",
+            "webstomp_logins_refused_total 0",
+        ],
+    );
+    refused
+        .send(
+            stomp_testing::frames::connect(webstomp::frame::Version::V1_2)
+                .with_header("login", "bob"),
+        )
+        .await;
+    refused.expect_error("login-failed").await;
+    refused.expect_close(1008).await;
+    drop(client);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    expect(
+        &metrics,
+        &[
+            "webstomp_sessions 0",
+            "webstomp_connections 0",
+            "webstomp_unauthenticated_connections 0",
+            "webstomp_logins_refused_total 1",
+            r#"webstomp_sessions_ended_total{reason="error"} 1"#,
+            r#"webstomp_sessions_ended_total{reason="lost"} 1"#,
+        ],
+    );
+}
+
+/// Lets the tasks of all sessions run.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// The value of a metric without labels.
+#[track_caller]
+fn value_of(metrics: &PrometheusHandle, name: &str) -> f64 {
+    let text = metrics.render();
+    let mut values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    values.next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_consumers_and_the_bytes_that_wait_for_them_are_counted() {
+    let (metrics, _guard) = record();
+    let news = Topic::<String>::new();
+    let mut client = Server::new(app(&news)).client().await;
+    client.receipt(subscribe("0", "/news")).await;
+    news.publish("x".repeat(200_000)).unwrap();
+    settle().await;
+    assert!(value_of(&metrics, "webstomp_unsent_bytes") > 100_000.0);
+    for _ in 0..1_000 {
+        news.publish("x".repeat(2_000)).unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    expect(
+        &metrics,
+        &[
+            "webstomp_slow_consumers_total 1",
+            "webstomp_unsent_bytes 0",
+            "webstomp_sessions 0",
+            r#"webstomp_sessions_ended_total{reason="timeout"} 1"#,
+        ],
+    );
+    assert!(value_of(&metrics, "webstomp_sent_bytes_total") > 60_000.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_messages_are_counted() {
+    let (metrics, _guard) = record();
+    let mailboxes = MailboxConfig::default()
+        .max_messages(1)
+        .overflow(Overflow::DropOldest);
+    let news = Topic::with_mailboxes(mailboxes);
+    let mut client = Server::new(app(&news)).client().await;
+    client.receipt(subscribe("0", "/news")).await;
+    for text in ["one", "two", "three"] {
+        news.publish(text.to_owned()).unwrap();
+    }
+    client.expect_message("three").await;
+    expect(&metrics, &["webstomp_messages_dropped_total 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn queues_are_measured_by_the_first_given_pattern_that_matches() {
+    let (metrics, _guard) = record();
+    let queues = QueueSettings::default().max_delivery_attempts(2);
+    let engine = Memory::new(MemoryConfig::default().queues(queues)).unwrap();
+    let config = webstomp::broker::Config::default().rules(Rules::open());
+    let broker = Broker::with_engine(config, engine).unwrap();
+    let reports = BrokerMetrics::new(&broker, ["/queue/jobs.>", "/queue/dead-letters"]).unwrap();
+    let mut client = Server::new(App::new().broker(&broker)).client().await;
+    for queue in ["/queue/jobs/a", "/queue/jobs.b", "/queue/client-text"] {
+        client.receipt(send(queue, "")).await;
+    }
+    client
+        .receipt(subscribe_with_ack("0", "/queue/jobs/a", "client"))
+        .await;
+    for _ in 0..2 {
+        let message = client.expect_message("").await;
+        client.send(nack(&message)).await;
+    }
+    client.receipt(send("/queue/jobs/a", "")).await;
+    client.expect_message("").await;
+    client.receipt(subscribe("1", "/topic/x")).await;
+    reports.report().await.unwrap();
+    expect(
+        &metrics,
+        &[
+            r#"webstomp_queue_messages{queue="/queue/jobs.>"} 1"#,
+            r#"webstomp_queue_unacknowledged{queue="/queue/jobs.>"} 1"#,
+            r#"webstomp_queue_consumers{queue="/queue/jobs.>"} 1"#,
+            r#"webstomp_queue_messages{queue="/queue/dead-letters"} 1"#,
+            r#"webstomp_queue_messages{queue="other"} 1"#,
+            "webstomp_topic_subscribers 1",
+            "webstomp_broker_published_total 4",
+            "webstomp_broker_dead_lettered_total 1",
+            "webstomp_messages_redelivered_total 1",
+            "webstomp_engine_up 1",
+        ],
+    );
+    assert!(!metrics.render().contains("client-text"));
+    broker.shutdown().await.unwrap();
+    let _ = reports.report().await;
+    expect(&metrics, &["webstomp_engine_up 0"]);
+    let invalid = BrokerMetrics::new(&broker, ["/topic/x"]).unwrap_err();
+    assert_eq!(
+        invalid.to_string(),
+        "queues contains \"/topic/x\", which is not a pattern of queues: /queue/NAME"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_handshakes_are_counted_by_reason() {
+    let (metrics, _guard) = record();
+    let server = Server::new(app(&Topic::new()));
+    let refused = server
+        .handshake(&[("origin", "https://evil.example")])
+        .await;
+    assert!(refused.is_err());
+    expect(&metrics, &[r#"webstomp_refusals_total{reason="origin"} 1"#]);
+}
