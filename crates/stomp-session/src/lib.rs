@@ -109,6 +109,12 @@
 //! | fan-out | [`Topic`], [`Mailbox`] |
 //! | settings | [`Config`], [`AppErrors`] |
 //! | metrics and audits | [`Monitor`], `SessionMetrics` |
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `metrics` | no | `SessionMetrics`, a [`Monitor`] that counts through the crate `metrics` |
 
 #![forbid(unsafe_code)]
 

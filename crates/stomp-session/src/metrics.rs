@@ -45,7 +45,7 @@ pub struct SessionMetrics {
     logins_refused: Counter,
     slow_consumers: Counter,
     /// By command and by the pattern of the route. Patterns are part of the program, so their number is bounded.
-    requests: RwLock<HashMap<Box<str>, Vec<(Command, Arc<RequestMetrics>)>>>,
+    requests: RwLock<RequestsByRoute>,
     frames_received: Counters<Command>,
     frames_sent: Counters<Command>,
     messages_redelivered: Counter,
@@ -54,6 +54,9 @@ pub struct SessionMetrics {
     unsent_bytes: Gauge,
     messages_dropped: Counter,
 }
+
+/// The handles for requests, by the pattern of their route and by command.
+type RequestsByRoute = HashMap<Box<str>, Vec<(Command, Arc<RequestMetrics>)>>;
 
 /// Handles for the requests with one command to one route.
 struct RequestMetrics {

@@ -7,6 +7,7 @@ mod inbox;
 mod incoming;
 mod outgoing;
 mod pending_subscription;
+mod reports;
 mod streams;
 mod telemetry;
 
