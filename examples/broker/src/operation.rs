@@ -1,0 +1,59 @@
+//! The log, and the port for metrics and health checks.
+
+use axum::{Router, routing::get};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use webstomp::{
+    BoxError,
+    broker::{Broker, BrokerMetrics},
+    server::Shutdown,
+};
+
+/// Interval at which the figures of the broker are taken.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Upper bounds of the buckets for durations, in seconds.
+const BUCKETS: [f64; 6] = [0.001, 0.01, 0.1, 1.0, 10.0, 60.0];
+
+/// Starts the log. RUST_LOG selects what it contains, such as `debug` or `info,stomp_session=debug`.
+pub(crate) fn start_log() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+/// Installs the recorder of metrics. Must precede everything that counts. Returns the service for the port.
+pub(crate) fn metrics(shutdown: &Shutdown) -> Result<Router, BoxError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&BUCKETS)?
+        .install_recorder()?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(Router::new()
+        .route("/metrics", get(async move || handle.render()))
+        .route_service("/live", shutdown.health())
+        .route_service("/ready", shutdown.health()))
+}
+
+/// Counts the broker, and serves the port until the process ends: also while connections are drained.
+pub(crate) fn serve(port: TcpListener, service: Router, broker: &Broker) -> Result<(), BoxError> {
+    let figures = BrokerMetrics::new(broker, ["/queue/dead-letters"])?;
+    tokio::spawn(figures.run(INTERVAL));
+    tokio::spawn(async { axum::serve(port, service).await });
+    Ok(())
+}
