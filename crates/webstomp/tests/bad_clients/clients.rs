@@ -19,13 +19,22 @@ pub(crate) const SECRET: &str = "S3CR3T";
 /// A client, which ends when it was refused or disconnected.
 pub(crate) type ClientFn = for<'a> fn(&'a Ports, SocketAddr) -> BoxFuture<'a, ()>;
 
-/// All clients, each with the reason that the log names.
-pub(crate) fn all() -> Vec<(&'static str, ClientFn)> {
+/// A client, with the reason that the log names.
+type Case = (&'static str, ClientFn);
+
+pub(crate) fn all() -> Vec<Case> {
+    [
+        violating_protocol(),
+        refused_by_app(),
+        slow(),
+        refused_before_session(),
+    ]
+    .concat()
+}
+
+/// Clients that break the protocol or exceed a limit of frames.
+fn violating_protocol() -> Vec<Case> {
     vec![
-        ("login-failed", |ports, at| {
-            let connect = connect_frame().with_header("login", "bob");
-            close_after(open(ports, at), connect).boxed()
-        }),
         ("unexpected-frame", |ports, at| {
             close_after(open(ports, at), frames::send("/news", SECRET)).boxed()
         }),
@@ -65,6 +74,16 @@ pub(crate) fn all() -> Vec<(&'static str, ClientFn)> {
             let frame = frames::transaction(Command::Commit, SECRET);
             close_after(log_in(ports, at), frame).boxed()
         }),
+    ]
+}
+
+/// Clients to which the application or the broker answers with an error.
+fn refused_by_app() -> Vec<Case> {
+    vec![
+        ("login-failed", |ports, at| {
+            let connect = connect_frame().with_header("login", "bob");
+            close_after(open(ports, at), connect).boxed()
+        }),
         ("prefetch-too-large", |ports, at| {
             let frame = frames::subscribe_with_ack("0", "/queue/a", "client")
                 .with_header("prefetch-count", "9");
@@ -87,6 +106,12 @@ pub(crate) fn all() -> Vec<(&'static str, ClientFn)> {
             }
             .boxed()
         }),
+    ]
+}
+
+/// Clients that send or read too slowly.
+fn slow() -> Vec<Case> {
+    vec![
         ("slow-consumer", |ports, at| {
             slow_consumer(ports, at).boxed()
         }),
@@ -100,6 +125,12 @@ pub(crate) fn all() -> Vec<(&'static str, ClientFn)> {
             unfinished(ports.tcp.connect(at)).boxed()
         }),
         ("heart-beat-timeout", |ports, at| silent(ports, at).boxed()),
+    ]
+}
+
+/// Clients that are refused before they have a session, or use a wrong protocol.
+fn refused_before_session() -> Vec<Case> {
+    vec![
         ("origin", |ports, at| {
             const HEADERS: &[(&str, &str)] = &[
                 ("authorization", "Bearer S3CR3T"),
