@@ -8,19 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// Reports the [`Statistics`] of a broker through the recorder of the crate [`metrics`], at intervals.
 ///
-/// | metric | type | value | labels |
-/// |---|---|---|---|
-/// | `webstomp_queue_messages` | gauge | messages that wait in queues | `queue` |
-/// | `webstomp_queue_unacknowledged` | gauge | messages delivered and not yet acknowledged | `queue` |
-/// | `webstomp_queue_consumers` | gauge | consumers of queues | `queue` |
-/// | `webstomp_topic_subscribers` | gauge | subscriptions to topics | |
-/// | `webstomp_broker_published_total` | counter | [`Statistics::published`] | |
-/// | `webstomp_broker_delivered_total` | counter | [`Statistics::delivered`] | |
-/// | `webstomp_broker_dead_lettered_total` | counter | [`Statistics::dead_lettered`] | |
-/// | `webstomp_broker_expired_total` | counter | [`Statistics::expired`] | |
-/// | `webstomp_broker_dropped_total` | counter | [`Statistics::dropped`] | |
-/// | `webstomp_engine_up` | gauge | 1 if the engine is [up](Health::Up), 0.5 if it is degraded, 0 if it is down | |
-///
+/// The [guide of `webstomp`](https://docs.rs/webstomp/latest/webstomp/#operation) lists the metrics.
 /// Clients choose the names of queues, so `queue` is the first of the given patterns that matches, or `other`.
 ///
 /// ```no_run

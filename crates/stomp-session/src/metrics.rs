@@ -18,27 +18,12 @@ use stomp_frame::{Command, Frame};
 
 /// Counts sessions, requests, frames and bytes, through the recorder of the crate [`metrics`].
 ///
-/// | metric | type | value | labels |
-/// |---|---|---|---|
-/// | `webstomp_sessions` | gauge | connected sessions | |
-/// | `webstomp_sessions_ended_total` | counter | ended connections, also those that never were connected | `reason` |
-/// | `webstomp_logins_refused_total` | counter | `CONNECT`s that were refused with an error | |
-/// | `webstomp_slow_consumers_total` | counter | sessions closed with `slow-consumer` or `write-timeout` | |
-/// | `webstomp_requests_total` | counter | handled requests | `command`, `route`, `outcome` |
-/// | `webstomp_request_seconds` | histogram | time from the call of the service to its answer | `command`, `route` |
-/// | `webstomp_frames_received_total` | counter | frames received | `command` |
-/// | `webstomp_frames_sent_total` | counter | frames sent; messages are those with `command="MESSAGE"` | `command` |
-/// | `webstomp_messages_redelivered_total` | counter | messages sent that were delivered before | |
-/// | `webstomp_received_bytes_total` | counter | bytes received | |
-/// | `webstomp_sent_bytes_total` | counter | bytes written to the network | |
-/// | `webstomp_unsent_bytes` | gauge | bytes that wait to be written | |
-/// | `webstomp_messages_dropped_total` | counter | messages of which a subscriber was told that they were dropped | |
-///
-/// No label has a value that a client chooses: `route` is the pattern of a route, empty without one; `reason` is the
-/// name of a [`DisconnectReason`](crate::DisconnectReason) and `outcome` that of an [`Outcome`].
+/// The [guide of `webstomp`](https://docs.rs/webstomp/latest/webstomp/#operation) lists the metrics. No label has a value
+/// that a client chooses: `route` is the pattern of a route, empty without one; `reason` is the
+/// [name](DisconnectReason::as_str) of a [`DisconnectReason`], and `outcome` that of an [`Outcome`].
 ///
 /// Handles are registered once, by [`SessionMetrics::new`], and for each route with its first request. So install the
-/// recorder before.
+/// recorder before. A `webstomp::App` with the feature `metrics` adds these metrics itself.
 pub struct SessionMetrics {
     sessions: Gauge,
     ended: Counters<DisconnectReason>,

@@ -1,14 +1,10 @@
 //! Monitors: code of the application that sees the sessions' frames, requests and ends, for metrics and audits.
 
 use crate::{
-    disconnect_reason::DisconnectReason, message::Message, params::Pattern, session::Session,
+    catch_panic::catch_panic, disconnect_reason::DisconnectReason, message::Message,
+    params::Pattern, session::Session,
 };
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 use stomp_frame::{Command, Frame};
 use stomp_socket::CloseCode;
 
@@ -227,7 +223,7 @@ impl Monitors {
     pub(crate) fn notify(&self, call: impl Fn(&dyn Monitor)) {
         for monitor in &self.0 {
             // The panic hook has reported the panic.
-            let _ = catch_unwind(AssertUnwindSafe(|| call(&**monitor)));
+            let _ = catch_panic(|| call(&**monitor));
         }
     }
 }

@@ -352,6 +352,8 @@ pub(crate) struct Shared {
     values: Guarded<Extensions>,
     /// Pattern of the route of the current request, for the log.
     route: Guarded<Option<Arc<Pattern>>>,
+    /// True if `route` belongs to the current request. False if no router has seen that request yet.
+    is_routed: AtomicBool,
     settings: HandleSettings,
     commands: Guarded<CommandQueue>,
     /// True if commands were pushed since the connection last took them. So the connection need not lock `commands` to
@@ -375,6 +377,7 @@ impl Shared {
             principal: OnceLock::new(),
             values: Guarded::default(),
             route: Guarded::default(),
+            is_routed: AtomicBool::new(false),
             settings,
             commands: Guarded::new(CommandQueue::new(is_closed)),
             has_commands: AtomicBool::new(false),
@@ -415,11 +418,18 @@ impl Shared {
                 *current = route.cloned();
             }
         });
+        self.is_routed.store(true, Ordering::Release);
+    }
+
+    /// Notes that another request begins, which has no route yet.
+    pub(crate) fn reset_route(&self) {
+        self.is_routed.store(false, Ordering::Release);
     }
 
     /// The pattern of the route of the current request, if a router has found one.
     pub(crate) fn route(&self) -> Option<Arc<Pattern>> {
-        self.route.with(|route, _| route.clone())
+        let is_routed = self.is_routed.load(Ordering::Acquire);
+        is_routed.then(|| self.route.with(|route, _| route.clone()))?
     }
 
     /// The syntax of destinations.

@@ -18,9 +18,11 @@ use std::{
 };
 use stomp_testing::frames::{send, subscribe};
 use support::Server;
+use tower::timeout::TimeoutLayer;
 use tracing::Level;
 use webstomp::{
-    App, Extension, IntoSubscribeResponse, Observe, Path, Router, frame::Frame, session::Config,
+    App, Extension, Handler, IntoSubscribeResponse, Observe, Path, Router, frame::Frame,
+    session::Config,
 };
 
 #[derive(Clone, Default)]
@@ -59,11 +61,13 @@ async fn failing_stream() -> impl IntoSubscribeResponse {
 }
 
 fn app() -> App {
+    let layer = TimeoutLayer::new(Duration::from_secs(2));
     let rooms = Router::new()
         .send("/{room}/fail", fail)
         .send("/{room}/two", two_values)
         .send("/{room}/extension", extension)
-        .send("/{room}/slow", pending::<()>);
+        .send("/{room}/slow", pending::<()>)
+        .send("/{room}/layer", pending::<()>.layer(layer));
     App::new()
         .session_config(Config::default().handler_timeout(Duration::from_secs(5)))
         .nest("/rooms", rooms)
@@ -108,6 +112,14 @@ fn cases() -> Vec<(Frame, &'static str, &'static [&'static str])> {
                 "WARN session{id=",
                 ":request{command=\"SEND\" route=\"/rooms/{room}/slow\"}",
                 "a handler took too long, and was dropped timeout=5s",
+            ],
+        ),
+        (
+            room("layer"),
+            "timeout",
+            &[
+                ":request{command=\"SEND\" route=\"/rooms/{room}/layer\"}",
+                "a handler took too long, and was dropped by a layer",
             ],
         ),
         (

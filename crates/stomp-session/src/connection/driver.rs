@@ -151,7 +151,14 @@ impl Driver {
     /// Takes the request with which the service is to be called.
     pub(super) fn take_request(&mut self) -> Option<Request> {
         let parts = self.protocol.take_request()?;
+        self.session.shared().reset_route();
         Some(Request::from_parts(parts, self.session.clone()))
+    }
+
+    /// Notes that the futures of a transaction run. No route is responsible for all of them.
+    pub(super) fn start_commit(&mut self) {
+        self.session.shared().reset_route();
+        self.report_called(Command::Commit);
     }
 
     /// Notes that the service was ready and has been called.
@@ -215,6 +222,9 @@ impl Driver {
                 let is_panic = is_panic(&error);
                 let shown = self.map_error(error, &self.request_span(command));
                 let outcome = outcome_of(is_panic, &shown);
+                if outcome == Outcome::TimedOut {
+                    self.log_layer_timeout(command);
+                }
                 self.protocol.handle_answer(Err(shown), self.now);
                 if are_requests_dropped {
                     self.protocol.handle_close(CloseCode::Away, self.now);

@@ -52,6 +52,13 @@ impl Driver {
             tracing::warn!(?timeout, "a handler took too long, and was dropped");
         });
     }
+
+    /// Logs that the service has answered that it took too long, as layers with a timeout do.
+    pub(super) fn log_layer_timeout(&self, command: Option<Command>) {
+        self.request_span(command).in_scope(|| {
+            tracing::warn!("a handler took too long, and was dropped by a layer");
+        });
+    }
 }
 
 /// Maps an error in a span. A panic of the mapper, or of the error's own code, becomes [`ClientError::internal`].

@@ -33,7 +33,6 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
-use stomp_frame::Command;
 use stomp_socket::Socket;
 use tokio::time::Sleep;
 use tower_service::Service;
@@ -220,7 +219,7 @@ where
                     self.as_mut().poll_service(cx);
                 }
                 Output::Call(CallOutput::Commit(future)) => {
-                    this.driver.report_called(Command::Commit);
+                    this.driver.start_commit();
                     *this.commit = Some(future);
                     self.as_mut().poll_commit(cx);
                 }

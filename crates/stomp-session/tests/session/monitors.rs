@@ -3,11 +3,12 @@
 use crate::support::*;
 use std::{
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 use stomp_session::{
-    ClientError, CloseCode, Config, HandledRequest, Monitor, OutgoingFrame, Request, Response,
-    Session, SessionEnd, Transfer,
+    ClientError, CloseCode, Config, HandledRequest, Monitor, OutgoingFrame, Params, Pattern,
+    Request, Response, Session, SessionEnd, Transfer,
 };
 
 /// Notes all calls, and adds up the bytes.
@@ -175,6 +176,56 @@ async fn a_monitor_sees_requests_that_take_too_long_or_are_given_up() {
         ],
         "{notes:#?}"
     );
+}
+
+/// A service that is ready twice, and says that it has found a route.
+struct ReadyTwice(u8);
+
+impl tower::Service<Request> for ReadyTwice {
+    type Response = Response;
+    type Error = stomp_session::BoxError;
+    type Future = std::future::Ready<Answer>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.0 == 0 {
+            return Poll::Pending;
+        }
+        self.0 -= 1;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let pattern = Pattern::new("/{name}", Vec::new(), 0);
+        request.set_params(Params::new(Arc::new(pattern), Vec::new()));
+        std::future::ready(Ok(Response::Done))
+    }
+}
+
+/// Notes the route and the outcome of each request.
+#[derive(Clone, Default)]
+struct Routes(Arc<Mutex<Vec<(String, &'static str)>>>);
+
+impl Monitor for Routes {
+    fn handled(&self, _: &Session, request: &HandledRequest<'_>) {
+        let route = request.route.map_or("", |route| route.text());
+        let outcome = request.outcome.as_str();
+        self.0.lock().unwrap().push((route.to_owned(), outcome));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_for_which_no_service_was_ready_has_not_the_route_of_the_one_before() {
+    let routes = Routes::default();
+    let config = Config::default().monitor(routes.clone());
+    let (_session, mut client, _) = run(config, ReadyTwice(2));
+    client.connect(stomp_frame::Version::V1_2).await;
+    client.receipt(send("/a", "")).await;
+    client.send(send("/b", "")).await;
+    client.expect_nothing_for(Duration::from_secs(59)).await;
+    client.expect_error("overloaded").await;
+    let routes = routes.0.lock().unwrap()[1..].to_vec();
+    let expected = [("/{name}".to_owned(), "ok"), (String::new(), "overloaded")];
+    assert_eq!(routes, expected);
 }
 
 #[tokio::test(start_paused = true)]

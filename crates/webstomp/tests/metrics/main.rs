@@ -19,6 +19,7 @@ use webstomp::{
     App, ClientError, IntoSubscribeResponse, Observe, Path, State, Topic,
     broker::{Broker, BrokerMetrics, Memory, MemoryConfig, QueueSettings, Rules},
     frame::Headers,
+    middleware::RejectOverRateLayer,
     session::{Config, MailboxConfig, Overflow},
 };
 
@@ -120,6 +121,26 @@ async fn each_request_is_counted_with_its_outcome_by_the_pattern_of_its_route() 
     );
     let text = metrics.render();
     assert!(!text.contains("client-text"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_a_layer_of_its_session_refuses_is_counted_with_its_route() {
+    let (metrics, _guard) = record();
+    let app =
+        app(&Topic::new()).layer_per_session(RejectOverRateLayer::new(2, Duration::from_secs(1)));
+    let mut client = Server::new(app).client().await;
+    client.receipt(send("/echo/a", "")).await;
+    client.receipt(send("/echo/a", "")).await;
+    client
+        .expect_refusal(send("/echo/a", ""), "rate-limited")
+        .await;
+    expect(
+        &metrics,
+        &[
+            r#"webstomp_requests_total{command="SEND",route="/echo/{name}",outcome="ok"} 2"#,
+            r#"webstomp_requests_total{command="SEND",route="/echo/{name}",outcome="refused"} 1"#,
+        ],
+    );
 }
 
 #[tokio::test(start_paused = true)]
