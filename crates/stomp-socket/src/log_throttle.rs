@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Limits the log lines about one kind of event to one per [`INTERVAL`], and counts the events in between.
+/// Limits the log lines about one kind of event to one in 10 s, and counts the events in between.
 ///
 /// The first event is logged at once. The first event after the interval is logged next, together with the number of
 /// events since the last line.

@@ -1,5 +1,6 @@
 //! The connection of a session: the future that does its work.
 
+mod calls;
 mod commands;
 mod driver;
 mod failures;
