@@ -156,6 +156,19 @@ fn refused_before_session() -> Vec<Case> {
             }
             .boxed()
         }),
+        ("displaced", |ports, at| {
+            async move {
+                let mut displaced = open(ports, at).await;
+                sleep(Duration::from_secs(2)).await;
+                let _newcomer = open(ports, ([198, 51, 100, 1], 50_000).into()).await;
+                assert_eq!(displaced.next_frame().await, None);
+            }
+            .boxed()
+        }),
+        ("head-too-long", |ports, at| {
+            let request = format!("GET / HTTP/1.1\r\n{}\r\n", "x: S3CR3T\r\n".repeat(101));
+            async move { raw(ports.web.connect(at), request.as_bytes()).await }.boxed()
+        }),
         ("unexpected-stomp", |ports, at| {
             raw(ports.web.connect(at), b"CONNECT\npasscode:S3CR3T\n\n\0").boxed()
         }),

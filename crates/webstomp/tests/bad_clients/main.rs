@@ -96,7 +96,9 @@ fn start() -> Ports {
         .handler_timeout(Duration::from_secs(5))
         .app_errors(AppErrors::Close)
         .sessions(sessions.clone());
-    let limits = ConnectionLimits::default().max_per_address(1);
+    let limits = ConnectionLimits::default()
+        .max_per_address(1)
+        .max_unauthenticated(1);
     let news = Topic::<String>::new();
     let app = App::new()
         .connect(log_in)

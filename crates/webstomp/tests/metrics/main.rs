@@ -14,12 +14,14 @@ mod table;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::{future::pending, io, time::Duration};
 use stomp_testing::frames::{nack, send, subscribe, subscribe_with_ack};
-use support::Server;
+use support::{Server, port::port};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use webstomp::{
     App, ClientError, IntoSubscribeResponse, Observe, Path, State, Topic,
     broker::{Broker, BrokerMetrics, Memory, MemoryConfig, QueueSettings, Rules},
     frame::Headers,
     middleware::RejectOverRateLayer,
+    server::{Listeners, Shutdown},
     session::{Config, MailboxConfig, Overflow},
 };
 
@@ -146,7 +148,7 @@ async fn a_request_that_a_layer_of_its_session_refuses_is_counted_with_its_route
 #[tokio::test(start_paused = true)]
 async fn a_request_whose_connection_is_dropped_is_counted_as_cancelled() {
     let (metrics, _guard) = record();
-    let shutdown = webstomp::server::Shutdown::default();
+    let shutdown = Shutdown::default();
     let mut client = Server::new(app(&Topic::new()).shutdown(shutdown.clone()))
         .client()
         .await;
@@ -317,4 +319,35 @@ async fn refused_handshakes_are_counted_by_reason() {
         .await;
     assert!(refused.is_err());
     expect(&metrics, &[r#"webstomp_refusals_total{reason="origin"} 1"#]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_http_connection_is_counted_until_it_is_closed_and_is_no_refusal() {
+    let (metrics, _guard) = record();
+    let (connector, listener) = port();
+    let health = Shutdown::default().health();
+    let listeners = Listeners::new().websocket(listener);
+    tokio::spawn(app(&Topic::new()).http(health).serve(listeners));
+    let mut stream = connector.connect(([203, 0, 113, 1], 50_000).into());
+    let request = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    settle().await;
+    expect(
+        &metrics,
+        &[
+            "webstomp_connections 1",
+            "webstomp_unauthenticated_connections 0",
+            "webstomp_http_connections 1",
+        ],
+    );
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    settle().await;
+    expect(
+        &metrics,
+        &["webstomp_connections 0", "webstomp_http_connections 0"],
+    );
+    let text = metrics.render();
+    assert!(!text.contains("webstomp_refusals_total{"), "{text}");
 }
