@@ -1,9 +1,14 @@
 //! Running an app: on its own listeners, or mounted on an HTTP server.
 
 use crate::{App, BoxError, StartupError, app::SessionLayer};
+use futures_util::{FutureExt, future::OptionFuture};
 use http::{Request, Response};
 use hyper::body::Body;
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 use stomp_router::{Buildable, Router, Routes, SessionRoutes, map_error};
 use stomp_server::{Listeners, RequestBody, Server, Shutdown, Upgrade, bind};
 use stomp_session::{ErrorMapper, InvalidConfig, Session};
@@ -202,14 +207,12 @@ impl SessionRunner {
     /// Returns the future that serves one connection.
     fn run(&self, socket: Socket) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (_, _, connection) = Session::new(socket, Arc::clone(&self.config));
-        let (routes, layers) = (self.routes.clone(), Arc::clone(&self.layers));
-        // The layers are built inside the future, so that one that panics ends only its own session, not the loop that
-        // accepts connections.
-        async move {
-            let service = layers
-                .iter()
-                .fold(SessionRoutes::from(routes), |routes, layer| layer(routes));
-            connection.run(service).await;
-        }
+        let routes = SessionRoutes::from(self.routes.clone());
+        // A layer that panics here ends only its own session, not the loop that accepts connections.
+        let service = catch_unwind(AssertUnwindSafe(|| {
+            self.layers.iter().fold(routes, |routes, layer| layer(routes))
+        }));
+        // An async block would hold the connection twice: before it runs, and while it runs.
+        OptionFuture::from(service.ok().map(|service| connection.run(service))).map(drop)
     }
 }
