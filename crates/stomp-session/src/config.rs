@@ -130,10 +130,10 @@ pub struct Config {
     /// [`ClientError::from_error`]. A `webstomp::App` sets `stomp_router::map_error`. If the function panics, the client
     /// sees [`ClientError::internal`].
     pub error_mapper: Option<ErrorMapper>,
-    /// Counts for the limits per principal.
-    pub(crate) shares: PrincipalShares,
     /// Code that sees the frames, requests and ends of the sessions: see [`Monitor`]. Default: none.
     pub monitors: Monitors,
+    /// Counts for the limits per principal.
+    pub(crate) shares: PrincipalShares,
 }
 
 impl Default for Config {

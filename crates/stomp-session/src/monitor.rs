@@ -107,7 +107,9 @@ impl OutgoingFrame<'_> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HandledRequest<'a> {
-    /// The command. `COMMIT` stands for the futures of a transaction; its `SEND`s are requests of their own.
+    /// The command. `COMMIT` stands for the futures of a transaction; its `SEND`s are requests of their own. `CONNECTED`,
+    /// `UNSUBSCRIBE` and `DISCONNECT` may be requests that the session itself makes: see
+    /// [`Request::is_from_peer`](crate::Request::is_from_peer).
     pub command: Command,
     /// The pattern of the route, if a router has found one.
     pub route: Option<&'a Pattern>,
@@ -133,7 +135,7 @@ pub enum Outcome {
     TimedOut,
     /// The service was not ready in time, or a layer has shed the request.
     Overloaded,
-    /// The connection was dropped before the service answered.
+    /// The connection, or the request, was dropped before the service answered.
     Cancelled,
 }
 

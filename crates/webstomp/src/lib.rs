@@ -861,8 +861,7 @@
 //! Anybody can cause faults, so a `WARN` about one kind of refusal or fault appears at most once in 10 s, with the
 //! number of events since the last one in `count`. In between, connected sessions that end are logged at `INFO`, and
 //! everything else at `DEBUG`. Headers (except a refused `Origin` and its `Host`), bodies and the texts of errors are never
-//! logged, so no secret is.
-//! [`TraceLayer`](middleware::TraceLayer) also logs destinations and the outcome of each request.
+//! logged, so no secret is. [`TraceLayer`](middleware::TraceLayer) also logs destinations and the outcome of each request.
 //!
 //! **Metrics.** With the feature `metrics`, an app counts through the crate [`metrics`](https://docs.rs/metrics), whose
 //! exporters serve Prometheus and other systems. Install the exporter before the app is served or mounted. A broker is
@@ -878,7 +877,7 @@
 //! | `webstomp_sessions_ended_total` | counter | `reason` | ended sessions, also those that never were connected: the name of a [`DisconnectReason`] |
 //! | `webstomp_logins_refused_total` | counter | | refused `CONNECT`s |
 //! | `webstomp_slow_consumers_total` | counter | | sessions that were closed because the client read too slowly |
-//! | `webstomp_requests_total` | counter | `command`, `route`, `outcome` | requests; the outcome is `ok`, `refused`, `failed`, `panic`, `timeout`, `overloaded` or `cancelled` |
+//! | `webstomp_requests_total` | counter | `command`, `route`, `outcome` | requests, also [those of the session itself](session::Request::is_from_peer); the outcome is `ok`, `refused`, `failed`, `panic`, `timeout`, `overloaded` or `cancelled` |
 //! | `webstomp_request_seconds` | histogram | `command`, `route` | time from the call of the handler, with its layers, to its answer |
 //! | `webstomp_frames_received_total` | counter | `command` | frames received |
 //! | `webstomp_frames_sent_total` | counter | `command` | frames sent; messages are those with the command `MESSAGE` |

@@ -85,6 +85,7 @@ impl Driver {
             // The requests of the session itself are many, and nobody waits for their answers.
             Err(error) if self.protocol.is_own_request() && error.is::<RequestsDropped>() => {
                 self.protocol.handle_answer(Ok(None), self.now);
+                return Outcome::Cancelled;
             }
             Err(error) => {
                 let are_requests_dropped = error.is::<RequestsDropped>();

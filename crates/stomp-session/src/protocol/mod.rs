@@ -60,9 +60,9 @@ pub(crate) struct Protocol {
     request: Option<(Frame, Destination)>,
     /// The reason why the session ends. `None` while it has not ended.
     reason: Option<DisconnectReason>,
-    own: OwnRequests,
     /// The code of the error that ended the session, for the log.
     error_code: Option<ByteString>,
+    own: OwnRequests,
     peer: PeerState,
     /// True if the end of the session has begun: it has left the registry, and its handles are closed.
     has_left: bool,
@@ -122,8 +122,8 @@ impl Protocol {
             call: None,
             request: None,
             reason: None,
-            own: OwnRequests::default(),
             error_code: None,
+            own: OwnRequests::default(),
             peer: PeerState::Present,
             has_left: false,
             was_connected: false,

@@ -106,6 +106,7 @@ async fn a_monitor_sees_all_frames_in_both_directions_and_the_outcome_of_each_re
             "handled CONNECT ok 0ns",
             "sent CONNECTED ",
             "opened",
+            "handled CONNECTED ok 0ns",
             "received SUBSCRIBE",
             "handled SUBSCRIBE ok 0ns",
             "sent RECEIPT receipt-1",
@@ -139,6 +140,7 @@ async fn a_monitor_sees_all_frames_in_both_directions_and_the_outcome_of_each_re
         notes.take(),
         [
             "sent ERROR malformed-frame",
+            "handled UNSUBSCRIBE ok 0ns",
             "handled DISCONNECT ok 0ns",
             "ended fault Some(\"malformed-frame\") Some(1002) true 5/6 frames",
         ]
@@ -166,7 +168,7 @@ async fn a_monitor_sees_requests_that_take_too_long_or_are_given_up() {
     assert!(connection.await.unwrap_err().is_cancelled());
     let notes = notes.take();
     assert_eq!(
-        notes[5..],
+        notes[6..],
         [
             "handled SEND timeout 7s",
             "sent ERROR timeout",
@@ -179,9 +181,9 @@ async fn a_monitor_sees_requests_that_take_too_long_or_are_given_up() {
 }
 
 /// A service that is ready twice, and says that it has found a route.
-struct ReadyTwice(u8);
+struct ReadyTimes(u8);
 
-impl tower::Service<Request> for ReadyTwice {
+impl tower::Service<Request> for ReadyTimes {
     type Response = Response;
     type Error = stomp_session::BoxError;
     type Future = std::future::Ready<Answer>;
@@ -217,13 +219,14 @@ impl Monitor for Routes {
 async fn a_request_for_which_no_service_was_ready_has_not_the_route_of_the_one_before() {
     let routes = Routes::default();
     let config = Config::default().monitor(routes.clone());
-    let (_session, mut client, _) = run(config, ReadyTwice(2));
+    let (_session, mut client, _) = run(config, ReadyTimes(3));
     client.connect(stomp_frame::Version::V1_2).await;
     client.receipt(send("/a", "")).await;
     client.send(send("/b", "")).await;
     client.expect_nothing_for(Duration::from_secs(59)).await;
     client.expect_error("overloaded").await;
-    let routes = routes.0.lock().unwrap()[1..].to_vec();
+    // The first two are CONNECT and CONNECTED.
+    let routes = routes.0.lock().unwrap()[2..].to_vec();
     let expected = [("/{name}".to_owned(), "ok"), (String::new(), "overloaded")];
     assert_eq!(routes, expected);
 }
