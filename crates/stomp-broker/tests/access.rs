@@ -1,5 +1,5 @@
-//! What clients of a broker may not do, over sessions: send and subscribe without a rule, forge headers of the server, and
-//! ask for what the broker does not do.
+//! Requests that the rules and headers of a broker refuse: sends and subscriptions without a rule, forged headers of the
+//! server, and what the broker does not do.
 
 #![allow(
     clippy::unwrap_used,

@@ -210,7 +210,9 @@ impl SessionRunner {
         let routes = SessionRoutes::from(self.routes.clone());
         // A layer that panics here ends only its own session, not the loop that accepts connections.
         let service = catch_unwind(AssertUnwindSafe(|| {
-            self.layers.iter().fold(routes, |routes, layer| layer(routes))
+            self.layers
+                .iter()
+                .fold(routes, |routes, layer| layer(routes))
         }));
         // An async block would hold the connection twice: before it runs, and while it runs.
         OptionFuture::from(service.ok().map(|service| connection.run(service))).map(drop)

@@ -1,4 +1,4 @@
-//! Who is online and who is in a room, written in the obvious way.
+//! Presence of users, in the app and in a room, written in the obvious way.
 
 #![allow(
     clippy::unwrap_used,
