@@ -180,7 +180,7 @@ async fn a_monitor_sees_requests_that_take_too_long_or_are_given_up() {
     );
 }
 
-/// A service that is ready twice, and says that it has found a route.
+/// A service that is ready this many times, and says that it has found a route.
 struct ReadyTimes(u8);
 
 impl tower::Service<Request> for ReadyTimes {
