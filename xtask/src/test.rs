@@ -106,11 +106,24 @@ fn features(warnings: Warnings) -> Result {
 
 /// Packs each published crate, and compiles it from its package with the packages of the other crates.
 fn packages() -> Result {
+    /// Directory of these builds. Cargo expects that a packed crate never changes while its version is the same. So the
+    /// crates of the workspace are removed before they are packed again, and no other step may find them.
+    const TARGET: &str = "target/packages";
+    let mut clean = shell::cargo(&["clean", "--quiet", "--target-dir", TARGET]);
     // `--allow-dirty`, because a developer wants to test uncommitted changes. `--offline`, because earlier steps have
     // downloaded all dependencies.
-    let mut package: Command = shell::cargo(&["package", "--offline", "--allow-dirty"]);
+    let options = [
+        "package",
+        "--offline",
+        "--allow-dirty",
+        "--target-dir",
+        TARGET,
+    ];
+    let mut package: Command = shell::cargo(&options);
     for published in workspace::published()? {
+        clean.args(["-p", &published.name]);
         package.args(["-p", &published.name]);
     }
+    shell::run(&mut clean)?;
     shell::run(&mut package)
 }
