@@ -123,7 +123,8 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// Returns the state of the engine, in a channel of `tokio::sync::watch` that also reports its changes. The default
-    /// is always [`Health::Up`]. An engine keeps the promise of [`shutdown`](Engine::shutdown) only with a body of its own.
+    /// is always [`Health::Up`]. An engine keeps the promise of [`shutdown`](Engine::shutdown) only with a body of its
+    /// own.
     fn health(&self) -> watch::Receiver<Health> {
         watch::channel(Health::Up).1
     }

@@ -96,8 +96,8 @@
 //! broker adds an implicit one before it publishes the request: its replies have the header
 //! `subscription:/temp-queue/NAME`, and the same `destination`, and need no `ACK`. The rules for a `SUBSCRIBE` apply. It
 //! ends with the session, when the client unsubscribes from the id `/temp-queue/NAME`, and when the client subscribes to
-//! the queue: then that subscription gets the replies that were not sent yet. A client that uses the id `/temp-queue/NAME` for
-//! another destination gets an `ERROR` instead of replies.
+//! the queue: then that subscription gets the replies that were not sent yet. A client that uses the id
+//! `/temp-queue/NAME` for another destination gets an `ERROR` instead of replies.
 //!
 //! A `reply-to` of a client may also be a public name that it was given, or a destination to which it may send. The
 //! broker refuses every other `reply-to` with `forbidden`: otherwise a service that replies would write, with its own

@@ -21,8 +21,9 @@ use transaction::MemoryTransaction;
 /// Its [`MemoryConfig`] bounds its memory. Its messages are lost when the process ends. The engine holds no lock of its
 /// own while it pushes to a mailbox or wakes a subscriber.
 ///
-/// The engine supports everything except [`durable`](Capabilities::durable) subscriptions. It supports [`retained`](Capabilities::retained) messages only if
-/// [`MemoryConfig::max_retained_messages`] is above 0, and [`dead_letters`](Capabilities::dead_letters) only if some
+/// The engine supports everything except [`durable`](Capabilities::durable) subscriptions. It supports
+/// [`retained`](Capabilities::retained) messages only if [`MemoryConfig::max_retained_messages`] is above 0, and
+/// [`dead_letters`](Capabilities::dead_letters) only if some
 /// [`QueueSettings`] name a dead-letter queue.
 #[derive(Clone)]
 pub struct Memory(Arc<Shared>);

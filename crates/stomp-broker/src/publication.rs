@@ -160,7 +160,8 @@ fn parse_retain(value: &str) -> Option<Retain> {
     }
 }
 
-/// Parses milliseconds since 1970, which spaces may surround, as in other headers with numbers. The inner value is `None` for 0, and for times that the clock cannot express.
+/// Parses milliseconds since 1970, which spaces may surround, as in other headers with numbers. The inner value is
+/// `None` for 0, and for times that the clock cannot express.
 fn parse_expires(value: &str) -> Option<Option<SystemTime>> {
     let millis = value.trim_matches(' ').parse::<u64>().ok()?;
     Some(if millis == 0 {

@@ -60,8 +60,8 @@ impl Broker {
     /// implicit subscription first: see the [crate documentation](crate#replies).
     ///
     /// If the request is part of a transaction, the answer is published when that is committed. So call this before the
-    /// handler of the request returns. Once the commit has begun, the future fails with `transaction-ended`, and nothing is
-    /// published. To answer later, from another task, publish to [`Broker::reply_to`].
+    /// handler of the request returns. Once the commit has begun, the future fails with `transaction-ended`, and
+    /// nothing is published. To answer later, from another task, publish to [`Broker::reply_to`].
     ///
     /// ```
     /// use stomp_broker::{Broker, Config, Rules, Who};

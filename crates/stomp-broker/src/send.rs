@@ -35,8 +35,8 @@ const DEAD_LETTER_PREFIX: &str = "dead-letter-";
 /// keeping the buffer alive wastes little.
 const LARGE_BODY: usize = 4 << 10;
 
-/// Creates the publication for a `SEND` request. Checks the header `reply-to`, in which the public name replaces the local
-/// name of a temporary queue. Also returns that queue, if the session has no subscription to it.
+/// Creates the publication for a `SEND` request. Checks the header `reply-to`, in which the public name replaces the
+/// local name of a temporary queue. Also returns that queue, if the session has no subscription to it.
 ///
 /// The headers and a small body are copied. Otherwise a queued message could keep alive a read buffer with other
 /// frames.

@@ -41,8 +41,9 @@ pub struct SubscribeRequest {
     /// True if the queue must be removed when its last consumer leaves, with the messages that then wait in it. These
     /// do not become dead letters. Always false for a topic, which keeps nothing. Default: false.
     ///
-    /// The subscription makes such a queue, or joins one. It fails with `not-supported` if the queue has had messages, has
-    /// other consumers, or was [declared](crate::Engine::declare). A subscription without this flag to such a queue does
+    /// The subscription makes such a queue, or joins one. It fails with `not-supported` if the queue has had messages,
+    /// has other consumers, or was [declared](crate::Engine::declare). A subscription without this flag to such a queue
+    /// does
     /// not change it.
     pub auto_delete: bool,
     /// The session of the client. `None` for the application, which is the default.

@@ -5,8 +5,9 @@
 //! that have received it know it. No public name is ever used again for another queue.
 //!
 //! A local name is in use while the session has a subscription to it. A `reply-to` without one adds an implicit
-//! subscription. The number of names in use is bounded. The names that are no longer in use fill the remaining room: so a session that
-//! subscribes again soon gets its old name. If there is no room for another name, the one that was given up first is
+//! subscription. The number of names in use is bounded. The names that are no longer in use fill the remaining room: so
+//! a session that subscribes again soon gets its old name. If there is no room for another name, the one that was given
+//! up first is
 //! forgotten.
 
 use bytestring::ByteString;
@@ -68,8 +69,9 @@ pub(crate) fn subscribed(
     Ok(names.use_for_subscription(local_name, entry))
 }
 
-/// Returns the public name for a `reply-to`, and creates it if necessary. If the session has no subscription to the queue,
-/// also returns the use of the name for an implicit subscription, which the caller must add before it hands out the name.
+/// Returns the public name for a `reply-to`, and creates it if necessary. If the session has no subscription to the
+/// queue, also returns the use of the name for an implicit subscription, which the caller must add before it hands out
+/// the name.
 ///
 /// # Errors
 ///
@@ -87,8 +89,8 @@ pub(crate) fn promised(
     Ok((entry.public_name.clone(), for_first))
 }
 
-/// Returns the public name of a queue to which the session itself sends. If it does not exist, nobody is subscribed to the
-/// queue. Then the name is a new one, which is not kept.
+/// Returns the public name of a queue to which the session itself sends. If it does not exist, nobody is subscribed to
+/// the queue. Then the name is a new one, which is not kept.
 pub(crate) fn existing(local_name: &str, session: &Session) -> Result<ByteString, BoxError> {
     let known = session.get::<Names>().and_then(|names| {
         let entries = names.lock();

@@ -1,7 +1,8 @@
-//! Headers of other brokers that restrict or promise something. To ignore one would give the client more than it asked for,
-//! or less than it relies on. So the broker refuses it.
+//! Headers of other brokers that restrict or promise something. To ignore one would give the client more than it asked
+//! for, or less than it relies on. So the broker refuses it.
 //!
-//! Other headers of other brokers are only hints, such as a priority, and are ignored. The guide of `webstomp` lists both.
+//! Other headers of other brokers are only hints, such as a priority, and are ignored. The guide of `webstomp` lists
+//! both.
 
 use crate::capabilities::not_supported;
 use stomp_frame::Headers;

@@ -455,7 +455,8 @@ fn unescape_header(
     Ok(Entry::new(start, colon, plain.len()))
 }
 
-/// Returns the value of the `receipt` header of a malformed or incomplete frame, for the `receipt-id` of an `ERROR` frame. Returns
+/// Returns the value of the `receipt` header of a malformed or incomplete frame, for the `receipt-id` of an `ERROR`
+/// frame. Returns
 /// `None` if there is no such header, or if its value is malformed too. `version` is `None` if the value is neither
 /// escaped nor trimmed.
 fn find_receipt(head: &[u8], entries: &[Entry], version: Option<Version>) -> Option<Box<str>> {

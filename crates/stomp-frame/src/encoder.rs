@@ -90,7 +90,8 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// Returns [`EncodeError::Inexpressible`] if the version cannot express a character of `id`. Nothing is appended then.
+    /// Returns [`EncodeError::Inexpressible`] if the version cannot express a character of `id`. Nothing is appended
+    /// then.
     pub fn receipt(self, id: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
         let start = out.len();
         self.command(Command::Receipt, out);

@@ -12,8 +12,8 @@ use std::fmt;
 /// "Repeated Header Entries"). So [`get`](Headers::get) returns the first value, and [`iter`](Headers::iter) all of
 /// them.
 ///
-/// Names and values are unescaped: decoding a frame unescapes them, and encoding it escapes them. Nothing is trimmed, except
-/// in the frames of STOMP 1.0.
+/// Names and values are unescaped: decoding a frame unescapes them, and encoding it escapes them. Nothing is trimmed,
+/// except in the frames of STOMP 1.0.
 /// Decoded headers without escapes share the bytes of the frame. Adding a header copies these bytes.
 ///
 /// ```

@@ -21,8 +21,8 @@ use tokio::time::{Instant, timeout};
 /// A handle that shuts servers down and waits until they are down. Clones are handles to the same shutdown.
 ///
 /// 1. [`start`](Shutdown::start): servers stop listening, and upgrades are refused with status 503. Sessions handle the
-///    requests that they have already read, send their receipts, and close with code 1001. Later frames are dropped. Their
-///    senders get no answer, and so know that they were not handled.
+///    requests that they have already read, send their receipts, and close with code 1001. Later frames are dropped.
+///    Their senders get no answer, and so know that they were not handled.
 /// 2. Connections that are still open after the drain timeout are aborted. [`abort`](Shutdown::abort) aborts all
 ///    connections immediately.
 /// 3. [`finished`](Shutdown::finished) completes when all connections are closed and their handlers have ended. This
@@ -252,8 +252,8 @@ impl Shared {
         self.phase.load(Ordering::Acquire) >= phase as u8
     }
 
-    /// Advances to `phase`, or to [`Phase::Finished`] if there are no counted watchers, and then wakes all watchers. Never
-    /// returns to an earlier phase.
+    /// Advances to `phase`, or to [`Phase::Finished`] if there are no counted watchers, and then wakes all watchers.
+    /// Never returns to an earlier phase.
     fn advance(&self, phase: Phase, state: MutexGuard<'_, State>) {
         let phase = if state.counted == 0 {
             Phase::Finished

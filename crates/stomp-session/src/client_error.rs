@@ -249,8 +249,8 @@ impl ClientError {
 
     /// Returns the first `ClientError` in an error and its chain of sources.
     ///
-    /// [`InvalidDestination`](crate::InvalidDestination) and [`NotSubscribed`](crate::NotSubscribed) contain one. So does an error of your own,
-    /// if its [`source`](Error::source) is a `ClientError`.
+    /// [`InvalidDestination`](crate::InvalidDestination) and [`NotSubscribed`](crate::NotSubscribed) contain one. So
+    /// does an error of your own, if its [`source`](Error::source) is a `ClientError`.
     #[must_use]
     pub fn find(error: &(dyn Error + 'static)) -> Option<ClientError> {
         // Every `ClientError` has a `Shown` as its source, so there is no need to look for both.

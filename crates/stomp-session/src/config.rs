@@ -102,8 +102,8 @@ pub struct Config {
     pub min_frame_bytes_per_second: u32,
     /// Maximum time until the service is ready for a request, and again from the call until it answers. The peer gets
     /// `overloaded` in the first case and `timeout` in the second. All futures of a transaction together have the same
-    /// time, see [`Staging::on_commit`](crate::Staging::on_commit), and so have all `UNSUBSCRIBE` requests at the end of a
-    /// session. Default: 60 s.
+    /// time, see [`Staging::on_commit`](crate::Staging::on_commit), and so have all `UNSUBSCRIBE` requests at the end
+    /// of a session. Default: 60 s.
     pub handler_timeout: Duration,
     /// Maximum time from the beginning of a close until the connection is dropped. Nothing that the peer does extends
     /// it. It also starts when the peer closes its WebSocket, or ends its direction of a byte stream without
@@ -339,8 +339,8 @@ impl Config {
     /// | ids of acknowledged messages | 160 × `max_unacked_messages` |
     /// | subscriptions, and the names of ended ones | `max_subscriptions` × (6 × `max_destination_bytes` + 640) |
     ///
-    /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may have
-    /// to deliver it again does.
+    /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may
+    /// have to deliver it again does.
     ///
     /// Mailboxes count twice, because a mailbox may fill again while the messages that were taken from it are being
     /// sent. Multiplied by the number of connections, this is the memory that a process needs if all peers are hostile

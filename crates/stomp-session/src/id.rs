@@ -9,8 +9,8 @@ use std::{
 };
 use thiserror::Error;
 
-/// Identifier of a session, unique among all processes. It is a random number of 128 bits of a cryptographic generator, so
-/// it cannot be guessed and does not tell how many sessions there are.
+/// Identifier of a session, unique among all processes. It is a random number of 128 bits of a cryptographic generator,
+/// so it cannot be guessed and does not tell how many sessions there are.
 ///
 /// The peer receives it in the header `session` of `CONNECTED`. The text form is the same in
 /// [`Display`](fmt::Display), [`FromStr`] and serde: 22 letters, digits, hyphens and underscores. An id that another

@@ -38,8 +38,9 @@
 //!
 //! A subscription with `ack:client` or `ack:client-individual` has at most as many messages that the peer has not
 //! acknowledged as it was granted: the number in the header `prefetch-count` of its `SUBSCRIBE`, or 256. When it has
-//! that many, its streams pause. A number above [`Config::max_unacked_messages`] is refused. The items of the streams are [`Delivery`]s, each of which reports its outcome exactly
-//! once. The session handles `ACK` and `NACK` itself; a service does not see them.
+//! that many, its streams pause. A number above [`Config::max_unacked_messages`] is refused. The items of the streams
+//! are [`Delivery`]s, each of which reports its outcome exactly once. The session handles `ACK` and `NACK` itself; a
+//! service does not see them.
 //!
 //! Only a delivery with a [callback for its outcome](Delivery::on_settled) counts as unacknowledged. Nobody waits for the
 //! outcome of others, such as messages of a [`Topic`], and they are never redelivered. So they need no credit, and their
@@ -47,8 +48,8 @@
 //! `ACK`, it counts, because its own `ACK` covers that delivery. Before STOMP 1.2 the session does not know the ids of
 //! messages that do not count: in a subscription that had any, each well-formed `message-id` is accepted.
 //!
-//! A service can send to a client that has no subscription: [`Session::subscribe`] adds an implicit one, as a broker does for
-//! replies.
+//! A service can send to a client that has no subscription: [`Session::subscribe`] adds an implicit one, as a broker
+//! does for replies.
 //!
 //! A message has the same `message-id` in each session and version, and when it is redelivered: see [`MessageId`]. In
 //! STOMP 1.2, the peer acknowledges by the header `ack`, which names one delivery of one session. Before, it

@@ -219,12 +219,13 @@ impl Session {
     /// `subscription` of each `MESSAGE`.
     ///
     /// A service calls this for a client that is to receive messages without a `SUBSCRIBE`: a broker does it for the
-    /// temporary queue in the `reply-to` of a `SEND`. If the handler of a request calls it, the subscription exists before
-    /// the request is answered. It has no effect before the peer is connected, and if the peer has a subscription to this
+    /// temporary queue in the `reply-to` of a `SEND`. If the handler of a request calls it, the subscription exists
+    /// before the request is answered. It has no effect before the peer is connected, and if the peer has a
+    /// subscription to this
     /// destination already, whatever its spelling: then the stream is dropped.
     ///
-    /// The subscription ends with the session or the stream, or if the client unsubscribes from this id. It also ends when
-    /// the client subscribes to the destination, or with this id, as soon as the service has accepted that
+    /// The subscription ends with the session or the stream, or if the client unsubscribes from this id. It also ends
+    /// when the client subscribes to the destination, or with this id, as soon as the service has accepted that
     /// subscription. So the service has both streams for a moment, and may leave to the second what the first has not
     /// sent.
     ///
@@ -269,7 +270,8 @@ impl Session {
 
     /// Closes the connection with this close code, after everything that has room in the outbound buffer, see
     /// [Order](Session#order). The session leaves [`Sessions`](crate::Sessions) at once. After
-    /// [`Config::close_timeout`](crate::Config::close_timeout), the connection is dropped if the peer has not read everything and closed.
+    /// [`Config::close_timeout`](crate::Config::close_timeout), the connection is dropped if the peer has not read
+    /// everything and closed.
     pub fn close(&self, code: CloseCode) {
         self.push_close(SessionClose { code, reason: None });
     }

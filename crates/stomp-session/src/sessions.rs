@@ -95,8 +95,8 @@ impl Sessions {
             .with(|registry, _| registry.principals.keys().cloned().collect())
     }
 
-    /// Stream of the sessions that join and leave. It begins with a [`Joined`](crate::PresenceChange::Joined) for each session
-    /// that is connected now, so no snapshot is needed, and no change is lost or told twice.
+    /// Stream of the sessions that join and leave. It begins with a [`Joined`](crate::PresenceChange::Joined) for each
+    /// session that is connected now, so no snapshot is needed, and no change is lost or told twice.
     ///
     /// The stream tells each session that joins, and later that it has left, in the order of these events. If a session
     /// has joined and left again before the stream was polled, the stream tells neither. So a slow reader holds at most

@@ -230,8 +230,9 @@
 //! ```
 //!
 //! By default, browsers may connect only from pages of the same origin, so other sites cannot use your users' cookies:
-//! see [`server::Origins`]. A client that sends a cookie without an `Origin` is refused. Behind a proxy, the proxy must keep
-//! the `Host`, or [`Config::origins`](server::Config::origins) must list the site. On a connection from the same machine,
+//! see [`server::Origins`]. A client that sends a cookie without an `Origin` is refused. Behind a proxy, the proxy must
+//! keep the `Host`, or [`Config::origins`](server::Config::origins) must list the site. On a connection from the same
+//! machine,
 //! the `Host` must be an address or `localhost`, or [`Config::hosts`](server::Config::hosts) must list it, or the proxy
 //! must add `X-Forwarded-For`, `Forwarded` or `Via`: otherwise a page could make its own name point to your server.
 //!
@@ -275,8 +276,8 @@
 //!
 //! A [`Principal`] can have roles, and a value of your own. The policies of [`middleware`] protect routes, and
 //! [`Router::require_policies`] makes sure that every destination has one. The rules of a
-//! [broker](#who-may-publish-and-subscribe) know principals and roles. To limit what one user takes with many sessions, set
-//! [`max_sessions_per_principal`](session::Config::max_sessions_per_principal),
+//! [broker](#who-may-publish-and-subscribe) know principals and roles. To limit what one user takes with many sessions,
+//! set [`max_sessions_per_principal`](session::Config::max_sessions_per_principal),
 //! [`max_subscriptions_per_principal`](session::Config::max_subscriptions_per_principal) and
 //! [`RejectOverRateLayer::per_principal`](middleware::RejectOverRateLayer::per_principal).
 //!
@@ -611,8 +612,8 @@
 //! `/topic/users/ann/mail`, which is the same topic, and to `/topic/users.ann.>`. She may not subscribe to
 //! `/topic/users.bob.mail`. Nor may she subscribe to `/topic/users.*.mail` or `/topic/>`, which match topics of others.
 //! So no spelling and no pattern gets around a rule. `{user}` is one segment: a name with a `.` or a `/` in it, such as
-//! an e-mail address, matches nothing, so use an id as the name of the principal. [`Rules`](broker::Rules) has the details, and [`Who`](broker::Who)
-//! lists other kinds of clients.
+//! an e-mail address, matches nothing, so use an id as the name of the principal. [`Rules`](broker::Rules) has the
+//! details, and [`Who`](broker::Who) lists other kinds of clients.
 //!
 //! For permissions that rules cannot express, let a handler publish for the client, as above. To put a policy in front
 //! of the whole broker, use [`broker_routes`]. The rules count as a policy for [`Router::require_policies`]. Policies of
@@ -860,8 +861,9 @@
 //!
 //! Anybody can cause faults, so a `WARN` about one kind of refusal or fault appears at most once in 10 s, with the
 //! number of events since the last one in `count`. In between, connected sessions that end are logged at `INFO`, and
-//! everything else at `DEBUG`. Headers (except a refused `Origin` and its `Host`), bodies and the texts of errors are never
-//! logged, so no secret is. [`TraceLayer`](middleware::TraceLayer) also logs destinations and the outcome of each request.
+//! everything else at `DEBUG`. Headers (except a refused `Origin` and its `Host`), bodies and the texts of errors are
+//! never logged, so no secret is. [`TraceLayer`](middleware::TraceLayer) also logs destinations and the outcome of each
+//! request.
 //!
 //! **Metrics.** With the feature `metrics`, an app counts through the crate [`metrics`](https://docs.rs/metrics), whose
 //! exporters serve Prometheus and other systems. Install the exporter before the app is served or mounted. A broker is
@@ -903,7 +905,8 @@
 //! **Monitors.** A [`Monitor`](session::Monitor) sees the frames that sessions receive and send, with `ERROR`, `RECEIPT`
 //! and the messages of handlers, and the ends of requests and sessions: for an audit, or for metrics of your own.
 //!
-//! **Health.** [`Shutdown::health`](server::Shutdown::health) is an HTTP service for `/live` and `/ready`, for [`App::http`]
+//! **Health.** [`Shutdown::health`](server::Shutdown::health) is an HTTP service for `/live` and `/ready`, for
+//!   [`App::http`]
 //! or another port. Call [`Shutdown::announce`](server::Shutdown::announce) some seconds before the shutdown starts, or
 //! use [`Shutdown::on_signals_after`](server::Shutdown::on_signals_after), so that load balancers send nobody to a server
 //! that is about to stop:
@@ -958,8 +961,8 @@
 //! # }
 //! ```
 //!
-//! A broker and its rules are tested in the same way: `broker_routes(&broker).build()?.oneshot(request)`. For a whole app,
-//! bind a listener to port 0, serve the app on it, and connect any STOMP client.
+//! A broker and its rules are tested in the same way: `broker_routes(&broker).build()?.oneshot(request)`. For a whole
+//! app, bind a listener to port 0, serve the app on it, and connect any STOMP client.
 //!
 //! # Settings
 //!

@@ -4,7 +4,8 @@
 //! The example is one [`App`] on two ports. On the port for WebSockets, it also serves the page with axum's router.
 //!
 //! Run `cargo run --release -p broker`, then open the address that it prints. Clients log in as `guest` with the
-//! passcode `guest`, unless `--login` and `--passcode`, or a file of `--users`, say otherwise; `--help` lists all options.
+//! passcode `guest`, unless `--login` and `--passcode`, or a file of `--users`, say otherwise; `--help` lists all
+//! options.
 
 mod operation;
 mod options;

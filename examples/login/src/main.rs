@@ -1,7 +1,9 @@
-//! A site with logins on one port: pages connect with a cookie, programs with a token, and HTTP handlers send to one user.
+//! A site with logins on one port: pages connect with a cookie, programs with a token, and HTTP handlers send to one
+//! user.
 //!
 //! `cargo run -p login` listens on 127.0.0.1:8080. `POST /login` with the JSON `["ann","apple"]` sets a cookie, which
-//! browsers send with the handshake to `/stomp`. A program takes the token out of the cookie, and sends it in `CONNECT`, as
+//! browsers send with the handshake to `/stomp`. A program takes the token out of the cookie, and sends it in
+//! `CONNECT`, as
 //! `passcode:TOKEN` or `Authorization:Bearer TOKEN`. Staff (`root`, `pear`) may `POST /notify/ann` and `GET /online`.
 
 use axum::extract::{Path, Request, State};

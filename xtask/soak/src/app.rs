@@ -1,7 +1,7 @@
 //! The server under load. It is a separate process: `webstomp-soak server MAX_UNAUTHENTICATED`.
 //!
-//! It listens for WebSockets and HTTP, and for STOMP over TCP, and prints both addresses. After its shutdown it prints the number
-//! of handled messages of each client.
+//! It listens for WebSockets and HTTP, and for STOMP over TCP, and prints both addresses. After its shutdown it prints
+//! the number of handled messages of each client.
 
 use crate::Result;
 use axum::{
@@ -33,7 +33,8 @@ async fn work(State(handled): State<Handled>, Path(client): Path<u32>) {
 
 async fn echo() {}
 
-/// The HTTP service: a small page, a response that no client takes in one piece, and one that takes the body of a request.
+/// The HTTP service: a small page, a response that no client takes in one piece, and one that takes the body of a
+/// request.
 fn pages() -> Router {
     Router::new()
         .route("/hello", get(async || "hello"))

@@ -1,7 +1,8 @@
 //! The checks that destinations and rules must pass for any input, in one module for each fuzz target.
 //!
-//! The targets in `fuzz_targets/` call the checks with the inputs of libFuzzer. `tests/corpus.rs` of stomp-broker includes
-//! this file, and calls the checks with the committed corpus in each `cargo test`; so they use no crates that stomp-broker
+//! The targets in `fuzz_targets/` call the checks with the inputs of libFuzzer. `tests/corpus.rs` of stomp-broker
+//! includes this file, and calls the checks with the committed corpus in each `cargo test`; so they use no crates that
+//! stomp-broker
 //! does not use. The inputs are lines of text.
 
 #![forbid(unsafe_code)]

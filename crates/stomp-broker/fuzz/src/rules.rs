@@ -18,7 +18,8 @@ use stomp_session::{Destination, Principal, Request};
 /// Literal paths that are tried for each pattern of a client.
 const MAX_LITERALS: usize = 64;
 
-/// The largest numbers of lines, and of segments of a pattern that is compared with literal paths, so that this stays fast.
+/// The largest numbers of lines, and of segments of a pattern that is compared with literal paths, so that this stays
+/// fast.
 const MAX_LINES: usize = 24;
 const MAX_SEGMENTS: usize = 8;
 

@@ -25,8 +25,8 @@
 //!
 //! The tests are in [groups], most of them by [capability](crate::Capabilities). A test that needs what the engine does
 //! not declare is skipped, and the [`Report`] names it. In its place, a test in the group `refusals` checks that a
-//! broker with this engine refuses the feature to its clients. The trait makes no promises about durable subscriptions, so
-//! there are no tests for engines that declare them.
+//! broker with this engine refuses the feature to its clients. The trait makes no promises about durable subscriptions,
+//! so there are no tests for engines that declare them.
 //!
 //! The settings of the engine need room for 256 unread messages of a subscriber, 100 retained messages, and 1,000
 //! messages in a queue that was not declared.

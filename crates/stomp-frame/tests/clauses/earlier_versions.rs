@@ -104,7 +104,8 @@ fn content_length_also_sets_the_length_of_the_body_in_stomp_1_0_and_1_1() {
 }
 
 /// Clause: "The body of the SUBSCRIBE command is ignored." This includes a body with a content-length, which is
-/// ignored with it. For a body without one, see `only_send_message_error_and_subscribe_1_0_may_have_a_body` in decoding.rs.
+/// ignored with it. For a body without one, see `only_send_message_error_and_subscribe_1_0_may_have_a_body` in
+/// decoding.rs.
 #[test]
 fn the_ignored_body_of_a_stomp_1_0_subscribe_may_have_a_content_length() {
     let expected = Frame::new(Command::Subscribe).with_header("destination", "/a");

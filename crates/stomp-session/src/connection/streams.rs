@@ -94,8 +94,8 @@ impl Streams {
             })
     }
 
-    /// Returns true if a mailbox has overflowed, whose policy is to disconnect, and the stream that would report it has no
-    /// credit, so that it may never be polled again.
+    /// Returns true if a mailbox has overflowed, whose policy is to disconnect, and the stream that would report it has
+    /// no credit, so that it may never be polled again.
     pub(super) fn has_unreported_overflow(&self) -> bool {
         let has_overflowed = self.budget.as_ref().is_some_and(Budget::has_overflowed);
         has_overflowed && !self.out_of_credit.is_empty()

@@ -189,7 +189,8 @@ impl Protocol {
     }
 
     /// Sends an error of the application. The session continues, unless [`AppErrors::Close`] is set or the error wants
-    /// to close the connection. The specification requires a close after every `ERROR`, but clients work well with a session that continues.
+    /// to close the connection. The specification requires a close after every `ERROR`, but clients work well with a
+    /// session that continues.
     pub(super) fn report_app_error(&mut self, reply: ErrorReply, now: Instant) {
         if self.config.app_errors == AppErrors::Close || reply.closes() {
             return self.fail(reply, DisconnectReason::Error, now);

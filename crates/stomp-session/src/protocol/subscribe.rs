@@ -126,8 +126,8 @@ impl Protocol {
     }
 
     /// Adds an implicit subscription, which a handle of the session has asked for. Returns `None` if the peer is not
-    /// connected or has such a subscription already. Also returns `None`, and reports an error, if there is no room or the
-    /// peer uses the id for another subscription.
+    /// connected or has such a subscription already. Also returns `None`, and reports an error, if there is no room or
+    /// the peer uses the id for another subscription.
     pub(crate) fn add_implicit_subscription(
         &mut self,
         destination: &Destination,

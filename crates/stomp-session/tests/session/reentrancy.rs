@@ -1,5 +1,5 @@
-//! Foreign code that uses a session or a mailbox while that runs it: destructors, and `Clone` of stored values. No lock may
-//! be held meanwhile.
+//! Foreign code that uses a session or a mailbox while that runs it: destructors, and `Clone` of stored values. No lock
+//! may be held meanwhile.
 
 use crate::support::*;
 use bytes::Bytes;
