@@ -43,7 +43,7 @@ pub(crate) struct Options {
     /// are reader, publisher, worker and admin.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["login", "passcode"])]
     pub(crate) users: Option<PathBuf>,
-    /// Origin of pages that may connect, such as https://example.com, besides those of this broker. Repeatable.
+    /// Origin of pages that may connect, such as `https://example.com`, besides those of this broker. Repeatable.
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) origin: Vec<String>,
     /// Name of this broker, such as stomp.example.com, if pages use one and no proxy is between. Repeatable.

@@ -28,7 +28,7 @@ struct Options {
     /// Address for the page, and for WebSockets at the path /stomp.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: String,
-    /// Origin of pages that may connect, such as https://example.com, besides those of this chat. Repeatable.
+    /// Origin of pages that may connect, such as `https://example.com`, besides those of this chat. Repeatable.
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<String>,
     /// Name of this chat, such as chat.example.com, if pages use one and no proxy is between. Repeatable.
