@@ -1,4 +1,4 @@
-//! Metrics of a broker, through the crate [`metrics`].
+//! Metrics of a broker, through the crate `metrics`.
 
 use crate::{Broker, DestinationStatistics, Health, Statistics, queue_settings::queue_pattern};
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use stomp_session::{BoxError, Destination, InvalidConfig};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Reports the [`Statistics`] of a broker through the recorder of the crate [`metrics`], at intervals.
+/// Reports the [`Statistics`] of a broker through the recorder of the crate `metrics`, at intervals.
 ///
 /// The [guide of `webstomp`](https://docs.rs/webstomp/latest/webstomp/#operation) lists the metrics.
 /// Clients choose the names of queues, so `queue` is the first of the given patterns that matches, or `other`.

@@ -1,4 +1,4 @@
-//! Metrics of connections, through the crate [`metrics`].
+//! Metrics of connections, through the crate `metrics`.
 
 use crate::ConnectionCounts;
 use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, gauge};

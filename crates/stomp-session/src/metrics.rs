@@ -1,4 +1,4 @@
-//! Metrics of sessions, through the crate [`metrics`].
+//! Metrics of sessions, through the crate `metrics`.
 
 use crate::{
     disconnect_reason::DisconnectReason,
@@ -16,7 +16,7 @@ use std::{
 };
 use stomp_frame::{Command, Frame};
 
-/// Counts sessions, requests, frames and bytes, through the recorder of the crate [`metrics`].
+/// Counts sessions, requests, frames and bytes, through the recorder of the crate `metrics`.
 ///
 /// The [guide of `webstomp`](https://docs.rs/webstomp/latest/webstomp/#operation) lists the metrics. No label has a value
 /// that a client chooses: `route` is the pattern of a route, empty without one; `reason` is the

@@ -844,7 +844,7 @@
 //!
 //! # Operation
 //!
-//! **Log.** Everything is logged through [`tracing`](https://docs.rs/tracing). Without a subscriber, such as
+//! **Log.** Everything is logged through `tracing`. Without a subscriber, such as
 //! `tracing_subscriber::fmt().init()`, nothing is shown. Each session has a span `session` with its `id`, the address of
 //! its `peer`, the `transport` and the name of the `principal`; everything that is logged for the session is in it. At
 //! `DEBUG`, each request has a span `request` with its command and route.
@@ -865,7 +865,7 @@
 //! never logged, so no secret is. [`TraceLayer`](middleware::TraceLayer) also logs destinations and the outcome of each
 //! request.
 //!
-//! **Metrics.** With the feature `metrics`, an app counts through the crate [`metrics`](https://docs.rs/metrics), whose
+//! **Metrics.** With the feature `metrics`, an app counts through the crate `metrics`, whose
 //! exporters serve Prometheus and other systems. Install the exporter before the app is served or mounted. A broker is
 //! measured by [`BrokerMetrics`](broker::BrokerMetrics), at intervals.
 //!
