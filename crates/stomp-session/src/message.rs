@@ -128,12 +128,16 @@ impl Message {
         })
     }
 
-    /// Makes a message of the changed parts.
-    fn with(self, change: impl FnOnce(&mut Parts)) -> Message {
-        let mut parts = match Arc::try_unwrap(self.0) {
-            Ok(mut content) => mem::take(&mut content.parts),
-            Err(shared) => shared.parts.clone(),
-        };
+    /// Changes the parts. A message without clones keeps its id: nobody has seen it. Otherwise the change makes another
+    /// message.
+    fn with(mut self, change: impl FnOnce(&mut Parts)) -> Message {
+        if let Some(content) = Arc::get_mut(&mut self.0) {
+            change(&mut content.parts);
+            content.id = content.parts.own_id.unwrap_or(content.id);
+            content.tails = Default::default();
+            return self;
+        }
+        let mut parts = self.0.parts.clone();
         change(&mut parts);
         Message::from(parts)
     }
