@@ -12,35 +12,27 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
-        mpsc,
     },
     task::{Context, Poll, Wake, Waker},
-    thread,
-    time::Duration,
 };
 use stomp_frame::Version;
 use stomp_session::{
     BoxError, ClientError, CloseCode, Config, Connected, Mailbox, MailboxConfig, Message, Messages,
     Overflow, Principal, Request, Response, Session, Sessions, Staging, Topic,
 };
+use stomp_testing::without_deadlock;
 use tower::service_fn;
 
-/// Runs a test in a thread. Fails if it does not end.
-fn watched<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
-    let (end, ended) = mpsc::channel();
-    let thread = thread::spawn(move || {
+/// Runs a test in a thread, on a paused clock. Fails if it does not end.
+pub(crate) fn watched<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+    without_deadlock(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
         runtime.block_on(test());
-        let _ = end.send(());
     });
-    match ended.recv_timeout(Duration::from_secs(30)) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("foreign code waits for a lock"),
-        _ => thread.join().unwrap(),
-    }
 }
 
 /// Calls everything that takes a lock. Its clones share the things that they call.

@@ -1,7 +1,7 @@
 //! Foreign code that uses a session or a mailbox while that runs it: destructors, and `Clone` of stored values. No lock
 //! may be held meanwhile.
 
-use crate::support::*;
+use crate::{foreign_code::watched, support::*};
 use bytes::Bytes;
 use futures_util::stream;
 use std::sync::{
@@ -24,14 +24,6 @@ impl<F: Fn()> AsRef<[u8]> for OnDrop<F> {
     fn as_ref(&self) -> &[u8] {
         b"foreign"
     }
-}
-
-fn block_on(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build();
-    runtime.unwrap().block_on(test);
 }
 
 #[test]
@@ -68,21 +60,19 @@ fn observe(session: &Session, dropped: &Arc<AtomicUsize>) {
 
 #[test]
 fn a_stream_that_leaves_a_full_queue_of_commands_is_dropped_without_a_lock() {
-    without_deadlock(|| {
-        block_on(async {
-            let (session, mut client, _) = start(Config::default(), accept).await;
-            client.receipt(subscribe("0", "/a")).await;
-            let dropped = Arc::new(AtomicUsize::new(0));
-            observe(&session, &dropped);
-            for _ in 0..300 {
-                session
-                    .message("/a", "more than the mailbox holds")
-                    .unwrap();
-            }
-            assert_eq!(dropped.load(Ordering::SeqCst), 1, "by the overflow");
-            observe(&session, &dropped);
-            assert_eq!(dropped.load(Ordering::SeqCst), 2, "after the overflow");
-        });
+    watched(|| async {
+        let (session, mut client, _) = start(Config::default(), accept).await;
+        client.receipt(subscribe("0", "/a")).await;
+        let dropped = Arc::new(AtomicUsize::new(0));
+        observe(&session, &dropped);
+        for _ in 0..300 {
+            session
+                .message("/a", "more than the mailbox holds")
+                .unwrap();
+        }
+        assert_eq!(dropped.load(Ordering::SeqCst), 1, "by the overflow");
+        observe(&session, &dropped);
+        assert_eq!(dropped.load(Ordering::SeqCst), 2, "after the overflow");
     });
 }
 
@@ -98,13 +88,11 @@ impl Clone for Greedy {
 
 #[test]
 fn a_stored_value_is_cloned_without_a_lock() {
-    without_deadlock(|| {
-        block_on(async {
-            let (session, _client, _) = start(Config::default(), accept).await;
-            session.insert(7_u8);
-            session.insert(Greedy(session.clone()));
-            assert!(session.get::<Greedy>().is_some());
-            assert!(session.insert(Greedy(session.clone())).is_some());
-        });
+    watched(|| async {
+        let (session, _client, _) = start(Config::default(), accept).await;
+        session.insert(7_u8);
+        session.insert(Greedy(session.clone()));
+        assert!(session.get::<Greedy>().is_some());
+        assert!(session.insert(Greedy(session.clone())).is_some());
     });
 }
