@@ -16,7 +16,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc,
     },
     task::{Context, Poll, Wake, Waker},
     time::Duration,
@@ -27,6 +26,7 @@ use stomp_broker::{
 };
 use stomp_frame::Headers;
 use stomp_session::{BoxError, Delivery, Message, MessageStream, Principal, Settlement};
+use stomp_testing::without_deadlock;
 use support::{broker_with, statistics_of};
 
 const QUEUE: &str = "/queue/q";
@@ -136,19 +136,9 @@ impl Scene {
     }
 }
 
-/// Runs a scene with a queue of these settings. Fails if it does not end within ten seconds.
+/// Runs a scene with a queue of these settings. Fails if it does not end.
 fn in_time(settings: QueueSettings, run: fn(&Scene)) {
-    let (sender, receiver) = mpsc::channel();
-    let worker = std::thread::spawn(move || {
-        let scene = Scene::new(settings);
-        run(&scene);
-        // A failed assertion is reported below.
-        let _ = sender.send(());
-    });
-    match receiver.recv_timeout(Duration::from_secs(10)) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("a lock is held while foreign code runs"),
-        _ => worker.join().unwrap(),
-    }
+    without_deadlock(move || run(&Scene::new(settings)));
 }
 
 fn settings() -> QueueSettings {
