@@ -18,6 +18,9 @@ const SCRIPTS: &[&str] = &[
 /// The script that tests the example's web page.
 const PAGE: &str = "page";
 
+/// The script that sends bursts to the example. Other brokers have other bounds.
+const BURST: &str = "burst";
+
 const EXAMPLE: &str = "broker";
 const RABBITMQ: &str = "rabbitmq";
 
@@ -26,6 +29,7 @@ pub(super) fn names() -> Vec<String> {
     let suites = |broker: &'static str| SCRIPTS.iter().map(move |script| suite(broker, script));
     iter::once(suite(EXAMPLE, PAGE))
         .chain(suites(EXAMPLE))
+        .chain([suite(EXAMPLE, BURST)])
         .chain(suites(RABBITMQ))
         .collect()
 }
@@ -37,7 +41,7 @@ fn suite(broker: &str, script: &str) -> String {
 /// Runs the selected suites.
 pub(super) fn run(tools: &Tools, selection: Selection<'_>) -> Vec<Outcome> {
     // The page comes first: it shows a limited number of destinations, and the other scripts leave many behind.
-    let of_example = [&[PAGE], SCRIPTS].concat();
+    let of_example = [&[PAGE], SCRIPTS, &[BURST]].concat();
     let mut outcomes = run_selected(EXAMPLE, of_example, selection, |scripts| {
         test_example(tools, scripts)
     });
