@@ -21,7 +21,8 @@ const MAX_EMPTY: usize = 64;
 ///
 /// While there is room, a client may take any share of it. When three quarters are in use, the client with the largest
 /// share gets no more, unless it is the only one. Another quarter above the maximum is for all clients except the
-/// largest, so that a client that has taken everything does not stop those that come later.
+/// largest, so that a client that has taken everything does not stop those that come later. A share of less than about a
+/// thousandth of the whole is never the largest: where all are that small, nobody has taken too much.
 ///
 /// The application is counted apart, with the same maximum.
 ///
@@ -111,8 +112,9 @@ impl Shares {
     /// The total up to which a client gets a share that holds this amount.
     fn limit(&self, state: &State, held: usize) -> usize {
         let max = self.max;
+        let size = self.size(held);
         let largest = state.sizes.last_key_value();
-        let is_largest = held > 0 && largest.is_none_or(|(size, _)| *size <= self.size(held));
+        let is_largest = size > 0 && largest.is_none_or(|(largest, _)| *largest <= size);
         if !is_largest {
             max.saturating_add(max / 4)
         } else if state.clients == 1 {
@@ -284,6 +286,20 @@ mod tests {
         assert_eq!(take_all(&shares, &client("small")).len(), 50);
         drop((large, small));
         assert_eq!(take_all(&shares, &client("large")).len(), 100);
+    }
+
+    #[test]
+    fn clients_with_small_shares_fill_the_whole_and_its_reserve() {
+        let shares = Shares::new(4_096);
+        let users: Vec<Holder> = (0..2_000).map(|user| client(&user.to_string())).collect();
+        let mut taken = Vec::new();
+        for _ in 0..2 {
+            taken.extend(users.iter().map(|user| shares.take(user, 1).unwrap()));
+        }
+        let newcomer = take_all(&shares, &client("newcomer"));
+        assert_eq!(newcomer.len(), 4, "more would be a share of some size");
+        drop(taken);
+        assert_eq!(take_all(&shares, &client("newcomer")).len(), 4_092);
     }
 
     #[test]
