@@ -27,7 +27,8 @@ pub struct Config {
     /// for its subscribers compares the topic with at most `(s + 1)^w` prefixes of patterns. Default: 3.
     pub max_wildcards: usize,
     /// Maximum number of temporary queues that one session may use at the same time: those to which it is subscribed,
-    /// with a `SUBSCRIBE` or because it has named them in a `reply-to`. 0 allows none. Default: 16.
+    /// with a `SUBSCRIBE` or because it has named them in a `reply-to`. A queue without a `SUBSCRIBE` that has delivered an answer makes room for
+    /// another. 0 allows none. Default: 16.
     pub max_temporary_queues: usize,
     /// True if each message that a client sends gets the header `user-id` with the name of the sender's principal. A
     /// `user-id` that the client has set is removed; so a client without a principal has none. If it is false, the header

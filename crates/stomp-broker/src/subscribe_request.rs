@@ -1,7 +1,7 @@
 //! The request for a subscription.
 
 use crate::{
-    Address,
+    Address, Scope,
     publication::{bad_value, peer_address},
 };
 use std::net::IpAddr;
@@ -95,7 +95,9 @@ impl SubscribeRequest {
                 .get(PREFETCH_COUNT)
                 .and_then(|count| count.trim_matches(' ').parse().ok()),
             durable: parse_flag(headers, DURABLE)?,
-            exclusive: parse_flag(headers, EXCLUSIVE)?,
+            // Only its own session may subscribe to a temporary queue. There, an implicit subscription may precede.
+            exclusive: parse_flag(headers, EXCLUSIVE)?
+                && !matches!(address.scope(), Scope::Temporary),
             auto_delete: address.is_queue() && parse_flag(headers, AUTO_DELETE)?,
             headers: headers.clone(),
             ..SubscribeRequest::new(address)

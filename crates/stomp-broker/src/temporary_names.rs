@@ -7,11 +7,12 @@
 //! A local name is in use while the session has a subscription to it. A `reply-to` without one adds an implicit
 //! subscription. The number of names in use is bounded. The names that are no longer in use fill the remaining room: so
 //! a session that subscribes again soon gets its old name. If there is no room for another name, the one that was given
-//! up first is
-//! forgotten.
+//! up first is forgotten. If none was given up, the implicit subscription that was answered first ends: clients often
+//! choose a new name for each request, and never give one up.
 
 use bytestring::ByteString;
 use futures_core::Stream;
+use futures_util::task::AtomicWaker;
 use std::{
     collections::BTreeMap,
     pin::Pin,
@@ -34,8 +35,8 @@ struct Names(Arc<Mutex<Entries>>);
 struct Entries {
     /// The public names by local name.
     names: BTreeMap<Box<str>, Entry>,
-    /// The number of times that a name was given up.
-    given_up: u64,
+    /// The number of times that a name was given up, or that an implicit subscription was answered.
+    changes: u64,
 }
 
 struct Entry {
@@ -43,6 +44,14 @@ struct Entry {
     subscriptions: usize,
     /// The order in which names were given up. `None` if the name is in use.
     given_up_at: Option<u64>,
+    /// The implicit subscription of the name, if it is the only one and has delivered an answer.
+    answered: Option<Answered>,
+}
+
+struct Answered {
+    /// The order in which implicit subscriptions were answered.
+    at: u64,
+    stream: Arc<AtomicWaker>,
 }
 
 /// A use of a name by a subscription, until this value is dropped.
@@ -50,6 +59,8 @@ pub(crate) struct NameInUse {
     names: Names,
     local_name: Box<str>,
     public_name: ByteString,
+    /// The stream of an implicit subscription, which ends when the name is forgotten.
+    implicit: Option<Arc<AtomicWaker>>,
 }
 
 /// Returns the name for a subscription to a session's temporary queue, and creates it if necessary.
@@ -64,9 +75,11 @@ pub(crate) fn subscribed(
     max: usize,
 ) -> Result<NameInUse, BoxError> {
     let names = Names::of(session);
-    let mut entries = names.lock();
-    let entry = entries.in_use(local_name, max)?;
-    Ok(names.use_for_subscription(local_name, entry))
+    names.with_entry(local_name, max, |entry| {
+        // The subscription takes the place of an implicit one.
+        entry.answered = None;
+        names.use_for_subscription(local_name, entry, None)
+    })
 }
 
 /// Returns the public name for a `reply-to`, and creates it if necessary. If the session has no subscription to the
@@ -82,11 +95,14 @@ pub(crate) fn promised(
     max: usize,
 ) -> Result<(ByteString, Option<NameInUse>), BoxError> {
     let names = Names::of(session);
-    let mut entries = names.lock();
-    let entry = entries.in_use(local_name, max)?;
-    let is_first = entry.subscriptions == 0;
-    let for_first = is_first.then(|| names.use_for_subscription(local_name, entry));
-    Ok((entry.public_name.clone(), for_first))
+    names.with_entry(local_name, max, |entry| {
+        // Another answer is expected.
+        entry.answered = None;
+        let is_first = entry.subscriptions == 0;
+        let for_first =
+            is_first.then(|| names.use_for_subscription(local_name, entry, Some(Arc::default())));
+        (entry.public_name.clone(), for_first)
+    })
 }
 
 /// Returns the public name of a queue to which the session itself sends. If it does not exist, nobody is subscribed to
@@ -109,10 +125,7 @@ pub(crate) fn existing(local_name: &str, session: &Session) -> Result<ByteString
 pub(crate) fn hold(name: Option<NameInUse>, stream: MessageStream) -> MessageStream {
     match name {
         None => stream,
-        Some(name) => Box::pin(Held {
-            stream,
-            _name: name,
-        }),
+        Some(name) => Box::pin(Held { stream, name }),
     }
 }
 
@@ -136,12 +149,34 @@ impl Names {
         })
     }
 
-    fn use_for_subscription(&self, local_name: &str, entry: &mut Entry) -> NameInUse {
+    /// Calls `change` with the entry of a name that is in use from now on.
+    fn with_entry<T>(
+        &self,
+        local_name: &str,
+        max: usize,
+        change: impl FnOnce(&mut Entry) -> T,
+    ) -> Result<T, BoxError> {
+        let mut ended = None;
+        let changed = self.lock().in_use(local_name, max, &mut ended).map(change);
+        // A task is woken without the lock.
+        if let Some(stream) = ended {
+            stream.wake();
+        }
+        changed
+    }
+
+    fn use_for_subscription(
+        &self,
+        local_name: &str,
+        entry: &mut Entry,
+        implicit: Option<Arc<AtomicWaker>>,
+    ) -> NameInUse {
         entry.subscriptions += 1;
         NameInUse {
             names: self.clone(),
             local_name: local_name.into(),
             public_name: entry.public_name.clone(),
+            implicit,
         }
     }
 
@@ -151,10 +186,15 @@ impl Names {
 }
 
 impl Entries {
-    /// Returns the entry of a name that is in use from now on.
-    fn in_use(&mut self, local_name: &str, max: usize) -> Result<&mut Entry, BoxError> {
+    /// Returns the entry of a name that is in use from now on, and the implicit subscription that ended for it, if any.
+    fn in_use(
+        &mut self,
+        local_name: &str,
+        max: usize,
+        ended: &mut Option<Arc<AtomicWaker>>,
+    ) -> Result<&mut Entry, BoxError> {
         if !self.names.contains_key(local_name) {
-            if self.names.len() >= max && !self.forget_one() {
+            if self.names.len() >= max && !self.forget_one(ended) {
                 let text = format!(
                     "The session already uses {max} temporary queues, its limit (max_temporary_queues)."
                 );
@@ -164,6 +204,7 @@ impl Entries {
                 public_name: random_name()?,
                 subscriptions: 0,
                 given_up_at: None,
+                answered: None,
             };
             self.names.insert(local_name.into(), entry);
         }
@@ -173,14 +214,30 @@ impl Entries {
         Ok(entry)
     }
 
-    /// Forgets the name that was given up first. Returns false if all names are in use.
-    fn forget_one(&mut self) -> bool {
-        let given_up = self.names.iter();
-        let oldest = given_up
-            .filter_map(|(name, entry)| Some((entry.given_up_at?, name)))
+    /// Forgets the name that was given up first, or else the one whose implicit subscription was answered first. Returns
+    /// false if there is none.
+    fn forget_one(&mut self, ended: &mut Option<Arc<AtomicWaker>>) -> bool {
+        let age = |entry: &Entry| {
+            let answered_at = entry.answered.as_ref().map(|answered| answered.at);
+            let given_up = entry.given_up_at.map(|at| (0, at));
+            given_up.or(answered_at.map(|at| (1, at)))
+        };
+        let forgettable = self.names.iter();
+        let oldest = forgettable
+            .filter_map(|(name, entry)| Some((age(entry)?, name)))
             .min()
             .map(|(_, name)| name.clone());
-        oldest.is_some_and(|name| self.names.remove(&name).is_some())
+        let Some(entry) = oldest.and_then(|name| self.names.remove(&name)) else {
+            return false;
+        };
+        *ended = entry.answered.map(|answered| answered.stream);
+        true
+    }
+
+    /// The entry that a use belongs to, unless it was forgotten.
+    fn entry_of(&mut self, name: &NameInUse) -> Option<&mut Entry> {
+        let entry = self.names.get_mut(&name.local_name);
+        entry.filter(|entry| entry.public_name == name.public_name)
     }
 }
 
@@ -188,17 +245,42 @@ impl NameInUse {
     pub(crate) fn public_name(&self) -> &str {
         &self.public_name
     }
+
+    /// Returns true if the implicit subscription has ended, because the room was needed for another name.
+    fn is_forgotten(&self, cx: &mut Context<'_>) -> bool {
+        let Some(stream) = &self.implicit else {
+            return false;
+        };
+        stream.register(cx.waker());
+        self.names.lock().entry_of(self).is_none()
+    }
+
+    /// Records that the implicit subscription has delivered an answer.
+    fn note_answer(&self) {
+        let Some(stream) = &self.implicit else {
+            return;
+        };
+        let mut entries = self.names.lock();
+        entries.changes += 1;
+        let at = entries.changes;
+        if let Some(entry) = entries.entry_of(self)
+            && entry.subscriptions == 1
+        {
+            let stream = Arc::clone(stream);
+            entry.answered = Some(Answered { at, stream });
+        }
+    }
 }
 
 impl Drop for NameInUse {
     fn drop(&mut self) {
         let mut entries = self.names.lock();
-        entries.given_up += 1;
-        let given_up = entries.given_up;
-        if let Some(entry) = entries.names.get_mut(&self.local_name) {
+        entries.changes += 1;
+        let given_up_at = entries.changes;
+        if let Some(entry) = entries.entry_of(self) {
             entry.subscriptions -= 1;
             if entry.subscriptions == 0 {
-                entry.given_up_at = Some(given_up);
+                entry.given_up_at = Some(given_up_at);
             }
         }
     }
@@ -207,14 +289,21 @@ impl Drop for NameInUse {
 /// The stream of a subscription to a temporary queue. The stream is dropped before the name is given up.
 struct Held {
     stream: MessageStream,
-    _name: NameInUse,
+    name: NameInUse,
 }
 
 impl Stream for Held {
     type Item = Result<Delivery, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.stream.as_mut().poll_next(cx)
+        if self.name.is_forgotten(cx) {
+            return Poll::Ready(None);
+        }
+        let next = self.stream.as_mut().poll_next(cx);
+        if let Poll::Ready(Some(Ok(_))) = next {
+            self.name.note_answer();
+        }
+        next
     }
 }
 
@@ -228,6 +317,7 @@ fn random_name() -> Result<ByteString, getrandom::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::task::Waker;
     use stomp_frame::{Command, Frame};
     use stomp_session::Request;
 
@@ -292,6 +382,32 @@ mod tests {
         drop(again);
         let b = subscribed("b", ann, 2).unwrap();
         assert_ne!(b.public_name(), public[1], "forgotten for c");
+    }
+
+    #[test]
+    fn the_implicit_subscription_that_was_answered_first_makes_room() {
+        let request = request();
+        let ann = request.session();
+        let ask = |name| promised(name, ann, 2).unwrap().1.unwrap();
+        let is_forgotten =
+            |name: &NameInUse| name.is_forgotten(&mut Context::from_waker(Waker::noop()));
+        let (a, b) = (ask("a"), ask("b"));
+        assert!(is_refused(promised("c", ann, 2)), "no answer has come");
+        b.note_answer();
+        a.note_answer();
+        let c = ask("c");
+        assert_eq!([&a, &b, &c].map(is_forgotten), [false, true, false]);
+        drop(b);
+        let (_, first) = promised("a", ann, 2).unwrap();
+        assert!(first.is_none());
+        assert!(is_refused(promised("d", ann, 2)), "a expects an answer");
+        a.note_answer();
+        let own = subscribed("a", ann, 2).unwrap();
+        assert!(is_refused(promised("d", ann, 2)), "a has a subscription");
+        a.note_answer();
+        assert!(is_refused(promised("d", ann, 2)), "a has two subscriptions");
+        drop((a, own));
+        assert!(promised("d", ann, 2).is_ok(), "a is given up");
     }
 
     #[test]

@@ -305,6 +305,32 @@ async fn replies_arrive_without_a_subscribe() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_request_may_have_a_reply_queue_of_its_own_without_a_subscribe() {
+    let broker = Broker::new(open()).unwrap();
+    let mut questions = broker.subscribe("/queue/requests").await.unwrap();
+    let mut ann = connect(&broker).await;
+    for number in 0..100 {
+        let replies = format!("/temp-queue/{number}");
+        ann.receipt(ask("/queue/requests", &replies)).await;
+        assert_eq!(answer(&broker, &mut questions).await, "");
+        ann.expect_message_for(&replies, "!").await;
+    }
+    assert_eq!(statistics_of(&broker).temporary_queues, 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exclusive_subscribe_takes_over_from_an_implicit_subscription() {
+    let broker = broker();
+    let mut questions = broker.subscribe("/queue/requests").await.unwrap();
+    let mut ann = connect(&broker).await;
+    ann.receipt(ask("/queue/requests", "/temp-queue/r")).await;
+    let exclusive = subscribe("0", "/temp-queue/r").with_header("exclusive", "true");
+    ann.receipt(exclusive).await;
+    assert_eq!(answer(&broker, &mut questions).await, "");
+    ann.expect_message_for("0", "!").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subscribe_behind_the_question_takes_over_and_loses_no_reply() {
     let broker = Broker::new(open().max_temporary_queues(1)).unwrap();
     let mut questions = broker.subscribe("/queue/requests").await.unwrap();
