@@ -9,9 +9,9 @@ use std::{
 use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use webstomp::{
-    BoxError,
+    App, BoxError, ClientError,
     broker::{Broker, BrokerMetrics},
-    server::Shutdown,
+    server::{Listeners, Shutdown},
 };
 
 /// Interval at which the figures of the broker are taken.
@@ -51,9 +51,16 @@ pub(crate) fn metrics(shutdown: &Shutdown) -> Result<Router, BoxError> {
 }
 
 /// Counts the broker, and serves the port until the process ends: also while connections are drained.
+///
+/// The port is that of an app without sessions, so its requests and connections have the app's deadlines and limits.
 pub(crate) fn serve(port: TcpListener, service: Router, broker: &Broker) -> Result<(), BoxError> {
     let figures = BrokerMetrics::new(broker, ["/queue/dead-letters"])?;
     tokio::spawn(figures.run(INTERVAL));
-    tokio::spawn(async { axum::serve(port, service).await });
+    let app = App::new().connect(refuse).http(service);
+    tokio::spawn(app.serve(Listeners::new().websocket(port)));
     Ok(())
+}
+
+async fn refuse() -> Result<(), ClientError> {
+    Err(ClientError::new("forbidden", "This port is for metrics."))
 }
