@@ -111,15 +111,15 @@ async fn the_largest_of_several_clients_is_refused_first() {
     assert_eq!(
         String::from_utf8_lossy(&error.body),
         "All queues together hold 6000 bytes of clients, and the limit is 8000 (max_total_queue_bytes). This client has \
-         sent 5000 of them, more than any other."
+         sent 5000 of them, and no other clearly more."
     );
     let error = hog_too
         .expect_refusal(subscribe("0", "/queue/6"), "too-many-destinations")
         .await;
     assert_eq!(
         String::from_utf8_lossy(&error.body),
-        "Clients have created 6 queues, and the limit is 8 (max_destinations). This client has created 5 of them, more \
-         than any other."
+        "Clients have created 6 queues, and the limit is 8 (max_destinations). This client has created 5 of them, and \
+         no other clearly more."
     );
     for number in 6..9 {
         other.publish(&format!("/queue/{number}"), &body).await;
