@@ -7,11 +7,11 @@ use crate::{
     Address, Capabilities, Engine, EngineFuture, EngineTransaction, Event, EventStream, Health,
     MemoryConfig, Publication, QueueSettings, Statistics, SubscribeRequest,
     activity::Activity,
-    local::{FanOut, GroupLimits, Groups},
+    local::{GroupLimits, Groups},
     queue::{registry::Queues, sweep},
 };
 use std::{fmt, sync::Arc};
-use stomp_session::{BoxError, ClientError, InvalidConfig, Message, MessageStream};
+use stomp_session::{BoxError, ClientError, InvalidConfig, Message, MessageStream, Published};
 use subscription::Subscription;
 use tokio::sync::watch;
 use transaction::MemoryTransaction;
@@ -59,14 +59,14 @@ impl Memory {
         })))
     }
 
-    /// Begins to publish to a topic. Returns `None` if the message has expired.
+    /// Publishes to a topic. Returns `None` if the message has expired.
     fn publish_to_topic(
         &self,
         to: &Address,
         publication: Publication,
-    ) -> Result<Option<FanOut>, ClientError> {
+    ) -> Result<Option<Published>, ClientError> {
         let activity = &self.0.activity;
-        let fan_out = if publication.has_expired() {
+        let published = if publication.has_expired() {
             self.0.groups.check_open()?;
             activity.expired.add(1);
             None
@@ -77,15 +77,15 @@ impl Memory {
         activity.events.emit(|| Event::Published {
             address: to.clone(),
         });
-        if let Some(fan_out) = &fan_out {
-            let recipients = fan_out.recipients();
+        if let Some(published) = &published {
+            let recipients = published.recipients();
             activity.delivered.add(recipients);
             activity.events.emit(|| Event::Delivered {
                 address: to.clone(),
                 recipients,
             });
         }
-        Ok(fan_out)
+        Ok(published)
     }
 
     fn subscribe_now(&self, request: SubscribeRequest) -> Result<MessageStream, ClientError> {
@@ -128,12 +128,12 @@ impl Engine for Memory {
             return EngineFuture::ready(self.0.queues.publish(to, publication));
         }
         match self.publish_to_topic(to, publication) {
-            // Most topics have few subscribers: the first step completes their fan-out without an allocation.
-            Ok(Some(mut fan_out)) => {
-                if fan_out.step() {
-                    EngineFuture::from_future(fan_out)
-                } else {
+            // Most publishers need not wait, and need no allocation.
+            Ok(Some(mut published)) => {
+                if published.start() {
                     EngineFuture::ready(Ok::<_, BoxError>(()))
+                } else {
+                    EngineFuture::from_future(published)
                 }
             }
             Ok(None) => EngineFuture::ready(Ok::<_, BoxError>(())),

@@ -13,7 +13,8 @@ mod support;
 use futures_util::{FutureExt, StreamExt};
 use std::{
     cell::RefCell,
-    pin::pin,
+    future::poll_fn,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -137,6 +138,20 @@ fn the_number_of_destinations_is_limited() {
     publish(&broker, "/queue/a", "2");
 }
 
+/// Completes after the other tasks that are ready have run once.
+async fn let_others_run() {
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        if mem::replace(&mut has_waited, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_message_reaches_many_subscribers_in_steps_of_64() {
     let count = usual_or_soak(1_000, 10_000);
@@ -144,30 +159,72 @@ async fn a_message_reaches_many_subscribers_in_steps_of_64() {
     let mut streams: Vec<_> = (0..count)
         .map(|_| subscribed(&broker, "/topic/a"))
         .collect();
-    let count_with_message = |streams: &mut Vec<MessageStream>| {
-        streams
-            .iter_mut()
-            .filter_map(|it| has_next(it).then_some(()))
-            .count()
-    };
-    let mut publication = pin!(broker.publish("/topic/a", "1"));
-    assert_eq!(
-        count_with_message(&mut streams),
-        64,
-        "the first step happens at once"
+    publish(&broker, "/topic/a", "1");
+    publish(&broker, "/topic/a", "2");
+    assert!(
+        !streams.iter_mut().any(has_next),
+        "the publisher does not serve so many"
     );
-    let mut cx = Context::from_waker(Waker::noop());
-    let mut reached = 64;
-    while publication.as_mut().poll(&mut cx).is_pending() {
-        let more = count_with_message(&mut streams);
-        assert!(more <= 64, "{more}");
-        reached += more;
-    }
-    assert_eq!(reached + count_with_message(&mut streams), count);
-    // Dropping a fan-out completes it.
-    drop(broker.publish("/topic/a", "2"));
-    assert_eq!(count_with_message(&mut streams), count);
+    let count_steps = async move {
+        let (mut reached, mut steps) = (Vec::new(), 0);
+        while !streams.is_empty() {
+            let (served, others): (Vec<_>, _) = streams
+                .into_iter()
+                .map(|mut it| (has_next(&mut it), it))
+                .partition(|(has_message, _)| *has_message);
+            assert!(served.len() <= 64, "{}", served.len());
+            reached.extend(served.into_iter().map(|(_, stream)| stream));
+            streams = others.into_iter().map(|(_, stream)| stream).collect();
+            steps += 1;
+            let_others_run().await;
+        }
+        assert!(
+            reached.iter_mut().all(has_next),
+            "both messages are one batch"
+        );
+        assert!(steps >= count / 64);
+        reached
+    };
+    let mut streams = tokio::spawn(count_steps).await.unwrap();
+    assert!(!streams.iter_mut().any(has_next));
     assert_eq!(statistics_of(&broker).delivered, 2 * count as u64);
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct WakeCount(AtomicUsize);
+
+impl Wake for WakeCount {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn consecutive_messages_wake_each_subscriber_once() {
+    let broker = Broker::new(Config::default()).unwrap();
+    let mut subscribers: Vec<_> = (0..100)
+        .map(|_| (subscribed(&broker, "/topic/a"), Arc::<WakeCount>::default()))
+        .collect();
+    for (stream, count) in &mut subscribers {
+        let waker = Waker::from(Arc::clone(count));
+        let polled = stream.poll_next_unpin(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    for number in 0..50 {
+        publish(&broker, "/topic/a", &number.to_string());
+    }
+    for _ in 0..10 {
+        let_others_run().await;
+        tokio::task::yield_now().await;
+    }
+    for (stream, count) in &mut subscribers {
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        for number in 0..50 {
+            let delivery = stream.next().now_or_never().unwrap().unwrap().unwrap();
+            assert_eq!(delivery.body(), number.to_string().as_str());
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

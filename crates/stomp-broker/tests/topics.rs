@@ -5,9 +5,10 @@ mod support;
 use futures_util::StreamExt;
 use stomp_broker::{Broker, Config, MemoryConfig, Rules, Who, destination_syntax};
 use stomp_frame::Command;
-use stomp_session::{MailboxConfig, Message, Overflow};
-use stomp_testing::frames::{
-    ack, nack, send, subscribe, subscribe_with_ack, transaction, unsubscribe,
+use stomp_session::{MailboxConfig, Message, MessageStream, Overflow};
+use stomp_testing::{
+    frames::{ack, nack, send, subscribe, subscribe_with_ack, transaction, unsubscribe},
+    soon,
 };
 use support::{broker_with, connect, connect_as, connect_to, open, statistics_of};
 
@@ -363,4 +364,59 @@ async fn a_topic_goes_on_without_acknowledgments() {
         .await;
     ann.receipt(transaction(Command::Commit, "t")).await;
     ann.expect_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_subscribers_see_the_messages_of_concurrent_publishers_in_one_order() {
+    const EACH: usize = 300;
+    let read_all = |mut stream: MessageStream| async move {
+        let mut seen = Vec::new();
+        for _ in 0..2 * (EACH + 1) {
+            let delivery = soon(stream.next()).await.unwrap().unwrap();
+            seen.push(String::from_utf8_lossy(delivery.body()).into_owned());
+        }
+        seen
+    };
+    for subscribers in [2, 30, 200] {
+        let broker = broker_with(
+            MemoryConfig::default().max_retained_messages(1).mailbox(
+                MailboxConfig::default()
+                    .max_messages(usize::MAX)
+                    .max_bytes(usize::MAX),
+            ),
+        );
+        let mut readers = Vec::new();
+        for number in 0..subscribers {
+            let to = ["/topic/a.b", "/topic/a.*", "/topic/>"][number % 3];
+            let stream = broker.subscribe(to).await.unwrap();
+            readers.push(tokio::spawn(read_all(stream)));
+        }
+        let publishers = ["ann", "bob"].map(|name| {
+            let broker = broker.clone();
+            tokio::spawn(async move {
+                for number in 0..EACH {
+                    let text = format!("{name} {number}");
+                    broker.publish("/topic/a.b", text).await.unwrap();
+                }
+                let last = Message::new(format!("{name} last")).with_header("retain", "set");
+                broker.publish("/topic/a.b", last).await.unwrap();
+            })
+        });
+        for publisher in publishers {
+            publisher.await.unwrap();
+        }
+        let mut first = None;
+        for reader in readers {
+            let seen = reader.await.unwrap();
+            let expected = first.get_or_insert_with(|| seen.clone());
+            assert_eq!(seen, *expected, "{subscribers} subscribers");
+        }
+        let mut late = broker.subscribe("/topic/a.b").await.unwrap();
+        let retained = soon(late.next()).await.unwrap().unwrap();
+        let last = first.and_then(|seen| seen.last().cloned());
+        assert_eq!(
+            Some(String::from_utf8_lossy(retained.body()).into_owned()),
+            last
+        );
+    }
 }

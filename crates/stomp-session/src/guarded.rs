@@ -1,6 +1,7 @@
 //! A mutex under which no code of the application runs.
 
 use crate::{catch_drop::CatchDrop, message::Message};
+use smallvec::SmallVec;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, PoisonError},
@@ -19,7 +20,7 @@ pub(crate) struct Guarded<T>(Mutex<T>);
 #[derive(Default)]
 pub(crate) struct Leftovers {
     wakers: Vec<Waker>,
-    messages: Vec<Message>,
+    messages: SmallVec<[Message; 2]>,
     others: Vec<Box<dyn Send>>,
 }
 
@@ -48,18 +49,17 @@ impl<T> Guarded<T> {
 }
 
 impl Leftovers {
-    /// Adds a waker that is to be woken.
-    pub(crate) fn wake(&mut self, waker: Option<Waker>) {
-        self.wakers.extend(waker);
+    /// Adds wakers that are to be woken.
+    pub(crate) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        self.wakers.extend(wakers);
     }
 
     pub(crate) fn drop_message(&mut self, message: Message) {
         self.messages.push(message);
     }
 
-    /// Adds all messages of a buffer, which keeps its memory.
-    pub(crate) fn drop_messages(&mut self, messages: &mut Vec<Message>) {
-        self.messages.append(messages);
+    pub(crate) fn drop_messages(&mut self, messages: impl IntoIterator<Item = Message>) {
+        self.messages.extend(messages);
     }
 
     pub(crate) fn drop_later(&mut self, value: impl Send + 'static) {

@@ -107,7 +107,7 @@
 //! | acknowledgments | [`Delivery`], [`Gap`], [`Settlement`], [`IntoDelivery`] |
 //! | transactions | [`Staging`] |
 //! | connected sessions | [`Sessions`], [`SessionId`], [`PresenceChange`], [`SubscriptionInfo`] |
-//! | fan-out | [`Topic`], [`Mailbox`] |
+//! | fan-out | [`Topic`], [`Hub`], [`Mailbox`] |
 //! | settings | [`Config`], [`AppErrors`] |
 //! | metrics and audits | [`Monitor`], `SessionMetrics` |
 //!
@@ -129,6 +129,7 @@ mod delivery;
 mod destination;
 mod disconnect_reason;
 mod error;
+mod fan_out;
 mod guarded;
 mod id;
 mod json;
@@ -161,6 +162,7 @@ pub use disconnect_reason::DisconnectReason;
 pub use error::{
     BoxError, ClientError, ErrorMapper, NotSubscribed, ObserveError, SubscribeError, TooManyErrors,
 };
+pub use fan_out::{Hub, Published, Subscriber};
 pub use id::{MessageId, ParseIdError, SessionId};
 pub use json::Json;
 pub use mailbox::{
@@ -183,7 +185,7 @@ pub use session::{Observed, Session};
 pub use sessions::Sessions;
 pub use staging::Staging;
 pub use subscription_info::SubscriptionInfo;
-pub use topic::{Subscriber, Topic};
+pub use topic::Topic;
 
 #[doc(inline)]
 pub use stomp_frame::InvalidConfig;

@@ -5,7 +5,10 @@ use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use std::{
     mem,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use stomp_frame::{Encoder, Headers, Version, header};
 
@@ -27,6 +30,8 @@ pub struct Message(Arc<Content>);
 struct Content {
     id: MessageId,
     parts: Parts,
+    /// The weight, or 0 while it is not computed.
+    weight: AtomicUsize,
     /// The encoded form for each version, created when it is first needed.
     tails: [OnceLock<Tail>; Version::ALL.len()],
 }
@@ -135,6 +140,7 @@ impl Message {
             change(&mut content.parts);
             content.id = content.parts.own_id.unwrap_or(content.id);
             content.tails = Default::default();
+            content.weight = AtomicUsize::default();
             return self;
         }
         let mut parts = self.0.parts.clone();
@@ -186,12 +192,18 @@ impl Message {
     /// Size of the message as the limits count it: approximately its bytes on the wire.
     pub(crate) fn weight(&self) -> usize {
         const FRAME: usize = 128;
+        let known = self.0.weight.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
+        }
         let Parts { headers, body, .. } = &self.0.parts;
         let headers: usize = headers
             .iter()
             .map(|(name, value)| name.len() + value.len() + 2)
             .sum();
-        FRAME + headers + body.len()
+        let weight = FRAME + headers + body.len();
+        self.0.weight.store(weight, Ordering::Relaxed);
+        weight
     }
 
     /// The encoded frame in `version`, from the header `message-id` to the end.
@@ -212,6 +224,7 @@ impl From<Parts> for Message {
             // STOMP 1.2, "MESSAGE": "a message-id header with a unique identifier for that message".
             id: parts.own_id.unwrap_or_else(MessageId::random),
             parts,
+            weight: AtomicUsize::default(),
             tails: Default::default(),
         }))
     }

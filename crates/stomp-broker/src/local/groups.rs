@@ -1,8 +1,7 @@
 //! The subscribers of all topics and patterns.
 
 use super::{
-    fan_out::{Chunk, FanOut, Subscriber},
-    group::{Group, SubscriberKey},
+    group::Group,
     limits::GroupLimits,
     retained::{Forgotten, RetainedMessages},
     stream::GroupStream,
@@ -16,17 +15,18 @@ use smallvec::SmallVec;
 use std::{
     collections::BTreeMap,
     fmt, mem,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
-use stomp_session::{ClientError, Mailbox, Message, Principal};
+use stomp_session::{ClientError, Message, Principal, Published, Subscriber};
 use tokio::time::Instant;
 
 /// All topics and patterns with local subscribers, and the retained messages. Clones share them.
 ///
 /// The subscribers of one topic or pattern form a group. Different patterns have different groups, even if both match a
-/// topic, such as `a.>` and `*.b`.
+/// topic, such as `a.>` and `*.b`. Each group has a [`Hub`](stomp_session::Hub).
 ///
-/// No lock is held while a message is pushed to a mailbox or a task is woken.
+/// All subscribers of a topic, and its retained message, see the messages to it in the same order, also if several
+/// publishers publish at the same time. No lock is held while a task is woken.
 ///
 /// # Joining and leaving at the same time
 ///
@@ -43,6 +43,8 @@ pub struct Groups(Arc<Shared>);
 struct Shared {
     limits: GroupLimits,
     state: RwLock<State>,
+    /// Locked while a message is added to several groups, so that they all have the same order.
+    order: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -51,7 +53,6 @@ struct State {
     groups: BTreeMap<Option<Principal>, Trie<Group>>,
     group_count: usize,
     retained: RetainedMessages,
-    next_id: u64,
     is_closed: bool,
 }
 
@@ -62,6 +63,7 @@ impl Groups {
         Groups(Arc::new(Shared {
             limits,
             state: RwLock::default(),
+            order: Mutex::default(),
         }))
     }
 
@@ -72,83 +74,85 @@ impl Groups {
     ///
     /// Returns `too-many-destinations` if there are too many groups, or `engine-unavailable` after [`Groups::close`].
     pub fn join(&self, pattern: &Address) -> Result<(GroupStream, bool), ClientError> {
-        let (mailbox, messages) = Mailbox::new(self.0.limits.mailbox);
         let mut state = self.write();
         if state.is_closed {
             return Err(shut_down_error());
         }
-        let (key, is_first) =
-            state.add_subscriber(pattern, mailbox, self.0.limits.max_destinations)?;
-        let retained = state.retained.matching(pattern);
+        let (subscriber, is_first) = state.add_subscriber(pattern, &self.0.limits)?;
         drop(state);
-        let stream = GroupStream::new(self.clone(), pattern.clone(), key, retained, messages);
+        let stream = GroupStream::new(self.clone(), pattern.clone(), subscriber);
         Ok((stream, is_first))
     }
 
-    /// Removes a subscriber from the group of a pattern. Returns true if it was the last of the group.
-    pub(super) fn leave(&self, pattern: &Address, key: SubscriberKey) -> bool {
-        let removed = self.write().remove_subscriber(pattern, key);
-        removed.is_some_and(|(_, is_last)| is_last)
+    /// Removes the group of a pattern, if it has no subscribers. Returns true if it had none.
+    pub(super) fn remove_if_empty(&self, pattern: &Address) -> bool {
+        let removed = self.write().remove_if_empty(pattern);
+        removed.is_some()
     }
 
-    /// Begins to publish a message to all groups that match a topic. Also sets or removes the retained message.
+    /// Publishes a message to all groups that match a topic. Also sets or removes the retained message.
     ///
-    /// The subscribers get the message when the fan-out is polled or dropped. The expiry of the message concerns only
-    /// the retained one: the caller checks it before. Nothing is retained if
+    /// The message is taken when this returns, and delivered when the result is started, awaited or dropped. Awaiting it
+    /// waits until the groups have room for further messages.
+    ///
+    /// The expiry of the message concerns only the retained one: the caller checks it before. Nothing is retained if
     /// [`GroupLimits::max_retained_messages`] is 0.
     ///
     /// # Errors
     ///
     /// `engine-unavailable` after [`Groups::close`].
-    pub fn publish(&self, to: &Address, publication: Publication) -> Result<FanOut, ClientError> {
+    pub fn publish(
+        &self,
+        to: &Address,
+        publication: Publication,
+    ) -> Result<Published, ClientError> {
         let Publication {
             message,
             retain,
             expires,
             ..
         } = publication;
-        let (chunks, forgotten) =
-            if retain == Retain::Nothing || self.0.limits.max_retained_messages == 0 {
-                let state = self.read();
-                state.check_open()?;
-                (state.chunks_for(to), Forgotten::new())
-            } else {
-                let expires_at = expires.and_then(deadline);
-                let mut state = self.write();
-                state.check_open()?;
-                // Both happen under one lock. So a new subscriber gets the message exactly once: either as the retained
-                // message, or because it is in the list.
-                let forgotten = state.retain(to, &message, retain, expires_at, &self.0.limits);
-                (state.chunks_for(to), forgotten)
-            };
-        let fan_out = FanOut::new(message, chunks);
-        // This may panic, which drops the fan-out, and so completes it.
+        let mut published = Published::new();
+        let forgotten = if retain == Retain::Nothing || self.0.limits.max_retained_messages == 0 {
+            let state = self.read();
+            state.check_open()?;
+            state.append(to, &message, &self.0.order, &mut published);
+            Forgotten::new()
+        } else {
+            let expires_at = expires.and_then(deadline);
+            let mut state = self.write();
+            state.check_open()?;
+            // Both happen under one lock. So a new subscriber gets the message exactly once: either as the retained
+            // message, or because it was added before.
+            let forgotten = state.retain(to, &message, retain, expires_at, &self.0.limits);
+            state.append(to, &message, &self.0.order, &mut published);
+            forgotten
+        };
+        // This may panic, which drops `published`, and so delivers the message.
         drop(forgotten);
-        Ok(fan_out)
+        Ok(published)
     }
 
-    /// Begins to push a message to the group of exactly this pattern, and to no other group. It is for an engine whose
+    /// Publishes a message to the group of exactly this pattern, and to no other group. It is for an engine whose
     /// system delivers a message once for each subscribed pattern. It retains nothing. If there is no such group, the
-    /// fan-out is empty.
+    /// result is ready.
     ///
     /// The message must name its destination: see [`Message::with_destination`].
-    pub fn push(&self, pattern: &Address, message: Message) -> FanOut {
-        let state = self.read();
-        let chunks = state.group(pattern).map_or_else(SmallVec::new, |group| {
+    pub fn push(&self, pattern: &Address, message: Message) -> Published {
+        let mut published = Published::new();
+        if let Some(group) = self.read().group(pattern) {
             group.published.add(1);
-            group.chunks().cloned().collect()
-        });
-        FanOut::new(message, chunks)
+            group.hub.append(message, &mut published);
+        }
+        published
     }
 
     /// Marks a gap for all subscribers in the group of a pattern. The next message that each of them gets is marked as
     /// [`Gap::Unknown`](stomp_session::Gap::Unknown).
     pub fn mark_gap(&self, pattern: &Address) {
-        let state = self.read();
-        let chunks = state.group(pattern).map(|group| group.chunks());
-        // This wakes no task, because a gap is reported only with the next message.
-        for subscriber in chunks.into_iter().flatten().flat_map(|chunk| chunk.iter()) {
-            subscriber.mailbox.mark_gap();
+        let hub = self.read().group(pattern).map(|group| group.hub.clone());
+        if let Some(hub) = hub {
+            hub.mark_gap();
         }
     }
 
@@ -164,7 +168,7 @@ impl Groups {
         let mut destinations = Vec::new();
         let mut add = |group: &Group| {
             destinations.push(DestinationStatistics {
-                subscribers: group.chunks().map(|chunk| chunk.len()).sum(),
+                subscribers: group.hub.members(),
                 published: group.published.get(),
                 ..DestinationStatistics::new(group.pattern.clone())
             });
@@ -184,7 +188,10 @@ impl Groups {
             ..State::default()
         };
         let state = mem::replace(&mut *self.write(), closed);
-        // Dropping mailboxes wakes tasks, so it happens without the lock.
+        // This wakes tasks, so it happens without the lock.
+        for trie in state.groups.values() {
+            trie.for_each(&mut |group| group.hub.close());
+        }
         drop(state);
     }
 
@@ -242,19 +249,27 @@ impl State {
         }
     }
 
-    /// Returns the subscribers of all patterns that match a topic, in chunks. Counts one more published message for
-    /// each of these patterns.
-    fn chunks_for(&self, to: &Address) -> SmallVec<[Chunk; 2]> {
-        let mut chunks = SmallVec::new();
+    /// Adds a message to the groups of all patterns that match a topic. Counts one more published message for each of
+    /// these patterns.
+    fn append(
+        &self,
+        to: &Address,
+        message: &Message,
+        order: &Mutex<()>,
+        published: &mut Published,
+    ) {
+        let mut groups = SmallVec::<[&Group; 4]>::new();
         // A `BTreeMap` with `Option<Principal>` as keys cannot be queried by `Option<&Principal>`. Cloning is cheap:
         // most topics have no principal.
         if let Some(trie) = self.groups.get(&to.principal().cloned()) {
-            trie.for_each_match(to.path(), &mut |group| {
-                group.published.add(1);
-                chunks.extend(group.chunks().cloned());
-            });
+            trie.for_each_match(to.path(), &mut |group| groups.push(group));
         }
-        chunks
+        // Each group has an order of its own.
+        let _ordered = (groups.len() > 1).then(|| order.lock());
+        for group in groups {
+            group.published.add(1);
+            group.hub.append(message.clone(), published);
+        }
     }
 
     fn group(&self, pattern: &Address) -> Option<&Group> {
@@ -262,71 +277,48 @@ impl State {
         trie.get(pattern.path())
     }
 
-    /// Adds a subscriber to the group of a topic or pattern. Creates the group if it does not exist. Returns the place
-    /// of the subscriber, and true if the group was created.
+    /// Adds a subscriber to the group of a topic or pattern, beginning with the retained messages. Creates the group if
+    /// it does not exist. Returns true with it if the group was created.
     fn add_subscriber(
         &mut self,
         to: &Address,
-        mailbox: Mailbox,
-        max_groups: usize,
-    ) -> Result<(SubscriberKey, bool), ClientError> {
-        let owner = to.principal().cloned();
-        let known = self
-            .groups
-            .get_mut(&owner)
-            .and_then(|trie| trie.get_mut(to.path()));
-        let is_first = known.is_none();
-        if is_first {
-            if self.group_count >= max_groups {
-                let text = format!(
-                    "The broker already has subscriptions to {max_groups} different topics and patterns, its limit \
-                     (max_destinations)."
-                );
-                return Err(ClientError::new("too-many-destinations", text));
-            }
-            self.group_count += 1;
-            self.groups
-                .entry(owner.clone())
-                .or_default()
-                .insert(to.path(), Group::new(to.clone()));
+        limits: &GroupLimits,
+    ) -> Result<(Subscriber, bool), ClientError> {
+        let retained = self.retained.matching(to);
+        if let Some(group) = self.group(to) {
+            return Ok((group.hub.subscribe(retained), false));
         }
-        let id = self.next_id;
-        self.next_id += 1;
-        let group = self
-            .groups
-            .get_mut(&owner)
-            .and_then(|trie| trie.get_mut(to.path()));
-        let subscriber = Subscriber {
-            id,
-            mailbox: Arc::new(mailbox),
-        };
-        let key = group.map_or(SubscriberKey { chunk: 0, id }, |group| {
-            group.add(subscriber)
-        });
-        Ok((key, is_first))
+        let max_groups = limits.max_destinations;
+        if self.group_count >= max_groups {
+            let text = format!(
+                "The broker already has subscriptions to {max_groups} different topics and patterns, its limit \
+                 (max_destinations)."
+            );
+            return Err(ClientError::new("too-many-destinations", text));
+        }
+        let group = Group::new(to.clone(), limits.mailbox);
+        let subscriber = group.hub.subscribe(retained);
+        self.group_count += 1;
+        self.groups
+            .entry(to.principal().cloned())
+            .or_default()
+            .insert(to.path(), group);
+        Ok((subscriber, true))
     }
 
-    /// Removes a subscriber, and its group if it was the last there. Returns the chunk that held the subscriber, and
-    /// true if the group was removed. The caller drops the chunk after it has released the lock, since this may wake a
-    /// task.
-    fn remove_subscriber(
-        &mut self,
-        pattern: &Address,
-        key: SubscriberKey,
-    ) -> Option<(Chunk, bool)> {
+    /// Removes a group without subscribers, and returns it.
+    fn remove_if_empty(&mut self, pattern: &Address) -> Option<Group> {
         let owner = pattern.principal().cloned();
         let trie = self.groups.get_mut(&owner)?;
-        let group = trie.get_mut(pattern.path())?;
-        let replaced = group.remove(key)?;
-        let is_last = group.is_empty();
-        if is_last {
-            trie.remove(pattern.path());
-            self.group_count -= 1;
-            if trie.is_empty() {
-                self.groups.remove(&owner);
-            }
+        if trie.get(pattern.path())?.hub.members() > 0 {
+            return None;
         }
-        Some((replaced, is_last))
+        let group = trie.remove(pattern.path());
+        self.group_count -= 1;
+        if trie.is_empty() {
+            self.groups.remove(&owner);
+        }
+        group
     }
 }
 

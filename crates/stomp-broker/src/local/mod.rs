@@ -1,4 +1,4 @@
-//! Delivery within one process, for engines: groups of subscribers, fan-out to their mailboxes, and retained messages.
+//! Delivery within one process, for engines: groups of subscribers, and retained messages.
 //!
 //! The in-memory engine uses [`Groups`] for its topics. An engine over an external system can use [`Groups`] for its
 //! local subscribers. It subscribes in that system once for each pattern, and [pushes](Groups::push) each message that
@@ -29,7 +29,6 @@
 //! # }
 //! ```
 
-mod fan_out;
 mod group;
 mod groups;
 mod limits;
@@ -37,7 +36,6 @@ mod retained;
 mod stream;
 mod trie;
 
-pub use fan_out::FanOut;
 pub use groups::Groups;
 pub use limits::GroupLimits;
 pub use stream::GroupStream;

@@ -1,15 +1,17 @@
 //! Retained messages: the last values of topics.
 
+use super::trie::Trie;
 use crate::{Address, wire_size::wire_size};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
-use stomp_session::Message;
+use stomp_session::{Message, Principal};
 use tokio::time::Instant;
 
 /// The retained messages, at most one for each topic. Beyond the bounds, the oldest are forgotten.
 #[derive(Debug, Default)]
 pub(super) struct RetainedMessages {
-    entries: BTreeMap<Address, Entry>,
+    /// The entries by the owner of their topics, then by topic, so that a subscription finds its own without a scan.
+    entries: BTreeMap<Option<Principal>, Trie<Entry>>,
     /// The topics by the sequence number of their entries, oldest first.
     by_age: BTreeMap<u64, Address>,
     bytes: usize,
@@ -50,9 +52,11 @@ impl RetainedMessages {
             message,
             expires_at,
         };
-        self.entries.insert(topic, entry);
-        while self.entries.len() > max_messages
-            || (self.bytes > max_bytes && self.entries.len() > 1)
+        self.entries
+            .entry(topic.principal().cloned())
+            .or_default()
+            .insert(topic.path(), entry);
+        while self.by_age.len() > max_messages || (self.bytes > max_bytes && self.by_age.len() > 1)
         {
             let Some((_, oldest)) = self.by_age.pop_first() else {
                 break;
@@ -65,9 +69,14 @@ impl RetainedMessages {
     /// Removes and returns the retained message of a topic.
     #[must_use = "the message is dropped without a lock"]
     pub(super) fn remove(&mut self, topic: &Address) -> Option<Message> {
+        let owner = topic.principal().cloned();
+        let trie = self.entries.get_mut(&owner)?;
         let Entry {
             sequence, message, ..
-        } = self.entries.remove(topic)?;
+        } = trie.remove(topic.path())?;
+        if trie.is_empty() {
+            self.entries.remove(&owner);
+        }
         self.by_age.remove(&sequence);
         self.bytes -= wire_size(&message);
         Some(message)
@@ -76,17 +85,16 @@ impl RetainedMessages {
     /// Returns the retained messages of all topics that match a subscription, except expired messages. Those stay in
     /// memory until newer messages replace them, which is safe because the bounds hold anyway.
     pub(super) fn matching(&self, pattern: &Address) -> Vec<Message> {
-        if self.entries.is_empty() {
-            return Vec::new();
+        let mut messages = Vec::new();
+        if let Some(trie) = self.entries.get(&pattern.principal().cloned()) {
+            let now = Instant::now();
+            trie.for_each_covered(pattern.path(), &mut |entry| {
+                if entry.expires_at.is_none_or(|at| at > now) {
+                    messages.push(entry.message.clone());
+                }
+            });
         }
-        let now = Instant::now();
-        self.entries
-            .iter()
-            .filter(|(topic, entry)| {
-                pattern.matches(topic) && entry.expires_at.is_none_or(|at| at > now)
-            })
-            .map(|(_, entry)| entry.message.clone())
-            .collect()
+        messages
     }
 }
 
@@ -133,10 +141,10 @@ mod tests {
             let message = Message::new(vec![b'x'; 1_000]);
             drop(retained.set(&Address::topic(path), message, None, 10, 2_500));
         }
-        assert_eq!(retained.entries.len(), 2);
+        assert_eq!(retained.by_age.len(), 2);
         let message = Message::new(vec![b'x'; 5_000]);
         drop(retained.set(&Address::topic("d"), message, None, 10, 2_500));
-        assert_eq!(retained.entries.len(), 1, "one message is always retained");
+        assert_eq!(retained.by_age.len(), 1, "one message is always retained");
         drop(retained.remove(&Address::topic("d")));
         assert_eq!(retained.bytes, 0);
     }

@@ -1,60 +1,74 @@
 //! The message stream of one subscriber.
 
-use super::{Groups, group::SubscriberKey};
+use super::Groups;
 use crate::Address;
 use futures_core::Stream;
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll},
-    vec,
 };
-use stomp_session::{BoxError, Delivery, Message, Messages};
+use stomp_session::{BoxError, Delivery, Subscriber};
 
 /// The message stream of one subscriber of a group. Dropping it removes the subscriber from the group.
 pub struct GroupStream {
-    /// The retained messages that the stream began with and that are not yet delivered.
-    retained: vec::IntoIter<Message>,
-    messages: Messages,
+    // Dropped before the membership, so that the group does not count the subscriber then.
+    subscriber: Subscriber,
+    membership: Membership,
+}
+
+/// The place of a subscriber in its group. Dropping it removes the group, if that has no subscribers left.
+struct Membership {
     groups: Groups,
     pattern: Address,
-    /// The place of the subscriber in its group. `None` after the subscriber has left.
-    key: Option<SubscriberKey>,
+    has_ended: bool,
 }
 
 impl GroupStream {
-    pub(super) fn new(
-        groups: Groups,
-        pattern: Address,
-        key: SubscriberKey,
-        retained: Vec<Message>,
-        messages: Messages,
-    ) -> GroupStream {
+    pub(super) fn new(groups: Groups, pattern: Address, subscriber: Subscriber) -> GroupStream {
         GroupStream {
-            retained: retained.into_iter(),
-            messages,
-            groups,
-            pattern,
-            key: Some(key),
+            subscriber,
+            membership: Membership {
+                groups,
+                pattern,
+                has_ended: false,
+            },
         }
     }
 
     /// The topic or pattern of the group.
     #[must_use]
     pub fn pattern(&self) -> &Address {
-        &self.pattern
+        &self.membership.pattern
     }
 
     /// Leaves the group. Returns true if this was the last subscriber of the group, which no longer exists then.
-    pub fn leave(mut self) -> bool {
-        self.leave_group()
+    pub fn leave(self) -> bool {
+        let GroupStream {
+            subscriber,
+            mut membership,
+        } = self;
+        drop(subscriber);
+        membership.end()
     }
 
-    fn leave_group(&mut self) -> bool {
-        let Some(key) = self.key.take() else {
-            return false;
-        };
-        self.groups.leave(&self.pattern, key)
+    /// Returns the stream of the subscriber, which leaves the group when it is dropped. A session reads it faster than
+    /// any other stream.
+    #[must_use]
+    pub fn into_subscriber(self) -> Subscriber {
+        self.subscriber.with_guard(self.membership)
+    }
+}
+
+impl Membership {
+    fn end(&mut self) -> bool {
+        !mem::replace(&mut self.has_ended, true) && self.groups.remove_if_empty(&self.pattern)
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -62,23 +76,14 @@ impl Stream for GroupStream {
     type Item = Result<Delivery, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.retained.next() {
-            Some(message) => Poll::Ready(Some(Ok(message.into()))),
-            None => Pin::new(&mut self.messages).poll_next(cx),
-        }
-    }
-}
-
-impl Drop for GroupStream {
-    fn drop(&mut self) {
-        self.leave_group();
+        Pin::new(&mut self.subscriber).poll_next(cx)
     }
 }
 
 impl fmt::Debug for GroupStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupStream")
-            .field("pattern", &self.pattern)
+            .field("pattern", self.pattern())
             .finish_non_exhaustive()
     }
 }

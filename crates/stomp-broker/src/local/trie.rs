@@ -64,19 +64,6 @@ impl<T> Trie<T> {
         node.value.as_ref()
     }
 
-    /// Returns the value of exactly this pattern, for changes.
-    pub(super) fn get_mut(&mut self, pattern: &str) -> Option<&mut T> {
-        let mut node = &mut self.root;
-        for segment in segments(pattern) {
-            node = match segment {
-                _ if is_rest_wildcard(segment) => return node.rest_value.as_mut(),
-                _ if is_single_wildcard(segment) => node.wildcard_child.as_deref_mut()?,
-                _ => node.children.get_mut(segment)?,
-            };
-        }
-        node.value.as_mut()
-    }
-
     /// Sets the value of a pattern.
     pub(super) fn insert(&mut self, pattern: &str, value: T) {
         let mut node = &mut self.root;
@@ -101,6 +88,12 @@ impl<T> Trie<T> {
     /// Calls `visit` with the values of all patterns that match a path.
     pub(super) fn for_each_match<'a>(&'a self, path: &str, visit: &mut impl FnMut(&'a T)) {
         self.root.for_each_match(segments(path), visit);
+    }
+
+    /// Calls `visit` with the values of all paths that match a pattern, if the values belong to paths and not to
+    /// patterns. The cost depends only on the paths that match the beginning of the pattern.
+    pub(super) fn for_each_covered<'a>(&'a self, pattern: &str, visit: &mut impl FnMut(&'a T)) {
+        self.root.for_each_covered(segments(pattern), visit);
     }
 
     /// Calls `visit` with all values.
@@ -154,6 +147,26 @@ impl<T> Node<T> {
                 }
                 if let Some(child) = &self.wildcard_child {
                     child.for_each_match(segments, visit);
+                }
+            }
+        }
+    }
+
+    fn for_each_covered<'a, 'p>(
+        &'a self,
+        mut segments: impl Iterator<Item = &'p str> + Clone,
+        visit: &mut impl FnMut(&'a T),
+    ) {
+        match segments.next() {
+            None => self.value.iter().for_each(visit),
+            Some(segment) if is_rest_wildcard(segment) => self.for_each(visit),
+            Some(segment) if is_single_wildcard(segment) => self
+                .children
+                .values()
+                .for_each(|child| child.for_each_covered(segments.clone(), visit)),
+            Some(segment) => {
+                if let Some(child) = self.children.get(segment) {
+                    child.for_each_covered(segments, visit);
                 }
             }
         }
@@ -251,6 +264,31 @@ mod tests {
     }
 
     #[test]
+    fn each_pattern_covers_exactly_the_paths_that_it_matches() {
+        let mut trie = Trie::default();
+        let paths = TABLE
+            .iter()
+            .flat_map(|(_, matching, others)| matching.iter().chain(*others))
+            .copied();
+        // A topic has no wildcards: the last pattern of the table is none.
+        for path in paths.clone() {
+            trie.insert(path, path);
+        }
+        let paths: std::collections::BTreeSet<_> = paths.collect();
+        for (pattern, ..) in TABLE {
+            let mut covered = Vec::new();
+            trie.for_each_covered(pattern, &mut |path| covered.push(*path));
+            covered.sort_unstable();
+            let expected: Vec<_> = paths
+                .iter()
+                .copied()
+                .filter(|it| is_match(pattern, it))
+                .collect();
+            assert_eq!(covered, expected, "{pattern:?}");
+        }
+    }
+
+    #[test]
     fn removing_all_patterns_leaves_an_empty_trie() {
         let mut trie = Trie::default();
         for (pattern, ..) in TABLE {
@@ -263,7 +301,7 @@ mod tests {
         assert_eq!(count, TABLE.len());
         for (pattern, ..) in TABLE {
             assert!(trie.remove(pattern).is_some(), "{pattern}");
-            assert!(trie.get_mut(pattern).is_none(), "{pattern}");
+            assert!(trie.get(pattern).is_none(), "{pattern}");
         }
         assert!(trie.is_empty());
     }

@@ -59,11 +59,13 @@ impl EngineTransaction for MemoryTransaction {
         if self.is_shut_down() {
             return EngineFuture::ready(Err(shut_down_error()));
         }
+        // Dropped at the end, so that all messages to a topic are one batch. A transaction is bounded, so it need not
+        // wait for room.
+        let mut published = Vec::new();
         for step in self.steps {
             match step {
-                // Dropping a fan-out delivers to all subscribers.
                 Step::PublishToTopic(to, publication) => {
-                    drop(self.memory.publish_to_topic(&to, publication));
+                    published.push(self.memory.publish_to_topic(&to, publication));
                 }
                 Step::PublishToQueue(reservation) => reservation.publish(),
                 Step::Discard(to, discarded) => {

@@ -1,0 +1,104 @@
+//! The messages of a hub that wait for the next round.
+
+use super::batch::{Batch, Waiting};
+use crate::{guarded::Leftovers, id::SessionId, mailbox::config::MailboxConfig, message::Message};
+use std::{collections::VecDeque, mem, task::Waker};
+
+/// The messages that wait, and the state of the pump.
+#[derive(Default)]
+pub(super) struct Intake {
+    waiting: VecDeque<Waiting>,
+    /// The weight of these messages.
+    weight: usize,
+    /// The number of the next message.
+    next: u64,
+    /// True while a pump delivers the messages, or a publisher does.
+    has_pump: bool,
+    /// The wakers of publishers that wait for room.
+    blocked: Vec<Waker>,
+    /// The number of rounds. Each takes all of `blocked`.
+    rounds: u64,
+}
+
+/// The bounds of the messages that wait. Beyond them, publishers wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IntakeLimits {
+    messages: usize,
+    bytes: usize,
+}
+
+impl IntakeLimits {
+    /// A subscriber may get two rounds before it reads the first one, and both must fit.
+    pub(super) fn new(config: &MailboxConfig) -> IntakeLimits {
+        IntakeLimits {
+            messages: (config.max_messages / 2).clamp(1, 1_024),
+            bytes: (config.max_bytes / 2).clamp(1, 1 << 20),
+        }
+    }
+}
+
+impl Intake {
+    /// Adds a message. Returns true if the caller has to start a pump.
+    pub(super) fn append(&mut self, message: Message, except: Option<SessionId>) -> bool {
+        self.weight += message.weight();
+        self.waiting.push_back((message, except));
+        self.next += 1;
+        !mem::replace(&mut self.has_pump, true)
+    }
+
+    /// The number of the next message.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Returns true if no more than the allowed messages should be added.
+    pub(super) fn is_full(&self, limits: IntakeLimits) -> bool {
+        self.waiting.len() >= limits.messages || self.weight >= limits.bytes
+    }
+
+    /// Notes that the pump stops, if no message waits.
+    pub(super) fn stop_if_empty(&mut self) -> bool {
+        let is_empty = self.waiting.is_empty();
+        self.has_pump &= !is_empty;
+        is_empty
+    }
+
+    /// Takes the messages of the next round, if any wait. Wakes the publishers.
+    pub(super) fn take(
+        &mut self,
+        limits: IntakeLimits,
+        leftovers: &mut Leftovers,
+    ) -> Option<Batch> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        self.rounds += 1;
+        leftovers.wake(self.blocked.drain(..));
+        let first = self.next - self.waiting.len() as u64;
+        let count = self.waiting.len().min(limits.messages);
+        let batch = Batch::new(first, self.waiting.drain(..count));
+        let weight = batch.messages.iter().map(Message::weight);
+        self.weight -= weight.sum::<usize>();
+        // Frees the memory of a large burst.
+        if self.waiting.is_empty() && self.waiting.capacity() > 4 * count {
+            self.waiting = VecDeque::new();
+        }
+        Some(batch)
+    }
+
+    /// Takes the waker of a publisher that has to wait, unless it was taken since the last round, as `registered` tells.
+    /// Returns false if there is room, so that the publisher need not wait.
+    pub(super) fn block(
+        &mut self,
+        limits: IntakeLimits,
+        registered: &mut Option<u64>,
+        waker: &mut Option<Waker>,
+    ) -> bool {
+        let waits = self.has_pump && self.is_full(limits);
+        if waits && *registered != Some(self.rounds) {
+            *registered = Some(self.rounds);
+            self.blocked.extend(waker.take());
+        }
+        waits
+    }
+}

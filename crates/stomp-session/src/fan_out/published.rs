@@ -1,0 +1,101 @@
+//! A message that hubs have taken.
+
+use super::{Hub, pump::Pump};
+use crate::error::BoxError;
+use smallvec::SmallVec;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+/// Publication of messages that [hubs](Hub) have taken, as a future. It completes when all these hubs have room for
+/// further messages, so a publisher that awaits it is slowed down to the speed of its subscribers.
+///
+/// The messages are delivered in any case. [`Hub::append`] may be called under a lock of the caller. Starting the
+/// delivery may wake tasks, so it happens later: when this future is [started](Published::start), polled or dropped.
+#[must_use = "the messages are delivered when this value is started, awaited or dropped"]
+#[derive(Default)]
+pub struct Published {
+    recipients: usize,
+    /// Hubs for which a pump is to be started.
+    starts: SmallVec<[Hub; 1]>,
+    /// Hubs that have no room.
+    full: SmallVec<[Hub; 1]>,
+    /// The round of the last hub in `full` in which the waker was registered there.
+    registered: Option<u64>,
+    waker: Option<Waker>,
+}
+
+impl Published {
+    /// Creates a publication without messages, for [`Hub::append`].
+    pub fn new() -> Published {
+        Published::default()
+    }
+
+    pub(super) fn add(&mut self, hub: &Hub, starts: bool, is_full: bool) {
+        self.recipients += hub.members();
+        if starts {
+            self.starts.push(hub.clone());
+        }
+        if is_full {
+            self.full.push(hub.clone());
+        }
+    }
+
+    /// The number of subscribers that get the messages.
+    #[must_use]
+    pub fn recipients(&self) -> usize {
+        self.recipients
+    }
+
+    /// Starts the delivery. Returns true if all hubs have room, so that this future is ready.
+    pub fn start(&mut self) -> bool {
+        self.starts.drain(..).for_each(Pump::start);
+        self.full.is_empty()
+    }
+}
+
+impl Future for Published {
+    type Output = Result<(), BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.start() {
+            return Poll::Ready(Ok(()));
+        }
+        // The waker is foreign code, so it is cloned before the hub is locked.
+        if !this
+            .waker
+            .as_ref()
+            .is_some_and(|it| it.will_wake(cx.waker()))
+        {
+            this.waker = Some(cx.waker().clone());
+            this.registered = None;
+        }
+        while let Some(hub) = this.full.last() {
+            let mut waker = this.waker.clone();
+            if hub.block(&mut this.registered, &mut waker) {
+                return Poll::Pending;
+            }
+            this.registered = None;
+            this.full.pop();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        self.start();
+    }
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Published")
+            .field("recipients", &self.recipients)
+            .finish_non_exhaustive()
+    }
+}

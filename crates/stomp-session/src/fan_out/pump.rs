@@ -1,0 +1,86 @@
+//! The task that delivers the messages of a hub.
+
+use super::Hub;
+use std::future::poll_fn;
+use std::task::Poll;
+use tokio::{runtime::Handle, task::yield_now};
+
+/// The right to deliver the messages of a hub, which nobody else has meanwhile.
+pub(super) struct Pump {
+    /// `None` after the hub was left to the next pump.
+    hub: Option<Hub>,
+}
+
+impl Pump {
+    /// Delivers the messages of a hub: here, if it has few members or there is no runtime, and in a task otherwise.
+    ///
+    /// The caller holds no lock: this may wake tasks.
+    pub(super) fn start(hub: Hub) {
+        let mut pump = Pump { hub: Some(hub) };
+        if pump.serve_few() {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(pump.run());
+        }
+    }
+
+    /// Delivers all messages, if the hub has few members. Returns true if none waits then.
+    fn serve_few(&mut self) -> bool {
+        let Some(hub) = &self.hub else {
+            return true;
+        };
+        if hub.serve_few() && hub.stop_if_empty() {
+            self.hub = None;
+        }
+        self.hub.is_none()
+    }
+
+    async fn run(mut self) {
+        while let Some(hub) = &self.hub {
+            match hub.next_step() {
+                // Other tasks that are ready run before the next members are woken.
+                Some(false) => wait_for_turn().await,
+                // First the subscribers write. Then the publishers, which were woken by their peers meanwhile, add what
+                // they have: a single pause would end before that, because the runtime runs the task that was woken
+                // last first. So the next round would find only a part of their messages.
+                Some(true) => {
+                    yield_now().await;
+                    yield_now().await;
+                }
+                None => {
+                    if hub.stop_if_empty() {
+                        self.hub = None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Completes after the tasks that are ready now have run. Unlike with `yield_now`, the runtime does not look for new
+/// events of I/O first.
+async fn wait_for_turn() {
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        if has_waited {
+            return Poll::Ready(());
+        }
+        has_waited = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl Drop for Pump {
+    /// Delivers the remaining messages, because there is no runtime, or it has ended and drops the task.
+    fn drop(&mut self) {
+        if let Some(hub) = self.hub.take() {
+            hub.deliver_all();
+            while !hub.stop_if_empty() {
+                hub.deliver_all();
+            }
+        }
+    }
+}
