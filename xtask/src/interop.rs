@@ -6,6 +6,7 @@ mod process;
 mod proxy;
 mod rabbitmq;
 mod script;
+mod server;
 mod tools;
 
 use crate::{Missing, Result};

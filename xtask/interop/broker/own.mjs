@@ -2,7 +2,6 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 
 import { until } from '../support.mjs';
 import { BROKER } from './peer.mjs';
@@ -12,20 +11,30 @@ export class Broker {
 
   static async start() {
     const broker = new Broker();
-    const [ws, tcp] = [await freeAddress(), await freeAddress()];
-    Object.assign(broker, { login: BROKER.login, passcode: BROKER.passcode, ws: `ws://${ws}/ws`, tcp });
-    broker.arguments = ['--ws', ws, '--tcp', tcp, '--login', broker.login, '--passcode', broker.passcode];
+    Object.assign(broker, { login: BROKER.login, passcode: BROKER.passcode });
     process.once('exit', () => broker.#process.kill('SIGKILL'));
-    await broker.restart();
+    const [ws, tcp] = await broker.#launch('127.0.0.1:0', '127.0.0.1:0');
+    broker.addresses = [ws, tcp];
+    Object.assign(broker, { ws: `ws://${ws}/ws`, tcp });
     return broker;
   }
 
-  /** Starts the broker on the same addresses. */
+  /** Starts the broker on the same addresses. Tries again if another program uses one of them meanwhile. */
   async restart() {
-    this.#process = spawn(process.env.BROKER_BIN, this.arguments, { stdio: ['ignore', 'pipe', 'inherit'] });
+    await until(() => this.#launch(...this.addresses), 'a restart of a second broker');
+  }
+
+  /** Resolves with the addresses that the broker prints, or with `undefined` if it ends before. */
+  async #launch(ws, tcp) {
+    const options = ['--ws', ws, '--tcp', tcp, '--login', this.login, '--passcode', this.passcode];
+    this.#process = spawn(process.env.BROKER_BIN, options, { stdio: ['ignore', 'pipe', 'inherit'] });
     let printed = '';
+    let ended = false;
     this.#process.stdout.on('data', (text) => (printed += text));
-    await until(() => printed.includes(this.tcp), 'the addresses of a second broker');
+    this.#process.once('exit', () => (ended = true));
+    const addresses = () => printed.match(/ws:\/\/(\S+)\/ws\n.*TCP: (\S+)\n/)?.slice(1);
+    await until(() => ended || addresses(), 'the addresses of a second broker');
+    return addresses();
   }
 
   async kill() {
@@ -33,13 +42,4 @@ export class Broker {
     this.#process.kill('SIGKILL');
     await ended;
   }
-}
-
-async function freeAddress() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return `127.0.0.1:${port}`;
 }

@@ -1,14 +1,8 @@
 //! Tests two brokers with the same clients: the example `broker`, and RabbitMQ, which shows that the checks are fair.
 
-use super::{
-    Outcome, Selection,
-    process::{KillOnDrop, READY_TIMEOUT, free_addresses, wait_until_accepting},
-    rabbitmq::RabbitMq,
-    script,
-    tools::Tools,
-};
-use crate::{Result, artifact, shell};
-use std::{ffi::OsString, iter, net::SocketAddr, path::Path, process::Stdio, time::Instant};
+use super::{Outcome, Selection, rabbitmq::RabbitMq, script, server::Server, tools::Tools};
+use crate::{Result, artifact};
+use std::{ffi::OsString, iter, net::SocketAddr};
 
 /// The scripts in `xtask/interop/broker/` that test any broker.
 const SCRIPTS: &[&str] = &[
@@ -72,8 +66,9 @@ fn run_selected(
 
 fn test_example(tools: &Tools, scripts: &[&str]) -> Result<Vec<Outcome>> {
     let program = artifact::build("broker")?;
-    let [ws, tcp] = free_addresses().map_err(|error| format!("no free port: {error}"))?;
-    let _running = start(&program, ws, tcp)?;
+    let arguments = ["--ws", "127.0.0.1:0", "--tcp", "127.0.0.1:0"];
+    let running = Server::start(&program, &arguments, ["ws://", "TCP: "])?;
+    let [ws, tcp] = running.addresses;
     // In the scripts' table of differences between brokers, the example has the project's name.
     let mut variables = variables("webstomp", ws, tcp);
     variables.push(("CHROMIUM".to_owned(), tools.chromium.clone().into()));
@@ -93,26 +88,6 @@ fn test(broker: &str, scripts: &[&str], variables: &[(String, OsString)]) -> Vec
         .iter()
         .map(|script| Outcome::of(suite(broker, script), || run(script)))
         .collect()
-}
-
-/// Starts the example and waits until it accepts connections.
-fn start(program: &Path, ws: SocketAddr, tcp: SocketAddr) -> Result<KillOnDrop> {
-    let mut command = shell::command(
-        program,
-        &["--ws", &ws.to_string(), "--tcp", &tcp.to_string()],
-    );
-    println!("\n$ {} &", shell::line(&command));
-    let child = command
-        .stdin(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("the broker did not start: {error}"))?;
-    let running = KillOnDrop::new(child);
-    let deadline = Instant::now() + READY_TIMEOUT;
-    for address in [ws, tcp] {
-        wait_until_accepting(address, deadline)
-            .map_err(|error| format!("the broker at {address}: {error}"))?;
-    }
-    Ok(running)
 }
 
 /// The environment variables for the scripts. Each broker accepts the login `guest`.
