@@ -4,14 +4,12 @@
 #[path = "../../../crates/stomp-server/tests/handshakes/cases.rs"]
 mod cases;
 
-use super::process::{
-    KillOnDrop, READY_TIMEOUT, TemporaryDirectory, free_addresses, wait_until_accepting,
-};
+use super::process::{KillOnDrop, READY_TIMEOUT, TemporaryDirectory, free_addresses, with_retries};
 use crate::{Result, shell};
 use cases::Case;
 use std::{
     fs,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Stdio,
@@ -54,6 +52,10 @@ pub(crate) struct Running {
 impl Proxy {
     /// Starts the proxy in front of `upstream`, on a free port.
     pub(crate) fn start(&self, program: &Path, upstream: SocketAddr) -> Result<Running> {
+        with_retries(|| self.start_once(program, upstream))
+    }
+
+    fn start_once(&self, program: &Path, upstream: SocketAddr) -> Result<Running> {
         let [address] = free_addresses().map_err(|error| format!("no free port: {error}"))?;
         let files = TemporaryDirectory::new(self.name);
         let configuration = self.configure(address, upstream, &files.0)?;
@@ -68,8 +70,9 @@ impl Proxy {
             .stdin(Stdio::null())
             .spawn()
             .map_err(|error| format!("{}: {error}", self.name))?;
-        let running = KillOnDrop::new(child);
-        wait_until_accepting(address, Instant::now() + READY_TIMEOUT)
+        let mut running = KillOnDrop::new(child);
+        running
+            .wait_until_accepting(address, Instant::now() + READY_TIMEOUT)
             .map_err(|error| format!("{}: {error}", self.name))?;
         Ok(Running {
             _process: running,
@@ -146,7 +149,7 @@ fn check(address: SocketAddr, case: &Case) -> Result {
     }
 }
 
-/// Sends a request and returns the head of the response.
+/// Sends a request and returns the head of the response, or the part of it that arrives before the end of the connection.
 fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -158,8 +161,34 @@ fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String> {
         .collect();
     stream.write_all(&request)?;
     let (mut response, mut byte) = (Vec::new(), [0]);
-    while !response.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? > 0 {
-        response.extend(byte);
+    while !response.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(0) => break,
+            Ok(_) => response.extend(byte),
+            // A proxy that closes before it has read the whole request resets the connection.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+            Err(error) => return Err(error),
+        }
     }
     Ok(String::from_utf8_lossy(&response).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{net::TcpListener, thread};
+
+    #[test]
+    fn a_proxy_that_resets_the_connection_has_rejected_the_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let proxy = thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("a connection");
+            // The end of a connection with unread bytes is a reset.
+            stream.peek(&mut [0]).expect("the request");
+        });
+        let head = exchange(address, "GET / HTTP/1.1\r\n\r\n");
+        assert_eq!(head.expect("no error"), "");
+        proxy.join().expect("the proxy");
+    }
 }

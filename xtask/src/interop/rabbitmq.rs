@@ -3,23 +3,15 @@
 //! This RabbitMQ is separate from any other on this machine: it has its own node name, ports, cookie and data, and
 //! listens only on loopback.
 
-use super::process::{KillOnDrop, TemporaryDirectory, free_addresses, wait_until_accepting};
+use super::process::{KillOnDrop, READY_TIMEOUT, TemporaryDirectory, free_addresses, with_retries};
 use crate::{Result, shell};
 use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-/// Maximum time until RabbitMQ accepts connections. It usually needs a few seconds, but much longer on a busy machine.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Maximum number of attempts to start RabbitMQ. An attempt can fail because another program has taken a port that was
-/// free.
-const ATTEMPTS: u32 = 3;
 
 /// The name of the file, in RabbitMQ's temporary directory, for the output of its programs.
 const OUTPUT: &str = "output";
@@ -61,13 +53,7 @@ impl Programs {
 
 impl RabbitMq {
     pub(crate) fn start(programs: &Programs) -> Result<RabbitMq> {
-        for _ in 1..ATTEMPTS {
-            match RabbitMq::start_once(programs) {
-                Ok(running) => return Ok(running),
-                Err(reason) => println!("{reason}\nretrying with other ports"),
-            }
-        }
-        RabbitMq::start_once(programs)
+        with_retries(|| RabbitMq::start_once(programs))
     }
 
     fn start_once(programs: &Programs) -> Result<RabbitMq> {
@@ -80,8 +66,8 @@ impl RabbitMq {
 
         let mut epmd = shell::command(&programs.epmd, &[]);
         isolate(&mut epmd, directory, names, node);
-        let epmd = start(&mut epmd, directory).map_err(failed)?;
-        wait_until_accepting(names, deadline).map_err(failed)?;
+        let mut epmd = start(&mut epmd, directory).map_err(failed)?;
+        epmd.wait_until_accepting(names, deadline).map_err(failed)?;
 
         let mut server = shell::command(&programs.server, &[]);
         println!("\n$ {} &", shell::line(&server));
@@ -89,7 +75,7 @@ impl RabbitMq {
         let mut server = start(&mut server, directory).map_err(failed)?;
         let ready = [tcp, ws]
             .into_iter()
-            .try_for_each(|address| wait_for_server(&mut server, address, deadline));
+            .try_for_each(|address| server.wait_until_accepting(address, deadline));
         ready.map_err(|error| {
             format!(
                 "rabbitmq: {error}; its last output:\n{}",
@@ -170,21 +156,6 @@ fn start(program: &mut Command, directory: &Path) -> io::Result<KillOnDrop> {
         .stdout(output)
         .spawn()?;
     Ok(KillOnDrop::new(child))
-}
-
-/// Waits until the server accepts connections. Returns an error if the server ends first, or if the deadline passes.
-fn wait_for_server(
-    server: &mut KillOnDrop,
-    address: SocketAddr,
-    deadline: Instant,
-) -> io::Result<()> {
-    while let Err(error) = wait_until_accepting(address, Instant::now()) {
-        if server.has_ended() || Instant::now() > deadline {
-            return Err(error);
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
 }
 
 fn last_output(directory: &Path) -> String {
