@@ -20,11 +20,12 @@ export class Differences {
     this.#listed = new Map(ours.map(([, , check, reason]) => [check, reason]));
   }
 
-  /** Runs a check, which must fail if it is listed. Then it gets less time, to shorten the run. */
-  check(name, body) {
+  /** Runs a check and then `cleanUp`. A listed check must fail, and gets less time, to shorten the run. */
+  check(name, body, cleanUp = () => {}) {
     const difference = this.#listed.get(name);
     this.#listed.delete(name);
-    return check(name, () => (difference ? within(body(), 'an answer', 2000) : body()), difference);
+    const limited = () => (difference ? within(body(), 'an answer', 2000) : body());
+    return check(name, () => limited().finally(cleanUp), difference);
   }
 
   /** Fails for each listed check that has not run. Must be called after all checks. */

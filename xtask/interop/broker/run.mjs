@@ -34,8 +34,7 @@ async function testWithOne(Client) {
       peers.push(peer);
       return peer;
     };
-    const checked = () => body(connect, version).finally(() => peers.forEach((peer) => peer.terminate()));
-    return differences.check(name, checked);
+    return differences.check(name, async () => body(connect, version), () => peers.forEach((peer) => peer.terminate()));
   };
 
   await Promise.all(TIMED.map((timed) => run(timed)));
