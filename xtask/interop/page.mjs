@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 import { browser } from './browser.mjs';
@@ -18,7 +17,7 @@ class Tab {
   static async join(url, name, room) {
     const tab = new Tab();
     tab.page = await browser.newPage();
-    tab.page.setDefaultTimeout(10_000);
+    tab.page.setDefaultTimeout(30_000);
     tab.page.on('pageerror', (error) => tab.failures.push(error.message));
     await tab.page.goto(`${url}/`);
     await tab.page.fill('#name', name);
@@ -33,7 +32,7 @@ class Tab {
   }
 
   async online(what) {
-    await until(async () => (await this.state()) === 'online', what, 30_000);
+    await until(async () => (await this.state()) === 'online', what);
   }
 
   async say(text) {
@@ -68,15 +67,16 @@ class Tab {
 }
 
 /** Starts a second chat, which the script may kill. */
-async function startChat(port) {
-  const chat = spawn(CHAT_BIN, ['--listen', `127.0.0.1:${port}`], {
+async function startChat(listen) {
+  const chat = spawn(CHAT_BIN, ['--listen', listen], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   process.once('exit', () => chat.kill('SIGKILL'));
   let printed = '';
   chat.stdout.on('data', (text) => (printed += text));
-  await until(() => printed.includes('http://'), 'the address of a second chat');
-  return chat;
+  const address = () => printed.match(/http:\/\/(\S+)\//)?.[1];
+  await until(address, 'the address of a second chat');
+  return { chat, address: address() };
 }
 
 async function kill(chat) {
@@ -85,19 +85,11 @@ async function kill(chat) {
   await ended;
 }
 
-async function freePort() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
 await check('two tabs show the same conversation', async () => {
   const ann = await Tab.join(CHAT_URL, 'ann', 'lobby');
   const bob = await Tab.join(CHAT_URL, 'bob', 'lobby');
-  // Both have joined the room when each has received the other's first message.
+  // A page subscribes to the room's messages before it enters the list of members.
+  for (const tab of [ann, bob]) await tab.seesMembers(['ann', 'bob']);
   await bob.say('bob-1');
   await ann.received(['bob-1']);
   await ann.say('ann-1');
@@ -140,12 +132,11 @@ await check('a page shows who is in the room, also after one has closed the tab'
 });
 
 await check('a page reconnects after a restart of its server', async () => {
-  const port = await freePort();
-  let chat = await startChat(port);
-  const ann = await Tab.join(`http://127.0.0.1:${port}`, 'ann', 'lobby');
+  let { chat, address } = await startChat('127.0.0.1:0');
+  const ann = await Tab.join(`http://${address}`, 'ann', 'lobby');
   await kill(chat);
   await until(async () => (await ann.state()) !== 'online', 'the page offline');
-  chat = await startChat(port);
+  ({ chat } = await startChat(address));
   await ann.online('the page online again');
   await ann.say('after the restart');
   await ann.received(['after the restart']);

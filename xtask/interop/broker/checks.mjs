@@ -18,18 +18,19 @@ export const TIMED = [
     async body(connect) {
       const peer = await connect({ heartBeats: 1000 });
       const ended = peer.over.then(() => assert.fail('the connection ended'));
-      await Promise.race([sleep(3500), ended]);
-      assert(peer.heartBeats >= 2, `${peer.heartBeats} heart-beats in 3.5 s`);
+      // Without heart-beats of the client, the connection would end earlier. A busy machine may delay those of the broker.
+      await Promise.race([sleep(4500), ended]);
+      await until(() => peer.heartBeats >= 3, 'three heart-beats');
       await peer.send(fresh('topic'), 'still here');
     },
   },
   {
-    name: 'a client that stops sending its heart-beats is disconnected within 5 s',
+    name: 'a client that stops sending its heart-beats is disconnected',
     needs: 'heart-beats',
     async body(connect) {
       const peer = await connect({ heartBeats: 1000 });
       peer.stopSending();
-      await within(peer.over, 'the end of the connection', 5000);
+      await within(peer.over, 'the end of the connection');
     },
   },
 ];
@@ -307,7 +308,7 @@ export const PLAIN = [
     async body(connect) {
       const peer = await connect();
       await assert.rejects(peer.send('/nowhere/at-all', 'lost'));
-      await within(peer.over, 'the end of the connection', 5000);
+      await within(peer.over, 'the end of the connection');
     },
   },
   {

@@ -18,9 +18,10 @@ const { SCREENSHOTS } = process.env;
 async function open(options) {
   const page = await browser.newPage(options);
   page.failures = [];
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   page.on('pageerror', (error) => page.failures.push(error.message));
   await page.goto(URL);
+  await online(page);
   return page;
 }
 
@@ -30,6 +31,7 @@ async function close(page, screenshot) {
   assert.deepEqual(page.failures, []);
 }
 
+const online = (page) => until(async () => (await text(page, 'state')) === 'online', 'the page online');
 const text = async (page, id) => (await page.textContent(`#${id}`)).trim();
 
 /** Waits until the row that begins with `key` matches, and returns its texts. */
@@ -55,7 +57,6 @@ async function connect() {
 for (const colorScheme of ['light', 'dark']) {
   await check(`the page shows destinations, rates and sessions, in ${colorScheme}`, async () => {
     const page = await open({ colorScheme });
-    await until(async () => (await text(page, 'state')) === 'online', 'the page online');
     const client = await connect();
     const [topic, queue] = [`/topic/prices.${colorScheme}`, `/queue/orders.${colorScheme}`];
     const subscribed = ['a', 'b'].map((id) => client.subscribe(topic, () => {}, { id }));
@@ -81,7 +82,6 @@ for (const colorScheme of ['light', 'dark']) {
 
 await check('the page asks for a login when its login is rejected', async () => {
   const page = await open();
-  await until(async () => (await text(page, 'state')) === 'online', 'the page online');
   await page.evaluate(() => sessionStorage.setItem('credentials', '{"login":"eve","passcode":"wrong"}'));
   await page.reload();
   await page.waitForSelector('#login-form', { state: 'visible' });
@@ -89,7 +89,7 @@ await check('the page asks for a login when its login is rejected', async () => 
   await page.fill('#login', BROKER.login);
   await page.fill('#passcode', BROKER.passcode);
   await page.click('#login-form button');
-  await until(async () => (await text(page, 'state')) === 'online', 'the page online again');
+  await online(page);
   assert.equal(await text(page, 'error'), '');
   await close(page, 'broker-login');
 });

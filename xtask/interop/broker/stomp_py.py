@@ -27,7 +27,8 @@ class Peer(stomp.ConnectionListener):
         self.version = version
         options = {"auto_decode": False, "reconnect_attempts_max": 1}
         if version != "1.0":
-            options |= {"heartbeats": (heart_beats, heart_beats), "vhost": "/"}
+            # By default, the client gives up if a heart-beat is late by half of its interval.
+            options |= {"heartbeats": (heart_beats, heart_beats), "heart_beat_receive_scale": 5, "vhost": "/"}
         if path:
             options |= {"ws_path": path, "binary_mode": binary}
         kind = WSStompConnection if path else TCP[version]

@@ -32,7 +32,8 @@ class Stompit extends Peer {
       client.getTransportSocket().on('data', (data) => (this.heartBeats += data.equals(LF)));
       this.onConnected(client.headers);
     };
-    patch(stompit.connect({ ...address(tcp), connectHeaders }, connected));
+    // By default, the client gives up if a heart-beat is 100 ms late, as it may be on a busy machine.
+    patch(stompit.connect({ ...address(tcp), connectHeaders, heartbeatDelayMargin: 4000 }, connected));
   }
 
   #failed(error) {

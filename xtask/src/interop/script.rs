@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Maximum time that a script may run. The scripts end themselves after a shorter time.
-const TIME_LIMIT: Duration = Duration::from_secs(120);
+const TIME_LIMIT: Duration = Duration::from_secs(240);
 
 /// Runs the script with these variables in its environment. Returns an error if the script fails or exceeds the time
 /// limit.
