@@ -845,9 +845,11 @@
 //! # Operation
 //!
 //! **Log.** Everything is logged through `tracing`. Without a subscriber, such as
-//! `tracing_subscriber::fmt().init()`, nothing is shown. Each session has a span `session` with its `id`, the address of
-//! its `peer`, the `transport` and the name of the `principal`; everything that is logged for the session is in it. At
-//! `DEBUG`, each request has a span `request` with its command and route.
+//! `tracing_subscriber::fmt().init()`, nothing is shown. A subscriber must not panic when its log cannot be written, as on
+//! a full disk: this one reports that with `eprintln!`, which panics if the standard error output fails as well, unless
+//! `log_internal_errors(false)` is set. Each session has a span `session` with its `id`, the address of its `peer`, the
+//! `transport` and the name of the `principal`; everything that is logged for the session is in it. At `DEBUG`, each
+//! request has a span `request` with its command and route.
 //!
 //! | event | level | fields |
 //! |---|---|---|

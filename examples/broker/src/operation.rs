@@ -29,6 +29,8 @@ pub(crate) fn start_log() {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
+        // Otherwise a log that cannot be written, as on a full disk, would be reported with `eprintln!`, which panics.
+        .log_internal_errors(false)
         .init();
 }
 

@@ -153,6 +153,8 @@ async fn main() -> Result<(), BoxError> {
     let options = Options::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // Otherwise a log that cannot be written, as on a full disk, would cause a panic.
+        .log_internal_errors(false)
         .init();
     let broker = Broker::new(Config::default().rules(rules()))?;
     let listener = bind(&options.listen)

@@ -79,6 +79,8 @@ async fn main() -> Result<(), BoxError> {
     let options = Options::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // Otherwise a log that cannot be written, as on a full disk, would cause a panic.
+        .log_internal_errors(false)
         .init();
     let tls = TlsConfig::new(options.load()?);
     let (pages, services) = (
