@@ -5,6 +5,7 @@ use crate::{
     destination::DestinationSyntax,
     error::{ClientError, ErrorMapper},
     mailbox::config::MailboxConfig,
+    memory_budget::MemoryBudget,
     monitor::{Monitor, Monitors},
     principal_share::{PrincipalShares, ShareLimits},
     sessions::Sessions,
@@ -13,8 +14,8 @@ use std::{error::Error, time::Duration};
 use stomp_frame::{HeartBeat, InvalidConfig, Limits};
 use stomp_socket::Peer;
 
-/// Settings of sessions. All bounds and durations apply to each session separately, except for those whose names end in
-/// `_per_principal`.
+/// Settings of sessions. All bounds and durations apply to each session separately, except for
+/// [`memory_budget`](Config::memory_budget) and for those whose names end in `_per_principal`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -90,6 +91,9 @@ pub struct Config {
     /// Maximum bytes queued in all mailboxes that the session reads, including those of topics. At this maximum, every
     /// mailbox that is not empty counts as full. Default: 1 MiB.
     pub max_total_mailbox_bytes: usize,
+    /// Budget of the messages that wait for subscribers, shared by all sessions of this configuration and of its clones.
+    /// Default: a new one of 256 MiB.
+    pub memory_budget: MemoryBudget,
     /// Maximum time until `CONNECT` has arrived completely. After it, the peer gets `connect-timeout`. Default: 10 s.
     pub connect_timeout: Duration,
     /// Maximum time from the first byte of a frame to its last, in addition to the time that
@@ -158,6 +162,7 @@ impl Default for Config {
             write_timeout: Duration::from_secs(10),
             mailbox: MailboxConfig::default(),
             max_total_mailbox_bytes: 1 << 20,
+            memory_budget: MemoryBudget::default(),
             connect_timeout: Duration::from_secs(10),
             frame_timeout: Duration::from_secs(30),
             min_frame_bytes_per_second: 1_024,
@@ -212,6 +217,7 @@ impl Config {
         write_timeout: Duration,
         mailbox: MailboxConfig,
         max_total_mailbox_bytes: usize,
+        memory_budget: MemoryBudget,
         connect_timeout: Duration,
         frame_timeout: Duration,
         min_frame_bytes_per_second: u32,
@@ -292,6 +298,7 @@ impl Config {
             ("mailbox.max_messages", self.mailbox.max_messages),
             ("mailbox.max_bytes", self.mailbox.max_bytes),
             ("max_total_mailbox_bytes", self.max_total_mailbox_bytes),
+            ("memory_budget", self.memory_budget.limit()),
             (
                 "min_frame_bytes_per_second",
                 self.min_frame_bytes_per_second as usize,
@@ -468,6 +475,12 @@ mod tests {
     fn a_rate_of_zero_is_reported_with_the_name_of_its_field() {
         let error = invalid(|config| config.min_frame_bytes_per_second = 0);
         assert_eq!(error.setting(), "min_frame_bytes_per_second");
+    }
+
+    #[test]
+    fn a_memory_budget_of_zero_is_reported() {
+        let error = invalid(|config| config.memory_budget = MemoryBudget::new(0));
+        assert_eq!(error.setting(), "memory_budget");
     }
 
     #[test]

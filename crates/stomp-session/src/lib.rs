@@ -108,7 +108,7 @@
 //! | transactions | [`Staging`] |
 //! | connected sessions | [`Sessions`], [`SessionId`], [`PresenceChange`], [`SubscriptionInfo`] |
 //! | fan-out | [`Topic`], [`Hub`], [`Mailbox`] |
-//! | settings | [`Config`], [`AppErrors`] |
+//! | settings | [`Config`], [`AppErrors`], [`MemoryBudget`] |
 //! | metrics and audits | [`Monitor`], `SessionMetrics` |
 //!
 //! # Features
@@ -134,6 +134,7 @@ mod guarded;
 mod id;
 mod json;
 mod mailbox;
+mod memory_budget;
 mod message;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -169,6 +170,7 @@ pub use mailbox::{
     Mailbox, Messages,
     config::{MailboxConfig, Overflow, SlowConsumer},
 };
+pub use memory_budget::{MemoryBudget, MemoryCharge};
 pub use message::{IntoMessage, Message};
 #[cfg(feature = "metrics")]
 pub use metrics::SessionMetrics;
