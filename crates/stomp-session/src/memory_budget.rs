@@ -17,8 +17,8 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// A bound on the bytes of all messages that are live at the same time: those that wait for subscribers or in queues.
 /// Clones share the budget.
 ///
-/// A message counts once, however many subscribers wait for it. The budget never refuses a message. It only counts, and
-/// tells if the limit is exceeded: then the subscription that holds back most bytes meets its overflow policy first.
+/// A message counts once, however many subscribers wait for it. The budget never refuses a message. It counts bytes, and
+/// tells if they exceed the limit, so that those who hold messages can give some up.
 ///
 /// Each [`Config`](crate::Config) contains a budget of [256 MiB](MemoryBudget::DEFAULT_LIMIT). Give clones of one budget
 /// to all parts of a process that together may use the memory.
@@ -103,26 +103,21 @@ impl MemoryBudget {
         self.used() > self.limit()
     }
 
-    /// Counts bytes until the returned value is dropped. This always succeeds, also beyond the limit, and costs one
-    /// atomic addition and the clone of an `Arc`.
-    ///
-    /// A charge that exceeds the limit is logged as a warning, at most once a minute for each budget. The log may be code
-    /// of the application, so hold no lock during this call.
+    /// Counts bytes until the returned value is dropped. This always succeeds, also beyond the limit. It costs one atomic
+    /// addition and the clone of an `Arc`, and runs no foreign code, so a lock may be held.
     pub fn charge(&self, bytes: usize) -> MemoryCharge {
-        let before = self.0.used.fetch_add(bytes, Ordering::Relaxed);
-        let used = before.saturating_add(bytes);
-        if used > self.limit() {
-            self.warn(used);
-        }
+        self.0.used.fetch_add(bytes, Ordering::Relaxed);
         MemoryCharge {
             budget: self.clone(),
             bytes,
         }
     }
 
-    #[cold]
-    fn warn(&self, used: usize) {
-        if self.may_warn(Instant::now()) {
+    /// Logs a warning if the limit is exceeded, at most once a minute for each budget. Call it after charges, while no
+    /// lock is held: the log may be code of the application.
+    pub fn warn_if_exceeded(&self) {
+        let used = self.used();
+        if used > self.limit() && self.may_warn(Instant::now()) {
             tracing::warn!(
                 used,
                 limit = self.limit(),
