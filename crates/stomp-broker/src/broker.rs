@@ -13,8 +13,8 @@ use std::{
 };
 use stomp_frame::Command;
 use stomp_session::{
-    BoxError, ClientError, Destination, IntoMessage, InvalidConfig, Message, MessageStream,
-    Principal, Request, Response, Staging,
+    BoxError, ClientError, Destination, IntoMessage, InvalidConfig, MemoryBudget, Message,
+    MessageStream, Principal, Request, Response, Staging,
 };
 use tokio::sync::watch;
 use tower_service::Service;
@@ -160,6 +160,13 @@ impl Broker {
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.0.capabilities
+    }
+
+    /// The budget in which the engine counts the messages that it holds: see
+    /// [`MemoryConfig::memory_budget`](crate::MemoryConfig::memory_budget). `None` if the engine counts none.
+    #[must_use]
+    pub fn memory_budget(&self) -> Option<MemoryBudget> {
+        self.0.engine.memory_budget()
     }
 
     /// Completes with the current destinations, their subscribers, and the counts of messages. The cost grows with the

@@ -4,7 +4,7 @@ use crate::{
     Address, Capabilities, EngineFuture, EventStream, Health, Publication, QueueSettings,
     Statistics, SubscribeRequest, capabilities::not_supported,
 };
-use stomp_session::{Message, MessageStream};
+use stomp_session::{MemoryBudget, Message, MessageStream};
 use tokio::sync::watch;
 
 /// Carries messages from publishers to subscribers: [in memory](crate::Memory), or over an external system that
@@ -116,6 +116,12 @@ pub trait Engine: Send + Sync + 'static {
     /// The future fails with `too-many-destinations` or `engine-unavailable`. It fails with `queue-in-use` or
     /// `not-supported` as [`SubscribeRequest::exclusive`] and [`SubscribeRequest::auto_delete`] say.
     fn subscribe(&self, request: SubscribeRequest) -> EngineFuture<MessageStream>;
+
+    /// The budget in which the engine counts the messages that it holds in this process. The default is `None`, for an
+    /// engine that counts none.
+    fn memory_budget(&self) -> Option<MemoryBudget> {
+        None
+    }
 
     /// Completes with the destinations and counts that the engine knows. The default is empty.
     fn statistics(&self) -> EngineFuture<Statistics> {

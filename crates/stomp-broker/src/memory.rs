@@ -11,7 +11,9 @@ use crate::{
     queue::{registry::Queues, sweep},
 };
 use std::{fmt, sync::Arc};
-use stomp_session::{BoxError, ClientError, InvalidConfig, Message, MessageStream, Published};
+use stomp_session::{
+    BoxError, ClientError, InvalidConfig, MemoryBudget, Message, MessageStream, Published,
+};
 use subscription::Subscription;
 use tokio::sync::watch;
 use transaction::MemoryTransaction;
@@ -30,6 +32,7 @@ pub struct Memory(Arc<Shared>);
 
 struct Shared {
     capabilities: Capabilities,
+    budget: MemoryBudget,
     groups: Groups,
     queues: Queues,
     activity: Arc<Activity>,
@@ -49,9 +52,11 @@ impl Memory {
             .mailbox(config.mailbox)
             .max_destinations(config.max_destinations)
             .max_retained_messages(config.max_retained_messages)
-            .max_retained_bytes(config.max_retained_bytes);
+            .max_retained_bytes(config.max_retained_bytes)
+            .memory_budget(config.memory_budget.clone());
         Ok(Memory(Arc::new(Shared {
             capabilities: capabilities(&config),
+            budget: config.memory_budget.clone(),
             groups: Groups::new(limits),
             queues: Queues::new(config, Arc::clone(&activity), sweep::start),
             activity,
@@ -139,6 +144,10 @@ impl Engine for Memory {
             Ok(None) => EngineFuture::ready(Ok::<_, BoxError>(())),
             Err(error) => EngineFuture::ready(Err(error)),
         }
+    }
+
+    fn memory_budget(&self) -> Option<MemoryBudget> {
+        Some(self.0.budget.clone())
     }
 
     fn begin(&self) -> Box<dyn EngineTransaction> {

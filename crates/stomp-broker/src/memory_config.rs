@@ -5,7 +5,7 @@ use crate::{
     wire_size::MIN_WIRE_SIZE,
 };
 use std::time::Duration;
-use stomp_session::{InvalidConfig, MailboxConfig};
+use stomp_session::{InvalidConfig, MailboxConfig, MemoryBudget};
 
 /// The settings of the in-memory engine, [`Memory`](crate::Memory).
 ///
@@ -68,6 +68,9 @@ pub struct MemoryConfig {
     /// [`overflow`](QueueSettings::overflow). The bytes are shared among clients as [above](MemoryConfig#shares).
     /// Default: 256 MiB.
     pub max_total_queue_bytes: usize,
+    /// The budget of all messages in the engine. The bounds above hold too. To give other parts of the process the same
+    /// budget, set a clone. An app shares the budget of its broker. Default: a new one of 256 MiB.
+    pub memory_budget: MemoryBudget,
     /// The time after which a queue without messages and consumers is removed, unless it was
     /// [declared](crate::Engine::declare). Temporary queues, and queues that never had a message, are removed with their
     /// last consumer. Default: 60 s.
@@ -86,6 +89,7 @@ setters! {
         queues: QueueSettings,
         queue_patterns: Vec<(String, QueueSettings)>,
         max_total_queue_bytes: usize,
+        memory_budget: MemoryBudget,
         idle_timeout: Duration,
         max_unread_events: usize,
     }
@@ -109,8 +113,8 @@ impl MemoryConfig {
     ///
     /// Returns an error in these cases:
     ///
-    /// - [`MemoryConfig::max_destinations`], a bound of [`MemoryConfig::mailbox`] or [`MemoryConfig::idle_timeout`] is
-    ///   0.
+    /// - [`MemoryConfig::max_destinations`], a bound of [`MemoryConfig::mailbox`], the limit of
+    ///   [`MemoryConfig::memory_budget`] or [`MemoryConfig::idle_timeout`] is 0.
     /// - [`MemoryConfig::max_unread_events`] is 0 or more than [`EventSource::MAX_UNREAD`].
     /// - [`MemoryConfig::max_total_queue_bytes`] is less than the size of an empty message, 128.
     /// - A pattern in [`MemoryConfig::queue_patterns`] is invalid or not below `/queue/`.
@@ -120,6 +124,7 @@ impl MemoryConfig {
             ("max_destinations", self.max_destinations),
             ("mailbox.max_messages", self.mailbox.max_messages),
             ("mailbox.max_bytes", self.mailbox.max_bytes),
+            ("memory_budget", self.memory_budget.limit()),
             ("max_unread_events", self.max_unread_events),
         ] {
             InvalidConfig::reject_zero(setting, value)?;
@@ -164,6 +169,7 @@ impl Default for MemoryConfig {
             queues: QueueSettings::default(),
             queue_patterns: Vec::new(),
             max_total_queue_bytes: 256 << 20,
+            memory_budget: MemoryBudget::default(),
             idle_timeout: Duration::from_secs(60),
             max_unread_events: 1_024,
         }
@@ -192,6 +198,10 @@ mod tests {
             ),
             ("mailbox.max_bytes", default().mailbox(mailbox.max_bytes(0))),
             ("max_total_queue_bytes", default().max_total_queue_bytes(0)),
+            (
+                "memory_budget",
+                default().memory_budget(MemoryBudget::new(0)),
+            ),
             ("idle_timeout", default().idle_timeout(Duration::ZERO)),
             ("max_unread_events", default().max_unread_events(0)),
             ("max_unread_events", default().max_unread_events(usize::MAX)),

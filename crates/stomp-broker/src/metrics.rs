@@ -3,7 +3,7 @@
 use crate::{Broker, DestinationStatistics, Health, Statistics, queue_settings::queue_pattern};
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use std::{sync::Arc, time::Duration};
-use stomp_session::{BoxError, Destination, InvalidConfig};
+use stomp_session::{BoxError, Destination, InvalidConfig, MemoryBudget};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Reports the [`Statistics`] of a broker through the recorder of the crate `metrics`, at intervals.
@@ -34,6 +34,15 @@ pub struct BrokerMetrics {
     expired: Counter,
     dropped: Counter,
     engine_up: Gauge,
+    /// `None` if the engine has no memory budget.
+    memory: Option<MemoryGauges>,
+}
+
+#[derive(Debug)]
+struct MemoryGauges {
+    budget: MemoryBudget,
+    used: Gauge,
+    limit: Gauge,
 }
 
 #[derive(Debug)]
@@ -74,6 +83,7 @@ impl BrokerMetrics {
             expired: counter!("webstomp_broker_expired_total"),
             dropped: counter!("webstomp_broker_dropped_total"),
             engine_up: gauge!("webstomp_engine_up"),
+            memory: broker.memory_budget().map(MemoryGauges::new),
         })
     }
 
@@ -96,7 +106,8 @@ impl BrokerMetrics {
     ///
     /// # Errors
     ///
-    /// Fails if the engine has no statistics now. The metrics then keep their values, except `webstomp_engine_up`.
+    /// Fails if the engine has no statistics now. The metrics then keep their values, except `webstomp_engine_up` and
+    /// those of the memory budget.
     pub async fn report(&self) -> Result<(), BoxError> {
         let health = match &*self.broker.health().borrow() {
             Health::Up => 1.0,
@@ -104,6 +115,9 @@ impl BrokerMetrics {
             Health::Down { .. } => 0.0,
         };
         self.engine_up.set(health);
+        if let Some(memory) = &self.memory {
+            memory.report();
+        }
         self.set(&self.broker.statistics().await?);
         Ok(())
     }
@@ -152,6 +166,31 @@ impl QueueGauges {
             unacknowledged: gauge!("webstomp_queue_unacknowledged", "queue" => Arc::clone(&queue)),
             consumers: gauge!("webstomp_queue_consumers", "queue" => queue),
         }
+    }
+}
+
+impl MemoryGauges {
+    fn new(budget: MemoryBudget) -> MemoryGauges {
+        describe_gauge!(
+            "webstomp_memory_budget_used_bytes",
+            Unit::Bytes,
+            "Bytes of the messages that count in the broker's memory budget."
+        );
+        describe_gauge!(
+            "webstomp_memory_budget_limit_bytes",
+            Unit::Bytes,
+            "Limit of the broker's memory budget."
+        );
+        MemoryGauges {
+            budget,
+            used: gauge!("webstomp_memory_budget_used_bytes"),
+            limit: gauge!("webstomp_memory_budget_limit_bytes"),
+        }
+    }
+
+    fn report(&self) {
+        self.used.set(self.budget.used() as f64);
+        self.limit.set(self.budget.limit() as f64);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::sync::Arc;
 use stomp_frame::{Command, Frame};
-use stomp_session::{BoxError, Message, MessageStream, Principal, Request};
+use stomp_session::{BoxError, MemoryBudget, Message, MessageStream, Principal, Request};
 use tower_service::Service;
 
 pub(super) const TESTS: &[Test<Run>] = tests! {
@@ -55,6 +55,10 @@ impl Engine for SharedEngine {
 
     fn begin(&self) -> Box<dyn EngineTransaction> {
         self.0.begin()
+    }
+
+    fn memory_budget(&self) -> Option<MemoryBudget> {
+        self.0.memory_budget()
     }
 
     fn subscribe(&self, request: SubscribeRequest) -> EngineFuture<MessageStream> {

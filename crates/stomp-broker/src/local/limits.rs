@@ -1,10 +1,10 @@
 //! The limits of [`Groups`](super::Groups).
 
 use crate::config::setters;
-use stomp_session::MailboxConfig;
+use stomp_session::{MailboxConfig, MemoryBudget};
 
-/// Limits on the number of groups, on the mailboxes of their subscribers, and on retained messages.
-#[derive(Debug, Clone, Copy)]
+/// Limits on the number of groups, on the mailboxes of their subscribers, and on their messages.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GroupLimits {
     /// The mailbox of each subscriber: its bounds in messages and bytes, and the policy when it is full. Default:
@@ -18,6 +18,8 @@ pub struct GroupLimits {
     /// Maximum bytes of all retained messages together, by their approximate size on the wire. Beyond it, the messages
     /// that were set the longest time ago are forgotten, except the latest, whatever its size. Default: 1 MiB.
     pub max_retained_bytes: usize,
+    /// The budget of the messages that are retained or wait for subscribers. Default: a new one of 256 MiB.
+    pub memory_budget: MemoryBudget,
 }
 
 setters! {
@@ -26,6 +28,7 @@ setters! {
         max_destinations: usize,
         max_retained_messages: usize,
         max_retained_bytes: usize,
+        memory_budget: MemoryBudget,
     }
 }
 
@@ -36,6 +39,7 @@ impl Default for GroupLimits {
             max_destinations: 65_536,
             max_retained_messages: 0,
             max_retained_bytes: 1 << 20,
+            memory_budget: MemoryBudget::default(),
         }
     }
 }

@@ -36,6 +36,7 @@ impl Hub {
     pub(crate) fn new(config: MemoryConfig) -> Result<Hub, InvalidConfig> {
         let limits = GroupLimits::default().mailbox(config.mailbox);
         let retained = limits
+            .clone()
             .max_retained_messages(config.max_retained_messages)
             .max_retained_bytes(config.max_retained_bytes);
         Ok(Hub(Arc::new(Shared {
@@ -48,7 +49,7 @@ impl Hub {
 
     /// Adds a node.
     pub(crate) fn node(&self) -> Node {
-        let node = Node::new(self.clone(), Groups::new(self.0.limits));
+        let node = Node::new(self.clone(), Groups::new(self.0.limits.clone()));
         self.lock().push(node.clone());
         node
     }
