@@ -8,7 +8,7 @@ use stomp_router::{
     Routes, SessionRoutes, SessionService,
 };
 use stomp_server::Listeners;
-use stomp_session::Sessions;
+use stomp_session::{MemoryBudget, Sessions};
 use tower::Layer;
 
 /// A STOMP server: a [`Router`] with middleware and with the settings of sessions and connections.
@@ -22,6 +22,8 @@ pub struct App<S = ()> {
     pub(crate) session_layers: Vec<SessionLayer>,
     pub(crate) session: stomp_session::Config,
     pub(crate) server: stomp_server::Config,
+    /// The budget that replaces the one in `session`: the app's own, or that of its first broker.
+    pub(crate) memory_budget: Option<MemoryBudget>,
     /// Adds the HTTP service to the listeners.
     pub(crate) http: Option<AddHttp>,
     /// True if [`App::sessions`] has handed out the registry in `session`.
@@ -69,6 +71,22 @@ impl<S: Clone + Send + 'static> App<S> {
             config.sessions = self.session.sessions;
         }
         self.session = config;
+        self
+    }
+
+    /// Sets the budget of the messages that wait for the app's sessions. It takes precedence over the one in
+    /// [`App::session_config`]. Without it, an app with a [broker](App::broker) shares the budget of the broker.
+    ///
+    /// Give the same budget to everything in the process that holds messages, such as other apps.
+    ///
+    /// ```
+    /// use webstomp::{App, session::MemoryBudget};
+    ///
+    /// // A quarter of the memory of the container, or of the machine.
+    /// let app: App = App::new().memory_budget(MemoryBudget::from_machine());
+    /// ```
+    pub fn memory_budget(mut self, budget: MemoryBudget) -> App<S> {
+        self.memory_budget = Some(budget);
         self
     }
 
@@ -211,6 +229,10 @@ impl<S: Clone + Send + 'static> App<S> {
     /// `/topic/rooms/{room}` gets `/topic/rooms.lobby` too. If a pattern covers destinations of such a `subscribe` route,
     /// a subscription to the pattern is refused: see [`Router`](Router#subscriptions-to-patterns).
     ///
+    /// The messages that wait for the app's sessions count in the
+    /// [memory budget](stomp_broker::Broker::memory_budget) of the broker, together with those of its topics and queues,
+    /// unless [`App::memory_budget`] has set another one. With several brokers, the budget of the first counts.
+    ///
     /// ```
     /// use webstomp::{App, broker::Broker};
     ///
@@ -226,7 +248,8 @@ impl<S: Clone + Send + 'static> App<S> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn broker(self, broker: &Broker) -> App<S> {
+    pub fn broker(mut self, broker: &Broker) -> App<S> {
+        self.memory_budget = self.memory_budget.or_else(|| broker.memory_budget());
         self.merge(broker_routes(broker))
     }
 
@@ -273,6 +296,7 @@ impl<S: Clone + Send + 'static> App<S> {
             session_layers,
             session,
             server,
+            memory_budget,
             http,
             has_shared_sessions,
         } = self;
@@ -282,6 +306,7 @@ impl<S: Clone + Send + 'static> App<S> {
             session_layers,
             session,
             server,
+            memory_budget,
             http,
             has_shared_sessions,
         }
@@ -302,6 +327,7 @@ impl<S> From<Router<S>> for App<S> {
             session_layers: Vec::new(),
             session: stomp_session::Config::default(),
             server: stomp_server::Config::default(),
+            memory_budget: None,
             http: None,
             has_shared_sessions: Cell::new(false),
         }

@@ -149,10 +149,13 @@ impl<S> App<S> {
         Ok(())
     }
 
-    fn build(self) -> Result<(SessionRunner, stomp_server::Config), StartupError>
+    fn build(mut self) -> Result<(SessionRunner, stomp_server::Config), StartupError>
     where
         Router<S>: Buildable,
     {
+        if let Some(budget) = self.memory_budget {
+            self.session.memory_budget = budget;
+        }
         self.session
             .validate()
             .map_err(|invalid| invalid.within("session"))?;
@@ -216,5 +219,37 @@ impl SessionRunner {
         }));
         // An async block would hold the connection twice: before it runs, and while it runs.
         OptionFuture::from(service.ok().map(|service| connection.run(service))).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stomp_broker::{Broker, Memory, MemoryConfig};
+    use stomp_session::MemoryBudget;
+
+    /// Returns the limit of the memory budget that the sessions of an app have.
+    fn limit(app: App) -> usize {
+        let (sessions, _) = app.build().unwrap();
+        sessions.config.memory_budget.limit()
+    }
+
+    fn broker(limit: usize) -> Broker {
+        let memory = MemoryConfig::default().memory_budget(MemoryBudget::new(limit));
+        Broker::with_engine(Default::default(), Memory::new(memory).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn sessions_share_the_memory_budget_of_the_broker_unless_the_app_has_its_own() {
+        let config = stomp_session::Config::default().memory_budget(MemoryBudget::new(1));
+        assert_eq!(limit(App::new()), MemoryBudget::DEFAULT_LIMIT);
+        assert_eq!(limit(App::new().session_config(config.clone())), 1);
+        let with_broker = || App::new().broker(&broker(2));
+        assert_eq!(limit(with_broker()), 2);
+        assert_eq!(limit(with_broker().session_config(config)), 2);
+        let own = || App::new().memory_budget(MemoryBudget::new(3));
+        assert_eq!(limit(own()), 3);
+        assert_eq!(limit(own().broker(&broker(2))), 3);
+        assert_eq!(limit(with_broker().memory_budget(MemoryBudget::new(3))), 3);
     }
 }

@@ -22,7 +22,7 @@ use webstomp::{
     frame::Headers,
     middleware::RejectOverRateLayer,
     server::{Listeners, Shutdown},
-    session::{Config, MailboxConfig, Overflow},
+    session::{Config, MailboxConfig, MemoryBudget, Overflow},
 };
 
 async fn log_in(headers: Headers) -> Result<(), ClientError> {
@@ -265,7 +265,10 @@ async fn dropped_messages_are_counted() {
 async fn queues_are_measured_by_the_first_given_pattern_that_matches() {
     let (metrics, _guard) = record();
     let queues = QueueSettings::default().max_delivery_attempts(2);
-    let engine = Memory::new(MemoryConfig::default().queues(queues)).unwrap();
+    let memory = MemoryConfig::default()
+        .queues(queues)
+        .memory_budget(MemoryBudget::new(1_000_000));
+    let engine = Memory::new(memory).unwrap();
     let config = webstomp::broker::Config::default().rules(Rules::open());
     let broker = Broker::with_engine(config, engine).unwrap();
     let reports = BrokerMetrics::new(&broker, ["/queue/jobs.>", "/queue/dead-letters"]).unwrap();
@@ -297,6 +300,7 @@ async fn queues_are_measured_by_the_first_given_pattern_that_matches() {
             "webstomp_broker_dead_lettered_total 1",
             "webstomp_messages_redelivered_total 1",
             "webstomp_engine_up 1",
+            "webstomp_memory_budget_limit_bytes 1000000",
         ],
     );
     assert!(!metrics.render().contains("client-text"));
