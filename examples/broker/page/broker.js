@@ -2,6 +2,7 @@ import { StompClient } from "./stomp.js";
 
 const element = (id) => document.getElementById(id);
 const endpoint = `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws`;
+const MIB = 1024 * 1024;
 const POINTS = 120; // two minutes, as the server publishes one overview per second
 
 let client;
@@ -67,6 +68,8 @@ function showTiles(overview, rates) {
   element("destination-count").textContent = number(overview.destination_count);
   element("session-count").textContent = number(overview.session_count);
   element("dead-lettered").textContent = number(overview.dead_lettered);
+  element("message-bytes").textContent = number(overview.message_bytes / MIB);
+  element("max-message-bytes").textContent = `of ${number(overview.max_message_bytes / MIB)} MiB`;
 }
 
 function showChart() {

@@ -6,7 +6,7 @@ use webstomp::{
     broker::{Memory, MemoryConfig, QueueSettings},
     frame::{HeartBeat, Limits as FrameLimits},
     server::{self, ConnectionLimits, Origins},
-    session::{self, AppErrors, InvalidConfig, MailboxConfig, Sessions},
+    session::{self, AppErrors, InvalidConfig, MailboxConfig, MemoryBudget, Sessions},
 };
 
 /// A STOMP broker with topics and queues, over WebSocket and TCP.
@@ -92,6 +92,17 @@ struct Limits {
     /// Most bytes in a queue.
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
     max_queue_bytes: usize,
+    /// Most bytes of all messages that wait for clients: a number, or `machine` for a quarter of the memory of the
+    /// container or machine.
+    // Unlike the library's default, this suits a process that does nothing else: it uses a large machine, and does not
+    // exceed a small container.
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "machine",
+        value_parser = parse_memory_budget
+    )]
+    memory_budget: MemoryBudget,
     /// NACKs after which a message becomes a dead letter.
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     max_attempts: u32,
@@ -180,7 +191,8 @@ impl Options {
         let config = MemoryConfig::default()
             .max_destinations(limits.max_destinations)
             .mailbox(self.mailbox())
-            .queues(queues);
+            .queues(queues)
+            .memory_budget(limits.memory_budget.clone());
         Memory::new(config)
     }
 
@@ -192,9 +204,19 @@ impl Options {
     }
 }
 
+/// Parses the value of `--memory-budget`.
+fn parse_memory_budget(text: &str) -> Result<MemoryBudget, String> {
+    match text.parse() {
+        Ok(bytes) if bytes > 0 => Ok(MemoryBudget::new(bytes)),
+        _ if text == "machine" => Ok(MemoryBudget::from_machine()),
+        _ => Err("The budget is a number of bytes, at least 1, or the word machine.".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use webstomp::broker::Engine;
 
     fn parse(line: &str) -> Result<Options, clap::Error> {
         Options::try_parse_from(["broker"].into_iter().chain(line.split_whitespace()))
@@ -262,6 +284,27 @@ mod tests {
         assert_eq!(config.max_subscriptions, 1_000);
         assert_eq!(config.max_unacked_messages, 2_000);
         assert!(config.max_total_unacked_messages >= 1_000 * 256);
+    }
+
+    #[test]
+    fn the_memory_budget_is_a_number_of_bytes_or_that_of_the_machine() {
+        let limit = |line| parse(line).unwrap().limits.memory_budget.limit();
+        assert_eq!(limit("--memory-budget 1000"), 1_000);
+        let machine = MemoryBudget::from_machine().limit();
+        assert_eq!(limit("--memory-budget machine"), machine);
+        assert_eq!(limit(""), machine);
+        for wrong in ["0", "much", "64MiB"] {
+            let error = parse(&format!("--memory-budget {wrong}")).unwrap_err();
+            assert!(error.to_string().contains("--memory-budget"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_memory_budget_is_that_of_the_engine() {
+        let options = parse("--memory-budget 1000").unwrap();
+        let engine = options.engine().unwrap();
+        let budget = Engine::memory_budget(&engine).unwrap();
+        assert_eq!(budget.limit(), 1_000);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use webstomp::{
     Json, Session, Topic,
     broker::{Broker, DestinationStatistics, Statistics},
-    session::{MailboxConfig, Overflow, Sessions},
+    session::{MailboxConfig, MemoryBudget, Overflow, Sessions},
 };
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -27,6 +27,10 @@ pub(crate) struct Overview {
     published: u64,
     delivered: u64,
     dead_lettered: u64,
+    /// Bytes of the messages that wait for clients.
+    message_bytes: usize,
+    /// Maximum of `message_bytes`.
+    max_message_bytes: usize,
     destination_count: usize,
     session_count: usize,
     destinations: Vec<DestinationRow>,
@@ -61,6 +65,7 @@ pub(crate) struct ConnectedAt(pub(crate) Instant);
 /// Publishes an overview every second while a page is subscribed. Runs forever.
 pub(crate) async fn publish(broker: Broker, sessions: Sessions, overviews: Topic<Json<Overview>>) {
     let start = Instant::now();
+    let budget = broker.memory_budget().unwrap_or_default();
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -72,7 +77,7 @@ pub(crate) async fn publish(broker: Broker, sessions: Sessions, overviews: Topic
             continue;
         };
         // Fails only if serialization fails, and an overview can always be serialized.
-        let _ = overviews.publish(Json(Overview::of(statistics, &sessions, start)));
+        let _ = overviews.publish(Json(Overview::of(statistics, &budget, &sessions, start)));
     }
 }
 
@@ -86,7 +91,12 @@ pub(crate) fn topic() -> Topic<Json<Overview>> {
 }
 
 impl Overview {
-    fn of(statistics: Statistics, sessions: &Sessions, start: Instant) -> Overview {
+    fn of(
+        statistics: Statistics,
+        budget: &MemoryBudget,
+        sessions: &Sessions,
+        start: Instant,
+    ) -> Overview {
         let mut destinations = statistics.destinations;
         let mut all = sessions.all();
         let (destination_count, session_count) = (destinations.len(), all.len());
@@ -99,6 +109,8 @@ impl Overview {
             published: statistics.published,
             delivered: statistics.delivered,
             dead_lettered: statistics.dead_lettered,
+            message_bytes: budget.used(),
+            max_message_bytes: budget.limit(),
             destination_count,
             session_count,
             destinations: destinations.iter().map(DestinationRow::of).collect(),
