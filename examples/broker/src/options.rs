@@ -93,7 +93,7 @@ struct Limits {
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
     max_queue_bytes: usize,
     /// Most bytes of all messages that wait for clients: a number, or `machine` for a quarter of the memory of the
-    /// container or machine.
+    /// container or machine. Queues may use half of it.
     // Unlike the library's default, this suits a process that does nothing else: it uses a large machine, and does not
     // exceed a small container.
     #[arg(
@@ -188,11 +188,16 @@ impl Options {
             .max_messages(limits.max_queue)
             .max_bytes(limits.max_queue_bytes)
             .max_delivery_attempts(limits.max_attempts);
-        let config = MemoryConfig::default()
+        // A small budget is not for queues alone.
+        let default = MemoryConfig::default();
+        let budget = &limits.memory_budget;
+        let max_total_queue_bytes = default.max_total_queue_bytes.min(budget.limit() / 2);
+        let config = default
             .max_destinations(limits.max_destinations)
             .mailbox(self.mailbox())
             .queues(queues)
-            .memory_budget(limits.memory_budget.clone());
+            .max_total_queue_bytes(max_total_queue_bytes)
+            .memory_budget(budget.clone());
         Memory::new(config)
     }
 
@@ -207,9 +212,9 @@ impl Options {
 /// Parses the value of `--memory-budget`.
 fn parse_memory_budget(text: &str) -> Result<MemoryBudget, String> {
     match text.parse() {
-        Ok(bytes) if bytes > 0 => Ok(MemoryBudget::new(bytes)),
+        Ok(bytes) if bytes >= 1_024 => Ok(MemoryBudget::new(bytes)),
         _ if text == "machine" => Ok(MemoryBudget::from_machine()),
-        _ => Err("The budget is a number of bytes, at least 1, or the word machine.".to_owned()),
+        _ => Err("The budget is a number of bytes, at least 1024, or the word machine.".to_owned()),
     }
 }
 
@@ -289,11 +294,11 @@ mod tests {
     #[test]
     fn the_memory_budget_is_a_number_of_bytes_or_that_of_the_machine() {
         let limit = |line| parse(line).unwrap().limits.memory_budget.limit();
-        assert_eq!(limit("--memory-budget 1000"), 1_000);
+        assert_eq!(limit("--memory-budget 2000"), 2_000);
         let machine = MemoryBudget::from_machine().limit();
         assert_eq!(limit("--memory-budget machine"), machine);
         assert_eq!(limit(""), machine);
-        for wrong in ["0", "much", "64MiB"] {
+        for wrong in ["0", "1023", "much", "64MiB"] {
             let error = parse(&format!("--memory-budget {wrong}")).unwrap_err();
             assert!(error.to_string().contains("--memory-budget"), "{error}");
         }
@@ -301,10 +306,10 @@ mod tests {
 
     #[test]
     fn the_memory_budget_is_that_of_the_engine() {
-        let options = parse("--memory-budget 1000").unwrap();
+        let options = parse("--memory-budget 2000").unwrap();
         let engine = options.engine().unwrap();
         let budget = Engine::memory_budget(&engine).unwrap();
-        assert_eq!(budget.limit(), 1_000);
+        assert_eq!(budget.limit(), 2_000);
     }
 
     #[test]
