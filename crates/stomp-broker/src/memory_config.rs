@@ -68,8 +68,9 @@ pub struct MemoryConfig {
     /// [`overflow`](QueueSettings::overflow). The bytes are shared among clients as [above](MemoryConfig#shares).
     /// Default: 256 MiB.
     pub max_total_queue_bytes: usize,
-    /// The budget of all messages in the engine. The bounds above hold too. To give other parts of the process the same
-    /// budget, set a clone. An app shares the budget of its broker. Default: a new one of 256 MiB.
+    /// The budget of the messages that wait for subscribers of topics. Those in queues have the bounds above. To give
+    /// other parts of the process the same budget, set a clone. An app shares the budget of its broker. Default: a new
+    /// one of 256 MiB.
     pub memory_budget: MemoryBudget,
     /// The time after which a queue without messages and consumers is removed, unless it was
     /// [declared](crate::Engine::declare). Temporary queues, and queues that never had a message, are removed with their

@@ -1,4 +1,4 @@
-//! The memory that live messages may use.
+//! The memory that messages for subscribers may use.
 
 mod machine;
 
@@ -14,11 +14,12 @@ use std::{
 /// Minimum time between two warnings of one budget.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A bound on the bytes of all messages that are live at the same time: those that wait for subscribers or in queues.
-/// Clones share the budget.
+/// A bound on the bytes of all messages that wait for subscribers at the same time. Clones share the budget.
 ///
 /// A message counts once, however many subscribers wait for it. The budget never refuses a message. It counts bytes, and
-/// tells if they exceed the limit, so that those who hold messages can give some up.
+/// tells if they exceed the limit: then the subscriber that holds back most meets its
+/// [overflow policy](crate::Overflow). Messages in queues and retained messages do not count: they have bounds of their
+/// own, and do not depend on how fast the subscribers of topics read.
 ///
 /// Each [`Config`](crate::Config) contains a budget of [256 MiB](MemoryBudget::DEFAULT_LIMIT). Give clones of one budget
 /// to all parts of a process that together may use the memory.
@@ -91,7 +92,7 @@ impl MemoryBudget {
         self.0.limit
     }
 
-    /// The bytes of all live messages.
+    /// The bytes of all messages that count.
     #[must_use]
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)

@@ -230,7 +230,7 @@ impl<S: Clone + Send + 'static> App<S> {
     /// a subscription to the pattern is refused: see [`Router`](Router#subscriptions-to-patterns).
     ///
     /// The messages that wait for the app's sessions count in the
-    /// [memory budget](stomp_broker::Broker::memory_budget) of the broker, together with those of its topics and queues,
+    /// [memory budget](stomp_broker::Broker::memory_budget) of the broker, together with those of its topics,
     /// unless [`App::memory_budget`] has set another one. With several brokers, the budget of the first counts.
     ///
     /// ```

@@ -1041,8 +1041,8 @@
 //!
 //! [`session::Config::worst_case`] computes the memory that one session may use.
 //!
-//! A [`MemoryBudget`](session::MemoryBudget) counts the bytes of all messages that wait, each message once, however many
-//! subscribers wait for it. An app shares the budget of its [`broker`](App::broker), or has that of [`App::memory_budget`].
+//! A [`MemoryBudget`](session::MemoryBudget) counts the bytes of all messages that wait for subscribers of topics and for
+//! sessions, each message once, however many subscribers wait for it. An app shares the budget of its [`broker`](App::broker), or has that of [`App::memory_budget`].
 //! [`MemoryBudget::from_machine`](session::MemoryBudget::from_machine) makes a budget that suits the container or machine.
 //!
 //! The limits of a broker's queues hold for all clients together, and are [shared among
@@ -1053,7 +1053,7 @@
 //! |---|---|---|
 //! | `memory.max_destinations` | 65,536 topics with subscribers, and as many queues | the peer gets `ERROR` `too-many-destinations` |
 //! | `memory.max_total_queue_bytes` | 256 MiB in all queues | the peer gets `ERROR` `queue-full` |
-//! | `memory.memory_budget` | 256 MiB of messages in the broker, also those that wait for the sessions of its app | a warning is logged |
+//! | `memory.memory_budget` | 256 MiB of messages that wait for subscribers of the broker's topics and for the sessions of its app | a warning is logged |
 //! | `memory.queues.max_messages`, `max_bytes` | 10,000 messages and 16 MiB in a queue | the same, or the oldest message becomes a dead letter |
 //! | `memory.queues.max_delivery_attempts` | 10 refusals of a message, by `NACK` | the message becomes a dead letter |
 //! | `memory.queues.max_abandoned_deliveries` | 1,000 deliveries of a message that end without an answer | the message becomes a dead letter |

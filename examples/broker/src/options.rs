@@ -92,8 +92,8 @@ struct Limits {
     /// Most bytes in a queue.
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
     max_queue_bytes: usize,
-    /// Most bytes of all messages that wait for clients: a number, or `machine` for a quarter of the memory of the
-    /// container or machine. Queues may use half of it.
+    /// Most bytes of all messages that wait for subscribers of topics: a number, or `machine` for a quarter of the memory
+    /// of the container or machine. Queues may use half as much besides.
     // Unlike the library's default, this suits a process that does nothing else: it uses a large machine, and does not
     // exceed a small container.
     #[arg(
@@ -188,7 +188,7 @@ impl Options {
             .max_messages(limits.max_queue)
             .max_bytes(limits.max_queue_bytes)
             .max_delivery_attempts(limits.max_attempts);
-        // A small budget is not for queues alone.
+        // A small budget is that of a small machine.
         let default = MemoryConfig::default();
         let budget = &limits.memory_budget;
         let max_total_queue_bytes = default.max_total_queue_bytes.min(budget.limit() / 2);

@@ -18,7 +18,7 @@ pub struct GroupLimits {
     /// Maximum bytes of all retained messages together, by their approximate size on the wire. Beyond it, the messages
     /// that were set the longest time ago are forgotten, except the latest, whatever its size. Default: 1 MiB.
     pub max_retained_bytes: usize,
-    /// The budget of the messages that are retained or wait for subscribers. Default: a new one of 256 MiB.
+    /// The budget of the messages that wait for subscribers. Default: a new one of 256 MiB.
     pub memory_budget: MemoryBudget,
 }
 
