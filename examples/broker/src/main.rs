@@ -81,7 +81,7 @@ async fn bind(address: &str) -> Result<TcpListener, BoxError> {
 }
 
 fn broker(options: &Options) -> Result<Broker, InvalidConfig> {
-    let config = webstomp::broker::Config::default().rules(users::rules());
+    let config = options.broker().rules(users::rules());
     Broker::with_engine(config, options.engine()?)
 }
 

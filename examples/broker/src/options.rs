@@ -3,7 +3,7 @@
 use clap::{Args, Parser};
 use std::{path::PathBuf, time::Duration};
 use webstomp::{
-    broker::{Memory, MemoryConfig, QueueSettings},
+    broker::{self, Memory, MemoryConfig, QueueSettings},
     frame::{HeartBeat, Limits as FrameLimits},
     server::{self, ConnectionLimits, Origins},
     session::{self, AppErrors, InvalidConfig, MailboxConfig, MemoryBudget, Sessions},
@@ -60,12 +60,24 @@ struct Limits {
     /// Largest frame that a client may send, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 20)]
     max_frame: usize,
+    /// Longest line of a frame's head, such as a header with a token, in bytes. The head may have twice as many.
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 10)]
+    max_line: usize,
     /// Most header lines of a frame.
     #[arg(long, value_name = "COUNT", default_value_t = 64)]
     max_headers: usize,
     /// Longest destination, and longest id of a subscription or a transaction, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 255)]
     max_destination: usize,
+    /// Most segments of a topic or a pattern.
+    #[arg(long, value_name = "COUNT", default_value_t = 16)]
+    max_segments: usize,
+    /// Most wildcards in a pattern.
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    max_wildcards: usize,
+    /// Most temporary queues that a session uses at the same time.
+    #[arg(long, value_name = "COUNT", default_value_t = 16)]
+    max_temporary_queues: usize,
     /// Most subscriptions of a session.
     #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     max_subscriptions: usize,
@@ -103,9 +115,15 @@ struct Limits {
         value_parser = parse_memory_budget
     )]
     memory_budget: MemoryBudget,
+    /// Most bytes in all queues. Without it, 256 MiB or half of --memory-budget, whichever is less.
+    #[arg(long, value_name = "BYTES")]
+    max_total_queue_bytes: Option<usize>,
     /// NACKs after which a message becomes a dead letter.
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     max_attempts: u32,
+    /// Deliveries that end without ACK or NACK after which a message becomes a dead letter.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
+    max_abandoned: u32,
     /// Most topics with subscribers, and most queues.
     #[arg(long, value_name = "COUNT", default_value_t = 65_536)]
     max_destinations: usize,
@@ -157,6 +175,8 @@ impl Options {
         let (subscriptions, prefetch) = (limits.max_subscriptions, limits.max_prefetch);
         let frame_limits = FrameLimits::default()
             .max_frame_bytes(limits.max_frame)
+            .max_head_bytes(limits.max_line.saturating_mul(2))
+            .max_line_bytes(limits.max_line)
             .max_headers(limits.max_headers);
         let heart_beat = HeartBeat {
             send: limits.heart_beat,
@@ -182,16 +202,27 @@ impl Options {
             .sessions(sessions)
     }
 
+    pub(crate) fn broker(&self) -> broker::Config {
+        let limits = &self.limits;
+        broker::Config::default()
+            .max_segments(limits.max_segments)
+            .max_wildcards(limits.max_wildcards)
+            .max_temporary_queues(limits.max_temporary_queues)
+    }
+
     pub(crate) fn engine(&self) -> Result<Memory, InvalidConfig> {
         let limits = &self.limits;
         let queues = QueueSettings::default()
             .max_messages(limits.max_queue)
             .max_bytes(limits.max_queue_bytes)
-            .max_delivery_attempts(limits.max_attempts);
+            .max_delivery_attempts(limits.max_attempts)
+            .max_abandoned_deliveries(limits.max_abandoned);
         // A small budget is that of a small machine.
         let default = MemoryConfig::default();
         let budget = &limits.memory_budget;
-        let max_total_queue_bytes = default.max_total_queue_bytes.min(budget.limit() / 2);
+        let max_total_queue_bytes = limits
+            .max_total_queue_bytes
+            .unwrap_or_else(|| default.max_total_queue_bytes.min(budget.limit() / 2));
         let config = default
             .max_destinations(limits.max_destinations)
             .mailbox(self.mailbox())
@@ -250,6 +281,15 @@ mod tests {
             session::Config::default(),
         );
         assert_eq!(ours.limits.max_headers, default.limits.max_headers);
+        assert_eq!(ours.limits.max_line_bytes, default.limits.max_line_bytes);
+        assert_eq!(ours.limits.max_head_bytes, default.limits.max_head_bytes);
+        let broker = broker::Config::default();
+        assert_eq!(options.limits.max_segments, broker.max_segments);
+        assert_eq!(options.limits.max_wildcards, broker.max_wildcards);
+        assert_eq!(
+            options.limits.max_temporary_queues,
+            broker.max_temporary_queues
+        );
         assert_eq!(ours.max_destination_bytes, default.max_destination_bytes);
         assert_eq!(ours.max_transactions, default.max_transactions);
         assert_eq!(ours.max_transaction_frames, default.max_transaction_frames);
@@ -266,6 +306,10 @@ mod tests {
         assert_eq!(options.limits.max_queue, queues.max_messages);
         assert_eq!(options.limits.max_queue_bytes, queues.max_bytes);
         assert_eq!(options.limits.max_attempts, queues.max_delivery_attempts);
+        assert_eq!(
+            options.limits.max_abandoned,
+            queues.max_abandoned_deliveries
+        );
         let memory = MemoryConfig::default();
         assert_eq!(options.limits.max_destinations, memory.max_destinations);
     }
