@@ -34,9 +34,9 @@ fn the_broker_serves_clients_while_its_log_cannot_be_written() -> Result<(), Box
             .spawn()?,
     );
     let stdout = broker.0.stdout.take().ok_or("no stdout")?;
-    let address = BufReader::new(stdout)
-        .lines()
-        .map_while(Result::ok)
+    // The pipe stays open: the broker prints more lines.
+    let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    let address = lines
         .find_map(|line| Some(line.strip_prefix("STOMP over TCP: ")?.to_owned()))
         .ok_or("no address of the broker")?;
 
