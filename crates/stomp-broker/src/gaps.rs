@@ -21,7 +21,7 @@ pub(crate) fn apply(
         OnGap::End => None,
         OnGap::Close => session.cloned(),
     };
-    Box::pin(UntilGap {
+    MessageStream::new(UntilGap {
         stream: Some(stream),
         closes,
     })
@@ -42,7 +42,7 @@ impl Stream for UntilGap {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(None);
         };
-        let item = stream.as_mut().poll_next(cx);
+        let item = Pin::new(stream).poll_next(cx);
         let gap = match &item {
             Poll::Ready(Some(Ok(delivery))) => delivery.gap(),
             _ => None,

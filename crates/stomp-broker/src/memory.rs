@@ -103,10 +103,14 @@ impl Memory {
         let to = &request.address;
         if to.is_queue() {
             let consumer = queues.subscribe(&request)?;
-            Ok(Box::pin(Subscription::new(consumer, request, activity)))
+            let subscription = Subscription::new(request, activity);
+            Ok(MessageStream::new(subscription.with_stream(consumer)))
         } else {
             let (stream, _) = groups.join(to)?;
-            Ok(Box::pin(Subscription::new(stream, request, activity)))
+            let subscriber = stream.into_subscriber();
+            let subscription = Subscription::new(request, activity);
+            // A session must see that the stream is a subscriber, so nothing wraps it.
+            Ok(MessageStream::new(subscriber.with_guard(subscription)))
         }
     }
 }

@@ -125,7 +125,7 @@ pub(crate) fn existing(local_name: &str, session: &Session) -> Result<ByteString
 pub(crate) fn hold(name: Option<NameInUse>, stream: MessageStream) -> MessageStream {
     match name {
         None => stream,
-        Some(name) => Box::pin(Held { stream, name }),
+        Some(name) => MessageStream::new(Held { stream, name }),
     }
 }
 
@@ -299,7 +299,7 @@ impl Stream for Held {
         if self.name.is_forgotten(cx) {
             return Poll::Ready(None);
         }
-        let next = self.stream.as_mut().poll_next(cx);
+        let next = Pin::new(&mut self.stream).poll_next(cx);
         if let Poll::Ready(Some(Ok(_))) = next {
             self.name.note_answer();
         }

@@ -170,7 +170,7 @@ impl Engine for TopicsOnly {
 
     fn subscribe(&self, request: SubscribeRequest) -> EngineFuture<MessageStream> {
         let joined = self.groups.join(&request.address);
-        EngineFuture::ready(joined.map(|(stream, _)| Box::pin(stream) as MessageStream))
+        EngineFuture::ready(joined.map(|(stream, _)| MessageStream::new(stream)))
     }
 
     fn health(&self) -> watch::Receiver<Health> {

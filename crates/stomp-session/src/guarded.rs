@@ -4,7 +4,7 @@ use crate::{catch_drop::CatchDrop, message::Message};
 use smallvec::SmallVec;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     task::Waker,
 };
 
@@ -21,6 +21,7 @@ pub(crate) struct Guarded<T>(Mutex<T>);
 pub(crate) struct Leftovers {
     wakers: Vec<Waker>,
     messages: SmallVec<[Message; 2]>,
+    shared: SmallVec<[Arc<dyn Send + Sync>; 1]>,
     others: Vec<Box<dyn Send>>,
 }
 
@@ -58,8 +59,9 @@ impl Leftovers {
         self.messages.push(message);
     }
 
-    pub(crate) fn drop_messages(&mut self, messages: impl IntoIterator<Item = Message>) {
-        self.messages.extend(messages);
+    /// Adds a value that is dropped after the lock is released. Its destructor must not panic.
+    pub(crate) fn drop_shared(&mut self, value: Arc<impl Send + Sync + 'static>) {
+        self.shared.push(value);
     }
 
     pub(crate) fn drop_later(&mut self, value: impl Send + 'static) {
@@ -73,6 +75,7 @@ impl Leftovers {
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
         drop(self.messages);
+        drop(self.shared);
         for other in self.others {
             drop(CatchDrop::new(other));
         }

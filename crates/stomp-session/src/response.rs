@@ -3,15 +3,81 @@
 use crate::{
     delivery::{Delivery, IntoDelivery},
     error::BoxError,
+    fan_out::Subscriber,
     principal::Principal,
 };
 use futures_core::Stream;
-use futures_util::StreamExt;
-use std::{fmt, pin::Pin};
+use futures_util::{StreamExt, stream};
+use std::{
+    any::Any,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
 use stomp_frame::Headers;
 
 /// Stream of messages for a subscription. An error is reported to the peer and ends the subscription.
-pub type MessageStream = Pin<Box<dyn Stream<Item = Result<Delivery, BoxError>> + Send>>;
+pub struct MessageStream(Inner);
+
+enum Inner {
+    /// A subscriber of a hub, from which a session can take whole batches.
+    Subscriber(Box<Subscriber>),
+    Other(BoxedStream),
+}
+
+type BoxedStream = Pin<Box<dyn Stream<Item = Result<Delivery, BoxError>> + Send>>;
+
+impl MessageStream {
+    /// Creates a stream from a stream of anything that can be delivered.
+    ///
+    /// It recognizes a [`Subscriber`], which a session reads faster than other streams.
+    pub fn new<S>(stream: S) -> MessageStream
+    where
+        S: Stream<Item: IntoDelivery> + Send + 'static,
+    {
+        let mut stream = Some(stream);
+        if let Some(known) = take_as::<MessageStream>(&mut stream) {
+            return known;
+        }
+        if let Some(subscriber) = take_as::<Subscriber>(&mut stream) {
+            return MessageStream(Inner::Subscriber(Box::new(subscriber)));
+        }
+        MessageStream(Inner::Other(match stream {
+            Some(stream) => Box::pin(stream.map(IntoDelivery::into_delivery)),
+            None => Box::pin(stream::empty()),
+        }))
+    }
+
+    /// The subscriber of a hub, if the stream is one.
+    pub(crate) fn subscriber(&mut self) -> Option<&mut Subscriber> {
+        match &mut self.0 {
+            Inner::Subscriber(subscriber) => Some(subscriber),
+            Inner::Other(_) => None,
+        }
+    }
+}
+
+/// Takes the value of an `Option<T>`, if `option` is one.
+fn take_as<T: 'static>(option: &mut dyn Any) -> Option<T> {
+    option.downcast_mut::<Option<T>>()?.take()
+}
+
+impl Stream for MessageStream {
+    type Item = Result<Delivery, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match &mut self.0 {
+            Inner::Subscriber(subscriber) => Pin::new(&mut **subscriber).poll_next(cx),
+            Inner::Other(stream) => stream.as_mut().poll_next(cx),
+        }
+    }
+}
+
+impl fmt::Debug for MessageStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageStream").finish_non_exhaustive()
+    }
+}
 
 /// Answer of a service to a [`Request`](crate::Request).
 ///
@@ -35,7 +101,7 @@ impl Response {
     where
         S: Stream<Item: IntoDelivery> + Send + 'static,
     {
-        Response::Observe(Box::pin(stream.map(IntoDelivery::into_delivery)))
+        Response::Observe(MessageStream::new(stream))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     subscription_info::SubscriptionInfo,
 };
 use futures_core::Stream;
-use futures_util::{StreamExt, task::AtomicWaker};
+use futures_util::task::AtomicWaker;
 use http::Extensions;
 use std::{
     fmt,
@@ -196,8 +196,7 @@ impl Session {
     where
         S: Stream<Item: IntoDelivery> + Send + 'static,
     {
-        let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
-        let mut stream = Some(CatchDrop::new(stream));
+        let mut stream = Some(CatchDrop::new(MessageStream::new(stream)));
         let canonical = self.0.settings.destinations.canonical(destination);
         let id = self.0.commands.with(|commands, leftovers| {
             commands.push_observe(
@@ -241,8 +240,7 @@ impl Session {
     where
         S: Stream<Item: IntoDelivery> + Send + 'static,
     {
-        let stream: MessageStream = Box::pin(stream.map(IntoDelivery::into_delivery));
-        let mut stream = Some(CatchDrop::new(stream));
+        let mut stream = Some(CatchDrop::new(MessageStream::new(stream)));
         let (text, max_bytes) = (destination.as_str(), self.0.settings.max_destination_bytes);
         if text.len() > max_bytes || text.contains(['\r', '\n', '\0']) {
             return Err(SubscribeError::BadDestination { max_bytes });

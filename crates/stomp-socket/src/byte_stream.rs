@@ -68,6 +68,10 @@ impl<S: Io> Transport for ByteStream<S> {
         Ok(())
     }
 
+    fn reserve(&mut self, bytes: usize) {
+        self.output.buffer().reserve(bytes);
+    }
+
     fn supports_ping(&self) -> bool {
         false
     }

@@ -310,6 +310,11 @@ impl Socket {
         }
     }
 
+    /// Makes room in the buffer for this number of bytes, so that it grows once for many frames.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.transport.reserve(bytes);
+    }
+
     /// Buffers an encoded frame that consists of two parts. Does the same as [`put`](Socket::put) with
     /// [`Outbound::Encoded`], but borrows the bytes.
     pub fn put_encoded(&mut self, prefix: &[u8], tail: &[u8], is_text: bool) {

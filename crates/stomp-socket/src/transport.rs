@@ -29,6 +29,11 @@ pub(crate) trait Transport: Send {
     /// Buffers a message. `encode` appends its payload; if it fails, the buffer is unchanged.
     fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError>;
 
+    /// Makes room in the buffer, if the transport has one, for this number of bytes.
+    fn reserve(&mut self, bytes: usize) {
+        let _ = bytes;
+    }
+
     /// Returns true if the transport has its own pings, which every peer answers.
     fn supports_ping(&self) -> bool;
 

@@ -1,4 +1,4 @@
-//! The stream of a subscription, which reports the events of its beginning and its end.
+//! The events of the beginning and the end of a subscription.
 
 use crate::{Address, Event, SubscribeRequest, activity::Activity};
 use futures_core::Stream;
@@ -9,22 +9,16 @@ use std::{
 };
 use stomp_session::SessionId;
 
-/// A stream that reports [`Event::Subscribed`] when it is created, and [`Event::Left`] when it is dropped.
-pub(super) struct Subscription<S> {
-    stream: S,
+/// A value that reports [`Event::Subscribed`] when it is created, and [`Event::Left`] when it is dropped.
+pub(super) struct Subscription {
     address: Address,
     session: Option<SessionId>,
     activity: Arc<Activity>,
 }
 
-impl<S> Subscription<S> {
-    pub(super) fn new(
-        stream: S,
-        request: SubscribeRequest,
-        activity: &Arc<Activity>,
-    ) -> Subscription<S> {
+impl Subscription {
+    pub(super) fn new(request: SubscribeRequest, activity: &Arc<Activity>) -> Subscription {
         let subscription = Subscription {
-            stream,
             address: request.address,
             session: request.session,
             activity: Arc::clone(activity),
@@ -38,17 +32,17 @@ impl<S> Subscription<S> {
         });
         subscription
     }
-}
 
-impl<S: Stream + Unpin> Stream for Subscription<S> {
-    type Item = S::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        Pin::new(&mut self.stream).poll_next(cx)
+    /// Returns a stream that holds this value.
+    pub(super) fn with_stream<S>(self, stream: S) -> WithSubscription<S> {
+        WithSubscription {
+            stream,
+            _subscription: self,
+        }
     }
 }
 
-impl<S> Drop for Subscription<S> {
+impl Drop for Subscription {
     fn drop(&mut self) {
         let Subscription {
             address, session, ..
@@ -57,5 +51,19 @@ impl<S> Drop for Subscription<S> {
             address: address.clone(),
             session: *session,
         });
+    }
+}
+
+/// A stream of a subscription.
+pub(super) struct WithSubscription<S> {
+    stream: S,
+    _subscription: Subscription,
+}
+
+impl<S: Stream + Unpin> Stream for WithSubscription<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        Pin::new(&mut self.stream).poll_next(cx)
     }
 }

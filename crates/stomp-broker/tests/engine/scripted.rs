@@ -111,7 +111,7 @@ impl Engine for Scripted {
         self.memory.subscribe(request).map(move |stream| {
             let lost =
                 gap.map(|gap| Ok(Delivery::new(Message::new("after the gap")).with_gap(gap)));
-            Box::pin(stream::iter(lost).chain(stream)) as MessageStream
+            MessageStream::new(stream::iter(lost).chain(stream))
         })
     }
 
@@ -179,7 +179,7 @@ impl Engine for Minimal {
     }
 
     fn subscribe(&self, _: SubscribeRequest) -> EngineFuture<MessageStream> {
-        let stream: MessageStream = Box::pin(stream::pending());
+        let stream = MessageStream::new(stream::pending::<Message>());
         EngineFuture::ready(Ok::<_, BoxError>(stream))
     }
 

@@ -119,7 +119,7 @@ impl Node {
         let retained = self.0.hub.retained(&pattern)?;
         let (stream, _) = self.0.groups.join(&pattern)?;
         let retained = retained.into_iter().map(|message| Ok(message.into()));
-        Ok(Box::pin(stream::iter(retained).chain(stream)))
+        Ok(MessageStream::new(stream::iter(retained).chain(stream)))
     }
 
     async fn subscribe_to_queue(
@@ -134,7 +134,7 @@ impl Node {
             request,
             stream: Some(stream),
         };
-        Ok(Box::pin(stream::unfold(consumer, Consumer::next)))
+        Ok(MessageStream::new(stream::unfold(consumer, Consumer::next)))
     }
 }
 

@@ -152,8 +152,10 @@ impl Driver {
         }
         if self.protocol.pending_subscription() == Some(subscription) {
             self.pending.streams.push((id, stream));
-        } else if self.protocol.is_subscribed(subscription) {
+        } else if self.protocol.needs_ack(subscription) {
             self.streams.insert(subscription, id, stream);
+        } else if self.protocol.is_subscribed(subscription) {
+            self.streams.insert_without_credit(subscription, id, stream);
         }
     }
 
@@ -170,7 +172,8 @@ impl Driver {
         let commands = self.session.shared().commands();
         commands.with(|commands, _| commands.end_subscribe(added, destination));
         if let Some(subscription) = added {
-            self.streams.insert(subscription, None, stream);
+            self.streams
+                .insert_without_credit(subscription, None, stream);
         }
         self.flush_protocol();
     }

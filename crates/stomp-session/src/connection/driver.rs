@@ -10,6 +10,7 @@ use crate::{
     command_queue::{CommandQueue, SessionClose, SessionCommand},
     config::Config,
     error::ClientError,
+    fan_out::backlog::BatchPart,
     id::SubscriptionKey,
     mailbox::Mailbox,
     protocol::{Protocol, output::IoOutput},
@@ -41,6 +42,12 @@ pub(super) struct Driver {
     /// The error of a write. The peer is gone, but frames that it sent before may still be read.
     pub(super) write_error: Option<End>,
     pub(super) streams: Streams,
+    /// True if batches may wait in the backlog of `streams`.
+    pub(super) has_backlog: bool,
+    /// The rest of a batch for which there was no room.
+    pub(super) part: Option<BatchPart>,
+    /// True if batches are sent before items of streams in this turn.
+    pub(super) is_backlog_next: bool,
     /// Commands that were taken from the handles and not carried out yet.
     pub(super) commands: VecDeque<SessionCommand>,
     /// Errors of handles that wait for room. They have overtaken the messages in `commands`.
@@ -96,6 +103,9 @@ impl Driver {
             inbox: Inbox::default(),
             peer_end: None,
             write_error: None,
+            has_backlog: false,
+            part: None,
+            is_backlog_next: false,
             commands: VecDeque::new(),
             errors: VecDeque::new(),
             close: None,
@@ -134,10 +144,13 @@ impl Driver {
         let has_outgoing = !self.commands.is_empty()
             || !self.errors.is_empty()
             || self.has_more_commands
+            || self.has_backlog
             || self
                 .streams
                 .has_ready(|subscription| self.protocol.has_credit(subscription));
-        self.session.shared().has_commands() || (has_outgoing && self.has_send_room())
+        self.session.shared().has_commands()
+            || self.streams.has_news()
+            || (has_outgoing && self.has_send_room())
     }
 
     /// Carries out an output of the protocol that concerns the socket, the handles or the streams.
@@ -184,6 +197,7 @@ impl Driver {
         self.commands.clear();
         self.errors.clear();
         self.pending = PendingSubscription::default();
+        (self.part, self.has_backlog) = (None, false);
         (self.close, self.has_more_commands) = (None, false);
     }
 

@@ -1,5 +1,6 @@
 //! The connection of a session: the future that does its work.
 
+mod batches;
 mod calls;
 mod commands;
 mod driver;

@@ -37,16 +37,24 @@ impl Driver {
             return;
         }
         let (mailbox, stream) = self.streams.mailbox(self.config.mailbox);
-        let stream: MessageStream = Box::pin(stream);
+        let stream = MessageStream::new(stream);
         mailbox.push_queued([message]);
         self.mailboxes.push((subscription, mailbox));
         self.streams
             .insert(subscription, Some(StreamId::next()), CatchDrop::new(stream));
     }
 
-    /// Sends items of the streams while there is room.
+    /// Sends batches of hubs and items of the streams while there is room.
     pub(super) fn poll_streams(&mut self) {
-        self.poll_ready_streams();
+        // In turn, so that neither takes all the room.
+        self.is_backlog_next = !self.is_backlog_next;
+        if self.is_backlog_next {
+            self.poll_backlog();
+            self.poll_ready_streams();
+        } else {
+            self.poll_ready_streams();
+            self.poll_backlog();
+        }
         if self.streams.has_unreported_overflow() {
             self.protocol.handle_slow_consumer(self.now);
         }
@@ -95,7 +103,7 @@ impl Driver {
     }
 
     /// Sends a delivery. If its subscription has ended, drops the delivery, which is then settled as unsent.
-    fn deliver(&mut self, subscription: SubscriptionKey, mut delivery: Delivery) {
+    pub(super) fn deliver(&mut self, subscription: SubscriptionKey, mut delivery: Delivery) {
         if !self.protocol.is_peer_present() {
             return;
         }

@@ -4,15 +4,18 @@ use crate::{
     catch_drop::CatchDrop,
     delivery::Delivery,
     error::{BoxError, HandlerPanicked},
+    fan_out::{Attachment, backlog::Backlog},
     id::{StreamId, SubscriptionKey},
     mailbox::{Mailbox, Messages, budget::Budget, config::MailboxConfig},
     response::MessageStream,
 };
+use futures_core::Stream;
 use futures_util::task::AtomicWaker;
 use slab::Slab;
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -29,6 +32,8 @@ pub(super) struct Streams {
     ready: VecDeque<usize>,
     /// Indices of slots that were woken while their subscriptions had no credit.
     out_of_credit: Vec<usize>,
+    /// The batches that hubs have pushed. `None` before the first subscriber of a hub is attached.
+    pub(super) backlog: Option<Arc<Backlog>>,
     /// Budget of the session, which a mailbox joins when a stream reads it.
     budget: Option<Budget>,
     woken: Arc<ReadyQueue>,
@@ -39,8 +44,8 @@ struct Slot {
     /// `None` for the stream with which the service answered `SUBSCRIBE`.
     id: Option<StreamId>,
     stream: CatchDrop<MessageStream>,
-    slot_waker: Arc<SlotWaker>,
-    waker: Waker,
+    /// `None` for an attached subscriber of a hub, which is not polled.
+    waker: Option<(Arc<SlotWaker>, Waker)>,
 }
 
 /// Result of polling a stream.
@@ -68,6 +73,7 @@ impl Streams {
             slots: Slab::new(),
             ready: VecDeque::new(),
             out_of_credit: Vec::new(),
+            backlog: None,
             budget: Some(budget),
             woken: Arc::new(woken),
         }
@@ -92,6 +98,11 @@ impl Streams {
                     .get(*index)
                     .is_none_or(|slot| has_credit(slot.subscription))
             })
+    }
+
+    /// Returns true if a hub has pushed a batch since the session last looked.
+    pub(super) fn has_news(&self) -> bool {
+        self.backlog.as_ref().is_some_and(|it| it.has_news())
     }
 
     /// Returns true if a mailbox has overflowed, whose policy is to disconnect, and the stream that would report it has
@@ -119,10 +130,36 @@ impl Streams {
             subscription,
             id,
             stream,
-            slot_waker,
-            waker,
+            waker: Some((slot_waker, waker)),
         });
         self.ready.push_back(index);
+    }
+
+    /// Adds a stream whose messages need no credit. A subscriber of a hub is attached to the backlog of the session.
+    pub(super) fn insert_without_credit(
+        &mut self,
+        subscription: SubscriptionKey,
+        id: Option<StreamId>,
+        mut stream: CatchDrop<MessageStream>,
+    ) {
+        let Some(subscriber) = stream.get_mut().and_then(MessageStream::subscriber) else {
+            return self.insert(subscription, id, stream);
+        };
+        let task = &self.woken.task;
+        let backlog = self
+            .backlog
+            .get_or_insert_with(|| Arc::new(Backlog::new(Arc::clone(task))));
+        subscriber.attach(&Attachment {
+            backlog,
+            subscription,
+            stream: id,
+        });
+        self.slots.insert(Slot {
+            subscription,
+            id,
+            stream,
+            waker: None,
+        });
     }
 
     /// Drops the streams of a subscription.
@@ -173,14 +210,17 @@ impl Streams {
             self.out_of_credit.push(index);
             return Some(StreamEvent::Nothing);
         }
-        slot.slot_waker.is_queued.store(false, Ordering::Release);
+        let Some((slot_waker, waker)) = &slot.waker else {
+            return Some(StreamEvent::Nothing);
+        };
+        slot_waker.is_queued.store(false, Ordering::Release);
         let (subscription, id) = (slot.subscription, slot.id);
-        let polled = Budget::with_current(&mut self.budget, || slot.poll());
+        let polled = Budget::with_current(&mut self.budget, || poll(&mut slot.stream, waker));
         Some(match polled {
             Poll::Pending => StreamEvent::Nothing,
             Poll::Ready(Some(Ok(delivery))) => {
                 // The stream may have more items. If it was woken meanwhile, it is queued already.
-                if !slot.slot_waker.is_queued.swap(true, Ordering::AcqRel) {
+                if !slot_waker.is_queued.swap(true, Ordering::AcqRel) {
                     self.ready.push_back(index);
                 }
                 StreamEvent::Message(subscription, delivery)
@@ -197,16 +237,17 @@ impl Streams {
     }
 }
 
-impl Slot {
-    /// Polls the stream. A panic becomes an error.
-    fn poll(&mut self) -> Poll<Option<Result<Delivery, BoxError>>> {
-        let mut cx = Context::from_waker(&self.waker);
-        let Some(stream) = self.stream.get_mut() else {
-            return Poll::Ready(None);
-        };
-        catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(&mut cx)))
-            .unwrap_or_else(|_| Poll::Ready(Some(Err(HandlerPanicked.into()))))
-    }
+/// Polls a stream. A panic becomes an error.
+fn poll(
+    stream: &mut CatchDrop<MessageStream>,
+    waker: &Waker,
+) -> Poll<Option<Result<Delivery, BoxError>>> {
+    let Some(stream) = stream.get_mut() else {
+        return Poll::Ready(None);
+    };
+    let mut cx = Context::from_waker(waker);
+    catch_unwind(AssertUnwindSafe(|| Pin::new(stream).poll_next(&mut cx)))
+        .unwrap_or_else(|_| Poll::Ready(Some(Err(HandlerPanicked.into()))))
 }
 
 /// Slots that were woken since the last [`Streams::collect_ready`].

@@ -2,34 +2,71 @@
 
 use crate::{id::SessionId, message::Message};
 use smallvec::SmallVec;
+use std::{ops::Range, sync::Arc};
 
-/// Messages that one round brings to all members of a hub. A single message needs no allocation of its own.
+/// Messages that one round brings to all members of a hub. They exist once, however many sessions wait to send them.
 #[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) messages: SmallVec<[Message; 1]>,
+pub(crate) struct Batch {
+    /// A single message needs no allocation of its own.
+    messages: SmallVec<[Message; 1]>,
     /// The number of the first message, counted from the creation of the hub.
-    pub(super) first: u64,
+    first: u64,
     /// The messages that one session does not get: the place in the batch, and the session.
     exceptions: Vec<(usize, SessionId)>,
+    /// The weight of all messages.
+    weight: usize,
+    /// True if all messages have the same destination, or all have none.
+    has_one_destination: bool,
 }
 
 /// A message that waits for a round, and the session that does not get it.
 pub(super) type Waiting = (Message, Option<SessionId>);
 
 impl Batch {
-    pub(super) fn new(first: u64, waiting: impl Iterator<Item = Waiting>) -> Batch {
-        let mut batch = Batch {
-            messages: SmallVec::new(),
-            first,
-            exceptions: Vec::new(),
-        };
+    pub(super) fn new(first: u64, waiting: impl Iterator<Item = Waiting>) -> Arc<Batch> {
+        let mut messages = SmallVec::<[Message; 1]>::new();
+        let mut exceptions = Vec::new();
         for (place, (message, except)) in waiting.enumerate() {
-            batch
-                .exceptions
-                .extend(except.map(|session| (place, session)));
-            batch.messages.push(message);
+            exceptions.extend(except.map(|session| (place, session)));
+            messages.push(message);
         }
-        batch
+        let mut destinations = messages.windows(2);
+        Arc::new(Batch {
+            weight: messages.iter().map(Message::weight).sum(),
+            has_one_destination: destinations.all(|pair| match pair {
+                [one, next] => one.destination() == next.destination(),
+                _ => true,
+            }),
+            messages,
+            first,
+            exceptions,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// The messages in this range.
+    pub(crate) fn get(&self, range: Range<usize>) -> &[Message] {
+        self.messages.get(range).unwrap_or_default()
+    }
+
+    /// Returns true if all messages have the same destination, or all have none.
+    pub(crate) fn has_one_destination(&self) -> bool {
+        self.has_one_destination
+    }
+
+    /// The weight of the messages in this range.
+    pub(super) fn weight_of(&self, range: &Range<usize>) -> usize {
+        if *range == (0..self.messages.len()) {
+            return self.weight;
+        }
+        self.get(range.clone()).iter().map(Message::weight).sum()
     }
 
     /// Calls `visit` with the parts of the batch that a member gets: without the messages before the number `since`, and
@@ -38,21 +75,21 @@ impl Batch {
         &self,
         since: u64,
         session: Option<SessionId>,
-        mut visit: impl FnMut(&[Message]),
+        mut visit: impl FnMut(Range<usize>),
     ) {
         let skipped = usize::try_from(since.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let mut start = skipped;
-        let mut visit = |part: Option<&[Message]>| {
-            if let Some(part) = part.filter(|part| !part.is_empty()) {
+        let mut start = skipped.min(self.messages.len());
+        let mut visit = |part: Range<usize>| {
+            if !part.is_empty() {
                 visit(part);
             }
         };
         for (place, excepted) in &self.exceptions {
             if session == Some(*excepted) && *place >= start {
-                visit(self.messages.get(start..*place));
+                visit(start..*place);
                 start = place + 1;
             }
         }
-        visit(self.messages.get(start..));
+        visit(start..self.messages.len());
     }
 }

@@ -3,17 +3,22 @@
 use super::{
     SERVED_BY_PUBLISHER, Subscriber,
     intake::{Intake, IntakeLimits},
-    members::{Member, Members, Source},
+    members::{Member, Members, Source, Target},
     published::Published,
+    subscriber::{Attachment, Own},
 };
 use crate::{
     guarded::Guarded,
     id::SessionId,
-    mailbox::{Mailbox, config::MailboxConfig},
+    mailbox::{
+        Mailbox,
+        config::{MailboxConfig, SlowConsumer},
+    },
     message::Message,
 };
 use std::{
-    fmt,
+    collections::VecDeque,
+    fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -74,7 +79,7 @@ impl Hub {
         let key = self.0.members.with(|members, _| {
             let since = self.intake().next();
             let key = members.insert(Member {
-                mailbox,
+                target: Target::Mailbox(mailbox),
                 since,
                 session,
             });
@@ -82,6 +87,34 @@ impl Hub {
             key
         });
         Subscriber::new(self.clone(), key, first.into_iter(), messages)
+    }
+
+    /// Lets a subscriber's messages wait in the backlog of its session, beginning with those that wait in its mailbox.
+    /// Returns the key of its feed there.
+    pub(super) fn attach(&self, key: usize, to: &Attachment<'_>, own: &mut Own) -> usize {
+        let (feed, former) = self.0.members.with(|members, leftovers| {
+            let queued = match own.messages.take_all() {
+                Ok(queued) => queued,
+                Err(SlowConsumer) => {
+                    to.backlog.set_overflowed();
+                    VecDeque::new()
+                }
+            };
+            let first = mem::take(&mut own.first).collect();
+            let (subscription, stream) = (to.subscription, to.stream);
+            let feed = to
+                .backlog
+                .add_feed(subscription, stream, first, queued, leftovers);
+            let target = Target::Feed(Arc::clone(to.backlog), feed);
+            let former = members.retarget(key, target);
+            if former.is_none() {
+                // The hub was closed.
+                to.backlog.end_feed(feed, leftovers);
+            }
+            (feed, former)
+        });
+        drop(former);
+        feed
     }
 
     /// Removes a subscriber.
@@ -130,18 +163,17 @@ impl Hub {
         self.0.members.with(|members, leftovers| {
             // The messages that wait came before the gap.
             members.deliver_all(self.source(), leftovers);
-            members.iter().for_each(|member| member.mailbox.mark_gap());
+            members.mark_gap();
         });
     }
 
     /// Removes all subscribers. Their streams end after the messages that were published before.
     pub fn close(&self) {
-        let removed = self.0.members.with(|members, leftovers| {
+        self.0.members.with(|members, leftovers| {
             members.deliver_all(self.source(), leftovers);
             self.0.count.store(0, Ordering::Relaxed);
-            members.remove_all()
+            members.remove_all(leftovers);
         });
-        drop(removed);
     }
 
     /// Delivers the messages that wait, if they exceed their bounds, for a publisher that cannot wait for room.
@@ -189,6 +221,7 @@ impl Hub {
 
     fn source(&self) -> Source<'_> {
         Source {
+            config: &self.0.config,
             intake: &self.0.intake,
             limits: self.0.limits,
         }

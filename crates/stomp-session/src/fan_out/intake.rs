@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, Waiting};
 use crate::{guarded::Leftovers, id::SessionId, mailbox::config::MailboxConfig, message::Message};
-use std::{collections::VecDeque, mem, task::Waker};
+use std::{collections::VecDeque, mem, sync::Arc, task::Waker};
 
 /// The messages that wait, and the state of the pump.
 #[derive(Default)]
@@ -68,7 +68,7 @@ impl Intake {
         &mut self,
         limits: IntakeLimits,
         leftovers: &mut Leftovers,
-    ) -> Option<Batch> {
+    ) -> Option<Arc<Batch>> {
         if self.waiting.is_empty() {
             return None;
         }
@@ -77,8 +77,7 @@ impl Intake {
         let first = self.next - self.waiting.len() as u64;
         let count = self.waiting.len().min(limits.messages);
         let batch = Batch::new(first, self.waiting.drain(..count));
-        let weight = batch.messages.iter().map(Message::weight);
-        self.weight -= weight.sum::<usize>();
+        self.weight -= batch.weight();
         // Frees the memory of a large burst.
         if self.waiting.is_empty() && self.waiting.capacity() > 4 * count {
             self.waiting = VecDeque::new();

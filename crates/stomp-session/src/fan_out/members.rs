@@ -1,13 +1,18 @@
 //! The members of a hub, and the round that serves them.
 
+use super::backlog::Backlog;
 use super::{
     STEP,
     batch::Batch,
     intake::{Intake, IntakeLimits},
 };
-use crate::{guarded::Leftovers, id::SessionId, mailbox::Mailbox};
+use crate::{
+    guarded::Leftovers,
+    id::SessionId,
+    mailbox::{Mailbox, config::MailboxConfig},
+};
 use slab::Slab;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The members of a hub. All pushes happen under the lock of this value, so each member gets all batches in order.
 #[derive(Default)]
@@ -17,23 +22,32 @@ pub(super) struct Members {
 }
 
 pub(super) struct Member {
-    pub(super) mailbox: Mailbox,
+    pub(super) target: Target,
     /// The number of the first message that is for the member.
     pub(super) since: u64,
     /// The session for which the subscription was made, if it is known.
     pub(super) session: Option<SessionId>,
 }
 
+/// The place where the messages of a member wait.
+pub(super) enum Target {
+    /// The mailbox of a stream.
+    Mailbox(Mailbox),
+    /// The backlog of the session that has the stream.
+    Feed(Arc<Backlog>, usize),
+}
+
 /// A batch, on its way to the members.
 struct Round {
-    batch: Batch,
+    batch: Arc<Batch>,
     /// The key of the next member that gets the batch.
     next_member: usize,
 }
 
-/// The messages that wait, and their bounds.
+/// The messages that wait, and the settings of the hub.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
+    pub(super) config: &'a MailboxConfig,
     pub(super) intake: &'a Mutex<Intake>,
     pub(super) limits: IntakeLimits,
 }
@@ -56,13 +70,31 @@ impl Members {
         member
     }
 
-    /// Removes all members, which the caller drops without the lock.
-    pub(super) fn remove_all(&mut self) -> impl Send + 'static + use<> {
-        std::mem::take(&mut self.slab)
+    /// Removes all members. Their streams end.
+    pub(super) fn remove_all(&mut self, leftovers: &mut Leftovers) {
+        let members = std::mem::take(&mut self.slab);
+        for (_, member) in &members {
+            if let Target::Feed(backlog, feed) = &member.target {
+                backlog.end_feed(*feed, leftovers);
+            }
+        }
+        leftovers.drop_later(members);
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.slab.iter().map(|(_, member)| member)
+    /// Changes the target of a member. Returns the former one, which the caller drops without the lock.
+    pub(super) fn retarget(&mut self, key: usize, target: Target) -> Option<Target> {
+        let member = self.slab.get_mut(key)?;
+        Some(std::mem::replace(&mut member.target, target))
+    }
+
+    /// Marks a gap before the next message of each member.
+    pub(super) fn mark_gap(&self) {
+        for (_, member) in &self.slab {
+            match &member.target {
+                Target::Mailbox(mailbox) => mailbox.mark_gap(),
+                Target::Feed(backlog, feed) => backlog.mark_gap(*feed),
+            }
+        }
     }
 
     /// Continues the round, or begins the next one. Serves at most `max_members`. Returns true if the round has ended,
@@ -86,15 +118,16 @@ impl Members {
         // Some keys have no member, because members were removed.
         while served < max_members && round.next_member < self.slab.capacity() {
             if let Some(member) = self.slab.get(round.next_member) {
-                member.push(&round.batch, leftovers);
+                member.push(&round.batch, source.config, leftovers);
                 served += 1;
             }
             round.next_member += 1;
         }
         let has_ended = round.next_member >= self.slab.capacity();
         if has_ended {
-            let ended = self.round.take().map(|round| round.batch.messages);
-            leftovers.drop_messages(ended.into_iter().flatten());
+            if let Some(round) = self.round.take() {
+                leftovers.drop_shared(round.batch);
+            }
         }
         Some(has_ended)
     }
@@ -115,9 +148,10 @@ impl Members {
 }
 
 impl Member {
-    fn push(&self, batch: &Batch, leftovers: &mut Leftovers) {
-        batch.for_each_part(self.since, self.session, |part| {
-            self.mailbox.push_under_lock(part, leftovers);
+    fn push(&self, batch: &Arc<Batch>, config: &MailboxConfig, leftovers: &mut Leftovers) {
+        batch.for_each_part(self.since, self.session, |range| match &self.target {
+            Target::Mailbox(mailbox) => mailbox.push_under_lock(batch.get(range), leftovers),
+            Target::Feed(backlog, feed) => backlog.push(*feed, batch, range, config, leftovers),
         });
     }
 }

@@ -7,6 +7,7 @@
 //! All members get the messages in the order of the calls of `append`: rounds follow each other, and all pushes happen
 //! under one lock of the hub. The messages that wait have a lock of their own, so publishers never wait for a step.
 
+pub(crate) mod backlog;
 mod batch;
 mod hub;
 mod intake;
@@ -17,6 +18,7 @@ mod subscriber;
 
 pub use hub::Hub;
 pub use published::Published;
+pub(crate) use subscriber::Attachment;
 pub use subscriber::Subscriber;
 
 /// The largest number of members that are woken before other tasks run: waking many tasks at once delays all others.

@@ -15,6 +15,7 @@ use futures_core::Stream;
 use queue::{BoundedQueue, QueuedMessage};
 use std::{
     collections::VecDeque,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -153,6 +154,17 @@ impl Messages {
     /// Makes the bytes of the mailbox count in the current budget, unless they count in a budget already.
     pub(crate) fn join_budget(&self) {
         self.shared.state.with(|state, _| state.queue.join_budget());
+    }
+
+    /// Takes all messages, for a reader that continues elsewhere.
+    pub(crate) fn take_all(&mut self) -> Result<VecDeque<QueuedMessage>, SlowConsumer> {
+        let mut all = mem::take(&mut self.taken);
+        let mut queued = VecDeque::new();
+        self.shared
+            .state
+            .with(|state, _| state.queue.take(&mut queued))?;
+        all.append(&mut queued);
+        Ok(all)
     }
 
     /// Takes the queued messages. If there are none, registers the spare waker, and keeps the one that was registered

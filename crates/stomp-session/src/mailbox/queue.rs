@@ -14,7 +14,7 @@ pub(crate) struct QueuedMessage {
     pub(crate) subscription: Option<SubscriptionKey>,
     pub(crate) message: Message,
     /// Messages for this recipient that are missing before this one, or [`UNKNOWN_GAP`](crate::delivery::UNKNOWN_GAP).
-    missing: u64,
+    pub(crate) missing: u64,
 }
 
 impl QueuedMessage {
@@ -24,6 +24,10 @@ impl QueuedMessage {
             message,
             missing: 0,
         }
+    }
+
+    pub(crate) fn with_missing(self, missing: u64) -> QueuedMessage {
+        QueuedMessage { missing, ..self }
     }
 }
 
@@ -126,14 +130,8 @@ impl<T: QueueItem> BoundedQueue<T> {
             }
             self.drop_oldest(config.overflow == Overflow::Conflate, leftovers);
         }
-        if let Some(at) = self
-            .unreported_gaps
-            .iter()
-            .position(|(subscription, _)| *subscription == queued.subscription)
-        {
-            let (_, missing) = self.unreported_gaps.swap_remove(at);
-            queued.missing = queued.missing.saturating_add(missing);
-        }
+        let missing = self.take_gap(queued.subscription);
+        queued.missing = queued.missing.saturating_add(missing);
         self.messages += 1;
         self.bytes.add(queued.message.weight());
         self.items.push_back(T::from(queued));
@@ -223,6 +221,9 @@ impl<T: QueueItem> BoundedQueue<T> {
 
     /// Adds `missing` to the number of missing messages that the next message for `recipient` reports.
     pub(crate) fn note_gap(&mut self, recipient: Option<SubscriptionKey>, missing: u64) {
+        if missing == 0 {
+            return;
+        }
         let noted = self
             .unreported_gaps
             .iter_mut()
@@ -231,6 +232,23 @@ impl<T: QueueItem> BoundedQueue<T> {
             Some((_, count)) => *count = count.saturating_add(missing),
             None => self.unreported_gaps.push((recipient, missing)),
         }
+    }
+
+    /// Takes the number of missing messages that the next message for `recipient` would report.
+    pub(crate) fn take_gap(&mut self, recipient: Option<SubscriptionKey>) -> u64 {
+        let mut gaps = self.unreported_gaps.iter();
+        let position = gaps.position(|(subscription, _)| *subscription == recipient);
+        position.map_or(0, |at| self.unreported_gaps.swap_remove(at).1)
+    }
+
+    /// Removes and returns the first item.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let item = self.items.pop_front()?;
+        if let Some(queued) = item.message() {
+            self.messages -= 1;
+            self.bytes.sub(queued.message.weight());
+        }
+        Some(item)
     }
 
     /// Moves all items into `empty`. The queue continues with the memory of `empty`.

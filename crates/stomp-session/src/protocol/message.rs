@@ -19,6 +19,20 @@ pub(crate) struct EncodedDelivery<'a> {
 }
 
 impl Protocol {
+    /// Returns the encoded beginning of a `MESSAGE` to a subscription with `ack:auto`. `destination` is the one of the
+    /// message. Returns `None` if the subscription has ended.
+    pub(crate) fn prefix(
+        &mut self,
+        subscription: SubscriptionKey,
+        destination: Option<&str>,
+    ) -> Option<Cow<'_, [u8]>> {
+        let (syntax, version) = (&self.config.destinations, self.version);
+        let recipient = self
+            .subscriptions
+            .recipient(subscription, destination, syntax, version)?;
+        Some(recipient.prefix)
+    }
+
     /// Encodes a delivery and marks it as sent. Returns `None` if its subscription has ended.
     ///
     /// STOMP 1.2, "MESSAGE": "If the message is received from a subscription that requires explicit acknowledgment ...

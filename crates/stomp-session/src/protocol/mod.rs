@@ -188,6 +188,10 @@ impl Protocol {
         self.subscriptions.is_active(subscription)
     }
 
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
     /// Returns true if the peer is connected.
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open

@@ -1,7 +1,7 @@
 //! The session under test, over a byte stream in memory, with its client and its application.
 
 use futures_util::{
-    FutureExt, StreamExt,
+    FutureExt,
     future::{BoxFuture, ready},
     stream,
 };
@@ -247,7 +247,7 @@ impl Server {
                 let stream = stream::unfold(receiver, |mut receiver| async {
                     Some((receiver.recv().await?, receiver))
                 });
-                Ok(Response::Observe(stream.boxed()))
+                Ok(Response::observe(stream))
             }
         };
         // An error means that the connection was dropped.

@@ -2,7 +2,7 @@
 
 use crate::text::{Expected, Names, unescape, unescaped};
 use futures_util::{
-    FutureExt, StreamExt,
+    FutureExt,
     future::{BoxFuture, ready},
     stream,
     task::AtomicWaker,
@@ -239,7 +239,7 @@ impl Application {
                 self.waiting = Some((request, sender));
                 return Ok(());
             }
-            ["observe"] => Ok(Response::Observe(self.topic.subscribe().boxed())),
+            ["observe"] => Ok(Response::observe(self.topic.subscribe())),
             ["queue"] => Ok(self.queue(&request)),
             ["forward"] => {
                 let message =
@@ -315,7 +315,7 @@ impl Application {
         let stream = stream::unfold(receiver, |mut receiver| async {
             Some((receiver.recv().await?, receiver))
         });
-        stream.boxed()
+        MessageStream::new(stream)
     }
 
     /// Performs a step `deliver TEXT to ID redelivered header:value …`.

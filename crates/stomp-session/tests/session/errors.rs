@@ -152,9 +152,11 @@ async fn an_error_whose_own_code_panics_leaves_its_session_open() {
                 staging.on_commit(|| ready(Err(Bomb::Drop.into())));
                 Ok(Response::Done)
             }
-            (Command::Subscribe, _) => Ok(Response::Observe(
-                stream::iter([Err(Bomb::Drop.into())]).boxed(),
-            )),
+            (Command::Subscribe, _) => {
+                Ok(Response::observe(stream::iter([Err::<String, BoxError>(
+                    Bomb::Drop.into(),
+                )])))
+            }
             _ => Ok::<_, BoxError>(Response::Done),
         })
     };

@@ -1,7 +1,7 @@
 //! Limits that all sessions of one principal share.
 
 use crate::support::*;
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use std::{sync::Arc, time::Duration};
 use stomp_frame::{HeartBeat, Version};
 use stomp_session::{CloseCode, Config, Connected, Principal, Request, Response};
@@ -17,7 +17,7 @@ async fn log_in(request: Request) -> Answer {
     }
     match request.destination().as_str() {
         "/refused" => Err("refused".into()),
-        "/ended" => Ok(Response::Observe(stream::empty().boxed())),
+        "/ended" => Ok(Response::observe(stream::empty::<String>())),
         _ => Ok(Response::Done),
     }
 }

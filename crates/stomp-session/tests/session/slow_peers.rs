@@ -42,7 +42,7 @@ async fn subscribe_to(
         pair(config, pipe)
     };
     let topic = topic.clone();
-    let handler = streaming(move |_| topic.subscribe().boxed());
+    let handler = streaming(move |_| topic.subscribe());
     let service = service_fn(move |request| ready(handler(&request)));
     tokio::spawn(connection.run(service));
     client.connect_with(connect).await;
@@ -213,7 +213,7 @@ async fn a_full_mailbox_disconnects_its_subscriber() {
 async fn a_full_mailbox_of_a_topic_disconnects_its_subscriber() {
     let topic = Topic::with_mailboxes(MailboxConfig::default().max_messages(4));
     let shared = topic.clone();
-    let streams = move |_: &str| shared.subscribe().boxed();
+    let streams = move |_: &str| shared.subscribe();
     let (_, mut client, connection) = start(Config::default(), streaming(streams)).await;
     client.receipt(subscribe("0", "/a")).await;
     for text in ["one", "two", "three", "four"] {

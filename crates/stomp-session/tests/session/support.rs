@@ -4,8 +4,8 @@ use futures_util::{Stream, StreamExt, stream};
 use std::{future::ready, sync::Arc};
 use stomp_frame::Version;
 use stomp_session::{
-    BoxError, Config, Connection, MailboxConfig, Message, MessageStream, NotSubscribed, Peer,
-    Request, Requests, Response, Session, Topic,
+    BoxError, Config, Connection, Delivery, MailboxConfig, Message, NotSubscribed, Peer, Request,
+    Requests, Response, Session, Topic,
 };
 use stomp_socket::Socket;
 use stomp_testing::{Client, soon};
@@ -95,11 +95,14 @@ pub(crate) fn accept(_: &Request) -> Answer {
 }
 
 /// A handler that answers `SUBSCRIBE` with the stream that `streams` returns for its destination.
-pub(crate) fn streaming(
-    streams: impl Fn(&str) -> MessageStream + Send + 'static,
-) -> impl Fn(&Request) -> Answer + Send {
+pub(crate) fn streaming<S>(
+    streams: impl Fn(&str) -> S + Send + 'static,
+) -> impl Fn(&Request) -> Answer + Send
+where
+    S: Stream<Item = Result<Delivery, BoxError>> + Send + 'static,
+{
     move |request| match request.command() {
-        Command::Subscribe => Ok(Response::Observe(streams(request.destination().as_str()))),
+        Command::Subscribe => Ok(Response::observe(streams(request.destination().as_str()))),
         _ => Ok(Response::Done),
     }
 }

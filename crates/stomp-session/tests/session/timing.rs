@@ -1,7 +1,7 @@
 //! Heart-beats and deadlines of sessions that have much to do.
 
 use crate::support::*;
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{FutureExt, stream};
 use std::{
     future::{pending, ready},
     time::Duration,
@@ -64,9 +64,9 @@ async fn a_busy_stream_does_not_delay_the_handler_timeout() {
     let late = config.handler_timeout * 2;
     let service = service_fn(|request: Request| async move {
         match request.command() {
-            Command::Subscribe => Ok(Response::Observe(
-                stream::repeat_with(|| Ok(Message::new("again").into())).boxed(),
-            )),
+            Command::Subscribe => Ok(Response::observe(stream::repeat_with(|| {
+                Message::new("again")
+            }))),
             Command::Send => pending().await,
             _ => Ok(Response::Done),
         }

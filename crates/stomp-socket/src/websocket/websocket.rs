@@ -328,6 +328,10 @@ impl<S: Io> Transport for WebSocket<S> {
         self.append(|out| put_message(out, encode))
     }
 
+    fn reserve(&mut self, bytes: usize) {
+        self.output.buffer().reserve(bytes);
+    }
+
     fn supports_ping(&self) -> bool {
         true
     }
