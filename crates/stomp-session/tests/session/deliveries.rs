@@ -158,7 +158,9 @@ async fn a_mailbox_that_a_settlement_callback_reads_counts_in_no_budget() {
         assert!(messages.next().now_or_never().is_none());
         *given.lock().unwrap() = Some(messages);
     });
-    let stream = Mutex::new(Some(stream::iter([Ok::<_, BoxError>(delivery)]).chain(stream::pending())));
+    let stream = Mutex::new(Some(
+        stream::iter([Ok::<_, BoxError>(delivery)]).chain(stream::pending()),
+    ));
     let mut config = Config::default();
     config.max_total_mailbox_bytes = 2000;
     let service = service_fn(move |request: Request| {

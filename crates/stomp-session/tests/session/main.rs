@@ -9,6 +9,7 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+mod batches;
 mod close_timeout;
 mod closing;
 mod deliveries;
