@@ -89,7 +89,8 @@ impl Broker {
     ///
     /// The future fails with `bad-request` if there is no `reply-to`, with `forbidden` or `login-required` if the asker
     /// may not have its answer there, with `transaction-ended` if it comes too late for a transaction, with
-    /// `too-many-subscriptions` if an implicit subscription has no room, and otherwise in the same cases as that of
+    /// `too-many-subscriptions` or `duplicate-subscription` if an implicit subscription has no room or its id is in use,
+    /// and otherwise in the same cases as that of
     /// [`Broker::publish`].
     pub fn reply(&self, to: &impl Repliable, message: impl IntoMessage) -> EngineFuture<()> {
         let transaction = to.request().and_then(Request::transaction);

@@ -444,3 +444,30 @@ async fn a_dead_letter_can_be_answered() {
     assert_eq!(answer(&broker, &mut dead).await, "");
     ann.expect_message("!").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_question_whose_temporary_queue_has_no_room_or_no_id_is_refused_and_not_sent() {
+    let broker = broker();
+    let mut questions = broker.subscribe("/queue/requests").await.unwrap();
+    let mut ann = connect(&broker).await;
+    ann.subscribe("/temp-queue/x", "/topic/answers").await;
+    let question = ask("/queue/requests", "/temp-queue/x");
+    let refused = ann
+        .expect_refusal(question.clone(), "duplicate-subscription")
+        .await;
+    assert!(refused.headers.contains("receipt-id"));
+    let commit = [
+        transaction(Command::Begin, "t"),
+        question.clone().with_header("transaction", "t"),
+    ];
+    ann.send_together(&commit).await;
+    let refused = ann
+        .expect_refusal(transaction(Command::Commit, "t"), "duplicate-subscription")
+        .await;
+    assert!(refused.headers.contains("receipt-id"));
+    assert!(questions.next().now_or_never().is_none());
+    ann.receipt(unsubscribe("/temp-queue/x")).await;
+    ann.receipt(question).await;
+    assert_eq!(answer(&broker, &mut questions).await, "");
+    ann.expect_message("!").await;
+}

@@ -11,6 +11,7 @@ use crate::{
         queue::{BoundedQueue, QueueItem, QueuedMessage},
     },
     message::Message,
+    principal_share::{SubscriptionPlace, SubscriptionPlaces},
     response::{Connected, MessageStream},
     subscription_info::SubscriptionInfo,
 };
@@ -39,6 +40,8 @@ pub(crate) enum SessionCommand {
     Subscribe {
         destination: Destination,
         stream: CatchDrop<MessageStream>,
+        /// Its place among the subscriptions of the principal, if these are limited.
+        place: Option<SubscriptionPlace>,
     },
 }
 
@@ -50,6 +53,8 @@ pub(crate) struct CommandQueue {
     subscriptions: Vec<KnownSubscription>,
     /// Number of implicit subscriptions that are still to be added.
     unadded_subscriptions: usize,
+    /// The places for the subscriptions of the principal, if these are limited.
+    places: Option<SubscriptionPlaces>,
     /// Number of errors that are not sent yet, including those that the connection has taken.
     errors: usize,
     /// Bytes of these errors.
@@ -227,7 +232,16 @@ impl CommandQueue {
         Ok(id)
     }
 
-    /// Adds an implicit subscription, if there are fewer than `max` subscriptions. Takes the stream only if it succeeds.
+    /// Makes implicit subscriptions take one of these places.
+    pub(crate) fn limit_subscriptions(&mut self, places: SubscriptionPlaces) {
+        self.places = Some(places).filter(|_| !self.is_closed);
+    }
+
+    /// Adds an implicit subscription, if there are fewer than `max` subscriptions, and a place for it. Takes the stream
+    /// only if it succeeds.
+    ///
+    /// The connection checks this again when it carries out the command. But here the caller learns the error in time:
+    /// before it promises messages, and as an answer to the request that it handles.
     pub(crate) fn push_subscribe(
         &mut self,
         destination: Destination,
@@ -241,15 +255,32 @@ impl CommandQueue {
         if self.subscriptions.len() + self.unadded_subscriptions >= max {
             return Err(SubscribeError::TooManySubscriptions { max });
         }
+        if self.has_other_with_id(&destination) {
+            return Err(SubscribeError::DuplicateId);
+        }
+        let place = self.places.as_ref().map(SubscriptionPlaces::take);
+        let place = place
+            .transpose()
+            .map_err(|max| SubscribeError::TooManyOfPrincipal { max })?;
         if let Some(stream) = stream.take() {
             self.unadded_subscriptions += 1;
             let command = SessionCommand::Subscribe {
                 destination,
                 stream,
+                place,
             };
             self.commands.push_other(command, leftovers);
         }
         Ok(())
+    }
+
+    /// Returns true if the client uses the text of `destination` as the id of a subscription, and has none to
+    /// `destination`.
+    fn has_other_with_id(&self, destination: &Destination) -> bool {
+        let (id, canonical) = (Some(destination.as_str()), destination.canonical());
+        let has_id = |known: &KnownSubscription| known.id.as_deref() == id;
+        let is_to_it = |known: &KnownSubscription| known.destination.canonical() == canonical;
+        self.subscriptions.iter().any(has_id) && !self.subscriptions.iter().any(is_to_it)
     }
 
     /// Notes that an implicit subscription was added, or not.

@@ -119,7 +119,8 @@ impl From<NotSubscribed> for ObserveError {
 
 /// Error of [`Session::subscribe`](crate::Session::subscribe).
 ///
-/// A client sees it as the [`ClientError`] `not-subscribed`, `too-many-subscriptions` or `bad-destination`.
+/// A client sees it as the [`ClientError`] `not-subscribed`, `too-many-subscriptions`, `duplicate-subscription` or
+/// `bad-destination`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubscribeError {
@@ -131,6 +132,15 @@ pub enum SubscribeError {
         /// The maximum.
         max: usize,
     },
+    /// The sessions of the principal have as many subscriptions together as
+    /// [`Config::max_subscriptions_per_principal`](crate::Config::max_subscriptions_per_principal) allows.
+    #[non_exhaustive]
+    TooManyOfPrincipal {
+        /// The maximum.
+        max: usize,
+    },
+    /// The client uses the text of the destination as the id of a subscription to another destination.
+    DuplicateId,
     /// The destination is longer than [`Config::max_destination_bytes`](crate::Config::max_destination_bytes), or
     /// contains a line end or NUL, which not every version of STOMP can encode.
     #[non_exhaustive]
@@ -146,6 +156,18 @@ static TOO_MANY_SUBSCRIPTIONS: ClientError = ClientError::constant(
     "The session has as many subscriptions as the server allows (max_subscriptions).",
 );
 
+/// The form of [`SubscribeError::TooManyOfPrincipal`] for clients.
+static TOO_MANY_OF_PRINCIPAL: ClientError = ClientError::constant(
+    "too-many-subscriptions",
+    "The sessions of the user have as many subscriptions as the server allows (max_subscriptions_per_principal).",
+);
+
+/// The form of [`SubscribeError::DuplicateId`] for clients.
+static DUPLICATE_ID: ClientError = ClientError::constant(
+    "duplicate-subscription",
+    "The client uses the destination of the expected messages as the id of a subscription to another destination.",
+);
+
 /// The form of [`SubscribeError::BadDestination`] for clients.
 static BAD_DESTINATION: ClientError = ClientError::constant(
     "bad-destination",
@@ -158,6 +180,8 @@ impl SubscribeError {
         match self {
             SubscribeError::Closed => &NOT_SUBSCRIBED,
             SubscribeError::TooManySubscriptions { .. } => &TOO_MANY_SUBSCRIPTIONS,
+            SubscribeError::TooManyOfPrincipal { .. } => &TOO_MANY_OF_PRINCIPAL,
+            SubscribeError::DuplicateId => &DUPLICATE_ID,
             SubscribeError::BadDestination { .. } => &BAD_DESTINATION,
         }
     }
@@ -173,6 +197,16 @@ impl fmt::Display for SubscribeError {
                     "a session has at most {max} subscriptions (max_subscriptions)"
                 )
             }
+            SubscribeError::TooManyOfPrincipal { max } => {
+                write!(
+                    f,
+                    "the sessions of a principal have at most {max} subscriptions together \
+                     (max_subscriptions_per_principal)"
+                )
+            }
+            SubscribeError::DuplicateId => f.write_str(
+                "the text of the destination is the id of a subscription to another destination",
+            ),
             SubscribeError::BadDestination { max_bytes } => write!(
                 f,
                 "the destination of a subscription without a SUBSCRIBE has at most {max_bytes} bytes \

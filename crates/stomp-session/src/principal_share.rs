@@ -31,16 +31,23 @@ pub(crate) struct ShareLimits {
     pub(crate) subscriptions: Option<usize>,
 }
 
-/// A session's part of the share of its principal. It is given back when this is dropped.
+/// A session's place among the sessions of its principal. It is given back when this is dropped.
 pub(crate) struct PrincipalShare {
     shares: PrincipalShares,
     principal: Principal,
-    limits: ShareLimits,
-    /// Subscriptions of all sessions of the principal.
-    subscriptions: Arc<AtomicUsize>,
-    /// Subscriptions of this session.
-    own_subscriptions: usize,
+    places: SubscriptionPlaces,
 }
+
+/// The places for the subscriptions of all sessions of one principal.
+#[derive(Debug, Clone)]
+pub(crate) struct SubscriptionPlaces {
+    taken: Arc<AtomicUsize>,
+    max: Option<usize>,
+}
+
+/// The place of one subscription. It is given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct SubscriptionPlace(Arc<AtomicUsize>);
 
 impl PrincipalShares {
     /// Counts a session of `principal`. Returns `None` if nothing is limited.
@@ -69,9 +76,10 @@ impl PrincipalShares {
         Ok(Some(PrincipalShare {
             shares: self.clone(),
             principal,
-            limits,
-            subscriptions,
-            own_subscriptions: 0,
+            places: SubscriptionPlaces {
+                taken: subscriptions,
+                max: limits.subscriptions,
+            },
         }))
     }
 
@@ -82,31 +90,31 @@ impl PrincipalShares {
 }
 
 impl PrincipalShare {
-    /// Counts a subscription.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error for the client if the principal has as many subscriptions as it may have.
-    pub(crate) fn add_subscription(&mut self) -> Result<(), ClientError> {
-        let max = self.limits.subscriptions.unwrap_or(usize::MAX);
-        self.subscriptions
-            .fetch_update(Relaxed, Relaxed, |count| (count < max).then_some(count + 1))
-            .map_err(|_| ClientError::too_many_subscriptions(max))?;
-        self.own_subscriptions += 1;
-        Ok(())
+    /// The places for the subscriptions of the principal.
+    pub(crate) fn places(&self) -> &SubscriptionPlaces {
+        &self.places
     }
+}
 
-    /// Gives a counted subscription back.
-    pub(crate) fn remove_subscription(&mut self) {
-        self.own_subscriptions -= 1;
-        self.subscriptions.fetch_sub(1, Relaxed);
+impl SubscriptionPlaces {
+    /// Takes a place for a subscription. If none is left, returns their number as the error.
+    pub(crate) fn take(&self) -> Result<SubscriptionPlace, usize> {
+        let max = self.max.unwrap_or(usize::MAX);
+        self.taken
+            .fetch_update(Relaxed, Relaxed, |count| (count < max).then(|| count + 1))
+            .map_err(|_| max)?;
+        Ok(SubscriptionPlace(Arc::clone(&self.taken)))
+    }
+}
+
+impl Drop for SubscriptionPlace {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
 impl Drop for PrincipalShare {
     fn drop(&mut self) {
-        self.subscriptions
-            .fetch_sub(self.own_subscriptions, Relaxed);
         self.shares.0.with(|counts, _| {
             if let Some(count) = counts.get_mut(&self.principal) {
                 count.sessions -= 1;
@@ -149,19 +157,16 @@ mod tests {
     }
 
     #[test]
-    fn subscriptions_are_given_back_one_by_one_and_with_their_session() {
+    fn sessions_of_one_principal_take_and_give_back_the_same_places_for_subscriptions() {
         let shares = PrincipalShares::default();
-        let mut first = join(&shares, "ann").unwrap();
-        let mut second = join(&shares, "ann").unwrap();
-        first.add_subscription().unwrap();
-        first.add_subscription().unwrap();
-        second.add_subscription().unwrap();
-        assert!(second.add_subscription().is_err());
-        first.remove_subscription();
-        second.add_subscription().unwrap();
-        assert!(second.add_subscription().is_err());
-        drop(first);
-        second.add_subscription().unwrap();
+        let first = join(&shares, "ann").unwrap();
+        let second = join(&shares, "ann").unwrap();
+        let place = first.places().take().unwrap();
+        let _others = [&first, &second].map(|share| share.places().take().unwrap());
+        assert_eq!(second.places().take().unwrap_err(), 3);
+        drop(place);
+        let _last = second.places().take().unwrap();
+        assert!(first.places().take().is_err());
     }
 
     #[test]

@@ -228,14 +228,14 @@ impl Session {
     /// subscription. So the service has both streams for a moment, and may leave to the second what the first has not
     /// sent.
     ///
-    /// If the client uses this id for a subscription to another destination, it gets an `ERROR` with the code
-    /// `duplicate-subscription`, and the stream is dropped.
-    ///
     /// # Errors
     ///
     /// Returns an error if the end of the session has begun, if the session has
-    /// [`Config::max_subscriptions`](crate::Config::max_subscriptions) already, and if the text of the destination cannot
-    /// be an id.
+    /// [`Config::max_subscriptions`](crate::Config::max_subscriptions) already, or its principal
+    /// [`Config::max_subscriptions_per_principal`](crate::Config::max_subscriptions_per_principal), if the client uses
+    /// the text of the destination as the id of a subscription to another destination, and if this text cannot be an id.
+    /// Outside of a handler, such a `SUBSCRIBE` may arrive in the same moment: then the stream is dropped, and the client
+    /// gets the error in an `ERROR` of its own.
     pub fn subscribe<S>(&self, destination: &Destination, stream: S) -> Result<(), SubscribeError>
     where
         S: Stream<Item: IntoDelivery> + Send + 'static,

@@ -1017,7 +1017,7 @@
 //! | `session.max_destination_bytes` | 255 bytes of a destination, and of a subscription's id | the same |
 //! | `session.max_subscriptions` | 256 subscriptions, also implicit ones | gets `ERROR` `too-many-subscriptions`, is closed with 1002; a `SEND` that needs an implicit one is only refused |
 //! | `session.max_sessions_per_principal` | none; sessions of one [`Principal`] | gets `ERROR` `too-many-sessions` to its `CONNECT`, is closed with 1008 |
-//! | `session.max_subscriptions_per_principal` | none; subscriptions in all sessions of one [`Principal`] | gets `ERROR` `too-many-subscriptions`, stays open |
+//! | `session.max_subscriptions_per_principal` | none; subscriptions in all sessions of one [`Principal`], also implicit ones | gets `ERROR` `too-many-subscriptions`, stays open |
 //! | [`RejectOverRateLayer`](middleware::RejectOverRateLayer) | none; `SEND` and `SUBSCRIBE` of a session, or of one [`Principal`] | gets `ERROR` `rate-limited` |
 //! | `session.max_inbox_frames`, `max_inbox_bytes` | 32 frames and 256 KiB, read while a request is handled | is not read from |
 //! | `session.max_outbound_frames`, `max_outbound_bytes` | 1,024 frames and 512 KiB unsent | is not read from, and its streams pause |

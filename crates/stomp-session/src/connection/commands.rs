@@ -7,6 +7,7 @@ use crate::{
     destination::Destination,
     id::{StreamId, SubscriptionKey},
     mailbox::{config::SlowConsumer, queue::QueuedMessage},
+    principal_share::SubscriptionPlace,
     response::MessageStream,
 };
 use std::{collections::VecDeque, mem};
@@ -86,7 +87,8 @@ impl Driver {
                 SessionCommand::Subscribe {
                     destination,
                     stream,
-                } => self.add_implicit_subscription(destination, stream),
+                    place,
+                } => self.add_implicit_subscription(destination, stream, place),
             }
         }
         true
@@ -164,11 +166,12 @@ impl Driver {
         &mut self,
         destination: Destination,
         stream: CatchDrop<MessageStream>,
+        place: Option<SubscriptionPlace>,
     ) {
         self.flush_protocol();
         let added = self
             .protocol
-            .add_implicit_subscription(&destination, self.now);
+            .add_implicit_subscription(&destination, place, self.now);
         let commands = self.session.shared().commands();
         commands.with(|commands, _| commands.end_subscribe(added, destination));
         if let Some(subscription) = added {

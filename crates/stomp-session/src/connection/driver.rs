@@ -159,6 +159,10 @@ impl Driver {
             IoOutput::Write(item) => self.write(&item),
             IoOutput::Negotiated(version) => self.resume_reading(version),
             IoOutput::Join => self.config.sessions.insert(&self.session),
+            IoOutput::LimitSubscriptions(places) => {
+                let commands = self.session.shared().commands();
+                commands.with(|commands, _| commands.limit_subscriptions(places));
+            }
             IoOutput::Subscribed(subscription, id, destination) => {
                 let commands = self.session.shared().commands();
                 commands

@@ -228,6 +228,7 @@ impl Protocol {
         if !self.has_left {
             self.has_left = true;
             self.share = None;
+            self.subscriptions.give_back_places();
             self.push_io(IoOutput::Leave);
         }
     }

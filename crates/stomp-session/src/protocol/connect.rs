@@ -51,6 +51,10 @@ impl Protocol {
         if let Some(principal) = connected.principal().filter(|_| !self.has_left) {
             let limits = self.config.share_limits();
             self.share = self.config.shares.join(principal, limits)?;
+            if let Some(share) = &self.share {
+                let places = share.places().clone();
+                self.push_io(IoOutput::LimitSubscriptions(places));
+            }
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! The actions that the protocol wants from its driver.
 
-use crate::{destination::Destination, id::SubscriptionKey, staging::CommitFuture};
+use crate::{
+    destination::Destination, id::SubscriptionKey, principal_share::SubscriptionPlaces,
+    staging::CommitFuture,
+};
 use bytestring::ByteString;
 use stomp_frame::Version;
 use stomp_socket::{CloseCode, Outbound};
@@ -21,6 +24,8 @@ pub(crate) enum IoOutput {
     Negotiated(Version),
     /// `CONNECTED` was sent, and `CONNECT` is answered: add the session to the registry.
     Join,
+    /// The implicit subscriptions that handles of the session add need a place among these.
+    LimitSubscriptions(SubscriptionPlaces),
     /// The peer has sent `SUBSCRIBE` for this destination, with this id. The service has yet to accept it.
     Subscribed(SubscriptionKey, Option<ByteString>, Destination),
     /// The subscription has ended: drop its streams.

@@ -13,9 +13,10 @@ use crate::{
     destination::Destination,
     error::{ClientError, SubscribeError},
     id::SubscriptionKey,
+    principal_share::SubscriptionPlace,
 };
 use bytestring::ByteString;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 use stomp_frame::{AckMode, Frame, header};
 
 /// Name of the header with the maximum of unacknowledged messages that a subscriber wants, as in RabbitMQ.
@@ -74,10 +75,11 @@ impl Protocol {
             return Err(ErrorReply::new(TOO_MANY, text).with_receipt_of(&frame));
         }
         let id = frame.headers.get(header::ID).map(copied);
-        let granted = self
-            .parse_destination(destination)
-            .and_then(|destination| Ok((destination, self.grant_shared(&prefetch)?)));
-        let (destination, unacked) = match granted {
+        let granted = self.parse_destination(destination).and_then(|destination| {
+            let place = self.take_place(&name, &destination)?;
+            Ok((destination, self.grant(&prefetch)?, place))
+        });
+        let (destination, unacked, place) = match granted {
             Ok(granted) => granted,
             Err(error) => {
                 // The client may unsubscribe from it, like from any subscription that was refused.
@@ -89,9 +91,9 @@ impl Protocol {
             }
         };
         let subscribed = destination.copied();
-        let key = self
-            .subscriptions
-            .insert(id.clone(), subscribed.clone(), self.version, unacked);
+        let key =
+            self.subscriptions
+                .insert(id.clone(), subscribed.clone(), self.version, unacked, place);
         self.push_io(IoOutput::Subscribed(key, id, subscribed));
         self.start_call(frame, destination, Some(key), now);
         Ok(())
@@ -127,10 +129,12 @@ impl Protocol {
 
     /// Adds an implicit subscription, which a handle of the session has asked for. Returns `None` if the peer is not
     /// connected or has such a subscription already. Also returns `None`, and reports an error, if there is no room or
-    /// the peer uses the id for another subscription.
+    /// the peer uses the id for another subscription. `place` is its place among the subscriptions of the principal, if
+    /// these are limited.
     pub(crate) fn add_implicit_subscription(
         &mut self,
         destination: &Destination,
+        place: Option<SubscriptionPlace>,
         now: Instant,
     ) -> Option<SubscriptionKey> {
         let is_connected = self.is_open() && self.is_peer_present();
@@ -139,20 +143,17 @@ impl Protocol {
         }
         let name = SubscriptionName::Id(destination.as_str());
         let error = if matches!(self.subscriptions.find(&name), Lookup::Active(_)) {
-            let text = format!(
-                "The subscription id {} is in use, but the server needs it for the messages of this destination.",
-                Quoted(destination.as_str())
-            );
-            ClientError::new(DUPLICATE, text)
+            ClientError::from(SubscribeError::DuplicateId)
         } else if self.subscriptions.is_full() {
             let max = self.config.max_subscriptions;
             ClientError::from(SubscribeError::TooManySubscriptions { max })
         } else {
             let destination = destination.clone();
-            return Some(
-                self.subscriptions
-                    .insert_implicit(destination, self.version),
-            );
+            return Some(self.subscriptions.insert_implicit(
+                destination,
+                self.version,
+                place.map(Arc::new),
+            ));
         };
         self.report_app_error(ErrorReply::from(error), now);
         None
@@ -196,26 +197,34 @@ impl Protocol {
             self.detach_for_commit(key, &mut unacked);
             self.unacked.abandon(key, unacked);
         }
-        if let Some(share) = &mut self.share {
-            share.remove_subscription();
-        }
         self.push_io(IoOutput::Unsubscribed(key));
         Some(subscription)
     }
 
-    /// Counts a subscription towards the limit of the principal, and grants its unacknowledged messages.
-    fn grant_shared(
-        &mut self,
-        prefetch: &Prefetch,
-    ) -> Result<Option<SubscriptionUnacked>, ClientError> {
-        if let Some(share) = &mut self.share {
-            share.add_subscription()?;
-        }
-        let granted = self.grant(prefetch);
-        if let (Err(_), Some(share)) = (&granted, &mut self.share) {
-            share.remove_subscription();
-        }
-        granted
+    /// Takes a place among the subscriptions of the principal, if these are limited. If none is left, the subscription
+    /// shares that of the implicit one that it replaces, if there is one.
+    fn take_place(
+        &self,
+        name: &SubscriptionName<'_>,
+        destination: &Destination,
+    ) -> Result<Option<Arc<SubscriptionPlace>>, ClientError> {
+        let Some(share) = &self.share else {
+            return Ok(None);
+        };
+        share
+            .places()
+            .take()
+            .map(Arc::new)
+            .map(Some)
+            .or_else(|max| {
+                let canonical = destination.canonical();
+                let replaced = self.subscriptions.implicit_for(name, canonical);
+                let implicit = replaced.and_then(|key| self.subscriptions.get(key));
+                match implicit {
+                    Some(implicit) => Ok(implicit.place.clone()),
+                    None => Err(ClientError::too_many_subscriptions(max)),
+                }
+            })
     }
 
     /// Grants the maximum of unacknowledged messages that a `SUBSCRIBE` asks for, or refuses the subscription. A client

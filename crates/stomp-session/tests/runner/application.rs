@@ -145,13 +145,19 @@ impl Application {
                 let sent = self.session.message(&unescaped(destination), "unexpected");
                 return check(sent.is_err(), || "a subscription exists".into());
             }
-            ["subscribe", destination] => {
+            ["subscribe", destination, ref expected @ ..] => {
                 let destination = DestinationSyntax::default()
                     .parse(unescaped(destination))
                     .map_err(|error| error.to_string())?;
                 let stream = self.open_queue(destination.as_str());
-                let added = self.session.subscribe(&destination, stream);
-                return added.map_err(|error| error.to_string());
+                return match (self.session.subscribe(&destination, stream), expected) {
+                    (Ok(()), []) => Ok(()),
+                    (Err(error), ["err", code]) => {
+                        let found = ClientError::from(error);
+                        check(found.code() == *code, || format!("it failed with {found}"))
+                    }
+                    (result, _) => Err(format!("it ended with {result:?}")),
+                };
             }
             ["connected"] => self.session.connected([("server", "early")]),
             ["error", code, ref close @ ..] => {

@@ -4,18 +4,28 @@ use crate::support::*;
 use futures_util::stream;
 use std::{sync::Arc, time::Duration};
 use stomp_frame::{HeartBeat, Version};
-use stomp_session::{CloseCode, Config, Connected, Principal, Request, Response};
+use stomp_session::{CloseCode, Config, Connected, Message, Principal, Request, Response};
 use stomp_testing::Client;
 use tokio::time::sleep;
 use tower::service_fn;
 
-/// Takes the header `login` as the principal. Refuses subscriptions to `/refused`, and ends those to `/ended`.
+fn forever() -> stream::Pending<Message> {
+    stream::pending()
+}
+
+/// Takes the header `login` as the principal. Refuses subscriptions to `/refused`, ends those to `/ended`, and adds an
+/// implicit subscription for a `SEND` to `/ask`.
 async fn log_in(request: Request) -> Answer {
     if let Some(login) = request.headers().get("login") {
         let principal = Principal::new(login).with_role(request.session().id().to_string());
         return Ok(Response::Connected(Connected::from(principal)));
     }
     match request.destination().as_str() {
+        "/ask" => {
+            let destination = request.parse_destination("/temp-queue/x")?;
+            request.session().subscribe(&destination, forever())?;
+            Ok(Response::Done)
+        }
         "/refused" => Err("refused".into()),
         "/ended" => Ok(Response::observe(stream::empty::<String>())),
         _ => Ok(Response::Done),
@@ -171,4 +181,58 @@ async fn subscriptions_that_are_refused_or_end_take_no_place() {
     client
         .expect_refusal(subscribe("1", "/a"), "too-many-subscriptions")
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn implicit_subscriptions_count_towards_the_maximum_of_their_principal() {
+    let config = Config::default().max_subscriptions_per_principal(2);
+    let config = Arc::new(config);
+    let mut first = connected_as(&config, "ann").await;
+    let mut second = connected_as(&config, "ann").await;
+    for _ in 0..3 {
+        // The second of the two adds nothing, because the session has this subscription.
+        first.receipt(send("/ask", "?")).await;
+        first.receipt(send("/ask", "?")).await;
+        second.receipt(subscribe("0", "/a")).await;
+        second
+            .expect_refusal(subscribe("1", "/a"), "too-many-subscriptions")
+            .await;
+        let refused = second
+            .expect_refusal(send("/ask", "?"), "too-many-subscriptions")
+            .await;
+        assert!(
+            refused
+                .body
+                .ends_with(b"(max_subscriptions_per_principal).")
+        );
+        first.receipt(unsubscribe("/temp-queue/x")).await;
+        second.receipt(unsubscribe("0")).await;
+    }
+    first.receipt(send("/ask", "?")).await;
+    first.receipt(disconnect()).await;
+    second.receipt(subscribe("0", "/a")).await;
+    second.receipt(subscribe("1", "/a")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_takes_the_place_of_the_implicit_one_that_it_replaces() {
+    let config = Config::default().max_subscriptions_per_principal(1);
+    let config = Arc::new(config);
+    let mut client = connected_as(&config, "ann").await;
+    for id in ["0", "/temp-queue/x"] {
+        client.receipt(send("/ask", "?")).await;
+        client
+            .expect_refusal(subscribe("/temp-queue/x", "/refused"), "internal-error")
+            .await;
+        client
+            .expect_refusal(subscribe("1", "/a"), "too-many-subscriptions")
+            .await;
+        client.receipt(subscribe(id, "/temp-queue/x")).await;
+        client
+            .expect_refusal(subscribe("1", "/a"), "too-many-subscriptions")
+            .await;
+        client.receipt(unsubscribe(id)).await;
+        client.receipt(subscribe("1", "/a")).await;
+        client.receipt(unsubscribe("1")).await;
+    }
 }

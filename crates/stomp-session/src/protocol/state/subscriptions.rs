@@ -4,6 +4,7 @@ use super::unacked::SubscriptionUnacked;
 use crate::{
     destination::{Destination, DestinationSyntax},
     id::SubscriptionKey,
+    principal_share::SubscriptionPlace,
     protocol::message_head,
 };
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use bytestring::ByteString;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
 };
 use stomp_frame::{Frame, Version, header};
 
@@ -42,6 +44,9 @@ pub(crate) struct Subscription {
     pub(crate) unacked: Option<SubscriptionUnacked>,
     /// True if a handle of the session has added the subscription, and not the peer. Its id is its destination.
     is_implicit: bool,
+    /// The place among the subscriptions of the principal, if these are limited. A subscription may share it with the
+    /// implicit one that it is about to replace.
+    pub(crate) place: Option<Arc<SubscriptionPlace>>,
 }
 
 #[derive(Debug)]
@@ -197,8 +202,9 @@ impl Subscriptions {
         destination: Destination,
         version: Version,
         unacked: Option<SubscriptionUnacked>,
+        place: Option<Arc<SubscriptionPlace>>,
     ) -> SubscriptionKey {
-        let key = self.push(id.clone(), destination, version, unacked, false);
+        let key = self.push(id.clone(), destination, version, unacked, place, false);
         if let Some(id) = id {
             self.keys.insert(id, key);
         }
@@ -210,9 +216,10 @@ impl Subscriptions {
         &mut self,
         destination: Destination,
         version: Version,
+        place: Option<Arc<SubscriptionPlace>>,
     ) -> SubscriptionKey {
         let id = ByteString::from(&destination);
-        self.push(Some(id), destination, version, None, true)
+        self.push(Some(id), destination, version, None, place, true)
     }
 
     fn push(
@@ -221,6 +228,7 @@ impl Subscriptions {
         destination: Destination,
         version: Version,
         unacked: Option<SubscriptionUnacked>,
+        place: Option<Arc<SubscriptionPlace>>,
         is_implicit: bool,
     ) -> SubscriptionKey {
         let key = SubscriptionKey(self.next_key);
@@ -233,8 +241,16 @@ impl Subscriptions {
             is_accepted: false,
             unacked,
             is_implicit,
+            place,
         });
         key
+    }
+
+    /// Gives back the places of all subscriptions, because the end of the session has begun.
+    pub(crate) fn give_back_places(&mut self) {
+        for subscription in &mut self.active {
+            subscription.place = None;
+        }
     }
 
     /// Returns true if there is a subscription to the destination with this canonical text.
@@ -332,7 +348,7 @@ mod tests {
     fn insert(subscriptions: &mut Subscriptions, id: &'static str) -> SubscriptionKey {
         let id = Some(ByteString::from_static(id));
         let destination = Destination::opaque(ByteString::from_static("/a"));
-        subscriptions.insert(id, destination, Version::V1_2, None)
+        subscriptions.insert(id, destination, Version::V1_2, None, None)
     }
 
     fn find(subscriptions: &Subscriptions, id: &str) -> Lookup {
@@ -397,7 +413,7 @@ mod tests {
         let mut subscriptions = Subscriptions::new(2);
         let mut prefix = |subscribed: &'static str, sent_to| {
             let destination = syntax.parse(subscribed).unwrap();
-            let key = subscriptions.insert(None, destination, Version::V1_2, None);
+            let key = subscriptions.insert(None, destination, Version::V1_2, None, None);
             let recipient = subscriptions.recipient(key, Some(sent_to), &syntax, Version::V1_2);
             String::from_utf8(recipient.unwrap().prefix.into_owned()).unwrap()
         };
