@@ -12,7 +12,7 @@ use crate::{
     input::Input,
     padding,
 };
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 use memchr::memchr;
 
@@ -296,6 +296,14 @@ impl Decoder {
         Ok(nul.map(|nul| (body, nul)))
     }
 
+    /// The value of the `receipt` header in a complete head whose headers cannot be read. Parses the head again, because
+    /// some entries of its index may already point into unescaped text.
+    #[cold]
+    fn parse_receipt(&self, head: &[u8]) -> Option<Box<str>> {
+        let (_, entries) = grammar::parse(head).ok()?;
+        find_receipt(head, &entries, self.head_version())
+    }
+
     /// Stops decoding permanently. Returns the error, with the value of the frame's `receipt` header if that can be read.
     fn fail(&mut self, mut error: DecodeError) -> DecodeError {
         if !matches!(self.state, State::Failed(_)) {
@@ -329,14 +337,21 @@ impl Decoder {
         let BodyScanner {
             command, head_len, ..
         } = scanner;
-        let mut body = self.input.split_to(nul + 1);
-        let head = body.split_to(head_len);
-        body.truncate(nul - head_len);
-        if body.is_empty() || !command.allows_body() {
-            body = Bytes::new();
-        }
+        let mut frame = self.input.split_to(nul + 1);
+        let head = frame.slice(..head_len);
         let index = std::mem::take(&mut self.headers);
-        let mut headers = read_headers(head, index, &scanner, self.version)?;
+        let headers = read_headers(head, index, &scanner, self.version);
+        let mut headers = headers.map_err(|error| {
+            let head = frame.get(..head_len).unwrap_or_default();
+            error.with_receipt(self.parse_receipt(head))
+        })?;
+        frame.truncate(nul);
+        frame.advance(head_len);
+        let body = if frame.is_empty() || !command.allows_body() {
+            Bytes::new()
+        } else {
+            frame
+        };
         if scanner.has_false_length(&body) {
             headers.remove(header::CONTENT_LENGTH);
         }
@@ -426,14 +441,9 @@ fn read_headers(
         )
         .map(|position| entry.end() + position);
         *entry = unescape_header(*entry, &text, version, &mut plain).map_err(|position| {
-            // The head is parsed again, because some entries already point into the unescaped text.
-            let receipt = grammar::parse(text.as_bytes())
-                .ok()
-                .and_then(|(_, entries)| find_receipt(text.as_bytes(), &entries, Some(version)));
             let sequence = text.get(position..).unwrap_or_default().chars().take(2);
             DecodeError::new(Kind::UndefinedEscape, position)
                 .with_found(String::from_iter(sequence).as_bytes(), MAX_EXCERPT)
-                .with_receipt(receipt)
         })?;
     }
     Ok(index.with_unescaped(plain))

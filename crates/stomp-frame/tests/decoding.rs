@@ -363,6 +363,36 @@ fn a_decode_error_contains_the_receipt() {
 }
 
 #[test]
+fn a_head_that_is_not_utf_8_has_its_receipt_if_that_is_utf_8() {
+    for (version, head, receipt) in [
+        (
+            Version::V1_2,
+            &b"SEND\nreceipt:7\nx:\xff\n\n"[..],
+            Some("7"),
+        ),
+        (
+            Version::V1_2,
+            b"SEND\nx:\xff\nreceipt:a\\c7\n\n",
+            Some("a:7"),
+        ),
+        (Version::V1_0, b"SEND\n\xff: 1\nreceipt: 7\n\n", Some("7")),
+        (
+            Version::V1_2,
+            b"SEND\nx:\xff\r\nreceipt:7\r\n\r\n",
+            Some("7"),
+        ),
+        (Version::V1_2, b"SEND\nx:\xff\nreceipt:\xff\n\n", None),
+        (Version::V1_2, b"SEND\nx:\xff\n\n", None),
+    ] {
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.resume(version, Limits::default());
+        decoder.feed([head, b"body\0SEND\nreceipt:next\n\n\0"].concat());
+        let error = decoder.decode().unwrap_err();
+        assert_eq!((error.kind(), error.receipt()), (Kind::NotUtf8, receipt));
+    }
+}
+
+#[test]
 fn limits_are_exact_to_the_byte() {
     let limits = Limits::default()
         .max_frame_bytes(60)
