@@ -13,9 +13,10 @@ use thiserror::Error;
 pub enum End {
     /// The peer closed its WebSocket. Contains the peer's close code, if it sent one.
     Closed(Option<u16>),
-    /// The peer ended its half of a byte stream, between two frames. It may still read.
+    /// The peer ended its half of a byte stream. It may still read, so that it learns of a frame without an end: see
+    /// [`Socket::incomplete_frame`](crate::Socket::incomplete_frame).
     HalfClosed,
-    /// The connection was lost: the stream failed, or it ended in the middle of a frame or without a WebSocket close.
+    /// The connection was lost: the stream failed, or it ended without a WebSocket close.
     Lost(io::Error),
     /// The stream reported a timeout: TCP received no answer from the peer for too long.
     TimedOut,
@@ -43,7 +44,7 @@ impl End {
         }
     }
 
-    /// The end for a stream that ended in the middle of a frame, or without a WebSocket close.
+    /// The end for a stream that ended without a WebSocket close.
     pub(crate) fn unexpected_eof() -> End {
         End::Lost(io::ErrorKind::UnexpectedEof.into())
     }

@@ -237,6 +237,8 @@ impl Socket {
 
     /// The frame of which the beginning was received, but not the end. `None` if there is none, and also if all its bytes
     /// belong to a WebSocket message that is incomplete itself.
+    ///
+    /// After [`End::HalfClosed`], this is the frame within which the peer has ended its half of the stream.
     #[must_use]
     pub fn incomplete_frame(&self) -> Option<IncompleteFrame> {
         self.decoder.incomplete_frame()
@@ -377,9 +379,6 @@ impl Socket {
             match ready!(self.transport.poll_read(held + self.empty_pieces, cx)) {
                 Ok(bytes) if bytes.is_empty() => self.empty_pieces += EMPTY_PIECE_COST,
                 Ok(bytes) => self.decoder.feed(bytes),
-                Err(End::HalfClosed) if held > 0 => {
-                    return Poll::Ready(Inbound::End(End::unexpected_eof()));
-                }
                 Err(end) => return Poll::Ready(Inbound::End(end)),
             }
         }

@@ -51,15 +51,14 @@ async fn a_byte_stream_may_end_between_frames() {
 }
 
 #[tokio::test]
-async fn a_byte_stream_that_ends_within_a_frame_is_reported_as_lost() {
-    for cut in 1..SEND.len() {
-        let reads = vec![Ok(SEND.to_vec()), Ok(SEND[..cut].to_vec()), Ok(Vec::new())];
-        let (frames, end) = end_of(over_byte_stream, reads).await;
-        assert_eq!(
-            (frames, kind(&end)),
-            (1, Some(ErrorKind::UnexpectedEof)),
-            "after {cut}"
-        );
+async fn a_byte_stream_that_ends_within_a_frame_is_half_closed_and_keeps_that_frame() {
+    for cut in 0..SEND.len() {
+        let reads = vec![Ok([SEND, &SEND[..cut]].concat()), Ok(Vec::new())];
+        let mut socket = connected(over_byte_stream(Script::new(reads).0));
+        let (frames, end) = read_all(&mut socket).await;
+        assert!(matches!(end, Some(End::HalfClosed)), "{end:?} after {cut}");
+        let bytes = socket.incomplete_frame().map_or(0, |frame| frame.bytes);
+        assert_eq!((frames.len(), bytes), (1, cut));
     }
 }
 

@@ -39,7 +39,12 @@ impl Driver {
             Some(InboxItem::Frame(frame)) => self.protocol.handle_frame(frame, self.now),
             Some(InboxItem::Receipt(id)) => self.protocol.send_receipt(Some(id)),
             None => match self.peer_end.take() {
-                Some(end) => self.protocol.handle_end(&end, self.now),
+                Some(end) => {
+                    let incomplete = self.socket.as_ref().and_then(Socket::incomplete_frame);
+                    // A frame that would be dropped cannot be a fault.
+                    let incomplete = incomplete.filter(|_| !self.is_draining);
+                    self.protocol.handle_end(&end, incomplete, self.now);
+                }
                 None if self.is_draining => self.protocol.handle_close(CloseCode::Away, self.now),
                 None => return false,
             },

@@ -2,12 +2,14 @@
 
 use super::{
     PeerState, Phase, Protocol, error_reply::ErrorReply, output::IoOutput, state::timers::Timer,
+    timeouts::Missing,
 };
 use crate::{
     config::AppErrors, disconnect_reason::DisconnectReason, error::ClientError, id::SubscriptionKey,
 };
+use bytestring::ByteString;
 use std::time::Instant;
-use stomp_frame::Frame;
+use stomp_frame::{Frame, IncompleteFrame};
 use stomp_socket::{CloseCode, End, Outbound};
 
 impl Protocol {
@@ -163,13 +165,19 @@ impl Protocol {
     }
 
     /// Handles the end of the data from the peer, after all earlier frames: a close, an error in the data, or a broken
-    /// connection.
-    pub(crate) fn handle_end(&mut self, end: &End, now: Instant) {
-        match end {
-            End::Malformed(error) => {
+    /// connection. `incomplete` is the frame within which the data have ended, if they have.
+    pub(crate) fn handle_end(
+        &mut self,
+        end: &End,
+        incomplete: Option<IncompleteFrame>,
+        now: Instant,
+    ) {
+        match (end, incomplete) {
+            (End::HalfClosed, Some(frame)) => self.fail_for_truncation(frame, now),
+            (End::Malformed(error), _) => {
                 self.fail(ErrorReply::malformed(error), DisconnectReason::Fault, now);
             }
-            End::Violation { code, reason } => {
+            (End::Violation { code, reason }, _) => {
                 let name = if *code == CloseCode::TooBig {
                     "too-large"
                 } else {
@@ -178,7 +186,7 @@ impl Protocol {
                 let reply = ErrorReply::new(name, reason.clone()).with_close_code(*code);
                 self.fail(reply, DisconnectReason::Fault, now);
             }
-            End::Closed(_) | End::HalfClosed => {
+            (End::Closed(_) | End::HalfClosed, _) => {
                 self.end(DisconnectReason::Closed, CloseCode::Normal, now);
             }
             _ => {
@@ -186,6 +194,17 @@ impl Protocol {
                 self.push_io(IoOutput::Abort);
             }
         }
+    }
+
+    /// Tells a peer that has ended its direction within a frame what is missing.
+    fn fail_for_truncation(&mut self, frame: IncompleteFrame, now: Instant) {
+        let text = format!(
+            "{} before the client ended its side of the connection.",
+            Missing(&frame)
+        );
+        let receipt = frame.receipt.map(|id| ByteString::from(id.into_string()));
+        let reply = ErrorReply::new("malformed-frame", text).with_receipt(receipt);
+        self.fail(reply, DisconnectReason::Fault, now);
     }
 
     /// Sends an error of the application. The session continues, unless [`AppErrors::Close`] is set or the error wants

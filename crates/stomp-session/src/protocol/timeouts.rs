@@ -177,7 +177,7 @@ impl Protocol {
 }
 
 /// Displays the part of a frame that has not arrived.
-struct Missing<'a>(&'a IncompleteFrame);
+pub(super) struct Missing<'a>(pub(super) &'a IncompleteFrame);
 
 impl fmt::Display for Missing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
