@@ -74,7 +74,9 @@ impl HttpServer {
         // hyper keeps room for this future while it waits for a request.
         let service = service_fn(|request| Box::pin(requests.answer(request)));
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
-        let mut deadline = pin!(sleep_until(after(Instant::now(), config.handshake_timeout)));
+        // No deadline that begins later ends sooner than this.
+        let least = config.http.keep_alive_timeout.min(config.handshake_timeout);
+        let mut deadline = pin!(sleep_until(after(Instant::now(), least)));
         let mut shutdown = pin!(config.shutdown.started());
         let mut is_draining = false;
         loop {
@@ -93,15 +95,15 @@ impl HttpServer {
             }
             // The deadline moves only after it has passed, so that busy connections do not move it for each request.
             match requests.deadline(is_draining) {
-                Some(next) if next > Instant::now() => deadline.as_mut().reset(next),
+                Some(next) if next > Instant::now() => {
+                    let next = next.min(after(Instant::now(), least));
+                    deadline.as_mut().reset(next);
+                }
                 // Clients expect that idle connections are closed.
                 Some(_) if requests.activity.is_used() => return Ok(None),
                 Some(_) => return Err(io::ErrorKind::TimedOut.into()),
                 // While a request is answered, there is no deadline. The next one is at least this far away.
-                None => {
-                    let least = config.http.keep_alive_timeout.min(config.handshake_timeout);
-                    deadline.as_mut().reset(after(Instant::now(), least));
-                }
+                None => deadline.as_mut().reset(after(Instant::now(), least)),
             }
         }
     }

@@ -211,6 +211,19 @@ async fn an_idle_connection_is_closed_after_the_keep_alive_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_keep_alive_timeout_below_the_handshake_timeout_is_exact() {
+    for pause in [0, 1, 4] {
+        let http = HttpConfig::default().keep_alive_timeout(Duration::from_secs(3));
+        let config = Config::default().handshake_timeout(Duration::from_secs(10));
+        let (dial, _sockets) = serve_pages(config.http(http));
+        let mut page = dial.connect();
+        sleep(Duration::from_secs(pause)).await;
+        assert_eq!(page.fetch("GET", "/hello").await.0, 200, "{pause}");
+        assert_eq!(page.closed_after().await.as_secs(), 3, "{pause}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_long_response_time_of_the_service_closes_no_connection() {
     let http = HttpConfig::default().keep_alive_timeout(Duration::from_secs(2));
     let (dial, _sockets) = serve_pages(Config::default().http(http));
