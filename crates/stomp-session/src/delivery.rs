@@ -95,8 +95,8 @@ impl Delivery {
 
     /// Sets the callback for the outcome. It is called exactly once: when the message is sent with `ack:auto`, when the
     /// peer acknowledges or refuses it, when the subscription ends, or when the delivery is dropped. If the
-    /// subscription ends while a `COMMIT` that acknowledges the message runs its
-    /// [futures](crate::Staging::on_commit), their result settles the delivery.
+    /// subscription ends while an open transaction acknowledges the message, the end of the transaction settles the
+    /// delivery.
     ///
     /// It usually runs on the task of the session, so it must not block. Its panics are caught.
     pub fn on_settled(mut self, callback: impl FnOnce(Settlement) + Send + 'static) -> Delivery {

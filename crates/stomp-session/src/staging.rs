@@ -192,20 +192,6 @@ impl Staging {
         drop(effect);
     }
 
-    /// The deliveries of a subscription that the transaction acknowledges.
-    pub(crate) fn acknowledged_tags(&self, subscription: SubscriptionKey) -> Vec<DeliveryTag> {
-        let staged = self.lock();
-        let effects = staged.iter().flat_map(|staged| &staged.effects);
-        let acknowledgments = effects.filter_map(|effect| match effect {
-            Effect::Acknowledge(acknowledgment) => Some(acknowledgment),
-            Effect::Run(_) => None,
-        });
-        acknowledgments
-            .filter(|acknowledgment| acknowledgment.subscription == subscription)
-            .flat_map(|acknowledgment| acknowledgment.tags.iter().copied())
-            .collect()
-    }
-
     /// Takes the futures of [`on_commit`](Staging::on_commit), to run one after the other; `None` if there are none.
     /// Futures that are added later are dropped.
     pub(crate) fn begin_commit(&self) -> Option<CommitFuture> {

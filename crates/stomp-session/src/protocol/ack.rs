@@ -28,7 +28,6 @@ impl Protocol {
             match transaction {
                 None => self.apply_acknowledgment(&acknowledgment),
                 Some(transaction) => {
-                    self.set_staged(&acknowledgment, true);
                     let step = Step::Acknowledge(acknowledgment);
                     self.add_step(transaction, step, frame_weight(frame), frame)?;
                 }
@@ -94,13 +93,6 @@ impl Protocol {
         }
         self.end_subscription(subscription);
         self.call_next(now);
-    }
-
-    /// Marks the deliveries of an acknowledgment as covered by a transaction, or removes the mark.
-    pub(super) fn set_staged(&mut self, acknowledgment: &Acknowledgment, is_staged: bool) {
-        if let Some(unacked) = self.subscriptions.unacked_mut(acknowledgment.subscription) {
-            unacked.set_staged(&acknowledgment.tags, is_staged);
-        }
     }
 
     /// Finds the deliveries that an `ACK` or `NACK` settles, if any.

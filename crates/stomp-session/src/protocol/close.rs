@@ -18,8 +18,8 @@ impl Protocol {
     /// STOMP 1.2, "DISCONNECT": "Clients MUST NOT send any more frames after the `DISCONNECT` frame is sent."
     pub(super) fn disconnect(&mut self, frame: Frame, now: Instant) {
         self.leave();
-        self.end_all_subscriptions();
         self.abort_all_transactions();
+        self.end_all_subscriptions();
         self.reason = Some(DisconnectReason::Requested);
         self.own.disconnect = Some(Box::new(frame));
         self.call_next(now);
@@ -148,13 +148,15 @@ impl Protocol {
                 self.push_io(IoOutput::Unsubscribed(key));
             }
         } else {
-            self.end_all_subscriptions();
+            self.end_retired_subscriptions();
         }
     }
 
     /// Ends the subscriptions of a peer that gets no more messages, once no `COMMIT` can acknowledge their deliveries.
     pub(super) fn end_retired_subscriptions(&mut self) {
-        if !self.is_peer_present() && !self.may_commit() {
+        let has_deliveries = self.subscriptions.first().is_some() || !self.detached.is_empty();
+        if has_deliveries && !self.is_peer_present() && !self.may_commit() {
+            self.unstage_open_transactions();
             self.end_all_subscriptions();
         }
     }
@@ -235,8 +237,8 @@ impl Protocol {
             // A peer that has sent `DISCONNECT` has given the reason.
             self.reason.get_or_insert(reason);
             self.leave();
-            self.end_all_subscriptions();
             self.abort_all_transactions();
+            self.end_all_subscriptions();
             self.close(code, now);
             self.call_next(now);
         }

@@ -25,10 +25,11 @@ mod transaction;
 
 use crate::{
     config::Config,
+    delivery::SettleCallback,
     destination::Destination,
     disconnect_reason::DisconnectReason,
     error::ClientError,
-    id::{SessionId, SubscriptionKey},
+    id::{DeliveryTag, SessionId, SubscriptionKey},
     principal_share::PrincipalShare,
 };
 use bytestring::ByteString;
@@ -43,7 +44,11 @@ use state::{
     transactions::{Commit, Transactions},
     unacked::SessionUnacked,
 };
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
 use stomp_frame::{Command, Frame, Version, header};
 use stomp_socket::{CloseCode, Outbound};
 
@@ -75,6 +80,8 @@ pub(crate) struct Protocol {
     transactions: Transactions,
     /// The transaction that is being committed: the service is handling its `SEND`s, or its futures run.
     commit: Option<Commit>,
+    /// Deliveries of subscriptions that have ended, which a transaction acknowledges. It is open or being committed.
+    detached: BTreeMap<DeliveryTag, SettleCallback>,
     /// The number of `COMMIT`s of a peer that is gone or half closed which were read and not handled yet.
     waiting_commits: usize,
     heart_beats: HeartBeats,
@@ -132,6 +139,7 @@ impl Protocol {
             unacked: SessionUnacked::new(session, config.max_unacked_messages),
             transactions: Transactions::default(),
             commit: None,
+            detached: BTreeMap::new(),
             waiting_commits: 0,
             heart_beats: HeartBeats::new(has_pings),
             timers,

@@ -194,7 +194,7 @@ impl Protocol {
     ) -> Option<Subscription> {
         let mut subscription = self.subscriptions.remove(key, by_server)?;
         if let Some(mut unacked) = subscription.unacked.take() {
-            self.detach_for_commit(key, &mut unacked);
+            self.detach_staged(key, &mut unacked);
             self.unacked.abandon(key, unacked);
         }
         self.push_io(IoOutput::Unsubscribed(key));
@@ -246,7 +246,8 @@ impl Protocol {
                  (max_unacked_messages)."
             ));
         }
-        let granted = self.unacked.granted();
+        // Deliveries of ended subscriptions take no credit, so nothing else would bound them.
+        let granted = self.unacked.granted() + self.detached.len();
         if count > max_total.saturating_sub(granted) {
             return refuse(format!(
                 "The subscriptions of a session have at most {max_total} unacknowledged messages together \

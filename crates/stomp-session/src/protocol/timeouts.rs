@@ -167,7 +167,7 @@ impl Protocol {
             .call
             .take()
             .and_then(|call| call.receipt)
-            .or_else(|| self.commit.take()?.receipt.take());
+            .or_else(|| self.commit.as_mut()?.receipt.take());
         self.own.service_dropped();
         let reply = ErrorReply::new("overloaded", "The server is too busy to handle this frame.")
             .with_receipt(receipt)

@@ -10,15 +10,13 @@ use super::{
     },
 };
 use crate::{
+    delivery::Settlement,
     error::ClientError,
-    id::SubscriptionKey,
-    staging::{self, Effect, Staging},
+    id::{DeliveryTag, SubscriptionKey},
+    staging::{self, Acknowledgment, Effect, Staging},
 };
-use std::{
-    collections::{BTreeMap, VecDeque},
-    mem,
-    time::Instant,
-};
+use bytestring::ByteString;
+use std::{collections::VecDeque, mem, time::Instant};
 use stomp_frame::{Frame, header};
 
 impl Protocol {
@@ -68,7 +66,6 @@ impl Protocol {
             steps,
             staging: Staging::new(),
             is_decided: false,
-            detached: BTreeMap::new(),
         });
         self.continue_commit(now);
         Ok(())
@@ -98,8 +95,9 @@ impl Protocol {
 
     /// Runs the effects of the transaction, settles the deliveries of its `ACK`s and `NACK`s, and sends the receipt.
     ///
-    /// If the session, or a subscription, has ended while the futures of the transaction ran, the effects still run and
-    /// the deliveries are still settled: what the futures have committed belongs to them.
+    /// The deliveries of subscriptions that have ended are settled too: the transaction may have published the results of
+    /// the client's work on them. If the session has ended while the futures of the transaction ran, the effects still
+    /// run: what the futures have committed belongs to them.
     fn finish_commit(&mut self) {
         let Some(mut commit) = self.commit.take() else {
             return;
@@ -108,7 +106,7 @@ impl Protocol {
             match effect {
                 Effect::Run(effect) => staging::run(effect),
                 Effect::Acknowledge(acknowledgment) => {
-                    commit.settle_detached(&acknowledgment);
+                    self.settle_detached(&acknowledgment.tags, acknowledgment.settlement);
                     self.apply_acknowledgment(&acknowledgment);
                 }
             }
@@ -146,19 +144,23 @@ impl Protocol {
     /// Drops the effects, and lets the deliveries be acknowledged again. Deliveries of subscriptions that have ended are
     /// abandoned.
     fn refuse_commit(&mut self, error: ClientError, now: Instant) {
-        let Some(mut commit) = self.commit.take() else {
-            return;
-        };
+        let receipt = self.drop_commit();
+        if self.is_open() {
+            let reply = ErrorReply::from(error).with_receipt(receipt);
+            self.report_app_error(reply, now);
+        }
+    }
+
+    /// Drops the commit without effect. Returns the receipt that its client wants.
+    fn drop_commit(&mut self) -> Option<ByteString> {
+        let mut commit = self.commit.take()?;
         self.unstage_steps(mem::take(&mut commit.steps));
         for effect in commit.staging.close() {
             if let Effect::Acknowledge(acknowledgment) = effect {
-                self.set_staged(&acknowledgment, false);
+                self.unstage(&acknowledgment);
             }
         }
-        if self.is_open() {
-            let reply = ErrorReply::from(error).with_receipt(commit.receipt.take());
-            self.report_app_error(reply, now);
-        }
+        commit.receipt.take()
     }
 
     /// Returns the index of the open transaction to which a frame belongs, if any. Returns an error if it names a
@@ -176,8 +178,8 @@ impl Protocol {
         }
     }
 
-    /// Holds `step`, which was made from `frame`, until the transaction ends. Returns an error if the transaction is
-    /// too large.
+    /// Holds `step`, which was made from `frame`, until the transaction ends, and marks the deliveries that it covers.
+    /// Returns an error if the transaction is too large.
     pub(super) fn add_step(
         &mut self,
         transaction: usize,
@@ -192,7 +194,7 @@ impl Protocol {
         let added = self
             .transactions
             .push(transaction, step, bytes, max_frames, max_bytes);
-        added.map_err(|full| {
+        let added = added.map_err(|full| {
             let text = match full {
                 TransactionFull::Frames => format!(
                     "A transaction has at most {max_frames} frames (max_transaction_frames)."
@@ -203,7 +205,16 @@ impl Protocol {
                 ),
             };
             ErrorReply::new("transaction-too-large", text).with_receipt_of(frame)
-        })
+        })?;
+        if let Some(Step::Acknowledge(acknowledgment)) = added {
+            let Acknowledgment {
+                subscription, tags, ..
+            } = acknowledgment;
+            if let Some(unacked) = self.subscriptions.unacked_mut(*subscription) {
+                unacked.set_staged(tags, true);
+            }
+        }
+        Ok(())
     }
 
     /// Ends the transaction that `frame` names. Returns its steps, and the error if one of its `SEND`s was refused.
@@ -217,31 +228,57 @@ impl Protocol {
         Ok(steps.unwrap_or_default())
     }
 
-    /// Drops the steps of a transaction, so that the deliveries which they cover can be acknowledged again.
+    /// Drops the steps of a transaction.
     fn unstage_steps(&mut self, steps: VecDeque<Step>) {
         for step in steps {
             if let Step::Acknowledge(acknowledgment) = step {
-                self.set_staged(&acknowledgment, false);
+                self.unstage(&acknowledgment);
             }
         }
     }
 
-    /// Moves the deliveries of an ending subscription which a decided commit acknowledges into that commit: its result
-    /// settles them. If they were abandoned now, another consumer would do their work again, although the commit may
-    /// publish the result of that work.
-    pub(super) fn detach_for_commit(
+    /// Drops an acknowledgment of a transaction, so that its deliveries can be acknowledged again. Those of subscriptions
+    /// that have ended are abandoned.
+    fn unstage(&mut self, acknowledgment: &Acknowledgment) {
+        let unacked = self.subscriptions.unacked_mut(acknowledgment.subscription);
+        if let Some(unacked) = unacked {
+            unacked.set_staged(&acknowledgment.tags, false);
+        }
+        self.settle_detached(&acknowledgment.tags, Settlement::Abandoned);
+    }
+
+    /// Keeps the deliveries of an ending subscription that a transaction acknowledges: the end of the transaction settles
+    /// them. If they were abandoned now, another consumer would do their work again, although the transaction may publish
+    /// the result of that work.
+    pub(super) fn detach_staged(
         &mut self,
         subscription: SubscriptionKey,
         unacked: &mut SubscriptionUnacked,
     ) {
-        let Some(commit) = self.commit.as_mut().filter(|commit| commit.is_decided) else {
-            return;
-        };
-        for tag in commit.staging.acknowledged_tags(subscription) {
+        for tag in unacked.staged() {
             if let Some(on_settled) = self.unacked.detach(subscription, unacked, tag, false) {
-                commit.detached.insert(tag, on_settled);
+                self.detached.insert(tag, on_settled);
             }
         }
+    }
+
+    /// Settles those of the deliveries whose subscriptions have ended.
+    fn settle_detached(&mut self, tags: &[DeliveryTag], settlement: Settlement) {
+        for tag in tags {
+            if let Some(on_settled) = self.detached.remove(tag) {
+                on_settled.call(settlement);
+            }
+        }
+    }
+
+    /// Drops the acknowledgments of all open transactions, which can no longer be committed. The transactions stay open,
+    /// so that their later frames are no errors.
+    pub(super) fn unstage_open_transactions(&mut self) {
+        let transactions = mem::take(&mut self.transactions);
+        for acknowledgment in transactions.acknowledgments() {
+            self.unstage(acknowledgment);
+        }
+        self.transactions = transactions;
     }
 
     /// Aborts all transactions, including the one that is being committed.
@@ -251,7 +288,14 @@ impl Protocol {
     ///
     /// Once the futures of a transaction run, only their result decides if it takes effect.
     pub(super) fn abort_all_transactions(&mut self) {
-        self.commit = self.commit.take().filter(|commit| commit.is_decided);
+        self.unstage_open_transactions();
         self.transactions = Transactions::default();
+        if self
+            .commit
+            .as_ref()
+            .is_some_and(|commit| !commit.is_decided)
+        {
+            self.drop_commit();
+        }
     }
 }

@@ -137,7 +137,9 @@ impl Sequence {
     fn acknowledge(&mut self, command: Command, is_invalid: bool) -> Frame {
         let version = self.model.version;
         let is_candidate = |state| match state {
-            DeliveryState::Pending | DeliveryState::Settled => !is_invalid,
+            DeliveryState::Pending | DeliveryState::Settled | DeliveryState::Detached => {
+                !is_invalid
+            }
             DeliveryState::Staged | DeliveryState::Named => is_invalid,
         };
         let all = &self.model.deliveries;

@@ -125,9 +125,25 @@ impl Reference {
                     self.inbox.push_back(frame);
                 }
             }
-            self.end_all_subscriptions();
+            self.end_retired_subscriptions();
         }
         self.handle_inbox();
+    }
+
+    /// Ends the subscriptions of a client that has ended its direction or is gone. No transaction covers their deliveries any more.
+    fn end_retired_subscriptions(&mut self) {
+        let is_held = |sent: &&mut SentDelivery| {
+            matches!(sent.state, DeliveryState::Staged | DeliveryState::Detached)
+        };
+        for sent in self.deliveries.iter_mut().filter(is_held) {
+            if sent.state == DeliveryState::Detached {
+                self.log.push(format!("{} Abandoned", sent.body));
+                sent.state = DeliveryState::Settled;
+            } else {
+                sent.state = DeliveryState::Pending;
+            }
+        }
+        self.end_all_subscriptions();
     }
 
     fn acknowledge_at_end(&mut self, frame: &Frame) -> bool {
@@ -299,6 +315,7 @@ impl Reference {
     /// Ends the session without DISCONNECT, because the connection was dropped.
     pub(crate) fn connection_dropped(&mut self) {
         self.is_over = true;
+        self.end_retired_subscriptions();
         self.abandon_all();
         self.call = None;
     }
@@ -310,19 +327,21 @@ impl Reference {
     }
 
     pub(crate) fn abandon_all(&mut self) {
-        self.end_all_subscriptions();
         let transactions = take(&mut self.transactions);
         self.events
             .extend((!transactions.is_empty()).then_some("a transaction is open at the end"));
         let commit = self.commit.take();
-        let accepted = commit.into_iter().flat_map(|commit| commit.accepted);
+        let steps = commit
+            .into_iter()
+            .flat_map(|commit| commit.accepted.into_iter().chain(commit.left));
         self.release_steps(
             transactions
                 .into_values()
                 .flatten()
-                .chain(accepted)
+                .chain(steps)
                 .collect::<Vec<_>>(),
         );
+        self.end_all_subscriptions();
     }
 
     fn call_disconnect(&mut self) {

@@ -210,9 +210,11 @@ impl Sequence {
             take(&mut self.model.requests),
             "requests that the application received"
         );
+        // The order among the subscriptions is not specified, nor is that of the deliveries that return.
         let by_source = |line: &String| {
-            line.split_once('-')
-                .map_or(String::new(), |(queue, _)| queue.to_owned())
+            let source = line.split_once('-').map_or("", |(queue, _)| queue);
+            let returned = Some(line).filter(|line| line.ends_with("Abandoned"));
+            (source.to_owned(), returned.cloned())
         };
         let (mut log, mut expected) = (self.log(), take(&mut self.model.log));
         log.sort_by_key(by_source);

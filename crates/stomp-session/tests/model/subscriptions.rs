@@ -49,6 +49,8 @@ pub(crate) enum DeliveryState {
     Pending,
     /// An ACK or NACK in an open transaction covers the delivery.
     Staged,
+    /// Likewise, but its subscription has ended.
+    Detached,
     /// An ACK or NACK that names the delivery has settled it.
     Named,
     /// Something else has settled the delivery.
@@ -259,7 +261,8 @@ impl Reference {
         Ok(())
     }
 
-    /// Ends a subscription: sent deliveries are abandoned, and queued deliveries are unsent.
+    /// Ends a subscription: sent deliveries are abandoned, unless a transaction covers them, and queued deliveries are
+    /// unsent.
     pub(crate) fn end_subscription(&mut self, serial: usize, by_client: bool) -> Option<String> {
         let at = self
             .subscriptions
@@ -272,16 +275,21 @@ impl Reference {
             .iter_mut()
             .filter(|sent| sent.serial == serial)
         {
-            if matches!(sent.state, DeliveryState::Pending | DeliveryState::Staged) {
-                self.events.push(if sent.state == DeliveryState::Staged {
-                    "a staged delivery is abandoned"
-                } else {
-                    "a delivery is abandoned"
-                });
-                sent.state = DeliveryState::Settled;
-                self.settled.insert(sent.name.clone(), sent.state);
-                self.log.push(format!("{} Abandoned", sent.body));
-            }
+            sent.state = match sent.state {
+                DeliveryState::Pending => {
+                    self.events.push("a delivery is abandoned");
+                    self.log.push(format!("{} Abandoned", sent.body));
+                    DeliveryState::Settled
+                }
+                DeliveryState::Staged => {
+                    self.events.push("a staged delivery loses its subscription");
+                    DeliveryState::Detached
+                }
+                _ => continue,
+            };
+            // The client may acknowledge it once more, because it may not know of the end.
+            self.settled
+                .insert(sent.name.clone(), DeliveryState::Settled);
         }
         for Item { body, .. } in &subscription.queue {
             self.events.push("a delivery is unsent");
@@ -386,6 +394,10 @@ impl Reference {
         let Some(&named) = numbers.last() else { return };
         for number in numbers {
             let sent = &mut self.deliveries[*number];
+            if sent.state == DeliveryState::Detached {
+                sent.state = DeliveryState::Settled;
+                self.log.push(format!("{} {settlement}", sent.body));
+            }
             if matches!(sent.state, DeliveryState::Pending | DeliveryState::Staged) {
                 sent.state = if *number == named {
                     DeliveryState::Named

@@ -97,9 +97,16 @@ impl Reference {
             match step {
                 Step::Settle(numbers, _) => {
                     for number in numbers {
-                        let state = &mut self.deliveries[number].state;
-                        if *state == DeliveryState::Staged {
-                            *state = DeliveryState::Pending;
+                        let sent = &mut self.deliveries[number];
+                        match sent.state {
+                            DeliveryState::Staged => sent.state = DeliveryState::Pending,
+                            DeliveryState::Detached => {
+                                self.events
+                                    .push("a delivery without a subscription returns");
+                                sent.state = DeliveryState::Settled;
+                                self.log.push(format!("{} Abandoned", sent.body));
+                            }
+                            _ => {}
                         }
                     }
                 }

@@ -1,14 +1,12 @@
 //! The open transactions of a session, and the one that is being committed.
 
 use crate::{
-    delivery::SettleCallback,
     destination::Destination,
     error::ClientError,
-    id::DeliveryTag,
     staging::{Acknowledgment, Staging},
 };
 use bytestring::ByteString;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use stomp_frame::Frame;
 
 /// The transactions that the peer has begun and not ended.
@@ -51,20 +49,6 @@ pub(crate) struct Commit {
     /// True once all handlers have succeeded and the futures of the transaction run. Then it can still fail, but the
     /// end of the session does not abort it.
     pub(crate) is_decided: bool,
-    /// Deliveries that the transaction acknowledges, whose subscriptions ended after it was decided. Those that are not
-    /// settled are abandoned with the commit.
-    pub(crate) detached: BTreeMap<DeliveryTag, SettleCallback>,
-}
-
-impl Commit {
-    /// Settles the deliveries of an acknowledgment whose subscription has ended.
-    pub(crate) fn settle_detached(&mut self, acknowledgment: &Acknowledgment) {
-        for tag in &acknowledgment.tags {
-            if let Some(on_settled) = self.detached.remove(tag) {
-                on_settled.call(acknowledgment.settlement);
-            }
-        }
-    }
 }
 
 impl Drop for Commit {
@@ -97,6 +81,15 @@ impl Transactions {
         });
     }
 
+    /// The acknowledgments of all open transactions.
+    pub(crate) fn acknowledgments(&self) -> impl Iterator<Item = &Acknowledgment> {
+        let steps = self.open.iter().flat_map(|transaction| &transaction.steps);
+        steps.filter_map(|step| match step {
+            Step::Acknowledge(acknowledgment) => Some(acknowledgment),
+            Step::Send(..) => None,
+        })
+    }
+
     /// Ends a transaction. Returns its steps, and the error if one of its `SEND`s was refused.
     pub(crate) fn remove(&mut self, index: usize) -> (VecDeque<Step>, Option<ClientError>) {
         let transaction = self.open.remove(index);
@@ -110,8 +103,8 @@ impl Transactions {
         }
     }
 
-    /// Adds a step that occupies `bytes` bytes to a transaction. `max_frames` bounds each transaction, and `max_bytes`
-    /// bounds all open transactions together. If no bytes are held yet, any step fits into `max_bytes`.
+    /// Adds a step that occupies `bytes` bytes to a transaction, and returns it. `max_frames` bounds each transaction, and
+    /// `max_bytes` bounds all open transactions together. If no bytes are held yet, any step fits into `max_bytes`.
     pub(crate) fn push(
         &mut self,
         index: usize,
@@ -119,10 +112,10 @@ impl Transactions {
         bytes: usize,
         max_frames: usize,
         max_bytes: usize,
-    ) -> Result<(), TransactionFull> {
+    ) -> Result<Option<&Step>, TransactionFull> {
         let held: usize = self.open.iter().map(|transaction| transaction.bytes).sum();
         let Some(transaction) = self.open.get_mut(index) else {
-            return Ok(());
+            return Ok(None);
         };
         if transaction.steps.len() >= max_frames {
             return Err(TransactionFull::Frames);
@@ -132,7 +125,7 @@ impl Transactions {
         }
         transaction.bytes += bytes;
         transaction.steps.push_back(step);
-        Ok(())
+        Ok(transaction.steps.back())
     }
 }
 

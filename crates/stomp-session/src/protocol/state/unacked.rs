@@ -99,6 +99,15 @@ impl SubscriptionUnacked {
         Some(delivery.is_staged)
     }
 
+    /// The deliveries that a transaction covers.
+    pub(crate) fn staged(&self) -> Vec<DeliveryTag> {
+        let deliveries = self.deliveries.iter();
+        deliveries
+            .filter(|delivery| delivery.is_staged)
+            .map(|delivery| delivery.tag)
+            .collect()
+    }
+
     /// Marks these deliveries as covered by a transaction, or removes the mark.
     pub(crate) fn set_staged(&mut self, tags: &[DeliveryTag], is_staged: bool) {
         for tag in tags {
