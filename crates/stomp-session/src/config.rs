@@ -67,7 +67,8 @@ pub struct Config {
     pub max_unacked_messages: usize,
     /// Maximum of the sum of the unacknowledged messages that all subscriptions are granted. A `SUBSCRIBE` beyond it is
     /// refused with `prefetch-too-large`. So each subscription always gets what it was granted, and none can take it
-    /// from another. Default: 65,536, which is enough for 256 subscriptions with 256 messages.
+    /// from another. Messages that an open transaction acknowledges count also after the end of their subscription.
+    /// Default: 65,536, which is enough for 256 subscriptions with 256 messages.
     pub max_total_unacked_messages: usize,
     /// Maximum open transactions. A `BEGIN` beyond them is answered with `too-many-transactions`. 0 allows none.
     /// Default: 8.

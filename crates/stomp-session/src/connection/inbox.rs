@@ -32,24 +32,30 @@ impl Inbox {
         self.others == 0
     }
 
-    /// The number of frames with this command.
-    pub(super) fn count(&self, command: Command) -> usize {
+    /// The number of frames for which `is_meant` returns true.
+    pub(super) fn count(&self, is_meant: impl Fn(&Frame) -> bool) -> usize {
         let frames = self.items.iter();
         frames
-            .filter(|item| matches!(item, InboxItem::Frame(frame) if frame.command == command))
+            .filter(|item| matches!(item, InboxItem::Frame(frame) if is_meant(frame)))
             .count()
     }
 
-    /// Calls `acknowledge` with each frame. If it returns true, it has handled the frame, and only its receipt stays.
+    /// Calls `acknowledge` with each frame, up to the first one of a transaction other than a `SEND`: it may decide which
+    /// deliveries the `ACK`s behind it cover. If `acknowledge` returns true, it has handled the frame, and only its
+    /// receipt stays.
     pub(super) fn acknowledge(&mut self, mut acknowledge: impl FnMut(&Frame) -> bool) {
+        let mut is_behind = false;
         for item in mem::take(self).items {
             match item {
-                InboxItem::Frame(frame) if acknowledge(&frame) => {
+                InboxItem::Frame(frame) if !is_behind && acknowledge(&frame) => {
                     if let Some(receipt) = frame.headers.share(header::RECEIPT) {
                         self.push(InboxItem::Receipt(receipt));
                     }
                 }
-                item => self.push(item),
+                item => {
+                    is_behind |= item.is_of_transaction();
+                    self.push(item);
+                }
             }
         }
     }
@@ -74,6 +80,12 @@ impl InboxItem {
             InboxItem::Frame(frame) => frame_weight(frame),
             InboxItem::Receipt(id) => size_of::<Frame>() + id.len(),
         }
+    }
+
+    /// Returns true for a frame of a transaction other than `SEND`.
+    fn is_of_transaction(&self) -> bool {
+        self.is_other()
+            && matches!(self, InboxItem::Frame(frame) if frame.headers.contains(header::TRANSACTION))
     }
 
     /// Returns true for a frame other than `SEND`.

@@ -1,6 +1,7 @@
 //! Input from the peer: its frames, the end of its data, and frames that are incomplete.
 
 use super::{driver::Driver, inbox::InboxItem};
+use crate::protocol::ack::may_settle;
 use std::{
     io,
     task::{Context, Poll},
@@ -112,38 +113,39 @@ impl Driver {
 
     /// Notes the end of the peer's data. Frames before it may still wait in the inbox.
     fn handle_peer_ended(&mut self, end: End) {
-        if !matches!(end, End::Malformed(_) | End::Violation { .. }) {
-            // The subscriptions end now, so the acknowledgments that wait must take effect before.
-            let Driver {
-                inbox, protocol, ..
-            } = self;
-            inbox.acknowledge(|frame| protocol.acknowledge_early(frame));
-        }
-        self.protocol.handle_peer_ended(
-            &end,
-            self.inbox.count(Command::Commit),
-            self.inbox.count(Command::Disconnect) > 0,
-            self.now,
-        );
+        let is_fault = matches!(end, End::Malformed(_) | End::Violation { .. });
+        let settling = if is_fault {
+            0
+        } else {
+            self.acknowledge_waiting()
+        };
+        let has_disconnect = |frame: &Frame| frame.command == Command::Disconnect;
+        let has_disconnect = self.inbox.count(has_disconnect) > 0;
+        self.protocol
+            .handle_peer_ended(&end, settling, has_disconnect, self.now);
         self.peer_end = Some(end);
+    }
+
+    /// Lets the acknowledgments that wait take effect, because the subscriptions of the peer end now. Returns the number
+    /// of frames that may still settle deliveries, and must wait for their turn.
+    fn acknowledge_waiting(&mut self) -> usize {
+        let Driver {
+            inbox, protocol, ..
+        } = self;
+        inbox.acknowledge(|frame| protocol.acknowledge_early(frame));
+        inbox.count(may_settle)
     }
 
     /// Handles the error of a write: the peer is gone. Continues to read what it sent before.
     pub(super) fn handle_write_error(&mut self, error: io::Error) {
         let end = End::from(error);
         if self.peer_end.is_some() || !self.protocol.is_reading() {
-            self.protocol.handle_peer_ended(
-                &end,
-                self.inbox.count(Command::Commit),
-                false,
-                self.now,
-            );
+            let settling = self.inbox.count(may_settle);
+            self.protocol
+                .handle_peer_ended(&end, settling, false, self.now);
         } else {
-            let Driver {
-                inbox, protocol, ..
-            } = self;
-            inbox.acknowledge(|frame| protocol.acknowledge_early(frame));
-            protocol.handle_write_failed(inbox.count(Command::Commit), self.now);
+            let settling = self.acknowledge_waiting();
+            self.protocol.handle_write_failed(settling, self.now);
             self.write_error = Some(end);
         }
     }

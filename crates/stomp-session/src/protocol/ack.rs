@@ -39,7 +39,7 @@ impl Protocol {
 
     /// Handles an `ACK` or `NACK` while a request is still being handled, so that credit does not wait. The caller
     /// sends its receipt. Returns false, and does nothing, if the frame must wait for its turn: it has another command,
-    /// is faulty, or belongs to a transaction, or the session is not open.
+    /// is faulty, belongs to a transaction, or covers more if the running commit is refused, or the session is not open.
     pub(crate) fn acknowledge_early(&mut self, frame: &Frame) -> bool {
         let is_ack = matches!(frame.command, Command::Ack | Command::Nack);
         if !is_ack || !self.is_open() || frame.headers.contains(header::TRANSACTION) {
@@ -49,6 +49,7 @@ impl Protocol {
             return false;
         }
         match self.resolve_acknowledgment(frame) {
+            Ok(Some(acknowledgment)) if self.may_cover_more(&acknowledgment) => false,
             Ok(acknowledgment) => {
                 if let Some(acknowledgment) = acknowledgment {
                     self.apply_acknowledgment(&acknowledgment);
@@ -57,6 +58,18 @@ impl Protocol {
             }
             Err(_) => false,
         }
+    }
+
+    /// Returns true if an acknowledgment covers more deliveries if the running commit is refused.
+    fn may_cover_more(&mut self, acknowledgment: &Acknowledgment) -> bool {
+        let Acknowledgment {
+            subscription, tags, ..
+        } = acknowledgment;
+        let (true, Some(last)) = (self.commit.is_some(), tags.last()) else {
+            return false;
+        };
+        let unacked = self.subscriptions.unacked_mut(*subscription);
+        unacked.is_some_and(|unacked| unacked.leaves_out_staged(*last))
     }
 
     /// Settles the deliveries of an acknowledgment that are not settled yet. Ends the subscription if this settles its
@@ -255,6 +268,15 @@ impl Protocol {
     fn is_staged(&self, subscription: SubscriptionKey, tag: DeliveryTag) -> Option<bool> {
         let subscription = self.subscriptions.get(subscription)?;
         subscription.unacked.as_ref()?.is_staged(tag)
+    }
+}
+
+/// Returns true if a frame may settle deliveries when it is handled: an `ACK` or `NACK` outside of a transaction, or a
+/// `COMMIT`.
+pub(crate) fn may_settle(frame: &Frame) -> bool {
+    match frame.command {
+        Command::Ack | Command::Nack => !frame.headers.contains(header::TRANSACTION),
+        command => command == Command::Commit,
     }
 }
 

@@ -80,8 +80,8 @@ impl Protocol {
     }
 
     /// Handles the end of the peer's data as soon as it is read, while earlier frames may still wait.
-    /// [`handle_end`](Protocol::handle_end) follows when all of them are handled. `commits` is the number of `COMMIT`s
-    /// among them; `has_disconnect` is true if a `DISCONNECT` is.
+    /// [`handle_end`](Protocol::handle_end) follows when all of them are handled. `settling` is the number of those that
+    /// [may settle](super::ack::may_settle) deliveries; `has_disconnect` is true if a `DISCONNECT` is among them.
     ///
     /// A peer that is gone gets nothing more, and its deliveries return at once. A peer that has ended its direction of
     /// a byte stream can acknowledge nothing more, so its subscriptions end too. But it still gets its receipts: after
@@ -89,7 +89,7 @@ impl Protocol {
     pub(crate) fn handle_peer_ended(
         &mut self,
         end: &End,
-        commits: usize,
+        settling: usize,
         has_disconnect: bool,
         now: Instant,
     ) {
@@ -99,35 +99,35 @@ impl Protocol {
             End::HalfClosed => {
                 self.peer = PeerState::HalfClosed;
                 self.leave();
-                self.retire_subscriptions(commits);
+                self.retire_subscriptions(settling);
                 if !has_disconnect && self.reason != Some(DisconnectReason::Requested) {
                     self.start_close_timeout(now);
                 }
             }
             End::Closed(_) => {
-                self.lose_peer(commits, now);
+                self.lose_peer(settling, now);
                 self.push_io(IoOutput::Close(CloseCode::Normal));
             }
             _ => {
-                self.lose_peer(commits, now);
+                self.lose_peer(settling, now);
                 self.push_io(IoOutput::Abort);
             }
         }
     }
 
     /// Handles a write that failed: the peer is gone, but frames that it sent before may still be read.
-    pub(crate) fn handle_write_failed(&mut self, commits: usize, now: Instant) {
-        self.lose_peer(commits, now);
+    pub(crate) fn handle_write_failed(&mut self, settling: usize, now: Instant) {
+        self.lose_peer(settling, now);
     }
 
     /// Marks the peer as gone and ends its subscriptions.
-    fn lose_peer(&mut self, commits: usize, now: Instant) {
+    fn lose_peer(&mut self, settling: usize, now: Instant) {
         self.peer = PeerState::Gone;
         self.timers
             .clear_all_but([Timer::Handler, Timer::Expiry, Timer::Close]);
         self.start_close_timeout(now);
         self.leave();
-        self.retire_subscriptions(commits);
+        self.retire_subscriptions(settling);
     }
 
     /// Handles the end of a close timeout: drops the connection.
@@ -137,12 +137,11 @@ impl Protocol {
         self.push_io(IoOutput::Abort);
     }
 
-    /// Ends the subscriptions of a peer that gets no more messages, while this number of its `COMMIT`s wait. The
-    /// subscriptions lose their streams at once. Their deliveries wait for the results of the `COMMIT`s, which may
-    /// acknowledge them.
-    fn retire_subscriptions(&mut self, commits: usize) {
-        self.waiting_commits = commits;
-        if self.may_commit() {
+    /// Ends the subscriptions of a peer that gets no more messages, while this number of its frames wait that may settle
+    /// deliveries. The subscriptions lose their streams at once. Their deliveries wait for the results of these frames.
+    fn retire_subscriptions(&mut self, settling: usize) {
+        self.settling_frames = settling;
+        if self.is_settling() {
             let keys: Vec<_> = self.subscriptions.keys().collect();
             for key in keys {
                 self.push_io(IoOutput::Unsubscribed(key));
@@ -152,18 +151,19 @@ impl Protocol {
         }
     }
 
-    /// Ends the subscriptions of a peer that gets no more messages, once no `COMMIT` can acknowledge their deliveries.
+    /// Ends the subscriptions of a peer that gets no more messages, once no frame can settle their deliveries.
     pub(super) fn end_retired_subscriptions(&mut self) {
         let has_deliveries = self.subscriptions.first().is_some() || !self.detached.is_empty();
-        if has_deliveries && !self.is_peer_present() && !self.may_commit() {
+        if has_deliveries && !self.is_peer_present() && !self.is_settling() {
             self.unstage_open_transactions();
             self.end_all_subscriptions();
         }
     }
 
-    /// Returns true if a `COMMIT` of a peer that is gone waits or is not decided yet.
-    fn may_commit(&self) -> bool {
-        self.waiting_commits > 0 || self.commit.as_ref().is_some_and(|it| !it.is_decided)
+    /// Returns true if a frame of a peer that is gone or half closed waits that may settle deliveries, or its `COMMIT` is
+    /// not decided yet.
+    fn is_settling(&self) -> bool {
+        self.settling_frames > 0 || self.commit.as_ref().is_some_and(|it| !it.is_decided)
     }
 
     /// Handles the end of the data from the peer, after all earlier frames: a close, an error in the data, or a broken

@@ -7,7 +7,7 @@
 //!
 //! Each handler file adds the methods for one command to [`Protocol`]; `state` holds the tables on which they work.
 
-mod ack;
+pub(crate) mod ack;
 pub(crate) mod call;
 mod close;
 mod connect;
@@ -32,6 +32,7 @@ use crate::{
     id::{DeliveryTag, SessionId, SubscriptionKey},
     principal_share::PrincipalShare,
 };
+use ack::may_settle;
 use bytestring::ByteString;
 use error_reply::ErrorReply;
 use output::{CallOutput, IoOutput, Output};
@@ -82,8 +83,9 @@ pub(crate) struct Protocol {
     commit: Option<Commit>,
     /// Deliveries of subscriptions that have ended, which a transaction acknowledges. It is open or being committed.
     detached: BTreeMap<DeliveryTag, SettleCallback>,
-    /// The number of `COMMIT`s of a peer that is gone or half closed which were read and not handled yet.
-    waiting_commits: usize,
+    /// The number of frames of a peer that is gone or half closed which were read and not handled yet, and which
+    /// [may settle](may_settle) deliveries.
+    settling_frames: usize,
     heart_beats: HeartBeats,
     timers: Timers,
     outputs: VecDeque<Output>,
@@ -140,7 +142,7 @@ impl Protocol {
             transactions: Transactions::default(),
             commit: None,
             detached: BTreeMap::new(),
-            waiting_commits: 0,
+            settling_frames: 0,
             heart_beats: HeartBeats::new(has_pings),
             timers,
             outputs: VecDeque::new(),
@@ -262,13 +264,16 @@ impl Protocol {
 
     /// Handles a frame of a connected peer.
     fn handle_connected_frame(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
+        if self.settling_frames > 0 && may_settle(&frame) {
+            self.settling_frames -= 1;
+        }
         frame
             .validate(self.version)
             .map_err(|invalid| ErrorReply::invalid(invalid, &frame))?;
         match frame.command {
             Command::Send => self.send(frame, now),
-            // Nobody would receive the messages, and all subscriptions have ended.
-            Command::Subscribe | Command::Unsubscribe if !self.is_peer_present() => Ok(()),
+            // All subscriptions have ended, and nobody would receive messages or a RECEIPT.
+            Command::Subscribe | Command::Unsubscribe if self.is_peer_gone() => Ok(()),
             Command::Subscribe => self.subscribe(frame, now),
             Command::Unsubscribe => self.unsubscribe(frame, now),
             Command::Disconnect => {
@@ -276,10 +281,7 @@ impl Protocol {
                 Ok(())
             }
             Command::Begin => self.begin(&frame),
-            Command::Commit => {
-                self.waiting_commits = self.waiting_commits.saturating_sub(1);
-                self.commit(&frame, now)
-            }
+            Command::Commit => self.commit(&frame, now),
             Command::Abort => self.abort(&frame),
             Command::Ack | Command::Nack => self.acknowledge(&frame),
             Command::Connect | Command::Stomp => Err(unexpected(

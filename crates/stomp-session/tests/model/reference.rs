@@ -112,7 +112,8 @@ impl Reference {
     }
 
     /// Notes that the client has ended its direction of the connection. Its subscriptions end at once, but its ACKs and
-    /// NACKs that wait take effect before.
+    /// NACKs that wait take effect before. Those behind a frame of a transaction keep their turn, and the deliveries wait
+    /// for them.
     pub(crate) fn client_ended(&mut self) {
         self.has_client_ended = true;
         if !self.is_over {
@@ -120,18 +121,38 @@ impl Reference {
             self.events.extend(
                 (!waiting.is_empty()).then_some("a client ends before its frames are handled"),
             );
+            let mut is_behind = false;
             for frame in waiting {
-                if !self.acknowledge_at_end(&frame) {
+                if is_behind || !self.acknowledge_at_end(&frame) {
+                    is_behind |=
+                        frame.command != Command::Send && frame.headers.contains("transaction");
                     self.inbox.push_back(frame);
                 }
             }
+            self.drop_streams();
             self.end_retired_subscriptions();
         }
         self.handle_inbox();
     }
 
-    /// Ends the subscriptions of a client that has ended its direction or is gone. No transaction covers their deliveries any more.
+    /// Ends the subscriptions of a client that has ended its direction, unless a frame waits that may settle deliveries.
     fn end_retired_subscriptions(&mut self) {
+        let may_settle = |frame: &Frame| match frame.command {
+            Command::Ack | Command::Nack => !frame.headers.contains("transaction"),
+            command => command == Command::Commit,
+        };
+        if !self.has_client_ended || self.commit.is_some() || self.is_over {
+            return;
+        }
+        if self.inbox.iter().any(may_settle) {
+            self.events.push("deliveries wait for the last frames");
+        } else {
+            self.end_lost_subscriptions();
+        }
+    }
+
+    /// Ends all subscriptions. No transaction covers their deliveries any more.
+    fn end_lost_subscriptions(&mut self) {
         let is_held = |sent: &&mut SentDelivery| {
             matches!(sent.state, DeliveryState::Staged | DeliveryState::Detached)
         };
@@ -163,6 +184,7 @@ impl Reference {
                     .push(error(code, frame.headers.get("receipt"), None));
                 self.end("Fault");
             }
+            self.end_retired_subscriptions();
         }
         if self.has_client_ended && self.call.is_none() {
             self.end("Closed");
@@ -186,7 +208,6 @@ impl Reference {
             }
             // The rest of an ACK or NACK that was settled before its turn.
             Command::Receipt => self.receipt(header("receipt")),
-            Command::Subscribe | Command::Unsubscribe if self.has_client_ended => {}
             Command::Subscribe => self.subscribe(frame)?,
             Command::Unsubscribe => self.unsubscribe(frame)?,
             Command::Ack | Command::Nack => self.acknowledge(frame, transaction)?,
@@ -259,23 +280,30 @@ impl Reference {
                 self.is_over = true;
             }
             (Command::Send, answer) if self.commit.is_some() => self.answer_in_commit(answer),
-            (command, Ok(_)) => {
+            (_, Ok(_)) => {
                 self.receipt(receipt);
-                if command == Command::Subscribe && !self.has_client_ended {
-                    self.subscriptions.last_mut().unwrap().is_accepted = true;
+                if let Some(serial) = self.asked_for(&frame).filter(|_| !self.has_client_ended) {
+                    self.subscription(serial).unwrap().is_accepted = true;
                 }
             }
-            (command, Err(code)) => {
+            (_, Err(code)) => {
                 let mut id = None;
-                if command == Command::Subscribe && !self.has_client_ended {
-                    let serial = self.subscriptions.last().unwrap().serial;
+                if let Some(serial) = self.asked_for(&frame) {
                     id = self.end_subscription(serial, false);
                     self.events.push("a subscription is refused");
                 }
                 self.refuse(error(code, receipt, id));
             }
         }
+        self.end_retired_subscriptions();
         self.handle_inbox();
+    }
+
+    /// The subscription that this SUBSCRIBE asks for, unless it has ended.
+    fn asked_for(&mut self, frame: &Frame) -> Option<usize> {
+        let serial = frame.headers.get("serial")?.parse().unwrap();
+        let is_active = frame.command == Command::Subscribe && self.subscription(serial).is_some();
+        is_active.then_some(serial)
     }
 
     /// Notes that the application has sent an error through the handle of the session. This has no effect once the end
@@ -315,7 +343,7 @@ impl Reference {
     /// Ends the session without DISCONNECT, because the connection was dropped.
     pub(crate) fn connection_dropped(&mut self) {
         self.is_over = true;
-        self.end_retired_subscriptions();
+        self.end_lost_subscriptions();
         self.abandon_all();
         self.call = None;
     }

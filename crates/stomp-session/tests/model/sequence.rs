@@ -248,11 +248,6 @@ impl Sequence {
         } else {
             self.random.usize(..5)
         };
-        // Everything behind a COMMIT waits for it, even the end of the connection.
-        while how < 2 && self.model.will_commit() {
-            self.answer(Ok(()));
-            self.compare();
-        }
         self.steps.push(format!("the end, {how}"));
         match how {
             0 | 1 => {

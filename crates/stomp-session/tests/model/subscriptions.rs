@@ -73,6 +73,17 @@ impl Reference {
         self.subscription(serial).unwrap().has_ended = true;
     }
 
+    /// Drops all streams with what the client has not received yet.
+    pub(crate) fn drop_streams(&mut self) {
+        for subscription in &mut self.subscriptions {
+            subscription.has_ended = false;
+            for Item { body, .. } in subscription.queue.drain(..) {
+                self.events.push("a delivery is unsent");
+                self.log.push(format!("{body} Unsent"));
+            }
+        }
+    }
+
     pub(crate) fn fail_stream(&mut self, serial: usize, code: &'static str) {
         let id = self.end_subscription(serial, false);
         self.refuse(error(code, None, id));

@@ -14,7 +14,8 @@ pub(crate) struct OwnRequests {
     /// True from `CONNECTED` until the service is called with it.
     pub(crate) is_connected_due: bool,
     /// The accepted subscriptions that ended without `UNSUBSCRIBE`, in the order of their ends. They are not more than
-    /// the subscriptions that a session may have: while some of them wait, no `SUBSCRIBE` is handled.
+    /// the subscriptions that a session may have: while some of them wait, no `SUBSCRIBE` is handled. Only after the end
+    /// of the peer there is one more for each `SUBSCRIBE` that was read before.
     unsubscribes: VecDeque<LostSubscription>,
     /// The end of the time for `unsubscribes`, while the service is called with them.
     deadline: Option<Instant>,

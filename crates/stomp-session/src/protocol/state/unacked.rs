@@ -137,6 +137,12 @@ impl SubscriptionUnacked {
             .collect()
     }
 
+    /// Returns true if an `ACK` or `NACK` of `tag` does not cover an earlier delivery only because a transaction does.
+    pub(crate) fn leaves_out_staged(&self, tag: DeliveryTag) -> bool {
+        let mut deliveries = self.deliveries.iter();
+        self.is_cumulative && deliveries.any(|delivery| delivery.tag < tag && delivery.is_staged)
+    }
+
     fn position(&self, tag: DeliveryTag) -> Option<usize> {
         self.deliveries
             .binary_search_by_key(&tag, |delivery| delivery.tag)
