@@ -34,6 +34,9 @@ use stomp_socket::CloseCode;
 /// anywhere in a chain of [sources](Error::source). To make it visible to code that reads only the sources of an error,
 /// it has a source itself, without information of its own.
 ///
+/// It is not found as the *context* of an `anyhow::Error`, as in `.context(ClientError::new(…))`: anyhow shows a context to
+/// others only as text. Replace the error instead, with `map_err`, or `ok_or_else` for an `Option`.
+///
 /// # Bounds
 ///
 /// Texts often quote input of the client, so they have limits. A longer [code](ClientError::MAX_CODE_BYTES) or

@@ -666,6 +666,9 @@
 //! let app: App = App::new().send("/orders", order).send("/cancellations", cancel);
 //! ```
 //!
+//! To give the client another error than the one that occurred, write `.map_err(|_| ClientError::new(…))?`, and not
+//! `.context(ClientError::new(…))`: anyhow shows a context to others only as text, so the client would see `internal-error`.
+//!
 //! For an error type that is always meant for clients, write `impl From<MyError> for ClientError`, and return
 //! `ClientError` from the handlers. Or map it for the whole app, with [`session::Config::error_mapper`]:
 //!

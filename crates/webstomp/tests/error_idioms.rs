@@ -113,6 +113,28 @@ async fn formatted_away() -> anyhow::Result<()> {
     check().map_err(|error| anyhow::anyhow!("refused: {error}"))
 }
 
+async fn anyhow_mapped() -> anyhow::Result<()> {
+    read().map_err(|_| ClientError::new("out-of-stock", TEXT))?;
+    Ok(())
+}
+
+async fn anyhow_option() -> anyhow::Result<()> {
+    None.ok_or_else(|| ClientError::new("out-of-stock", TEXT))?
+}
+
+async fn anyhow_bail() -> anyhow::Result<()> {
+    anyhow::bail!(ClientError::new("out-of-stock", TEXT))
+}
+
+/// anyhow shows the context only as text.
+async fn as_context() -> anyhow::Result<()> {
+    read().context(ClientError::new("out-of-stock", TEXT))
+}
+
+async fn as_context_of_an_option() -> anyhow::Result<()> {
+    None.context(ClientError::new("out-of-stock", TEXT))
+}
+
 async fn archive() -> Result<(), OrderError> {
     Ok(read()?)
 }
@@ -132,6 +154,9 @@ fn app() -> App {
         .send("/anyhow", anyhow_plain)
         .send("/anyhow/context", anyhow_with_context)
         .send("/anyhow/anyhow", anyhow_in_anyhow)
+        .send("/anyhow/mapped", anyhow_mapped)
+        .send("/anyhow/option", anyhow_option)
+        .send("/anyhow/bail", anyhow_bail)
         .send("/transparent", transparent)
         .send("/transparent/anyhow", transparent_in_anyhow)
         .send("/source", source)
@@ -164,6 +189,8 @@ fn app() -> App {
             })),
         )
         .send("/formatted", formatted_away)
+        .send("/as-context", as_context)
+        .send("/as-context/option", as_context_of_an_option)
         .send("/archive", archive)
         .send("/archive/anyhow", anyhow_archive)
         .send("/bad-destination", bad_destination)
@@ -177,6 +204,9 @@ async fn a_client_error_is_shown_however_the_application_wraps_it() {
         "/anyhow",
         "/anyhow/context",
         "/anyhow/anyhow",
+        "/anyhow/mapped",
+        "/anyhow/option",
+        "/anyhow/bail",
         "/transparent",
         "/transparent/anyhow",
         "/source",
@@ -217,7 +247,13 @@ async fn an_invalid_destination_is_shown_from_an_anyhow_error() {
 #[tokio::test(start_paused = true)]
 async fn an_error_without_a_client_error_reveals_nothing() {
     let mut client = Server::new(app()).client().await;
-    for destination in ["/formatted", "/archive", "/archive/anyhow"] {
+    for destination in [
+        "/formatted",
+        "/as-context",
+        "/as-context/option",
+        "/archive",
+        "/archive/anyhow",
+    ] {
         let error = client
             .expect_refusal(send(destination, ""), "internal-error")
             .await;
