@@ -8,7 +8,7 @@ use super::{
     registry::Queues,
 };
 use crate::{Address, QueueSettings};
-use std::{mem, sync::Arc};
+use std::mem;
 use stomp_session::{ClientError, Message};
 
 impl Queues {
@@ -21,17 +21,18 @@ impl Queues {
     ) -> Result<(), ClientError> {
         let policy = self.policies().declared(queue, settings);
         let holder = Holder::Application;
-        self.with_queue(queue, Some(&holder), |_, state| {
+        self.with_queue(queue, Some(&holder), |state| {
             (state.is_declared, state.policy) = (true, policy);
             state.is_auto_delete = false;
             state.name = Some(self.names().take_needed(&holder, 1));
         })
+        .map(|_| ())
     }
 
     /// Removes the messages that wait in a queue. Returns their number.
     pub(crate) fn purge(&self, queue: &Address) -> Result<usize, ClientError> {
-        let messages = self.with_existing_queue(queue, |_, state| state.purge())?;
-        Ok(self.drop_messages(messages.unwrap_or_default()))
+        let messages = self.with_existing_queue(queue, |state| state.purge())?;
+        Ok(messages.map_or(0, |(_, messages)| self.drop_messages(messages)))
     }
 
     /// Removes a queue. Returns the number of messages that waited in it.
@@ -44,11 +45,11 @@ impl Queues {
     /// Returns the first `max` messages that wait in a queue.
     pub(crate) fn browse(&self, queue: &Address, max: usize) -> Result<Vec<Message>, ClientError> {
         let mut deferred = Deferred::default();
-        let found = self.with_existing_queue(queue, |queue, state| {
+        let found = self.with_existing_queue(queue, |state| {
             state.refresh(&mut deferred);
             let messages = state.backlog.first(max);
             let messages = messages.map(|(_, queued)| queued.message.clone());
-            (Arc::clone(queue), messages.collect())
+            messages.collect()
         })?;
         Ok(found.map_or_else(Vec::new, |(queue, messages)| {
             self.run_deferred(deferred, &queue);
@@ -71,7 +72,7 @@ impl Queues {
     fn close(&self, queue: &Queue) -> usize {
         let mut wakers = Wakers::new();
         let messages = queue.lock().close(&mut wakers);
-        wake_all(&wakers);
+        wake_all(wakers);
         self.drop_messages(messages)
     }
 

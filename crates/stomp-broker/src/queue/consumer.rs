@@ -1,13 +1,15 @@
 //! The message stream of a queue's consumer.
 
-use super::{Deferred, Queue, State, message::QueuedMessage, registry::Queues};
+use super::{
+    Deferred, Queue, State, dispatch::ConsumerKey, message::QueuedMessage, registry::Queues,
+};
 use crate::Event;
 use futures_core::Stream;
-use futures_util::task::AtomicWaker;
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 use stomp_session::{BoxError, Delivery, Settlement};
 
@@ -16,11 +18,16 @@ use stomp_session::{BoxError, Delivery, Settlement};
 /// A consumer pulls messages: its session polls this stream only while there is credit and room in the session's
 /// output. So no message leaves the queue for a consumer that cannot take it.
 pub(crate) struct Consumer {
+    origin: Arc<Origin>,
+    /// The waker of the task that polled last. The dispatcher of the queue has another reference to it.
+    waker: Arc<Waker>,
+}
+
+/// The origin of a consumer's messages, which its deliveries share.
+struct Origin {
     queues: Queues,
     queue: Arc<Queue>,
-    id: u64,
-    /// The waker of the task that polled last. The dispatcher of the queue has another reference to it.
-    waker: Arc<AtomicWaker>,
+    consumer: ConsumerKey,
 }
 
 impl Consumer {
@@ -28,13 +35,16 @@ impl Consumer {
     pub(super) fn new(
         queues: Queues,
         queue: Arc<Queue>,
-        id: u64,
-        waker: Arc<AtomicWaker>,
+        consumer: ConsumerKey,
+        waker: Arc<Waker>,
     ) -> Consumer {
-        Consumer {
+        let origin = Origin {
             queues,
             queue,
-            id,
+            consumer,
+        };
+        Consumer {
+            origin: Arc::new(origin),
             waker,
         }
     }
@@ -46,33 +56,46 @@ impl Consumer {
         } else {
             delivery
         };
-        let in_flight = InFlight {
-            queues: self.queues.clone(),
-            queue: Arc::clone(&self.queue),
-            consumer: self.id,
-            position,
-        };
-        delivery.on_settled(move |settlement| in_flight.settle(message, settlement))
+        let origin = Arc::clone(&self.origin);
+        delivery.on_settled(move |settlement| origin.settle(position, message, settlement))
+    }
+}
+
+impl Consumer {
+    /// Replaces the waker, unless it wakes the same task. Returns the old one, which the caller drops without a lock:
+    /// wakers are foreign code.
+    fn replace_waker(&mut self, waker: &Waker) -> Option<Arc<Waker>> {
+        let is_new = !self.waker.will_wake(waker);
+        is_new.then(|| mem::replace(&mut self.waker, Arc::new(waker.clone())))
     }
 }
 
 impl Stream for Consumer {
     type Item = Result<Delivery, BoxError>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let old_waker = self.replace_waker(cx.waker());
+        let Origin {
+            queues,
+            queue,
+            consumer,
+        } = &*self.origin;
         let mut deferred = Deferred::default();
-        // This clones the waker, which is foreign code. It comes before the lock, so that no wake is lost.
-        self.waker.register(cx.waker());
-        let mut state = self.queue.lock();
+        let mut state = queue.lock();
+        if old_waker.is_some() {
+            state.dispatcher.set_waker(*consumer, &self.waker);
+        }
         if state.is_closed {
+            drop(state);
             return Poll::Ready(None);
         }
-        let taken = state.take(self.id, &mut deferred);
+        let taken = state.take(*consumer, &mut deferred);
         if taken.is_none() {
-            state.dispatcher.park(self.id);
+            state.dispatcher.park(*consumer);
         }
         drop(state);
-        self.queues.run_deferred(deferred, &self.queue);
+        drop(old_waker);
+        queues.run_deferred(deferred, queue);
         match taken {
             Some((position, message)) => Poll::Ready(Some(Ok(self.deliver(position, message)))),
             None => Poll::Pending,
@@ -82,30 +105,27 @@ impl Stream for Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
+        let Origin {
+            queues,
+            queue,
+            consumer,
+        } = &*self.origin;
         let mut deferred = Deferred::default();
-        let mut state = self.queue.lock();
-        state.remove_consumer(self.id, &mut deferred);
+        let mut state = queue.lock();
+        state.remove_consumer(*consumer, &mut deferred);
         let is_removable = !state.is_closed && state.is_left_by_consumers();
         drop(state);
-        self.queues.run_deferred(deferred, &self.queue);
+        queues.run_deferred(deferred, queue);
         if is_removable {
-            let is_left = State::is_left_by_consumers;
-            self.queues.remove_if(&self.queue.destination, is_left);
+            queues.remove_if(&queue.destination, State::is_left_by_consumers);
         }
     }
 }
 
-/// The origin of a delivered message: its queue, its position in the queue, and its consumer.
-struct InFlight {
-    queues: Queues,
-    queue: Arc<Queue>,
-    consumer: u64,
-    position: u64,
-}
-
-impl InFlight {
-    /// Removes an acknowledged message from its queue. Puts any other message back, or makes it a dead letter.
-    fn settle(&self, mut message: QueuedMessage, settlement: Settlement) {
+impl Origin {
+    /// Removes an acknowledged message from its queue. Puts any other message back at its position, or makes it a dead
+    /// letter.
+    fn settle(&self, position: u64, mut message: QueuedMessage, settlement: Settlement) {
         let (queues, queue) = (&self.queues, &self.queue);
         if settlement == Settlement::Acked {
             queue.lock().remove_delivered(&message);
@@ -121,7 +141,7 @@ impl InFlight {
         match settlement {
             Settlement::Nacked => {
                 message.refusals = message.refusals.saturating_add(1);
-                message.refused_by = Some(self.consumer);
+                message.refused_by = Some(self.consumer.id);
             }
             // The consumer has not seen the message.
             Settlement::Unsent => {}
@@ -129,7 +149,7 @@ impl InFlight {
         }
         let mut deferred = Deferred::default();
         let mut state = queue.lock();
-        let unwanted = state.take_back(self.position, message, &mut deferred);
+        let unwanted = state.take_back(position, message, &mut deferred);
         queues.set_alarm(queue, &mut state);
         drop(state);
         queues

@@ -1,7 +1,8 @@
 //! The work that follows when a queue's lock is released: waking consumers, counting, and moving dead letters.
 
 use super::{
-    Deferred, Queue, dispatch::wake_all, message::QueuedMessage, policy::Policy, registry::Queues,
+    Deferred, Queue, Removal, dispatch::wake_all, message::QueuedMessage, policy::Policy,
+    registry::Queues,
 };
 use crate::{Address, Event, Scope};
 use std::sync::Arc;
@@ -29,14 +30,21 @@ impl Queues {
 
     /// Wakes consumers and counts expired messages. Returns the dead letters, which are still to be moved.
     fn run_wakes(&self, deferred: Deferred) -> Vec<(QueuedMessage, &'static str)> {
-        let Deferred {
-            wakers,
-            expired,
-            dead_letters,
-        } = deferred;
-        wake_all(&wakers);
-        self.activity().expired.add(expired.len());
-        dead_letters
+        let Deferred { wakers, removed } = deferred;
+        wake_all(wakers);
+        if removed.is_empty() {
+            return Vec::new();
+        }
+        let given_up = removed
+            .into_iter()
+            .filter_map(|(message, removal)| match removal {
+                Removal::GivenUp(reason) => Some((message, reason)),
+                Removal::Expired => {
+                    self.activity().expired.add(1);
+                    None
+                }
+            });
+        given_up.collect()
     }
 
     /// Moves messages to their dead-letter queue. If that queue is full, it gives up messages in turn.
@@ -78,10 +86,9 @@ impl Queues {
         });
         let message = message.into_dead_letter(reason, &from.to_string());
         let mut deferred = Deferred::default();
-        let moved = self.with_queue(to, None, |queue, state| {
+        let moved = self.with_queue(to, None, |state| {
             let bytes = message.bytes();
             let rejected = if state.reserve_or_evict(bytes, true, &mut deferred) {
-                queue.published.add(1);
                 // A queue of dead letters evicts the oldest with any overflow policy.
                 state.push_and_evict(message, true, &mut deferred);
                 None
@@ -91,7 +98,7 @@ impl Queues {
             (rejected, Arc::clone(&state.policy))
         });
         let messages = self.run_wakes(deferred);
-        let Ok((None, policy)) = moved else {
+        let Ok((_, (None, policy))) = moved else {
             // A message that was rejected is dropped here, without the lock.
             activity.dropped.add(1);
             return None;

@@ -1,13 +1,12 @@
 //! The order in which the consumers of a queue get its messages.
 
 use super::line::Line;
-use futures_util::task::AtomicWaker;
 use smallvec::SmallVec;
 use std::{
-    collections::BTreeMap,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    task::Waker,
 };
 use stomp_session::SessionId;
 
@@ -23,19 +22,25 @@ use stomp_session::SessionId;
 /// dispatcher no longer waits for it, and messages go to any consumer that polls: see [`Dispatcher::pass_over_late`].
 #[derive(Debug, Default)]
 pub(super) struct Dispatcher {
-    consumers: BTreeMap<u64, ConsumerSlot>,
-    /// The order of the consumers in state [`ConsumerState::Idle`].
-    line: Line,
+    /// All consumers, and the order of those in state [`ConsumerState::Idle`].
+    line: Line<ConsumerSlot>,
     /// The number of consumers in state [`ConsumerState::Notified`].
     notified_count: usize,
     next_id: u64,
 }
 
+/// The name of a consumer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ConsumerKey {
+    /// The key in the line, which another consumer may have later.
+    place: usize,
+    /// A number that no other consumer of the queue ever has.
+    pub(super) id: u64,
+}
+
 #[derive(Debug)]
 struct ConsumerSlot {
-    /// The key of the consumer in the line.
-    place: usize,
-    waker: Arc<AtomicWaker>,
+    waker: Arc<Waker>,
     state: ConsumerState,
     /// The number of messages that the consumer may still take in this round.
     share: usize,
@@ -53,75 +58,80 @@ enum ConsumerState {
 
 /// The wakers of notified consumers. The caller wakes them after it has released the lock.
 ///
-/// A task's waker is foreign code. An [`AtomicWaker`] is not, so it may be cloned and dropped under the lock: the
-/// consumer has another reference to it.
-pub(super) type Wakers = SmallVec<[Arc<AtomicWaker>; 2]>;
+/// A task's waker is foreign code. A reference to it is not, so it may be cloned and dropped under the lock: the
+/// [consumer](super::consumer::Consumer) has another one.
+pub(super) type Wakers = SmallVec<[Arc<Waker>; 2]>;
 
 /// Wakes the consumers, without a lock. The panic hook reports a waker that panics, and the others are woken all the
 /// same.
-pub(super) fn wake_all(wakers: &Wakers) {
+pub(super) fn wake_all(wakers: Wakers) {
     for waker in wakers {
-        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        // The waker may be dropped here too, which may panic as well.
+        let _ = catch_unwind(AssertUnwindSafe(move || waker.wake_by_ref()));
     }
 }
 
 impl Dispatcher {
     pub(super) fn consumer_count(&self) -> usize {
-        self.consumers.len()
+        self.line.consumer_count()
     }
 
     /// Adds a consumer with its waker. It counts as notified until its first poll, unless another consumer of its
-    /// session is. Returns its id.
+    /// session is.
     pub(super) fn add_consumer(
         &mut self,
         session: Option<SessionId>,
-        waker: Arc<AtomicWaker>,
-    ) -> u64 {
+        waker: Arc<Waker>,
+    ) -> ConsumerKey {
         let id = self.next_id;
         self.next_id += 1;
-        let place = self.line.add(session, id);
-        let state = if self.line.begin_turn(place) {
-            self.notified_count += 1;
-            ConsumerState::Notified { is_late: false }
-        } else {
-            ConsumerState::Active
-        };
         let slot = ConsumerSlot {
-            place,
             waker,
-            state,
+            state: ConsumerState::Active,
             share: 0,
         };
-        self.consumers.insert(id, slot);
-        id
+        let place = self.line.add(session, id, slot);
+        if self.line.begin_turn(place) {
+            self.set_notified(place);
+        }
+        ConsumerKey { place, id }
     }
 
     /// Removes a consumer, while `waiting` messages wait.
-    pub(super) fn remove_consumer(&mut self, id: u64, waiting: usize, wakers: &mut Wakers) {
-        let Some(slot) = self.consumers.remove(&id) else {
-            return;
-        };
-        self.leave(slot.place, slot.state);
-        self.line.remove(slot.place);
+    pub(super) fn remove_consumer(
+        &mut self,
+        consumer: ConsumerKey,
+        waiting: usize,
+        wakers: &mut Wakers,
+    ) {
+        self.release(consumer.place);
+        self.line.remove(consumer.place);
         self.begin_round(waiting, wakers);
     }
 
-    /// Records a poll of a consumer, while `waiting` messages wait. Returns true if the consumer may take one of them.
-    pub(super) fn poll_turn(&mut self, id: u64, waiting: usize, wakers: &mut Wakers) -> bool {
-        let Some(slot) = self.consumers.get_mut(&id) else {
-            return false;
-        };
-        let place = slot.place;
-        let state = mem::replace(&mut slot.state, ConsumerState::Active);
-        if matches!(state, ConsumerState::Notified { .. }) {
-            slot.share = waiting.div_ceil(self.notified_count);
+    /// Replaces the waker of a consumer. The caller has another reference to the old one.
+    pub(super) fn set_waker(&mut self, consumer: ConsumerKey, waker: &Arc<Waker>) {
+        if let Some(slot) = self.line.get_mut(consumer.place) {
+            slot.waker = Arc::clone(waker);
         }
-        self.leave(place, state);
-        let is_last = self.notified_count == 0;
-        let Some(slot) = self.consumers.get_mut(&id) else {
+    }
+
+    /// Records a poll of a consumer, while `waiting` messages wait. Returns true if the consumer may take one of them.
+    pub(super) fn poll_turn(
+        &mut self,
+        consumer: ConsumerKey,
+        waiting: usize,
+        wakers: &mut Wakers,
+    ) -> bool {
+        let notified = self.notified_count;
+        let state = self.release(consumer.place);
+        let Some(slot) = self.line.get_mut(consumer.place) else {
             return false;
         };
-        if slot.share == 0 && is_last {
+        if matches!(state, Some(ConsumerState::Notified { .. })) {
+            slot.share = waiting.div_ceil(notified);
+        }
+        if slot.share == 0 && self.notified_count == 0 {
             slot.share = waiting;
         }
         let has_turn = slot.share > 0;
@@ -132,29 +142,32 @@ impl Dispatcher {
     }
 
     /// Makes a consumer idle after a poll that found nothing.
-    pub(super) fn park(&mut self, id: u64) {
-        if let Some(slot) = self.consumers.get_mut(&id) {
+    pub(super) fn park(&mut self, consumer: ConsumerKey) {
+        if let Some(slot) = self.line.get_mut(consumer.place) {
             (slot.state, slot.share) = (ConsumerState::Idle, 0);
-            self.line.join(slot.place);
+            self.line.join(consumer.place);
         }
     }
 
     /// Notifies the next consumer in the line that a message waits. The consumer `refused_by` has refused the message:
     /// it is notified only if no other is idle.
     pub(super) fn notify_one(&mut self, refused_by: Option<u64>, wakers: &mut Wakers) {
-        let Some(id) = self.line.call(refused_by) else {
-            return;
-        };
-        if let Some(slot) = self.consumers.get_mut(&id) {
-            slot.state = ConsumerState::Notified { is_late: false };
-            self.notified_count += 1;
-            wakers.push(Arc::clone(&slot.waker));
+        if let Some(place) = self.line.call(refused_by) {
+            wakers.extend(self.set_notified(place));
         }
+    }
+
+    /// Notes that a consumer has its turn. Returns its waker.
+    fn set_notified(&mut self, place: usize) -> Option<Arc<Waker>> {
+        let slot = self.line.get_mut(place)?;
+        slot.state = ConsumerState::Notified { is_late: false };
+        self.notified_count += 1;
+        Some(Arc::clone(&slot.waker))
     }
 
     /// Returns the wakers of all consumers, so that each of them polls and sees that its queue is closed.
     pub(super) fn all_wakers(&self) -> Wakers {
-        let slots = self.consumers.values();
+        let slots = self.line.values();
         slots.map(|slot| Arc::clone(&slot.waker)).collect()
     }
 
@@ -179,36 +192,45 @@ impl Dispatcher {
             if !late.is_empty() && waiting > 0 {
                 self.release_all(wakers);
             } else {
-                late.into_iter().for_each(|id| self.release(id));
+                for place in late {
+                    self.release(place);
+                }
             }
         }
         self.begin_round(waiting, wakers);
     }
 
     /// Marks all notified consumers as late. Returns those that were late before.
-    fn mark_late(&mut self) -> impl Iterator<Item = u64> + '_ {
-        self.consumers.iter_mut().filter_map(|(id, slot)| {
+    fn mark_late(&mut self) -> impl Iterator<Item = usize> + '_ {
+        self.line.iter_mut().filter_map(|(place, slot)| {
             let ConsumerState::Notified { is_late } = &mut slot.state else {
                 return None;
             };
-            mem::replace(is_late, true).then_some(*id)
+            mem::replace(is_late, true).then_some(place)
         })
     }
 
-    /// Makes a consumer active.
-    fn release(&mut self, id: u64) {
-        if let Some(slot) = self.consumers.get_mut(&id) {
-            let state = mem::replace(&mut slot.state, ConsumerState::Active);
-            let place = slot.place;
-            self.leave(place, state);
+    /// Makes a consumer active: removes it from the line, or ends its turn. Returns its state before.
+    fn release(&mut self, place: usize) -> Option<ConsumerState> {
+        let slot = self.line.get_mut(place)?;
+        let state = mem::replace(&mut slot.state, ConsumerState::Active);
+        match state {
+            ConsumerState::Notified { .. } => {
+                self.notified_count -= 1;
+                self.line.end_turn(place);
+            }
+            // The consumer's session polled for another reason, or the consumer goes away.
+            ConsumerState::Idle => self.line.leave(place),
+            ConsumerState::Active => {}
         }
+        Some(state)
     }
 
     /// Makes all consumers active. Wakes those that were idle.
     fn release_all(&mut self, wakers: &mut Wakers) {
         self.line.clear();
         self.notified_count = 0;
-        for slot in self.consumers.values_mut() {
+        for (_, slot) in self.line.iter_mut() {
             let state = mem::replace(&mut slot.state, ConsumerState::Active);
             if state == ConsumerState::Idle {
                 wakers.push(Arc::clone(&slot.waker));
@@ -224,19 +246,6 @@ impl Dispatcher {
             }
         }
     }
-
-    /// Removes a consumer from the line, or ends its turn.
-    fn leave(&mut self, place: usize, state: ConsumerState) {
-        match state {
-            ConsumerState::Notified { .. } => {
-                self.notified_count -= 1;
-                self.line.end_turn(place);
-            }
-            // The consumer's session polled for another reason, or the consumer goes away.
-            ConsumerState::Idle => self.line.leave(place),
-            ConsumerState::Active => {}
-        }
-    }
 }
 
 #[cfg(test)]
@@ -246,6 +255,7 @@ mod tests {
     /// A number of messages, and consumers with endless credit that poll when a test says so.
     struct Simulation {
         dispatcher: Dispatcher,
+        keys: Vec<ConsumerKey>,
         waiting: usize,
         taken: Vec<usize>,
     }
@@ -255,11 +265,14 @@ mod tests {
         fn new(consumers: usize) -> Simulation {
             let mut simulation = Simulation {
                 dispatcher: Dispatcher::default(),
+                keys: Vec::new(),
                 waiting: 0,
                 taken: vec![0; consumers],
             };
             for _ in 0..consumers {
-                simulation.dispatcher.add_consumer(None, Arc::default());
+                let waker = Arc::new(Waker::noop().clone());
+                let key = simulation.dispatcher.add_consumer(None, waker);
+                simulation.keys.push(key);
             }
             (0..consumers).for_each(|id| simulation.poll_until_idle(id));
             simulation
@@ -274,14 +287,14 @@ mod tests {
 
         fn poll_until_idle(&mut self, id: usize) {
             while self.poll(id) {}
-            self.dispatcher.park(id as u64);
+            self.dispatcher.park(self.keys[id]);
         }
 
         /// Polls once. Returns true if the consumer took a message.
         fn poll(&mut self, id: usize) -> bool {
             let has_turn = self
                 .dispatcher
-                .poll_turn(id as u64, self.waiting, &mut Wakers::new());
+                .poll_turn(self.keys[id], self.waiting, &mut Wakers::new());
             let takes = has_turn && self.waiting > 0;
             if takes {
                 self.waiting -= 1;
@@ -292,22 +305,19 @@ mod tests {
 
         /// Polls all notified consumers until none is left, in the order of their ids.
         fn poll_all_notified(&mut self) {
-            while let Some(id) = self.ids().find(|id| self.is_notified(*id)) {
+            while let Some(id) = (0..self.taken.len()).find(|id| self.is_notified(*id)) {
                 self.poll_until_idle(id);
             }
         }
 
-        fn ids(&self) -> std::ops::Range<usize> {
-            0..self.taken.len()
+        fn is_notified(&mut self, id: usize) -> bool {
+            let notified = |state| matches!(state, ConsumerState::Notified { .. });
+            self.state(id).is_some_and(notified)
         }
 
-        fn is_notified(&self, id: usize) -> bool {
-            self.state(id)
-                .is_some_and(|state| matches!(state, ConsumerState::Notified { .. }))
-        }
-
-        fn state(&self, id: usize) -> Option<ConsumerState> {
-            let slot = self.dispatcher.consumers.get(&(id as u64));
+        /// The state of a consumer that was not removed.
+        fn state(&mut self, id: usize) -> Option<ConsumerState> {
+            let slot = self.dispatcher.line.get_mut(self.keys[id].place);
             slot.map(|slot| slot.state)
         }
 
@@ -373,19 +383,16 @@ mod tests {
         let mut simulation = Simulation::new(3);
         simulation.push(10);
         simulation.poll_until_idle(2);
-        let waiting = simulation.waiting;
+        let (first, waiting) = (simulation.keys[0], simulation.waiting);
         simulation
             .dispatcher
-            .remove_consumer(0, waiting, &mut Wakers::new());
+            .remove_consumer(first, waiting, &mut Wakers::new());
         simulation.poll_until_idle(1);
         simulation.poll_all_notified();
         assert_eq!(simulation.waiting, 0);
-        let Dispatcher {
-            consumers,
-            notified_count,
-            ..
-        } = &simulation.dispatcher;
-        assert_eq!((consumers.len(), *notified_count), (2, 0));
+        let dispatcher = &simulation.dispatcher;
+        assert_eq!(dispatcher.consumer_count(), 2);
+        assert_eq!(dispatcher.notified_count, 0);
     }
 
     #[test]

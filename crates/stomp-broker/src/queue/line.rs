@@ -12,9 +12,11 @@ use stomp_session::SessionId;
 /// application has a place of its own.
 ///
 /// All operations except [`clear`](Line::clear) take constant time.
-#[derive(Debug, Default)]
-pub(super) struct Line {
-    consumers: Slab<Consumer>,
+///
+/// The line holds a value of type `T` for each consumer.
+#[derive(Debug)]
+pub(super) struct Line<T> {
+    consumers: Slab<Consumer<T>>,
     parties: Slab<Party>,
     sessions: HashMap<SessionId, usize>,
     /// The parties with idle consumers and without a turn.
@@ -22,13 +24,14 @@ pub(super) struct Line {
 }
 
 #[derive(Debug)]
-struct Consumer {
+struct Consumer<T> {
     /// The number of the consumer, which is never used again.
     id: u64,
     party: usize,
     is_idle: bool,
     /// The place among the idle consumers of the party.
     links: Links,
+    value: T,
 }
 
 /// The consumers of one session, or one consumer of the application.
@@ -44,7 +47,30 @@ struct Party {
     links: Links,
 }
 
-impl Line {
+impl<T> Line<T> {
+    /// The number of all consumers.
+    pub(super) fn consumer_count(&self) -> usize {
+        self.consumers.len()
+    }
+
+    /// The value of a consumer.
+    pub(super) fn get_mut(&mut self, key: usize) -> Option<&mut T> {
+        self.consumers
+            .get_mut(key)
+            .map(|consumer| &mut consumer.value)
+    }
+
+    /// The values of all consumers.
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.consumers.iter().map(|(_, consumer)| &consumer.value)
+    }
+
+    /// The keys and values of all consumers.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
+        let consumers = self.consumers.iter_mut();
+        consumers.map(|(key, consumer)| (key, &mut consumer.value))
+    }
+
     /// True if nobody waits to be called.
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
@@ -56,7 +82,7 @@ impl Line {
     }
 
     /// Adds a consumer, which is not idle. Returns its key.
-    pub(super) fn add(&mut self, session: Option<SessionId>, id: u64) -> usize {
+    pub(super) fn add(&mut self, session: Option<SessionId>, id: u64, value: T) -> usize {
         let parties = &mut self.parties;
         let mut new_party = || {
             parties.insert(Party {
@@ -80,6 +106,7 @@ impl Line {
             party,
             is_idle: false,
             links: Links::default(),
+            value,
         })
     }
 
@@ -121,17 +148,17 @@ impl Line {
         self.set_turn(key, false);
     }
 
-    /// Gives the turn to the next idle consumer, and returns its id. The consumer with the id `except` is called only if
+    /// Gives the turn to the next idle consumer, and returns its key. The consumer with the id `except` is called only if
     /// no other is idle.
-    pub(super) fn call(&mut self, except: Option<u64>) -> Option<u64> {
+    pub(super) fn call(&mut self, except: Option<u64>) -> Option<usize> {
         // Only one consumer is excepted. So one of the first two parties has another, if any has, and it is one of the
         // first two of that party.
-        let (key, id) = self
+        let key = self
             .next(|id| Some(id) != except)
             .or_else(|| self.next(|_| true))?;
         self.set_turn(key, true);
         self.leave(key);
-        Some(id)
+        Some(key)
     }
 
     /// Makes all consumers busy, and ends all turns.
@@ -146,14 +173,12 @@ impl Line {
         }
     }
 
-    /// Returns the key and the id of the next idle consumer for which `is_wanted` returns true.
-    fn next(&self, is_wanted: impl Fn(u64) -> bool) -> Option<(usize, u64)> {
+    /// Returns the key of the next idle consumer whose id is wanted.
+    fn next(&self, is_wanted: impl Fn(u64) -> bool) -> Option<usize> {
         self.places.keys(&self.parties).find_map(|party| {
             let idle = &self.parties.get(party)?.idle;
-            idle.keys(&self.consumers).find_map(|key| {
-                let id = self.consumers.get(key)?.id;
-                is_wanted(id).then_some((key, id))
-            })
+            let mut idle = idle.keys(&self.consumers);
+            idle.find(|key| self.consumers.get(*key).is_some_and(|it| is_wanted(it.id)))
         })
     }
 
@@ -205,7 +230,18 @@ impl Line {
     }
 }
 
-impl Linked for Consumer {
+impl<T> Default for Line<T> {
+    fn default() -> Self {
+        Line {
+            consumers: Slab::new(),
+            parties: Slab::new(),
+            sessions: HashMap::new(),
+            places: List::default(),
+        }
+    }
+}
+
+impl<T> Linked for Consumer<T> {
     fn links(&self) -> &Links {
         &self.links
     }
@@ -235,14 +271,22 @@ mod tests {
         Some(request.session().id())
     }
 
-    fn called(line: &mut Line) -> Vec<u64> {
-        std::iter::from_fn(|| line.call(None)).collect()
+    /// A line whose values are the ids of the consumers.
+    type Ids = Line<u64>;
+
+    fn call(line: &mut Ids, except: Option<u64>) -> Option<u64> {
+        let key = line.call(except)?;
+        line.get_mut(key).copied()
+    }
+
+    fn called(line: &mut Ids) -> Vec<u64> {
+        std::iter::from_fn(|| call(line, None)).collect()
     }
 
     /// A line with idle consumers, and their keys.
-    fn line<const N: usize>(consumers: [(Option<SessionId>, u64); N]) -> (Line, [usize; N]) {
+    fn line<const N: usize>(consumers: [(Option<SessionId>, u64); N]) -> (Ids, [usize; N]) {
         let mut line = Line::default();
-        let keys = consumers.map(|(session, id)| line.add(session, id));
+        let keys = consumers.map(|(session, id)| line.add(session, id, id));
         keys.iter().for_each(|key| line.join(*key));
         (line, keys)
     }
@@ -270,14 +314,14 @@ mod tests {
     fn the_excepted_consumer_is_called_only_if_no_other_is_idle() {
         let one = session();
         let (mut line, keys) = line([(one, 10), (None, 20)]);
-        assert_eq!(line.call(Some(10)), Some(20));
-        assert_eq!(line.call(Some(10)), Some(10));
-        assert_eq!(line.call(Some(10)), None);
+        assert_eq!(call(&mut line, Some(10)), Some(20));
+        assert_eq!(call(&mut line, Some(10)), Some(10));
+        assert_eq!(call(&mut line, Some(10)), None);
         line.end_turn(keys[0]);
-        let other = line.add(one, 11);
+        let other = line.add(one, 11, 11);
         line.join(keys[0]);
         line.join(other);
-        assert_eq!(line.call(Some(10)), Some(11), "of the same session");
+        assert_eq!(call(&mut line, Some(10)), Some(11), "of the same session");
     }
 
     #[test]

@@ -19,15 +19,17 @@ mod refusals;
 mod refused;
 mod shares;
 
-use crate::{Address, QueueOverflow, Scope, SubscribeRequest, activity::Counter};
+use crate::{Address, QueueOverflow, Scope, SubscribeRequest};
 use alarms::Alarm;
 use backlog::Backlog;
-use dispatch::{Dispatcher, Wakers};
-use futures_util::task::AtomicWaker;
+use dispatch::{ConsumerKey, Dispatcher, Wakers};
 use message::QueuedMessage;
 use policy::Policy;
 use shares::Share;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
 use stomp_session::ClientError;
 use tokio::time::Instant;
 
@@ -35,7 +37,6 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Queue {
     destination: Address,
-    published: Counter,
     state: Mutex<State>,
 }
 
@@ -59,6 +60,8 @@ struct State {
     dispatcher: Dispatcher,
     /// The number of delivered messages that are not yet acknowledged.
     unacknowledged: usize,
+    /// The number of all messages that were ever published to the queue.
+    published: u64,
     /// The number of messages that have reserved room, but are not yet published.
     reserved: usize,
     /// The bytes of messages that have reserved room, but are not yet published.
@@ -80,9 +83,15 @@ struct State {
 #[derive(Debug, Default)]
 struct Deferred {
     wakers: Wakers,
-    expired: Vec<QueuedMessage>,
-    /// Messages that the queue gives up, each with the reason.
-    dead_letters: Vec<(QueuedMessage, &'static str)>,
+    removed: Vec<(QueuedMessage, Removal)>,
+}
+
+/// The reason for which a message leaves a queue unacknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    Expired,
+    /// The queue gives the message up, which becomes a dead letter with this reason.
+    GivenUp(&'static str),
 }
 
 impl Queue {
@@ -98,6 +107,7 @@ impl Queue {
             backlog: Backlog::default(),
             dispatcher: Dispatcher::default(),
             unacknowledged: 0,
+            published: 0,
             reserved: 0,
             reserved_bytes: 0,
             bytes: 0,
@@ -107,7 +117,6 @@ impl Queue {
         };
         Queue {
             destination,
-            published: Counter::default(),
             state: Mutex::new(state),
         }
     }
@@ -170,6 +179,7 @@ impl State {
     /// Appends a message, which has reserved room. With `can_evict`, a queue that is too full then gives up its oldest
     /// messages.
     fn push_and_evict(&mut self, message: QueuedMessage, can_evict: bool, deferred: &mut Deferred) {
+        self.published += 1;
         self.reserved -= 1;
         self.reserved_bytes -= message.bytes();
         let position = self.next_position;
@@ -181,7 +191,8 @@ impl State {
                 return;
             };
             self.bytes -= oldest.bytes();
-            deferred.dead_letters.push((oldest, "overflow"));
+            let overflow = Removal::GivenUp("overflow");
+            deferred.removed.push((oldest, overflow));
         }
     }
 
@@ -202,7 +213,11 @@ impl State {
 
     /// Takes the next message for a consumer, with its position. Returns `None` if there is no message, or if it is the
     /// turn of other consumers.
-    fn take(&mut self, consumer: u64, deferred: &mut Deferred) -> Option<(u64, QueuedMessage)> {
+    fn take(
+        &mut self,
+        consumer: ConsumerKey,
+        deferred: &mut Deferred,
+    ) -> Option<(u64, QueuedMessage)> {
         self.refresh(deferred);
         let wakers = &mut deferred.wakers;
         if !self
@@ -212,7 +227,7 @@ impl State {
             return None;
         }
         // A consumer gets a message that it refused only if no other can take it.
-        let refused_by = self.dispatcher.has_other_candidates().then_some(consumer);
+        let refused_by = self.dispatcher.has_other_candidates().then_some(consumer.id);
         let taken = self.backlog.take_next(refused_by);
         if taken.is_some() {
             self.unacknowledged += 1;
@@ -236,7 +251,7 @@ impl State {
         }
         if let Some(reason) = self.policy.reason_to_give_up(&message) {
             self.remove_delivered(&message);
-            deferred.dead_letters.push((message, reason));
+            deferred.removed.push((message, Removal::GivenUp(reason)));
         } else {
             self.requeue(position, message, deferred);
         }
@@ -264,7 +279,7 @@ impl State {
         }
     }
 
-    /// Adds a consumer. Returns its id.
+    /// Adds a consumer.
     ///
     /// # Errors
     ///
@@ -273,8 +288,8 @@ impl State {
     fn add_consumer(
         &mut self,
         request: &SubscribeRequest,
-        waker: Arc<AtomicWaker>,
-    ) -> Result<u64, ClientError> {
+        waker: Arc<Waker>,
+    ) -> Result<ConsumerKey, ClientError> {
         if self.is_exclusive || (request.exclusive && self.has_consumers()) {
             return Err(refusals::in_use_error(request, self.is_exclusive));
         }
@@ -288,7 +303,7 @@ impl State {
         Ok(self.dispatcher.add_consumer(request.session, waker))
     }
 
-    fn remove_consumer(&mut self, consumer: u64, deferred: &mut Deferred) {
+    fn remove_consumer(&mut self, consumer: ConsumerKey, deferred: &mut Deferred) {
         self.last_activity = Instant::now();
         self.is_exclusive = false;
         let (waiting, wakers) = (self.backlog.available(), &mut deferred.wakers);
@@ -315,7 +330,9 @@ impl State {
             self.last_activity = now;
         }
         self.bytes -= expired.iter().map(QueuedMessage::bytes).sum::<usize>();
-        deferred.expired.extend(expired);
+        let expired = expired.into_iter();
+        let expired = expired.map(|message| (message, Removal::Expired));
+        deferred.removed.extend(expired);
         while let Some(refused_by) = self.backlog.release_due(now) {
             let wakers = &mut deferred.wakers;
             self.dispatcher.notify_one(Some(refused_by), wakers);

@@ -23,6 +23,7 @@ use std::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    task::Waker,
 };
 use stomp_session::ClientError;
 use tokio::time::Instant;
@@ -83,8 +84,11 @@ impl Queues {
         to: &Address,
         publication: Publication,
     ) -> Result<(), ClientError> {
-        match self.reserve(to, publication)? {
-            Ok(reservation) => reservation.publish(),
+        let push = |state: &mut State, message, deferred: &mut Deferred| {
+            state.push(message, deferred);
+        };
+        match self.admit(to, publication, push)? {
+            Ok(_) => self.count_published(to),
             Err(discarded) => self.count_discarded(to, discarded),
         }
         Ok(())
@@ -102,12 +106,11 @@ impl Queues {
             ..
         } = request;
         let holder = Holder::new(principal.clone(), *peer_address, *session);
-        let waker = Arc::default();
-        let (queue, id) = self.with_queue(address, Some(&holder), |queue, state| {
-            let id = state.add_consumer(request, Arc::clone(&waker));
-            id.map(|id| (Arc::clone(queue), id))
-        })??;
-        Ok(Consumer::new(self.clone(), queue, id, waker))
+        let waker = Arc::new(Waker::noop().clone());
+        let (queue, consumer) = self.with_queue(address, Some(&holder), |state| {
+            state.add_consumer(request, Arc::clone(&waker))
+        })?;
+        Ok(Consumer::new(self.clone(), queue, consumer?, waker))
     }
 
     /// Adds the counts of all queues to `statistics`.
@@ -120,7 +123,7 @@ impl Queues {
             }
             statistics.destinations.push(DestinationStatistics {
                 subscribers: state.dispatcher.consumer_count(),
-                published: queue.published.get(),
+                published: state.published,
                 waiting: state.backlog.len(),
                 unacknowledged: state.unacknowledged,
                 ..DestinationStatistics::new(queue.destination.clone())
@@ -135,6 +138,17 @@ impl Queues {
         to: &Address,
         publication: Publication,
     ) -> Result<Result<Reservation, Discarded>, ClientError> {
+        let admitted = self.admit(to, publication, |_, message, _| message)?;
+        Ok(admitted.map(|(queue, message)| Reservation::new(self.clone(), queue, message)))
+    }
+
+    /// Reserves room for a message, and calls `act` with it while its queue is locked.
+    fn admit<T>(
+        &self,
+        to: &Address,
+        publication: Publication,
+        act: impl FnOnce(&mut State, QueuedMessage, &mut Deferred) -> T,
+    ) -> Result<Result<(Arc<Queue>, T), Discarded>, ClientError> {
         let Publication {
             message,
             expires,
@@ -151,15 +165,17 @@ impl Queues {
         let holder = Holder::new(principal, peer_address, session);
         let bytes = wire_size(&message);
         let reserved = self.0.bytes.take(&holder, bytes).map_err(bytes_error)?;
+        let mut message = QueuedMessage::new(message, reserved, expires_at);
         let mut deferred = Deferred::default();
-        let reserve = |queue: &Arc<Queue>, state: &mut State| {
-            let room = if state.reserve(bytes, &mut deferred) {
-                let default = state.policy.time_to_live;
-                Ok(expires_at.or_else(|| default.and_then(|it| Instant::now().checked_add(it))))
-            } else {
-                Err(state.policy.full_error(to))
-            };
-            (Arc::clone(queue), room)
+        let reserve = |state: &mut State| {
+            if !state.reserve(bytes, &mut deferred) {
+                // The message is dropped without the lock.
+                return Err((state.policy.full_error(to), message));
+            }
+            if let (None, Some(default)) = (expires_at, state.policy.time_to_live) {
+                message.expires_at = Instant::now().checked_add(default);
+            }
+            Ok(act(state, message, &mut deferred))
         };
         let found = if *to.scope() == Scope::Temporary {
             self.with_existing_queue(to, reserve)?
@@ -170,8 +186,10 @@ impl Queues {
             return Ok(Err(Discarded::NoQueue));
         };
         self.run_deferred(deferred, &queue);
-        let message = QueuedMessage::new(message, reserved, room?);
-        Ok(Ok(Reservation::new(self.clone(), queue, message)))
+        match room {
+            Ok(result) => Ok(Ok((queue, result))),
+            Err((error, _)) => Err(error),
+        }
     }
 
     pub(super) fn check_open(&self) -> Result<(), ClientError> {
@@ -182,39 +200,43 @@ impl Queues {
         }
     }
 
-    /// Locks a queue and calls `act` with it. Creates the queue for `holder` if it does not exist. Without a holder, the
-    /// queue is needed, and is created even beyond the limit.
+    /// Locks a queue and calls `act`. Returns the queue and the result. Creates the queue for `holder` if it does not
+    /// exist. Without a holder, the queue is needed, and is created even beyond the limit.
     pub(super) fn with_queue<T>(
         &self,
         to: &Address,
         holder: Option<&Holder>,
-        act: impl FnOnce(&Arc<Queue>, &mut State) -> T,
-    ) -> Result<T, ClientError> {
+        act: impl FnOnce(&mut State) -> T,
+    ) -> Result<(Arc<Queue>, T), ClientError> {
         loop {
             let known = self.read().queues.get(to).cloned();
             let queue = match known {
                 Some(queue) => queue,
                 None => self.create(to, holder)?,
             };
-            if let Some(mut state) = queue.lock_open() {
-                return Ok(act(&queue, &mut state));
-            }
+            let result = match queue.lock_open() {
+                Some(mut state) => act(&mut state),
+                None => continue,
+            };
+            return Ok((queue, result));
         }
     }
 
-    /// Locks a queue and calls `act` with it. Returns `None` if the queue does not exist.
+    /// Locks a queue and calls `act`. Returns the queue and the result, or `None` if the queue does not exist.
     pub(super) fn with_existing_queue<T>(
         &self,
         to: &Address,
-        act: impl FnOnce(&Arc<Queue>, &mut State) -> T,
-    ) -> Result<Option<T>, ClientError> {
+        act: impl FnOnce(&mut State) -> T,
+    ) -> Result<Option<(Arc<Queue>, T)>, ClientError> {
         loop {
             let Some(queue) = self.read().queues.get(to).cloned() else {
                 return self.check_open().map(|()| None);
             };
-            if let Some(mut state) = queue.lock_open() {
-                return Ok(Some(act(&queue, &mut state)));
-            }
+            let result = match queue.lock_open() {
+                Some(mut state) => act(&mut state),
+                None => continue,
+            };
+            return Ok(Some((queue, result)));
         }
     }
 

@@ -39,7 +39,6 @@ impl Reservation {
         };
         let (queues, queue) = (&self.queues, &self.queue);
         let mut deferred = Deferred::default();
-        queue.published.add(1);
         queues.count_published(&queue.destination);
         let mut state = queue.lock();
         if state.is_closed {
@@ -68,11 +67,9 @@ impl Queues {
     /// message was accepted. But a temporary queue is not: without a subscriber, the message is dropped.
     fn publish_again(&self, to: &Address, message: QueuedMessage) {
         let mut deferred = Deferred::default();
-        let push = |queue: &Arc<Queue>, state: &mut State| {
-            queue.published.add(1);
+        let push = |state: &mut State| {
             state.claim(message.bytes());
             state.push(message, &mut deferred);
-            Arc::clone(queue)
         };
         let published = if *to.scope() == Scope::Temporary {
             self.with_existing_queue(to, push).ok().flatten()
@@ -80,7 +77,7 @@ impl Queues {
             self.with_queue(to, None, push).ok()
         };
         match published {
-            Some(queue) => self.run_deferred(deferred, &queue),
+            Some((queue, ())) => self.run_deferred(deferred, &queue),
             None => self.activity().dropped.add(1),
         }
     }
