@@ -292,9 +292,9 @@ mod tests {
 
         /// Polls once. Returns true if the consumer took a message.
         fn poll(&mut self, id: usize) -> bool {
-            let has_turn = self
-                .dispatcher
-                .poll_turn(self.keys[id], self.waiting, &mut Wakers::new());
+            let has_turn =
+                self.dispatcher
+                    .poll_turn(self.keys[id], self.waiting, &mut Wakers::new());
             let takes = has_turn && self.waiting > 0;
             if takes {
                 self.waiting -= 1;

@@ -227,7 +227,10 @@ impl State {
             return None;
         }
         // A consumer gets a message that it refused only if no other can take it.
-        let refused_by = self.dispatcher.has_other_candidates().then_some(consumer.id);
+        let refused_by = self
+            .dispatcher
+            .has_other_candidates()
+            .then_some(consumer.id);
         let taken = self.backlog.take_next(refused_by);
         if taken.is_some() {
             self.unacknowledged += 1;

@@ -1,13 +1,11 @@
 //! The shares of clients in a bounded whole.
 
 use super::holder::Holder;
+use slab::Slab;
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    fmt, mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// The smallest number of sizes of shares that are distinguished to find the largest, as a power of two.
@@ -36,27 +34,30 @@ pub(super) struct Shares {
 struct State {
     /// The amount that all clients hold.
     total: usize,
-    accounts: BTreeMap<Holder, Arc<Account>>,
+    accounts: Slab<Account>,
+    /// The keys of the accounts.
+    keys: BTreeMap<Holder, usize>,
     /// The number of clients that hold anything.
     clients: usize,
     /// The number of clients by the [size](Shares::size) of their shares, without those of size 0.
     sizes: BTreeMap<usize, usize>,
-    /// Accounts that were empty, longest ago first.
-    empty: VecDeque<Arc<Account>>,
+    /// The keys of accounts that were empty, longest ago first.
+    empty: VecDeque<usize>,
 }
 
-/// The share of one holder. Its values change only under the lock.
+/// The share of one holder.
 struct Account {
     holder: Holder,
-    held: AtomicUsize,
+    held: usize,
     /// True if the account is in [`State::empty`].
-    is_listed: AtomicBool,
+    is_listed: bool,
 }
 
 /// A part of a whole. Dropping it returns it.
 pub(super) struct Share {
     shares: Arc<Shares>,
-    account: Arc<Account>,
+    /// The key of the account. The account exists at least as long as it holds anything.
+    account: usize,
     amount: usize,
 }
 
@@ -83,8 +84,8 @@ impl Shares {
     /// Takes a part of the whole.
     pub(super) fn take(self: &Arc<Self>, holder: &Holder, amount: usize) -> Result<Share, NoShare> {
         let mut state = self.lock();
-        let known = state.accounts.get(holder).cloned();
-        let held = known.as_ref().map_or(0, |account| account.held());
+        let known = state.keys.get(holder).copied();
+        let held = known.map_or(0, |account| state.held(account));
         let (limit, sum) = match holder {
             Holder::Application => (self.max, held.saturating_add(amount)),
             _ => (self.limit(&state, held), state.total.saturating_add(amount)),
@@ -98,15 +99,16 @@ impl Shares {
             });
         }
         let account = known.unwrap_or_else(|| state.open(holder));
-        Ok(self.add(&mut state, account, amount))
+        Ok(self.add(&mut state, account, held, amount))
     }
 
     /// Takes a part of the whole even beyond the maximum.
     pub(super) fn take_needed(self: &Arc<Self>, holder: &Holder, amount: usize) -> Share {
         let mut state = self.lock();
-        let known = state.accounts.get(holder).cloned();
+        let known = state.keys.get(holder).copied();
         let account = known.unwrap_or_else(|| state.open(holder));
-        self.add(&mut state, account, amount)
+        let held = state.held(account);
+        self.add(&mut state, account, held, amount)
     }
 
     /// The total up to which a client gets a share that holds this amount.
@@ -124,8 +126,15 @@ impl Shares {
         }
     }
 
-    fn add(self: &Arc<Self>, state: &mut State, account: Arc<Account>, amount: usize) -> Share {
-        self.set_held(state, &account, account.held() + amount);
+    /// Adds to an account that holds `held`.
+    fn add(
+        self: &Arc<Self>,
+        state: &mut State,
+        account: usize,
+        held: usize,
+        amount: usize,
+    ) -> Share {
+        self.set_held(state, account, held + amount);
         Share {
             shares: Arc::clone(self),
             account,
@@ -134,9 +143,12 @@ impl Shares {
     }
 
     /// Changes the amount that a holder holds.
-    fn set_held(&self, state: &mut State, account: &Account, held: usize) {
-        let before = account.held.swap(held, Ordering::Relaxed);
-        if account.holder == Holder::Application {
+    fn set_held(&self, state: &mut State, account: usize, held: usize) {
+        let Some(account) = state.accounts.get_mut(account) else {
+            return;
+        };
+        let before = mem::replace(&mut account.held, held);
+        if matches!(account.holder, Holder::Application) {
             return;
         }
         state.total = state.total - before + held;
@@ -164,15 +176,20 @@ impl Shares {
 }
 
 impl State {
-    fn open(&mut self, holder: &Holder) -> Arc<Account> {
-        let account = Arc::new(Account {
-            holder: holder.bare(),
-            held: AtomicUsize::new(0),
-            is_listed: AtomicBool::new(false),
+    fn open(&mut self, holder: &Holder) -> usize {
+        let holder = holder.bare();
+        let account = self.accounts.insert(Account {
+            holder: holder.clone(),
+            held: 0,
+            is_listed: false,
         });
-        let key = account.holder.clone();
-        self.accounts.insert(key, Arc::clone(&account));
+        self.keys.insert(holder, account);
         account
+    }
+
+    /// The amount that an account holds.
+    fn held(&self, account: usize) -> usize {
+        self.accounts.get(account).map_or(0, |account| account.held)
     }
 
     /// Records that the share of a client has another size.
@@ -189,27 +206,27 @@ impl State {
     }
 
     /// Keeps an empty account for a while, and forgets the one that has been kept longest if there are too many.
-    fn keep_empty(&mut self, account: &Arc<Account>) {
-        if account.is_listed.swap(true, Ordering::Relaxed) {
+    fn keep_empty(&mut self, key: usize) {
+        let account = self.accounts.get_mut(key);
+        if account.is_none_or(|it| mem::replace(&mut it.is_listed, true)) {
             return;
         }
-        self.empty.push_back(Arc::clone(account));
+        self.empty.push_back(key);
         if self.empty.len() <= MAX_EMPTY {
             return;
         }
-        if let Some(oldest) = self.empty.pop_front() {
-            oldest.is_listed.store(false, Ordering::Relaxed);
-            if oldest.held() == 0 {
-                // No account and no key has a foreign destructor.
-                self.accounts.remove(&oldest.holder);
-            }
+        let Some(oldest) = self.empty.pop_front() else {
+            return;
+        };
+        let Some(account) = self.accounts.get_mut(oldest) else {
+            return;
+        };
+        account.is_listed = false;
+        if account.held == 0 {
+            // No account and no key has a foreign destructor.
+            let account = self.accounts.remove(oldest);
+            self.keys.remove(&account.holder);
         }
-    }
-}
-
-impl Account {
-    fn held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
     }
 }
 
@@ -227,10 +244,10 @@ impl Drop for Share {
             amount,
         } = self;
         let mut state = shares.lock();
-        let held = account.held() - *amount;
-        shares.set_held(&mut state, account, held);
+        let held = state.held(*account) - *amount;
+        shares.set_held(&mut state, *account, held);
         if held == 0 {
-            state.keep_empty(account);
+            state.keep_empty(*account);
         }
     }
 }
@@ -238,7 +255,6 @@ impl Drop for Share {
 impl fmt::Debug for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Share")
-            .field("holder", &self.account.holder)
             .field("amount", &self.amount)
             .finish_non_exhaustive()
     }
@@ -341,8 +357,8 @@ mod tests {
             drop(shares.take(&client(&number.to_string()), 1).unwrap());
         }
         let more = shares.take(&ann, 1).unwrap();
-        assert!(Arc::ptr_eq(&held.account, &more.account));
-        assert_eq!(more.account.held(), 2);
+        assert_eq!(held.account, more.account);
+        assert_eq!(shares.lock().held(more.account), 2);
     }
 
     #[test]
