@@ -345,7 +345,7 @@ impl Config {
     /// | messages in other mailboxes | 2 × (`max_total_mailbox_bytes` + `max_subscriptions` × `message`) |
     /// | records of unacknowledged messages | 160 × `max_total_unacked_messages` |
     /// | ids of acknowledged messages | 160 × `max_unacked_messages` |
-    /// | subscriptions, and the names of ended ones | `max_subscriptions` × (6 × `max_destination_bytes` + 640) |
+    /// | subscriptions, the names of ended ones, and a head that is being encoded | (`max_subscriptions` + 1) × (6 × `max_destination_bytes` + 640) |
     ///
     /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may
     /// have to deliver it again does.
@@ -379,6 +379,7 @@ impl Config {
                 .saturating_add(self.max_unacked_messages)
                 .saturating_mul(160),
             self.max_subscriptions
+                .saturating_add(1)
                 .saturating_mul(per_subscription.saturating_add(640)),
         ]
         .into_iter()

@@ -3,8 +3,8 @@
 use crate::unique_id::{UniqueId, UniqueIdText};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{
-    fmt::{self, Write},
-    str::{self, FromStr},
+    fmt,
+    str::FromStr,
     sync::atomic::{AtomicU64, Ordering},
 };
 use thiserror::Error;
@@ -76,6 +76,14 @@ pub(crate) struct DeliveryTag(u64);
 #[derive(Debug)]
 pub(crate) struct AckIds {
     prefix: [u8; AckIds::PREFIX],
+}
+
+/// The text of an `ack` id. It needs no escapes in any version.
+#[derive(Clone, Copy)]
+pub(crate) struct AckIdText {
+    /// The text is at the end.
+    bytes: [u8; AckIdText::MAX],
+    start: usize,
 }
 
 impl SessionId {
@@ -190,32 +198,70 @@ impl AckIds {
     }
 
     /// Writes the id of a delivery: the beginning of the session's id, the key of the subscription and the tag.
-    pub(crate) fn text(&self, subscription: SubscriptionKey, tag: DeliveryTag) -> String {
-        let prefix = str::from_utf8(&self.prefix).unwrap_or_default();
-        let mut text = String::with_capacity(AckIds::PREFIX + 24);
-        // Writing into a string does not fail.
-        let _ = write!(text, "{prefix}.{}.{}", subscription.0, tag.0);
+    pub(crate) fn text(&self, subscription: SubscriptionKey, tag: DeliveryTag) -> AckIdText {
+        let mut text = AckIdText {
+            bytes: [0; AckIdText::MAX],
+            start: AckIdText::MAX,
+        };
+        text.prepend_number(tag.0);
+        text.prepend(b'.');
+        text.prepend_number(subscription.0);
+        text.prepend(b'.');
+        self.prefix
+            .iter()
+            .rev()
+            .for_each(|byte| text.prepend(*byte));
         text
     }
 
     /// Parses an id that [`text`](AckIds::text) has written. Returns `None` if another session issued it, or nobody.
     pub(crate) fn parse(&self, text: &str) -> Option<(SubscriptionKey, DeliveryTag)> {
         let rest = text.as_bytes().strip_prefix(&self.prefix)?;
-        let rest = str::from_utf8(rest.strip_prefix(b".")?).ok()?;
-        let (subscription, tag) = rest.split_once('.')?;
+        let mut parts = rest.strip_prefix(b".")?.splitn(2, |byte| *byte == b'.');
         Some((
-            SubscriptionKey(parse_canonical(subscription)?),
-            DeliveryTag(parse_canonical(tag)?),
+            SubscriptionKey(parse_canonical(parts.next()?)?),
+            DeliveryTag(parse_canonical(parts.next()?)?),
         ))
     }
 }
 
+impl AckIdText {
+    /// A prefix, and two numbers of at most 20 digits, each behind a dot.
+    const MAX: usize = AckIds::PREFIX + 2 * (1 + 20);
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// Adds a byte in front of the others.
+    fn prepend(&mut self, byte: u8) {
+        self.start = self.start.saturating_sub(1);
+        if let Some(first) = self.bytes.get_mut(self.start) {
+            *first = byte;
+        }
+    }
+
+    fn prepend_number(&mut self, mut number: u64) {
+        loop {
+            // The remainder is a digit.
+            self.prepend(b'0' + (number % 10) as u8);
+            number /= 10;
+            if number == 0 {
+                return;
+            }
+        }
+    }
+}
+
 /// Parses a positive decimal number without a sign or leading zeros, so that each number has one text.
-fn parse_canonical(digits: &str) -> Option<u64> {
-    if !digits.starts_with(|first| ('1'..='9').contains(&first)) {
+fn parse_canonical(digits: &[u8]) -> Option<u64> {
+    if digits.first() == Some(&b'0') || digits.is_empty() {
         return None;
     }
-    digits.parse().ok()
+    digits.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
 }
 
 #[cfg(test)]
@@ -237,10 +283,15 @@ mod tests {
     fn an_ack_id_names_a_delivery_of_its_own_session_only() {
         let [ids, others] = [(); 2].map(|()| AckIds::new(SessionId::random()));
         let (key, tag) = (SubscriptionKey(1), DeliveryTag(17));
-        let text = ids.text(key, tag);
+        let id = ids.text(key, tag);
+        let text = std::str::from_utf8(id.as_bytes()).unwrap();
         assert!(text.ends_with(".1.17"), "{text}");
-        assert_eq!(ids.parse(&text), Some((key, tag)));
-        assert_eq!(others.parse(&text), None);
+        assert_eq!(ids.parse(text), Some((key, tag)));
+        assert_eq!(others.parse(text), None);
+        let longest = ids.text(SubscriptionKey::MAX, DeliveryTag::MAX);
+        let text = std::str::from_utf8(longest.as_bytes()).unwrap();
+        let expected = Some((SubscriptionKey::MAX, DeliveryTag::MAX));
+        assert_eq!((text.len(), ids.parse(text)), (AckIdText::MAX, expected));
     }
 
     #[test]
@@ -266,6 +317,7 @@ mod tests {
             "AbcdefgH 1.1",
             "abcdefgh.1.1",
             "AbcdefgH.1.99999999999999999999",
+            "AbcdefgH.1.18446744073709551616",
         ] {
             assert_eq!(ids.parse(text), None, "{text:?}");
         }

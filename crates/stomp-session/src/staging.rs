@@ -6,6 +6,7 @@ use crate::{
     error::{BoxError, PartlyCommitted},
     id::{DeliveryTag, SubscriptionKey},
 };
+use smallvec::SmallVec;
 use std::{
     any::{Any, TypeId},
     fmt,
@@ -92,7 +93,7 @@ pub(crate) enum Effect {
 pub(crate) struct Acknowledgment {
     pub(crate) subscription: SubscriptionKey,
     /// Tags in ascending order. The last one is the tag that the `ACK` or `NACK` named.
-    pub(crate) tags: Vec<DeliveryTag>,
+    pub(crate) tags: SmallVec<[DeliveryTag; 1]>,
     pub(crate) settlement: Settlement,
 }
 

@@ -17,6 +17,9 @@ struct GivenUp {
 impl Queues {
     /// Wakes consumers, counts expired messages, and moves dead letters. The caller holds no lock.
     pub(super) fn run_deferred(&self, deferred: Deferred, queue: &Queue) {
+        if deferred.wakers.is_empty() && deferred.removed.is_empty() {
+            return;
+        }
         let messages = self.run_wakes(deferred);
         if !messages.is_empty() {
             let policy = Arc::clone(&queue.lock().policy);

@@ -75,7 +75,10 @@ impl Protocol {
         let prefix = if headers.are_empty() {
             prefix
         } else {
-            Cow::Owned(headers.append_to(&prefix, self.version))
+            self.head.clear();
+            self.head.extend_from_slice(&prefix);
+            headers.append_to(self.version, &mut self.head);
+            Cow::Borrowed(&*self.head)
         };
         Some(EncodedDelivery {
             prefix,

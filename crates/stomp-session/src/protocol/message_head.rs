@@ -1,6 +1,6 @@
 //! The encoded heads of `MESSAGE` frames.
 
-use crate::delivery::UNKNOWN_GAP;
+use crate::{delivery::UNKNOWN_GAP, id::AckIdText};
 use bytes::{Bytes, BytesMut};
 use stomp_frame::{Command, Encoder, Version, header};
 
@@ -31,7 +31,7 @@ pub(super) fn encode_prefix(version: Version, id: Option<&str>, destination: &st
 /// Headers that are specific to one delivery.
 pub(super) struct DeliveryHeaders {
     /// Value of the header `ack`, if the delivery has one.
-    pub(super) ack: Option<String>,
+    pub(super) ack: Option<AckIdText>,
     pub(super) is_redelivered: bool,
     /// Number of messages that are missing before this one, or [`UNKNOWN_GAP`].
     pub(super) missing: u64,
@@ -42,14 +42,14 @@ impl DeliveryHeaders {
         self.ack.is_none() && !self.is_redelivered && self.missing == 0
     }
 
-    /// Returns `prefix` followed by these headers.
-    pub(super) fn append_to(&self, prefix: &[u8], version: Version) -> Vec<u8> {
-        let mut out = BytesMut::with_capacity(prefix.len() + 64);
-        out.extend_from_slice(prefix);
-        let mut add = |name, value| append(Encoder::new(version), name, value, &mut out);
+    /// Appends these headers.
+    pub(super) fn append_to(&self, version: Version, out: &mut BytesMut) {
         if let Some(id) = &self.ack {
-            add(header::ACK, id);
+            for part in [header::ACK.as_bytes(), b":", id.as_bytes(), b"\n"] {
+                out.extend_from_slice(part);
+            }
         }
+        let mut add = |name, value| append(Encoder::new(version), name, value, out);
         if self.is_redelivered {
             add(REDELIVERED, "true");
         }
@@ -58,7 +58,6 @@ impl DeliveryHeaders {
             UNKNOWN_GAP => add(GAP, "unknown"),
             count => add(DROPPED_MESSAGES, &count.to_string()),
         }
-        out.into()
     }
 }
 
@@ -88,7 +87,9 @@ mod tests {
             is_redelivered: delivery.is_redelivered,
             missing: delivery.missing,
         };
-        String::from_utf8(headers.append_to(b"", Version::V1_2)).unwrap()
+        let mut out = BytesMut::new();
+        headers.append_to(Version::V1_2, &mut out);
+        String::from_utf8(out.into()).unwrap()
     }
 
     #[test]

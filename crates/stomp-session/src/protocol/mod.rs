@@ -33,6 +33,7 @@ use crate::{
     principal_share::PrincipalShare,
 };
 use ack::may_settle;
+use bytes::BytesMut;
 use bytestring::ByteString;
 use error_reply::ErrorReply;
 use output::{CallOutput, IoOutput, Output};
@@ -78,6 +79,8 @@ pub(crate) struct Protocol {
     share: Option<PrincipalShare>,
     subscriptions: Subscriptions,
     unacked: SessionUnacked,
+    /// A buffer for the heads of `MESSAGE` frames, so that a head costs no allocation.
+    head: BytesMut,
     transactions: Transactions,
     /// The transaction that is being committed: the service is handling its `SEND`s, or its futures run.
     commit: Option<Commit>,
@@ -139,6 +142,7 @@ impl Protocol {
             share: None,
             subscriptions: Subscriptions::new(config.max_subscriptions),
             unacked: SessionUnacked::new(session, config.max_unacked_messages),
+            head: BytesMut::new(),
             transactions: Transactions::default(),
             commit: None,
             detached: BTreeMap::new(),

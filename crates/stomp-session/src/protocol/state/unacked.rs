@@ -3,8 +3,9 @@
 use super::message_ids::MessageIds;
 use crate::{
     delivery::{SettleCallback, Settlement},
-    id::{AckIds, DeliveryTag, MessageId, SessionId, SubscriptionKey},
+    id::{AckIdText, AckIds, DeliveryTag, MessageId, SessionId, SubscriptionKey},
 };
+use smallvec::{SmallVec, smallvec};
 use std::collections::VecDeque;
 use stomp_frame::AckMode;
 
@@ -123,9 +124,9 @@ impl SubscriptionUnacked {
     /// STOMP 1.2, "SUBSCRIBE ack Header": with `client`, "the acknowledgment operates on the message specified in the
     /// `ACK` frame and all messages sent to the subscription before"; with `client-individual`, frames "are not
     /// cumulative".
-    pub(crate) fn covered_by(&self, tag: DeliveryTag) -> Vec<DeliveryTag> {
+    pub(crate) fn covered_by(&self, tag: DeliveryTag) -> SmallVec<[DeliveryTag; 1]> {
         if !self.is_cumulative {
-            return vec![tag];
+            return smallvec![tag];
         }
         let until = self
             .deliveries
@@ -144,6 +145,14 @@ impl SubscriptionUnacked {
     }
 
     fn position(&self, tag: DeliveryTag) -> Option<usize> {
+        // Most clients acknowledge the oldest delivery first.
+        if self
+            .deliveries
+            .front()
+            .is_some_and(|first| first.tag == tag)
+        {
+            return Some(0);
+        }
         self.deliveries
             .binary_search_by_key(&tag, |delivery| delivery.tag)
             .ok()
@@ -195,7 +204,7 @@ impl SessionUnacked {
         unacked: &mut SubscriptionUnacked,
         message: MessageId,
         on_settled: SettleCallback,
-    ) -> Option<String> {
+    ) -> Option<AckIdText> {
         let tag = self.last_tag.successor();
         self.last_tag = tag;
         let covers_others = unacked.is_cumulative && !unacked.deliveries.is_empty();
@@ -291,9 +300,13 @@ mod tests {
         let tags = [(); 3].map(|()| {
             let message = MessageId::random();
             let id = session.record(KEY, &mut unacked, message, wanted());
-            session.parse_ack_id(&id.unwrap()).unwrap().1
+            session.parse_ack_id(text(&id.unwrap())).unwrap().1
         });
         (session, unacked, tags)
+    }
+
+    fn text(id: &AckIdText) -> &str {
+        std::str::from_utf8(id.as_bytes()).unwrap()
     }
 
     /// The callback of a delivery that wants to know its outcome.
@@ -317,10 +330,10 @@ mod tests {
     #[test]
     fn a_cumulative_ack_covers_earlier_deliveries_that_are_not_staged() {
         let (_, mut unacked, [first, second, third]) = three(AckMode::Client);
-        assert_eq!(unacked.covered_by(third), [first, second, third]);
+        assert_eq!(unacked.covered_by(third)[..], [first, second, third]);
         unacked.set_staged(&[first], true);
         assert_eq!(unacked.is_staged(first), Some(true));
-        assert_eq!(unacked.covered_by(second), [second]);
+        assert_eq!(unacked.covered_by(second)[..], [second]);
     }
 
     #[test]
@@ -345,7 +358,7 @@ mod tests {
     #[test]
     fn an_individual_ack_covers_one_delivery() {
         let (_, unacked, [_, second, _]) = three(AckMode::ClientIndividual);
-        assert_eq!(unacked.covered_by(second), [second]);
+        assert_eq!(unacked.covered_by(second)[..], [second]);
     }
 
     #[test]
@@ -373,11 +386,12 @@ mod tests {
     fn an_ack_id_that_was_not_issued_is_unknown() {
         let (mut session, mut unacked, [.., third]) = three(AckMode::Client);
         let next = session.ack_ids.text(KEY, third.successor());
-        assert_eq!(session.parse_ack_id(&next), None);
+        assert_eq!(session.parse_ack_id(text(&next)), None);
         let message = MessageId::random();
         let issued = session.record(KEY, &mut unacked, message, SettleCallback::default());
-        assert_eq!(issued.as_ref(), Some(&next));
-        assert_eq!(session.parse_ack_id(&next), Some((KEY, third.successor())));
+        assert_eq!(issued.as_ref().map(text), Some(text(&next)));
+        let found = session.parse_ack_id(text(&next));
+        assert_eq!(found, Some((KEY, third.successor())));
     }
 
     #[test]
@@ -392,8 +406,8 @@ mod tests {
             };
             let id = record(&mut earlier, &mut old).unwrap();
             assert!(record(&mut later, &mut new).is_some());
-            assert!(earlier.parse_ack_id(&id).is_some());
-            assert_eq!(later.parse_ack_id(&id), None);
+            assert!(earlier.parse_ack_id(text(&id)).is_some());
+            assert_eq!(later.parse_ack_id(text(&id)), None);
         }
     }
 }
