@@ -522,7 +522,7 @@ mod tests {
             + 256 * 16 * 512
             + 2 * ((1 << 20) + 256 * message)
             + 160 * ((1 << 16) + 256)
-            + 256 * (6 * 255 + 640);
+            + 257 * (6 * 255 + 640);
         assert_eq!(config.worst_case(message), expected);
         assert_eq!(
             config.max_subscriptions(usize::MAX).worst_case(message),

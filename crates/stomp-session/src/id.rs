@@ -75,6 +75,7 @@ pub(crate) struct DeliveryTag(u64);
 /// delivery of its new session.
 #[derive(Debug)]
 pub(crate) struct AckIds {
+    /// The beginning of the session's id, and a dot.
     prefix: [u8; AckIds::PREFIX],
 }
 
@@ -186,82 +187,81 @@ impl SubscriptionKey {
 }
 
 impl AckIds {
-    /// Bytes of the session's id in an `ack` id. These 46 random bits separate the few sessions that one client has had.
-    const PREFIX: usize = 8;
+    /// Bytes before the first number. 8 of them are of the session's id: these 46 random bits separate the few sessions
+    /// that one client has had.
+    const PREFIX: usize = 9;
 
     pub(crate) fn new(session: SessionId) -> AckIds {
         let text = session.0.text();
-        let prefix = text.as_str().as_bytes().first_chunk().copied();
-        AckIds {
-            prefix: prefix.unwrap_or_default(),
-        }
+        let mut prefix = [b'.'; AckIds::PREFIX];
+        let id = text.as_str().bytes().take(AckIds::PREFIX - 1);
+        prefix.iter_mut().zip(id).for_each(|(at, byte)| *at = byte);
+        AckIds { prefix }
     }
 
     /// Writes the id of a delivery: the beginning of the session's id, the key of the subscription and the tag.
     pub(crate) fn text(&self, subscription: SubscriptionKey, tag: DeliveryTag) -> AckIdText {
-        let mut text = AckIdText {
-            bytes: [0; AckIdText::MAX],
-            start: AckIdText::MAX,
-        };
-        text.prepend_number(tag.0);
-        text.prepend(b'.');
-        text.prepend_number(subscription.0);
-        text.prepend(b'.');
-        self.prefix
-            .iter()
-            .rev()
-            .for_each(|byte| text.prepend(*byte));
-        text
+        let mut bytes = [0; AckIdText::MAX];
+        let mut free = bytes.iter_mut().rev();
+        prepend_number(tag.0, &mut free);
+        if let Some(at) = free.next() {
+            *at = b'.';
+        }
+        prepend_number(subscription.0, &mut free);
+        let end = free.len();
+        let prefix = bytes.get_mut(..end).and_then(|it| it.last_chunk_mut());
+        if let Some(prefix) = prefix {
+            *prefix = self.prefix;
+        }
+        AckIdText {
+            bytes,
+            start: end.saturating_sub(AckIds::PREFIX),
+        }
     }
 
     /// Parses an id that [`text`](AckIds::text) has written. Returns `None` if another session issued it, or nobody.
     pub(crate) fn parse(&self, text: &str) -> Option<(SubscriptionKey, DeliveryTag)> {
-        let rest = text.as_bytes().strip_prefix(&self.prefix)?;
-        let mut parts = rest.strip_prefix(b".")?.splitn(2, |byte| *byte == b'.');
-        Some((
-            SubscriptionKey(parse_canonical(parts.next()?)?),
-            DeliveryTag(parse_canonical(parts.next()?)?),
-        ))
+        let (prefix, rest) = text.as_bytes().split_first_chunk()?;
+        let (subscription, rest) = split_number(rest)?;
+        let (tag, rest) = split_number(rest.strip_prefix(b".")?)?;
+        let is_own = *prefix == self.prefix && rest.is_empty();
+        is_own.then_some((SubscriptionKey(subscription), DeliveryTag(tag)))
     }
 }
 
 impl AckIdText {
-    /// A prefix, and two numbers of at most 20 digits, each behind a dot.
-    const MAX: usize = AckIds::PREFIX + 2 * (1 + 20);
+    /// A prefix, and two numbers of at most 20 digits with a dot between them.
+    const MAX: usize = AckIds::PREFIX + 20 + 1 + 20;
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
+}
 
-    /// Adds a byte in front of the others.
-    fn prepend(&mut self, byte: u8) {
-        self.start = self.start.saturating_sub(1);
-        if let Some(first) = self.bytes.get_mut(self.start) {
-            *first = byte;
-        }
-    }
-
-    fn prepend_number(&mut self, mut number: u64) {
-        loop {
-            // The remainder is a digit.
-            self.prepend(b'0' + (number % 10) as u8);
-            number /= 10;
-            if number == 0 {
-                return;
-            }
+/// Writes the digits of a number, the last one first.
+fn prepend_number<'a>(mut number: u64, free: &mut impl Iterator<Item = &'a mut u8>) {
+    for at in free {
+        // The remainder is a digit.
+        *at = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return;
         }
     }
 }
 
-/// Parses a positive decimal number without a sign or leading zeros, so that each number has one text.
-fn parse_canonical(digits: &[u8]) -> Option<u64> {
-    if digits.first() == Some(&b'0') || digits.is_empty() {
-        return None;
+/// Parses a positive decimal number at the start of a text. It has no sign and no leading zeros, so that each number has
+/// one text. Also returns the rest of the text.
+fn split_number(mut text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0_u64;
+    while let Some((digit @ b'0'..=b'9', rest)) = text.split_first() {
+        number = number.checked_mul(10)?.checked_add((digit - b'0').into())?;
+        if number == 0 {
+            return None;
+        }
+        text = rest;
     }
-    digits.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-        number.checked_mul(10)?.checked_add(digit.into())
-    })
+    (number > 0).then_some((number, text))
 }
 
 #[cfg(test)]
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn only_the_canonical_text_of_an_ack_id_parses() {
         let ids = AckIds {
-            prefix: *b"AbcdefgH",
+            prefix: *b"AbcdefgH.",
         };
         assert!(ids.parse("AbcdefgH.1.1").is_some());
         for text in [

@@ -22,8 +22,8 @@ pub(crate) struct Subscriptions {
     /// Maximum number of active subscriptions, and maximum number of names of ended ones.
     max: usize,
     next_key: u64,
-    /// Active subscriptions in the order of their keys. A session that ends removes all of them, the first one first.
-    active: VecDeque<Subscription>,
+    /// Active subscriptions in the order of their keys.
+    active: Vec<Subscription>,
     /// Keys of the active subscriptions to which the client has given an id. Before 1.2, each `ACK` looks up an id.
     keys: BTreeMap<ByteString, SubscriptionKey>,
     /// The subscriptions that ended most recently, the oldest first.
@@ -85,7 +85,7 @@ impl Subscriptions {
         Subscriptions {
             max,
             next_key: SubscriptionKey::MIN.0,
-            active: VecDeque::new(),
+            active: Vec::new(),
             keys: BTreeMap::new(),
             ended: VecDeque::new(),
         }
@@ -118,7 +118,7 @@ impl Subscriptions {
 
     /// The key of the oldest active subscription.
     pub(crate) fn first(&self) -> Option<SubscriptionKey> {
-        self.active.front().map(|subscription| subscription.key)
+        self.active.first().map(|subscription| subscription.key)
     }
 
     /// The keys of all active subscriptions.
@@ -233,7 +233,7 @@ impl Subscriptions {
     ) -> SubscriptionKey {
         let key = SubscriptionKey(self.next_key);
         self.next_key += 1;
-        self.active.push_back(Subscription {
+        self.active.push(Subscription {
             key,
             prefix: message_head::encode_prefix(version, id.as_deref(), destination.as_str()),
             id,
@@ -279,7 +279,7 @@ impl Subscriptions {
 
     /// Removes a subscription and remembers its name.
     pub(crate) fn remove(&mut self, key: SubscriptionKey, by_server: bool) -> Option<Subscription> {
-        let subscription = self.active.remove(self.position(key)?)?;
+        let subscription = self.active.remove(self.position(key)?);
         if let Some(id) = subscription
             .id
             .as_ref()
