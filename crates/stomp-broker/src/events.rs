@@ -118,9 +118,14 @@ impl EventSource {
         }
     }
 
+    /// Returns true if any stream exists.
+    pub(crate) fn has_streams(&self) -> bool {
+        self.listeners.load(Ordering::Relaxed) != 0
+    }
+
     /// Sends an event to all streams. The function `event` is called only if a stream exists.
     pub fn emit(&self, event: impl FnOnce() -> Event) {
-        if self.listeners.load(Ordering::Relaxed) == 0 {
+        if !self.has_streams() {
             return;
         }
         if let Some(sender) = self.sender.get() {

@@ -21,11 +21,13 @@ use std::{
     task::{Context, Wake, Waker},
 };
 use stomp_broker::{
-    Address, Broker, Capabilities, Config, Engine, EngineFuture, EngineTransaction, Memory,
+    Address, Broker, Capabilities, Config, Engine, EngineFuture, EngineTransaction, Event, Memory,
     MemoryConfig, Publication, Retain, Rules, SubscribeRequest, Who,
 };
 use stomp_frame::{Command, Frame};
-use stomp_session::{MailboxConfig, Message, MessageStream, Overflow, Principal, Request};
+use stomp_session::{
+    MailboxConfig, Message, MessageStream, Overflow, Principal, Request, Settlement,
+};
 use stomp_testing::{
     frames::{send, transaction},
     without_deadlock,
@@ -370,5 +372,51 @@ fn a_principal_in_the_address_of_an_engine_is_dropped_without_a_lock() {
         publish(Principal::new("ann").with_value(owner), Retain::Set);
         publish(Principal::new("ann"), Retain::Remove);
         assert_eq!(foreign.calls(), 1);
+    });
+}
+
+/// Polls and acknowledges a message of a queue when it is woken.
+#[derive(Default)]
+struct Worker(Mutex<Option<MessageStream>>);
+
+impl Wake for Worker {
+    fn wake(self: Arc<Self>) {
+        let mut stream = self.0.lock().unwrap().take().unwrap();
+        let delivery = stream.next().now_or_never().unwrap().unwrap();
+        delivery.unwrap().settle(Settlement::Acked);
+    }
+}
+
+#[test]
+fn a_message_that_is_acknowledged_while_it_is_published_was_published_before() {
+    without_deadlock(|| {
+        let broker = Broker::new(Config::default().rules(Rules::open())).unwrap();
+        let mut events = broker.events();
+        let worker = Arc::new(Worker::default());
+        let mut stream = broker
+            .subscribe("/queue/a")
+            .now_or_never()
+            .unwrap()
+            .unwrap();
+        let waker = Waker::from(Arc::clone(&worker));
+        let polled = stream.poll_next_unpin(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        *worker.0.lock().unwrap() = Some(stream);
+        let published = broker.publish("/queue/a", "1").now_or_never().unwrap();
+        published.unwrap();
+        let address = Address::queue("a");
+        let (published, delivered) = (
+            Event::Published {
+                address: address.clone(),
+            },
+            Event::Delivered {
+                address,
+                recipients: 1,
+            },
+        );
+        let mut all = std::iter::from_fn(|| events.next().now_or_never().flatten());
+        assert!(matches!(all.next(), Some(Event::Subscribed { .. })));
+        assert_eq!(all.next(), Some(published));
+        assert_eq!(all.next(), Some(delivered));
     });
 }

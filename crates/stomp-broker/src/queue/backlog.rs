@@ -96,6 +96,9 @@ impl Backlog {
     /// Removes and returns the first message that may be taken and that the consumer `except` has not refused, with its
     /// position.
     pub(super) fn take_next(&mut self, except: Option<u64>) -> Option<(u64, QueuedMessage)> {
+        if self.others.is_empty() && self.refused.is_empty() {
+            return self.pop_front();
+        }
         let others = self.others.first_key_value().map(|(position, _)| *position);
         let refused = self.available.first_except(except);
         self.take_before([others, refused])

@@ -16,10 +16,14 @@ struct GivenUp {
 
 impl Queues {
     /// Wakes consumers, counts expired messages, and moves dead letters. The caller holds no lock.
+    #[inline]
     pub(super) fn run_deferred(&self, deferred: Deferred, queue: &Queue) {
-        if deferred.wakers.is_empty() && deferred.removed.is_empty() {
-            return;
+        if !deferred.wakers.is_empty() || !deferred.removed.is_empty() {
+            self.run_all(deferred, queue);
         }
+    }
+
+    fn run_all(&self, deferred: Deferred, queue: &Queue) {
         let messages = self.run_wakes(deferred);
         if !messages.is_empty() {
             let policy = Arc::clone(&queue.lock().policy);

@@ -84,12 +84,19 @@ impl Queues {
         to: &Address,
         publication: Publication,
     ) -> Result<(), ClientError> {
-        let push = |state: &mut State, message, deferred: &mut Deferred| {
-            state.push(message, deferred);
+        let activity = self.activity();
+        let discarded = if activity.events.has_streams() {
+            // The event precedes those of the delivery, and sending it under the lock would run foreign code.
+            self.reserve(to, publication)?.map(Reservation::publish)
+        } else {
+            let push = |state: &mut State, message, deferred: &mut Deferred| {
+                activity.published.add(1);
+                state.push(message, deferred);
+            };
+            self.admit(to, publication, push)?.map(|_| ())
         };
-        match self.admit(to, publication, push)? {
-            Ok(_) => self.count_published(to),
-            Err(discarded) => self.count_discarded(to, discarded),
+        if let Err(discarded) = discarded {
+            self.count_discarded(to, discarded);
         }
         Ok(())
     }
