@@ -21,12 +21,12 @@ impl Queues {
     ) -> Result<(), ClientError> {
         let policy = self.policies().declared(queue, settings);
         let holder = Holder::Application;
-        self.with_queue(queue, Some(&holder), |state| {
+        let declared = self.with_queue(queue, Some(&holder), |state| {
             (state.is_declared, state.policy) = (true, policy);
             state.is_auto_delete = false;
             state.name = Some(self.names().take_needed(&holder, 1));
-        })
-        .map(|_| ())
+        });
+        declared.map(|_| ())
     }
 
     /// Removes the messages that wait in a queue. Returns their number.

@@ -120,7 +120,7 @@ impl Backlog {
         let first = self.messages.pop_front()?;
         // Gives memory back after a burst. So many messages were taken before that moving the others costs little.
         let capacity = self.messages.capacity();
-        if capacity > 64 && self.messages.len() < capacity / 8 {
+        if capacity > 32 && self.messages.len() < capacity / 8 {
             self.messages.shrink_to(capacity / 4);
         }
         Some(first)
@@ -281,6 +281,6 @@ mod tests {
             backlog.insert(position, make.message(position, None), None);
         }
         assert_eq!(taken(&mut backlog).len(), 10_000);
-        assert!(backlog.messages.capacity() <= 128);
+        assert!(backlog.messages.capacity() <= 64);
     }
 }

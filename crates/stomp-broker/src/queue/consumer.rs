@@ -6,7 +6,6 @@ use super::{
 use crate::Event;
 use futures_core::Stream;
 use std::{
-    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -59,14 +58,19 @@ impl Consumer {
         let origin = Arc::clone(&self.origin);
         delivery.on_settled(move |settlement| origin.settle(position, message, settlement))
     }
-}
 
-impl Consumer {
-    /// Replaces the waker, unless it wakes the same task. Returns the old one, which the caller drops without a lock:
-    /// wakers are foreign code.
-    fn replace_waker(&mut self, waker: &Waker) -> Option<Arc<Waker>> {
-        let is_new = !self.waker.will_wake(waker);
-        is_new.then(|| mem::replace(&mut self.waker, Arc::new(waker.clone())))
+    /// Replaces the waker, unless it wakes the same task. Wakers are foreign code, so none is cloned or dropped under the
+    /// lock.
+    fn set_waker(&mut self, waker: &Waker) {
+        if self.waker.will_wake(waker) {
+            return;
+        }
+        let waker = Arc::new(waker.clone());
+        let Origin {
+            queue, consumer, ..
+        } = &*self.origin;
+        queue.lock().dispatcher.set_waker(*consumer, &waker);
+        self.waker = waker;
     }
 }
 
@@ -74,7 +78,7 @@ impl Stream for Consumer {
     type Item = Result<Delivery, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let old_waker = self.replace_waker(cx.waker());
+        self.set_waker(cx.waker());
         let Origin {
             queues,
             queue,
@@ -82,11 +86,7 @@ impl Stream for Consumer {
         } = &*self.origin;
         let mut deferred = Deferred::default();
         let mut state = queue.lock();
-        if old_waker.is_some() {
-            state.dispatcher.set_waker(*consumer, &self.waker);
-        }
         if state.is_closed {
-            drop(state);
             return Poll::Ready(None);
         }
         let taken = state.take(*consumer, &mut deferred);
@@ -94,7 +94,6 @@ impl Stream for Consumer {
             state.dispatcher.park(*consumer);
         }
         drop(state);
-        drop(old_waker);
         queues.run_deferred(deferred, queue);
         match taken {
             Some((position, message)) => Poll::Ready(Some(Ok(self.deliver(position, message)))),
