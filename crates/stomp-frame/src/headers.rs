@@ -80,13 +80,47 @@ impl Headers {
     /// header was added.
     #[must_use]
     pub fn share(&self, name: &str) -> Option<ByteString> {
-        self.get(name).map(|value| match self.0.as_deref() {
+        self.get(name).map(|value| self.share_value(value))
+    }
+
+    /// A value that was found in these headers, as an owned string. Shares bytes like [`share`](Headers::share), and
+    /// copies any other text.
+    #[must_use]
+    pub fn share_value(&self, value: &str) -> ByteString {
+        match self.0.as_deref() {
             Some(Content {
                 text: Text::Shared { head, .. },
                 ..
-            }) => head.slice_ref(value),
+            }) if contains_slice(head, value) => head.slice_ref(value),
             _ => ByteString::from(value),
-        })
+        }
+    }
+
+    /// The first values of several headers, like [`get`](Headers::get), but found in one pass.
+    ///
+    /// ```
+    /// use stomp_frame::Headers;
+    ///
+    /// let headers: Headers = [("destination", "/a"), ("receipt", "1")].into_iter().collect();
+    /// let [receipt, transaction] = headers.get_each(["receipt", "transaction"]);
+    /// assert_eq!((receipt, transaction), (Some("1"), None));
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn get_each<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
+        let mut values = [None; N];
+        let Some(content) = self.0.as_deref() else {
+            return values;
+        };
+        let text = content.text.as_str();
+        for entry in &content.entries {
+            for (value, name) in values.iter_mut().zip(names) {
+                if value.is_none() && entry.is_named(name, text) {
+                    *value = Some(entry.value(text));
+                }
+            }
+        }
+        values
     }
 
     /// Returns true if there is a header named `name`.
@@ -340,6 +374,15 @@ pub(crate) fn find_entry<'a>(head: &[u8], entries: &'a [Entry], name: &str) -> O
         .find(|entry| entry.is_named_bytes(name, head))
 }
 
+/// Returns true if the bytes of `part` are a part of those of `whole`, and not only equal to some of them.
+fn contains_slice(whole: &str, part: &str) -> bool {
+    let (whole, part) = (
+        whole.as_bytes().as_ptr_range(),
+        part.as_bytes().as_ptr_range(),
+    );
+    whole.start <= part.start && part.end <= whole.end
+}
+
 #[derive(Clone)]
 enum Text {
     /// The head of a decoded frame. If `is_plain` is true, each header line is a name, one colon, a value with nothing
@@ -486,6 +529,18 @@ mod tests {
         headers.append("a", "2");
         headers.remove("a");
         assert_eq!(lines(&headers), None);
+    }
+
+    #[test]
+    fn a_value_is_shared_only_if_it_belongs_to_the_headers() {
+        let frame = Frame::parse("SEND\na:1\nb:2\na:3\n\n\0", Version::V1_2).unwrap();
+        let [b, a, none] = frame.headers.get_each(["b", "a", "c"]);
+        assert_eq!((b, a, none), (Some("2"), Some("1"), None));
+        let value = frame.headers.get("a").unwrap();
+        assert_eq!(frame.headers.share_value(value).as_ptr(), value.as_ptr());
+        for other in ["1", "", "elsewhere"] {
+            assert_eq!(frame.headers.share_value(other), other);
+        }
     }
 
     #[test]
