@@ -346,6 +346,7 @@ impl Config {
     /// | records of unacknowledged messages | 160 × `max_total_unacked_messages` |
     /// | ids of acknowledged messages | 160 × `max_unacked_messages` |
     /// | subscriptions, the names of ended ones, and a head that is being encoded | (`max_subscriptions` + 1) × (6 × `max_destination_bytes` + 640) |
+    /// | the destination that was parsed last | 2 × `max_destination_bytes` + 160 |
     ///
     /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may
     /// have to deliver it again does.
@@ -378,6 +379,7 @@ impl Config {
             self.max_total_unacked_messages
                 .saturating_add(self.max_unacked_messages)
                 .saturating_mul(160),
+            twice(self.max_destination_bytes).saturating_add(160),
             self.max_subscriptions
                 .saturating_add(1)
                 .saturating_mul(per_subscription.saturating_add(640)),
@@ -522,6 +524,7 @@ mod tests {
             + 256 * 16 * 512
             + 2 * ((1 << 20) + 256 * message)
             + 160 * ((1 << 16) + 256)
+            + (2 * 255 + 160)
             + 257 * (6 * 255 + 640);
         assert_eq!(config.worst_case(message), expected);
         assert_eq!(

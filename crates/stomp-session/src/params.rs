@@ -47,7 +47,8 @@ impl Pattern {
 #[derive(Debug, Clone, Default)]
 pub struct Params {
     pattern: Option<Arc<Pattern>>,
-    ranges: SmallVec<[(u32, u32); 4]>,
+    // Few, because requests contain parameters and are moved several times. More need an allocation.
+    ranges: SmallVec<[(u32, u32); 2]>,
 }
 
 impl Params {

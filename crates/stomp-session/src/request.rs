@@ -70,9 +70,9 @@ impl Request {
     /// text is literal. For another syntax, see [`Request::with_destination`].
     #[must_use]
     pub fn new(frame: Frame) -> Request {
-        let text = frame.headers.share(header::DESTINATION);
+        let text = frame.headers.get(header::DESTINATION).unwrap_or_default();
         let parts = RequestParts {
-            destination: Destination::opaque(text.unwrap_or_default()),
+            destination: Destination::opaque(text),
             frame,
             reason: None,
             is_from_peer: true,

@@ -24,7 +24,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
@@ -351,7 +351,7 @@ pub(crate) struct Shared {
     /// Values of the application, each in an `Arc`.
     values: Guarded<Extensions>,
     /// Pattern of the route of the current request, for the log.
-    route: Guarded<Option<Arc<Pattern>>>,
+    route: Mutex<Option<Arc<Pattern>>>,
     /// True if `route` belongs to the current request. False if no router has seen that request yet.
     is_routed: AtomicBool,
     settings: HandleSettings,
@@ -376,7 +376,7 @@ impl Shared {
             peer,
             principal: OnceLock::new(),
             values: Guarded::default(),
-            route: Guarded::default(),
+            route: Mutex::default(),
             is_routed: AtomicBool::new(false),
             settings,
             commands: Guarded::new(CommandQueue::new(is_closed)),
@@ -413,11 +413,12 @@ impl Shared {
 
     /// Sets the pattern of the route of the current request. Sessions often send to one route several times in a row.
     pub(crate) fn set_route(&self, route: Option<&Arc<Pattern>>) {
-        self.route.with(|current, _| {
-            if current.as_ref().map(Arc::as_ptr) != route.map(Arc::as_ptr) {
-                *current = route.cloned();
-            }
-        });
+        let mut current = self.route.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().map(Arc::as_ptr) != route.map(Arc::as_ptr) {
+            // A pattern contains nothing whose destructor could run code of the application.
+            *current = route.cloned();
+        }
+        drop(current);
         self.is_routed.store(true, Ordering::Release);
     }
 
@@ -429,7 +430,8 @@ impl Shared {
     /// The pattern of the route of the current request, if a router has found one.
     pub(crate) fn route(&self) -> Option<Arc<Pattern>> {
         let is_routed = self.is_routed.load(Ordering::Acquire);
-        is_routed.then(|| self.route.with(|route, _| route.clone()))?
+        let route = || self.route.lock().unwrap_or_else(PoisonError::into_inner);
+        is_routed.then(|| route().clone())?
     }
 
     /// The syntax of destinations.

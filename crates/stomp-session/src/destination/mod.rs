@@ -12,6 +12,7 @@ use std::{
     error::Error,
     fmt,
     hash::{Hash, Hasher},
+    sync::Arc,
 };
 
 /// A destination such as `/topic/a`, in the spelling of the client and in its canonical form.
@@ -56,14 +57,20 @@ use std::{
 /// So `/topic/a.>` matches `/topic/a` and `/topic/a.b.c`, and `/topic/>` matches every topic. A segment such as `a*` is
 /// not a wildcard.
 ///
-/// Clones share the text. The default value is the empty destination.
+/// Clones share the text, so that a clone costs no allocation. The default value is the empty destination.
 #[derive(Clone, Default)]
-pub struct Destination {
+pub struct Destination(
+    /// One pointer, because requests contain destinations and are moved several times. `None` for the empty destination.
+    Option<Arc<Content>>,
+);
+
+struct Content {
     text: ByteString,
-    /// The canonical text, or `None` if it equals `text`. For most destinations it does, and this saves a second
-    /// allocation.
+    /// The canonical text, or `None` if it equals `text`. For most destinations it does, and this saves an allocation.
     rewritten: Option<ByteString>,
     kind: Kind,
+    /// True if `text` shares no memory with anything else, such as the frame that it came with.
+    is_copied: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,16 +134,27 @@ impl Destination {
             let reason = "needs at least one more segment";
             return Err(InvalidDestination::new("destination", &text, reason).into_mistake());
         }
-        Ok(Destination {
-            text: text.into(),
-            ..Destination::default()
-        })
+        Ok(Destination::new(text.into(), None, Kind::Literal, true))
+    }
+
+    fn new(
+        text: ByteString,
+        rewritten: Option<ByteString>,
+        kind: Kind,
+        is_copied: bool,
+    ) -> Destination {
+        Destination(Some(Arc::new(Content {
+            text,
+            rewritten,
+            kind,
+            is_copied,
+        })))
     }
 
     /// The text as the client wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.0.as_ref().map_or("", |content| &content.text)
     }
 
     /// The canonical text, which is the same for all spellings of this destination.
@@ -145,7 +163,15 @@ impl Destination {
     /// Elsewhere, it is the text as the client wrote it.
     #[must_use]
     pub fn canonical(&self) -> &str {
-        self.rewritten.as_ref().unwrap_or(&self.text)
+        self.0.as_ref().map_or("", |content| {
+            content.rewritten.as_ref().unwrap_or(&content.text)
+        })
+    }
+
+    fn kind(&self) -> Kind {
+        self.0
+            .as_ref()
+            .map_or(Kind::Literal, |content| content.kind)
     }
 
     /// The segments of the canonical text: its parts between `/`, without the empty one before a leading `/`.
@@ -160,7 +186,25 @@ impl Destination {
     /// to it, because the session does not.
     #[must_use]
     pub fn is_pattern(&self) -> bool {
-        self.kind != Kind::Literal
+        self.kind() != Kind::Literal
+    }
+
+    /// True if `self` and `other` have the same spelling, and were parsed in the same way. So whatever was decided about
+    /// one of them holds for the other too. Unlike `==`, this tells spellings and syntaxes apart.
+    ///
+    /// The cost is that of comparing two pointers if they are clones of one value, as those of a session are that uses one
+    /// destination several times in a row.
+    #[must_use]
+    pub fn is_identical(&self, other: &Destination) -> bool {
+        match (&self.0, &other.0) {
+            (Some(own), Some(other)) => {
+                Arc::ptr_eq(own, other)
+                    || (own.text == other.text
+                        && own.rewritten == other.rewritten
+                        && own.kind == other.kind)
+            }
+            _ => self.as_str() == other.as_str(),
+        }
     }
 
     /// True if `self` matches every destination that `other` matches.
@@ -206,39 +250,45 @@ impl Destination {
 
     /// Makes the literal destination that [`DestinationSyntax::default`] parses from this text. Its canonical text is
     /// the same text.
-    pub(crate) fn opaque(text: ByteString) -> Destination {
-        Destination {
-            text,
-            ..Destination::default()
-        }
+    pub(crate) fn opaque(text: &str) -> Destination {
+        Destination::new(ByteString::from(text.to_owned()), None, Kind::Literal, true)
     }
 
-    /// Returns a copy that shares no memory with the frame from which this destination was parsed.
+    /// Returns a destination that shares no memory with the text from which this one was parsed.
     ///
-    /// Store this copy and not a clone: a clone shares the text, and so may keep a whole read buffer in memory.
+    /// Store this one and not a clone, unless you know where the destination comes from: a clone shares the text, and so
+    /// may keep a whole read buffer in memory. Destinations that a session has parsed, and copies, are shared: there, the
+    /// copy costs no more than a clone.
     #[must_use]
     pub fn copied(&self) -> Destination {
-        Destination {
-            text: ByteString::from(self.as_str().to_owned()),
-            // The canonical text never shares memory with a frame.
-            rewritten: self.rewritten.clone(),
-            kind: self.kind,
+        match &self.0 {
+            Some(content) if !content.is_copied => Destination::new(
+                ByteString::from(content.text.to_string()),
+                // The canonical text never shares memory with a frame.
+                content.rewritten.clone(),
+                content.kind,
+                true,
+            ),
+            _ => self.clone(),
         }
     }
 
     /// Bytes of the separate canonical text, or 0 if it equals the text of the client.
     pub(crate) fn rewritten_bytes(&self) -> usize {
-        self.rewritten.as_ref().map_or(0, |text| text.len())
+        let rewritten = self.0.as_ref().and_then(|it| it.rewritten.as_ref());
+        rewritten.map_or(0, |text| text.len())
     }
 
     fn parts(&self) -> impl Iterator<Item = pattern::Part<'_>> {
-        pattern::parts(self.canonical(), self.kind)
+        pattern::parts(self.canonical(), self.kind())
     }
 }
 
 impl PartialEq for Destination {
     fn eq(&self, other: &Destination) -> bool {
-        self.canonical() == other.canonical()
+        let are_clones =
+            matches!((&self.0, &other.0), (Some(one), Some(other)) if Arc::ptr_eq(one, other));
+        are_clones || self.canonical() == other.canonical()
     }
 }
 
@@ -282,14 +332,15 @@ impl fmt::Debug for Destination {
 /// The text as the client wrote it, shared with the destination.
 impl From<&Destination> for ByteString {
     fn from(destination: &Destination) -> ByteString {
-        destination.text.clone()
+        let content = destination.0.as_ref();
+        content.map_or_else(ByteString::new, |content| content.text.clone())
     }
 }
 
 /// The text as the client wrote it.
 impl From<Destination> for ByteString {
     fn from(destination: Destination) -> ByteString {
-        destination.text
+        ByteString::from(&destination)
     }
 }
 
@@ -445,6 +496,32 @@ mod tests {
         let empty = Destination::default();
         assert_eq!(empty, parse(""));
         assert_eq!((empty.as_str(), empty.is_pattern()), ("", false));
+    }
+
+    #[test]
+    fn identical_destinations_have_one_spelling_and_one_syntax() {
+        let [one, same, spelled] = ["/queue/a.b", "/queue/a.b", "/queue/a/b"].map(parse);
+        assert!(one.is_identical(&same) && one.is_identical(&one.clone()));
+        assert!(one.is_identical(&one.copied()));
+        assert!(!one.is_identical(&spelled) && one == spelled);
+        for text in ["/queue/a.b", "/topic/a.*", "/topic/*"] {
+            let opaque = DestinationSyntax::default().parse(text).unwrap();
+            assert!(!parse(text).is_identical(&opaque), "{text}");
+        }
+        let longer = syntax().with_prefix("/topic/a/", PrefixSyntax::dotted().with_patterns());
+        let other = longer.parse("/topic/a.>").unwrap();
+        assert!(!parse("/topic/a.>").is_identical(&other));
+        assert!(Destination::default().is_identical(&parse("")));
+    }
+
+    #[test]
+    fn a_copy_keeps_no_other_bytes_in_memory() {
+        let frame = bytestring::ByteString::from("/queue/a.b and the rest of a frame".to_owned());
+        let parsed = syntax().parse(frame.slice_ref(&frame[..10])).unwrap();
+        let is_part_of_frame = |it: &Destination| it.as_str().as_ptr() == frame.as_ptr();
+        assert!(is_part_of_frame(&parsed) && !is_part_of_frame(&parsed.copied()));
+        let copied = parsed.copied();
+        assert_eq!(copied.as_str().as_ptr(), copied.copied().as_str().as_ptr());
     }
 
     #[test]

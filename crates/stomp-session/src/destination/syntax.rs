@@ -75,8 +75,7 @@ impl DestinationSyntax {
 
     /// Parses a destination.
     ///
-    /// A `ByteString` is shared with the result, and not copied. Only a canonical text that differs from it is
-    /// allocated.
+    /// A `ByteString` is shared with the result, and not copied.
     ///
     /// # Errors
     ///
@@ -84,7 +83,19 @@ impl DestinationSyntax {
     /// character, a wildcard although the prefix has no patterns, or `>` or `#` before the last segment. The canonical
     /// text is checked too, because a longer prefix may apply to it.
     pub fn parse(&self, text: impl Into<ByteString>) -> Result<Destination, InvalidDestination> {
-        let text = text.into();
+        self.parse_text(text.into(), false)
+    }
+
+    /// Parses a copy of a text, so that the destination can be stored without the frame that contains the text.
+    pub(crate) fn parse_copy(&self, text: &str) -> Result<Destination, InvalidDestination> {
+        self.parse_text(ByteString::from(text.to_owned()), true)
+    }
+
+    fn parse_text(
+        &self,
+        text: ByteString,
+        is_copied: bool,
+    ) -> Result<Destination, InvalidDestination> {
         let invalid = |reason: Cow<'_, str>| InvalidDestination::new("destination", &text, &reason);
         let (mut kind, rewritten) = self.read(&text).map_err(invalid)?;
         if let Some(canonical) = &rewritten {
@@ -92,11 +103,8 @@ impl DestinationSyntax {
             // longer prefix `/a/b/`. It must not matter which spelling the client wrote.
             (kind, _) = self.read(canonical).map_err(invalid)?;
         }
-        Ok(Destination {
-            text,
-            rewritten: rewritten.map(ByteString::from),
-            kind,
-        })
+        let rewritten = rewritten.map(ByteString::from);
+        Ok(Destination::new(text, rewritten, kind, is_copied))
     }
 
     /// Returns true if this syntax parses the canonical text of a destination as this destination: with the same
@@ -116,7 +124,7 @@ impl DestinationSyntax {
     /// ```
     #[must_use]
     pub fn agrees_with(&self, destination: &Destination) -> bool {
-        matches!(self.read(destination.canonical()), Ok((kind, None)) if kind == destination.kind)
+        matches!(self.read(destination.canonical()), Ok((kind, None)) if kind == destination.kind())
     }
 
     /// Returns the canonical text of a destination, or the text itself if it is invalid.

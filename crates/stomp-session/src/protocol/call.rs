@@ -14,6 +14,7 @@ use crate::{
     response::Connected,
     staging::{CommitFuture, Staging},
 };
+use bytestring::ByteString;
 use std::time::Instant;
 use stomp_frame::{Command, Frame, header};
 use stomp_socket::CloseCode;
@@ -40,9 +41,23 @@ impl Protocol {
         subscription: Option<SubscriptionKey>,
         now: Instant,
     ) {
+        let receipt = frame.headers.share(header::RECEIPT);
+        self.start_call_with_receipt(frame, destination, receipt, subscription, now);
+    }
+
+    /// Makes the driver call the service, like [`start_call`](Protocol::start_call), if the header `receipt` of the frame
+    /// was looked up already.
+    pub(super) fn start_call_with_receipt(
+        &mut self,
+        frame: Frame,
+        destination: Destination,
+        receipt: Option<ByteString>,
+        subscription: Option<SubscriptionKey>,
+        now: Instant,
+    ) {
         self.call = Some(InFlight {
             command: frame.command,
-            receipt: frame.headers.share(header::RECEIPT),
+            receipt,
             is_from_peer: true,
             subscription,
             lost: None,

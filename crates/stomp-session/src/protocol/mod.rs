@@ -51,7 +51,7 @@ use std::{
     sync::Arc,
     time::Instant,
 };
-use stomp_frame::{Command, Frame, Version, header};
+use stomp_frame::{Command, Frame, Version};
 use stomp_socket::{CloseCode, Outbound};
 
 /// State of the conversation with one peer.
@@ -89,6 +89,8 @@ pub(crate) struct Protocol {
     /// The number of frames of a peer that is gone or half closed which were read and not handled yet, and which
     /// [may settle](may_settle) deliveries.
     settling_frames: usize,
+    /// The destination that was parsed last.
+    last_destination: Destination,
     heart_beats: HeartBeats,
     timers: Timers,
     outputs: VecDeque<Output>,
@@ -147,6 +149,7 @@ impl Protocol {
             commit: None,
             detached: BTreeMap::new(),
             settling_frames: 0,
+            last_destination: Destination::default(),
             heart_beats: HeartBeats::new(has_pings),
             timers,
             outputs: VecDeque::new(),
@@ -271,11 +274,12 @@ impl Protocol {
         if self.settling_frames > 0 && may_settle(&frame) {
             self.settling_frames -= 1;
         }
-        frame
-            .validate(self.version)
-            .map_err(|invalid| ErrorReply::invalid(invalid, &frame))?;
+        if frame.command == Command::Send {
+            return self.send(frame, now);
+        }
+        self.validate(&frame)?;
         match frame.command {
-            Command::Send => self.send(frame, now),
+            Command::Send => Ok(()),
             // All subscriptions have ended, and nobody would receive messages or a RECEIPT.
             Command::Subscribe | Command::Unsubscribe if self.is_peer_gone() => Ok(()),
             Command::Subscribe => self.subscribe(frame, now),
@@ -304,6 +308,13 @@ impl Protocol {
         }
     }
 
+    /// Checks that the version of the session allows a frame.
+    fn validate(&self, frame: &Frame) -> Result<(), ErrorReply> {
+        frame
+            .validate(self.version)
+            .map_err(|invalid| ErrorReply::invalid(invalid, frame))
+    }
+
     /// Checks the length of a header that names a destination, a subscription or a transaction. These names are opaque,
     /// but the session stores them, so it limits their length.
     fn check_length(&self, name: &str, frame: &Frame) -> Result<(), ErrorReply> {
@@ -325,16 +336,13 @@ impl Protocol {
             .with_close_code(CloseCode::TooBig))
     }
 
-    /// Looks up the destination of a `SEND` or `SUBSCRIBE`, and checks its length. The result shares the text of the
-    /// frame.
-    fn destination_of(&self, frame: &Frame) -> Result<ByteString, ErrorReply> {
-        let text = frame.headers.share(header::DESTINATION).unwrap_or_default();
-        self.check_value_length(header::DESTINATION, &text, frame)?;
-        Ok(text)
-    }
-
-    fn parse_destination(&self, text: ByteString) -> Result<Destination, ClientError> {
-        Ok(self.config.destinations.parse(text)?)
+    /// Parses a destination. Peers often use one destination several times in a row, so the last one is kept: the same
+    /// bytes in the same syntax are the same destination.
+    fn parse_destination(&mut self, text: &str) -> Result<Destination, ClientError> {
+        if self.last_destination.as_str() != text {
+            self.last_destination = self.config.destinations.parse_copy(text)?;
+        }
+        Ok(self.last_destination.clone())
     }
 
     /// Sends a `RECEIPT` with this id, if the client asked for a receipt.

@@ -7,10 +7,20 @@ use std::time::Instant;
 use stomp_frame::{Frame, header};
 
 impl Protocol {
-    /// Handles `SEND`: calls the service, or holds the frame until its transaction ends.
+    /// Handles `SEND`: calls the service, or holds the frame until its transaction ends. Also checks that the session's
+    /// version allows the frame.
     pub(super) fn send(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
-        let text = self.destination_of(&frame)?;
-        let transaction = self.transaction_of(&frame)?;
+        // `SEND`s are frequent, so their headers are read in one pass.
+        let [text, receipt, transaction] =
+            frame
+                .headers
+                .get_each([header::DESTINATION, header::RECEIPT, header::TRANSACTION]);
+        let text = text.unwrap_or_default();
+        if text.is_empty() {
+            self.validate(&frame)?;
+        }
+        self.check_value_length(header::DESTINATION, text, &frame)?;
+        let transaction = self.find_transaction(transaction, &frame)?;
         let destination = match self.parse_destination(text) {
             Ok(destination) => destination,
             Err(error) => {
@@ -24,12 +34,13 @@ impl Protocol {
         };
         match transaction {
             None => {
-                self.start_call(frame, destination, None, now);
+                let receipt = receipt.map(|id| frame.headers.share_value(id));
+                self.start_call_with_receipt(frame, destination, receipt, None, now);
                 Ok(())
             }
             Some(transaction) => {
                 let bytes = frame_weight(&frame) + destination.rewritten_bytes();
-                let step = Step::Send(copied_without_receipt(&frame), destination.copied());
+                let step = Step::Send(copied_without_receipt(&frame), destination);
                 self.add_step(transaction, step, bytes, &frame)?;
                 // A SEND of a transaction is processed as soon as it is held, so its receipt is sent now.
                 self.send_receipt(frame.headers.share(header::RECEIPT));

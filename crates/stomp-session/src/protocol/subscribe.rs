@@ -45,7 +45,8 @@ impl Protocol {
     /// STOMP 1.2, "SUBSCRIBE id Header": "Within the same connection, different subscriptions MUST use different
     /// subscription identifiers."
     pub(super) fn subscribe(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
-        let destination = self.destination_of(&frame)?;
+        let destination = frame.headers.get(header::DESTINATION).unwrap_or_default();
+        self.check_value_length(header::DESTINATION, destination, &frame)?;
         self.check_length(header::ID, &frame)?;
         let prefetch = parse_ack_headers(&frame).map_err(|reply| reply.with_receipt_of(&frame))?;
         let name = SubscriptionName::from(&frame);
@@ -63,7 +64,7 @@ impl Protocol {
         }
         // An implicit subscription that this one replaces makes room for it.
         let is_replacing = || {
-            let canonical = self.config.destinations.canonical(&destination);
+            let canonical = self.config.destinations.canonical(destination);
             let implicit = self.subscriptions.implicit_for(&name, &canonical);
             implicit.is_some()
         };
@@ -90,11 +91,14 @@ impl Protocol {
                 return Ok(());
             }
         };
-        let subscribed = destination.copied();
-        let key =
-            self.subscriptions
-                .insert(id.clone(), subscribed.clone(), self.version, unacked, place);
-        self.push_io(IoOutput::Subscribed(key, id, subscribed));
+        let key = self.subscriptions.insert(
+            id.clone(),
+            destination.clone(),
+            self.version,
+            unacked,
+            place,
+        );
+        self.push_io(IoOutput::Subscribed(key, id, destination.clone()));
         self.start_call(frame, destination, Some(key), now);
         Ok(())
     }

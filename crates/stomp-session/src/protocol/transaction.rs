@@ -166,7 +166,16 @@ impl Protocol {
     /// Returns the index of the open transaction to which a frame belongs, if any. Returns an error if it names a
     /// transaction that is not open.
     pub(super) fn transaction_of(&self, frame: &Frame) -> Result<Option<usize>, ErrorReply> {
-        let Some(id) = frame.headers.get(header::TRANSACTION) else {
+        self.find_transaction(frame.headers.get(header::TRANSACTION), frame)
+    }
+
+    /// Looks up the open transaction with this id, which is the header `transaction` of `frame`.
+    pub(super) fn find_transaction(
+        &self,
+        id: Option<&str>,
+        frame: &Frame,
+    ) -> Result<Option<usize>, ErrorReply> {
+        let Some(id) = id else {
             return Ok(None);
         };
         match self.transactions.find(id) {

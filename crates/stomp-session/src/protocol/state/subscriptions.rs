@@ -347,7 +347,7 @@ mod tests {
 
     fn insert(subscriptions: &mut Subscriptions, id: &'static str) -> SubscriptionKey {
         let id = Some(ByteString::from_static(id));
-        let destination = Destination::opaque(ByteString::from_static("/a"));
+        let destination = Destination::opaque("/a");
         subscriptions.insert(id, destination, Version::V1_2, None, None)
     }
 
