@@ -1,20 +1,23 @@
 //! A single route: a handler and its layers behind one type.
 
-use futures_util::{TryFutureExt, future::BoxFuture};
+use futures_util::{
+    TryFutureExt,
+    future::{BoxFuture, ready},
+};
 use std::{
     any::Any,
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
-use stomp_session::{BoxError, Request, Response};
+use stomp_session::{BoxError, Pattern, Request, Response};
 use tower::{Layer, Service, ServiceExt};
 
 /// A handler, possibly wrapped in layers. This is the service that the layers of a route wrap.
 ///
-/// A route is always ready: all sessions share it, each call clones it, and the call waits until its layers are ready.
-/// So a load-shedding layer does not see that a limit inside it is exhausted, unless both layers are in one
+/// A route is always ready: all sessions share it, and a call waits until its layers are ready. A session calls a clone of
+/// the route's service: the one that it has called last, if it is the same route, or a new one. So a load-shedding layer does not see that a limit inside it is exhausted, unless both layers are in one
 /// `ServiceBuilder`.
 #[derive(Clone)]
 pub struct Route {
@@ -25,6 +28,65 @@ pub struct Route {
 /// The innermost part of a route: a handler with its state, or a service. A call costs one allocation.
 pub(crate) trait Endpoint: Send + Sync {
     fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>>;
+
+    /// Returns a clone that one session calls several times. `None` if all sessions can call the endpoint itself.
+    fn clone_for_session(&self) -> Option<Box<dyn SessionEndpoint>> {
+        None
+    }
+}
+
+/// The clone of an [`Endpoint`] that belongs to one session.
+pub(crate) trait SessionEndpoint: Send + Sync {
+    /// Calls the service, and returns the request if the service is not ready at once. Then, and if the service has
+    /// failed, this clone must not be used again.
+    fn try_call(&mut self, request: Request) -> TryCall;
+}
+
+/// The result of [`SessionEndpoint::try_call`].
+pub(crate) enum TryCall {
+    Called(BoxFuture<'static, Result<Response, BoxError>>),
+    NotReady(Request),
+    Failed(BoxError),
+}
+
+/// The service of the route that a session has called last.
+#[derive(Default)]
+pub(crate) struct LastRoute(Option<(Arc<Pattern>, Box<dyn SessionEndpoint>)>);
+
+impl LastRoute {
+    /// Calls the route that was found for a request.
+    ///
+    /// To call the same clone again saves a clone and a future that waits for it to be ready. It is never left ready or
+    /// waiting between two calls, because it would keep what it has reserved from other sessions: it is called as soon as
+    /// it is ready, and dropped if it is not.
+    pub(crate) fn call(
+        &mut self,
+        route: &Route,
+        request: Request,
+    ) -> BoxFuture<'static, Result<Response, BoxError>> {
+        let pattern = request.params().pattern();
+        let last = self.0.take();
+        let known = last.filter(|(last, _)| pattern.is_some_and(|it| Arc::ptr_eq(it, last)));
+        let cloned = || Some((Arc::clone(pattern?), route.endpoint.clone_for_session()?));
+        let Some((pattern, mut service)) = known.or_else(cloned) else {
+            return route.call(request);
+        };
+        match service.try_call(request) {
+            TryCall::Called(future) => {
+                self.0 = Some((pattern, service));
+                future
+            }
+            TryCall::NotReady(request) => route.call(request),
+            TryCall::Failed(error) => Box::pin(ready(Err(error))),
+        }
+    }
+}
+
+/// A clone begins without a service, because it may belong to another session.
+impl Clone for LastRoute {
+    fn clone(&self) -> LastRoute {
+        LastRoute::default()
+    }
 }
 
 impl Route {
@@ -112,12 +174,28 @@ impl fmt::Debug for RouteFuture {
     }
 }
 
-/// A service that is cloned for each call.
+/// A service, of which calls or sessions have clones.
 struct ServiceEndpoint<T>(T);
 
 impl<T: RouteService> Endpoint for ServiceEndpoint<T> {
     fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, BoxError>> {
         Box::pin(self.0.clone().oneshot(request).err_into())
+    }
+
+    fn clone_for_session(&self) -> Option<Box<dyn SessionEndpoint>> {
+        Some(Box::new(ServiceEndpoint(self.0.clone())))
+    }
+}
+
+impl<T: RouteService> SessionEndpoint for ServiceEndpoint<T> {
+    fn try_call(&mut self, request: Request) -> TryCall {
+        // Nobody is woken when the service becomes ready later: then another clone waits for that.
+        let mut nobody = Context::from_waker(Waker::noop());
+        match self.0.poll_ready(&mut nobody) {
+            Poll::Ready(Ok(())) => TryCall::Called(Box::pin(self.0.call(request).err_into())),
+            Poll::Ready(Err(error)) => TryCall::Failed(error.into()),
+            Poll::Pending => TryCall::NotReady(request),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     RouteService,
     client_errors::{covers_other_routes, not_found},
+    route::LastRoute,
     table::Table,
 };
 use futures_util::future::BoxFuture;
@@ -14,7 +15,7 @@ use std::{
     task::{Context, Poll},
 };
 use stomp_frame::Command;
-use stomp_session::{BoxError, DestinationSyntax, Params, Request, Response};
+use stomp_session::{BoxError, Destination, DestinationSyntax, Params, Request, Response};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 /// The routes of a router as a service, possibly wrapped in layers. Clones share the routes.
@@ -24,6 +25,7 @@ use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 #[derive(Clone)]
 pub struct Routes {
     matcher: Matcher,
+    last_route: LastRoute,
     layered: Option<BoxCloneSyncService<Request, Response, BoxError>>,
     destinations: DestinationSyntax,
 }
@@ -35,6 +37,7 @@ impl Routes {
                 table: Arc::new(table),
                 last: None,
             },
+            last_route: LastRoute::default(),
             layered: None,
             destinations,
         }
@@ -64,6 +67,7 @@ impl Routes {
         let destinations = self.destinations.clone();
         Routes {
             matcher,
+            last_route: LastRoute::default(),
             destinations,
             layered: Some(BoxCloneSyncService::new(
                 layer.layer(self).map_err(Into::into),
@@ -103,7 +107,7 @@ impl Service<Request> for Routes {
                 let error = covers_other_routes(destination.as_str());
                 return ResponseFuture(State::Ready(ready(Err(error.into()))));
             }
-            return ResponseFuture::called(route.call(request));
+            return ResponseFuture::called(self.last_route.call(route, request));
         }
         ResponseFuture(State::Ready(ready(match command {
             Command::Send | Command::Subscribe => {
@@ -131,7 +135,7 @@ pub(crate) struct Matcher {
 #[derive(Clone)]
 struct Match {
     command: Command,
-    destination: String,
+    destination: Destination,
     params: Params,
 }
 
@@ -143,29 +147,20 @@ impl Matcher {
         if pattern.is_some_and(|pattern| self.table.contains(command, pattern)) {
             return;
         }
-        let params = self
-            .find(command, request.destination().canonical())
-            .unwrap_or_default();
-        request.set_params(params);
+        let params = self.find(command, request.destination());
+        request.set_params(params.unwrap_or_default());
     }
 
-    fn find(&mut self, command: Command, destination: &str) -> Option<Params> {
+    fn find(&mut self, command: Command, destination: &Destination) -> Option<Params> {
         if let Some(last) = &self.last {
-            if last.command == command && last.destination == destination {
+            if last.command == command && last.destination == *destination {
                 return Some(last.params.clone());
             }
         }
-        let params = self.table.find(command, destination)?;
-        // Reuses the allocation of the previous destination.
-        let mut text = self
-            .last
-            .take()
-            .map_or_else(String::new, |last| last.destination);
-        text.clear();
-        text.push_str(destination);
+        let params = self.table.find(command, destination.canonical())?;
         self.last = Some(Match {
             command,
-            destination: text,
+            destination: destination.copied(),
             params: params.clone(),
         });
         Some(params)
