@@ -1,35 +1,58 @@
 //! The decisions about the requests of a client: where it may send and subscribe, and where its replies go.
 
 use crate::{
-    Action, Address, Publication, Scope,
+    Action, Address, Scope,
     broker::{Shared, not_found, shared_address},
     capabilities::not_supported,
     reply_queue::ReplyQueue,
-    send,
     syntax::{self, prefix},
     temporary_names::{self, NameInUse},
 };
-use stomp_session::{BoxError, ClientError, Destination, Request};
+use stomp_session::{BoxError, ClientError, Destination, Request, SessionId};
+
+/// The permission of a session to send to a destination.
+///
+/// It holds for later requests with an [identical](Destination::is_identical) destination, since all that decides about
+/// it is fixed: the rules, the settings, the session's syntax, and its principal, which is set at most once.
+pub(crate) struct SendPermission {
+    session: SessionId,
+    has_principal: bool,
+    /// The destination as the session parsed it.
+    destination: Destination,
+    /// The address to which the session may send.
+    pub(crate) to: Address,
+    /// False if something decided that may decide otherwise the next time: a function of the application, or the
+    /// temporary queues that exist.
+    pub(crate) is_lasting: bool,
+}
+
+impl SendPermission {
+    /// Returns true if the permission, which is a lasting one, holds for this request.
+    pub(crate) fn holds_for(&self, request: &Request) -> bool {
+        self.destination.is_identical(request.destination())
+            && self.session == request.session().id()
+            && self.has_principal == request.principal().is_some()
+    }
+}
 
 impl Shared {
-    /// Returns the address and the publication of a `SEND`, if the client may send it and the engine supports it. Also
-    /// returns the queue for its replies, if the session has no subscription to it.
-    pub(crate) fn check_send(
-        &self,
-        request: &Request,
-    ) -> Result<(Address, Publication, Option<ReplyQueue>), BoxError> {
+    /// Checks that the client of a `SEND` may send to its destination, and that the engine supports the destination.
+    pub(crate) fn authorize_send(&self, request: &Request) -> Result<SendPermission, BoxError> {
         let destination = read_destination(request)?;
-        self.check_rules(Action::Send, &destination, request)?;
-        let to = address_to_send(destination, request)?;
+        let decided_by_rules =
+            self.config
+                .rules
+                .check_send(&destination, request.principal(), request)?;
+        let to = address_to_send(destination.clone(), request)?;
         to.check_for_sending(&self.config)?;
-        if request.transaction().is_some() {
-            self.capabilities.check_transaction()?;
-        }
-        let (publication, reply_queue) = send::publication_from_request(self, request)?;
-        let mut publication = publication.sent_by(request);
-        self.capabilities.check_publication(&to, &publication)?;
-        publication.message = to.stamp(publication.message);
-        Ok((to, publication, reply_queue))
+        self.capabilities.check_address(&to)?;
+        Ok(SendPermission {
+            session: request.session().id(),
+            has_principal: request.principal().is_some(),
+            destination,
+            is_lasting: decided_by_rules && *to.scope() != Scope::Temporary,
+            to,
+        })
     }
 
     /// Returns the address to which the client of a `SUBSCRIBE` may subscribe. For a temporary queue, also returns its

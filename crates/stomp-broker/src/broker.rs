@@ -2,7 +2,10 @@
 
 use crate::{
     Address, Capabilities, Config, Engine, EngineFuture, EventStream, Health, IntoDestination,
-    Memory, MemoryConfig, Publication, Scope, Statistics, SubscribeRequest, gaps,
+    Memory, MemoryConfig, Publication, Scope, Statistics, SubscribeRequest,
+    access::SendPermission,
+    gaps,
+    send::{self, SendHeaders},
     syntax::{self, prefix},
     temporary_names, transaction, unsupported,
 };
@@ -43,8 +46,12 @@ use tower_service::Service;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct Broker(pub(crate) Arc<Shared>);
+pub struct Broker(
+    pub(crate) Arc<Shared>,
+    /// The last permission to send, if it is a lasting one. Sessions call clones of their own, and often send to one
+    /// destination several times in a row.
+    Option<SendPermission>,
+);
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -70,11 +77,12 @@ impl Broker {
     /// Returns an error if a setting is impossible: see [`Config::validate`].
     pub fn with_engine(config: Config, engine: impl Engine) -> Result<Broker, InvalidConfig> {
         config.validate()?;
-        Ok(Broker(Arc::new(Shared {
+        let shared = Shared {
             config,
             capabilities: engine.capabilities(),
             engine: Box::new(engine),
-        })))
+        };
+        Ok(Broker(Arc::new(shared), None))
     }
 
     /// Publishes a message to `/topic/…`, to `/queue/…`, or to the public name of a temporary queue. The broker's
@@ -197,20 +205,45 @@ impl Broker {
         self.0.engine.shutdown()
     }
 
-    fn handle_send(&self, request: &Request) -> EngineFuture<Response> {
-        match self.0.check_send(request) {
-            Ok((to, publication, None)) => {
-                let sent = self.publish_in(request.transaction(), &to, publication);
-                sent.map(|()| Response::Done)
+    fn handle_send(&mut self, request: &Request) -> EngineFuture<Response> {
+        let known = self.1.take().filter(|known| known.holds_for(request));
+        let permission = match known.map_or_else(|| self.0.authorize_send(request), Ok) {
+            Ok(permission) => permission,
+            Err(error) => return EngineFuture::ready(Err(error)),
+        };
+        let sent = self.send_to(&permission.to, request);
+        self.1 = Some(permission).filter(|permission| permission.is_lasting);
+        sent.map(|()| Response::Done)
+    }
+
+    /// Publishes the message of a `SEND` to the address to which its client may send.
+    fn send_to(&self, to: &Address, request: &Request) -> EngineFuture<()> {
+        let asked = match SendHeaders::read(request.headers()) {
+            Ok(asked) => asked,
+            Err(error) => return EngineFuture::ready(Err(error)),
+        };
+        if asked.concern_only_subscribers() && request.transaction().is_none() {
+            if let Some(published) = self.0.engine.publish_unheard(to) {
+                return published;
             }
-            Ok((to, publication, Some(queue))) => {
+        }
+        let checked = || {
+            if request.transaction().is_some() {
+                self.0.capabilities.check_transaction()?;
+            }
+            let (mut publication, queue) = send::publication(&self.0, request, &asked)?;
+            self.0.capabilities.check_publication(to, &publication)?;
+            publication.message = to.stamp(publication.message);
+            Ok((publication, queue))
+        };
+        match checked() {
+            Ok((publication, None)) => self.publish_in(request.transaction(), to, publication),
+            Ok((publication, Some(queue))) => {
                 let (broker, staging) = (self.clone(), request.transaction().cloned());
-                let opened = self.open_reply_queue(queue, request);
-                let sent = opened
-                    .and_then(move |()| broker.publish_in(staging.as_ref(), &to, publication));
-                sent.map(|()| Response::Done)
+                let (opened, to) = (self.open_reply_queue(queue, request), to.clone());
+                opened.and_then(move |()| broker.publish_in(staging.as_ref(), &to, publication))
             }
-            Err(error) => EngineFuture::ready(Err(error)),
+            Err(error) => EngineFuture::ready(Err::<_, BoxError>(error)),
         }
     }
 
@@ -255,6 +288,12 @@ impl Broker {
         request.address.check(&self.0.config)?;
         self.0.capabilities.check_subscription(&request)?;
         Ok(request)
+    }
+}
+
+impl Clone for Broker {
+    fn clone(&self) -> Broker {
+        Broker(Arc::clone(&self.0), None)
     }
 }
 

@@ -96,6 +96,21 @@ pub trait Engine: Send + Sync + 'static {
     /// published, except if an external system has accepted it and its confirmation was lost.
     fn publish(&self, to: &Address, publication: Publication) -> EngineFuture<()>;
 
+    /// Publishes a message to a topic to which nobody is subscribed. The broker asks this first for messages that retain
+    /// nothing, do not expire and belong to no transaction, so that no message is made that nobody gets.
+    ///
+    /// Returns `None`, which is the default, if the engine needs the message: if it has subscribers for it, may have some on
+    /// other nodes, or stores it, as for a queue. The broker then calls [`publish`](Engine::publish). Otherwise the
+    /// message counts as published.
+    ///
+    /// # Errors
+    ///
+    /// The future fails with `engine-unavailable`.
+    fn publish_unheard(&self, to: &Address) -> Option<EngineFuture<()>> {
+        let _ = to;
+        None
+    }
+
     /// Begins a transaction. The default is a transaction that refuses all messages with `not-supported`.
     fn begin(&self) -> Box<dyn EngineTransaction> {
         Box::new(NoTransaction)

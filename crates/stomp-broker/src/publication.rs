@@ -7,10 +7,10 @@ use std::{
 use stomp_session::{ClientError, Message, Principal, Request, SessionId};
 
 /// The header of a message that sets or removes the retained message of its topic.
-const RETAIN: &str = "retain";
+pub(crate) const RETAIN: &str = "retain";
 
 /// The header with the time at which a message expires.
-const EXPIRES: &str = "expires";
+pub(crate) const EXPIRES: &str = "expires";
 
 /// A message that an [engine](crate::Engine) is to publish, with the options of its publisher.
 ///
@@ -81,13 +81,8 @@ impl Publication {
     /// since 1970. `expires:0` means the same as no header.
     pub fn from_message(message: Message) -> Result<Publication, ClientError> {
         let headers = message.headers();
-        let retain = headers.get(RETAIN).map_or(Ok(Retain::Nothing), |value| {
-            parse_retain(value).ok_or_else(|| bad_value(RETAIN, "set or remove", value))
-        })?;
-        let expires = headers.get(EXPIRES).map_or(Ok(None), |value| {
-            parse_expires(value)
-                .ok_or_else(|| bad_value(EXPIRES, "a number of milliseconds since 1970", value))
-        })?;
+        let retain = read_retain(headers.get(RETAIN))?;
+        let expires = read_expires(headers.get(EXPIRES))?;
         Ok(Publication::new(message).retain(retain).expires(expires))
     }
 
@@ -150,6 +145,21 @@ impl Publication {
 /// Returns the IP address of the client of a request, if it is known.
 pub(crate) fn peer_address(request: &Request) -> Option<IpAddr> {
     request.peer().address.map(|address| address.ip())
+}
+
+/// Reads the value of the header [`RETAIN`], if there is one.
+pub(crate) fn read_retain(value: Option<&str>) -> Result<Retain, ClientError> {
+    value.map_or(Ok(Retain::Nothing), |value| {
+        parse_retain(value).ok_or_else(|| bad_value(RETAIN, "set or remove", value))
+    })
+}
+
+/// Reads the value of the header [`EXPIRES`], if there is one.
+pub(crate) fn read_expires(value: Option<&str>) -> Result<Option<SystemTime>, ClientError> {
+    value.map_or(Ok(None), |value| {
+        parse_expires(value)
+            .ok_or_else(|| bad_value(EXPIRES, "a number of milliseconds since 1970", value))
+    })
 }
 
 fn parse_retain(value: &str) -> Option<Retain> {

@@ -1,32 +1,22 @@
 //! Conversion of a `SEND` request to a publication.
 
-use crate::{Publication, broker::Shared, reply_queue::ReplyQueue, unsupported};
+use crate::{
+    Publication, Retain,
+    broker::Shared,
+    publication::{self, EXPIRES, RETAIN},
+    reply_queue::ReplyQueue,
+    unsupported,
+};
 use bytes::Bytes;
+use std::time::SystemTime;
 use stomp_frame::{Headers, header};
-use stomp_session::{BoxError, Message, Principal, Request};
+use stomp_session::{BoxError, ClientError, Message, Principal, Request};
 
 /// The header with the destination for replies.
 pub(crate) const REPLY_TO: &str = "reply-to";
 
 /// The header with the name of the sender's principal: see [`Config::stamp_user_id`](crate::Config::stamp_user_id).
 const USER_ID: &str = "user-id";
-
-/// Headers that are never a sender's. Some concern only the `SEND` frame. The session or the broker sets the others in a
-/// `MESSAGE`, so that their receivers can rely on them.
-const NOT_OF_SENDERS: [&str; 12] = [
-    header::ACK,
-    header::CONTENT_LENGTH,
-    header::DESTINATION,
-    header::MESSAGE_ID,
-    header::RECEIPT,
-    header::RECEIPT_ID,
-    header::SUBSCRIPTION,
-    header::TRANSACTION,
-    "dropped-messages",
-    "gap",
-    "original-destination",
-    "redelivered",
-];
 
 /// The start of the names of all headers about dead letters. They too are never a sender's.
 const DEAD_LETTER_PREFIX: &str = "dead-letter-";
@@ -35,31 +25,132 @@ const DEAD_LETTER_PREFIX: &str = "dead-letter-";
 /// keeping the buffer alive wastes little.
 const LARGE_BODY: usize = 4 << 10;
 
-/// Creates the publication for a `SEND` request. Checks the header `reply-to`, in which the public name replaces the
-/// local name of a temporary queue. Also returns that queue, if the session has no subscription to it.
+/// The meaning of a header of a `SEND`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HeaderKind {
+    /// Never a sender's. Some of these headers concern only the `SEND` frame. The session or the broker sets the others
+    /// in a `MESSAGE`, so that their receivers can rely on them.
+    NotOfSenders,
+    UserId,
+    ReplyTo,
+    Retain,
+    Expires,
+    Other,
+}
+
+impl HeaderKind {
+    fn of(name: &str) -> HeaderKind {
+        match name {
+            header::ACK
+            | header::CONTENT_LENGTH
+            | header::DESTINATION
+            | header::MESSAGE_ID
+            | header::RECEIPT
+            | header::RECEIPT_ID
+            | header::SUBSCRIPTION
+            | header::TRANSACTION
+            | "dropped-messages"
+            | "gap"
+            | "original-destination"
+            | "redelivered" => HeaderKind::NotOfSenders,
+            USER_ID => HeaderKind::UserId,
+            REPLY_TO => HeaderKind::ReplyTo,
+            RETAIN => HeaderKind::Retain,
+            EXPIRES => HeaderKind::Expires,
+            _ if name.starts_with(DEAD_LETTER_PREFIX) => HeaderKind::NotOfSenders,
+            _ => HeaderKind::Other,
+        }
+    }
+}
+
+/// The wishes in the headers of a `SEND`.
+pub(crate) struct SendHeaders<'a> {
+    retain: Retain,
+    expires: Option<SystemTime>,
+    reply_to: Option<&'a str>,
+}
+
+impl<'a> SendHeaders<'a> {
+    /// Reads the headers.
+    ///
+    /// # Errors
+    ///
+    /// Returns `not-supported` for a header that the broker refuses, and the errors of
+    /// [`Publication::from_message`].
+    pub(crate) fn read(headers: &'a Headers) -> Result<SendHeaders<'a>, ClientError> {
+        let (mut retain, mut expires, mut reply_to) = (None, None, None);
+        for (name, value) in headers.iter() {
+            // STOMP 1.2, "Repeated Header Entries": "only the first header entry SHOULD be used".
+            match HeaderKind::of(name) {
+                HeaderKind::NotOfSenders | HeaderKind::UserId => {}
+                HeaderKind::ReplyTo => _ = reply_to.get_or_insert(value),
+                HeaderKind::Retain => _ = retain.get_or_insert(value),
+                HeaderKind::Expires => _ = expires.get_or_insert(value),
+                HeaderKind::Other => unsupported::check_send(name)?,
+            }
+        }
+        Ok(SendHeaders {
+            retain: publication::read_retain(retain)?,
+            expires: publication::read_expires(expires)?,
+            reply_to,
+        })
+    }
+
+    /// Returns true if the message has an effect only for those who are subscribed now.
+    pub(crate) fn concern_only_subscribers(&self) -> bool {
+        self.retain == Retain::Nothing && self.expires.is_none() && self.reply_to.is_none()
+    }
+}
+
+/// Creates the publication for a `SEND` request, which has these headers. Checks the header `reply-to`, in which the
+/// public name replaces the local name of a temporary queue. Also returns that queue, if the session has no subscription
+/// to it.
 ///
 /// The headers and a small body are copied. Otherwise a queued message could keep alive a read buffer with other
 /// frames.
-pub(crate) fn publication_from_request(
+pub(crate) fn publication(
     broker: &Shared,
     request: &Request,
+    asked: &SendHeaders<'_>,
 ) -> Result<(Publication, Option<ReplyQueue>), BoxError> {
+    let (reply_to, reply_queue) = match asked.reply_to {
+        Some(value) => {
+            let (checked, queue) = broker.reply_to_for_receivers(value, request)?;
+            (Some(checked), queue)
+        }
+        None => (None, None),
+    };
+    let body = request.body();
+    let body = if body.len() < LARGE_BODY {
+        Bytes::copy_from_slice(body)
+    } else {
+        body.clone()
+    };
+    let headers = headers_for_receivers(broker, request, reply_to.as_deref());
+    let mut message = Message::from_parts(headers, body);
+    if let Some(reply_to) = reply_to {
+        message = message.with_reply_to(&reply_to);
+    }
+    let publication = Publication::new(message)
+        .retain(asked.retain)
+        .expires(asked.expires)
+        .confirm(request.headers().contains(header::RECEIPT))
+        .sent_by(request);
+    Ok((publication, reply_queue))
+}
+
+/// Returns the headers of the message for a `SEND` request.
+fn headers_for_receivers(broker: &Shared, request: &Request, reply_to: Option<&str>) -> Headers {
     let stamps_user_id = broker.config.stamp_user_id;
     let mut headers = Headers::new();
-    let mut reply_queue = None;
-    let mut reply_to = None;
     for (name, value) in request.headers().iter() {
-        // STOMP 1.2, "Repeated Header Entries": "only the first header entry SHOULD be used".
-        if is_dropped(name) || headers.contains(name) || (stamps_user_id && name == USER_ID) {
-            continue;
-        }
-        unsupported::check_send(name)?;
-        if name == REPLY_TO {
-            let (checked, queue) = broker.reply_to_for_receivers(value, request)?;
-            reply_queue = queue;
-            headers.append(name, &checked);
-            reply_to = Some(checked);
-        } else {
+        let value = match HeaderKind::of(name) {
+            HeaderKind::NotOfSenders => continue,
+            HeaderKind::UserId if stamps_user_id => continue,
+            HeaderKind::ReplyTo => reply_to.unwrap_or(value),
+            _ => value,
+        };
+        if !headers.contains(name) {
             headers.append(name, value);
         }
     }
@@ -68,24 +159,7 @@ pub(crate) fn publication_from_request(
         name.into_iter()
             .for_each(|name| headers.append(USER_ID, name));
     }
-    let body = request.body();
-    let body = if body.len() < LARGE_BODY {
-        Bytes::copy_from_slice(body)
-    } else {
-        body.clone()
-    };
-    let mut message = Message::from_parts(headers, body);
-    if let Some(reply_to) = reply_to {
-        message = message.with_reply_to(&reply_to);
-    }
-    let publication = Publication::from_message(message)?;
-    let publication = publication.confirm(request.headers().contains(header::RECEIPT));
-    Ok((publication, reply_queue))
-}
-
-/// Returns true for a header that does not become part of the message.
-fn is_dropped(name: &str) -> bool {
-    NOT_OF_SENDERS.contains(&name) || name.starts_with(DEAD_LETTER_PREFIX)
+    headers
 }
 
 #[cfg(test)]
@@ -93,11 +167,17 @@ mod tests {
     use super::*;
     use crate::{Broker, Config, Rules, Who, temporary_names};
     use stomp_frame::{Command, Frame};
-    use stomp_session::ClientError;
 
     fn broker() -> Broker {
         let config = Config::default().max_temporary_queues(1);
         Broker::new(config.rules(Rules::open())).unwrap()
+    }
+
+    fn publication_from_request(
+        broker: &Shared,
+        request: &Request,
+    ) -> Result<(Publication, Option<ReplyQueue>), BoxError> {
+        publication(broker, request, &SendHeaders::read(request.headers())?)
     }
 
     fn publication_of(frame: Frame) -> Publication {

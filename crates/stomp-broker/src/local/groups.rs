@@ -147,6 +147,16 @@ impl Groups {
         published
     }
 
+    /// Returns true if a group matches a topic, or after [`Groups::close`].
+    pub(crate) fn is_heard(&self, to: &Address) -> bool {
+        let state = self.read();
+        let mut is_heard = state.is_closed;
+        if let Some(trie) = state.groups.get(&to.principal().cloned()) {
+            trie.for_each_match(to.path(), &mut |_| is_heard = true);
+        }
+        is_heard
+    }
+
     /// Marks a gap for all subscribers in the group of a pattern. The next message that each of them gets is marked as
     /// [`Gap::Unknown`](stomp_session::Gap::Unknown).
     pub fn mark_gap(&self, pattern: &Address) {

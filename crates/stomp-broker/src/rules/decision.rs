@@ -2,6 +2,7 @@
 
 use super::{Action, Rules, pattern::Overlap, who::Predicate};
 use crate::syntax::{self, prefix};
+use std::cell::Cell;
 use stomp_session::{ClientError, Destination, Principal, Request};
 
 impl Rules {
@@ -24,6 +25,29 @@ impl Rules {
         principal: Option<&Principal>,
         request: &Request,
     ) -> Result<(), ClientError> {
+        self.check_and_tell(action, destination, principal, request)
+            .map(drop)
+    }
+
+    /// Checks that a client may send to a destination, like [`check`](Rules::check). Returns true if the answer can never
+    /// change for this client: no function of a [`Who::when`](crate::Who::when) was asked.
+    pub(crate) fn check_send(
+        &self,
+        destination: &Destination,
+        principal: Option<&Principal>,
+        request: &Request,
+    ) -> Result<bool, ClientError> {
+        self.check_and_tell(Action::Send, destination, principal, request)
+    }
+
+    /// Checks that the rules allow an action. Returns true if they did so without a function of the application.
+    fn check_and_tell(
+        &self,
+        action: Action,
+        destination: &Destination,
+        principal: Option<&Principal>,
+        request: &Request,
+    ) -> Result<bool, ClientError> {
         // Patterns compare segments. They would miss a destination whose segments are not those that the broker sees.
         if syntax::is_foreign(destination) {
             let name = quoted(destination);
@@ -34,7 +58,7 @@ impl Rules {
         }
         // Nobody can guess a public name. A client that knows one has received it, and so may send to it.
         if action == Action::Send && syntax::is_public_temporary(destination) {
-            return Ok(());
+            return Ok(true);
         }
         self.decide(action, destination, principal, request)
             .map_err(|login_may_help| refusal(action, destination, login_may_help))
@@ -43,29 +67,34 @@ impl Rules {
     /// Asks the rules in order. If a rule matches only a part of a client's pattern, the search goes on. The pattern is
     /// allowed if a later rule matches the whole, and all matching rules up to that rule allow the client.
     ///
-    /// The error is true if the client has no principal, and might be allowed with one.
+    /// Returns true if no predicate was asked. The error is true if the client has no principal, and might be allowed with
+    /// one.
     fn decide(
         &self,
         action: Action,
         destination: &Destination,
         principal: Option<&Principal>,
         request: &Request,
-    ) -> Result<(), bool> {
+    ) -> Result<bool, bool> {
         if self.invalid.is_some() {
             return Err(false);
         }
         let mut login_may_help = false;
+        let is_predicate_asked = Cell::new(false);
         for rule in self.rules.iter().filter(|rule| rule.action == action) {
             let overlap = rule.pattern.overlap(destination, principal);
             // A predicate always answers for a whole pattern. So it is not called if its rule matches only a part.
             let ask = |predicate: &Predicate| {
+                is_predicate_asked.set(true);
                 overlap == Overlap::Whole && predicate.call(request, destination)
             };
             match overlap {
                 Overlap::Nothing => {}
                 Overlap::NeedsPrincipal => login_may_help |= rule.who.depends_on_login(),
                 Overlap::Part if rule.who.includes(principal, &ask) => {}
-                Overlap::Whole if rule.who.includes(principal, &ask) => return Ok(()),
+                Overlap::Whole if rule.who.includes(principal, &ask) => {
+                    return Ok(!is_predicate_asked.get());
+                }
                 Overlap::Part | Overlap::Whole => {
                     login_may_help |= principal.is_none() && rule.who.depends_on_login();
                     break;
