@@ -383,6 +383,9 @@ fn contains_slice(whole: &str, part: &str) -> bool {
     whole.start <= part.start && part.end <= whole.end
 }
 
+/// The room that a text has at first, in bytes. The headers of most frames that a server builds fit into it.
+const FIRST_TEXT: usize = 96;
+
 #[derive(Clone)]
 enum Text {
     /// The head of a decoded frame. If `is_plain` is true, each header line is a name, one colon, a value with nothing
@@ -417,7 +420,12 @@ impl Text {
         if u32::try_from(end).is_err() {
             return Entry::default();
         }
-        text.reserve(name.len() + 1 + value.len() + 1);
+        let length = name.len() + 1 + value.len() + 1;
+        text.reserve(if text.capacity() == 0 {
+            length.max(FIRST_TEXT)
+        } else {
+            length
+        });
         text.push_str(name);
         text.push(':');
         text.push_str(value);

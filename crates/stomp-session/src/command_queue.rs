@@ -70,7 +70,7 @@ pub(crate) struct CommandQueue {
 pub(crate) struct Controls {
     pub(crate) expires_at: Option<Instant>,
     /// The close by a handle. It is the last command.
-    pub(crate) close: Option<SessionClose>,
+    pub(crate) close: Option<Box<SessionClose>>,
 }
 
 /// The close of a session by a handle.
@@ -128,7 +128,7 @@ impl CommandQueue {
     /// Closes the session with this code, unless a handle has done so before. The queue accepts no further commands; the
     /// connection still takes the earlier ones. Returns false if the queue was closed already, because the end of the
     /// session has begun: then the connection closes without waiting for the handler that may still run.
-    pub(crate) fn push_close(&mut self, close: SessionClose) -> bool {
+    pub(crate) fn push_close(&mut self, close: Box<SessionClose>) -> bool {
         self.controls.close.get_or_insert(close);
         !mem::replace(&mut self.is_closed, true)
     }
@@ -358,6 +358,10 @@ impl CommandQueue {
         id: Option<ByteString>,
         destination: Destination,
     ) {
+        if self.subscriptions.capacity() == 0 {
+            // Most sessions have only one, and without this there would be room for four.
+            self.subscriptions.reserve_exact(1);
+        }
         self.subscriptions.push(KnownSubscription {
             key,
             id,

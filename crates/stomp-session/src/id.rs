@@ -92,6 +92,10 @@ impl SessionId {
     pub(crate) fn random() -> SessionId {
         SessionId(UniqueId::random())
     }
+
+    pub(crate) fn text(self) -> UniqueIdText {
+        self.0.text()
+    }
 }
 
 impl MessageId {

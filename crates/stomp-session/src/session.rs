@@ -288,6 +288,7 @@ impl Session {
     }
 
     fn push_close(&self, close: SessionClose) {
+        let close = Box::new(close);
         if self
             .0
             .commands

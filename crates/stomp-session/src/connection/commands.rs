@@ -27,7 +27,8 @@ impl Driver {
                 break;
             }
         }
-        if let Some(SessionClose { code, reason }) = self.close.take() {
+        if let Some(close) = self.close.take() {
+            let SessionClose { code, reason } = *close;
             self.send_errors(true);
             match reason {
                 Some(reason) => self.protocol.handle_close_with(code, reason, self.now),

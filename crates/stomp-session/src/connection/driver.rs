@@ -38,9 +38,9 @@ pub(super) struct Driver {
     pub(super) protocol: Protocol,
     pub(super) inbox: Inbox,
     /// The end of the peer's data, kept until the frames before it are handled.
-    pub(super) peer_end: Option<End>,
+    pub(super) peer_end: Option<Box<End>>,
     /// The error of a write. The peer is gone, but frames that it sent before may still be read.
-    pub(super) write_error: Option<End>,
+    pub(super) write_error: Option<Box<End>>,
     pub(super) streams: Streams,
     /// True if batches may wait in the backlog of `streams`.
     pub(super) has_backlog: bool,
@@ -53,7 +53,7 @@ pub(super) struct Driver {
     /// Errors of handles that wait for room. They have overtaken the messages in `commands`.
     pub(super) errors: VecDeque<ClientError>,
     /// The close by a handle.
-    pub(super) close: Option<SessionClose>,
+    pub(super) close: Option<Box<SessionClose>>,
     /// True if commands are left in the queue of the handles, because earlier ones wait for room.
     pub(super) has_more_commands: bool,
     /// Mailboxes for messages that `Session` handles send to subscriptions with acknowledgment. A message waits there

@@ -99,7 +99,7 @@ impl Driver {
                 // A frame that would be dropped cannot be a fault.
                 Poll::Ready(Some(Inbound::End(End::Malformed(_) | End::Violation { .. })))
                     if self.is_draining => {}
-                Poll::Ready(Some(Inbound::End(end))) => self.handle_peer_ended(end),
+                Poll::Ready(Some(Inbound::End(end))) => self.handle_peer_ended(Box::new(end)),
                 Poll::Ready(Some(_)) => {}
                 // After a failed write, nothing more can arrive.
                 Poll::Ready(None) | Poll::Pending => match self.write_error.take() {
@@ -112,8 +112,8 @@ impl Driver {
     }
 
     /// Notes the end of the peer's data. Frames before it may still wait in the inbox.
-    fn handle_peer_ended(&mut self, end: End) {
-        let is_fault = matches!(end, End::Malformed(_) | End::Violation { .. });
+    fn handle_peer_ended(&mut self, end: Box<End>) {
+        let is_fault = matches!(*end, End::Malformed(_) | End::Violation { .. });
         let settling = if is_fault {
             0
         } else {
@@ -146,7 +146,7 @@ impl Driver {
         } else {
             let settling = self.acknowledge_waiting();
             self.protocol.handle_write_failed(settling, self.now);
-            self.write_error = Some(end);
+            self.write_error = Some(Box::new(end));
         }
     }
 

@@ -55,7 +55,35 @@ pin_project! {
 impl Session {
     /// Creates a session over `socket`: its handle, the requests of the peer, and the connection, which must be polled.
     pub fn new(socket: Socket, config: impl Into<Arc<Config>>) -> (Session, Requests, Connection) {
-        let config = config.into();
+        let driver = Driver::open(socket, config.into());
+        let session = driver.session.clone();
+        let (sender, requests) = requests::channel(session.clone());
+        let connection = Connection {
+            run: Run::new(driver, sender),
+        };
+        (session, requests, connection)
+    }
+
+    /// Creates a session over `socket` whose connection calls `service`: its handle, and the connection, which must be
+    /// polled. It does the same as [`Session::new`] and [`Connection::run`], but creates no [`Requests`].
+    pub fn with_service<S>(
+        socket: Socket,
+        config: impl Into<Arc<Config>>,
+        service: S,
+    ) -> (Session, Run<S>)
+    where
+        S: Service<Request, Response = Response>,
+        S::Error: Into<BoxError>,
+    {
+        let mut driver = Driver::open(socket, config.into());
+        driver.set_has_service();
+        (driver.session.clone(), Run::new(driver, service))
+    }
+}
+
+impl Driver {
+    /// Opens a session over a socket.
+    fn open(socket: Socket, config: Arc<Config>) -> Driver {
         let settings = HandleSettings {
             mailbox: config.mailbox,
             max_streams: config.max_streams,
@@ -65,12 +93,7 @@ impl Session {
             sessions: config.sessions.downgrade(),
         };
         let session = Session::open(Arc::clone(socket.peer()), settings);
-        let (sender, requests) = requests::channel(session.clone());
-        let driver = Driver::new(socket, config, session.clone());
-        let connection = Connection {
-            run: Run::new(driver, sender),
-        };
-        (session, requests, connection)
+        Driver::new(socket, config, session)
     }
 }
 
@@ -114,8 +137,8 @@ pin_project! {
         driver: Driver,
         // `None` after the service was not ready in time.
         service: Option<S>,
-        // The request that waits for the service to be ready.
-        request: Option<Request>,
+        // The request that waits for the service to be ready. In a box, because services are mostly ready.
+        request: Option<Box<Request>>,
         #[pin]
         call: Option<S::Future>,
         // The futures of a transaction that is being committed.
@@ -144,26 +167,50 @@ where
         }
     }
 
+    /// Calls the service with a request when the service is ready.
+    fn start_call(mut self: Pin<&mut Self>, request: Request, cx: &mut Context<'_>) {
+        match self.as_mut().poll_ready(cx) {
+            Poll::Pending => *self.project().request = Some(Box::new(request)),
+            Poll::Ready(ready) => self.call(request, ready),
+        }
+    }
+
     /// Calls the service with the request that waits, if the service is ready.
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) {
-        let mut this = self.project();
-        let (Some(request), Some(service)) = (this.request.take(), this.service.as_mut()) else {
+    fn poll_request(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        if self.as_mut().project().request.is_none() {
             return;
+        }
+        if let Poll::Ready(ready) = self.as_mut().poll_ready(cx) {
+            if let Some(request) = self.as_mut().project().request.take() {
+                self.call(*request, ready);
+            }
+        }
+    }
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let Some(service) = self.project().service else {
+            return Poll::Pending;
         };
         match catch_panic(|| service.poll_ready(cx)) {
-            Ok(Poll::Pending) => *this.request = Some(request),
-            Ok(Poll::Ready(Ok(()))) => {
-                this.driver.report_called(request.command());
-                let call = || catch_panic(|| service.call(request));
-                match this.driver.telemetry.in_call(call) {
-                    Ok(future) => {
-                        this.driver.handle_call_started();
-                        this.call.set(Some(future));
-                    }
-                    Err(panicked) => this.driver.handle_answer(Err(panicked.into())),
-                }
+            Ok(ready) => ready.map_err(Into::into),
+            Err(panicked) => Poll::Ready(Err(panicked.into())),
+        }
+    }
+
+    /// Calls the service with a request, unless the service has failed.
+    fn call(self: Pin<&mut Self>, request: Request, ready: Result<(), BoxError>) {
+        let mut this = self.project();
+        if let Err(error) = ready {
+            return this.driver.handle_answer(Err(error));
+        }
+        let Some(service) = this.service else { return };
+        this.driver.report_called(request.command());
+        let call = || catch_panic(|| service.call(request));
+        match this.driver.telemetry.in_call(call) {
+            Ok(future) => {
+                this.driver.handle_call_started();
+                this.call.set(Some(future));
             }
-            Ok(Poll::Ready(Err(error))) => this.driver.handle_answer(Err(error.into())),
             Err(panicked) => this.driver.handle_answer(Err(panicked.into())),
         }
     }
@@ -202,7 +249,7 @@ where
     }
 
     fn poll_service(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
-        self.as_mut().poll_ready(cx);
+        self.as_mut().poll_request(cx);
         self.as_mut().poll_call(cx);
         self.poll_commit(cx);
     }
@@ -217,8 +264,10 @@ where
             match output {
                 Output::Io(output) => this.driver.handle_io_output(output),
                 Output::Call(CallOutput::Start) => {
-                    *this.request = this.driver.take_request();
-                    self.as_mut().poll_service(cx);
+                    if let Some(request) = this.driver.take_request() {
+                        self.as_mut().start_call(request, cx);
+                        self.as_mut().poll_call(cx);
+                    }
                 }
                 Output::Call(CallOutput::Commit(future)) => {
                     this.driver.start_commit();
@@ -234,7 +283,7 @@ where
                 }
                 Output::Call(CallOutput::DropService) => {
                     let request = this.request.take();
-                    let command = request.as_ref().map(Request::command);
+                    let command = request.map(|request| request.command());
                     this.driver.report_handled(command, Outcome::Overloaded);
                     let _ = catch_panic(|| *this.service = None);
                 }
@@ -301,6 +350,7 @@ where
             // Checked in every turn, so that heart-beats are in time even if there is always more to do.
             let has_timed_out = self.as_mut().poll_deadline(cx);
             if !has_more && !has_timed_out {
+                self.as_mut().project().driver.protocol.release_outputs();
                 return self.project().driver.poll_close(cx);
             }
         }

@@ -50,7 +50,7 @@ impl Protocol {
     pub(super) fn join_principal(&mut self, connected: &Connected) -> Result<(), ClientError> {
         if let Some(principal) = connected.principal().filter(|_| !self.has_left) {
             let limits = self.config.share_limits();
-            self.share = self.config.shares.join(principal, limits)?;
+            self.share = self.config.shares.join(principal, limits)?.map(Box::new);
             if let Some(share) = &self.share {
                 let places = share.places().clone();
                 self.push_io(IoOutput::LimitSubscriptions(places));
@@ -79,9 +79,8 @@ impl Protocol {
                 .append(header::HEART_BEAT, &agreed.to_string());
         }
         if !connected.headers.contains(header::SESSION) {
-            frame
-                .headers
-                .append(header::SESSION, &self.session.to_string());
+            let session = self.session.text();
+            frame.headers.append(header::SESSION, session.as_str());
         }
         let reserved = [header::VERSION, header::HEART_BEAT];
         frame.headers.extend(

@@ -47,12 +47,22 @@ use state::{
     unacked::SessionUnacked,
 };
 use std::{
+    cell::Cell,
     collections::{BTreeMap, VecDeque},
+    mem,
     sync::Arc,
     time::Instant,
 };
 use stomp_frame::{Command, Frame, Version};
 use stomp_socket::{CloseCode, Outbound};
+
+thread_local! {
+    /// The thread's spare queue of actions. The next session that has actions takes it, so idle sessions own none.
+    static SPARE_OUTPUTS: Cell<VecDeque<Output>> = const { Cell::new(VecDeque::new()) };
+}
+
+/// Maximum capacity of a spare queue. Larger ones are freed.
+const MAX_SPARE_OUTPUTS: usize = 64;
 
 /// State of the conversation with one peer.
 pub(crate) struct Protocol {
@@ -76,14 +86,14 @@ pub(crate) struct Protocol {
     /// True if `CONNECTED` was sent.
     was_connected: bool,
     /// The session's part of what its principal may have, if that is limited.
-    share: Option<PrincipalShare>,
+    share: Option<Box<PrincipalShare>>,
     subscriptions: Subscriptions,
     unacked: SessionUnacked,
     /// A buffer for the heads of `MESSAGE` frames, so that a head costs no allocation.
     head: BytesMut,
     transactions: Transactions,
     /// The transaction that is being committed: the service is handling its `SEND`s, or its futures run.
-    commit: Option<Commit>,
+    commit: Option<Box<Commit>>,
     /// Deliveries of subscriptions that have ended, which a transaction acknowledges. It is open or being committed.
     detached: BTreeMap<DeliveryTag, SettleCallback>,
     /// The number of frames of a peer that is gone or half closed which were read and not handled yet, and which
@@ -127,7 +137,7 @@ impl Protocol {
         has_pings: bool,
         now: Instant,
     ) -> Protocol {
-        let mut timers = Timers::default();
+        let mut timers = Timers::new(now);
         timers.set(Timer::Connect, now, config.connect_timeout);
         Protocol {
             session,
@@ -160,6 +170,16 @@ impl Protocol {
     /// Takes the next action for the driver.
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Gives the memory of the queue of actions back if it is empty. To be called when nothing more is to be done.
+    pub(crate) fn release_outputs(&mut self) {
+        let is_spare = self.outputs.is_empty() && self.outputs.capacity() <= MAX_SPARE_OUTPUTS;
+        if self.outputs.capacity() > 0 && is_spare {
+            SPARE_OUTPUTS.set(mem::take(&mut self.outputs));
+        } else if self.outputs.is_empty() {
+            self.outputs = VecDeque::new();
+        }
     }
 
     /// Takes the next action if it is a write.
@@ -360,11 +380,18 @@ impl Protocol {
     }
 
     fn push_io(&mut self, output: IoOutput) {
-        self.outputs.push_back(Output::Io(output));
+        self.push_output(Output::Io(output));
     }
 
     fn push_call(&mut self, output: CallOutput) {
-        self.outputs.push_back(Output::Call(output));
+        self.push_output(Output::Call(output));
+    }
+
+    fn push_output(&mut self, output: Output) {
+        if self.outputs.capacity() == 0 {
+            self.outputs = SPARE_OUTPUTS.take();
+        }
+        self.outputs.push_back(output);
     }
 }
 

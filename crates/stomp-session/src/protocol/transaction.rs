@@ -61,12 +61,12 @@ impl Protocol {
             self.report_app_error(ErrorReply::from(error).with_receipt_of(frame), now);
             return Ok(());
         }
-        self.commit = Some(Commit {
+        self.commit = Some(Box::new(Commit {
             receipt: frame.headers.share(header::RECEIPT),
             steps,
             staging: Staging::new(),
             is_decided: false,
-        });
+        }));
         self.continue_commit(now);
         Ok(())
     }

@@ -44,7 +44,8 @@ pub(crate) struct WebSocket<S> {
     role: Role,
     /// Received bytes that were not yet read as messages. Empty while a context exists.
     bytes: BytesMut,
-    context: Option<WebSocketContext>,
+    /// In a box, because it is large and mostly `None`.
+    context: Option<Box<WebSocketContext>>,
     /// Tracks the bytes that the context holds.
     tracker: FrameTracker,
     input: Input,
@@ -129,13 +130,14 @@ impl<S: Io> WebSocket<S> {
             ..
         } = self;
         let context = context.get_or_insert_with(|| {
-            new_context(
-                mem::take(bytes).into(),
+            let bytes = mem::take(bytes).into();
+            Box::new(new_context(
+                bytes,
                 *role,
                 tracker,
                 input.read_size(),
                 *max_held,
-            )
+            ))
         });
         let max_pending = max_held.saturating_sub(held) as u64;
         act(
@@ -253,9 +255,8 @@ impl<S: Io> WebSocket<S> {
     }
 
     fn can_write(&self) -> bool {
-        self.context
-            .as_ref()
-            .is_none_or(WebSocketContext::can_write)
+        let context = self.context.as_ref();
+        context.is_none_or(|context| context.can_write())
     }
 
     /// Buffers the message that `encode` appends, and masks it on the client's side. Does nothing after a close.

@@ -9,11 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 use stomp_frame::{Frame, Version, header};
 
 /// The active subscriptions of a session, and the names of those that ended most recently.
@@ -24,8 +20,9 @@ pub(crate) struct Subscriptions {
     next_key: u64,
     /// Active subscriptions in the order of their keys.
     active: Vec<Subscription>,
-    /// Keys of the active subscriptions to which the client has given an id. Before 1.2, each `ACK` looks up an id.
-    keys: BTreeMap<ByteString, SubscriptionKey>,
+    /// Keys of the active subscriptions to which the client has given an id, in the order of these ids. Before 1.2, each
+    /// `ACK` looks up an id.
+    keys: Vec<SubscriptionKey>,
     /// The subscriptions that ended most recently, the oldest first.
     ended: VecDeque<EndedSubscription>,
 }
@@ -86,7 +83,7 @@ impl Subscriptions {
             max,
             next_key: SubscriptionKey::MIN.0,
             active: Vec::new(),
-            keys: BTreeMap::new(),
+            keys: Vec::new(),
             ended: VecDeque::new(),
         }
     }
@@ -175,7 +172,10 @@ impl Subscriptions {
             subscription.id.is_none() && subscription.destination.as_str() == destination
         };
         let active = match name {
-            SubscriptionName::Id(id) => self.keys.get(*id).copied(),
+            SubscriptionName::Id(id) => self
+                .by_id(id)
+                .ok()
+                .and_then(|at| self.keys.get(at).copied()),
             SubscriptionName::Destination(destination) => self
                 .active
                 .iter()
@@ -204,9 +204,10 @@ impl Subscriptions {
         unacked: Option<SubscriptionUnacked>,
         place: Option<Arc<SubscriptionPlace>>,
     ) -> SubscriptionKey {
-        let key = self.push(id.clone(), destination, version, unacked, place, false);
-        if let Some(id) = id {
-            self.keys.insert(id, key);
+        let at = id.as_deref().map(|id| self.by_id(id));
+        let key = self.push(id, destination, version, unacked, place, false);
+        if let Some(Ok(at) | Err(at)) = at {
+            self.keys.insert(at, key);
         }
         key
     }
@@ -233,6 +234,10 @@ impl Subscriptions {
     ) -> SubscriptionKey {
         let key = SubscriptionKey(self.next_key);
         self.next_key += 1;
+        if self.active.capacity() == 0 {
+            // Most sessions have only one, and without this there would be room for four.
+            self.active.reserve_exact(1);
+        }
         self.active.push(Subscription {
             key,
             prefix: message_head::encode_prefix(version, id.as_deref(), destination.as_str()),
@@ -279,14 +284,8 @@ impl Subscriptions {
 
     /// Removes a subscription and remembers its name.
     pub(crate) fn remove(&mut self, key: SubscriptionKey, by_server: bool) -> Option<Subscription> {
+        self.keys.retain(|known| *known != key);
         let subscription = self.active.remove(self.position(key)?);
-        if let Some(id) = subscription
-            .id
-            .as_ref()
-            .filter(|_| !subscription.is_implicit)
-        {
-            self.keys.remove(&**id);
-        }
         self.remember_ended(subscription.name(), by_server);
         Some(subscription)
     }
@@ -298,6 +297,14 @@ impl Subscriptions {
             self.ended.pop_front();
         }
         self.ended.push_back(EndedSubscription { name, by_server });
+    }
+
+    /// Finds the place of an id in `keys`: the place where it is, or the place where it belongs.
+    fn by_id(&self, id: &str) -> Result<usize, usize> {
+        self.keys.binary_search_by(|key| {
+            let known = self.get(*key).and_then(|known| known.id.as_deref());
+            known.cmp(&Some(id))
+        })
     }
 
     fn position(&self, key: SubscriptionKey) -> Option<usize> {

@@ -38,6 +38,11 @@ impl Timer {
         Timer::Close,
     ];
 
+    /// The bit for this timer in [`Timers::postponed`].
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
     /// Returns true if the peer must meet this deadline. If this process stood still, the peer may have met it although
     /// its data is still unread.
     fn judges_peer(self) -> bool {
@@ -48,16 +53,18 @@ impl Timer {
     }
 }
 
-/// The deadlines that are set, one of each kind.
-#[derive(Debug, Default)]
-pub(crate) struct Timers([Option<Deadline>; Timer::ALL.len()]);
-
-#[derive(Debug, Clone, Copy)]
-struct Deadline {
-    at: Instant,
-    /// True if the deadline was postponed. This happens at most once.
-    is_postponed: bool,
+/// The deadlines that are set, one of each kind. They lie in two cache lines, because each wake reads them.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    start: Instant,
+    /// The deadlines in nanoseconds after `start`, or [`NEVER`].
+    deadlines: [u64; Timer::ALL.len()],
+    /// A bit for each deadline that was postponed. This happens at most once.
+    postponed: u16,
 }
+
+/// The value of a deadline that is not set. It is 584 years after the start.
+const NEVER: u64 = u64::MAX;
 
 /// Delay above which a deadline is noticed late. The process has then probably stood still.
 const LATE: Duration = Duration::from_millis(250);
@@ -66,6 +73,15 @@ const LATE: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_secs(1);
 
 impl Timers {
+    /// Creates the timers of a session that starts now. None is set.
+    pub(crate) fn new(start: Instant) -> Timers {
+        Timers {
+            start,
+            deadlines: [NEVER; Timer::ALL.len()],
+            postponed: 0,
+        }
+    }
+
     /// Sets a deadline at `now + after`. If that exceeds the range of `Instant`, clears the deadline.
     pub(crate) fn set(&mut self, timer: Timer, now: Instant, after: Duration) {
         match now.checked_add(after) {
@@ -74,16 +90,13 @@ impl Timers {
         }
     }
 
+    /// Sets a deadline. One before the start of the session passes at the start.
     pub(crate) fn set_at(&mut self, timer: Timer, at: Instant) {
-        let deadline = Deadline {
-            at,
-            is_postponed: false,
-        };
-        self.put(timer, Some(deadline));
+        self.put(timer, self.nanos(at), false);
     }
 
     pub(crate) fn clear(&mut self, timer: Timer) {
-        self.put(timer, None);
+        self.put(timer, NEVER, false);
     }
 
     pub(crate) fn clear_all_but<const N: usize>(&mut self, kept: [Timer; N]) {
@@ -93,29 +106,30 @@ impl Timers {
     }
 
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.get(timer).is_some()
+        self.get(timer) != NEVER
     }
 
     /// The earliest deadline.
     pub(crate) fn earliest(&self) -> Option<Instant> {
-        self.0.iter().flatten().map(|deadline| deadline.at).min()
+        let earliest = self.deadlines.iter().copied().min()?;
+        if earliest == NEVER {
+            return None;
+        }
+        self.start.checked_add(Duration::from_nanos(earliest))
     }
 
     /// Takes a deadline that has passed. If a deadline for the peer is noticed late, postpones it once instead: a pause
     /// of this process must not count against the peer.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Option<Timer> {
+        let elapsed = self.nanos(now);
         for timer in Timer::ALL {
-            let Some(Deadline { at, is_postponed }) =
-                self.get(timer).filter(|deadline| deadline.at <= now)
-            else {
+            let at = self.get(timer);
+            if at > elapsed {
                 continue;
-            };
-            if timer.judges_peer() && !is_postponed && now - at > LATE {
-                let postponed = Deadline {
-                    at: now + GRACE,
-                    is_postponed: true,
-                };
-                self.put(timer, Some(postponed));
+            }
+            let is_late = u128::from(elapsed - at) > LATE.as_nanos();
+            if timer.judges_peer() && is_late && self.postponed & timer.bit() == 0 {
+                self.put(timer, self.nanos(now + GRACE), true);
                 continue;
             }
             self.clear(timer);
@@ -124,13 +138,22 @@ impl Timers {
         None
     }
 
-    fn get(&self, timer: Timer) -> Option<Deadline> {
-        self.0.get(timer as usize).copied().flatten()
+    fn nanos(&self, at: Instant) -> u64 {
+        let nanos = at.saturating_duration_since(self.start).as_nanos();
+        u64::try_from(nanos).unwrap_or(NEVER)
     }
 
-    fn put(&mut self, timer: Timer, deadline: Option<Deadline>) {
-        if let Some(slot) = self.0.get_mut(timer as usize) {
-            *slot = deadline;
+    fn get(&self, timer: Timer) -> u64 {
+        self.deadlines.get(timer as usize).copied().unwrap_or(NEVER)
+    }
+
+    fn put(&mut self, timer: Timer, at: u64, is_postponed: bool) {
+        if let Some(deadline) = self.deadlines.get_mut(timer as usize) {
+            *deadline = at;
+        }
+        self.postponed &= !timer.bit();
+        if is_postponed {
+            self.postponed |= timer.bit();
         }
     }
 }
@@ -143,7 +166,8 @@ mod tests {
 
     #[test]
     fn the_earliest_deadline_is_next() {
-        let (mut timers, now) = (Timers::default(), Instant::now());
+        let now = Instant::now();
+        let mut timers = Timers::new(now);
         assert_eq!(timers.earliest(), None);
         timers.set(Timer::Handler, now, 2 * SECOND);
         timers.set(Timer::Expiry, now, SECOND);
@@ -156,15 +180,25 @@ mod tests {
 
     #[test]
     fn an_endless_duration_clears_the_deadline() {
-        let (mut timers, now) = (Timers::default(), Instant::now());
+        let now = Instant::now();
+        let mut timers = Timers::new(now);
         timers.set(Timer::Linger, now, SECOND);
         timers.set(Timer::Linger, now, Duration::MAX);
         assert!(!timers.is_set(Timer::Linger));
     }
 
     #[test]
+    fn a_deadline_before_the_start_has_passed() {
+        let now = Instant::now();
+        let mut timers = Timers::new(now + SECOND);
+        timers.set_at(Timer::Expiry, now);
+        assert_eq!(timers.take_expired(now + SECOND), Some(Timer::Expiry));
+    }
+
+    #[test]
     fn a_deadline_for_the_peer_is_postponed_once_if_it_is_noticed_late() {
-        let (mut timers, now) = (Timers::default(), Instant::now());
+        let now = Instant::now();
+        let mut timers = Timers::new(now);
         timers.set(Timer::Silence, now, SECOND);
         let late = now + SECOND + 2 * LATE;
         assert_eq!(timers.take_expired(late), None);
@@ -177,7 +211,8 @@ mod tests {
 
     #[test]
     fn a_deadline_for_the_server_is_never_postponed() {
-        let (mut timers, now) = (Timers::default(), Instant::now());
+        let now = Instant::now();
+        let mut timers = Timers::new(now);
         timers.set(Timer::Handler, now, SECOND);
         assert_eq!(timers.take_expired(now + 60 * SECOND), Some(Timer::Handler));
     }

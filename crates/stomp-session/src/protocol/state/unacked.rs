@@ -19,7 +19,7 @@ use stomp_frame::AckMode;
 pub(crate) struct SessionUnacked {
     ack_ids: AckIds,
     /// The ids by which deliveries are acknowledged before STOMP 1.2. `None` in 1.2.
-    pub(crate) message_ids: Option<MessageIds>,
+    pub(crate) message_ids: Option<Box<MessageIds>>,
     /// Tag of the last delivery.
     last_tag: DeliveryTag,
     /// Sum of the maximum numbers of unacknowledged deliveries of all subscriptions.
@@ -175,7 +175,7 @@ impl SessionUnacked {
 
     /// Notes that the peer acknowledges deliveries by their `message-id`, as all versions before 1.2 do.
     pub(crate) fn use_message_ids(&mut self) {
-        self.message_ids = Some(MessageIds::new(self.max_named));
+        self.message_ids = Some(Box::new(MessageIds::new(self.max_named)));
     }
 
     /// Sum of the maximum numbers of unacknowledged deliveries of all subscriptions.
