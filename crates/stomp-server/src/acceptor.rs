@@ -1,7 +1,7 @@
 //! Turns accepted connections into sockets.
 
 use crate::{
-    Config, Incoming, Listener,
+    Config, Incoming, Listener, Shutdown,
     connections::{ConnectionPermit, Connections, Lingering, Place},
     http_connection::HttpServer,
     http_service::HttpService,
@@ -27,8 +27,23 @@ pub(crate) struct Acceptor {
     pub(crate) connections: Arc<Connections>,
     http: HttpServer,
     sockets: mpsc::Sender<Socket>,
+    /// Serves the sockets. `None` if [`Server::accept`](crate::Server::accept) returns them.
+    serve: Option<Serve>,
     /// Limits the number of refusals that are sent at the same time.
     refusals: Arc<Semaphore>,
+}
+
+/// A function that starts a task, which serves a socket. A new task, because the memory of the handshake's task would be
+/// kept for the whole session.
+pub(crate) type Serve = Box<dyn Fn(Socket) + Send + Sync>;
+
+/// Creates a [`Serve`]. The tasks end when the shutdown aborts.
+pub(crate) fn spawn_each<F, R>(shutdown: Shutdown, serve: F) -> Serve
+where
+    F: Fn(Socket) -> R + Send + Sync + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    Box::new(move |socket| drop(tokio::spawn(shutdown.abortable(serve(socket)))))
 }
 
 /// Maximum number of refusals that are sent at the same time: as many as one full listener queue holds. Further
@@ -51,6 +66,7 @@ impl Acceptor {
         config: Config,
         service: Option<HttpService>,
         sockets: mpsc::Sender<Socket>,
+        serve: Option<Serve>,
     ) -> Acceptor {
         let connections =
             Connections::new(config.connection_limits.clone(), config.shutdown.clone());
@@ -59,6 +75,7 @@ impl Acceptor {
             connections,
             http: HttpServer::new(service),
             sockets,
+            serve,
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
         }
     }
@@ -109,6 +126,7 @@ impl Acceptor {
     async fn establish<L: Listener>(&self, incoming: Incoming<L::Io>) -> io::Result<(L::Io, Peer)> {
         let (io, peer) = timeout(self.config.handshake_timeout, incoming.establish()).await??;
         if let Some(stream) = L::tcp_stream(&io) {
+            tcp::set_nodelay(stream);
             tcp::set_keepalive(stream, self.config.tcp_keepalive);
         }
         Ok((io, peer))
@@ -132,9 +150,12 @@ impl Acceptor {
             };
             match socket {
                 Ok(Some(socket)) => {
-                    // If the server was dropped, this fails and drops the socket.
                     let socket = socket.with_permit(Box::new(permit));
-                    let _ = acceptor.sockets.send(socket).await;
+                    match &acceptor.serve {
+                        Some(serve) => serve(socket),
+                        // If the server was dropped, this fails and drops the socket.
+                        None => drop(acceptor.sockets.send(socket).await),
+                    }
                 }
                 Ok(None) => {}
                 Err(error) => {

@@ -130,20 +130,18 @@ struct Requests<'a> {
 }
 
 impl Requests<'_> {
-    async fn answer(
-        &self,
-        mut request: Request<Incoming>,
-    ) -> Result<Response<BusyBody>, Infallible> {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<BusyBody>, Infallible> {
         let has_service = self.server.service.is_some();
         let busy = has_service.then(|| Busy::new(&self.activity));
         let proxies = &self.config.trusted_proxies;
         let client = proxies.client(self.peer.address, request.headers());
-        insert_peer(&mut request, client, self.peer);
         let response = match &self.server.service {
             Some(service) if !is_handshake(&request, self.config) => match self.begin_http() {
                 Ok(()) => {
                     let body = |body| RequestBody::new(body, pace(self.config));
-                    service.call(request.map(body)).await
+                    let mut request = request.map(body);
+                    insert_peer(&mut request, client, self.peer);
+                    service.call(request).await
                 }
                 Err(refusal) => close(&refusal, client),
             },
@@ -256,7 +254,7 @@ fn close(refusal: &Refusal, client: Option<SocketAddr>) -> Response<ResponseBody
 }
 
 /// Adds the peer's address and TLS identity to the extensions of the request, for the HTTP service.
-fn insert_peer(request: &mut Request<Incoming>, address: Option<SocketAddr>, peer: &Peer) {
+fn insert_peer(request: &mut Request<RequestBody>, address: Option<SocketAddr>, peer: &Peer) {
     let extensions = request.extensions_mut();
     if let Some(address) = address {
         extensions.insert(address);

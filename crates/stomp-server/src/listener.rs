@@ -1,6 +1,5 @@
 //! Sources of connections.
 
-use crate::tcp;
 use std::{io, net::SocketAddr, pin::Pin};
 use stomp_socket::Peer;
 use tokio::{
@@ -47,7 +46,7 @@ pub trait Listener: Send + 'static {
         None
     }
 
-    /// The TCP connection under a stream, to which the server applies
+    /// The TCP connection under a stream. The server sets `TCP_NODELAY` on it, and applies
     /// [`Config::tcp_keepalive`](crate::Config::tcp_keepalive). A listener that wraps another one should forward to it.
     /// Default: none.
     fn tcp_stream(io: &Self::Io) -> Option<&TcpStream> {
@@ -173,7 +172,6 @@ impl Listener for TcpListener {
 
     async fn accept(&mut self) -> io::Result<Incoming<TcpStream>> {
         let (stream, address) = TcpListener::accept(self).await?;
-        tcp::set_nodelay(&stream);
         Ok(Incoming::new(stream, Peer::from_address(address)))
     }
 

@@ -1,7 +1,8 @@
 //! The size of an HTTP request's head, and the compact form in which a peer keeps it.
 
-use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, request::Parts};
+use bytes::BytesMut;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, header, request::Parts};
+use std::fmt::Write;
 
 /// Maximum length of an HTTP head, in bytes. Cookies can make it long.
 pub(crate) const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -32,33 +33,43 @@ fn uri_bytes(uri: &Uri) -> usize {
     scheme + authority + path
 }
 
-/// Copies the URI and the values of the headers into one allocation, and drops the extensions.
+/// The headers that only negotiate the WebSocket. They say nothing about the client, and an idle session would keep them.
+const OF_HANDSHAKE: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+];
+
+/// Copies the URI and the values of the headers into one allocation. Drops the headers [`OF_HANDSHAKE`] and the
+/// extensions.
 ///
 /// The values that hyper returns are slices of its read buffer, so one short value would keep the whole buffer, and the
 /// buffer may be larger than the head. An extension may be such a slice too: axum's router adds the URI.
 pub(crate) fn compact(mut head: Parts) -> Parts {
-    let uri = head.uri.to_string();
-    let lines: Vec<(Option<HeaderName>, HeaderValue)> =
-        std::mem::take(&mut head.headers).into_iter().collect();
-    let length = lines.iter().map(|(_, value)| value.len()).sum::<usize>();
-    let mut text = Vec::with_capacity(uri.len() + length);
-    text.extend_from_slice(uri.as_bytes());
-    for (_, value) in &lines {
-        text.extend_from_slice(value.as_bytes());
-    }
-    let mut text = Bytes::from(text);
-    head.uri = Uri::from_maybe_shared(text.split_to(uri.len())).unwrap_or(head.uri);
+    let is_kept = |name: &HeaderName| !OF_HANDSHAKE.contains(name);
+    let kept = head.headers.iter().filter(|(name, _)| is_kept(name));
+    let (count, length) = kept.fold((0, 0), |(count, length), (_, value)| {
+        (count + 1, length + value.len())
+    });
+    let mut text = BytesMut::with_capacity(uri_bytes(&head.uri) + length);
+    // Writing to a buffer cannot fail.
+    let _ = write!(text, "{}", head.uri);
+    head.uri = Uri::from_maybe_shared(text.split().freeze()).unwrap_or(head.uri);
     head.extensions = Extensions::new();
-    head.headers = HeaderMap::with_capacity(lines.len());
+    let headers = HeaderMap::with_capacity(count);
     let mut name = None;
-    for (new_name, value) in lines {
+    for (new_name, value) in std::mem::replace(&mut head.headers, headers) {
         name = new_name.or(name);
-        let copy = HeaderValue::from_maybe_shared(text.split_to(value.len()));
+        let Some(name) = name.as_ref().filter(|name| is_kept(name)) else {
+            continue;
+        };
+        text.extend_from_slice(value.as_bytes());
+        let copy = HeaderValue::from_maybe_shared(text.split().freeze());
         let mut copy = copy.unwrap_or_else(|_| value.clone());
         copy.set_sensitive(value.is_sensitive());
-        if let Some(name) = &name {
-            head.headers.append(name, copy);
-        }
+        head.headers.append(name, copy);
     }
     head
 }
@@ -98,6 +109,23 @@ mod tests {
             assert!(copy.headers["x-custom"].is_sensitive());
             assert!(copy.extensions.is_empty());
         }
+    }
+
+    #[test]
+    fn a_compact_head_lacks_the_headers_of_the_handshake() {
+        let headers = [
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-extensions", "permessage-deflate"),
+            ("sec-websocket-protocol", "v12.stomp"),
+            ("origin", "http://localhost"),
+        ];
+        let (head, ()) = request("/", &headers).into_parts();
+        let copy = compact(head);
+        let left: Vec<&str> = copy.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["sec-websocket-protocol", "origin"]);
     }
 
     #[test]

@@ -1,17 +1,20 @@
 //! A server with its own listeners.
 
 use crate::{
-    Config, ConnectionCounts, Listeners, Shutdown, acceptor::Acceptor, connections::Connections,
+    Config, ConnectionCounts, Listeners, Shutdown,
+    acceptor::{Acceptor, Serve, spawn_each},
+    connections::Connections,
     listeners::Accepting,
 };
 use std::{
     fmt,
     future::poll_fn,
+    panic::resume_unwind,
     sync::Arc,
     task::{Context, Poll},
 };
 use stomp_socket::{InvalidConfig, Socket};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 
 /// Accepts connections from its listeners and returns their sockets.
 ///
@@ -37,11 +40,54 @@ impl Server {
     ///
     /// Returns the error of [`Config::validate`], if a value is invalid.
     pub fn new(listeners: impl Into<Listeners>, config: Config) -> Result<Server, InvalidConfig> {
+        Server::start(listeners.into(), config, None)
+    }
+
+    /// Accepts connections and runs `serve` for each socket, in a separate task, until the
+    /// [shutdown](crate::Shutdown::start) has started and all handshakes and HTTP requests have ended. Sessions may then
+    /// still run: [`Shutdown::finished`] waits for them. Its abort drops them.
+    ///
+    /// This costs less for each connection than to [`accept`](Server::accept) it and to spawn a task.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of [`Config::validate`], if a value is invalid.
+    pub async fn run<F, R>(
+        listeners: impl Into<Listeners>,
+        config: Config,
+        serve: F,
+    ) -> Result<(), InvalidConfig>
+    where
+        F: Fn(Socket) -> R + Send + Sync + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let serve = spawn_each(config.shutdown.clone(), serve);
+        let mut server = Server::start(listeners.into(), config, Some(serve))?;
+        // In a task, because the future of a program's `main` does not run on the threads that serve the connections. The
+        // set ends the task when this future is dropped.
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            // The sockets are served elsewhere, so this ends only with the server.
+            while server.accept().await.is_some() {}
+        });
+        if let Some(Err(error)) = accepting.join_next().await {
+            if let Ok(panic) = error.try_into_panic() {
+                resume_unwind(panic);
+            }
+        }
+        Ok(())
+    }
+
+    fn start(
+        mut listeners: Listeners,
+        config: Config,
+        serve: Option<Serve>,
+    ) -> Result<Server, InvalidConfig> {
         config.validate()?;
         let (sender, sockets) = mpsc::channel(BACKLOG);
-        let mut listeners = listeners.into();
         let shutdown = config.shutdown.clone();
-        let acceptor = Arc::new(Acceptor::new(config, listeners.take_service(), sender));
+        let service = listeners.take_service();
+        let acceptor = Arc::new(Acceptor::new(config, service, sender, serve));
         let connections = Arc::clone(&acceptor.connections);
         Ok(Server {
             accepting: listeners.start(&acceptor),

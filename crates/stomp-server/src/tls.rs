@@ -3,6 +3,7 @@
 use crate::{
     Incoming, Listener,
     sniff::{Protocol, Sniff},
+    tcp,
 };
 use bytes::Bytes;
 use std::{
@@ -64,6 +65,10 @@ impl<L: Listener> Listener for Tls<L> {
         // Not before: while the listener waited, the configuration may have been replaced.
         let acceptor = TlsAcceptor::from(self.config.current());
         Ok(incoming.then(|io, peer| async move {
+            // The server does this too, but only after the handshake.
+            if let Some(stream) = L::tcp_stream(&io) {
+                tcp::set_nodelay(stream);
+            }
             let stream = acceptor
                 .accept(Sniff::new(io, Protocol::Tls, peer.address))
                 .await?;

@@ -2,6 +2,7 @@
 
 use crate::{
     Config, ConnectionCounts,
+    acceptor::{Serve, spawn_each},
     connections::{ConnectionPermit, Connections, Lingering},
     refusal::Refusal,
     report, tcp,
@@ -17,7 +18,6 @@ use std::{
     fmt,
     future::{Ready, ready},
     net::SocketAddr,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -63,10 +63,8 @@ struct Shared {
     config: Config,
     connections: Arc<Connections>,
     lingering: Lingering,
-    serve: Box<dyn Fn(Socket) -> BoxFuture + Send + Sync>,
+    serve: Serve,
 }
-
-type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A function that finds the peer's address in the extensions of a request.
 type PeerAddr = dyn Fn(&Extensions) -> Option<SocketAddr> + Send + Sync;
@@ -83,7 +81,7 @@ impl Upgrade {
         R: Future<Output = ()> + Send + 'static,
     {
         config.validate()?;
-        let serve = Box::new(move |socket| Box::pin(serve(socket)) as BoxFuture);
+        let serve = spawn_each(config.shutdown.clone(), serve);
         let connections =
             Connections::new(config.connection_limits.clone(), config.shutdown.clone());
         Ok(Upgrade {
@@ -207,9 +205,7 @@ impl Shared {
         match upgraded {
             Ok(Ok(upgraded)) => {
                 let socket = self.socket(upgraded, peer).with_permit(Box::new(permit));
-                // A new task serves the socket. The memory of this task includes the state of the handshake, and would
-                // be kept for the whole session.
-                tokio::spawn(self.config.shutdown.abortable((self.serve)(socket)));
+                (self.serve)(socket);
             }
             Ok(Err(error)) => {
                 let problem = format_args!("it ended during the upgrade to WebSocket: {error}");

@@ -32,6 +32,8 @@ impl Listener for Spy {
         let incoming = Listener::accept(&mut self.0).await?;
         let handles = self.1.clone();
         Ok(incoming.then(|stream, peer| async move {
+            // A listener need not set the option.
+            stream.set_nodelay(false).unwrap();
             let (stream, handle) = duplicate(stream);
             handles.send(handle).unwrap();
             Ok((stream, peer))
@@ -118,4 +120,42 @@ async fn an_upgraded_tcp_connection_has_tcp_nodelay_and_keep_alive() {
     let mut head = [0; 12];
     client.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 101");
+}
+
+#[tokio::test]
+async fn a_connection_of_axum_has_tcp_nodelay_and_keep_alive() {
+    /// A listener for axum that also sends a handle of each connection to the test.
+    struct Spy(TcpListener, mpsc::UnboundedSender<Handle>);
+
+    impl axum::serve::Listener for Spy {
+        type Io = TcpStream;
+        type Addr = std::net::SocketAddr;
+
+        async fn accept(&mut self) -> (TcpStream, Self::Addr) {
+            let (stream, address) = self.0.accept().await.unwrap();
+            let (stream, handle) = duplicate(stream);
+            self.1.send(handle).unwrap();
+            (stream, address)
+        }
+
+        fn local_addr(&self) -> io::Result<Self::Addr> {
+            self.0.local_addr()
+        }
+    }
+
+    let (listener, address) = listener().await;
+    let (sender, mut handles) = mpsc::unbounded_channel();
+    let (served, mut sockets) = mpsc::unbounded_channel();
+    let upgrade = Upgrade::new(Config::default(), move |socket| {
+        served.send(socket).unwrap();
+        std::future::ready(())
+    })
+    .unwrap();
+    let http = axum::Router::new().route_service("/stomp", upgrade);
+    tokio::spawn(async move { axum::serve(Spy(listener, sender), http).await });
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+    let _socket = soon(sockets.recv()).await.unwrap();
+    let handle = soon(handles.recv()).await.unwrap();
+    check(&handle, Config::default().tcp_keepalive);
 }

@@ -141,10 +141,9 @@ impl<S> App<S> {
         };
         let (sessions, config) = self.build()?;
         let shutdown = config.shutdown.clone();
-        let mut server = Server::new(listeners, config).map_err(within_server)?;
-        while let Some(socket) = server.accept().await {
-            tokio::spawn(shutdown.abortable(sessions.run(socket)));
-        }
+        Server::run(listeners, config, move |socket| sessions.run(socket))
+            .await
+            .map_err(within_server)?;
         shutdown.finished().await;
         Ok(())
     }
@@ -209,7 +208,6 @@ impl SessionRunner {
 
     /// Returns the future that serves one connection.
     fn run(&self, socket: Socket) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let (_, _, connection) = Session::new(socket, Arc::clone(&self.config));
         let routes = SessionRoutes::from(self.routes.clone());
         // A layer that panics here ends only its own session, not the loop that accepts connections.
         let service = catch_unwind(AssertUnwindSafe(|| {
@@ -218,7 +216,8 @@ impl SessionRunner {
                 .fold(routes, |routes, layer| layer(routes))
         }));
         // An async block would hold the connection twice: before it runs, and while it runs.
-        OptionFuture::from(service.ok().map(|service| connection.run(service))).map(drop)
+        let run = |service| Session::with_service(socket, Arc::clone(&self.config), service).1;
+        OptionFuture::from(service.ok().map(run)).map(drop)
     }
 }
 
