@@ -18,9 +18,9 @@ use crate::{
 };
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
-use http::Extensions;
 use std::{
-    fmt,
+    any::Any,
+    fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
@@ -122,17 +122,31 @@ impl Session {
 
     /// Stores a value in the session for later requests. Replaces and returns the previous value of the same type.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
-        let value = Arc::new(value);
-        let previous = self.0.values.with(|values, _| values.insert(value))?;
-        Some(Arc::unwrap_or_clone(previous))
+        let value: Value = Arc::new(value);
+        let previous = self.0.values.with(|values, _| {
+            let mut known = values.iter_mut();
+            match known.find(|known| known.is::<T>()) {
+                Some(known) => Some(mem::replace(known, value)),
+                None => {
+                    // One by one, because most sessions have few values.
+                    values.reserve_exact(1);
+                    values.push(value);
+                    None
+                }
+            }
+        })?;
+        previous.downcast().ok().map(Arc::unwrap_or_clone)
     }
 
     /// Returns a copy of the stored value of this type.
     #[must_use]
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         // Only the pointer is cloned under the lock: the value is foreign code.
-        let value: Arc<T> = self.0.values.with(|values, _| values.get().cloned())?;
-        Some(T::clone(&value))
+        let value = self.0.values.with(|values, _| {
+            let mut known = values.iter();
+            known.find(|known| known.is::<T>()).cloned()
+        })?;
+        value.downcast_ref().cloned()
     }
 
     /// Sends `CONNECTED` with these headers and so accepts the peer, unless its `CONNECT` is answered already.
@@ -344,13 +358,16 @@ pub(crate) struct HandleSettings {
     pub(crate) sessions: WeakSessions,
 }
 
+/// A value of the application. Its pointer can be cloned and moved without a call of foreign code.
+type Value = Arc<dyn Any + Send + Sync>;
+
 /// State that the handles and the connection share.
 pub(crate) struct Shared {
     id: SessionId,
     peer: Arc<Peer>,
     principal: OnceLock<Principal>,
-    /// Values of the application, each in an `Arc`.
-    values: Guarded<Extensions>,
+    /// Values of the application, each of another type.
+    values: Guarded<Vec<Value>>,
     /// Pattern of the route of the current request, for the log.
     route: Mutex<Option<Arc<Pattern>>>,
     /// True if `route` belongs to the current request. False if no router has seen that request yet.

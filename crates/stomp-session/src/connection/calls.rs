@@ -69,9 +69,10 @@ impl Driver {
             Ok(Response::Observe(stream)) if command == Some(Command::Subscribe) => {
                 // If the session has ended meanwhile, the subscription has too, and the stream is dropped.
                 let stream = CatchDrop::new(stream);
-                self.pending
-                    .streams
-                    .extend(subscription.map(|_| (None, stream)));
+                if subscription.is_some() {
+                    let pending = self.pending.get_or_insert_default();
+                    pending.streams.push((None, stream));
+                }
                 self.protocol.handle_answer(Ok(None), self.now);
             }
             Ok(response) => {

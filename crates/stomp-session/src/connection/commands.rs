@@ -82,7 +82,9 @@ impl Driver {
                     stream,
                 } => self.attach_stream(subscription, Some(id), stream),
                 SessionCommand::Unhook(id) => {
-                    self.pending.remove(id);
+                    if let Some(pending) = &mut self.pending {
+                        pending.remove(id);
+                    }
                     self.streams.remove(id);
                 }
                 SessionCommand::Subscribe {
@@ -134,7 +136,8 @@ impl Driver {
         }
         let pending = self.protocol.pending_subscription();
         if message.subscription.is_some() && message.subscription == pending {
-            if self.pending.push(message, &self.config.mailbox).is_err() {
+            let pending = self.pending.get_or_insert_default();
+            if pending.push(message, &self.config.mailbox).is_err() {
                 self.protocol.handle_slow_consumer(self.now);
             }
         } else {
@@ -154,7 +157,8 @@ impl Driver {
             return;
         }
         if self.protocol.pending_subscription() == Some(subscription) {
-            self.pending.streams.push((id, stream));
+            let pending = self.pending.get_or_insert_default();
+            pending.streams.push((id, stream));
         } else if self.protocol.needs_ack(subscription) {
             self.streams.insert(subscription, id, stream);
         } else if self.protocol.is_subscribed(subscription) {
@@ -185,10 +189,13 @@ impl Driver {
     /// Sends the messages and attaches the streams that were held until the service answered `SUBSCRIBE`. If
     /// the service refused, the subscription has ended and they are dropped.
     pub(super) fn release_pending(&mut self, subscription: SubscriptionKey) {
+        let Some(pending) = self.pending.take() else {
+            return;
+        };
         let PendingSubscription {
             mut messages,
             streams,
-        } = std::mem::take(&mut self.pending);
+        } = *pending;
         let mut taken = VecDeque::new();
         // An overflow has ended the session already.
         let _ = messages.take(&mut taken);

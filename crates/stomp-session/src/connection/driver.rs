@@ -60,7 +60,7 @@ pub(super) struct Driver {
     /// until its subscription has credit.
     pub(super) mailboxes: Vec<(SubscriptionKey, Mailbox)>,
     /// Messages and streams for the subscription that the service is asked to accept.
-    pub(super) pending: PendingSubscription,
+    pub(super) pending: Option<Box<PendingSubscription>>,
     /// Number of frames that were written to the socket since its buffer was last empty.
     pub(super) unsent_frames: usize,
     /// Number of frames received.
@@ -111,7 +111,7 @@ impl Driver {
             close: None,
             has_more_commands: false,
             mailboxes: Vec::new(),
-            pending: PendingSubscription::default(),
+            pending: None,
             unsent_frames: 0,
             received_frames: 0,
             partial_frame: None,
@@ -200,9 +200,8 @@ impl Driver {
         self.session.shared().commands().with(CommandQueue::close);
         self.commands.clear();
         self.errors.clear();
-        self.pending = PendingSubscription::default();
         (self.part, self.has_backlog) = (None, false);
-        (self.close, self.has_more_commands) = (None, false);
+        (self.pending, self.close, self.has_more_commands) = (None, None, false);
     }
 
     /// Drops the socket, but not the server's permit.

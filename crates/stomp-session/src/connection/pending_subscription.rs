@@ -10,6 +10,7 @@ use crate::{
     },
     response::MessageStream,
 };
+use smallvec::SmallVec;
 
 /// Messages and streams that are held until the service answers `SUBSCRIBE`: no message reaches a subscription that the
 /// service may still refuse.
@@ -17,7 +18,7 @@ use crate::{
 pub(super) struct PendingSubscription {
     pub(super) messages: BoundedQueue<QueuedMessage>,
     /// Streams with their ids. The stream with which the service answered has no id.
-    pub(super) streams: Vec<(Option<StreamId>, CatchDrop<MessageStream>)>,
+    pub(super) streams: SmallVec<[(Option<StreamId>, CatchDrop<MessageStream>); 1]>,
 }
 
 impl PendingSubscription {
