@@ -140,7 +140,8 @@ impl Acceptor {
         handshake: impl Future<Output = io::Result<Option<Socket>>> + Send + 'static,
     ) {
         let acceptor = Arc::clone(self);
-        tokio::spawn(self.config.shutdown.abortable(async move {
+        // In a box: the future is large, and it would be moved several times on its way into the task.
+        let handshake = Box::pin(async move {
             let socket = tokio::select! {
                 socket = handshake => socket,
                 displaced = permit.revoked() => {
@@ -167,7 +168,8 @@ impl Acceptor {
                     report::refused(reason, address, problem);
                 }
             }
-        }));
+        });
+        tokio::spawn(self.config.shutdown.abortable(handshake));
     }
 
     /// Sends a refusal and closes the connection. A connection that needs a handshake before HTTP, such as TLS, is

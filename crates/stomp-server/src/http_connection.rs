@@ -185,7 +185,7 @@ impl Requests<'_> {
         handshake.peer = handshake
             .peer
             .with_address(client)
-            .with_tls(self.peer.tls.clone());
+            .with_tls(self.peer.tls.as_deref().cloned());
         *self.handshake() = Some(handshake);
         Ok(response.map(full))
     }
@@ -261,7 +261,7 @@ fn insert_peer(request: &mut Request<RequestBody>, address: Option<SocketAddr>, 
         #[cfg(feature = "axum")]
         extensions.insert(axum::extract::ConnectInfo(address));
     }
-    if let Some(tls) = &peer.tls {
+    if let Some(tls) = peer.tls.as_deref() {
         extensions.insert(tls.clone());
     }
 }

@@ -15,7 +15,7 @@ pub struct Peer {
     /// The STOMP version that the WebSocket handshake selected as a sub-protocol.
     pub subprotocol: Option<Version>,
     /// The results of the TLS handshake, if this server terminates TLS itself.
-    pub tls: Option<TlsIdentity>,
+    pub tls: Option<Box<TlsIdentity>>,
     /// The head of the HTTP request that was upgraded to this WebSocket. Servers of stomp-server keep a compact copy of
     /// at most 16 KiB and 100 headers, without the extensions that an `Upgrade` was not told to keep.
     pub request: Option<http::request::Parts>,
@@ -53,7 +53,7 @@ impl Peer {
     /// Sets [`Peer::tls`].
     #[must_use]
     pub fn with_tls(mut self, identity: Option<TlsIdentity>) -> Peer {
-        self.tls = identity;
+        self.tls = identity.map(Box::new);
         self
     }
 
