@@ -18,7 +18,7 @@ const FIRST: u64 = 50;
 const OTHER_FILES: u64 = 50;
 
 /// Opens `count` connections and leaves them idle for `pause`. Returns the bytes for each, or `None` if the memory of
-/// the server cannot be read. With `is_large`, each connection sends a large message before.
+/// the server cannot be read. With `is_large`, each connection sends and receives a large message before.
 pub(crate) fn per_connection(
     server: &Running,
     count: u64,
@@ -31,6 +31,9 @@ pub(crate) fn per_connection(
     let mut open = |count| {
         for _ in 0..count {
             idle.push(connection(server, is_large)?);
+        }
+        if is_large {
+            deliver(server, &mut idle)?;
         }
         thread::sleep(pause);
         Ok::<_, io::Error>(server.resident())
@@ -55,4 +58,21 @@ fn connection(server: &Running, is_large: bool) -> io::Result<Setup> {
         }
     }
     Ok(setup)
+}
+
+/// Delivers a large message to all connections.
+fn deliver(server: &Running, connections: &mut [Setup]) -> io::Result<()> {
+    let target = &server.target;
+    let start = match target.protocol {
+        Protocol::Stomp => "MESSAGE\n",
+        Protocol::Bare => "SEND\n",
+        // It has sent the messages back already.
+        Protocol::Frames => return Ok(()),
+    };
+    let mut publisher = target.publisher()?;
+    publisher.send(&large_message(target.destinations.topic, LARGE))?;
+    for connection in connections {
+        connection.expect(start)?;
+    }
+    Ok(())
 }

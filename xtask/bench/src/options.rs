@@ -156,6 +156,7 @@ fn handlers(kind: Kind) -> io::Result<Vec<Server>> {
         Kind::Connects => vec![Server::handler("handler", &[])?],
         Kind::Idle | Kind::AfterLarge => vec![
             Server::handler("handler", &[])?,
+            Server::handler("handler with HTTP", &["--mount", "http"])?,
             Server::handler("handler on axum", &["--mount", "axum"])?,
             Server::handler("handler on hyper", &["--mount", "hyper"])?,
             Server::handler("handler over TCP", &["--mount", "tcp"])?,

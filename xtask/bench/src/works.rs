@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Queue,
     /// Memory of idle connections.
     Idle,
-    /// The same after a message of 64 KiB each.
+    /// The same after a message of 64 KiB in each direction.
     AfterLarge,
     /// The same for the socket alone.
     SocketAfterLarge,

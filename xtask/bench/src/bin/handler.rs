@@ -1,4 +1,4 @@
-//! An app of plain handlers, as a user of webstomp writes it: `handler [--layers | --mount axum|hyper|tcp]`.
+//! An app of plain handlers, as a user of webstomp writes it: `handler [--layers | --mount http|axum|hyper|tcp]`.
 //!
 //! The handler of `/echo` does nothing, so that only the RECEIPT is measured. Messages to `/fan` go to a `Topic`, and so
 //! to all subscribers of `/fan`.
@@ -18,6 +18,8 @@ type Fan = Topic<Bytes>;
 #[derive(Clone, Copy)]
 enum Mount {
     Port,
+    /// The app's own port, which also serves HTTP.
+    Http,
     Axum,
     Hyper,
     Tcp,
@@ -29,17 +31,18 @@ fn main() -> ExitCode {
     let (has_layers, mount) = match arguments.as_slice() {
         [] => (false, Mount::Port),
         ["--layers"] => (true, Mount::Port),
+        ["--mount", "http"] => (false, Mount::Http),
         ["--mount", "axum"] => (false, Mount::Axum),
         ["--mount", "hyper"] => (false, Mount::Hyper),
         ["--mount", "tcp"] => (false, Mount::Tcp),
         _ => {
-            eprintln!("usage: handler [--layers | --mount axum|hyper|tcp]");
+            eprintln!("usage: handler [--layers | --mount http|axum|hyper|tcp]");
             return ExitCode::from(2);
         }
     };
     let scheme = match mount {
         Mount::Tcp => "tcp",
-        Mount::Port | Mount::Axum | Mount::Hyper => "ws",
+        Mount::Port | Mount::Http | Mount::Axum | Mount::Hyper => "ws",
     };
     webstomp_bench::serve(scheme, |listener| serve(listener, app(has_layers), mount))
 }
@@ -63,6 +66,12 @@ async fn serve(listener: TcpListener, app: App, mount: Mount) -> io::Result<()> 
         Mount::Port => app.serve(listener).await.map_err(io::Error::other),
         Mount::Tcp => app
             .serve(Listeners::new().byte_stream(listener))
+            .await
+            .map_err(io::Error::other),
+        Mount::Http => app
+            .websocket_path("/stomp")
+            .http(axum::Router::new())
+            .serve(listener)
             .await
             .map_err(io::Error::other),
         Mount::Axum => serve_axum(listener, app).await,
