@@ -34,6 +34,14 @@ pub(crate) fn unescape(version: Version, escaped: &str, out: &mut String) -> Res
 /// Escapes `plain` for `version`, and appends the result to `out`. The error is a byte that the version cannot express.
 pub(crate) fn escape(version: Version, plain: &str, out: &mut BytesMut) -> Result<(), u8> {
     let mut rest = plain.as_bytes();
+    // Most texts need no escapes. This loop has no branches, unlike a search.
+    if !rest
+        .iter()
+        .fold(false, |is_found, byte| is_found | is_structural(*byte))
+    {
+        out.put_slice(rest);
+        return Ok(());
+    }
     while let Some(position) = rest.iter().position(|byte| needs_escape(*byte)) {
         let (run, special) = rest.split_at(position);
         out.put_slice(run);

@@ -3,6 +3,7 @@
 use crate::{
     disconnect_reason::DisconnectReason,
     monitor::{HandledRequest, Monitor, Outcome, OutgoingFrame, SessionEnd, Transfer},
+    params::Pattern,
     session::Session,
 };
 use metrics::{
@@ -10,9 +11,8 @@ use metrics::{
     gauge, histogram,
 };
 use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
+    array, fmt,
+    sync::{Arc, OnceLock},
 };
 use stomp_frame::{Command, Frame};
 
@@ -26,13 +26,12 @@ use stomp_frame::{Command, Frame};
 /// recorder before. A `webstomp::App` with the feature `metrics` adds these metrics itself.
 pub struct SessionMetrics {
     sessions: Gauge,
-    ended: Counters<DisconnectReason>,
+    ended: Counters,
     logins_refused: Counter,
     slow_consumers: Counter,
-    /// By command and by the pattern of the route. Patterns are part of the program, so their number is bounded.
-    requests: RwLock<RequestsByRoute>,
-    frames_received: Counters<Command>,
-    frames_sent: Counters<Command>,
+    requests: RequestsByRoute,
+    frames_received: Counters,
+    frames_sent: Counters,
     messages_redelivered: Counter,
     received_bytes: Counter,
     sent_bytes: Counter,
@@ -40,17 +39,25 @@ pub struct SessionMetrics {
     messages_dropped: Counter,
 }
 
-/// The handles for requests, by the pattern of their route and by command.
-type RequestsByRoute = HashMap<Box<str>, Vec<(Command, Arc<RequestMetrics>)>>;
+/// The handles for requests by command and route. Routes are part of the program, so their number is bounded.
+///
+/// Each request is looked up, so there are neither locks nor hashes: the handles are in lists that only grow, and the index
+/// of a route chooses the list.
+struct RequestsByRoute([OnceLock<Box<RouteMetrics>>; RequestsByRoute::LISTS]);
 
 /// Handles for the requests with one command to one route.
-struct RequestMetrics {
-    outcomes: Counters<Outcome>,
+struct RouteMetrics {
+    command: Command,
+    /// The text of the route's pattern. `None` without a route.
+    route: Option<Arc<str>>,
+    outcomes: Counters,
     seconds: Histogram,
+    /// The rest of the list.
+    next: OnceLock<Box<RouteMetrics>>,
 }
 
-/// One counter for each value of a label.
-struct Counters<K>(Vec<(K, Counter)>);
+/// One counter for each value of a label, at the place of the value's number.
+struct Counters(Vec<Counter>);
 
 impl SessionMetrics {
     /// Registers the metrics with the current recorder.
@@ -62,37 +69,22 @@ impl SessionMetrics {
         let ended = |reason: DisconnectReason| counter!("webstomp_sessions_ended_total", "reason" => reason.as_str());
         SessionMetrics {
             sessions: gauge!("webstomp_sessions"),
-            ended: Counters::new(DisconnectReason::ALL, ended),
+            ended: Counters::new(DisconnectReason::ALL, |reason| reason as usize, ended),
             logins_refused: counter!("webstomp_logins_refused_total"),
             slow_consumers: counter!("webstomp_slow_consumers_total"),
-            requests: RwLock::default(),
-            frames_received: Counters::new(Command::ALL, frames_received),
-            frames_sent: Counters::new(Command::ALL, frames_sent),
+            requests: RequestsByRoute(array::from_fn(|_| OnceLock::new())),
+            frames_received: Counters::new(
+                Command::ALL,
+                |command| command as usize,
+                frames_received,
+            ),
+            frames_sent: Counters::new(Command::ALL, |command| command as usize, frames_sent),
             messages_redelivered: counter!("webstomp_messages_redelivered_total"),
             received_bytes: counter!("webstomp_received_bytes_total"),
             sent_bytes: counter!("webstomp_sent_bytes_total"),
             unsent_bytes: gauge!("webstomp_unsent_bytes"),
             messages_dropped: counter!("webstomp_messages_dropped_total"),
         }
-    }
-
-    /// The handles for requests with this command to this route. Registers them when they are first used, without the
-    /// lock, because the recorder is foreign code.
-    fn requests(&self, command: Command, route: &str) -> Arc<RequestMetrics> {
-        let known = self.requests.read().unwrap_or_else(PoisonError::into_inner);
-        let of_route = known.get(route).map_or(&[][..], |it| it);
-        if let Some((_, metrics)) = of_route.iter().find(|(known, _)| *known == command) {
-            return Arc::clone(metrics);
-        }
-        drop(known);
-        let metrics = Arc::new(RequestMetrics::new(command, route));
-        let mut known = self
-            .requests
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let of_route = known.entry(route.into()).or_default();
-        of_route.push((command, Arc::clone(&metrics)));
-        metrics
     }
 }
 
@@ -108,18 +100,17 @@ impl Monitor for SessionMetrics {
     }
 
     fn received(&self, _: &Session, frame: &Frame) {
-        self.frames_received.increment(frame.command);
+        self.frames_received.increment(frame.command as usize);
     }
 
     fn handled(&self, _: &Session, request: &HandledRequest<'_>) {
-        let route = request.route.map_or("", |route| route.text());
-        let metrics = self.requests(request.command, route);
-        metrics.outcomes.increment(request.outcome);
+        let metrics = self.requests.get(request.command, request.route);
+        metrics.outcomes.increment(request.outcome as usize);
         metrics.seconds.record(request.elapsed);
     }
 
     fn sent(&self, _: &Session, frame: OutgoingFrame<'_>) {
-        self.frames_sent.increment(frame.command());
+        self.frames_sent.increment(frame.command() as usize);
         if let OutgoingFrame::Message {
             is_redelivered: true,
             ..
@@ -150,7 +141,7 @@ impl Monitor for SessionMetrics {
         if let Some("slow-consumer" | "write-timeout") = end.error_code.as_deref() {
             self.slow_consumers.increment(1);
         }
-        self.ended.increment(end.reason);
+        self.ended.increment(end.reason as usize);
     }
 }
 
@@ -160,27 +151,67 @@ impl fmt::Debug for SessionMetrics {
     }
 }
 
-impl RequestMetrics {
-    fn new(command: Command, route: &str) -> RequestMetrics {
-        let (command, route) = (command.as_str(), Arc::<str>::from(route));
-        let outcome = |outcome: Outcome| {
-            counter!("webstomp_requests_total", "command" => command, "route" => Arc::clone(&route),
-                "outcome" => outcome.as_str())
-        };
-        RequestMetrics {
-            outcomes: Counters::new(Outcome::ALL, outcome),
-            seconds: histogram!("webstomp_request_seconds", "command" => command, "route" => Arc::clone(&route)),
+impl RequestsByRoute {
+    const LISTS: usize = 64;
+
+    /// The handles for requests with this command to this route. Registers them when they are first used.
+    fn get(&self, command: Command, route: Option<&Pattern>) -> &RouteMetrics {
+        let text = route.map(Pattern::text);
+        let number = route.map_or(0, Pattern::index) % RequestsByRoute::LISTS;
+        let [first, ..] = &self.0;
+        let mut place = self.0.get(number).unwrap_or(first);
+        loop {
+            match place.get() {
+                Some(known) if known.command == command && known.route.as_ref() == text => {
+                    return known;
+                }
+                Some(other) => place = &other.next,
+                // Registered outside of the cell, because the recorder is foreign code. If another thread is faster, the
+                // search goes on with what that thread has added.
+                None => drop(place.set(Box::new(RouteMetrics::new(command, text.cloned())))),
+            }
         }
     }
 }
 
-impl<K: Copy + PartialEq> Counters<K> {
-    fn new(labels: impl IntoIterator<Item = K>, register: impl Fn(K) -> Counter) -> Counters<K> {
-        Counters(labels.into_iter().map(|it| (it, register(it))).collect())
+impl RouteMetrics {
+    fn new(command: Command, route: Option<Arc<str>>) -> RouteMetrics {
+        let name = command.as_str();
+        let label = route.clone().unwrap_or_else(|| Arc::from(""));
+        let outcome = |outcome: Outcome| {
+            counter!("webstomp_requests_total", "command" => name, "route" => Arc::clone(&label),
+                "outcome" => outcome.as_str())
+        };
+        RouteMetrics {
+            command,
+            outcomes: Counters::new(Outcome::ALL, |outcome| outcome as usize, outcome),
+            seconds: histogram!("webstomp_request_seconds", "command" => name, "route" => Arc::clone(&label)),
+            route,
+            next: OnceLock::new(),
+        }
+    }
+}
+
+impl Counters {
+    fn new<K: Copy>(
+        labels: impl IntoIterator<Item = K>,
+        number: impl Fn(K) -> usize,
+        register: impl Fn(K) -> Counter,
+    ) -> Counters {
+        let mut counters = Vec::new();
+        for label in labels {
+            let number = number(label);
+            let len = counters.len().max(number + 1);
+            counters.resize(len, Counter::noop());
+            if let Some(counter) = counters.get_mut(number) {
+                *counter = register(label);
+            }
+        }
+        Counters(counters)
     }
 
-    fn increment(&self, label: K) {
-        if let Some((_, counter)) = self.0.iter().find(|(known, _)| *known == label) {
+    fn increment(&self, number: usize) {
+        if let Some(counter) = self.0.get(number) {
             counter.increment(1);
         }
     }

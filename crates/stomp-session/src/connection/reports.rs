@@ -89,13 +89,15 @@ impl Driver {
 
     /// Opens the span of a call. Must precede the call.
     pub(super) fn report_called(&mut self, command: Command) {
+        let last_ended_at = self.telemetry.last_ended_at.take();
+        // Nobody asks for the time if there are no monitors.
+        let is_timed = !self.config.monitors.is_empty();
         self.telemetry.call = Some(Call {
             command,
-            // Reading the clock is saved if nobody asks for the time.
-            started_at: if self.config.monitors.is_empty() {
-                self.now
-            } else {
-                now()
+            started_at: match last_ended_at {
+                Some(at) => at,
+                None if is_timed => now(),
+                None => self.now,
             },
             span: tracing::debug_span!(
                 parent: self.telemetry.span(),
@@ -133,7 +135,9 @@ impl Driver {
             route: route.as_deref(),
             outcome,
             elapsed: call.map_or(Duration::ZERO, |call| {
-                now().saturating_duration_since(call.started_at)
+                let ended_at = now();
+                self.telemetry.last_ended_at = Some(ended_at);
+                ended_at.saturating_duration_since(call.started_at)
             }),
         };
         self.notify(|monitor, session| monitor.handled(session, &request));

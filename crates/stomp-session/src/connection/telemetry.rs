@@ -16,6 +16,9 @@ pub(super) struct Telemetry {
     pub(super) opened_at: Instant,
     /// The call of the service that runs.
     pub(super) call: Option<Call>,
+    /// The time at which the last request ended, if the session has only read the next frame since. To read the clock
+    /// again for each request would cost more than to read the frame.
+    pub(super) last_ended_at: Option<Instant>,
     pub(super) sent_frames: u64,
     /// Bytes written to the network.
     pub(super) sent_bytes: u64,
@@ -54,6 +57,7 @@ impl Telemetry {
             span,
             opened_at: now,
             call: None,
+            last_ended_at: None,
             sent_frames: 0,
             sent_bytes: 0,
             dropped_messages: 0,
