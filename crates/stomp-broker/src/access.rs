@@ -12,8 +12,8 @@ use stomp_session::{BoxError, ClientError, Destination, Request, SessionId};
 
 /// The permission of a session to send to a destination.
 ///
-/// It holds for later requests with an [identical](Destination::is_identical) destination, since all that decides about
-/// it is fixed: the rules, the settings, the session's syntax, and its principal, which is set at most once.
+/// If it is lasting, it holds for later requests with an [identical](Destination::is_identical) destination too. All that
+/// decides about it is fixed then: the rules, the settings, and the principal of a session, which is set at most once.
 pub(crate) struct SendPermission {
     session: SessionId,
     has_principal: bool,
@@ -23,13 +23,14 @@ pub(crate) struct SendPermission {
     pub(crate) to: Address,
     /// False if something decided that may decide otherwise the next time: a function of the application, or the
     /// temporary queues that exist.
-    pub(crate) is_lasting: bool,
+    is_lasting: bool,
 }
 
 impl SendPermission {
-    /// Returns true if the permission, which is a lasting one, holds for this request.
+    /// Returns true if the permission holds for a later request.
     pub(crate) fn holds_for(&self, request: &Request) -> bool {
-        self.destination.is_identical(request.destination())
+        self.is_lasting
+            && self.destination.is_identical(request.destination())
             && self.session == request.session().id()
             && self.has_principal == request.principal().is_some()
     }
@@ -39,7 +40,7 @@ impl Shared {
     /// Checks that the client of a `SEND` may send to its destination, and that the engine supports the destination.
     pub(crate) fn authorize_send(&self, request: &Request) -> Result<SendPermission, BoxError> {
         let destination = read_destination(request)?;
-        let decided_by_rules =
+        let is_decided_for_ever =
             self.config
                 .rules
                 .check_send(&destination, request.principal(), request)?;
@@ -50,7 +51,7 @@ impl Shared {
             session: request.session().id(),
             has_principal: request.principal().is_some(),
             destination,
-            is_lasting: decided_by_rules && *to.scope() != Scope::Temporary,
+            is_lasting: is_decided_for_ever && *to.scope() != Scope::Temporary,
             to,
         })
     }

@@ -48,8 +48,8 @@ use tower_service::Service;
 /// ```
 pub struct Broker(
     pub(crate) Arc<Shared>,
-    /// The last permission to send, if it is a lasting one. Sessions call clones of their own, and often send to one
-    /// destination several times in a row.
+    /// The last permission to send. Sessions call clones of their own, and often send to one destination several times in
+    /// a row.
     Option<SendPermission>,
 );
 
@@ -206,14 +206,14 @@ impl Broker {
     }
 
     fn handle_send(&mut self, request: &Request) -> EngineFuture<Response> {
-        let known = self.1.take().filter(|known| known.holds_for(request));
-        let permission = match known.map_or_else(|| self.0.authorize_send(request), Ok) {
-            Ok(permission) => permission,
-            Err(error) => return EngineFuture::ready(Err(error)),
+        let to = match &mut self.1 {
+            Some(last) if last.holds_for(request) => last.to.clone(),
+            last => match self.0.authorize_send(request) {
+                Ok(permission) => last.insert(permission).to.clone(),
+                Err(error) => return EngineFuture::ready(Err(error)),
+            },
         };
-        let sent = self.send_to(&permission.to, request);
-        self.1 = Some(permission).filter(|permission| permission.is_lasting);
-        sent.map(|()| Response::Done)
+        self.send_to(&to, request).map(|()| Response::Done)
     }
 
     /// Publishes the message of a `SEND` to the address to which its client may send.

@@ -26,7 +26,7 @@ const DEAD_LETTER_PREFIX: &str = "dead-letter-";
 const LARGE_BODY: usize = 4 << 10;
 
 /// The meaning of a header of a `SEND`.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum HeaderKind {
     /// Never a sender's. Some of these headers concern only the `SEND` frame. The session or the broker sets the others
     /// in a `MESSAGE`, so that their receivers can rely on them.
