@@ -13,10 +13,12 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-use stomp_broker::{Broker, Config, Rules, Who};
+use stomp_broker::{Broker, Config, Event, Rules, Who, destination_syntax};
 use stomp_frame::Command;
+use stomp_session::{ClientError, DestinationSyntax, Principal, Request};
 use stomp_testing::frames::{send, subscribe, subscribe_with_ack, transaction, unsubscribe};
 use support::{connect, connect_as, connect_to, open, statistics_of};
+use tower::Service;
 
 const PUBLIC: &str = "/temp-queue/~0123456789abcdef0123456789abcdef";
 
@@ -287,5 +289,87 @@ async fn a_predicate_that_changes_its_answer_concerns_later_subscriptions_only()
     ann.expect_message("1").await;
     ann.receipt(unsubscribe("0")).await;
     ann.expect_refusal(subscribe("0", "/topic/a"), "login-required")
+        .await;
+}
+
+#[tokio::test]
+async fn a_permission_to_send_holds_for_no_other_session_destination_or_syntax() {
+    let rules = Rules::new().send("/topic/{user}.>", Who::Authenticated);
+    let mut broker = Broker::new(Config::default().rules(rules)).unwrap();
+    let of = |name: &str| Request::new(send("/", "1")).with_principal(Principal::new(name));
+    let (ann, bob, nobody) = (of("ann"), of("bob"), Request::new(send("/", "1")));
+    let (syntax, other) = (destination_syntax(), DestinationSyntax::default());
+    for (request, syntax, text, expected) in [
+        (&nobody, &syntax, "/topic/ann.a", "login-required"),
+        (&ann, &syntax, "/topic/ann.a", "ok"),
+        (&ann, &syntax, "/topic/ann.a", "ok"),
+        (&bob, &syntax, "/topic/ann.a", "forbidden"),
+        (&ann, &syntax, "/topic/ann.a", "ok"),
+        (&nobody, &syntax, "/topic/ann.a", "login-required"),
+        (&ann, &syntax, "/topic/ann.a", "ok"),
+        (&ann, &syntax, "/topic/bob.a", "forbidden"),
+        (&ann, &syntax, "/topic/ann.a", "ok"),
+        (&ann, &other, "/topic/ann.a", "bad-destination"),
+        (&ann, &syntax, "/topic/ann.>", "bad-destination"),
+        (&ann, &syntax, "/topic/ann/a", "ok"),
+    ] {
+        let destination = syntax.parse(text).unwrap();
+        let request = request.clone().with_destination(destination);
+        let code = match Service::call(&mut broker, request).await {
+            Ok(_) => "ok".to_owned(),
+            Err(error) => ClientError::from_error(&*error).code().to_owned(),
+        };
+        assert_eq!(code, expected, "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_of_a_rule_is_asked_about_each_message() {
+    let may_send = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&may_send);
+    let predicate = Who::when(move |_, _| asked.swap(false, Ordering::SeqCst));
+    let rules = Rules::new().send("/topic/a", Who::role("staff").or(predicate));
+    let broker = Broker::new(Config::default().rules(rules)).unwrap();
+    let mut ann = connect_as(&broker, "ann").await;
+    for _ in 0..2 {
+        may_send.store(true, Ordering::SeqCst);
+        ann.receipt(send("/topic/a", "1")).await;
+        ann.expect_refusal(send("/topic/a", "2"), "forbidden").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_nobody_hears_is_checked_counted_and_reported() {
+    let rules = Rules::new().send("/topic/a", Who::Anybody);
+    let broker = Broker::new(Config::default().rules(rules)).unwrap();
+    let mut events = broker.events();
+    let mut ann = connect_as(&broker, "ann").await;
+    ann.receipt(send("/topic/a", "1")).await;
+    for (name, value, code) in [
+        ("expiration", "1", "not-supported"),
+        ("AMQ_SCHEDULED_DELAY", "1", "not-supported"),
+        ("retain", "yes", "bad-request"),
+        ("expires", "soon", "bad-request"),
+        ("reply-to", "/topic/b", "forbidden"),
+    ] {
+        let message = send("/topic/a", "1").with_header(name, value);
+        ann.expect_refusal(message, code).await;
+    }
+    let statistics = statistics_of(&broker);
+    assert_eq!((statistics.published, statistics.delivered), (1, 0));
+    let event = events.next().await.unwrap();
+    assert!(matches!(event, Event::Published { .. }), "{event:?}");
+    let event = events.next().await.unwrap();
+    assert!(
+        matches!(event, Event::Delivered { recipients: 0, .. }),
+        "{event:?}"
+    );
+    assert!(events.next().now_or_never().is_none());
+
+    let mut messages = broker.subscribe("/topic/*").await.unwrap();
+    ann.receipt(send("/topic/a", "2")).await;
+    assert_eq!(messages.next().await.unwrap().unwrap().body(), "2");
+    broker.shutdown().await.unwrap();
+    ann.expect_refusal(send("/topic/a", "3"), "engine-unavailable")
         .await;
 }

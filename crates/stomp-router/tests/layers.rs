@@ -10,14 +10,17 @@
 use futures_util::{FutureExt, StreamExt};
 use std::{
     future::pending,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 use stomp_frame::{Command, Frame};
-use stomp_router::{FromRequestParts, Handler, Router, Routes, map_error};
+use stomp_router::{FromRequestParts, Handler, Router, Routes, SessionRoutes, map_error};
 use stomp_session::{BoxError, ClientError, DestinationSyntax, Request, Response};
+use tokio::sync::Notify;
 use tower::{
-    Layer, Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer, util::MapRequestLayer,
+    Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer,
+    timeout::TimeoutLayer, util::MapRequestLayer,
 };
 
 fn request(command: Command, destination: &str) -> Request {
@@ -345,4 +348,38 @@ async fn errors_keep_their_type_through_layers() {
         .await
         .unwrap_err();
     assert!(error.is::<std::fmt::Error>(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_while_its_route_is_not_ready_keeps_no_place() {
+    let proceed = Arc::new(Notify::new());
+    let waits = Arc::clone(&proceed);
+    let handler = move || {
+        let proceed = Arc::clone(&waits);
+        async move { proceed.notified().await }
+    };
+    let routes = Router::new()
+        .send("/a", handler.layer(ConcurrencyLimitLayer::new(1)))
+        .build()
+        .unwrap();
+    let [mut one, mut other] = [(); 2].map(|()| SessionRoutes::from(routes.clone()));
+    let request = || request(Command::Send, "/a");
+    for _ in 0..3 {
+        // The second session has a clone of the route already, except in the first turn.
+        let mut running = one.call(request());
+        assert!((&mut running).now_or_never().is_none());
+        let mut given_up = other.call(request());
+        assert!((&mut given_up).now_or_never().is_none(), "it must wait");
+        drop(given_up);
+        proceed.notify_one();
+        running.await.unwrap();
+        let mut waits = other.call(request());
+        assert!((&mut waits).now_or_never().is_none());
+        let mut behind = one.call(request());
+        assert!((&mut behind).now_or_never().is_none());
+        proceed.notify_one();
+        waits.await.unwrap();
+        proceed.notify_one();
+        behind.await.unwrap();
+    }
 }
