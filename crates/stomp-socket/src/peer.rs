@@ -17,7 +17,9 @@ pub struct Peer {
     /// The results of the TLS handshake, if this server terminates TLS itself.
     pub tls: Option<Box<TlsIdentity>>,
     /// The head of the HTTP request that was upgraded to this WebSocket. Servers of stomp-server keep a compact copy of
-    /// at most 16 KiB and 100 headers, without the extensions that an `Upgrade` was not told to keep.
+    /// at most 16 KiB and 100 headers, without the extensions that an `Upgrade` was not told to keep, and without the
+    /// headers that only negotiate the WebSocket: `Connection`, `Upgrade`, `Sec-WebSocket-Key`,
+    /// `Sec-WebSocket-Version` and `Sec-WebSocket-Extensions`.
     pub request: Option<http::request::Parts>,
 }
 

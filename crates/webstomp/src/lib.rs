@@ -857,7 +857,7 @@
 //! | event | level | fields |
 //! |---|---|---|
 //! | listening on a port | `INFO` | `address`, `protocol` |
-//! | a client is connected | `INFO` | |
+//! | a client is connected | `DEBUG` | |
 //! | a session has ended | `INFO`; `WARN` if the server closed it for a fault of the client or an error | `reason`, the code of the `ERROR`, the close code, duration, frames and bytes in both directions, dropped messages |
 //! | a connection or a handshake was refused: a limit, the `Origin`, a wrong protocol, a timeout | `WARN` | `reason`, `peer` |
 //! | a connection was closed to make room for another address | `WARN` | `reason`: `displaced`, `peer` |

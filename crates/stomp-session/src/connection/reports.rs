@@ -30,7 +30,8 @@ impl Driver {
 
     /// Notes that the peer is connected.
     pub(super) fn report_opened(&self) {
-        tracing::info!(parent: self.telemetry.span(), "session opened");
+        // Not at INFO: the event at the end of the session has its duration.
+        tracing::debug!(parent: self.telemetry.span(), "session opened");
         self.notify(|monitor, session| monitor.opened(session));
     }
 
