@@ -418,8 +418,11 @@ impl Shared {
     /// Drops the values stored for later requests. A value may hold a handle of this session, and the session holds the
     /// value, so neither would ever be freed.
     pub(crate) fn clear_values(&self) {
-        self.values
-            .with(|values, leftovers| leftovers.drop_later(std::mem::take(values)));
+        self.values.with(|values, leftovers| {
+            if !values.is_empty() {
+                leftovers.drop_later(mem::take(values));
+            }
+        });
     }
 
     /// Notes that the connection has ended.

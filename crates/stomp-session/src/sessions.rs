@@ -209,7 +209,9 @@ impl Sessions {
             for (_, observer) in &mut registry.observers {
                 observer.join(id, principal.cloned(), leftovers);
             }
-            leftovers.drop_later(registry.sessions.insert(id, session.clone()));
+            if let Some(previous) = registry.sessions.insert(id, session.clone()) {
+                leftovers.drop_later(previous);
+            }
         });
     }
 

@@ -79,6 +79,8 @@ pub(super) struct Driver {
     /// gets no answer, so its sender knows that it was not handled.
     pub(super) is_draining: bool,
     is_closing: bool,
+    /// True if the session has left the registry, and its handles are closed.
+    has_left: bool,
     pub(super) telemetry: Telemetry,
 }
 
@@ -120,6 +122,7 @@ impl Driver {
             is_paused: false,
             is_draining: false,
             is_closing: false,
+            has_left: false,
             config,
             session,
         }
@@ -196,6 +199,7 @@ impl Driver {
     /// Removes the session from the registry, and closes its handles. Drops the commands that were not carried out, and
     /// what is held for a subscription that is not accepted yet.
     fn leave(&mut self) {
+        self.has_left = true;
         self.config.sessions.remove(&self.session);
         self.session.shared().commands().with(CommandQueue::close);
         self.commands.clear();
@@ -282,7 +286,9 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.leave();
+        if !self.has_left {
+            self.leave();
+        }
         self.report_ended();
         self.session.shared().clear_values();
         self.session.shared().set_ended();

@@ -232,6 +232,8 @@ fn ended_sessions_leave_no_tasks_and_no_memory() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let app = TestApp::default();
     let server = runtime.block_on(Server::start(|| app.router(), patient()));
+    // Until the server has started its own tasks.
+    runtime.block_on(tokio::task::yield_now());
     let tasks = runtime.metrics().num_alive_tasks();
     runtime.block_on(churn(&server, &app, 0..WARM_UP, tasks));
     let live = allocation_counter::measure(|| {
