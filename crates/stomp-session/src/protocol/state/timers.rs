@@ -121,13 +121,13 @@ impl Timers {
     /// Takes a deadline that has passed. If a deadline for the peer is noticed late, postpones it once instead: a pause
     /// of this process must not count against the peer.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Option<Timer> {
-        let elapsed = self.nanos(now);
+        let passed = self.nanos(now);
         for timer in Timer::ALL {
             let at = self.get(timer);
-            if at > elapsed {
+            if at > passed {
                 continue;
             }
-            let is_late = u128::from(elapsed - at) > LATE.as_nanos();
+            let is_late = u128::from(passed - at) > LATE.as_nanos();
             if timer.judges_peer() && is_late && self.postponed & timer.bit() == 0 {
                 self.put(timer, self.nanos(now + GRACE), true);
                 continue;
