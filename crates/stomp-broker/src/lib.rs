@@ -48,7 +48,7 @@
 //! # Topics
 //!
 //! The messages of one session to one topic arrive in order. Each subscription has a mailbox with the bounds of
-//! [`MemoryConfig::mailbox`]. When a slow subscriber's mailbox is full, the policy applies to that subscription alone:
+//! [`MemoryConfig::backlog`]. When a slow subscriber's mailbox is full, the policy applies to that subscription alone:
 //! publishers and other subscribers never wait for it. If messages of a subscription are missing, [`Config::on_gap`]
 //! decides what happens.
 //!

@@ -49,7 +49,7 @@ impl Memory {
         config.validate()?;
         let activity = Arc::new(Activity::new(config.max_unread_events));
         let limits = GroupLimits::default()
-            .mailbox(config.mailbox)
+            .backlog(config.backlog)
             .max_destinations(config.max_destinations)
             .max_retained_messages(config.max_retained_messages)
             .max_retained_bytes(config.max_retained_bytes)

@@ -5,7 +5,7 @@ use crate::{
     wire_size::MIN_WIRE_SIZE,
 };
 use std::time::Duration;
-use stomp_session::{InvalidConfig, MailboxConfig, MemoryBudget};
+use stomp_session::{BacklogConfig, InvalidConfig, MemoryBudget};
 
 /// The settings of the in-memory engine, [`Memory`](crate::Memory).
 ///
@@ -42,12 +42,12 @@ pub struct MemoryConfig {
     /// Maximum number of topics and patterns with subscribers, and, counted separately, of queues. Temporary queues
     /// count as queues. Queues are shared among clients as [above](MemoryConfig#shares). Default: 65,536.
     pub max_destinations: usize,
-    /// The mailbox of each subscription to topics: its bounds in messages and bytes, and the policy when it is full.
+    /// The backlog of each subscription to topics: its bounds in messages and bytes, and the policy beyond them.
     ///
     /// The default policy disconnects a slow subscriber. It does not drop messages, because a client that does not know
     /// the header `dropped-messages` would not notice the loss: see also [`Config::on_gap`](crate::Config::on_gap).
-    /// Default: [`MailboxConfig::default`].
-    pub mailbox: MailboxConfig,
+    /// Default: [`BacklogConfig::default`].
+    pub backlog: BacklogConfig,
     /// Maximum number of retained messages, which are the last values of topics. Beyond it, the engine forgets the
     /// message that was set the longest time ago. With 0, messages with the header `retain` are refused with
     /// `not-supported`. Default: 0.
@@ -84,7 +84,7 @@ pub struct MemoryConfig {
 setters! {
     MemoryConfig {
         max_destinations: usize,
-        mailbox: MailboxConfig,
+        backlog: BacklogConfig,
         max_retained_messages: usize,
         max_retained_bytes: usize,
         queues: QueueSettings,
@@ -114,7 +114,7 @@ impl MemoryConfig {
     ///
     /// Returns an error in these cases:
     ///
-    /// - [`MemoryConfig::max_destinations`], a bound of [`MemoryConfig::mailbox`], the limit of
+    /// - [`MemoryConfig::max_destinations`], a bound of [`MemoryConfig::backlog`], the limit of
     ///   [`MemoryConfig::memory_budget`] or [`MemoryConfig::idle_timeout`] is 0.
     /// - [`MemoryConfig::max_unread_events`] is 0 or more than [`EventSource::MAX_UNREAD`].
     /// - [`MemoryConfig::max_total_queue_bytes`] is less than the size of an empty message, 128.
@@ -123,8 +123,8 @@ impl MemoryConfig {
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         for (setting, value) in [
             ("max_destinations", self.max_destinations),
-            ("mailbox.max_messages", self.mailbox.max_messages),
-            ("mailbox.max_bytes", self.mailbox.max_bytes),
+            ("backlog.max_messages", self.backlog.max_messages),
+            ("backlog.max_bytes", self.backlog.max_bytes),
             ("memory_budget", self.memory_budget.limit()),
             ("max_unread_events", self.max_unread_events),
         ] {
@@ -164,7 +164,7 @@ impl Default for MemoryConfig {
     fn default() -> Self {
         MemoryConfig {
             max_destinations: 65_536,
-            mailbox: MailboxConfig::default(),
+            backlog: BacklogConfig::default(),
             max_retained_messages: 0,
             max_retained_bytes: 1 << 20,
             queues: QueueSettings::default(),
@@ -189,15 +189,15 @@ mod tests {
     #[test]
     fn each_impossible_value_is_reported_with_the_name_of_its_setting() {
         let default = MemoryConfig::default;
-        let mailbox = MailboxConfig::default();
+        let backlog = BacklogConfig::default();
         let no_messages = QueueSettings::default().max_messages(0);
         for (setting, config) in [
             ("max_destinations", default().max_destinations(0)),
             (
-                "mailbox.max_messages",
-                default().mailbox(mailbox.max_messages(0)),
+                "backlog.max_messages",
+                default().backlog(backlog.max_messages(0)),
             ),
-            ("mailbox.max_bytes", default().mailbox(mailbox.max_bytes(0))),
+            ("backlog.max_bytes", default().backlog(backlog.max_bytes(0))),
             ("max_total_queue_bytes", default().max_total_queue_bytes(0)),
             (
                 "memory_budget",

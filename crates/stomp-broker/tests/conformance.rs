@@ -10,7 +10,7 @@ use stomp_broker::{
     conformance::{self, ConformanceError, Failure, Report},
     local::{GroupLimits, Groups},
 };
-use stomp_session::{BoxError, ClientError, Gap, MailboxConfig, Message, MessageStream, Overflow};
+use stomp_session::{BacklogConfig, BoxError, ClientError, Gap, Message, MessageStream, Overflow};
 use tokio::sync::watch;
 
 fn memory_config() -> MemoryConfig {
@@ -51,8 +51,8 @@ async fn one_in_memory_engine_conforms_in_all_tests_one_after_the_other() {
 
 #[tokio::test(start_paused = true)]
 async fn an_in_memory_engine_that_drops_messages_of_slow_subscribers_conforms() {
-    let mailbox = MailboxConfig::default().overflow(Overflow::DropOldest);
-    let config = memory_config().mailbox(mailbox);
+    let mailbox = BacklogConfig::default().overflow(Overflow::DropOldest);
+    let config = memory_config().backlog(mailbox);
     passed(conformance::check(|| async { Ok(Memory::new(config.clone())?) }).await);
 }
 

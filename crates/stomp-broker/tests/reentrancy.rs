@@ -26,7 +26,7 @@ use stomp_broker::{
 };
 use stomp_frame::{Command, Frame};
 use stomp_session::{
-    MailboxConfig, Message, MessageStream, Overflow, Principal, Request, Settlement,
+    BacklogConfig, Message, MessageStream, Overflow, Principal, Request, Settlement,
 };
 use stomp_testing::{
     frames::{send, transaction},
@@ -151,8 +151,8 @@ fn a_message_without_room_in_a_mailbox_is_dropped_without_a_lock() {
         Overflow::Disconnect,
     ] {
         without_deadlock(move || {
-            let mailbox = MailboxConfig::default().max_messages(1).overflow(overflow);
-            let memory = MemoryConfig::default().mailbox(mailbox);
+            let mailbox = BacklogConfig::default().max_messages(1).overflow(overflow);
+            let memory = MemoryConfig::default().backlog(mailbox);
             let (foreign, broker) = Foreign::with_broker(Config::default(), memory);
             let stream = subscribed(&broker, "/topic/a");
             for _ in 0..3 {

@@ -5,7 +5,7 @@ mod support;
 use futures_util::StreamExt;
 use stomp_broker::{Broker, Config, MemoryConfig, Rules, Who, destination_syntax};
 use stomp_frame::Command;
-use stomp_session::{MailboxConfig, Message, MessageStream, Overflow};
+use stomp_session::{BacklogConfig, Message, MessageStream, Overflow};
 use stomp_testing::{
     frames::{ack, nack, send, subscribe, subscribe_with_ack, transaction, unsubscribe},
     soon,
@@ -249,7 +249,7 @@ async fn a_slow_subscriber_meets_its_policy_and_does_not_delay_others() {
     ];
     for (overflow, dropped) in outcomes {
         let mut config = MemoryConfig::default();
-        config.mailbox = MailboxConfig::default().max_messages(4).overflow(overflow);
+        config.backlog = BacklogConfig::default().max_messages(4).overflow(overflow);
         let broker = broker_with(config);
         let mut slow = connect(&broker).await;
         let mut quick = broker.subscribe("/topic/a").await.unwrap();
@@ -379,8 +379,8 @@ async fn all_subscribers_see_the_messages_of_concurrent_publishers_in_one_order(
     };
     for subscribers in [2, 30, 200] {
         let broker = broker_with(
-            MemoryConfig::default().max_retained_messages(1).mailbox(
-                MailboxConfig::default()
+            MemoryConfig::default().max_retained_messages(1).backlog(
+                BacklogConfig::default()
                     .max_messages(usize::MAX)
                     .max_bytes(usize::MAX),
             ),

@@ -7,7 +7,7 @@ use crate::{
     guarded::Leftovers,
     id::{StreamId, SubscriptionKey},
     mailbox::{
-        config::{MailboxConfig, SlowConsumer},
+        config::{BacklogConfig, SlowConsumer},
         queue::{BoundedQueue, QueueItem, QueuedMessage},
     },
     message::Message,
@@ -181,7 +181,7 @@ impl CommandQueue {
         &mut self,
         canonical: &str,
         message: &Message,
-        mailbox: &MailboxConfig,
+        mailbox: &BacklogConfig,
         leftovers: &mut Leftovers,
     ) -> Result<(), NotSubscribed> {
         if self.is_closed {

@@ -4,7 +4,7 @@ use crate::{
     command_queue::MAX_ERROR_BYTES,
     destination::DestinationSyntax,
     error::{ClientError, ErrorMapper},
-    mailbox::config::MailboxConfig,
+    mailbox::config::BacklogConfig,
     memory_budget::MemoryBudget,
     monitor::{Monitor, Monitors},
     principal_share::{PrincipalShares, ShareLimits},
@@ -86,12 +86,12 @@ pub struct Config {
     /// Maximum time for which the peer reads nothing while output waits. After it, the connection is aborted. Default:
     /// 10 s.
     pub write_timeout: Duration,
-    /// Bounds of the messages that [`Session::message`](crate::Session::message) queues. Default: 256 messages,
-    /// 256 KiB.
-    pub mailbox: MailboxConfig,
-    /// Maximum bytes queued in all mailboxes that the session reads, including those of topics. At this maximum, every
-    /// mailbox that is not empty counts as full. Default: 1 MiB.
-    pub max_total_mailbox_bytes: usize,
+    /// Bounds of the messages that [`Session::message`](crate::Session::message) queues. Default: 65,536 messages,
+    /// 16 MiB.
+    pub backlog: BacklogConfig,
+    /// Maximum bytes queued in all mailboxes that the session reads, including those of topics whose subscribers are
+    /// wrapped in other streams. At this maximum, every mailbox that is not empty counts as full. Default: 16 MiB.
+    pub max_total_backlog_bytes: usize,
     /// Budget of the messages that wait for subscribers, shared by all sessions of this configuration and of its clones.
     /// Default: a new one of 256 MiB.
     pub memory_budget: MemoryBudget,
@@ -161,8 +161,8 @@ impl Default for Config {
             max_outbound_bytes: 512 << 10,
             max_outbound_frames: 1_024,
             write_timeout: Duration::from_secs(10),
-            mailbox: MailboxConfig::default(),
-            max_total_mailbox_bytes: 1 << 20,
+            backlog: BacklogConfig::default(),
+            max_total_backlog_bytes: 16 << 20,
             memory_budget: MemoryBudget::default(),
             connect_timeout: Duration::from_secs(10),
             frame_timeout: Duration::from_secs(30),
@@ -216,8 +216,8 @@ impl Config {
         max_outbound_bytes: usize,
         max_outbound_frames: usize,
         write_timeout: Duration,
-        mailbox: MailboxConfig,
-        max_total_mailbox_bytes: usize,
+        backlog: BacklogConfig,
+        max_total_backlog_bytes: usize,
         memory_budget: MemoryBudget,
         connect_timeout: Duration,
         frame_timeout: Duration,
@@ -296,9 +296,9 @@ impl Config {
             ),
             ("max_outbound_bytes", self.max_outbound_bytes),
             ("max_outbound_frames", self.max_outbound_frames),
-            ("mailbox.max_messages", self.mailbox.max_messages),
-            ("mailbox.max_bytes", self.mailbox.max_bytes),
-            ("max_total_mailbox_bytes", self.max_total_mailbox_bytes),
+            ("backlog.max_messages", self.backlog.max_messages),
+            ("backlog.max_bytes", self.backlog.max_bytes),
+            ("max_total_backlog_bytes", self.max_total_backlog_bytes),
             ("memory_budget", self.memory_budget.limit()),
             (
                 "min_frame_bytes_per_second",
@@ -339,17 +339,18 @@ impl Config {
     /// | frames that were read ahead | `max_inbox_bytes` + `limits.max_frame_bytes` |
     /// | frames in transactions | `max_transaction_bytes` + `limits.max_frame_bytes` |
     /// | output that is not sent yet | `max_outbound_bytes` + `message` |
-    /// | messages of handles | 2 × (`mailbox.max_bytes` + `message`) |
+    /// | messages of handles | 2 × (`backlog.max_bytes` + `message`) |
     /// | errors of handles | 64 KiB + `message` |
     /// | records of streams of handles | `max_subscriptions` × `max_streams` × 512 |
-    /// | messages in other mailboxes | 2 × (`max_total_mailbox_bytes` + `max_subscriptions` × `message`) |
+    /// | messages in other mailboxes | 2 × (`max_total_backlog_bytes` + `max_subscriptions` × `message`) |
     /// | records of unacknowledged messages | 160 × `max_total_unacked_messages` |
     /// | ids of acknowledged messages | 160 × `max_unacked_messages` |
     /// | subscriptions, the names of ended ones, and a head that is being encoded | (`max_subscriptions` + 1) × (6 × `max_destination_bytes` + 640) |
     /// | the destination that was parsed last | 2 × `max_destination_bytes` + 160 |
     ///
     /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may
-    /// have to deliver it again does.
+    /// have to deliver it again does. The messages of a [`Hub`](crate::Hub) or [`Topic`](crate::Topic) are not in it
+    /// either, unless other streams wrap its subscribers: they exist once for all sessions, and wait here as pointers.
     ///
     /// Mailboxes count twice, because a mailbox may fill again while the messages that were taken from it are being
     /// sent. Multiplied by the number of connections, this is the memory that a process needs if all peers are hostile
@@ -370,11 +371,11 @@ impl Config {
             self.max_inbox_bytes.saturating_add(frame),
             self.max_transaction_bytes.saturating_add(frame),
             self.max_outbound_bytes.saturating_add(message),
-            twice(self.mailbox.max_bytes.saturating_add(message)),
+            twice(self.backlog.max_bytes.saturating_add(message)),
             MAX_ERROR_BYTES.saturating_add(message),
             self.max_subscriptions
                 .saturating_mul(self.max_streams.saturating_mul(512)),
-            twice(self.max_total_mailbox_bytes),
+            twice(self.max_total_backlog_bytes),
             twice(self.max_subscriptions.saturating_mul(message)),
             self.max_total_unacked_messages
                 .saturating_add(self.max_unacked_messages)
@@ -434,10 +435,10 @@ mod tests {
             ("max_transaction_bytes", |c| &mut c.max_transaction_bytes),
             ("max_outbound_bytes", |c| &mut c.max_outbound_bytes),
             ("max_outbound_frames", |c| &mut c.max_outbound_frames),
-            ("mailbox.max_messages", |c| &mut c.mailbox.max_messages),
-            ("mailbox.max_bytes", |c| &mut c.mailbox.max_bytes),
-            ("max_total_mailbox_bytes", |c| {
-                &mut c.max_total_mailbox_bytes
+            ("backlog.max_messages", |c| &mut c.backlog.max_messages),
+            ("backlog.max_bytes", |c| &mut c.backlog.max_bytes),
+            ("max_total_backlog_bytes", |c| {
+                &mut c.max_total_backlog_bytes
             }),
         ];
         for (name, field) in fields {
@@ -518,11 +519,11 @@ mod tests {
             + frame
             + (512 << 10)
             + message
-            + 2 * ((256 << 10) + message)
+            + 2 * ((16 << 20) + message)
             + (64 << 10)
             + message
             + 256 * 16 * 512
-            + 2 * ((1 << 20) + 256 * message)
+            + 2 * ((16 << 20) + 256 * message)
             + 160 * ((1 << 16) + 256)
             + (2 * 255 + 160)
             + 257 * (6 * 255 + 640);

@@ -168,7 +168,7 @@ pub use id::{MessageId, ParseIdError, SessionId};
 pub use json::Json;
 pub use mailbox::{
     Mailbox, Messages,
-    config::{MailboxConfig, Overflow, SlowConsumer},
+    config::{BacklogConfig, Overflow, SlowConsumer},
 };
 pub use memory_budget::{MemoryBudget, MemoryCharge};
 pub use message::{IntoMessage, Message};

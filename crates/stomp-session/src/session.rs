@@ -8,7 +8,7 @@ use crate::{
     error::{BoxError, ClientError, ObserveError, SubscribeError, TooManyErrors},
     guarded::Guarded,
     id::{SessionId, StreamId},
-    mailbox::config::MailboxConfig,
+    mailbox::config::BacklogConfig,
     message::IntoMessage,
     params::Pattern,
     principal::Principal,
@@ -178,7 +178,7 @@ impl Session {
         let message = message.into_message()?;
         let canonical = self.0.settings.destinations.canonical(destination);
         self.0.commands.with(|commands, leftovers| {
-            commands.push_message(&canonical, &message, &self.0.settings.mailbox, leftovers)
+            commands.push_message(&canonical, &message, &self.0.settings.backlog, leftovers)
         })?;
         self.0.wake();
         Ok(())
@@ -349,7 +349,7 @@ impl Observed {
 /// The settings of a session that its handles need. The default is for handles without a connection.
 #[derive(Default)]
 pub(crate) struct HandleSettings {
-    pub(crate) mailbox: MailboxConfig,
+    pub(crate) backlog: BacklogConfig,
     pub(crate) max_streams: usize,
     pub(crate) max_subscriptions: usize,
     pub(crate) max_destination_bytes: usize,

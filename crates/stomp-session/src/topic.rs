@@ -4,7 +4,7 @@ use crate::{
     error::BoxError,
     fan_out::{Hub, Published, Subscriber},
     id::SessionId,
-    mailbox::config::MailboxConfig,
+    mailbox::config::BacklogConfig,
     message::IntoMessage,
     session::Session,
 };
@@ -12,7 +12,7 @@ use std::{fmt, marker::PhantomData};
 
 /// Topic for publish/subscribe: each message goes to all current subscribers, in the same order for each.
 ///
-/// Clones share the topic. Each subscriber has its own [`Mailbox`], so a slow subscriber never delays the others: the
+/// Clones share the topic. Each subscriber has a backlog of its own, so a slow subscriber does not delay the others: the
 /// overflow policy applies to it alone. A message is encoded once for each STOMP version in use, not once per
 /// subscriber.
 ///
@@ -35,15 +35,15 @@ pub struct Topic<T> {
 }
 
 impl<T> Topic<T> {
-    /// Creates a topic whose subscribers have mailboxes with the default bounds.
+    /// Creates a topic whose subscribers have the default bounds.
     #[must_use]
     pub fn new() -> Topic<T> {
-        Topic::with_mailboxes(MailboxConfig::default())
+        Topic::with_backlogs(BacklogConfig::default())
     }
 
-    /// Creates a topic whose subscribers have mailboxes with these bounds.
+    /// Creates a topic whose subscribers have these bounds and this policy.
     #[must_use]
-    pub fn with_mailboxes(config: MailboxConfig) -> Topic<T> {
+    pub fn with_backlogs(config: BacklogConfig) -> Topic<T> {
         Topic {
             hub: Hub::new(config),
             payload: PhantomData,

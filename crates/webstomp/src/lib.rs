@@ -464,12 +464,12 @@
 //!
 //! # Topics
 //!
-//! A [`Topic`] sends each published message to all its subscribers. Each subscriber has a bounded mailbox, so slow
-//! clients do not block others. [`session::Overflow`] selects what happens when a mailbox is full.
+//! A [`Topic`] sends each published message to all its subscribers. Each subscriber has a bounded backlog, so slow
+//! clients do not block others. [`session::Overflow`] selects what happens when a backlog is full.
 //!
 //! ```
 //! use webstomp::{App, BoxError, IntoSubscribeResponse, Observe, State, Topic};
-//! use webstomp::session::{MailboxConfig, Overflow};
+//! use webstomp::session::{BacklogConfig, Overflow};
 //!
 //! async fn join(State(room): State<Topic<String>>) -> impl IntoSubscribeResponse {
 //!     // The client gets the first message, and then everything that is published.
@@ -480,11 +480,11 @@
 //!     room.publish(text)
 //! }
 //!
-//! let mailboxes = MailboxConfig::default().max_messages(1_000).overflow(Overflow::DropOldest);
+//! let backlogs = BacklogConfig::default().max_messages(1_000).overflow(Overflow::DropOldest);
 //! let app: App = App::new()
 //!     .subscribe("/room", join)
 //!     .send("/room", say)
-//!     .with_state(Topic::with_mailboxes(mailboxes));
+//!     .with_state(Topic::with_backlogs(backlogs));
 //! ```
 //!
 //! # Broker
@@ -1025,8 +1025,8 @@
 //! | `session.max_inbox_frames`, `max_inbox_bytes` | 32 frames and 256 KiB, read while a request is handled | is not read from |
 //! | `session.max_outbound_frames`, `max_outbound_bytes` | 1,024 frames and 512 KiB unsent | is not read from, and its streams pause |
 //! | `session.write_timeout` | 10 s in which the peer takes no bytes | is disconnected |
-//! | `session.mailbox` | 256 messages and 256 KiB, pushed and not yet sent | gets `ERROR` `slow-consumer`, is closed with 1008; or another [`Overflow`](session::Overflow) policy |
-//! | `session.max_total_mailbox_bytes` | 1 MiB in all mailboxes of the session | the same |
+//! | `session.backlog` | 65,536 messages and 16 MiB, pushed and not yet sent; the same for each subscription to a topic | gets `ERROR` `slow-consumer`, is closed with 1008; or another [`Overflow`](session::Overflow) policy |
+//! | `session.max_total_backlog_bytes` | 16 MiB in all mailboxes of the session | the same |
 //! | `session.max_unacked_messages` | 256 messages of a subscription to a queue, sent and not acknowledged | gets no more of them until it acknowledges; a larger `prefetch-count` gets `ERROR` `prefetch-too-large` |
 //! | `session.max_total_unacked_messages` | 65,536 of these messages, granted to all subscriptions of a session | a further `SUBSCRIBE` gets `ERROR` `prefetch-too-large` |
 //! | `session.max_streams` | 16 streams of [`Session::observe`] for one subscription | is not affected: the call fails |

@@ -6,7 +6,7 @@ use webstomp::{
     broker::{self, Memory, MemoryConfig, QueueSettings},
     frame::{HeartBeat, Limits as FrameLimits},
     server::{self, ConnectionLimits, Origins},
-    session::{self, AppErrors, InvalidConfig, MailboxConfig, MemoryBudget, Sessions},
+    session::{self, AppErrors, BacklogConfig, InvalidConfig, MemoryBudget, Overflow, Sessions},
 };
 
 /// A STOMP broker with topics and queues, over WebSocket and TCP.
@@ -192,7 +192,7 @@ impl Options {
             .max_transactions(limits.max_transactions)
             .max_transaction_frames(limits.max_transaction_frames)
             .max_transaction_bytes(limits.max_transaction_bytes)
-            .max_total_mailbox_bytes(self.mailbox().max_bytes)
+            .max_total_backlog_bytes(self.backlog().max_bytes)
             .connect_timeout(Duration::from_secs(limits.connect_timeout))
             .frame_timeout(Duration::from_secs(limits.frame_timeout))
             .write_timeout(Duration::from_secs(limits.write_timeout))
@@ -225,18 +225,20 @@ impl Options {
             .unwrap_or_else(|| default.max_total_queue_bytes.min(budget.limit() / 2));
         let config = default
             .max_destinations(limits.max_destinations)
-            .mailbox(self.mailbox())
+            .backlog(self.backlog())
             .queues(queues)
             .max_total_queue_bytes(max_total_queue_bytes)
             .memory_budget(budget.clone());
         Memory::new(config)
     }
 
-    /// The limits of a subscriber's mailbox, which has room for a few of the largest messages.
-    fn mailbox(&self) -> MailboxConfig {
-        MailboxConfig::default()
+    /// The limits of a subscriber's backlog, which has room for a few of the largest messages. Publishers wait for a
+    /// subscriber that is slow for a moment.
+    fn backlog(&self) -> BacklogConfig {
+        BacklogConfig::default()
             .max_messages(self.limits.max_backlog)
-            .max_bytes(self.limits.max_frame.saturating_mul(4))
+            .max_bytes(self.limits.max_frame.saturating_mul(4).max(16 << 20))
+            .overflow(Overflow::Wait(Duration::from_secs(2)))
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use webstomp::{
     Json, Session, Topic,
     broker::{Broker, DestinationStatistics, Statistics},
-    session::{MailboxConfig, MemoryBudget, Overflow, Sessions},
+    session::{BacklogConfig, MemoryBudget, Overflow, Sessions},
 };
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -83,8 +83,8 @@ pub(crate) async fn publish(broker: Broker, sessions: Sessions, overviews: Topic
 
 /// Creates a topic that drops old overviews if a page is too slow to read them.
 pub(crate) fn topic() -> Topic<Json<Overview>> {
-    Topic::with_mailboxes(
-        MailboxConfig::default()
+    Topic::with_backlogs(
+        BacklogConfig::default()
             .max_messages(2)
             .overflow(Overflow::DropOldest),
     )

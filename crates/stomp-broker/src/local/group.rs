@@ -1,7 +1,7 @@
 //! The subscribers of one topic or pattern.
 
 use crate::{Address, activity::Counter};
-use stomp_session::{Hub, MailboxConfig};
+use stomp_session::{BacklogConfig, Hub};
 
 /// All subscribers of one topic or pattern.
 pub(super) struct Group {
@@ -12,7 +12,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(pattern: Address, config: MailboxConfig) -> Group {
+    pub(super) fn new(pattern: Address, config: BacklogConfig) -> Group {
         Group {
             pattern,
             hub: Hub::new(config),

@@ -1,15 +1,15 @@
 //! The limits of [`Groups`](super::Groups).
 
 use crate::config::setters;
-use stomp_session::{MailboxConfig, MemoryBudget};
+use stomp_session::{BacklogConfig, MemoryBudget};
 
-/// Limits on the number of groups, on the mailboxes of their subscribers, and on their messages.
+/// Limits on the number of groups, on the backlogs of their subscribers, and on their messages.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GroupLimits {
-    /// The mailbox of each subscriber: its bounds in messages and bytes, and the policy when it is full. Default:
-    /// [`MailboxConfig::default`].
-    pub mailbox: MailboxConfig,
+    /// The backlog of each subscriber: its bounds in messages and bytes, and the policy beyond them. Default:
+    /// [`BacklogConfig::default`].
+    pub backlog: BacklogConfig,
     /// Maximum number of groups, which are the topics and patterns with subscribers. Default: 65,536.
     pub max_destinations: usize,
     /// Maximum number of retained messages. Beyond it, the message that was set the longest time ago is forgotten. 0
@@ -24,7 +24,7 @@ pub struct GroupLimits {
 
 setters! {
     GroupLimits {
-        mailbox: MailboxConfig,
+        backlog: BacklogConfig,
         max_destinations: usize,
         max_retained_messages: usize,
         max_retained_bytes: usize,
@@ -35,7 +35,7 @@ setters! {
 impl Default for GroupLimits {
     fn default() -> Self {
         GroupLimits {
-            mailbox: MailboxConfig::default(),
+            backlog: BacklogConfig::default(),
             max_destinations: 65_536,
             max_retained_messages: 0,
             max_retained_bytes: 1 << 20,

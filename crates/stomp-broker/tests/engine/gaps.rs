@@ -6,7 +6,7 @@ use crate::{
 };
 use futures_util::StreamExt;
 use stomp_broker::{Broker, Capabilities, Memory, MemoryConfig, OnGap};
-use stomp_session::{Gap, MailboxConfig, Overflow};
+use stomp_session::{BacklogConfig, Gap, Overflow};
 use stomp_testing::frames::subscribe;
 
 fn broker(on_gap: OnGap, gap: Gap) -> Broker {
@@ -64,10 +64,10 @@ async fn a_gap_may_close_its_session() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_that_a_mailbox_drops_are_a_gap() {
-    let mailbox = MailboxConfig::default()
+    let mailbox = BacklogConfig::default()
         .max_messages(2)
         .overflow(Overflow::DropOldest);
-    let engine = Memory::new(MemoryConfig::default().mailbox(mailbox)).unwrap();
+    let engine = Memory::new(MemoryConfig::default().backlog(mailbox)).unwrap();
     let broker = Broker::with_engine(open().on_gap(OnGap::End), engine).unwrap();
     let mut stream = broker.subscribe("/topic/a").await.unwrap();
     for number in 0..5 {

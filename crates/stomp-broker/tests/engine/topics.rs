@@ -4,7 +4,7 @@ use crate::support::{broker_with, connect, statistics_of};
 use futures_util::StreamExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stomp_broker::MemoryConfig;
-use stomp_session::{MailboxConfig, Message};
+use stomp_session::{BacklogConfig, Message};
 use stomp_testing::{frames::send, soon};
 use tokio::{task::yield_now, time::advance};
 
@@ -55,8 +55,8 @@ async fn a_retained_message_that_has_expired_is_not_delivered() {
 async fn a_subscriber_gets_retained_and_later_messages_exactly_once() {
     let count = 2_000;
     let broker = broker_with(
-        MemoryConfig::default().max_retained_messages(1).mailbox(
-            MailboxConfig::default()
+        MemoryConfig::default().max_retained_messages(1).backlog(
+            BacklogConfig::default()
                 .max_messages(usize::MAX)
                 .max_bytes(usize::MAX),
         ),

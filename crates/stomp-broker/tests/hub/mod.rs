@@ -34,7 +34,7 @@ struct Shared {
 
 impl Hub {
     pub(crate) fn new(config: MemoryConfig) -> Result<Hub, InvalidConfig> {
-        let limits = GroupLimits::default().mailbox(config.mailbox);
+        let limits = GroupLimits::default().backlog(config.backlog);
         let retained = limits
             .clone()
             .max_retained_messages(config.max_retained_messages)

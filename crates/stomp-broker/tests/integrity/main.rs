@@ -19,7 +19,7 @@ mod transactions;
 
 use std::{sync::Arc, time::Duration};
 use stomp_broker::MemoryConfig;
-use stomp_session::MailboxConfig;
+use stomp_session::BacklogConfig;
 use stomp_testing::Rng;
 use tokio::task::yield_now;
 
@@ -53,10 +53,10 @@ impl Pauses {
 fn unbounded() -> (MemoryConfig, Arc<stomp_session::Config>) {
     let mut config = MemoryConfig::default();
     (config.queues.max_messages, config.queues.max_bytes) = (usize::MAX, usize::MAX);
-    config.mailbox = MailboxConfig::default()
+    config.backlog = BacklogConfig::default()
         .max_messages(usize::MAX)
         .max_bytes(usize::MAX);
     let mut session = stomp_session::Config::default();
-    session.max_total_mailbox_bytes = usize::MAX;
+    session.max_total_backlog_bytes = usize::MAX;
     (config, Arc::new(session))
 }

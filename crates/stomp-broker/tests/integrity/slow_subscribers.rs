@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use std::{collections::HashMap, time::Duration};
 use stomp_broker::{Broker, Config, MemoryConfig};
 use stomp_frame::Command;
-use stomp_session::{MailboxConfig, Overflow};
+use stomp_session::{BacklogConfig, Overflow};
 use stomp_testing::{Rng, seeded, usual_or_soak};
 
 /// A subscriber that sometimes stops reading. Checks the order, and returns the numbers of messages that it read and of
@@ -55,7 +55,7 @@ async fn publish(broker: Broker, number: usize, messages: usize, mut random: Rng
 async fn every_dropped_message_is_reported_to_its_subscriber() {
     let messages = usual_or_soak(2_000, 100_000);
     let mut config = MemoryConfig::default();
-    config.mailbox = MailboxConfig::default().overflow(Overflow::DropOldest);
+    config.backlog = BacklogConfig::default().overflow(Overflow::DropOldest);
     let broker = broker_with(config);
     let mut random = seeded(200);
     let mut readers = Vec::new();

@@ -9,7 +9,7 @@ use std::{
 };
 use stomp_broker::{Address, Engine, Memory, MemoryConfig, Publication, SubscribeRequest};
 use stomp_frame::{Command, Frame};
-use stomp_session::{MailboxConfig, Message, MessageStream, Request, SessionId, Settlement};
+use stomp_session::{BacklogConfig, Message, MessageStream, Request, SessionId, Settlement};
 use stomp_testing::frames::ack;
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -139,8 +139,8 @@ async fn a_session_with_many_subscriptions_takes_one_turn_with_all_of_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_whose_peer_reads_nothing_delays_a_queue_once() {
-    let mailbox = MailboxConfig::default().max_bytes(16 << 20);
-    let broker = broker_with(MemoryConfig::default().mailbox(mailbox));
+    let mailbox = BacklogConfig::default().max_bytes(16 << 20);
+    let broker = broker_with(MemoryConfig::default().backlog(mailbox));
     let mut stalled = connect(&broker).await;
     stalled.subscribe("topic", "/topic/busy").await;
     for number in 0..250 {

@@ -137,7 +137,7 @@ impl Driver {
         let pending = self.protocol.pending_subscription();
         if message.subscription.is_some() && message.subscription == pending {
             let pending = self.pending.get_or_insert_default();
-            if pending.push(message, &self.config.mailbox).is_err() {
+            if pending.push(message, &self.config.backlog).is_err() {
                 self.protocol.handle_slow_consumer(self.now);
             }
         } else {

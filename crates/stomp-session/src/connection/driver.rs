@@ -92,7 +92,7 @@ impl Driver {
             telemetry: Telemetry::new(&session, &socket, now),
             streams: Streams::new(
                 Arc::clone(session.shared().waker()),
-                config.max_total_mailbox_bytes,
+                config.max_total_backlog_bytes,
             ),
             protocol: Protocol::new(
                 Arc::clone(&config),

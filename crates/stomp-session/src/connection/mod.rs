@@ -85,7 +85,7 @@ impl Driver {
     /// Opens a session over a socket.
     fn open(socket: Socket, config: Arc<Config>) -> Driver {
         let settings = HandleSettings {
-            mailbox: config.mailbox,
+            backlog: config.backlog,
             max_streams: config.max_streams,
             max_subscriptions: config.max_subscriptions,
             max_destination_bytes: config.max_destination_bytes,

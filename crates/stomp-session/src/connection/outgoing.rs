@@ -36,7 +36,7 @@ impl Driver {
             mailbox.push_queued([message]);
             return;
         }
-        let (mailbox, stream) = self.streams.mailbox(self.config.mailbox);
+        let (mailbox, stream) = self.streams.mailbox(self.config.backlog);
         let stream = MessageStream::new(stream);
         mailbox.push_queued([message]);
         self.mailboxes.push((subscription, mailbox));

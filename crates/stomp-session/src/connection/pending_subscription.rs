@@ -5,7 +5,7 @@ use crate::{
     guarded::Leftovers,
     id::StreamId,
     mailbox::{
-        config::{MailboxConfig, SlowConsumer},
+        config::{BacklogConfig, SlowConsumer},
         queue::{BoundedQueue, QueuedMessage},
     },
     response::MessageStream,
@@ -30,7 +30,7 @@ impl PendingSubscription {
     pub(super) fn push(
         &mut self,
         message: QueuedMessage,
-        config: &MailboxConfig,
+        config: &BacklogConfig,
     ) -> Result<(), SlowConsumer> {
         let mut leftovers = Leftovers::default();
         self.messages.push(message, config, &mut leftovers);

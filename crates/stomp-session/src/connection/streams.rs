@@ -6,7 +6,7 @@ use crate::{
     error::{BoxError, HandlerPanicked},
     fan_out::{Attachment, backlog::Backlog},
     id::{StreamId, SubscriptionKey},
-    mailbox::{Mailbox, Messages, budget::Budget, config::MailboxConfig},
+    mailbox::{Mailbox, Messages, budget::Budget, config::BacklogConfig},
     response::MessageStream,
 };
 use futures_core::Stream;
@@ -81,7 +81,7 @@ impl Streams {
 
     /// Creates a mailbox whose bytes count in the budget of the session from the beginning, and not only from the first
     /// poll, for which its subscription may have no credit.
-    pub(super) fn mailbox(&mut self, config: MailboxConfig) -> (Mailbox, Messages) {
+    pub(super) fn mailbox(&mut self, config: BacklogConfig) -> (Mailbox, Messages) {
         Budget::with_current(&mut self.budget, || {
             let (mailbox, messages) = Mailbox::new(config);
             messages.join_budget();

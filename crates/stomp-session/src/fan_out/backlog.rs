@@ -10,7 +10,8 @@ use crate::{
     guarded::{Guarded, Leftovers},
     id::{StreamId, SubscriptionKey},
     mailbox::{
-        config::{MailboxConfig, Overflow},
+        config::{BacklogConfig, Overflow, SlowConsumer},
+        lag::{LagCheck, LagState, Patience},
         queue::{BoundedQueue, QueuedMessage},
     },
     message::Message,
@@ -25,6 +26,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Waker,
 };
 
 /// The batches that hubs have pushed for the subscriptions of one session.
@@ -42,6 +44,8 @@ pub(crate) struct Backlog {
 struct State {
     entries: VecDeque<Entry>,
     feeds: Slab<Feed>,
+    /// The time for which publishers still wait for this session.
+    patience: Patience,
 }
 
 /// The backlog of one subscription, or of one stream of it.
@@ -54,6 +58,8 @@ struct Feed {
     bytes: usize,
     /// Messages that are missing before the next one that is pushed.
     missing: u64,
+    /// The waker of the hub that waits, and the numbers of messages and bytes at which it continues.
+    waiter: Option<(Waker, usize, usize)>,
     /// The messages of a subscription that exceeds its bounds. One entry stands for all of them.
     lagging: Option<Box<BoundedQueue<QueuedMessage>>>,
 }
@@ -124,7 +130,7 @@ impl Backlog {
 
     /// Takes the next item.
     pub(crate) fn next(&self) -> Option<BacklogItem> {
-        self.state.with(|state, _| state.next())
+        self.state.with(State::next)
     }
 
     /// Adds a feed. It begins with `first`, which does not count towards the bounds, and then with messages that were
@@ -144,6 +150,7 @@ impl Backlog {
                 messages: 0,
                 bytes: 0,
                 missing: 0,
+                waiter: None,
                 lagging: None,
             });
             if !first.is_empty() {
@@ -165,8 +172,11 @@ impl Backlog {
 
     /// Removes a feed with its entries.
     pub(super) fn remove_feed(&self, feed: usize) {
-        let removed = self.state.with(|state, _| {
-            let removed = state.feeds.try_remove(feed);
+        let removed = self.state.with(|state, leftovers| {
+            let removed = state.feeds.try_remove(feed).map(|mut feed| {
+                leftovers.wake(feed.waiter.take().map(|(waker, ..)| waker));
+                feed
+            });
             let (others, own): (_, VecDeque<_>) = mem::take(&mut state.entries)
                 .into_iter()
                 .partition(|entry| entry.feed != feed);
@@ -180,22 +190,43 @@ impl Backlog {
     ///
     /// The bounds concern only what the session had the chance to send: entries that it has left since it was polled
     /// last. So a burst always fits. A session that is not polled at all may have twice the bounds.
+    ///
+    /// Returns true if the feed exceeds its bounds under [`Overflow::Wait`], so that the hub has to wait.
     pub(super) fn push(
         &self,
         feed: usize,
         batch: &Arc<Batch>,
         range: Range<usize>,
-        config: &MailboxConfig,
+        config: &BacklogConfig,
         leftovers: &mut Leftovers,
-    ) {
+    ) -> bool {
         let was_polled = !self.has_news();
-        let has_overflowed = self.state.with_leftovers(leftovers, |state, leftovers| {
+        let pushed = self.state.with_leftovers(leftovers, |state, leftovers| {
             state.push(feed, batch, range, config, was_polled, leftovers)
         });
-        if has_overflowed {
+        if pushed.is_err() {
             self.set_overflowed();
         }
         self.notify(leftovers);
+        pushed.unwrap_or(false)
+    }
+
+    /// Looks at a feed that may exceed its bounds, under [`Overflow::Wait`].
+    pub(super) fn check_lag(
+        &self,
+        feed: usize,
+        config: &BacklogConfig,
+        check: LagCheck<'_>,
+        leftovers: &mut Leftovers,
+    ) -> LagState {
+        let state = self
+            .state
+            .with_leftovers(leftovers, |state, _| state.check_lag(feed, config, check));
+        if let LagState::TooSlow = state {
+            self.set_overflowed();
+            self.notify(leftovers);
+        }
+        state
     }
 
     /// Marks the next message that is pushed with an unknown gap.
@@ -233,6 +264,23 @@ impl Backlog {
     }
 }
 
+impl Feed {
+    /// Returns true if more messages or bytes wait than `factor` times the bounds.
+    fn exceeds(&self, config: &BacklogConfig, factor: usize) -> bool {
+        self.messages > config.max_messages.saturating_mul(factor)
+            || self.bytes > config.max_bytes.saturating_mul(factor)
+    }
+
+    /// Takes the waker of the hub that waits, if it can continue.
+    fn take_waiter(&mut self) -> Option<Waker> {
+        let (_, messages, bytes) = self.waiter.as_ref()?;
+        if self.messages > *messages || self.bytes > *bytes {
+            return None;
+        }
+        self.waiter.take().map(|(waker, ..)| waker)
+    }
+}
+
 impl State {
     /// Adds an entry, which counts towards the bounds if `is_counted`.
     fn add_part(
@@ -262,30 +310,36 @@ impl State {
         });
     }
 
-    /// Adds a part of a batch. Returns true if the session is to be closed.
+    /// Adds a part of a batch. Returns true if the hub has to wait.
     fn push(
         &mut self,
         key: usize,
         batch: &Arc<Batch>,
         range: Range<usize>,
-        config: &MailboxConfig,
+        config: &BacklogConfig,
         was_polled: bool,
         leftovers: &mut Leftovers,
-    ) -> bool {
-        let Some(feed) = self.feeds.get_mut(key) else {
-            return false;
+    ) -> Result<bool, SlowConsumer> {
+        let Some(feed) = self.feeds.get(key) else {
+            return Ok(false);
         };
+        if let Overflow::Wait(_) = config.overflow {
+            if feed.exceeds(config, 2) {
+                return Err(SlowConsumer);
+            }
+            self.add_part(key, batch, range, 0, true);
+            return Ok(self.exceeds(key, config));
+        }
         if feed.lagging.is_none() {
             let factor = if was_polled { 1 } else { 2 };
-            let exceeds_bounds = feed.messages + range.len()
-                > config.max_messages.saturating_mul(factor)
+            let is_full = feed.messages >= config.max_messages.saturating_mul(factor)
                 || feed.bytes >= config.max_bytes.saturating_mul(factor);
-            if feed.messages == 0 || !exceeds_bounds {
+            if !is_full {
                 self.add_part(key, batch, range, 0, true);
-                return false;
+                return Ok(false);
             }
             if config.overflow == Overflow::Disconnect {
-                return true;
+                return Err(SlowConsumer);
             }
             self.begin_lag(key, config, leftovers);
         }
@@ -294,7 +348,33 @@ impl State {
                 queue.push(QueuedMessage::new(None, message.clone()), config, leftovers);
             }
         }
-        false
+        Ok(false)
+    }
+
+    fn exceeds(&self, key: usize, config: &BacklogConfig) -> bool {
+        self.feeds
+            .get(key)
+            .is_some_and(|feed| feed.exceeds(config, 1))
+    }
+
+    fn check_lag(&mut self, key: usize, config: &BacklogConfig, check: LagCheck<'_>) -> LagState {
+        let Some(feed) = self.feeds.get_mut(key) else {
+            return LagState::KeepsUp;
+        };
+        // A session that has only just come below its bounds would soon exceed them again.
+        let (messages, bytes) = (config.max_messages / 2, config.max_bytes / 2);
+        let lags = if feed.waiter.is_some() {
+            feed.messages > messages || feed.bytes > bytes
+        } else {
+            feed.exceeds(config, 1)
+        };
+        if !lags {
+            feed.waiter = None;
+            self.patience.end_wait(check.now);
+            return LagState::KeepsUp;
+        }
+        feed.waiter = Some((check.waker.clone(), messages, bytes));
+        self.patience.wait(check)
     }
 
     fn lagging(&mut self, key: usize) -> Option<&mut BoundedQueue<QueuedMessage>> {
@@ -302,7 +382,7 @@ impl State {
     }
 
     /// Moves the messages of a feed into a queue of their own, in which a policy can drop single messages.
-    fn begin_lag(&mut self, key: usize, config: &MailboxConfig, leftovers: &mut Leftovers) {
+    fn begin_lag(&mut self, key: usize, config: &BacklogConfig, leftovers: &mut Leftovers) {
         let mut queue = BoundedQueue::default();
         for entry in mem::take(&mut self.entries) {
             match entry.content {
@@ -333,9 +413,10 @@ impl State {
         });
     }
 
-    fn next(&mut self) -> Option<BacklogItem> {
+    fn next(&mut self, leftovers: &mut Leftovers) -> Option<BacklogItem> {
         loop {
             let Some(Entry { feed: key, content }) = self.entries.pop_front() else {
+                self.patience.renew();
                 // Frees the memory of a large burst.
                 if self.entries.capacity() > 64 {
                     self.entries = VecDeque::new();
@@ -355,6 +436,7 @@ impl State {
                     if is_counted {
                         feed.messages -= range.len();
                         feed.bytes -= batch.weight_of(&range);
+                        leftovers.wake(feed.take_waiter());
                     }
                     return Some(BacklogItem::Part(BatchPart {
                         subscription: feed.subscription,

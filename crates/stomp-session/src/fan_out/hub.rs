@@ -12,7 +12,8 @@ use crate::{
     id::SessionId,
     mailbox::{
         Mailbox,
-        config::{MailboxConfig, SlowConsumer},
+        config::{BacklogConfig, Overflow, SlowConsumer},
+        lag::LagCheck,
     },
     message::Message,
 };
@@ -24,7 +25,9 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::Waker,
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// Distributor of messages to its subscribers: each message goes to all current ones, in the same order for each.
 /// Clones share it.
@@ -38,7 +41,7 @@ use std::{
 pub struct Hub(Arc<Shared>);
 
 struct Shared {
-    config: MailboxConfig,
+    config: BacklogConfig,
     limits: IntakeLimits,
     members: Guarded<Members>,
     /// May be locked while `members` is.
@@ -50,7 +53,7 @@ struct Shared {
 impl Hub {
     /// Creates a hub whose subscribers have these bounds and this policy.
     #[must_use]
-    pub fn new(config: MailboxConfig) -> Hub {
+    pub fn new(config: BacklogConfig) -> Hub {
         Hub(Arc::new(Shared {
             config,
             limits: IntakeLimits::new(&config),
@@ -194,7 +197,7 @@ impl Hub {
     /// Delivers all messages that wait, if the hub has few members. Returns true if it has.
     pub(super) fn serve_few(&self) -> bool {
         self.0.members.with(|members, leftovers| {
-            let has_few = members.len() <= SERVED_BY_PUBLISHER;
+            let has_few = members.len() <= SERVED_BY_PUBLISHER && !members.has_laggards();
             if has_few {
                 members.deliver_all(self.source(), leftovers);
             }
@@ -207,6 +210,24 @@ impl Hub {
         self.0
             .members
             .with(|members, leftovers| members.next_step(self.source(), leftovers))
+    }
+
+    /// Returns the time for which the pump waits for slow members before the next round, if it has to and there is one.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let Overflow::Wait(patience) = self.0.config.overflow else {
+            return None;
+        };
+        let has_laggards = |members: &mut Members, _: &mut _| members.has_laggards();
+        let waits = !self.intake().is_empty() && self.0.members.with(has_laggards);
+        waits.then_some(patience)
+    }
+
+    /// Looks at the members that exceed their bounds, and disconnects those that had enough time. Returns the time until
+    /// which the next round has to wait for others at most.
+    pub(super) fn check_laggards(&self, check: LagCheck<'_>) -> Option<Instant> {
+        self.0
+            .members
+            .with(|members, leftovers| members.check_laggards(&self.0.config, check, leftovers))
     }
 
     /// Ends the work of a pump, if no message waits.

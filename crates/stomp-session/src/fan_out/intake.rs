@@ -1,7 +1,7 @@
 //! The messages of a hub that wait for the next round.
 
 use super::batch::{Batch, Waiting};
-use crate::{guarded::Leftovers, id::SessionId, mailbox::config::MailboxConfig, message::Message};
+use crate::{guarded::Leftovers, id::SessionId, mailbox::config::BacklogConfig, message::Message};
 use std::{collections::VecDeque, mem, sync::Arc, task::Waker};
 
 /// The messages that wait, and the state of the pump.
@@ -29,7 +29,7 @@ pub(super) struct IntakeLimits {
 
 impl IntakeLimits {
     /// A subscriber may get two rounds before it reads the first one, and both must fit.
-    pub(super) fn new(config: &MailboxConfig) -> IntakeLimits {
+    pub(super) fn new(config: &BacklogConfig) -> IntakeLimits {
         IntakeLimits {
             messages: (config.max_messages / 2).clamp(1, 1_024),
             bytes: (config.max_bytes / 2).clamp(1, 1 << 20),
@@ -49,6 +49,10 @@ impl Intake {
     /// The number of the next message.
     pub(super) fn next(&self) -> u64 {
         self.next
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Returns true if no more than the allowed messages should be added.

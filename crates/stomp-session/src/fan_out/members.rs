@@ -9,16 +9,23 @@ use super::{
 use crate::{
     guarded::Leftovers,
     id::SessionId,
-    mailbox::{Mailbox, config::MailboxConfig},
+    mailbox::{
+        Mailbox,
+        config::BacklogConfig,
+        lag::{LagCheck, LagState},
+    },
 };
 use slab::Slab;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
 
 /// The members of a hub. All pushes happen under the lock of this value, so each member gets all batches in order.
 #[derive(Default)]
 pub(super) struct Members {
     slab: Slab<Member>,
     round: Option<Round>,
+    /// The keys of members that exceed their bounds under [`Overflow::Wait`](crate::Overflow::Wait).
+    laggards: Vec<usize>,
 }
 
 pub(super) struct Member {
@@ -47,7 +54,7 @@ struct Round {
 /// The messages that wait, and the settings of the hub.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
-    pub(super) config: &'a MailboxConfig,
+    pub(super) config: &'a BacklogConfig,
     pub(super) intake: &'a Mutex<Intake>,
     pub(super) limits: IntakeLimits,
 }
@@ -118,7 +125,11 @@ impl Members {
         // Some keys have no member, because members were removed.
         while served < max_members && round.next_member < self.slab.capacity() {
             if let Some(member) = self.slab.get(round.next_member) {
-                member.push(&round.batch, source.config, leftovers);
+                if member.push(&round.batch, source.config, leftovers)
+                    && !self.laggards.contains(&round.next_member)
+                {
+                    self.laggards.push(round.next_member);
+                }
                 served += 1;
             }
             round.next_member += 1;
@@ -130,6 +141,34 @@ impl Members {
             }
         }
         Some(has_ended)
+    }
+
+    /// Returns true if a member may exceed its bounds, so that the next round has to wait.
+    pub(super) fn has_laggards(&self) -> bool {
+        !self.laggards.is_empty()
+    }
+
+    /// Looks at the members that exceed their bounds, and disconnects those that had enough time. Returns the time until
+    /// which the next round has to wait for others at most.
+    pub(super) fn check_laggards(
+        &mut self,
+        config: &BacklogConfig,
+        check: LagCheck<'_>,
+        leftovers: &mut Leftovers,
+    ) -> Option<Instant> {
+        let mut first_end: Option<Instant> = None;
+        let slab = &self.slab;
+        self.laggards.retain(|key| {
+            let member = slab.get(*key);
+            match member.map(|member| member.check_lag(config, check, leftovers)) {
+                Some(LagState::Lags(end)) => {
+                    first_end = Some(first_end.map_or(end, |first| first.min(end)));
+                    true
+                }
+                _ => false,
+            }
+        });
+        first_end
     }
 
     /// Delivers all messages that wait to all members.
@@ -148,10 +187,27 @@ impl Members {
 }
 
 impl Member {
-    fn push(&self, batch: &Arc<Batch>, config: &MailboxConfig, leftovers: &mut Leftovers) {
-        batch.for_each_part(self.since, self.session, |range| match &self.target {
-            Target::Mailbox(mailbox) => mailbox.push_under_lock(batch.get(range), leftovers),
-            Target::Feed(backlog, feed) => backlog.push(*feed, batch, range, config, leftovers),
+    /// Pushes the messages of the batch that are for the member. Returns true if the hub has to wait for it.
+    fn push(&self, batch: &Arc<Batch>, config: &BacklogConfig, leftovers: &mut Leftovers) -> bool {
+        let mut waits = false;
+        batch.for_each_part(self.since, self.session, |range| {
+            waits = match &self.target {
+                Target::Mailbox(mailbox) => mailbox.push_under_lock(batch.get(range), leftovers),
+                Target::Feed(backlog, feed) => backlog.push(*feed, batch, range, config, leftovers),
+            };
         });
+        waits
+    }
+
+    fn check_lag(
+        &self,
+        config: &BacklogConfig,
+        check: LagCheck<'_>,
+        leftovers: &mut Leftovers,
+    ) -> LagState {
+        match &self.target {
+            Target::Mailbox(mailbox) => mailbox.check_lag(check, leftovers),
+            Target::Feed(backlog, feed) => backlog.check_lag(*feed, config, check, leftovers),
+        }
     }
 }

@@ -1,9 +1,18 @@
 //! The task that delivers the messages of a hub.
 
 use super::Hub;
-use std::future::poll_fn;
-use std::task::Poll;
-use tokio::{runtime::Handle, task::yield_now};
+use crate::mailbox::lag::LagCheck;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    runtime::Handle,
+    task::yield_now,
+    time::{Instant, sleep},
+};
 
 /// The right to deliver the messages of a hub, which nobody else has meanwhile.
 pub(super) struct Pump {
@@ -37,6 +46,14 @@ impl Pump {
     }
 
     async fn run(mut self) {
+        // A publisher may have served the members before.
+        if let Some((hub, patience)) = self
+            .hub
+            .as_ref()
+            .and_then(|hub| Some((hub, hub.patience()?)))
+        {
+            wait_for_laggards(hub, patience).await;
+        }
         while let Some(hub) = &self.hub {
             match hub.next_step() {
                 // Other tasks that are ready run before the next members are woken.
@@ -47,6 +64,9 @@ impl Pump {
                 Some(true) => {
                     yield_now().await;
                     yield_now().await;
+                    if let Some(patience) = hub.patience() {
+                        wait_for_laggards(hub, patience).await;
+                    }
                 }
                 None => {
                     if hub.stop_if_empty() {
@@ -69,6 +89,28 @@ async fn wait_for_turn() {
         has_waited = true;
         cx.waker().wake_by_ref();
         Poll::Pending
+    })
+    .await;
+}
+
+/// Waits until no member exceeds its bounds, or until the time is over and those that do are disconnected.
+async fn wait_for_laggards(hub: &Hub, patience: Duration) {
+    let mut end = pin!(sleep(patience));
+    poll_fn(|cx| {
+        loop {
+            let check = LagCheck {
+                now: Instant::now(),
+                patience,
+                waker: cx.waker(),
+            };
+            let Some(first_end) = hub.check_laggards(check) else {
+                return Poll::Ready(());
+            };
+            if end.deadline() != first_end {
+                end.as_mut().reset(first_end);
+            }
+            ready!(end.as_mut().poll(cx));
+        }
     })
     .await;
 }

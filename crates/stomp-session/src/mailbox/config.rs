@@ -1,49 +1,63 @@
-//! Settings of mailboxes.
+//! Bounds of the messages that wait for a subscriber.
 
 use crate::client_error::ClientError;
-use std::{error::Error, fmt, sync::LazyLock};
+use std::{error::Error, fmt, sync::LazyLock, time::Duration};
 
-/// Bounds of a mailbox, and the policy for messages beyond them.
+/// Bounds of the messages that wait for one subscription, and the policy for messages beyond them.
+///
+/// A message exists once, however many subscriptions wait for it, so these bounds say how far a subscriber may be behind
+/// and not how much memory it takes.
+///
+/// If a session reads from a [`Hub`](crate::Hub) or a [`Topic`](crate::Topic) itself, only messages that it had the
+/// chance to send count: a burst always fits into an empty backlog. A session that is not polled at all may have twice
+/// these bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct MailboxConfig {
-    /// Maximum messages in the mailbox, at least 1. Default: 256.
+pub struct BacklogConfig {
+    /// Maximum messages that wait, at least 1. Default: 65,536.
     pub max_messages: usize,
-    /// Maximum bytes in the mailbox, at least 1. A message counts with about its size on the wire. The message that
-    /// exceeds the bound is still accepted, so that one message always fits. Default: 256 KiB.
+    /// Maximum bytes that wait, at least 1. A message counts with about its size on the wire. The message that exceeds
+    /// the bound is still accepted, so that one message always fits. Default: 16 MiB.
     pub max_bytes: usize,
-    /// Policy for messages that arrive when the mailbox is full. Default: [`Overflow::Disconnect`].
+    /// Policy for messages beyond the bounds. Default: [`Overflow::Disconnect`].
     pub overflow: Overflow,
 }
 
-impl MailboxConfig {
-    /// Sets [`MailboxConfig::max_messages`].
+impl BacklogConfig {
+    /// Sets [`BacklogConfig::max_messages`].
     #[must_use]
-    pub fn max_messages(mut self, messages: usize) -> MailboxConfig {
+    pub fn max_messages(mut self, messages: usize) -> BacklogConfig {
         self.max_messages = messages;
         self
     }
 
-    /// Sets [`MailboxConfig::max_bytes`].
+    /// Sets [`BacklogConfig::max_bytes`].
     #[must_use]
-    pub fn max_bytes(mut self, bytes: usize) -> MailboxConfig {
+    pub fn max_bytes(mut self, bytes: usize) -> BacklogConfig {
         self.max_bytes = bytes;
         self
     }
 
-    /// Sets [`MailboxConfig::overflow`].
+    /// Sets [`BacklogConfig::overflow`].
     #[must_use]
-    pub fn overflow(mut self, overflow: Overflow) -> MailboxConfig {
+    pub fn overflow(mut self, overflow: Overflow) -> BacklogConfig {
         self.overflow = overflow;
         self
     }
 }
 
-impl Default for MailboxConfig {
+impl Overflow {
+    /// Returns true if a subscriber beyond its bounds is disconnected, where nobody can wait for it.
+    pub(crate) fn disconnects(self) -> bool {
+        matches!(self, Overflow::Disconnect | Overflow::Wait(_))
+    }
+}
+
+impl Default for BacklogConfig {
     fn default() -> Self {
-        MailboxConfig {
-            max_messages: 256,
-            max_bytes: 256 << 10,
+        BacklogConfig {
+            max_messages: 65_536,
+            max_bytes: 16 << 20,
             overflow: Overflow::Disconnect,
         }
     }
@@ -64,9 +78,21 @@ pub enum Overflow {
     /// only the latest value of each thing. If there is still no room, drops the oldest message without a key, or else
     /// the oldest of all, as [`Overflow::DropOldest`] does.
     Conflate,
+    /// Makes the publishers of the topic wait, so that a subscriber that is slow for a moment can catch up. After this
+    /// time, the sessions of all subscribers that are still beyond their bounds are closed as with
+    /// [`Overflow::Disconnect`]. The publishers wait at most this time together, however many subscribers are slow, and
+    /// publishers of other topics do not wait.
+    ///
+    /// A session that has made publishers wait, and has not sent everything since, is closed at once if it exceeds its
+    /// bounds again within a minute.
+    ///
+    /// Some publishers cannot wait: [`Session::message`](crate::Session::message),
+    /// [`Mailbox::push`](crate::Mailbox::push), [`Topic::publish`](crate::Topic::publish), and all publishers outside a
+    /// runtime of tokio. For them, this is [`Overflow::Disconnect`], for a hub or topic with twice the bounds.
+    Wait(Duration),
 }
 
-/// Error: a mailbox overflowed under [`Overflow::Disconnect`]. A session closes if one of its streams fails with this
+/// Error: a subscriber exceeded its bounds under [`Overflow::Disconnect`] or [`Overflow::Wait`]. A session closes if one of its streams fails with this
 /// error, also if the error is wrapped in another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlowConsumer;
@@ -76,7 +102,7 @@ static SLOW_CONSUMER: LazyLock<ClientError> = LazyLock::new(ClientError::slow_co
 
 impl fmt::Display for SlowConsumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the subscriber is too slow: its mailbox is full")
+        f.write_str("the subscriber is too slow: its backlog is full")
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod config;
+pub(crate) mod lag;
 pub(crate) mod queue;
 
 use crate::{
@@ -10,8 +11,9 @@ use crate::{
     guarded::{Guarded, Leftovers},
     message::Message,
 };
-use config::{MailboxConfig, SlowConsumer};
+use config::{BacklogConfig, Overflow, SlowConsumer};
 use futures_core::Stream;
+use lag::{LagCheck, LagState, Patience};
 use queue::{BoundedQueue, QueuedMessage};
 use std::{
     collections::VecDeque,
@@ -40,7 +42,7 @@ pub struct Messages {
 
 #[derive(Debug)]
 struct Shared {
-    config: MailboxConfig,
+    config: BacklogConfig,
     state: Guarded<State>,
 }
 
@@ -52,12 +54,15 @@ struct State {
     /// True if the stream was dropped, or has failed.
     is_closed: bool,
     reader: Option<Waker>,
+    patience: Patience,
+    /// Waker of the hub that waits for the reader.
+    waiter: Option<Waker>,
 }
 
 impl Mailbox {
     /// Creates a mailbox and returns both sides of it.
     #[must_use]
-    pub fn new(config: MailboxConfig) -> (Mailbox, Messages) {
+    pub fn new(config: BacklogConfig) -> (Mailbox, Messages) {
         let state = State {
             writers: 1,
             ..State::default()
@@ -99,14 +104,47 @@ impl Mailbox {
             .with(|state, leftovers| state.push(queued, &self.0.config, leftovers))
     }
 
-    /// Adds messages like [`push`](Mailbox::push), for callers that hold a lock: they release it before the leftovers.
-    pub(crate) fn push_under_lock(&self, messages: &[Message], leftovers: &mut Leftovers) {
+    /// Adds messages like [`push`](Mailbox::push), for a hub that holds a lock: it releases it before the leftovers.
+    /// Under [`Overflow::Wait`], the hub waits before it exceeds the bounds further. Returns true if it has to.
+    pub(crate) fn push_under_lock(&self, messages: &[Message], leftovers: &mut Leftovers) -> bool {
         let queued = messages
             .iter()
             .map(|message| QueuedMessage::new(None, message.clone()));
+        let config = &self.0.config;
+        let waits = matches!(config.overflow, Overflow::Wait(_));
         self.0.state.with_leftovers(leftovers, |state, leftovers| {
-            state.push(queued, &self.0.config, leftovers)
-        });
+            if waits && !state.queue.exceeds(config, 2) {
+                let unbounded = config.max_messages(usize::MAX).max_bytes(usize::MAX);
+                state.push(queued, &unbounded, leftovers);
+            } else {
+                state.push(queued, config, leftovers);
+            }
+            waits && state.queue.exceeds(config, 1)
+        })
+    }
+
+    /// Looks at a mailbox that may exceed its bounds, under [`Overflow::Wait`].
+    pub(crate) fn check_lag(&self, check: LagCheck<'_>, leftovers: &mut Leftovers) -> LagState {
+        self.0.state.with_leftovers(leftovers, |state, leftovers| {
+            let is_waited_for = state.waiter.take().is_some();
+            let lags = if is_waited_for {
+                !state.queue.is_empty()
+            } else {
+                state.queue.exceeds(&self.0.config, 1)
+            };
+            if !lags {
+                state.patience.end_wait(check.now);
+                return LagState::KeepsUp;
+            }
+            let waits = state.patience.wait(check);
+            if let LagState::TooSlow = waits {
+                state.queue.overflow(leftovers);
+                leftovers.wake(state.reader.take());
+            } else {
+                state.waiter = Some(check.waker.clone());
+            }
+            waits
+        })
     }
 }
 
@@ -115,7 +153,7 @@ impl State {
     fn push(
         &mut self,
         queued: impl IntoIterator<Item = QueuedMessage>,
-        config: &MailboxConfig,
+        config: &BacklogConfig,
         leftovers: &mut Leftovers,
     ) -> bool {
         if self.is_closed {
@@ -160,9 +198,10 @@ impl Messages {
     pub(crate) fn take_all(&mut self) -> Result<VecDeque<QueuedMessage>, SlowConsumer> {
         let mut all = mem::take(&mut self.taken);
         let mut queued = VecDeque::new();
-        self.shared
-            .state
-            .with(|state, _| state.queue.take(&mut queued))?;
+        self.shared.state.with(|state, leftovers| {
+            leftovers.wake(state.waiter.take());
+            state.queue.take(&mut queued)
+        })?;
         all.append(&mut queued);
         Ok(all)
     }
@@ -175,7 +214,7 @@ impl Messages {
             taken,
             spare,
         } = self;
-        shared.state.with(|state, _| {
+        shared.state.with(|state, leftovers| {
             if state.is_closed {
                 return Taken::End;
             }
@@ -184,12 +223,14 @@ impl Messages {
                 state.is_closed = true;
                 return Taken::Failed(slow);
             }
+            leftovers.wake(state.waiter.take());
             if !taken.is_empty() {
                 return Taken::Messages;
             }
             if state.writers == 0 {
                 return Taken::End;
             }
+            state.patience.renew();
             std::mem::swap(&mut state.reader, spare);
             Taken::Nothing
         })
@@ -232,8 +273,9 @@ impl Stream for Messages {
 
 impl Drop for Messages {
     fn drop(&mut self) {
-        let dropped = self.shared.state.with(|state, _| {
+        let dropped = self.shared.state.with(|state, leftovers| {
             state.is_closed = true;
+            leftovers.wake(state.waiter.take());
             (std::mem::take(&mut state.queue), state.reader.take())
         });
         drop(dropped);
@@ -272,14 +314,14 @@ mod tests {
 
     #[test]
     fn messages_arrive_in_the_order_of_pushing() {
-        let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
+        let (mailbox, mut messages) = Mailbox::new(BacklogConfig::default());
         assert!(mailbox.push(&numbered(3)));
         assert_eq!(drain(&mut messages), ["0", "1", "2"]);
     }
 
     #[test]
     fn a_marked_gap_is_reported_by_the_next_message() {
-        let config = MailboxConfig::default()
+        let config = BacklogConfig::default()
             .max_messages(2)
             .overflow(Overflow::DropOldest);
         let (mailbox, mut messages) = Mailbox::new(config);
@@ -299,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_full_mailbox_drops_its_oldest_messages() {
-        let config = MailboxConfig::default()
+        let config = BacklogConfig::default()
             .max_messages(2)
             .overflow(Overflow::DropOldest);
         let (mailbox, mut messages) = Mailbox::new(config);
@@ -316,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_conflating_mailbox_keeps_the_latest_message_of_each_key() {
-        let config = MailboxConfig::default()
+        let config = BacklogConfig::default()
             .max_messages(2)
             .overflow(Overflow::Conflate);
         let (mailbox, mut messages) = Mailbox::new(config);
@@ -339,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_full_mailbox_disconnects_its_subscriber() {
-        let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default().max_messages(2));
+        let (mailbox, mut messages) = Mailbox::new(BacklogConfig::default().max_messages(2));
         assert!(mailbox.push(&numbered(2)));
         assert!(mailbox.push(&numbered(1)));
         assert_eq!(drain(&mut messages), [SlowConsumer.to_string()]);
@@ -348,7 +390,7 @@ mod tests {
 
     #[test]
     fn mailboxes_of_a_session_share_its_budget() {
-        let config = MailboxConfig::default().overflow(Overflow::DropOldest);
+        let config = BacklogConfig::default().overflow(Overflow::DropOldest);
         let ((large, mut large_messages), (small, mut small_messages)) =
             (Mailbox::new(config), Mailbox::new(config));
         Budget::with_current(&mut Some(Budget::new(1_000, Arc::default())), || {
@@ -369,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_budget_knows_of_an_overflow_until_the_reader_does() {
-        let config = MailboxConfig::default().max_messages(1);
+        let config = BacklogConfig::default().max_messages(1);
         let budget = Budget::new(1_000, Arc::default());
         let (mut first, mut second) = (Mailbox::new(config), Mailbox::new(config));
         Budget::with_current(&mut Some(budget.clone()), || {
@@ -387,7 +429,7 @@ mod tests {
 
     #[test]
     fn pushing_fails_when_the_stream_is_dropped() {
-        let (mailbox, messages) = Mailbox::new(MailboxConfig::default());
+        let (mailbox, messages) = Mailbox::new(BacklogConfig::default());
         drop(messages);
         assert!(!mailbox.push(&numbered(1)));
     }

@@ -2,7 +2,7 @@
 
 use super::{
     budget::{Budget, BudgetedBytes},
-    config::{MailboxConfig, Overflow, SlowConsumer},
+    config::{BacklogConfig, Overflow, SlowConsumer},
 };
 use crate::{delivery::Delivery, guarded::Leftovers, id::SubscriptionKey, message::Message};
 use std::collections::VecDeque;
@@ -105,7 +105,7 @@ impl<T: QueueItem> BoundedQueue<T> {
     pub(crate) fn push(
         &mut self,
         queued: QueuedMessage,
-        config: &MailboxConfig,
+        config: &BacklogConfig,
         leftovers: &mut Leftovers,
     ) {
         if self.has_overflowed {
@@ -116,17 +116,9 @@ impl<T: QueueItem> BoundedQueue<T> {
             Some(queued) => queued,
         };
         while self.is_full(config) {
-            if config.overflow == Overflow::Disconnect {
+            if config.overflow.disconnects() {
                 leftovers.drop_message(queued.message);
-                leftovers.drop_later(std::mem::take(&mut self.items));
-                self.bytes.clear();
-                leftovers.wake(self.bytes.set_overflowed());
-                *self = BoundedQueue {
-                    has_overflowed: true,
-                    bytes: std::mem::take(&mut self.bytes),
-                    ..BoundedQueue::default()
-                };
-                return;
+                return self.overflow(leftovers);
             }
             self.drop_oldest(config.overflow == Overflow::Conflate, leftovers);
         }
@@ -137,8 +129,20 @@ impl<T: QueueItem> BoundedQueue<T> {
         self.items.push_back(T::from(queued));
     }
 
+    /// Drops all items. The next [`take`](BoundedQueue::take) fails.
+    pub(crate) fn overflow(&mut self, leftovers: &mut Leftovers) {
+        leftovers.drop_later(std::mem::take(&mut self.items));
+        self.bytes.clear();
+        leftovers.wake(self.bytes.set_overflowed());
+        *self = BoundedQueue {
+            has_overflowed: true,
+            bytes: std::mem::take(&mut self.bytes),
+            ..BoundedQueue::default()
+        };
+    }
+
     /// Returns true if there is no room for another message. An empty queue always has room for one.
-    fn is_full(&self, config: &MailboxConfig) -> bool {
+    fn is_full(&self, config: &BacklogConfig) -> bool {
         let exceeds_bounds =
             self.messages >= config.max_messages || self.bytes.get() >= config.max_bytes;
         self.messages > 0 && (exceeds_bounds || self.bytes.is_budget_exhausted())
@@ -158,7 +162,7 @@ impl<T: QueueItem> BoundedQueue<T> {
     fn conflate(
         &mut self,
         new: QueuedMessage,
-        config: &MailboxConfig,
+        config: &BacklogConfig,
         leftovers: &mut Leftovers,
     ) -> Option<QueuedMessage> {
         let Some(key) = new
@@ -272,6 +276,12 @@ impl<T: QueueItem> BoundedQueue<T> {
         self.has_overflowed
     }
 
+    /// Returns true if more messages or bytes wait than `factor` times the bounds.
+    pub(crate) fn exceeds(&self, config: &BacklogConfig, factor: usize) -> bool {
+        self.messages > config.max_messages.saturating_mul(factor)
+            || self.bytes.get() > config.max_bytes.saturating_mul(factor)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -313,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_messages_for_an_ended_recipient_take_no_room_and_leave_no_gap() {
-        let config = MailboxConfig::default()
+        let config = BacklogConfig::default()
             .max_messages(3)
             .overflow(Overflow::DropOldest);
         let [ended, active] = [1, 2].map(|key| Some(SubscriptionKey(key)));

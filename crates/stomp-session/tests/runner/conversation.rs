@@ -6,7 +6,7 @@ use crate::{
 };
 use std::time::Duration;
 use stomp_frame::{Limits, Version};
-use stomp_session::{AppErrors, Config, MailboxConfig, Overflow, PrefixSyntax, Session};
+use stomp_session::{AppErrors, BacklogConfig, Config, Overflow, PrefixSyntax, Session};
 use tokio::{
     task::{JoinHandle, yield_now},
     time::{advance, sleep},
@@ -159,7 +159,7 @@ impl Settings {
                 .map_err(|_| format!("{value:?} is not a number"))
         };
         let mailbox = |config: &mut Config, overflow| {
-            config.mailbox = MailboxConfig::default().max_messages(2).overflow(overflow)
+            config.backlog = BacklogConfig::default().max_messages(2).overflow(overflow)
         };
         match name {
             "websocket" => {

@@ -2,8 +2,10 @@
 
 use crate::support::*;
 use futures_util::StreamExt;
-use stomp_session::{Config, Hub, MailboxConfig, Message, Overflow, Response, Topic};
+use std::time::Duration;
+use stomp_session::{BacklogConfig, Config, Hub, Message, Overflow, Response, SlowConsumer, Topic};
 use stomp_testing::Client;
+use tokio::time::{Instant, sleep};
 
 fn publish(topic: &Topic<String>, numbers: std::ops::Range<usize>) {
     numbers.for_each(|number| topic.publish(number.to_string()).unwrap());
@@ -102,7 +104,7 @@ async fn several_subscriptions_of_a_session_get_each_message_once() {
 async fn a_slow_session_meets_the_policy_of_its_topic() {
     const BODY: usize = 1_000;
     for overflow in [Overflow::DropOldest, Overflow::Conflate] {
-        let limits = MailboxConfig::default().max_messages(10).overflow(overflow);
+        let limits = BacklogConfig::default().max_messages(10).overflow(overflow);
         let hub = Hub::new(limits);
         let shared = hub.clone();
         let mut config = Config::default();
@@ -148,7 +150,7 @@ async fn a_slow_session_meets_the_policy_of_its_topic() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_hub_ends_its_subscriptions_after_their_messages() {
-    let hub = Hub::new(MailboxConfig::default());
+    let hub = Hub::new(BacklogConfig::default());
     let shared = hub.clone();
     let handler = streaming(move |_| shared.subscribe(vec![Message::new("first")]));
     let (session, mut client, _) = start(Config::default(), handler).await;
@@ -164,7 +166,7 @@ async fn the_end_of_a_hub_ends_its_subscriptions_after_their_messages() {
 
 #[tokio::test(start_paused = true)]
 async fn a_gap_of_a_hub_is_told_with_the_next_message() {
-    let hub = Hub::new(MailboxConfig::default());
+    let hub = Hub::new(BacklogConfig::default());
     let shared = hub.clone();
     let handler = streaming(move |_| shared.subscribe(Vec::new()));
     let (_session, mut client, _) = start(Config::default(), handler).await;
@@ -178,4 +180,123 @@ async fn a_gap_of_a_hub_is_told_with_the_next_message() {
         let message = client.expect_message(text).await;
         assert_eq!(message.headers.get("gap"), gap);
     }
+}
+
+/// A session that subscribes to `hub`, and its client, over a pipe that holds a few messages of 1,000 bytes.
+async fn narrow_client(hub: &Hub) -> Client {
+    let config = Config::default().max_outbound_bytes(4_000);
+    let (_session, _, connection, mut client) = pair(config, 4_000);
+    let hub = hub.clone();
+    let handler = streaming(move |_| hub.subscribe(Vec::new()));
+    let service = tower::service_fn(move |request| std::future::ready(handler(&request)));
+    tokio::spawn(connection.run(service));
+    client.connect(stomp_frame::Version::V1_2).await;
+    client.receipt(subscribe("0", "/a")).await;
+    client
+}
+
+/// Publishes numbered messages of 1,000 bytes, each when its hub has room for it.
+async fn publish_patiently(hub: Hub, count: usize) {
+    for number in 0..count {
+        hub.publish(Message::new(format!("{number:01000}")))
+            .await
+            .unwrap();
+    }
+}
+
+fn waiting_hub() -> Hub {
+    let patience = Overflow::Wait(Duration::from_secs(2));
+    Hub::new(BacklogConfig::default().max_messages(10).overflow(patience))
+}
+
+#[tokio::test(start_paused = true)]
+async fn publishers_wait_for_a_subscriber_that_is_slow_for_a_moment() {
+    const COUNT: usize = 200;
+    for others in [0, 100] {
+        let hub = waiting_hub();
+        let mut client = narrow_client(&hub).await;
+        let mut others: Vec<_> = (0..others).map(|_| hub.subscribe(Vec::new())).collect();
+        let publisher = tokio::spawn(publish_patiently(hub.clone(), COUNT));
+        let reading = others.iter_mut().map(|other| async {
+            for _ in 0..COUNT {
+                let _ = other.next().await.unwrap().unwrap();
+            }
+        });
+        let reading = futures_util::future::join_all(reading);
+        let slow = async {
+            sleep(Duration::from_secs(1)).await;
+            assert!(!publisher.is_finished(), "it waits");
+            for number in 0..COUNT {
+                assert_eq!(next_number(&mut client).await, (number, 0));
+            }
+        };
+        tokio::join!(reading, slow);
+        publisher.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn publishers_wait_for_all_slow_subscribers_together_and_only_once() {
+    let hub = waiting_hub();
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(narrow_client(&hub).await);
+    }
+    let start = Instant::now();
+    let publisher = tokio::spawn(publish_patiently(hub.clone(), 500));
+    // Publishers of other topics do not wait.
+    let other = waiting_hub();
+    let mut reader = narrow_client(&other).await;
+    drop(other.publish(Message::new("1")));
+    assert_eq!(next_number(&mut reader).await, (1, 0));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    publisher.await.unwrap();
+    let waited = start.elapsed();
+    assert!(
+        (Duration::from_secs(2)..Duration::from_millis(2_100)).contains(&waited),
+        "{waited:?}"
+    );
+    for client in &mut clients {
+        while client
+            .next_frame()
+            .await
+            .is_some_and(|frame| frame.command == Command::Message)
+        {}
+    }
+    assert_eq!(hub.members(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_has_used_up_the_patience_is_disconnected_at_once() {
+    let hub = waiting_hub();
+    let mut client = narrow_client(&hub).await;
+    let start = Instant::now();
+    let publisher = tokio::spawn(publish_patiently(hub.clone(), 500));
+    // It reads too slowly to catch up: six messages each second.
+    for _ in 0..2_000 {
+        if publisher.is_finished() {
+            break;
+        }
+        sleep(Duration::from_millis(166)).await;
+        let _ = client.next_frame().await;
+    }
+    let waited = start.elapsed();
+    assert!(waited < Duration::from_secs(3), "{waited:?}");
+    assert_eq!(hub.members(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrapped_subscriber_makes_publishers_wait_too() {
+    let hub = waiting_hub();
+    let mut stream = hub.subscribe(Vec::new());
+    let mut lost = hub.subscribe(Vec::new());
+    let publisher = tokio::spawn(publish_patiently(hub.clone(), 100));
+    sleep(Duration::from_secs(1)).await;
+    assert!(!publisher.is_finished(), "it waits");
+    for _ in 0..100 {
+        let _ = stream.next().await.unwrap().unwrap();
+    }
+    publisher.await.unwrap();
+    let error = lost.next().await.unwrap().unwrap_err();
+    assert!(error.is::<SlowConsumer>(), "{error}");
 }

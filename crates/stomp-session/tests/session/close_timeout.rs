@@ -146,7 +146,7 @@ async fn a_session_whose_credentials_expire_is_gone_in_time_whatever_its_peer_do
 #[tokio::test(start_paused = true)]
 async fn a_session_whose_messages_overflow_is_gone_in_time_whatever_its_peer_does() {
     check(|session| {
-        for _ in 0..=Config::default().mailbox.max_messages {
+        for _ in 0..=Config::default().backlog.max_messages {
             let _ = session.message("/a", "x");
         }
     })

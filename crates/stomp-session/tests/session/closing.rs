@@ -3,7 +3,7 @@
 use crate::support::*;
 use std::sync::{Arc, Mutex};
 use stomp_session::{
-    AppErrors, ClientError, CloseCode, Config, DisconnectReason, MailboxConfig, Request, Response,
+    AppErrors, BacklogConfig, ClientError, CloseCode, Config, DisconnectReason, Request, Response,
 };
 
 #[tokio::test(start_paused = true)]
@@ -84,7 +84,7 @@ async fn a_session_carries_out_the_calls_of_its_handle_in_order() {
 async fn a_close_overtakes_messages_for_which_the_outbound_buffer_has_no_room() {
     let config = Config::default()
         .max_outbound_bytes(16 << 10)
-        .mailbox(MailboxConfig::default().max_messages(1_000));
+        .backlog(BacklogConfig::default().max_messages(1_000));
     let (session, mut client, connection) = start(config, accept).await;
     client.receipt(subscribe("0", "/a")).await;
     for _ in 0..200 {

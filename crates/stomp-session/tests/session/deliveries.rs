@@ -8,7 +8,7 @@ use std::{
 };
 use stomp_frame::Version;
 use stomp_session::{
-    BoxError, CloseCode, Config, Delivery, Gap, Mailbox, MailboxConfig, Message, MessageId,
+    BacklogConfig, BoxError, CloseCode, Config, Delivery, Gap, Mailbox, Message, MessageId,
     Request, Response, Session, Settlement,
 };
 use stomp_testing::{Client, soon};
@@ -131,7 +131,7 @@ async fn each_delivery_is_settled_exactly_once_when_its_session_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn the_stream_of_a_mailbox_ends_when_the_last_mailbox_handle_is_dropped() {
-    let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
+    let (mailbox, mut messages) = Mailbox::new(BacklogConfig::default());
     let other = mailbox.clone();
     let reader = tokio::spawn(async move {
         let first = messages.next().await.unwrap().unwrap();
@@ -151,7 +151,7 @@ async fn the_stream_of_a_mailbox_ends_when_the_last_mailbox_handle_is_dropped() 
 /// session, but does not poll for it.
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_that_a_settlement_callback_reads_counts_in_no_budget() {
-    let (mailbox, mut messages) = Mailbox::new(MailboxConfig::default());
+    let (mailbox, mut messages) = Mailbox::new(BacklogConfig::default());
     let back = Arc::new(Mutex::new(None));
     let given = Arc::clone(&back);
     let delivery = Delivery::new(Message::new("x")).on_settled(move |_| {
@@ -162,7 +162,7 @@ async fn a_mailbox_that_a_settlement_callback_reads_counts_in_no_budget() {
         stream::iter([Ok::<_, BoxError>(delivery)]).chain(stream::pending()),
     ));
     let mut config = Config::default();
-    config.max_total_mailbox_bytes = 2000;
+    config.max_total_backlog_bytes = 2000;
     let service = service_fn(move |request: Request| {
         ready(Ok::<_, BoxError>(match request.command() {
             Command::Subscribe => Response::observe(stream.lock().unwrap().take().unwrap()),

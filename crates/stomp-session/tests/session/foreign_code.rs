@@ -17,7 +17,7 @@ use std::{
 };
 use stomp_frame::Version;
 use stomp_session::{
-    BoxError, ClientError, CloseCode, Config, Connected, Mailbox, MailboxConfig, Message, Messages,
+    BacklogConfig, BoxError, ClientError, CloseCode, Config, Connected, Mailbox, Message, Messages,
     Overflow, Principal, Request, Response, Session, Sessions, Staging, Topic,
 };
 use stomp_testing::without_deadlock;
@@ -158,8 +158,8 @@ async fn subscribed(caller: &Caller, config: Config) -> (Session, stomp_testing:
     (session, client)
 }
 
-fn bounded(overflow: Overflow) -> MailboxConfig {
-    MailboxConfig::default().max_messages(2).overflow(overflow)
+fn bounded(overflow: Overflow) -> BacklogConfig {
+    BacklogConfig::default().max_messages(2).overflow(overflow)
 }
 
 const POLICIES: [Overflow; 3] = [
@@ -172,7 +172,7 @@ const POLICIES: [Overflow; 3] = [
 fn streams_that_an_overflow_drops_may_call_the_session() {
     watched(async || {
         let caller = Caller::default();
-        let config = Config::default().mailbox(bounded(Overflow::Disconnect));
+        let config = Config::default().backlog(bounded(Overflow::Disconnect));
         let (session, _client) = subscribed(&caller, config).await;
         drop(session.observe("/a", Calling(caller.clone())).unwrap());
         for _ in 0..4 {
@@ -214,7 +214,7 @@ fn bodies_that_a_queue_drops_may_call_the_session() {
     for overflow in POLICIES {
         watched(move || async move {
             let caller = Caller::default();
-            let config = Config::default().mailbox(bounded(overflow));
+            let config = Config::default().backlog(bounded(overflow));
             let (session, _client) = subscribed(&caller, config).await;
             for _ in 0..5 {
                 let message = caller.message().with_key("key");
@@ -288,7 +288,7 @@ fn a_topic_may_be_called_by_its_bodies_and_wakers() {
         for subscribers in [1, 200] {
             watched(move || async move {
                 let caller = Caller::default();
-                let topic = Topic::with_mailboxes(bounded(overflow));
+                let topic = Topic::with_backlogs(bounded(overflow));
                 *caller.0.topic.lock().unwrap() = Some(topic.clone());
                 let mut all: Vec<_> = (0..subscribers).map(|_| topic.subscribe()).collect();
                 for subscriber in &mut all {

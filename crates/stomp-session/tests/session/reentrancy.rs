@@ -8,7 +8,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
-use stomp_session::{Config, Mailbox, MailboxConfig, Message, Session};
+use stomp_session::{BacklogConfig, Config, Mailbox, Message, Session};
 use stomp_testing::without_deadlock;
 
 /// A value whose destructor is this function.
@@ -30,7 +30,7 @@ impl<F: Fn()> AsRef<[u8]> for OnDrop<F> {
 fn a_mailbox_drops_messages_without_its_lock() {
     without_deadlock(|| {
         let dropped = Arc::new(AtomicUsize::new(0));
-        let (mailbox, messages) = Mailbox::new(MailboxConfig::default());
+        let (mailbox, messages) = Mailbox::new(BacklogConfig::default());
         for _ in 0..3 {
             let (count, other) = (Arc::clone(&dropped), mailbox.clone());
             let body = Bytes::from_owner(OnDrop(move || {
@@ -61,13 +61,14 @@ fn observe(session: &Session, dropped: &Arc<AtomicUsize>) {
 #[test]
 fn a_stream_that_leaves_a_full_queue_of_commands_is_dropped_without_a_lock() {
     watched(|| async {
-        let (session, mut client, _) = start(Config::default(), accept).await;
+        let config = Config::default().backlog(BacklogConfig::default().max_messages(256));
+        let (session, mut client, _) = start(config, accept).await;
         client.receipt(subscribe("0", "/a")).await;
         let dropped = Arc::new(AtomicUsize::new(0));
         observe(&session, &dropped);
         for _ in 0..300 {
             session
-                .message("/a", "more than the mailbox holds")
+                .message("/a", "more than the backlog holds")
                 .unwrap();
         }
         assert_eq!(dropped.load(Ordering::SeqCst), 1, "by the overflow");

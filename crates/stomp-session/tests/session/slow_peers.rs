@@ -12,7 +12,7 @@ use std::{
 };
 use stomp_frame::Version;
 use stomp_session::{
-    BoxError, CloseCode, Config, Delivery, DisconnectReason, MailboxConfig, Message, Overflow,
+    BacklogConfig, BoxError, CloseCode, Config, Delivery, DisconnectReason, Message, Overflow,
     Peer, Request, Response, Session, Topic,
 };
 use stomp_socket::Socket;
@@ -197,10 +197,11 @@ async fn heart_beats_of_a_peer_that_reads_slowly_are_received() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_mailbox_disconnects_its_subscriber() {
-    let (session, mut client, connection) = start(Config::default(), accept).await;
+async fn a_full_backlog_disconnects_its_subscriber() {
+    let config = Config::default().backlog(BacklogConfig::default().max_messages(256));
+    let (session, mut client, connection) = start(config, accept).await;
     client.receipt(subscribe("0", "/a")).await;
-    for number in 0..=Config::default().mailbox.max_messages {
+    for number in 0..=256 {
         session.message("/a", number.to_string()).unwrap();
     }
     client.expect_error("slow-consumer").await;
@@ -210,8 +211,8 @@ async fn a_full_mailbox_disconnects_its_subscriber() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_mailbox_of_a_topic_disconnects_its_subscriber() {
-    let topic = Topic::with_mailboxes(MailboxConfig::default().max_messages(4));
+async fn a_full_backlog_of_a_topic_disconnects_its_subscriber() {
+    let topic = Topic::with_backlogs(BacklogConfig::default().max_messages(4));
     let shared = topic.clone();
     let streams = move |_: &str| shared.subscribe();
     let (_, mut client, connection) = start(Config::default(), streaming(streams)).await;
@@ -320,10 +321,10 @@ async fn infinite_timeouts_are_accepted() {
 #[tokio::test(start_paused = true)]
 async fn messages_of_handles_count_in_the_budget_of_a_session_without_credit() {
     const SUBSCRIPTIONS: usize = 20;
-    let mailbox = MailboxConfig::default().overflow(Overflow::DropOldest);
+    let mailbox = BacklogConfig::default().overflow(Overflow::DropOldest);
     let config = Config::default()
-        .mailbox(mailbox)
-        .max_total_mailbox_bytes(10_000);
+        .backlog(mailbox)
+        .max_total_backlog_bytes(10_000);
     let handler = streaming(|_| {
         // Only deliveries whose outcome somebody waits for need credit, and the deliveries behind them.
         let first = Delivery::new(Message::new("first")).on_settled(|_| {});

@@ -4,7 +4,7 @@ use futures_util::{Stream, StreamExt, stream};
 use std::{future::ready, sync::Arc};
 use stomp_frame::Version;
 use stomp_session::{
-    BoxError, Config, Connection, Delivery, MailboxConfig, Message, NotSubscribed, Peer, Request,
+    BacklogConfig, BoxError, Config, Connection, Delivery, Message, NotSubscribed, Peer, Request,
     Requests, Response, Session, Topic,
 };
 use stomp_socket::Socket;
@@ -145,8 +145,8 @@ pub(crate) fn is_not_subscribed(result: Result<(), BoxError>) -> bool {
 
 /// A topic whose mailboxes never overflow.
 pub(crate) fn unbounded_topic() -> Topic<String> {
-    Topic::with_mailboxes(
-        MailboxConfig::default()
+    Topic::with_backlogs(
+        BacklogConfig::default()
             .max_messages(usize::MAX)
             .max_bytes(usize::MAX),
     )

@@ -3,7 +3,7 @@
 use crate::support::{PIPE, pair, settle, unbounded_topic};
 use futures_util::{FutureExt, StreamExt};
 use std::{collections::HashMap, ops::Range, thread};
-use stomp_session::{Config, Json, MailboxConfig, Overflow, SlowConsumer, Subscriber, Topic};
+use stomp_session::{BacklogConfig, Config, Json, Overflow, SlowConsumer, Subscriber, Topic};
 use stomp_testing::soon;
 use tokio::task::yield_now;
 
@@ -88,7 +88,7 @@ async fn a_burst_of_any_length_arrives_in_order() {
 /// Messages that a mailbox receives at once always fit into an empty mailbox.
 #[tokio::test(start_paused = true)]
 async fn a_burst_that_fits_into_an_empty_mailbox_overflows_no_mailbox() {
-    let topic = Topic::<String>::with_mailboxes(MailboxConfig::default().max_messages(16));
+    let topic = Topic::<String>::with_backlogs(BacklogConfig::default().max_messages(16));
     let mut readers = subscribe(&topic, 1_000);
     for burst in 0..20 {
         // The first message has not reached all subscribers when the others are published.
@@ -162,7 +162,7 @@ async fn the_other_subscribers_receive_everything_when_one_leaves() {
 #[tokio::test(start_paused = true)]
 async fn an_overflow_ends_only_the_slow_subscriber() {
     for count in [2, 64, 65, 200] {
-        let topic = Topic::with_mailboxes(MailboxConfig::default().max_messages(4));
+        let topic = Topic::with_backlogs(BacklogConfig::default().max_messages(4));
         let mut subscribers = subscribe(&topic, count);
         let mut slow = topic.subscribe();
         let mut just_in_time = topic.subscribe();
@@ -189,11 +189,11 @@ async fn an_overflow_ends_only_the_slow_subscriber() {
 
 #[tokio::test(start_paused = true)]
 async fn drop_oldest_keeps_the_newest_messages() {
-    let config = MailboxConfig::default()
+    let config = BacklogConfig::default()
         .max_messages(4)
         .overflow(Overflow::DropOldest);
     for count in [0, 100] {
-        let topic = Topic::with_mailboxes(config);
+        let topic = Topic::with_backlogs(config);
         let mut others = subscribe(&topic, count);
         let mut slow = topic.subscribe();
         for number in 0..10 {

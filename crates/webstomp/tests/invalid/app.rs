@@ -9,7 +9,7 @@ use std::sync::{
 use webstomp::{
     BoxError, IntoSubscribeResponse, Observe, Router, State, Topic,
     frame::Limits,
-    session::{Config, Delivery, MailboxConfig, Message},
+    session::{BacklogConfig, Config, Delivery, Message},
 };
 
 /// The state of the app.
@@ -21,11 +21,11 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) fn new() -> TestApp {
-        let mailboxes = MailboxConfig::default()
+        let mailboxes = BacklogConfig::default()
             .max_messages(1 << 20)
             .max_bytes(1 << 30);
         TestApp {
-            news: Topic::with_mailboxes(mailboxes),
+            news: Topic::with_backlogs(mailboxes),
             forbidden_calls: Arc::default(),
         }
     }

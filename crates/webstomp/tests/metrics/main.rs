@@ -22,7 +22,7 @@ use webstomp::{
     frame::Headers,
     middleware::RejectOverRateLayer,
     server::{Listeners, Shutdown},
-    session::{Config, MailboxConfig, MemoryBudget, Overflow},
+    session::{BacklogConfig, Config, MemoryBudget, Overflow},
 };
 
 async fn log_in(headers: Headers) -> Result<(), ClientError> {
@@ -248,10 +248,10 @@ async fn slow_consumers_and_the_bytes_that_wait_for_them_are_counted() {
 #[tokio::test(start_paused = true)]
 async fn dropped_messages_are_counted() {
     let (metrics, _guard) = record();
-    let mailboxes = MailboxConfig::default()
+    let mailboxes = BacklogConfig::default()
         .max_messages(1)
         .overflow(Overflow::DropOldest);
-    let news = Topic::with_mailboxes(mailboxes);
+    let news = Topic::with_backlogs(mailboxes);
     let mut client = Server::new(app(&news)).client().await;
     client.receipt(subscribe("0", "/news")).await;
     for text in ["one", "two", "three"] {

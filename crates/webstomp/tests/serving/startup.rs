@@ -9,7 +9,7 @@ use webstomp::{
     frame::Limits,
     middleware::RequirePrincipalLayer,
     server::{self, ConnectionLimits},
-    session::{self, MailboxConfig},
+    session::{self, BacklogConfig},
     socket,
 };
 
@@ -46,8 +46,8 @@ async fn an_impossible_session_setting_is_named() {
             "session.limits.max_headers is 0, but must be at least 1",
         ),
         (
-            session::Config::default().mailbox(MailboxConfig::default().max_messages(0)),
-            "session.mailbox.max_messages is 0, but must be at least 1",
+            session::Config::default().backlog(BacklogConfig::default().max_messages(0)),
+            "session.backlog.max_messages is 0, but must be at least 1",
         ),
         (
             session::Config::default().handler_timeout(Duration::ZERO),

@@ -14,10 +14,10 @@ mod scenario;
 #[path = "../transports/mod.rs"]
 mod transports;
 
-use scenario::{Outcome, Reader, Report, key_of, run, total};
+use scenario::{BACKLOG_BYTES, Outcome, Reader, Report, key_of, run, total};
 use std::{collections::HashMap, time::Duration};
 use transports::BUFFER_BYTES;
-use webstomp::session::{Config, MailboxConfig, Overflow};
+use webstomp::session::{Config, Overflow};
 
 /// A reader that is so slow that it gets almost nothing.
 const VERY_SLOW: Reader = Reader::Slow(Duration::from_secs(1));
@@ -36,10 +36,9 @@ fn run_with_bounded_memory(
     without: &Outcome,
 ) -> (Report, Option<Duration>) {
     let outcome = run(overflow, Some(reader), is_websocket);
-    let (config, mailbox) = (Config::default(), MailboxConfig::default());
-    // The frames that are not yet written, the mailbox, and the messages that the stream has taken out of the mailbox:
-    // at most as many again.
-    let documented = config.max_outbound_bytes + 2 * mailbox.max_bytes;
+    let config = Config::default();
+    // The frames that are not yet written, and the backlog, which may have twice its bounds for a moment.
+    let documented = config.max_outbound_bytes + 2 * BACKLOG_BYTES;
     let held = outcome.held - without.held;
     assert!(
         held > i64::try_from(documented).unwrap() / 2,

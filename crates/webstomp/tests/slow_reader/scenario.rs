@@ -19,7 +19,7 @@ use webstomp::{
     DisconnectReason, IntoSubscribeResponse, Message, Observe, Router, State, Topic,
     frame::{Command, Frame, Version},
     router::{Routes, map_error},
-    session::{Config, MailboxConfig, Overflow},
+    session::{BacklogConfig, Config, Overflow},
 };
 
 /// The number of messages that are published before the memory is measured. At the full rate, this takes 0.3 s.
@@ -70,6 +70,9 @@ pub(crate) struct Report {
     pub(crate) close: Option<u16>,
 }
 
+/// The bound of the backlog of each reader.
+pub(crate) const BACKLOG_BYTES: usize = 256 << 10;
+
 /// The result of a run.
 pub(crate) struct Outcome {
     /// Bytes that were allocated while the first messages were published, and were still in use at the end of that
@@ -94,7 +97,12 @@ struct TestApp {
 impl TestApp {
     fn new(overflow: Overflow) -> TestApp {
         TestApp {
-            news: Topic::with_mailboxes(MailboxConfig::default().overflow(overflow)),
+            news: Topic::with_backlogs(
+                BacklogConfig::default()
+                    .max_messages(256)
+                    .max_bytes(BACKLOG_BYTES)
+                    .overflow(overflow),
+            ),
             ends: Arc::default(),
             config: Arc::new(Config::default().error_mapper(map_error)),
         }
