@@ -59,13 +59,13 @@ impl EngineTransaction for MemoryTransaction {
         if self.is_shut_down() {
             return EngineFuture::ready(Err(shut_down_error()));
         }
-        // Dropped at the end, so that all messages to a topic are one batch. A transaction is bounded, so it need not
-        // wait for room.
+        // Started at the end, so that all messages to a topic are one batch.
         let mut published = Vec::new();
         for step in self.steps {
             match step {
                 Step::PublishToTopic(to, publication) => {
-                    published.push(self.memory.publish_to_topic(&to, publication));
+                    let publishing = self.memory.publish_to_topic(&to, publication);
+                    published.extend(publishing.ok().flatten());
                 }
                 Step::PublishToQueue(reservation) => reservation.publish(),
                 Step::Discard(to, discarded) => {
@@ -73,6 +73,16 @@ impl EngineTransaction for MemoryTransaction {
                 }
             }
         }
-        EngineFuture::ready(Ok::<_, BoxError>(()))
+        // The messages are published. Where subscribers are slow, the publisher waits before its next ones.
+        published.retain_mut(|published| !published.start());
+        if published.is_empty() {
+            return EngineFuture::ready(Ok::<_, BoxError>(()));
+        }
+        EngineFuture::from_future(async move {
+            for published in published {
+                published.await?;
+            }
+            Ok::<_, BoxError>(())
+        })
     }
 }

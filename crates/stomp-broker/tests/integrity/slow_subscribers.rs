@@ -6,7 +6,7 @@ use super::{
 };
 use futures_util::future::join_all;
 use std::{collections::HashMap, time::Duration};
-use stomp_broker::{Broker, Config, MemoryConfig};
+use stomp_broker::{Broker, MemoryConfig};
 use stomp_frame::Command;
 use stomp_session::{BacklogConfig, Overflow};
 use stomp_testing::{Rng, seeded, usual_or_soak};
@@ -55,7 +55,9 @@ async fn publish(broker: Broker, number: usize, messages: usize, mut random: Rng
 async fn every_dropped_message_is_reported_to_its_subscriber() {
     let messages = usual_or_soak(2_000, 100_000);
     let mut config = MemoryConfig::default();
-    config.backlog = BacklogConfig::default().overflow(Overflow::DropOldest);
+    config.backlog = BacklogConfig::default()
+        .max_messages(256)
+        .overflow(Overflow::DropOldest);
     let broker = broker_with(config);
     let mut random = seeded(200);
     let mut readers = Vec::new();
@@ -87,7 +89,8 @@ async fn every_dropped_message_is_reported_to_its_subscriber() {
 
 #[tokio::test(start_paused = true)]
 async fn by_default_a_slow_subscriber_misses_nothing_until_it_is_disconnected() {
-    let broker = Broker::new(Config::default()).unwrap();
+    let backlog = BacklogConfig::default().max_messages(256);
+    let broker = broker_with(MemoryConfig::default().backlog(backlog));
     let (mut slow, mut quick) = (connect(&broker).await, connect(&broker).await);
     slow.subscribe("0", "/topic/>").await;
     quick.subscribe("0", "/topic/>").await;

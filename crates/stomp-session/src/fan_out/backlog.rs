@@ -418,7 +418,7 @@ impl State {
             let Some(Entry { feed: key, content }) = self.entries.pop_front() else {
                 self.patience.renew();
                 // Frees the memory of a large burst.
-                if self.entries.capacity() > 64 {
+                if self.entries.capacity() > 16 {
                     self.entries = VecDeque::new();
                 }
                 return None;

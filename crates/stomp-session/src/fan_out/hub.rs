@@ -148,7 +148,7 @@ impl Hub {
         let (starts, is_full) = {
             let mut intake = self.intake();
             let starts = intake.append(message, except);
-            (starts, intake.is_full(self.0.limits))
+            (starts, intake.is_full(self.0.limits, 1))
         };
         published.add(self, starts, is_full);
     }
@@ -179,9 +179,10 @@ impl Hub {
         });
     }
 
-    /// Delivers the messages that wait, if they exceed their bounds, for a publisher that cannot wait for room.
-    pub(crate) fn make_room(&self) {
-        let is_full = self.intake().is_full(self.0.limits);
+    /// Delivers the messages that wait, if there are `factor` times as many as their bounds allow, for a publisher that
+    /// does not wait for room.
+    pub(crate) fn make_room(&self, factor: usize) {
+        let is_full = self.intake().is_full(self.0.limits, factor);
         if is_full {
             self.deliver_all();
         }

@@ -55,9 +55,9 @@ impl Intake {
         self.waiting.is_empty()
     }
 
-    /// Returns true if no more than the allowed messages should be added.
-    pub(super) fn is_full(&self, limits: IntakeLimits) -> bool {
-        self.waiting.len() >= limits.messages || self.weight >= limits.bytes
+    /// Returns true if at least `factor` times the bounds wait.
+    pub(super) fn is_full(&self, limits: IntakeLimits, factor: usize) -> bool {
+        self.waiting.len() >= factor * limits.messages || self.weight >= factor * limits.bytes
     }
 
     /// Notes that the pump stops, if no message waits.
@@ -97,7 +97,7 @@ impl Intake {
         registered: &mut Option<u64>,
         waker: &mut Option<Waker>,
     ) -> bool {
-        let waits = self.has_pump && self.is_full(limits);
+        let waits = self.has_pump && self.is_full(limits, 1);
         if waits && *registered != Some(self.rounds) {
             *registered = Some(self.rounds);
             self.blocked.extend(waker.take());

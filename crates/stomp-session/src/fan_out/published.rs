@@ -10,6 +10,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+/// A publisher that does not wait for room delivers the messages itself if this many times the allowed ones wait.
+const MAX_OVERDRAFT: usize = 4;
+
 /// Publication of messages that [hubs](Hub) have taken, as a future. It completes when all these hubs have room for
 /// further messages, so a publisher that awaits it is slowed down to the speed of its subscribers.
 ///
@@ -88,7 +91,12 @@ impl Future for Published {
 
 impl Drop for Published {
     fn drop(&mut self) {
-        self.start();
+        if !self.start() {
+            // The publisher does not wait for room. Sooner or later it has to do the work itself.
+            self.full
+                .iter()
+                .for_each(|hub| hub.make_room(MAX_OVERDRAFT));
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use webstomp::{
     frame::{Headers, Limits},
     middleware::TraceLayer,
     server::{ConnectionLimits, Listeners},
-    session::{AppErrors, Config, Sessions},
+    session::{AppErrors, BacklogConfig, Config, Sessions},
 };
 
 #[derive(Clone, Default)]
@@ -99,7 +99,7 @@ fn start() -> Ports {
     let limits = ConnectionLimits::default()
         .max_per_address(1)
         .max_unauthenticated(1);
-    let news = Topic::<String>::new();
+    let news = Topic::<String>::with_backlogs(BacklogConfig::default().max_messages(256));
     let app = App::new()
         .connect(log_in)
         .broker(&broker)
