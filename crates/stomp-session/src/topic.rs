@@ -112,7 +112,7 @@ impl<T: IntoMessage> Topic<T> {
         self.hub.append_except(message, except, &mut published);
         if !published.start() {
             // The caller cannot wait for room, so it makes room itself.
-            self.hub.make_room(1);
+            self.hub.make_room();
         }
         Ok(())
     }

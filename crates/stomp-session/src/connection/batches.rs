@@ -3,7 +3,7 @@
 use super::driver::Driver;
 use crate::{
     delivery::Delivery,
-    fan_out::backlog::{BacklogItem, BatchPart},
+    fan_out::{BacklogItem, BatchPart},
     message::{Message, Tail},
     monitor::OutgoingFrame,
 };

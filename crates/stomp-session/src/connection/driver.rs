@@ -10,7 +10,7 @@ use crate::{
     command_queue::{CommandQueue, SessionClose, SessionCommand},
     config::Config,
     error::ClientError,
-    fan_out::backlog::BatchPart,
+    fan_out::BatchPart,
     id::SubscriptionKey,
     mailbox::Mailbox,
     protocol::{Protocol, output::IoOutput},

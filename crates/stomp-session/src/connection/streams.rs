@@ -4,7 +4,7 @@ use crate::{
     catch_drop::CatchDrop,
     delivery::Delivery,
     error::{BoxError, HandlerPanicked},
-    fan_out::{Attachment, backlog::Backlog},
+    fan_out::{Attachment, Backlog},
     id::{StreamId, SubscriptionKey},
     mailbox::{Mailbox, Messages, budget::Budget, config::BacklogConfig},
     response::MessageStream,

@@ -1,8 +1,7 @@
 //! The members of a hub, and the round that serves them.
 
-use super::backlog::Backlog;
 use super::{
-    STEP,
+    backlog::Backlog,
     batch::Batch,
     intake::{Intake, IntakeLimits},
 };
@@ -19,13 +18,25 @@ use slab::Slab;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
+/// The largest number of members that are woken before other tasks run: waking many tasks at once delays all others.
+const STEP: usize = 64;
+
 /// The members of a hub. All pushes happen under the lock of this value, so each member gets all batches in order.
 #[derive(Default)]
 pub(super) struct Members {
     slab: Slab<Member>,
     round: Option<Round>,
+    /// The number of times that all members were removed.
+    generation: u64,
     /// The keys of members that exceed their bounds under [`Overflow::Wait`](crate::Overflow::Wait).
     laggards: Vec<usize>,
+}
+
+/// The place of a member. After the hub was closed, it is no longer valid, also if another member is there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MemberKey {
+    index: usize,
+    generation: u64,
 }
 
 pub(super) struct Member {
@@ -64,13 +75,19 @@ impl Members {
         self.slab.len()
     }
 
-    pub(super) fn insert(&mut self, member: Member) -> usize {
-        self.slab.insert(member)
+    pub(super) fn insert(&mut self, member: Member) -> MemberKey {
+        MemberKey {
+            index: self.slab.insert(member),
+            generation: self.generation,
+        }
     }
 
     /// Removes a member, which the caller drops without the lock.
-    pub(super) fn remove(&mut self, key: usize) -> Option<Member> {
-        let member = self.slab.try_remove(key);
+    pub(super) fn remove(&mut self, key: MemberKey) -> Option<Member> {
+        if key.generation != self.generation {
+            return None;
+        }
+        let member = self.slab.try_remove(key.index);
         if self.slab.is_empty() {
             self.slab = Slab::new();
         }
@@ -80,6 +97,7 @@ impl Members {
     /// Removes all members. Their streams end.
     pub(super) fn remove_all(&mut self, leftovers: &mut Leftovers) {
         let members = std::mem::take(&mut self.slab);
+        self.generation += 1;
         for (_, member) in &members {
             if let Target::Feed(backlog, feed) = &member.target {
                 backlog.end_feed(*feed, leftovers);
@@ -89,8 +107,9 @@ impl Members {
     }
 
     /// Changes the target of a member. Returns the former one, which the caller drops without the lock.
-    pub(super) fn retarget(&mut self, key: usize, target: Target) -> Option<Target> {
-        let member = self.slab.get_mut(key)?;
+    pub(super) fn retarget(&mut self, key: MemberKey, target: Target) -> Option<Target> {
+        let is_valid = key.generation == self.generation;
+        let member = self.slab.get_mut(key.index).filter(|_| is_valid)?;
         Some(std::mem::replace(&mut member.target, target))
     }
 

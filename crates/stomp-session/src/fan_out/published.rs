@@ -1,49 +1,50 @@
 //! A message that hubs have taken.
 
-use super::{Hub, pump::Pump};
+use super::{core::Core, pump::Pump};
 use crate::error::BoxError;
 use smallvec::SmallVec;
 use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 /// A publisher that does not wait for room delivers the messages itself if this many times the allowed ones wait.
 const MAX_OVERDRAFT: usize = 4;
 
-/// Publication of messages that [hubs](Hub) have taken, as a future. It completes when all these hubs have room for
+/// Publication of messages that [hubs](crate::Hub) have taken, as a future. It completes when all these hubs have room for
 /// further messages, so a publisher that awaits it is slowed down to the speed of its subscribers.
 ///
-/// The messages are delivered in any case. [`Hub::append`] may be called under a lock of the caller. Starting the
+/// The messages are delivered in any case. [`Hub::append`](crate::Hub::append) may be called under a lock of the caller. Starting the
 /// delivery may wake tasks, so it happens later: when this future is [started](Published::start), polled or dropped.
 #[must_use = "the messages are delivered when this value is started, awaited or dropped"]
 #[derive(Default)]
 pub struct Published {
     recipients: usize,
     /// Hubs for which a pump is to be started.
-    starts: SmallVec<[Hub; 1]>,
+    starts: SmallVec<[Arc<Core>; 1]>,
     /// Hubs that have no room.
-    full: SmallVec<[Hub; 1]>,
+    full: SmallVec<[Arc<Core>; 1]>,
     /// The round of the last hub in `full` in which the waker was registered there.
     registered: Option<u64>,
     waker: Option<Waker>,
 }
 
 impl Published {
-    /// Creates a publication without messages, for [`Hub::append`].
+    /// Creates a publication without messages, for [`Hub::append`](crate::Hub::append).
     pub fn new() -> Published {
         Published::default()
     }
 
-    pub(super) fn add(&mut self, hub: &Hub, starts: bool, is_full: bool) {
+    pub(super) fn add(&mut self, hub: &Arc<Core>, starts: bool, is_full: bool) {
         self.recipients += hub.members();
         if starts {
-            self.starts.push(hub.clone());
+            self.starts.push(Arc::clone(hub));
         }
         if is_full {
-            self.full.push(hub.clone());
+            self.full.push(Arc::clone(hub));
         }
     }
 

@@ -1,10 +1,11 @@
 //! The task that delivers the messages of a hub.
 
-use super::Hub;
+use super::core::Core;
 use crate::mailbox::lag::LagCheck;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
+    sync::Arc,
     task::{Poll, ready},
     time::Duration,
 };
@@ -17,14 +18,14 @@ use tokio::{
 /// The right to deliver the messages of a hub, which nobody else has meanwhile.
 pub(super) struct Pump {
     /// `None` after the hub was left to the next pump.
-    hub: Option<Hub>,
+    hub: Option<Arc<Core>>,
 }
 
 impl Pump {
     /// Delivers the messages of a hub: here, if it has few members or there is no runtime, and in a task otherwise.
     ///
     /// The caller holds no lock: this may wake tasks.
-    pub(super) fn start(hub: Hub) {
+    pub(super) fn start(hub: Arc<Core>) {
         let mut pump = Pump { hub: Some(hub) };
         if pump.serve_few() {
             return;
@@ -94,7 +95,7 @@ async fn wait_for_turn() {
 }
 
 /// Waits until no member exceeds its bounds, or until the time is over and those that do are disconnected.
-async fn wait_for_laggards(hub: &Hub, patience: Duration) {
+async fn wait_for_laggards(hub: &Core, patience: Duration) {
     let mut end = pin!(sleep(patience));
     poll_fn(|cx| {
         loop {

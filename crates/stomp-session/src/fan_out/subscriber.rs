@@ -1,17 +1,15 @@
 //! The stream of one subscriber of a hub.
 
-use super::{Hub, backlog::Backlog};
-use crate::{
-    delivery::Delivery,
-    error::BoxError,
-    id::{StreamId, SubscriptionKey},
-    mailbox::Messages,
-    message::Message,
+use super::{
+    backlog::{Attachment, Backlog},
+    core::Core,
+    members::MemberKey,
 };
+use crate::{delivery::Delivery, error::BoxError, mailbox::Messages, message::Message};
 use futures_core::Stream;
 use std::{
     any::Any,
-    fmt,
+    fmt, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -24,8 +22,8 @@ use std::{
 /// [`MessageStream::new`](crate::MessageStream::new), takes whole batches from the hub. If another stream wraps it, as
 /// with `map`, the messages pass one by one through a queue of its own.
 pub struct Subscriber {
-    hub: Hub,
-    key: usize,
+    hub: Arc<Core>,
+    key: MemberKey,
     /// The queue. `None` after a session has attached the subscriber.
     own: Option<Box<Own>>,
     attached: Option<(Arc<Backlog>, usize)>,
@@ -34,31 +32,26 @@ pub struct Subscriber {
 }
 
 /// The messages of a subscriber that no session has attached.
-pub(super) struct Own {
+struct Own {
     /// Messages that the stream begins with.
-    pub(super) first: vec::IntoIter<Message>,
-    pub(super) messages: Messages,
-}
-
-/// The place in a session to which a subscriber is attached.
-pub(crate) struct Attachment<'a> {
-    pub(crate) backlog: &'a Arc<Backlog>,
-    pub(crate) subscription: SubscriptionKey,
-    /// The id of the stream; `None` for the stream with which the service answered `SUBSCRIBE`.
-    pub(crate) stream: Option<StreamId>,
+    first: vec::IntoIter<Message>,
+    messages: Messages,
 }
 
 impl Subscriber {
     pub(super) fn new(
-        hub: Hub,
-        key: usize,
-        first: vec::IntoIter<Message>,
+        hub: Arc<Core>,
+        key: MemberKey,
+        first: Vec<Message>,
         messages: Messages,
     ) -> Subscriber {
         Subscriber {
             hub,
             key,
-            own: Some(Box::new(Own { first, messages })),
+            own: Some(Box::new(Own {
+                first: first.into_iter(),
+                messages,
+            })),
             attached: None,
             guard: None,
         }
@@ -67,7 +60,8 @@ impl Subscriber {
     /// Lets the messages wait in the backlog of a session. After that, the stream has no items.
     pub(crate) fn attach(&mut self, to: &Attachment<'_>) {
         if let Some(mut own) = self.own.take() {
-            let feed = self.hub.attach(self.key, to, &mut own);
+            let first = mem::take(&mut own.first).collect();
+            let feed = self.hub.attach(self.key, to, first, &mut own.messages);
             self.attached = Some((Arc::clone(to.backlog), feed));
         }
     }

@@ -300,3 +300,16 @@ async fn a_wrapped_subscriber_makes_publishers_wait_too() {
     let error = lost.next().await.unwrap().unwrap_err();
     assert!(error.is::<SlowConsumer>(), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_can_be_used_after_its_end() {
+    let hub = Hub::new(BacklogConfig::default());
+    let former = hub.subscribe(Vec::new());
+    hub.close();
+    let mut current = hub.subscribe(Vec::new());
+    drop(former);
+    assert_eq!(hub.members(), 1);
+    drop(hub.publish(Message::new("1")));
+    let delivery = current.next().await.unwrap().unwrap();
+    assert_eq!(delivery.body(), "1");
+}

@@ -1,0 +1,214 @@
+//! The state of a hub.
+
+use super::{
+    backlog::Attachment,
+    intake::{Intake, IntakeLimits},
+    members::{Member, MemberKey, Members, Source, Target},
+};
+use crate::{
+    guarded::Guarded,
+    id::SessionId,
+    mailbox::{
+        Mailbox, Messages,
+        config::{BacklogConfig, Overflow, SlowConsumer},
+        lag::LagCheck,
+    },
+    message::Message,
+};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Waker,
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// The largest number of members that a publisher serves itself if no pump runs. A task would cost more.
+const SERVED_BY_PUBLISHER: usize = 4;
+
+/// The state of a hub, which its handle, its subscribers, its publishers and its pump share.
+pub(super) struct Core {
+    config: BacklogConfig,
+    limits: IntakeLimits,
+    members: Guarded<Members>,
+    /// May be locked while `members` is.
+    intake: Mutex<Intake>,
+    /// Number of members.
+    count: AtomicUsize,
+}
+
+impl Core {
+    pub(super) fn new(config: BacklogConfig) -> Core {
+        Core {
+            config,
+            limits: IntakeLimits::new(&config),
+            members: Guarded::default(),
+            intake: Mutex::default(),
+            count: AtomicUsize::new(0),
+        }
+    }
+
+    /// Number of subscribers.
+    pub(super) fn members(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Adds a member with a mailbox. Returns its key and the reading side of the mailbox.
+    pub(super) fn add_member(&self, session: Option<SessionId>) -> (MemberKey, Messages) {
+        let (mailbox, messages) = Mailbox::new(self.config);
+        let key = self.members.with(|members, _| {
+            let since = self.intake().next();
+            let key = members.insert(Member {
+                target: Target::Mailbox(mailbox),
+                since,
+                session,
+            });
+            self.count.store(members.len(), Ordering::Relaxed);
+            key
+        });
+        (key, messages)
+    }
+
+    /// Lets the messages of a member wait in the backlog of its session, beginning with `first` and those that wait in its
+    /// mailbox. Returns the key of its feed there.
+    pub(super) fn attach(
+        &self,
+        key: MemberKey,
+        to: &Attachment<'_>,
+        first: Vec<Message>,
+        messages: &mut Messages,
+    ) -> usize {
+        let (feed, former) = self.members.with(|members, leftovers| {
+            let queued = match messages.take_all() {
+                Ok(queued) => queued,
+                Err(SlowConsumer) => {
+                    to.backlog.set_overflowed();
+                    VecDeque::new()
+                }
+            };
+            let (subscription, stream) = (to.subscription, to.stream);
+            let feed = to
+                .backlog
+                .add_feed(subscription, stream, first, queued, leftovers);
+            let target = Target::Feed(Arc::clone(to.backlog), feed);
+            let former = members.retarget(key, target);
+            if former.is_none() {
+                // The hub was closed.
+                to.backlog.end_feed(feed, leftovers);
+            }
+            (feed, former)
+        });
+        drop(former);
+        feed
+    }
+
+    /// Removes a member.
+    pub(super) fn leave(&self, key: MemberKey) {
+        let member = self.members.with(|members, _| {
+            let member = members.remove(key);
+            self.count.store(members.len(), Ordering::Relaxed);
+            member
+        });
+        drop(member);
+    }
+
+    /// Adds a message to those that wait. Returns true if a pump is to be started, and true if the publisher should wait.
+    pub(super) fn append(&self, message: Message, except: Option<SessionId>) -> (bool, bool) {
+        let mut intake = self.intake();
+        let starts = intake.append(message, except);
+        (starts, intake.is_full(self.limits, 1))
+    }
+
+    /// Marks a gap for all subscribers: the next message that each of them gets is marked as
+    /// [`Gap::Unknown`](crate::Gap::Unknown).
+    pub(super) fn mark_gap(&self) {
+        self.members.with(|members, leftovers| {
+            // The messages that wait came before the gap.
+            members.deliver_all(self.source(), leftovers);
+            members.mark_gap();
+        });
+    }
+
+    /// Removes all subscribers. Their streams end after the messages that were published before.
+    pub(super) fn close(&self) {
+        self.members.with(|members, leftovers| {
+            members.deliver_all(self.source(), leftovers);
+            self.count.store(0, Ordering::Relaxed);
+            members.remove_all(leftovers);
+        });
+    }
+
+    /// Delivers the messages that wait, if there are `factor` times as many as their bounds allow, for a publisher that
+    /// does not wait for room.
+    pub(super) fn make_room(&self, factor: usize) {
+        let is_full = self.intake().is_full(self.limits, factor);
+        if is_full {
+            self.deliver_all();
+        }
+    }
+
+    /// Delivers all messages that wait.
+    pub(super) fn deliver_all(&self) {
+        self.members
+            .with(|members, leftovers| members.deliver_all(self.source(), leftovers));
+    }
+
+    /// Delivers all messages that wait, if the hub has few members. Returns true if it has.
+    pub(super) fn serve_few(&self) -> bool {
+        self.members.with(|members, leftovers| {
+            let has_few = members.len() <= SERVED_BY_PUBLISHER && !members.has_laggards();
+            if has_few {
+                members.deliver_all(self.source(), leftovers);
+            }
+            has_few
+        })
+    }
+
+    /// Serves the next members. Returns true if their round has ended, and `None` if no message waits.
+    pub(super) fn next_step(&self) -> Option<bool> {
+        self.members
+            .with(|members, leftovers| members.next_step(self.source(), leftovers))
+    }
+
+    /// Returns the time for which the pump waits for slow members before the next round, if it has to and there is one.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let Overflow::Wait(patience) = self.config.overflow else {
+            return None;
+        };
+        let has_laggards = |members: &mut Members, _: &mut _| members.has_laggards();
+        let waits = !self.intake().is_empty() && self.members.with(has_laggards);
+        waits.then_some(patience)
+    }
+
+    /// Looks at the members that exceed their bounds, and disconnects those that had enough time. Returns the time until
+    /// which the next round has to wait for others at most.
+    pub(super) fn check_laggards(&self, check: LagCheck<'_>) -> Option<Instant> {
+        self.members
+            .with(|members, leftovers| members.check_laggards(&self.config, check, leftovers))
+    }
+
+    /// Ends the work of a pump, if no message waits.
+    pub(super) fn stop_if_empty(&self) -> bool {
+        self.intake().stop_if_empty()
+    }
+
+    /// Registers a publisher that has to wait for room. Returns false if there is room.
+    pub(super) fn block(&self, registered: &mut Option<u64>, waker: &mut Option<Waker>) -> bool {
+        self.intake().block(self.limits, registered, waker)
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source {
+            config: &self.config,
+            intake: &self.intake,
+            limits: self.limits,
+        }
+    }
+
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,348 @@
+//! The entries of a backlog, and the subscriptions that they are for.
+
+use super::batch::Batch;
+use crate::{
+    delivery::UNKNOWN_GAP,
+    guarded::Leftovers,
+    id::{StreamId, SubscriptionKey},
+    mailbox::{
+        config::{BacklogConfig, Overflow, SlowConsumer},
+        lag::{LagCheck, LagState, Patience},
+        queue::{BoundedQueue, QueuedMessage},
+    },
+    message::Message,
+};
+use slab::Slab;
+use std::{collections::VecDeque, mem, ops::Range, sync::Arc, task::Waker};
+
+/// The next item for a session to send.
+pub(crate) enum BacklogItem {
+    Part(BatchPart),
+    Message(SubscriptionKey, QueuedMessage),
+    /// Nothing more comes for this subscription, or for this stream of it.
+    End(SubscriptionKey, Option<StreamId>),
+}
+
+/// Consecutive messages of a batch, for one subscription.
+pub(crate) struct BatchPart {
+    pub(crate) subscription: SubscriptionKey,
+    pub(crate) batch: Arc<Batch>,
+    pub(crate) range: Range<usize>,
+    /// Messages that are missing before the first one.
+    pub(crate) missing: u64,
+}
+
+/// The queue of a session: the batches, in the order of the pushes.
+#[derive(Default)]
+pub(super) struct Feeds {
+    entries: VecDeque<Entry>,
+    feeds: Slab<Feed>,
+    /// The time for which publishers still wait for this session.
+    patience: Patience,
+}
+
+/// The backlog of one subscription, or of one stream of it.
+struct Feed {
+    subscription: SubscriptionKey,
+    /// The id of the stream; `None` for the stream with which the service answered `SUBSCRIBE`.
+    stream: Option<StreamId>,
+    /// The number and the weight of the messages in the entries of this feed.
+    messages: usize,
+    bytes: usize,
+    /// Messages that are missing before the next one that is pushed.
+    missing: u64,
+    /// The waker of the hub that waits, and the numbers of messages and bytes at which it continues.
+    waiter: Option<(Waker, usize, usize)>,
+    /// The messages of a subscription that exceeds its bounds. One entry stands for all of them.
+    lagging: Option<Box<BoundedQueue<QueuedMessage>>>,
+}
+
+struct Entry {
+    feed: usize,
+    content: Content,
+}
+
+enum Content {
+    Part {
+        batch: Arc<Batch>,
+        range: Range<usize>,
+        /// Messages that are missing before the first one.
+        missing: u64,
+        /// False for messages that do not count towards the bounds, because the subscription began with them.
+        is_counted: bool,
+    },
+    /// The messages of [`Feed::lagging`].
+    Lagging,
+    /// The hub was closed.
+    End,
+}
+
+impl Feed {
+    /// Returns true if more messages or bytes wait than `factor` times the bounds.
+    fn exceeds(&self, config: &BacklogConfig, factor: usize) -> bool {
+        self.messages > config.max_messages.saturating_mul(factor)
+            || self.bytes > config.max_bytes.saturating_mul(factor)
+    }
+
+    /// Takes the waker of the hub that waits, if it can continue.
+    fn take_waiter(&mut self) -> Option<Waker> {
+        let (_, messages, bytes) = self.waiter.as_ref()?;
+        if self.messages > *messages || self.bytes > *bytes {
+            return None;
+        }
+        self.waiter.take().map(|(waker, ..)| waker)
+    }
+}
+
+impl Feeds {
+    /// Adds a feed. It begins with `first`, which does not count towards the bounds, and then with messages that were
+    /// queued elsewhere.
+    pub(super) fn add(
+        &mut self,
+        subscription: SubscriptionKey,
+        stream: Option<StreamId>,
+        first: Vec<Message>,
+        queued: VecDeque<QueuedMessage>,
+    ) -> usize {
+        let key = self.feeds.insert(Feed {
+            subscription,
+            stream,
+            messages: 0,
+            bytes: 0,
+            missing: 0,
+            waiter: None,
+            lagging: None,
+        });
+        if !first.is_empty() {
+            let batch = Batch::new(0, first.into_iter().map(|message| (message, None)));
+            self.add_part(key, &batch, 0..batch.len(), 0, false);
+        }
+        for QueuedMessage {
+            message, missing, ..
+        } in queued
+        {
+            let batch = Batch::new(0, [(message, None)].into_iter());
+            self.add_part(key, &batch, 0..1, missing, true);
+        }
+        key
+    }
+
+    /// Removes a feed with its entries, which the caller drops without the lock.
+    pub(super) fn remove(&mut self, key: usize, leftovers: &mut Leftovers) -> impl Send + use<> {
+        let feed = self.feeds.try_remove(key).map(|mut feed| {
+            leftovers.wake(feed.waiter.take().map(|(waker, ..)| waker));
+            feed
+        });
+        let (others, own): (_, VecDeque<_>) = mem::take(&mut self.entries)
+            .into_iter()
+            .partition(|entry| entry.feed != key);
+        self.entries = others;
+        (feed, own)
+    }
+
+    /// Marks the next message of a feed with an unknown gap.
+    pub(super) fn mark_gap(&mut self, key: usize) {
+        if let Some(feed) = self.feeds.get_mut(key) {
+            match &mut feed.lagging {
+                Some(queue) => queue.note_gap(None, UNKNOWN_GAP),
+                None => feed.missing = UNKNOWN_GAP,
+            }
+        }
+    }
+
+    /// Adds the end of a feed.
+    pub(super) fn end(&mut self, key: usize) {
+        self.entries.push_back(Entry {
+            feed: key,
+            content: Content::End,
+        });
+    }
+
+    /// Adds an entry, which counts towards the bounds if `is_counted`.
+    fn add_part(
+        &mut self,
+        key: usize,
+        batch: &Arc<Batch>,
+        range: Range<usize>,
+        missing: u64,
+        is_counted: bool,
+    ) {
+        let Some(feed) = self.feeds.get_mut(key) else {
+            return;
+        };
+        if is_counted {
+            feed.messages += range.len();
+            feed.bytes += batch.weight_of(&range);
+        }
+        let missing = missing.saturating_add(mem::take(&mut feed.missing));
+        self.entries.push_back(Entry {
+            feed: key,
+            content: Content::Part {
+                batch: Arc::clone(batch),
+                range,
+                missing,
+                is_counted,
+            },
+        });
+    }
+
+    /// Adds a part of a batch. Returns true if the hub has to wait.
+    pub(super) fn push(
+        &mut self,
+        key: usize,
+        batch: &Arc<Batch>,
+        range: Range<usize>,
+        config: &BacklogConfig,
+        was_polled: bool,
+        leftovers: &mut Leftovers,
+    ) -> Result<bool, SlowConsumer> {
+        let Some(feed) = self.feeds.get(key) else {
+            return Ok(false);
+        };
+        if let Overflow::Wait(_) = config.overflow {
+            if feed.exceeds(config, 2) {
+                return Err(SlowConsumer);
+            }
+            self.add_part(key, batch, range, 0, true);
+            return Ok(self.exceeds(key, config));
+        }
+        if feed.lagging.is_none() {
+            let factor = if was_polled { 1 } else { 2 };
+            let is_full = feed.messages >= config.max_messages.saturating_mul(factor)
+                || feed.bytes >= config.max_bytes.saturating_mul(factor);
+            if !is_full {
+                self.add_part(key, batch, range, 0, true);
+                return Ok(false);
+            }
+            if config.overflow == Overflow::Disconnect {
+                return Err(SlowConsumer);
+            }
+            self.begin_lag(key, config, leftovers);
+        }
+        if let Some(queue) = self.lagging(key) {
+            for message in batch.get(range) {
+                queue.push(QueuedMessage::new(None, message.clone()), config, leftovers);
+            }
+        }
+        Ok(false)
+    }
+
+    fn exceeds(&self, key: usize, config: &BacklogConfig) -> bool {
+        self.feeds
+            .get(key)
+            .is_some_and(|feed| feed.exceeds(config, 1))
+    }
+
+    pub(super) fn check_lag(
+        &mut self,
+        key: usize,
+        config: &BacklogConfig,
+        check: LagCheck<'_>,
+    ) -> LagState {
+        let Some(feed) = self.feeds.get_mut(key) else {
+            return LagState::KeepsUp;
+        };
+        // A session that has only just come below its bounds would soon exceed them again.
+        let (messages, bytes) = (config.max_messages / 2, config.max_bytes / 2);
+        let lags = if feed.waiter.is_some() {
+            feed.messages > messages || feed.bytes > bytes
+        } else {
+            feed.exceeds(config, 1)
+        };
+        if !lags {
+            feed.waiter = None;
+            self.patience.end_wait(check.now);
+            return LagState::KeepsUp;
+        }
+        feed.waiter = Some((check.waker.clone(), messages, bytes));
+        self.patience.wait(check)
+    }
+
+    fn lagging(&mut self, key: usize) -> Option<&mut BoundedQueue<QueuedMessage>> {
+        self.feeds.get_mut(key)?.lagging.as_deref_mut()
+    }
+
+    /// Moves the messages of a feed into a queue of their own, in which a policy can drop single messages.
+    fn begin_lag(&mut self, key: usize, config: &BacklogConfig, leftovers: &mut Leftovers) {
+        let mut queue = BoundedQueue::default();
+        for entry in mem::take(&mut self.entries) {
+            match entry.content {
+                Content::Part {
+                    batch,
+                    range,
+                    mut missing,
+                    is_counted: true,
+                } if entry.feed == key => {
+                    for message in batch.get(range) {
+                        let missing = mem::take(&mut missing);
+                        let queued = QueuedMessage::new(None, message.clone());
+                        queue.push(queued.with_missing(missing), config, leftovers);
+                    }
+                    leftovers.drop_shared(batch);
+                }
+                _ => self.entries.push_back(entry),
+            }
+        }
+        if let Some(feed) = self.feeds.get_mut(key) {
+            (feed.messages, feed.bytes) = (0, 0);
+            queue.note_gap(None, mem::take(&mut feed.missing));
+            feed.lagging = Some(Box::new(queue));
+        }
+        self.entries.push_back(Entry {
+            feed: key,
+            content: Content::Lagging,
+        });
+    }
+
+    pub(super) fn next(&mut self, leftovers: &mut Leftovers) -> Option<BacklogItem> {
+        loop {
+            let Some(Entry { feed: key, content }) = self.entries.pop_front() else {
+                self.patience.renew();
+                // Frees the memory of a large burst.
+                if self.entries.capacity() > 16 {
+                    self.entries = VecDeque::new();
+                }
+                return None;
+            };
+            let Some(feed) = self.feeds.get_mut(key) else {
+                continue;
+            };
+            match content {
+                Content::Part {
+                    batch,
+                    range,
+                    missing,
+                    is_counted,
+                } => {
+                    if is_counted {
+                        feed.messages -= range.len();
+                        feed.bytes -= batch.weight_of(&range);
+                        leftovers.wake(feed.take_waiter());
+                    }
+                    return Some(BacklogItem::Part(BatchPart {
+                        subscription: feed.subscription,
+                        batch,
+                        range,
+                        missing,
+                    }));
+                }
+                Content::End => return Some(BacklogItem::End(feed.subscription, feed.stream)),
+                Content::Lagging => {
+                    let Some(queue) = &mut feed.lagging else {
+                        continue;
+                    };
+                    let message = queue.pop();
+                    if queue.is_empty() {
+                        feed.missing = queue.take_gap(None);
+                        feed.lagging = None;
+                    } else {
+                        self.entries.push_front(Entry { feed: key, content });
+                    }
+                    if let Some(message) = message {
+                        return Some(BacklogItem::Message(feed.subscription, message));
+                    }
+                }
+            }
+        }
+    }
+}
