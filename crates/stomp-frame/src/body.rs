@@ -29,6 +29,7 @@ pub(crate) struct BodyScanner {
 
 impl BodyScanner {
     /// Creates a scanner that starts at the end of `head`. The headers of `head` are `entries`.
+    #[inline]
     pub(crate) fn new(
         head: &[u8],
         command: Command,
@@ -105,6 +106,7 @@ impl BodyScanner {
     /// its `content-length` too, and no body. So the byte after such a head decides alone, in each version. If it is
     /// NUL, the frame ends there, whatever the `content-length` says. If it is not, the frame has a body, and is an
     /// error. The end of a frame without a body never depends on bytes that follow it.
+    #[inline]
     pub(crate) fn scan(
         &mut self,
         bytes: &[u8],

@@ -93,6 +93,13 @@ impl Encoder {
     /// Returns [`EncodeError::Inexpressible`] if the version cannot express a character of `id`. Nothing is appended
     /// then.
     pub fn receipt(self, id: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
+        if escape::is_plain(id) {
+            // Nearly all ids.
+            let parts = [PLAIN_RECEIPT.0, id, PLAIN_RECEIPT.1];
+            out.reserve(parts.map(str::len).iter().sum());
+            parts.map(|part| out.put_slice(part.as_bytes()));
+            return Ok(());
+        }
         let start = out.len();
         self.command(Command::Receipt, out);
         let result = self.header(header::RECEIPT_ID, id, out);
@@ -168,6 +175,9 @@ impl Encoder {
         Ok(())
     }
 }
+
+/// The parts of a `RECEIPT` before and after an id that no version escapes.
+const PLAIN_RECEIPT: (&str, &str) = ("RECEIPT\nreceipt-id:", "\n\n\0");
 
 /// Bytes to reserve in addition to the headers and the body of a frame: for the command, a `content-length`, the empty
 /// line and the NUL.

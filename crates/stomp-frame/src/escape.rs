@@ -34,11 +34,7 @@ pub(crate) fn unescape(version: Version, escaped: &str, out: &mut String) -> Res
 /// Escapes `plain` for `version`, and appends the result to `out`. The error is a byte that the version cannot express.
 pub(crate) fn escape(version: Version, plain: &str, out: &mut BytesMut) -> Result<(), u8> {
     let mut rest = plain.as_bytes();
-    // Most texts need no escapes. This loop has no branches, unlike a search.
-    if !rest
-        .iter()
-        .fold(false, |is_found, byte| is_found | is_structural(*byte))
-    {
+    if is_plain(plain) {
         out.put_slice(rest);
         return Ok(());
     }
@@ -59,6 +55,14 @@ pub(crate) fn escape(version: Version, plain: &str, out: &mut BytesMut) -> Resul
     }
     out.put_slice(rest);
     Ok(())
+}
+
+/// Returns true if no version escapes or forbids a byte of `text`. In doubt, returns false.
+///
+/// Most texts are plain. Unlike a search, this loop has no branches.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let is_found = |is_found, byte| is_found | is_structural(byte);
+    !text.bytes().fold(false, is_found)
 }
 
 fn needs_escape(byte: u8) -> bool {

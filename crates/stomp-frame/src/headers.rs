@@ -85,6 +85,7 @@ impl Headers {
 
     /// A value that was found in these headers, as an owned string. Shares bytes like [`share`](Headers::share), and
     /// copies any other text.
+    #[inline]
     #[must_use]
     pub fn share_value(&self, value: &str) -> ByteString {
         match self.0.as_deref() {
@@ -131,6 +132,7 @@ impl Headers {
     }
 
     /// The name and the value of each header, in order. Includes repeated headers.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let text = self
             .0
@@ -230,6 +232,7 @@ impl Headers {
     }
 
     /// Sets the text that the index points into: a decoded head.
+    #[inline]
     pub(crate) fn with_head(self, head: ByteString, is_plain: bool) -> Headers {
         self.with_text(Text::Shared { head, is_plain })
     }
@@ -239,6 +242,7 @@ impl Headers {
         self.with_text(Text::Owned(text))
     }
 
+    #[inline]
     fn with_text(mut self, text: Text) -> Headers {
         if let Some(content) = &mut self.0 {
             content.text = text;
@@ -246,6 +250,7 @@ impl Headers {
         self
     }
 
+    #[inline]
     pub(crate) fn entries(&self) -> &[Entry] {
         self.0.as_deref().map_or(&[], |content| &content.entries)
     }

@@ -68,6 +68,7 @@ impl Input {
     }
 
     /// Removes and returns the first `count` bytes, which must exist.
+    #[inline]
     pub(crate) fn split_to(&mut self, count: usize) -> Bytes {
         if self.coalesced.is_empty() {
             self.fed.split_to(count)

@@ -67,6 +67,7 @@ impl Params {
     }
 
     /// The pattern; `None` before routing, and if no route matches the destination.
+    #[inline]
     #[must_use]
     pub fn pattern(&self) -> Option<&Arc<Pattern>> {
         self.pattern.as_ref()

@@ -123,6 +123,7 @@ impl Request {
         self
     }
 
+    #[inline]
     pub(crate) fn from_parts(parts: RequestParts, session: Session) -> Request {
         let RequestParts {
             frame,
@@ -176,6 +177,7 @@ impl Request {
     }
 
     /// The command of the frame.
+    #[inline]
     #[must_use]
     pub fn command(&self) -> Command {
         self.frame.command
@@ -185,12 +187,14 @@ impl Request {
     /// of the subscription. For `CONNECT` and `DISCONNECT`, it is empty.
     ///
     /// Base decisions on this value and not on the header, because this value is the same for all spellings.
+    #[inline]
     #[must_use]
     pub fn destination(&self) -> &Destination {
         &self.destination
     }
 
     /// The headers of the frame.
+    #[inline]
     #[must_use]
     pub fn headers(&self) -> &Headers {
         &self.frame.headers
@@ -206,18 +210,21 @@ impl Request {
     }
 
     /// The body of the frame.
+    #[inline]
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.frame.body
     }
 
     /// The session of the peer.
+    #[inline]
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session
     }
 
     /// The principal that the connect handler gave to the peer, if any.
+    #[inline]
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         self.session.principal()
@@ -243,12 +250,14 @@ impl Request {
     }
 
     /// The staging area of the transaction, if this is a `SEND` of a transaction that is being committed.
+    #[inline]
     #[must_use]
     pub fn transaction(&self) -> Option<&Staging> {
         self.transaction.as_ref()
     }
 
     /// The result of routing: the matching pattern and the parameters in the destination.
+    #[inline]
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.params

@@ -152,6 +152,7 @@ impl Destination {
     }
 
     /// The text as the client wrote it.
+    #[inline]
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_ref().map_or("", |content| &content.text)
@@ -161,6 +162,7 @@ impl Destination {
     ///
     /// Below a prefix of the syntax, it has `/` in place of each separator, and `>` in place of the wildcard `#`.
     /// Elsewhere, it is the text as the client wrote it.
+    #[inline]
     #[must_use]
     pub fn canonical(&self) -> &str {
         self.0.as_ref().map_or("", |content| {
@@ -168,6 +170,7 @@ impl Destination {
         })
     }
 
+    #[inline]
     fn kind(&self) -> Kind {
         self.0
             .as_ref()
@@ -184,6 +187,7 @@ impl Destination {
 
     /// True if a segment is a wildcard. Such a destination is meant for subscriptions. A service should refuse a `SEND`
     /// to it, because the session does not.
+    #[inline]
     #[must_use]
     pub fn is_pattern(&self) -> bool {
         self.kind() != Kind::Literal
@@ -194,6 +198,7 @@ impl Destination {
     ///
     /// The cost is that of comparing two pointers if they are clones of one value, as those of a session are that uses one
     /// destination several times in a row.
+    #[inline]
     #[must_use]
     pub fn is_identical(&self, other: &Destination) -> bool {
         match (&self.0, &other.0) {
