@@ -4,37 +4,12 @@ use crate::{
     Action, Address, Scope,
     broker::{Shared, not_found, shared_address},
     capabilities::not_supported,
+    permission::SendPermission,
     reply_queue::ReplyQueue,
     syntax::{self, prefix},
     temporary_names::{self, NameInUse},
 };
-use stomp_session::{BoxError, ClientError, Destination, Request, SessionId};
-
-/// The permission of a session to send to a destination.
-///
-/// If it is lasting, it holds for later requests with an [identical](Destination::is_identical) destination too. All that
-/// decides about it is fixed then: the rules, the settings, and the principal of a session, which is set at most once.
-pub(crate) struct SendPermission {
-    session: SessionId,
-    has_principal: bool,
-    /// The destination as the session parsed it.
-    destination: Destination,
-    /// The address to which the session may send.
-    pub(crate) to: Address,
-    /// False if something decided that may decide otherwise the next time: a function of the application, or the
-    /// temporary queues that exist.
-    is_lasting: bool,
-}
-
-impl SendPermission {
-    /// Returns true if the permission holds for a later request.
-    pub(crate) fn holds_for(&self, request: &Request) -> bool {
-        self.is_lasting
-            && self.destination.is_identical(request.destination())
-            && self.session == request.session().id()
-            && self.has_principal == request.principal().is_some()
-    }
-}
+use stomp_session::{BoxError, ClientError, Destination, Request};
 
 impl Shared {
     /// Checks that the client of a `SEND` may send to its destination, and that the engine supports the destination.
@@ -47,13 +22,8 @@ impl Shared {
         let to = address_to_send(destination.clone(), request)?;
         to.check_for_sending(&self.config)?;
         self.capabilities.check_address(&to)?;
-        Ok(SendPermission {
-            session: request.session().id(),
-            has_principal: request.principal().is_some(),
-            destination,
-            is_lasting: is_decided_for_ever && *to.scope() != Scope::Temporary,
-            to,
-        })
+        let is_lasting = is_decided_for_ever && *to.scope() != Scope::Temporary;
+        Ok(SendPermission::new(request, destination, to, is_lasting))
     }
 
     /// Returns the address to which the client of a `SUBSCRIBE` may subscribe. For a temporary queue, also returns its

@@ -2,10 +2,8 @@
 
 use crate::{
     Address, Capabilities, Config, Engine, EngineFuture, EventStream, Health, IntoDestination,
-    Memory, MemoryConfig, Publication, Scope, Statistics, SubscribeRequest,
-    access::SendPermission,
-    gaps,
-    send::{self, SendHeaders},
+    Memory, MemoryConfig, Publication, Scope, Statistics, SubscribeRequest, gaps,
+    permission::SendPermission,
     syntax::{self, prefix},
     temporary_names, transaction, unsupported,
 };
@@ -50,7 +48,7 @@ pub struct Broker(
     pub(crate) Arc<Shared>,
     /// The last permission to send. Sessions call clones of their own, and often send to one destination several times in
     /// a row.
-    Option<SendPermission>,
+    pub(crate) Option<SendPermission>,
 );
 
 pub(crate) struct Shared {
@@ -203,48 +201,6 @@ impl Broker {
     /// The future fails if the engine could not give back what it holds in an external system.
     pub fn shutdown(&self) -> EngineFuture<()> {
         self.0.engine.shutdown()
-    }
-
-    fn handle_send(&mut self, request: &Request) -> EngineFuture<Response> {
-        let to = match &mut self.1 {
-            Some(last) if last.holds_for(request) => last.to.clone(),
-            last => match self.0.authorize_send(request) {
-                Ok(permission) => last.insert(permission).to.clone(),
-                Err(error) => return EngineFuture::ready(Err(error)),
-            },
-        };
-        self.send_to(&to, request).map(|()| Response::Done)
-    }
-
-    /// Publishes the message of a `SEND` to the address to which its client may send.
-    fn send_to(&self, to: &Address, request: &Request) -> EngineFuture<()> {
-        let asked = match SendHeaders::read(request.headers()) {
-            Ok(asked) => asked,
-            Err(error) => return EngineFuture::ready(Err(error)),
-        };
-        if asked.concern_only_subscribers() && request.transaction().is_none() {
-            if let Some(published) = self.0.engine.publish_unheard(to) {
-                return published;
-            }
-        }
-        let checked = || {
-            if request.transaction().is_some() {
-                self.0.capabilities.check_transaction()?;
-            }
-            let (mut publication, queue) = send::publication(&self.0, request, &asked)?;
-            self.0.capabilities.check_publication(to, &publication)?;
-            publication.message = to.stamp(publication.message);
-            Ok((publication, queue))
-        };
-        match checked() {
-            Ok((publication, None)) => self.publish_in(request.transaction(), to, publication),
-            Ok((publication, Some(queue))) => {
-                let (broker, staging) = (self.clone(), request.transaction().cloned());
-                let (opened, to) = (self.open_reply_queue(queue, request), to.clone());
-                opened.and_then(move |()| broker.publish_in(staging.as_ref(), &to, publication))
-            }
-            Err(error) => EngineFuture::ready(Err::<_, BoxError>(error)),
-        }
     }
 
     /// Publishes a message at once, or when a transaction is committed.

@@ -173,6 +173,7 @@ mod administration;
 mod broker;
 mod config;
 mod into_destination;
+mod permission;
 mod publication;
 mod reply;
 mod reply_queue;

@@ -1,7 +1,7 @@
-//! Conversion of a `SEND` request to a publication.
+//! `SEND` requests: their checks, and their conversion to publications.
 
 use crate::{
-    Publication, Retain,
+    Address, Broker, EngineFuture, Publication, Retain,
     broker::Shared,
     publication::{self, EXPIRES, RETAIN},
     reply_queue::ReplyQueue,
@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use std::time::SystemTime;
 use stomp_frame::{Headers, header};
-use stomp_session::{BoxError, ClientError, Message, Principal, Request};
+use stomp_session::{BoxError, ClientError, Message, Principal, Request, Response};
 
 /// The header with the destination for replies.
 pub(crate) const REPLY_TO: &str = "reply-to";
@@ -24,6 +24,51 @@ const DEAD_LETTER_PREFIX: &str = "dead-letter-";
 /// The size in bytes from which a body is not copied. Such a body usually shares its buffer only with its own frame, so
 /// keeping the buffer alive wastes little.
 const LARGE_BODY: usize = 4 << 10;
+
+impl Broker {
+    /// Handles a `SEND`. The future completes when its message is published, or held by its transaction.
+    pub(crate) fn handle_send(&mut self, request: &Request) -> EngineFuture<Response> {
+        let to = match &mut self.1 {
+            Some(last) if last.holds_for(request) => last.to.clone(),
+            last => match self.0.authorize_send(request) {
+                Ok(permission) => last.insert(permission).to.clone(),
+                Err(error) => return EngineFuture::ready(Err(error)),
+            },
+        };
+        self.send_to(&to, request).map(|()| Response::Done)
+    }
+
+    /// Publishes the message of a `SEND` to the address to which its client may send.
+    fn send_to(&self, to: &Address, request: &Request) -> EngineFuture<()> {
+        let asked = match SendHeaders::read(request.headers()) {
+            Ok(asked) => asked,
+            Err(error) => return EngineFuture::ready(Err(error)),
+        };
+        if asked.concern_only_subscribers() && request.transaction().is_none() {
+            if let Some(published) = self.0.engine.publish_unheard(to) {
+                return published;
+            }
+        }
+        let checked = || {
+            if request.transaction().is_some() {
+                self.0.capabilities.check_transaction()?;
+            }
+            let (mut publication, queue) = publication(&self.0, request, &asked)?;
+            self.0.capabilities.check_publication(to, &publication)?;
+            publication.message = to.stamp(publication.message);
+            Ok((publication, queue))
+        };
+        match checked() {
+            Ok((publication, None)) => self.publish_in(request.transaction(), to, publication),
+            Ok((publication, Some(queue))) => {
+                let (broker, staging) = (self.clone(), request.transaction().cloned());
+                let (opened, to) = (self.open_reply_queue(queue, request), to.clone());
+                opened.and_then(move |()| broker.publish_in(staging.as_ref(), &to, publication))
+            }
+            Err(error) => EngineFuture::ready(Err::<_, BoxError>(error)),
+        }
+    }
+}
 
 /// The meaning of a header of a `SEND`.
 #[derive(Clone, Copy)]
@@ -75,8 +120,7 @@ impl<'a> SendHeaders<'a> {
     ///
     /// # Errors
     ///
-    /// Returns `not-supported` for a header that the broker refuses, and the errors of
-    /// [`Publication::from_message`].
+    /// Returns `not-supported` for a header that the broker refuses, and the errors of [`Publication::from_message`].
     pub(crate) fn read(headers: &'a Headers) -> Result<SendHeaders<'a>, ClientError> {
         let (mut retain, mut expires, mut reply_to) = (None, None, None);
         for (name, value) in headers.iter() {
@@ -165,7 +209,7 @@ fn headers_for_receivers(broker: &Shared, request: &Request, reply_to: Option<&s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Broker, Config, Rules, Who, temporary_names};
+    use crate::{Config, Rules, Who, temporary_names};
     use stomp_frame::{Command, Frame};
 
     fn broker() -> Broker {

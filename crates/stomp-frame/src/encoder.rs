@@ -97,7 +97,9 @@ impl Encoder {
             // Nearly all ids.
             let parts = [PLAIN_RECEIPT.0, id, PLAIN_RECEIPT.1];
             out.reserve(parts.map(str::len).iter().sum());
-            parts.map(|part| out.put_slice(part.as_bytes()));
+            for part in parts {
+                out.put_slice(part.as_bytes());
+            }
             return Ok(());
         }
         let start = out.len();
