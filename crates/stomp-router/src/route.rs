@@ -16,9 +16,9 @@ use tower::{Layer, Service, ServiceExt};
 
 /// A handler, possibly wrapped in layers. This is the service that the layers of a route wrap.
 ///
-/// A route is always ready: all sessions share it, and a call waits until its layers are ready. A session calls a clone of
-/// the route's service: the one that it has called last, if it is the same route, or a new one. So a load-shedding layer does not see that a limit inside it is exhausted, unless both layers are in one
-/// `ServiceBuilder`.
+/// A route is always ready: all sessions share it, and a call waits until its layers are ready. A call goes to a clone of
+/// the layers; requests of a session that follow each other on one route may share a clone. So a load-shedding layer does
+/// not see that a limit inside it is exhausted, unless both layers are in one `ServiceBuilder`.
 #[derive(Clone)]
 pub struct Route {
     endpoint: Arc<dyn Endpoint>,

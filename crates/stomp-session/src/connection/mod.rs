@@ -339,13 +339,14 @@ where
             self.as_mut().handle_outputs(cx);
             self.as_mut().project().driver.poll_streams();
             self.as_mut().handle_outputs(cx);
-            self.as_mut().project().driver.telemetry.last_ended_at = None;
+            self.as_mut().project().driver.telemetry.is_reading = true;
             let mut frames = 0;
             while frames < FRAMES_PER_TURN && self.as_mut().project().driver.poll_frame(cx) {
                 self.as_mut().handle_outputs(cx);
                 frames += 1;
             }
             let driver = self.as_mut().project().driver;
+            driver.telemetry.is_reading = false;
             driver.telemetry.last_ended_at = None;
             let has_room_again = driver.poll_flush(cx);
             let has_more = frames == FRAMES_PER_TURN || has_room_again || driver.has_pending_work();

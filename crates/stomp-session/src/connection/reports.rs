@@ -137,7 +137,7 @@ impl Driver {
             outcome,
             elapsed: call.map_or(Duration::ZERO, |call| {
                 let ended_at = now();
-                self.telemetry.last_ended_at = Some(ended_at);
+                self.telemetry.last_ended_at = self.telemetry.is_reading.then_some(ended_at);
                 ended_at.saturating_duration_since(call.started_at)
             }),
         };

@@ -16,8 +16,10 @@ pub(super) struct Telemetry {
     pub(super) opened_at: Instant,
     /// The call of the service that runs.
     pub(super) call: Option<Call>,
-    /// The time at which the last request ended, if the session has only read the next frame since. To read the clock
-    /// again for each request would cost more than to read the frame.
+    /// True while frames are handled one after the other.
+    pub(super) is_reading: bool,
+    /// The time at which the request of the last frame ended, while the next one is read. To read the clock again would
+    /// cost more than to read a frame.
     pub(super) last_ended_at: Option<Instant>,
     pub(super) sent_frames: u64,
     /// Bytes written to the network.
@@ -57,6 +59,7 @@ impl Telemetry {
             span,
             opened_at: now,
             call: None,
+            is_reading: false,
             last_ended_at: None,
             sent_frames: 0,
             sent_bytes: 0,
