@@ -32,10 +32,10 @@ const MAX_SMALL: usize = 4_500;
 
 /// The memory that a session with one subscription to a `Topic` may use in all, in the server and in the client. A bare
 /// WebSocket with a read buffer of 4 KiB needs 5.3 KB in a server.
-const MAX_SUBSCRIBED: usize = 5_600;
+const MAX_SUBSCRIBED: usize = 5_700;
 
 /// The memory that a session may keep of messages of 64 KiB in both directions.
-const MAX_LEFT: usize = 256;
+const MAX_LEFT: usize = 512;
 
 type Fan = Topic<String>;
 

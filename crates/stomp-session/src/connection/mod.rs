@@ -353,7 +353,7 @@ where
             // Checked in every turn, so that heart-beats are in time even if there is always more to do.
             let has_timed_out = self.as_mut().poll_deadline(cx);
             if !has_more && !has_timed_out {
-                self.as_mut().project().driver.protocol.release_outputs();
+                self.as_mut().project().driver.protocol.release_buffers();
                 return self.project().driver.poll_close(cx);
             }
         }

@@ -1,6 +1,6 @@
 //! `MESSAGE`: encodes deliveries for the subscriptions of a session.
 
-use super::{Protocol, message_head::DeliveryHeaders, state::subscriptions::Recipient};
+use super::{Protocol, clear_head, message_head::DeliveryHeaders, state::subscriptions::Recipient};
 use crate::{
     delivery::{Delivery, Settlement},
     id::SubscriptionKey,
@@ -75,7 +75,7 @@ impl Protocol {
         let prefix = if headers.are_empty() {
             prefix
         } else {
-            self.head.clear();
+            clear_head(&mut self.head);
             self.head.extend_from_slice(&prefix);
             headers.append_to(self.version, &mut self.head);
             Cow::Borrowed(&*self.head)

@@ -59,10 +59,15 @@ use stomp_socket::{CloseCode, Outbound};
 thread_local! {
     /// The thread's spare queue of actions. The next session that has actions takes it, so idle sessions own none.
     static SPARE_OUTPUTS: Cell<VecDeque<Output>> = const { Cell::new(VecDeque::new()) };
+    /// The thread's spare buffer for heads, likewise.
+    static SPARE_HEAD: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
 /// Maximum capacity of a spare queue. Larger ones are freed.
 const MAX_SPARE_OUTPUTS: usize = 64;
+
+/// Maximum capacity of a spare buffer for heads, in bytes.
+const MAX_SPARE_HEAD: usize = 4 << 10;
 
 /// State of the conversation with one peer.
 pub(crate) struct Protocol {
@@ -172,8 +177,15 @@ impl Protocol {
         self.outputs.pop_front()
     }
 
-    /// Gives the memory of the queue of actions back if it is empty. To be called when nothing more is to be done.
-    pub(crate) fn release_outputs(&mut self) {
+    /// Gives the memory of the queue of actions back if it is empty, and the buffer for heads. To be called when nothing
+    /// more is to be done.
+    pub(crate) fn release_buffers(&mut self) {
+        if self.head.capacity() > 0 {
+            let head = mem::take(&mut self.head);
+            if head.capacity() <= MAX_SPARE_HEAD {
+                SPARE_HEAD.set(head);
+            }
+        }
         let is_spare = self.outputs.is_empty() && self.outputs.capacity() <= MAX_SPARE_OUTPUTS;
         if self.outputs.capacity() > 0 && is_spare {
             SPARE_OUTPUTS.set(mem::take(&mut self.outputs));
@@ -393,6 +405,14 @@ impl Protocol {
         }
         self.outputs.push_back(output);
     }
+}
+
+/// Empties the buffer for a head. If the session has none, takes the spare one.
+fn clear_head(head: &mut BytesMut) {
+    if head.capacity() == 0 {
+        *head = SPARE_HEAD.take();
+    }
+    head.clear();
 }
 
 fn unexpected(frame: &Frame, text: String) -> ErrorReply {
