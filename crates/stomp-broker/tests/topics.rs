@@ -243,36 +243,43 @@ async fn by_default_the_header_retain_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_subscriber_meets_its_policy_and_does_not_delay_others() {
-    let outcomes = [
-        (Overflow::Disconnect, None),
-        (Overflow::DropOldest, Some("6")),
-    ];
-    for (overflow, dropped) in outcomes {
+    const COUNT: usize = 20;
+    // A few messages fill the outbound buffer of a session whose client reads nothing.
+    let body = |number: usize| format!("{number}{}", " ".repeat(200_000));
+    for overflow in [Overflow::Disconnect, Overflow::DropOldest] {
         let mut config = MemoryConfig::default();
         config.backlog = BacklogConfig::default().max_messages(4).overflow(overflow);
         let broker = broker_with(config);
         let mut slow = connect(&broker).await;
         let mut quick = broker.subscribe("/topic/a").await.unwrap();
         slow.subscribe("0", "/topic/a").await;
-        for number in 0..10 {
-            broker
-                .publish("/topic/a", number.to_string())
-                .await
-                .unwrap();
-            assert_eq!(
-                quick.next().await.unwrap().unwrap().body(),
-                number.to_string().as_str()
-            );
+        for number in 0..COUNT {
+            broker.publish("/topic/a", body(number)).await.unwrap();
+            let delivery = soon(quick.next()).await.unwrap().unwrap();
+            assert_eq!(delivery.body(), body(number).as_str());
+            tokio::task::yield_now().await;
         }
-        match dropped {
-            None => drop(slow.expect_error("slow-consumer").await),
-            Some(count) => {
-                let message = slow.expect_message("6").await;
-                assert_eq!(message.headers.get("dropped-messages"), Some(count));
-                for number in 7..10 {
-                    slow.expect_message(&number.to_string()).await;
-                }
+        let (mut seen, mut dropped) = (Vec::new(), 0);
+        let error = loop {
+            let frame = slow.next_frame().await.unwrap();
+            if frame.command == Command::Error {
+                break frame.headers.get("message").map(ToOwned::to_owned);
             }
+            let text = String::from_utf8_lossy(&frame.body).trim().to_owned();
+            let count = frame.headers.get("dropped-messages").unwrap_or("0");
+            dropped += count.parse::<usize>().unwrap();
+            seen.push(text.parse::<usize>().unwrap());
+            if seen.last() == Some(&(COUNT - 1)) {
+                break None;
+            }
+        };
+        if overflow == Overflow::Disconnect {
+            assert_eq!(error.as_deref(), Some("slow-consumer"));
+            assert!(seen.iter().copied().eq(0..seen.len()), "{seen:?}");
+        } else {
+            assert_eq!((error, seen.len() + dropped), (None, COUNT), "{seen:?}");
+            assert!(seen.ends_with(&[16, 17, 18, 19]), "{seen:?}");
+            assert!(dropped > 0);
         }
     }
 }

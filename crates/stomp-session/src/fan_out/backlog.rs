@@ -39,6 +39,16 @@ pub(crate) struct Backlog {
     task: Arc<AtomicWaker>,
 }
 
+/// The result of a push.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pushed {
+    /// True if the subscriber exceeds its bounds under [`Overflow::Wait`](crate::Overflow::Wait), so that the hub has to
+    /// wait.
+    pub(super) exceeds_bounds: bool,
+    /// True if the session has not looked since the last push, or gets several messages at once.
+    pub(super) is_burst: bool,
+}
+
 /// The place in a session to which a subscriber is attached.
 pub(crate) struct Attachment<'a> {
     pub(crate) backlog: &'a Arc<Backlog>,
@@ -108,7 +118,6 @@ impl Backlog {
     /// The bounds concern only what the session had the chance to send: entries that it has left since it was polled
     /// last. So a burst always fits. A session that is not polled at all may have twice the bounds.
     ///
-    /// Returns true if the feed exceeds its bounds under [`Overflow::Wait`], so that the hub has to wait.
     pub(super) fn push(
         &self,
         feed: usize,
@@ -116,7 +125,7 @@ impl Backlog {
         range: Range<usize>,
         config: &BacklogConfig,
         leftovers: &mut Leftovers,
-    ) -> bool {
+    ) -> Pushed {
         let was_polled = !self.has_news();
         let pushed = self.feeds.with_leftovers(leftovers, |feeds, leftovers| {
             feeds.push(feed, batch, range, config, was_polled, leftovers)
@@ -125,7 +134,10 @@ impl Backlog {
             self.set_overflowed();
         }
         self.notify(leftovers);
-        pushed.unwrap_or(false)
+        Pushed {
+            exceeds_bounds: pushed.unwrap_or(false),
+            is_burst: !was_polled || batch.len() > 1,
+        }
     }
 
     /// Looks at a feed that may exceed its bounds, under [`Overflow::Wait`].

@@ -159,7 +159,10 @@ impl Core {
     /// Delivers all messages that wait, if the hub has few members. Returns true if it has.
     pub(super) fn serve_few(&self) -> bool {
         self.members.with(|members, leftovers| {
-            let has_few = members.len() <= SERVED_BY_PUBLISHER && !members.has_laggards();
+            // In a burst, one task for all messages costs less than a push for each.
+            let has_few = members.len() <= SERVED_BY_PUBLISHER
+                && !members.has_laggards()
+                && !members.take_burst();
             if has_few {
                 members.deliver_all(self.source(), leftovers);
             }

@@ -1,7 +1,7 @@
 //! The members of a hub, and the round that serves them.
 
 use super::{
-    backlog::Backlog,
+    backlog::{Backlog, Pushed},
     batch::Batch,
     intake::{Intake, IntakeLimits},
 };
@@ -28,6 +28,8 @@ pub(super) struct Members {
     round: Option<Round>,
     /// The number of times that all members were removed.
     generation: u64,
+    /// True if the last messages came faster than the members could take them one by one.
+    has_burst: bool,
     /// The keys of members that exceed their bounds under [`Overflow::Wait`](crate::Overflow::Wait).
     laggards: Vec<usize>,
 }
@@ -144,11 +146,11 @@ impl Members {
         // Some keys have no member, because members were removed.
         while served < max_members && round.next_member < self.slab.capacity() {
             if let Some(member) = self.slab.get(round.next_member) {
-                if member.push(&round.batch, source.config, leftovers)
-                    && !self.laggards.contains(&round.next_member)
-                {
+                let pushed = member.push(&round.batch, source.config, leftovers);
+                if pushed.exceeds_bounds && !self.laggards.contains(&round.next_member) {
                     self.laggards.push(round.next_member);
                 }
+                self.has_burst |= pushed.is_burst;
                 served += 1;
             }
             round.next_member += 1;
@@ -160,6 +162,11 @@ impl Members {
             }
         }
         Some(has_ended)
+    }
+
+    /// Returns true if the last messages came in a burst, so that the next ones are better collected. Resets this.
+    pub(super) fn take_burst(&mut self) -> bool {
+        std::mem::take(&mut self.has_burst)
     }
 
     /// Returns true if a member may exceed its bounds, so that the next round has to wait.
@@ -206,16 +213,24 @@ impl Members {
 }
 
 impl Member {
-    /// Pushes the messages of the batch that are for the member. Returns true if the hub has to wait for it.
-    fn push(&self, batch: &Arc<Batch>, config: &BacklogConfig, leftovers: &mut Leftovers) -> bool {
-        let mut waits = false;
+    /// Pushes the messages of the batch that are for the member.
+    fn push(
+        &self,
+        batch: &Arc<Batch>,
+        config: &BacklogConfig,
+        leftovers: &mut Leftovers,
+    ) -> Pushed {
+        let mut pushed = Pushed::default();
         batch.for_each_part(self.since, self.session, |range| {
-            waits = match &self.target {
-                Target::Mailbox(mailbox) => mailbox.push_under_lock(batch.get(range), leftovers),
+            pushed = match &self.target {
+                Target::Mailbox(mailbox) => Pushed {
+                    exceeds_bounds: mailbox.push_under_lock(batch.get(range), leftovers),
+                    is_burst: false,
+                },
                 Target::Feed(backlog, feed) => backlog.push(*feed, batch, range, config, leftovers),
             };
         });
-        waits
+        pushed
     }
 
     fn check_lag(
