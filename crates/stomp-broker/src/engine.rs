@@ -212,7 +212,7 @@ pub trait Engine: Send + Sync + 'static {
     /// From the call on, publications, subscriptions, transactions and the administration of queues fail with
     /// `engine-unavailable`, and the [health](Engine::health) is [`Health::Down`]. A second call does nothing more.
     ///
-    /// The stream of a topic ends after the messages that are already in its subscriber's mailbox.
+    /// The stream of a topic ends after the messages that already wait for its subscriber.
     fn shutdown(&self) -> EngineFuture<()>;
 }
 

@@ -21,7 +21,9 @@ use transaction::MemoryTransaction;
 /// The in-memory engine, which [`Broker::new`](crate::Broker::new) uses. Clones share the same engine.
 ///
 /// Its [`MemoryConfig`] bounds its memory. Its messages are lost when the process ends. The engine holds no lock of its
-/// own while it pushes to a mailbox or wakes a subscriber.
+/// own while it wakes a subscriber.
+///
+/// All subscribers of a topic see its messages in one order, also those of concurrent publishers.
 ///
 /// The engine supports everything except [`durable`](Capabilities::durable) subscriptions. It supports
 /// [`retained`](Capabilities::retained) messages only if [`MemoryConfig::max_retained_messages`] is above 0, and

@@ -167,7 +167,7 @@ impl Session {
     /// destination as the peer spelled it, unless [`Message::with_destination`](crate::Message::with_destination) set a
     /// different one.
     ///
-    /// [`Config::mailbox`](crate::Config::mailbox) bounds the queued messages. Its overflow policy applies to messages
+    /// [`Config::backlog`](crate::Config::backlog) bounds the queued messages. Its overflow policy applies to messages
     /// beyond these bounds.
     ///
     /// # Errors
