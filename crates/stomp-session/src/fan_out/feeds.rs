@@ -242,7 +242,8 @@ impl Feeds {
         let Some(feed) = self.feeds.get_mut(key) else {
             return LagState::KeepsUp;
         };
-        // A session that has only just come below its bounds would soon exceed them again.
+        // A session that has only just come below its bounds would soon exceed them again. At half of them, it has caught
+        // up.
         let (messages, bytes) = (config.max_messages / 2, config.max_bytes / 2);
         let lags = if feed.waiter.is_some() {
             feed.messages > messages || feed.bytes > bytes
@@ -251,7 +252,7 @@ impl Feeds {
         };
         if !lags {
             feed.waiter = None;
-            self.patience.end_wait(check.now);
+            self.patience.renew();
             return LagState::KeepsUp;
         }
         feed.waiter = Some((check.waker.clone(), messages, bytes));
@@ -297,7 +298,6 @@ impl Feeds {
     pub(super) fn next(&mut self, leftovers: &mut Leftovers) -> Option<BacklogItem> {
         loop {
             let Some(Entry { feed: key, content }) = self.entries.pop_front() else {
-                self.patience.renew();
                 // Frees the memory of a large burst.
                 if self.entries.capacity() > 16 {
                     self.entries = VecDeque::new();

@@ -83,8 +83,9 @@ pub enum Overflow {
     /// [`Overflow::Disconnect`]. The publishers wait at most this time together, however many subscribers are slow, and
     /// publishers of other topics do not wait.
     ///
-    /// A session that has made publishers wait, and has not sent everything since, is closed at once if it exceeds its
-    /// bounds again within a minute.
+    /// A subscriber has caught up when at most half its bounds wait. Then publishers wait for it again, for the whole
+    /// time, if it exceeds its bounds once more. So the time and the bounds are the least speed of a subscriber: half the
+    /// bounds in this time. Publishers are slowed down to the speed of the slowest subscriber that is not below it.
     ///
     /// Some publishers cannot wait: [`Session::message`](crate::Session::message),
     /// [`Mailbox::push`](crate::Mailbox::push), [`Topic::publish`](crate::Topic::publish), and all publishers outside a
@@ -92,8 +93,8 @@ pub enum Overflow {
     Wait(Duration),
 }
 
-/// Error: a subscriber exceeded its bounds under [`Overflow::Disconnect`] or [`Overflow::Wait`]. A session closes if one of its streams fails with this
-/// error, also if the error is wrapped in another one.
+/// Error: a subscriber exceeded its bounds under [`Overflow::Disconnect`] or [`Overflow::Wait`]. A session closes if one
+/// of its streams fails with this error, also if the error is wrapped in another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlowConsumer;
 

@@ -3,8 +3,8 @@
 use std::{task::Waker, time::Duration};
 use tokio::time::Instant;
 
-/// The time in which one subscriber may make publishers wait for no longer than the patience, unless it catches up.
-const WINDOW: Duration = Duration::from_secs(60);
+/// Longest patience. A longer one might exceed what the clock can represent.
+const MAX_PATIENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A look of a hub at its slow subscribers. The waker is that of the hub's own task, so it is not foreign code.
 #[derive(Clone, Copy)]
@@ -23,13 +23,9 @@ pub(crate) enum LagState {
     TooSlow,
 }
 
-/// The time for which publishers still wait for one subscriber, or one session.
+/// The time for which publishers still wait for one subscriber, or for one session.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
-    /// The begin of the time that [`WINDOW`] limits. `None` before the first wait, and after the subscriber has caught up.
-    window: Option<Instant>,
-    /// The rest of the patience in this window.
-    remaining: Duration,
     /// The end of the wait that is going on.
     end: Option<Instant>,
 }
@@ -38,13 +34,9 @@ impl Patience {
     /// Begins or continues a wait.
     pub(crate) fn wait(&mut self, check: LagCheck<'_>) -> LagState {
         let LagCheck { now, patience, .. } = check;
-        let end = *self.end.get_or_insert_with(|| {
-            let is_over = |window| now.saturating_duration_since(window) >= WINDOW;
-            if self.window.is_none_or(is_over) {
-                (self.window, self.remaining) = (Some(now), patience);
-            }
-            now + self.remaining.min(WINDOW)
-        });
+        let end = *self
+            .end
+            .get_or_insert_with(|| now + patience.min(MAX_PATIENCE));
         if now < end {
             LagState::Lags(end)
         } else {
@@ -52,15 +44,8 @@ impl Patience {
         }
     }
 
-    /// Notes that publishers wait no longer.
-    pub(crate) fn end_wait(&mut self, now: Instant) {
-        if let Some(end) = self.end.take() {
-            self.remaining = end.saturating_duration_since(now);
-        }
-    }
-
-    /// Notes that the subscriber has caught up, so that the whole patience is there again.
+    /// Notes that the subscriber has caught up: the next wait has the whole patience.
     pub(crate) fn renew(&mut self) {
-        *self = Patience::default();
+        self.end = None;
     }
 }

@@ -133,7 +133,7 @@ impl Mailbox {
                 state.queue.exceeds(&self.0.config, 1)
             };
             if !lags {
-                state.patience.end_wait(check.now);
+                state.patience.renew();
                 return LagState::KeepsUp;
             }
             let waits = state.patience.wait(check);
@@ -230,7 +230,6 @@ impl Messages {
             if state.writers == 0 {
                 return Taken::End;
             }
-            state.patience.renew();
             std::mem::swap(&mut state.reader, spare);
             Taken::Nothing
         })
