@@ -71,60 +71,64 @@ impl HeadScanner {
         let max_end = limits
             .max_head_bytes
             .min(limits.max_frame_bytes.saturating_sub(1));
-        // Local copies are faster. They are stored back when more bytes are needed.
-        let (mut start, mut line_count, mut colon) = (self.line_start, self.line_count, self.colon);
-        let mut max_line = if line_count == 0 {
+        // A local copy is faster. It is stored back before each return.
+        let mut scan = *self;
+        let mut max_line = if scan.line_count == 0 {
             limits.max_line_bytes.min(Command::MAX_LEN)
         } else {
             limits.max_line_bytes
         };
         let mut entries: Option<&mut Entries> = None;
-        let unscanned = bytes.get(self.scanned..).unwrap_or_default();
-        for position in StructuralBytes::new(unscanned, self.scanned) {
-            let byte = bytes.get(position).copied().unwrap_or_default();
-            if byte == b':' {
-                self.is_literal &= colon < start;
-                colon = if colon < start { position } else { colon };
-                continue;
+        let unscanned = bytes.get(scan.scanned..).unwrap_or_default();
+        for position in StructuralBytes::new(unscanned, scan.scanned) {
+            let start = scan.line_start;
+            match bytes.get(position).copied().unwrap_or_default() {
+                b':' if scan.colon < start => scan.colon = position,
+                b':' | b'\\' => scan.is_literal = false,
+                b'\r' => scan.is_regular = false,
+                byte @ (b'\n' | 0) => {
+                    if position - start > max_line
+                        || position >= max_end
+                        || scan.line_count > limits.max_headers
+                    {
+                        let line = bytes.get(start..position).unwrap_or_default();
+                        *self = scan;
+                        self.check_line(line, position, limits)?;
+                    }
+                    if byte == 0 {
+                        *self = scan;
+                        return Err(DecodeError::new(Kind::NulInHead, position));
+                    }
+                    if scan.colon > start {
+                        let index = match entries.take() {
+                            Some(index) => index,
+                            None => headers.entries_mut(),
+                        };
+                        index.push(Entry::new(start, scan.colon, position));
+                        entries = Some(index);
+                    } else if position == start
+                        || !scan.is_regular && bytes.get(start..position) == Some(b"\r")
+                    {
+                        *self = scan;
+                        let head = bytes.get(..=position).unwrap_or_default();
+                        let command = self.parse(head, headers)?;
+                        return Ok(Some((position + 1, command)));
+                    } else if scan.line_count == 0 {
+                        let line = bytes.get(start..position).unwrap_or_default();
+                        scan.command = Command::from_bytes(without_cr(line));
+                        max_line = limits.max_line_bytes;
+                    } else {
+                        scan.is_regular = false;
+                    }
+                    (scan.line_start, scan.line_count) = (position + 1, scan.line_count + 1);
+                }
+                _ => {}
             }
-            if byte != b'\n' && byte != 0 {
-                self.is_regular &= byte != b'\r';
-                self.is_literal &= byte != b'\\';
-                continue;
-            }
-            if position - start > max_line || position >= max_end || line_count > limits.max_headers
-            {
-                (self.line_start, self.line_count) = (start, line_count);
-                let line = bytes.get(start..position).unwrap_or_default();
-                self.check_line(line, position, limits)?;
-            }
-            if byte == 0 {
-                return Err(DecodeError::new(Kind::NulInHead, position));
-            }
-            if position == start || !self.is_regular && bytes.get(start..position) == Some(b"\r") {
-                let head = bytes.get(..=position).unwrap_or_default();
-                let command = self.parse(head, headers)?;
-                return Ok(Some((position + 1, command)));
-            }
-            if line_count == 0 {
-                let line = bytes.get(start..position).unwrap_or_default();
-                self.command = Command::from_bytes(without_cr(line));
-                max_line = limits.max_line_bytes;
-            } else if colon > start {
-                let index = match entries.take() {
-                    Some(index) => index,
-                    None => headers.entries_mut(),
-                };
-                index.push(Entry::new(start, colon, position));
-                entries = Some(index);
-            } else {
-                self.is_regular = false;
-            }
-            (start, line_count) = (position + 1, line_count + 1);
         }
-        (self.line_start, self.line_count, self.colon) = (start, line_count, colon);
-        self.scanned = bytes.len();
-        self.check_line(bytes.get(start..).unwrap_or_default(), bytes.len(), limits)?;
+        scan.scanned = bytes.len();
+        *self = scan;
+        let line = bytes.get(scan.line_start..).unwrap_or_default();
+        self.check_line(line, bytes.len(), limits)?;
         Ok(None)
     }
 
