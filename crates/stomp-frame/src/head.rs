@@ -82,48 +82,54 @@ impl HeadScanner {
         let unscanned = bytes.get(scan.scanned..).unwrap_or_default();
         for position in StructuralBytes::new(unscanned, scan.scanned) {
             let start = scan.line_start;
-            match bytes.get(position).copied().unwrap_or_default() {
-                b':' if scan.colon < start => scan.colon = position,
-                b':' | b'\\' => scan.is_literal = false,
-                b'\r' => scan.is_regular = false,
-                byte @ (b'\n' | 0) => {
-                    if position - start > max_line
-                        || position >= max_end
-                        || scan.line_count > limits.max_headers
-                    {
-                        let line = bytes.get(start..position).unwrap_or_default();
-                        *self = scan;
-                        self.check_line(line, position, limits)?;
-                    }
-                    if byte == 0 {
-                        *self = scan;
-                        return Err(DecodeError::new(Kind::NulInHead, position));
-                    }
-                    if scan.colon > start {
-                        let index = match entries.take() {
-                            Some(index) => index,
-                            None => headers.entries_mut(),
-                        };
-                        index.push(Entry::new(start, scan.colon, position));
-                        entries = Some(index);
-                    } else if position == start
-                        || !scan.is_regular && bytes.get(start..position) == Some(b"\r")
-                    {
-                        *self = scan;
-                        let head = bytes.get(..=position).unwrap_or_default();
-                        let command = self.parse(head, headers)?;
-                        return Ok(Some((position + 1, command)));
-                    } else if scan.line_count == 0 {
-                        let line = bytes.get(start..position).unwrap_or_default();
-                        scan.command = Command::from_bytes(without_cr(line));
-                        max_line = limits.max_line_bytes;
-                    } else {
-                        scan.is_regular = false;
-                    }
-                    (scan.line_start, scan.line_count) = (position + 1, scan.line_count + 1);
+            let byte = bytes.get(position).copied().unwrap_or_default();
+            if byte == b':' {
+                if scan.colon < start {
+                    scan.colon = position;
+                } else {
+                    scan.is_literal = false;
                 }
-                _ => {}
+                continue;
             }
+            if byte != b'\n' && byte != 0 {
+                scan.is_regular &= byte != b'\r';
+                scan.is_literal &= byte != b'\\';
+                continue;
+            }
+            if position - start > max_line
+                || position >= max_end
+                || scan.line_count > limits.max_headers
+            {
+                let line = bytes.get(start..position).unwrap_or_default();
+                *self = scan;
+                self.check_line(line, position, limits)?;
+            }
+            if byte == 0 {
+                *self = scan;
+                return Err(DecodeError::new(Kind::NulInHead, position));
+            }
+            if scan.colon > start {
+                let index = match entries.take() {
+                    Some(index) => index,
+                    None => headers.entries_mut(),
+                };
+                index.push(Entry::new(start, scan.colon, position));
+                entries = Some(index);
+            } else if position == start
+                || !scan.is_regular && bytes.get(start..position) == Some(b"\r")
+            {
+                *self = scan;
+                let head = bytes.get(..=position).unwrap_or_default();
+                let command = self.parse(head, headers)?;
+                return Ok(Some((position + 1, command)));
+            } else if scan.line_count == 0 {
+                let line = bytes.get(start..position).unwrap_or_default();
+                scan.command = Command::from_bytes(without_cr(line));
+                max_line = limits.max_line_bytes;
+            } else {
+                scan.is_regular = false;
+            }
+            (scan.line_start, scan.line_count) = (position + 1, scan.line_count + 1);
         }
         scan.scanned = bytes.len();
         *self = scan;
