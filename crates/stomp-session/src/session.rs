@@ -25,7 +25,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -370,6 +370,9 @@ pub(crate) struct Shared {
     values: Guarded<Vec<Value>>,
     /// Pattern of the route of the current request, for the log.
     route: Mutex<Option<Arc<Pattern>>>,
+    /// The address of the pattern in `route`, which keeps it alive. It tells without a lock that `route` is the same as for
+    /// the last request, as it mostly is.
+    route_address: AtomicUsize,
     /// True if `route` belongs to the current request. False if no router has seen that request yet.
     is_routed: AtomicBool,
     settings: HandleSettings,
@@ -395,6 +398,7 @@ impl Shared {
             principal: OnceLock::new(),
             values: Guarded::default(),
             route: Mutex::default(),
+            route_address: AtomicUsize::new(0),
             is_routed: AtomicBool::new(false),
             settings,
             commands: Guarded::new(CommandQueue::new(is_closed)),
@@ -433,17 +437,20 @@ impl Shared {
     }
 
     /// Sets the pattern of the route of the current request. Sessions often send to one route several times in a row.
+    #[inline]
     pub(crate) fn set_route(&self, route: Option<&Arc<Pattern>>) {
-        let mut current = self.route.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().map(Arc::as_ptr) != route.map(Arc::as_ptr) {
+        let address = address_of(route);
+        if self.route_address.load(Ordering::Acquire) != address {
+            let mut current = self.route.lock().unwrap_or_else(PoisonError::into_inner);
             // A pattern contains nothing whose destructor could run code of the application.
             *current = route.cloned();
+            self.route_address.store(address, Ordering::Release);
         }
-        drop(current);
         self.is_routed.store(true, Ordering::Release);
     }
 
     /// Notes that another request begins, which has no route yet.
+    #[inline]
     pub(crate) fn reset_route(&self) {
         self.is_routed.store(false, Ordering::Release);
     }
@@ -453,6 +460,19 @@ impl Shared {
         let is_routed = self.is_routed.load(Ordering::Acquire);
         let route = || self.route.lock().unwrap_or_else(PoisonError::into_inner);
         is_routed.then(|| route().clone())?
+    }
+
+    /// The pattern of the route of the current request, like [`route`](Shared::route). `last` keeps it for the next call,
+    /// which needs no lock if the route is the same.
+    #[inline]
+    pub(crate) fn route_in<'a>(&self, last: &'a mut Option<Arc<Pattern>>) -> Option<&'a Pattern> {
+        if !self.is_routed.load(Ordering::Acquire) {
+            return None;
+        }
+        if self.route_address.load(Ordering::Acquire) != address_of(last.as_ref()) {
+            *last = self.route();
+        }
+        last.as_deref()
     }
 
     /// The syntax of destinations.
@@ -488,4 +508,9 @@ impl Shared {
         self.has_commands.store(true, Ordering::Release);
         self.waker.wake();
     }
+}
+
+/// The address of a pattern, by which it is compared; 0 if there is none.
+fn address_of(pattern: Option<&Arc<Pattern>>) -> usize {
+    pattern.map_or(0, |pattern| Arc::as_ptr(pattern).addr())
 }

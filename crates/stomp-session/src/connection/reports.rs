@@ -19,6 +19,7 @@ static FAULTS: LogThrottles = LogThrottles::new();
 
 impl Driver {
     /// Calls the monitors.
+    #[inline]
     fn notify(&self, call: impl Fn(&dyn Monitor, &Session)) {
         if !self.config.monitors.is_empty() {
             let session = &self.session;
@@ -43,11 +44,13 @@ impl Driver {
     }
 
     /// Notes a frame of the peer.
+    #[inline]
     pub(super) fn report_received(&self, frame: &Frame) {
         self.notify(|monitor, session| monitor.received(session, frame));
     }
 
     /// Notes a frame that is in the outbound buffer.
+    #[inline]
     pub(super) fn report_sent(&mut self, frame: OutgoingFrame<'_>) {
         self.telemetry.sent_frames += 1;
         self.notify(|monitor, session| monitor.sent(session, frame));
@@ -89,6 +92,7 @@ impl Driver {
     }
 
     /// Opens the span of a call. Must precede the call.
+    #[inline]
     pub(super) fn report_called(&mut self, command: Command) {
         let last_ended_at = self.telemetry.last_ended_at.take();
         // Nobody asks for the time if there are no monitors.
@@ -122,6 +126,7 @@ impl Driver {
     }
 
     /// Notes that the service has answered, or that the session has given the call up.
+    #[inline]
     pub(super) fn report_handled(&mut self, command: Option<Command>, outcome: Outcome) {
         let call = self.telemetry.call.take();
         let Some(command) = call.as_ref().map(|call| call.command).or(command) else {
@@ -130,10 +135,10 @@ impl Driver {
         if self.config.monitors.is_empty() {
             return;
         }
-        let route = self.session.shared().route();
+        let mut last_route = self.telemetry.last_route.take();
         let request = HandledRequest {
             command,
-            route: route.as_deref(),
+            route: self.session.shared().route_in(&mut last_route),
             outcome,
             elapsed: call.map_or(Duration::ZERO, |call| {
                 let ended_at = now();
@@ -142,6 +147,7 @@ impl Driver {
             }),
         };
         self.notify(|monitor, session| monitor.handled(session, &request));
+        self.telemetry.last_route = last_route;
     }
 
     /// Notes the end of the connection.

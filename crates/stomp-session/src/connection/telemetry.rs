@@ -3,9 +3,10 @@
 use crate::{
     error::{BoxError, ClientError, HandlerPanicked},
     monitor::Outcome,
+    params::Pattern,
     session::Session,
 };
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 use stomp_frame::Command;
 use stomp_socket::{CloseCode, Socket};
 use tracing::{Span, field};
@@ -16,6 +17,8 @@ pub(super) struct Telemetry {
     pub(super) opened_at: Instant,
     /// The call of the service that runs.
     pub(super) call: Option<Call>,
+    /// The route of the last request that was reported.
+    pub(super) last_route: Option<Arc<Pattern>>,
     /// True while frames are handled one after the other.
     pub(super) is_reading: bool,
     /// The time at which the request of the last frame ended, while the next one is read. To read the clock again would
@@ -59,6 +62,7 @@ impl Telemetry {
             span,
             opened_at: now,
             call: None,
+            last_route: None,
             is_reading: false,
             last_ended_at: None,
             sent_frames: 0,
