@@ -18,6 +18,7 @@ use stomp_socket::CloseCode;
 
 impl Driver {
     /// Takes the request with which the service is to be called.
+    #[inline]
     pub(super) fn take_request(&mut self) -> Option<Request> {
         let parts = self.protocol.take_request()?;
         self.session.shared().reset_route();
@@ -30,13 +31,8 @@ impl Driver {
         self.report_called(Command::Commit);
     }
 
-    /// Notes that the service was ready and has been called.
-    pub(super) fn handle_call_started(&mut self) {
-        self.record_route();
-        self.protocol.handle_call_started(self.now);
-    }
-
     /// Passes the answer of the service to the protocol.
+    #[inline]
     pub(super) fn handle_answer(&mut self, answer: Result<Response, BoxError>) {
         // Commands that the service gave to the session before its answer take effect before the answer does.
         self.process_commands();
@@ -50,6 +46,7 @@ impl Driver {
     }
 
     /// Passes the answer to the protocol, with what belongs to it. Returns the outcome for the monitors.
+    #[inline]
     fn pass_answer(
         &mut self,
         answer: Result<Response, BoxError>,

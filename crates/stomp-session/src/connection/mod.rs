@@ -171,20 +171,21 @@ where
     fn start_call(mut self: Pin<&mut Self>, request: Request, cx: &mut Context<'_>) {
         match self.as_mut().poll_ready(cx) {
             Poll::Pending => *self.project().request = Some(Box::new(request)),
-            Poll::Ready(ready) => self.call(request, ready),
+            Poll::Ready(ready) => self.call(request, ready, cx),
         }
     }
 
-    /// Calls the service with the request that waits, if the service is ready.
-    fn poll_request(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+    /// Calls the service with the request that waits, if the service is ready. Returns true if a request waited.
+    fn poll_request(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         if self.as_mut().project().request.is_none() {
-            return;
+            return false;
         }
         if let Poll::Ready(ready) = self.as_mut().poll_ready(cx) {
             if let Some(request) = self.as_mut().project().request.take() {
-                self.call(*request, ready);
+                self.call(*request, ready, cx);
             }
         }
+        true
     }
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
@@ -198,37 +199,58 @@ where
     }
 
     /// Calls the service with a request, unless the service has failed.
-    fn call(self: Pin<&mut Self>, request: Request, ready: Result<(), BoxError>) {
-        let mut this = self.project();
-        if let Err(error) = ready {
-            return this.driver.handle_answer(Err(error));
-        }
-        let Some(service) = this.service else { return };
-        this.driver.report_called(request.command());
-        let call = || catch_panic(|| service.call(request));
-        match this.driver.telemetry.in_call(call) {
-            Ok(future) => {
-                this.driver.handle_call_started();
-                this.call.set(Some(future));
+    fn call(
+        mut self: Pin<&mut Self>,
+        request: Request,
+        ready: Result<(), BoxError>,
+        cx: &mut Context<'_>,
+    ) {
+        let driver = &mut *self.as_mut().project().driver;
+        match ready {
+            Err(error) => driver.handle_answer(Err(error)),
+            Ok(()) => {
+                driver.report_called(request.command());
+                driver.protocol.handle_call_started(driver.now);
+                self.run_call(Some(request), cx);
             }
-            Err(panicked) => this.driver.handle_answer(Err(panicked.into())),
         }
     }
 
     /// Polls the call of the service, and passes its answer on.
     fn poll_call(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        if self.call.is_some() {
+            self.run_call(None, cx);
+        }
+    }
+
+    /// Calls the service if there is a request, polls the call, and passes its answer on.
+    fn run_call(self: Pin<&mut Self>, request: Option<Request>, cx: &mut Context<'_>) {
         let mut this = self.project();
-        let Some(future) = this.call.as_mut().as_pin_mut() else {
-            return;
+        let driver = &*this.driver;
+        let mut answer = Poll::Pending;
+        let run = || {
+            if let (Some(request), Some(service)) = (request, this.service) {
+                this.call.set(Some(service.call(request)));
+                driver.record_route();
+            }
+            if let Some(future) = this.call.as_mut().as_pin_mut() {
+                answer = future.poll(cx);
+            }
+            if answer.is_ready() {
+                this.call.set(None);
+            }
         };
-        let poll = || catch_panic(|| future.poll(cx));
-        let answer = match this.driver.telemetry.in_call(poll) {
-            Ok(Poll::Pending) => return,
-            Ok(Poll::Ready(answer)) => answer.map_err(Into::into),
-            Err(panicked) => Err(panicked.into()),
+        // Around all steps, because each catch costs as much as a step.
+        let result = driver.telemetry.in_call(|| catch_panic(run));
+        let answer = match (answer, result) {
+            // Values that the completed future still held may have panicked when they were dropped.
+            (Poll::Ready(answer), _) => answer.map_err(Into::into),
+            (Poll::Pending, Ok(())) => return,
+            (Poll::Pending, Err(panicked)) => {
+                let _ = catch_panic(|| this.call.set(None));
+                Err(panicked.into())
+            }
         };
-        // Values that the completed future still holds may panic when they are dropped.
-        let _ = catch_panic(|| this.call.set(None));
         this.driver.handle_answer(answer);
     }
 
@@ -249,8 +271,9 @@ where
     }
 
     fn poll_service(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
-        self.as_mut().poll_request(cx);
-        self.as_mut().poll_call(cx);
+        if !self.as_mut().poll_request(cx) {
+            self.as_mut().poll_call(cx);
+        }
         self.poll_commit(cx);
     }
 
@@ -266,7 +289,6 @@ where
                 Output::Call(CallOutput::Start) => {
                     if let Some(request) = this.driver.take_request() {
                         self.as_mut().start_call(request, cx);
-                        self.as_mut().poll_call(cx);
                     }
                 }
                 Output::Call(CallOutput::Commit(future)) => {

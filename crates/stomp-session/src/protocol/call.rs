@@ -47,6 +47,7 @@ impl Protocol {
 
     /// Makes the driver call the service, like [`start_call`](Protocol::start_call), if the header `receipt` of the frame
     /// was looked up already.
+    #[inline]
     pub(super) fn start_call_with_receipt(
         &mut self,
         frame: Frame,
@@ -88,7 +89,8 @@ impl Protocol {
         self.push_call(CallOutput::Commit(future));
     }
 
-    /// Notes that the service was ready and has been called. The handler timeout starts anew.
+    /// Notes that the service is ready and is called now. The handler timeout starts anew.
+    #[inline]
     pub(crate) fn handle_call_started(&mut self, now: Instant) {
         if let Some(call) = &mut self.call {
             call.is_started = true;
@@ -99,6 +101,7 @@ impl Protocol {
     }
 
     /// Takes the request with which the service is to be called.
+    #[inline]
     pub(crate) fn take_request(&mut self) -> Option<RequestParts> {
         let (frame, destination) = self.request.take()?;
         let is_from_peer = !self.is_own_request();
