@@ -92,6 +92,7 @@ impl Encoder {
     ///
     /// Returns [`EncodeError::Inexpressible`] if the version cannot express a character of `id`. Nothing is appended
     /// then.
+    #[inline]
     pub fn receipt(self, id: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
         if escape::is_plain(id) {
             // Nearly all ids.
@@ -102,6 +103,11 @@ impl Encoder {
             }
             return Ok(());
         }
+        self.escaped_receipt(id, out)
+    }
+
+    #[cold]
+    fn escaped_receipt(self, id: &str, out: &mut BytesMut) -> Result<(), EncodeError> {
         let start = out.len();
         self.command(Command::Receipt, out);
         let result = self.header(header::RECEIPT_ID, id, out);

@@ -60,6 +60,7 @@ pub(crate) fn escape(version: Version, plain: &str, out: &mut BytesMut) -> Resul
 /// Returns true if no version escapes or forbids a byte of `text`. In doubt, returns false.
 ///
 /// Most texts are plain. Unlike a search, this loop has no branches.
+#[inline]
 pub(crate) fn is_plain(text: &str) -> bool {
     let is_found = |is_found, byte| is_found | is_structural(byte);
     !text.bytes().fold(false, is_found)

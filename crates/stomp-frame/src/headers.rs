@@ -143,6 +143,16 @@ impl Headers {
             .map(move |entry| (entry.name(text), entry.value(text)))
     }
 
+    /// The name of each header, in order. Faster than [`iter`](Headers::iter) where few values are needed.
+    #[inline]
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let text = self
+            .0
+            .as_deref()
+            .map_or("", |content| content.text.as_str());
+        self.entries().iter().map(move |entry| entry.name(text))
+    }
+
     /// The line `name:value` and the name of each header, in order.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
         let text = self
