@@ -84,6 +84,7 @@ enum HeaderKind {
 }
 
 impl HeaderKind {
+    #[inline]
     fn of(name: &str) -> HeaderKind {
         match name {
             header::ACK
@@ -123,13 +124,13 @@ impl<'a> SendHeaders<'a> {
     /// Returns `not-supported` for a header that the broker refuses, and the errors of [`Publication::from_message`].
     pub(crate) fn read(headers: &'a Headers) -> Result<SendHeaders<'a>, ClientError> {
         let (mut retain, mut expires, mut reply_to) = (None, None, None);
-        for (name, value) in headers.iter() {
-            // STOMP 1.2, "Repeated Header Entries": "only the first header entry SHOULD be used".
+        for name in headers.names() {
             match HeaderKind::of(name) {
                 HeaderKind::NotOfSenders | HeaderKind::UserId => {}
-                HeaderKind::ReplyTo => _ = reply_to.get_or_insert(value),
-                HeaderKind::Retain => _ = retain.get_or_insert(value),
-                HeaderKind::Expires => _ = expires.get_or_insert(value),
+                // STOMP 1.2, "Repeated Header Entries": "only the first header entry SHOULD be used".
+                HeaderKind::ReplyTo => reply_to = reply_to.or_else(|| headers.get(name)),
+                HeaderKind::Retain => retain = retain.or_else(|| headers.get(name)),
+                HeaderKind::Expires => expires = expires.or_else(|| headers.get(name)),
                 HeaderKind::Other => unsupported::check_send(name)?,
             }
         }

@@ -78,15 +78,21 @@ pub(crate) fn check_subscribe(headers: &Headers) -> Result<(), ClientError> {
 /// # Errors
 ///
 /// Returns `not-supported`, with the name of the header.
+#[inline]
 pub(crate) fn check_send(name: &str) -> Result<(), ClientError> {
     if !SEND.contains(&name) && !name.starts_with(SCHEDULED_PREFIX) {
         return Ok(());
     }
+    Err(refusal(name))
+}
+
+#[cold]
+fn refusal(name: &str) -> ClientError {
     let hint = match name {
         "expiration" => " (the header expires is supported: milliseconds since 1970)",
         _ => "",
     };
-    Err(not_supported(&format!("the header {name}{hint}")))
+    not_supported(&format!("the header {name}{hint}"))
 }
 
 #[cfg(test)]
