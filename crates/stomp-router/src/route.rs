@@ -59,6 +59,7 @@ impl LastRoute {
     /// To call the same clone again saves a clone and a future that waits for it to be ready. It is never left ready or
     /// waiting between two calls, because it would keep what it has reserved from other sessions: it is called as soon as
     /// it is ready, and dropped if it is not.
+    #[inline]
     pub(crate) fn call(
         &mut self,
         route: &Route,

@@ -141,6 +141,7 @@ struct Match {
 
 impl Matcher {
     /// Sets the request's parameters, unless outer routes with the same table have already set them.
+    #[inline]
     pub(crate) fn match_request(&mut self, request: &mut Request) {
         let command = request.command();
         let pattern = request.params().pattern();
@@ -151,6 +152,7 @@ impl Matcher {
         request.set_params(params.unwrap_or_default());
     }
 
+    #[inline]
     fn find(&mut self, command: Command, destination: &Destination) -> Option<Params> {
         if let Some(last) = &self.last {
             if last.command == command && last.destination == *destination {

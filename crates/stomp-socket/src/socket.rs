@@ -274,6 +274,7 @@ impl Socket {
     /// # Errors
     ///
     /// Returns an error if the STOMP version of the session cannot express the frame. Then nothing is buffered.
+    #[inline]
     pub fn put(&mut self, item: &Outbound) -> Result<(), EncodeError> {
         let encoder = self.encoder;
         let kind = |is_text| {
@@ -350,6 +351,7 @@ impl Socket {
     /// nothing to read. Callers of this function must call [`poll_write`](Socket::poll_write) in these cases. Reading
     /// adds to [`unsent_bytes`](Socket::unsent_bytes), because each ping is answered with a pong. This function writes
     /// only after it has answered a ping, if more than [`Config::max_write_buffer_bytes`] bytes are unsent then.
+    #[inline]
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
         if self.ended {
             return Poll::Ready(None);
@@ -360,6 +362,7 @@ impl Socket {
         Poll::Ready(Some(item))
     }
 
+    #[inline]
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
         if self.is_revocable && self.poll_revoked(cx).is_ready() {
             let reason = "the server gave the place of this connection to another one";

@@ -90,6 +90,7 @@ pub(crate) const EMPTY_PIECE_COST: usize = 32;
 
 /// Returns true if `bytes` are UTF-8. Checks for ASCII first, because most payloads are ASCII and this loop handles
 /// many bytes at a time.
+#[inline]
 pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
     let all = bytes.iter().fold(0, |all, byte| all | byte);
     all.is_ascii() || std::str::from_utf8(bytes).is_ok()

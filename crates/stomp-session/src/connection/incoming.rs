@@ -25,6 +25,7 @@ impl Driver {
     ///
     /// While a request is being handled, frames are read into the inbox as long as it has room: heart-beats are still
     /// noticed, and a peer that sends faster than it is served is slowed down.
+    #[inline]
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.protocol.is_reading() {
             return false;
@@ -84,6 +85,7 @@ impl Driver {
             .is_full(self.config.max_inbox_frames, self.config.max_inbox_bytes)
     }
 
+    #[inline]
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Option<Frame> {
         while self.peer_end.is_none() && self.has_send_room() {
             let inbound = self

@@ -185,6 +185,7 @@ impl Driver {
     }
 
     /// Returns true if the socket's buffer has room for another frame, or if nothing more is written.
+    #[inline]
     pub(super) fn has_send_room(&self) -> bool {
         let has_failed = self.write_error.is_some();
         self.socket.as_ref().is_none_or(|socket| {

@@ -173,6 +173,7 @@ impl Protocol {
     }
 
     /// Takes the next action for the driver.
+    #[inline]
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -355,6 +356,7 @@ impl Protocol {
     }
 
     /// Checks the length of a value that was already looked up, like [`check_length`](Protocol::check_length).
+    #[inline]
     fn check_value_length(&self, name: &str, value: &str, frame: &Frame) -> Result<(), ErrorReply> {
         let (length, max) = (value.len(), self.config.max_destination_bytes);
         if length <= max {
@@ -370,6 +372,7 @@ impl Protocol {
 
     /// Parses a destination. Peers often use one destination several times in a row, so the last one is kept: the same
     /// bytes in the same syntax are the same destination.
+    #[inline]
     fn parse_destination(&mut self, text: &str) -> Result<Destination, ClientError> {
         if self.last_destination.as_str() != text {
             self.last_destination = self.config.destinations.parse_copy(text)?;
@@ -378,6 +381,7 @@ impl Protocol {
     }
 
     /// Sends a `RECEIPT` with this id, if the client asked for a receipt.
+    #[inline]
     pub(crate) fn send_receipt(&mut self, receipt: Option<ByteString>) {
         if let Some(id) = receipt {
             self.write(Outbound::Receipt(id));
@@ -385,20 +389,24 @@ impl Protocol {
     }
 
     /// Writes an item, unless the peer is gone.
+    #[inline]
     fn write(&mut self, item: Outbound) {
         if !self.is_peer_gone() {
             self.push_io(IoOutput::Write(item));
         }
     }
 
+    #[inline]
     fn push_io(&mut self, output: IoOutput) {
         self.push_output(Output::Io(output));
     }
 
+    #[inline]
     fn push_call(&mut self, output: CallOutput) {
         self.push_output(Output::Call(output));
     }
 
+    #[inline]
     fn push_output(&mut self, output: Output) {
         if self.outputs.capacity() == 0 {
             self.outputs = SPARE_OUTPUTS.take();

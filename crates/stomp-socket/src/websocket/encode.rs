@@ -14,6 +14,7 @@ const LONGEST: usize = 10;
 ///
 /// The length of the header depends on the length of the payload, which is known only afterwards. So this function
 /// leaves room for a usual header, and moves the payload if the header turns out to be shorter or longer.
+#[inline]
 pub(super) fn put_message(
     out: &mut BytesMut,
     encode: EncodePayload<'_>,

@@ -45,6 +45,7 @@ impl OwnRequests {
 
     /// Takes the next subscription for which to call the service, and the time until which the service must be ready.
     /// All of them together have the time `timeout`.
+    #[inline]
     pub(crate) fn pop_unsubscribe(
         &mut self,
         now: Instant,
@@ -61,6 +62,7 @@ impl OwnRequests {
 
     /// The share of the current call in the time that is left: a call that hangs leaves the same time to each of the
     /// calls behind it. If none is left, the call is polled once. `None` if the time is not limited.
+    #[inline]
     pub(crate) fn share(&self, now: Instant) -> Option<Duration> {
         let left = self.deadline?.saturating_duration_since(now);
         let calls = u32::try_from(self.unsubscribes.len() + 1).unwrap_or(u32::MAX);
