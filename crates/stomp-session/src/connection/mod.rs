@@ -171,7 +171,7 @@ where
     fn start_call(mut self: Pin<&mut Self>, request: Request, cx: &mut Context<'_>) {
         match self.as_mut().poll_ready(cx) {
             Poll::Pending => *self.project().request = Some(Box::new(request)),
-            Poll::Ready(ready) => self.call(request, ready, cx),
+            Poll::Ready(ready) => self.call(request, ready, false, cx),
         }
     }
 
@@ -182,7 +182,7 @@ where
         }
         if let Poll::Ready(ready) = self.as_mut().poll_ready(cx) {
             if let Some(request) = self.as_mut().project().request.take() {
-                self.call(*request, ready, cx);
+                self.call(*request, ready, true, cx);
             }
         }
         true
@@ -203,6 +203,7 @@ where
         mut self: Pin<&mut Self>,
         request: Request,
         ready: Result<(), BoxError>,
+        has_waited: bool,
         cx: &mut Context<'_>,
     ) {
         let driver = &mut *self.as_mut().project().driver;
@@ -210,7 +211,7 @@ where
             Err(error) => driver.handle_answer(Err(error)),
             Ok(()) => {
                 driver.report_called(request.command());
-                driver.protocol.handle_call_started(driver.now);
+                driver.protocol.handle_call_started(has_waited, driver.now);
                 self.run_call(Some(request), cx);
             }
         }

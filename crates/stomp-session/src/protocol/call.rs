@@ -89,14 +89,17 @@ impl Protocol {
         self.push_call(CallOutput::Commit(future));
     }
 
-    /// Notes that the service is ready and is called now. The handler timeout starts anew.
+    /// Notes that the service is ready and is called now. If the request has waited for that, the handler timeout starts
+    /// anew; otherwise it starts now anyway.
     #[inline]
-    pub(crate) fn handle_call_started(&mut self, now: Instant) {
+    pub(crate) fn handle_call_started(&mut self, has_waited: bool, now: Instant) {
         if let Some(call) = &mut self.call {
             call.is_started = true;
             let share = self.own.share(now).filter(|_| !call.is_from_peer);
-            let timeout = share.unwrap_or(self.config.handler_timeout);
-            self.timers.set(Timer::Handler, now, timeout);
+            if has_waited || share.is_some() {
+                let timeout = share.unwrap_or(self.config.handler_timeout);
+                self.timers.set(Timer::Handler, now, timeout);
+            }
         }
     }
 

@@ -57,9 +57,6 @@ impl Timer {
 #[derive(Debug)]
 pub(crate) struct Timers {
     start: Instant,
-    /// The time of the last [`set`](Timers::set), also in nanoseconds after `start`. Many calls have the same time, and the
-    /// conversion costs more than the rest of a call.
-    last_now: (Instant, u64),
     /// The deadlines in nanoseconds after `start`, or [`NEVER`].
     deadlines: [u64; Timer::ALL.len()],
     /// A bit for each deadline that was postponed. This happens at most once.
@@ -80,20 +77,17 @@ impl Timers {
     pub(crate) fn new(start: Instant) -> Timers {
         Timers {
             start,
-            last_now: (start, 0),
             deadlines: [NEVER; Timer::ALL.len()],
             postponed: 0,
         }
     }
 
-    /// Sets a deadline at `now + after`. If that is as late as [`NEVER`], clears the deadline.
-    #[inline]
+    /// Sets a deadline at `now + after`. If that exceeds the range of `Instant`, clears the deadline.
     pub(crate) fn set(&mut self, timer: Timer, now: Instant, after: Duration) {
-        if self.last_now.0 != now {
-            self.last_now = (now, self.nanos(now));
+        match now.checked_add(after) {
+            Some(at) => self.set_at(timer, at),
+            None => self.clear(timer),
         }
-        let after = u64::try_from(after.as_nanos()).unwrap_or(NEVER);
-        self.put(timer, self.last_now.1.saturating_add(after), false);
     }
 
     /// Sets a deadline. One before the start of the session passes at the start.
@@ -101,7 +95,6 @@ impl Timers {
         self.put(timer, self.nanos(at), false);
     }
 
-    #[inline]
     pub(crate) fn clear(&mut self, timer: Timer) {
         self.put(timer, NEVER, false);
     }
@@ -154,7 +147,6 @@ impl Timers {
         self.deadlines.get(timer as usize).copied().unwrap_or(NEVER)
     }
 
-    #[inline]
     fn put(&mut self, timer: Timer, at: u64, is_postponed: bool) {
         if let Some(deadline) = self.deadlines.get_mut(timer as usize) {
             *deadline = at;
