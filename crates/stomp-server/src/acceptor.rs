@@ -3,7 +3,8 @@
 use crate::{
     Config, Incoming, Listener, Shutdown,
     connections::{ConnectionPermit, Connections, Lingering, Place},
-    http_connection::HttpServer,
+    first_request::{self, FirstRequest},
+    http_connection::{HttpServer, after},
     http_service::HttpService,
     listener,
     pace::PacedWrites,
@@ -18,7 +19,7 @@ use stomp_socket::{LogThrottle, Peer, Socket};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{Semaphore, mpsc},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 /// The state that all listeners of a server share.
@@ -223,13 +224,24 @@ impl Acceptor {
         place: Place,
     ) -> io::Result<Option<Socket>> {
         let (io, peer) = self.establish::<L>(incoming).await?;
-        let io = Sniff::new(io, Protocol::Http, peer.address);
-        let handshake = self.http.serve(io, &peer, &place, &self.config).await?;
-        let Some(handshake) = handshake else {
+        let mut io = Sniff::new(io, Protocol::Http, peer.address);
+        let (config, since) = (&self.config, Instant::now());
+        let deadline = after(since, config.handshake_timeout);
+        match first_request::answer(&mut io, &peer, &place, config, deadline).await? {
+            FirstRequest::Handshake { peer, early } => {
+                let (io, config) = (io.into_inner(), &config.socket);
+                return Ok(Some(Socket::over_websocket(io, &early, peer, config)));
+            }
+            FirstRequest::Refused => return Ok(None),
+            FirstRequest::Other => {}
+        }
+        // In a box, because most connections do not need this large future.
+        let served = Box::pin(self.http.serve(io, &peer, &place, config, since)).await?;
+        let Some(handshake) = served else {
             return Ok(None);
         };
         let upgraded = handshake.upgrade.await.map_err(io::Error::other)?;
-        let (peer, config) = (handshake.peer, &self.config.socket);
+        let (peer, config) = (handshake.peer, &config.socket);
         // Takes the stream out of hyper's box, so that reads and writes are not dispatched dynamically.
         Ok(Some(
             match upgraded.downcast::<TokioIo<PacedWrites<Sniff<L::Io>>>>() {

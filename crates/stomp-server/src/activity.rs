@@ -25,8 +25,8 @@ enum Phase {
 }
 
 impl Activity {
-    pub(crate) fn new(place: Place) -> Activity {
-        let since = Instant::now();
+    /// The activity of a connection that is open since `since`.
+    pub(crate) fn new(place: Place, since: Instant) -> Activity {
         Activity {
             place,
             state: Mutex::new(State {

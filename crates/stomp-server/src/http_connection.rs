@@ -47,13 +47,14 @@ impl HttpServer {
     }
 
     /// Answers HTTP requests until one of them is a handshake, the peer closes the connection, a deadline passes, or the
-    /// server shuts down. Returns the handshake, if there was one.
+    /// server shuts down. Returns the handshake, if there was one. The connection is open since `since`.
     pub(crate) async fn serve<Io>(
         &self,
         io: Io,
         peer: &Peer,
         place: &Place,
         config: &Config,
+        since: Instant,
     ) -> io::Result<Option<Handshake>>
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -63,7 +64,7 @@ impl HttpServer {
             peer,
             place,
             config,
-            activity: Arc::new(Activity::new(place.clone())),
+            activity: Arc::new(Activity::new(place.clone(), since)),
             handshake: Mutex::new(None),
         };
         let io = TokioIo::new(PacedWrites::new(
@@ -76,7 +77,7 @@ impl HttpServer {
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
         // No deadline that begins later ends sooner than this.
         let least = config.http.keep_alive_timeout.min(config.handshake_timeout);
-        let mut deadline = pin!(sleep_until(after(Instant::now(), least)));
+        let mut deadline = pin!(sleep_until(after(since, least)));
         let mut shutdown = pin!(config.shutdown.started());
         let mut is_draining = false;
         loop {
@@ -114,7 +115,7 @@ fn pace(config: &Config) -> Pace {
 }
 
 /// A moment that is later by `duration`. A duration that is too long stands for years.
-fn after(start: Instant, duration: Duration) -> Instant {
+pub(crate) fn after(start: Instant, duration: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
     start.checked_add(duration).unwrap_or_else(|| start + YEARS)
 }

@@ -56,6 +56,7 @@ mod acceptor;
 mod activity;
 mod admission;
 mod connections;
+mod first_request;
 mod host;
 mod http_connection;
 #[cfg(feature = "metrics")]

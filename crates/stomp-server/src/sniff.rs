@@ -1,13 +1,14 @@
 //! Detects clients that use the wrong protocol for a port. Without a log message, such a mistake is hard to diagnose.
 
 use crate::report;
+use bytes::{Bytes, BytesMut};
 use std::{
     io,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// A protocol that a client may use on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +51,14 @@ pub(crate) struct Sniff<S> {
     expected: Protocol,
     peer: Option<SocketAddr>,
     is_done: bool,
+    /// The client's first bytes, while they are to be read again.
+    unread: Bytes,
     /// The part of the HTTP response that is not yet written.
     response: &'static [u8],
 }
+
+/// Maximum bytes of [`Sniff::peek`]. The head of a request is rarely longer.
+const PEEK_BYTES: usize = 4 << 10;
 
 /// The response to an HTTP client on a port for STOMP.
 const NO_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 54\r\n\
@@ -65,6 +71,7 @@ impl<S> Sniff<S> {
             expected,
             peer,
             is_done: false,
+            unread: Bytes::new(),
             response: b"",
         }
     }
@@ -112,12 +119,27 @@ impl<S> Sniff<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Sniff<S> {
+    /// Waits for the client's first bytes, or for the end of the stream. Reads return these bytes again.
+    pub(crate) async fn peek(&mut self) -> io::Result<Bytes> {
+        let mut first = BytesMut::with_capacity(PEEK_BYTES);
+        self.read_buf(&mut first).await?;
+        self.unread = first.freeze();
+        Ok(self.unread.clone())
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Sniff<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let count = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
         if !self.is_done && self.inspect(buffer.filled().get(before..).unwrap_or_default()) {

@@ -31,32 +31,46 @@ impl Handshake {
         address: Option<SocketAddr>,
         config: &Config,
     ) -> Result<(Response<Full<Bytes>>, Handshake), Refusal> {
-        if !request_head::is_bounded(&request) {
-            return Err(Refusal::HeadTooLong);
-        }
-        let accepted = handshake::accept(&request).map_err(Refusal::NoHandshake)?;
-        check_headers(request.headers())?;
-        use_host_of_target(&mut request);
-        let is_local = address.is_some_and(|address| address.ip().to_canonical().is_loopback());
-        config
-            .origins
-            .check(request.headers(), &config.hosts, is_local)
-            .map_err(|denial| refuse_origin(denial, request.headers()))?;
-        let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+        let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+        let (response, peer) = check(request, address, config)?;
+        let Some(upgrade) = upgrade else {
             tracing::error!(
                 "the HTTP server does not allow upgrades: serve its connections `with_upgrades()`"
             );
             return Err(Refusal::NoUpgrade);
         };
-        let (head, _) = request.into_parts();
-        let peer = Peer::default()
-            .with_subprotocol(accepted.subprotocol)
-            .with_request(request_head::compact(head));
-        Ok((
-            accepted.response.map(|()| Full::default()),
-            Handshake { upgrade, peer },
-        ))
+        let response = response.map(|()| Full::default());
+        Ok((response, Handshake { upgrade, peer }))
     }
+}
+
+/// Checks a handshake, like [`Handshake::accept`]. Returns the 101 response, and the peer with the facts that the
+/// request contains.
+///
+/// # Errors
+///
+/// Returns a refusal with status 400, 403, 405, 426 or 431.
+pub(crate) fn check<B>(
+    mut request: Request<B>,
+    address: Option<SocketAddr>,
+    config: &Config,
+) -> Result<(Response<()>, Peer), Refusal> {
+    if !request_head::is_bounded(&request) {
+        return Err(Refusal::HeadTooLong);
+    }
+    let accepted = handshake::accept(&request).map_err(Refusal::NoHandshake)?;
+    check_headers(request.headers())?;
+    use_host_of_target(&mut request);
+    let is_local = address.is_some_and(|address| address.ip().to_canonical().is_loopback());
+    config
+        .origins
+        .check(request.headers(), &config.hosts, is_local)
+        .map_err(|denial| refuse_origin(denial, request.headers()))?;
+    let (head, _) = request.into_parts();
+    let peer = Peer::default()
+        .with_subprotocol(accepted.subprotocol)
+        .with_request(request_head::compact(head));
+    Ok((accepted.response, peer))
 }
 
 /// Rejects requests that have a body, have no `Host`, or repeat a header that may occur only once.
