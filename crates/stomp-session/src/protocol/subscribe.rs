@@ -186,8 +186,9 @@ impl Protocol {
     }
 
     pub(super) fn end_all_subscriptions(&mut self) {
-        while let Some(key) = self.subscriptions.first() {
-            self.end_subscription(key);
+        for (key, mut subscription) in self.subscriptions.remove_all() {
+            self.give_back(key, &mut subscription);
+            self.lose_subscription(key, subscription);
         }
     }
 
@@ -197,12 +198,17 @@ impl Protocol {
         by_server: bool,
     ) -> Option<Subscription> {
         let mut subscription = self.subscriptions.remove(key, by_server)?;
+        self.give_back(key, &mut subscription);
+        Some(subscription)
+    }
+
+    /// Gives back the deliveries and the streams of a subscription that was removed.
+    fn give_back(&mut self, key: SubscriptionKey, subscription: &mut Subscription) {
         if let Some(mut unacked) = subscription.unacked.take() {
             self.detach_staged(key, &mut unacked);
             self.unacked.abandon(key, unacked);
         }
         self.push_io(IoOutput::Unsubscribed(key));
-        Some(subscription)
     }
 
     /// Takes a place among the subscriptions of the principal, if these are limited. If none is left, the subscription

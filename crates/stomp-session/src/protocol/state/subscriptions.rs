@@ -9,7 +9,12 @@ use crate::{
 };
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::{borrow::Cow, collections::VecDeque, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, VecDeque},
+    mem,
+    sync::Arc,
+};
 use stomp_frame::{Frame, Version, header};
 
 /// The active subscriptions of a session, and the names of those that ended most recently.
@@ -290,6 +295,32 @@ impl Subscriptions {
         Some(subscription)
     }
 
+    /// Removes all subscriptions on behalf of the server, and remembers their names. Returns them with their keys, the
+    /// oldest first.
+    ///
+    /// To remove them one by one would take quadratic time.
+    pub(crate) fn remove_all(
+        &mut self,
+    ) -> impl Iterator<Item = (SubscriptionKey, Subscription)> + use<> {
+        self.keys.clear();
+        let removed = mem::take(&mut self.active);
+        if !self.ended.is_empty() {
+            let names: BTreeSet<_> = removed.iter().map(Subscription::name).collect();
+            self.ended.retain(|ended| !names.contains(&ended.name));
+        }
+        // The active subscriptions have different names, and are not more than `max`.
+        self.ended
+            .extend(removed.iter().map(|subscription| EndedSubscription {
+                name: subscription.name(),
+                by_server: true,
+            }));
+        self.ended
+            .drain(..self.ended.len().saturating_sub(self.max));
+        removed
+            .into_iter()
+            .map(|subscription| (subscription.key, subscription))
+    }
+
     /// Remembers the name of a subscription that has ended.
     pub(crate) fn remember_ended(&mut self, name: ByteString, by_server: bool) {
         self.ended.retain(|ended| ended.name != name);
@@ -384,6 +415,25 @@ mod tests {
         }
         assert!(matches!(find(&subscriptions, "0"), Lookup::Unknown));
         assert!(matches!(find(&subscriptions, "1"), Lookup::EndedByServer));
+    }
+
+    #[test]
+    fn all_subscriptions_end_in_the_order_of_their_keys_and_their_names_stay_known() {
+        let mut subscriptions = Subscriptions::new(3);
+        for id in ["a", "b"] {
+            let key = insert(&mut subscriptions, id);
+            subscriptions.remove(key, false);
+        }
+        let keys = ["c", "b", "d"].map(|id| insert(&mut subscriptions, id));
+        let removed = subscriptions.remove_all().map(|(key, _)| key);
+        assert_eq!(removed.collect::<Vec<_>>(), keys);
+        assert!(subscriptions.first().is_none());
+        for id in ["b", "c", "d"] {
+            assert!(matches!(find(&subscriptions, id), Lookup::EndedByServer));
+        }
+        assert!(matches!(find(&subscriptions, "a"), Lookup::Unknown));
+        insert(&mut subscriptions, "d");
+        assert!(matches!(find(&subscriptions, "d"), Lookup::Active(_)));
     }
 
     #[test]
