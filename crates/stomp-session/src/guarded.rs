@@ -70,7 +70,22 @@ impl Leftovers {
 
     /// Wakes the wakers, then drops the other values. A panic of one does not affect the others; the panic hook has
     /// reported it. Messages catch panics of their bodies themselves.
+    #[inline]
     fn release(self) {
+        // Most critical sections leave nothing.
+        if !self.is_empty() {
+            self.release_all();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.wakers.is_empty()
+            && self.messages.is_empty()
+            && self.shared.is_empty()
+            && self.others.is_empty()
+    }
+
+    fn release_all(self) {
         for waker in self.wakers {
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }

@@ -12,10 +12,15 @@ const DROPPED_MESSAGES: &str = "dropped-messages";
 /// Name of the header that marks a message before which an unknown number of others may be missing.
 const GAP: &str = "gap";
 
+/// Length of the command and of the two headers of a prefix, without their values.
+const PREFIX_BYTES: usize = "MESSAGE\nsubscription:\ndestination:\n".len();
+
 /// Encodes the beginning of a `MESSAGE`: the command, and the headers `subscription` and `destination`.
 pub(super) fn encode_prefix(version: Version, id: Option<&str>, destination: &str) -> Bytes {
     let encoder = Encoder::new(version);
-    let mut out = BytesMut::new();
+    // The room that the headers need, unless a value has to be escaped.
+    let value_bytes = id.map_or(0, str::len) + destination.len();
+    let mut out = BytesMut::with_capacity(PREFIX_BYTES + value_bytes);
     encoder.command(Command::Message, &mut out);
     for (name, value) in [
         (header::SUBSCRIPTION, id),
