@@ -1,14 +1,16 @@
 //! Detects clients that use the wrong protocol for a port. Without a log message, such a mistake is hard to diagnose.
 
 use crate::report;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::{
+    future::poll_fn,
     io,
+    mem::MaybeUninit,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A protocol that a client may use on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,10 +124,15 @@ impl<S> Sniff<S> {
 impl<S: AsyncRead + Unpin> Sniff<S> {
     /// Waits for the client's first bytes, or for the end of the stream. Reads return these bytes again.
     pub(crate) async fn peek(&mut self) -> io::Result<Bytes> {
-        let mut first = BytesMut::with_capacity(PEEK_BYTES);
-        self.read_buf(&mut first).await?;
-        self.unread = first.freeze();
-        Ok(self.unread.clone())
+        poll_fn(|cx| {
+            // Not on the heap, so that the bytes keep no more memory than they need.
+            let mut space = [const { MaybeUninit::uninit() }; PEEK_BYTES];
+            let mut first = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut *self).poll_read(cx, &mut first))?;
+            self.unread = Bytes::copy_from_slice(first.filled());
+            Poll::Ready(Ok(self.unread.clone()))
+        })
+        .await
     }
 }
 
