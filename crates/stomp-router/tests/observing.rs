@@ -89,7 +89,6 @@ mod trace {
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || writer.clone())
             .with_max_level(level)
-            .with_ansi(false)
             .finish();
         tracing::subscriber::with_default(subscriber, || call(&routes, request));
         let bytes = log.0.lock().unwrap().clone();

@@ -142,7 +142,6 @@ async fn the_log_names_the_handler_or_the_route_of_an_error() {
     tracing_subscriber::fmt()
         .with_writer(move || writer.clone())
         .with_max_level(Level::WARN)
-        .with_ansi(false)
         .init();
     let mut client = Server::new(app()).client().await;
     for (frame, code, parts) in cases() {

@@ -2,10 +2,7 @@
 
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use std::{
-    io::{self, IsTerminal},
-    time::Duration,
-};
+use std::{io, time::Duration};
 use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use webstomp::{
@@ -28,7 +25,6 @@ pub(crate) fn start_log() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
         // Otherwise a log that cannot be written, as on a full disk, would be reported with `eprintln!`, which panics.
         .log_internal_errors(false)
         .init();

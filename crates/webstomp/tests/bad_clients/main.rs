@@ -135,7 +135,6 @@ fn subscribe_to_log() -> Log {
     tracing_subscriber::fmt()
         .with_writer(move || writer.clone())
         .with_env_filter(EnvFilter::new("trace"))
-        .with_ansi(false)
         .init();
     log
 }
