@@ -115,10 +115,11 @@ impl Memory {
             Ok(MessageStream::new(subscription.with_stream(consumer)))
         } else {
             let (stream, _) = groups.join(to)?;
-            let subscriber = stream.into_subscriber();
             let subscription = Subscription::new(request, activity);
             // A session must see that the stream is a subscriber, so nothing wraps it.
-            Ok(MessageStream::new(subscriber.with_guard(subscription)))
+            Ok(MessageStream::new(
+                stream.into_subscriber_with(subscription),
+            ))
         }
     }
 }

@@ -125,7 +125,9 @@ impl Acceptor {
 
     /// Completes the handshake that precedes HTTP or STOMP, such as TLS.
     async fn establish<L: Listener>(&self, incoming: Incoming<L::Io>) -> io::Result<(L::Io, Peer)> {
-        let (io, peer) = timeout(self.config.handshake_timeout, incoming.establish()).await??;
+        let (io, peer) = incoming
+            .establish_within(self.config.handshake_timeout)
+            .await?;
         if let Some(stream) = L::tcp_stream(&io) {
             tcp::set_nodelay(stream);
             tcp::set_keepalive(stream, self.config.tcp_keepalive);

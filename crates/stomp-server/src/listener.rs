@@ -1,10 +1,11 @@
 //! Sources of connections.
 
-use std::{io, net::SocketAddr, pin::Pin};
+use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 use stomp_socket::Peer;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host},
+    time::timeout,
 };
 
 /// A source of connections: tokio's listeners, [`Tls`](crate::tls::Tls) over any listener, or your own:
@@ -107,10 +108,18 @@ impl<Io> Incoming<Io> {
     }
 
     /// Runs the handshake, if there is one.
-    pub(crate) async fn establish(self) -> io::Result<(Io, Peer)> {
+    async fn establish(self) -> io::Result<(Io, Peer)> {
         match self.stage {
             Stage::Ready(io) => Ok((io, self.peer)),
             Stage::Handshake(handshake) => handshake.await,
+        }
+    }
+
+    /// Runs the handshake, if there is one, for at most this time.
+    pub(crate) async fn establish_within(self, time: Duration) -> io::Result<(Io, Peer)> {
+        match self.stage {
+            Stage::Ready(io) => Ok((io, self.peer)),
+            Stage::Handshake(handshake) => timeout(time, handshake).await?,
         }
     }
 

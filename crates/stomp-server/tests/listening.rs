@@ -75,6 +75,34 @@ async fn bytes_received_with_the_handshake_are_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handshake_has_the_same_effect_in_one_piece_and_in_several() {
+    for split in [0, 1, 20, HANDSHAKE.len() - 1] {
+        let (listener, dial) = in_memory();
+        let mut sockets = serve(listener, Config::default());
+        let mut client = dial.connect();
+        let (first, rest) = HANDSHAKE.split_at(split);
+        client.send(first).await;
+        sleep(Duration::from_secs(1)).await;
+        client.send(rest).await;
+        let head = client.head().await;
+        assert!(
+            head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"),
+            "{head}"
+        );
+        // The answer to the example of RFC 6455, section 1.3.
+        let answer = "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+        assert!(head.contains(answer), "{head}");
+        let mut socket = soon(sockets.recv()).await.unwrap();
+        let request = socket.peer().request.as_ref().unwrap();
+        assert_eq!(request.uri, "/stomp");
+        assert_eq!(request.headers.len(), 1, "{:?}", request.headers);
+        let message = frame(FIN | TEXT, b"CONNECT\n\n\0");
+        client.0.write_all(&message).await.unwrap();
+        assert_eq!(command(&mut socket).await, Command::Connect);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_server_retries_after_failures_to_accept() {
     const EMFILE: i32 = 24;
     let (mut listener, dial) = in_memory();

@@ -10,12 +10,13 @@ use webstomp::{
 /// The roles of a user. A user may have several.
 const ROLES: [&str; 4] = ["reader", "publisher", "worker", "admin"];
 
-/// The passcodes and roles of all users, by login.
+/// The passcodes and principals of all users, by login.
 pub(crate) struct Users(HashMap<String, User>);
 
 struct User {
     passcode: String,
-    roles: Vec<String>,
+    /// With the roles of the user. All sessions of the user share it.
+    principal: Principal,
 }
 
 impl Users {
@@ -24,7 +25,7 @@ impl Users {
         let Some(path) = &options.users else {
             let admin = User {
                 passcode: options.passcode.clone(),
-                roles: vec!["admin".to_owned()],
+                principal: Principal::new(&*options.login).with_role("admin"),
             };
             return Ok(Users([(options.login.clone(), admin)].into()));
         };
@@ -46,16 +47,19 @@ impl Users {
             let passcode = words
                 .next()
                 .ok_or_else(|| format!("line {number} has no passcode"))?;
-            let roles: Vec<String> = words.map(str::to_owned).collect();
-            if let Some(role) = roles.iter().find(|role| !ROLES.contains(&role.as_str())) {
-                return Err(format!(
-                    "line {number} has the role {role:?}; roles are {}",
-                    ROLES.join(", ")
-                ));
+            let mut principal = Principal::new(login);
+            for role in words {
+                if !ROLES.contains(&role) {
+                    return Err(format!(
+                        "line {number} has the role {role:?}; roles are {}",
+                        ROLES.join(", ")
+                    ));
+                }
+                principal = principal.with_role(role);
             }
             let user = User {
                 passcode: passcode.to_owned(),
-                roles,
+                principal,
             };
             if users.insert(login.to_owned(), user).is_some() {
                 return Err(format!("line {number} repeats the login {login:?}"));
@@ -67,10 +71,7 @@ impl Users {
     /// Returns the principal with this login and passcode.
     pub(crate) fn log_in(&self, login: &str, passcode: &str) -> Option<Principal> {
         let user = self.0.get(login).filter(|user| user.passcode == passcode)?;
-        let roles = user.roles.iter().map(String::as_str);
-        Some(roles.fold(Principal::new(login), |principal, role| {
-            principal.with_role(role)
-        }))
+        Some(user.principal.clone())
     }
 }
 

@@ -58,6 +58,12 @@ impl GroupStream {
     pub fn into_subscriber(self) -> Subscriber {
         self.subscriber.with_guard(self.membership)
     }
+
+    /// Returns the stream of the subscriber, like [`into_subscriber`](GroupStream::into_subscriber). `guard` is dropped
+    /// after the subscriber has left the group.
+    pub(crate) fn into_subscriber_with(self, guard: impl Send + 'static) -> Subscriber {
+        self.subscriber.with_guard((self.membership, guard))
+    }
 }
 
 impl Membership {
