@@ -59,21 +59,23 @@ where
     let Ok((response, accepted)) = websocket_handshake::check(request, peer.address, config) else {
         return Ok(FirstRequest::Other);
     };
-    let place = place.begin_session(client);
-    let response = match &place {
+    let admitted = place.begin_session(client);
+    let response = match &admitted {
         Ok(()) => encode(&response),
         Err(refusal) => {
             refusal.report(client);
             refusal.to_http1().into_bytes()
         }
     };
-    timeout(config.http.stall_timeout, async {
+    let sent = async {
         io.write_all(&response).await?;
-        io.flush().await
-    })
-    .await??;
-    if place.is_err() {
-        io.shutdown().await?;
+        match &admitted {
+            Ok(()) => io.flush().await,
+            Err(_) => io.shutdown().await,
+        }
+    };
+    timeout(config.http.stall_timeout, sent).await??;
+    if admitted.is_err() {
         return Ok(FirstRequest::Refused);
     }
     Ok(FirstRequest::Handshake {
