@@ -10,7 +10,6 @@ use crate::{
         config::{BacklogConfig, SlowConsumer},
         queue::{BoundedQueue, QueueItem, QueuedMessage},
     },
-    message::Message,
     principal_share::{SubscriptionPlace, SubscriptionPlaces},
     response::{Connected, MessageStream},
     subscription_info::SubscriptionInfo,
@@ -180,7 +179,7 @@ impl CommandQueue {
     pub(crate) fn push_message(
         &mut self,
         canonical: &str,
-        message: &Message,
+        message: &QueuedMessage,
         mailbox: &BacklogConfig,
         leftovers: &mut Leftovers,
     ) -> Result<(), NotSubscribed> {
@@ -191,7 +190,10 @@ impl CommandQueue {
         for subscription in &self.subscriptions {
             if subscription.destination.canonical() == canonical {
                 is_subscribed = true;
-                let queued = QueuedMessage::new(Some(subscription.key), message.clone());
+                let queued = QueuedMessage {
+                    subscription: Some(subscription.key),
+                    ..message.clone()
+                };
                 self.commands.push(queued, mailbox, leftovers);
             }
         }

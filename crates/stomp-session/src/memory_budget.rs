@@ -3,10 +3,11 @@
 mod machine;
 
 use std::{
+    cmp::Ordering,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -95,7 +96,7 @@ impl MemoryBudget {
     /// The bytes of all messages that count.
     #[must_use]
     pub fn used(&self) -> usize {
-        self.0.used.load(Ordering::Relaxed)
+        self.0.used.load(Relaxed)
     }
 
     /// Returns true if more bytes are used than the limit allows.
@@ -107,7 +108,7 @@ impl MemoryBudget {
     /// Counts bytes until the returned value is dropped. This always succeeds, also beyond the limit. It costs one atomic
     /// addition and the clone of an `Arc`, and runs no foreign code, so a lock may be held.
     pub fn charge(&self, bytes: usize) -> MemoryCharge {
-        self.0.used.fetch_add(bytes, Ordering::Relaxed);
+        self.0.used.fetch_add(bytes, Relaxed);
         MemoryCharge {
             budget: self.clone(),
             bytes,
@@ -159,6 +160,31 @@ impl fmt::Debug for MemoryBudget {
 }
 
 impl MemoryCharge {
+    /// Changes the number of bytes that count.
+    pub(crate) fn resize(&mut self, bytes: usize) {
+        let used = &self.budget.0.used;
+        match bytes.cmp(&self.bytes) {
+            Ordering::Equal => return,
+            Ordering::Greater => used.fetch_add(bytes - self.bytes, Relaxed),
+            Ordering::Less => used.fetch_sub(self.bytes - bytes, Relaxed),
+        };
+        self.bytes = bytes;
+    }
+
+    /// Moves bytes, of which there must be as many, into a charge of their own.
+    pub(crate) fn split(&mut self, bytes: usize) -> MemoryCharge {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        MemoryCharge {
+            budget: self.budget.clone(),
+            bytes,
+        }
+    }
+
+    pub(crate) fn budget(&self) -> &MemoryBudget {
+        &self.budget
+    }
+
     /// The number of bytes that count.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -169,7 +195,7 @@ impl MemoryCharge {
 impl Drop for MemoryCharge {
     fn drop(&mut self) {
         let used = &self.budget.0.used;
-        used.fetch_sub(self.bytes, Ordering::Relaxed);
+        used.fetch_sub(self.bytes, Relaxed);
     }
 }
 
@@ -197,6 +223,19 @@ mod tests {
         assert_eq!(budget.used(), 41);
         drop((two, three));
         assert_eq!(clone.used(), 0);
+    }
+
+    #[test]
+    fn a_charge_can_be_resized_and_split() {
+        let budget = MemoryBudget::new(100);
+        let mut charge = budget.charge(10);
+        charge.resize(60);
+        let part = charge.split(25);
+        assert_eq!((budget.used(), charge.bytes(), part.bytes()), (60, 35, 25));
+        charge.resize(5);
+        assert_eq!(budget.used(), 30);
+        drop(part);
+        assert_eq!(budget.used(), 5);
     }
 
     #[test]

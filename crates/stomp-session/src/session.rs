@@ -8,7 +8,11 @@ use crate::{
     error::{BoxError, ClientError, ObserveError, SubscribeError, TooManyErrors},
     guarded::Guarded,
     id::{SessionId, StreamId},
-    mailbox::config::BacklogConfig,
+    mailbox::{
+        config::BacklogConfig,
+        queue::{MessageCharge, QueuedMessage},
+    },
+    memory_budget::MemoryBudget,
     message::IntoMessage,
     params::Pattern,
     principal::Principal,
@@ -168,7 +172,8 @@ impl Session {
     /// different one.
     ///
     /// [`Config::backlog`](crate::Config::backlog) bounds the queued messages. Its overflow policy applies to messages
-    /// beyond these bounds.
+    /// beyond these bounds. The messages count in [`Config::memory_budget`](crate::Config::memory_budget); while that is
+    /// exceeded, a sixteenth of these bounds applies.
     ///
     /// # Errors
     ///
@@ -177,10 +182,24 @@ impl Session {
     pub fn message(&self, destination: &str, message: impl IntoMessage) -> Result<(), BoxError> {
         let message = message.into_message()?;
         let canonical = self.0.settings.destinations.canonical(destination);
+        let settings = &self.0.settings;
+        let budget = &settings.memory_budget;
+        let message = QueuedMessage {
+            charge: Some(MessageCharge::Own(Arc::new(
+                budget.charge(message.weight()),
+            ))),
+            ..QueuedMessage::new(None, message)
+        };
+        let backlog = if budget.is_exceeded() {
+            settings.backlog.reduced()
+        } else {
+            settings.backlog
+        };
         self.0.commands.with(|commands, leftovers| {
-            commands.push_message(&canonical, &message, &self.0.settings.backlog, leftovers)
+            commands.push_message(&canonical, &message, &backlog, leftovers)
         })?;
         self.0.wake();
+        budget.warn_if_exceeded();
         Ok(())
     }
 
@@ -350,6 +369,7 @@ impl Observed {
 #[derive(Default)]
 pub(crate) struct HandleSettings {
     pub(crate) backlog: BacklogConfig,
+    pub(crate) memory_budget: MemoryBudget,
     pub(crate) max_streams: usize,
     pub(crate) max_subscriptions: usize,
     pub(crate) max_destination_bytes: usize,

@@ -5,6 +5,7 @@ use crate::{
     fan_out::{Hub, Published, Subscriber},
     id::SessionId,
     mailbox::config::BacklogConfig,
+    memory_budget::MemoryBudget,
     message::IntoMessage,
     session::Session,
 };
@@ -35,17 +36,35 @@ pub struct Topic<T> {
 }
 
 impl<T> Topic<T> {
-    /// Creates a topic whose subscribers have the default bounds.
+    /// Creates a topic whose subscribers have the default bounds. Its messages count in a [`MemoryBudget`] of its own.
     #[must_use]
     pub fn new() -> Topic<T> {
         Topic::with_backlogs(BacklogConfig::default())
     }
 
-    /// Creates a topic whose subscribers have these bounds and this policy.
+    /// Creates a topic whose subscribers have these bounds and this policy. Its messages count in a [`MemoryBudget`] of
+    /// its own.
     #[must_use]
     pub fn with_backlogs(config: BacklogConfig) -> Topic<T> {
+        Topic::with_budget(config, MemoryBudget::default())
+    }
+
+    /// Creates a topic whose subscribers have these bounds and this policy. Its messages count in `budget`: give the topics
+    /// of a process clones of one budget, to bound their memory together.
+    ///
+    /// ```
+    /// use stomp_session::{BacklogConfig, Config, MemoryBudget, Topic};
+    ///
+    /// let budget = MemoryBudget::from_machine();
+    /// let topic = || Topic::<String>::with_budget(BacklogConfig::default(), budget.clone());
+    /// let (news, prices) = (topic(), topic());
+    /// let config = Config::default().memory_budget(budget.clone());
+    /// # let _ = (news, prices, config);
+    /// ```
+    #[must_use]
+    pub fn with_budget(config: BacklogConfig, budget: MemoryBudget) -> Topic<T> {
         Topic {
-            hub: Hub::new(config),
+            hub: Hub::new(config, budget),
             payload: PhantomData,
         }
     }

@@ -1,7 +1,8 @@
 //! The subscribers of one topic or pattern.
 
+use super::limits::GroupLimits;
 use crate::{Address, activity::Counter};
-use stomp_session::{BacklogConfig, Hub};
+use stomp_session::Hub;
 
 /// All subscribers of one topic or pattern.
 pub(super) struct Group {
@@ -12,10 +13,10 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(pattern: Address, config: BacklogConfig) -> Group {
+    pub(super) fn new(pattern: Address, limits: &GroupLimits) -> Group {
         Group {
             pattern,
-            hub: Hub::new(config),
+            hub: Hub::new(limits.backlog, limits.memory_budget.clone()),
             published: Counter::default(),
         }
     }

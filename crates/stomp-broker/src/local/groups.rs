@@ -306,7 +306,7 @@ impl State {
             );
             return Err(ClientError::new("too-many-destinations", text));
         }
-        let group = Group::new(to.clone(), limits.backlog);
+        let group = Group::new(to.clone(), limits);
         let subscriber = group.hub.subscribe(retained);
         self.group_count += 1;
         self.groups

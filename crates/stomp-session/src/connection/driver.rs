@@ -90,10 +90,7 @@ impl Driver {
         Driver {
             received_bytes: socket.received_bytes(),
             telemetry: Telemetry::new(&session, &socket, now),
-            streams: Streams::new(
-                Arc::clone(session.shared().waker()),
-                config.max_total_backlog_bytes,
-            ),
+            streams: Streams::new(Arc::clone(session.shared().waker()), &config),
             protocol: Protocol::new(
                 Arc::clone(&config),
                 session.id(),

@@ -86,6 +86,7 @@ impl Driver {
     fn open(socket: Socket, config: Arc<Config>) -> Driver {
         let settings = HandleSettings {
             backlog: config.backlog,
+            memory_budget: config.memory_budget.clone(),
             max_streams: config.max_streams,
             max_subscriptions: config.max_subscriptions,
             max_destination_bytes: config.max_destination_bytes,

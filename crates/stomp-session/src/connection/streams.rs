@@ -2,11 +2,13 @@
 
 use crate::{
     catch_drop::CatchDrop,
+    config::Config,
     delivery::Delivery,
     error::{BoxError, HandlerPanicked},
     fan_out::{Attachment, Backlog},
     id::{StreamId, SubscriptionKey},
     mailbox::{Mailbox, Messages, budget::Budget, config::BacklogConfig},
+    memory_budget::MemoryBudget,
     response::MessageStream,
 };
 use futures_core::Stream;
@@ -34,6 +36,7 @@ pub(super) struct Streams {
     out_of_credit: Vec<usize>,
     /// The batches that hubs have pushed. `None` before the first subscriber of a hub is attached.
     pub(super) backlog: Option<Arc<Backlog>>,
+    memory_budget: MemoryBudget,
     /// Budget of the session, which a mailbox joins when a stream reads it.
     budget: Option<Budget>,
     woken: Arc<ReadyQueue>,
@@ -61,9 +64,9 @@ pub(super) enum StreamEvent {
 
 impl Streams {
     /// Creates an empty set, which wakes `task` when a stream is woken. All mailboxes that the streams read together
-    /// have at most `max_mailbox_bytes`.
-    pub(super) fn new(task: Arc<AtomicWaker>, max_mailbox_bytes: usize) -> Streams {
-        let budget = Budget::new(max_mailbox_bytes, Arc::clone(&task));
+    /// have at most [`Config::max_total_backlog_bytes`].
+    pub(super) fn new(task: Arc<AtomicWaker>, config: &Config) -> Streams {
+        let budget = Budget::new(config.max_total_backlog_bytes, Arc::clone(&task));
         let woken = ReadyQueue {
             is_not_empty: AtomicBool::new(false),
             slots: Mutex::default(),
@@ -74,6 +77,7 @@ impl Streams {
             ready: VecDeque::new(),
             out_of_credit: Vec::new(),
             backlog: None,
+            memory_budget: config.memory_budget.clone(),
             budget: Some(budget),
             woken: Arc::new(woken),
         }
@@ -148,7 +152,7 @@ impl Streams {
         let task = &self.woken.task;
         let backlog = self
             .backlog
-            .get_or_insert_with(|| Arc::new(Backlog::new(Arc::clone(task))));
+            .get_or_insert_with(|| Arc::new(Backlog::new(Arc::clone(task), &self.memory_budget)));
         subscriber.attach(&Attachment {
             backlog,
             subscription,

@@ -16,6 +16,7 @@ use crate::{
         lag::{LagCheck, LagState},
         queue::QueuedMessage,
     },
+    memory_budget::MemoryBudget,
     message::Message,
 };
 use futures_util::task::AtomicWaker;
@@ -58,10 +59,10 @@ pub(crate) struct Attachment<'a> {
 }
 
 impl Backlog {
-    /// Creates an empty backlog of the session with this task.
-    pub(crate) fn new(task: Arc<AtomicWaker>) -> Backlog {
+    /// Creates an empty backlog of the session with this task. A long list of entries counts in `budget`.
+    pub(crate) fn new(task: Arc<AtomicWaker>, budget: &MemoryBudget) -> Backlog {
         Backlog {
-            feeds: Guarded::default(),
+            feeds: Guarded::new(Feeds::new(budget)),
             has_news: AtomicBool::new(false),
             has_overflowed: AtomicBool::new(false),
             task,
@@ -131,7 +132,7 @@ impl Backlog {
             feeds.push(feed, batch, range, config, was_polled, leftovers)
         });
         if pushed.is_err() {
-            self.set_overflowed();
+            self.overflow(leftovers);
         }
         self.notify(leftovers);
         Pushed {
@@ -152,10 +153,33 @@ impl Backlog {
             .feeds
             .with_leftovers(leftovers, |feeds, _| feeds.check_lag(feed, config, check));
         if let LagState::TooSlow = state {
-            self.set_overflowed();
-            self.notify(leftovers);
+            self.overflow(leftovers);
         }
         state
+    }
+
+    /// The bytes of a feed that the session had the chance to send, and has not sent. With `counts_unpolled`, all bytes.
+    pub(super) fn held_back(&self, feed: usize, counts_unpolled: bool) -> usize {
+        let counts_all = counts_unpolled || !self.has_news();
+        self.feeds
+            .with(|feeds, _| feeds.held_back(feed, counts_all))
+    }
+
+    /// Applies the policy to a feed, although it does not exceed its bounds. Returns true if the hub has to wait.
+    pub(super) fn relieve(
+        &self,
+        feed: usize,
+        config: &BacklogConfig,
+        may_wait: bool,
+        leftovers: &mut Leftovers,
+    ) -> bool {
+        let relieved = self.feeds.with_leftovers(leftovers, |feeds, leftovers| {
+            feeds.relieve(feed, config, may_wait, leftovers)
+        });
+        if relieved.is_err() {
+            self.overflow(leftovers);
+        }
+        relieved.unwrap_or(false)
     }
 
     /// Marks the next message that is pushed with an unknown gap.
@@ -170,9 +194,12 @@ impl Backlog {
         self.notify(leftovers);
     }
 
-    /// Notes that a subscription has exceeded its bounds, and its policy is to disconnect.
-    pub(super) fn set_overflowed(&self) {
+    /// Notes that a subscription has exceeded its bounds, and its policy is to disconnect. The messages for the session
+    /// are dropped at once: it sends none of them.
+    pub(super) fn overflow(&self, leftovers: &mut Leftovers) {
         self.has_overflowed.store(true, Ordering::Release);
+        self.feeds.with_leftovers(leftovers, Feeds::close);
+        self.notify(leftovers);
     }
 
     fn notify(&self, leftovers: &mut Leftovers) {

@@ -1,8 +1,16 @@
 //! Messages that travel together.
 
-use crate::{id::SessionId, message::Message};
+use crate::{
+    id::SessionId,
+    mailbox::queue::{MessageCharge, QueuedMessage},
+    memory_budget::MemoryCharge,
+    message::Message,
+};
 use smallvec::SmallVec;
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 /// Messages that one round brings to all members of a hub. They exist once, however many sessions wait to send them.
 #[derive(Debug)]
@@ -17,13 +25,24 @@ pub(crate) struct Batch {
     weight: usize,
     /// True if all messages have the same destination, or all have none.
     has_one_destination: bool,
+    /// Counts the messages in the memory budget. `None` if they do not count.
+    charge: Option<BatchCharge>,
+    /// The charges of the single messages, after they were queued one by one. They may wait longer than the batch.
+    single_charges: OnceLock<Vec<Arc<MemoryCharge>>>,
+}
+
+#[derive(Debug)]
+enum BatchCharge {
+    All(MemoryCharge),
+    /// The charge of the only message, which was queued before.
+    Single(#[expect(dead_code, reason = "it counts until it is dropped")] MessageCharge),
 }
 
 /// A message that waits for a round, and the session that does not get it.
 pub(super) type Waiting = (Message, Option<SessionId>);
 
 impl Batch {
-    pub(super) fn new(first: u64, waiting: impl Iterator<Item = Waiting>) -> Arc<Batch> {
+    pub(super) fn new(first: u64, waiting: impl Iterator<Item = Waiting>) -> Batch {
         let mut messages = SmallVec::<[Message; 1]>::new();
         let mut exceptions = Vec::new();
         for (place, (message, except)) in waiting.enumerate() {
@@ -31,7 +50,7 @@ impl Batch {
             messages.push(message);
         }
         let mut destinations = messages.windows(2);
-        Arc::new(Batch {
+        Batch {
             weight: messages.iter().map(Message::weight).sum(),
             has_one_destination: destinations.all(|pair| match pair {
                 [one, next] => one.destination() == next.destination(),
@@ -40,7 +59,57 @@ impl Batch {
             messages,
             first,
             exceptions,
+            charge: None,
+            single_charges: OnceLock::new(),
+        }
+    }
+
+    /// Creates a batch of one message, which continues to count where it was queued.
+    pub(super) fn of_queued(message: Message, charge: Option<MessageCharge>) -> Batch {
+        Batch {
+            charge: charge.map(BatchCharge::Single),
+            ..Batch::new(0, [(message, None)].into_iter())
+        }
+    }
+
+    /// Makes the messages count by this charge.
+    pub(super) fn with_charge(self, charge: MemoryCharge) -> Batch {
+        Batch {
+            charge: Some(BatchCharge::All(charge)),
+            ..self
+        }
+    }
+
+    /// The approximate bytes that the batch takes while it waits.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Batch>() + self.weight
+    }
+
+    /// The messages in this range, for a queue of single messages. They count in the memory budget as long as they are in
+    /// a queue, each once for all queues.
+    pub(super) fn queued(
+        self: &Arc<Batch>,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = QueuedMessage> {
+        let places = range.clone();
+        self.get(range).iter().zip(places).map(|(message, place)| {
+            let charge = self.single_charge(place);
+            QueuedMessage::new(None, message.clone()).with_charge(charge)
         })
+    }
+
+    fn single_charge(self: &Arc<Batch>, place: usize) -> Option<MessageCharge> {
+        if self.messages.len() == 1 {
+            return Some(MessageCharge::Batch(Arc::clone(self)));
+        }
+        let Some(BatchCharge::All(charge)) = &self.charge else {
+            return None;
+        };
+        let charges = self.single_charges.get_or_init(|| {
+            let charge = |message: &Message| charge.budget().charge(message.weight());
+            self.messages.iter().map(charge).map(Arc::new).collect()
+        });
+        charges.get(place).cloned().map(MessageCharge::Own)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 use super::{
     backlog::Attachment,
     intake::{Intake, IntakeLimits},
-    members::{Member, MemberKey, Members, Source, Target},
+    members::{Member, MemberKey, Members, Relief, Source, Target},
 };
 use crate::{
     guarded::Guarded,
@@ -13,6 +13,7 @@ use crate::{
         config::{BacklogConfig, Overflow, SlowConsumer},
         lag::LagCheck,
     },
+    memory_budget::MemoryBudget,
     message::Message,
 };
 use std::{
@@ -29,9 +30,15 @@ use tokio::time::Instant;
 /// The largest number of members that a publisher serves itself if no pump runs. A task would cost more.
 const SERVED_BY_PUBLISHER: usize = 4;
 
+/// A member that holds back less than this share of an exceeded memory budget is spared: its end would free little, and
+/// it may be slow only for a moment.
+const SPARED_SHARE: usize = 1_024;
+
 /// The state of a hub, which its handle, its subscribers, its publishers and its pump share.
 pub(super) struct Core {
     config: BacklogConfig,
+    /// Counts the messages of the hub, and those of other hubs.
+    budget: MemoryBudget,
     limits: IntakeLimits,
     members: Guarded<Members>,
     /// May be locked while `members` is.
@@ -41,13 +48,14 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(config: BacklogConfig) -> Core {
+    pub(super) fn new(config: BacklogConfig, budget: MemoryBudget) -> Core {
         Core {
             config,
             limits: IntakeLimits::new(&config),
             members: Guarded::default(),
-            intake: Mutex::default(),
+            intake: Mutex::new(Intake::new(&budget)),
             count: AtomicUsize::new(0),
+            budget,
         }
     }
 
@@ -85,7 +93,7 @@ impl Core {
             let queued = match messages.take_all() {
                 Ok(queued) => queued,
                 Err(SlowConsumer) => {
-                    to.backlog.set_overflowed();
+                    to.backlog.overflow(leftovers);
                     VecDeque::new()
                 }
             };
@@ -119,7 +127,8 @@ impl Core {
     pub(super) fn append(&self, message: Message, except: Option<SessionId>) -> (bool, bool) {
         let mut intake = self.intake();
         let starts = intake.append(message, except);
-        (starts, intake.is_full(self.limits, 1))
+        let is_full = intake.is_full(self.limits, 1) || self.budget.is_exceeded();
+        (starts, is_full)
     }
 
     /// Marks a gap for all subscribers: the next message that each of them gets is marked as
@@ -141,11 +150,11 @@ impl Core {
         });
     }
 
-    /// Delivers the messages that wait, if there are `factor` times as many as their bounds allow, for a publisher that
-    /// does not wait for room.
+    /// Delivers the messages that wait, if there are `factor` times as many as their bounds allow or the memory budget is
+    /// exceeded, for a publisher that does not wait for room.
     pub(super) fn make_room(&self, factor: usize) {
         let is_full = self.intake().is_full(self.limits, factor);
-        if is_full {
+        if is_full || self.budget.is_exceeded() {
             self.deliver_all();
         }
     }
@@ -154,11 +163,12 @@ impl Core {
     pub(super) fn deliver_all(&self) {
         self.members
             .with(|members, leftovers| members.deliver_all(self.source(), leftovers));
+        self.keep_budget(false);
     }
 
     /// Delivers all messages that wait, if the hub has few members. Returns true if it has.
     pub(super) fn serve_few(&self) -> bool {
-        self.members.with(|members, leftovers| {
+        let has_few = self.members.with(|members, leftovers| {
             // In a burst, one task for all messages costs less than a push for each.
             let has_few = members.len() <= SERVED_BY_PUBLISHER
                 && !members.has_laggards()
@@ -167,13 +177,39 @@ impl Core {
                 members.deliver_all(self.source(), leftovers);
             }
             has_few
-        })
+        });
+        if has_few {
+            self.keep_budget(true);
+        }
+        has_few
+    }
+
+    /// Applies the policy to the members that hold back most, if the memory budget is exceeded. Under [`Overflow::Wait`],
+    /// the next round waits for them, unless `may_wait` is false because publishers do not.
+    fn keep_budget(&self, may_wait: bool) {
+        if !self.budget.is_exceeded() {
+            return;
+        }
+        self.budget.warn_if_exceeded();
+        let relief = Relief {
+            config: &self.config,
+            min_bytes: (self.budget.limit() / SPARED_SHARE).max(1),
+            counts_unpolled: self.budget.used() / 2 > self.budget.limit(),
+            may_wait,
+        };
+        self.members
+            .with(|members, leftovers| members.relieve(relief, leftovers));
     }
 
     /// Serves the next members. Returns true if their round has ended, and `None` if no message waits.
     pub(super) fn next_step(&self) -> Option<bool> {
-        self.members
-            .with(|members, leftovers| members.next_step(self.source(), leftovers))
+        let has_ended = self
+            .members
+            .with(|members, leftovers| members.next_step(self.source(), leftovers))?;
+        if has_ended {
+            self.keep_budget(true);
+        }
+        Some(has_ended)
     }
 
     /// Returns the time for which the pump waits for slow members before the next round, if it has to and there is one.

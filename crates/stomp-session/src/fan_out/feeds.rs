@@ -10,10 +10,14 @@ use crate::{
         lag::{LagCheck, LagState, Patience},
         queue::{BoundedQueue, QueuedMessage},
     },
+    memory_budget::{MemoryBudget, MemoryCharge},
     message::Message,
 };
 use slab::Slab;
 use std::{collections::VecDeque, mem, ops::Range, sync::Arc, task::Waker};
+
+/// The number of entries for which a session has room without being counted in the memory budget.
+const UNCOUNTED_ENTRIES: usize = 64;
 
 /// The next item for a session to send.
 pub(crate) enum BacklogItem {
@@ -33,12 +37,15 @@ pub(crate) struct BatchPart {
 }
 
 /// The queue of a session: the batches, in the order of the pushes.
-#[derive(Default)]
 pub(super) struct Feeds {
     entries: VecDeque<Entry>,
+    /// Counts the memory of the list of entries in the memory budget, if it is long. The messages count elsewhere.
+    charge: MemoryCharge,
     feeds: Slab<Feed>,
     /// The time for which publishers still wait for this session.
     patience: Patience,
+    /// True if the session is disconnected, because it was too slow.
+    is_closed: bool,
 }
 
 /// The backlog of one subscription, or of one stream of it.
@@ -49,10 +56,15 @@ struct Feed {
     /// The number and the weight of the messages in the entries of this feed.
     messages: usize,
     bytes: usize,
+    /// The bytes that the session had left when the first push since its last poll came.
+    left_bytes: usize,
     /// Messages that are missing before the next one that is pushed.
     missing: u64,
-    /// The waker of the hub that waits, and the numbers of messages and bytes at which it continues.
-    waiter: Option<(Waker, usize, usize)>,
+    /// The numbers of messages and bytes that the subscription must reach, because it exceeds its bounds or the memory
+    /// budget under [`Overflow::Wait`].
+    goal: Option<(usize, usize)>,
+    /// The waker of the hub that waits until then.
+    waiter: Option<Waker>,
     /// The messages of a subscription that exceeds its bounds. One entry stands for all of them.
     lagging: Option<Box<BoundedQueue<QueuedMessage>>>,
 }
@@ -84,17 +96,39 @@ impl Feed {
             || self.bytes > config.max_bytes.saturating_mul(factor)
     }
 
+    /// Returns true if the subscription has a goal, and has not reached it.
+    fn misses_goal(&self) -> bool {
+        self.goal
+            .is_some_and(|(messages, bytes)| self.messages > messages || self.bytes > bytes)
+    }
+
     /// Takes the waker of the hub that waits, if it can continue.
     fn take_waiter(&mut self) -> Option<Waker> {
-        let (_, messages, bytes) = self.waiter.as_ref()?;
-        if self.messages > *messages || self.bytes > *bytes {
+        if self.misses_goal() {
             return None;
         }
-        self.waiter.take().map(|(waker, ..)| waker)
+        self.goal = None;
+        self.waiter.take()
+    }
+
+    /// The bytes that wait.
+    fn waiting_bytes(&self) -> usize {
+        let lagging = self.lagging.as_ref();
+        lagging.map_or(self.bytes, |queue| queue.bytes())
     }
 }
 
 impl Feeds {
+    pub(super) fn new(budget: &MemoryBudget) -> Feeds {
+        Feeds {
+            entries: VecDeque::new(),
+            charge: budget.charge(0),
+            feeds: Slab::new(),
+            patience: Patience::default(),
+            is_closed: false,
+        }
+    }
+
     /// Adds a feed. It begins with `first`, which does not count towards the bounds, and then with messages that were
     /// queued elsewhere.
     pub(super) fn add(
@@ -109,19 +143,25 @@ impl Feeds {
             stream,
             messages: 0,
             bytes: 0,
+            left_bytes: 0,
             missing: 0,
+            goal: None,
             waiter: None,
             lagging: None,
         });
         if !first.is_empty() {
-            let batch = Batch::new(0, first.into_iter().map(|message| (message, None)));
+            let first = first.into_iter().map(|message| (message, None));
+            let batch = Arc::new(Batch::new(0, first));
             self.add_part(key, &batch, 0..batch.len(), 0, false);
         }
         for QueuedMessage {
-            message, missing, ..
+            message,
+            missing,
+            charge,
+            ..
         } in queued
         {
-            let batch = Batch::new(0, [(message, None)].into_iter());
+            let batch = Arc::new(Batch::of_queued(message, charge));
             self.add_part(key, &batch, 0..1, missing, true);
         }
         key
@@ -130,7 +170,7 @@ impl Feeds {
     /// Removes a feed with its entries, which the caller drops without the lock.
     pub(super) fn remove(&mut self, key: usize, leftovers: &mut Leftovers) -> impl Send + use<> {
         let feed = self.feeds.try_remove(key).map(|mut feed| {
-            leftovers.wake(feed.waiter.take().map(|(waker, ..)| waker));
+            leftovers.wake(feed.waiter.take());
             feed
         });
         let (others, own): (_, VecDeque<_>) = mem::take(&mut self.entries)
@@ -152,10 +192,30 @@ impl Feeds {
 
     /// Adds the end of a feed.
     pub(super) fn end(&mut self, key: usize) {
-        self.entries.push_back(Entry {
-            feed: key,
-            content: Content::End,
-        });
+        self.push_entry(key, Content::End);
+    }
+
+    fn push_entry(&mut self, feed: usize, content: Content) {
+        self.entries.push_back(Entry { feed, content });
+        let capacity = self.entries.capacity();
+        let bytes = capacity * size_of::<Entry>();
+        if capacity > UNCOUNTED_ENTRIES && bytes > self.charge.bytes() {
+            self.charge.resize(bytes);
+        }
+    }
+
+    /// Drops all messages, because the session is disconnected. Further ones are dropped too.
+    pub(super) fn close(&mut self, leftovers: &mut Leftovers) {
+        self.is_closed = true;
+        leftovers.drop_later(mem::take(&mut self.entries));
+        self.charge.resize(0);
+        for (_, feed) in &mut self.feeds {
+            (feed.messages, feed.bytes) = (0, 0);
+            leftovers.wake(feed.take_waiter());
+            if let Some(queue) = feed.lagging.take() {
+                leftovers.drop_later(queue);
+            }
+        }
     }
 
     /// Adds an entry, which counts towards the bounds if `is_counted`.
@@ -175,15 +235,13 @@ impl Feeds {
             feed.bytes += batch.weight_of(&range);
         }
         let missing = missing.saturating_add(mem::take(&mut feed.missing));
-        self.entries.push_back(Entry {
-            feed: key,
-            content: Content::Part {
-                batch: Arc::clone(batch),
-                range,
-                missing,
-                is_counted,
-            },
-        });
+        let part = Content::Part {
+            batch: Arc::clone(batch),
+            range,
+            missing,
+            is_counted,
+        };
+        self.push_entry(key, part);
     }
 
     /// Adds a part of a batch. Returns true if the hub has to wait.
@@ -196,9 +254,12 @@ impl Feeds {
         was_polled: bool,
         leftovers: &mut Leftovers,
     ) -> Result<bool, SlowConsumer> {
-        let Some(feed) = self.feeds.get(key) else {
+        let Some(feed) = self.feeds.get_mut(key).filter(|_| !self.is_closed) else {
             return Ok(false);
         };
+        if was_polled {
+            feed.left_bytes = feed.waiting_bytes();
+        }
         if let Overflow::Wait(_) = config.overflow {
             if feed.exceeds(config, 2) {
                 return Err(SlowConsumer);
@@ -220,9 +281,51 @@ impl Feeds {
             self.begin_lag(key, config, leftovers);
         }
         if let Some(queue) = self.lagging(key) {
-            for message in batch.get(range) {
-                queue.push(QueuedMessage::new(None, message.clone()), config, leftovers);
+            for message in batch.queued(range) {
+                queue.push(message, config, leftovers);
             }
+        }
+        Ok(false)
+    }
+
+    /// The bytes of a feed that wait, or those of them that the session had left when it was polled.
+    pub(super) fn held_back(&self, key: usize, counts_all: bool) -> usize {
+        let Some(feed) = self.feeds.get(key) else {
+            return 0;
+        };
+        let max = if counts_all {
+            usize::MAX
+        } else {
+            feed.left_bytes
+        };
+        feed.waiting_bytes().min(max)
+    }
+
+    /// Applies the policy to a feed, although it does not exceed its bounds, so that it holds half as much. Returns true
+    /// if the hub has to wait.
+    pub(super) fn relieve(
+        &mut self,
+        key: usize,
+        config: &BacklogConfig,
+        may_wait: bool,
+        leftovers: &mut Leftovers,
+    ) -> Result<bool, SlowConsumer> {
+        let Some(feed) = self.feeds.get_mut(key) else {
+            return Ok(false);
+        };
+        match config.overflow {
+            Overflow::Wait(_) if may_wait => {
+                feed.goal.get_or_insert((usize::MAX, feed.bytes / 2));
+                return Ok(true);
+            }
+            Overflow::Wait(_) | Overflow::Disconnect => return Err(SlowConsumer),
+            Overflow::DropOldest | Overflow::Conflate => {}
+        }
+        if feed.lagging.is_none() {
+            self.begin_lag(key, config, leftovers);
+        }
+        if let Some(queue) = self.lagging(key) {
+            queue.halve(config.overflow, leftovers);
         }
         Ok(false)
     }
@@ -242,20 +345,17 @@ impl Feeds {
         let Some(feed) = self.feeds.get_mut(key) else {
             return LagState::KeepsUp;
         };
-        // A session that has only just come below its bounds would soon exceed them again. At half of them, it has caught
-        // up.
-        let (messages, bytes) = (config.max_messages / 2, config.max_bytes / 2);
-        let lags = if feed.waiter.is_some() {
-            feed.messages > messages || feed.bytes > bytes
-        } else {
-            feed.exceeds(config, 1)
-        };
-        if !lags {
-            feed.waiter = None;
+        if feed.goal.is_none() && feed.exceeds(config, 1) {
+            // A session that has only just come below its bounds would soon exceed them again. At half of them, it has
+            // caught up.
+            feed.goal = Some((config.max_messages / 2, config.max_bytes / 2));
+        }
+        if !feed.misses_goal() {
+            (feed.goal, feed.waiter) = (None, None);
             self.patience.renew();
             return LagState::KeepsUp;
         }
-        feed.waiter = Some((check.waker.clone(), messages, bytes));
+        feed.waiter = Some(check.waker.clone());
         self.patience.wait(check)
     }
 
@@ -274,9 +374,8 @@ impl Feeds {
                     mut missing,
                     is_counted: true,
                 } if entry.feed == key => {
-                    for message in batch.get(range) {
+                    for queued in batch.queued(range) {
                         let missing = mem::take(&mut missing);
-                        let queued = QueuedMessage::new(None, message.clone());
                         queue.push(queued.with_missing(missing), config, leftovers);
                     }
                     leftovers.drop_shared(batch);
@@ -289,10 +388,7 @@ impl Feeds {
             queue.note_gap(None, mem::take(&mut feed.missing));
             feed.lagging = Some(Box::new(queue));
         }
-        self.entries.push_back(Entry {
-            feed: key,
-            content: Content::Lagging,
-        });
+        self.push_entry(key, Content::Lagging);
     }
 
     pub(super) fn next(&mut self, leftovers: &mut Leftovers) -> Option<BacklogItem> {
@@ -301,6 +397,7 @@ impl Feeds {
                 // Frees the memory of a large burst.
                 if self.entries.capacity() > 16 {
                     self.entries = VecDeque::new();
+                    self.charge.resize(0);
                 }
                 return None;
             };

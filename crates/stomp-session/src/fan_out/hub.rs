@@ -1,7 +1,9 @@
 //! The handle of a hub.
 
 use super::{core::Core, published::Published, subscriber::Subscriber};
-use crate::{id::SessionId, mailbox::config::BacklogConfig, message::Message};
+use crate::{
+    id::SessionId, mailbox::config::BacklogConfig, memory_budget::MemoryBudget, message::Message,
+};
 use std::{fmt, sync::Arc};
 
 /// Distributor of messages to its subscribers: each message goes to all current ones, in the same order for each.
@@ -17,9 +19,12 @@ pub struct Hub(Arc<Core>);
 
 impl Hub {
     /// Creates a hub whose subscribers have these bounds and this policy.
+    ///
+    /// Its messages count in `budget` until all subscribers have sent or dropped them. If the budget is exceeded, the
+    /// subscribers that hold back most meet their policy: see [`MemoryBudget`].
     #[must_use]
-    pub fn new(config: BacklogConfig) -> Hub {
-        Hub(Arc::new(Core::new(config)))
+    pub fn new(config: BacklogConfig, budget: MemoryBudget) -> Hub {
+        Hub(Arc::new(Core::new(config, budget)))
     }
 
     /// Number of subscribers.

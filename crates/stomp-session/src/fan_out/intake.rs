@@ -1,15 +1,26 @@
 //! The messages of a hub that wait for the next round.
 
 use super::batch::{Batch, Waiting};
-use crate::{guarded::Leftovers, id::SessionId, mailbox::config::BacklogConfig, message::Message};
+use crate::{
+    guarded::Leftovers,
+    id::SessionId,
+    mailbox::config::BacklogConfig,
+    memory_budget::{MemoryBudget, MemoryCharge},
+    message::Message,
+};
 use std::{collections::VecDeque, mem, sync::Arc, task::Waker};
 
+/// The weight of messages that wait without being counted in the memory budget, so that small messages cost no atomic
+/// operation each.
+const UNCOUNTED_BYTES: usize = 1 << 10;
+
 /// The messages that wait, and the state of the pump.
-#[derive(Default)]
 pub(super) struct Intake {
     waiting: VecDeque<Waiting>,
     /// The weight of these messages.
     weight: usize,
+    /// Counts about this weight in the memory budget.
+    charge: MemoryCharge,
     /// The number of the next message.
     next: u64,
     /// True while a pump delivers the messages, or a publisher does.
@@ -38,9 +49,24 @@ impl IntakeLimits {
 }
 
 impl Intake {
+    pub(super) fn new(budget: &MemoryBudget) -> Intake {
+        Intake {
+            waiting: VecDeque::new(),
+            weight: 0,
+            charge: budget.charge(0),
+            next: 0,
+            has_pump: false,
+            blocked: Vec::new(),
+            rounds: 0,
+        }
+    }
+
     /// Adds a message. Returns true if the caller has to start a pump.
     pub(super) fn append(&mut self, message: Message, except: Option<SessionId>) -> bool {
         self.weight += message.weight();
+        if self.weight >= self.charge.bytes() + UNCOUNTED_BYTES {
+            self.charge.resize(self.weight);
+        }
         self.waiting.push_back((message, except));
         self.next += 1;
         !mem::replace(&mut self.has_pump, true)
@@ -82,6 +108,9 @@ impl Intake {
         let count = self.waiting.len().min(limits.messages);
         let batch = Batch::new(first, self.waiting.drain(..count));
         self.weight -= batch.weight();
+        let memory = batch.memory();
+        self.charge.resize(self.weight + memory);
+        let batch = Arc::new(batch.with_charge(self.charge.split(memory)));
         // Frees the memory of a large burst.
         if self.waiting.is_empty() && self.waiting.capacity() > 4 * count {
             self.waiting = VecDeque::new();

@@ -72,6 +72,18 @@ pub(super) struct Source<'a> {
     pub(super) limits: IntakeLimits,
 }
 
+/// The relief of a memory budget that is exceeded.
+#[derive(Clone, Copy)]
+pub(super) struct Relief<'a> {
+    pub(super) config: &'a BacklogConfig,
+    /// Members that hold back fewer bytes are spared.
+    pub(super) min_bytes: usize,
+    /// True if messages count that members had no chance to send yet.
+    pub(super) counts_unpolled: bool,
+    /// False if publishers do not wait under [`Overflow::Wait`](crate::Overflow::Wait).
+    pub(super) may_wait: bool,
+}
+
 impl Members {
     pub(super) fn len(&self) -> usize {
         self.slab.len()
@@ -197,6 +209,25 @@ impl Members {
         first_end
     }
 
+    /// Applies the policy to the member that holds back most, and to those that hold back at least half as much: as they
+    /// hold the same messages, the end of one alone would free little.
+    pub(super) fn relieve(&mut self, relief: Relief<'_>, leftovers: &mut Leftovers) {
+        let held: Vec<_> = self
+            .slab
+            .iter()
+            .map(|(key, member)| (key, member.held_back(relief)))
+            .filter(|(_, bytes)| *bytes >= relief.min_bytes)
+            .collect();
+        let most = held.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
+        for (key, _) in held.iter().filter(|(_, bytes)| *bytes >= most / 2) {
+            let member = self.slab.get(*key);
+            let waits = member.is_some_and(|member| member.relieve(relief, leftovers));
+            if waits && !self.laggards.contains(key) {
+                self.laggards.push(*key);
+            }
+        }
+    }
+
     /// Delivers all messages that wait to all members.
     pub(super) fn deliver_all(&mut self, source: Source<'_>, leftovers: &mut Leftovers) {
         while self.step(usize::MAX, source, leftovers).is_some() {}
@@ -224,13 +255,32 @@ impl Member {
         batch.for_each_part(self.since, self.session, |range| {
             pushed = match &self.target {
                 Target::Mailbox(mailbox) => Pushed {
-                    exceeds_bounds: mailbox.push_under_lock(batch.get(range), leftovers),
+                    exceeds_bounds: mailbox.push_under_lock(batch.queued(range), leftovers),
                     is_burst: false,
                 },
                 Target::Feed(backlog, feed) => backlog.push(*feed, batch, range, config, leftovers),
             };
         });
         pushed
+    }
+
+    /// The bytes that the member had the chance to send, and has not sent.
+    fn held_back(&self, relief: Relief<'_>) -> usize {
+        match &self.target {
+            Target::Mailbox(mailbox) => mailbox.held_back(relief.counts_unpolled),
+            Target::Feed(backlog, feed) => backlog.held_back(*feed, relief.counts_unpolled),
+        }
+    }
+
+    /// Applies the policy, although the member does not exceed its bounds. Returns true if the hub has to wait.
+    fn relieve(&self, relief: Relief<'_>, leftovers: &mut Leftovers) -> bool {
+        let Relief {
+            config, may_wait, ..
+        } = relief;
+        match &self.target {
+            Target::Mailbox(mailbox) => mailbox.relieve(may_wait, leftovers),
+            Target::Feed(backlog, feed) => backlog.relieve(*feed, config, may_wait, leftovers),
+        }
     }
 
     fn check_lag(

@@ -19,6 +19,7 @@ mod pump;
 mod subscriber;
 
 pub(crate) use backlog::{Attachment, Backlog};
+pub(crate) use batch::Batch;
 pub(crate) use feeds::{BacklogItem, BatchPart};
 pub use hub::Hub;
 pub use published::Published;

@@ -46,6 +46,14 @@ impl BacklogConfig {
     }
 }
 
+impl BacklogConfig {
+    /// A sixteenth of the bounds, for queues that fill while the memory budget is exceeded.
+    pub(crate) fn reduced(self) -> BacklogConfig {
+        self.max_messages((self.max_messages / 16).max(1))
+            .max_bytes((self.max_bytes / 16).max(1))
+    }
+}
+
 impl Overflow {
     /// Returns true if a subscriber beyond its bounds is disconnected, where nobody can wait for it.
     pub(crate) fn disconnects(self) -> bool {

@@ -57,6 +57,10 @@ struct State {
     patience: Patience,
     /// Waker of the hub that waits for the reader.
     waiter: Option<Waker>,
+    /// The bytes that waited before the last push of a hub.
+    left_bytes: usize,
+    /// True if the hub waits for the reader because the memory budget is exceeded.
+    exceeds_budget: bool,
 }
 
 impl Mailbox {
@@ -106,13 +110,15 @@ impl Mailbox {
 
     /// Adds messages like [`push`](Mailbox::push), for a hub that holds a lock: it releases it before the leftovers.
     /// Under [`Overflow::Wait`], the hub waits before it exceeds the bounds further. Returns true if it has to.
-    pub(crate) fn push_under_lock(&self, messages: &[Message], leftovers: &mut Leftovers) -> bool {
-        let queued = messages
-            .iter()
-            .map(|message| QueuedMessage::new(None, message.clone()));
+    pub(crate) fn push_under_lock(
+        &self,
+        queued: impl IntoIterator<Item = QueuedMessage>,
+        leftovers: &mut Leftovers,
+    ) -> bool {
         let config = &self.0.config;
         let waits = matches!(config.overflow, Overflow::Wait(_));
         self.0.state.with_leftovers(leftovers, |state, leftovers| {
+            state.left_bytes = state.queue.bytes();
             if waits && !state.queue.exceeds(config, 2) {
                 let unbounded = config.max_messages(usize::MAX).max_bytes(usize::MAX);
                 state.push(queued, &unbounded, leftovers);
@@ -127,7 +133,7 @@ impl Mailbox {
     pub(crate) fn check_lag(&self, check: LagCheck<'_>, leftovers: &mut Leftovers) -> LagState {
         self.0.state.with_leftovers(leftovers, |state, leftovers| {
             let is_waited_for = state.waiter.take().is_some();
-            let lags = if is_waited_for {
+            let lags = if is_waited_for || mem::take(&mut state.exceeds_budget) {
                 !state.queue.is_empty()
             } else {
                 state.queue.exceeds(&self.0.config, 1)
@@ -148,6 +154,41 @@ impl Mailbox {
     }
 }
 
+impl Mailbox {
+    /// The bytes that the reader had left before the last push of a hub. With `counts_unpolled`, all bytes.
+    pub(crate) fn held_back(&self, counts_unpolled: bool) -> usize {
+        let held_back = |state: &mut State, _: &mut _| {
+            let bytes = state.queue.bytes();
+            if counts_unpolled {
+                bytes
+            } else {
+                bytes.min(state.left_bytes)
+            }
+        };
+        self.0.state.with(held_back)
+    }
+
+    /// Applies the policy, although the mailbox does not exceed its bounds, because the memory budget is exceeded. Returns
+    /// true if the hub has to wait.
+    pub(crate) fn relieve(&self, may_wait: bool, leftovers: &mut Leftovers) -> bool {
+        let overflow = self.0.config.overflow;
+        self.0.state.with_leftovers(leftovers, |state, leftovers| {
+            match overflow {
+                Overflow::Wait(_) if may_wait => {
+                    state.exceeds_budget = true;
+                    return true;
+                }
+                Overflow::Wait(_) | Overflow::Disconnect => {
+                    state.queue.overflow(leftovers);
+                    leftovers.wake(state.reader.take());
+                }
+                Overflow::DropOldest | Overflow::Conflate => state.queue.halve(overflow, leftovers),
+            }
+            false
+        })
+    }
+}
+
 impl State {
     /// Adds messages and takes the waker of the reader. Returns false if the stream was dropped or has failed.
     fn push(
@@ -158,7 +199,7 @@ impl State {
     ) -> bool {
         if self.is_closed {
             for queued in queued {
-                leftovers.drop_message(queued.message);
+                queued.drop_later(leftovers);
             }
             return false;
         }

@@ -4,8 +4,11 @@ use super::{
     budget::{Budget, BudgetedBytes},
     config::{BacklogConfig, Overflow, SlowConsumer},
 };
-use crate::{delivery::Delivery, guarded::Leftovers, id::SubscriptionKey, message::Message};
-use std::collections::VecDeque;
+use crate::{
+    delivery::Delivery, fan_out::Batch, guarded::Leftovers, id::SubscriptionKey,
+    memory_budget::MemoryCharge, message::Message,
+};
+use std::{collections::VecDeque, sync::Arc};
 
 /// A message in a queue.
 #[derive(Debug, Clone)]
@@ -15,6 +18,16 @@ pub(crate) struct QueuedMessage {
     pub(crate) message: Message,
     /// Messages for this recipient that are missing before this one, or [`UNKNOWN_GAP`](crate::delivery::UNKNOWN_GAP).
     pub(crate) missing: u64,
+    /// Counts the message in a memory budget, once for all queues in which it waits.
+    pub(crate) charge: Option<MessageCharge>,
+}
+
+/// A value that counts a message in a memory budget. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) enum MessageCharge {
+    Own(#[expect(dead_code, reason = "it counts until it is dropped")] Arc<MemoryCharge>),
+    /// The batch that contains the message, and no other.
+    Batch(Arc<Batch>),
 }
 
 impl QueuedMessage {
@@ -23,11 +36,24 @@ impl QueuedMessage {
             subscription,
             message,
             missing: 0,
+            charge: None,
         }
+    }
+
+    pub(crate) fn with_charge(self, charge: Option<MessageCharge>) -> QueuedMessage {
+        QueuedMessage { charge, ..self }
     }
 
     pub(crate) fn with_missing(self, missing: u64) -> QueuedMessage {
         QueuedMessage { missing, ..self }
+    }
+
+    /// Makes the message a leftover.
+    pub(crate) fn drop_later(self, leftovers: &mut Leftovers) {
+        leftovers.drop_message(self.message);
+        if let Some(MessageCharge::Batch(batch)) = self.charge {
+            leftovers.drop_shared(batch);
+        }
     }
 }
 
@@ -109,7 +135,7 @@ impl<T: QueueItem> BoundedQueue<T> {
         leftovers: &mut Leftovers,
     ) {
         if self.has_overflowed {
-            return leftovers.drop_message(queued.message);
+            return queued.drop_later(leftovers);
         }
         let mut queued = match self.conflate(queued, config, leftovers) {
             None => return,
@@ -117,7 +143,7 @@ impl<T: QueueItem> BoundedQueue<T> {
         };
         while self.is_full(config) {
             if config.overflow.disconnects() {
-                leftovers.drop_message(queued.message);
+                queued.drop_later(leftovers);
                 return self.overflow(leftovers);
             }
             self.drop_oldest(config.overflow == Overflow::Conflate, leftovers);
@@ -180,8 +206,8 @@ impl<T: QueueItem> BoundedQueue<T> {
         };
         self.bytes.sub(old.message.weight());
         self.bytes.add(new.message.weight());
-        leftovers.drop_message(std::mem::replace(&mut old.message, new.message));
-        old.missing = old.missing.saturating_add(1);
+        let missing = old.missing.saturating_add(new.missing).saturating_add(1);
+        std::mem::replace(old, new.with_missing(missing)).drop_later(leftovers);
         None
     }
 
@@ -200,18 +226,14 @@ impl<T: QueueItem> BoundedQueue<T> {
         let oldest = keyless
             .or_else(|| position(|_| true))
             .and_then(|at| self.items.remove(at));
-        let Some(QueuedMessage {
-            subscription: recipient,
-            message,
-            missing,
-        }) = oldest.and_then(T::into_message)
-        else {
+        let Some(oldest) = oldest.and_then(T::into_message) else {
             return;
         };
         self.messages -= 1;
-        self.bytes.sub(message.weight());
-        leftovers.drop_message(message);
-        let missing = missing.saturating_add(1);
+        self.bytes.sub(oldest.message.weight());
+        let recipient = oldest.subscription;
+        let missing = oldest.missing.saturating_add(1);
+        oldest.drop_later(leftovers);
         let next = self
             .items
             .iter_mut()
@@ -280,6 +302,19 @@ impl<T: QueueItem> BoundedQueue<T> {
     pub(crate) fn exceeds(&self, config: &BacklogConfig, factor: usize) -> bool {
         self.messages > config.max_messages.saturating_mul(factor)
             || self.bytes.get() > config.max_bytes.saturating_mul(factor)
+    }
+
+    /// The bytes of all messages in the queue.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    /// Makes the queue smaller, to half its bytes, as its overflow policy says.
+    pub(crate) fn halve(&mut self, overflow: Overflow, leftovers: &mut Leftovers) {
+        let max_bytes = self.bytes.get() / 2;
+        while self.messages > 0 && self.bytes.get() > max_bytes {
+            self.drop_oldest(overflow == Overflow::Conflate, leftovers);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -3,7 +3,9 @@
 use crate::support::*;
 use futures_util::StreamExt;
 use std::time::Duration;
-use stomp_session::{BacklogConfig, Config, Hub, Message, Overflow, Response, SlowConsumer, Topic};
+use stomp_session::{
+    BacklogConfig, Config, Hub, MemoryBudget, Message, Overflow, Response, SlowConsumer, Topic,
+};
 use stomp_testing::Client;
 use tokio::time::{Instant, sleep};
 
@@ -105,7 +107,7 @@ async fn a_slow_session_meets_the_policy_of_its_topic() {
     const BODY: usize = 1_000;
     for overflow in [Overflow::DropOldest, Overflow::Conflate] {
         let limits = BacklogConfig::default().max_messages(10).overflow(overflow);
-        let hub = Hub::new(limits);
+        let hub = Hub::new(limits, MemoryBudget::default());
         let shared = hub.clone();
         let mut config = Config::default();
         config.max_outbound_bytes = 4_000;
@@ -150,7 +152,7 @@ async fn a_slow_session_meets_the_policy_of_its_topic() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_hub_ends_its_subscriptions_after_their_messages() {
-    let hub = Hub::new(BacklogConfig::default());
+    let hub = Hub::new(BacklogConfig::default(), MemoryBudget::default());
     let shared = hub.clone();
     let handler = streaming(move |_| shared.subscribe(vec![Message::new("first")]));
     let (session, mut client, _) = start(Config::default(), handler).await;
@@ -166,7 +168,7 @@ async fn the_end_of_a_hub_ends_its_subscriptions_after_their_messages() {
 
 #[tokio::test(start_paused = true)]
 async fn a_gap_of_a_hub_is_told_with_the_next_message() {
-    let hub = Hub::new(BacklogConfig::default());
+    let hub = Hub::new(BacklogConfig::default(), MemoryBudget::default());
     let shared = hub.clone();
     let handler = streaming(move |_| shared.subscribe(Vec::new()));
     let (_session, mut client, _) = start(Config::default(), handler).await;
@@ -206,7 +208,10 @@ async fn publish_patiently(hub: Hub, count: usize) {
 
 fn waiting_hub() -> Hub {
     let patience = Overflow::Wait(Duration::from_secs(2));
-    Hub::new(BacklogConfig::default().max_messages(10).overflow(patience))
+    Hub::new(
+        BacklogConfig::default().max_messages(10).overflow(patience),
+        MemoryBudget::default(),
+    )
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,7 +320,7 @@ async fn a_wrapped_subscriber_makes_publishers_wait_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hub_can_be_used_after_its_end() {
-    let hub = Hub::new(BacklogConfig::default());
+    let hub = Hub::new(BacklogConfig::default(), MemoryBudget::default());
     let former = hub.subscribe(Vec::new());
     hub.close();
     let mut current = hub.subscribe(Vec::new());

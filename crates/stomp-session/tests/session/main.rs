@@ -17,6 +17,7 @@ mod errors;
 mod foreign_code;
 mod gone_peers;
 mod identity;
+mod memory_budget;
 mod messages;
 mod monitors;
 mod presence;
