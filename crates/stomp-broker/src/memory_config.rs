@@ -68,7 +68,8 @@ pub struct MemoryConfig {
     /// [`overflow`](QueueSettings::overflow). The bytes are shared among clients as [above](MemoryConfig#shares).
     /// Default: 256 MiB.
     pub max_total_queue_bytes: usize,
-    /// The budget of the messages that wait for subscribers of topics. Those in queues have the bounds above. To give
+    /// The budget of the messages that wait for subscribers of topics. Beyond it, the subscribers that hold back most meet
+    /// the policy of [`backlog`](MemoryConfig::backlog). Messages in queues have the bounds above. To give
     /// other parts of the process the same budget, set a clone. An app shares the budget of its broker. Default: a new
     /// one of 256 MiB.
     pub memory_budget: MemoryBudget,

@@ -18,12 +18,12 @@ use tokio::time::Instant;
 const BUDGET: usize = 4 << 20;
 const TOPICS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(2);
-const MESSAGES_OF_A_BURST: usize = 32;
+const MESSAGES_OF_A_BURST: usize = 16;
 const BODY: usize = 4 << 10;
 
 /// Bursts of each publisher. Without the budget, one stuck subscriber of each topic would keep all their messages.
 fn bursts() -> usize {
-    usual_or_soak(96, 960)
+    usual_or_soak(192, 1_920)
 }
 
 async fn subscriber(broker: &Broker, topic: &str) -> Client {

@@ -4,6 +4,7 @@ use crate::{
     command_queue::MAX_ERROR_BYTES,
     destination::DestinationSyntax,
     error::{ClientError, ErrorMapper},
+    fan_out::UNCOUNTED_ENTRY_BYTES,
     mailbox::config::BacklogConfig,
     memory_budget::MemoryBudget,
     monitor::{Monitor, Monitors},
@@ -92,8 +93,10 @@ pub struct Config {
     /// Maximum bytes queued in all mailboxes that the session reads, including those of topics whose subscribers are
     /// wrapped in other streams. At this maximum, every mailbox that is not empty counts as full. Default: 16 MiB.
     pub max_total_backlog_bytes: usize,
-    /// Budget of the messages that wait for subscribers, shared by all sessions of this configuration and of its clones.
-    /// Default: a new one of 256 MiB.
+    /// Budget of the messages that wait for the sessions of this configuration and of its clones. Give it to their topics
+    /// too: see [`Topic::with_budget`](crate::Topic::with_budget). While it is exceeded, a sixteenth of
+    /// [`backlog`](Config::backlog) bounds what [`Session::message`](crate::Session::message) queues. Default: a new one
+    /// of 256 MiB.
     pub memory_budget: MemoryBudget,
     /// Maximum time until `CONNECT` has arrived completely. After it, the peer gets `connect-timeout`. Default: 10 s.
     pub connect_timeout: Duration,
@@ -339,22 +342,24 @@ impl Config {
     /// | frames that were read ahead | `max_inbox_bytes` + `limits.max_frame_bytes` |
     /// | frames in transactions | `max_transaction_bytes` + `limits.max_frame_bytes` |
     /// | output that is not sent yet | `max_outbound_bytes` + `message` |
-    /// | messages of handles | 2 × (`backlog.max_bytes` + `message`) |
     /// | errors of handles | 64 KiB + `message` |
     /// | records of streams of handles | `max_subscriptions` × `max_streams` × 512 |
-    /// | messages in other mailboxes | 2 × (`max_total_backlog_bytes` + `max_subscriptions` × `message`) |
+    /// | messages in mailboxes that the application fills | 2 × (`max_total_backlog_bytes` + `max_subscriptions` × `message`) |
+    /// | entries of backlogs that no memory budget counts | 4 KiB |
     /// | records of unacknowledged messages | 160 × `max_total_unacked_messages` |
     /// | ids of acknowledged messages | 160 × `max_unacked_messages` |
     /// | subscriptions, the names of ended ones, and a head that is being encoded | (`max_subscriptions` + 1) × (6 × `max_destination_bytes` + 640) |
     /// | the destination that was parsed last | 2 × `max_destination_bytes` + 160 |
     ///
     /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may
-    /// have to deliver it again does. The messages of a [`Hub`](crate::Hub) or [`Topic`](crate::Topic) are not in it
-    /// either, unless other streams wrap its subscribers: they exist once for all sessions, and wait here as pointers.
+    /// have to deliver it again does. The messages of a [`Hub`](crate::Hub), of a [`Topic`](crate::Topic) and of
+    /// [`Session::message`](crate::Session::message) are not in it either, nor the entries with which they wait here:
+    /// they count in a [`MemoryBudget`], each message once for all sessions.
     ///
-    /// Mailboxes count twice, because a mailbox may fill again while the messages that were taken from it are being
-    /// sent. Multiplied by the number of connections, this is the memory that a process needs if all peers are hostile
-    /// at once; an idle session holds a few KiB. The sum saturates at `usize::MAX`.
+    /// A [`Mailbox`](crate::Mailbox) of the application counts twice, because it may fill again while the messages that
+    /// were taken from it are being sent. Multiplied by the number of connections, and with the limits of all memory
+    /// budgets added once, this is the memory that a process needs if all peers are hostile at once; an idle session
+    /// holds a few KiB. The sum saturates at `usize::MAX`.
     #[must_use]
     pub fn worst_case(&self, message: usize) -> usize {
         let Limits {
@@ -371,12 +376,12 @@ impl Config {
             self.max_inbox_bytes.saturating_add(frame),
             self.max_transaction_bytes.saturating_add(frame),
             self.max_outbound_bytes.saturating_add(message),
-            twice(self.backlog.max_bytes.saturating_add(message)),
             MAX_ERROR_BYTES.saturating_add(message),
             self.max_subscriptions
                 .saturating_mul(self.max_streams.saturating_mul(512)),
             twice(self.max_total_backlog_bytes),
             twice(self.max_subscriptions.saturating_mul(message)),
+            UNCOUNTED_ENTRY_BYTES,
             self.max_total_unacked_messages
                 .saturating_add(self.max_unacked_messages)
                 .saturating_mul(160),
@@ -519,11 +524,11 @@ mod tests {
             + frame
             + (512 << 10)
             + message
-            + 2 * ((16 << 20) + message)
             + (64 << 10)
             + message
             + 256 * 16 * 512
             + 2 * ((16 << 20) + 256 * message)
+            + (4 << 10)
             + 160 * ((1 << 16) + 256)
             + (2 * 255 + 160)
             + 257 * (6 * 255 + 640);

@@ -17,9 +17,20 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A bound on the bytes of all messages that wait for subscribers at the same time. Clones share the budget.
 ///
-/// A message counts once, however many subscribers wait for it. The budget never refuses a message. It counts bytes, and
-/// tells if they exceed the limit: then the subscriber that holds back most meets its
-/// [overflow policy](crate::Overflow). Messages in queues and retained messages do not count: they have bounds of their
+/// A message of a hub counts once, however many of its subscribers wait for it. The budget never refuses a message. If
+/// the bytes exceed the limit:
+///
+/// - After each delivery, a [`Hub`](crate::Hub) or [`Topic`](crate::Topic) applies its [overflow policy](crate::Overflow)
+///   to the subscriber that holds back most, and to those that hold back at least half as much, as if they were beyond
+///   their bounds. [`Disconnect`](crate::Overflow::Disconnect) closes their sessions;
+///   [`DropOldest`](crate::Overflow::DropOldest) and [`Conflate`](crate::Overflow::Conflate) drop messages until they
+///   hold half; [`Wait`](crate::Overflow::Wait) makes the publishers wait until they do, or the patience is over. Only
+///   messages that a session had the chance to send count for this, unless twice the limit is used. A subscriber that
+///   holds back less than 1/1,024 of the limit is spared.
+/// - Publishers wait when a sixteenth of the usual number of messages waits for a delivery.
+/// - A warning is logged, at most once a minute.
+///
+/// So the bytes in use stay near the limit, as long as the hubs that have slow subscribers deliver messages. Messages in queues and retained messages do not count: they have bounds of their
 /// own, and do not depend on how fast the subscribers of topics read.
 ///
 /// Each [`Config`](crate::Config) contains a budget of [256 MiB](MemoryBudget::DEFAULT_LIMIT). Give clones of one budget

@@ -487,6 +487,14 @@
 //!     .with_state(Topic::with_backlogs(backlogs));
 //! ```
 //!
+//! With [`Overflow::Wait`](session::Overflow::Wait), publishers wait for a subscriber that is slow for a moment: those of
+//! the topic only, for the patience together at most, and then the slow subscribers are disconnected. A broker's topics
+//! can have it: see [`MemoryConfig::backlog`](broker::MemoryConfig::backlog). [`Topic::publish`] never waits, so for it the
+//! policy disconnects at once.
+//!
+//! A message exists once, however many backlogs it waits in. A [memory budget](#limits) counts these messages. Topics
+//! share one with [`Topic::with_budget`]; without that, each has its own.
+//!
 //! # Broker
 //!
 //! A [`Broker`](broker::Broker) has topics and queues like other message brokers: topic patterns, competing consumers,
@@ -1027,6 +1035,7 @@
 //! | `session.write_timeout` | 10 s in which the peer takes no bytes | is disconnected |
 //! | `session.backlog` | 65,536 messages and 16 MiB, pushed and not yet sent; the same for each subscription to a topic | gets `ERROR` `slow-consumer`, is closed with 1008; or another [`Overflow`](session::Overflow) policy |
 //! | `session.max_total_backlog_bytes` | 16 MiB in all mailboxes of the session | the same |
+//! | `session.memory_budget` | 256 MiB of messages of [`Session::message`] in all sessions; or that of the broker, see below | the same, already at a sixteenth of `session.backlog` |
 //! | `session.max_unacked_messages` | 256 messages of a subscription to a queue, sent and not acknowledged | gets no more of them until it acknowledges; a larger `prefetch-count` gets `ERROR` `prefetch-too-large` |
 //! | `session.max_total_unacked_messages` | 65,536 of these messages, granted to all subscriptions of a session | a further `SUBSCRIBE` gets `ERROR` `prefetch-too-large` |
 //! | `session.max_streams` | 16 streams of [`Session::observe`] for one subscription | is not affected: the call fails |
@@ -1045,7 +1054,8 @@
 //! [`session::Config::worst_case`] computes the memory that one session may use.
 //!
 //! A [`MemoryBudget`](session::MemoryBudget) counts the bytes of all messages that wait for subscribers of topics and for
-//! sessions, each message once, however many subscribers wait for it. An app shares the budget of its [`broker`](App::broker), or has that of [`App::memory_budget`].
+//! sessions, each message once, however many subscribers wait for it. Beyond its limit, the subscribers that hold back most
+//! meet their overflow policy, although they are within their own bounds. An app shares the budget of its [`broker`](App::broker), or has that of [`App::memory_budget`].
 //! [`MemoryBudget::from_machine`](session::MemoryBudget::from_machine) makes a budget that suits the container or machine.
 //!
 //! The limits of a broker's queues hold for all clients together, and are [shared among
@@ -1056,7 +1066,7 @@
 //! |---|---|---|
 //! | `memory.max_destinations` | 65,536 topics with subscribers, and as many queues | the peer gets `ERROR` `too-many-destinations` |
 //! | `memory.max_total_queue_bytes` | 256 MiB in all queues | the peer gets `ERROR` `queue-full` |
-//! | `memory.memory_budget` | 256 MiB of messages that wait for subscribers of the broker's topics and for the sessions of its app | a warning is logged |
+//! | `memory.memory_budget` | 256 MiB of messages that wait for subscribers of the broker's topics and for the sessions of its app | the subscribers that hold back most meet the [`Overflow`](session::Overflow) policy of `memory.backlog`, other publishers wait sooner, and a warning is logged |
 //! | `memory.queues.max_messages`, `max_bytes` | 10,000 messages and 16 MiB in a queue | the same, or the oldest message becomes a dead letter |
 //! | `memory.queues.max_delivery_attempts` | 10 refusals of a message, by `NACK` | the message becomes a dead letter |
 //! | `memory.queues.max_abandoned_deliveries` | 1,000 deliveries of a message that end without an answer | the message becomes a dead letter |

@@ -127,7 +127,7 @@ impl Core {
     pub(super) fn append(&self, message: Message, except: Option<SessionId>) -> (bool, bool) {
         let mut intake = self.intake();
         let starts = intake.append(message, except);
-        let is_full = intake.is_full(self.limits, 1) || self.budget.is_exceeded();
+        let is_full = intake.is_full(self.limits(), 1);
         (starts, is_full)
     }
 
@@ -150,11 +150,12 @@ impl Core {
         });
     }
 
-    /// Delivers the messages that wait, if there are `factor` times as many as their bounds allow or the memory budget is
-    /// exceeded, for a publisher that does not wait for room.
+    /// Delivers the messages that wait, if there are `factor` times as many as their bounds allow, for a publisher that
+    /// does not wait for room. Over the memory budget, their bounds allow less, and the factor is 1.
     pub(super) fn make_room(&self, factor: usize) {
-        let is_full = self.intake().is_full(self.limits, factor);
-        if is_full || self.budget.is_exceeded() {
+        let factor = if self.budget.is_exceeded() { 1 } else { factor };
+        let is_full = self.intake().is_full(self.limits(), factor);
+        if is_full {
             self.deliver_all();
         }
     }
@@ -236,7 +237,16 @@ impl Core {
 
     /// Registers a publisher that has to wait for room. Returns false if there is room.
     pub(super) fn block(&self, registered: &mut Option<u64>, waker: &mut Option<Waker>) -> bool {
-        self.intake().block(self.limits, registered, waker)
+        self.intake().block(self.limits(), registered, waker)
+    }
+
+    /// The bounds of the messages that wait for the next round. They are smaller while the memory budget is exceeded.
+    fn limits(&self) -> IntakeLimits {
+        if self.budget.is_exceeded() {
+            self.limits.reduced()
+        } else {
+            self.limits
+        }
     }
 
     fn source(&self) -> Source<'_> {

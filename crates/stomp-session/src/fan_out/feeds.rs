@@ -16,8 +16,8 @@ use crate::{
 use slab::Slab;
 use std::{collections::VecDeque, mem, ops::Range, sync::Arc, task::Waker};
 
-/// The number of entries for which a session has room without being counted in the memory budget.
-const UNCOUNTED_ENTRIES: usize = 64;
+/// Bytes that the entries of a session may take without being counted in the memory budget.
+pub(crate) const UNCOUNTED_ENTRY_BYTES: usize = 4 << 10;
 
 /// The next item for a session to send.
 pub(crate) enum BacklogItem {
@@ -197,9 +197,8 @@ impl Feeds {
 
     fn push_entry(&mut self, feed: usize, content: Content) {
         self.entries.push_back(Entry { feed, content });
-        let capacity = self.entries.capacity();
-        let bytes = capacity * size_of::<Entry>();
-        if capacity > UNCOUNTED_ENTRIES && bytes > self.charge.bytes() {
+        let bytes = self.entries.capacity() * size_of::<Entry>();
+        if bytes > UNCOUNTED_ENTRY_BYTES && bytes > self.charge.bytes() {
             self.charge.resize(bytes);
         }
     }

@@ -48,6 +48,16 @@ impl IntakeLimits {
     }
 }
 
+impl IntakeLimits {
+    /// A sixteenth of the bounds, while the memory budget is exceeded.
+    pub(super) fn reduced(self) -> IntakeLimits {
+        IntakeLimits {
+            messages: (self.messages / 16).max(1),
+            bytes: (self.bytes / 16).max(1),
+        }
+    }
+}
+
 impl Intake {
     pub(super) fn new(budget: &MemoryBudget) -> Intake {
         Intake {

@@ -20,7 +20,7 @@ mod subscriber;
 
 pub(crate) use backlog::{Attachment, Backlog};
 pub(crate) use batch::Batch;
-pub(crate) use feeds::{BacklogItem, BatchPart};
+pub(crate) use feeds::{BacklogItem, BatchPart, UNCOUNTED_ENTRY_BYTES};
 pub use hub::Hub;
 pub use published::Published;
 pub use subscriber::Subscriber;

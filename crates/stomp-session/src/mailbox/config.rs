@@ -97,7 +97,8 @@ pub enum Overflow {
     ///
     /// Some publishers cannot wait: [`Session::message`](crate::Session::message),
     /// [`Mailbox::push`](crate::Mailbox::push), [`Topic::publish`](crate::Topic::publish), and all publishers outside a
-    /// runtime of tokio. For them, this is [`Overflow::Disconnect`], for a hub or topic with twice the bounds.
+    /// runtime of tokio. For them, this is [`Overflow::Disconnect`], for a hub or topic with twice the bounds. It is also
+    /// that if they exceed the [memory budget](crate::MemoryBudget).
     Wait(Duration),
 }
 
