@@ -1,6 +1,6 @@
 //! The entries of a backlog, and the subscriptions that they are for.
 
-use super::batch::Batch;
+use super::{batch::Batch, feed::Feed};
 use crate::{
     delivery::UNKNOWN_GAP,
     guarded::Leftovers,
@@ -14,7 +14,7 @@ use crate::{
     message::Message,
 };
 use slab::Slab;
-use std::{collections::VecDeque, mem, ops::Range, sync::Arc, task::Waker};
+use std::{collections::VecDeque, mem, ops::Range, sync::Arc};
 
 /// Bytes that the entries of a session may take without being counted in the memory budget.
 pub(crate) const UNCOUNTED_ENTRY_BYTES: usize = 4 << 10;
@@ -48,27 +48,6 @@ pub(super) struct Feeds {
     is_closed: bool,
 }
 
-/// The backlog of one subscription, or of one stream of it.
-struct Feed {
-    subscription: SubscriptionKey,
-    /// The id of the stream; `None` for the stream with which the service answered `SUBSCRIBE`.
-    stream: Option<StreamId>,
-    /// The number and the weight of the messages in the entries of this feed.
-    messages: usize,
-    bytes: usize,
-    /// The bytes that the session had left when the first push since its last poll came.
-    left_bytes: usize,
-    /// Messages that are missing before the next one that is pushed.
-    missing: u64,
-    /// The numbers of messages and bytes that the subscription must reach, because it exceeds its bounds or the memory
-    /// budget under [`Overflow::Wait`].
-    goal: Option<(usize, usize)>,
-    /// The waker of the hub that waits until then.
-    waiter: Option<Waker>,
-    /// The messages of a subscription that exceeds its bounds. One entry stands for all of them.
-    lagging: Option<Box<BoundedQueue<QueuedMessage>>>,
-}
-
 struct Entry {
     feed: usize,
     content: Content,
@@ -87,35 +66,6 @@ enum Content {
     Lagging,
     /// The hub was closed.
     End,
-}
-
-impl Feed {
-    /// Returns true if more messages or bytes wait than `factor` times the bounds.
-    fn exceeds(&self, config: &BacklogConfig, factor: usize) -> bool {
-        self.messages > config.max_messages.saturating_mul(factor)
-            || self.bytes > config.max_bytes.saturating_mul(factor)
-    }
-
-    /// Returns true if the subscription has a goal, and has not reached it.
-    fn misses_goal(&self) -> bool {
-        self.goal
-            .is_some_and(|(messages, bytes)| self.messages > messages || self.bytes > bytes)
-    }
-
-    /// Takes the waker of the hub that waits, if it can continue.
-    fn take_waiter(&mut self) -> Option<Waker> {
-        if self.misses_goal() {
-            return None;
-        }
-        self.goal = None;
-        self.waiter.take()
-    }
-
-    /// The bytes that wait.
-    fn waiting_bytes(&self) -> usize {
-        let lagging = self.lagging.as_ref();
-        lagging.map_or(self.bytes, |queue| queue.bytes())
-    }
 }
 
 impl Feeds {
@@ -138,17 +88,7 @@ impl Feeds {
         first: Vec<Message>,
         queued: VecDeque<QueuedMessage>,
     ) -> usize {
-        let key = self.feeds.insert(Feed {
-            subscription,
-            stream,
-            messages: 0,
-            bytes: 0,
-            left_bytes: 0,
-            missing: 0,
-            goal: None,
-            waiter: None,
-            lagging: None,
-        });
+        let key = self.feeds.insert(Feed::new(subscription, stream));
         if !first.is_empty() {
             let first = first.into_iter().map(|message| (message, None));
             let batch = Arc::new(Batch::new(0, first));
@@ -289,15 +229,8 @@ impl Feeds {
 
     /// The bytes of a feed that wait, or those of them that the session had left when it was polled.
     pub(super) fn held_back(&self, key: usize, counts_all: bool) -> usize {
-        let Some(feed) = self.feeds.get(key) else {
-            return 0;
-        };
-        let max = if counts_all {
-            usize::MAX
-        } else {
-            feed.left_bytes
-        };
-        feed.waiting_bytes().min(max)
+        let feed = self.feeds.get(key);
+        feed.map_or(0, |feed| feed.held_back(counts_all))
     }
 
     /// Applies the policy to a feed, although it does not exceed its bounds, so that it holds half as much. Returns true

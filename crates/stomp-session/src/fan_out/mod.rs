@@ -10,6 +10,7 @@
 mod backlog;
 mod batch;
 mod core;
+mod feed;
 mod feeds;
 mod hub;
 mod intake;
