@@ -20,7 +20,11 @@ fn hub(overflow: Overflow) -> (Hub, MemoryBudget) {
 
 /// A client that subscribes to `hub`, over a pipe that holds a few messages of 1,000 bytes.
 async fn client_of(hub: &Hub) -> Client {
-    let config = Config::default().max_outbound_bytes(4_000);
+    client_with(Config::default(), hub).await
+}
+
+async fn client_with(config: Config, hub: &Hub) -> Client {
+    let config = config.max_outbound_bytes(4_000);
     let (_session, _, connection, mut client) = pair(config, 4_000);
     let hub = hub.clone();
     let handler = streaming(move |_| hub.subscribe(Vec::new()));
@@ -78,6 +82,27 @@ async fn a_message_counts_once_until_its_last_subscriber_has_sent_it() {
     assert!(budget.used() > 50_000, "{} bytes", budget.used());
     for _ in 0..50 {
         let _ = stream.next().await.unwrap();
+    }
+    assert_eq!(budget.used(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_list_of_entries_counts_for_its_session_until_it_is_empty() {
+    let budget = MemoryBudget::new(LIMIT);
+    let hub = Hub::new(BacklogConfig::default(), MemoryBudget::default());
+    let config = Config::default().memory_budget(budget.clone());
+    let mut client = client_with(config, &hub).await;
+    for number in 0..500 {
+        hub.publish(message(number)).await.unwrap();
+        settle().await;
+    }
+    assert!(
+        (15_000..50_000).contains(&budget.used()),
+        "{} bytes",
+        budget.used()
+    );
+    for number in 0..500 {
+        assert_eq!(next_number(&mut client).await, (number, 0));
     }
     assert_eq!(budget.used(), 0);
 }
