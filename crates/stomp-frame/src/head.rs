@@ -73,22 +73,19 @@ impl HeadScanner {
             .min(limits.max_frame_bytes.saturating_sub(1));
         // A local copy is faster. It is stored back before each return.
         let mut scan = *self;
-        let mut max_line = if scan.line_count == 0 {
-            limits.max_line_bytes.min(Command::MAX_LEN)
-        } else {
-            limits.max_line_bytes
-        };
+        let mut max_line = limits.max_line_bytes;
+        if scan.line_count == 0 {
+            max_line = max_line.min(Command::MAX_LEN);
+        }
         let mut entries: Option<&mut Entries> = None;
         let unscanned = bytes.get(scan.scanned..).unwrap_or_default();
         for position in StructuralBytes::new(unscanned, scan.scanned) {
             let start = scan.line_start;
             let byte = bytes.get(position).copied().unwrap_or_default();
             if byte == b':' {
-                if scan.colon < start {
-                    scan.colon = position;
-                } else {
-                    scan.is_literal = false;
-                }
+                let is_first = scan.colon < start;
+                scan.is_literal &= is_first;
+                scan.colon = if is_first { position } else { scan.colon };
                 continue;
             }
             if byte != b'\n' && byte != 0 {
@@ -96,13 +93,13 @@ impl HeadScanner {
                 scan.is_literal &= byte != b'\\';
                 continue;
             }
+            let line = || bytes.get(start..position).unwrap_or_default();
             if position - start > max_line
                 || position >= max_end
                 || scan.line_count > limits.max_headers
             {
-                let line = bytes.get(start..position).unwrap_or_default();
                 *self = scan;
-                self.check_line(line, position, limits)?;
+                self.check_line(line(), position, limits)?;
             }
             if byte == 0 {
                 *self = scan;
@@ -115,16 +112,12 @@ impl HeadScanner {
                 };
                 index.push(Entry::new(start, scan.colon, position));
                 entries = Some(index);
-            } else if position == start
-                || !scan.is_regular && bytes.get(start..position) == Some(b"\r")
-            {
+            } else if position == start || !scan.is_regular && line() == b"\r" {
                 *self = scan;
                 let head = bytes.get(..=position).unwrap_or_default();
-                let command = self.parse(head, headers)?;
-                return Ok(Some((position + 1, command)));
+                return Ok(Some((position + 1, self.parse(head, headers)?)));
             } else if scan.line_count == 0 {
-                let line = bytes.get(start..position).unwrap_or_default();
-                scan.command = Command::from_bytes(without_cr(line));
+                scan.command = Command::from_bytes(without_cr(line()));
                 max_line = limits.max_line_bytes;
             } else {
                 scan.is_regular = false;
