@@ -1,6 +1,6 @@
 //! The batches that wait for a session.
 //!
-//! All subscriptions of a session to hubs share one queue, so a batch wakes the session once, however many of them get
+//! All subscriptions of a session to hubs share one backlog, so a batch wakes the session once, however many of them get
 //! it. A batch waits here as a pointer and a range. Only a subscription that exceeds its bounds gets a queue of single
 //! messages, to which its policy applies.
 
@@ -106,7 +106,7 @@ impl Backlog {
         key
     }
 
-    /// Removes a feed with its entries.
+    /// Removes a feed with its messages.
     pub(super) fn remove_feed(&self, feed: usize) {
         let removed = self
             .feeds
@@ -116,7 +116,7 @@ impl Backlog {
 
     /// Adds a part of a batch. Beyond the bounds, applies the policy.
     ///
-    /// The bounds concern only what the session had the chance to send: entries that it has left since it was polled
+    /// The bounds concern only what the session had the chance to send: parts that it has left since it was polled
     /// last. So a burst always fits. A session that is not polled at all may have twice the bounds.
     ///
     pub(super) fn push(

@@ -138,6 +138,26 @@ impl Batch {
         self.get(range.clone()).iter().map(Message::weight).sum()
     }
 
+    /// Returns a batch of these parts, if they weigh less than half of this one: as long as a part waits, the whole batch
+    /// is kept.
+    pub(super) fn copy_of(&self, parts: &[Range<usize>]) -> Option<Arc<Batch>> {
+        let weight: usize = parts.iter().map(|part| self.weight_of(part)).sum();
+        if parts.is_empty() || weight >= self.weight / 2 {
+            return None;
+        }
+        let messages = parts.iter().flat_map(|part| self.get(part.clone()));
+        let copy = Batch::new(0, messages.map(|message| (message.clone(), None)));
+        // The copies may wait longer than this batch.
+        let charge = match &self.charge {
+            Some(BatchCharge::All(charge)) => Some(charge.budget().charge(copy.memory())),
+            _ => None,
+        };
+        Some(Arc::new(match charge {
+            Some(charge) => copy.with_charge(charge),
+            None => copy,
+        }))
+    }
+
     /// Calls `visit` with the parts of the batch that a member gets: without the messages before the number `since`, and
     /// without those that its session does not get.
     pub(super) fn for_each_part(

@@ -73,6 +73,7 @@ impl Core {
                 target: Target::Mailbox(mailbox),
                 since,
                 session,
+                is_laggard: false,
             });
             self.count.store(members.len(), Ordering::Relaxed);
             key

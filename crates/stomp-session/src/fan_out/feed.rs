@@ -1,20 +1,35 @@
 //! The state of one subscription in a backlog.
 
+use super::{
+    batch::Batch,
+    feeds::{BacklogItem, BatchPart},
+};
 use crate::{
+    guarded::Leftovers,
     id::{StreamId, SubscriptionKey},
     mailbox::{
         config::BacklogConfig,
+        lag::Patience,
         queue::{BoundedQueue, QueuedMessage},
     },
 };
-use std::task::Waker;
+use std::{collections::VecDeque, mem, ops::Range, sync::Arc, task::Waker};
 
-/// The backlog of one subscription, or of one stream of it.
+/// The backlog of one subscription, or of one stream of it. Parts come first, then the messages of `lagging`, then the
+/// end.
 pub(super) struct Feed {
     pub(super) subscription: SubscriptionKey,
     /// The id of the stream; `None` for the stream with which the service answered `SUBSCRIBE`.
     pub(super) stream: Option<StreamId>,
-    /// The number and the weight of the messages in the entries of this feed.
+    pub(super) parts: VecDeque<Part>,
+    /// The messages of a subscription that exceeds its bounds.
+    pub(super) lagging: Option<Box<BoundedQueue<QueuedMessage>>>,
+    /// True if the hub was closed, and the session does not know it yet.
+    pub(super) has_ended: bool,
+    /// The series and the number of the turns of this feed.
+    pub(super) series: u64,
+    pub(super) turns: usize,
+    /// The number and the weight of the messages in the parts that count towards the bounds.
     pub(super) messages: usize,
     pub(super) bytes: usize,
     /// The bytes that the session had left when the first push since its last poll came.
@@ -26,22 +41,41 @@ pub(super) struct Feed {
     pub(super) goal: Option<(usize, usize)>,
     /// The waker of the hub that waits until then.
     pub(super) waiter: Option<Waker>,
-    /// The messages of a subscription that exceeds its bounds. One entry stands for all of them.
-    pub(super) lagging: Option<Box<BoundedQueue<QueuedMessage>>>,
+    /// The time for which the hub still waits.
+    pub(super) patience: Patience,
+}
+
+pub(super) struct Part {
+    pub(super) batch: Arc<Batch>,
+    pub(super) range: Range<usize>,
+    /// Messages that are missing before the first one.
+    pub(super) missing: u64,
+    /// False for messages that do not count towards the bounds, because the subscription began with them.
+    pub(super) is_counted: bool,
 }
 
 impl Feed {
-    pub(super) fn new(subscription: SubscriptionKey, stream: Option<StreamId>) -> Feed {
+    /// Creates an empty feed, whose turns have this series.
+    pub(super) fn new(
+        subscription: SubscriptionKey,
+        stream: Option<StreamId>,
+        series: u64,
+    ) -> Feed {
         Feed {
             subscription,
             stream,
+            parts: VecDeque::new(),
+            lagging: None,
+            has_ended: false,
+            series,
+            turns: 0,
             messages: 0,
             bytes: 0,
             left_bytes: 0,
             missing: 0,
             goal: None,
             waiter: None,
-            lagging: None,
+            patience: Patience::default(),
         }
     }
 
@@ -57,12 +91,13 @@ impl Feed {
             .is_some_and(|(messages, bytes)| self.messages > messages || self.bytes > bytes)
     }
 
-    /// Takes the waker of the hub that waits, if it can continue.
+    /// Takes the waker of the hub that waits, if the subscription has caught up.
     pub(super) fn take_waiter(&mut self) -> Option<Waker> {
-        if self.misses_goal() {
+        if self.goal.is_none() || self.misses_goal() {
             return None;
         }
         self.goal = None;
+        self.patience.renew();
         self.waiter.take()
     }
 
@@ -80,5 +115,41 @@ impl Feed {
         } else {
             bytes.min(self.left_bytes)
         }
+    }
+
+    /// Returns true if the session has nothing to send for this feed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.lagging.is_none() && !self.has_ended
+    }
+
+    /// Takes the next item, if there is one.
+    pub(super) fn take(&mut self, leftovers: &mut Leftovers) -> Option<BacklogItem> {
+        let subscription = self.subscription;
+        if let Some(part) = self.parts.pop_front() {
+            // Frees the memory of a large burst.
+            if self.parts.is_empty() && self.parts.capacity() > 16 {
+                self.parts = VecDeque::new();
+            }
+            if part.is_counted {
+                self.messages -= part.range.len();
+                self.bytes -= part.batch.weight_of(&part.range);
+                leftovers.wake(self.take_waiter());
+            }
+            return Some(BacklogItem::Part(BatchPart {
+                subscription,
+                batch: part.batch,
+                range: part.range,
+                missing: part.missing,
+            }));
+        }
+        if let Some(queue) = &mut self.lagging {
+            let message = queue.pop();
+            if queue.is_empty() {
+                self.missing = queue.take_gap(None);
+                self.lagging = None;
+            }
+            return message.map(|message| BacklogItem::Message(subscription, message));
+        }
+        mem::take(&mut self.has_ended).then_some(BacklogItem::End(subscription, self.stream))
     }
 }

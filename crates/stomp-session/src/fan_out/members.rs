@@ -15,7 +15,11 @@ use crate::{
     },
 };
 use slab::Slab;
-use std::sync::{Arc, Mutex, PoisonError};
+use smallvec::{SmallVec, smallvec};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::time::Instant;
 
 /// The largest number of members that are woken before other tasks run: waking many tasks at once delays all others.
@@ -30,8 +34,7 @@ pub(super) struct Members {
     generation: u64,
     /// True if the last messages came faster than the members could take them one by one.
     has_burst: bool,
-    /// The keys of members that exceed their bounds under [`Overflow::Wait`](crate::Overflow::Wait).
-    laggards: Vec<usize>,
+    laggards: Laggards,
 }
 
 /// The place of a member. After the hub was closed, it is no longer valid, also if another member is there.
@@ -47,6 +50,17 @@ pub(super) struct Member {
     pub(super) since: u64,
     /// The session for which the subscription was made, if it is known.
     pub(super) session: Option<SessionId>,
+    /// True if the member is among the laggards.
+    pub(super) is_laggard: bool,
+}
+
+/// The keys of members that exceed their bounds under [`Overflow::Wait`](crate::Overflow::Wait), or did so before.
+#[derive(Default)]
+struct Laggards {
+    /// Members whose patience has not begun.
+    new: Vec<usize>,
+    /// Members that are waited for.
+    waited_for: Vec<usize>,
 }
 
 /// The place where the messages of a member wait.
@@ -102,6 +116,9 @@ impl Members {
             return None;
         }
         let member = self.slab.try_remove(key.index);
+        if member.as_ref().is_some_and(|member| member.is_laggard) {
+            self.laggards.remove(key.index);
+        }
         if self.slab.is_empty() {
             self.slab = Slab::new();
         }
@@ -111,6 +128,7 @@ impl Members {
     /// Removes all members. Their streams end.
     pub(super) fn remove_all(&mut self, leftovers: &mut Leftovers) {
         let members = std::mem::take(&mut self.slab);
+        self.laggards = Laggards::default();
         self.generation += 1;
         for (_, member) in &members {
             if let Target::Feed(backlog, feed) = &member.target {
@@ -157,10 +175,10 @@ impl Members {
         let mut served = 0;
         // Some keys have no member, because members were removed.
         while served < max_members && round.next_member < self.slab.capacity() {
-            if let Some(member) = self.slab.get(round.next_member) {
+            if let Some(member) = self.slab.get_mut(round.next_member) {
                 let pushed = member.push(&round.batch, source.config, leftovers);
-                if pushed.exceeds_bounds && !self.laggards.contains(&round.next_member) {
-                    self.laggards.push(round.next_member);
+                if pushed.exceeds_bounds && !std::mem::replace(&mut member.is_laggard, true) {
+                    self.laggards.new.push(round.next_member);
                 }
                 self.has_burst |= pushed.is_burst;
                 served += 1;
@@ -183,30 +201,42 @@ impl Members {
 
     /// Returns true if a member may exceed its bounds, so that the next round has to wait.
     pub(super) fn has_laggards(&self) -> bool {
-        !self.laggards.is_empty()
+        !(self.laggards.new.is_empty() && self.laggards.waited_for.is_empty())
     }
 
-    /// Looks at the members that exceed their bounds, and disconnects those that had enough time. Returns the time until
-    /// which the next round has to wait for others at most.
+    /// Looks at members that exceed their bounds, and disconnects those that had enough time. Returns the time until which
+    /// the next round has to wait for the others at most, or looks again.
+    ///
+    /// The patience of all begins at once. Then each call looks only at one that still lags, because many may catch up one
+    /// by one.
     pub(super) fn check_laggards(
         &mut self,
         config: &BacklogConfig,
         check: LagCheck<'_>,
         leftovers: &mut Leftovers,
     ) -> Option<Instant> {
-        let mut first_end: Option<Instant> = None;
-        let slab = &self.slab;
-        self.laggards.retain(|key| {
-            let member = slab.get(*key);
-            match member.map(|member| member.check_lag(config, check, leftovers)) {
-                Some(LagState::Lags(end)) => {
-                    first_end = Some(first_end.map_or(end, |first| first.min(end)));
-                    true
+        let Laggards { new, waited_for } = &mut self.laggards;
+        let slab = &mut self.slab;
+        let mut end_of = |key: usize| {
+            let member = slab.get_mut(key)?;
+            match member.check_lag(config, check, leftovers) {
+                LagState::Lags(end) => Some(end),
+                LagState::KeepsUp | LagState::TooSlow => {
+                    member.is_laggard = false;
+                    None
                 }
-                _ => false,
             }
-        });
-        first_end
+        };
+        waited_for.extend(new.drain(..).filter(|key| end_of(*key).is_some()));
+        while let Some(key) = waited_for.last() {
+            if let Some(end) = end_of(*key) {
+                return Some(end);
+            }
+            waited_for.pop();
+        }
+        // Frees the memory of a large crowd.
+        self.laggards = Laggards::default();
+        None
     }
 
     /// Applies the policy to the member that holds back most, and to those that hold back at least half as much: as they
@@ -220,10 +250,12 @@ impl Members {
             .collect();
         let most = held.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
         for (key, _) in held.iter().filter(|(_, bytes)| *bytes >= most / 2) {
-            let member = self.slab.get(*key);
-            let waits = member.is_some_and(|member| member.relieve(relief, leftovers));
-            if waits && !self.laggards.contains(key) {
-                self.laggards.push(*key);
+            let Some(member) = self.slab.get_mut(*key) else {
+                continue;
+            };
+            if member.relieve(relief, leftovers) && !member.is_laggard {
+                member.is_laggard = true;
+                self.laggards.new.push(*key);
             }
         }
     }
@@ -243,6 +275,13 @@ impl Members {
     }
 }
 
+impl Laggards {
+    fn remove(&mut self, key: usize) {
+        self.new.retain(|it| *it != key);
+        self.waited_for.retain(|it| *it != key);
+    }
+}
+
 impl Member {
     /// Pushes the messages of the batch that are for the member.
     fn push(
@@ -252,15 +291,25 @@ impl Member {
         leftovers: &mut Leftovers,
     ) -> Pushed {
         let mut pushed = Pushed::default();
-        batch.for_each_part(self.since, self.session, |range| {
-            pushed = match &self.target {
-                Target::Mailbox(mailbox) => Pushed {
-                    exceeds_bounds: mailbox.push_under_lock(batch.queued(range), leftovers),
-                    is_burst: false,
-                },
-                Target::Feed(backlog, feed) => backlog.push(*feed, batch, range, config, leftovers),
-            };
-        });
+        let mut parts = SmallVec::<[Range<usize>; 2]>::new();
+        batch.for_each_part(self.since, self.session, |part| parts.push(part));
+        match &self.target {
+            Target::Mailbox(mailbox) => {
+                for part in parts {
+                    pushed.exceeds_bounds = mailbox.push_under_lock(batch.queued(part), leftovers);
+                }
+            }
+            Target::Feed(backlog, feed) => {
+                let copy = batch.copy_of(&parts);
+                if let Some(copy) = &copy {
+                    parts = smallvec![0..copy.len()];
+                }
+                let batch = copy.as_ref().unwrap_or(batch);
+                for part in parts {
+                    pushed = backlog.push(*feed, batch, part, config, leftovers);
+                }
+            }
+        }
         pushed
     }
 
@@ -293,5 +342,68 @@ impl Member {
             Target::Mailbox(mailbox) => mailbox.check_lag(check, leftovers),
             Target::Feed(backlog, feed) => backlog.check_lag(*feed, config, check, leftovers),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{mailbox::config::Overflow, message::Message};
+    use futures_util::{FutureExt, StreamExt};
+    use std::{task::Waker, time::Duration};
+
+    #[test]
+    fn the_patience_of_all_laggards_begins_at_once_and_later_one_is_looked_at() {
+        let patience = Duration::from_secs(10);
+        let config = BacklogConfig::default()
+            .max_bytes(1)
+            .overflow(Overflow::Wait(patience));
+        let mut members = Members::default();
+        let mut readers = Vec::new();
+        for _ in 0..4 {
+            let (mailbox, messages) = Mailbox::new(config);
+            assert!(mailbox.push(&[Message::new("text")]));
+            let key = members.insert(Member {
+                target: Target::Mailbox(mailbox),
+                since: 0,
+                session: None,
+                is_laggard: true,
+            });
+            members.laggards.new.push(key.index);
+            readers.push((key, messages));
+        }
+        let begin = Instant::now();
+        let check_after = |members: &mut Members, seconds| {
+            let check = LagCheck {
+                now: begin + Duration::from_secs(seconds),
+                patience,
+                waker: Waker::noop(),
+            };
+            let end = members.check_laggards(&config, check, &mut Leftovers::default());
+            end.map(|end| end - begin)
+        };
+        assert_eq!(check_after(&mut members, 0), Some(patience));
+        // Two catch up, but another is looked at.
+        for (_, messages) in &mut readers[1..3] {
+            assert!(messages.next().now_or_never().is_some());
+        }
+        assert_eq!(check_after(&mut members, 5), Some(patience));
+        assert_eq!(members.laggards.waited_for.len(), 4);
+        let (key, _messages) = readers.pop().unwrap();
+        drop(members.remove(key));
+        assert_eq!(check_after(&mut members, 9), Some(patience));
+        assert_eq!(members.laggards.waited_for.len(), 1);
+        assert_eq!(check_after(&mut members, 10), None);
+        assert!(!members.has_laggards());
+        assert!(members.slab.iter().all(|(_, member)| !member.is_laggard));
+        assert!(
+            readers[0]
+                .1
+                .next()
+                .now_or_never()
+                .unwrap()
+                .unwrap()
+                .is_err()
+        );
     }
 }

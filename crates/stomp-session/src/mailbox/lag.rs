@@ -23,7 +23,7 @@ pub(crate) enum LagState {
     TooSlow,
 }
 
-/// The time for which publishers still wait for one subscriber, or for one session.
+/// The time for which publishers still wait for one subscriber.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
     /// The end of the wait that is going on.

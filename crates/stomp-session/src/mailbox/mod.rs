@@ -264,7 +264,10 @@ impl Messages {
                 state.is_closed = true;
                 return Taken::Failed(slow);
             }
-            leftovers.wake(state.waiter.take());
+            if let Some(waiter) = state.waiter.take() {
+                state.patience.renew();
+                leftovers.wake([waiter]);
+            }
             if !taken.is_empty() {
                 return Taken::Messages;
             }

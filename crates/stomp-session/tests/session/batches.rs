@@ -1,10 +1,11 @@
 //! Batches of hubs in a session: attached subscribers, policies, wrapped streams.
 
 use crate::support::*;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use std::time::Duration;
 use stomp_session::{
-    BacklogConfig, Config, Hub, MemoryBudget, Message, Overflow, Response, SlowConsumer, Topic,
+    BacklogConfig, BoxError, Config, Hub, MemoryBudget, Message, Overflow, Request, Response,
+    Session, SlowConsumer, Topic,
 };
 use stomp_testing::Client;
 use tokio::time::{Instant, sleep};
@@ -45,7 +46,7 @@ async fn messages_that_wait_before_a_session_has_the_subscriber_arrive_first() {
 async fn a_stream_that_wraps_a_subscriber_gets_every_message() {
     let topic = Topic::<String>::new();
     let shared = topic.clone();
-    let handler = move |request: &stomp_session::Request| {
+    let handler = move |request: &Request| {
         Ok(match request.command() {
             Command::Subscribe => Response::observe(shared.subscribe().map(|delivery| {
                 delivery.map(|it| it.map_message(|message| message.with_header("seen", "1")))
@@ -329,4 +330,196 @@ async fn a_hub_can_be_used_after_its_end() {
     drop(hub.publish(Message::new("1")));
     let delivery = current.next().await.unwrap().unwrap();
     assert_eq!(delivery.body(), "1");
+}
+
+/// A session with a subscription to each of these hubs, named by its index. Its client reads only what a test expects.
+async fn slow_session(hubs: &[Hub]) -> (Session, Client) {
+    let mut config = Config::default().max_outbound_bytes(4_000);
+    config.write_timeout = Duration::from_secs(10_000);
+    let (session, _, connection, mut client) = pair(config, 4_000);
+    let shared = hubs.to_vec();
+    let handler = streaming(move |destination| {
+        let index: usize = destination.trim_start_matches('/').parse().unwrap();
+        shared[index].subscribe(Vec::new())
+    });
+    let service = tower::service_fn(move |request| std::future::ready(handler(&request)));
+    tokio::spawn(connection.run(service));
+    client.connect(stomp_frame::Version::V1_2).await;
+    for index in 0..hubs.len() {
+        let subscribe = subscribe(&index.to_string(), &format!("/{index}"));
+        client.receipt(subscribe).await;
+    }
+    (session, client)
+}
+
+/// A message of about one kilobyte.
+fn large(number: usize) -> Message {
+    Message::new(format!("{number:01000}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_drops_messages_delays_no_other_of_its_session() {
+    let lagging = Hub::new(
+        BacklogConfig::default()
+            .max_messages(10)
+            .overflow(Overflow::DropOldest),
+        MemoryBudget::default(),
+    );
+    let other = Hub::new(BacklogConfig::default(), MemoryBudget::default());
+    let (_session, mut client) = slow_session(&[lagging.clone(), other.clone()]).await;
+    for number in 0..60 {
+        drop(lagging.publish(large(number)));
+        settle().await;
+    }
+    drop(other.publish(Message::new("text")));
+    settle().await;
+    let mut received = 0;
+    loop {
+        // There are always more messages for the subscription that lags.
+        for number in 0..2 {
+            drop(lagging.publish(large(number)));
+            settle().await;
+        }
+        let message = client.expect(Command::Message).await;
+        if message.headers.get("subscription") == Some("1") {
+            break;
+        }
+        received += 1;
+        assert!(received < 30, "the other subscription gets nothing");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_drops_messages_ends_after_the_last_one() {
+    let hub = Hub::new(
+        BacklogConfig::default()
+            .max_messages(10)
+            .overflow(Overflow::DropOldest),
+        MemoryBudget::default(),
+    );
+    let (_session, mut client) = slow_session(std::slice::from_ref(&hub)).await;
+    for number in 0..60 {
+        drop(hub.publish(large(number)));
+        settle().await;
+    }
+    hub.close();
+    while next_number(&mut client).await.0 != 59 {}
+    client.expect_nothing().await;
+    client.receipt(unsubscribe("0")).await;
+    assert_eq!(hub.members(), 0);
+}
+
+fn waiting(patience: Duration) -> Hub {
+    let overflow = Overflow::Wait(patience);
+    let config = BacklogConfig::default().max_messages(10).overflow(overflow);
+    Hub::new(config, MemoryBudget::default())
+}
+
+/// Publishes many large messages, and waits for room for each.
+async fn publish_large(hub: Hub) {
+    for number in 0..1_000 {
+        hub.publish(large(number)).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_waits_for_its_own_patience_beside_a_more_patient_one() {
+    let (long, short) = (Duration::from_secs(30), Duration::from_secs(1));
+    let hubs = [long, short].map(waiting);
+    let (_session, _client) = slow_session(&hubs).await;
+    let begin = Instant::now();
+    tokio::spawn(publish_large(hubs[0].clone()));
+    settle().await;
+    publish_large(hubs[1].clone()).await;
+    assert_eq!(begin.elapsed(), short);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_catches_up_prolongs_no_wait_for_another_of_its_session() {
+    for read in [8, 14] {
+        let patience = Duration::from_secs(10);
+        let hubs = [patience; 2].map(waiting);
+        let (_session, mut client) = slow_session(&hubs).await;
+        let begin = Instant::now();
+        let first = tokio::spawn(publish_large(hubs[0].clone()));
+        settle().await;
+        let second = tokio::spawn(publish_large(hubs[1].clone()));
+        settle().await;
+        first.abort();
+        sleep(Duration::from_secs(9)).await;
+        for _ in 0..read {
+            client.expect(Command::Message).await;
+            settle().await;
+        }
+        second.await.unwrap();
+        assert_eq!(begin.elapsed(), patience, "after {read} messages");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_with_the_subscription_and_leaves_the_whole_patience_for_others() {
+    let patience = Duration::from_secs(10);
+    let [left, kept] = [patience; 2].map(waiting);
+    let (session, mut client) = slow_session(&[kept.clone(), kept.clone()]).await;
+    let attached = session.observe("/1", left.subscribe(Vec::new())).unwrap();
+    settle().await;
+    let publisher = tokio::spawn(publish_large(left.clone()));
+    sleep(Duration::from_secs(1)).await;
+    assert!(!publisher.is_finished());
+    attached.unhook();
+    publisher.await.unwrap();
+    // The client reads everything.
+    while let Ok(frame) = tokio::time::timeout(Duration::from_secs(1), client.next_frame()).await {
+        frame.unwrap();
+    }
+    sleep(Duration::from_secs(60)).await;
+    let begin = Instant::now();
+    publish_large(kept).await;
+    assert_eq!(begin.elapsed(), patience);
+}
+
+/// The bytes of a body, which count themselves.
+struct CountedBody(#[expect(dead_code, reason = "it counts until it is dropped")] Held);
+
+impl AsRef<[u8]> for CountedBody {
+    fn as_ref(&self) -> &[u8] {
+        &[b'x'; 500]
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_keeps_only_the_messages_that_are_for_it() {
+    let bodies = Held::default();
+    let message = || {
+        let body = CountedBody(Held::clone(&bodies));
+        Message::new(bytes::Bytes::from_owner(body))
+    };
+    let topic = Topic::<Message>::new();
+    let shared = topic.clone();
+    let mut config = Config::default().max_outbound_bytes(4_000);
+    config.write_timeout = Duration::from_secs(10_000);
+    let (session, _, connection, mut client) = pair(config, 4_000);
+    let service = tower::service_fn(move |request: Request| {
+        std::future::ready(Ok::<_, BoxError>(match request.command() {
+            Command::Subscribe => Response::observe(shared.subscribe_for(request.session())),
+            _ => Response::Done,
+        }))
+    });
+    tokio::spawn(connection.run(service));
+    client.connect(stomp_frame::Version::V1_2).await;
+    client.receipt(subscribe("0", "/a")).await;
+    let mut others: Vec<_> = (0..5).map(|_| topic.subscribe()).collect();
+    const ROUNDS: usize = 50;
+    for _ in 0..ROUNDS {
+        for _ in 0..99 {
+            topic.publish_except(&session, message()).unwrap();
+        }
+        topic.publish(message()).unwrap();
+        settle().await;
+        for other in &mut others {
+            while let Some(Some(_)) = other.next().now_or_never() {}
+        }
+    }
+    let kept = Held::strong_count(&bodies) - 1;
+    assert!((10..=2 * ROUNDS).contains(&kept), "{kept}");
 }
