@@ -2,7 +2,7 @@
 
 use super::{
     backlog::Attachment,
-    intake::{Intake, IntakeLimits},
+    intake::{Intake, IntakeLimits, PumpPlace},
     members::{Member, MemberKey, Members, Relief, Source, Target},
 };
 use crate::{
@@ -231,9 +231,15 @@ impl Core {
             .with(|members, leftovers| members.check_laggards(&self.config, check, leftovers))
     }
 
-    /// Ends the work of a pump, if no message waits.
-    pub(super) fn stop_if_empty(&self) -> bool {
-        self.intake().stop_if_empty()
+    /// Notes that a pump starts at this place. Returns false if it is not needed.
+    pub(super) fn start_pump(&self, place: PumpPlace) -> bool {
+        self.intake().start_pump(place)
+    }
+
+    /// Ends the work of the pump at this place, if no message waits, and no round of another pump is unfinished.
+    pub(super) fn stop_if_empty(&self, place: PumpPlace) -> bool {
+        self.members
+            .with(|members, _| !members.is_in_round() && self.intake().stop_if_empty(place))
     }
 
     /// Registers a publisher that has to wait for room. Returns false if there is room.

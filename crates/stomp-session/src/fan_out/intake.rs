@@ -8,7 +8,12 @@ use crate::{
     memory_budget::{MemoryBudget, MemoryCharge},
     message::Message,
 };
-use std::{collections::VecDeque, mem, sync::Arc, task::Waker};
+use smallvec::SmallVec;
+use std::{collections::VecDeque, sync::Arc, task::Waker};
+use tokio::runtime::{self, Handle};
+
+/// The runtime on which a pump runs; `None` for a publisher that delivers messages without a runtime.
+pub(super) type PumpPlace = Option<runtime::Id>;
 
 /// The weight of messages that wait without being counted in the memory budget, so that small messages cost no atomic
 /// operation each.
@@ -23,8 +28,8 @@ pub(super) struct Intake {
     charge: MemoryCharge,
     /// The number of the next message.
     next: u64,
-    /// True while a pump delivers the messages, or a publisher does.
-    has_pump: bool,
+    /// The pumps that deliver the messages, at most one for each runtime: nobody may drive the runtime of another pump.
+    pumps: SmallVec<[PumpPlace; 1]>,
     /// The wakers of publishers that wait for room.
     blocked: Vec<Waker>,
     /// The number of rounds. Each takes all of `blocked`.
@@ -65,13 +70,13 @@ impl Intake {
             weight: 0,
             charge: budget.charge(0),
             next: 0,
-            has_pump: false,
+            pumps: SmallVec::new(),
             blocked: Vec::new(),
             rounds: 0,
         }
     }
 
-    /// Adds a message. Returns true if the caller has to start a pump.
+    /// Adds a message. Returns true if the caller has to start a pump, unless another publisher does so before.
     pub(super) fn append(&mut self, message: Message, except: Option<SessionId>) -> bool {
         self.weight += message.weight();
         if self.weight >= self.charge.bytes() + UNCOUNTED_BYTES {
@@ -79,7 +84,26 @@ impl Intake {
         }
         self.waiting.push_back((message, except));
         self.next += 1;
-        !mem::replace(&mut self.has_pump, true)
+        self.pumps.is_empty() || self.needs_pump(Handle::try_current().ok().map(|it| it.id()))
+    }
+
+    /// Returns true if a publisher at this place needs a pump there.
+    fn needs_pump(&self, place: PumpPlace) -> bool {
+        if place.is_some() {
+            !self.pumps.contains(&place)
+        } else {
+            // Such a publisher would do all the work itself, and perhaps not wait for slow members.
+            self.pumps.is_empty()
+        }
+    }
+
+    /// Notes that a pump starts at this place. Returns false if it is not needed.
+    pub(super) fn start_pump(&mut self, place: PumpPlace) -> bool {
+        let starts = !self.waiting.is_empty() && self.needs_pump(place);
+        if starts {
+            self.pumps.push(place);
+        }
+        starts
     }
 
     /// The number of the next message.
@@ -96,10 +120,12 @@ impl Intake {
         self.waiting.len() >= factor * limits.messages || self.weight >= factor * limits.bytes
     }
 
-    /// Notes that the pump stops, if no message waits.
-    pub(super) fn stop_if_empty(&mut self) -> bool {
+    /// Notes that the pump at this place stops, if no message waits.
+    pub(super) fn stop_if_empty(&mut self, place: PumpPlace) -> bool {
         let is_empty = self.waiting.is_empty();
-        self.has_pump &= !is_empty;
+        if is_empty {
+            self.pumps.retain(|pump| *pump != place);
+        }
         is_empty
     }
 
@@ -136,7 +162,7 @@ impl Intake {
         registered: &mut Option<u64>,
         waker: &mut Option<Waker>,
     ) -> bool {
-        let waits = self.has_pump && self.is_full(limits, 1);
+        let waits = !self.pumps.is_empty() && self.is_full(limits, 1);
         if waits && *registered != Some(self.rounds) {
             *registered = Some(self.rounds);
             self.blocked.extend(waker.take());

@@ -155,6 +155,11 @@ impl Members {
         }
     }
 
+    /// Returns true if a batch is on its way to the members.
+    pub(super) fn is_in_round(&self) -> bool {
+        self.round.is_some()
+    }
+
     /// Continues the round, or begins the next one. Serves at most `max_members`. Returns true if the round has ended,
     /// and `None` if no message waits.
     pub(super) fn step(

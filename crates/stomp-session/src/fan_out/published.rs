@@ -23,7 +23,7 @@ const MAX_OVERDRAFT: usize = 4;
 #[derive(Default)]
 pub struct Published {
     recipients: usize,
-    /// Hubs for which a pump is to be started.
+    /// Hubs for which a pump is to be started, unless another publisher has done so.
     starts: SmallVec<[Arc<Core>; 1]>,
     /// Hubs that have no room.
     full: SmallVec<[Arc<Core>; 1]>,
@@ -40,7 +40,8 @@ impl Published {
 
     pub(super) fn add(&mut self, hub: &Arc<Core>, starts: bool, is_full: bool) {
         self.recipients += hub.members();
-        if starts {
+        let is_last = |last: &Arc<Core>| Arc::ptr_eq(last, hub);
+        if starts && !self.starts.last().is_some_and(is_last) {
             self.starts.push(Arc::clone(hub));
         }
         if is_full {
@@ -81,6 +82,8 @@ impl Future for Published {
         while let Some(hub) = this.full.last() {
             let mut waker = this.waker.clone();
             if hub.block(&mut this.registered, &mut waker) {
+                // The message may have been added on another runtime, which nobody drives now.
+                Pump::start(Arc::clone(hub));
                 return Poll::Pending;
             }
             this.registered = None;

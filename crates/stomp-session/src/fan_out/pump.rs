@@ -1,6 +1,6 @@
 //! The task that delivers the messages of a hub.
 
-use super::core::Core;
+use super::{core::Core, intake::PumpPlace};
 use crate::mailbox::lag::LagCheck;
 use std::{
     future::{Future, poll_fn},
@@ -15,22 +15,36 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// The right to deliver the messages of a hub, which nobody else has meanwhile.
+/// The delivery of the messages of a hub, until none waits.
+///
+/// A hub has at most one pump on each runtime, and usually only one. Several pumps take turns: the state of the round is
+/// in the hub, and each step happens under its lock. So a runtime that nobody drives, or that is busy, does not stop the
+/// messages that tasks of another one publish.
 pub(super) struct Pump {
     /// `None` after the hub was left to the next pump.
     hub: Option<Arc<Core>>,
+    place: PumpPlace,
 }
 
 impl Pump {
-    /// Delivers the messages of a hub: here, if it has few members or there is no runtime, and in a task otherwise.
+    /// Delivers the messages of a hub, unless a pump of this runtime does so already: here, if it has few members or there
+    /// is no runtime, and in a task otherwise.
     ///
     /// The caller holds no lock: this may wake tasks.
     pub(super) fn start(hub: Arc<Core>) {
-        let mut pump = Pump { hub: Some(hub) };
+        let runtime = Handle::try_current().ok();
+        let place = runtime.as_ref().map(Handle::id);
+        if !hub.start_pump(place) {
+            return;
+        }
+        let mut pump = Pump {
+            hub: Some(hub),
+            place,
+        };
         if pump.serve_few() {
             return;
         }
-        if let Ok(runtime) = Handle::try_current() {
+        if let Some(runtime) = runtime {
             runtime.spawn(pump.run());
         }
     }
@@ -40,7 +54,7 @@ impl Pump {
         let Some(hub) = &self.hub else {
             return true;
         };
-        if hub.serve_few() && hub.stop_if_empty() {
+        if hub.serve_few() && hub.stop_if_empty(self.place) {
             self.hub = None;
         }
         self.hub.is_none()
@@ -70,7 +84,7 @@ impl Pump {
                     }
                 }
                 None => {
-                    if hub.stop_if_empty() {
+                    if hub.stop_if_empty(self.place) {
                         self.hub = None;
                     }
                 }
@@ -121,7 +135,7 @@ impl Drop for Pump {
     fn drop(&mut self) {
         if let Some(hub) = self.hub.take() {
             hub.deliver_all();
-            while !hub.stop_if_empty() {
+            while !hub.stop_if_empty(self.place) {
                 hub.deliver_all();
             }
         }

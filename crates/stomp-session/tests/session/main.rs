@@ -22,6 +22,7 @@ mod messages;
 mod monitors;
 mod presence;
 mod principal_limits;
+mod pumps;
 mod reentrancy;
 mod registry;
 mod requests;
