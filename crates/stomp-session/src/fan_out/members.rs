@@ -4,6 +4,7 @@ use super::{
     backlog::{Backlog, Pushed},
     batch::Batch,
     intake::{Intake, IntakeLimits},
+    roster::Roster,
 };
 use crate::{
     guarded::Leftovers,
@@ -14,7 +15,6 @@ use crate::{
         lag::{LagCheck, LagState},
     },
 };
-use slab::Slab;
 use smallvec::{SmallVec, smallvec};
 use std::{
     ops::Range,
@@ -28,8 +28,9 @@ const STEP: usize = 64;
 /// The members of a hub. All pushes happen under the lock of this value, so each member gets all batches in order.
 #[derive(Default)]
 pub(super) struct Members {
-    slab: Slab<Member>,
-    round: Option<Round>,
+    roster: Roster,
+    /// The batch that is on its way to the members.
+    round: Option<Arc<Batch>>,
     /// The number of times that all members were removed.
     generation: u64,
     /// True if the last messages came faster than the members could take them one by one.
@@ -71,13 +72,6 @@ pub(super) enum Target {
     Feed(Arc<Backlog>, usize),
 }
 
-/// A batch, on its way to the members.
-struct Round {
-    batch: Arc<Batch>,
-    /// The key of the next member that gets the batch.
-    next_member: usize,
-}
-
 /// The messages that wait, and the settings of the hub.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -100,12 +94,12 @@ pub(super) struct Relief<'a> {
 
 impl Members {
     pub(super) fn len(&self) -> usize {
-        self.slab.len()
+        self.roster.len()
     }
 
     pub(super) fn insert(&mut self, member: Member) -> MemberKey {
         MemberKey {
-            index: self.slab.insert(member),
+            index: self.roster.insert(member),
             generation: self.generation,
         }
     }
@@ -115,22 +109,19 @@ impl Members {
         if key.generation != self.generation {
             return None;
         }
-        let member = self.slab.try_remove(key.index);
+        let member = self.roster.try_remove(key.index);
         if member.as_ref().is_some_and(|member| member.is_laggard) {
             self.laggards.remove(key.index);
-        }
-        if self.slab.is_empty() {
-            self.slab = Slab::new();
         }
         member
     }
 
     /// Removes all members. Their streams end.
     pub(super) fn remove_all(&mut self, leftovers: &mut Leftovers) {
-        let members = std::mem::take(&mut self.slab);
+        let members = std::mem::take(&mut self.roster);
         self.laggards = Laggards::default();
         self.generation += 1;
-        for (_, member) in &members {
+        for member in members.iter() {
             if let Target::Feed(backlog, feed) = &member.target {
                 backlog.end_feed(*feed, leftovers);
             }
@@ -141,13 +132,13 @@ impl Members {
     /// Changes the target of a member. Returns the former one, which the caller drops without the lock.
     pub(super) fn retarget(&mut self, key: MemberKey, target: Target) -> Option<Target> {
         let is_valid = key.generation == self.generation;
-        let member = self.slab.get_mut(key.index).filter(|_| is_valid)?;
+        let member = self.roster.get_mut(key.index).filter(|_| is_valid)?;
         Some(std::mem::replace(&mut member.target, target))
     }
 
     /// Marks a gap before the next message of each member.
     pub(super) fn mark_gap(&self) {
-        for (_, member) in &self.slab {
+        for member in self.roster.iter() {
             match &member.target {
                 Target::Mailbox(mailbox) => mailbox.mark_gap(),
                 Target::Feed(backlog, feed) => backlog.mark_gap(*feed),
@@ -170,31 +161,23 @@ impl Members {
     ) -> Option<bool> {
         if self.round.is_none() {
             let mut intake = source.intake.lock().unwrap_or_else(PoisonError::into_inner);
-            let batch = intake.take(source.limits, leftovers)?;
-            self.round = Some(Round {
-                batch,
-                next_member: 0,
-            });
+            self.round = Some(intake.take(source.limits, leftovers)?);
+            self.roster.begin_round();
         }
-        let round = self.round.as_mut()?;
-        let mut served = 0;
-        // Some keys have no member, because members were removed.
-        while served < max_members && round.next_member < self.slab.capacity() {
-            if let Some(member) = self.slab.get_mut(round.next_member) {
-                let pushed = member.push(&round.batch, source.config, leftovers);
-                if pushed.exceeds_bounds && !std::mem::replace(&mut member.is_laggard, true) {
-                    self.laggards.new.push(round.next_member);
-                }
-                self.has_burst |= pushed.is_burst;
-                served += 1;
+        let batch = self.round.as_ref()?;
+        for _ in 0..max_members {
+            let Some((key, member)) = self.roster.serve_next() else {
+                break;
+            };
+            let pushed = member.push(batch, source.config, leftovers);
+            if pushed.exceeds_bounds && !std::mem::replace(&mut member.is_laggard, true) {
+                self.laggards.new.push(key);
             }
-            round.next_member += 1;
+            self.has_burst |= pushed.is_burst;
         }
-        let has_ended = round.next_member >= self.slab.capacity();
+        let has_ended = self.roster.are_all_served();
         if has_ended {
-            if let Some(round) = self.round.take() {
-                leftovers.drop_shared(round.batch);
-            }
+            leftovers.drop_shared(self.round.take()?);
         }
         Some(has_ended)
     }
@@ -221,9 +204,9 @@ impl Members {
         leftovers: &mut Leftovers,
     ) -> Option<Instant> {
         let Laggards { new, waited_for } = &mut self.laggards;
-        let slab = &mut self.slab;
+        let roster = &mut self.roster;
         let mut end_of = |key: usize| {
-            let member = slab.get_mut(key)?;
+            let member = roster.get_mut(key)?;
             match member.check_lag(config, check, leftovers) {
                 LagState::Lags(end) => Some(end),
                 LagState::KeepsUp | LagState::TooSlow => {
@@ -247,20 +230,14 @@ impl Members {
     /// Applies the policy to the member that holds back most, and to those that hold back at least half as much: as they
     /// hold the same messages, the end of one alone would free little.
     pub(super) fn relieve(&mut self, relief: Relief<'_>, leftovers: &mut Leftovers) {
-        let held: Vec<_> = self
-            .slab
-            .iter()
-            .map(|(key, member)| (key, member.held_back(relief)))
-            .filter(|(_, bytes)| *bytes >= relief.min_bytes)
-            .collect();
-        let most = held.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
-        for (key, _) in held.iter().filter(|(_, bytes)| *bytes >= most / 2) {
-            let Some(member) = self.slab.get_mut(*key) else {
-                continue;
-            };
-            if member.relieve(relief, leftovers) && !member.is_laggard {
+        let held_back = self.roster.iter().map(|member| member.held_back(relief));
+        let most = held_back.max().unwrap_or(0);
+        let min_bytes = relief.min_bytes.max(most / 2);
+        for (key, member) in self.roster.iter_mut() {
+            let is_concerned = member.held_back(relief) >= min_bytes;
+            if is_concerned && member.relieve(relief, leftovers) && !member.is_laggard {
                 member.is_laggard = true;
-                self.laggards.new.push(*key);
+                self.laggards.new.push(key);
             }
         }
     }
@@ -400,7 +377,7 @@ mod tests {
         assert_eq!(members.laggards.waited_for.len(), 1);
         assert_eq!(check_after(&mut members, 10), None);
         assert!(!members.has_laggards());
-        assert!(members.slab.iter().all(|(_, member)| !member.is_laggard));
+        assert!(members.roster.iter().all(|member| !member.is_laggard));
         assert!(
             readers[0]
                 .1

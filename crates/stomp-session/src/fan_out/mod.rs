@@ -17,6 +17,7 @@ mod intake;
 mod members;
 mod published;
 mod pump;
+mod roster;
 mod subscriber;
 
 pub(crate) use backlog::{Attachment, Backlog};
