@@ -8,7 +8,7 @@ use crate::{
     id::{StreamId, SubscriptionKey},
     mailbox::{
         config::{BacklogConfig, SlowConsumer},
-        queue::{BoundedQueue, QueueItem, QueuedMessage},
+        queue::{BoundedQueue, QueueItem, QueuedMessage, Slots},
     },
     principal_share::{SubscriptionPlace, SubscriptionPlaces},
     response::{Connected, MessageStream},
@@ -332,7 +332,7 @@ impl CommandQueue {
     /// [`Overflow::Disconnect`](crate::Overflow::Disconnect).
     pub(crate) fn take(
         &mut self,
-        commands: &mut VecDeque<SessionCommand>,
+        commands: &mut Slots<SessionCommand>,
     ) -> Result<TakenCommands, SlowConsumer> {
         if self.commands.has_overflowed() {
             return Err(SlowConsumer);

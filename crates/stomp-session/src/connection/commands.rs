@@ -61,10 +61,11 @@ impl Driver {
 
     /// Carries out commands until one waits for room. Returns true if none does.
     fn process_taken_commands(&mut self) -> bool {
-        while let Some(command) = self.commands.pop_front() {
+        while let Some(command) = self.commands.pop_front().flatten() {
             match command {
                 SessionCommand::Message(message) if !self.has_send_room() => {
-                    self.commands.push_front(SessionCommand::Message(message));
+                    let command = SessionCommand::Message(message);
+                    self.commands.push_front(Some(command));
                     self.overtake_messages();
                     return false;
                 }
@@ -100,11 +101,11 @@ impl Driver {
     /// Moves the errors out of the commands, which wait for room.
     fn overtake_messages(&mut self) {
         let is_error = |command: &SessionCommand| matches!(command, SessionCommand::Error(_));
-        if self.commands.iter().any(is_error) {
-            for command in mem::take(&mut self.commands) {
+        if self.commands.iter().flatten().any(is_error) {
+            for command in mem::take(&mut self.commands).into_iter().flatten() {
                 match command {
                     SessionCommand::Error(error) => self.errors.push_back(error),
-                    command => self.commands.push_back(command),
+                    command => self.commands.push_back(Some(command)),
                 }
             }
             self.send_errors(false);
@@ -202,6 +203,7 @@ impl Driver {
         self.flush_protocol();
         taken
             .into_iter()
+            .flatten()
             .for_each(|message| self.send_message(message));
         streams
             .into_iter()

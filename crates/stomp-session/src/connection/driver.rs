@@ -12,7 +12,7 @@ use crate::{
     error::ClientError,
     fan_out::BatchPart,
     id::SubscriptionKey,
-    mailbox::Mailbox,
+    mailbox::{Mailbox, queue::Slots},
     protocol::{Protocol, output::IoOutput},
     session::Session,
 };
@@ -49,7 +49,7 @@ pub(super) struct Driver {
     /// True if batches are sent before items of streams in this turn.
     pub(super) is_backlog_next: bool,
     /// Commands that were taken from the handles and not carried out yet.
-    pub(super) commands: VecDeque<SessionCommand>,
+    pub(super) commands: Slots<SessionCommand>,
     /// Errors of handles that wait for room. They have overtaken the messages in `commands`.
     pub(super) errors: VecDeque<ClientError>,
     /// The close by a handle.

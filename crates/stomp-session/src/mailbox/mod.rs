@@ -3,6 +3,7 @@
 pub(crate) mod budget;
 pub(crate) mod config;
 pub(crate) mod lag;
+mod places;
 pub(crate) mod queue;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 use config::{BacklogConfig, Overflow, SlowConsumer};
 use futures_core::Stream;
 use lag::{LagCheck, LagState, Patience};
-use queue::{BoundedQueue, QueuedMessage};
+use queue::{BoundedQueue, QueuedMessage, Slots};
 use std::{
     collections::VecDeque,
     mem,
@@ -35,7 +36,7 @@ pub struct Mailbox(Arc<Shared>);
 #[derive(Debug)]
 pub struct Messages {
     shared: Arc<Shared>,
-    taken: VecDeque<QueuedMessage>,
+    taken: Slots<QueuedMessage>,
     /// Waker that is registered next.
     spare: Option<Waker>,
 }
@@ -244,7 +245,7 @@ impl Messages {
             state.queue.take(&mut queued)
         })?;
         all.append(&mut queued);
-        Ok(all)
+        Ok(all.into_iter().flatten().collect())
     }
 
     /// Takes the queued messages. If there are none, registers the spare waker, and keeps the one that was registered
@@ -310,7 +311,12 @@ impl Stream for Messages {
                 Taken::Failed(slow) => return Poll::Ready(Some(Err(slow.into()))),
             }
         }
-        Poll::Ready(this.taken.pop_front().map(|queued| Ok(queued.into())))
+        Poll::Ready(
+            this.taken
+                .pop_front()
+                .flatten()
+                .map(|queued| Ok(queued.into())),
+        )
     }
 }
 

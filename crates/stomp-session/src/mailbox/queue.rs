@@ -3,6 +3,7 @@
 use super::{
     budget::{Budget, BudgetedBytes},
     config::{BacklogConfig, Overflow, SlowConsumer},
+    places::Places,
 };
 use crate::{
     delivery::Delivery, fan_out::Batch, guarded::Leftovers, id::SubscriptionKey,
@@ -88,12 +89,23 @@ impl QueueItem for QueuedMessage {
     }
 }
 
+/// The items of a queue. Some slots are vacant, but not the first one; in those that
+/// [`BoundedQueue::take`] returns, none is.
+pub(crate) type Slots<T> = VecDeque<Option<T>>;
+
+/// The number of messages up to which a queue that conflates is searched without an index.
+const MAX_UNINDEXED: usize = 32;
+
 /// Queue in which the number and the bytes of the messages are bounded. The caller bounds the other items.
 ///
 /// The queue is used under locks, so it hands over the messages that it removes, as [`Leftovers`].
 #[derive(Debug)]
 pub(crate) struct BoundedQueue<T> {
-    items: VecDeque<T>,
+    items: Slots<T>,
+    /// Number of vacant slots. They cost less than moving all items behind them.
+    vacant: usize,
+    /// The places of the messages, in a long queue under [`Overflow::Conflate`].
+    places: Option<Box<Places>>,
     /// Number of messages among the items.
     messages: usize,
     /// Bytes of these messages.
@@ -109,6 +121,8 @@ impl<T> Default for BoundedQueue<T> {
     fn default() -> Self {
         BoundedQueue {
             items: VecDeque::new(),
+            vacant: 0,
+            places: None,
             messages: 0,
             bytes: BudgetedBytes::default(),
             has_overflowed: false,
@@ -123,7 +137,7 @@ impl<T: QueueItem> BoundedQueue<T> {
         if self.has_overflowed {
             leftovers.drop_later(item);
         } else {
-            self.items.push_back(item);
+            self.items.push_back(Some(item));
         }
     }
 
@@ -152,7 +166,16 @@ impl<T: QueueItem> BoundedQueue<T> {
         queued.missing = queued.missing.saturating_add(missing);
         self.messages += 1;
         self.bytes.add(queued.message.weight());
-        self.items.push_back(T::from(queued));
+        if let Some(places) = &mut self.places {
+            places.push(&queued, self.items.len());
+        }
+        self.items.push_back(Some(T::from(queued)));
+        let conflates = config.overflow == Overflow::Conflate;
+        if conflates && self.places.is_none() && self.messages > MAX_UNINDEXED {
+            let slots = self.items.iter().enumerate();
+            let messages = slots.filter_map(|(slot, item)| Some((slot, item.as_ref()?.message()?)));
+            self.places = Some(Box::new(Places::new(messages)));
+        }
     }
 
     /// Drops all items. The next [`take`](BoundedQueue::take) fails.
@@ -198,10 +221,15 @@ impl<T: QueueItem> BoundedQueue<T> {
         else {
             return Some(new);
         };
-        let mut queued = self.items.iter_mut().filter_map(T::message_mut).rev();
-        let Some(old) = queued
-            .find(|old| old.subscription == new.subscription && old.message.key() == Some(key))
-        else {
+        let is_old = |old: &QueuedMessage| {
+            old.subscription == new.subscription && old.message.key() == Some(key)
+        };
+        let slot = match &mut self.places {
+            Some(places) => places.replace(&new),
+            None => self.position(is_old),
+        };
+        let old = slot.and_then(|slot| self.items.get_mut(slot)?.as_mut()?.message_mut());
+        let Some(old) = old else {
             return Some(new);
         };
         self.bytes.sub(old.message.weight());
@@ -213,30 +241,24 @@ impl<T: QueueItem> BoundedQueue<T> {
 
     /// Drops the oldest message. With `prefers_keyless`, drops the oldest one without a key if there is any.
     fn drop_oldest(&mut self, prefers_keyless: bool, leftovers: &mut Leftovers) {
-        let position = |matches: fn(&QueuedMessage) -> bool| {
-            self.items
-                .iter()
-                .position(|item| item.message().is_some_and(matches))
-        };
-        let keyless = if prefers_keyless {
-            position(|queued| queued.message.key().is_none())
-        } else {
-            None
+        let keyless = match &self.places {
+            _ if !prefers_keyless => None,
+            Some(places) => places.oldest_keyless(),
+            None => self.position(|queued| queued.message.key().is_none()),
         };
         let oldest = keyless
-            .or_else(|| position(|_| true))
-            .and_then(|at| self.items.remove(at));
+            .or_else(|| self.position(|_| true))
+            .and_then(|slot| self.remove(slot));
         let Some(oldest) = oldest.and_then(T::into_message) else {
             return;
         };
-        self.messages -= 1;
-        self.bytes.sub(oldest.message.weight());
         let recipient = oldest.subscription;
         let missing = oldest.missing.saturating_add(1);
         oldest.drop_later(leftovers);
         let next = self
             .items
             .iter_mut()
+            .flatten()
             .filter_map(T::message_mut)
             .find(|queued| queued.subscription == recipient);
         match next {
@@ -267,14 +289,48 @@ impl<T: QueueItem> BoundedQueue<T> {
         position.map_or(0, |at| self.unreported_gaps.swap_remove(at).1)
     }
 
+    /// The slot of the first message for which `matches` returns true.
+    fn position(&self, matches: impl Fn(&QueuedMessage) -> bool) -> Option<usize> {
+        self.items
+            .iter()
+            .position(|item| item.as_ref().and_then(T::message).is_some_and(&matches))
+    }
+
     /// Removes and returns the first item.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let item = self.items.pop_front()?;
+        self.remove(0)
+    }
+
+    /// Removes the item in a slot. A message is the oldest of all, or of those without a key.
+    fn remove(&mut self, slot: usize) -> Option<T> {
+        let item = self.items.get_mut(slot)?.take()?;
         if let Some(queued) = item.message() {
             self.messages -= 1;
             self.bytes.sub(queued.message.weight());
+            if let Some(places) = &mut self.places {
+                places.remove(queued);
+            }
+        }
+        self.vacant += 1;
+        while let Some(None) = self.items.front() {
+            self.items.pop_front();
+            self.vacant -= 1;
+            if let Some(places) = &mut self.places {
+                places.first_removed();
+            }
+        }
+        if self.vacant > self.items.len() / 2 {
+            self.remove_vacant();
         }
         Some(item)
+    }
+
+    /// Removes the vacant slots, and with them the index.
+    fn remove_vacant(&mut self) {
+        if self.vacant > 0 {
+            self.items.retain(Option::is_some);
+        }
+        (self.vacant, self.places) = (0, None);
     }
 
     /// Moves all items into `empty`. The queue continues with the memory of `empty`.
@@ -282,11 +338,12 @@ impl<T: QueueItem> BoundedQueue<T> {
     /// # Errors
     ///
     /// Returns [`SlowConsumer`] if the bounds were exceeded under [`Overflow::Disconnect`].
-    pub(crate) fn take(&mut self, empty: &mut VecDeque<T>) -> Result<(), SlowConsumer> {
+    pub(crate) fn take(&mut self, empty: &mut Slots<T>) -> Result<(), SlowConsumer> {
         if self.has_overflowed {
             self.bytes.end_overflow();
             return Err(SlowConsumer);
         }
+        self.remove_vacant();
         std::mem::swap(&mut self.items, empty);
         self.messages = 0;
         self.bytes.clear();
@@ -323,8 +380,9 @@ impl<T: QueueItem> BoundedQueue<T> {
 
     /// Removes the first item for which `matches` returns true. It must return false for messages.
     pub(crate) fn remove_other(&mut self, matches: impl Fn(&T) -> bool) -> Option<T> {
-        let position = self.items.iter().position(matches)?;
-        self.items.remove(position)
+        let mut items = self.items.iter();
+        let slot = items.position(|item| item.as_ref().is_some_and(&matches))?;
+        self.remove(slot)
     }
 
     /// Removes the messages for a subscription that has ended, and forgets its gap. They would take room from other
@@ -339,8 +397,9 @@ impl<T: QueueItem> BoundedQueue<T> {
         if self.messages == 0 {
             return;
         }
+        self.remove_vacant();
         for item in std::mem::take(&mut self.items) {
-            match item.message() {
+            match item.as_ref().and_then(T::message) {
                 Some(queued) if queued.subscription == Some(subscription) => {
                     self.messages -= 1;
                     self.bytes.sub(queued.message.weight());
@@ -379,9 +438,80 @@ mod tests {
         queue.take(&mut taken).unwrap();
         let taken: Vec<_> = taken
             .iter()
+            .flatten()
             .map(|it| (it.subscription, it.missing))
             .collect();
         assert_eq!(taken, [(active, 0); 3]);
         assert!(queue.unreported_gaps.is_empty() && queue.bytes.get() == 0);
+    }
+
+    /// A queue that conflates, without bounds on bytes or an index: body, key, and missing messages.
+    struct Model(Vec<(u64, Option<u64>, u64)>, u64);
+
+    impl Model {
+        const MAX: usize = 200;
+
+        fn push(&mut self, body: u64, key: Option<u64>) {
+            let old = self.0.iter_mut().find(|it| key.is_some() && it.1 == key);
+            if let Some(old) = old {
+                (old.0, old.2) = (body, old.2 + 1);
+                return;
+            }
+            if self.0.len() == Model::MAX {
+                let keyless = self.0.iter().position(|it| it.1.is_none());
+                let (_, _, missing) = self.0.remove(keyless.unwrap_or(0));
+                self.0[0].2 += missing + 1;
+            }
+            self.0.push((body, key, std::mem::take(&mut self.1)));
+        }
+    }
+
+    #[test]
+    fn a_long_queue_conflates_like_a_short_one_and_with_few_vacant_slots() {
+        let config = BacklogConfig::default()
+            .max_messages(Model::MAX)
+            .overflow(Overflow::Conflate);
+        let mut leftovers = Leftovers::default();
+        let mut random = 1_u64;
+        let mut random = |below: u64| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (random >> 33) % below
+        };
+        for keys in [20, 190, 210, 1_000_000] {
+            let mut queue = BoundedQueue::<QueuedMessage>::default();
+            let mut model = Model(Vec::new(), 0);
+            let mut was_indexed = false;
+            for number in 0..10_000 {
+                let key = (random(3) > 0).then(|| random(keys));
+                let message = Message::new(number.to_string());
+                let message = match key {
+                    Some(key) => message.with_key(key.to_string()),
+                    None => message,
+                };
+                queue.push(QueuedMessage::new(None, message), &config, &mut leftovers);
+                model.push(number, key);
+                assert!(queue.items.len() <= 2 * queue.messages + 1);
+                was_indexed |= queue.places.is_some();
+                if random(20) == 0 {
+                    for expected in model.0.drain(..1) {
+                        let popped = queue.pop().unwrap();
+                        assert_eq!(*popped.message.body(), *expected.0.to_string());
+                        assert_eq!(popped.missing, expected.2);
+                    }
+                }
+            }
+            assert!(was_indexed);
+            let mut taken = Slots::new();
+            queue.take(&mut taken).unwrap();
+            assert_eq!(taken.len(), model.0.len());
+            for (queued, expected) in taken.iter().map(Option::as_ref).zip(&model.0) {
+                let queued = queued.unwrap();
+                assert_eq!(*queued.message.body(), *expected.0.to_string());
+                assert_eq!(queued.missing, expected.2);
+            }
+            assert!(queue.bytes.get() == 0 && queue.places.is_none());
+        }
     }
 }
