@@ -161,10 +161,9 @@ impl Core {
         }
     }
 
-    /// Delivers all messages that wait.
+    /// Delivers all messages that wait. The lock is free after each step, for those that join or leave.
     pub(super) fn deliver_all(&self) {
-        self.members
-            .with(|members, leftovers| members.deliver_all(self.source(), leftovers));
+        while self.next_step().is_some() {}
         self.keep_budget(false);
     }
 

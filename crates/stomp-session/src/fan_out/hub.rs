@@ -76,19 +76,15 @@ impl Hub {
     }
 
     /// Marks a gap for all subscribers: the next message that each of them gets is marked as
-    /// [`Gap::Unknown`](crate::Gap::Unknown).
+    /// [`Gap::Unknown`](crate::Gap::Unknown). It delivers the messages that wait, and wakes all subscribers at once.
     pub fn mark_gap(&self) {
         self.0.mark_gap();
     }
 
-    /// Removes all subscribers. Their streams end after the messages that were published before.
+    /// Removes all subscribers. Their streams end after the messages that were published before. It wakes all subscribers
+    /// at once.
     pub fn close(&self) {
         self.0.close();
-    }
-
-    /// Delivers the messages that wait, if they exceed their bounds, for a publisher that cannot wait for room.
-    pub(crate) fn make_room(&self) {
-        self.0.make_room(1);
     }
 }
 

@@ -115,9 +115,12 @@ impl Intake {
         self.waiting.is_empty()
     }
 
-    /// Returns true if at least `factor` times the bounds wait.
+    /// Returns true if at least `factor` times the bounds wait. Fewer than `factor` messages do not exceed the bound on
+    /// bytes, however large they are.
     pub(super) fn is_full(&self, limits: IntakeLimits, factor: usize) -> bool {
-        self.waiting.len() >= factor * limits.messages || self.weight >= factor * limits.bytes
+        let count = self.waiting.len();
+        count >= factor * limits.messages
+            || (count >= factor && self.weight >= factor * limits.bytes)
     }
 
     /// Notes that the pump at this place stops, if no message waits.

@@ -25,6 +25,10 @@ use tokio::time::Instant;
 /// The largest number of members that are woken before other tasks run: waking many tasks at once delays all others.
 const STEP: usize = 64;
 
+/// The largest number of messages that are pushed before other tasks run, counted for each member, unless one member
+/// gets more. Members that lag need time for each message.
+const STEP_MESSAGES: usize = 8_192;
+
 /// The members of a hub. All pushes happen under the lock of this value, so each member gets all batches in order.
 #[derive(Default)]
 pub(super) struct Members {
@@ -151,11 +155,11 @@ impl Members {
         self.round.is_some()
     }
 
-    /// Continues the round, or begins the next one. Serves at most `max_members`. Returns true if the round has ended,
-    /// and `None` if no message waits.
-    pub(super) fn step(
+    /// Continues the round, or begins the next one. Serves all members, or those of one step. Returns true if the round has
+    /// ended, and `None` if no message waits.
+    fn step(
         &mut self,
-        max_members: usize,
+        serves_all: bool,
         source: Source<'_>,
         leftovers: &mut Leftovers,
     ) -> Option<bool> {
@@ -165,7 +169,12 @@ impl Members {
             self.roster.begin_round();
         }
         let batch = self.round.as_ref()?;
-        for _ in 0..max_members {
+        let most = if serves_all {
+            usize::MAX
+        } else {
+            (STEP_MESSAGES / batch.len().max(1)).clamp(1, STEP)
+        };
+        for _ in 0..most {
             let Some((key, member)) = self.roster.serve_next() else {
                 break;
             };
@@ -244,16 +253,16 @@ impl Members {
 
     /// Delivers all messages that wait to all members.
     pub(super) fn deliver_all(&mut self, source: Source<'_>, leftovers: &mut Leftovers) {
-        while self.step(usize::MAX, source, leftovers).is_some() {}
+        while self.step(true, source, leftovers).is_some() {}
     }
 
-    /// Serves the next members of a round, at most [`STEP`].
+    /// Serves the next members of a round, at most [`STEP`], and fewer if there are many messages.
     pub(super) fn next_step(
         &mut self,
         source: Source<'_>,
         leftovers: &mut Leftovers,
     ) -> Option<bool> {
-        self.step(STEP, source, leftovers)
+        self.step(false, source, leftovers)
     }
 }
 

@@ -1,8 +1,16 @@
 //! Delivery of the messages of a hub: by publishers, and by tasks of one or several runtimes.
 
 use futures_util::{FutureExt, StreamExt};
-use std::time::Duration;
-use stomp_session::{BacklogConfig, Hub, MemoryBudget, Message, Topic};
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+use stomp_session::{BacklogConfig, Hub, MemoryBudget, Message, Subscriber, Topic};
 use tokio::{runtime::Runtime, time::timeout};
 
 fn runtime() -> Runtime {
@@ -76,5 +84,91 @@ async fn a_publication_that_is_held_delays_no_other() {
         }
         drop(held);
         assert!(members[0].next().now_or_never().is_none());
+    }
+}
+
+/// Subscribers that are polled, and the number of them that were woken since.
+struct Audience {
+    subscribers: Vec<Subscriber>,
+    woken: Arc<Count>,
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Completes after the other tasks that are ready have run once.
+async fn next_turn() {
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl Audience {
+    fn new(count: usize, subscribe: impl Fn() -> Subscriber) -> Audience {
+        let mut audience = Audience {
+            subscribers: (0..count).map(|_| subscribe()).collect(),
+            woken: Arc::default(),
+        };
+        let waker = Waker::from(Arc::clone(&audience.woken));
+        for subscriber in &mut audience.subscribers {
+            let next = subscriber.poll_next_unpin(&mut Context::from_waker(&waker));
+            assert!(next.is_pending());
+        }
+        audience
+    }
+
+    fn woken(&self) -> usize {
+        self.woken.0.load(Ordering::SeqCst)
+    }
+
+    /// Returns the largest number of subscribers that are woken before other tasks run, until all are woken.
+    async fn most_at_once(self) -> usize {
+        let watch = async move {
+            let mut most = 0;
+            while self.woken() < self.subscribers.len() {
+                let before = self.woken();
+                next_turn().await;
+                most = most.max(self.woken() - before);
+            }
+            most
+        };
+        tokio::spawn(watch).await.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_does_not_wait_wakes_no_large_audience() {
+    for (count, bytes) in [(1, 8 << 20), (3, 2 << 20), (3_000, 10)] {
+        let topic = Topic::<Message>::new();
+        let audience = Audience::new(1_000, || topic.subscribe());
+        for _ in 0..count {
+            topic.publish(Message::new(vec![b'x'; bytes])).unwrap();
+        }
+        assert_eq!(audience.woken(), 0, "{count} messages of {bytes} bytes");
+        assert!(audience.most_at_once().await <= 64);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_tasks_run_after_every_64_subscribers_and_after_8192_copies_of_messages() {
+    for (count, most) in [(1, 64), (100, 64), (256, 32), (1_024, 8)] {
+        let topic = Topic::<Message>::new();
+        let audience = Audience::new(200, || topic.subscribe());
+        for _ in 0..count {
+            topic.publish(Message::new("text")).unwrap();
+        }
+        assert_eq!(audience.most_at_once().await, most, "{count} messages");
     }
 }
