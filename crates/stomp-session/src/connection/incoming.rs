@@ -70,6 +70,9 @@ impl Driver {
         if self.is_draining {
             return true;
         }
+        if frame.command == Command::Disconnect {
+            self.protocol.handle_last_frame(self.now);
+        }
         if self.inbox.has_only_sends() && self.protocol.acknowledge_early(&frame) {
             if let Some(receipt) = frame.headers.share(header::RECEIPT) {
                 self.inbox.push(InboxItem::Receipt(receipt));

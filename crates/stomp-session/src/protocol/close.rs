@@ -17,6 +17,7 @@ impl Protocol {
     ///
     /// STOMP 1.2, "DISCONNECT": "Clients MUST NOT send any more frames after the `DISCONNECT` frame is sent."
     pub(super) fn disconnect(&mut self, frame: Frame, now: Instant) {
+        self.handle_last_frame(now);
         self.leave();
         self.abort_all_transactions();
         self.end_all_subscriptions();

@@ -36,6 +36,15 @@ impl Protocol {
         }
     }
 
+    /// Notes that a `DISCONNECT` has arrived, which may wait for earlier frames. The peer need not send heart-beats any
+    /// more: "Clients MUST NOT send any more frames after the `DISCONNECT` frame is sent." Pings still detect that it is
+    /// gone.
+    pub(crate) fn handle_last_frame(&mut self, now: Instant) {
+        self.heart_beats.end_receiving();
+        self.timers.clear(Timer::Silence);
+        self.handle_received(now);
+    }
+
     /// Stops the silence timer when reading pauses, because the server then cannot see if the peer sends anything.
     pub(crate) fn handle_reading_paused(&mut self) {
         self.timers.clear(Timer::Silence);

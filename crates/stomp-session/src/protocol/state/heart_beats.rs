@@ -8,6 +8,8 @@ use stomp_frame::HeartBeat;
 pub(crate) struct HeartBeats {
     has_pings: bool,
     agreed: Option<Agreed>,
+    /// True if the peer sends no more heart-beats.
+    has_ended: bool,
     /// True if a ping was sent and nothing has been received since.
     is_ping_pending: bool,
 }
@@ -31,6 +33,7 @@ impl HeartBeats {
         HeartBeats {
             has_pings,
             agreed: None,
+            has_ended: false,
             is_ping_pending: false,
         }
     }
@@ -50,9 +53,9 @@ impl HeartBeats {
         self.agreed?.send
     }
 
-    /// The maximum time between two reads, if the peer has promised heart-beats.
+    /// The maximum time between two reads, if the peer has promised heart-beats and has not ended them.
     pub(crate) fn receive_timeout(&self) -> Option<Duration> {
-        self.agreed?.receive
+        self.agreed?.receive.filter(|_| !self.has_ended)
     }
 
     /// The time without a read after which the session reacts. If the peer has promised heart-beats, the session ends;
@@ -60,7 +63,13 @@ impl HeartBeats {
     /// has no pings.
     pub(crate) fn max_silence(&self, ping_interval: Duration) -> Option<Duration> {
         let pings = self.has_pings.then_some(ping_interval);
-        self.agreed?.receive.or(pings)
+        self.agreed?;
+        self.receive_timeout().or(pings)
+    }
+
+    /// Notes that the peer sends no more heart-beats.
+    pub(crate) fn end_receiving(&mut self) {
+        self.has_ended = true;
     }
 
     pub(crate) fn is_ping_pending(&self) -> bool {
