@@ -152,7 +152,8 @@ impl Core {
     }
 
     /// Delivers the messages that wait, if there are `factor` times as many as their bounds allow, for a publisher that
-    /// does not wait for room. Over the memory budget, their bounds allow less, and the factor is 1.
+    /// does not wait for room. This wakes all members at once. Over the memory budget, their bounds allow less, and the
+    /// factor is 1.
     pub(super) fn make_room(&self, factor: usize) {
         let factor = if self.budget.is_exceeded() { 1 } else { factor };
         let is_full = self.intake().is_full(self.limits(), factor);

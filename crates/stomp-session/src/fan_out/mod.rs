@@ -2,7 +2,7 @@
 //!
 //! [`Hub::append`] only adds a message to those that wait. A *pump* delivers all messages that wait as one batch, in
 //! *rounds*: each round brings the batch to all members. So each member is woken once per round, not once per message.
-//! After every 64 members, the pump lets other tasks run.
+//! After every 64 members, and sooner if there are many messages, the pump lets other tasks run.
 //!
 //! All members get the messages in the order of the calls of `append`: rounds follow each other, and all pushes happen
 //! under one lock of the hub. The messages that wait have a lock of their own, so publishers never wait for a step.

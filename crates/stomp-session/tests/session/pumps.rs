@@ -56,14 +56,15 @@ fn a_publication_that_is_moved_to_another_runtime_is_delivered_there() {
     let _members: Vec<_> = (0..10).map(|_| hub.subscribe(Vec::new())).collect();
     let publish = || hub.publish(Message::new("text"));
     let idle = runtime();
-    let published = idle.block_on(async {
+    let published = {
+        let _entered = idle.enter();
         // More than has room, and less than the publisher would deliver itself.
         let mut all: Vec<_> = (0..2_000).map(|_| publish()).collect();
         for published in &mut all {
             published.start();
         }
         all.pop().unwrap()
-    });
+    };
     runtime().block_on(async {
         let published = timeout(Duration::from_secs(1), published).await;
         published.expect("the publisher gets room").unwrap();
