@@ -168,9 +168,10 @@ impl Core {
         self.keep_budget(false);
     }
 
-    /// Delivers all messages that wait, if the hub has few members. Returns true if it has.
-    pub(super) fn serve_few(&self) -> bool {
-        let has_few = self.members.with(|members, leftovers| {
+    /// Delivers all messages that wait, if the hub has few members. Returns true if that ends the work of the pump at this
+    /// place.
+    pub(super) fn serve_few(&self, place: PumpPlace) -> bool {
+        let (has_few, has_stopped) = self.members.with(|members, leftovers| {
             // In a burst, one task for all messages costs less than a push for each.
             let has_few = members.len() <= SERVED_BY_PUBLISHER
                 && !members.has_laggards()
@@ -178,12 +179,12 @@ impl Core {
             if has_few {
                 members.deliver_all(self.source(), leftovers);
             }
-            has_few
+            (has_few, has_few && self.intake().stop_if_empty(place))
         });
         if has_few {
             self.keep_budget(true);
         }
-        has_few
+        has_stopped
     }
 
     /// Applies the policy to the members that hold back most, if the memory budget is exceeded. Under [`Overflow::Wait`],

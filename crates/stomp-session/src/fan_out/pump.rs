@@ -54,7 +54,7 @@ impl Pump {
         let Some(hub) = &self.hub else {
             return true;
         };
-        if hub.serve_few() && hub.stop_if_empty(self.place) {
+        if hub.serve_few(self.place) {
             self.hub = None;
         }
         self.hub.is_none()
