@@ -86,6 +86,10 @@ impl Feeds {
         first: Vec<Message>,
         queued: VecDeque<QueuedMessage>,
     ) -> usize {
+        if self.feeds.capacity() == 0 {
+            // Most sessions have one subscription to a hub.
+            self.feeds.reserve_exact(1);
+        }
         let feed = Feed::new(subscription, stream, self.next_series);
         let key = self.feeds.insert(feed);
         self.next_series += 1;
