@@ -248,17 +248,32 @@ async fn slow_consumers_and_the_bytes_that_wait_for_them_are_counted() {
 #[tokio::test(start_paused = true)]
 async fn dropped_messages_are_counted() {
     let (metrics, _guard) = record();
-    let mailboxes = BacklogConfig::default()
+    let backlogs = BacklogConfig::default()
         .max_messages(1)
         .overflow(Overflow::DropOldest);
-    let news = Topic::with_backlogs(mailboxes);
+    let news = Topic::with_backlogs(backlogs);
     let mut client = Server::new(app(&news)).client().await;
     client.receipt(subscribe("0", "/news")).await;
-    for text in ["one", "two", "three"] {
-        news.publish(text.to_owned()).unwrap();
+    // The client reads nothing meanwhile, and its connection has no room for so much.
+    for _ in 0..100 {
+        news.publish("x".repeat(64 << 10)).unwrap();
+        tokio::task::yield_now().await;
     }
-    client.expect_message("three").await;
-    expect(&metrics, &["webstomp_messages_dropped_total 2"]);
+    news.publish("the end".to_owned()).unwrap();
+    let mut dropped = 0;
+    loop {
+        let message = client.next_frame().await.unwrap();
+        let before = message.headers.get("dropped-messages");
+        dropped += before.map_or(0, |count| count.parse::<u32>().unwrap());
+        if message.body == "the end" {
+            break;
+        }
+    }
+    assert!(dropped > 50, "{dropped}");
+    expect(
+        &metrics,
+        &[&format!("webstomp_messages_dropped_total {dropped}")],
+    );
 }
 
 #[tokio::test(start_paused = true)]
