@@ -2,8 +2,9 @@
 
 use crate::{Result, documentation, shell, tidy, workspace};
 use std::{
+    fs,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 /// The reaction to warnings of clippy and rustdoc.
@@ -106,10 +107,16 @@ fn features(warnings: Warnings) -> Result {
 
 /// Packs each published crate, and compiles it from its package with the packages of the other crates.
 fn packages() -> Result {
-    /// Directory of these builds. Cargo expects that a packed crate never changes while its version is the same. So the
-    /// crates of the workspace are removed before they are packed again, and no other step may find them.
-    const TARGET: &str = "target/packages";
-    let mut clean = shell::cargo(&["clean", "--quiet", "--target-dir", TARGET]);
+    /// Directory of these builds. No other step may find the packed crates.
+    const TARGETS: &str = "target/packages";
+    // Cargo expects that a packed crate never changes while its version is the same, and keeps what it has unpacked in its
+    // home, by the path of the target directory. So each run has a directory of another name.
+    let targets = shell::root().join(TARGETS);
+    if targets.exists() {
+        fs::remove_dir_all(&targets).map_err(|error| format!("{TARGETS}: {error}"))?;
+    }
+    let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+    let target = format!("{TARGETS}/{now}");
     // `--allow-dirty`, because a developer wants to test uncommitted changes. `--offline`, because earlier steps have
     // downloaded all dependencies.
     let options = [
@@ -117,13 +124,11 @@ fn packages() -> Result {
         "--offline",
         "--allow-dirty",
         "--target-dir",
-        TARGET,
+        &target,
     ];
     let mut package: Command = shell::cargo(&options);
     for published in workspace::published()? {
-        clean.args(["-p", &published.name]);
         package.args(["-p", &published.name]);
     }
-    shell::run(&mut clean)?;
     shell::run(&mut package)
 }
