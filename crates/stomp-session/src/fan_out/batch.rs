@@ -3,7 +3,7 @@
 use crate::{
     id::SessionId,
     mailbox::queue::{MessageCharge, QueuedMessage},
-    memory_budget::MemoryCharge,
+    memory_budget::{MemoryBudget, MemoryCharge},
     message::Message,
 };
 use smallvec::SmallVec;
@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// Messages that one round brings to all members of a hub. They exist once, however many sessions wait to send them.
+/// Messages that one step brings to some members of a hub. They exist once, however many sessions wait to send them.
 #[derive(Debug)]
 pub(crate) struct Batch {
     /// A single message needs no allocation of its own.
@@ -34,6 +34,8 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 enum BatchCharge {
     All(MemoryCharge),
+    /// The batches that were joined, which count the messages, and a charge for the rest.
+    Joined(Vec<Arc<Batch>>, MemoryCharge),
     /// The charge of the only message, which was queued before.
     Single(#[expect(dead_code, reason = "it counts until it is dropped")] MessageCharge),
 }
@@ -49,9 +51,18 @@ impl Batch {
             exceptions.extend(except.map(|session| (place, session)));
             messages.push(message);
         }
+        let weight = messages.iter().map(Message::weight).sum();
+        Batch::of_parts(first, messages, exceptions, weight)
+    }
+
+    fn of_parts(
+        first: u64,
+        messages: SmallVec<[Message; 1]>,
+        exceptions: Vec<(usize, SessionId)>,
+        weight: usize,
+    ) -> Batch {
         let mut destinations = messages.windows(2);
         Batch {
-            weight: messages.iter().map(Message::weight).sum(),
             has_one_destination: destinations.all(|pair| match pair {
                 [one, next] => one.destination() == next.destination(),
                 _ => true,
@@ -59,8 +70,32 @@ impl Batch {
             messages,
             first,
             exceptions,
+            weight,
             charge: None,
             single_charges: OnceLock::new(),
+        }
+    }
+
+    /// Creates a batch of the messages of consecutive batches. It keeps these, which continue to count their messages.
+    pub(super) fn join(batches: Vec<Arc<Batch>>) -> Batch {
+        let first = batches.first().map_or(0, |batch| batch.first);
+        let count = batches.iter().map(|batch| batch.len()).sum();
+        let mut messages = SmallVec::<[Message; 1]>::with_capacity(count);
+        let mut exceptions = Vec::new();
+        for batch in &batches {
+            let start = messages.len();
+            let excepted = batch.exceptions.iter();
+            exceptions.extend(excepted.map(|(place, session)| (start + place, *session)));
+            messages.extend(batch.messages.iter().cloned());
+        }
+        let weight = batches.iter().map(|batch| batch.weight).sum();
+        let budget = batches.first().and_then(|batch| batch.budget());
+        let charge = budget.map(|budget| {
+            budget.charge(size_of::<Batch>() + count * size_of::<Message>() + size_of_val(&*batches))
+        });
+        Batch {
+            charge: charge.map(|charge| BatchCharge::Joined(batches, charge)),
+            ..Batch::of_parts(first, messages, exceptions, weight)
         }
     }
 
@@ -102,8 +137,15 @@ impl Batch {
         if self.messages.len() == 1 {
             return Some(MessageCharge::Batch(Arc::clone(self)));
         }
-        let Some(BatchCharge::All(charge)) = &self.charge else {
-            return None;
+        let charge = match self.charge.as_ref()? {
+            BatchCharge::All(charge) => charge,
+            BatchCharge::Single(_) => return None,
+            BatchCharge::Joined(batches, _) => {
+                let number = self.first + place as u64;
+                let before = batches.partition_point(|batch| batch.end() <= number);
+                let batch = batches.get(before)?;
+                return batch.single_charge(usize::try_from(number - batch.first).ok()?);
+            }
         };
         let charges = self.single_charges.get_or_init(|| {
             let charge = |message: &Message| charge.budget().charge(message.weight());
@@ -112,8 +154,26 @@ impl Batch {
         charges.get(place).cloned().map(MessageCharge::Own)
     }
 
+    /// The memory budget in which the messages of a hub count.
+    fn budget(&self) -> Option<&MemoryBudget> {
+        match self.charge.as_ref()? {
+            BatchCharge::All(charge) | BatchCharge::Joined(_, charge) => Some(charge.budget()),
+            BatchCharge::Single(_) => None,
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
+    }
+
+    /// The number of the first message, counted from the creation of the hub.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The number of the message that follows the last one.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.messages.len() as u64
     }
 
     pub(super) fn weight(&self) -> usize {
@@ -148,10 +208,7 @@ impl Batch {
         let messages = parts.iter().flat_map(|part| self.get(part.clone()));
         let copy = Batch::new(0, messages.map(|message| (message.clone(), None)));
         // The copies may wait longer than this batch.
-        let charge = match &self.charge {
-            Some(BatchCharge::All(charge)) => Some(charge.budget().charge(copy.memory())),
-            _ => None,
-        };
+        let charge = self.budget().map(|budget| budget.charge(copy.memory()));
         Some(Arc::new(match charge {
             Some(charge) => copy.with_charge(charge),
             None => copy,

@@ -220,8 +220,9 @@ impl Core {
         let Overflow::Wait(patience) = self.config.overflow else {
             return None;
         };
-        let has_laggards = |members: &mut Members, _: &mut _| members.has_laggards();
-        let waits = !self.intake().is_empty() && self.members.with(has_laggards);
+        let waits = self.members.with(|members, _| {
+            members.has_laggards() && (members.is_in_round() || !self.intake().is_empty())
+        });
         waits.then_some(patience)
     }
 

@@ -1,4 +1,4 @@
-//! The messages of a hub that wait for the next round.
+//! The messages of a hub that wait for the next step.
 
 use super::batch::{Batch, Waiting};
 use crate::{
@@ -32,8 +32,8 @@ pub(super) struct Intake {
     pumps: SmallVec<[PumpPlace; 1]>,
     /// The wakers of publishers that wait for room.
     blocked: Vec<Waker>,
-    /// The number of rounds. Each takes all of `blocked`.
-    rounds: u64,
+    /// The number of times that messages were taken, and all of `blocked` with them.
+    takes: u64,
 }
 
 /// The bounds of the messages that wait. Beyond them, publishers wait.
@@ -44,7 +44,7 @@ pub(super) struct IntakeLimits {
 }
 
 impl IntakeLimits {
-    /// A subscriber may get two rounds before it reads the first one, and both must fit.
+    /// A subscriber may get the messages of two rounds before it reads the first ones, and all must fit.
     pub(super) fn new(config: &BacklogConfig) -> IntakeLimits {
         IntakeLimits {
             messages: (config.max_messages / 2).clamp(1, 1_024),
@@ -72,7 +72,7 @@ impl Intake {
             next: 0,
             pumps: SmallVec::new(),
             blocked: Vec::new(),
-            rounds: 0,
+            takes: 0,
         }
     }
 
@@ -132,19 +132,23 @@ impl Intake {
         is_empty
     }
 
-    /// Takes the messages of the next round, if any wait. Wakes the publishers.
+    /// Takes messages for members that get so many other messages and bytes with them, if they fit within the bounds.
+    /// Wakes the publishers.
     pub(super) fn take(
         &mut self,
         limits: IntakeLimits,
+        (other_messages, other_bytes): (usize, usize),
         leftovers: &mut Leftovers,
     ) -> Option<Arc<Batch>> {
-        if self.waiting.is_empty() {
+        let room = limits.messages.saturating_sub(other_messages);
+        let count = self.waiting.len().min(room);
+        let is_too_heavy = other_messages > 0 && other_bytes + self.weight > limits.bytes;
+        if count == 0 || is_too_heavy {
             return None;
         }
-        self.rounds += 1;
+        self.takes += 1;
         leftovers.wake(self.blocked.drain(..));
         let first = self.next - self.waiting.len() as u64;
-        let count = self.waiting.len().min(limits.messages);
         let batch = Batch::new(first, self.waiting.drain(..count));
         self.weight -= batch.weight();
         let memory = batch.memory();
@@ -157,7 +161,8 @@ impl Intake {
         Some(batch)
     }
 
-    /// Takes the waker of a publisher that has to wait, unless it was taken since the last round, as `registered` tells.
+    /// Takes the waker of a publisher that has to wait, unless it was taken since messages were taken last, as `registered`
+    /// tells.
     /// Returns false if there is room, so that the publisher need not wait.
     pub(super) fn block(
         &mut self,
@@ -166,8 +171,8 @@ impl Intake {
         waker: &mut Option<Waker>,
     ) -> bool {
         let waits = !self.pumps.is_empty() && self.is_full(limits, 1);
-        if waits && *registered != Some(self.rounds) {
-            *registered = Some(self.rounds);
+        if waits && *registered != Some(self.takes) {
+            *registered = Some(self.takes);
             self.blocked.extend(waker.take());
         }
         waits

@@ -1,9 +1,10 @@
-//! The members of a hub, and the round that serves them.
+//! The members of a hub, and the rounds that serve them.
 
 use super::{
     backlog::{Backlog, Pushed},
     batch::Batch,
     intake::{Intake, IntakeLimits},
+    log::Log,
     roster::Roster,
 };
 use crate::{
@@ -23,7 +24,8 @@ use std::{
 use tokio::time::Instant;
 
 /// The largest number of members that are woken before other tasks run: waking many tasks at once delays all others.
-const STEP: usize = 64;
+/// And the messages that publishers send meanwhile join the next step.
+const STEP: usize = 32;
 
 /// The largest number of messages that are pushed before other tasks run, counted for each member, unless one member
 /// gets more. Members that lag need time for each message.
@@ -33,8 +35,11 @@ const STEP_MESSAGES: usize = 8_192;
 #[derive(Default)]
 pub(super) struct Members {
     roster: Roster,
-    /// The batch that is on its way to the members.
-    round: Option<Arc<Batch>>,
+    /// The messages that some members lack.
+    log: Log,
+    /// The number of the message before which all members have all messages when the current round has ended. `None`
+    /// between two rounds.
+    round: Option<u64>,
     /// The number of times that all members were removed.
     generation: u64,
     /// True if the last messages came faster than the members could take them one by one.
@@ -51,7 +56,7 @@ pub(super) struct MemberKey {
 
 pub(super) struct Member {
     pub(super) target: Target,
-    /// The number of the first message that is for the member.
+    /// The number of the next message that is for the member.
     pub(super) since: u64,
     /// The session for which the subscription was made, if it is known.
     pub(super) session: Option<SessionId>,
@@ -150,33 +155,38 @@ impl Members {
         }
     }
 
-    /// Returns true if a batch is on its way to the members.
+    /// Returns true if members lack messages that others have.
     pub(super) fn is_in_round(&self) -> bool {
-        self.round.is_some()
+        self.round.is_some() || !self.log.is_empty()
     }
 
-    /// Continues the round, or begins the next one. Serves all members, or those of one step. Returns true if the round has
-    /// ended, and `None` if no message waits.
-    fn step(
+    /// Serves the next members, at most [`STEP`], and fewer if there are many messages. Returns true if their round has
+    /// ended, and `None` if all members have all messages.
+    ///
+    /// Each member gets all messages that have come until its step. So while a round is under way, publishers add to the
+    /// messages that the next members get, and these need fewer writes.
+    pub(super) fn next_step(
         &mut self,
-        serves_all: bool,
         source: Source<'_>,
         leftovers: &mut Leftovers,
     ) -> Option<bool> {
         if self.round.is_none() {
-            let mut intake = source.intake.lock().unwrap_or_else(PoisonError::into_inner);
-            self.round = Some(intake.take(source.limits, leftovers)?);
             self.roster.begin_round();
         }
-        let batch = self.round.as_ref()?;
-        let most = if serves_all {
-            usize::MAX
-        } else {
-            (STEP_MESSAGES / batch.len().max(1)).clamp(1, STEP)
-        };
+        let next = self.roster.unserved().iter().take(STEP);
+        let since = next.map(|(_, member)| member.since).min();
+        self.take(since.unwrap_or(u64::MAX), source, leftovers);
+        let end = self.log.end()?;
+        let round_end = *self.round.get_or_insert(end);
+        let batch = since.and_then(|since| self.log.since(since, leftovers));
+        let messages = batch.as_ref().map_or(1, |batch| batch.len().max(1));
+        let most = (STEP_MESSAGES / messages).clamp(1, STEP);
         for _ in 0..most {
             let Some((key, member)) = self.roster.serve_next() else {
                 break;
+            };
+            let Some(batch) = batch.as_ref().filter(|batch| member.since < batch.end()) else {
+                continue;
             };
             let pushed = member.push(batch, source.config, leftovers);
             if pushed.exceeds_bounds && !std::mem::replace(&mut member.is_laggard, true) {
@@ -184,11 +194,24 @@ impl Members {
             }
             self.has_burst |= pushed.is_burst;
         }
+        if let Some(batch) = batch {
+            leftovers.drop_shared(batch);
+        }
         let has_ended = self.roster.are_all_served();
         if has_ended {
-            leftovers.drop_shared(self.round.take()?);
+            self.round = None;
+            self.log.drop_before(round_end, leftovers);
         }
         Some(has_ended)
+    }
+
+    /// Adds messages that wait to the log, if they fit within the bounds of members that lack those since this number.
+    fn take(&mut self, since: u64, source: Source<'_>, leftovers: &mut Leftovers) {
+        let others = self.log.size_since(since);
+        let mut intake = source.intake.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(batch) = intake.take(source.limits, others, leftovers) {
+            self.log.push(batch);
+        }
     }
 
     /// Returns true if the last messages came in a burst, so that the next ones are better collected. Resets this.
@@ -253,16 +276,7 @@ impl Members {
 
     /// Delivers all messages that wait to all members.
     pub(super) fn deliver_all(&mut self, source: Source<'_>, leftovers: &mut Leftovers) {
-        while self.step(true, source, leftovers).is_some() {}
-    }
-
-    /// Serves the next members of a round, at most [`STEP`], and fewer if there are many messages.
-    pub(super) fn next_step(
-        &mut self,
-        source: Source<'_>,
-        leftovers: &mut Leftovers,
-    ) -> Option<bool> {
-        self.step(false, source, leftovers)
+        while self.next_step(source, leftovers).is_some() {}
     }
 }
 
@@ -276,7 +290,7 @@ impl Laggards {
 impl Member {
     /// Pushes the messages of the batch that are for the member.
     fn push(
-        &self,
+        &mut self,
         batch: &Arc<Batch>,
         config: &BacklogConfig,
         leftovers: &mut Leftovers,
@@ -284,6 +298,7 @@ impl Member {
         let mut pushed = Pushed::default();
         let mut parts = SmallVec::<[Range<usize>; 2]>::new();
         batch.for_each_part(self.since, self.session, |part| parts.push(part));
+        self.since = batch.end();
         match &self.target {
             Target::Mailbox(mailbox) => {
                 for part in parts {
