@@ -91,7 +91,8 @@ impl Batch {
         let weight = batches.iter().map(|batch| batch.weight).sum();
         let budget = batches.first().and_then(|batch| batch.budget());
         let charge = budget.map(|budget| {
-            budget.charge(size_of::<Batch>() + count * size_of::<Message>() + size_of_val(&*batches))
+            budget
+                .charge(size_of::<Batch>() + count * size_of::<Message>() + size_of_val(&*batches))
         });
         Batch {
             charge: charge.map(|charge| BatchCharge::Joined(batches, charge)),

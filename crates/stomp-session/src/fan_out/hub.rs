@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc};
 /// An engine uses hubs for its topics; an application uses a [`Topic`](crate::Topic), which has a hub.
 ///
 /// Messages that wait travel together: while a batch is on its way to the subscribers, the next one collects. A task of
-/// the publisher's runtime delivers the batches, and lets other tasks run after every 64 subscribers. Without a runtime,
+/// the publisher's runtime delivers the batches, and lets other tasks run after every 16 subscribers. Without a runtime,
 /// and for a few subscribers, the publisher delivers them.
 ///
 /// A runtime that stops running its tasks delays only the messages that were published on it, until a publication on

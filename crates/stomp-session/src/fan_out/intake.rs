@@ -132,8 +132,8 @@ impl Intake {
         is_empty
     }
 
-    /// Takes messages for members that get so many other messages and bytes with them, if they fit within the bounds.
-    /// Wakes the publishers.
+    /// Takes messages for members that may get so many other messages and bytes with them, as far as they fit within the
+    /// bounds together. Wakes the publishers.
     pub(super) fn take(
         &mut self,
         limits: IntakeLimits,

@@ -8,6 +8,8 @@ use std::{collections::VecDeque, sync::Arc};
 #[derive(Default)]
 pub(super) struct Log {
     batches: VecDeque<Arc<Batch>>,
+    /// The number and the weight of the messages.
+    size: (usize, usize),
     /// The last result of [`Log::since`], which most members of a small step share with those of the next one.
     joined: Option<Arc<Batch>>,
 }
@@ -19,6 +21,8 @@ impl Log {
 
     /// Adds the messages that follow the last ones.
     pub(super) fn push(&mut self, batch: Arc<Batch>) {
+        let (messages, weight) = self.size;
+        self.size = (messages + batch.len(), weight + batch.weight());
         self.batches.push_back(batch);
     }
 
@@ -27,14 +31,9 @@ impl Log {
         self.batches.back().map(|batch| batch.end())
     }
 
-    /// The number and the weight of the messages from this number on, rounded up to whole batches.
-    pub(super) fn size_since(&self, number: u64) -> (usize, usize) {
-        let batches = self.batches.iter().rev();
-        batches
-            .take_while(|batch| batch.end() > number)
-            .fold((0, 0), |(messages, weight), batch| {
-                (messages + batch.len(), weight + batch.weight())
-            })
+    /// The number and the weight of the messages.
+    pub(super) fn size(&self) -> (usize, usize) {
+        self.size
     }
 
     /// Returns the messages from this number on, and perhaps a few before it, as one batch.
@@ -62,10 +61,12 @@ impl Log {
     /// Drops the batches whose messages all come before this number.
     pub(super) fn drop_before(&mut self, number: u64, leftovers: &mut Leftovers) {
         while self.batches.front().is_some_and(|it| it.end() <= number) {
-            self.batches
-                .pop_front()
-                .into_iter()
-                .for_each(|batch| leftovers.drop_shared(batch));
+            let Some(batch) = self.batches.pop_front() else {
+                return;
+            };
+            let (messages, weight) = self.size;
+            self.size = (messages - batch.len(), weight - batch.weight());
+            leftovers.drop_shared(batch);
         }
         if self.batches.is_empty() {
             if let Some(joined) = self.joined.take() {
@@ -76,5 +77,74 @@ impl Log {
                 self.batches = VecDeque::new();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{memory_budget::MemoryBudget, message::Message};
+
+    fn batch(first: u64, count: usize, budget: &MemoryBudget) -> Arc<Batch> {
+        let messages = (0..count as u64).map(|place| {
+            let number = (first + place).to_string();
+            (Message::new(number), None)
+        });
+        let batch = Batch::new(first, messages);
+        let charge = budget.charge(batch.memory());
+        Arc::new(batch.with_charge(charge))
+    }
+
+    fn bodies(batch: &Batch) -> Vec<&[u8]> {
+        let messages = batch.get(0..batch.len()).iter();
+        messages.map(|message| &message.body()[..]).collect()
+    }
+
+    #[test]
+    fn batches_are_joined_once_for_all_members_that_lack_the_same_messages() {
+        let budget = MemoryBudget::new(1 << 20);
+        let leftovers = &mut Leftovers::default();
+        let mut log = Log::default();
+        for (first, count) in [(0, 2), (2, 1), (3, 2)] {
+            log.push(batch(first, count, &budget));
+        }
+        let counted = budget.used();
+        assert_eq!(log.size().0, 5);
+        let joined = log.since(2, leftovers).unwrap();
+        assert_eq!(bodies(&joined), [b"2", b"3", b"4"]);
+        assert_eq!((joined.first(), joined.end()), (2, 5));
+        assert!(Arc::ptr_eq(&joined, &log.since(2, leftovers).unwrap()));
+        // The messages are counted where they were before.
+        let weight = joined.weight();
+        assert!(budget.used() < counted + weight, "{weight}");
+        // A single batch is not copied.
+        assert_eq!(log.since(3, leftovers).unwrap().len(), 2);
+        assert_eq!(log.since(4, leftovers).unwrap().first(), 3);
+        assert!(log.since(5, leftovers).is_none());
+        drop(joined);
+        log.drop_before(3, leftovers);
+        assert_eq!(log.size().0, 2);
+        log.drop_before(5, leftovers);
+        assert_eq!(log.size(), (0, 0));
+        std::mem::take(leftovers);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn single_messages_of_a_joined_batch_count_once_for_all_queues() {
+        let budget = MemoryBudget::new(1 << 20);
+        let leftovers = &mut Leftovers::default();
+        let mut log = Log::default();
+        log.push(batch(0, 1, &budget));
+        log.push(batch(1, 2, &budget));
+        let joined = log.since(0, leftovers).unwrap();
+        let once: Vec<_> = joined.queued(0..3).collect();
+        let used = budget.used();
+        log.push(batch(3, 1, &budget));
+        let longer = log.since(0, leftovers).unwrap();
+        let more = budget.used();
+        let twice: Vec<_> = longer.queued(0..3).collect();
+        assert_eq!((once.len(), twice.len()), (3, 3));
+        assert!(used > 0 && budget.used() == more);
     }
 }

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 /// The largest number of members that are woken before other tasks run: waking many tasks at once delays all others.
 /// And the messages that publishers send meanwhile join the next step.
-const STEP: usize = 32;
+const STEP: usize = 16;
 
 /// The largest number of messages that are pushed before other tasks run, counted for each member, unless one member
 /// gets more. Members that lag need time for each message.
@@ -175,7 +175,7 @@ impl Members {
         }
         let next = self.roster.unserved().iter().take(STEP);
         let since = next.map(|(_, member)| member.since).min();
-        self.take(since.unwrap_or(u64::MAX), source, leftovers);
+        self.take(source, leftovers);
         let end = self.log.end()?;
         let round_end = *self.round.get_or_insert(end);
         let batch = since.and_then(|since| self.log.since(since, leftovers));
@@ -205,11 +205,10 @@ impl Members {
         Some(has_ended)
     }
 
-    /// Adds messages that wait to the log, if they fit within the bounds of members that lack those since this number.
-    fn take(&mut self, since: u64, source: Source<'_>, leftovers: &mut Leftovers) {
-        let others = self.log.size_since(since);
+    /// Adds messages that wait to the log, if all fit within the bounds of a member that lacks the whole log.
+    fn take(&mut self, source: Source<'_>, leftovers: &mut Leftovers) {
         let mut intake = source.intake.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(batch) = intake.take(source.limits, others, leftovers) {
+        if let Some(batch) = intake.take(source.limits, self.log.size(), leftovers) {
             self.log.push(batch);
         }
     }
@@ -354,9 +353,93 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{mailbox::config::Overflow, message::Message};
+    use crate::{mailbox::config::Overflow, memory_budget::MemoryBudget, message::Message};
     use futures_util::{FutureExt, StreamExt};
+    use proptest::prelude::*;
     use std::{task::Waker, time::Duration};
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        Append(usize),
+        Step,
+        Join,
+        Leave(usize),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            3 => (1..6_usize).prop_map(Event::Append),
+            6 => Just(Event::Step),
+            2 => Just(Event::Join),
+            1 => (0..200_usize).prop_map(Event::Leave),
+        ]
+    }
+
+    proptest! {
+        /// Each member gets all messages since it has joined, once and in order, and never more at once than the bounds of
+        /// the hub allow.
+        #[test]
+        fn members_that_come_and_go_during_rounds_get_each_message_once_and_in_order(
+            count in 0..80_usize,
+            events in prop::collection::vec(event(), 0..120),
+        ) {
+            let config = BacklogConfig::default();
+            let small = config.max_messages(8).max_bytes(1 << 10);
+            let intake = Mutex::new(Intake::new(&MemoryBudget::default()));
+            let source = Source { config: &config, intake: &intake, limits: IntakeLimits::new(&small) };
+            let leftovers = &mut Leftovers::default();
+            let mut members = Members::default();
+            let mut readers = Vec::new();
+            let mut appended = 0;
+            for event in (0..count).map(|_| Event::Join).chain(events) {
+                match event {
+                    Event::Append(count) => for _ in 0..count {
+                        let message = Message::new(appended.to_string());
+                        intake.lock().unwrap().append(message, None);
+                        appended += 1;
+                    },
+                    Event::Step => {
+                        members.next_step(source, leftovers);
+                        for (_, next, messages) in &mut readers {
+                            prop_assert!(read(messages, next) <= 4);
+                        }
+                    }
+                    Event::Join => {
+                        let (mailbox, messages) = Mailbox::new(config);
+                        let member = Member {
+                            target: Target::Mailbox(mailbox),
+                            since: appended,
+                            session: None,
+                            is_laggard: false,
+                        };
+                        readers.push((members.insert(member), appended, messages));
+                    }
+                    Event::Leave(place) if place < readers.len() => {
+                        let (key, _, _) = readers.swap_remove(place);
+                        prop_assert!(members.remove(key).is_some());
+                    }
+                    Event::Leave(_) => {}
+                }
+            }
+            members.deliver_all(source, leftovers);
+            prop_assert!(!members.is_in_round() && intake.lock().unwrap().is_empty());
+            for (_, next, messages) in &mut readers {
+                read(messages, next);
+                prop_assert_eq!(*next, appended);
+            }
+        }
+    }
+
+    /// Reads the messages of a member, which must begin with the number `next`. Returns their count.
+    fn read(messages: &mut crate::mailbox::Messages, next: &mut u64) -> usize {
+        let mut count = 0;
+        while let Some(Some(delivery)) = messages.next().now_or_never() {
+            let delivery = delivery.unwrap();
+            assert_eq!(delivery.message.body(), next.to_string().as_bytes());
+            (count, *next) = (count + 1, *next + 1);
+        }
+        count
+    }
 
     #[test]
     fn the_patience_of_all_laggards_begins_at_once_and_later_one_is_looked_at() {

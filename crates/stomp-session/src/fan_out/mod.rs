@@ -1,7 +1,7 @@
 //! Fan-out: delivery of messages to many subscribers, in batches.
 //!
 //! [`Hub::append`] only adds a message to those that wait. A *pump* delivers the messages that wait in *rounds*: a round
-//! serves each member once, in *steps* of 32 members, and fewer if there are many messages. After each step, the pump lets
+//! serves each member once, in *steps* of 16 members, and fewer if there are many messages. After each step, the pump lets
 //! other tasks run. A member gets all messages that it lacks as one batch, so it is woken once per round, not once per
 //! message. The messages that come during a round go to the members that it has not served yet, and wait in a log for
 //! the others.

@@ -71,8 +71,9 @@ impl Pump {
         }
         while let Some(hub) = &self.hub {
             match hub.next_step() {
-                // Other tasks that are ready run before the next members are woken.
-                Some(false) => wait_for_turn().await,
+                // Other tasks that are ready, and those that the runtime finds ready then, run before the next members
+                // are woken. Their publications join the next step.
+                Some(false) => yield_now().await,
                 // First the subscribers write. Then the publishers, which were woken by their peers meanwhile, add what
                 // they have: a single pause would end before that, because the runtime runs the task that was woken
                 // last first. So the next round would find only a part of their messages.
@@ -91,21 +92,6 @@ impl Pump {
             }
         }
     }
-}
-
-/// Completes after the tasks that are ready now have run. Unlike with `yield_now`, the runtime does not look for new
-/// events of I/O first.
-async fn wait_for_turn() {
-    let mut has_waited = false;
-    poll_fn(|cx| {
-        if has_waited {
-            return Poll::Ready(());
-        }
-        has_waited = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Waits until no member exceeds its bounds, or until the time is over and those that do are disconnected.
