@@ -4,7 +4,11 @@
 use std::{future::Future, io, process::ExitCode};
 use tokio::net::TcpListener;
 
-/// Runs a server as a program, on a free port of loopback, with the runtime of `#[tokio::main]`.
+/// Argument with which a server runs on a runtime of the current thread.
+pub const CURRENT_THREAD: &str = "--current-thread";
+
+/// Runs a server as a program, on a free port of loopback, with the runtime of `#[tokio::main]`, or with one of the current
+/// thread if the arguments contain [`CURRENT_THREAD`].
 ///
 /// Prints `listening on SCHEME://ADDR/stomp` when the server accepts connections. The server ends when its standard
 /// input ends, so that it does not outlive a benchmark that was killed.
@@ -26,9 +30,11 @@ where
     F: Future<Output = io::Result<()>>,
 {
     end_with_standard_input();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let mut runtime = match std::env::args().any(|it| it == CURRENT_THREAD) {
+        true => tokio::runtime::Builder::new_current_thread(),
+        false => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("listening on {scheme}://{}/stomp", listener.local_addr()?);

@@ -50,7 +50,7 @@ impl Kind {
     pub(crate) fn published_body(self) -> Option<usize> {
         match self {
             Kind::FanOut { body, .. } => Some(body),
-            Kind::Beside(_) => Some(BESIDE_BODY),
+            Kind::Beside { .. } => Some(BESIDE_BODY),
             _ => None,
         }
     }
@@ -74,7 +74,7 @@ impl Kind {
                 add_fan_out(&mut load, subject, sizes, pace)?;
                 run(load, subject, &plan.for_pace(pace), deliveries)
             }
-            Kind::Beside(pace) => beside(subject, &plan.for_pace(pace), pace),
+            Kind::Beside { pace, .. } => beside(subject, &plan.for_pace(pace), pace),
             Kind::Queue => queue(subject, plan),
             Kind::Idle => memory(subject, plan, IDLE_PAUSE, false),
             Kind::AfterLarge | Kind::SocketAfterLarge => {

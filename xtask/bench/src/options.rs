@@ -7,6 +7,7 @@ use crate::{
     works::{Kind, WORKS, Work},
 };
 use std::{io, path::PathBuf, time::Duration};
+use webstomp_bench::CURRENT_THREAD;
 
 pub(crate) const USAGE: &str = "\
 Options of `cargo xtask bench`:
@@ -111,7 +112,16 @@ impl Options {
     /// The servers that do a work. The first one is the bare server, except where it has no counterpart.
     pub(crate) fn servers(&self, kind: Kind) -> io::Result<Vec<Server>> {
         let mut servers = Vec::new();
-        if !matches!(kind, Kind::Queue) {
+        let is_one_thread = matches!(
+            kind,
+            Kind::Beside {
+                is_one_thread: true,
+                ..
+            }
+        );
+        if is_one_thread {
+            servers.push(Server::bare_with(&[CURRENT_THREAD])?);
+        } else if !matches!(kind, Kind::Queue) {
             servers.push(Server::bare()?);
         }
         if self.is_noise {
@@ -120,6 +130,11 @@ impl Options {
         }
         if kind.is_socket() {
             servers.push(Server::socket()?);
+            return Ok(servers);
+        }
+        if is_one_thread {
+            // The broker has the runtime that it has.
+            servers.extend(handlers(kind)?);
             return Ok(servers);
         }
         if let Some(url) = &self.url {
@@ -152,7 +167,15 @@ fn handlers(kind: Kind) -> io::Result<Vec<Server>> {
             Server::handler("handler", &[])?,
             Server::handler("handler with layers", &["--layers"])?,
         ],
-        Kind::FanOut { .. } => vec![Server::handler("handler with a Topic", &[])?],
+        Kind::FanOut { .. }
+        | Kind::Beside {
+            is_one_thread: false,
+            ..
+        } => vec![Server::handler("handler with a Topic", &[])?],
+        Kind::Beside {
+            is_one_thread: true,
+            ..
+        } => vec![Server::handler("handler with a Topic", &[CURRENT_THREAD])?],
         Kind::Connects => vec![Server::handler("handler", &[])?],
         Kind::Idle | Kind::AfterLarge => vec![
             Server::handler("handler", &[])?,

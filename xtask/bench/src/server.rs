@@ -47,7 +47,11 @@ enum Launch {
 impl Server {
     /// The bare WebSocket server, to which all others are compared.
     pub(crate) fn bare() -> io::Result<Server> {
-        Server::sibling("bare", "baseline", &[], Protocol::Bare)
+        Server::bare_with(&[])
+    }
+
+    pub(crate) fn bare_with(arguments: &[&'static str]) -> io::Result<Server> {
+        Server::sibling("bare", "baseline", arguments, Protocol::Bare)
     }
 
     /// Echoes frames without a session.

@@ -28,7 +28,12 @@ pub(crate) enum Kind {
         pace: Pace,
     },
     /// One request at a time, while a topic with 1,000 subscribers is busy.
-    Beside(Pace),
+    Beside {
+        pace: Pace,
+        /// True for servers on a runtime of the current thread. There, a task that becomes ready runs after all that are
+        /// ready already, so a server that wakes all subscribers at once delays every other connection.
+        is_one_thread: bool,
+    },
     /// A queue with acknowledgments.
     Queue,
     /// Memory of idle connections.
@@ -94,8 +99,15 @@ const fn requests(
     work(name, kind, metric, true)
 }
 
+const fn beside(pace: Pace, is_one_thread: bool) -> Kind {
+    Kind::Beside {
+        pace,
+        is_one_thread,
+    }
+}
+
 /// All works in the order of the report.
-pub(crate) const WORKS: [Work; 22] = [
+pub(crate) const WORKS: [Work; 24] = [
     requests("receipts 50×16", 50, 16, Metric::PerCpuSecond),
     requests("receipts 1×1", 1, 1, Metric::P50),
     fan_out(
@@ -150,13 +162,25 @@ pub(crate) const WORKS: [Work; 22] = [
     work("connects", Kind::Connects, Metric::PerCpuSecond, true),
     work(
         "receipts 1×1 beside 100 messages/s to 1000",
-        Kind::Beside(Pace::PerSecond(100)),
+        beside(Pace::PerSecond(100), false),
         Metric::P99,
         true,
     ),
     work(
         "receipts 1×1 beside bursts of 64 to 1000",
-        Kind::Beside(Pace::Bursts(64)),
+        beside(Pace::Bursts(64), false),
+        Metric::P99,
+        true,
+    ),
+    work(
+        "receipts 1×1 beside 100 messages/s to 1000, one thread",
+        beside(Pace::PerSecond(100), true),
+        Metric::P99,
+        true,
+    ),
+    work(
+        "receipts 1×1 beside bursts of 64 to 1000, one thread",
+        beside(Pace::Bursts(64), true),
         Metric::P99,
         true,
     ),

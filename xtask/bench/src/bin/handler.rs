@@ -1,4 +1,4 @@
-//! An app of plain handlers, as a user of webstomp writes it: `handler [--layers | --mount http|axum|hyper|tcp]`.
+//! An app of plain handlers, as a user of webstomp writes it: `handler [--layers | --mount http|axum|hyper|tcp | --current-thread]`.
 //!
 //! The handler of `/echo` does nothing, so that only the RECEIPT is measured. Messages to `/fan` go to a `Topic`, and so
 //! to all subscribers of `/fan`.
@@ -29,14 +29,14 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (has_layers, mount) = match arguments.as_slice() {
-        [] => (false, Mount::Port),
+        [] | [webstomp_bench::CURRENT_THREAD] => (false, Mount::Port),
         ["--layers"] => (true, Mount::Port),
         ["--mount", "http"] => (false, Mount::Http),
         ["--mount", "axum"] => (false, Mount::Axum),
         ["--mount", "hyper"] => (false, Mount::Hyper),
         ["--mount", "tcp"] => (false, Mount::Tcp),
         _ => {
-            eprintln!("usage: handler [--layers | --mount http|axum|hyper|tcp]");
+            eprintln!("usage: handler [--layers | --mount http|axum|hyper|tcp | --current-thread]");
             return ExitCode::from(2);
         }
     };
