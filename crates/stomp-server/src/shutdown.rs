@@ -289,8 +289,9 @@ impl Shared {
 pub(crate) struct Watcher {
     shared: Arc<Shared>,
     key: usize,
-    /// The registered waker, to detect without the lock that it has not changed.
-    waker: Option<Arc<Waker>>,
+    /// The registered waker, which the state has too, and a clone of it, which tells without the lock and without another
+    /// access to memory that the waker has not changed.
+    waker: Option<(Arc<Waker>, Waker)>,
     is_counted: bool,
 }
 
@@ -327,14 +328,14 @@ impl Watcher {
         if !self
             .waker
             .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
+            .is_some_and(|(_, waker)| waker.will_wake(cx.waker()))
         {
             let waker = Arc::new(cx.waker().clone());
             if let Some(slot) = self.shared.state().wakers.get_mut(self.key) {
                 // The watcher has another reference to the waker that was registered before.
                 *slot = Some(Arc::clone(&waker));
             }
-            self.waker = Some(waker);
+            self.waker = Some((waker, cx.waker().clone()));
             // The phase is checked again, because it may have changed before the waker was registered.
             if self.shared.has_reached(phase) {
                 return Poll::Ready(());

@@ -151,6 +151,7 @@ mod session;
 mod sessions;
 mod staging;
 mod subscription_info;
+mod task_signal;
 mod topic;
 mod unique_id;
 mod weight;

@@ -19,9 +19,9 @@ use crate::{
     response::{Connected, MessageStream},
     sessions::{Sessions, WeakSessions},
     subscription_info::SubscriptionInfo,
+    task_signal::TaskSignal,
 };
 use futures_core::Stream;
-use futures_util::task::AtomicWaker;
 use std::{
     any::Any,
     fmt, mem,
@@ -397,13 +397,10 @@ pub(crate) struct Shared {
     is_routed: AtomicBool,
     settings: HandleSettings,
     commands: Guarded<CommandQueue>,
-    /// True if commands were pushed since the connection last took them. So the connection need not lock `commands` to
-    /// see if there are any.
-    has_commands: AtomicBool,
     /// True if [`Requests`](crate::Requests) was dropped.
     are_requests_dropped: AtomicBool,
-    /// Waker of the connection's task.
-    waker: Arc<AtomicWaker>,
+    /// Wakes the connection's task.
+    signal: Arc<TaskSignal>,
     /// True if the connection has ended.
     has_ended: AtomicBool,
     /// Wakes those who wait for `has_ended`.
@@ -422,9 +419,8 @@ impl Shared {
             is_routed: AtomicBool::new(false),
             settings,
             commands: Guarded::new(CommandQueue::new(is_closed)),
-            has_commands: AtomicBool::new(false),
             are_requests_dropped: AtomicBool::new(false),
-            waker: Arc::default(),
+            signal: Arc::default(),
             has_ended: AtomicBool::new(is_closed),
             ended: Notify::new(),
         }
@@ -500,33 +496,23 @@ impl Shared {
         &self.settings.destinations
     }
 
-    /// Returns true if commands were pushed since [`Shared::reset_has_commands`].
-    pub(crate) fn has_commands(&self) -> bool {
-        self.has_commands.load(Ordering::Acquire)
-    }
-
-    /// Resets [`Shared::has_commands`]. To be called before the commands are taken, so that none is missed.
-    pub(crate) fn reset_has_commands(&self) {
-        self.has_commands.store(false, Ordering::Release);
-    }
-
     /// Notes that [`Requests`](crate::Requests) was dropped.
     pub(crate) fn set_requests_dropped(&self) {
         self.are_requests_dropped.store(true, Ordering::Release);
-        self.waker.wake();
+        self.signal.wake();
     }
 
     pub(crate) fn are_requests_dropped(&self) -> bool {
         self.are_requests_dropped.load(Ordering::Acquire)
     }
 
-    pub(crate) fn waker(&self) -> &Arc<AtomicWaker> {
-        &self.waker
+    pub(crate) fn signal(&self) -> &Arc<TaskSignal> {
+        &self.signal
     }
 
     fn wake(&self) {
-        self.has_commands.store(true, Ordering::Release);
-        self.waker.wake();
+        self.signal.commands.set();
+        self.signal.wake();
     }
 }
 

@@ -38,12 +38,11 @@ impl Driver {
     }
 
     fn take_commands(&mut self) -> Result<(), SlowConsumer> {
-        let shared = self.session.shared();
         let is_next = self.has_more_commands && self.commands.is_empty();
-        if !is_next && !shared.has_commands() {
+        if !self.signal.commands.reset() && !is_next {
             return Ok(());
         }
-        shared.reset_has_commands();
+        let shared = self.session.shared();
         let commands = &mut self.commands;
         let TakenCommands {
             controls,

@@ -15,6 +15,7 @@ use crate::{
     mailbox::{Mailbox, queue::Slots},
     protocol::{Protocol, output::IoOutput},
     session::Session,
+    task_signal::TaskSignal,
 };
 use futures_util::Sink;
 use std::{
@@ -30,6 +31,8 @@ use stomp_socket::{End, Permit, Socket};
 pub(super) struct Driver {
     pub(super) config: Arc<Config>,
     pub(super) session: Session,
+    /// The signals of `session` to this task.
+    pub(super) signal: Arc<TaskSignal>,
     /// `None` after the socket was closed or dropped.
     pub(super) socket: Option<Socket>,
     /// The permit of a socket that was dropped. A handler may still run, and the server must not start more handlers
@@ -90,7 +93,8 @@ impl Driver {
         Driver {
             received_bytes: socket.received_bytes(),
             telemetry: Telemetry::new(&session, &socket, now),
-            streams: Streams::new(Arc::clone(session.shared().waker()), &config),
+            streams: Streams::new(Arc::clone(session.shared().signal()), &config),
+            signal: Arc::clone(session.shared().signal()),
             protocol: Protocol::new(
                 Arc::clone(&config),
                 session.id(),
@@ -128,7 +132,7 @@ impl Driver {
     /// Starts a poll: reads the clock and registers the wakers.
     pub(super) fn start_poll(&mut self, cx: &mut Context<'_>) {
         self.now = now();
-        self.session.shared().waker().register(cx.waker());
+        self.signal.register(cx.waker());
         if let Some(socket) = self.socket.as_mut().filter(|_| !self.is_draining) {
             self.is_draining = socket.poll_shutdown(cx).is_ready();
         }
@@ -148,8 +152,8 @@ impl Driver {
             || self
                 .streams
                 .has_ready(|subscription| self.protocol.has_credit(subscription));
-        self.session.shared().has_commands()
-            || self.streams.has_news()
+        self.signal.commands.is_set()
+            || self.signal.batches.is_set()
             || (has_outgoing && self.has_send_room())
     }
 

@@ -10,9 +10,9 @@ use crate::{
     mailbox::{Mailbox, Messages, budget::Budget, config::BacklogConfig},
     memory_budget::MemoryBudget,
     response::MessageStream,
+    task_signal::TaskSignal,
 };
 use futures_core::Stream;
-use futures_util::task::AtomicWaker;
 use slab::Slab;
 use std::{
     collections::VecDeque,
@@ -63,14 +63,13 @@ pub(super) enum StreamEvent {
 }
 
 impl Streams {
-    /// Creates an empty set, which wakes `task` when a stream is woken. All mailboxes that the streams read together
-    /// have at most [`Config::max_total_backlog_bytes`].
-    pub(super) fn new(task: Arc<AtomicWaker>, config: &Config) -> Streams {
-        let budget = Budget::new(config.max_total_backlog_bytes, Arc::clone(&task));
+    /// Creates an empty set, which wakes the session's task when a stream is woken. All mailboxes that the streams read
+    /// together have at most [`Config::max_total_backlog_bytes`].
+    pub(super) fn new(signal: Arc<TaskSignal>, config: &Config) -> Streams {
+        let budget = Budget::new(config.max_total_backlog_bytes, Arc::clone(&signal));
         let woken = ReadyQueue {
-            is_not_empty: AtomicBool::new(false),
             slots: Mutex::default(),
-            task,
+            signal,
         };
         Streams {
             slots: Slab::new(),
@@ -96,17 +95,12 @@ impl Streams {
     /// Returns true if a stream is to be polled.
     pub(super) fn has_ready(&self, has_credit: impl Fn(SubscriptionKey) -> bool) -> bool {
         !self.ready.is_empty()
-            || self.woken.is_not_empty.load(Ordering::Acquire)
+            || self.woken.signal.streams.is_set()
             || self.out_of_credit.iter().any(|index| {
                 self.slots
                     .get(*index)
                     .is_none_or(|slot| has_credit(slot.subscription))
             })
-    }
-
-    /// Returns true if a hub has pushed a batch since the session last looked.
-    pub(super) fn has_news(&self) -> bool {
-        self.backlog.as_ref().is_some_and(|it| it.has_news())
     }
 
     /// Returns true if a mailbox has overflowed, whose policy is to disconnect, and the stream that would report it has
@@ -149,10 +143,10 @@ impl Streams {
         let Some(subscriber) = stream.get_mut().and_then(MessageStream::subscriber) else {
             return self.insert(subscription, id, stream);
         };
-        let task = &self.woken.task;
+        let signal = &self.woken.signal;
         let backlog = self
             .backlog
-            .get_or_insert_with(|| Arc::new(Backlog::new(Arc::clone(task), &self.memory_budget)));
+            .get_or_insert_with(|| Arc::new(Backlog::new(Arc::clone(signal), &self.memory_budget)));
         subscriber.attach(&Attachment {
             backlog,
             subscription,
@@ -186,16 +180,18 @@ impl Streams {
             out_of_credit,
             ..
         } = self;
-        out_of_credit.retain(|index| {
-            let stays = slots
-                .get(*index)
-                .is_some_and(|slot| !has_credit(slot.subscription));
-            if !stays {
-                ready.push_back(*index);
-            }
-            stays
-        });
-        if self.woken.is_not_empty.swap(false, Ordering::AcqRel) {
+        if !out_of_credit.is_empty() {
+            out_of_credit.retain(|index| {
+                let stays = slots
+                    .get(*index)
+                    .is_some_and(|slot| !has_credit(slot.subscription));
+                if !stays {
+                    ready.push_back(*index);
+                }
+                stays
+            });
+        }
+        if self.woken.signal.streams.reset() {
             self.ready.append(&mut self.woken.lock());
         }
     }
@@ -256,11 +252,9 @@ fn poll(
 
 /// Slots that were woken since the last [`Streams::collect_ready`].
 struct ReadyQueue {
-    /// True if `slots` is not empty. So the session need not lock `slots` in most turns.
-    is_not_empty: AtomicBool,
     slots: Mutex<VecDeque<usize>>,
-    /// Waker of the session's task.
-    task: Arc<AtomicWaker>,
+    /// Wakes the session's task.
+    signal: Arc<TaskSignal>,
 }
 
 impl ReadyQueue {
@@ -285,8 +279,8 @@ impl Wake for SlotWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_queued.swap(true, Ordering::AcqRel) {
             self.queue.lock().push_back(self.index);
-            self.queue.is_not_empty.store(true, Ordering::Release);
-            self.queue.task.wake();
+            self.queue.signal.streams.set();
+            self.queue.signal.wake();
         }
     }
 }

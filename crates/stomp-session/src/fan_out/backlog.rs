@@ -18,8 +18,8 @@ use crate::{
     },
     memory_budget::MemoryBudget,
     message::Message,
+    task_signal::TaskSignal,
 };
-use futures_util::task::AtomicWaker;
 use std::{
     collections::VecDeque,
     ops::Range,
@@ -32,12 +32,10 @@ use std::{
 /// The batches that hubs have pushed for the subscriptions of one session.
 pub(crate) struct Backlog {
     feeds: Guarded<Feeds>,
-    /// True if something was pushed since the session last looked.
-    has_news: AtomicBool,
     /// True if a subscription has exceeded its bounds, and its policy is to disconnect.
     has_overflowed: AtomicBool,
-    /// Waker of the session's task.
-    task: Arc<AtomicWaker>,
+    /// Wakes the session's task.
+    signal: Arc<TaskSignal>,
 }
 
 /// The result of a push.
@@ -60,24 +58,18 @@ pub(crate) struct Attachment<'a> {
 
 impl Backlog {
     /// Creates an empty backlog of the session with this task. A long list of entries counts in `budget`.
-    pub(crate) fn new(task: Arc<AtomicWaker>, budget: &MemoryBudget) -> Backlog {
+    pub(crate) fn new(signal: Arc<TaskSignal>, budget: &MemoryBudget) -> Backlog {
         Backlog {
             feeds: Guarded::new(Feeds::new(budget)),
-            has_news: AtomicBool::new(false),
             has_overflowed: AtomicBool::new(false),
-            task,
+            signal,
         }
     }
 
-    /// Returns true if something was pushed since the last call. The session calls it whenever it is polled, also without
-    /// room for messages: so hubs know that it had the chance to send what they have pushed.
-    pub(crate) fn take_news(&self) -> bool {
-        self.has_news() && self.has_news.swap(false, Ordering::AcqRel)
-    }
-
-    /// Returns true if something was pushed since the last [`take_news`](Backlog::take_news).
-    pub(crate) fn has_news(&self) -> bool {
-        self.has_news.load(Ordering::Acquire)
+    /// Returns true if the session was polled since something was pushed. It resets this flag whenever it is polled, also
+    /// without room for messages: so hubs know that it had the chance to send what they have pushed.
+    fn was_polled(&self) -> bool {
+        !self.signal.batches.is_set()
     }
 
     /// Returns true if a subscription has exceeded its bounds, and its policy is to disconnect.
@@ -127,7 +119,7 @@ impl Backlog {
         config: &BacklogConfig,
         leftovers: &mut Leftovers,
     ) -> Pushed {
-        let was_polled = !self.has_news();
+        let was_polled = self.was_polled();
         let pushed = self.feeds.with_leftovers(leftovers, |feeds, leftovers| {
             feeds.push(feed, batch, range, config, was_polled, leftovers)
         });
@@ -160,7 +152,7 @@ impl Backlog {
 
     /// The bytes of a feed that the session had the chance to send, and has not sent. With `counts_unpolled`, all bytes.
     pub(super) fn held_back(&self, feed: usize, counts_unpolled: bool) -> usize {
-        let counts_all = counts_unpolled || !self.has_news();
+        let counts_all = counts_unpolled || self.was_polled();
         self.feeds
             .with(|feeds, _| feeds.held_back(feed, counts_all))
     }
@@ -203,8 +195,8 @@ impl Backlog {
     }
 
     fn notify(&self, leftovers: &mut Leftovers) {
-        if !self.has_news.swap(true, Ordering::AcqRel) {
-            leftovers.wake(self.task.take());
+        if !self.signal.batches.set() {
+            leftovers.wake(self.signal.take_waker());
         }
     }
 }

@@ -194,9 +194,8 @@ impl Members {
             }
             self.has_burst |= pushed.is_burst;
         }
-        if let Some(batch) = batch {
-            leftovers.drop_shared(batch);
-        }
+        // Not the last reference: the log has one.
+        drop(batch);
         let has_ended = self.roster.are_all_served();
         if has_ended {
             self.round = None;

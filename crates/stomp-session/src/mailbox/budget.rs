@@ -7,7 +7,7 @@
 //! The budget also tells the session about a mailbox that has overflowed. A stream without credit is not polled, and so
 //! cannot tell.
 
-use futures_util::task::AtomicWaker;
+use crate::task_signal::TaskSignal;
 use std::{
     cell::Cell,
     sync::{
@@ -27,8 +27,8 @@ struct Usage {
     max_bytes: usize,
     /// Number of mailboxes that have overflowed, whose policy is to disconnect, and that have not reported it yet.
     overflowed: AtomicUsize,
-    /// Waker of the session's task.
-    task: Arc<AtomicWaker>,
+    /// Wakes the session's task.
+    signal: Arc<TaskSignal>,
 }
 
 thread_local! {
@@ -36,12 +36,12 @@ thread_local! {
 }
 
 impl Budget {
-    pub(crate) fn new(max_bytes: usize, task: Arc<AtomicWaker>) -> Budget {
+    pub(crate) fn new(max_bytes: usize, signal: Arc<TaskSignal>) -> Budget {
         Budget(Arc::new(Usage {
             bytes: AtomicUsize::new(0),
             max_bytes,
             overflowed: AtomicUsize::new(0),
-            task,
+            signal,
         }))
     }
 
@@ -96,7 +96,7 @@ impl BudgetedBytes {
         let Budget(usage) = self.budget.as_ref()?;
         self.is_overflowed = true;
         usage.overflowed.fetch_add(1, Ordering::Release);
-        usage.task.take()
+        usage.signal.take_waker()
     }
 
     /// Notes that the reader of the queue knows of the overflow.

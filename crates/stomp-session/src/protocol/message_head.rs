@@ -33,6 +33,14 @@ pub(super) fn encode_prefix(version: Version, id: Option<&str>, destination: &st
     out.freeze()
 }
 
+/// Returns true if a prefix ends with this destination, which needs no escapes.
+pub(super) fn is_prefix_for(prefix: &[u8], destination: &str) -> bool {
+    let before = prefix
+        .strip_suffix(b"\n")
+        .and_then(|prefix| prefix.strip_suffix(destination.as_bytes()));
+    before.is_some_and(|before| before.ends_with(b"\ndestination:"))
+}
+
 /// Headers that are specific to one delivery.
 pub(super) struct DeliveryHeaders {
     /// Value of the header `ack`, if the delivery has one.

@@ -163,8 +163,8 @@ async fn a_publisher_that_does_not_wait_wakes_no_large_audience() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_tasks_run_after_every_64_subscribers_and_after_8192_copies_of_messages() {
-    for (count, most) in [(1, 64), (100, 64), (256, 32), (1_024, 8)] {
+async fn other_tasks_run_after_every_16_subscribers_and_after_8192_copies_of_messages() {
+    for (count, most) in [(1, 16), (100, 16), (512, 16), (1_024, 8)] {
         let topic = Topic::<Message>::new();
         let audience = Audience::new(200, || topic.subscribe());
         for _ in 0..count {

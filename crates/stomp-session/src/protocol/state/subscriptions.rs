@@ -155,7 +155,9 @@ impl Subscriptions {
             ..
         } = self.active.get_mut(position)?;
         let is_other = |sent_to: &&str| {
-            *sent_to != subscribed.as_str()
+            // The prefix is needed anyway, so this mostly touches no other memory.
+            !message_head::is_prefix_for(prefix, sent_to)
+                && *sent_to != subscribed.as_str()
                 && (subscribed.is_pattern() || syntax.canonical(sent_to) != subscribed.canonical())
         };
         // Not every version can encode these characters. Such destinations are too rare for a better solution.
