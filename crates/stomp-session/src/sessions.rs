@@ -46,8 +46,17 @@ pub(crate) struct Registry {
     node: Arc<str>,
     observers: Slab<Observer>,
     // B-trees and not hash maps, because they free memory when sessions end.
-    sessions: BTreeMap<SessionId, Session>,
-    principals: BTreeMap<Principal, Vec<SessionId>>,
+    sessions: BTreeMap<SessionId, Entry>,
+    /// The sessions of each principal, by the numbers of their entries. One map for all: a list for each principal would
+    /// have to be searched when a session ends, and many sessions may have the same principal.
+    of_principals: BTreeMap<(Principal, u64), SessionId>,
+    /// The number of the next entry.
+    next: u64,
+}
+
+struct Entry {
+    session: Session,
+    number: u64,
 }
 
 impl Sessions {
@@ -59,7 +68,8 @@ impl Sessions {
             node: name.into(),
             observers: Slab::new(),
             sessions: BTreeMap::new(),
-            principals: BTreeMap::new(),
+            of_principals: BTreeMap::new(),
+            next: 0,
         })))
     }
 
@@ -85,14 +95,21 @@ impl Sessions {
     #[must_use]
     pub fn get(&self, id: SessionId) -> Option<Session> {
         self.0
-            .with(|registry, _| registry.sessions.get(&id).cloned())
+            .with(|registry, _| Some(registry.sessions.get(&id)?.session.clone()))
     }
 
     /// The principals that have at least one connected session, in the order of their names.
     #[must_use]
     pub fn principals(&self) -> Vec<Principal> {
-        self.0
-            .with(|registry, _| registry.principals.keys().cloned().collect())
+        self.0.with(|registry, _| {
+            let mut principals: Vec<Principal> = Vec::new();
+            for (principal, _) in registry.of_principals.keys() {
+                if principals.last() != Some(principal) {
+                    principals.push(principal.clone());
+                }
+            }
+            principals
+        })
     }
 
     /// Stream of the sessions that join and leave. It begins with a [`Joined`](crate::PresenceChange::Joined) for each
@@ -126,7 +143,7 @@ impl Sessions {
     pub fn changes(&self) -> PresenceChanges {
         let observer = self.0.with(|registry, leftovers| {
             let mut observer = Observer::default();
-            for session in registry.sessions.values() {
+            for Entry { session, .. } in registry.sessions.values() {
                 observer.join(session.id(), session.principal().cloned(), leftovers);
             }
             registry.observers.insert(observer)
@@ -138,10 +155,9 @@ impl Sessions {
     #[must_use]
     pub fn for_principal(&self, principal: &Principal) -> Vec<Session> {
         self.0.with(|registry, _| {
-            let ids = registry.principals.get(principal);
-            let ids = ids.map(Vec::as_slice).unwrap_or_default();
-            ids.iter()
-                .filter_map(|id| registry.sessions.get(id).cloned())
+            let [first, last] = [0, u64::MAX].map(|number| (principal.clone(), number));
+            let ids = registry.of_principals.range(first..=last);
+            ids.filter_map(|(_, id)| Some(registry.sessions.get(id)?.session.clone()))
                 .collect()
         })
     }
@@ -149,8 +165,10 @@ impl Sessions {
     /// A snapshot of all connected sessions, in no particular order.
     #[must_use]
     pub fn all(&self) -> Vec<Session> {
-        self.0
-            .with(|registry, _| registry.sessions.values().cloned().collect())
+        self.0.with(|registry, _| {
+            let entries = registry.sessions.values();
+            entries.map(|entry| entry.session.clone()).collect()
+        })
     }
 
     /// Sends a message to all subscriptions to `destination` in all sessions of a principal.
@@ -202,38 +220,33 @@ impl Sessions {
                 return;
             }
             let (id, principal) = (session.id(), session.principal());
+            let number = registry.next;
+            registry.next += 1;
             if let Some(principal) = principal {
-                let ids = registry.principals.entry(principal.clone());
-                ids.or_default().push(id);
+                let key = (principal.clone(), number);
+                registry.of_principals.insert(key, id);
             }
             for (_, observer) in &mut registry.observers {
                 observer.join(id, principal.cloned(), leftovers);
             }
-            if let Some(previous) = registry.sessions.insert(id, session.clone()) {
-                leftovers.drop_later(previous);
-            }
+            let session = session.clone();
+            registry.sessions.insert(id, Entry { session, number });
         });
     }
 
     pub(crate) fn remove(&self, session: &Session) {
         self.0.with(|registry, leftovers| {
-            let removed = registry.sessions.remove(&session.id());
-            if let (Some(_), Some(principal)) = (&removed, session.principal()) {
-                let is_last = registry.principals.get_mut(principal).is_some_and(|ids| {
-                    ids.retain(|id| *id != session.id());
-                    ids.is_empty()
-                });
-                if is_last {
-                    // The key may be the last clone of the principal of another session, with a value of the
-                    // application.
-                    leftovers.drop_later(registry.principals.remove_entry(principal));
-                }
+            let Some(removed) = registry.sessions.remove(&session.id()) else {
+                return;
+            };
+            let principal = session.principal();
+            if let Some(principal) = principal {
+                // `session` has this principal too, so no value of the application is dropped here.
+                let key = (principal.clone(), removed.number);
+                registry.of_principals.remove(&key);
             }
-            if let Some(session) = &removed {
-                for (_, observer) in &mut registry.observers {
-                    let principal = session.principal().cloned();
-                    observer.leave(session.id(), principal, leftovers);
-                }
+            for (_, observer) in &mut registry.observers {
+                observer.leave(session.id(), principal.cloned(), leftovers);
             }
             leftovers.drop_later(removed);
         });
@@ -286,5 +299,43 @@ impl fmt::Debug for Sessions {
         f.debug_struct("Sessions")
             .field("len", &self.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::HandleSettings;
+
+    #[test]
+    fn a_session_that_leaves_is_found_without_a_search_among_those_of_its_principal() {
+        let sessions = Sessions::default();
+        let ann = Principal::new("ann");
+        let of_ann: Vec<Session> = (0..100)
+            .map(|_| {
+                let session = Session::open(Arc::default(), HandleSettings::default());
+                session.shared().set_principal(ann.clone());
+                sessions.insert(&session);
+                session
+            })
+            .collect();
+        let ids = |sessions: &[Session]| sessions.iter().map(Session::id).collect::<Vec<_>>();
+        assert_eq!(ids(&sessions.for_principal(&ann)), ids(&of_ann));
+        // The keys of both maps lead to the session, and nothing else is kept for the principal.
+        sessions.0.with(|registry, _| {
+            for (key, id) in &registry.of_principals {
+                assert_eq!(registry.sessions.get(id).map(|it| it.number), Some(key.1));
+            }
+        });
+        let (left, stay): (Vec<_>, Vec<_>) = of_ann.chunks(2).map(|it| (&it[0], &it[1])).unzip();
+        left.into_iter()
+            .for_each(|session| sessions.remove(session));
+        let stay: Vec<Session> = stay.into_iter().cloned().collect();
+        assert_eq!(ids(&sessions.for_principal(&ann)), ids(&stay));
+        assert_eq!(sessions.principals(), [ann]);
+        stay.iter().for_each(|session| sessions.remove(session));
+        sessions.0.with(|registry, _| {
+            assert!(registry.sessions.is_empty() && registry.of_principals.is_empty());
+        });
     }
 }
