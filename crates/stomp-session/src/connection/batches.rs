@@ -17,7 +17,7 @@ impl Driver {
         let Some(backlog) = &self.streams.backlog else {
             return;
         };
-        if self.signal.batches.reset() {
+        if self.streams.signal.batches.reset() {
             self.has_backlog = true;
             if backlog.has_overflowed() {
                 return self.protocol.handle_slow_consumer(self.now);

@@ -39,7 +39,7 @@ impl Driver {
 
     fn take_commands(&mut self) -> Result<(), SlowConsumer> {
         let is_next = self.has_more_commands && self.commands.is_empty();
-        if !self.signal.commands.reset() && !is_next {
+        if !self.streams.signal.commands.reset() && !is_next {
             return Ok(());
         }
         let shared = self.session.shared();
@@ -50,7 +50,9 @@ impl Driver {
             has_more,
         } = shared.commands().with(|queue, _| queue.take(commands))?;
         self.has_more_commands = has_more;
-        self.errors.extend(errors);
+        if !errors.is_empty() {
+            self.errors.get_or_insert_default().extend(errors);
+        }
         if let Some(at) = controls.expires_at {
             self.protocol.handle_expires_at(at);
         }
@@ -73,7 +75,7 @@ impl Driver {
                     self.protocol.handle_connected(connected, self.now);
                 }
                 SessionCommand::Error(error) => {
-                    self.errors.push_back(error);
+                    self.errors.get_or_insert_default().push_back(error);
                     self.send_errors(false);
                 }
                 SessionCommand::Observe {
@@ -103,7 +105,9 @@ impl Driver {
         if self.commands.iter().flatten().any(is_error) {
             for command in mem::take(&mut self.commands).into_iter().flatten() {
                 match command {
-                    SessionCommand::Error(error) => self.errors.push_back(error),
+                    SessionCommand::Error(error) => {
+                        self.errors.get_or_insert_default().push_back(error);
+                    }
                     command => self.commands.push_back(Some(command)),
                 }
             }
@@ -113,10 +117,10 @@ impl Driver {
 
     /// Sends the errors for which there is room, or all of them if the session closes.
     fn send_errors(&mut self, is_closing: bool) {
-        while !self.errors.is_empty()
+        while self.has_errors()
             && (is_closing || self.has_send_room() || self.protocol.closes_on_error())
         {
-            let Some(error) = self.errors.pop_front() else {
+            let Some(error) = self.errors.as_mut().and_then(|errors| errors.pop_front()) else {
                 return;
             };
             let bytes = error.bytes();

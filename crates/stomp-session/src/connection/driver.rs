@@ -15,7 +15,6 @@ use crate::{
     mailbox::{Mailbox, queue::Slots},
     protocol::{Protocol, output::IoOutput},
     session::Session,
-    task_signal::TaskSignal,
 };
 use futures_util::Sink;
 use std::{
@@ -31,8 +30,6 @@ use stomp_socket::{End, Permit, Socket};
 pub(super) struct Driver {
     pub(super) config: Arc<Config>,
     pub(super) session: Session,
-    /// The signals of `session` to this task.
-    pub(super) signal: Arc<TaskSignal>,
     /// `None` after the socket was closed or dropped.
     pub(super) socket: Option<Socket>,
     /// The permit of a socket that was dropped. A handler may still run, and the server must not start more handlers
@@ -53,8 +50,8 @@ pub(super) struct Driver {
     pub(super) is_backlog_next: bool,
     /// Commands that were taken from the handles and not carried out yet.
     pub(super) commands: Slots<SessionCommand>,
-    /// Errors of handles that wait for room. They have overtaken the messages in `commands`.
-    pub(super) errors: VecDeque<ClientError>,
+    /// Errors of handles that wait for room. They have overtaken the messages in `commands`. `None` before the first one.
+    pub(super) errors: Option<Box<VecDeque<ClientError>>>,
     /// The close by a handle.
     pub(super) close: Option<Box<SessionClose>>,
     /// True if commands are left in the queue of the handles, because earlier ones wait for room.
@@ -93,8 +90,7 @@ impl Driver {
         Driver {
             received_bytes: socket.received_bytes(),
             telemetry: Telemetry::new(&session, &socket, now),
-            streams: Streams::new(Arc::clone(session.shared().signal()), &config),
-            signal: Arc::clone(session.shared().signal()),
+            streams: Streams::new(Arc::clone(session.shared().signal()), Arc::clone(&config)),
             protocol: Protocol::new(
                 Arc::clone(&config),
                 session.id(),
@@ -110,7 +106,7 @@ impl Driver {
             part: None,
             is_backlog_next: false,
             commands: VecDeque::new(),
-            errors: VecDeque::new(),
+            errors: None,
             close: None,
             has_more_commands: false,
             mailboxes: Vec::new(),
@@ -132,7 +128,7 @@ impl Driver {
     /// Starts a poll: reads the clock and registers the wakers.
     pub(super) fn start_poll(&mut self, cx: &mut Context<'_>) {
         self.now = now();
-        self.signal.register(cx.waker());
+        self.streams.signal.register(cx.waker());
         if let Some(socket) = self.socket.as_mut().filter(|_| !self.is_draining) {
             self.is_draining = socket.poll_shutdown(cx).is_ready();
         }
@@ -146,15 +142,22 @@ impl Driver {
     /// Returns true if a handle or a stream has something that can be processed now.
     pub(super) fn has_pending_work(&self) -> bool {
         let has_outgoing = !self.commands.is_empty()
-            || !self.errors.is_empty()
+            || self.has_errors()
             || self.has_more_commands
             || self.has_backlog
             || self
                 .streams
                 .has_ready(|subscription| self.protocol.has_credit(subscription));
-        self.signal.commands.is_set()
-            || self.signal.batches.is_set()
+        self.streams.signal.commands.is_set()
+            || self.streams.signal.batches.is_set()
             || (has_outgoing && self.has_send_room())
+    }
+
+    /// Returns true if errors of handles wait for room.
+    pub(super) fn has_errors(&self) -> bool {
+        self.errors
+            .as_ref()
+            .is_some_and(|errors| !errors.is_empty())
     }
 
     /// Carries out an output of the protocol that concerns the socket, the handles or the streams.
@@ -180,6 +183,10 @@ impl Driver {
                 self.mailboxes.retain(|(known, _)| *known != subscription);
                 self.streams.remove_subscription(subscription);
             }
+            IoOutput::AllUnsubscribed => {
+                self.mailboxes.clear();
+                self.streams.clear();
+            }
             IoOutput::Leave => self.leave(),
             IoOutput::SetCloseReason(reason) => {
                 if let Some(socket) = &mut self.socket {
@@ -204,7 +211,7 @@ impl Driver {
         self.config.sessions.remove(&self.session);
         self.session.shared().commands().with(CommandQueue::close);
         self.commands.clear();
-        self.errors.clear();
+        self.errors = None;
         (self.part, self.has_backlog) = (None, false);
         (self.pending, self.close, self.has_more_commands) = (None, None, false);
     }

@@ -8,7 +8,6 @@ use crate::{
     fan_out::{Attachment, Backlog},
     id::{StreamId, SubscriptionKey},
     mailbox::{Mailbox, Messages, budget::Budget, config::BacklogConfig},
-    memory_budget::MemoryBudget,
     response::MessageStream,
     task_signal::TaskSignal,
 };
@@ -30,13 +29,21 @@ use std::{
 /// A stream cannot overflow: it is not polled while its peer takes nothing, nor while its subscription has no credit.
 pub(super) struct Streams {
     slots: Slab<Slot>,
+    /// `None` before the first stream that is polled. Most sessions only have subscribers of hubs.
+    polled: Option<Box<Polled>>,
+    /// The batches that hubs have pushed. `None` before the first subscriber of a hub is attached.
+    pub(super) backlog: Option<Arc<Backlog>>,
+    config: Arc<Config>,
+    /// The signals to the session's task.
+    pub(super) signal: Arc<TaskSignal>,
+}
+
+/// The state of the streams that are polled.
+struct Polled {
     /// Indices of slots to be polled.
     ready: VecDeque<usize>,
     /// Indices of slots that were woken while their subscriptions had no credit.
     out_of_credit: Vec<usize>,
-    /// The batches that hubs have pushed. `None` before the first subscriber of a hub is attached.
-    pub(super) backlog: Option<Arc<Backlog>>,
-    memory_budget: MemoryBudget,
     /// Budget of the session, which a mailbox joins when a stream reads it.
     budget: Option<Budget>,
     woken: Arc<ReadyQueue>,
@@ -65,38 +72,49 @@ pub(super) enum StreamEvent {
 impl Streams {
     /// Creates an empty set, which wakes the session's task when a stream is woken. All mailboxes that the streams read
     /// together have at most [`Config::max_total_backlog_bytes`].
-    pub(super) fn new(signal: Arc<TaskSignal>, config: &Config) -> Streams {
-        let budget = Budget::new(config.max_total_backlog_bytes, Arc::clone(&signal));
-        let woken = ReadyQueue {
-            slots: Mutex::default(),
-            signal,
-        };
+    pub(super) fn new(signal: Arc<TaskSignal>, config: Arc<Config>) -> Streams {
         Streams {
             slots: Slab::new(),
-            ready: VecDeque::new(),
-            out_of_credit: Vec::new(),
+            polled: None,
             backlog: None,
-            memory_budget: config.memory_budget.clone(),
-            budget: Some(budget),
-            woken: Arc::new(woken),
+            config,
+            signal,
         }
     }
 
     /// Creates a mailbox whose bytes count in the budget of the session from the beginning, and not only from the first
     /// poll, for which its subscription may have no credit.
     pub(super) fn mailbox(&mut self, config: BacklogConfig) -> (Mailbox, Messages) {
-        Budget::with_current(&mut self.budget, || {
+        Budget::with_current(&mut self.polled().budget, || {
             let (mailbox, messages) = Mailbox::new(config);
             messages.join_budget();
             (mailbox, messages)
         })
     }
 
+    fn polled(&mut self) -> &mut Polled {
+        self.polled.get_or_insert_with(|| {
+            let max_bytes = self.config.max_total_backlog_bytes;
+            Box::new(Polled {
+                ready: VecDeque::new(),
+                out_of_credit: Vec::new(),
+                budget: Some(Budget::new(max_bytes, Arc::clone(&self.signal))),
+                woken: Arc::new(ReadyQueue {
+                    slots: Mutex::default(),
+                    signal: Arc::clone(&self.signal),
+                }),
+            })
+        })
+    }
+
     /// Returns true if a stream is to be polled.
     pub(super) fn has_ready(&self, has_credit: impl Fn(SubscriptionKey) -> bool) -> bool {
-        !self.ready.is_empty()
-            || self.woken.signal.streams.is_set()
-            || self.out_of_credit.iter().any(|index| {
+        let Some(polled) = &self.polled else {
+            return false;
+        };
+        !polled.ready.is_empty()
+            || self.signal.streams.is_set()
+            || polled.out_of_credit.iter().any(|index| {
                 self.slots
                     .get(*index)
                     .is_none_or(|slot| has_credit(slot.subscription))
@@ -106,8 +124,10 @@ impl Streams {
     /// Returns true if a mailbox has overflowed, whose policy is to disconnect, and the stream that would report it has
     /// no credit, so that it may never be polled again.
     pub(super) fn has_unreported_overflow(&self) -> bool {
-        let has_overflowed = self.budget.as_ref().is_some_and(Budget::has_overflowed);
-        has_overflowed && !self.out_of_credit.is_empty()
+        self.polled.as_ref().is_some_and(|polled| {
+            let has_overflowed = polled.budget.as_ref().is_some_and(Budget::has_overflowed);
+            has_overflowed && !polled.out_of_credit.is_empty()
+        })
     }
 
     pub(super) fn insert(
@@ -116,21 +136,21 @@ impl Streams {
         id: Option<StreamId>,
         stream: CatchDrop<MessageStream>,
     ) {
-        let entry = self.slots.vacant_entry();
-        let index = entry.key();
+        let index = self.slots.vacant_key();
+        let polled = self.polled();
+        polled.ready.push_back(index);
         let slot_waker = Arc::new(SlotWaker {
             index,
             is_queued: AtomicBool::new(true),
-            queue: Arc::clone(&self.woken),
+            queue: Arc::clone(&polled.woken),
         });
         let waker = Waker::from(Arc::clone(&slot_waker));
-        entry.insert(Slot {
+        self.insert_slot(Slot {
             subscription,
             id,
             stream,
             waker: Some((slot_waker, waker)),
         });
-        self.ready.push_back(index);
     }
 
     /// Adds a stream whose messages need no credit. A subscriber of a hub is attached to the backlog of the session.
@@ -143,21 +163,38 @@ impl Streams {
         let Some(subscriber) = stream.get_mut().and_then(MessageStream::subscriber) else {
             return self.insert(subscription, id, stream);
         };
-        let signal = &self.woken.signal;
+        let (signal, budget) = (&self.signal, &self.config.memory_budget);
         let backlog = self
             .backlog
-            .get_or_insert_with(|| Arc::new(Backlog::new(Arc::clone(signal), &self.memory_budget)));
+            .get_or_insert_with(|| Arc::new(Backlog::new(Arc::clone(signal), budget)));
         subscriber.attach(&Attachment {
             backlog,
             subscription,
             stream: id,
         });
-        self.slots.insert(Slot {
+        self.insert_slot(Slot {
             subscription,
             id,
             stream,
             waker: None,
         });
+    }
+
+    fn insert_slot(&mut self, slot: Slot) {
+        if self.slots.capacity() == 0 {
+            // Most sessions have one stream, and without this there would be room for four.
+            self.slots.reserve_exact(1);
+        }
+        self.slots.insert(slot);
+    }
+
+    /// Drops all streams. To remove them by their subscriptions would take quadratic time.
+    pub(super) fn clear(&mut self) {
+        self.slots = Slab::new();
+        if let Some(polled) = &mut self.polled {
+            polled.ready = VecDeque::new();
+            polled.out_of_credit = Vec::new();
+        }
     }
 
     /// Drops the streams of a subscription.
@@ -174,25 +211,27 @@ impl Streams {
     /// Collects the streams that were woken, or whose subscriptions have credit again. To be called once per turn: a
     /// stream that wakes itself all the time is polled again in the next turn only.
     pub(super) fn collect_ready(&mut self, has_credit: impl Fn(SubscriptionKey) -> bool) {
-        let Streams {
-            slots,
+        let Streams { slots, polled, .. } = self;
+        let Some(polled) = polled else {
+            return;
+        };
+        let Polled {
             ready,
             out_of_credit,
+            woken,
             ..
-        } = self;
-        if !out_of_credit.is_empty() {
-            out_of_credit.retain(|index| {
-                let stays = slots
-                    .get(*index)
-                    .is_some_and(|slot| !has_credit(slot.subscription));
-                if !stays {
-                    ready.push_back(*index);
-                }
-                stays
-            });
-        }
-        if self.woken.signal.streams.reset() {
-            self.ready.append(&mut self.woken.lock());
+        } = &mut **polled;
+        out_of_credit.retain(|index| {
+            let stays = slots
+                .get(*index)
+                .is_some_and(|slot| !has_credit(slot.subscription));
+            if !stays {
+                ready.push_back(*index);
+            }
+            stays
+        });
+        if woken.signal.streams.reset() {
+            ready.append(&mut woken.lock());
         }
     }
 
@@ -201,13 +240,14 @@ impl Streams {
         &mut self,
         has_credit: impl Fn(SubscriptionKey) -> bool,
     ) -> Option<StreamEvent> {
-        let index = self.ready.pop_front()?;
+        let polled = self.polled.as_mut()?;
+        let index = polled.ready.pop_front()?;
         // The slot may have been removed, and reused by another stream, which is then polled once in vain.
         let Some(slot) = self.slots.get_mut(index) else {
             return Some(StreamEvent::Nothing);
         };
         if !has_credit(slot.subscription) {
-            self.out_of_credit.push(index);
+            polled.out_of_credit.push(index);
             return Some(StreamEvent::Nothing);
         }
         let Some((slot_waker, waker)) = &slot.waker else {
@@ -215,13 +255,13 @@ impl Streams {
         };
         slot_waker.is_queued.store(false, Ordering::Release);
         let (subscription, id) = (slot.subscription, slot.id);
-        let polled = Budget::with_current(&mut self.budget, || poll(&mut slot.stream, waker));
-        Some(match polled {
+        let item = Budget::with_current(&mut polled.budget, || poll(&mut slot.stream, waker));
+        Some(match item {
             Poll::Pending => StreamEvent::Nothing,
             Poll::Ready(Some(Ok(delivery))) => {
                 // The stream may have more items. If it was woken meanwhile, it is queued already.
                 if !slot_waker.is_queued.swap(true, Ordering::AcqRel) {
-                    self.ready.push_back(index);
+                    polled.ready.push_back(index);
                 }
                 StreamEvent::Message(subscription, delivery)
             }

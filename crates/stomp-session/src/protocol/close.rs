@@ -143,10 +143,7 @@ impl Protocol {
     fn retire_subscriptions(&mut self, settling: usize) {
         self.settling_frames = settling;
         if self.is_settling() {
-            let keys: Vec<_> = self.subscriptions.keys().collect();
-            for key in keys {
-                self.push_io(IoOutput::Unsubscribed(key));
-            }
+            self.push_io(IoOutput::AllUnsubscribed);
         } else {
             self.end_retired_subscriptions();
         }
@@ -226,7 +223,7 @@ impl Protocol {
     pub(super) fn fail(&mut self, reply: ErrorReply, reason: DisconnectReason, now: Instant) {
         if self.is_reading() {
             let code = reply.close_code();
-            self.error_code = Some(reply.code());
+            self.error_code = Some(Box::new(reply.code()));
             self.write(Outbound::Frame(reply.into_frame()));
             self.end(reason, code, now);
         }

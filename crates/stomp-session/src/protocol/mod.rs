@@ -82,8 +82,8 @@ pub(crate) struct Protocol {
     request: Option<(Frame, Destination)>,
     /// The reason why the session ends. `None` while it has not ended.
     reason: Option<DisconnectReason>,
-    /// The code of the error that ended the session, for the log.
-    error_code: Option<ByteString>,
+    /// The code of the error that ended the session, for the log. In a box, because most sessions end without one.
+    error_code: Option<Box<ByteString>>,
     own: OwnRequests,
     peer: PeerState,
     /// True if the end of the session has begun: it has left the registry, and its handles are closed.
@@ -269,7 +269,7 @@ impl Protocol {
 
     /// The code of the error that ended the session, if one did.
     pub(crate) fn error_code(&self) -> Option<&str> {
-        self.error_code.as_deref()
+        self.error_code.as_deref().map(|code| &**code)
     }
 
     /// Returns true if the peer is or was connected.

@@ -30,6 +30,8 @@ pub(crate) enum IoOutput {
     Subscribed(SubscriptionKey, Option<ByteString>, Destination),
     /// The subscription has ended: drop its streams.
     Unsubscribed(SubscriptionKey),
+    /// All subscriptions have ended, after the end of the session has begun: drop all streams.
+    AllUnsubscribed,
     /// The end of the session begins: remove it from the registry, and close its handles.
     Leave,
     /// Give a WebSocket peer this reason with the close code.

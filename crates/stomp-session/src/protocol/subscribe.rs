@@ -190,6 +190,7 @@ impl Protocol {
             self.give_back(key, &mut subscription);
             self.lose_subscription(key, subscription);
         }
+        self.push_io(IoOutput::AllUnsubscribed);
     }
 
     fn remove_subscription(
@@ -199,16 +200,16 @@ impl Protocol {
     ) -> Option<Subscription> {
         let mut subscription = self.subscriptions.remove(key, by_server)?;
         self.give_back(key, &mut subscription);
+        self.push_io(IoOutput::Unsubscribed(key));
         Some(subscription)
     }
 
-    /// Gives back the deliveries and the streams of a subscription that was removed.
+    /// Gives back the deliveries of a subscription that was removed.
     fn give_back(&mut self, key: SubscriptionKey, subscription: &mut Subscription) {
         if let Some(mut unacked) = subscription.unacked.take() {
             self.detach_staged(key, &mut unacked);
             self.unacked.abandon(key, unacked);
         }
-        self.push_io(IoOutput::Unsubscribed(key));
     }
 
     /// Takes a place among the subscriptions of the principal, if these are limited. If none is left, the subscription
@@ -335,4 +336,51 @@ pub(super) fn unknown_subscription(name: &SubscriptionName<'_>, frame: &Frame) -
         ),
     };
     ErrorReply::new("unknown-subscription", text).with_receipt_of(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Config,
+        id::SessionId,
+        protocol::output::{CallOutput, Output},
+    };
+    use stomp_frame::Command;
+    use stomp_socket::End;
+
+    fn outputs(protocol: &mut Protocol) -> Vec<Output> {
+        std::iter::from_fn(|| protocol.poll_output()).collect()
+    }
+
+    #[test]
+    fn the_end_of_many_subscriptions_at_once_is_one_output() {
+        const COUNT: usize = 100;
+        let now = Instant::now();
+        let config = Config::default().max_subscriptions(COUNT);
+        let mut protocol = Protocol::new(Arc::new(config), SessionId::random(), true, now);
+        let connect = Frame::new(Command::Connect).with_header("accept-version", "1.2");
+        let subscribe = (0..COUNT).map(|id| {
+            Frame::new(Command::Subscribe)
+                .with_header("id", &id.to_string())
+                .with_header("destination", "/a")
+        });
+        for frame in [connect].into_iter().chain(subscribe) {
+            protocol.handle_frame(frame, now);
+            // The service is called with the frame, and after `CONNECT` with `CONNECTED`.
+            while protocol.take_request().is_some() {
+                protocol.handle_call_started(false, now);
+                protocol.handle_answer(Ok(None), now);
+            }
+            outputs(&mut protocol);
+        }
+        assert_eq!(protocol.subscriptions.len(), COUNT);
+        protocol.handle_peer_ended(&End::Closed(None), 0, false, now);
+        protocol.handle_end(&End::Closed(None), None, now);
+        assert_eq!(protocol.subscriptions.len(), 0);
+        let outputs = outputs(&mut protocol);
+        let is_call = |output: &&Output| matches!(output, Output::Call(CallOutput::Start));
+        assert_eq!(outputs.iter().filter(is_call).count(), 1, "{outputs:?}");
+        assert!(outputs.len() < 10, "{outputs:?}");
+    }
 }

@@ -31,7 +31,7 @@ impl Protocol {
                 Timer::Write => {
                     // An ERROR would not arrive, because the peer reads nothing.
                     if self.is_reading() {
-                        self.error_code = Some(ByteString::from_static("write-timeout"));
+                        self.error_code = Some(Box::new(ByteString::from_static("write-timeout")));
                     }
                     self.end(DisconnectReason::Timeout, CloseCode::Policy, now);
                     self.push_io(IoOutput::Abort);

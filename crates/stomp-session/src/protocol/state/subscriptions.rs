@@ -97,6 +97,11 @@ impl Subscriptions {
         self.active.len() >= self.max
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.active.len()
+    }
+
     pub(crate) fn is_active(&self, key: SubscriptionKey) -> bool {
         self.position(key).is_some()
     }
@@ -121,11 +126,6 @@ impl Subscriptions {
     /// The key of the oldest active subscription.
     pub(crate) fn first(&self) -> Option<SubscriptionKey> {
         self.active.first().map(|subscription| subscription.key)
-    }
-
-    /// The keys of all active subscriptions.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = SubscriptionKey> + '_ {
-        self.active.iter().map(|subscription| subscription.key)
     }
 
     /// The unacknowledged deliveries of a subscription; `None` if it has ended, or has `ack:auto`.
@@ -214,6 +214,9 @@ impl Subscriptions {
         let at = id.as_deref().map(|id| self.by_id(id));
         let key = self.push(id, destination, version, unacked, place, false);
         if let Some(Ok(at) | Err(at)) = at {
+            if self.keys.capacity() == 0 {
+                self.keys.reserve_exact(1);
+            }
             self.keys.insert(at, key);
         }
         key
