@@ -7,6 +7,7 @@
 //! passcode `guest`, unless `--login` and `--passcode`, or a file of `--users`, say otherwise; `--help` lists all
 //! options.
 
+mod log;
 mod operation;
 mod options;
 mod overview;
@@ -41,7 +42,7 @@ struct Shared {
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let options = Options::parse();
-    operation::start_log();
+    let _log = log::start()?;
     let shutdown = Shutdown::on_signals()?;
     let metrics = match &options.metrics {
         Some(address) => Some((bind(address).await?, operation::metrics(&shutdown)?)),

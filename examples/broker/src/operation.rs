@@ -1,10 +1,9 @@
-//! The log, and the port for metrics and health checks.
+//! The port for metrics and health checks.
 
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use std::{io, time::Duration};
+use std::time::Duration;
 use tokio::net::TcpListener;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use webstomp::{
     App, BoxError, ClientError,
     broker::{Broker, BrokerMetrics},
@@ -16,19 +15,6 @@ const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Upper bounds of the buckets for durations, in seconds.
 const BUCKETS: [f64; 6] = [0.001, 0.01, 0.1, 1.0, 10.0, 60.0];
-
-/// Starts the log. RUST_LOG selects what it contains, such as `debug` or `info,stomp_session=debug`.
-pub(crate) fn start_log() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        // Otherwise a log that cannot be written, as on a full disk, would be reported with `eprintln!`, which panics.
-        .log_internal_errors(false)
-        .init();
-}
 
 /// Installs the recorder of metrics. Must precede everything that counts. Returns the service for the port.
 pub(crate) fn metrics(shutdown: &Shutdown) -> Result<Router, BoxError> {
