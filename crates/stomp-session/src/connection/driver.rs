@@ -11,8 +11,7 @@ use crate::{
     config::Config,
     error::ClientError,
     fan_out::BatchPart,
-    id::SubscriptionKey,
-    mailbox::{Mailbox, queue::Slots},
+    mailbox::queue::Slots,
     protocol::{Protocol, output::IoOutput},
     session::Session,
 };
@@ -56,9 +55,6 @@ pub(super) struct Driver {
     pub(super) close: Option<Box<SessionClose>>,
     /// True if commands are left in the queue of the handles, because earlier ones wait for room.
     pub(super) has_more_commands: bool,
-    /// Mailboxes for messages that `Session` handles send to subscriptions with acknowledgment. A message waits there
-    /// until its subscription has credit.
-    pub(super) mailboxes: Vec<(SubscriptionKey, Mailbox)>,
     /// Messages and streams for the subscription that the service is asked to accept.
     pub(super) pending: Option<Box<PendingSubscription>>,
     /// Number of frames that were written to the socket since its buffer was last empty.
@@ -109,7 +105,6 @@ impl Driver {
             errors: None,
             close: None,
             has_more_commands: false,
-            mailboxes: Vec::new(),
             pending: None,
             unsent_frames: 0,
             received_frames: 0,
@@ -180,13 +175,9 @@ impl Driver {
                 commands.with(|commands, leftovers| {
                     commands.remove_subscription(subscription, leftovers);
                 });
-                self.mailboxes.retain(|(known, _)| *known != subscription);
                 self.streams.remove_subscription(subscription);
             }
-            IoOutput::AllUnsubscribed => {
-                self.mailboxes.clear();
-                self.streams.clear();
-            }
+            IoOutput::AllUnsubscribed => self.streams.clear(),
             IoOutput::Leave => self.leave(),
             IoOutput::SetCloseReason(reason) => {
                 if let Some(socket) = &mut self.socket {

@@ -2,13 +2,11 @@
 
 use super::{driver::Driver, streams::StreamEvent};
 use crate::{
-    catch_drop::CatchDrop,
     delivery::{Delivery, UNKNOWN_GAP},
-    id::{StreamId, SubscriptionKey},
+    id::SubscriptionKey,
     mailbox::{config::SlowConsumer, queue::QueuedMessage},
     monitor::OutgoingFrame,
     protocol::message::EncodedDelivery,
-    response::MessageStream,
 };
 use std::task::{Context, Poll};
 use stomp_frame::Frame;
@@ -28,20 +26,7 @@ impl Driver {
         if !self.protocol.needs_ack(subscription) {
             return self.deliver(subscription, message.into());
         }
-        let known = self
-            .mailboxes
-            .iter()
-            .find(|(known, _)| *known == subscription);
-        if let Some((_, mailbox)) = known {
-            mailbox.push_queued([message]);
-            return;
-        }
-        let (mailbox, stream) = self.streams.mailbox(self.config.backlog);
-        let stream = MessageStream::new(stream);
-        mailbox.push_queued([message]);
-        self.mailboxes.push((subscription, mailbox));
-        self.streams
-            .insert(subscription, Some(StreamId::next()), CatchDrop::new(stream));
+        self.streams.push(subscription, message);
     }
 
     /// Sends batches of hubs and items of the streams while there is room.

@@ -7,7 +7,7 @@ use crate::{
     error::{BoxError, HandlerPanicked},
     fan_out::{Attachment, Backlog},
     id::{StreamId, SubscriptionKey},
-    mailbox::{Mailbox, Messages, budget::Budget, config::BacklogConfig},
+    mailbox::{Mailbox, budget::Budget, queue::QueuedMessage},
     response::MessageStream,
     task_signal::TaskSignal,
 };
@@ -47,6 +47,8 @@ struct Polled {
     /// Budget of the session, which a mailbox joins when a stream reads it.
     budget: Option<Budget>,
     woken: Arc<ReadyQueue>,
+    /// The mailboxes that [`Streams::push`] has made.
+    mailboxes: Vec<(SubscriptionKey, Mailbox)>,
 }
 
 struct Slot {
@@ -82,14 +84,27 @@ impl Streams {
         }
     }
 
-    /// Creates a mailbox whose bytes count in the budget of the session from the beginning, and not only from the first
-    /// poll, for which its subscription may have no credit.
-    pub(super) fn mailbox(&mut self, config: BacklogConfig) -> (Mailbox, Messages) {
-        Budget::with_current(&mut self.polled().budget, || {
+    /// Adds a message of a `Session` handle for a subscription with acknowledgment. It waits in a mailbox until the
+    /// subscription has credit.
+    pub(super) fn push(&mut self, subscription: SubscriptionKey, message: QueuedMessage) {
+        let config = self.config.backlog;
+        let polled = self.polled();
+        let mut mailboxes = polled.mailboxes.iter();
+        if let Some((_, mailbox)) = mailboxes.find(|(known, _)| *known == subscription) {
+            mailbox.push_queued([message]);
+            return;
+        }
+        // The bytes of the mailbox count in the budget of the session from the beginning, and not only from the first
+        // poll, for which its subscription may have no credit.
+        let (mailbox, messages) = Budget::with_current(&mut polled.budget, || {
             let (mailbox, messages) = Mailbox::new(config);
             messages.join_budget();
             (mailbox, messages)
-        })
+        });
+        mailbox.push_queued([message]);
+        polled.mailboxes.push((subscription, mailbox));
+        let stream = CatchDrop::new(MessageStream::new(messages));
+        self.insert(subscription, Some(StreamId::next()), stream);
     }
 
     fn polled(&mut self) -> &mut Polled {
@@ -103,6 +118,7 @@ impl Streams {
                     slots: Mutex::default(),
                     signal: Arc::clone(&self.signal),
                 }),
+                mailboxes: Vec::new(),
             })
         })
     }
@@ -194,6 +210,7 @@ impl Streams {
         if let Some(polled) = &mut self.polled {
             polled.ready = VecDeque::new();
             polled.out_of_credit = Vec::new();
+            polled.mailboxes = Vec::new();
         }
     }
 
@@ -201,6 +218,10 @@ impl Streams {
     pub(super) fn remove_subscription(&mut self, subscription: SubscriptionKey) {
         self.slots
             .retain(|_, slot| slot.subscription != subscription);
+        if let Some(polled) = &mut self.polled {
+            let mailboxes = &mut polled.mailboxes;
+            mailboxes.retain(|(known, _)| *known != subscription);
+        }
     }
 
     /// Drops one stream.

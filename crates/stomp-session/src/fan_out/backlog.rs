@@ -92,9 +92,12 @@ impl Backlog {
         queued: VecDeque<QueuedMessage>,
         leftovers: &mut Leftovers,
     ) -> usize {
+        let is_empty = first.is_empty() && queued.is_empty();
         let add = |feeds: &mut Feeds, _: &mut _| feeds.add(subscription, stream, first, queued);
         let key = self.feeds.with_leftovers(leftovers, add);
-        self.notify(leftovers);
+        if !is_empty {
+            self.notify(leftovers);
+        }
         key
     }
 
