@@ -111,9 +111,9 @@ impl CommandQueue {
         self.is_closed
     }
 
-    /// Closes the queue and drops its content.
-    pub(crate) fn close(&mut self, leftovers: &mut Leftovers) {
-        leftovers.drop_later(mem::replace(self, CommandQueue::new(true)));
+    /// Closes the queue. Returns its content, which the caller drops without the lock.
+    pub(crate) fn close(&mut self) -> CatchDrop<CommandQueue> {
+        CatchDrop::new(mem::replace(self, CommandQueue::new(true)))
     }
 
     /// The subscriptions of the session.

@@ -438,11 +438,8 @@ impl Shared {
     /// Drops the values stored for later requests. A value may hold a handle of this session, and the session holds the
     /// value, so neither would ever be freed.
     pub(crate) fn clear_values(&self) {
-        self.values.with(|values, leftovers| {
-            if !values.is_empty() {
-                leftovers.drop_later(mem::take(values));
-            }
-        });
+        let values = self.values.with(|values, _| mem::take(values));
+        drop(CatchDrop::new(values));
     }
 
     /// Notes that the connection has ended.

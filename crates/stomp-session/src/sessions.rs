@@ -235,10 +235,8 @@ impl Sessions {
     }
 
     pub(crate) fn remove(&self, session: &Session) {
-        self.0.with(|registry, leftovers| {
-            let Some(removed) = registry.sessions.remove(&session.id()) else {
-                return;
-            };
+        let removed = self.0.with(|registry, leftovers| {
+            let removed = registry.sessions.remove(&session.id())?;
             let principal = session.principal();
             if let Some(principal) = principal {
                 // `session` has this principal too, so no value of the application is dropped here.
@@ -248,8 +246,10 @@ impl Sessions {
             for (_, observer) in &mut registry.observers {
                 observer.leave(session.id(), principal.cloned(), leftovers);
             }
-            leftovers.drop_later(removed);
+            Some(removed)
         });
+        // Without the lock, although `session` keeps what the handle holds.
+        drop(removed);
     }
 
     /// Calls `act` with an observer under the lock.

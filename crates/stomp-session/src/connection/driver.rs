@@ -7,7 +7,7 @@ use super::{
     streams::Streams, telemetry::Telemetry,
 };
 use crate::{
-    command_queue::{CommandQueue, SessionClose, SessionCommand},
+    command_queue::{SessionClose, SessionCommand},
     config::Config,
     error::ClientError,
     fan_out::BatchPart,
@@ -200,7 +200,8 @@ impl Driver {
     fn leave(&mut self) {
         self.has_left = true;
         self.config.sessions.remove(&self.session);
-        self.session.shared().commands().with(CommandQueue::close);
+        let commands = self.session.shared().commands();
+        drop(commands.with(|commands, _| commands.close()));
         self.commands.clear();
         self.errors = None;
         (self.part, self.has_backlog) = (None, false);
