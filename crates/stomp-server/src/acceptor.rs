@@ -82,7 +82,7 @@ impl Acceptor {
     }
 
     pub(crate) async fn accept_websockets<L: Listener>(self: Arc<Self>, mut listener: L) {
-        log_listening(&listener, "WebSocket");
+        self.start_listening(&listener, "WebSocket");
         let lingering = Lingering::new(&self.config.connection_limits);
         loop {
             let incoming = accept(&mut listener).await;
@@ -98,7 +98,7 @@ impl Acceptor {
     }
 
     pub(crate) async fn accept_streams<L: Listener>(self: Arc<Self>, mut listener: L) {
-        log_listening(&listener, "STOMP");
+        self.start_listening(&listener, "STOMP");
         let lingering = Lingering::new(&self.config.connection_limits);
         loop {
             let incoming = accept(&mut listener).await;
@@ -108,6 +108,14 @@ impl Acceptor {
                 self.spawn(address, permit, handshake);
             }
         }
+    }
+
+    fn start_listening<L: Listener>(&self, listener: &L, protocol: &str) {
+        if let Some(listener) = listener.tcp_listener() {
+            tcp::prepare(listener, self.config.tcp_keepalive);
+        }
+        let address = listener.local_address().map(tracing::field::display);
+        tracing::info!(address, protocol, "listening");
     }
 
     fn admit<Io>(
@@ -129,8 +137,7 @@ impl Acceptor {
             .establish_within(self.config.handshake_timeout)
             .await?;
         if let Some(stream) = L::tcp_stream(&io) {
-            tcp::set_nodelay(stream);
-            tcp::set_keepalive(stream, self.config.tcp_keepalive);
+            tcp::set_options(stream, self.config.tcp_keepalive);
         }
         Ok((io, peer))
     }
@@ -257,11 +264,6 @@ impl Acceptor {
             },
         ))
     }
-}
-
-fn log_listening<L: Listener>(listener: &L, protocol: &str) {
-    let address = listener.local_address().map(tracing::field::display);
-    tracing::info!(address, protocol, "listening");
 }
 
 /// Accepts the next connection. Retries after failures.

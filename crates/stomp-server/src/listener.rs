@@ -47,6 +47,12 @@ pub trait Listener: Send + 'static {
         None
     }
 
+    /// The TCP listener under this one. On Linux, the server sets the options of all its connections there, once, and
+    /// saves system calls. A listener that wraps another one may forward to it. Default: none.
+    fn tcp_listener(&self) -> Option<&TcpListener> {
+        None
+    }
+
     /// The TCP connection under a stream. The server sets `TCP_NODELAY` on it, and applies
     /// [`Config::tcp_keepalive`](crate::Config::tcp_keepalive). A listener that wraps another one should forward to it.
     /// Default: none.
@@ -186,6 +192,10 @@ impl Listener for TcpListener {
 
     fn local_address(&self) -> Option<SocketAddr> {
         self.local_addr().ok()
+    }
+
+    fn tcp_listener(&self) -> Option<&TcpListener> {
+        Some(self)
     }
 
     fn tcp_stream(io: &TcpStream) -> Option<&TcpStream> {

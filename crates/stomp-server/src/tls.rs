@@ -16,7 +16,7 @@ use std::{
 use stomp_socket::TlsIdentity;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -79,6 +79,10 @@ impl<L: Listener> Listener for Tls<L> {
 
     fn local_address(&self) -> Option<SocketAddr> {
         self.listener.local_address()
+    }
+
+    fn tcp_listener(&self) -> Option<&TcpListener> {
+        self.listener.tcp_listener()
     }
 
     fn tcp_stream(io: &TlsStream<L::Io>) -> Option<&TcpStream> {

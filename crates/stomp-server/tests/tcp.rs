@@ -23,21 +23,32 @@ use tower_service::Service;
 type Handle = std::net::TcpStream;
 
 /// A listener that also sends a handle of each connection to the test.
-struct Spy(TcpListener, mpsc::UnboundedSender<Handle>);
+struct Spy {
+    listener: TcpListener,
+    handles: mpsc::UnboundedSender<Handle>,
+    /// True if connections inherit the options of the listener.
+    inherits: bool,
+}
 
 impl Listener for Spy {
     type Io = TcpStream;
 
     async fn accept(&mut self) -> io::Result<Incoming<TcpStream>> {
-        let incoming = Listener::accept(&mut self.0).await?;
-        let handles = self.1.clone();
-        Ok(incoming.then(|stream, peer| async move {
-            // A listener need not set the option.
-            stream.set_nodelay(false).unwrap();
+        let incoming = Listener::accept(&mut self.listener).await?;
+        let (handles, inherits) = (self.handles.clone(), self.inherits);
+        Ok(incoming.then(move |stream, peer| async move {
+            if !inherits {
+                // A listener need not set the option.
+                stream.set_nodelay(false).unwrap();
+            }
             let (stream, handle) = duplicate(stream);
             handles.send(handle).unwrap();
             Ok((stream, peer))
         }))
+    }
+
+    fn tcp_listener(&self) -> Option<&TcpListener> {
+        self.inherits.then_some(&self.listener)
     }
 
     fn tcp_stream(io: &TcpStream) -> Option<&TcpStream> {
@@ -74,21 +85,29 @@ async fn listener() -> (TcpListener, std::net::SocketAddr) {
 
 #[tokio::test]
 async fn every_connection_of_a_server_has_tcp_nodelay_and_keep_alive() {
-    for idle in [
-        Some(Duration::from_secs(60)),
-        Some(Duration::from_secs(7)),
-        None,
+    for (idle, inherits) in [
+        (Some(Duration::from_secs(60)), true),
+        (Some(Duration::from_secs(7)), false),
+        (None, true),
     ] {
         let ((web, web_address), (raw, raw_address)) = (listener().await, listener().await);
-        let (sender, mut handles) = mpsc::unbounded_channel();
-        let listeners = Listeners::new()
-            .websocket(Spy(web, sender.clone()))
-            .byte_stream(Spy(raw, sender));
+        let (handles_of, mut handles) = mpsc::unbounded_channel();
+        let spy = |listener| Spy {
+            listener,
+            handles: handles_of.clone(),
+            inherits,
+        };
+        // Such a connection has not inherited the options.
+        let mut early = TcpStream::connect(web_address).await.unwrap();
+        let listeners = Listeners::new().websocket(spy(web)).byte_stream(spy(raw));
         let mut config = Config::default();
         if idle != config.tcp_keepalive {
             config = config.tcp_keepalive(idle);
         }
         let mut sockets = serve(listeners, config);
+        early.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+        let _early_socket = soon(sockets.recv()).await.unwrap();
+        check(&soon(handles.recv()).await.unwrap(), idle);
         for (address, bytes) in [(web_address, HANDSHAKE), (raw_address, "")] {
             let mut client = TcpStream::connect(address).await.unwrap();
             client.write_all(bytes.as_bytes()).await.unwrap();
