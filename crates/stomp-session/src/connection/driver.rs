@@ -50,6 +50,10 @@ pub(super) struct Driver {
     /// Commands that were taken from the handles and not carried out yet.
     pub(super) commands: Slots<SessionCommand>,
     /// Errors of handles that wait for room. They have overtaken the messages in `commands`. `None` before the first one.
+    #[allow(
+        clippy::box_collection,
+        reason = "sessions are smaller, and few have errors"
+    )]
     pub(super) errors: Option<Box<VecDeque<ClientError>>>,
     /// The close by a handle.
     pub(super) close: Option<Box<SessionClose>>,
