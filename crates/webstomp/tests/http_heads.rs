@@ -28,11 +28,11 @@ const MAX_EXTRA: usize = 2 << 10;
 
 /// The memory that a session with a short head may use in all, in the server and in the client. The client needs some
 /// 300 bytes.
-const MAX_SMALL: usize = 4_500;
+const MAX_SMALL: usize = 4_200;
 
 /// The memory that a session with one subscription to a `Topic` may use in all, in the server and in the client. A bare
 /// WebSocket with a read buffer of 4 KiB needs 5.3 KB in a server.
-const MAX_SUBSCRIBED: usize = 5_700;
+const MAX_SUBSCRIBED: usize = 5_200;
 
 /// The memory that a session may keep of messages of 64 KiB in both directions.
 const MAX_LEFT: usize = 512;
