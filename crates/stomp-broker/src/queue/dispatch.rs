@@ -1,9 +1,8 @@
 //! The order in which the consumers of a queue get its messages.
 
-use super::line::Line;
+use super::line::{Line, State};
 use smallvec::SmallVec;
 use std::{
-    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::Waker,
@@ -22,10 +21,9 @@ use stomp_session::SessionId;
 /// dispatcher no longer waits for it, and messages go to any consumer that polls: see [`Dispatcher::pass_over_late`].
 #[derive(Debug, Default)]
 pub(super) struct Dispatcher {
-    /// All consumers, and the order of those in state [`ConsumerState::Idle`].
+    /// All consumers. A consumer is notified while it has its turn in the line. It is busy if it took a message at its
+    /// last poll, or if the dispatcher no longer waits for its poll.
     line: Line<ConsumerSlot>,
-    /// The number of consumers in state [`ConsumerState::Notified`].
-    notified_count: usize,
     next_id: u64,
 }
 
@@ -41,19 +39,8 @@ pub(super) struct ConsumerKey {
 #[derive(Debug)]
 struct ConsumerSlot {
     waker: Arc<Waker>,
-    state: ConsumerState,
     /// The number of messages that the consumer may still take in this round.
     share: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ConsumerState {
-    /// The consumer was notified and has not polled since. `is_late` is true if the periodic sweep has also run since.
-    Notified { is_late: bool },
-    /// The consumer polled, found nothing, and waits in the line for a message.
-    Idle,
-    /// The consumer polled and took a message, or the dispatcher no longer waits for its poll.
-    Active,
 }
 
 /// The wakers of notified consumers. The caller wakes them after it has released the lock.
@@ -85,15 +72,8 @@ impl Dispatcher {
     ) -> ConsumerKey {
         let id = self.next_id;
         self.next_id += 1;
-        let slot = ConsumerSlot {
-            waker,
-            state: ConsumerState::Active,
-            share: 0,
-        };
+        let slot = ConsumerSlot { waker, share: 0 };
         let place = self.line.add(session, id, slot);
-        if self.line.begin_turn(place) {
-            self.set_notified(place);
-        }
         ConsumerKey { place, id }
     }
 
@@ -104,7 +84,6 @@ impl Dispatcher {
         waiting: usize,
         wakers: &mut Wakers,
     ) {
-        self.release(consumer.place);
         self.line.remove(consumer.place);
         self.begin_round(waiting, wakers);
     }
@@ -123,15 +102,16 @@ impl Dispatcher {
         waiting: usize,
         wakers: &mut Wakers,
     ) -> bool {
-        let notified = self.notified_count;
-        let state = self.release(consumer.place);
+        let notified = self.line.called_count();
+        let state = self.line.leave(consumer.place);
+        let is_waiting = self.is_waiting();
         let Some(slot) = self.line.get_mut(consumer.place) else {
             return false;
         };
-        if matches!(state, Some(ConsumerState::Notified { .. })) {
+        if matches!(state, Some(State::Called(_))) {
             slot.share = waiting.div_ceil(notified);
         }
-        if slot.share == 0 && self.notified_count == 0 {
+        if slot.share == 0 && !is_waiting {
             slot.share = waiting;
         }
         let has_turn = slot.share > 0;
@@ -144,7 +124,7 @@ impl Dispatcher {
     /// Makes a consumer idle after a poll that found nothing.
     pub(super) fn park(&mut self, consumer: ConsumerKey) {
         if let Some(slot) = self.line.get_mut(consumer.place) {
-            (slot.state, slot.share) = (ConsumerState::Idle, 0);
+            slot.share = 0;
             self.line.join(consumer.place);
         }
     }
@@ -152,17 +132,9 @@ impl Dispatcher {
     /// Notifies the next consumer in the line that a message waits. The consumer `refused_by` has refused the message:
     /// it is notified only if no other is idle.
     pub(super) fn notify_one(&mut self, refused_by: Option<u64>, wakers: &mut Wakers) {
-        if let Some(place) = self.line.call(refused_by) {
-            wakers.extend(self.set_notified(place));
+        if let Some(slot) = self.line.call(refused_by) {
+            wakers.push(Arc::clone(&slot.waker));
         }
-    }
-
-    /// Notes that a consumer has its turn. Returns its waker.
-    fn set_notified(&mut self, place: usize) -> Option<Arc<Waker>> {
-        let slot = self.line.get_mut(place)?;
-        slot.state = ConsumerState::Notified { is_late: false };
-        self.notified_count += 1;
-        Some(Arc::clone(&slot.waker))
     }
 
     /// Returns the wakers of all consumers, so that each of them polls and sees that its queue is closed.
@@ -173,12 +145,12 @@ impl Dispatcher {
 
     /// Returns true if any consumer is idle or notified. The consumer that polls now is neither.
     pub(super) fn has_other_candidates(&self) -> bool {
-        self.notified_count > 0 || !self.line.is_empty()
+        self.is_waiting() || !self.line.is_empty()
     }
 
     /// Returns true if any consumer is notified and has not polled yet.
     pub(super) fn is_waiting(&self) -> bool {
-        self.notified_count > 0
+        self.line.called_count() > 0
     }
 
     /// Stops waiting for consumers that were notified before the previous call, and have not polled since.
@@ -187,60 +159,33 @@ impl Dispatcher {
     /// woken and leave the line. The first consumer that polls takes what it can, and the dispatcher waits for none. A
     /// consumer that stalls joins the line again only when it polls.
     pub(super) fn pass_over_late(&mut self, waiting: usize, wakers: &mut Wakers) {
-        if self.notified_count > 0 {
-            let late: Vec<_> = self.mark_late().collect();
-            if !late.is_empty() && waiting > 0 {
-                self.release_all(wakers);
-            } else {
-                for place in late {
-                    self.release(place);
-                }
-            }
+        if waiting > 0 && self.line.first_late().is_some() {
+            self.release_all(wakers);
         }
+        while let Some(late) = self.line.first_late() {
+            self.line.leave(late);
+        }
+        self.line.begin_period();
         self.begin_round(waiting, wakers);
     }
 
-    /// Marks all notified consumers as late. Returns those that were late before.
-    fn mark_late(&mut self) -> impl Iterator<Item = usize> + '_ {
-        self.line.iter_mut().filter_map(|(place, slot)| {
-            let ConsumerState::Notified { is_late } = &mut slot.state else {
-                return None;
-            };
-            mem::replace(is_late, true).then_some(place)
-        })
-    }
-
-    /// Makes a consumer active: removes it from the line, or ends its turn. Returns its state before.
-    fn release(&mut self, place: usize) -> Option<ConsumerState> {
-        let slot = self.line.get_mut(place)?;
-        let state = mem::replace(&mut slot.state, ConsumerState::Active);
-        match state {
-            ConsumerState::Notified { .. } => {
-                self.notified_count -= 1;
-                self.line.end_turn(place);
-            }
-            // The consumer's session polled for another reason, or the consumer goes away.
-            ConsumerState::Idle => self.line.leave(place),
-            ConsumerState::Active => {}
-        }
-        Some(state)
-    }
-
-    /// Makes all consumers active. Wakes those that were idle.
+    /// Makes all consumers busy. Wakes those that were idle. Each of them has polled since the previous time, so this
+    /// costs each poll a constant time.
     fn release_all(&mut self, wakers: &mut Wakers) {
-        self.line.clear();
-        self.notified_count = 0;
-        for (_, slot) in self.line.iter_mut() {
-            let state = mem::replace(&mut slot.state, ConsumerState::Active);
-            if state == ConsumerState::Idle {
-                wakers.push(Arc::clone(&slot.waker));
+        while let Some(notified) = self.line.first_called() {
+            self.line.leave(notified);
+        }
+        while !self.line.is_empty() {
+            self.notify_one(None, wakers);
+            if let Some(notified) = self.line.first_called() {
+                self.line.leave(notified);
             }
         }
     }
 
     /// Notifies one idle consumer for each waiting message. Does nothing while the previous round goes on.
     fn begin_round(&mut self, waiting: usize, wakers: &mut Wakers) {
-        if self.notified_count == 0 {
+        if !self.is_waiting() {
             for _ in 0..waiting.min(self.line.len()) {
                 self.notify_one(None, wakers);
             }
@@ -251,6 +196,8 @@ impl Dispatcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stomp_frame::{Command, Frame};
+    use stomp_session::Request;
 
     /// A number of messages, and consumers with endless credit that poll when a test says so.
     struct Simulation {
@@ -261,8 +208,13 @@ mod tests {
     }
 
     impl Simulation {
-        /// Starts with idle consumers, whose ids begin at 0.
+        /// Starts with idle consumers of the application, whose ids begin at 0.
         fn new(consumers: usize) -> Simulation {
+            Simulation::with_session(consumers, None)
+        }
+
+        /// Starts with idle consumers of a session.
+        fn with_session(consumers: usize, session: Option<SessionId>) -> Simulation {
             let mut simulation = Simulation {
                 dispatcher: Dispatcher::default(),
                 keys: Vec::new(),
@@ -271,7 +223,7 @@ mod tests {
             };
             for _ in 0..consumers {
                 let waker = Arc::new(Waker::noop().clone());
-                let key = simulation.dispatcher.add_consumer(None, waker);
+                let key = simulation.dispatcher.add_consumer(session, waker);
                 simulation.keys.push(key);
             }
             (0..consumers).for_each(|id| simulation.poll_until_idle(id));
@@ -283,6 +235,19 @@ mod tests {
                 self.waiting += 1;
                 self.dispatcher.notify_one(None, &mut Wakers::new());
             }
+        }
+
+        fn remove(&mut self, id: usize) {
+            let (key, waiting) = (self.keys[id], self.waiting);
+            self.dispatcher
+                .remove_consumer(key, waiting, &mut Wakers::new());
+        }
+
+        /// The number of consumers and parties that the dispatcher visits for an action.
+        fn visits(&mut self, action: impl FnOnce(&mut Simulation)) -> usize {
+            self.dispatcher.line.reset_visits();
+            action(self);
+            self.dispatcher.line.visits()
         }
 
         fn poll_until_idle(&mut self, id: usize) {
@@ -310,15 +275,13 @@ mod tests {
             }
         }
 
-        fn is_notified(&mut self, id: usize) -> bool {
-            let notified = |state| matches!(state, ConsumerState::Notified { .. });
-            self.state(id).is_some_and(notified)
+        fn is_notified(&self, id: usize) -> bool {
+            matches!(self.state(id), Some(State::Called(_)))
         }
 
         /// The state of a consumer that was not removed.
-        fn state(&mut self, id: usize) -> Option<ConsumerState> {
-            let slot = self.dispatcher.line.get_mut(self.keys[id].place);
-            slot.map(|slot| slot.state)
+        fn state(&self, id: usize) -> Option<State> {
+            self.dispatcher.line.state(self.keys[id].place)
         }
 
         fn pass_over_late(&mut self) {
@@ -371,9 +334,9 @@ mod tests {
         simulation.poll_until_idle(1);
         assert_eq!(simulation.taken, [0, 5]);
         simulation.pass_over_late();
-        assert_eq!(simulation.state(1), Some(ConsumerState::Idle));
+        assert_eq!(simulation.state(1), Some(State::Idle));
         simulation.pass_over_late();
-        assert_eq!(simulation.state(1), Some(ConsumerState::Active));
+        assert_eq!(simulation.state(1), Some(State::Busy));
         simulation.poll_until_idle(1);
         assert_eq!(simulation.taken, [0, 10]);
     }
@@ -383,16 +346,13 @@ mod tests {
         let mut simulation = Simulation::new(3);
         simulation.push(10);
         simulation.poll_until_idle(2);
-        let (first, waiting) = (simulation.keys[0], simulation.waiting);
-        simulation
-            .dispatcher
-            .remove_consumer(first, waiting, &mut Wakers::new());
+        simulation.remove(0);
         simulation.poll_until_idle(1);
         simulation.poll_all_notified();
         assert_eq!(simulation.waiting, 0);
         let dispatcher = &simulation.dispatcher;
         assert_eq!(dispatcher.consumer_count(), 2);
-        assert_eq!(dispatcher.notified_count, 0);
+        assert!(!dispatcher.is_waiting());
     }
 
     #[test]
@@ -406,5 +366,63 @@ mod tests {
             .dispatcher
             .notify_one(Some(0), &mut Wakers::new());
         assert!(simulation.is_notified(0), "no other consumer is idle");
+    }
+
+    #[test]
+    fn a_consumer_leaves_in_constant_time() {
+        let request = Request::new(Frame::new(Command::Subscribe));
+        let session = request.session().id();
+        // Consumers that leave in each state: notified and late, having taken a message, and idle.
+        let visits = |consumers, session| {
+            let mut simulation = Simulation::with_session(consumers, session);
+            simulation.push(3);
+            simulation.poll(1);
+            simulation.pass_over_late();
+            let leaving = [0, 1, consumers - 1, consumers / 2];
+            leaving.map(|id| simulation.visits(|it| it.remove(id)))
+        };
+        for session in [None, Some(session)] {
+            assert_eq!(visits(10, session), visits(10_000, session));
+        }
+        assert!(visits(10_000, None).iter().all(|visits| *visits < 30));
+    }
+
+    #[test]
+    fn a_message_finds_its_consumer_in_constant_time_among_many_that_are_stuck() {
+        let mut simulation = Simulation::new(10_000);
+        simulation.push(10_000);
+        // One takes messages. All others have been notified, and never poll.
+        for _ in 0..3 {
+            simulation.poll_until_idle(9_999);
+            simulation.pass_over_late();
+        }
+        simulation.poll_until_idle(9_999);
+        assert_eq!(simulation.waiting, 0);
+        let visits = simulation.visits(|it| {
+            it.push(1);
+            it.poll_until_idle(9_999);
+        });
+        assert_eq!((simulation.waiting, simulation.taken[9_999]), (0, 10_001));
+        assert!(visits < 50, "{visits}");
+        let visits = simulation.visits(Simulation::pass_over_late);
+        assert!(visits < 10, "{visits}");
+    }
+
+    #[test]
+    fn late_consumers_cost_each_poll_a_constant_time() {
+        let mut simulation = Simulation::new(10_000);
+        simulation.push(1);
+        simulation.pass_over_late();
+        let visits = simulation.visits(Simulation::pass_over_late);
+        assert!(
+            visits < 10_000 * 40,
+            "{visits}: all idle consumers are woken"
+        );
+        simulation.poll_until_idle(5_000);
+        simulation.poll_until_idle(6_000);
+        simulation.push(1);
+        simulation.pass_over_late();
+        let visits = simulation.visits(Simulation::pass_over_late);
+        assert!(visits < 100, "{visits}: only two have polled since");
     }
 }

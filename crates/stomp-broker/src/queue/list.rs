@@ -1,8 +1,8 @@
-//! Doubly linked lists of the elements of a slab.
+//! Doubly linked lists of the elements of slots.
 
-use slab::Slab;
+use super::slots::Slots;
 
-/// A list of elements of a [`Slab`], by their keys. All operations take constant time and allocate nothing.
+/// A list of elements of [`Slots`], by their keys. All operations take constant time and allocate nothing.
 ///
 /// An element is in at most one list that uses its [`Links`].
 #[derive(Debug, Default)]
@@ -34,8 +34,13 @@ impl List {
         self.len == 0
     }
 
+    /// The key of the first element.
+    pub(super) fn first(&self) -> Option<usize> {
+        self.first
+    }
+
     /// Appends an element, which is in no list.
-    pub(super) fn push<T: Linked>(&mut self, elements: &mut Slab<T>, key: usize) {
+    pub(super) fn push<T: Linked>(&mut self, elements: &mut Slots<T>, key: usize) {
         let previous = self.last.replace(key);
         set(elements, previous, |links| links.next = Some(key));
         set(elements, Some(key), |links| {
@@ -49,7 +54,7 @@ impl List {
     }
 
     /// Removes an element, which is in this list.
-    pub(super) fn remove<T: Linked>(&mut self, elements: &mut Slab<T>, key: usize) {
+    pub(super) fn remove<T: Linked>(&mut self, elements: &mut Slots<T>, key: usize) {
         let Some(element) = elements.get_mut(key) else {
             return;
         };
@@ -66,13 +71,13 @@ impl List {
     }
 
     /// Returns the keys of the elements in their order.
-    pub(super) fn keys<T: Linked>(&self, elements: &Slab<T>) -> impl Iterator<Item = usize> {
+    pub(super) fn keys<T: Linked>(&self, elements: &Slots<T>) -> impl Iterator<Item = usize> {
         let next = |key: &usize| elements.get(*key)?.links().next;
         std::iter::successors(self.first, next)
     }
 }
 
-fn set<T: Linked>(elements: &mut Slab<T>, key: Option<usize>, change: impl FnOnce(&mut Links)) {
+fn set<T: Linked>(elements: &mut Slots<T>, key: Option<usize>, change: impl FnOnce(&mut Links)) {
     if let Some(element) = key.and_then(|key| elements.get_mut(key)) {
         change(element.links_mut());
     }
@@ -95,7 +100,7 @@ mod tests {
     #[test]
     fn elements_are_removed_at_any_place() {
         for removed in 0..4 {
-            let mut elements = Slab::new();
+            let mut elements = Slots::default();
             let mut list = List::default();
             for _ in 0..4 {
                 let key = elements.insert(Links::default());

@@ -18,6 +18,7 @@ mod policy;
 mod refusals;
 mod refused;
 mod shares;
+mod slots;
 
 use crate::{Address, QueueOverflow, Scope, SubscribeRequest};
 use alarms::Alarm;

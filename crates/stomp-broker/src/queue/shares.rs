@@ -1,7 +1,6 @@
 //! The shares of clients in a bounded whole.
 
-use super::holder::Holder;
-use slab::Slab;
+use super::{holder::Holder, slots::Slots};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt, mem,
@@ -34,7 +33,7 @@ pub(super) struct Shares {
 struct State {
     /// The amount that all clients hold.
     total: usize,
-    accounts: Slab<Account>,
+    accounts: Slots<Account>,
     /// The keys of the accounts.
     keys: BTreeMap<Holder, usize>,
     /// The number of clients that hold anything.
@@ -224,8 +223,9 @@ impl State {
         account.is_listed = false;
         if account.held == 0 {
             // No account and no key has a foreign destructor.
-            let account = self.accounts.remove(oldest);
-            self.keys.remove(&account.holder);
+            if let Some(account) = self.accounts.remove(oldest) {
+                self.keys.remove(&account.holder);
+            }
         }
     }
 }
