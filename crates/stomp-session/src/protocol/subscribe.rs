@@ -33,10 +33,10 @@ const TOO_MANY: &str = "too-many-subscriptions";
 const DEFAULT_PREFETCH: usize = 256;
 
 /// The maximum of unacknowledged messages that a `SUBSCRIBE` asks for.
-struct Prefetch {
+struct Prefetch<'f> {
     mode: AckMode,
-    /// The header `prefetch-count`.
-    asked: Option<usize>,
+    /// The number in the header `prefetch-count`, and the header's text.
+    asked: Option<(usize, &'f str)>,
 }
 
 impl Protocol {
@@ -241,20 +241,27 @@ impl Protocol {
     /// Grants the maximum of unacknowledged messages that a `SUBSCRIBE` asks for, or refuses the subscription. A client
     /// that got less than it asked for could wait for the rest before it acknowledges, and the session would stand
     /// still. `None` with `ack:auto`.
-    fn grant(&mut self, prefetch: &Prefetch) -> Result<Option<SubscriptionUnacked>, ClientError> {
+    fn grant(
+        &mut self,
+        prefetch: &Prefetch<'_>,
+    ) -> Result<Option<SubscriptionUnacked>, ClientError> {
         let refuse = |text| Err(ClientError::new("prefetch-too-large", text));
         let (max, max_total) = (
             self.config.max_unacked_messages,
             self.config.max_total_unacked_messages,
         );
-        let count = prefetch.asked.unwrap_or(max.min(DEFAULT_PREFETCH));
+        let asked = prefetch.asked;
+        let count = asked.map_or(max.min(DEFAULT_PREFETCH), |(count, _)| count);
+        // The number may be larger than any `usize`, so errors quote the text.
+        let quoted = || asked.map_or(count.to_string(), |(_, text)| Quoted(text).to_string());
         let Some(unacked) = SubscriptionUnacked::new(prefetch.mode, count) else {
             return Ok(None);
         };
         if count > max {
             return refuse(format!(
-                "The header {PREFETCH_COUNT} is {count}, but a subscription has at most {max} unacknowledged messages \
-                 (max_unacked_messages)."
+                "The header {PREFETCH_COUNT} is {}, but a subscription has at most {max} unacknowledged messages \
+                 (max_unacked_messages).",
+                quoted()
             ));
         }
         // Deliveries of ended subscriptions take no credit, so nothing else would bound them.
@@ -262,8 +269,9 @@ impl Protocol {
         if count > max_total.saturating_sub(granted) {
             return refuse(format!(
                 "The subscriptions of a session have at most {max_total} unacknowledged messages together \
-                 (max_total_unacked_messages). The others may have {granted} already, and this one would have {count} \
-                 ({PREFETCH_COUNT})."
+                 (max_total_unacked_messages). The others may have {granted} already, and this one would have {} \
+                 ({PREFETCH_COUNT}).",
+                quoted()
             ));
         }
         self.unacked.grant(&unacked);
@@ -295,7 +303,7 @@ impl Protocol {
 /// Parses the headers `ack` and `prefetch-count` of a `SUBSCRIBE`.
 ///
 /// STOMP 1.0 defines only `auto` and `client`, but its clients send `client-individual` too, and it means the same.
-fn parse_ack_headers(frame: &Frame) -> Result<Prefetch, ErrorReply> {
+fn parse_ack_headers(frame: &Frame) -> Result<Prefetch<'_>, ErrorReply> {
     let malformed = |text: String| ErrorReply::new("malformed-frame", text);
     let mode = frame
         .headers
@@ -306,7 +314,7 @@ fn parse_ack_headers(frame: &Frame) -> Result<Prefetch, ErrorReply> {
         .headers
         .get(PREFETCH_COUNT)
         .map(|value| match parse_number(value) {
-            Some(count) if count > 0 => Ok(count),
+            Some(count) if count > 0 => Ok((count, value)),
             _ => Err(malformed(format!(
                 "The header {PREFETCH_COUNT} must be a number above 0, and not {}.",
                 Quoted(value)
