@@ -170,15 +170,15 @@ fn parse_retain(value: &str) -> Option<Retain> {
     }
 }
 
-/// Parses milliseconds since 1970, which spaces may surround, as in other headers with numbers. The inner value is
-/// `None` for 0, and for times that the clock cannot express.
+/// Parses milliseconds since 1970: digits, which spaces may surround, as in other headers with numbers. The inner value
+/// is `None` for 0, and for times that the clock cannot express, however large.
 fn parse_expires(value: &str) -> Option<Option<SystemTime>> {
-    let millis = value.trim_matches(' ').parse::<u64>().ok()?;
-    Some(if millis == 0 {
-        None
-    } else {
-        UNIX_EPOCH.checked_add(Duration::from_millis(millis))
-    })
+    let digits = value.trim_matches(' ');
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let millis = digits.parse().ok().filter(|millis| *millis > 0);
+    Some(millis.and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis))))
 }
 
 /// Creates the error `bad-request` for a header with an invalid value. `expected` describes the valid values.
@@ -220,7 +220,8 @@ mod tests {
         );
         assert_eq!(expires("0"), Ok(None));
         assert!(expires(&u64::MAX.to_string()).is_ok());
-        for value in ["", "-1", "soon", "1.5"] {
+        assert_eq!(expires("99999999999999999999"), Ok(None), "beyond 64 bits");
+        for value in ["", "-1", "+1", "soon", "1.5"] {
             assert!(expires(value).is_err(), "{value:?}");
         }
         assert!(published("expires", "1").unwrap().has_expired());
