@@ -28,19 +28,21 @@ use stomp_frame::Headers;
 use stomp_session::{BoxError, Delivery, Message, MessageStream, Principal, Settlement};
 use stomp_testing::without_deadlock;
 use support::{broker_with, statistics_of};
+use tokio::time::advance;
 
 const QUEUE: &str = "/queue/q";
+const OTHER: &str = "/queue/other";
 
 /// Uses the broker in all ways that take its locks, for the same queue and for others.
 fn use_broker(broker: &Broker) {
     let _ = broker.publish(QUEUE, "again").now_or_never();
-    let _ = broker.publish("/queue/other", "again").now_or_never();
+    let _ = broker.publish(OTHER, "again").now_or_never();
     let _ = broker.browse(QUEUE, 1).now_or_never();
     let subscribed = broker.subscribe(QUEUE).now_or_never();
     if let Some(Ok(mut stream)) = subscribed {
         let _ = stream.next().now_or_never();
     }
-    let _ = broker.purge("/queue/other").now_or_never();
+    let _ = broker.purge(OTHER).now_or_never();
     statistics_of(broker);
 }
 
@@ -85,8 +87,12 @@ struct Scene {
 
 impl Scene {
     fn new(settings: QueueSettings) -> Scene {
+        let broker = broker_with(MemoryConfig::default().queue_pattern(QUEUE, settings));
+        // It never becomes unused, so a paused clock that starts later has no sweep.
+        let other = broker.declare(OTHER, QueueSettings::default());
+        other.now_or_never().unwrap().unwrap();
         Scene {
-            broker: broker_with(MemoryConfig::default().queue_pattern(QUEUE, settings)),
+            broker,
             dropped: Arc::default(),
         }
     }
@@ -141,6 +147,15 @@ fn in_time(settings: QueueSettings, run: fn(&Scene)) {
     without_deadlock(move || run(&Scene::new(settings)));
 }
 
+/// Runs a part of a scene on a paused clock. Nothing sweeps queues that exist already.
+fn paused(part: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    runtime.unwrap().block_on(part);
+}
+
 fn settings() -> QueueSettings {
     QueueSettings::default().dead_letter_queue(None)
 }
@@ -171,11 +186,13 @@ fn expired_messages_are_dropped_without_a_lock() {
     in_time(
         settings().time_to_live(Some(Duration::from_millis(1))),
         |scene| {
-            scene.publish();
-            std::thread::sleep(Duration::from_millis(20));
             let mut consumer = scene.subscribe();
-            let _ = scene.poll(&mut consumer);
-            assert_eq!(scene.dropped(), 1);
+            paused(async {
+                scene.publish();
+                advance(Duration::from_millis(2)).await;
+                let _ = scene.poll(&mut consumer);
+                assert_eq!(scene.dropped(), 1);
+            });
             let expired = scene.message().with_header("expires", "1");
             scene.try_publish(expired).unwrap();
             assert_eq!(scene.dropped(), 2);
@@ -274,10 +291,9 @@ fn a_shutdown_drops_messages_and_wakes_consumers_without_a_lock() {
         scene.publish();
         let mut taker = scene.subscribe();
         let taken = scene.poll(&mut taker).unwrap();
-        let other = "/queue/other";
         let mut waiting = scene
             .broker
-            .subscribe(other)
+            .subscribe(OTHER)
             .now_or_never()
             .unwrap()
             .unwrap();
@@ -293,16 +309,18 @@ fn a_delayed_message_that_is_due_wakes_consumers_without_a_lock() {
     let short = settings().redelivery_delay(Duration::from_millis(1));
     in_time(short, |scene| {
         let mut consumer = scene.subscribe();
-        scene.publish();
-        for _ in 0..2 {
-            let taken = consumer.next().now_or_never().flatten();
-            taken.unwrap().unwrap().settle(Settlement::Nacked);
-        }
-        let _waiting = scene.waiting_consumer();
-        std::thread::sleep(Duration::from_millis(20));
-        // This finds the message due, and wakes the consumer that waits.
-        let browsed = scene.broker.browse(QUEUE, 1).now_or_never();
-        assert_eq!(browsed.unwrap().unwrap().len(), 1);
+        paused(async {
+            scene.publish();
+            for _ in 0..2 {
+                let taken = consumer.next().now_or_never().flatten();
+                taken.unwrap().unwrap().settle(Settlement::Nacked);
+            }
+            let _waiting = scene.waiting_consumer();
+            advance(Duration::from_millis(2)).await;
+            // This finds the message due, and wakes the consumer that waits.
+            let browsed = scene.broker.browse(QUEUE, 1).now_or_never();
+            assert_eq!(browsed.unwrap().unwrap().len(), 1);
+        });
     });
 }
 

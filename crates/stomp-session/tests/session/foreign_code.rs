@@ -24,7 +24,7 @@ use stomp_testing::without_deadlock;
 use tower::service_fn;
 
 /// Runs a test in a thread, on a paused clock. Fails if it does not end.
-pub(crate) fn watched<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+fn watched<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     without_deadlock(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -47,6 +47,8 @@ struct Things {
     mailbox: Mutex<Option<Mailbox>>,
     staging: Mutex<Option<Staging>>,
     calls: AtomicUsize,
+    /// The number of messages that the mailbox has taken from a call.
+    taken: AtomicUsize,
 }
 
 thread_local! {
@@ -86,6 +88,9 @@ impl Caller {
         let mailbox = self.0.mailbox.lock().unwrap().clone();
         if let Some(mailbox) = mailbox {
             mailbox.mark_gap();
+            if mailbox.push(&["more".into_message()]) {
+                self.0.taken.fetch_add(1, Ordering::Relaxed);
+            }
         }
         let staging = self.0.staging.lock().unwrap().clone();
         if let Some(staging) = staging {
@@ -272,14 +277,26 @@ fn a_mailbox_may_be_called_by_its_bodies_and_wakers() {
     }
 }
 
-/// Polls a stream once, with a waker that calls when it is woken and when it is dropped.
+/// Polls a stream until it has no message, with a waker that calls when it is woken and when it is dropped.
 fn poll_with_waker(caller: &Caller, messages: &mut Messages) {
     let waker = Waker::from(Arc::new(Calling(caller.clone())));
-    assert!(
-        messages
-            .poll_next_unpin(&mut Context::from_waker(&waker))
-            .is_pending()
-    );
+    let mut cx = Context::from_waker(&waker);
+    while messages.poll_next_unpin(&mut cx).is_ready() {}
+}
+
+#[test]
+fn a_mailbox_takes_nothing_from_the_bodies_that_it_drops_with_its_reader() {
+    watched(async || {
+        let caller = Caller::default();
+        let (mailbox, messages) = Mailbox::new(BacklogConfig::default());
+        *caller.0.mailbox.lock().unwrap() = Some(mailbox.clone());
+        for _ in 0..3 {
+            assert!(mailbox.push(&[caller.message()]));
+        }
+        drop(messages);
+        assert_eq!(caller.count(), 3);
+        assert_eq!(caller.0.taken.load(Ordering::Relaxed), 0);
+    });
 }
 
 #[test]

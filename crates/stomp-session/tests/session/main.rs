@@ -23,7 +23,6 @@ mod monitors;
 mod presence;
 mod principal_limits;
 mod pumps;
-mod reentrancy;
 mod registry;
 mod requests;
 mod services;
