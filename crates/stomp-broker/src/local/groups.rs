@@ -86,6 +86,11 @@ impl Groups {
 
     /// Removes the group of a pattern, if it has no subscribers. Returns true if it had none.
     pub(super) fn remove_if_empty(&self, pattern: &Address) -> bool {
+        // Most subscribers leave others behind, and need not stop the publishers of all topics for this.
+        let is_empty = |group: &Group| group.hub.members() == 0;
+        if !self.read().group(pattern).is_some_and(is_empty) {
+            return false;
+        }
         let removed = self.write().remove_if_empty(pattern);
         removed.is_some()
     }

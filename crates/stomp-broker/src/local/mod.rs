@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod children;
 mod group;
 mod groups;
 mod limits;

@@ -1,6 +1,6 @@
 //! A trie of topic patterns.
 
-use std::collections::BTreeMap;
+use super::children::Children;
 
 /// A map from patterns to values. A lookup walks the path: at each segment it follows the child of the same name and
 /// the child `*`.
@@ -17,14 +17,14 @@ pub(super) struct Trie<T> {
 
 #[derive(Debug)]
 struct Node<T> {
-    /// The children by segment. Unlike a `HashMap`, a `BTreeMap` releases memory when it shrinks.
-    children: BTreeMap<Box<str>, Node<T>>,
+    /// The children by segment.
+    children: Children<Node<T>>,
     /// The child for the segment `*`.
     wildcard_child: Option<Box<Node<T>>>,
-    /// The value of the pattern that ends at this node.
-    value: Option<T>,
+    /// The value of the pattern that ends at this node. Values are in boxes, because most nodes have none.
+    value: Option<Box<T>>,
     /// The value of the pattern that continues from this node with `>`, which ends it.
-    rest_value: Option<T>,
+    rest_value: Option<Box<T>>,
 }
 
 impl<T> Default for Trie<T> {
@@ -38,7 +38,7 @@ impl<T> Default for Trie<T> {
 impl<T> Default for Node<T> {
     fn default() -> Self {
         Node {
-            children: BTreeMap::new(),
+            children: Children::default(),
             wildcard_child: None,
             value: None,
             rest_value: None,
@@ -56,12 +56,12 @@ impl<T> Trie<T> {
         let mut node = &self.root;
         for segment in segments(pattern) {
             node = match segment {
-                _ if is_rest_wildcard(segment) => return node.rest_value.as_ref(),
+                _ if is_rest_wildcard(segment) => return node.rest_value.as_deref(),
                 _ if is_single_wildcard(segment) => node.wildcard_child.as_deref()?,
                 _ => node.children.get(segment)?,
             };
         }
-        node.value.as_ref()
+        node.value.as_deref()
     }
 
     /// Sets the value of a pattern.
@@ -70,14 +70,14 @@ impl<T> Trie<T> {
         for segment in segments(pattern) {
             node = match segment {
                 _ if is_rest_wildcard(segment) => {
-                    node.rest_value = Some(value);
+                    node.rest_value = Some(Box::new(value));
                     return;
                 }
                 _ if is_single_wildcard(segment) => node.wildcard_child.get_or_insert_default(),
-                _ => node.children.entry(segment.into()).or_default(),
+                _ => node.children.get_or_insert_default(segment),
             };
         }
-        node.value = Some(value);
+        node.value = Some(Box::new(value));
     }
 
     /// Removes and returns the value of a pattern. Also removes the nodes that are empty then.
@@ -112,10 +112,10 @@ impl<T> Node<T> {
 
     fn remove<'p>(&mut self, mut segments: impl Iterator<Item = &'p str>) -> Option<T> {
         let Some(segment) = segments.next() else {
-            return self.value.take();
+            return self.value.take().map(|value| *value);
         };
         if is_rest_wildcard(segment) {
-            return self.rest_value.take();
+            return self.rest_value.take().map(|value| *value);
         }
         if is_single_wildcard(segment) {
             let child = self.wildcard_child.as_mut()?;
@@ -138,9 +138,9 @@ impl<T> Node<T> {
         mut segments: impl Iterator<Item = &'p str> + Clone,
         visit: &mut impl FnMut(&'a T),
     ) {
-        self.rest_value.iter().for_each(&mut *visit);
+        self.rest_value.as_deref().into_iter().for_each(&mut *visit);
         match segments.next() {
-            None => self.value.iter().for_each(visit),
+            None => self.value.as_deref().into_iter().for_each(visit),
             Some(segment) => {
                 if let Some(child) = self.children.get(segment) {
                     child.for_each_match(segments.clone(), visit);
@@ -158,7 +158,7 @@ impl<T> Node<T> {
         visit: &mut impl FnMut(&'a T),
     ) {
         match segments.next() {
-            None => self.value.iter().for_each(visit),
+            None => self.value.as_deref().into_iter().for_each(visit),
             Some(segment) if is_rest_wildcard(segment) => self.for_each(visit),
             Some(segment) if is_single_wildcard(segment) => self
                 .children
@@ -176,7 +176,7 @@ impl<T> Node<T> {
         self.value
             .iter()
             .chain(&self.rest_value)
-            .for_each(&mut *visit);
+            .for_each(|value| visit(value));
         self.children
             .values()
             .chain(self.wildcard_child.as_deref())

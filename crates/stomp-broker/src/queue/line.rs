@@ -4,7 +4,7 @@ use super::{
     list::{Linked, Links, List},
     slots::Slots,
 };
-use std::{collections::BTreeMap, mem};
+use std::{collections::HashMap, mem};
 use stomp_session::SessionId;
 
 /// The consumers of a queue, and the order of those that are idle. The next to be called has been idle longest.
@@ -13,15 +13,14 @@ use stomp_session::SessionId;
 /// consumers are idle. While one of them has its turn, the session has no place. So a session that stalls holds up one
 /// message of a round and not many. A consumer of the application has a place of its own.
 ///
-/// All operations take constant time, however many consumers there are, except that adding and removing a consumer looks
-/// up its session.
+/// All operations take constant time, or logarithmic time where consumers come and go, however many there are.
 ///
 /// The line holds a value of type `T` for each consumer.
 #[derive(Debug)]
 pub(super) struct Line<T> {
     consumers: Slots<Consumer<T>>,
     parties: Slots<Party>,
-    sessions: BTreeMap<SessionId, usize>,
+    sessions: HashMap<SessionId, usize>,
     /// The parties with idle consumers and without a turn.
     places: List,
     /// The consumers that have their turn, longest first.
@@ -163,9 +162,18 @@ impl<T> Line<T> {
         state.consumers -= 1;
         if state.consumers == 0 {
             if let Some(session) = state.session {
-                self.sessions.remove(&session);
+                self.forget_session(session);
             }
             self.parties.remove(party);
+        }
+    }
+
+    fn forget_session(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+        // So many sessions have left since the map was as large that moving the others costs little.
+        let len = self.sessions.len();
+        if len < self.sessions.capacity() / 4 {
+            self.sessions.shrink_to(len * 2);
         }
     }
 
@@ -283,7 +291,7 @@ impl<T> Default for Line<T> {
         Line {
             consumers: Slots::default(),
             parties: Slots::default(),
-            sessions: BTreeMap::new(),
+            sessions: HashMap::new(),
             places: List::default(),
             called: List::default(),
             period: 0,

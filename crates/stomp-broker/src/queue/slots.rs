@@ -45,6 +45,10 @@ impl<T> Slots<T> {
             *place = Some(value);
             return key;
         }
+        if self.places.is_empty() {
+            // Most queues have one consumer, and a `Vec` would make room for four.
+            self.places.reserve_exact(1);
+        }
         self.places.push(Some(value));
         self.places.len() - 1
     }
