@@ -18,8 +18,8 @@ pub(crate) const NAME: &str = "stomp.example.com";
 /// The origin in `Origins::List`, if there is one.
 pub(crate) const LISTED: &str = "https://app.example.com";
 
-/// Maximum bytes of a response. Sufficient for the longest one.
-const MAX_RESPONSE: usize = 64 << 10;
+/// Room for the bytes of one direction. Sufficient for the longest input and the longest response.
+pub(crate) const MAX_BYTES: usize = 64 << 10;
 
 /// The settings of a server, and where its peer is. The first byte of an input chooses them: `0` to `7`.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ impl Settings {
         }
     }
 
-    fn config(self) -> Config {
+    pub(crate) fn config(self) -> Config {
         let mut config = Config::default();
         if self.has_name {
             config.hosts = vec![NAME.to_owned()];
@@ -53,7 +53,7 @@ impl Settings {
         config
     }
 
-    fn peer(self) -> SocketAddr {
+    pub(crate) fn peer(self) -> SocketAddr {
         let ip = if self.is_local {
             [127, 0, 0, 1]
         } else {
@@ -73,14 +73,20 @@ thread_local! {
 
 /// Sends `head`, and returns the server's answer.
 pub(crate) fn exchange(settings: Settings, head: &[u8]) -> Answer {
+    Answer(run(answer(settings, head)))
+}
+
+/// Runs a future on a paused clock.
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
     RUNTIME.with_borrow_mut(|runtime| {
         let runtime = runtime.get_or_insert_with(|| {
             Builder::new_current_thread()
                 .enable_time()
+                .start_paused(true)
                 .build()
                 .expect("a runtime")
         });
-        Answer(runtime.block_on(answer(settings, head)))
+        runtime.block_on(future)
     })
 }
 
@@ -91,7 +97,7 @@ async fn answer(settings: Settings, head: &[u8]) -> Vec<u8> {
         request.extensions_mut().insert(settings.peer());
         upgrade.clone().call(request)
     });
-    let (mut client, server) = duplex(MAX_RESPONSE.max(head.len()));
+    let (mut client, server) = duplex(MAX_BYTES.max(head.len()));
     client.write_all(head).await.expect("the pipe has room");
     client.shutdown().await.expect("a pipe can be shut down");
     // Fails if the head is not HTTP.
