@@ -35,14 +35,21 @@ pub fn check(input: &[u8]) {
         let config = config(settings, *first);
         run(serve(config, Peer::from_address(settings.peer()), pieces))
     };
+    let whole = serve(&[bytes]);
+    let ends = [&b"\n\n"[..], b"\n\r\n"];
+    if !ends.iter().any(|end| contains(bytes, end)) {
+        // hyper rejects the beginning of a head at once only if that is the first thing that it reads.
+        assert!(whole.socket.is_none(), "{}", bytes.escape_ascii());
+        return;
+    }
     // The server tries to answer the first byte alone, and leaves it to hyper.
-    let (start, rest) = bytes.split_at(bytes.len().min(1));
-    assert_eq!(
-        serve(&[bytes]),
-        serve(&[start, rest]),
-        "{}",
-        bytes.escape_ascii()
-    );
+    let (start, rest) = bytes.split_at(1);
+    let split = serve(&[start, rest]);
+    assert_eq!(whole, split, "{}", bytes.escape_ascii());
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// Returns the settings of a server. They include some that a mounted handshake does not have.
