@@ -214,7 +214,8 @@ impl HeadScanner {
 /// error must not depend on the pieces in which the bytes arrive.
 #[cold]
 fn unknown_command(line: Option<&[u8]>) -> DecodeError {
-    let line = without_cr(line.unwrap_or_default());
+    let line = line.unwrap_or_default();
+    let line = without_cr(line.get(..=Command::MAX_LEN).unwrap_or(line));
     DecodeError::new(Kind::UnknownCommand, 0).with_found(line, Command::MAX_LEN)
 }
 

@@ -274,6 +274,7 @@ fn an_unknown_command_is_quoted_up_to_11_bytes() {
         (b"GET / HTTP/1.1\r\n\r\n", "GET / HTTP/…"),
         (b"\x16\x03\xff\n\n\0", "\u{16}\u{3}\u{fffd}"),
         (b"1234567890\xc3\xa9\n\n\0", "1234567890\u{fffd}…"),
+        (b"ELEVENBYTES\rX\n\n\0", "ELEVENBYTES"),
     ] {
         let error = error_of(bytes);
         assert_eq!(
