@@ -48,6 +48,8 @@ fn check_accepted(settings: Settings, head: &Head) {
     let [host] = *head.values("host") else {
         panic!("accepted without one Host: {head:?}")
     };
+    // The server ignores the Host of a request with an absolute target: RFC 9112, section 3.2.2.
+    let host = head.target_host().unwrap_or(host);
     let origin = match *head.values("origin") {
         [] => {
             assert!(head.values("cookie").is_empty(), "accepted: {head:?}");

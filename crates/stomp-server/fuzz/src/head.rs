@@ -45,6 +45,16 @@ impl Head {
             .collect()
     }
 
+    /// The host and the port in an absolute request target.
+    pub(crate) fn target_host(&self) -> Option<&[u8]> {
+        let target = self.0.first()?.split(|byte| *byte == b' ').nth(1)?;
+        let start = target.windows(3).position(|three| three == b"://")? + 3;
+        // A `://` in the path or the query belongs to no absolute target.
+        let is_absolute = target.first().is_some_and(u8::is_ascii_alphabetic);
+        let rest = target.get(start..).filter(|_| is_absolute)?;
+        rest.split(|byte| matches!(byte, b'/' | b'?' | b'#')).next()
+    }
+
     /// The same head with a line for each item of a list. Returns `None` if there are too many.
     pub(crate) fn split(&self) -> Option<Head> {
         let mut lines: Vec<Vec<u8>> = Vec::new();
