@@ -68,7 +68,10 @@ impl LastRoute {
         let pattern = request.params().pattern();
         let last = self.0.take();
         let known = last.filter(|(last, _)| pattern.is_some_and(|it| Arc::ptr_eq(it, last)));
-        let cloned = || Some((Arc::clone(pattern?), route.endpoint.clone_for_session()?));
+        let cloned = || {
+            let service = route.endpoint.clone_for_session()?;
+            Some((Arc::clone(pattern?), service))
+        };
         let Some((pattern, mut service)) = known.or_else(cloned) else {
             return route.call(request);
         };
