@@ -54,7 +54,7 @@ impl<S: Io> Transport for ByteStream<S> {
     ///
     /// STOMP 1.2, "STOMP Frames": "The NULL octet can be optionally followed by multiple EOLs." Some clients need the
     /// EOL: they read two bytes behind each body, and lose the beginning of the next frame if the second is no EOL.
-    fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError> {
+    fn put(&mut self, _: usize, encode: EncodePayload<'_>) -> Result<(), EncodeError> {
         let out = self.output.buffer();
         let start = out.len();
         if let Err(error) = encode(out) {

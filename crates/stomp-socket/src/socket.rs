@@ -285,7 +285,7 @@ impl Socket {
             }
         };
         match item {
-            Outbound::Frame(frame) => self.transport.put(&mut |out| {
+            Outbound::Frame(frame) => self.transport.put(USUAL_BYTES, &mut |out| {
                 encoder.encode(frame, out)?;
                 // The head is always UTF-8.
                 Ok(kind(self.text == MessageKind::Text && is_utf8(&frame.body)))
@@ -298,11 +298,11 @@ impl Socket {
                 self.put_encoded(prefix, tail, *is_text);
                 Ok(())
             }
-            Outbound::Receipt(id) => self.transport.put(&mut |out| {
+            Outbound::Receipt(id) => self.transport.put(RECEIPT_BYTES + id.len(), &mut |out| {
                 encoder.receipt(id, out)?;
                 Ok(kind(true))
             }),
-            Outbound::HeartBeat => self.transport.put(&mut |out: &mut BytesMut| {
+            Outbound::HeartBeat => self.transport.put(1, &mut |out: &mut BytesMut| {
                 out.put_u8(b'\n');
                 Ok(kind(true))
             }),
@@ -326,7 +326,7 @@ impl Socket {
         } else {
             MessageKind::Binary
         };
-        let written = self.transport.put(&mut |out| {
+        let written = self.transport.put(prefix.len() + tail.len(), &mut |out| {
             // With room for the LF behind it on a byte stream, so that the buffer does not grow again for one byte.
             out.reserve(prefix.len() + tail.len() + 1);
             out.put_slice(prefix);
@@ -387,6 +387,12 @@ impl Socket {
         }
     }
 }
+
+/// A guess of the length of a frame: most have at least as many bytes, and fewer than 64 KiB.
+const USUAL_BYTES: usize = 126;
+
+/// The length of a `RECEIPT` without its id.
+const RECEIPT_BYTES: usize = "RECEIPT\nreceipt-id:\n\n\0".len();
 
 impl Stream for Socket {
     type Item = Inbound;

@@ -26,8 +26,9 @@ pub(crate) trait Transport: Send {
     /// also holds bytes must limit the sum of both.
     fn poll_read(&mut self, held: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>>;
 
-    /// Buffers a message. `encode` appends its payload; if it fails, the buffer is unchanged.
-    fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError>;
+    /// Buffers a message. `encode` appends its payload; if it fails, the buffer is unchanged. `guess` is the probable length
+    /// of the payload: a wrong one costs a move of the payload.
+    fn put(&mut self, guess: usize, encode: EncodePayload<'_>) -> Result<(), EncodeError>;
 
     /// Makes room in the buffer, if the transport has one, for this number of bytes.
     fn reserve(&mut self, bytes: usize) {

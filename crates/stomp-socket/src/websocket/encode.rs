@@ -5,35 +5,43 @@ use crate::transport::{EncodePayload, MessageKind};
 use bytes::{BufMut, BytesMut};
 use stomp_frame::EncodeError;
 
-/// Length in bytes of the usual header without a masking key, for payloads of 126 to 65,535 bytes.
-const USUAL: usize = 4;
+/// The first byte of a header: FIN, and the opcode of a text message.
+const TEXT: u8 = 0x81;
+/// The first byte of a header: FIN, and the opcode of a binary message.
+const BINARY: u8 = 0x82;
 /// Length in bytes of the longest header without a masking key.
 const LONGEST: usize = 10;
 
 /// Appends a message to `out`. `encode` appends the payload; if it fails, `out` is unchanged.
 ///
-/// The length of the header depends on the length of the payload, which is known only afterwards. So this function
-/// leaves room for a usual header, and moves the payload if the header turns out to be shorter or longer.
+/// The length of the header depends on the length of the payload, which is known only afterwards. So this function writes
+/// the header for a payload of `guess` bytes. If the guess was wrong, it corrects the header, and moves the payload if the
+/// right header is shorter or longer.
 #[inline]
 pub(super) fn put_message(
     out: &mut BytesMut,
+    guess: usize,
     encode: EncodePayload<'_>,
 ) -> Result<(), EncodeError> {
     let start = out.len();
-    out.put_slice(&[0; USUAL]);
+    let (guessed, room) = header(TEXT, guess);
+    out.put_slice(guessed.get(..room).unwrap_or_default());
     let first = match encode(out) {
-        Ok(MessageKind::Text) => 0x81,
-        Ok(MessageKind::Binary) => 0x82,
+        Ok(MessageKind::Text) => TEXT,
+        Ok(MessageKind::Binary) => BINARY,
         Err(error) => {
             out.truncate(start);
             return Err(error);
         }
     };
-    let length = out.len() - start - USUAL;
+    let length = out.len() - start - room;
     let (header, size) = header(first, length);
-    if size != USUAL {
-        out.put_bytes(0, size.saturating_sub(USUAL));
-        out.copy_within(start + USUAL..start + USUAL + length, start + size);
+    if header == guessed {
+        return Ok(());
+    }
+    if size != room {
+        out.put_bytes(0, size.saturating_sub(room));
+        out.copy_within(start + room..start + room + length, start + size);
         out.truncate(start + size + length);
     }
     if let (Some(space), Some(header)) = (out.get_mut(start..start + size), header.get(..size)) {
@@ -56,7 +64,7 @@ pub(super) fn mask_message(out: &mut BytesMut, start: usize, key: [u8; 4]) {
     };
     let size = match *second {
         127 => LONGEST,
-        126 => USUAL,
+        126 => 4,
         _ => 2,
     };
     *second |= 0x80;
@@ -78,7 +86,7 @@ fn header(first: u8, length: usize) -> ([u8; LONGEST], usize) {
     let [a, b, c, d, e, f, g, h] = (length as u64).to_be_bytes();
     match length {
         0..=125 => ([first, low, 0, 0, 0, 0, 0, 0, 0, 0], 2),
-        126..=0xffff => ([first, 126, high, low, 0, 0, 0, 0, 0, 0], USUAL),
+        126..=0xffff => ([first, 126, high, low, 0, 0, 0, 0, 0, 0], 4),
         _ => ([first, 127, a, b, c, d, e, f, g, h], LONGEST),
     }
 }
@@ -99,9 +107,9 @@ mod tests {
         (0..length).map(|at| b'a' + (at % 23) as u8).collect()
     }
 
-    fn put(length: usize) -> BytesMut {
+    fn put(length: usize, guess: usize) -> BytesMut {
         let mut out = BytesMut::from(&b"before"[..]);
-        put_message(&mut out, &mut |out| {
+        put_message(&mut out, guess, &mut |out| {
             out.put_slice(&payload(length));
             Ok(MessageKind::Text)
         })
@@ -110,13 +118,26 @@ mod tests {
     }
 
     #[test]
-    fn headers_have_the_shortest_possible_form() {
+    fn headers_have_the_shortest_possible_form_whatever_length_was_guessed() {
         for (length, header) in LENGTHS {
-            assert!(
-                put(length) == [b"before", header, &payload(length)].concat(),
-                "{length}"
-            );
+            for (guess, _) in LENGTHS {
+                assert!(
+                    put(length, guess) == [b"before", header, &payload(length)].concat(),
+                    "{length} guessed as {guess}"
+                );
+            }
         }
+    }
+
+    #[test]
+    fn a_binary_message_has_its_opcode() {
+        let mut out = BytesMut::new();
+        put_message(&mut out, 2, &mut |out| {
+            out.put_slice(b"ab");
+            Ok(MessageKind::Binary)
+        })
+        .unwrap();
+        assert_eq!(out, b"\x82\x02ab"[..]);
     }
 
     #[test]
@@ -130,7 +151,7 @@ mod tests {
                 .zip(key.iter().cycle())
                 .map(|(byte, key)| byte ^ key)
                 .collect();
-            let mut out = put(length);
+            let mut out = put(length, 0);
             mask_message(&mut out, b"before".len(), key);
             assert!(
                 out == [b"before", &header[..], &key, &masked].concat(),
@@ -142,7 +163,7 @@ mod tests {
     #[test]
     fn a_payload_that_cannot_be_encoded_leaves_the_buffer_unchanged() {
         let mut out = BytesMut::from(&b"before"[..]);
-        let failed = put_message(&mut out, &mut |out| {
+        let failed = put_message(&mut out, 0, &mut |out| {
             out.put_slice(b"half a fra");
             let odd = stomp_frame::Frame::new(stomp_frame::Command::Send).with_header("a", "b\0");
             stomp_frame::Encoder::new(stomp_frame::Version::V1_2).encode(&odd, out)?;

@@ -154,7 +154,7 @@ impl<S: Io> Transport for External<S> {
         Poll::Ready(result)
     }
 
-    fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError> {
+    fn put(&mut self, _: usize, encode: EncodePayload<'_>) -> Result<(), EncodeError> {
         let mut payload = BytesMut::new();
         let data = match encode(&mut payload)? {
             MessageKind::Text => Data::Text,

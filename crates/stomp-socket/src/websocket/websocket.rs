@@ -325,8 +325,8 @@ impl<S: Io> Transport for WebSocket<S> {
         Poll::Ready(result)
     }
 
-    fn put(&mut self, encode: EncodePayload<'_>) -> Result<(), EncodeError> {
-        self.append(|out| put_message(out, encode))
+    fn put(&mut self, guess: usize, encode: EncodePayload<'_>) -> Result<(), EncodeError> {
+        self.append(|out| put_message(out, guess, encode))
     }
 
     fn reserve(&mut self, bytes: usize) {
