@@ -18,6 +18,9 @@ impl Driver {
         if self.session.shared().are_requests_dropped() && !self.has_service {
             self.protocol.handle_requests_dropped(self.now);
         }
+        if !self.has_commands() {
+            return;
+        }
         loop {
             if let Err(SlowConsumer) = self.take_commands() {
                 return self.protocol.handle_slow_consumer(self.now);
@@ -35,6 +38,16 @@ impl Driver {
                 None => self.protocol.handle_close(code, self.now),
             }
         }
+    }
+
+    /// Returns true if there may be something to carry out.
+    #[inline]
+    fn has_commands(&self) -> bool {
+        self.streams.signal.commands.is_set()
+            || self.has_more_commands
+            || !self.commands.is_empty()
+            || self.has_errors()
+            || self.close.is_some()
     }
 
     fn take_commands(&mut self) -> Result<(), SlowConsumer> {

@@ -171,7 +171,11 @@ where
     /// Calls the service with a request when the service is ready.
     fn start_call(mut self: Pin<&mut Self>, request: Request, cx: &mut Context<'_>) {
         match self.as_mut().poll_ready(cx) {
-            Poll::Pending => *self.project().request = Some(Box::new(request)),
+            Poll::Pending => {
+                let this = self.project();
+                *this.request = Some(Box::new(request));
+                this.driver.protocol.handle_call_pending(this.driver.now);
+            }
             Poll::Ready(ready) => self.call(request, ready, false, cx),
         }
     }
@@ -247,7 +251,9 @@ where
         let answer = match (answer, result) {
             // Values that the completed future still held may have panicked when they were dropped.
             (Poll::Ready(answer), _) => answer.map_err(Into::into),
-            (Poll::Pending, Ok(())) => return,
+            (Poll::Pending, Ok(())) => {
+                return this.driver.protocol.handle_call_pending(this.driver.now);
+            }
             (Poll::Pending, Err(panicked)) => {
                 let _ = catch_panic(|| this.call.set(None));
                 Err(panicked.into())

@@ -39,10 +39,9 @@ impl Protocol {
         frame: Frame,
         destination: Destination,
         subscription: Option<SubscriptionKey>,
-        now: Instant,
     ) {
         let receipt = frame.headers.share(header::RECEIPT);
-        self.start_call_with_receipt(frame, destination, receipt, subscription, now);
+        self.start_call_with_receipt(frame, destination, receipt, subscription);
     }
 
     /// Makes the driver call the service, like [`start_call`](Protocol::start_call), if the header `receipt` of the frame
@@ -54,7 +53,6 @@ impl Protocol {
         destination: Destination,
         receipt: Option<ByteString>,
         subscription: Option<SubscriptionKey>,
-        now: Instant,
     ) {
         self.call = Some(InFlight {
             command: frame.command,
@@ -65,8 +63,6 @@ impl Protocol {
             heart_beat: None,
             is_started: false,
         });
-        self.timers
-            .set(Timer::Handler, now, self.config.handler_timeout);
         self.own.is_disconnect_called |= frame.command == Command::Disconnect;
         self.request = Some((frame, destination));
         self.push_call(CallOutput::Start);
@@ -90,7 +86,7 @@ impl Protocol {
     }
 
     /// Notes that the service is ready and is called now. If the request has waited for that, the handler timeout starts
-    /// anew; otherwise it starts now anyway.
+    /// anew.
     #[inline]
     pub(crate) fn handle_call_started(&mut self, has_waited: bool, now: Instant) {
         if let Some(call) = &mut self.call {
@@ -100,6 +96,15 @@ impl Protocol {
                 let timeout = share.unwrap_or(self.config.handler_timeout);
                 self.timers.set(Timer::Handler, now, timeout);
             }
+        }
+    }
+
+    /// Notes that the call goes on, or that the service is not ready for it. Starts the handler timeout, unless it runs.
+    /// Most calls are answered at once, and need no timeout.
+    pub(crate) fn handle_call_pending(&mut self, now: Instant) {
+        if self.call.is_some() && !self.timers.is_set(Timer::Handler) {
+            self.timers
+                .set(Timer::Handler, now, self.config.handler_timeout);
         }
     }
 

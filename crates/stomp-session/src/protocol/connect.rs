@@ -16,7 +16,7 @@ impl Protocol {
     ///
     /// STOMP 1.2, "CONNECT or STOMP Frame": "STOMP servers MUST handle a `STOMP` frame in the same manner as a
     /// `CONNECT` frame."
-    pub(super) fn connect(&mut self, frame: Frame, now: Instant) -> Result<(), ErrorReply> {
+    pub(super) fn connect(&mut self, frame: Frame) -> Result<(), ErrorReply> {
         // "If the client and server do not share any common protocol versions, then the server MUST respond with an
         // ERROR frame".
         let accepted = frame.headers.get(header::ACCEPT_VERSION);
@@ -39,7 +39,7 @@ impl Protocol {
             self.unacked.use_message_ids();
         }
         self.timers.clear(Timer::Connect);
-        self.start_call(frame, Destination::default(), None, now);
+        self.start_call(frame, Destination::default(), None);
         if let Some(call) = &mut self.call {
             call.heart_beat = heart_beat;
         }

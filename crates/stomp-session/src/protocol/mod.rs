@@ -285,7 +285,7 @@ impl Protocol {
     /// Handles a frame of the peer.
     pub(crate) fn handle_frame(&mut self, frame: Frame, now: Instant) {
         let result = match (self.phase, frame.command) {
-            (Phase::Opening, Command::Connect | Command::Stomp) => self.connect(frame, now),
+            (Phase::Opening, Command::Connect | Command::Stomp) => self.connect(frame),
             (Phase::Opening, command) => Err(unexpected(
                 &frame,
                 format!("The first frame must be CONNECT or STOMP, and not {command}."),
@@ -316,7 +316,7 @@ impl Protocol {
             // All subscriptions have ended, and nobody would receive messages or a RECEIPT.
             Command::Subscribe | Command::Unsubscribe if self.is_peer_gone() => Ok(()),
             Command::Subscribe => self.subscribe(frame, now),
-            Command::Unsubscribe => self.unsubscribe(frame, now),
+            Command::Unsubscribe => self.unsubscribe(frame),
             Command::Disconnect => {
                 self.disconnect(frame, now);
                 Ok(())

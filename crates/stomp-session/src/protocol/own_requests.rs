@@ -28,14 +28,14 @@ impl Protocol {
                 self.push_io(IoOutput::Join);
             }
             let frame = Frame::new(Command::Connected);
-            return self.start_own_call(frame, Destination::default(), now);
+            return self.start_own_call(frame, Destination::default());
         }
         // After the end of the peer, the frames that it has sent before come first.
         if self.reason.is_some() || self.is_peer_present() {
             let timeout = self.config.handler_timeout;
             if let Some((lost, ready_until)) = self.own.pop_unsubscribe(now, timeout) {
                 let frame = lost.frame();
-                self.start_own_call(frame, lost.destination, now);
+                self.start_own_call(frame, lost.destination);
                 if let Some(ready_until) = ready_until {
                     self.timers.set_at(Timer::Handler, ready_until);
                 }
@@ -43,18 +43,18 @@ impl Protocol {
             }
         }
         if let Some(frame) = self.own.disconnect.take() {
-            self.start_call(*frame, Destination::default(), None, now);
+            self.start_call(*frame, Destination::default(), None);
         } else if self.phase == Phase::Closing
             && self.was_connected
             && !self.own.is_disconnect_called
         {
             let frame = Frame::new(Command::Disconnect);
-            self.start_own_call(frame, Destination::default(), now);
+            self.start_own_call(frame, Destination::default());
         }
     }
 
-    fn start_own_call(&mut self, frame: Frame, destination: Destination, now: Instant) {
-        self.start_call(frame, destination, None, now);
+    fn start_own_call(&mut self, frame: Frame, destination: Destination) {
+        self.start_call(frame, destination, None);
         if let Some(call) = &mut self.call {
             call.is_from_peer = false;
         }

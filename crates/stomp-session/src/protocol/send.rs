@@ -35,7 +35,7 @@ impl Protocol {
         match transaction {
             None => {
                 let receipt = receipt.map(|id| frame.headers.share_value(id));
-                self.start_call_with_receipt(frame, destination, receipt, None, now);
+                self.start_call_with_receipt(frame, destination, receipt, None);
                 Ok(())
             }
             Some(transaction) => {

@@ -99,7 +99,7 @@ impl Protocol {
             place,
         );
         self.push_io(IoOutput::Subscribed(key, id, destination.clone()));
-        self.start_call(frame, destination, Some(key), now);
+        self.start_call(frame, destination, Some(key));
         Ok(())
     }
 
@@ -107,7 +107,7 @@ impl Protocol {
     ///
     /// STOMP 1.2, "UNSUBSCRIBE": the `id` header "MUST match the subscription identifier of an existing subscription."
     /// A subscription that the server has ended is accepted too, because the peer may not know of its end yet.
-    pub(super) fn unsubscribe(&mut self, mut frame: Frame, now: Instant) -> Result<(), ErrorReply> {
+    pub(super) fn unsubscribe(&mut self, mut frame: Frame) -> Result<(), ErrorReply> {
         let name = SubscriptionName::from(&frame);
         match self.subscriptions.find(&name) {
             Lookup::Active(key) | Lookup::Implicit(key) => {
@@ -118,7 +118,7 @@ impl Protocol {
                 frame
                     .headers
                     .insert(header::DESTINATION, destination.as_str());
-                self.start_call(frame, destination, None, now);
+                self.start_call(frame, destination, None);
                 Ok(())
             }
             Lookup::EndedByServer => {

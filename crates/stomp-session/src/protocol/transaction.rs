@@ -80,7 +80,7 @@ impl Protocol {
                     commit.staging.push(Effect::Acknowledge(acknowledgment));
                 }
                 Some(Step::Send(frame, destination)) => {
-                    return self.start_call(frame, destination, None, now);
+                    return self.start_call(frame, destination, None);
                 }
                 None => match commit.staging.begin_commit() {
                     Some(future) => {
