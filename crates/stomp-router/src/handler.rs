@@ -161,6 +161,15 @@ where
         let future = called.map_err(UnavailableArgument::name_handler::<F>)?;
         Ok((future, context))
     }
+
+    /// Does the same as [`start`](StatefulHandler::start) if no argument waits.
+    fn start_at_once(&self, request: Request) -> Result<(A::Future, C), BoxError> {
+        let context = (self.converter.context)(&request)?;
+        let called = A::call(&self.function, request, &self.state).now_or_never();
+        let called = called.ok_or("an argument is not available at once")?;
+        let future = called.map_err(UnavailableArgument::name_handler::<F>)?;
+        Ok((future, context))
+    }
 }
 
 impl<F, A, S, C> Endpoint for FunctionEndpoint<F, A, S, <A::Future as Future>::Output, C>
@@ -175,12 +184,9 @@ where
         let convert = self.0.converter.convert;
         if A::ARE_IMMEDIATE {
             // The boxed future has only the function's own future, and no share of the handler, which all sessions use.
-            return match self.0.start(request).now_or_never() {
-                Some(Ok((future, context))) => {
-                    Box::pin(async move { convert(future.await, context) })
-                }
-                Some(Err(error)) => Box::pin(ready(Err(error))),
-                None => Box::pin(ready(Err("an argument is not available at once".into()))),
+            return match self.0.start_at_once(request) {
+                Ok((future, context)) => Box::pin(async move { convert(future.await, context) }),
+                Err(error) => Box::pin(ready(Err(error))),
             };
         }
         let handler = Arc::clone(&self.0);

@@ -33,10 +33,13 @@ impl Driver {
         if self.protocol.is_busy() {
             return self.read_ahead(cx);
         }
-        let next = match self.inbox.pop() {
-            None if !self.is_draining => self.poll_read(cx).map(InboxItem::Frame),
-            next => next,
-        };
+        let next = self.inbox.pop();
+        if next.is_none() && !self.is_draining {
+            if let Some(frame) = self.poll_read(cx) {
+                self.protocol.handle_frame(frame, self.now);
+                return true;
+            }
+        }
         match next {
             Some(InboxItem::Frame(frame)) => self.protocol.handle_frame(frame, self.now),
             Some(InboxItem::Receipt(id)) => self.protocol.send_receipt(Some(id)),

@@ -169,14 +169,14 @@ where
     }
 
     /// Calls the service with a request when the service is ready.
-    fn start_call(mut self: Pin<&mut Self>, request: Request, cx: &mut Context<'_>) {
+    fn start_call(mut self: Pin<&mut Self>, mut request: Option<Request>, cx: &mut Context<'_>) {
         match self.as_mut().poll_ready(cx) {
             Poll::Pending => {
                 let this = self.project();
-                *this.request = Some(Box::new(request));
+                *this.request = request.map(Box::new);
                 this.driver.protocol.handle_call_pending(this.driver.now);
             }
-            Poll::Ready(ready) => self.call(request, ready, false, cx),
+            Poll::Ready(ready) => self.call(&mut request, ready, false, cx),
         }
     }
 
@@ -186,9 +186,8 @@ where
             return false;
         }
         if let Poll::Ready(ready) = self.as_mut().poll_ready(cx) {
-            if let Some(request) = self.as_mut().project().request.take() {
-                self.call(*request, ready, true, cx);
-            }
+            let request = self.as_mut().project().request.take();
+            self.call(&mut request.map(|request| *request), ready, true, cx);
         }
         true
     }
@@ -203,10 +202,11 @@ where
         }
     }
 
-    /// Calls the service with a request, unless the service has failed.
+    /// Calls the service with a request, unless the service has failed. Takes the request from `request`, because moves of
+    /// requests cost much.
     fn call(
         mut self: Pin<&mut Self>,
-        request: Request,
+        request: &mut Option<Request>,
         ready: Result<(), BoxError>,
         has_waited: bool,
         cx: &mut Context<'_>,
@@ -215,9 +215,11 @@ where
         match ready {
             Err(error) => driver.handle_answer(Err(error)),
             Ok(()) => {
-                driver.report_called(request.command());
+                if let Some(request) = request {
+                    driver.report_called(request.command());
+                }
                 driver.protocol.handle_call_started(has_waited, driver.now);
-                self.run_call(Some(request), cx);
+                self.run_call(request, cx);
             }
         }
     }
@@ -225,17 +227,17 @@ where
     /// Polls the call of the service, and passes its answer on.
     fn poll_call(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         if self.call.is_some() {
-            self.run_call(None, cx);
+            self.run_call(&mut None, cx);
         }
     }
 
     /// Calls the service if there is a request, polls the call, and passes its answer on.
-    fn run_call(self: Pin<&mut Self>, request: Option<Request>, cx: &mut Context<'_>) {
+    fn run_call(self: Pin<&mut Self>, request: &mut Option<Request>, cx: &mut Context<'_>) {
         let mut this = self.project();
         let driver = &*this.driver;
         let mut answer = Poll::Pending;
         let run = || {
-            if let (Some(request), Some(service)) = (request, this.service) {
+            if let (Some(request), Some(service)) = (request.take(), this.service) {
                 this.call.set(Some(service.call(request)));
                 driver.record_route();
             }
@@ -295,7 +297,8 @@ where
             match output {
                 Output::Io(output) => this.driver.handle_io_output(output),
                 Output::Call(CallOutput::Start) => {
-                    if let Some(request) = this.driver.take_request() {
+                    let request = this.driver.take_request();
+                    if request.is_some() {
                         self.as_mut().start_call(request, cx);
                     }
                 }
