@@ -356,35 +356,39 @@ impl Socket {
         if self.ended {
             return Poll::Ready(None);
         }
-        let item = ready!(self.poll_inbound(cx));
-        self.ended = matches!(item, Inbound::End(_));
-        self.empty_pieces = 0;
-        Poll::Ready(Some(item))
-    }
-
-    #[inline]
-    fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
         if self.is_revocable && self.poll_revoked(cx).is_ready() {
             let reason = "the server gave the place of this connection to another one";
             let lost = io::Error::new(io::ErrorKind::ConnectionAborted, reason);
-            return Poll::Ready(Inbound::End(End::Lost(lost)));
+            return self.end(End::Lost(lost));
         }
         loop {
             match self.decoder.decode() {
-                Ok(Some(Decoded::Frame(frame))) => return Poll::Ready(Inbound::Frame(frame)),
-                Ok(Some(Decoded::HeartBeat)) => return Poll::Ready(Inbound::HeartBeat),
+                Ok(Some(decoded)) => {
+                    self.empty_pieces = 0;
+                    return Poll::Ready(Some(match decoded {
+                        Decoded::Frame(frame) => Inbound::Frame(frame),
+                        Decoded::HeartBeat => Inbound::HeartBeat,
+                    }));
+                }
                 // No waker is needed: only `resume` ends this state, and the caller of `resume` polls again.
                 Ok(None) if self.decoder.is_stopped() => return Poll::Pending,
                 Ok(None) => {}
-                Err(error) => return Poll::Ready(Inbound::End(End::Malformed(error))),
+                Err(error) => return self.end(End::Malformed(error)),
             }
             let held = self.decoder.buffered_bytes();
             match ready!(self.transport.poll_read(held + self.empty_pieces, cx)) {
                 Ok(bytes) if bytes.is_empty() => self.empty_pieces += EMPTY_PIECE_COST,
                 Ok(bytes) => self.decoder.feed(bytes),
-                Err(end) => return Poll::Ready(Inbound::End(end)),
+                Err(end) => return self.end(end),
             }
         }
+    }
+
+    /// Returns the last item.
+    #[cold]
+    fn end(&mut self, end: End) -> Poll<Option<Inbound>> {
+        self.ended = true;
+        Poll::Ready(Some(Inbound::End(end)))
     }
 }
 

@@ -35,10 +35,10 @@ pub(super) fn put_message(
         }
     };
     let length = out.len() - start - room;
-    let (header, size) = header(first, length);
-    if header == guessed {
+    if (first, length) == (TEXT, guess) {
         return Ok(());
     }
+    let (header, size) = header(first, length);
     if size != room {
         out.put_bytes(0, size.saturating_sub(room));
         out.copy_within(start + room..start + room + length, start + size);
