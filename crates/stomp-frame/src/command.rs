@@ -16,6 +16,8 @@ use std::{fmt, str::FromStr};
 /// assert!("send".parse::<Command>().is_err());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+// As wide as a pointer: a frame is moved word by word then, and not with single bytes between its words.
+#[repr(usize)]
 pub enum Command {
     /// `CONNECT`: a client opens a session.
     Connect,
