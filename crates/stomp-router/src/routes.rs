@@ -15,7 +15,7 @@ use std::{
     task::{Context, Poll},
 };
 use stomp_frame::Command;
-use stomp_session::{BoxError, Destination, DestinationSyntax, Params, Request, Response};
+use stomp_session::{BoxError, DestinationSyntax, Pattern, Request, Response};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 /// The routes of a router as a service, possibly wrapped in layers. Clones share the routes.
@@ -35,7 +35,6 @@ impl Routes {
         Routes {
             matcher: Matcher {
                 table: Arc::new(table),
-                last: None,
             },
             last_route: LastRoute::default(),
             layered: None,
@@ -60,10 +59,7 @@ impl Routes {
     {
         // From now on, the outer routes find the pattern for each request. The inner routes notice this and do not
         // search again.
-        let matcher = Matcher {
-            table: Arc::clone(&self.matcher.table),
-            last: None,
-        };
+        let matcher = self.matcher();
         let destinations = self.destinations.clone();
         Routes {
             matcher,
@@ -128,44 +124,19 @@ impl fmt::Debug for Routes {
 #[derive(Clone)]
 pub(crate) struct Matcher {
     table: Arc<Table>,
-    /// The last match. Clients often use one destination several times in a row.
-    last: Option<Match>,
-}
-
-#[derive(Clone)]
-struct Match {
-    command: Command,
-    destination: Destination,
-    params: Params,
 }
 
 impl Matcher {
     /// Sets the request's parameters, unless outer routes with the same table have already set them.
     #[inline]
-    pub(crate) fn match_request(&mut self, request: &mut Request) {
+    pub(crate) fn match_request(&self, request: &mut Request) {
         let command = request.command();
-        let pattern = request.params().pattern();
-        if pattern.is_some_and(|pattern| self.table.contains(command, pattern)) {
+        let is_known = |pattern: &Arc<Pattern>| self.table.contains(command, pattern);
+        if request.params().pattern().is_some_and(is_known) || request.recall_params(is_known) {
             return;
         }
-        let params = self.find(command, request.destination());
+        let params = self.table.find(command, request.destination().canonical());
         request.set_params(params.unwrap_or_default());
-    }
-
-    #[inline]
-    fn find(&mut self, command: Command, destination: &Destination) -> Option<Params> {
-        if let Some(last) = &self.last {
-            if last.command == command && last.destination == *destination {
-                return Some(last.params.clone());
-            }
-        }
-        let params = self.table.find(command, destination.canonical())?;
-        self.last = Some(Match {
-            command,
-            destination: destination.copied(),
-            params: params.clone(),
-        });
-        Some(params)
     }
 }
 

@@ -349,7 +349,7 @@ impl Config {
     /// | records of unacknowledged messages | 160 × `max_total_unacked_messages` |
     /// | ids of acknowledged messages | 160 × `max_unacked_messages` |
     /// | subscriptions, the names of ended ones, and a head that is being encoded | (`max_subscriptions` + 1) × (6 × `max_destination_bytes` + 640) |
-    /// | the destination that was parsed last | 2 × `max_destination_bytes` + 160 |
+    /// | the destination that was parsed last | 2 × `max_destination_bytes` + 256 |
     ///
     /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may
     /// have to deliver it again does. The messages of a [`Hub`](crate::Hub), of a [`Topic`](crate::Topic) and of
@@ -385,7 +385,7 @@ impl Config {
             self.max_total_unacked_messages
                 .saturating_add(self.max_unacked_messages)
                 .saturating_mul(160),
-            twice(self.max_destination_bytes).saturating_add(160),
+            twice(self.max_destination_bytes).saturating_add(256),
             self.max_subscriptions
                 .saturating_add(1)
                 .saturating_mul(per_subscription.saturating_add(640)),

@@ -3,7 +3,7 @@
 use crate::{
     destination::{Destination, InvalidDestination},
     disconnect_reason::DisconnectReason,
-    params::Params,
+    params::{Params, Pattern},
     principal::Principal,
     protocol::call::RequestParts,
     session::Session,
@@ -12,6 +12,7 @@ use crate::{
 use bytes::Bytes;
 use bytestring::ByteString;
 use http::Extensions;
+use std::sync::Arc;
 use stomp_frame::{Command, Frame, Headers, header};
 use stomp_socket::Peer;
 
@@ -57,6 +58,8 @@ pub struct Request {
     destination: Destination,
     session: Session,
     params: Params,
+    /// True if the parameters are those that `destination` remembers, and not `params`.
+    is_recalled: bool,
     reason: Option<DisconnectReason>,
     is_from_peer: bool,
     transaction: Option<Staging>,
@@ -137,6 +140,7 @@ impl Request {
             destination,
             session,
             params: Params::default(),
+            is_recalled: false,
             reason,
             is_from_peer,
             transaction: staging,
@@ -260,13 +264,34 @@ impl Request {
     #[inline]
     #[must_use]
     pub fn params(&self) -> &Params {
-        &self.params
+        let recalled = self.destination.route().filter(|_| self.is_recalled);
+        recalled.unwrap_or(&self.params)
     }
 
     /// Sets the result of routing.
     pub fn set_params(&mut self, params: Params) {
         self.session.shared().set_route(params.pattern());
+        if self.command() == Command::Send && params.pattern().is_some() {
+            self.destination.remember_route(&params);
+        }
         self.params = params;
+        self.is_recalled = false;
+    }
+
+    /// Sets the result of routing to that of an earlier `SEND` to this destination, if `is_valid` accepts its pattern.
+    /// Returns false if there is none.
+    ///
+    /// Clients often send to one destination several times in a row. Their session then parses it once, and a router that
+    /// calls this function searches once.
+    #[inline]
+    pub fn recall_params(&mut self, is_valid: impl FnOnce(&Arc<Pattern>) -> bool) -> bool {
+        let pattern = self.destination.route().and_then(Params::pattern);
+        let Some(pattern) = pattern.filter(|pattern| is_valid(pattern)) else {
+            return false;
+        };
+        self.session.shared().set_route(Some(pattern));
+        self.is_recalled = true;
+        true
     }
 
     /// Values that layers have added.

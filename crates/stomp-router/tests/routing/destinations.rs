@@ -167,3 +167,36 @@ async fn layers_around_all_routes_see_a_pattern_that_is_refused() {
     assert_eq!(message(&routes, "/topic/>").await, "forbidden");
     assert_eq!(seen.lock().unwrap().as_deref(), Some("/topic/{*path}"));
 }
+
+/// Shows the parameters of a request in an error.
+async fn show_params(request: Request) -> Result<Response, stomp_session::BoxError> {
+    let params = request.params();
+    let found: Vec<_> = params.iter(request.destination()).collect();
+    Err(ClientError::new("shown", format!("{} {found:?}", request.command())).into())
+}
+
+#[tokio::test]
+async fn requests_that_share_a_destination_have_the_parameters_of_their_own_routes() {
+    let other = Router::new().fallback(show_params).build().unwrap();
+    let routes = Router::new()
+        .send("/rooms/{room}", show_params)
+        .subscribe("/{kind}/{id}", show_params)
+        .build()
+        .unwrap();
+    let destination = DestinationSyntax::default().parse("/rooms/7").unwrap();
+    let shown = async |routes: &Routes, command| {
+        let request = request(command, "/rooms/7", b"").with_destination(destination.clone());
+        rejection(routes, request).await.text().to_owned()
+    };
+    for _ in 0..2 {
+        assert_eq!(
+            shown(&routes, Command::Send).await,
+            r#"SEND [("room", "7")]"#
+        );
+        assert_eq!(
+            shown(&routes, Command::Subscribe).await,
+            r#"SUBSCRIBE [("kind", "rooms"), ("id", "7")]"#
+        );
+        assert_eq!(shown(&other, Command::Send).await, "SEND []");
+    }
+}

@@ -5,14 +5,14 @@ mod syntax;
 
 pub use syntax::{DestinationSyntax, PrefixSyntax};
 
-use crate::client_error::ClientError;
+use crate::{client_error::ClientError, params::Params};
 use bytestring::ByteString;
 use std::{
     cmp::Ordering,
     error::Error,
     fmt,
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// A destination such as `/topic/a`, in the spelling of the client and in its canonical form.
@@ -71,6 +71,8 @@ struct Content {
     kind: Kind,
     /// True if `text` shares no memory with anything else, such as the frame that it came with.
     is_copied: bool,
+    /// The result of routing the first `SEND` to this destination.
+    route: OnceLock<Params>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -148,7 +150,21 @@ impl Destination {
             rewritten,
             kind,
             is_copied,
+            route: OnceLock::new(),
         })))
+    }
+
+    /// The result of routing that was remembered first.
+    #[inline]
+    pub(crate) fn route(&self) -> Option<&Params> {
+        self.0.as_ref()?.route.get()
+    }
+
+    /// Remembers the result of routing a request to this destination, unless there is one already.
+    pub(crate) fn remember_route(&self, params: &Params) {
+        if let Some(content) = &self.0 {
+            content.route.get_or_init(|| params.clone());
+        }
     }
 
     /// The text as the client wrote it.
