@@ -43,7 +43,7 @@ Commands:
                            Measure the example broker and plain handlers beside a bare WebSocket server. Prints a
                            table in Markdown. --against also measures an older build of the broker; --url measures
                            any STOMP server instead of it.
-  profile WORK [--against PATH] [--handler]
+  profile WORK [--against PATH | --handler | --layers]
                            Count instructions, allocations, system calls and wakes of a work of the benchmark.
   soak [RUN...] [--list]   Run a server under slow, many and failing clients. Needs Linux.
   fuzz [--runs N] [TARGET...]

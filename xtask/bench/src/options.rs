@@ -22,8 +22,9 @@ Options of `cargo xtask bench`:
   --noise            Measure the bare server a second time, in place of all others.
   --svg PATH         Also write a plot.
 Options of `cargo xtask profile WORK`:
-  --against PATH, --handler
-                     Profile another program of the example broker, or the app of plain handlers.
+  --against PATH     Profile another program of the example broker.
+  --handler          Profile the app of plain handlers.
+  --layers           Profile the app of plain handlers with two tower layers.
 ";
 
 #[derive(Default, Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Options {
     /// True to compare the bare server with itself, which shows the noise of this machine.
     pub(crate) is_noise: bool,
     pub(crate) is_handler: bool,
+    pub(crate) has_layers: bool,
     /// The work to profile instead of measuring works.
     pub(crate) profile: Option<String>,
     pub(crate) broker: Option<PathBuf>,
@@ -70,6 +72,7 @@ impl Options {
                 "--list" => options.is_list = true,
                 "--noise" => options.is_noise = true,
                 "--handler" => options.is_handler = true,
+                "--layers" => options.has_layers = true,
                 "--profile" => options.profile = Some(value()?),
                 "--broker" => options.broker = Some(value()?.into()),
                 "--against" => options.against = Some(value()?.into()),

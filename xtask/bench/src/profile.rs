@@ -61,6 +61,9 @@ pub(crate) fn run(options: &Options, word: &str) -> io::Result<()> {
 }
 
 fn server(options: &Options) -> io::Result<Server> {
+    if options.has_layers {
+        return Server::handler("handler with layers", &["--layers"]);
+    }
     if options.is_handler {
         return Server::handler("handler", &[]);
     }
