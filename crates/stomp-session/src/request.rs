@@ -305,3 +305,24 @@ impl Request {
         &mut self.extensions
     }
 }
+
+// Here, because destinations know parameters.
+impl Params {
+    /// The names and values of the parameters, in the pattern's order. The values are parts of the canonical text of
+    /// `destination`, which must be the destination that was routed.
+    pub fn iter<'a>(
+        &'a self,
+        destination: &'a Destination,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
+        self.iter_in(destination.canonical())
+    }
+
+    /// The value of the parameter `name`. It is a part of the canonical text of `destination`, which must be the
+    /// destination that was routed.
+    #[must_use]
+    pub fn get<'a>(&'a self, destination: &'a Destination, name: &str) -> Option<&'a str> {
+        self.iter(destination)
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    }
+}

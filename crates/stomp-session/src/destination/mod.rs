@@ -22,7 +22,8 @@ use std::{
 /// [`as_str`](Destination::as_str) is the spelling of the client, to send back or to show.
 ///
 /// A [`DestinationSyntax`] parses destinations. `Eq`, `Ord` and `Hash` use the canonical text alone, and are meaningful
-/// only among destinations of one syntax.
+/// only among destinations of one syntax. So a destination may be the key of a map, although it remembers its route inside:
+/// clippy, which warns of `mutable_key_type`, can be told so by `ignore-interior-mutability`.
 ///
 /// ```
 /// use stomp_session::{DestinationSyntax, InvalidDestination, PrefixSyntax};
