@@ -530,7 +530,7 @@ mod tests {
             + 2 * ((16 << 20) + 256 * message)
             + (4 << 10)
             + 160 * ((1 << 16) + 256)
-            + (2 * 255 + 160)
+            + (2 * 255 + 256)
             + 257 * (6 * 255 + 640);
         assert_eq!(config.worst_case(message), expected);
         assert_eq!(
