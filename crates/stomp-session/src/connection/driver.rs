@@ -144,9 +144,7 @@ impl Driver {
             || self.has_errors()
             || self.has_more_commands
             || self.has_backlog
-            || self
-                .streams
-                .has_ready(|subscription| self.protocol.has_credit(subscription));
+            || self.streams.has_ready();
         self.streams.signal.commands.is_set()
             || self.streams.signal.batches.is_set()
             || (has_outgoing && self.has_send_room())
@@ -174,6 +172,7 @@ impl Driver {
                 commands
                     .with(|commands, _| commands.add_subscription(subscription, id, destination));
             }
+            IoOutput::Credit(subscription) => self.streams.give_credit(subscription),
             IoOutput::Unsubscribed(subscription) => {
                 let commands = self.session.shared().commands();
                 commands.with(|commands, leftovers| {

@@ -46,8 +46,7 @@ impl Driver {
     }
 
     fn poll_ready_streams(&mut self) {
-        self.streams
-            .collect_ready(|subscription| self.protocol.has_credit(subscription));
+        self.streams.collect_ready();
         for _ in 0..POLLS_PER_TURN {
             if !self.has_send_room() {
                 return;

@@ -14,7 +14,7 @@ use crate::{
 use futures_core::Stream;
 use slab::Slab;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
@@ -42,8 +42,9 @@ pub(super) struct Streams {
 struct Polled {
     /// Indices of slots to be polled.
     ready: VecDeque<usize>,
-    /// Indices of slots that were woken while their subscriptions had no credit.
-    out_of_credit: Vec<usize>,
+    /// Indices of slots that were woken while their subscriptions had no credit, by subscription. Many may wait, so no
+    /// turn visits all of them.
+    out_of_credit: BTreeSet<(SubscriptionKey, usize)>,
     /// Budget of the session, which a mailbox joins when a stream reads it.
     budget: Option<Budget>,
     woken: Arc<ReadyQueue>,
@@ -112,7 +113,7 @@ impl Streams {
             let max_bytes = self.config.max_total_backlog_bytes;
             Box::new(Polled {
                 ready: VecDeque::new(),
-                out_of_credit: Vec::new(),
+                out_of_credit: BTreeSet::new(),
                 budget: Some(Budget::new(max_bytes, Arc::clone(&self.signal))),
                 woken: Arc::new(ReadyQueue {
                     slots: Mutex::default(),
@@ -124,17 +125,10 @@ impl Streams {
     }
 
     /// Returns true if a stream is to be polled.
-    pub(super) fn has_ready(&self, has_credit: impl Fn(SubscriptionKey) -> bool) -> bool {
-        let Some(polled) = &self.polled else {
-            return false;
-        };
-        !polled.ready.is_empty()
-            || self.signal.streams.is_set()
-            || polled.out_of_credit.iter().any(|index| {
-                self.slots
-                    .get(*index)
-                    .is_none_or(|slot| has_credit(slot.subscription))
-            })
+    pub(super) fn has_ready(&self) -> bool {
+        self.polled
+            .as_ref()
+            .is_some_and(|polled| !polled.ready.is_empty() || self.signal.streams.is_set())
     }
 
     /// Returns true if a mailbox has overflowed, whose policy is to disconnect, and the stream that would report it has
@@ -209,7 +203,7 @@ impl Streams {
         self.slots = Slab::new();
         if let Some(polled) = &mut self.polled {
             polled.ready = VecDeque::new();
-            polled.out_of_credit = Vec::new();
+            polled.out_of_credit = BTreeSet::new();
             polled.mailboxes = Vec::new();
         }
     }
@@ -221,36 +215,38 @@ impl Streams {
         if let Some(polled) = &mut self.polled {
             let mailboxes = &mut polled.mailboxes;
             mailboxes.retain(|(known, _)| *known != subscription);
+            while polled.pop_out_of_credit(subscription).is_some() {}
         }
     }
 
     /// Drops one stream.
     pub(super) fn remove(&mut self, id: StreamId) {
-        self.slots.retain(|_, slot| slot.id != Some(id));
-    }
-
-    /// Collects the streams that were woken, or whose subscriptions have credit again. To be called once per turn: a
-    /// stream that wakes itself all the time is polled again in the next turn only.
-    pub(super) fn collect_ready(&mut self, has_credit: impl Fn(SubscriptionKey) -> bool) {
         let Streams { slots, polled, .. } = self;
-        let Some(polled) = polled else {
-            return;
-        };
-        let Polled {
-            ready,
-            out_of_credit,
-            woken,
-            ..
-        } = &mut **polled;
-        out_of_credit.retain(|index| {
-            let stays = slots
-                .get(*index)
-                .is_some_and(|slot| !has_credit(slot.subscription));
-            if !stays {
-                ready.push_back(*index);
+        slots.retain(|index, slot| {
+            let stays = slot.id != Some(id);
+            if let (false, Some(polled)) = (stays, &mut *polled) {
+                polled.out_of_credit.remove(&(slot.subscription, index));
             }
             stays
         });
+    }
+
+    /// Notes that a subscription has credit again.
+    pub(super) fn give_credit(&mut self, subscription: SubscriptionKey) {
+        if let Some(polled) = &mut self.polled {
+            while let Some(index) = polled.pop_out_of_credit(subscription) {
+                polled.ready.push_back(index);
+            }
+        }
+    }
+
+    /// Collects the streams that were woken. To be called once per turn: a stream that wakes itself all the time is polled
+    /// again in the next turn only.
+    pub(super) fn collect_ready(&mut self) {
+        let Some(polled) = &mut self.polled else {
+            return;
+        };
+        let Polled { ready, woken, .. } = &mut **polled;
         if woken.signal.streams.reset() {
             ready.append(&mut woken.lock());
         }
@@ -268,7 +264,7 @@ impl Streams {
             return Some(StreamEvent::Nothing);
         };
         if !has_credit(slot.subscription) {
-            polled.out_of_credit.push(index);
+            polled.out_of_credit.insert((slot.subscription, index));
             return Some(StreamEvent::Nothing);
         }
         let Some((slot_waker, waker)) = &slot.waker else {
@@ -295,6 +291,16 @@ impl Streams {
                 id.map_or(StreamEvent::Ended(subscription), StreamEvent::Detached)
             }
         })
+    }
+}
+
+impl Polled {
+    /// Removes and returns a slot of a subscription that had no credit.
+    fn pop_out_of_credit(&mut self, subscription: SubscriptionKey) -> Option<usize> {
+        let mut slots = self.out_of_credit.range((subscription, 0)..);
+        let first = *slots.next()?;
+        let is_found = first.0 == subscription && self.out_of_credit.remove(&first);
+        is_found.then_some(first.1)
     }
 }
 
@@ -349,7 +355,46 @@ impl Wake for SlotWaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command_queue::SessionCommand;
+    use crate::{command_queue::SessionCommand, message::Message};
+    use futures_util::stream;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_stream_that_has_credit_again_is_polled_without_a_visit_to_the_others() {
+        let mut streams = Streams::new(Arc::default(), Arc::default());
+        let keys: Vec<_> = (1..=1_000).map(SubscriptionKey).collect();
+        for key in &keys {
+            let message = Ok::<_, BoxError>(Delivery::new(Message::new("1")));
+            let stream = CatchDrop::new(MessageStream::new(stream::iter([message])));
+            streams.insert(*key, None, stream);
+        }
+        let visits = Cell::new(0);
+        let poll = |streams: &mut Streams, credited: Option<SubscriptionKey>| {
+            streams.collect_ready();
+            streams.poll_next(|key| {
+                visits.set(visits.get() + 1);
+                Some(key) == credited
+            })
+        };
+        while poll(&mut streams, None).is_some() {}
+        assert_eq!(visits.replace(0), 1_000);
+        assert!(!streams.has_ready());
+        streams.give_credit(keys[500]);
+        assert!(streams.has_ready());
+        let event = poll(&mut streams, Some(keys[500]));
+        assert!(matches!(event, Some(StreamEvent::Message(key, _)) if key == keys[500]));
+        assert_eq!(visits.get(), 1);
+        streams.remove_subscription(keys[1]);
+        streams.give_credit(keys[1]);
+        assert!(matches!(
+            poll(&mut streams, None),
+            Some(StreamEvent::Nothing)
+        ));
+        assert!(
+            poll(&mut streams, None).is_none(),
+            "no slot of an ended subscription"
+        );
+    }
 
     #[test]
     fn the_records_of_a_stream_fit_into_the_bytes_that_the_worst_case_counts() {

@@ -3,6 +3,7 @@
 use super::{
     Protocol,
     error_reply::{ErrorReply, Quoted},
+    output::IoOutput,
     state::{
         subscriptions::{Lookup, SubscriptionName},
         transactions::Step,
@@ -83,6 +84,7 @@ impl Protocol {
         let Some(unacked) = self.subscriptions.unacked_mut(*subscription) else {
             return;
         };
+        let had_credit = unacked.has_credit();
         for tag in tags {
             let is_named = Some(tag) == tags.last();
             let settled = self.unacked.detach(*subscription, unacked, *tag, is_named);
@@ -90,8 +92,11 @@ impl Protocol {
                 on_settled.call(*settlement);
             }
         }
+        let has_credit_again = !had_credit && unacked.has_credit();
         if unacked.is_finished() {
             self.end_subscription(*subscription);
+        } else if has_credit_again {
+            self.push_io(IoOutput::Credit(*subscription));
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) enum IoOutput {
     LimitSubscriptions(SubscriptionPlaces),
     /// The peer has sent `SUBSCRIBE` for this destination, with this id. The service has yet to accept it.
     Subscribed(SubscriptionKey, Option<ByteString>, Destination),
+    /// The subscription had no credit, and has some again.
+    Credit(SubscriptionKey),
     /// The subscription has ended: drop its streams.
     Unsubscribed(SubscriptionKey),
     /// All subscriptions have ended, after the end of the session has begun: drop all streams.
