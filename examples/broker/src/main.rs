@@ -7,7 +7,6 @@
 //! passcode `guest`, unless `--login` and `--passcode`, or a file of `--users`, say otherwise; `--help` lists all
 //! options.
 
-mod log;
 mod operation;
 mod options;
 mod overview;
@@ -42,7 +41,7 @@ struct Shared {
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let options = Options::parse();
-    let _log = log::start()?;
+    let _log = operation::start_log();
     let shutdown = Shutdown::on_signals()?;
     let metrics = match &options.metrics {
         Some(address) => Some((bind(address).await?, operation::metrics(&shutdown)?)),
