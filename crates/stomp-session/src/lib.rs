@@ -147,6 +147,7 @@ mod protocol;
 mod request;
 mod requests;
 mod response;
+mod routed;
 mod session;
 mod sessions;
 mod staging;

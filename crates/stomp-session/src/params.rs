@@ -1,5 +1,6 @@
 //! The result of routing: a pattern, and the parameters in a destination.
 
+use crate::destination::Destination;
 use smallvec::SmallVec;
 use std::{ops::Range, sync::Arc};
 
@@ -83,17 +84,28 @@ impl Params {
         self.pattern.as_ref()
     }
 
-    /// The names and values of the parameters, in the pattern's order. The values are parts of `text`.
-    pub(crate) fn iter_in<'a>(
+    /// The names and values of the parameters, in the pattern's order. The values are parts of the canonical text of
+    /// `destination`, which must be the destination that was routed.
+    pub fn iter<'a>(
         &'a self,
-        text: &'a str,
+        destination: &'a Destination,
     ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
         let names = self.pattern.iter().flat_map(|pattern| pattern.names());
+        let text = destination.canonical();
         let values = self
             .ranges
             .iter()
             .map(|(start, end)| text.get(*start as usize..*end as usize));
         let values = values.map(Option::unwrap_or_default);
         names.zip(values)
+    }
+
+    /// The value of the parameter `name`. It is a part of the canonical text of `destination`, which must be the
+    /// destination that was routed.
+    #[must_use]
+    pub fn get<'a>(&'a self, destination: &'a Destination, name: &str) -> Option<&'a str> {
+        self.iter(destination)
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     params::{Params, Pattern},
     principal::Principal,
     protocol::call::RequestParts,
+    routed::{Known, Target},
     session::Session,
     staging::Staging,
 };
@@ -55,10 +56,10 @@ use stomp_socket::Peer;
 #[derive(Debug, Clone)]
 pub struct Request {
     frame: Frame,
-    destination: Destination,
+    target: Target,
     session: Session,
     params: Params,
-    /// True if the parameters are those that `destination` remembers, and not `params`.
+    /// True if the parameters are those that `target` remembers, and not `params`.
     is_recalled: bool,
     reason: Option<DisconnectReason>,
     is_from_peer: bool,
@@ -75,7 +76,7 @@ impl Request {
     pub fn new(frame: Frame) -> Request {
         let text = frame.headers.get(header::DESTINATION).unwrap_or_default();
         let parts = RequestParts {
-            destination: Destination::opaque(text),
+            target: Target::Known(Arc::new(Known::new(Destination::opaque(text)))),
             frame,
             reason: None,
             is_from_peer: true,
@@ -106,7 +107,7 @@ impl Request {
     #[must_use]
     pub fn with_destination(mut self, destination: Destination) -> Request {
         self.set_destination_header(destination.as_str());
-        self.destination = destination;
+        self.target = Target::Plain(destination);
         self.set_params(Params::default());
         self
     }
@@ -130,14 +131,14 @@ impl Request {
     pub(crate) fn from_parts(parts: RequestParts, session: Session) -> Request {
         let RequestParts {
             frame,
-            destination,
+            target,
             reason,
             is_from_peer,
             staging,
         } = parts;
         Request {
             frame,
-            destination,
+            target,
             session,
             params: Params::default(),
             is_recalled: false,
@@ -173,7 +174,7 @@ impl Request {
     pub fn into_frame(mut self) -> Frame {
         self.frame.headers.remove(header::CONTENT_LENGTH);
         // `headers_mut` may have changed or removed it. CONNECT and DISCONNECT have none.
-        let destination = self.destination.clone();
+        let destination = self.destination().clone();
         if !destination.as_str().is_empty() {
             self.set_destination_header(destination.as_str());
         }
@@ -194,7 +195,7 @@ impl Request {
     #[inline]
     #[must_use]
     pub fn destination(&self) -> &Destination {
-        &self.destination
+        self.target.destination()
     }
 
     /// The headers of the frame.
@@ -264,7 +265,7 @@ impl Request {
     #[inline]
     #[must_use]
     pub fn params(&self) -> &Params {
-        let recalled = self.destination.route().filter(|_| self.is_recalled);
+        let recalled = self.target.route().filter(|_| self.is_recalled);
         recalled.unwrap_or(&self.params)
     }
 
@@ -272,7 +273,7 @@ impl Request {
     pub fn set_params(&mut self, params: Params) {
         self.session.shared().set_route(params.pattern());
         if self.command() == Command::Send && params.pattern().is_some() {
-            self.destination.remember_route(&params);
+            self.target.remember_route(&params);
         }
         self.params = params;
         self.is_recalled = false;
@@ -285,7 +286,7 @@ impl Request {
     /// calls this function searches once.
     #[inline]
     pub fn recall_params(&mut self, is_valid: impl FnOnce(&Arc<Pattern>) -> bool) -> bool {
-        let pattern = self.destination.route().and_then(Params::pattern);
+        let pattern = self.target.route().and_then(Params::pattern);
         let Some(pattern) = pattern.filter(|pattern| is_valid(pattern)) else {
             return false;
         };
@@ -303,26 +304,5 @@ impl Request {
     /// Mutable access to the extensions, for layers that add values for the services inside them.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
-    }
-}
-
-// Here, because destinations know parameters.
-impl Params {
-    /// The names and values of the parameters, in the pattern's order. The values are parts of the canonical text of
-    /// `destination`, which must be the destination that was routed.
-    pub fn iter<'a>(
-        &'a self,
-        destination: &'a Destination,
-    ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
-        self.iter_in(destination.canonical())
-    }
-
-    /// The value of the parameter `name`. It is a part of the canonical text of `destination`, which must be the
-    /// destination that was routed.
-    #[must_use]
-    pub fn get<'a>(&'a self, destination: &'a Destination, name: &str) -> Option<&'a str> {
-        self.iter(destination)
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
     }
 }

@@ -33,6 +33,7 @@ const RULES: &[Rule] = &[Rule {
         "principal_share",
         "protocol",
         "response",
+        "routed",
         "staging",
         "weight",
     ],

@@ -176,27 +176,29 @@ async fn show_params(request: Request) -> Result<Response, stomp_session::BoxErr
 }
 
 #[tokio::test]
-async fn requests_that_share_a_destination_have_the_parameters_of_their_own_routes() {
+async fn clones_of_a_request_have_the_parameters_of_the_routes_that_handle_them() {
     let other = Router::new().fallback(show_params).build().unwrap();
     let routes = Router::new()
         .send("/rooms/{room}", show_params)
         .subscribe("/{kind}/{id}", show_params)
         .build()
         .unwrap();
-    let destination = DestinationSyntax::default().parse("/rooms/7").unwrap();
-    let shown = async |routes: &Routes, command| {
-        let request = request(command, "/rooms/7", b"").with_destination(destination.clone());
-        rejection(routes, request).await.text().to_owned()
+    let shown = async |routes: &Routes, request: &Request| {
+        rejection(routes, request.clone()).await.text().to_owned()
     };
+    let send = request(Command::Send, "/rooms/7", b"");
+    let subscribe = request(Command::Subscribe, "/rooms/7", b"");
     for _ in 0..2 {
+        assert_eq!(shown(&routes, &send).await, r#"SEND [("room", "7")]"#);
         assert_eq!(
-            shown(&routes, Command::Send).await,
-            r#"SEND [("room", "7")]"#
-        );
-        assert_eq!(
-            shown(&routes, Command::Subscribe).await,
+            shown(&routes, &subscribe).await,
             r#"SUBSCRIBE [("kind", "rooms"), ("id", "7")]"#
         );
-        assert_eq!(shown(&other, Command::Send).await, "SEND []");
+        assert_eq!(shown(&other, &send).await, "SEND []");
     }
+    assert!(send.clone().recall_params(|_| true));
+    assert!(!subscribe.clone().recall_params(|_| true));
+    let moved = send.clone().with_destination(send.destination().clone());
+    assert!(!moved.clone().recall_params(|_| true));
+    assert_eq!(shown(&routes, &moved).await, r#"SEND [("room", "7")]"#);
 }

@@ -5,14 +5,14 @@ mod syntax;
 
 pub use syntax::{DestinationSyntax, PrefixSyntax};
 
-use crate::{client_error::ClientError, params::Params};
+use crate::client_error::ClientError;
 use bytestring::ByteString;
 use std::{
     cmp::Ordering,
     error::Error,
     fmt,
     hash::{Hash, Hasher},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 /// A destination such as `/topic/a`, in the spelling of the client and in its canonical form.
@@ -22,8 +22,7 @@ use std::{
 /// [`as_str`](Destination::as_str) is the spelling of the client, to send back or to show.
 ///
 /// A [`DestinationSyntax`] parses destinations. `Eq`, `Ord` and `Hash` use the canonical text alone, and are meaningful
-/// only among destinations of one syntax. So a destination may be the key of a map, although it remembers its route inside:
-/// clippy, which warns of `mutable_key_type`, can be told so by `ignore-interior-mutability`.
+/// only among destinations of one syntax.
 ///
 /// ```
 /// use stomp_session::{DestinationSyntax, InvalidDestination, PrefixSyntax};
@@ -72,8 +71,6 @@ struct Content {
     kind: Kind,
     /// True if `text` shares no memory with anything else, such as the frame that it came with.
     is_copied: bool,
-    /// The result of routing the first `SEND` to this destination.
-    route: OnceLock<Params>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -151,21 +148,7 @@ impl Destination {
             rewritten,
             kind,
             is_copied,
-            route: OnceLock::new(),
         })))
-    }
-
-    /// The result of routing that was remembered first.
-    #[inline]
-    pub(crate) fn route(&self) -> Option<&Params> {
-        self.0.as_ref()?.route.get()
-    }
-
-    /// Remembers the result of routing a request to this destination, unless there is one already.
-    pub(crate) fn remember_route(&self, params: &Params) {
-        if let Some(content) = &self.0 {
-            content.route.get_or_init(|| params.clone());
-        }
     }
 
     /// The text as the client wrote it.

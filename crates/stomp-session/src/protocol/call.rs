@@ -12,6 +12,7 @@ use crate::{
     error::ClientError,
     id::SubscriptionKey,
     response::Connected,
+    routed::Target,
     staging::{CommitFuture, Staging},
 };
 use bytestring::ByteString;
@@ -23,7 +24,7 @@ use stomp_socket::CloseCode;
 #[derive(Debug)]
 pub(crate) struct RequestParts {
     pub(crate) frame: Frame,
-    pub(crate) destination: Destination,
+    pub(crate) target: Target,
     /// For a `DISCONNECT`: the reason why the session ends.
     pub(crate) reason: Option<DisconnectReason>,
     /// False if the session made the request itself.
@@ -41,16 +42,16 @@ impl Protocol {
         subscription: Option<SubscriptionKey>,
     ) {
         let receipt = frame.headers.share(header::RECEIPT);
-        self.start_call_with_receipt(frame, destination, receipt, subscription);
+        self.start_call_with_receipt(frame, Target::Plain(destination), receipt, subscription);
     }
 
     /// Makes the driver call the service, like [`start_call`](Protocol::start_call), if the header `receipt` of the frame
-    /// was looked up already.
+    /// was looked up already. The route of a known destination is remembered.
     #[inline]
     pub(super) fn start_call_with_receipt(
         &mut self,
         frame: Frame,
-        destination: Destination,
+        target: Target,
         receipt: Option<ByteString>,
         subscription: Option<SubscriptionKey>,
     ) {
@@ -64,7 +65,7 @@ impl Protocol {
             is_started: false,
         });
         self.own.is_disconnect_called |= frame.command == Command::Disconnect;
-        self.request = Some((frame, destination));
+        self.request = Some((frame, target));
         self.push_call(CallOutput::Start);
     }
 
@@ -111,13 +112,13 @@ impl Protocol {
     /// Takes the request with which the service is to be called.
     #[inline]
     pub(crate) fn take_request(&mut self) -> Option<RequestParts> {
-        let (frame, destination) = self.request.take()?;
+        let (frame, target) = self.request.take()?;
         let is_from_peer = !self.is_own_request();
         let reason = self.reason.filter(|_| frame.command == Command::Disconnect);
         let staging = self.commit.as_ref().map(|commit| commit.staging.clone());
         Some(RequestParts {
             frame,
-            destination,
+            target,
             reason,
             is_from_peer,
             staging,

@@ -26,11 +26,11 @@ mod transaction;
 use crate::{
     config::Config,
     delivery::SettleCallback,
-    destination::Destination,
     disconnect_reason::DisconnectReason,
     error::ClientError,
     id::{DeliveryTag, SessionId, SubscriptionKey},
     principal_share::PrincipalShare,
+    routed::{Known, Target},
 };
 use ack::may_settle;
 use bytes::BytesMut;
@@ -79,7 +79,7 @@ pub(crate) struct Protocol {
     call: Option<InFlight>,
     /// Frame and destination of the request in `call`, until the driver takes them. They are large and costly to move,
     /// and so are not part of `call`.
-    request: Option<(Frame, Destination)>,
+    request: Option<(Frame, Target)>,
     /// The reason why the session ends. `None` while it has not ended.
     reason: Option<DisconnectReason>,
     /// The code of the error that ended the session, for the log. In a box, because most sessions end without one.
@@ -104,8 +104,8 @@ pub(crate) struct Protocol {
     /// The number of frames of a peer that is gone or half closed which were read and not handled yet, and which
     /// [may settle](may_settle) deliveries.
     settling_frames: usize,
-    /// The destination that was parsed last.
-    last_destination: Destination,
+    /// The destination that was parsed last, with the route of the first `SEND` to it.
+    last_destination: Arc<Known>,
     heart_beats: HeartBeats,
     timers: Timers,
     outputs: VecDeque<Output>,
@@ -164,7 +164,7 @@ impl Protocol {
             commit: None,
             detached: BTreeMap::new(),
             settling_frames: 0,
-            last_destination: Destination::default(),
+            last_destination: Arc::default(),
             heart_beats: HeartBeats::new(has_pings),
             timers,
             outputs: VecDeque::new(),
@@ -373,11 +373,16 @@ impl Protocol {
     /// Parses a destination. Peers often use one destination several times in a row, so the last one is kept: the same
     /// bytes in the same syntax are the same destination.
     #[inline]
-    fn parse_destination(&mut self, text: &str) -> Result<Destination, ClientError> {
-        if self.last_destination.as_str() != text {
-            self.last_destination = self.config.destinations.parse_copy(text)?;
+    fn parse_destination(&mut self, text: &str) -> Result<Arc<Known>, ClientError> {
+        if self.last_destination.destination().as_str() != text {
+            let parsed = Known::new(self.config.destinations.parse_copy(text)?);
+            // No request has the last one any more, unless the application has kept it.
+            match Arc::get_mut(&mut self.last_destination) {
+                Some(last) => *last = parsed,
+                None => self.last_destination = Arc::new(parsed),
+            }
         }
-        Ok(self.last_destination.clone())
+        Ok(Arc::clone(&self.last_destination))
     }
 
     /// Sends a `RECEIPT` with this id, if the client asked for a receipt.

@@ -1,7 +1,7 @@
 //! `SEND`: a message for the service, or a step of a transaction.
 
 use super::{Protocol, error_reply::ErrorReply, state::transactions::Step};
-use crate::weight::frame_weight;
+use crate::{routed::Target, weight::frame_weight};
 use bytes::Bytes;
 use std::time::Instant;
 use stomp_frame::{Frame, header};
@@ -35,11 +35,11 @@ impl Protocol {
         match transaction {
             None => {
                 let receipt = receipt.map(|id| frame.headers.share_value(id));
-                self.start_call_with_receipt(frame, destination, receipt, None);
+                self.start_call_with_receipt(frame, Target::Known(destination), receipt, None);
                 Ok(())
             }
             Some(transaction) => {
-                let bytes = frame_weight(&frame) + destination.rewritten_bytes();
+                let bytes = frame_weight(&frame) + destination.destination().rewritten_bytes();
                 let step = Step::Send(copied_without_receipt(&frame), destination);
                 self.add_step(transaction, step, bytes, &frame)?;
                 // A SEND of a transaction is processed as soon as it is held, so its receipt is sent now.

@@ -76,7 +76,8 @@ impl Protocol {
             return Err(ErrorReply::new(TOO_MANY, text).with_receipt_of(&frame));
         }
         let id = frame.headers.get(header::ID).map(copied);
-        let granted = self.parse_destination(destination).and_then(|destination| {
+        let granted = self.parse_destination(destination).and_then(|known| {
+            let destination = known.destination().clone();
             let place = self.take_place(&name, &destination)?;
             Ok((destination, self.grant(&prefetch)?, place))
         });

@@ -13,6 +13,7 @@ use crate::{
     delivery::Settlement,
     error::ClientError,
     id::{DeliveryTag, SubscriptionKey},
+    routed::Target,
     staging::{self, Acknowledgment, Effect, Staging},
 };
 use bytestring::ByteString;
@@ -80,7 +81,9 @@ impl Protocol {
                     commit.staging.push(Effect::Acknowledge(acknowledgment));
                 }
                 Some(Step::Send(frame, destination)) => {
-                    return self.start_call(frame, destination, None);
+                    // Its receipt was sent when it was held.
+                    let target = Target::Known(destination);
+                    return self.start_call_with_receipt(frame, target, None, None);
                 }
                 None => match commit.staging.begin_commit() {
                     Some(future) => {

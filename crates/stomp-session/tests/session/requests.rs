@@ -1,9 +1,9 @@
 //! Requests that the application takes one by one, and values that it stores in a session.
 
 use crate::support::*;
-use std::{future::ready, sync::Arc};
+use std::{future::ready, iter, sync::Arc};
 use stomp_frame::Version;
-use stomp_session::{ClientError, Config, Principal, Request, Response};
+use stomp_session::{ClientError, Config, Params, Pattern, Principal, Request, Response};
 use tower::service_fn;
 
 #[tokio::test(start_paused = true)]
@@ -186,4 +186,43 @@ fn a_request_can_be_rewritten_and_turned_into_its_frame() {
     assert_eq!(headers.get("destination"), Some("/a"));
     let headers = Request::new(disconnect()).into_frame().headers;
     assert!(headers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_recalls_the_route_of_the_send_before_it_to_the_same_destination() {
+    let (_session, mut requests, mut client, _) = start_with_requests().await;
+    let pattern = Arc::new(Pattern::new("/{name}", vec!["name".into()], 0));
+    // The session makes new memory for a destination while the application keeps requests, and otherwise reuses it.
+    for is_kept in [false, true] {
+        let mut kept = Vec::new();
+        for (frame, is_recalled) in [
+            (send("/a", ""), false),
+            (send("/a", ""), true),
+            (send("/b", ""), false),
+            (send("/b", ""), true),
+            (send("/a", ""), false),
+            (send("/c", ""), false),
+        ] {
+            client.send(frame).await;
+            let (mut request, responder) = requests.next().await.unwrap();
+            assert_eq!(request.recall_params(|_| true), is_recalled);
+            if !is_recalled {
+                request.set_params(Params::new(Arc::clone(&pattern), iter::once(1..2)));
+            }
+            kept.extend(Some(request).filter(|_| is_kept));
+            responder.ok();
+        }
+        for request in kept {
+            let destination = request.destination();
+            assert_eq!(
+                request.headers().get("destination"),
+                Some(destination.as_str())
+            );
+            let name = request.params().get(destination, "name");
+            assert_eq!(name, destination.as_str().get(1..));
+        }
+    }
+    client.send(subscribe("1", "/c")).await;
+    let (mut request, _responder) = requests.next().await.unwrap();
+    assert!(!request.recall_params(|_| true));
 }

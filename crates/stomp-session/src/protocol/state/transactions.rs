@@ -1,12 +1,12 @@
 //! The open transactions of a session, and the one that is being committed.
 
 use crate::{
-    destination::Destination,
     error::ClientError,
+    routed::Known,
     staging::{Acknowledgment, Staging},
 };
 use bytestring::ByteString;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 use stomp_frame::Frame;
 
 /// The transactions that the peer has begun and not ended.
@@ -28,7 +28,7 @@ struct Transaction {
 /// One frame that is held for a transaction.
 #[derive(Debug)]
 pub(crate) enum Step {
-    Send(Frame, Destination),
+    Send(Frame, Arc<Known>),
     Acknowledge(Acknowledgment),
 }
 
@@ -135,7 +135,7 @@ mod tests {
     use stomp_frame::Command;
 
     fn step() -> Step {
-        Step::Send(Frame::new(Command::Send), Destination::default())
+        Step::Send(Frame::new(Command::Send), Arc::default())
     }
 
     #[test]
