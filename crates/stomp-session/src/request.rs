@@ -279,8 +279,8 @@ impl Request {
         self.is_recalled = false;
     }
 
-    /// Sets the result of routing to that of an earlier `SEND` to this destination, if `is_valid` accepts its pattern.
-    /// Returns false if there is none.
+    /// Sets the result of routing a `SEND` to that of an earlier one to this destination, if `is_valid` accepts its
+    /// pattern. Returns false if there is none, and for other commands.
     ///
     /// Clients often send to one destination several times in a row. Their session then parses it once, and a router that
     /// calls this function searches once.

@@ -202,3 +202,17 @@ async fn clones_of_a_request_have_the_parameters_of_the_routes_that_handle_them(
     assert!(!moved.clone().recall_params(|_| true));
     assert_eq!(shown(&routes, &moved).await, r#"SEND [("room", "7")]"#);
 }
+
+#[tokio::test]
+async fn a_subscription_reaches_its_route_after_a_send_to_the_same_destination_reached_a_fallback() {
+    let nested = Router::new()
+        .subscribe("/{name}", show_params)
+        .fallback(show_nothing);
+    let routes = Router::new().nest("/admin", nested).build().unwrap();
+    let destination = DestinationSyntax::default().parse("/admin/x").unwrap();
+    let request = |command| request(command, "/admin/x", b"").with_destination(destination.clone());
+    let sent = routes.clone().oneshot(request(Command::Send)).await;
+    assert!(sent.is_ok(), "the fallback: {sent:?}");
+    let refused = rejection(&routes, request(Command::Subscribe)).await;
+    assert_eq!(refused.text(), r#"SUBSCRIBE [("name", "x")]"#);
+}
