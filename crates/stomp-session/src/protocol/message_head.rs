@@ -33,8 +33,13 @@ pub(super) fn encode_prefix(version: Version, id: Option<&str>, destination: &st
     out.freeze()
 }
 
-/// Returns true if a prefix ends with this destination, which needs no escapes.
+/// Returns true if a prefix ends with this destination, and the destination needs no escapes. Otherwise, it may be for this
+/// destination or for another one.
 pub(super) fn is_prefix_for(prefix: &[u8], destination: &str) -> bool {
+    // `a\cb` stands for `a:b` in the prefix.
+    if destination.contains('\\') {
+        return false;
+    }
     let before = prefix
         .strip_suffix(b"\n")
         .and_then(|prefix| prefix.strip_suffix(destination.as_bytes()));
@@ -103,6 +108,28 @@ mod tests {
         let mut out = BytesMut::new();
         headers.append_to(Version::V1_2, &mut out);
         String::from_utf8(out.into()).unwrap()
+    }
+
+    #[test]
+    fn a_prefix_is_not_for_a_destination_that_looks_like_its_escaped_one() {
+        let is_prefix_for = |subscribed, sent_to| {
+            is_prefix_for(
+                &encode_prefix(Version::V1_2, Some("0"), subscribed),
+                sent_to,
+            )
+        };
+        assert!(is_prefix_for("/a", "/a") && is_prefix_for("/a/é", "/a/é"));
+        for (subscribed, sent_to) in [
+            ("/a", "a"),
+            ("/a", ""),
+            ("/a:b", r"/a\cb"),
+            (r"/a\b", r"/a\\b"),
+        ] {
+            assert!(
+                !is_prefix_for(subscribed, sent_to),
+                "{subscribed} {sent_to}"
+            );
+        }
     }
 
     #[test]
