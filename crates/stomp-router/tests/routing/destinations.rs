@@ -204,7 +204,8 @@ async fn clones_of_a_request_have_the_parameters_of_the_routes_that_handle_them(
 }
 
 #[tokio::test]
-async fn a_subscription_reaches_its_route_after_a_send_to_the_same_destination_reached_a_fallback() {
+async fn a_subscription_reaches_its_route_after_a_send_to_the_same_destination_reached_a_fallback()
+{
     let nested = Router::new()
         .subscribe("/{name}", show_params)
         .fallback(show_nothing);
