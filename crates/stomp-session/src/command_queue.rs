@@ -99,6 +99,10 @@ struct KnownSubscription {
 }
 
 impl CommandQueue {
+    /// Bytes of the record of a subscription.
+    #[cfg(test)]
+    pub(crate) const SUBSCRIPTION_BYTES: usize = size_of::<KnownSubscription>();
+
     /// Creates an empty queue. A closed queue accepts nothing.
     pub(crate) fn new(is_closed: bool) -> CommandQueue {
         CommandQueue {

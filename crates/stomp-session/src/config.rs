@@ -348,7 +348,7 @@ impl Config {
     /// | entries of backlogs that no memory budget counts | 4 KiB |
     /// | records of unacknowledged messages | 160 × `max_total_unacked_messages` |
     /// | ids of acknowledged messages | 160 × `max_unacked_messages` |
-    /// | subscriptions, the names of ended ones, and a head that is being encoded | (`max_subscriptions` + 1) × (6 × `max_destination_bytes` + 640) |
+    /// | subscriptions, the names of ended ones, and a head that is being encoded | (`max_subscriptions` + 1) × (6 × `max_destination_bytes` + 768) |
     /// | the destination that was parsed last | 2 × `max_destination_bytes` + 256 |
     ///
     /// A message that was sent and not acknowledged is not in this sum: the session does not hold it. A queue that may
@@ -388,7 +388,7 @@ impl Config {
             twice(self.max_destination_bytes).saturating_add(256),
             self.max_subscriptions
                 .saturating_add(1)
-                .saturating_mul(per_subscription.saturating_add(640)),
+                .saturating_mul(per_subscription.saturating_add(768)),
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
@@ -531,7 +531,7 @@ mod tests {
             + (4 << 10)
             + 160 * ((1 << 16) + 256)
             + (2 * 255 + 256)
-            + 257 * (6 * 255 + 640);
+            + 257 * (6 * 255 + 768);
         assert_eq!(config.worst_case(message), expected);
         assert_eq!(
             config.max_subscriptions(usize::MAX).worst_case(message),

@@ -278,6 +278,10 @@ impl Destination {
         }
     }
 
+    /// Bytes of a destination, without its texts.
+    #[cfg(test)]
+    pub(crate) const RECORD_BYTES: usize = size_of::<Content>() + 2 * size_of::<usize>();
+
     /// Bytes of the separate canonical text, or 0 if it equals the text of the client.
     pub(crate) fn rewritten_bytes(&self) -> usize {
         let rewritten = self.0.as_ref().and_then(|it| it.rewritten.as_ref());

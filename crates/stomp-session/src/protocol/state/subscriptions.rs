@@ -386,7 +386,7 @@ impl<'a> From<&'a Frame> for SubscriptionName<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::destination::PrefixSyntax;
+    use crate::{command_queue::CommandQueue, destination::PrefixSyntax};
 
     fn insert(subscriptions: &mut Subscriptions, id: &'static str) -> SubscriptionKey {
         let id = Some(ByteString::from_static(id));
@@ -396,6 +396,18 @@ mod tests {
 
     fn find(subscriptions: &Subscriptions, id: &str) -> Lookup {
         subscriptions.find(&SubscriptionName::Id(id))
+    }
+
+    /// Vectors have room for at most twice their elements.
+    #[test]
+    fn the_records_of_a_subscription_fit_into_the_bytes_that_the_worst_case_counts() {
+        let in_vectors = size_of::<Subscription>()
+            + size_of::<SubscriptionKey>()
+            + size_of::<EndedSubscription>()
+            + CommandQueue::SUBSCRIPTION_BYTES;
+        let prefix = message_head::encode_prefix(Version::V1_2, Some(""), "").len();
+        let bytes = 2 * in_vectors + Destination::RECORD_BYTES + prefix;
+        assert!(bytes <= 768, "{bytes}");
     }
 
     #[test]
