@@ -429,6 +429,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_round_ends_while_more_members_join_than_its_steps_serve() {
+        let config = BacklogConfig::default();
+        let intake = Mutex::new(Intake::new(&MemoryBudget::default()));
+        let limits = IntakeLimits::new(&config);
+        let source = Source {
+            config: &config,
+            intake: &intake,
+            limits,
+        };
+        let leftovers = &mut Leftovers::default();
+        let mut members = Members::default();
+        let mut readers = Vec::new();
+        let mut join = |members: &mut Members| {
+            let (mailbox, messages) = Mailbox::new(config);
+            members.insert(Member {
+                target: Target::Mailbox(mailbox),
+                since: intake.lock().unwrap().next(),
+                session: None,
+                is_laggard: false,
+            });
+            readers.push(messages);
+        };
+        (0..4 * STEP).for_each(|_| join(&mut members));
+        intake.lock().unwrap().append(Message::new("text"), None);
+        let steps = (1..100).find(|_| {
+            let has_ended = members.next_step(source, leftovers);
+            (0..2 * STEP).for_each(|_| join(&mut members));
+            has_ended == Some(true)
+        });
+        assert_eq!(steps, Some(4));
+    }
+
     /// Reads the messages of a member, which must begin with the number `next`. Returns their count.
     fn read(messages: &mut crate::mailbox::Messages, next: &mut u64) -> usize {
         let mut count = 0;

@@ -22,10 +22,16 @@ impl Roster {
         self.members.len()
     }
 
-    /// Adds a member that is not served yet. Returns its key, which stays the same.
+    /// Adds a member, which lacks no message of the current round, and so counts as served: a round must end also while
+    /// more members join than its steps serve. Returns its key, which stays the same.
     pub(super) fn insert(&mut self, member: Member) -> usize {
-        let key = self.places.insert(self.members.len());
+        let place = self.members.len();
+        let key = self.places.insert(place);
         self.members.push((key, member));
+        self.members.swap(place, self.served);
+        self.note_place(place);
+        self.note_place(self.served);
+        self.served += 1;
         key
     }
 
@@ -129,6 +135,7 @@ mod tests {
                     assert!(roster.try_remove(*key).is_none());
                 }
                 let added = roster.insert(member(40));
+                seen.push(40);
                 while let Some((key, member)) = roster.serve_next() {
                     let since = member.since;
                     assert_eq!(roster.get_mut(key).map(|it| it.since), Some(since));
