@@ -144,9 +144,9 @@ impl Backlog {
         check: LagCheck<'_>,
         leftovers: &mut Leftovers,
     ) -> LagState {
-        let state = self
-            .feeds
-            .with_leftovers(leftovers, |feeds, _| feeds.check_lag(feed, config, check));
+        let state = self.feeds.with_leftovers(leftovers, |feeds, leftovers| {
+            feeds.check_lag(feed, config, check, leftovers)
+        });
         if let LagState::TooSlow = state {
             self.overflow(leftovers);
         }

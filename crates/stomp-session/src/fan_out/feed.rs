@@ -39,8 +39,8 @@ pub(super) struct Feed {
     /// The numbers of messages and bytes that the subscription must reach, because it exceeds its bounds or the memory
     /// budget under [`Overflow::Wait`](crate::Overflow::Wait).
     pub(super) goal: Option<(usize, usize)>,
-    /// The waker of the hub that waits until then.
-    pub(super) waiter: Option<Waker>,
+    /// The wakers of the hub's tasks that wait until then.
+    pub(super) waiters: Vec<Waker>,
     /// The time for which the hub still waits.
     pub(super) patience: Patience,
 }
@@ -74,7 +74,7 @@ impl Feed {
             left_bytes: 0,
             missing: 0,
             goal: None,
-            waiter: None,
+            waiters: Vec::new(),
             patience: Patience::default(),
         }
     }
@@ -91,14 +91,14 @@ impl Feed {
             .is_some_and(|(messages, bytes)| self.messages > messages || self.bytes > bytes)
     }
 
-    /// Takes the waker of the hub that waits, if the subscription has caught up.
-    pub(super) fn take_waiter(&mut self) -> Option<Waker> {
+    /// Takes the wakers of the hub's tasks that wait, if the subscription has caught up.
+    pub(super) fn take_waiters(&mut self) -> Vec<Waker> {
         if self.goal.is_none() || self.misses_goal() {
-            return None;
+            return Vec::new();
         }
         self.goal = None;
         self.patience.renew();
-        self.waiter.take()
+        mem::take(&mut self.waiters)
     }
 
     /// The bytes that wait.
@@ -133,7 +133,7 @@ impl Feed {
             if part.is_counted {
                 self.messages -= part.range.len();
                 self.bytes -= part.batch.weight_of(&part.range);
-                leftovers.wake(self.take_waiter());
+                leftovers.wake(self.take_waiters());
             }
             return Some(BacklogItem::Part(BatchPart {
                 subscription,

@@ -114,7 +114,7 @@ impl Feeds {
     /// Removes a feed with its messages, which the caller drops without the lock.
     pub(super) fn remove(&mut self, key: usize, leftovers: &mut Leftovers) -> impl Send + use<> {
         let mut feed = self.feeds.try_remove(key)?;
-        leftovers.wake(feed.waiter.take());
+        leftovers.wake(mem::take(&mut feed.waiters));
         self.dead_turns += feed.turns;
         self.drop_dead_turns();
         Some(feed)
@@ -164,7 +164,7 @@ impl Feeds {
         self.count_entries();
         for (_, feed) in &mut self.feeds {
             (feed.messages, feed.bytes, feed.turns) = (0, 0, 0);
-            leftovers.wake(feed.take_waiter());
+            leftovers.wake(feed.take_waiters());
             leftovers.drop_later(mem::take(&mut feed.parts));
             if let Some(queue) = feed.lagging.take() {
                 leftovers.drop_later(queue);
@@ -317,6 +317,7 @@ impl Feeds {
         key: usize,
         config: &BacklogConfig,
         check: LagCheck<'_>,
+        leftovers: &mut Leftovers,
     ) -> LagState {
         let Some(feed) = self.feeds.get_mut(key) else {
             return LagState::KeepsUp;
@@ -327,11 +328,12 @@ impl Feeds {
             feed.goal = Some((config.max_messages / 2, config.max_bytes / 2));
         }
         if !feed.misses_goal() {
-            (feed.goal, feed.waiter) = (None, None);
+            feed.goal = None;
+            leftovers.wake(mem::take(&mut feed.waiters));
             feed.patience.renew();
             return LagState::KeepsUp;
         }
-        feed.waiter = Some(check.waker.clone());
+        check.register(&mut feed.waiters);
         feed.patience.wait(check)
     }
 

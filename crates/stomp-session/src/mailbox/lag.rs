@@ -14,6 +14,15 @@ pub(crate) struct LagCheck<'a> {
     pub(crate) waker: &'a Waker,
 }
 
+impl LagCheck<'_> {
+    /// Adds the waker, unless it is there. Pumps of several runtimes may wait for one subscriber.
+    pub(crate) fn register(self, waiters: &mut Vec<Waker>) {
+        if !waiters.iter().any(|known| known.will_wake(self.waker)) {
+            waiters.push(self.waker.clone());
+        }
+    }
+}
+
 /// The state of a subscriber for a hub that looks at it.
 pub(crate) enum LagState {
     KeepsUp,

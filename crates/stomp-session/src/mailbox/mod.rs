@@ -56,8 +56,8 @@ struct State {
     is_closed: bool,
     reader: Option<Waker>,
     patience: Patience,
-    /// Waker of the hub that waits for the reader.
-    waiter: Option<Waker>,
+    /// Wakers of the hub's tasks that wait for the reader.
+    waiters: Vec<Waker>,
     /// The bytes that waited before the last push of a hub.
     left_bytes: usize,
     /// True if the hub waits for the reader because the memory budget is exceeded.
@@ -133,7 +133,7 @@ impl Mailbox {
     /// Looks at a mailbox that may exceed its bounds, under [`Overflow::Wait`].
     pub(crate) fn check_lag(&self, check: LagCheck<'_>, leftovers: &mut Leftovers) -> LagState {
         self.0.state.with_leftovers(leftovers, |state, leftovers| {
-            let is_waited_for = state.waiter.take().is_some();
+            let is_waited_for = !state.waiters.is_empty();
             let lags = if is_waited_for || mem::take(&mut state.exceeds_budget) {
                 !state.queue.is_empty()
             } else {
@@ -141,14 +141,16 @@ impl Mailbox {
             };
             if !lags {
                 state.patience.renew();
+                leftovers.wake(mem::take(&mut state.waiters));
                 return LagState::KeepsUp;
             }
             let waits = state.patience.wait(check);
             if let LagState::TooSlow = waits {
                 state.queue.overflow(leftovers);
                 leftovers.wake(state.reader.take());
+                leftovers.wake(mem::take(&mut state.waiters));
             } else {
-                state.waiter = Some(check.waker.clone());
+                check.register(&mut state.waiters);
             }
             waits
         })
@@ -241,7 +243,7 @@ impl Messages {
         let mut all = mem::take(&mut self.taken);
         let mut queued = VecDeque::new();
         self.shared.state.with(|state, leftovers| {
-            leftovers.wake(state.waiter.take());
+            leftovers.wake(mem::take(&mut state.waiters));
             state.queue.take(&mut queued)
         })?;
         all.append(&mut queued);
@@ -265,9 +267,9 @@ impl Messages {
                 state.is_closed = true;
                 return Taken::Failed(slow);
             }
-            if let Some(waiter) = state.waiter.take() {
+            if !state.waiters.is_empty() {
                 state.patience.renew();
-                leftovers.wake([waiter]);
+                leftovers.wake(mem::take(&mut state.waiters));
             }
             if !taken.is_empty() {
                 return Taken::Messages;
@@ -324,7 +326,7 @@ impl Drop for Messages {
     fn drop(&mut self) {
         let dropped = self.shared.state.with(|state, leftovers| {
             state.is_closed = true;
-            leftovers.wake(state.waiter.take());
+            leftovers.wake(mem::take(&mut state.waiters));
             (std::mem::take(&mut state.queue), state.reader.take())
         });
         drop(dropped);

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
-use stomp_session::{BacklogConfig, Hub, MemoryBudget, Message, Subscriber, Topic};
+use stomp_session::{BacklogConfig, Hub, MemoryBudget, Message, Overflow, Subscriber, Topic};
 use tokio::{runtime::Runtime, time::timeout};
 
 fn runtime() -> Runtime {
@@ -171,5 +171,42 @@ async fn other_tasks_run_after_every_16_subscribers_and_after_8192_copies_of_mes
             topic.publish(Message::new("text")).unwrap();
         }
         assert_eq!(audience.most_at_once().await, most, "{count} messages");
+    }
+}
+
+#[test]
+fn the_pumps_of_all_runtimes_continue_when_the_slow_subscriber_has_caught_up() {
+    let config = BacklogConfig::default()
+        .max_messages(1)
+        .overflow(Overflow::Wait(Duration::from_secs(3_600)));
+    let hub = Hub::new(config, MemoryBudget::default());
+    let mut members: Vec<_> = (0..10).map(|_| hub.subscribe(Vec::new())).collect();
+    let runtimes = [runtime(), runtime()];
+    let turn = |runtime: &Runtime| runtime.block_on(async { next_turn().await });
+    // The pumps deliver two messages, and with the others they wait for the members.
+    for runtime in runtimes.iter().cycle().take(4) {
+        runtime.block_on(async { hub.publish(Message::new("text")).start() });
+        (0..20).for_each(|_| turn(runtime));
+    }
+    let mut count = 0;
+    for round in 0..100 {
+        // The last one catches up after the others.
+        let (others, last) = members.split_at_mut(9);
+        for member in if round % 2 == 0 { others } else { last } {
+            while let Some(next) = member.next().now_or_never() {
+                assert!(next.unwrap().is_ok());
+                count += 1;
+            }
+        }
+        runtimes.iter().for_each(turn);
+    }
+    assert_eq!(count, 40);
+    // Both pumps have ended, so a publication on each runtime starts one.
+    for runtime in &runtimes {
+        runtime.block_on(async { hub.publish(Message::new("text")).start() });
+        (0..20).for_each(|_| turn(runtime));
+        for member in &mut members {
+            assert!(member.next().now_or_never().is_some());
+        }
     }
 }
