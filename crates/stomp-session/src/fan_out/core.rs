@@ -221,7 +221,7 @@ impl Core {
             return None;
         };
         let waits = self.members.with(|members, _| {
-            members.has_laggards() && (members.is_in_round() || !self.intake().is_empty())
+            members.must_wait() && (members.is_in_round() || !self.intake().is_empty())
         });
         waits.then_some(patience)
     }

@@ -155,6 +155,11 @@ impl Members {
         }
     }
 
+    /// Returns true if the next round has to wait for members that may exceed their bounds.
+    pub(super) fn must_wait(&self) -> bool {
+        self.round.is_none() && self.has_laggards()
+    }
+
     /// Returns true if members lack messages that others have.
     pub(super) fn is_in_round(&self) -> bool {
         self.round.is_some() || !self.log.is_empty()
@@ -173,29 +178,33 @@ impl Members {
         if self.round.is_none() {
             self.roster.begin_round();
         }
-        let next = self.roster.unserved().iter().take(STEP);
-        let since = next.map(|(_, member)| member.since).min();
         self.take(source, leftovers);
         let end = self.log.end()?;
         let round_end = *self.round.get_or_insert(end);
-        let batch = since.and_then(|since| self.log.since(since, leftovers));
-        let messages = batch.as_ref().map_or(1, |batch| batch.len().max(1));
-        let most = (STEP_MESSAGES / messages).clamp(1, STEP);
-        for _ in 0..most {
+        // The messages of the last member, and the number of its first one. Most members of a step lack the same.
+        let mut lacking: Option<(u64, Arc<Batch>)> = None;
+        let (mut members, mut messages) = (0, 0);
+        while members < STEP && messages < STEP_MESSAGES {
             let Some((key, member)) = self.roster.serve_next() else {
                 break;
             };
-            let Some(batch) = batch.as_ref().filter(|batch| member.since < batch.end()) else {
+            members += 1;
+            let since = member.since;
+            if lacking.as_ref().is_none_or(|(first, _)| *first != since) {
+                // This drops no last reference: the log has one, or the leftovers.
+                lacking = self.log.since(since, leftovers).map(|it| (since, it));
+            }
+            let Some((_, batch)) = &lacking else {
                 continue;
             };
+            messages += batch.len();
             let pushed = member.push(batch, source.config, leftovers);
             if pushed.exceeds_bounds && !std::mem::replace(&mut member.is_laggard, true) {
                 self.laggards.new.push(key);
             }
             self.has_burst |= pushed.is_burst;
         }
-        // Not the last reference: the log has one.
-        drop(batch);
+        drop(lacking);
         let has_ended = self.roster.are_all_served();
         if has_ended {
             self.round = None;

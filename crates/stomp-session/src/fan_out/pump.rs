@@ -61,15 +61,11 @@ impl Pump {
     }
 
     async fn run(mut self) {
-        // A publisher may have served the members before.
-        if let Some((hub, patience)) = self
-            .hub
-            .as_ref()
-            .and_then(|hub| Some((hub, hub.patience()?)))
-        {
-            wait_for_laggards(hub, patience).await;
-        }
         while let Some(hub) = &self.hub {
+            // Before each step, because another pump may have ended the round.
+            if let Some(patience) = hub.patience() {
+                wait_for_laggards(hub, patience).await;
+            }
             match hub.next_step() {
                 // Other tasks that are ready, and those that the runtime finds ready then, run before the next members
                 // are woken. Their publications join the next step.
@@ -80,9 +76,6 @@ impl Pump {
                 Some(true) => {
                     yield_now().await;
                     yield_now().await;
-                    if let Some(patience) = hub.patience() {
-                        wait_for_laggards(hub, patience).await;
-                    }
                 }
                 None => {
                     if hub.stop_if_empty(self.place) {

@@ -84,11 +84,6 @@ impl Roster {
         self.served = 0;
     }
 
-    /// The members that the round has not served, with their keys.
-    pub(super) fn unserved(&self) -> &[(usize, Member)] {
-        self.members.get(self.served..).unwrap_or_default()
-    }
-
     /// Returns true if the round has served all members.
     pub(super) fn are_all_served(&self) -> bool {
         self.served >= self.members.len()
