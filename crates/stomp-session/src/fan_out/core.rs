@@ -151,14 +151,14 @@ impl Core {
         });
     }
 
-    /// Delivers the messages that wait, if there are `factor` times as many as their bounds allow, for a publisher that
-    /// does not wait for room. This wakes all members at once. Over the memory budget, their bounds allow less, and the
-    /// factor is 1.
+    /// Delivers messages while `factor` times as many wait as their bounds allow, for a publisher that does not wait for
+    /// room. Over the memory budget, their bounds allow less, and the factor is 1.
     pub(super) fn make_room(&self, factor: usize) {
         let factor = if self.budget.is_exceeded() { 1 } else { factor };
-        let is_full = self.intake().is_full(self.limits(), factor);
-        if is_full {
-            self.deliver_all();
+        let is_full = || self.intake().is_full(self.limits(), factor);
+        if is_full() {
+            while is_full() && self.next_step().is_some() {}
+            self.keep_budget(false);
         }
     }
 
