@@ -10,7 +10,7 @@ pub(super) struct Log {
     batches: VecDeque<Arc<Batch>>,
     /// The number and the weight of the messages.
     size: (usize, usize),
-    /// The last result of [`Log::since`], which most members of a small step share with those of the next one.
+    /// The batch that [`Log::since`] has joined last. Other members often lack the same messages.
     joined: Option<Arc<Batch>>,
 }
 

@@ -64,7 +64,8 @@ pub(super) struct Member {
     pub(super) is_laggard: bool,
 }
 
-/// The keys of members that exceed their bounds under [`Overflow::Wait`](crate::Overflow::Wait), or did so before.
+/// The keys of members that exceed their bounds under [`Overflow::Wait`](crate::Overflow::Wait), or did so before. Some may
+/// have left since, and others may have their keys.
 #[derive(Default)]
 struct Laggards {
     /// Members whose patience has not begun.
@@ -118,11 +119,7 @@ impl Members {
         if key.generation != self.generation {
             return None;
         }
-        let member = self.roster.try_remove(key.index);
-        if member.as_ref().is_some_and(|member| member.is_laggard) {
-            self.laggards.remove(key.index);
-        }
-        member
+        self.roster.try_remove(key.index)
     }
 
     /// Removes all members. Their streams end.
@@ -284,13 +281,6 @@ impl Members {
     /// Delivers all messages that wait to all members.
     pub(super) fn deliver_all(&mut self, source: Source<'_>, leftovers: &mut Leftovers) {
         while self.next_step(source, leftovers).is_some() {}
-    }
-}
-
-impl Laggards {
-    fn remove(&mut self, key: usize) {
-        self.new.retain(|it| *it != key);
-        self.waited_for.retain(|it| *it != key);
     }
 }
 
