@@ -49,10 +49,10 @@ impl<N> Children<N> {
             return;
         };
         nodes.remove(segment);
-        if nodes.len() == 1
-            && let Some(last) = nodes.pop_first()
-        {
-            *self = Children::One(Box::new(last));
+        if nodes.len() == 1 {
+            *self = nodes
+                .pop_first()
+                .map_or_else(Children::default, |last| Children::One(Box::new(last)));
         }
     }
 }
@@ -61,11 +61,11 @@ impl<N: Default> Children<N> {
     pub(super) fn get_or_insert_default(&mut self, segment: &str) -> &mut N {
         if self.is_empty() {
             *self = Children::One(Box::new((segment.into(), N::default())));
-        } else if let Children::One(child) = self
-            && *child.0 != *segment
-        {
-            let (name, node) = mem::take(&mut **child);
-            *self = Children::Many(BTreeMap::from([(name, node)]));
+        } else if self.get(segment).is_none() {
+            if let Children::One(child) = self {
+                let (name, node) = mem::take(&mut **child);
+                *self = Children::Many(BTreeMap::from([(name, node)]));
+            }
         }
         match self {
             Children::One(child) => &mut child.1,
