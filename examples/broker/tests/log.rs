@@ -24,13 +24,26 @@ impl Drop for Running {
 
 #[test]
 fn the_broker_serves_clients_while_its_log_cannot_be_written() -> Result<(), Box<dyn Error>> {
+    // Each write fails as on a full disk.
+    let full = File::options().write(true).open("/dev/full")?;
+    serve_clients(full.into(), 2)
+}
+
+#[test]
+fn the_broker_serves_clients_while_nobody_reads_its_log() -> Result<(), Box<dyn Error>> {
+    // Some lines for each client, and room for 64 KiB in the pipe.
+    serve_clients(Stdio::piped(), 500)
+}
+
+/// Connects so many clients one after the other to a broker with this log.
+fn serve_clients(log: Stdio, clients: usize) -> Result<(), Box<dyn Error>> {
     let mut broker = Running(
         Command::new(env!("CARGO_BIN_EXE_broker"))
             .args(["--ws", "127.0.0.1:0", "--tcp", "127.0.0.1:0"])
+            .env("RUST_LOG", "debug")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            // Each write fails as on a full disk.
-            .stderr(File::options().write(true).open("/dev/full")?)
+            .stderr(log)
             .spawn()?,
     );
     let stdout = broker.0.stdout.take().ok_or("no stdout")?;
@@ -40,9 +53,9 @@ fn the_broker_serves_clients_while_its_log_cannot_be_written() -> Result<(), Box
         .find_map(|line| Some(line.strip_prefix("STOMP over TCP: ")?.to_owned()))
         .ok_or("no address of the broker")?;
 
-    for _ in 0..2 {
+    for _ in 0..clients {
         let mut client = TcpStream::connect(&address)?;
-        client.set_read_timeout(Some(Duration::from_secs(60)))?;
+        client.set_read_timeout(Some(Duration::from_secs(30)))?;
         client
             .write_all(b"CONNECT\naccept-version:1.2\nhost:/\nlogin:guest\npasscode:guest\n\n\0")?;
         let mut command = [0; 9];
