@@ -106,29 +106,31 @@ impl Options {
 
     /// The works to measure. Those of the socket alone must be named.
     pub(crate) fn works(&self) -> impl Iterator<Item = &'static Work> {
-        WORKS.iter().filter(|work| match &self.only {
-            Some(word) => work.name.contains(word.as_str()),
-            None => !work.kind.is_socket() && (work.is_quick || !self.is_quick),
-        })
+        // A server that runs already has its runtime.
+        let is_possible = |work: &&Work| self.url.is_none() || !work.kind.is_one_thread();
+        WORKS
+            .iter()
+            .filter(is_possible)
+            .filter(|work| match &self.only {
+                Some(word) => work.name.contains(word.as_str()),
+                None => !work.kind.is_socket() && (work.is_quick || !self.is_quick),
+            })
     }
 
     /// The servers that do a work. The first one is the bare server, except where it has no counterpart.
     pub(crate) fn servers(&self, kind: Kind) -> io::Result<Vec<Server>> {
         let mut servers = Vec::new();
-        let is_one_thread = matches!(
-            kind,
-            Kind::Beside {
-                is_one_thread: true,
-                ..
-            }
-        );
-        if is_one_thread {
-            servers.push(Server::bare_with(&[CURRENT_THREAD])?);
-        } else if !matches!(kind, Kind::Queue) {
-            servers.push(Server::bare()?);
+        let is_one_thread = kind.is_one_thread();
+        let arguments: &[_] = if is_one_thread {
+            &[CURRENT_THREAD]
+        } else {
+            &[]
+        };
+        if !matches!(kind, Kind::Queue) {
+            servers.push(Server::bare(arguments)?);
         }
         if self.is_noise {
-            servers.push(Server::bare()?.named("bare again"));
+            servers.push(Server::bare(arguments)?.named("bare again"));
             return Ok(servers);
         }
         if kind.is_socket() {
@@ -136,8 +138,8 @@ impl Options {
             return Ok(servers);
         }
         if is_one_thread {
-            // The broker has the runtime that it has.
-            servers.extend(handlers(kind)?);
+            // The broker cannot run on one.
+            servers.push(Server::handler("handler with a Topic", arguments)?);
             return Ok(servers);
         }
         if let Some(url) = &self.url {
@@ -170,15 +172,9 @@ fn handlers(kind: Kind) -> io::Result<Vec<Server>> {
             Server::handler("handler", &[])?,
             Server::handler("handler with layers", &["--layers"])?,
         ],
-        Kind::FanOut { .. }
-        | Kind::Beside {
-            is_one_thread: false,
-            ..
-        } => vec![Server::handler("handler with a Topic", &[])?],
-        Kind::Beside {
-            is_one_thread: true,
-            ..
-        } => vec![Server::handler("handler with a Topic", &[CURRENT_THREAD])?],
+        Kind::FanOut { .. } | Kind::Beside { .. } => {
+            vec![Server::handler("handler with a Topic", &[])?]
+        }
         Kind::Connects => vec![Server::handler("handler", &[])?],
         Kind::Idle | Kind::AfterLarge => vec![
             Server::handler("handler", &[])?,

@@ -46,11 +46,7 @@ enum Launch {
 
 impl Server {
     /// The bare WebSocket server, to which all others are compared.
-    pub(crate) fn bare() -> io::Result<Server> {
-        Server::bare_with(&[])
-    }
-
-    pub(crate) fn bare_with(arguments: &[&'static str]) -> io::Result<Server> {
+    pub(crate) fn bare(arguments: &[&'static str]) -> io::Result<Server> {
         Server::sibling("bare", "baseline", arguments, Protocol::Bare)
     }
 

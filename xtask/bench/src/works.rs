@@ -210,6 +210,17 @@ impl Kind {
         matches!(self, Kind::SocketEcho { .. } | Kind::SocketAfterLarge)
     }
 
+    /// True if the servers have a runtime of the current thread.
+    pub(crate) fn is_one_thread(self) -> bool {
+        matches!(
+            self,
+            Kind::Beside {
+                is_one_thread: true,
+                ..
+            }
+        )
+    }
+
     /// True if each round needs fresh servers, because an allocator seldom returns the memory of a load.
     pub(crate) fn needs_fresh_servers(self) -> bool {
         matches!(self, Kind::Idle | Kind::AfterLarge | Kind::SocketAfterLarge)
