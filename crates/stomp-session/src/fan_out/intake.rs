@@ -162,8 +162,7 @@ impl Intake {
     }
 
     /// Takes the waker of a publisher that has to wait, unless it was taken since messages were taken last, as `registered`
-    /// tells.
-    /// Returns false if there is room, so that the publisher need not wait.
+    /// tells. Returns false if there is room, so that the publisher need not wait.
     pub(super) fn block(
         &mut self,
         limits: IntakeLimits,

@@ -27,7 +27,7 @@ pub struct Published {
     starts: SmallVec<[Arc<Core>; 1]>,
     /// Hubs that have no room.
     full: SmallVec<[Arc<Core>; 1]>,
-    /// The round of the last hub in `full` in which the waker was registered there.
+    /// The number of times that the last hub in `full` had taken messages when the waker was registered there.
     registered: Option<u64>,
     waker: Option<Waker>,
 }
